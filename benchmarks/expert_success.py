@@ -1,0 +1,69 @@
+"""How often the scripted expert solves each task, judged by CALVIN's conditions.
+
+python -m benchmarks.expert_success --scene D --seeds 20 [--tasks open_drawer,close_drawer]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import describe
+from calvin.oracle import TaskOracle
+from calvin.task_names import TASKS
+from simulators.demonstrations import Recording, record
+from simulators.playtable.env import PlayTable
+
+_RESULTS = Path(__file__).parent / "results"
+
+
+def measure(sim: PlayTable, task: str, seeds: int) -> dict[str, object]:
+    """Tries, successes, frames until success (mean and largest) and how the others failed."""
+    oracle = TaskOracle()
+    frames, failures = [], Counter[str]()
+    for seed in range(seeds):
+        outcome = record(sim, task, seed, lambda start, end: task in oracle.solved(start, end, [task]))
+        if isinstance(outcome, Recording):
+            frames.append(outcome.success_frame)
+        else:
+            failures[outcome.reason] += 1
+    return {
+        "tries": seeds,
+        "solved": len(frames),
+        "mean_frames": float(np.mean(frames)) if frames else None,
+        "max_frames": max(frames, default=None),
+        "failures": dict(failures),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scene", default="D")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--tasks", default=",".join(TASKS))
+    options = parser.parse_args()
+    sim = PlayTable(options.scene)
+    results = {}
+    for task in options.tasks.split(","):
+        results[task] = measure(sim, task, options.seeds)
+        row = results[task]
+        print(
+            f"{task:28s} {row['solved']:>4}/{row['tries']} frames {row['mean_frames']} {row['failures']}",
+            flush=True,
+        )
+    sim.close()
+    report = {"machine": describe(), "scene": options.scene, "tasks": results}
+    _RESULTS.mkdir(exist_ok=True)
+    path = _RESULTS / f"expert_success_{options.scene}.json"
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    print(
+        f"{sum(row['solved'] for row in results.values())} of {len(results) * options.seeds} solved; {path.name}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""What a CALVIN split's small files say: annotations, episode bounds, scenes, instructions, true boxes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calvin.episode import FrameBoxes
+from calvin.pickles import load_npy_pickle
+from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
+from errors import DatasetError
+
+LANGUAGE_FOLDER = "lang_annotations"
+SCENE_PREFIX = "calvin_scene_"
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Frames `start` to `end`, both inclusive, show `task`, described by `instruction`."""
+
+    task: str
+    instruction: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class SceneRange:
+    """Frames `start` to `end`, both inclusive, were recorded in `scene` ("A".."D")."""
+
+    scene: str
+    start: int
+    end: int
+
+
+def language_file(folder: Path, name: str) -> Path:
+    """`name` in `lang_annotations/`, or beside the frames where only that exists (older downloads)."""
+    usual, beside_frames = folder / LANGUAGE_FOLDER / name, folder / name
+    return beside_frames if beside_frames.is_file() and not usual.is_file() else usual
+
+
+def read_annotations(path: Path) -> tuple[Annotation, ...]:
+    """The annotations in an `auto_lang_ann.npy`, in file order; at least one.
+
+    Raises DatasetError (UnsafePickle for a hostile file) naming the file and the field.
+    """
+    content = _mapping(load_npy_pickle(path), path, "content")
+    language = _mapping(_field(content, "language", path), path, "language")
+    info = _mapping(_field(content, "info", path), path, "info")
+    tasks = _sequence(_field(language, "task", path), path, "language.task")
+    phrases = _sequence(_field(language, "ann", path), path, "language.ann")
+    ranges = _sequence(_field(info, "indx", path), path, "info.indx")
+    if not len(tasks) == len(phrases) == len(ranges):
+        raise DatasetError(
+            f"{path}: language.task, language.ann and info.indx have {len(tasks)}, {len(phrases)} and "
+            f"{len(ranges)} entries instead of equally many."
+        )
+    if not len(tasks):
+        raise DatasetError(f"{path} has no annotation.")
+    return tuple(
+        _annotation(number, task, phrase, frames, path)
+        for number, (task, phrase, frames) in enumerate(zip(tasks, phrases, ranges))
+    )
+
+
+def _annotation(number: int, task: Any, phrase: Any, frames: Any, path: Path) -> Annotation:
+    if not isinstance(task, str) or task not in TASKS:
+        raise DatasetError(
+            f"{path}: language.task[{number}] is {task!r}, which is none of CALVIN's 34 tasks."
+        )
+    if not isinstance(phrase, str) or not phrase.strip():
+        raise DatasetError(f"{path}: language.ann[{number}] is {phrase!r}, not an instruction.")
+    start, end = _frame_range(frames, path, f"info.indx[{number}]")
+    return Annotation(str(task), str(phrase), start, end)
+
+
+def read_bounds(path: Path) -> np.ndarray:
+    """`ep_start_end_ids.npy`: first and last frame of each recorded episode, int64 (N >= 1, 2), sorted."""
+    bounds = load_npy_pickle(path)
+    if not isinstance(bounds, np.ndarray) or bounds.dtype.kind not in "iu" or bounds.shape[1:] != (2,):
+        raise DatasetError(f"{path} is not an array of integers with two columns.")
+    if not len(bounds):
+        raise DatasetError(f"{path} has no episode.")
+    bounds = bounds.astype(np.int64)
+    bounds = bounds[np.argsort(bounds[:, 0], kind="stable")]
+    for start, end in bounds.tolist():
+        if not 0 <= start <= end:
+            raise DatasetError(f"{path} has an episode from frame {start} to frame {end}.")
+    return bounds
+
+
+def read_scenes(path: Path) -> tuple[SceneRange, ...]:
+    """`scene_info.npy`: which frames were recorded in which scene; empty where the file does not exist."""
+    if not path.is_file():
+        return ()
+    ranges = []
+    for name, frames in _mapping(load_npy_pickle(path), path, "content").items():
+        scene = str(name).removeprefix(SCENE_PREFIX)
+        if scene not in SCENES:
+            raise DatasetError(f"{path} names the scene {name!r}, not {SCENE_PREFIX}A to {SCENE_PREFIX}D.")
+        ranges.append(SceneRange(scene, *_frame_range(frames, path, str(name))))
+    return tuple(ranges)
+
+
+def scene_of(frame: int, ranges: Sequence[SceneRange]) -> str:
+    """The scene that `frame` was recorded in, or "unknown"."""
+    found = {r.scene for r in ranges if r.start <= frame <= r.end}
+    return found.pop() if len(found) == 1 else UNKNOWN_SCENE
+
+
+def read_instructions(path: Path) -> dict[str, str]:
+    """`embeddings.npy`: the evaluation instruction of each task; empty where the file does not exist."""
+    if not path.is_file():
+        return {}
+    instructions = {}
+    for task, entry in _mapping(load_npy_pickle(path), path, "content").items():
+        phrases = _sequence(_field(_mapping(entry, path, str(task)), "ann", path), path, f"{task}.ann")
+        if task not in TASKS or not len(phrases) or not isinstance(phrases[0], str):
+            raise DatasetError(
+                f"{path}: {task!r} is not one of CALVIN's 34 tasks with a list of instructions."
+            )
+        instructions[str(task)] = str(phrases[0])
+    return instructions
+
+
+def read_boxes(path: Path) -> dict[int, FrameBoxes] | None:
+    """`boxes.json`: the true boxes by frame id; None where the file does not exist.
+
+    Its form is `{"0358482": {"red_block": {"box": [x0, y0, x1, y1] or null}, ...}}`.
+    """
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            int(frame): {name: _box(entry["box"]) for name, entry in things.items()}
+            for frame, things in content.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{path} is not a file of boxes: {type(error).__name__}: {error}.") from None
+
+
+def _box(corners: list[int] | None) -> tuple[int, int, int, int] | None:
+    if corners is None:
+        return None
+    x0, y0, x1, y1 = (int(corner) for corner in corners)
+    return x0, y0, x1, y1
+
+
+def _mapping(value: Any, path: Path, field: str) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise DatasetError(f"{path}: {field} is a {type(value).__name__}, not a dict.")
+    return value
+
+
+def _field(mapping: Mapping[Any, Any], field: str, path: Path) -> Any:
+    if field not in mapping:
+        raise DatasetError(f"{path} has no field {field!r}.")
+    return mapping[field]
+
+
+def _sequence(value: Any, path: Path, field: str) -> Any:
+    if not isinstance(value, (list, tuple, np.ndarray)):
+        raise DatasetError(f"{path}: {field} is a {type(value).__name__}, not a list.")
+    return value
+
+
+def _frame_range(value: Any, path: Path, field: str) -> tuple[int, int]:
+    frames = np.asarray(_sequence(value, path, field))
+    if frames.shape != (2,) or frames.dtype.kind not in "iu":
+        raise DatasetError(f"{path}: {field} is {value!r}, not a first and a last frame.")
+    start, end = frames.tolist()
+    if not 0 <= start <= end:
+        raise DatasetError(f"{path}: {field} runs from frame {start} to frame {end}.")
+    return start, end

@@ -1,0 +1,92 @@
+"""One demonstration as arrays: what every part of Baton that looks at CALVIN data works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from calvin.task_names import SCENES, UNKNOWN_SCENE
+from errors import DatasetError
+
+#: Shape of one frame. Units: metres, radians, gripper width in metres (dataset/README.md of mees/calvin).
+FRAME_SHAPES: dict[str, tuple[int, ...]] = {
+    "rgb_static": (200, 200, 3),
+    "rgb_gripper": (84, 84, 3),
+    "robot_obs": (15,),
+    "scene_obs": (24,),
+    "actions": (7,),
+    "rel_actions": (7,),
+}
+IMAGE_FIELDS = ("rgb_static", "rgb_gripper")
+VECTOR_FIELDS = ("robot_obs", "scene_obs", "actions", "rel_actions")
+
+#: True boxes (x0, y0, x1, y1; pixels of `rgb_static`; x1 and y1 exclusive) by name of the thing; None: not
+#: visible.
+FrameBoxes = Mapping[str, tuple[int, int, int, int] | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """The T frames of one demonstration, with CALVIN's keys, and its annotation.
+
+    rgb_static uint8 (T, 200, 200, 3) and rgb_gripper uint8 (T, 84, 84, 3); robot_obs (T, 15), scene_obs (T,
+    24), actions (T, 7) and rel_actions (T, 7) of any float type, kept as read-only float64 copies. `start`
+    and `end` are frame ids, both inclusive. `scene` is "A".."D" or "unknown". `boxes` has one mapping per
+    frame, or is None where the true boxes are not known.
+
+    Raises DatasetError naming the field that has a wrong shape or type, or is not finite.
+    """
+
+    rgb_static: np.ndarray
+    rgb_gripper: np.ndarray
+    robot_obs: np.ndarray
+    scene_obs: np.ndarray
+    actions: np.ndarray
+    rel_actions: np.ndarray
+    task: str
+    instruction: str
+    scene: str
+    split: str
+    start: int
+    end: int
+    boxes: tuple[FrameBoxes, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or self.end < self.start:
+            raise DatasetError(f"The episode spans frames {self.start} to {self.end}; it has no frame.")
+        for field in IMAGE_FIELDS:
+            self._check_shape(field)
+            if getattr(self, field).dtype != np.uint8:
+                raise DatasetError(f"{self.name}: {field} is {getattr(self, field).dtype}, not uint8.")
+        for field in VECTOR_FIELDS:
+            self._check_shape(field)
+            if getattr(self, field).dtype.kind != "f":
+                raise DatasetError(
+                    f"{self.name}: {field} is {getattr(self, field).dtype}, not floating point."
+                )
+            values = np.array(getattr(self, field), dtype=np.float64)
+            if not np.isfinite(values).all():
+                frame = self.start + int(np.argwhere(~np.isfinite(values))[0, 0])
+                raise DatasetError(f"{self.name}: {field} of frame {frame} is not finite.")
+            values.setflags(write=False)
+            object.__setattr__(self, field, values)
+        if self.scene not in (*SCENES, UNKNOWN_SCENE):
+            raise DatasetError(f"{self.name}: scene {self.scene!r} is not one of A, B, C, D, unknown.")
+        if self.boxes is not None and len(self.boxes) != len(self):
+            raise DatasetError(f"{self.name}: boxes are given for {len(self.boxes)} of {len(self)} frames.")
+
+    def __len__(self) -> int:
+        """Number of frames, T."""
+        return self.end - self.start + 1
+
+    @property
+    def name(self) -> str:
+        """How messages call the episode."""
+        return f"Episode {self.split} {self.start}-{self.end} ({self.task})"
+
+    def _check_shape(self, field: str) -> None:
+        shape, expected = np.shape(getattr(self, field)), (len(self), *FRAME_SHAPES[field])
+        if shape != expected:
+            raise DatasetError(f"{self.name}: {field} has shape {shape}, not {expected}.")

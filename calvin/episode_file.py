@@ -1,0 +1,86 @@
+"""An episode as one safetensors file: equal episodes give equal bytes; frames are read when touched."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save as to_safetensors
+
+from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS, Episode
+from errors import DatasetError
+
+METADATA_KEY = "episode"
+_DTYPES: dict[str, np.dtype] = {"U8": np.dtype("u1"), "F64": np.dtype("<f8")}
+
+
+def save_episode(episode: Episode, path: Path) -> None:
+    """Write `episode` to `path`: uint8 frames uncompressed, vectors float64, the rest as one JSON string.
+
+    Plain write: whoever owns `path` makes it appear whole (temporary name, rename).
+    """
+    tensors = {field: np.ascontiguousarray(getattr(episode, field)) for field in FRAME_SHAPES}
+    about = {
+        "task": episode.task,
+        "instruction": episode.instruction,
+        "scene": episode.scene,
+        "split": episode.split,
+        "start": episode.start,
+        "end": episode.end,
+        "boxes": None if episode.boxes is None else [dict(frame) for frame in episode.boxes],
+    }
+    # One metadata key only: safetensors writes several in the random order of a hash map.
+    path.write_bytes(to_safetensors(tensors, {METADATA_KEY: json.dumps(about, sort_keys=True)}))
+
+
+def load_episode(path: Path) -> Episode:
+    """The episode in `path`; its images are read-only memory maps, so a frame is read when it is looked at.
+
+    Raises DatasetError naming the file and what is missing or damaged in it.
+    """
+    header, data_offset = _header(path)
+    try:
+        about = json.loads(header["__metadata__"][METADATA_KEY])
+        boxes = about.pop("boxes")
+        arrays: dict[str, Any] = {
+            field: _tensor(path, field, header[field], data_offset) for field in FRAME_SHAPES
+        }
+        return Episode(**arrays, **about, boxes=None if boxes is None else tuple(map(_boxes, boxes)))
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise DatasetError(f"{path} is not an episode file: {error!r}.") from None
+
+
+def _header(path: Path) -> tuple[dict[str, Any], int]:
+    """The JSON header of a safetensors file and where its data begin, in bytes."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > path.stat().st_size:
+                raise DatasetError(
+                    f"{path} is not a safetensors file: its header would be longer than the file."
+                )
+            return json.loads(file.read(length)), 8 + length
+    except FileNotFoundError:
+        raise DatasetError(f"{path} is missing.") from None
+    except (OSError, struct.error, ValueError) as error:
+        raise DatasetError(f"{path} is not a safetensors file: {error}.") from None
+
+
+def _tensor(path: Path, field: str, entry: dict[str, Any], data_offset: int) -> np.ndarray:
+    if entry["dtype"] not in _DTYPES:
+        raise DatasetError(f"{path}: {field} is {entry['dtype']}, not one of {', '.join(_DTYPES)}.")
+    dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
+    begin, end = entry["data_offsets"]
+    if end - begin != dtype.itemsize * int(np.prod(shape)):
+        raise DatasetError(f"{path}: {field} takes {end - begin} bytes, which is not its shape {shape}.")
+    if data_offset + end > path.stat().st_size:
+        raise DatasetError(f"{path} is cut short: {field} should end at byte {data_offset + end}.")
+    mapped = np.memmap(path, dtype, "r", data_offset + begin, shape)
+    return mapped if field in IMAGE_FIELDS else np.array(mapped)
+
+
+def _boxes(frame: dict[str, list[int] | None]) -> dict[str, tuple[int, int, int, int] | None]:
+    return {name: None if box is None else (box[0], box[1], box[2], box[3]) for name, box in frame.items()}

@@ -1,0 +1,90 @@
+"""Frames of a CALVIN split: one `episode_*.npz` each, named by frame id."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS
+from errors import DatasetError
+
+_MAX_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class FrameFiles:
+    """Where the frames of a split are and to how many digits their ids are padded."""
+
+    folder: Path
+    digits: int
+
+    @classmethod
+    def find(cls, folder: Path, frame: int) -> FrameFiles:
+        """Learn the padding from the name of `frame`'s file, without listing a folder of millions of files.
+
+        Raises DatasetError when there is no file for `frame`.
+        """
+        for digits in range(len(str(frame)), _MAX_DIGITS + 1):
+            files = cls(folder, digits)
+            if files.path(frame).is_file():
+                return files
+        raise DatasetError(
+            f"{folder} has no episode_*.npz for frame {frame}, where its first annotation starts."
+        )
+
+    def path(self, frame: int) -> Path:
+        return self.folder / f"episode_{frame:0{self.digits}d}.npz"
+
+    def size_bytes(self, frame: int) -> int:
+        """Size of the frame's file. Raises DatasetError when it is missing."""
+        try:
+            return self.path(frame).stat().st_size
+        except OSError as error:
+            raise self._unreadable(frame, error) from None
+
+    def checksums(self, frame: int) -> list[tuple[str, int]]:
+        """Name and CRC-32 of each array in the frame's file, from the archive's directory at its end."""
+        try:
+            with zipfile.ZipFile(self.path(frame)) as archive:
+                return sorted((member.filename, member.CRC) for member in archive.infolist())
+        except (OSError, zipfile.BadZipFile) as error:
+            raise self._unreadable(frame, error) from None
+
+    def read(self, frame: int) -> dict[str, np.ndarray]:
+        """The frame's six arrays by CALVIN's keys; vectors as float64 whatever precision they were saved in.
+
+        Raises DatasetError naming the file, and the field where one is missing or has a wrong shape or type.
+        """
+        try:
+            with np.load(self.path(frame), allow_pickle=False) as archive:
+                missing = [field for field in FRAME_SHAPES if field not in archive.files]
+                if missing:
+                    raise DatasetError(f"{self.path(frame)} has no {', '.join(missing)}.")
+                arrays = {field: archive[field] for field in FRAME_SHAPES}
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            raise self._unreadable(frame, error) from None
+        return {field: self._checked(frame, field, array) for field, array in arrays.items()}
+
+    def _checked(self, frame: int, field: str, array: np.ndarray) -> np.ndarray:
+        if array.shape != FRAME_SHAPES[field]:
+            raise DatasetError(
+                f"{self.path(frame)}: {field} has shape {array.shape}, not {FRAME_SHAPES[field]}."
+            )
+        if field in IMAGE_FIELDS:
+            if array.dtype != np.uint8:
+                raise DatasetError(f"{self.path(frame)}: {field} is {array.dtype}, not uint8.")
+            return array
+        if array.dtype.kind != "f":
+            raise DatasetError(f"{self.path(frame)}: {field} is {array.dtype}, not floating point.")
+        if not np.isfinite(array).all():
+            raise DatasetError(f"{self.path(frame)}: {field} is not finite.")
+        return array.astype(np.float64)
+
+    def _unreadable(self, frame: int, error: Exception) -> DatasetError:
+        if isinstance(error, FileNotFoundError):
+            return DatasetError(f"{self.path(frame)} is missing: there is a gap at frame {frame}.")
+        return DatasetError(f"{self.path(frame)} is damaged: {error}.")

@@ -1,0 +1,165 @@
+"""CALVIN's long-horizon evaluation: chains of five tasks, each with the state that the scene starts in.
+
+The rules and the random draws are those of calvin_models/calvin_agent/evaluation/multistep_sequences.py, so
+that `get_sequences(1000)` equals the official list entry for entry (and ReconVLA's evaluation/question.json).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice, product
+
+import numpy as np
+
+from calvin.task_names import TASKS
+from calvin.transitions import CATEGORIES, INITIAL_CONDITIONS, State, successor
+from errors import InvalidInput
+
+CHAIN_LENGTH = 5
+DRAWS_PER_BATCH = 1024
+IMPOSSIBLE = -1
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One evaluation sequence.
+
+    `initial_state` has the official keys in the official order (led, lightbulb, slider, drawer, red_block,
+    blue_block, pink_block, grasped): its values are hashed in that order to seed the scene.
+    """
+
+    initial_state: Mapping[str, int | str]
+    tasks: tuple[str, ...]
+
+
+def get_sequences(
+    n: int = 1000, *, tasks: Sequence[str] | None = None, length: int = CHAIN_LENGTH
+) -> list[Chain]:
+    """`n` chains of `length` tasks; with the defaults for `tasks` and `length`, the official ones.
+
+    The list for a smaller `n` is not a prefix of that for a larger one. With `tasks`, chains are drawn by the
+    same rules from these tasks only, leaving out the initial states from which they form no chain. Raises
+    InvalidInput when `n` is negative, `length` is not in 1..5, a task is unknown or repeated, or when the
+    tasks form no chain at all.
+    """
+    if n < 0:
+        raise InvalidInput(f"The number of sequences must be 0 or more, not {n}.")
+    if not 1 <= length <= CHAIN_LENGTH:
+        raise InvalidInput(f"The length of a sequence must be 1 to {CHAIN_LENGTH} tasks, not {length}.")
+    names = _in_official_order(TASKS if tasks is None else tasks)
+    return [Chain(state.as_dict(), chain) for state, chain in _chains(n, names, length)]
+
+
+@lru_cache(maxsize=4)
+def _chains(n: int, names: tuple[str, ...], length: int) -> tuple[tuple[State, tuple[str, ...]], ...]:
+    starts = [
+        (seed, state) for seed, state in enumerate(_initial_states()) if _has_chain(state, names, length)
+    ]
+    if not starts:
+        kinds = len({CATEGORIES[name] for name in names})
+        raise InvalidInput(
+            f"The tasks {', '.join(names) or '(none)'} form no sequence of {length}: each must be possible "
+            f"after those before it and of another kind than they, and these are of {kinds} kinds."
+        )
+    chains = []
+    for (seed, state), count in zip(starts, _shares(n, len(starts))):
+        chains += [(state, chain) for chain in islice(_draw_chains(state, names, length, seed), count)]
+    order = np.arange(len(chains))
+    np.random.RandomState(0).shuffle(order)
+    return tuple(chains[i] for i in order)
+
+
+def _in_official_order(tasks: Sequence[str]) -> tuple[str, ...]:
+    for name in tasks:
+        if name not in CATEGORIES:
+            raise InvalidInput(f"Unknown CALVIN task {name!r}; the 34 tasks are {', '.join(TASKS)}.")
+        if list(tasks).count(name) > 1:
+            raise InvalidInput(f"The task {name!r} is listed more than once.")
+    return tuple(name for name in TASKS if name in tasks)
+
+
+def _initial_states() -> list[State]:
+    """The 192 states: one or two blocks on the table, at most one on each side of the slider."""
+    states = (State(*values) for values in product(*INITIAL_CONDITIONS.values()))  # type: ignore[arg-type]
+    return [
+        state
+        for state in states
+        if state.blocks.count("table") in (1, 2)
+        and state.blocks.count("slider_left") < 2
+        and state.blocks.count("slider_right") < 2
+    ]
+
+
+def _shares(n: int, parts: int) -> list[int]:
+    """`n` split into `parts`, the first ones taking the remainder."""
+    return [n // parts + (part < n % parts) for part in range(parts)]
+
+
+def _draw_chains(state: State, names: tuple[str, ...], length: int, seed: int) -> Iterator[tuple[str, ...]]:
+    """Endless valid chains from `state`, in the order in which drawing one at a time would find them."""
+    random = np.random.RandomState(seed)
+    kinds = sorted({CATEGORIES[name] for name in names})
+    kind_bit = np.array([1 << kinds.index(CATEGORIES[name]) for name in names])
+    states, after = _transition_table(names)
+    while True:
+        drawn = _draw_without_replacement(random, len(names), length, DRAWS_PER_BATCH)
+        bits = kind_bit[drawn]
+        valid = bits.sum(axis=0) == np.bitwise_or.reduce(bits)  # no kind twice
+        reached = np.full(DRAWS_PER_BATCH, states.index(state))
+        for task in drawn:
+            reached = after[reached, task]
+        for indices in drawn.T[valid & (reached != IMPOSSIBLE)].tolist():
+            yield tuple(names[i] for i in indices)
+
+
+@lru_cache(maxsize=4)
+def _transition_table(names: tuple[str, ...]) -> tuple[list[State], np.ndarray]:
+    """All states within reach of the initial ones, and which of them follows each: (states + 1, names).
+
+    The last row, IMPOSSIBLE, is where a task leads that cannot be done, and never left.
+    """
+    states = _initial_states()
+    rows = []
+    for state in states:  # grows while it is walked
+        row = []
+        for name in names:
+            following = successor(state, name)
+            if following is not None and following not in states:
+                states.append(following)
+            row.append(IMPOSSIBLE if following is None else states.index(following))
+        rows.append(row)
+    return states, np.array([*rows, [IMPOSSIBLE] * len(names)])
+
+
+def _draw_without_replacement(random: np.random.RandomState, pool: int, size: int, draws: int) -> np.ndarray:
+    """What `draws` calls of `random.choice(pool, size, replace=False)` return, as columns: (size, draws).
+
+    `choice` shuffles the whole pool by Fisher-Yates from the top, with one bounded integer for each swap, and
+    keeps the first `size`. Here one call draws the integers of all shuffles, from the same stream.
+    """
+    highs = np.tile(np.arange(pool, 1, -1), draws)
+    partners = random.randint(0, highs, dtype=np.uint32).reshape(draws, pool - 1).T
+    places = partners.astype(np.intp) * draws + np.arange(draws)
+    shuffled = np.repeat(np.arange(pool, dtype=np.int8)[:, None], draws, axis=1)
+    flat = shuffled.reshape(-1)
+    for top, place in zip(range(pool - 1, 0, -1), places):
+        # Nobody looks at rows from `size` on again once they were swapped.
+        brought_up = flat[place] if top < size else None
+        flat[place] = shuffled[top]
+        if brought_up is not None:
+            shuffled[top] = brought_up
+    return shuffled[:size]
+
+
+def _has_chain(state: State, names: tuple[str, ...], length: int) -> bool:
+    """Whether some order of some of `names` is a valid chain from `state`."""
+    if length == 0:
+        return True
+    for name in names:
+        following = successor(state, name)
+        others = tuple(other for other in names if CATEGORIES[other] != CATEGORIES[name])
+        if following is not None and _has_chain(following, others, length - 1):
+            return True
+    return False

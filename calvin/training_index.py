@@ -1,0 +1,175 @@
+"""The training index: one item per frame, as JSON, in the spirit of ReconVLA's `training_r5.json`.
+
+Beside what ReconVLA's scripts/helper/calvin_json.py records (id, image, crop, instruction, state, five
+actions), an item says which gaze box the crop is, or why there is none. Actions past the end of a
+demonstration are CALVIN's padding (no motion, gripper held), not that script's repetition of the last motion.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calvin.actions import padded_chunk
+from calvin.episode import Episode
+from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
+from errors import InvalidInput
+
+CHUNK_STEPS = 5
+ROBOT_OBS_SIZE = 15
+ACTION_SIZE = 7
+
+
+@dataclass(frozen=True)
+class Gaze:
+    """Where the frame's target is in `rgb_static`: a box with its score, or the reason why there is none.
+
+    `box` is x0, y0, x1, y1 in pixels, x1 and y1 exclusive.
+    """
+
+    detector: str
+    box: tuple[int, int, int, int] | None
+    score: float | None
+    reason: str | None
+
+    def __post_init__(self) -> None:
+        if (self.box is None) != (self.score is None) or (self.box is None) == (self.reason is None):
+            raise InvalidInput("A gaze has either a box and a score or the reason why it has none.")
+
+
+@dataclass(frozen=True)
+class RobotObsStatistics:
+    """Mean and population standard deviation of each of the 15 entries of `robot_obs` over `frames` items."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    frames: int
+
+
+def build_items(episode: Episode, gaze: Sequence[Gaze], number: int) -> list[dict[str, Any]]:
+    """The index items of `episode`, the demonstration with this `number`; `gaze` has one entry per frame.
+
+    `id` counts frames from the start of the demonstration; `frame` is CALVIN's frame id. `image` and `crop`
+    are the names, relative to the index, that the original pipeline's layout gives to the pictures; `crop` is
+    null where there is no gaze box. `actions` (5, 7) are the relative actions of this and the next 4 frames.
+    """
+    if len(gaze) != len(episode):
+        raise InvalidInput(f"{episode.name}: gaze is given for {len(gaze)} of {len(episode)} frames.")
+    items = []
+    for offset, frame_gaze in enumerate(gaze):
+        name = f"task_{number}_frame_{offset}"
+        items.append(
+            {
+                "id": name,
+                "demonstration": number,
+                "frame": episode.start + offset,
+                "image": f"{episode.split}/{name}.jpg",
+                "crop": None if frame_gaze.box is None else f"{episode.split}/crop/{name}.jpg",
+                "instruction": episode.instruction,
+                "task": episode.task,
+                "scene": episode.scene,
+                "robot_obs": episode.robot_obs[offset].tolist(),
+                "actions": padded_chunk(episode.rel_actions, offset, CHUNK_STEPS).tolist(),
+                "gaze": asdict(frame_gaze)
+                | {"box": None if frame_gaze.box is None else list(frame_gaze.box)},
+            }
+        )
+    return items
+
+
+def write_index(items: Iterable[dict[str, Any]], path: Path) -> int:
+    """Write `items` as one JSON list, an item a line, and return how many there were.
+
+    Items may come from a generator. The same items give the same bytes. Raises InvalidInput naming the item
+    and the field at fault, or when there is no item; the file is then not complete.
+    """
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for item in items:
+            _check_item(item, count)
+            file.write("[\n" if count == 0 else ",\n")
+            file.write(json.dumps(item, ensure_ascii=False, allow_nan=False))
+            count += 1
+        if count == 0:
+            raise InvalidInput(f"{path}: a training index needs at least one item.")
+        file.write("\n]\n")
+    return count
+
+
+def read_index(path: Path) -> list[dict[str, Any]]:
+    """The items in `path`, each checked. Raises InvalidInput naming the file, item and field at fault."""
+    try:
+        items = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"{path} is not a training index: {error}.") from None
+    if not isinstance(items, list) or not items:
+        raise InvalidInput(f"{path} is not a training index: it is not a list with at least one item.")
+    for position, item in enumerate(items):
+        try:
+            _check_item(item, position)
+        except InvalidInput as error:
+            raise InvalidInput(f"{path}: {error}") from None
+    return items
+
+
+def robot_obs_statistics(items: Iterable[dict[str, Any]]) -> RobotObsStatistics:
+    """What the state tokens are normalised with: statistics of `robot_obs` over `items`, at least one."""
+    values = np.array([item["robot_obs"] for item in items], dtype=np.float64)
+    if not len(values):
+        raise InvalidInput("There are no index items to take robot_obs statistics of.")
+    return RobotObsStatistics(tuple(values.mean(0).tolist()), tuple(values.std(0).tolist()), len(values))
+
+
+def _check_item(item: Any, position: int) -> None:
+    if not isinstance(item, dict):
+        raise InvalidInput(f"Item {position} is a {type(item).__name__}, not an object.")
+    checks = {
+        "id": lambda value: isinstance(value, str) and value != "",
+        "demonstration": _is_count,
+        "frame": _is_count,
+        "image": lambda value: isinstance(value, str) and value != "",
+        "crop": lambda value: value is None or (isinstance(value, str) and value != ""),
+        "instruction": lambda value: isinstance(value, str) and value.strip() != "",
+        "task": lambda value: value in TASKS,
+        "scene": lambda value: value in (*SCENES, UNKNOWN_SCENE),
+        "robot_obs": lambda value: _is_vector(value, ROBOT_OBS_SIZE),
+        "actions": lambda value: (
+            isinstance(value, list)
+            and len(value) == CHUNK_STEPS
+            and all(_is_vector(step, ACTION_SIZE) for step in value)
+        ),
+        "gaze": lambda value: _is_gaze(value) and (value["box"] is None) == (item["crop"] is None),
+    }
+    for field, is_good in checks.items():
+        if field not in item:
+            raise InvalidInput(f"Item {position} ({item.get('id')!r}) has no {field!r}.")
+        if not is_good(item[field]):
+            raise InvalidInput(
+                f"Item {position} ({item['id']!r}) has an unusable {field!r}: {item[field]!r}."
+            )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_vector(value: Any, size: int) -> bool:
+    return isinstance(value, list) and len(value) == size and all(map(_is_number, value))
+
+
+def _is_gaze(value: Any) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("detector"), str):
+        return False
+    if value.get("box") is None:
+        return value.get("score") is None and isinstance(value.get("reason"), str)
+    return _is_vector(value["box"], 4) and _is_number(value.get("score")) and value.get("reason") is None

@@ -1,0 +1,72 @@
+"""Baton's command line. Commands live in `commands/`; nothing heavy is imported until one runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from errors import BatonError
+
+#: command -> (module, what it does). Help comes from here, so that it needs no import.
+COMMANDS = {
+    "submit-ablation": ("commands.submit", "Plan an ablation and run it to the end (or --detach)."),
+    "up": ("commands.up", "Start broker, scheduler and workers; go on with whatever is unfinished."),
+    "status": ("commands.status", "Show ablations, runs, jobs, workers and sessions."),
+    "report": ("commands.report", "Write the report: HTML, JSON, CSV and PNG."),
+    "artifacts": ("commands.artifacts", "List what was made: episodes, crops, checkpoints, results."),
+    "events": ("commands.events", "Show what happened, newest last."),
+    "doctor": ("commands.doctor", "Say what this machine has, what is missing, and how to get it."),
+    "data": ("commands.data", "Check a CALVIN dataset, or generate demonstrations in its format."),
+    "worker": ("commands.worker", "Run one worker process (docker-compose, clusters)."),
+    "scheduler": ("commands.scheduler", "Run one scheduler process (docker-compose, clusters)."),
+    "flower": ("commands.flower", "Run Flower, with a password, on what the broker carries."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", metavar="DIR", help="Home folder [default: $BATON_HOME or ./baton-home].")
+@click.pass_context
+def cli(context: click.Context, home: str | None) -> None:
+    """Baton runs ReconVLA ablations on machines that get taken away."""
+    context.obj = home
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command. Returns the exit code; users' mistakes are one sentence, never a traceback."""
+    try:
+        result = cli.main(arguments, prog_name="cli.py", standalone_mode=False)
+    except BatonError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except click.ClickException as error:
+        message = " ".join(error.format_message().split())
+        print(f"error: {message}", file=sys.stderr)
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 4
+    except BrokenPipeError:
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""`events`: what happened."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+
+import click
+
+from commands.options import existing_home, home_option
+
+
+@click.command("events")
+@home_option
+@click.option(
+    "--limit", default=200, show_default=True, type=click.IntRange(1), help="Newest events to show."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def command(context: click.Context, home_path: str | None, limit: int, as_json: bool) -> None:
+    """Show the newest events, oldest first."""
+    from db import queries
+    from db.migrate import open_state
+
+    database = open_state(existing_home(context, home_path))
+    entries = queries.events(database, limit=limit)
+    database.close()
+    if as_json:
+        print(json.dumps(entries))
+        return
+    for entry in entries:
+        when = datetime.fromtimestamp(entry["at"]).strftime("%Y-%m-%d %H:%M:%S")
+        print(f"{when}  {entry['kind']:<20}  {entry['message']}")

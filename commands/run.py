@@ -1,0 +1,195 @@
+"""Running a home in the foreground: processes, progress, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from db import members, queries
+from db.engine import Database
+from errors import InvalidInput, Stopped
+from settings.home import Home
+from settings.queue import queue_settings
+from workers.supervisor import Devices, Supervisor
+
+_LOOK_SECONDS = 0.3
+
+#: Without a terminal a line is printed at most this often.
+_LINE_SECONDS = 10.0
+
+
+@dataclass
+class Interrupts:
+    """The first SIGINT, SIGTERM or SIGUSR1 asks for an orderly end, a second SIGINT for an immediate one."""
+
+    count: int = 0
+
+    def install(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, self._note)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+
+def run_home(
+    home: Home,
+    database: Database,
+    devices: Devices,
+    broker_url: str | None,
+    *,
+    deadline: float | None,
+    until_done: bool,
+    flower_port: int | None = None,
+    quiet: bool = False,
+) -> None:
+    """Start what is missing and stay until everything has ended, or for ever.
+
+    Raises Stopped (exit 4) when interrupted or at the deadline with work left.
+    """
+    interrupts = Interrupts()
+    interrupts.install()
+    settings = queue_settings()
+    members.close_dead_sessions(database, time.time())
+    session = members.open_session(database, shlex.join(sys.argv), deadline, time.time())
+    reason = "failed"
+    supervisor = Supervisor(home, database, settings, devices, broker_url, session, flower_port)
+    try:
+        with supervisor, Screen(quiet) as screen:
+            reason = _watch(database, supervisor, screen, interrupts, deadline, until_done)
+            if interrupts.count > 1:
+                supervisor.kill()
+    finally:
+        members.close_session(database, session, reason, time.time())
+        database.settle()
+    if reason != "done":
+        raise Stopped(f"stopped ({reason}) with everything saved; go on with: cli.py --home {home.root} up")
+
+
+def _watch(
+    database: Database,
+    supervisor: Supervisor,
+    screen: Screen,
+    interrupts: Interrupts,
+    deadline: float | None,
+    until_done: bool,
+) -> str:
+    while True:
+        supervisor.check()
+        if interrupts.count:
+            return "interrupted"
+        if deadline is not None and time.time() >= deadline - queue_settings().deadline_margin_seconds:
+            return "deadline"
+        open_ones = queries.open_ablations(database)
+        screen.show(open_ones)
+        if until_done and not open_ones:
+            return "done"
+        time.sleep(_LOOK_SECONDS)
+
+
+class Screen:
+    """Progress bars on a terminal; a line now and then in pipes, notebooks and CI. All on standard error."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._console = Console(stderr=True)
+        self._quiet = quiet
+        self._bars: dict[int, int] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self._console,
+        )
+        self._last_line = ""
+        self._next_line = 0.0
+
+    def __enter__(self) -> Screen:
+        if self._fancy:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._fancy:
+            self._progress.stop()
+
+    @property
+    def _fancy(self) -> bool:
+        return not self._quiet and self._console.is_terminal
+
+    def show(self, ablations: list[dict[str, object]]) -> None:
+        """`ablations`: entries of `status --json` that are still open."""
+        if self._quiet:
+            return
+        for entry in ablations:
+            counts: dict[str, int] = entry["jobs"]  # type: ignore[assignment]
+            total, done = sum(counts.values()), counts["succeeded"]
+            note = self._note(entry, counts)
+            if self._fancy:
+                self._bar(entry, total, done, note)
+            else:
+                self._line(f"{entry['name']}: {done}/{total} jobs{', ' + note if note else ''}")
+
+    @staticmethod
+    def _note(entry: dict[str, object], counts: dict[str, int]) -> str:
+        runs: list[dict[str, object]] = entry["runs"]  # type: ignore[assignment]
+        parts = [
+            f"{run['arm']}/{run['seed']} {run['step']}/{run['target_steps']}"
+            for run in runs
+            if run["step"] != run["target_steps"] and run["step"]
+        ]
+        if counts["failed"]:
+            parts.append(f"{counts['failed']} failed")
+        return ", ".join(parts)
+
+    def _bar(self, entry: dict[str, object], total: int, done: int, note: str) -> None:
+        key = int(str(entry["id"]))
+        if key not in self._bars:
+            self._bars[key] = self._progress.add_task(str(entry["name"]), total=total, note="")
+        self._progress.update(self._bars[key], completed=done, total=total, note=note)  # type: ignore[arg-type]
+
+    def _line(self, line: str) -> None:
+        now = time.monotonic()
+        if line != self._last_line and now >= self._next_line:
+            print(line, file=sys.stderr, flush=True)
+            self._last_line, self._next_line = line, now + _LINE_SECONDS
+
+
+def devices_of(gpus: str | None, cpus: int | None) -> Devices:
+    """`--gpus 0,1|all|none` and `--cpus N`; by default every GPU, and a CPU worker for each core left."""
+    found = visible_gpus()
+    if gpus in (None, "all"):
+        chosen = found
+    elif gpus == "none":
+        chosen = []
+    else:
+        try:
+            chosen = [int(part) for part in str(gpus).split(",")]
+        except ValueError:
+            raise InvalidInput(f"--gpus {gpus!r} is not all, none, or numbers separated by commas") from None
+    cores = len(os.sched_getaffinity(0))
+    return Devices(chosen, cpus if cpus is not None else max(1, cores - len(chosen)))
+
+
+def visible_gpus() -> list[int]:
+    """Indices of the NVIDIA GPUs of this machine, without importing torch."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    listed = subprocess.run(
+        ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [int(line) for line in listed.stdout.split()] if listed.returncode == 0 else []

@@ -1,0 +1,20 @@
+"""`scheduler`: one scheduler process."""
+
+from __future__ import annotations
+
+import click
+
+from commands.options import home_option, need_broker, resolve_home
+
+
+@click.command("scheduler")
+@home_option
+@click.option("--broker", metavar="URL", help="Redis to ring on [default: $REDIS_URL].")
+@click.pass_context
+def command(context: click.Context, home_path: str | None, broker: str | None) -> None:
+    """Run one scheduler. Any number may run beside it."""
+    from workers.processes import scheduler_main
+
+    home = resolve_home(context, home_path)
+    home.create()
+    scheduler_main(home, need_broker(broker))

@@ -1,0 +1,37 @@
+"""Printing an ablation's report: the table on the terminal, or the JSON; files into `reports/`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from db.engine import Database
+from db.store import ArtifactStore
+from reports.summary import summarise, to_json
+from reports.table import terminal_table
+from reports.write import write_report
+from settings.home import Home
+from workers.report_data import gather_report
+
+
+def print_report(home: Home, database: Database, ablation: str | None, as_json: bool) -> Path:
+    """Write the report's files and print its table. Returns the folder. Raises InvalidInput for no ablation."""
+    data = gather_report(database, ArtifactStore(home), ablation)
+    summary = summarise(data)
+    folder = home.reports / f"{data.ablation_id}-{_file_name(data.ablation)}"
+    write_report(data, folder)
+    if as_json:
+        print(json.dumps(to_json(data, summary)))
+    else:
+        console = Console(width=None if Console().is_terminal else 120)
+        console.print(terminal_table(data, summary))
+        if data.closed_loop_reason:
+            console.print(f"No success rates: {data.closed_loop_reason}.")
+        console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+    return folder
+
+
+def _file_name(name: str) -> str:
+    return "".join(character if character.isalnum() or character in "-_." else "_" for character in name)

@@ -1,0 +1,98 @@
+"""`submit-ablation`: plan, enqueue and, in the foreground, run to the end."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from commands.options import broker_from_environment, home_option, resolve_home
+
+
+@click.command("submit-ablation")
+@home_option
+@click.option("--preset", default=None, help="smoke, quick, ... [default: quick, without --config].")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file over the preset.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Override one value.")
+@click.option("--arms", default=None, metavar="A,B", help="Arms of the table.")
+@click.option("--seeds", default=None, metavar="0,1", help="Seeds per arm.")
+@click.option("--data", "data_root", default=None, metavar="DIR", help="A CALVIN dataset.")
+@click.option("--name", default=None, help="Name of the ablation.")
+@click.option("--detach", is_flag=True, help="Only enqueue; `up` does the work.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--broker", metavar="URL", help="A Redis to use instead of a private one.")
+@click.option("--session-limit", default=None, metavar="11h30m", help="Stop, with all saved, before this.")
+@click.option("--gpus", default=None, metavar="0,1|all|none", help="GPUs to use.")
+@click.option("--cpus", default=None, type=click.IntRange(0), metavar="N", help="CPU workers.")
+@click.pass_context
+def command(
+    context: click.Context,
+    home_path: str | None,
+    preset: str | None,
+    config_file: Path | None,
+    overrides: tuple[str, ...],
+    arms: str | None,
+    seeds: str | None,
+    data_root: str | None,
+    name: str | None,
+    detach: bool,
+    as_json: bool,
+    broker: str | None,
+    session_limit: str | None,
+    gpus: str | None,
+    cpus: int | None,
+) -> int:
+    """Plan an ablation and run it to the end. The same command again continues it."""
+    from commands.run import devices_of, run_home
+    from commands.show import print_report
+    from db import plans, queries
+    from db.migrate import open_state
+    from settings.ablation import load_config
+    from settings.duration import deadline_in
+    from workers.planner import Planner
+
+    home = resolve_home(context, home_path)
+    config = load_config(
+        preset or (None if config_file else "quick"),
+        config_file,
+        overrides,
+        arms=arms.split(",") if arms else None,
+        seeds=seeds.split(",") if seeds else None,
+        data__root=str(Path(data_root).expanduser().absolute()) if data_root else None,
+        name=name,
+    )
+    deadline = deadline_in(session_limit, time.time())
+    devices = devices_of(gpus, cpus)
+    plan = Planner(config).plan()
+
+    home.create()
+    if detach:
+        database = open_state(home)
+        submitted = plans.submit(database, plan, shlex.join(sys.argv), time.time())
+        database.close()
+        document = {"ablation": submitted.ablation_id, "name": plan.name, "home": str(home.root),
+                    "jobs_added": submitted.jobs_added, "jobs_shared": submitted.jobs_shared}  # fmt: skip
+        if as_json:
+            print(json.dumps(document))
+        else:
+            print(
+                f"{plan.name}: {submitted.jobs_added} jobs added, {submitted.jobs_shared} already there; "
+                f"run them with: cli.py --home {home.root} up --until-done"
+            )
+        return 0
+    with home.exclusive("submit-ablation"):
+        database = open_state(home)
+        submitted = plans.submit(database, plan, shlex.join(sys.argv), time.time())
+        url = broker or broker_from_environment()
+        run_home(home, database, devices, url, deadline=deadline, until_done=True, quiet=as_json)
+        (entry,) = queries.status(database, str(submitted.ablation_id))["ablations"]
+        print_report(home, database, str(submitted.ablation_id), as_json)
+        if entry["state"] == "failed":
+            for failure in queries.failures(database, submitted.ablation_id):
+                print(f"error: {failure}", file=sys.stderr)
+        database.close()
+    return 0 if entry["state"] == "succeeded" else 1

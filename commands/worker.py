@@ -1,0 +1,40 @@
+"""`worker`: one worker process."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import click
+
+from commands.options import home_option, need_broker, resolve_home
+
+
+@click.command("worker")
+@home_option
+@click.option("--broker", metavar="URL", help="Redis to listen on [default: $REDIS_URL].")
+@click.option("--name", default=None, help="Name shown in status and Flower.")
+@click.option("--resources", default="cpu,accelerator", show_default=True, help="Kinds of job it takes.")
+@click.option("--session", type=int, default=None, help="Session this worker belongs to.")
+@click.pass_context
+def command(
+    context: click.Context,
+    home_path: str | None,
+    broker: str | None,
+    name: str | None,
+    resources: str,
+    session: int | None,
+) -> None:
+    """Run one worker process, pinned to the device in BATON_DEVICE and CUDA_VISIBLE_DEVICES."""
+    from workers.processes import worker_main
+
+    home = resolve_home(context, home_path)
+    home.create()
+    worker_main(
+        home,
+        need_broker(broker),
+        name or f"worker-{socket.gethostname()}-{os.getpid()}",
+        os.environ.get("BATON_DEVICE", "cpu"),
+        tuple(resources.split(",")),
+        session,
+    )

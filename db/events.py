@@ -1,0 +1,38 @@
+"""The event log: what happened, in sentences, with the rows it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from db.schema import Event
+
+
+def record(
+    tx: Connection,
+    now: float,
+    kind: str,
+    message: str,
+    *,
+    ablation_id: int | None = None,
+    job_id: int | None = None,
+    attempt_id: int | None = None,
+    worker_id: int | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Append one event inside the caller's transaction."""
+    tx.execute(
+        insert(Event),
+        {
+            "at": now,
+            "kind": kind,
+            "message": message,
+            "ablation_id": ablation_id,
+            "job_id": job_id,
+            "attempt_id": attempt_id,
+            "worker_id": worker_id,
+            "data": dict(data) if data is not None else None,
+        },
+    )

@@ -1,0 +1,37 @@
+"""What an attempt gets to read: the artifacts of the jobs it depends on, and its own checkpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from db.engine import Database
+from db.jobs import artifact, dependency
+
+_COLUMNS = (artifact.c.kind, artifact.c.name, artifact.c.path, artifact.c.sha256, artifact.c.step)
+
+_NEEDED = (
+    select(dependency.c.role, *_COLUMNS)
+    .join(artifact, artifact.c.job_id == dependency.c.depends_on_id)
+    .where(dependency.c.job_id == bindparam("b_job"), artifact.c.final)
+    .order_by(dependency.c.role, dependency.c.depends_on_id, artifact.c.id)
+)
+
+_OWN = (
+    select(*_COLUMNS)
+    .where(artifact.c.job_id == bindparam("b_job"))
+    .order_by(artifact.c.step.desc(), artifact.c.id)
+)
+
+
+def needed(db: Database, job_id: int) -> list[Any]:
+    """Final artifacts of the jobs that `job_id` depends on: rows (role, kind, name, path, sha256, step)."""
+    with db.read() as tx:
+        return list(tx.execute(_NEEDED, {"b_job": job_id}).all())
+
+
+def own(db: Database, job_id: int) -> list[Any]:
+    """What earlier attempts of the job published, newest step first: rows as `needed` without role."""
+    with db.read() as tx:
+        return list(tx.execute(_OWN, {"b_job": job_id}).all())

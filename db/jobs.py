@@ -1,0 +1,509 @@
+"""The one writer of job state. Every move is a single guarded statement inside one transaction.
+
+A claim raises the job's `lease_token`; whatever an attempt wants to become fact commits in a
+transaction whose first statement checks that token, so an attempt that lost its job can only raise
+LeaseLost. See `db/states.py` for the table of legal moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from db import events
+from db.engine import Database
+from db.schema import Artifact, Attempt, Job, JobDependency, Metric
+from db.states import (
+    BLOCKED,
+    CANCELLED,
+    FAILED,
+    LOST,
+    QUEUED,
+    READY,
+    RUNNING,
+    SUCCEEDED,
+)
+from errors import IllegalMove, LeaseLost
+
+job = cast(Table, Job.__table__)
+attempt = cast(Table, Attempt.__table__)
+artifact = cast(Table, Artifact.__table__)
+dependency = cast(Table, JobDependency.__table__)
+metric = cast(Table, Metric.__table__)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job held by one attempt. The token is what makes the attempt's effects count."""
+
+    job_id: int
+    attempt_id: int
+    lease_token: int
+    worker_id: int
+    key: str
+    kind: str
+    label: str
+    spec: Mapping[str, Any]
+    step: int
+    target_steps: int
+    failures: int
+
+
+@dataclass(frozen=True)
+class StoredArtifact:
+    """Bytes that already lie in the store under `path` (relative to the home)."""
+
+    kind: str
+    name: str
+    sha256: str
+    path: str
+    bytes: int
+    final: bool = True
+
+
+@dataclass(frozen=True)
+class MetricPoint:
+    name: str
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """How an attempt's time was spent."""
+
+    useful: float = 0.0
+    replayed: float = 0.0
+    checkpoint: float = 0.0
+    load: float = 0.0
+    idle: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ends: its outcome, why, and what it leaves behind."""
+
+    outcome: str
+    step: int
+    reason: str | None = None
+    artifacts: Sequence[StoredArtifact] = ()
+    metrics: Sequence[MetricPoint] = ()
+    result: Mapping[str, Any] | None = None
+    seconds: Seconds = field(default_factory=Seconds)
+    environment: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A job that was taken back from a worker that stopped answering."""
+
+    job_id: int
+    label: str
+    state: str
+
+
+# ready -> queued
+_RING = (
+    update(job)
+    .where(job.c.id == bindparam("b_id"), job.c.state == READY)
+    .values(state=QUEUED, queued_at=bindparam("b_now"))
+)
+
+# queued -> running
+_CLAIM = (
+    update(job)
+    .where(job.c.id == bindparam("b_id"), job.c.state == QUEUED)
+    .values(
+        state=RUNNING,
+        lease_token=job.c.lease_token + 1,
+        lease_expires_at=bindparam("b_expires"),
+        worker_id=bindparam("b_worker"),
+        preferred_worker_id=None,
+        queued_at=None,
+    )
+    .returning(
+        job.c.lease_token,
+        job.c.key,
+        job.c.kind,
+        job.c.label,
+        job.c.spec,
+        job.c.step,
+        job.c.target_steps,
+        job.c.failures,
+    )
+)
+
+_HOLDS_LEASE = (
+    job.c.id == bindparam("b_id"),
+    job.c.lease_token == bindparam("b_token"),
+    job.c.state == RUNNING,
+)
+
+
+def claim(db: Database, job_id: int, worker_id: int, lease_seconds: float, now: float) -> Claim | None:
+    """queued -> running. None when the job is not queued: another worker has it, or the bell is stale."""
+    with db.write() as tx:
+        row = tx.execute(
+            _CLAIM, {"b_id": job_id, "b_expires": now + lease_seconds, "b_worker": worker_id}
+        ).first()
+        if row is None:
+            return None
+        attempt_id = tx.execute(
+            insert(attempt).returning(attempt.c.id),
+            {
+                "job_id": job_id,
+                "lease_token": row.lease_token,
+                "worker_id": worker_id,
+                "started_at": now,
+                "step_from": row.step,
+            },
+        ).scalar_one()
+    return Claim(
+        job_id=job_id,
+        attempt_id=attempt_id,
+        lease_token=row.lease_token,
+        worker_id=worker_id,
+        key=row.key,
+        kind=row.kind,
+        label=row.label,
+        spec=row.spec,
+        step=row.step,
+        target_steps=row.target_steps,
+        failures=row.failures,
+    )
+
+
+def extend_lease(db: Database, held: Claim, lease_seconds: float, now: float) -> bool:
+    """Heartbeat of a running job. Returns whether its cancellation was asked for; raises LeaseLost."""
+    with db.write() as tx:
+        row = tx.execute(
+            update(job)
+            .where(*_HOLDS_LEASE)
+            .values(lease_expires_at=now + lease_seconds)
+            .returning(job.c.cancel_requested),
+            _token(held),
+        ).first()
+    if row is None:
+        raise _lease_lost(held)
+    return bool(row.cancel_requested)
+
+
+def publish(
+    db: Database,
+    held: Claim,
+    step: int,
+    artifacts: Sequence[StoredArtifact],
+    metrics: Sequence[MetricPoint],
+    seconds: Seconds,
+    now: float,
+) -> None:
+    """Make a checkpoint a fact while the attempt goes on. Raises LeaseLost."""
+    with db.write(durable=True) as tx:
+        _check(tx, held, update(job).where(*_HOLDS_LEASE).values(step=step, losses=0))
+        _record(tx, held, step, artifacts, metrics, now)
+        tx.execute(
+            update(attempt)
+            .where(attempt.c.id == held.attempt_id)
+            .values(step_to=step, **_seconds_columns(seconds))
+        )
+
+
+def fall_back(db: Database, held: Claim, step: int, message: str, now: float) -> None:
+    """The step goes back to that of an older checkpoint, as a newer one is damaged. Raises LeaseLost."""
+    with db.write() as tx:
+        _check(tx, held, update(job).where(*_HOLDS_LEASE).values(step=step))
+        tx.execute(update(attempt).where(attempt.c.id == held.attempt_id).values(step_from=step))
+        events.record(tx, now, "checkpoint_fallback", message, job_id=held.job_id, attempt_id=held.attempt_id)
+
+
+def succeed(db: Database, held: Claim, ending: Ending, now: float) -> int:
+    """running -> succeeded, with its artifacts and the dependents this makes ready, in one transaction.
+
+    Returns how many jobs became ready. Raises LeaseLost.
+    """
+    with db.write() as tx:
+        _check(
+            tx,
+            held,
+            update(job)
+            .where(*_HOLDS_LEASE)
+            .values(
+                state=SUCCEEDED,
+                step=ending.step,
+                result=dict(ending.result) if ending.result is not None else None,
+                lease_expires_at=None,
+                finished_at=now,
+                error=None,
+            ),
+        )
+        _record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
+        _close_attempt(tx, held, ending, now)
+        return _release_dependents(tx, held.job_id)
+
+
+def give_back(
+    db: Database, held: Claim, ending: Ending, now: float, *, not_before: float = 0.0, failure: bool = False
+) -> None:
+    """running -> ready: yielded, preempted, out of memory, or failed with tries left. Raises LeaseLost."""
+    progressed = ending.step > held.step
+    with db.write() as tx:
+        _check(
+            tx,
+            held,
+            update(job)
+            .where(*_HOLDS_LEASE)
+            .values(
+                state=READY,
+                step=ending.step,
+                slices=job.c.slices + 1,
+                failures=job.c.failures + (1 if failure else 0),
+                losses=0 if progressed else job.c.losses,
+                not_before=not_before,
+                lease_expires_at=None,
+                preferred_worker_id=held.worker_id if progressed else None,
+                error=ending.reason if failure else None,
+            ),
+        )
+        _record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
+        _close_attempt(tx, held, ending, now)
+        if failure:
+            events.record(
+                tx, now, "attempt_failed", f"{held.label}: {ending.reason}; will be tried again",
+                job_id=held.job_id, attempt_id=held.attempt_id,
+            )  # fmt: skip
+
+
+def end(db: Database, held: Claim, ending: Ending, now: float) -> None:
+    """running -> failed or cancelled, by `ending.outcome`. Dependents stay blocked. Raises LeaseLost."""
+    if ending.outcome not in (FAILED, CANCELLED):
+        raise IllegalMove(f"an attempt that {ending.outcome} does not end its job")
+    with db.write() as tx:
+        _check(
+            tx,
+            held,
+            update(job)
+            .where(*_HOLDS_LEASE)
+            .values(
+                state=ending.outcome,
+                failures=job.c.failures + (ending.outcome == FAILED),
+                lease_expires_at=None,
+                finished_at=now,
+                error=ending.reason,
+                cancel_requested=False,
+            ),
+        )
+        _close_attempt(tx, held, ending, now)
+        events.record(
+            tx, now, f"job_{ending.outcome}", f"{held.label}: {ending.reason}",
+            job_id=held.job_id, attempt_id=held.attempt_id,
+        )  # fmt: skip
+
+
+def take_back(db: Database, job_ids: Sequence[int], reason: str, max_losses: int, now: float) -> list[Lost]:
+    """running -> ready for jobs whose worker is gone; failed (poison) after `max_losses` without progress.
+
+    Jobs that moved on in the meantime are left alone.
+    """
+    taken = []
+    with db.write() as tx:
+        for job_id in job_ids:
+            row = tx.execute(
+                select(
+                    job.c.label, job.c.losses, job.c.lease_token, job.c.step, job.c.cancel_requested
+                ).where(job.c.id == job_id, job.c.state == RUNNING)
+            ).first()
+            if row is None:
+                continue
+            losses = row.losses + 1
+            if row.cancel_requested:
+                state, error = CANCELLED, "cancelled while its worker was gone"
+            elif losses >= max_losses:
+                state = FAILED
+                error = f"poison: took its worker with it {losses} times without progress ({reason})"
+            else:
+                state, error = READY, None
+            tx.execute(
+                update(job)
+                .where(job.c.id == job_id, job.c.state == RUNNING, job.c.lease_token == row.lease_token)
+                .values(
+                    state=state,
+                    losses=losses,
+                    lease_expires_at=None,
+                    error=error,
+                    finished_at=now if state != READY else None,
+                    # A zombie's token must be stale even before the job is claimed again.
+                    lease_token=job.c.lease_token + 1,
+                )
+            )
+            tx.execute(
+                update(attempt)
+                .where(attempt.c.job_id == job_id, attempt.c.ended_at.is_(None))
+                .values(ended_at=now, outcome=LOST, reason=reason, step_to=row.step)
+            )
+            events.record(tx, now, "job_lost", f"{row.label}: {error or reason}", job_id=job_id)
+            taken.append(Lost(job_id, row.label, state))
+    return taken
+
+
+def ring(db: Database, resource: str, limit: int, now: float) -> list[Any]:
+    """ready -> queued for up to `limit` jobs of `resource` that some active ablation wants.
+
+    Returns rows (id, kind, label, step, target_steps, lease_token, preferred_worker_id), in ringing order.
+    """
+    with db.write() as tx:
+        rows = tx.execute(_RINGABLE, {"b_resource": resource, "b_now": now, "b_limit": limit}).all()
+        if rows:
+            tx.execute(_RING, [{"b_id": row.id, "b_now": now} for row in rows])
+    return list(rows)
+
+
+def unring(db: Database, job_ids: Sequence[int]) -> int:
+    """queued -> ready, for jobs whose bell the broker lost. Returns how many moved."""
+    if not job_ids:
+        return 0
+    with db.write() as tx:
+        moved = 0
+        for job_id in job_ids:
+            moved += tx.execute(
+                update(job)
+                .where(job.c.id == job_id, job.c.state == QUEUED)
+                .values(state=READY, queued_at=None, preferred_worker_id=None)
+            ).rowcount
+    return moved
+
+
+def queued(db: Database) -> list[Any]:
+    """Jobs whose bell was rung: rows (id, resource, queued_at, preferred_worker_id)."""
+    with db.read() as tx:
+        return list(
+            tx.execute(
+                select(job.c.id, job.c.resource, job.c.queued_at, job.c.preferred_worker_id).where(
+                    job.c.state == QUEUED
+                )
+            ).all()
+        )
+
+
+def _token(held: Claim) -> dict[str, int]:
+    return {"b_id": held.job_id, "b_token": held.lease_token}
+
+
+def _lease_lost(held: Claim) -> LeaseLost:
+    return LeaseLost(f"{held.label}: attempt {held.lease_token} no longer holds the job; its work is dropped")
+
+
+def _check(tx: Connection, held: Claim, statement: Any) -> None:
+    if tx.execute(statement, _token(held)).rowcount != 1:
+        raise _lease_lost(held)
+
+
+def _record(
+    tx: Connection,
+    held: Claim,
+    step: int,
+    artifacts: Sequence[StoredArtifact],
+    metrics: Sequence[MetricPoint],
+    now: float,
+) -> None:
+    """Artifact and metric rows. A step that is done again after a fallback gives the same rows again."""
+    if artifacts:
+        rows = [
+            {
+                "sha256": a.sha256, "kind": a.kind, "name": a.name, "path": a.path, "bytes": a.bytes,
+                "final": a.final, "job_id": held.job_id, "attempt_id": held.attempt_id, "step": step,
+                "created_at": now,
+            }
+            for a in artifacts
+        ]  # fmt: skip
+        statement = upsert(artifact)
+        changed = {
+            name: statement.excluded[name]
+            for name in ("sha256", "path", "bytes", "final", "attempt_id", "created_at")
+        }
+        tx.execute(statement.on_conflict_do_update(["job_id", "name", "step"], set_=changed), rows)
+    if metrics:
+        points = upsert(metric)
+        tx.execute(
+            points.on_conflict_do_update(["job_id", "name", "step"], set_={"value": points.excluded.value}),
+            [
+                {"job_id": held.job_id, "name": m.name, "step": m.step, "value": m.value, "at": now}
+                for m in metrics
+            ],
+        )
+
+
+def _close_attempt(tx: Connection, held: Claim, ending: Ending, now: float) -> None:
+    tx.execute(
+        update(attempt)
+        .where(attempt.c.id == held.attempt_id)
+        .values(
+            ended_at=now,
+            outcome=ending.outcome,
+            reason=ending.reason,
+            step_to=ending.step,
+            environment=dict(ending.environment) if ending.environment is not None else None,
+            **_seconds_columns(ending.seconds),
+        )
+    )
+
+
+def _seconds_columns(seconds: Seconds) -> dict[str, float]:
+    return {f"{name}_seconds": value for name, value in vars(seconds).items()}
+
+
+# blocked -> ready, one count less for each dependent of a job that succeeded
+_DEPENDENTS = select(dependency.c.job_id).where(dependency.c.depends_on_id == bindparam("b_job"))
+_COUNT_DOWN = (
+    update(job)
+    .where(job.c.id.in_(_DEPENDENTS), job.c.state.in_((BLOCKED, CANCELLED)))
+    .values(waiting_on=job.c.waiting_on - 1)
+)
+_UNBLOCK = (
+    update(job)
+    .where(job.c.id.in_(_DEPENDENTS), job.c.state == BLOCKED, job.c.waiting_on == 0)
+    .values(state=READY)
+)
+
+
+def _release_dependents(tx: Connection, job_id: int) -> int:
+    if tx.execute(_COUNT_DOWN, {"b_job": job_id}).rowcount == 0:
+        return 0
+    return tx.execute(_UNBLOCK, {"b_job": job_id}).rowcount
+
+
+def _ringable() -> Any:
+    from db.schema import Ablation, AblationJob
+
+    wanted = (
+        select(1)
+        .select_from(AblationJob.__table__.join(Ablation.__table__))
+        .where(AblationJob.job_id == job.c.id, Ablation.intent == "active")
+        .correlate(job)
+        .exists()
+    )
+    return (
+        select(
+            job.c.id,
+            job.c.kind,
+            job.c.label,
+            job.c.step,
+            job.c.target_steps,
+            job.c.lease_token,
+            job.c.preferred_worker_id,
+        )
+        .where(
+            job.c.state == READY,
+            job.c.resource == bindparam("b_resource"),
+            job.c.not_before <= bindparam("b_now"),
+            wanted,
+        )
+        .order_by(job.c.priority, job.c.slices, job.c.id)
+        .limit(bindparam("b_limit"))
+    )
+
+
+_RINGABLE = _ringable()

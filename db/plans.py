@@ -1,0 +1,195 @@
+"""Writing a planned ablation into the state: one transaction, and the same plan twice changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from db import events
+from db.engine import Database
+from db.jobs import dependency, job
+from db.schema import Ablation, AblationJob, Run
+from db.states import BLOCKED, CANCELLED, FAILED, READY, SUCCEEDED
+
+#: Rows per statement; SQLite binds at most 32,766 values in one.
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """Another planned job, by key, and the role its artifacts play."""
+
+    key: str
+    role: str
+
+
+@dataclass(frozen=True)
+class RunRef:
+    arm: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job before it has a row. `key` decides identity: an existing job with it is used as it is."""
+
+    key: str
+    kind: str
+    label: str
+    spec: Mapping[str, Any]
+    resource: str
+    priority: int
+    target_steps: int = 1
+    needs: Sequence[Dependency] = ()
+    runs: Sequence[RunRef] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole ablation: its jobs in an order in which each follows what it needs."""
+
+    key: str
+    name: str
+    config: Mapping[str, Any]
+    jobs: Sequence[PlannedJob]
+    training: Mapping[RunRef, str] = field(default_factory=dict)  # run -> key of its train job
+
+
+@dataclass(frozen=True)
+class Submitted:
+    ablation_id: int
+    new: bool
+    jobs_added: int
+    jobs_shared: int
+    jobs_retried: int
+
+
+def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
+    """Insert what is new of `plan`; jobs that failed or were cancelled get another try."""
+    ablation_table: Table = Ablation.__table__  # type: ignore[assignment]
+    with db.write() as tx:
+        row = tx.execute(select(Ablation.id).where(Ablation.key == plan.key)).first()
+        new = row is None
+        if row is None:
+            ablation_id: int = tx.execute(
+                insert(ablation_table).returning(ablation_table.c.id),
+                {
+                    "key": plan.key,
+                    "name": plan.name,
+                    "config": dict(plan.config),
+                    "command": command,
+                    "intent": "active",
+                    "created_at": now,
+                },
+            ).scalar_one()
+        else:
+            ablation_id = row.id
+            tx.execute(
+                update(ablation_table).where(ablation_table.c.id == ablation_id).values(intent="active")
+            )
+
+        before = tx.execute(select(func.count()).select_from(job)).scalar_one()
+        for part in _chunks(plan.jobs):
+            tx.execute(
+                upsert(job).on_conflict_do_nothing(["key"]),
+                [
+                    {
+                        "key": planned.key,
+                        "kind": planned.kind,
+                        "label": planned.label,
+                        "spec": dict(planned.spec),
+                        "resource": planned.resource,
+                        "priority": planned.priority,
+                        "target_steps": planned.target_steps,
+                        "state": BLOCKED,
+                        "waiting_on": -1,  # set below, once the dependencies have rows
+                        "created_at": now,
+                    }
+                    for planned in part
+                ],
+            )
+        added = tx.execute(select(func.count()).select_from(job)).scalar_one() - before
+
+        ids: dict[str, int] = {}
+        for part in _chunks([planned.key for planned in plan.jobs]):
+            ids.update(tx.execute(select(job.c.key, job.c.id).where(job.c.key.in_(part))).tuples().all())
+
+        edges = [
+            {"job_id": ids[planned.key], "depends_on_id": ids[need.key], "role": need.role}
+            for planned in plan.jobs
+            for need in planned.needs
+        ]
+        for part in _chunks(edges):
+            tx.execute(upsert(dependency).on_conflict_do_nothing(), part)
+
+        run_ids = _runs(tx, ablation_id, plan, ids)
+        links = [
+            {
+                "ablation_id": ablation_id,
+                "job_id": ids[planned.key],
+                "run_id": run_ids[reference] if reference is not None else None,
+            }
+            for planned in plan.jobs
+            for reference in (planned.runs or (None,))
+        ]
+        if new:
+            for part in _chunks(links):
+                tx.execute(insert(AblationJob), part)
+
+        # A job that failed or was cancelled is blocked again and counted afresh, like a new one.
+        retried = 0
+        for part in _chunks(list(ids.values())):
+            retried += tx.execute(
+                update(job)
+                .where(job.c.id.in_(part), job.c.state.in_((FAILED, CANCELLED)))
+                .values(state=BLOCKED, waiting_on=-1, failures=0, losses=0, error=None, finished_at=None,
+                        not_before=0.0, cancel_requested=False)
+            ).rowcount  # fmt: skip
+        _count_waiting(tx)
+        if new:
+            events.record(
+                tx, now, "ablation_submitted",
+                f"{plan.name}: {added} jobs added, {len(plan.jobs) - added} shared with earlier work",
+                ablation_id=ablation_id,
+            )  # fmt: skip
+    return Submitted(ablation_id, new, added, len(plan.jobs) - added, retried)
+
+
+def _runs(tx: Any, ablation_id: int, plan: Plan, ids: Mapping[str, int]) -> dict[RunRef, int]:
+    if plan.training:
+        tx.execute(
+            upsert(Run).on_conflict_do_nothing(["ablation_id", "arm", "seed"]),
+            [
+                {"ablation_id": ablation_id, "arm": ref.arm, "seed": ref.seed, "train_job_id": ids[key]}
+                for ref, key in plan.training.items()
+            ],
+        )
+    rows = tx.execute(select(Run.arm, Run.seed, Run.id).where(Run.ablation_id == ablation_id)).all()
+    return {RunRef(row.arm, row.seed): row.id for row in rows}
+
+
+def _count_waiting(tx: Any) -> None:
+    """blocked -> ready for new jobs whose dependencies have all succeeded; the others learn their count."""
+    other = job.alias("other")
+    open_needs = (
+        select(func.count(func.distinct(dependency.c.depends_on_id)))
+        .select_from(dependency.join(other, other.c.id == dependency.c.depends_on_id))
+        .where(dependency.c.job_id == job.c.id, other.c.state != SUCCEEDED)
+        .correlate(job)
+        .scalar_subquery()
+    )
+    tx.execute(
+        update(job).where(job.c.state == BLOCKED, job.c.waiting_on == -1).values(waiting_on=open_needs)
+    )
+    tx.execute(
+        update(job).where(job.c.state == bindparam("b_blocked"), job.c.waiting_on == 0).values(state=READY),
+        {"b_blocked": BLOCKED},
+    )
+
+
+def _chunks(rows: Sequence[Any]) -> list[Sequence[Any]]:
+    return [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]

@@ -1,0 +1,234 @@
+"""Reading the state: what status, artifacts, events and the report show."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sqlalchemy import func, select
+
+from db.engine import Database
+from db.jobs import job
+from db.members import BUSY, IDLE
+from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, Run, Session, Worker
+from db.states import CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
+
+
+def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
+    """The document of `status --json` without `home` (CONTRACT: JSON). `ablation`: id or name, or all."""
+    now = time.time()
+    with db.read() as tx:
+        ablations = [_ablation(tx, row) for row in _select_ablations(tx, ablation)]
+        workers = tx.execute(select(Worker).where(Worker.state.in_((IDLE, BUSY))).order_by(Worker.id)).all()
+        labels = dict(
+            tx.execute(
+                select(job.c.id, job.c.label).where(job.c.id.in_([w.job_id for w in workers if w.job_id]))
+            )
+            .tuples()
+            .all()
+        )
+        sessions = tx.execute(select(Session).order_by(Session.id)).all()
+    return {
+        "ablations": ablations,
+        "workers": [
+            {
+                "id": w.id,
+                "name": w.name,
+                "device": w.device,
+                "state": w.state,
+                "job": labels.get(w.job_id),
+                "progress": w.progress,
+                "heartbeat_age_seconds": round(max(0.0, now - w.heartbeat_at), 3),
+            }
+            for w in workers
+        ],
+        "sessions": [
+            {
+                "id": s.id,
+                "host": s.host,
+                "started_at": s.started_at,
+                "deadline": s.deadline,
+                "ended_at": s.ended_at,
+                "reason": s.reason,
+            }
+            for s in sessions
+        ],
+    }
+
+
+def open_ablations(db: Database) -> list[dict[str, Any]]:
+    """Ablations that workers can still bring further: the entries of `status` whose state is running."""
+    with db.read() as tx:
+        documents = [_ablation(tx, row) for row in _select_ablations(tx, None)]
+    return [document for document in documents if document["state"] == "running"]
+
+
+def ablation_row(db: Database, wanted: str | None) -> Any:
+    """The newest ablation, or the one with this id, name or key; None when there is none."""
+    with db.read() as tx:
+        rows = _select_ablations(tx, wanted)
+    return rows[-1] if rows else None
+
+
+def jobs_of(db: Database, ablation_id: int) -> list[Any]:
+    """Job rows of an ablation with `run_id`, `arm` and `seed` (null where shared by all runs)."""
+    with db.read() as tx:
+        return list(
+            tx.execute(
+                select(job, AblationJob.run_id, Run.arm, Run.seed)
+                .join(AblationJob, AblationJob.job_id == job.c.id)
+                .outerjoin(Run, Run.id == AblationJob.run_id)
+                .where(AblationJob.ablation_id == ablation_id)
+                .order_by(job.c.id)
+            ).all()
+        )
+
+
+def runs_of(db: Database, ablation_id: int) -> list[Any]:
+    with db.read() as tx:
+        return list(tx.execute(select(Run).where(Run.ablation_id == ablation_id).order_by(Run.id)).all())
+
+
+def attempts_of(db: Database, ablation_id: int) -> list[Any]:
+    """Attempt rows of all jobs of an ablation, each once, with the job's kind."""
+    jobs_here = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
+    with db.read() as tx:
+        return list(
+            tx.execute(
+                select(Attempt, job.c.kind)
+                .join(job, job.c.id == Attempt.job_id)
+                .where(Attempt.job_id.in_(jobs_here))
+                .order_by(Attempt.id)
+            ).all()
+        )
+
+
+def metrics_of(db: Database, job_id: int) -> list[Any]:
+    with db.read() as tx:
+        return list(
+            tx.execute(
+                select(Metric.name, Metric.step, Metric.value)
+                .where(Metric.job_id == job_id)
+                .order_by(Metric.name, Metric.step)
+            ).all()
+        )
+
+
+def artifacts_of_job(db: Database, job_id: int) -> list[Any]:
+    with db.read() as tx:
+        return list(tx.execute(select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.id)).all())
+
+
+def artifacts(db: Database, kind: str | None = None, run: int | None = None) -> list[dict[str, Any]]:
+    """The document of `artifacts --json`: one entry per artifact and run that it serves."""
+    serves = select(AblationJob.job_id, func.min(AblationJob.run_id).label("run_id"))
+    if run is not None:
+        serves = serves.where(AblationJob.run_id == run)
+    links = serves.group_by(AblationJob.job_id).subquery()
+    statement = (
+        select(Artifact, links.c.run_id, job.c.label)
+        .join(job, job.c.id == Artifact.job_id)
+        .join(links, links.c.job_id == Artifact.job_id, isouter=run is None)
+        .order_by(Artifact.id)
+    )
+    if kind is not None:
+        statement = statement.where(Artifact.kind == kind)
+    with db.read() as tx:
+        rows = tx.execute(statement).all()
+    return [
+        {
+            "sha256": row.sha256,
+            "kind": row.kind,
+            "name": row.name,
+            "path": row.path,
+            "bytes": row.bytes,
+            "run": row.run_id,
+            "job": row.label,
+            "step": row.step,
+            "final": row.final,
+            "created_at": row.created_at,
+        }
+        for row in rows
+    ]
+
+
+def events(db: Database, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+    """The newest `limit` events with an id above `after`, oldest first."""
+    with db.read() as tx:
+        rows = tx.execute(select(Event).where(Event.id > after).order_by(Event.id.desc()).limit(limit)).all()
+    return [dict(row._mapping) for row in reversed(rows)]
+
+
+def _select_ablations(tx: Any, wanted: str | None) -> list[Any]:
+    statement = select(Ablation.id, Ablation.key, Ablation.name, Ablation.intent, Ablation.config,
+                       Ablation.command, Ablation.created_at).order_by(Ablation.id)  # fmt: skip
+    if wanted is not None:
+        matches = (Ablation.name == wanted) | (Ablation.key == wanted)
+        if wanted.isdigit():
+            matches = matches | (Ablation.id == int(wanted))
+        statement = statement.where(matches)
+    return list(tx.execute(statement).all())
+
+
+def _ablation(tx: Any, row: Any) -> dict[str, Any]:
+    members = select(AblationJob.job_id).where(AblationJob.ablation_id == row.id).distinct()
+    counts = dict.fromkeys(STATES, 0)
+    counts.update(
+        tx.execute(select(job.c.state, func.count()).where(job.c.id.in_(members)).group_by(job.c.state))
+        .tuples()
+        .all()
+    )
+    runs = tx.execute(
+        select(Run.id, Run.arm, Run.seed, job.c.step, job.c.target_steps)
+        .join(job, job.c.id == Run.train_job_id)
+        .where(Run.ablation_id == row.id)
+        .order_by(Run.id)
+    ).all()
+    run_states = _run_states(tx, row.id)
+    return {
+        "id": row.id,
+        "name": row.name,
+        "state": _state(row.intent, counts),
+        "runs": [
+            {
+                "id": run.id,
+                "arm": run.arm,
+                "seed": run.seed,
+                "state": _state("active", run_states.get(run.id, {})),
+                "step": run.step,
+                "target_steps": run.target_steps,
+            }
+            for run in runs
+        ],
+        "jobs": counts,
+    }
+
+
+def _run_states(tx: Any, ablation_id: int) -> dict[int, dict[str, int]]:
+    states: dict[int, dict[str, int]] = {}
+    for run_id, state, count in tx.execute(
+        select(AblationJob.run_id, job.c.state, func.count())
+        .join(job, job.c.id == AblationJob.job_id)
+        .where(AblationJob.ablation_id == ablation_id, AblationJob.run_id.is_not(None))
+        .group_by(AblationJob.run_id, job.c.state)
+    ).all():
+        states.setdefault(run_id, {})[state] = count
+    return states
+
+
+def _state(intent: str, counts: dict[str, int]) -> str:
+    """Derived: failed once something failed and nothing else can move; succeeded when all has."""
+    if intent != "active":
+        return intent
+    if any(counts.get(state, 0) for state in (READY, QUEUED, RUNNING)):
+        return "running"
+    if counts.get(FAILED, 0):
+        return FAILED
+    if counts.get(CANCELLED, 0):
+        return CANCELLED
+    return SUCCEEDED if counts.get(SUCCEEDED, 0) == sum(counts.values()) else "running"
+
+
+def failures(db: Database, ablation_id: int) -> list[str]:
+    """One sentence per failed job."""
+    return [f"{row.label}: {row.error}" for row in jobs_of(db, ablation_id) if row.state == FAILED]

@@ -1,0 +1,207 @@
+"""The tables of the state. Times are Unix seconds (UTC); JSON columns hold plain JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, MetaData, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {dict[str, Any]: JSON(none_as_null=True)}  # noqa: RUF012
+
+
+class Ablation(Base):
+    """Arms x seeds that end in one table. `intent` is what the user wants; the state is derived."""
+
+    __tablename__ = "ablation"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    config: Mapped[dict[str, Any]]
+    command: Mapped[str]
+    intent: Mapped[str] = mapped_column(default="active")  # active, paused, cancelled
+    created_at: Mapped[float]
+
+
+class Job(Base):
+    """A unit of queued work, keyed by everything that decides its output."""
+
+    __tablename__ = "job"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    label: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+    resource: Mapped[str]  # cpu, accelerator
+    priority: Mapped[int]
+    state: Mapped[str]
+    waiting_on: Mapped[int] = mapped_column(default=0)
+    not_before: Mapped[float] = mapped_column(default=0.0)
+    queued_at: Mapped[float | None]
+    lease_token: Mapped[int] = mapped_column(default=0)
+    lease_expires_at: Mapped[float | None]
+    worker_id: Mapped[int | None] = mapped_column(ForeignKey("worker.id"))
+    preferred_worker_id: Mapped[int | None] = mapped_column(ForeignKey("worker.id"))
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    step: Mapped[int] = mapped_column(default=0)
+    target_steps: Mapped[int] = mapped_column(default=1)
+    slices: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(default=0)
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None]
+    created_at: Mapped[float]
+    finished_at: Mapped[float | None]
+
+    __table_args__ = (
+        Index(None, "state", "resource", "priority", "slices", "id"),
+        Index("ix_job_lease", "lease_expires_at", sqlite_where=text("state = 'running'")),
+    )
+
+
+class JobDependency(Base):
+    """`job_id` cannot start before `depends_on_id` has succeeded; its artifacts arrive as `role`."""
+
+    __tablename__ = "job_dependency"
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    depends_on_id: Mapped[int] = mapped_column(ForeignKey("job.id"), primary_key=True, index=True)
+    role: Mapped[str] = mapped_column(primary_key=True)
+
+
+class Run(Base):
+    """One arm with one seed. Its step is its training job's."""
+
+    __tablename__ = "run"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ablation_id: Mapped[int] = mapped_column(ForeignKey("ablation.id"))
+    arm: Mapped[str]
+    seed: Mapped[int]
+    train_job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
+
+    __table_args__ = (UniqueConstraint("ablation_id", "arm", "seed"),)
+
+
+class AblationJob(Base):
+    """Which ablation (and run) a job serves: equal work is one job for however many ask for it."""
+
+    __tablename__ = "ablation_job"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ablation_id: Mapped[int] = mapped_column(ForeignKey("ablation.id"), index=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), index=True)
+
+    __table_args__ = (UniqueConstraint("ablation_id", "job_id", "run_id"),)
+
+
+class Session(Base):
+    """One stay on one machine."""
+
+    __tablename__ = "session"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    pid: Mapped[int]
+    command: Mapped[str]
+    started_at: Mapped[float]
+    deadline: Mapped[float | None]
+    ended_at: Mapped[float | None]
+    reason: Mapped[str | None]
+
+
+class Worker(Base):
+    """One worker process. `pid_started_at` tells it from a later process with the same number."""
+
+    __tablename__ = "worker"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[int | None] = mapped_column(ForeignKey("session.id"), index=True)
+    name: Mapped[str]
+    host: Mapped[str]
+    pid: Mapped[int]
+    pid_started_at: Mapped[float]
+    device: Mapped[str]
+    state: Mapped[str]  # idle, busy, stopped, lost
+    job_id: Mapped[int | None]
+    progress: Mapped[dict[str, Any] | None]
+    started_at: Mapped[float]
+    heartbeat_at: Mapped[float]
+    stopped_at: Mapped[float | None]
+
+    __table_args__ = (Index(None, "state"),)
+
+
+class Attempt(Base):
+    """One execution of a job. Its seconds are split by what they were spent on."""
+
+    __tablename__ = "attempt"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
+    lease_token: Mapped[int]
+    worker_id: Mapped[int] = mapped_column(ForeignKey("worker.id"), index=True)
+    started_at: Mapped[float]
+    ended_at: Mapped[float | None]
+    outcome: Mapped[str | None]  # succeeded, yielded, preempted, lost, oom, failed, cancelled
+    reason: Mapped[str | None]
+    step_from: Mapped[int]
+    step_to: Mapped[int | None]
+    environment: Mapped[dict[str, Any] | None]
+    useful_seconds: Mapped[float] = mapped_column(default=0.0)
+    replayed_seconds: Mapped[float] = mapped_column(default=0.0)
+    checkpoint_seconds: Mapped[float] = mapped_column(default=0.0)
+    load_seconds: Mapped[float] = mapped_column(default=0.0)
+    idle_seconds: Mapped[float] = mapped_column(default=0.0)
+
+    __table_args__ = (UniqueConstraint("job_id", "lease_token"),)
+
+
+class Artifact(Base):
+    """Bytes in the store that an attempt published. `path` is relative to the home."""
+
+    __tablename__ = "artifact"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(index=True)
+    kind: Mapped[str] = mapped_column(index=True)
+    name: Mapped[str]
+    path: Mapped[str]
+    bytes: Mapped[int]
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"))
+    attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"))
+    step: Mapped[int]
+    final: Mapped[bool]
+    created_at: Mapped[float]
+
+    __table_args__ = (UniqueConstraint("job_id", "name", "step"),)
+
+
+class Metric(Base):
+    """A measured figure of a job at a step, committed with the checkpoint that contains the step."""
+
+    __tablename__ = "metric"
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[float]
+    at: Mapped[float]
+
+
+class Event(Base):
+    """What happened, for people."""
+
+    __tablename__ = "event"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[float]
+    kind: Mapped[str] = mapped_column(index=True)
+    message: Mapped[str]
+    ablation_id: Mapped[int | None]
+    job_id: Mapped[int | None] = mapped_column(index=True)
+    attempt_id: Mapped[int | None]
+    worker_id: Mapped[int | None]
+    data: Mapped[dict[str, Any] | None]

@@ -1,0 +1,125 @@
+"""What every detector takes and gives: images and targets in, boxes or a named absence out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from errors import InvalidInput
+
+#: (x0, y0, x1, y1) in pixels of the static image; x1 and y1 are exclusive.
+Box = tuple[float, float, float, float]
+
+
+class Reason(str, Enum):
+    """Why a frame has no gaze region. The value is what reports and artifacts hold."""
+
+    UNKNOWN_WORDING = "unknown_wording"
+    NOT_FOUND = "not_found"
+    OCCLUDED = "occluded"
+    BLANK_FRAME = "blank_frame"
+    BELOW_THRESHOLD = "below_threshold"
+    AMBIGUOUS_BLOCK = "ambiguous_block"
+    NOT_A_COLOURED_OBJECT = "not_a_coloured_object"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to look for in a frame.
+
+    `object` is a name of the true boxes (`red_block`, `drawer_handle`, ...), or `block` for the one the
+    gripper handles and `other_block` for the one it is put upon. `phrase` is its English noun phrase.
+    """
+
+    object: str
+    phrase: str
+    colour: str | None = None
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A gaze region: its box, a score in 0..1 and the noun phrase it stands for."""
+
+    box: Box
+    score: float
+    phrase: str
+
+    def __post_init__(self) -> None:
+        x0, y0, x1, y1 = self.box
+        if not (x0 < x1 and y0 < y1):
+            raise InvalidInput(f"detection box {self.box} is empty: x0 < x1 and y0 < y1 are needed")
+        if not 0.0 <= self.score <= 1.0:
+            raise InvalidInput(f"detection score {self.score} lies outside 0..1")
+
+
+@dataclass(frozen=True)
+class NoTarget:
+    """There is no gaze region in this frame, and why. Never replaced by the whole image."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class FrameContext:
+    """What is known about the frames besides their pixels. Each field has one entry per frame, or is None.
+
+    `boxes`: true boxes by object name, None where no pixel of the object is visible.
+    `gripper_xyz`: (N, 3) position of the tool centre point in metres, world frame (`robot_obs[:, :3]`).
+    """
+
+    boxes: Sequence[Mapping[str, Box | None]] | None = None
+    gripper_xyz: NDArray[np.floating] | None = None
+
+
+class Detector(Protocol):
+    """Finds the target of each frame.
+
+    `name` and `version` decide, with the options, whether an earlier extraction can be reused: a change
+    of behaviour changes `version`.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    def detect(
+        self, images: NDArray[np.uint8], targets: Sequence[Target], context: FrameContext | None = None
+    ) -> list[Detection | NoTarget]:
+        """One result per frame, in order.
+
+        `images`: (N, H, W, 3) uint8 RGB frames of one demonstration in time order; `targets`: N entries.
+        Raises InvalidInput when shapes, type or lengths do not fit.
+        """
+        ...
+
+
+def check_frames(
+    images: NDArray[np.uint8], targets: Sequence[Target], context: FrameContext | None = None
+) -> None:
+    """Raise InvalidInput unless images, targets and context describe the same N RGB frames."""
+    shape = getattr(images, "shape", None)
+    if shape is None or len(shape) != 4 or shape[3] != 3 or 0 in shape[1:]:
+        raise InvalidInput(f"images must be (N, H, W, 3) RGB, not {shape} (grey and RGBA are not accepted)")
+    if images.dtype != np.uint8:
+        raise InvalidInput(f"images must be uint8, not {images.dtype}")
+    counts = {"targets": len(targets)}
+    if context is not None and context.boxes is not None:
+        counts["context.boxes"] = len(context.boxes)
+    if context is not None and context.gripper_xyz is not None:
+        counts["context.gripper_xyz"] = len(context.gripper_xyz)
+    for field, count in counts.items():
+        if count != len(images):
+            raise InvalidInput(f"{field} has {count} entries for {len(images)} images")
+
+
+def is_blank(image: NDArray[np.uint8]) -> bool:
+    """True when all pixels of the (H, W, 3) image are equal: a dead camera, not a scene."""
+    return bool((image == image[0, 0]).all())

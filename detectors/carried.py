@@ -1,0 +1,80 @@
+"""Which block a demonstration handles, when the wording does not say ("put the block in the drawer")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.base import Box, FrameContext, NoTarget, Reason, Target
+from detectors.camera import project_static
+
+#: Boxes of one block over the frames of a demonstration, None where it is not visible.
+Track = Sequence[Box | None]
+
+
+def carried_block(tracks: Mapping[str, Track], gripper_xy: NDArray[np.floating]) -> str | None:
+    """Name of the track whose boxes stay nearest to the gripper, None when no track has a box.
+
+    `gripper_xy`: (N, 2) pixels. The distance of a track is its median over the frames that show it, so a
+    block that the hand merely passes does not win.
+    """
+    distances = {name: _median_distance(track, gripper_xy) for name, track in tracks.items()}
+    seen = {name: distance for name, distance in distances.items() if distance is not None}
+    return min(seen, key=lambda name: seen[name]) if seen else None
+
+
+def block_beside(tracks: Mapping[str, Track], carried: str) -> str | None:
+    """Name of the other block nearest to the carried one at the end; None if either is never seen."""
+    last_box = next((box for box in reversed(tracks[carried]) if box is not None), None)
+    if last_box is None:
+        return None
+    distances: dict[str, float] = {}
+    for name, track in tracks.items():
+        box = next((box for box in reversed(track) if box is not None), None)
+        if name != carried and box is not None:
+            distances[name] = float(np.linalg.norm(np.subtract(_centre(box), _centre(last_box))))
+    return min(distances, key=lambda name: distances[name]) if distances else None
+
+
+def resolve_blocks(
+    targets: Sequence[Target], tracks: Mapping[str, Track], context: FrameContext | None, image_size: int
+) -> list[Target | NoTarget]:
+    """Replace `block` and `other_block` by the coloured block meant; other targets pass unchanged.
+
+    NoTarget(ambiguous_block) where the gripper's position is not known or no block is seen.
+    """
+    unnamed = {"block", "other_block"}
+    if not any(target.object in unnamed for target in targets):
+        return list(targets)
+    missing = NoTarget(Reason.AMBIGUOUS_BLOCK, "the gripper's position is not given or no block is in sight")
+    carried = None
+    if context is not None and context.gripper_xyz is not None:
+        carried = carried_block(tracks, project_static(context.gripper_xyz, image_size))
+    other = block_beside(tracks, carried) if carried is not None else None
+    meaning = {"block": carried, "other_block": other}
+    resolved: list[Target | NoTarget] = []
+    for target in targets:
+        if target.object not in unnamed:
+            resolved.append(target)
+            continue
+        name = meaning[target.object]
+        resolved.append(_named_block(name) if name is not None else missing)
+    return resolved
+
+
+def _named_block(name: str) -> Target:
+    colour = name.removesuffix("_block")
+    return Target(name, f"{colour} block", colour)
+
+
+def _median_distance(track: Track, gripper_xy: NDArray[np.floating]) -> float | None:
+    gaps = [
+        np.subtract(_centre(box), xy) for box, xy in zip(track, gripper_xy, strict=True) if box is not None
+    ]
+    return float(np.median(np.linalg.norm(gaps, axis=1))) if gaps else None
+
+
+def _centre(box: Box) -> tuple[float, float]:
+    return ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)

@@ -1,0 +1,120 @@
+"""How good gaze regions are: overlap with the true boxes, split by how hard a frame is.
+
+A frame is *absent* when no pixel of the target is visible: the only right answer is no detection. It is
+*complex* when the target is partly hidden (less than 75 % of its usual visible pixels, the median over the
+demonstration), small (less than 0.25 % of the image) or crowded (an object of its own class within half its
+width); all other frames are *simple*. Occlusion, size and crowding are the difficulties that COCO and KITTI
+split by (Lin et al. 2014, Geiger et al. 2012). Where no truth is known a frame is *unlabelled*.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+from detectors.base import Box, Detection, NoTarget
+
+DIFFICULTIES = ("simple", "complex", "absent", "unlabelled")
+
+#: A detection counts from this overlap on (PASCAL VOC's criterion).
+MIN_IOU = 0.5
+MIN_VISIBLE_SHARE = 0.75
+MIN_AREA_SHARE = 0.0025
+#: Gap to a same-class object, as a share of the target's box width, below which a frame is crowded.
+CROWDING_GAP = 0.5
+
+
+@dataclass(frozen=True)
+class FrameTruth:
+    """What is really in a frame: the target's box (None: not visible), its visible pixels as a share of the
+    usual count, and the boxes of other objects of the same class."""
+
+    box: Box | None
+    visible_share: float = 1.0
+    distractors: tuple[Box, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScoredFrame:
+    """One frame judged. `outcome`: detected, misplaced (IoU below 0.5), false_target, found (unlabelled), or
+    the reason of a NoTarget. `iou` is None unless there is a true box and a detection."""
+
+    difficulty: str
+    outcome: str
+    iou: float | None = None
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, 0..1."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    overlap = width * height
+    return overlap / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - overlap)
+
+
+def visible_shares(pixels: Sequence[int]) -> list[float]:
+    """Visible pixels of one object over a demonstration, as shares of the median of those above 0."""
+    usual = median([count for count in pixels if count > 0] or [1])
+    return [count / usual for count in pixels]
+
+
+def difficulty(truth: FrameTruth | None, image_area: int) -> str:
+    """simple, complex, absent or unlabelled, as defined at the top of this module."""
+    if truth is None:
+        return "unlabelled"
+    if truth.box is None:
+        return "absent"
+    x0, y0, x1, y1 = truth.box
+    hidden = truth.visible_share < MIN_VISIBLE_SHARE
+    small = (x1 - x0) * (y1 - y0) < MIN_AREA_SHARE * image_area
+    crowded = any(_gap(truth.box, other) < CROWDING_GAP * (x1 - x0) for other in truth.distractors)
+    return "complex" if hidden or small or crowded else "simple"
+
+
+def score_frame(result: Detection | NoTarget, truth: FrameTruth | None, image_area: int) -> ScoredFrame:
+    """Judge one result. `image_area` in pixels."""
+    level = difficulty(truth, image_area)
+    if isinstance(result, NoTarget):
+        return ScoredFrame(level, result.reason.value)
+    if truth is None:
+        return ScoredFrame(level, "found")
+    if truth.box is None:
+        return ScoredFrame(level, "false_target")
+    overlap = iou(result.box, truth.box)
+    return ScoredFrame(level, "detected" if overlap >= MIN_IOU else "misplaced", overlap)
+
+
+def summarise(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
+    """Figures per difficulty: frames, detected, rate, mean_iou, outcomes.
+
+    The counts in `outcomes` add up to `frames`. `mean_iou` is over the frames with a detection; it and `rate`
+    are None where nothing could be measured (no frames, or no truth).
+    """
+    by_level: dict[str, list[ScoredFrame]] = {level: [] for level in DIFFICULTIES}
+    for frame in frames:
+        by_level[frame.difficulty].append(frame)
+    return {level: _figures(level, members) for level, members in by_level.items()}
+
+
+def _figures(level: str, frames: Sequence[ScoredFrame]) -> dict[str, Any]:
+    outcomes = Counter(frame.outcome for frame in frames)
+    overlaps = [frame.iou for frame in frames if frame.iou is not None]
+    detected = outcomes["detected"] + outcomes["found"]
+    measurable = frames and level in ("simple", "complex")
+    return {
+        "frames": len(frames),
+        "detected": detected,
+        "rate": detected / len(frames) if measurable else None,
+        "mean_iou": fmean(overlaps) if overlaps else None,
+        "outcomes": {name: count for name, count in sorted(outcomes.items()) if count},
+    }
+
+
+def _gap(a: Box, b: Box) -> float:
+    """Chebyshev distance between two boxes in pixels, 0 where they touch or overlap."""
+    return max(0.0, b[0] - a[2], a[0] - b[2], b[1] - a[3], a[1] - b[3])

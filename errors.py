@@ -1,0 +1,92 @@
+"""Every error Baton raises on purpose.
+
+The command line turns a `BatonError` into one sentence on standard error and its `exit_code`;
+anything else is a bug and keeps its traceback. A message says what was wrong, with what value, and
+what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class BatonError(Exception):
+    """Root of the tree. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+# --- 2: wrong use or bad input -----------------------------------------------------------------
+
+
+class InvalidInput(BatonError):
+    """The user gave something that cannot be used; nothing was changed."""
+
+    exit_code = 2
+
+
+class ConfigError(InvalidInput):
+    """A preset, config file, `--set` or environment variable holds something unusable."""
+
+
+class DatasetError(InvalidInput):
+    """A CALVIN folder or one of its files is missing, damaged or inconsistent."""
+
+
+class UnsafePickle(DatasetError):
+    """A pickle asks for something other than numpy and builtin containers; nothing in it was run."""
+
+
+class CheckpointError(InvalidInput):
+    """A checkpoint does not fit the model: missing, extra or misshapen tensors, damaged file."""
+
+
+class HomeInUse(InvalidInput):
+    """Another command already runs this home."""
+
+
+# --- 3: the environment lacks something ---------------------------------------------------------
+
+
+class EnvironmentLacks(BatonError):
+    """Something must be installed or started first; the message says what and how."""
+
+    exit_code = 3
+
+
+class WeightsMissing(EnvironmentLacks):
+    """Pretrained weights were asked for and are not on this machine."""
+
+
+class SimulatorMissing(EnvironmentLacks):
+    """A simulator or its assets are not on this machine."""
+
+
+# --- 4: stopped, everything saved ---------------------------------------------------------------
+
+
+class Stopped(BatonError):
+    """The command ended before the work did; all of it is saved and `up` continues it."""
+
+    exit_code = 4
+
+
+# --- while running -------------------------------------------------------------------------------
+
+
+class SimulatorError(BatonError):
+    """A simulator was driven into something it cannot do (unknown task, bad action, dead process)."""
+
+
+class TrainingDiverged(BatonError):
+    """The loss is no longer a number; the last good checkpoint is kept."""
+
+
+class ArtifactDamaged(BatonError):
+    """The bytes of an artifact do not have the digest its row states, or are gone."""
+
+
+class IllegalMove(BatonError):
+    """A job was asked to leave a state that it is not in."""
+
+
+class LeaseLost(BatonError):
+    """This attempt no longer holds its job: whatever it wrote is not a fact."""

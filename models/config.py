@@ -1,0 +1,308 @@
+"""Configuration of a ReconVLA model: what decides its shape, and nothing about how it is trained.
+
+`7b` is the released recipe (ReconVLA, arXiv 2508.10333, and its code): SigLIP so400m/14-384, Qwen2-7B, a DiT
+denoiser of depth 3 and width 1024 over FLUX.1 latents. `small` takes the small siblings of the same families.
+`toy` keeps every part, none of them pretrained, and shrinks it to what one processor core trains in minutes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from errors import ConfigError
+from models.plain_values import dataclass_from, require
+
+#: Number of action tokens; also how many ids at the end of the tokenizer's vocabulary they occupy.
+ACTION_BINS = 256
+
+
+def _require_positive(config: Any, prefix: str, *fields: str) -> None:
+    for field in fields:
+        value = getattr(config, field)
+        require(value > 0, f"{prefix}.{field}", f"must be positive, got {value}")
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """SigLIP tower. The feature is the output of the layer before the last one, so it needs two or more."""
+
+    image_size: int  # px, square
+    patch_size: int  # px
+    width: int
+    layers: int
+    heads: int
+    mlp_width: int
+    pooling_head: bool  # carried only so that the original checkpoints round-trip; never run
+    frozen: bool
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "vision", "image_size", "patch_size", "width", "heads", "mlp_width")
+        require(self.layers >= 2, "vision.layers", f"must be at least 2, got {self.layers}")
+        require(
+            self.patch_size <= self.image_size,
+            "vision.patch_size",
+            f"must not exceed vision.image_size ({self.image_size}), got {self.patch_size}",
+        )
+        require(
+            self.width % self.heads == 0,
+            "vision.heads",
+            f"must divide vision.width ({self.width}), got {self.heads}",
+        )
+
+    @property
+    def grid(self) -> int:
+        """Patches per side; pixels beyond the last whole patch are not seen (so400m: 27 of 384 // 14)."""
+        return self.image_size // self.patch_size
+
+    @property
+    def patches(self) -> int:
+        return self.grid**2
+
+
+@dataclass(frozen=True)
+class LanguageConfig:
+    """Qwen2. `action_vocab_size` is the tokenizer's own size (Qwen2: 151643, below its special tokens)."""
+
+    vocab_size: int  # rows of the embedding
+    action_vocab_size: int  # the 256 ids just below this one are the action tokens
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    mlp_width: int
+    max_positions: int
+    rope_theta: float
+    tied_embeddings: bool
+    smooth_action_init: bool
+
+    def __post_init__(self) -> None:
+        _require_positive(
+            self,
+            "language",
+            "vocab_size",
+            "hidden",
+            "layers",
+            "heads",
+            "kv_heads",
+            "mlp_width",
+            "max_positions",
+        )
+        require(
+            self.hidden % self.heads == 0 and (self.hidden // self.heads) % 2 == 0,
+            "language.heads",
+            f"must split language.hidden ({self.hidden}) into heads of even width, got {self.heads}",
+        )
+        require(
+            self.heads % self.kv_heads == 0,
+            "language.kv_heads",
+            f"must divide language.heads ({self.heads}), got {self.kv_heads}",
+        )
+        require(
+            ACTION_BINS < self.action_vocab_size <= self.vocab_size,
+            "language.action_vocab_size",
+            f"must lie between {ACTION_BINS + 1} and language.vocab_size ({self.vocab_size}),"
+            f" got {self.action_vocab_size}",
+        )
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Architecture of a diffusers `AutoencoderKL` of the FLUX.1 kind (no quantisation convolutions)."""
+
+    block_channels: tuple[int, ...]
+    layers_per_block: int
+    norm_groups: int
+    middle_attention: bool
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "latents.autoencoder", "layers_per_block", "norm_groups")
+        for channels in self.block_channels:
+            require(
+                channels % self.norm_groups == 0,
+                "latents.autoencoder.block_channels",
+                f"each must be a multiple of norm_groups ({self.norm_groups}), got {channels}",
+            )
+
+
+@dataclass(frozen=True)
+class LatentConfig:
+    """What is reconstructed of the gaze region: `channels` latents per `cell` px, 2x2 of them a patch."""
+
+    channels: int
+    cell: int  # px per latent
+    scale: float
+    shift: float
+    autoencoder: AutoencoderConfig | None  # None: the fixed cosine projection of `latents.PatchLatents`
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "latents", "channels", "cell", "scale")
+        if self.autoencoder is not None:
+            reduction = 2 ** (len(self.autoencoder.block_channels) - 1)
+            require(
+                self.cell == reduction,
+                "latents.cell",
+                f"must be {reduction} px, the reduction of the autoencoder, got {self.cell}",
+            )
+        else:
+            most = 3 * self.cell**2
+            require(self.channels <= most, "latents.channels", f"must be at most {most}, got {self.channels}")
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """DiT that reconstructs the gaze region, and how much its loss weighs."""
+
+    width: int
+    depth: int
+    heads: int
+    repeats: int = 4  # independent (timestep, noise) draws per sample and step
+    loss_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "denoiser", "width", "depth", "heads", "repeats", "loss_weight")
+        require(self.width % 4 == 0, "denoiser.width", f"must be a multiple of 4, got {self.width}")
+        require(
+            self.width % self.heads == 0,
+            "denoiser.heads",
+            f"must divide denoiser.width ({self.width}), got {self.heads}",
+        )
+
+
+@dataclass(frozen=True)
+class ReconVLAConfig:
+    """A whole model. `denoiser` None is the arm without reconstruction (the plain VLA baseline)."""
+
+    size: str
+    vision: VisionConfig
+    language: LanguageConfig
+    latents: LatentConfig
+    denoiser: DenoiserConfig | None
+    chunk_steps: int = 5
+    action_dims: int = 7
+    state_dims: int = 15
+
+    def __post_init__(self) -> None:
+        for field in ("chunk_steps", "action_dims", "state_dims"):
+            require(getattr(self, field) > 0, field, f"must be positive, got {getattr(self, field)}")
+        answer = self.chunk_steps * self.action_dims + 1
+        require(
+            self.vision.patches + self.state_dims + answer <= self.language.max_positions,
+            "language.max_positions",
+            f"cannot hold {self.vision.patches} image tokens and {answer} answer tokens,"
+            f" got {self.language.max_positions}",
+        )
+
+    @property
+    def action_tokens(self) -> int:
+        """Tokens of one action chunk (5 steps of 7 numbers: 35)."""
+        return self.chunk_steps * self.action_dims
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the denoised grid, after 2x2 latents became one cell."""
+        return 4 * self.latents.channels
+
+    @property
+    def reconstruction_size(self) -> int:
+        """Side in px of the target image given to the latent encoder (so400m: 27 x 2 x 8 = 432)."""
+        return self.vision.grid * 2 * self.latents.cell
+
+    def without_reconstruction(self) -> ReconVLAConfig:
+        return dataclasses.replace(self, denoiser=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain dictionary, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ReconVLAConfig:
+        """Inverse of `to_dict`. Raises ConfigError naming the first unknown, missing or mistyped field."""
+        return dataclass_from(cls, values)
+
+
+#: FLUX.1's autoencoder (config.json of its `vae` folder).
+FLUX_LATENTS = LatentConfig(
+    channels=16,
+    cell=8,
+    scale=0.3611,
+    shift=0.1159,
+    autoencoder=AutoencoderConfig(
+        block_channels=(128, 256, 512, 512), layers_per_block=2, norm_groups=32, middle_attention=True
+    ),
+)
+
+TOY = ReconVLAConfig(
+    size="toy",
+    vision=VisionConfig(
+        image_size=96, patch_size=12, width=96, layers=3, heads=4, mlp_width=192,
+        pooling_head=False, frozen=False,
+    ),
+    language=LanguageConfig(
+        vocab_size=512, action_vocab_size=512, hidden=96, layers=3, heads=4, kv_heads=2, mlp_width=256,
+        max_positions=512, rope_theta=10_000.0, tied_embeddings=True, smooth_action_init=True,
+    ),
+    # Scale 0.4 gives the latents of CALVIN's pictures a deviation of about 1.
+    latents=LatentConfig(channels=3, cell=6, scale=0.4, shift=0.0, autoencoder=None),
+    denoiser=DenoiserConfig(width=64, depth=1, heads=4),
+)  # fmt: skip
+
+SMALL = ReconVLAConfig(
+    size="small",
+    vision=VisionConfig(  # SigLIP base, patch 16, 224 px
+        image_size=224, patch_size=16, width=768, layers=12, heads=12, mlp_width=3072,
+        pooling_head=True, frozen=True,
+    ),
+    language=LanguageConfig(  # Qwen2-0.5B
+        vocab_size=151_936, action_vocab_size=151_643, hidden=896, layers=24, heads=14, kv_heads=2,
+        mlp_width=4864, max_positions=32_768, rope_theta=1e6, tied_embeddings=True, smooth_action_init=False,
+    ),
+    latents=FLUX_LATENTS,
+    denoiser=DenoiserConfig(width=512, depth=3, heads=16),
+)  # fmt: skip
+
+SEVEN_B = ReconVLAConfig(
+    size="7b",
+    vision=VisionConfig(  # SigLIP so400m, patch 14, 384 px
+        image_size=384, patch_size=14, width=1152, layers=27, heads=16, mlp_width=4304,
+        pooling_head=True, frozen=True,
+    ),
+    language=LanguageConfig(  # Qwen2-7B
+        vocab_size=152_064, action_vocab_size=151_643, hidden=3584, layers=28, heads=28, kv_heads=4,
+        mlp_width=18_944, max_positions=32_768, rope_theta=1e6, tied_embeddings=False,
+        smooth_action_init=False,
+    ),
+    latents=FLUX_LATENTS,
+    denoiser=DenoiserConfig(width=1024, depth=3, heads=16),
+)  # fmt: skip
+
+_SIZES = {config.size: config for config in (TOY, SMALL, SEVEN_B)}
+
+
+def known_sizes() -> tuple[str, ...]:
+    return tuple(_SIZES)
+
+
+def config_of_size(size: str, vocab_size: int | None = None) -> ReconVLAConfig:
+    """The configuration called `size`.
+
+    `vocab_size` is the number of ids of the tokenizer: the toy grows to it, the others must have room for it.
+    Raises ConfigError when they have not, and for a size that does not exist.
+    """
+    if size not in _SIZES:
+        raise ConfigError(f"model size {size!r} does not exist; choose one of {', '.join(_SIZES)}")
+    config = _SIZES[size]
+    if vocab_size is None:
+        return config
+    if size == "toy":
+        language = dataclasses.replace(config.language, vocab_size=vocab_size, action_vocab_size=vocab_size)
+        return dataclasses.replace(config, language=language)
+    least, most = config.language.action_vocab_size, config.language.vocab_size
+    require(
+        least <= vocab_size <= most,
+        "language.vocab_size",
+        f"size {size!r} goes with a tokenizer of {least} to {most} ids, this one has {vocab_size}",
+    )
+    return config

@@ -1,0 +1,103 @@
+"""Actions from pictures and prompts: greedy decoding of one chunk, in a batch, with a key-value cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import DynamicCache
+
+from models.action_tokenizer import ActionTokenizer, FloatArray, IdArray
+from models.batches import Batch, Sample, collate
+from models.images import Picture
+from models.prompt import IGNORED_LABEL
+from models.reconvla import ReconVLA
+
+
+@dataclass(frozen=True)
+class ActionChunks:
+    """Decoded chunks. `outside` counts, per row, tokens that are no action tokens; they decode to -+0.996."""
+
+    actions: FloatArray  # (B, steps, 7)
+    token_ids: IdArray  # (B, steps * 7)
+    outside: NDArray[np.int64]  # (B,)
+
+
+def prompt_batch(model: ReconVLA, images: Sequence[Picture], prompts: Sequence[IdArray]) -> Batch:
+    """Pictures at the model's size and prompt ids as an unlabelled batch on the model's device."""
+    samples = [
+        Sample(ids, np.full_like(ids, IGNORED_LABEL), image, None)
+        for ids, image in zip(prompts, images, strict=True)
+    ]
+    device = next(model.parameters()).device
+    return collate(samples, model.config, pad_id=0).to(device)
+
+
+@torch.inference_mode()
+def generate_actions(
+    model: ReconVLA,
+    images: Sequence[Picture],
+    prompts: Sequence[IdArray],
+    tokenizer: ActionTokenizer | None = None,
+    constrained: bool = False,
+) -> ActionChunks:
+    """One chunk per (picture, prompt).
+
+    Greedy over the whole vocabulary, as the official server decodes; `constrained` considers action tokens
+    only. `tokenizer` defaults to uniform bins at the model's vocabulary. Raises InvalidInput for pictures or
+    prompts that do not fit the model.
+    """
+    tokenizer = tokenizer or ActionTokenizer(model.config.language.action_vocab_size)
+    ids = greedy_tokens(
+        model,
+        prompt_batch(model, images, prompts),
+        count=model.config.action_tokens,
+        allowed=range(tokenizer.first_id, tokenizer.vocab_size) if constrained else None,
+    )
+    shape = (len(ids), model.config.chunk_steps, model.config.action_dims)
+    return ActionChunks(
+        actions=tokenizer.decode(ids).reshape(shape),
+        token_ids=ids,
+        outside=(~tokenizer.contains(ids)).sum(axis=1),
+    )
+
+
+@torch.inference_mode()
+def greedy_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | None = None) -> IdArray:
+    """The `count` most likely next tokens, one after the other: (B, count). `allowed` limits the choice."""
+    language = model.language_model
+    lengths = batch.attention_mask.sum(dim=1)  # (B,)
+    padded = not bool(batch.attention_mask.all())
+    mask = batch.attention_mask
+    cache = DynamicCache(config=language.config)
+    states = language.model(
+        inputs_embeds=model.embed(batch.input_ids, batch.images),
+        attention_mask=mask if padded else None,
+        past_key_values=cache,
+        use_cache=True,
+    ).last_hidden_state
+    last = states[torch.arange(len(batch), device=states.device), lengths - 1]  # (B, hidden)
+    tokens = [_most_likely(model, last, allowed)]
+    for step in range(count - 1):
+        # Padding stays in the cache between prompt and answer: masked, and skipped by the positions.
+        mask = torch.cat([mask, mask.new_ones(len(batch), 1)], dim=1)
+        states = language.model(
+            input_ids=tokens[-1][:, None],
+            attention_mask=mask if padded else None,
+            position_ids=(lengths + step)[:, None],
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
+        tokens.append(_most_likely(model, states[:, -1], allowed))
+    return torch.stack(tokens, dim=1).cpu().numpy()
+
+
+def _most_likely(model: ReconVLA, states: Tensor, allowed: range | None) -> Tensor:
+    logits = model.language_model.lm_head(states).float()  # (B, vocabulary)
+    if allowed is None:
+        return logits.argmax(dim=-1)
+    return logits[:, allowed.start : allowed.stop].argmax(dim=-1) + allowed.start

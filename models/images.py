@@ -1,0 +1,68 @@
+"""Camera pictures to model input: static view over gripper view on one canvas (official `calvin_json.py`)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from errors import InvalidInput
+
+Picture = NDArray[np.uint8]
+
+#: Side of the canvas in px.
+CANVAS = 334
+#: Rows of the static view: 14 of the 27 rows of so400m's patches. (The official server used 167.)
+STATIC_ROWS = CANVAS * 14 // 27
+
+
+def compose(upper: Picture, lower: Picture, upper_rows: int = STATIC_ROWS) -> Picture:
+    """(334, 334, 3): `upper` stretched over the first `upper_rows` rows, `lower` over the rest, by Lanczos.
+
+    The model's input is `compose(static, gripper)`, the reconstruction target `compose(gaze crop, gripper)`.
+    Raises InvalidInput for pictures that are not (height, width, 3) uint8.
+    """
+    canvas = np.empty((CANVAS, CANVAS, 3), dtype=np.uint8)
+    canvas[:upper_rows] = _resized(upper, CANVAS, upper_rows, Image.Resampling.LANCZOS)
+    canvas[upper_rows:] = _resized(lower, CANVAS, CANVAS - upper_rows, Image.Resampling.LANCZOS)
+    return canvas
+
+
+def replace_upper(canvas: Picture, upper: Picture, upper_rows: int = STATIC_ROWS) -> Picture:
+    """A composed `canvas` with another upper picture: the target shares the input's gripper view."""
+    replaced = canvas.copy()
+    replaced[:upper_rows] = _resized(upper, CANVAS, upper_rows, Image.Resampling.LANCZOS)
+    return replaced
+
+
+def pad_to_square(picture: Picture) -> Picture:
+    """`picture` centred on a grey (127) square of its longer side; unchanged when square already."""
+    _check(picture)
+    height, width, _ = picture.shape
+    side = max(height, width)
+    square = np.full((side, side, 3), int(0.5 * 255), dtype=np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = picture
+    return square
+
+
+def to_model_size(picture: Picture, image_size: int) -> Picture:
+    """(image_size, image_size, 3): bicubic, as SigLIP's processor resizes."""
+    return _resized(picture, image_size, image_size, Image.Resampling.BICUBIC)
+
+
+def _resized(picture: Picture, width: int, height: int, how: Image.Resampling) -> Picture:
+    """Width first, then height, rounded in between.
+
+    So were the official pictures made (Pillow 10.4); Pillow 13, left to itself, rounds otherwise.
+    """
+    _check(picture)
+    wide = Image.fromarray(picture).resize((width, picture.shape[0]), how)
+    return np.asarray(wide.resize((width, height), how), dtype=np.uint8)
+
+
+def _check(picture: Picture) -> None:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+        raise InvalidInput(
+            f"picture must be (height, width, 3) uint8, got shape {picture.shape} of {picture.dtype}"
+        )

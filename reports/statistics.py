@@ -1,0 +1,153 @@
+"""Intervals and tests for CALVIN results: success rates, average length, paired comparisons.
+
+`results` are integers 0..5, tasks done in a row, as an array (seeds, sequences); all arms are evaluated on
+the same sequences, so comparisons are paired. Random draws come from a fixed seed: the same results give the
+same report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from errors import InvalidInput
+
+CHAIN_LENGTH = 5
+BOOTSTRAP_DRAWS = 10_000
+SIGN_FLIPS = 20_000
+_SEED = 20_25
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Arm `b` minus arm `a` on the same sequences and seeds.
+
+    `p_value` tests success at 5 (exact McNemar with one seed, sign flips over sequences with more),
+    `p_value_avg_len` the average length (sign flips); `p_value_holm` is `p_value` corrected for the number of
+    comparisons. All are None when the arms share no seed or no sequences.
+    """
+
+    a: str
+    b: str
+    seeds: int
+    sequences: int
+    delta_success5: float | None = None
+    delta_ci95: Interval | None = None
+    p_value: float | None = None
+    p_value_holm: float | None = None
+    delta_avg_len: float | None = None
+    delta_avg_len_ci95: Interval | None = None
+    p_value_avg_len: float | None = None
+
+
+def result_matrix(results_by_seed: Sequence[Sequence[int]]) -> NDArray[np.int64]:
+    """(seeds, sequences) array. Raises InvalidInput for ragged rows or values outside 0..5."""
+    if len({len(row) for row in results_by_seed}) > 1:
+        raise InvalidInput(
+            f"runs of one arm have different sequence counts: {[len(r) for r in results_by_seed]}"
+        )
+    matrix = np.asarray(results_by_seed, dtype=np.int64).reshape(len(results_by_seed), -1)
+    if matrix.size and not (matrix.min() >= 0 and matrix.max() <= CHAIN_LENGTH):
+        raise InvalidInput(
+            f"sequence results must be 0..{CHAIN_LENGTH}, found {matrix.min()}..{matrix.max()}"
+        )
+    return matrix
+
+
+def success_rates(results: NDArray[np.int64]) -> list[float]:
+    """Share of sequences with at least k tasks done, k = 1..5, over all seeds."""
+    return [float((results >= k).mean()) for k in range(1, CHAIN_LENGTH + 1)]
+
+
+def success_intervals(results: NDArray[np.int64]) -> list[Interval]:
+    """95 % Wilson interval of each success rate (Wilson 1927); each seed and sequence is one trial."""
+    intervals = []
+    for k in range(1, CHAIN_LENGTH + 1):
+        low, high = proportion_confint(int((results >= k).sum()), results.size, alpha=0.05, method="wilson")
+        intervals.append((float(low), float(high)))
+    return intervals
+
+
+def average_length_interval(results: NDArray[np.int64]) -> Interval:
+    """95 % percentile bootstrap of the mean, seeds and sequences drawn anew (two-way, Owen 2007)."""
+    return _bootstrap_mean(results.astype(np.float64))
+
+
+def compare(
+    a: str, b: str, results_a: dict[int, Sequence[int]], results_b: dict[int, Sequence[int]]
+) -> Comparison:
+    """Compare two arms; `results_*` map seed to that run's results over the same sequences."""
+    seeds = sorted(set(results_a) & set(results_b))
+    if not seeds:
+        return Comparison(a, b, 0, 0)
+    matrix_a = result_matrix([results_a[seed] for seed in seeds])
+    matrix_b = result_matrix([results_b[seed] for seed in seeds])
+    if matrix_a.shape != matrix_b.shape or matrix_a.size == 0:
+        return Comparison(a, b, len(seeds), 0)
+    solved = (matrix_b >= CHAIN_LENGTH).astype(np.float64) - (matrix_a >= CHAIN_LENGTH)
+    length = (matrix_b - matrix_a).astype(np.float64)
+    return Comparison(
+        a,
+        b,
+        seeds=len(seeds),
+        sequences=matrix_a.shape[1],
+        delta_success5=float(solved.mean()),
+        delta_ci95=_bootstrap_mean(solved),
+        p_value=mcnemar_exact(solved[0]) if len(seeds) == 1 else sign_flip(solved.mean(axis=0)),
+        delta_avg_len=float(length.mean()),
+        delta_avg_len_ci95=_bootstrap_mean(length),
+        p_value_avg_len=sign_flip(length.mean(axis=0)),
+    )
+
+
+def mcnemar_exact(differences: NDArray[np.float64]) -> float:
+    """Two-sided exact McNemar test on paired differences of -1, 0 or 1; 1.0 when no pair differs."""
+    gained, lost = int((differences > 0).sum()), int((differences < 0).sum())
+    return float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
+
+
+def sign_flip(differences: NDArray[np.float64]) -> float:
+    """Two-sided Monte-Carlo sign-flip test that paired differences are symmetric about 0.
+
+    Counts the observed arrangement as one of the draws, so it is never 0 (Phipson & Smyth 2010).
+    """
+    observed = abs(differences.sum())
+    generator = np.random.default_rng(_SEED)
+    extreme = 0
+    for _ in range(SIGN_FLIPS // 1000):
+        signs = generator.integers(0, 2, (1000, len(differences))) * 2 - 1
+        extreme += int((np.abs(signs @ differences) >= observed - 1e-9).sum())
+    return (extreme + 1) / (SIGN_FLIPS + 1)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's step-down correction of the p-values that exist; None stays None."""
+    measured = [p for p in p_values if p is not None]
+    if not measured:
+        return list(p_values)
+    corrected = iter(multipletests(measured, method="holm")[1])
+    return [None if p is None else float(next(corrected)) for p in p_values]
+
+
+def _bootstrap_mean(values: NDArray[np.float64]) -> Interval:
+    """Percentile interval of the mean of (seeds, sequences), both drawn with replacement.
+
+    A draw is how often each seed and each sequence was picked: multinomial counts, not copies of rows.
+    """
+    seeds, sequences = values.shape
+    generator = np.random.default_rng(_SEED)
+    means = []
+    for _ in range(BOOTSTRAP_DRAWS // 1000):
+        seed_counts = generator.multinomial(seeds, np.full(seeds, 1 / seeds), 1000)
+        sequence_counts = generator.multinomial(sequences, np.full(sequences, 1 / sequences), 1000)
+        means.append(((seed_counts @ values) * sequence_counts).sum(axis=1) / (seeds * sequences))
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
+    return float(low), float(high)

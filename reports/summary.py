@@ -1,0 +1,169 @@
+"""From runs to the figures of the report: one `ArmSummary` per arm, comparisons, and the JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from statistics import fmean
+from typing import Any
+
+from reports.data import AttentionScores, GazeScores, ReportData, RunReport
+from reports.statistics import (
+    Comparison,
+    Interval,
+    average_length_interval,
+    compare,
+    holm,
+    result_matrix,
+    success_intervals,
+    success_rates,
+)
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """Figures of one arm over its seeds; None where not measured. `goodput` is useful over device seconds.
+
+    `sequences` is the number per seed, `evaluated_seeds` are those that have results. `train_steps`
+    is what every seed reached; slices and seconds are sums over seeds.
+    """
+
+    arm: str
+    seeds: tuple[int, ...]
+    evaluated_seeds: tuple[int, ...]
+    sequences: int
+    success: list[float] | None
+    success_ci95: list[Interval] | None
+    avg_len: float | None
+    avg_len_ci95: Interval | None
+    train_steps: int
+    slices: int
+    device_seconds: float | None
+    goodput: float | None
+    open_loop_error: float | None
+    attention: AttentionScores | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All computed figures of a report."""
+
+    arms: tuple[ArmSummary, ...]
+    comparisons: tuple[Comparison, ...]
+    random_policy: ArmSummary | None
+
+
+def summarise(data: ReportData) -> Summary:
+    """Compute every figure once. Raises InvalidInput when results are out of range or ragged."""
+    groups = data.arms()
+    comparisons = [
+        compare(a, b, _results_by_seed(groups[a]), _results_by_seed(groups[b]))
+        for a, b in combinations(groups, 2)
+    ]
+    corrected = holm([comparison.p_value for comparison in comparisons])
+    random_policy = None
+    if data.random_results is not None:
+        random_policy = _summarise_arm("random", [RunReport("random", 0, 0, results=data.random_results)])
+    return Summary(
+        arms=tuple(_summarise_arm(arm, runs) for arm, runs in groups.items()),
+        comparisons=tuple(
+            replace(comparison, p_value_holm=p) for comparison, p in zip(comparisons, corrected, strict=True)
+        ),
+        random_policy=random_policy,
+    )
+
+
+def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
+    """The document of `report --json`. A figure that was not measured is None."""
+    summary = summary or summarise(data)
+    return {
+        "ablation": data.ablation,
+        "ablation_id": data.ablation_id,
+        "arms": [_arm_json(arm) for arm in summary.arms],
+        "comparisons": [_plain(asdict(comparison)) for comparison in summary.comparisons],
+        "random_policy": _arm_json(summary.random_policy) if summary.random_policy else None,
+        "closed_loop_reason": data.closed_loop_reason,
+        "gaze": _gaze_json(data.gaze),
+        "gaze_detector": data.gaze_detector or None,
+        "ledger": asdict(data.ledger),
+        "runs": [_run_json(run) for run in data.runs],
+        "environment": {
+            "command": data.environment.command,
+            "hardware": data.environment.hardware,
+            "versions": dict(data.environment.versions),
+            "data_digests": dict(data.environment.data_digests),
+        },
+    }
+
+
+def _results_by_seed(runs: Sequence[RunReport]) -> dict[int, Sequence[int]]:
+    return {run.seed: run.results for run in runs if run.results}
+
+
+def _summarise_arm(arm: str, runs: Sequence[RunReport]) -> ArmSummary:
+    measured = _results_by_seed(runs)
+    results = result_matrix(list(measured.values())) if measured else None
+    device_seconds = _total([run.device_seconds for run in runs])
+    useful_seconds = _total([run.useful_seconds for run in runs])
+    attention = [run.attention for run in runs if run.attention is not None]
+    errors = [run.open_loop_error for run in runs if run.open_loop_error is not None]
+    return ArmSummary(
+        arm=arm,
+        seeds=tuple(run.seed for run in runs),
+        evaluated_seeds=tuple(measured),
+        sequences=0 if results is None else results.shape[1],
+        success=None if results is None else success_rates(results),
+        success_ci95=None if results is None else success_intervals(results),
+        avg_len=None if results is None else float(results.mean()),
+        avg_len_ci95=None if results is None else average_length_interval(results),
+        train_steps=min(run.train_steps for run in runs),
+        slices=sum(run.slices for run in runs),
+        device_seconds=device_seconds,
+        goodput=useful_seconds / device_seconds if device_seconds and useful_seconds is not None else None,
+        open_loop_error=fmean(errors) if errors else None,
+        attention=AttentionScores(
+            fmean(scores.mass_in_gaze for scores in attention),
+            fmean(scores.pointing_accuracy for scores in attention),
+        )
+        if attention
+        else None,
+    )
+
+
+def _total(values: Sequence[float | None]) -> float | None:
+    """Sum, or None unless every value was measured: a partial sum would pass for the whole."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known and len(known) == len(values) else None
+
+
+def _arm_json(arm: ArmSummary) -> dict[str, Any]:
+    document = _plain(asdict(arm))
+    document["attention"] = document["attention"] or {"mass_in_gaze": None, "pointing_accuracy": None}
+    return document
+
+
+def _run_json(run: RunReport) -> dict[str, Any]:
+    names = ("arm", "seed", "train_steps", "slices", "open_loop_error", "device_seconds", "useful_seconds")
+    document: dict[str, Any] = {name: getattr(run, name) for name in names}
+    document["results"] = None if run.results is None else list(run.results)
+    return document
+
+
+def _gaze_json(gaze: Mapping[str, GazeScores] | None) -> dict[str, Any]:
+    empty = GazeScores(0, 0, None, None)
+    levels = dict(gaze or {})
+    for level in ("simple", "complex"):
+        levels.setdefault(level, empty)
+    return {level: {**asdict(scores), "outcomes": dict(scores.outcomes)} for level, scores in levels.items()}
+
+
+def _plain(document: dict[str, Any]) -> dict[str, Any]:
+    """Tuples as lists, as JSON would have them anyway, so that a document equals its own round trip."""
+    return {key: _listed(value) for key, value in document.items()}
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_listed(item) for item in value]
+    return value

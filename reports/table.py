@@ -1,0 +1,152 @@
+"""The headline table: for the terminal, as CSV and as a picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from reports.data import ReportData
+from reports.figures import png_bytes
+from reports.statistics import CHAIN_LENGTH, Interval
+from reports.summary import ArmSummary, Summary
+
+NOT_MEASURED = "not measured"
+HEADINGS = ("Method", *(f"{k}/5" for k in range(1, CHAIN_LENGTH + 1)), "Avg. len.", "n")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method, formatted: values and their 95 % intervals (empty where not measured)."""
+
+    method: str
+    success: tuple[str, ...]
+    success_ci: tuple[str, ...]
+    avg_len: str
+    avg_len_ci: str
+    trials: str
+    reference: bool = False
+
+
+def table_rows(summary: Summary) -> list[Row]:
+    """Formatted rows in display order; the random policy comes last, as a reference."""
+    rows = [_row(arm, reference=False) for arm in summary.arms]
+    if summary.random_policy is not None:
+        rows.append(_row(summary.random_policy, reference=True))
+    return rows
+
+
+def terminal_table(data: ReportData, summary: Summary) -> Table:
+    """The table for `rich.print`, with the reason below it when there are no success rates."""
+    caption = f"Success rates not measured: {data.closed_loop_reason}" if data.closed_loop_reason else None
+    table = Table(title=data.ablation, caption=caption, title_justify="left", caption_justify="left")
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading == "Method" else "right", no_wrap=True)
+    for row in table_rows(summary):
+        cells = [f"{value}\n[dim]{interval}[/dim]" if interval else value for value, interval in _pairs(row)]
+        table.add_row(row.method, *cells, row.trials, style="dim" if row.reference else None)
+    return table
+
+
+def table_csv(summary: Summary) -> str:
+    """CSV with full precision; empty cells were not measured."""
+    arms = [*summary.arms, *([summary.random_policy] if summary.random_policy else [])]
+    records = [_record(arm) for arm in arms]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(_record_fields()), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return stream.getvalue()
+
+
+def table_png(data: ReportData, summary: Summary) -> bytes:
+    """The table as a PNG, ruled as in a paper."""
+    rows = table_rows(summary)
+    height = 0.9 + 0.5 * len(rows)
+    figure = Figure(figsize=(9.2, height), dpi=150)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_axis_off()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, height)
+    columns = [0.03, 0.29, 0.40, 0.51, 0.62, 0.73, 0.84, 0.94]
+    top = height - 0.22
+    for x, heading in zip(columns, HEADINGS, strict=True):
+        axes.text(x, top, heading, ha=_align(x, columns), va="center", weight="bold", size=10)
+    axes.hlines([top + 0.18, top - 0.2], 0.02, 0.98, colors="black", linewidths=[1.2, 0.7])
+    for index, row in enumerate(rows):
+        y = top - 0.45 - 0.5 * index
+        colour = "0.45" if row.reference else "black"
+        axes.text(columns[0], y, row.method, ha="left", va="center", size=10, color=colour)
+        for x, (value, interval) in zip(columns[1:-1], _pairs(row), strict=True):
+            missing = value == NOT_MEASURED
+            axes.text(
+                x,
+                y + (0.08 if interval else 0),
+                "–" if missing else value,
+                ha="center",
+                va="center",
+                size=10,
+                color=colour,
+            )
+            axes.text(x, y - 0.12, interval, ha="center", va="center", size=7, color="0.45")
+        axes.text(columns[-1], y, row.trials, ha="center", va="center", size=10, color=colour)
+    bottom = top - 0.2 - 0.5 * len(rows)
+    axes.hlines([bottom], 0.02, 0.98, colors="black", linewidths=[1.2])
+    note = "Success in %, 95 % intervals below; – = not measured."
+    if data.closed_loop_reason:
+        note += f" {data.closed_loop_reason}"
+    axes.text(0.02, bottom - 0.16, note, ha="left", va="center", size=7, color="0.45")
+    return png_bytes(figure)
+
+
+def _pairs(row: Row) -> list[tuple[str, str]]:
+    return [*zip(row.success, row.success_ci, strict=True), (row.avg_len, row.avg_len_ci)]
+
+
+def _row(arm: ArmSummary, *, reference: bool) -> Row:
+    if arm.success is None or arm.success_ci95 is None or arm.avg_len is None or arm.avg_len_ci95 is None:
+        missing = (NOT_MEASURED,) * CHAIN_LENGTH
+        return Row(arm.arm, missing, ("",) * CHAIN_LENGTH, NOT_MEASURED, "", "0", reference)
+    seeds = len(arm.evaluated_seeds)
+    return Row(
+        method="random actions" if reference else arm.arm,
+        success=tuple(f"{100 * rate:.1f}" for rate in arm.success),
+        success_ci=tuple(_interval(interval, 100, 0) for interval in arm.success_ci95),
+        avg_len=f"{arm.avg_len:.2f}",
+        avg_len_ci=_interval(arm.avg_len_ci95, 1, 2),
+        trials=f"{arm.sequences} × {seeds}" if seeds > 1 else str(arm.sequences),
+        reference=reference,
+    )
+
+
+def _interval(interval: Interval, scale: float, digits: int) -> str:
+    return f"{scale * interval[0]:.{digits}f}–{scale * interval[1]:.{digits}f}"
+
+
+def _align(x: float, columns: list[float]) -> str:
+    return "left" if x == columns[0] else "center"
+
+
+def _record_fields() -> Iterator[str]:
+    yield "method"
+    for name in (*(f"success_{k}" for k in range(1, CHAIN_LENGTH + 1)), "avg_len"):
+        yield from (name, f"{name}_low", f"{name}_high")
+    yield from ("evaluated_seeds", "sequences", "train_steps", "open_loop_error")
+
+
+def _record(arm: ArmSummary) -> dict[str, str | int | float | None]:
+    record: dict[str, str | int | float | None] = {"method": arm.arm}
+    for k, (rate, (low, high)) in enumerate(
+        zip(arm.success or (), arm.success_ci95 or (), strict=True), start=1
+    ):
+        record |= {f"success_{k}": rate, f"success_{k}_low": low, f"success_{k}_high": high}
+    if arm.avg_len_ci95 is not None:
+        low, high = arm.avg_len_ci95
+        record |= {"avg_len": arm.avg_len, "avg_len_low": low, "avg_len_high": high}
+    record |= {"evaluated_seeds": len(arm.evaluated_seeds), "sequences": arm.sequences}
+    record |= {"train_steps": arm.train_steps, "open_loop_error": arm.open_loop_error}
+    return record

@@ -1,0 +1,34 @@
+"""Write a report: page, JSON, CSV and a picture of the table."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from reports.data import ReportData
+from reports.html import render_html
+from reports.summary import summarise, to_json
+from reports.table import table_csv, table_png
+
+
+def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
+    """Write report.html, report.json, table.csv and table.png into `folder`; returns name -> path.
+
+    The same data give the same bytes. Each file appears whole (temporary name, then rename). Raises
+    InvalidInput when results are out of range or the runs of an arm do not fit each other.
+    """
+    summary = summarise(data)
+    document = json.dumps(to_json(data, summary), indent=1, ensure_ascii=False, allow_nan=False)
+    contents = {
+        "report.html": render_html(data, summary).encode(),
+        "report.json": (document + "\n").encode(),
+        "table.csv": table_csv(summary).encode(),
+        "table.png": table_png(data, summary),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        temporary = folder / f".{name}.{os.getpid()}"
+        temporary.write_bytes(content)
+        temporary.replace(folder / name)
+    return {name: folder / name for name in contents}

@@ -1,0 +1,192 @@
+"""What one ablation is: the validated form of a preset, a YAML file and `--set` overrides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from errors import ConfigError
+from settings.arms import arm_named
+
+PRESETS = Path(__file__).resolve().parent.parent / "presets"
+
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values never change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class Data(Section):
+    """Where demonstrations come from. `root: null` means the built-in simulator makes them."""
+
+    root: str | None = None
+    training_scenes: tuple[Literal["A", "B", "C", "D"], ...] = ("D",)
+    pretraining_scenes: tuple[Literal["A", "B", "C", "D"], ...] = ("A", "B", "C")
+    evaluation_scene: Literal["A", "B", "C", "D"] = "D"
+    tasks: tuple[str, ...] = Field(default=(), description="empty: every task the expert solves")
+    demonstrations_per_task: Positive = 20
+    pretraining_demonstrations_per_task: Positive = 8
+    validation_demonstrations_per_task: Positive = 1
+    chunk: Positive = Field(default=4, description="demonstrations per ingest job")
+    seed: Count = 0
+
+
+class Gaze(Section):
+    """Which detector finds the gaze region, and how sure it must be."""
+
+    detector: str = "colour"
+    weights: str | None = Field(default=None, description="hub name or local folder (GroundingDINO)")
+    box_threshold: Annotated[float, Field(ge=0, le=1)] = 0.35
+    text_threshold: Annotated[float, Field(ge=0, le=1)] = 0.25
+
+
+class Model(Section):
+    """Size by name, single fields of the model's configuration overridden in `override`."""
+
+    size: str = "toy"
+    override: dict[str, Any] = Field(default_factory=dict)
+
+
+class Training(Section):
+    """One training stage. Thread count and precision decide the order of sums, hence the weights."""
+
+    steps: Positive = 300
+    batch_size: Positive = 16
+    learning_rate: PositiveFloat = 1e-3
+    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    weight_decay: NonNegative = 0.0
+    gradient_clip: PositiveFloat = 1.0
+    reconstruction_weight: NonNegative = 1.0
+    threads: Positive = 1
+    slice_seconds: PositiveFloat = 600.0
+    checkpoint_seconds: PositiveFloat = 60.0
+    log_every_steps: Positive = 10
+
+
+class Evaluation(Section):
+    """CALVIN's long-horizon evaluation; `max_steps` are environment steps per subtask (official: 360)."""
+
+    sequences: Positive = 100
+    sequences_per_shard: Positive = 25
+    chain_length: Annotated[int, Field(ge=1, le=5)] = 5
+    max_steps: Positive = 360
+    simulators_per_batch: Positive = 8
+    slice_seconds: PositiveFloat = 600.0
+    threads: Positive = 1
+    random_baseline: bool = True
+
+
+class AblationConfig(Section):
+    """The whole ablation."""
+
+    name: str = "ablation"
+    arms: tuple[str, ...] = ("baseline", "recon", "recon_pretrain")
+    seeds: tuple[Count, ...] = (0,)
+    data: Data = Data()
+    gaze: Gaze = Gaze()
+    model: Model = Model()
+    training: Training = Training()
+    pretraining: Training = Training()
+    evaluation: Evaluation = Evaluation()
+
+    @field_validator("arms")
+    @classmethod
+    def _known_arms(cls, arms: tuple[str, ...]) -> tuple[str, ...]:
+        for name in arms:
+            arm_named(name)
+        return arms
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> AblationConfig:
+        for field in ("arms", "seeds"):
+            values = getattr(self, field)
+            if not values:
+                raise ValueError(f"{field} is empty")
+            if len(set(values)) != len(values):
+                raise ValueError(f"{field} names something twice: {', '.join(map(str, values))}")
+        return self
+
+
+def preset_names() -> list[str]:
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def load_config(
+    preset: str | None = None,
+    file: Path | None = None,
+    overrides: tuple[str, ...] = (),
+    **direct: Any,
+) -> AblationConfig:
+    """Preset, then file, then `key.path=value` overrides, then the values of direct options.
+
+    Raises ConfigError with one sentence that names the place and the key.
+    """
+    values: dict[str, Any] = {}
+    place = "configuration"
+    if preset is not None:
+        if preset not in preset_names():
+            raise ConfigError(f"unknown preset {preset!r}; known presets: {', '.join(preset_names())}")
+        place = f"preset {preset}"
+        values = {"name": preset, **_read_yaml(PRESETS / f"{preset}.yaml")}
+    if file is not None:
+        place = str(file)
+        _merge(values, {"name": file.stem, **_read_yaml(file)})
+    for text in overrides:
+        key, separator, value = text.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"--set {text!r} is not of the form key.path=value")
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {text!r}: the value is not YAML") from None
+        place = f"--set {key}"
+        for part in reversed(key.split(".")):
+            parsed = {part: parsed}
+        _merge(values, parsed)
+    for key, value in direct.items():
+        if value is not None:
+            nested: Any = value
+            for part in reversed(key.split("__")):
+                nested = {part: nested}
+            _merge(values, nested)
+    try:
+        return AblationConfig.model_validate(values)
+    except ConfigError:
+        raise
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{place}: unknown key {where!r}") from None
+        raise ConfigError(f"{place}: {where}: {first['msg']} (got {first['input']!r})"[:400]) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path} must hold a mapping, not {type(loaded).__name__}")
+    return loaded
+
+
+def _merge(into: dict[str, Any], values: dict[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value

@@ -1,0 +1,40 @@
+"""Durations as people write them, and the session's deadline."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from errors import ConfigError
+
+DEADLINE_VARIABLE = "BATON_SESSION_DEADLINE"
+
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_FORM = re.compile(r"(?:(\d+(?:\.\d+)?)([dhms]))+")
+
+
+def seconds_of(text: str) -> float:
+    """`11h30m`, `90s`, `2h`, or a plain number of seconds. Raises ConfigError for anything else."""
+    compact = text.strip().lower()
+    try:
+        plain = float(compact)
+    except ValueError:
+        if not _FORM.fullmatch(compact):
+            raise ConfigError(f"{text!r} is not a duration; write 11h30m, 90m or 45s") from None
+        plain = sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([\d.]+)([dhms])", compact))
+    if not 0 < plain < float("inf"):
+        raise ConfigError(f"{text!r} is not a positive duration")
+    return plain
+
+
+def deadline_in(limit: str | None, now: float) -> float | None:
+    """Unix time at which this session ends: now + `limit`, or `BATON_SESSION_DEADLINE` (Unix seconds)."""
+    if limit is not None:
+        return now + seconds_of(limit)
+    text = os.environ.get(DEADLINE_VARIABLE)
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"{DEADLINE_VARIABLE} must be Unix seconds, not {text!r}") from None

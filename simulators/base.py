@@ -1,0 +1,70 @@
+"""What every simulator of CALVIN's table offers, and the constants of its action space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+#: A relative action of 1 moves the target pose by this much (calvin_env/robot/robot.py).
+MAX_RELATIVE_METRES = 0.02
+MAX_RELATIVE_RADIANS = 0.05
+
+ROBOT_OBS_SIZE = 15
+SCENE_OBS_SIZE = 24
+CONTROL_HZ = 30
+
+CAMERAS = ("static", "gripper")
+BOX_NAMES = (
+    "red_block",
+    "blue_block",
+    "pink_block",
+    "drawer",
+    "drawer_handle",
+    "slider",
+    "slider_handle",
+    "switch",
+    "button",
+    "led",
+    "lightbulb",
+)
+
+#: x0, y0, x1, y1 in pixels of the static image, x1 and y1 exclusive.
+PixelBox = tuple[int, int, int, int]
+
+
+class Simulator(Protocol):
+    """A robot at CALVIN's table. Physics and rendering are separate: `step` draws nothing."""
+
+    def reset(
+        self, robot_obs: np.ndarray | None = None, scene_obs: np.ndarray | None = None, seed: int = 0
+    ) -> None:
+        """Start an episode. The state after it is a function of the arguments alone.
+
+        `robot_obs` (15,) and `scene_obs` (24,) are restored where given; otherwise the robot is in its
+        rest pose and the scene is drawn at random from `seed`. Raises SimulatorError for impossible values.
+        """
+
+    def step(self, action: np.ndarray) -> None:
+        """Advance by 1/30 s under a relative action (7,): xyz, Euler xyz, each in units of
+        MAX_RELATIVE_*, and the gripper, exactly 1 (open) or -1. Raises SimulatorError otherwise."""
+
+    def observe(self, cameras: Sequence[str] = CAMERAS, boxes: bool = False) -> dict[str, Any]:
+        """Render. Keys `rgb_static` (200, 200, 3) and `rgb_gripper` (84, 84, 3) uint8 RGB as asked,
+        `robot_obs` (15,), `scene_obs` (24,) float64, and with `boxes` the `true_boxes` of the same render."""
+
+    def state(self) -> tuple[np.ndarray, np.ndarray]:
+        """robot_obs (15,) and scene_obs (24,), float64, without rendering."""
+
+    def target_pose(self) -> np.ndarray:
+        """The pose the controller tracks, (6,): xyz in m, Euler xyz in rad. Relative actions add to it."""
+
+    def info(self) -> dict[str, Any]:
+        """What CALVIN's task oracle reads, in the structure of calvin_env's `get_info()`."""
+
+    def true_boxes(self) -> dict[str, PixelBox | None]:
+        """Box of each of BOX_NAMES in the static image; None where no pixel of it is visible."""
+
+    def close(self) -> None:
+        """Free the physics server; may be called twice."""

@@ -1,0 +1,147 @@
+"""Demonstrations by the scripted expert, with the arrays of a CALVIN episode."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from simulators.base import MAX_RELATIVE_METRES, MAX_RELATIVE_RADIANS, PixelBox
+from simulators.expert import Expert
+from simulators.playtable.env import PlayTable
+from simulators.starts import random_start
+
+Info = dict[str, Any]
+Solved = Callable[[Info, Info], bool]
+
+#: Frames kept after the first one in which the task counts as solved.
+_FRAMES_AFTER_SUCCESS = 3
+_PRELUDE_MAX_STEPS = 120
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One solved task, T frames; every array's first axis is the frame.
+
+    rgb_static (T, 200, 200, 3) and rgb_gripper (T, 84, 84, 3) uint8; robot_obs (T, 15), scene_obs (T, 24),
+    actions (T, 7) and rel_actions (T, 7) float64; `boxes` one dict of true boxes a frame.
+    `success_frame` is the first frame at which the task counts as solved.
+
+    `actions[t]` is the tcp pose measured at frame t + 1 and the gripper command that led there;
+    `rel_actions[t]` is its difference to the pose measured at frame t, in CALVIN's units
+    (calvin_env/utils/utils.py, to_relative_action).
+    """
+
+    scene: str
+    task: str
+    seed: int
+    rgb_static: np.ndarray
+    rgb_gripper: np.ndarray
+    robot_obs: np.ndarray
+    scene_obs: np.ndarray
+    actions: np.ndarray
+    rel_actions: np.ndarray
+    boxes: tuple[dict[str, PixelBox | None], ...]
+    success_frame: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """No demonstration came of (scene, task, seed). `reason`: `nothing held` (the block to place could not
+    be lifted first), `not solved`, or `undone` (solved, and no longer so a few frames later)."""
+
+    scene: str
+    task: str
+    seed: int
+    reason: str
+
+
+def record(sim: PlayTable, task: str, seed: int, solved: Solved, max_steps: int = 90) -> Recording | Failed:
+    """Reset `sim` to a random state in which `task` is possible and record the expert doing it.
+
+    A function of (scene, task, seed). `solved(start_info, end_info)` judges; it is asked once a frame.
+    Raises SimulatorError for a task that the expert does not know.
+    """
+    start = random_start(sim, task, seed)
+    sim.reset(start.robot_obs, start.scene_obs)
+    if start.prelude is not None:
+        _run(sim, start.prelude)
+        if not _holds_block(sim.info()):
+            return Failed(sim.scene.name, task, seed, "nothing held")
+    start_info = sim.info()
+    expert = Expert(sim, task)
+    frames = [sim.observe(boxes=True)]
+    commands: list[float] = []
+    success_frame: int | None = None
+    while len(commands) < max_steps:
+        action = expert.act()
+        if action is None:
+            action = _rest(commands[-1])
+        sim.step(action)
+        commands.append(float(action[6]))
+        frames.append(sim.observe(boxes=True))
+        if success_frame is None:
+            if solved(start_info, sim.info()):
+                success_frame = len(commands)
+        elif len(commands) > success_frame + _FRAMES_AFTER_SUCCESS:
+            break
+    if success_frame is None or success_frame + _FRAMES_AFTER_SUCCESS >= len(commands):
+        return Failed(sim.scene.name, task, seed, "not solved")
+    if not solved(start_info, sim.info()):
+        return Failed(sim.scene.name, task, seed, "undone")
+    return _recording(sim.scene.name, task, seed, frames, commands, success_frame)
+
+
+def relative_action(robot_obs: np.ndarray, action: np.ndarray) -> np.ndarray:
+    """CALVIN's label: from measured pose `robot_obs` (15,) to absolute `action` (7,), clipped to one step."""
+    metres = np.clip((action[:3] - robot_obs[:3]) / MAX_RELATIVE_METRES, -1.0, 1.0)
+    turned = (action[3:6] - robot_obs[3:6] + math.pi) % (2 * math.pi) - math.pi
+    radians = np.clip(turned / MAX_RELATIVE_RADIANS, -1.0, 1.0)
+    return np.array([*metres, *radians, action[6]])
+
+
+def _run(sim: PlayTable, task: str) -> None:
+    expert = Expert(sim, task)
+    for _ in range(_PRELUDE_MAX_STEPS):
+        action = expert.act()
+        if action is None:
+            return
+        sim.step(action)
+
+
+def _holds_block(info: Info) -> bool:
+    """The robot touches one body, a block, which touches nothing else."""
+    touched = {contact[2] for contact in info["robot_info"]["contacts"]}
+    for block in info["scene_info"]["movable_objects"].values():
+        if touched == {block["uid"]}:
+            return {contact[2] for contact in block["contacts"]} == {info["robot_info"]["uid"]}
+    return False
+
+
+def _rest(gripper: float) -> np.ndarray:
+    return np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, gripper])
+
+
+def _recording(
+    scene: str, task: str, seed: int, frames: list[dict[str, Any]], commands: list[float], success_frame: int
+) -> Recording:
+    """The last observation only serves as the target of the last action."""
+    robot_obs = np.stack([frame["robot_obs"] for frame in frames])
+    actions = np.column_stack([robot_obs[1:, :6], commands])
+    kept = frames[:-1]
+    return Recording(
+        scene=scene,
+        task=task,
+        seed=seed,
+        rgb_static=np.stack([frame["rgb_static"] for frame in kept]),
+        rgb_gripper=np.stack([frame["rgb_gripper"] for frame in kept]),
+        robot_obs=robot_obs[:-1],
+        scene_obs=np.stack([frame["scene_obs"] for frame in kept]),
+        actions=actions,
+        rel_actions=np.stack([relative_action(obs, act) for obs, act in zip(robot_obs, actions)]),
+        boxes=tuple(frame["true_boxes"] for frame in kept),
+        success_frame=success_frame,
+    )

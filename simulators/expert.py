@@ -1,0 +1,79 @@
+"""The scripted expert: solves CALVIN's tasks on the play table from what the simulator knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from errors import SimulatorError
+from simulators.playtable.env import PlayTable
+from simulators.skills import blocks, doors, lights
+from simulators.skills.motion import SETTLE_STEPS, Waypoint, action_towards, difference
+
+Skill = Callable[[PlayTable], Iterator[Waypoint]]
+
+#: Commanded and goal pose count as equal below this, in m and rad.
+_REACHED = 1e-6
+#: How far the arm may lag behind at a waypoint that is only passed: 0.02 m is its lag at cruising speed.
+_LAG_METRES = 0.015
+
+
+def _skills() -> dict[str, Skill]:
+    table: dict[str, Skill] = {
+        "open_drawer": doors.open_drawer,
+        "close_drawer": doors.close_drawer,
+        "move_slider_left": doors.move_slider_left,
+        "move_slider_right": doors.move_slider_right,
+        "turn_on_led": lights.press_button,
+        "turn_off_led": lights.press_button,
+        "turn_on_lightbulb": lights.switch_on,
+        "turn_off_lightbulb": lights.switch_off,
+    }
+    return table | blocks.skills()
+
+
+SKILLS: Mapping[str, Skill] = _skills()
+
+
+class Expert:
+    """Drives `sim` through one task, beginning in its present state.
+
+    Actions are a function of the simulator's state and of the waypoint under way; nothing is random.
+    """
+
+    def __init__(self, sim: PlayTable, task: str) -> None:
+        """Raises SimulatorError when the expert has no skill for `task`."""
+        if task not in SKILLS:
+            raise SimulatorError(f"the expert cannot do {task!r}; it can do: {', '.join(sorted(SKILLS))}")
+        self._sim = sim
+        self._plan = SKILLS[task](sim)
+        self._waypoint = next(self._plan, None)
+        self._held_steps = 0
+
+    def act(self) -> np.ndarray | None:
+        """The next relative action (7,), or None when the skill is through."""
+        pose = self._sim.target_pose()
+        while self._waypoint is not None and self._is_done(self._waypoint, pose):
+            self._waypoint = next(self._plan, None)
+            self._held_steps = 0
+        if self._waypoint is None:
+            return None
+        if _distance(self._waypoint, pose) <= _REACHED:
+            self._held_steps += 1
+        return action_towards(self._waypoint, pose)
+
+    def _is_done(self, waypoint: Waypoint, pose: np.ndarray) -> bool:
+        if waypoint.hold_steps:
+            return self._held_steps >= waypoint.hold_steps
+        if _distance(waypoint, pose) > max(waypoint.blend_metres, _REACHED):
+            return False
+        measured = self._sim.state()[0][:6]
+        caught_up = _distance(waypoint, measured) <= waypoint.blend_metres + _LAG_METRES
+        return caught_up or self._held_steps >= SETTLE_STEPS
+
+
+def _distance(waypoint: Waypoint, pose: np.ndarray) -> float:
+    delta = difference(waypoint.pose, pose)
+    # A radian of rotation still to go counts as much as 0.4 m: both take 20 steps at full speed.
+    return max(float(np.linalg.norm(delta[:3])), 0.4 * float(np.abs(delta[3:]).max()))

@@ -1,0 +1,156 @@
+"""The moving parts of the table and the blocks: their joints, their logic, CALVIN's scene_obs.
+
+The behaviour of button, switch and lights follows calvin_env/scene/objects/{button,switch,light}.py:
+the button toggles the LED at every press, the switch's position decides the bulb.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pybullet
+
+from errors import SimulatorError
+from simulators.base import SCENE_OBS_SIZE
+from simulators.playtable.cameras import Fixture
+from simulators.playtable.client import Client
+from simulators.playtable.scene import Light, Scene
+
+#: Resistance of doors, switch and button against being moved, in N.
+_RESISTANCE = 4.0
+_FIRST_BLOCK = 6
+
+
+class Lamp:
+    def __init__(self, client: Client, uid: int, light: Light) -> None:
+        self._client, self._uid, self._light = client, uid, light
+        self._link = client.links(uid)[light.link]
+        self.is_on = False
+
+    def turn(self, on: bool) -> None:
+        self.is_on = on
+        self._client.changeVisualShape(self._uid, self._link, rgbaColor=self.fixture.rgba)
+
+    @property
+    def fixture(self) -> Fixture:
+        return Fixture(self._uid, self._link, self._light.colour_on if self.is_on else self._light.colour_off)
+
+
+class Slot:
+    """A prismatic joint of the table. `is_pressed`: beyond the middle of its range."""
+
+    def __init__(self, client: Client, uid: int, name: str, springs_back: bool = False) -> None:
+        self._client, self._uid, self.name = client, uid, name
+        self._joint = client.joints(uid)[name]
+        lower, upper = client.getJointInfo(uid, self._joint)[8:10]
+        self.upper = float(upper)
+        self._threshold = (lower + upper) / 2
+        mode = pybullet.POSITION_CONTROL if springs_back else pybullet.VELOCITY_CONTROL
+        client.setJointMotorControl2(uid, self._joint, controlMode=mode, force=_RESISTANCE)
+
+    @property
+    def position(self) -> float:
+        """Metres from the lower end."""
+        return self._client.joint_position(self._uid, self._joint)
+
+    @property
+    def is_pressed(self) -> bool:
+        return self.position > self._threshold
+
+    def reset(self, position: float) -> None:
+        self._client.resetJointState(self._uid, self._joint, position)
+
+
+class Table:
+    """Table `uid` and blocks `blocks` (name -> uid, in the order of scene_obs)."""
+
+    def __init__(self, client: Client, scene: Scene, uid: int, blocks: dict[str, int]) -> None:
+        self._client = client
+        self.uid = uid
+        self.blocks = blocks
+        self.links = client.links(uid)
+        self.slide = Slot(client, uid, scene.slide_joint)
+        self.drawer = Slot(client, uid, scene.drawer_joint)
+        self.button = Slot(client, uid, scene.button_joint, springs_back=True)
+        self.switch = Slot(client, uid, scene.switch_joint)
+        self.bulb = Lamp(client, uid, scene.bulb)
+        self.led = Lamp(client, uid, scene.led)
+        self._button_was_pressed = False
+        self._switch_was_on = False
+
+    def reset(self, scene_obs: np.ndarray) -> None:
+        """Put everything where `scene_obs` (24,) has it. Raises SimulatorError if a value is impossible."""
+        if scene_obs.shape != (SCENE_OBS_SIZE,) or not np.isfinite(scene_obs).all():
+            raise SimulatorError(
+                f"scene_obs must be {SCENE_OBS_SIZE} finite numbers, got {scene_obs.tolist()}"
+            )
+        bulb, led = scene_obs[4:6]
+        if bulb not in (0.0, 1.0) or led not in (0.0, 1.0):
+            raise SimulatorError(f"scene_obs[4:6] (bulb, LED) must be 0 or 1, got {bulb}, {led}")
+        for slot, position in zip((self.slide, self.drawer, self.button, self.switch), scene_obs[:4]):
+            slot.reset(float(position))
+        self.bulb.turn(bool(bulb))
+        self.led.turn(bool(led))
+        self._button_was_pressed = self.button.is_pressed
+        self._switch_was_on = False
+        for uid, pose in zip(self.blocks.values(), scene_obs[_FIRST_BLOCK:].reshape(-1, 6)):
+            orientation = pybullet.getQuaternionFromEuler(pose[3:].tolist())
+            self._client.resetBasePositionAndOrientation(uid, pose[:3].tolist(), orientation)
+
+    def update(self) -> None:
+        """Let button and switch act on their lamps; once per control step."""
+        pressed = self.button.is_pressed
+        if pressed and not self._button_was_pressed:
+            self.led.turn(not self.led.is_on)
+        self._button_was_pressed = pressed
+        switched_on = self.switch.is_pressed
+        if switched_on != self._switch_was_on:
+            self.bulb.turn(switched_on)
+        self._switch_was_on = switched_on
+
+    def observation(self) -> np.ndarray:
+        """CALVIN's scene_obs, (24,) float64."""
+        slots = [slot.position for slot in (self.slide, self.drawer, self.button, self.switch)]
+        poses = []
+        for uid in self.blocks.values():
+            position, quaternion = self._client.getBasePositionAndOrientation(uid)
+            poses += [*position, *pybullet.getEulerFromQuaternion(quaternion)]
+        return np.array([*slots, self.bulb.is_on, self.led.is_on, *poses], dtype=np.float64)
+
+    def info(self) -> dict[str, Any]:
+        """The `scene_info` part of CALVIN's info."""
+        contacts = self._client.getContactPoints(bodyA=self.uid)
+        return {
+            "fixed_objects": {"table": {"uid": self.uid, "links": dict(self.links), "contacts": contacts}},
+            "movable_objects": {name: self._block_info(uid) for name, uid in self.blocks.items()},
+            "doors": {slot.name: {"current_state": slot.position} for slot in (self.slide, self.drawer)},
+            "buttons": {
+                self.button.name: {
+                    "joint_state": self.button.position,
+                    "logical_state": int(self.led.is_on),
+                }
+            },
+            "switches": {
+                self.switch.name: {
+                    "joint_state": self.switch.position,
+                    "logical_state": int(self._switch_was_on),
+                }
+            },
+            "lights": {
+                "lightbulb": {"logical_state": int(self.bulb.is_on)},
+                "led": {"logical_state": int(self.led.is_on)},
+            },
+        }
+
+    def _block_info(self, uid: int) -> dict[str, Any]:
+        position, quaternion = self._client.getBasePositionAndOrientation(uid)
+        linear, angular = self._client.getBaseVelocity(uid)
+        return {
+            "current_pos": position,
+            "current_orn": quaternion,
+            "current_lin_vel": linear,
+            "current_ang_vel": angular,
+            "contacts": self._client.getContactPoints(bodyA=uid),
+            "uid": uid,
+        }

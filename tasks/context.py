@@ -1,0 +1,130 @@
+"""What a task body sees of the world: typed inputs, a place for its files, and when to stop.
+
+A body is a function `run(context) -> Result`. It imports neither the database nor the queue, so it
+runs and tests with any object that has these methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from errors import BatonError
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One artifact of a job that this one depends on. Its bytes were verified."""
+
+    role: str
+    kind: str
+    name: str
+    path: Path
+    reference: str  # relative to the home, as the database stores it
+    sha256: str
+    step: int
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A file in the context's scratch folder that shall become an artifact.
+
+    kind: episode, gaze, index, checkpoint, evaluation, attention or report.
+    name: tells a job's artifacts apart; the same name at another step is a later version.
+    """
+
+    kind: str
+    name: str
+    file: Path
+    final: bool = True
+
+
+@dataclass(frozen=True)
+class Point:
+    """A measured figure at a training step (or 0)."""
+
+    name: str
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The job is done. `result` is small JSON that the report reads."""
+
+    artifacts: Sequence[Draft] = ()
+    points: Sequence[Point] = ()
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Yielded:
+    """Stopped on request after publishing everything worth keeping; the job goes on later."""
+
+    reason: str
+
+
+Result = Finished | Yielded
+
+
+class TaskContext(Protocol):
+    """Handed to a body by whoever runs it."""
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """The job's own parameters, plain JSON."""
+        ...
+
+    @property
+    def inputs(self) -> Sequence[InputFile]:
+        """Artifacts of the jobs this one depends on, in a fixed order."""
+
+    @property
+    def step(self) -> int:
+        """The step that earlier attempts, or this one's last `publish`, reached."""
+
+    @property
+    def resume(self) -> Sequence[InputFile]:
+        """The newest undamaged set of files this job published at an earlier step; empty at the start."""
+
+    @property
+    def scratch(self) -> Path:
+        """An empty folder for files being written."""
+
+    @property
+    def memory(self) -> MutableMapping[str, Any]:
+        """Survives from attempt to attempt in one worker process: models, read files. May be empty."""
+
+    def should_stop(self) -> str | None:
+        """Why to stop at the next step boundary (slice over, preempted, cancelled, ...), else None."""
+
+    def report_progress(self, step: int, total: int, values: Mapping[str, float] | None = None) -> None:
+        """Tell whoever watches. Cheap: may be called at every step."""
+
+    def publish(self, step: int, artifacts: Sequence[Draft], points: Sequence[Point] = ()) -> dict[str, str]:
+        """Make a checkpoint at `step` durable while the body goes on.
+
+        Returns the SHA-256 of each artifact by name. Raises LeaseLost when fenced.
+        """
+
+    def report_data(self) -> Any:
+        """A `reports.data.ReportData` of the ablation this job belongs to, from the rows there are now."""
+
+    def spend(self, bucket: str, seconds: float) -> None:
+        """Book seconds as `useful`, `replayed`, `checkpoint`, `load` or `idle`."""
+
+
+def inputs_of(context: TaskContext, role: str) -> tuple[InputFile, ...]:
+    """The inputs that play `role`, in order."""
+    return tuple(item for item in context.inputs if item.role == role)
+
+
+def one_input(files: Iterable[InputFile], role: str, name: str | None = None) -> InputFile:
+    """The single file with this role (and name). Raises BatonError when it is not exactly one."""
+    found = [item for item in files if item.role == role and name in (None, item.name)]
+    if len(found) != 1:
+        what = role if name is None else f"{role}/{name}"
+        raise BatonError(f"expected one input {what}, found {len(found)}")
+    return found[0]

@@ -1,0 +1,99 @@
+"""A chunk of demonstrations: read from CALVIN's files, or made by the scripted expert in the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from calvin.dataset import open_dataset
+from calvin.episode import Episode
+from calvin.episode_file import save_episode
+from calvin.instructions import evaluation_instruction, training_instructions
+from calvin.oracle import TaskOracle
+from errors import SimulatorError
+from tasks.context import Draft, Finished, Result, TaskContext, Yielded
+
+#: A random start from which the expert misses is replaced by the next one; this many in a row is a fault.
+_MAX_TRIES = 20
+#: Distance between the seeds of successive tries, larger than any number of demonstrations.
+_TRY_STRIDE = 1_000_003
+
+
+def run(context: TaskContext) -> Result:
+    """Publishes one `episode` artifact per demonstration, named `task_<number>`."""
+    split = context.spec["split"]
+    demonstrations = context.spec["demonstrations"]
+    missed: list[str] = []
+    for done in range(context.step, len(demonstrations)):
+        reason = context.should_stop()
+        if reason:
+            return Yielded(reason)
+        entry = demonstrations[done]
+        if context.spec["source"] == "calvin":
+            episode = _read(context, entry)
+        else:
+            episode, reasons = make_demonstration(entry, split)
+            missed += reasons
+        name = f"task_{entry['number']}"
+        file = context.scratch / f"{name}.safetensors"
+        save_episode(episode, file)
+        context.publish(done + 1, [Draft("episode", name, file)])
+        context.report_progress(done + 1, len(demonstrations))
+    return Finished(result={"demonstrations": len(demonstrations), "expert_missed": missed})
+
+
+def make_demonstration(entry: Mapping[str, Any], split: str) -> tuple[Episode, list[str]]:
+    """A demonstration by the expert that the task oracle accepts, and why earlier tries were not.
+
+    entry: number, scene (A to D), task, seed. Raises SimulatorError when no try succeeds.
+    """
+    from simulators.demonstrations import Failed, record
+
+    task, scene = entry["task"], entry["scene"]
+    oracle = TaskOracle()
+    reasons: list[str] = []
+    for attempt in range(_MAX_TRIES):
+        recording = record(
+            scene,
+            task,
+            seed=entry["seed"] + attempt * _TRY_STRIDE,
+            solved=lambda start, end: bool(oracle.solved(start, end, (task,))),
+        )
+        if isinstance(recording, Failed):
+            reasons.append(f"{task} in {scene}: {recording.reason}")
+            continue
+        phrases = training_instructions(task)
+        instruction = (
+            evaluation_instruction(task) if split == "validation" else phrases[entry["number"] % len(phrases)]
+        )
+        frames = len(recording.rgb_static)
+        return (
+            Episode(
+                rgb_static=recording.rgb_static,
+                rgb_gripper=recording.rgb_gripper,
+                robot_obs=recording.robot_obs,
+                scene_obs=recording.scene_obs,
+                actions=recording.actions,
+                rel_actions=recording.rel_actions,
+                task=task,
+                instruction=instruction,
+                scene=scene,
+                split=split,
+                start=0,
+                end=frames - 1,
+                boxes=tuple(recording.boxes),
+            ),
+            reasons,
+        )
+    raise SimulatorError(f"the expert missed {task} in scene {scene} {_MAX_TRIES} times: {reasons[-1]}")
+
+
+def _read(context: TaskContext, entry: Mapping[str, Any]) -> Episode:
+    root, split = context.spec["root"], context.spec["split"]
+    key = f"calvin {root} {split}"
+    if key not in context.memory:
+        context.memory[key] = open_dataset(Path(root), split)
+    dataset = context.memory[key]
+    episode: Episode = dataset.read(dataset.demonstrations[entry["number"]])
+    return episode

@@ -1,0 +1,83 @@
+"""From a job's parameters to a model, its prompts and its weights. Shared by training and evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from errors import CheckpointError, ConfigError
+from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
+from models.checkpoint import load_weights
+from models.config import ReconVLAConfig, config_of_size
+from models.prompt import PromptBuilder
+from models.reconvla import ReconVLA
+from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
+from models.weights import read_file
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about a model but its weights."""
+
+    config: ReconVLAConfig
+    prompts: PromptBuilder
+    pad_id: int
+
+
+def recipe_of(spec: Mapping[str, Any]) -> Recipe:
+    """Recipe of `spec["model"]`: size, override, reconstruction, reconstruction_weight, instructions.
+
+    `instructions` is the vocabulary of the toy; `tokenizer` names a local folder for the other sizes.
+    """
+    model = spec["model"]
+    folder = model.get("tokenizer")
+    tokenizer = load_tokenizer(Path(folder)) if folder else build_word_tokenizer(model["instructions"])
+    config = model_config(model, len(tokenizer))
+    prompts = PromptBuilder(
+        tokenizer, ActionTokenizer(config.language.action_vocab_size), OFFICIAL_STATE_STATISTICS
+    )
+    return Recipe(config, prompts, pad_id(tokenizer))
+
+
+def model_config(model: Mapping[str, Any], vocab_size: int) -> ReconVLAConfig:
+    """Configuration of a size with overrides. Raises ConfigError naming the field that does not fit."""
+    base = config_of_size(model["size"], vocab_size)
+    values = base.to_dict()
+    _merge(values, model.get("override", {}), "model.override")
+    config = ReconVLAConfig.from_dict(values)
+    if not model["reconstruction"]:
+        return config.without_reconstruction()
+    if config.denoiser is None:
+        raise ConfigError(f"model size {model['size']!r} has no denoiser to reconstruct with")
+    weight = model["reconstruction_weight"]
+    return dataclasses.replace(config, denoiser=dataclasses.replace(config.denoiser, loss_weight=weight))
+
+
+def load_model(config: ReconVLAConfig, weights: Path) -> ReconVLA:
+    """A model with these weights. Raises CheckpointError when they do not fit."""
+    model = ReconVLA.initialise(config, seed=0)
+    load_weights(model, read_file(weights), str(weights.name))
+    return model
+
+
+def start_from(model: ReconVLA, weights: Path) -> None:
+    """Initial weights from a pretrained checkpoint. Raises CheckpointError when they do not fit."""
+    tensors = read_file(weights)
+    if model.config.denoiser is None:
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("denoiser.")}
+    if not tensors:
+        raise CheckpointError(f"{weights.name} holds no tensors")
+    load_weights(model, tensors, weights.name)
+
+
+def _merge(values: dict[str, Any], override: Mapping[str, Any], place: str) -> None:
+    for key, value in override.items():
+        if key not in values:
+            raise ConfigError(f"{place}: unknown key {key!r}; known: {', '.join(values)}")
+        if isinstance(value, Mapping) and isinstance(values[key], dict):
+            _merge(values[key], value, f"{place}.{key}")
+        else:
+            values[key] = value

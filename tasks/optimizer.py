@@ -1,0 +1,61 @@
+"""AdamW with the official schedule, and its state as plain tensors."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from errors import CheckpointError
+from models.weights import read_file
+
+_SLOTS = ("exp_avg", "exp_avg_sq")
+
+
+def make_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """One parameter group over the trained parameters (ReconVLA finetune.sh: AdamW, single group)."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, foreach=False)
+
+
+def learning_rate_at(step: int, steps: int, peak: float, warmup_fraction: float) -> float:
+    """Linear warm-up, then a cosine to zero (transformers' `cosine`, as the official scripts use).
+
+    The first step already moves: it uses 1/warmup of the peak.
+    """
+    warmup = math.ceil(steps * warmup_fraction)
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    progress = (step - warmup) / max(1, steps - warmup)
+    return peak * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def save_optimizer(optimizer: torch.optim.AdamW, model: nn.Module, path: Path) -> None:
+    """Both moments of every trained parameter, and its step count, by name."""
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        state: dict[str, Any] = optimizer.state.get(parameter, {})
+        if state:
+            tensors[f"{name}/step"] = state["step"].reshape(1).clone()
+            for slot in _SLOTS:
+                tensors[f"{name}/{slot}"] = state[slot].contiguous()
+    save_file(tensors, path)
+
+
+def load_optimizer(optimizer: torch.optim.AdamW, model: nn.Module, path: Path) -> None:
+    """Inverse of `save_optimizer`. Raises CheckpointError when the names do not fit the model."""
+    tensors = read_file(path)
+    known = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    for name, parameter in known.items():
+        if f"{name}/step" not in tensors:
+            continue  # a parameter that no step has touched has no state
+        state = {"step": tensors.pop(f"{name}/step").reshape(())}
+        for slot in _SLOTS:
+            state[slot] = tensors.pop(f"{name}/{slot}").to(parameter.device)
+        optimizer.state[parameter] = state
+    if tensors:
+        raise CheckpointError(f"{path.name}: optimizer state of unknown parameters: {sorted(tensors)[0]}")

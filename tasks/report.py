@@ -1,0 +1,13 @@
+"""The report of an ablation as artifacts: page, JSON, CSV and picture of the table."""
+
+from __future__ import annotations
+
+from reports.write import write_report
+from tasks.context import Draft, Finished, Result, TaskContext
+
+
+def run(context: TaskContext) -> Result:
+    """Publishes `report` artifacts, named as their files."""
+    folder = context.scratch / "report"
+    files = write_report(context.report_data(), folder)
+    return Finished([Draft("report", path.name, path) for path in files.values()])

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from detectors.base import FrameContext, NoTarget, Reason
+from detectors.camera import project_static
+from detectors.carried import block_beside, carried_block, resolve_blocks
+from detectors.colour import ColourDetector
+from detectors.oracle import OracleDetector
+from detectors.targets import BUTTON, CARRIED_BLOCK, OTHER_BLOCK, TASK_PHASES, block
+from tests.detectors.calvin_mini import demonstrations, frames_of, needs_calvin_mini
+
+FAR = (150, 150, 160, 160)
+NEAR = (40, 40, 60, 60)
+
+
+def test_nearest_over_the_demonstration_wins():
+    tracks = {"red_block": [NEAR, NEAR, NEAR], "blue_block": [FAR, (50, 50, 51, 51), FAR]}
+    assert carried_block(tracks, np.full((3, 2), 50.0)) == "red_block"
+
+
+def test_unseen_blocks_do_not_compete():
+    assert carried_block({"red_block": [None], "blue_block": [FAR]}, np.zeros((1, 2))) == "blue_block"
+    assert carried_block({"red_block": [None]}, np.zeros((1, 2))) is None
+
+
+def test_the_block_beside_is_judged_at_the_end():
+    tracks = {
+        "red_block": [FAR, NEAR, None],
+        "blue_block": [FAR] * 3,
+        "pink_block": [None, (50, 50, 70, 70), None],
+    }
+    assert block_beside(tracks, "red_block") == "pink_block"
+    assert block_beside({"red_block": [NEAR], "blue_block": [None]}, "red_block") is None
+
+
+def test_only_unnamed_blocks_are_resolved():
+    gripper_xyz = np.array([[0.1, -0.1, 0.46]])
+    x, y = project_static(gripper_xyz)[0]
+    tracks = {"red_block": [(x - 5, y - 5, x + 5, y + 5)], "blue_block": [(0, 0, 9, 9)]}
+    targets = [CARRIED_BLOCK]
+    assert resolve_blocks(targets, tracks, FrameContext(gripper_xyz=gripper_xyz), 200) == [block("red")]
+    assert resolve_blocks([OTHER_BLOCK], tracks, FrameContext(gripper_xyz=gripper_xyz), 200) == [
+        block("blue")
+    ]
+    assert resolve_blocks([BUTTON], tracks, None, 200) == [BUTTON]
+    [unknown] = resolve_blocks(targets, tracks, None, 200)
+    assert isinstance(unknown, NoTarget)
+    assert unknown.reason is Reason.AMBIGUOUS_BLOCK
+
+
+@needs_calvin_mini
+@pytest.mark.parametrize("detector", [ColourDetector(), OracleDetector()], ids=lambda detector: detector.name)
+@pytest.mark.parametrize("split", ["training", "validation"])
+def test_finds_the_block_that_moved(split, detector):
+    checked = 0
+    for demonstration in demonstrations(split):
+        if TASK_PHASES[demonstration["task"]][0] != CARRIED_BLOCK or demonstration["task"] == "unstack_block":
+            continue
+        images, gripper, truth = frames_of(split, demonstration)
+        found = detector.detect(images, [CARRIED_BLOCK] * len(images), FrameContext(truth, gripper))
+        phrases = {result.phrase for result in found if not isinstance(result, NoTarget)}
+        moved = max(("red_block", "blue_block", "pink_block"), key=lambda name: _travel(truth, name))
+        assert phrases == {moved.replace("_", " ")}, demonstration["task"]
+        checked += 1
+    assert checked
+
+
+def _travel(truth, name):
+    boxes = [frame[name] for frame in truth if frame[name] is not None]
+    return np.abs(np.subtract(boxes[-1], boxes[0])).sum() if boxes else 0

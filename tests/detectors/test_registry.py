@@ -1,0 +1,30 @@
+import subprocess
+import sys
+
+import pytest
+
+from detectors.registry import DETECTORS, make_detector
+from errors import ConfigError
+
+
+@pytest.mark.parametrize("name", ["colour", "oracle"])
+def test_makes_by_name(name):
+    detector = make_detector(name)
+    assert detector.name == name
+    assert detector.version
+
+
+def test_unknown_name_lists_the_known():
+    with pytest.raises(ConfigError, match=r"'yolo'.*colour, grounding_dino, oracle"):
+        make_detector("yolo")
+
+
+def test_unknown_option_is_the_users_mistake():
+    with pytest.raises(ConfigError, match="sharpness"):
+        make_detector("colour", sharpness=3)
+
+
+def test_listing_detectors_imports_no_torch():
+    code = "import sys, detectors.registry as r; r.make_detector('colour'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert "grounding_dino" in DETECTORS

@@ -1,0 +1,95 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors.base import Detection, NoTarget, Reason
+from detectors.scoring import FrameTruth, difficulty, iou, score_frame, summarise, visible_shares
+
+AREA = 200 * 200
+BOX = (50.0, 50.0, 70.0, 70.0)
+
+
+def found(box=BOX):
+    return Detection(box, 0.9, "red block")
+
+
+def test_iou_by_hand():
+    assert iou(BOX, BOX) == 1.0
+    assert iou((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
+    assert iou((0, 0, 2, 2), (2, 0, 4, 2)) == 0.0
+
+
+coordinates = st.integers(0, 50)
+boxes = st.tuples(coordinates, coordinates, st.integers(1, 50), st.integers(1, 50)).map(
+    lambda b: (float(b[0]), float(b[1]), float(b[0] + b[2]), float(b[1] + b[3]))
+)
+
+
+@given(boxes, boxes)
+def test_iou_is_symmetric_and_bounded(a, b):
+    assert iou(a, b) == iou(b, a)
+    assert 0.0 <= iou(a, b) <= 1.0
+
+
+def test_visible_shares_are_relative_to_the_usual_count():
+    assert visible_shares([100, 200, 200, 0]) == [0.5, 1.0, 1.0, 0.0]
+    assert visible_shares([0, 0]) == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("truth", "level"),
+    [
+        (None, "unlabelled"),
+        (FrameTruth(None), "absent"),
+        (FrameTruth(BOX), "simple"),
+        (FrameTruth(BOX, visible_share=0.74), "complex"),
+        (FrameTruth((0, 0, 9, 9)), "complex"),
+        (FrameTruth(BOX, distractors=((79, 50, 99, 70),)), "complex"),
+        (FrameTruth(BOX, distractors=((81, 50, 99, 70),)), "simple"),
+    ],
+)
+def test_difficulty(truth, level):
+    assert difficulty(truth, AREA) == level
+
+
+@pytest.mark.parametrize(
+    ("result", "truth", "outcome"),
+    [
+        (found(), FrameTruth(BOX), "detected"),
+        (found((60, 60, 80, 80)), FrameTruth(BOX), "misplaced"),
+        (found(), FrameTruth(None), "false_target"),
+        (found(), None, "found"),
+        (NoTarget(Reason.OCCLUDED), FrameTruth(None), "occluded"),
+        (NoTarget(Reason.NOT_FOUND), FrameTruth(BOX), "not_found"),
+    ],
+)
+def test_outcomes(result, truth, outcome):
+    assert score_frame(result, truth, AREA).outcome == outcome
+
+
+def test_summary_counts_add_up():
+    hidden = FrameTruth(BOX, visible_share=0.2)
+    frames = [
+        score_frame(found(), FrameTruth(BOX), AREA),
+        score_frame(NoTarget(Reason.NOT_FOUND), FrameTruth(BOX), AREA),
+        score_frame(found((60, 60, 80, 80)), hidden, AREA),
+        score_frame(found(), FrameTruth(None), AREA),
+    ]
+    summary = summarise(frames)
+    assert summary["simple"] == {
+        "frames": 2,
+        "detected": 1,
+        "rate": 0.5,
+        "mean_iou": 1.0,
+        "outcomes": {"detected": 1, "not_found": 1},
+    }
+    assert summary["complex"]["rate"] == 0.0
+    assert summary["complex"]["mean_iou"] == pytest.approx(1 / 7)
+    assert summary["absent"]["outcomes"] == {"false_target": 1}
+    assert all(sum(part["outcomes"].values()) == part["frames"] for part in summary.values())
+
+
+def test_what_was_not_measured_is_none():
+    summary = summarise([])
+    assert summary["simple"] == {"frames": 0, "detected": 0, "rate": None, "mean_iou": None, "outcomes": {}}
+    assert summarise([score_frame(found(), None, AREA)])["unlabelled"]["rate"] is None

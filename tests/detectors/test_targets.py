@@ -1,0 +1,73 @@
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from detectors.base import NoTarget, Reason, Target
+from detectors.targets import BUTTON, CARRIED_BLOCK, DRAWER, SLIDER_HANDLE, TASK_PHASES, block, phases_for
+
+ASSETS = Path(os.environ.get("BATON_CALVIN_ASSETS", Path(__file__).parents[2] / "../shared/calvin_assets"))
+
+
+def test_all_34_tasks_have_phases():
+    assert len(TASK_PHASES) == 34
+    assert all(phases for phases in TASK_PHASES.values())
+
+
+@pytest.mark.parametrize(
+    ("task", "first"),
+    [
+        ("rotate_pink_block_left", block("pink")),
+        ("lift_red_block_slider", block("red")),
+        ("move_slider_left", SLIDER_HANDLE),
+        ("turn_off_led", BUTTON),
+        ("place_in_drawer", CARRIED_BLOCK),
+    ],
+)
+def test_task_decides_whatever_the_wording(task, first):
+    phases = phases_for(task, "sing a song")
+    assert phases[0] == first
+
+
+def test_a_carried_block_has_a_destination():
+    assert TASK_PHASES["push_into_drawer"] == (CARRIED_BLOCK, DRAWER)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "expected"),
+    [
+        ("Lift the RED block up", (block("red"),)),
+        ("put the blue block in the drawer", (block("blue"), DRAWER)),
+        ("take the pink cube", (block("pink"),)),
+        ("open the drawer", TASK_PHASES["open_drawer"]),
+        ("turn on the yellow lamp", TASK_PHASES["turn_on_lightbulb"]),
+        ("stack the blocks", TASK_PHASES["stack_block"]),
+        ("take off the stacked block", TASK_PHASES["unstack_block"]),
+    ],
+)
+def test_wording_of_an_unknown_task(instruction, expected):
+    assert phases_for(None, instruction) == expected
+    assert phases_for("my_new_task", instruction) == expected
+
+
+@pytest.mark.parametrize("instruction", ["", "fly to the moon", "red", "lift the yellow banana"])
+def test_unknown_wording_is_named(instruction):
+    answer = phases_for(None, instruction)
+    assert isinstance(answer, NoTarget)
+    assert answer.reason is Reason.UNKNOWN_WORDING
+    assert repr(instruction) in answer.detail
+
+
+@pytest.mark.skipif(not ASSETS.is_dir(), reason="no CALVIN phrases (BATON_CALVIN_ASSETS)")
+@pytest.mark.parametrize("name", ["new_playtable", "new_playtable_validation"])
+def test_every_calvin_phrase_parses_to_its_task(name):
+    phrases = yaml.safe_load((ASSETS / "language" / f"{name}.yaml").read_text())
+    assert set(phrases) == set(TASK_PHASES)
+    for task, wordings in phrases.items():
+        for wording in wordings:
+            assert phases_for(None, wording) == TASK_PHASES[task], wording
+
+
+def test_targets_are_values():
+    assert block("red") == Target("red_block", "red block", "red")

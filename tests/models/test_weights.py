@@ -1,0 +1,88 @@
+"""Safetensors on disk."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from errors import CheckpointError
+from models.weights import check_fit, has_weights, read_weights, write_atomically, write_weights
+
+TENSORS = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.ones(4, dtype=torch.int64)}
+
+
+def test_bytes_depend_on_the_tensors_alone(tmp_path: Path) -> None:
+    write_weights(TENSORS, tmp_path / "one.safetensors")
+    strided = {"a": TENSORS["a"], "b": TENSORS["b"].T.contiguous().T}
+    write_weights(strided, tmp_path / "two.safetensors")
+    assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    write_weights(TENSORS, tmp_path / "model.safetensors")
+    read = read_weights(tmp_path)
+    assert {name: tensor.tolist() for name, tensor in read.items()} == {
+        name: tensor.tolist() for name, tensor in TENSORS.items()
+    }
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def shards(folder: Path) -> None:
+    save_file({"a": TENSORS["a"]}, folder / "s1.safetensors")
+    save_file({"b": TENSORS["b"]}, folder / "s2.safetensors")
+    index = {"weight_map": {"a": "s1.safetensors", "b": "s2.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def test_shards(tmp_path: Path) -> None:
+    assert not has_weights(tmp_path)
+    shards(tmp_path)
+    assert has_weights(tmp_path)
+    assert set(read_weights(tmp_path)) == {"a", "b"}
+
+
+def test_damaged_shards(tmp_path: Path) -> None:
+    shards(tmp_path)
+    shard = tmp_path / "s2.safetensors"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-5])
+    with pytest.raises(CheckpointError, match=r"s2\.safetensors is damaged"):
+        read_weights(tmp_path)
+    shard.unlink()
+    with pytest.raises(CheckpointError, match=r"s2\.safetensors does not exist"):
+        read_weights(tmp_path)
+    save_file({"c": TENSORS["b"]}, shard)
+    with pytest.raises(CheckpointError, match=r"s2\.safetensors lacks b"):
+        read_weights(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text("[]")
+    with pytest.raises(CheckpointError, match="not a safetensors index"):
+        read_weights(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"a": TENSORS["a"]}, "1 tensors are missing: b"),
+        ({**TENSORS, "x": TENSORS["a"]}, "1 tensors are not part of the model: x"),
+        ({**TENSORS, "b": TENSORS["b"].T}, r"b has shape \(3, 2\), the model needs \(2, 3\)"),
+    ],
+)
+def test_tensors_that_do_not_fit(given: dict, message: str) -> None:
+    with pytest.raises(CheckpointError, match=f"somewhere: {message}"):
+        check_fit(given, TENSORS, "somewhere")

@@ -1,0 +1,112 @@
+"""GroundingDINO: transformers with converted weights against the official code's recorded outputs."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from detectors.grounding_dino_official import load_official_state
+
+FOLDER = (
+    Path(os.environ.get("BATON_PARITY", Path(__file__).parents[2] / "../shared/parity"))
+    / "groundingdino_tiny"
+)
+pytestmark = pytest.mark.skipif(
+    not FOLDER.is_dir(), reason="no recorded GroundingDINO outputs (BATON_PARITY)"
+)
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="module")
+def meta():
+    return json.loads((FOLDER / "meta.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return load_file(FOLDER / "io.safetensors")
+
+
+@pytest.fixture(scope="module")
+def official_state(meta):
+    stored = load_file(FOLDER / "model_fp16.safetensors")
+    state = {name: stored[meta["aliases"].get(name, name)] for name in meta["state_dict_keys"]}
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+@pytest.fixture(scope="module")
+def model(meta, official_state):
+    from transformers import BertConfig, GroundingDinoConfig, GroundingDinoForObjectDetection, SwinConfig
+
+    config, bert = meta["config"], meta["bert"]
+    text_keys = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+    text_keys += ("max_position_embeddings", "type_vocab_size", "layer_norm_eps", "hidden_act")
+    built = GroundingDinoForObjectDetection(
+        GroundingDinoConfig(
+            backbone_config=SwinConfig(out_indices=[2, 3, 4], **meta["swin"]),
+            text_config=BertConfig(**{key: bert[key] for key in text_keys}),
+            d_model=config["hidden_dim"],
+            encoder_layers=config["enc_layers"],
+            decoder_layers=config["dec_layers"],
+            encoder_attention_heads=config["nheads"],
+            decoder_attention_heads=config["nheads"],
+            encoder_ffn_dim=config["dim_feedforward"],
+            decoder_ffn_dim=config["dim_feedforward"],
+            num_queries=config["num_queries"],
+            encoder_n_points=config["enc_n_points"],
+            decoder_n_points=config["dec_n_points"],
+            num_feature_levels=config["num_feature_levels"],
+            positional_embedding_temperature=config["pe_temperatureH"],
+            max_text_len=config["max_text_len"],
+            disable_custom_kernels=True,
+        )
+    )
+    load_official_state(built, official_state)
+    return built.eval()
+
+
+def run(model, images, token_rows):
+    """Images of different sizes and captions of different lengths as one padded batch."""
+    height, width = (max(image.shape[axis] for image in images) for axis in (1, 2))
+    pixels = torch.zeros(len(images), 3, height, width)
+    pixel_mask = torch.zeros(len(images), height, width, dtype=torch.long)
+    tokens = torch.zeros(len(images), max(map(len, token_rows)), dtype=torch.long)
+    token_mask = torch.zeros_like(tokens)
+    for row, (image, ids) in enumerate(zip(images, token_rows, strict=True)):
+        pixels[row, :, : image.shape[1], : image.shape[2]] = image
+        pixel_mask[row, : image.shape[1], : image.shape[2]] = 1
+        tokens[row, : len(ids)] = torch.tensor(ids)
+        token_mask[row, : len(ids)] = 1
+    with torch.inference_mode():
+        return model(
+            pixel_values=pixels,
+            pixel_mask=pixel_mask,
+            input_ids=tokens,
+            attention_mask=token_mask,
+            token_type_ids=torch.zeros_like(tokens),
+        )
+
+
+def same_logits(ours, theirs):
+    finite = theirs.isfinite()
+    assert torch.equal(ours.isfinite(), finite)
+    assert torch.allclose(ours[finite], theirs[finite], atol=TOLERANCE, rtol=0)
+
+
+def test_logits_and_boxes(model, meta, recorded):
+    ids = meta["results"]["captions"][0]["input_ids"]
+    outputs = run(model, [recorded["in.image"]], [ids])
+    same_logits(outputs.logits, recorded["out.pred_logits"])
+    assert torch.allclose(outputs.pred_boxes, recorded["out.pred_boxes"], atol=TOLERANCE, rtol=0)
+
+
+def test_padded_batch(model, meta, recorded):
+    rows = [caption["input_ids"] for caption in meta["results"]["captions"][:2]]
+    outputs = run(model, [recorded["in.image"], recorded["in.image2"]], rows)
+    same_logits(outputs.logits, recorded["out.batch_pred_logits"])
+    assert torch.allclose(outputs.pred_boxes, recorded["out.batch_pred_boxes"], atol=TOLERANCE, rtol=0)

@@ -1,0 +1,63 @@
+"""Action tokens and the state's tokens against the official ActionTokenizer."""
+
+import numpy as np
+import pytest
+
+from models.action_tokenizer import (
+    OFFICIAL_STATE_STATISTICS,
+    ActionTokenizer,
+    StateStatistics,
+    fine_centre_edges,
+    uniform_edges,
+)
+from tests.parity.model_fixtures import read_json
+
+RECORDED = read_json("action_tokenizer.json")
+STATISTICS = RECORDED["statistics"]["robot_obs"][0]
+
+
+def tokenizer_of(case: dict) -> ActionTokenizer:
+    return ActionTokenizer(
+        case["vocab_size"], fine_centre_edges() if case["use_norm_bins"] else uniform_edges()
+    )
+
+
+@pytest.mark.parametrize(
+    "case", RECORDED["tokenizers"], ids=lambda c: f"{c['vocab_size']}-{c['use_norm_bins']}"
+)
+def test_ids_and_values_equal_the_official(case: dict) -> None:
+    tokenizer = tokenizer_of(case)
+    assert tokenizer.encode(case["actions"]).tolist() == case["token_ids"]
+    np.testing.assert_allclose(tokenizer.decode(case["token_ids"]), case["decoded"], atol=1e-12, rtol=0)
+    np.testing.assert_allclose(tokenizer.decode(case["probe_ids"]), case["probe_decoded"], atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in RECORDED["tokenizers"] if "bins" in c], ids=lambda c: str(c["use_norm_bins"])
+)
+def test_edges_and_centres_equal_the_official(case: dict) -> None:
+    tokenizer = tokenizer_of(case)
+    np.testing.assert_allclose(tokenizer.edges, case["bins"], atol=1e-12, rtol=0)
+    np.testing.assert_allclose(tokenizer.centres, case["bin_centers"], atol=1e-12, rtol=0)
+
+
+def test_chunks_of_relative_actions() -> None:
+    tokenizer = ActionTokenizer(RECORDED["tokenizers"][0]["vocab_size"])
+    for case in RECORDED["encode_actions"]:
+        values = [float(text) for text in case["sentence"].split(" ")]
+        ids = tokenizer.encode(values)
+        assert ids.tolist() == case["token_ids_no_stats"]
+        np.testing.assert_allclose(tokenizer.decode(ids), case["decoded_no_stats"], atol=1e-12, rtol=0)
+
+
+def test_robot_states() -> None:
+    tokenizer = ActionTokenizer(RECORDED["tokenizers"][0]["vocab_size"])
+    statistics = StateStatistics(tuple(STATISTICS["mean"]), tuple(STATISTICS["std"]))
+    for case in RECORDED["encode_robot_obs"]:
+        state = [float(text) for text in case["robot_obs_sentence"].split(" ")]
+        assert tokenizer.encode(statistics.normalise(state)).tolist() == case["token_ids"]
+
+
+def test_built_in_statistics_are_the_official_ones() -> None:
+    assert list(OFFICIAL_STATE_STATISTICS.mean) == STATISTICS["mean"]
+    assert list(OFFICIAL_STATE_STATISTICS.std) == STATISTICS["std"]

@@ -1,0 +1,66 @@
+import json
+
+import pytest
+
+from reports.data import ReportData, RunReport
+from reports.summary import summarise, to_json
+from tests.reports.samples import full, open_loop
+
+
+def test_json_has_the_promised_structure():
+    document = to_json(full())
+    assert {"ablation", "arms", "comparisons", "gaze", "ledger"} <= set(document)
+    arm_keys = {"arm", "seeds", "sequences", "success", "success_ci95", "avg_len", "avg_len_ci95"}
+    arm_keys |= {"train_steps", "device_seconds", "goodput", "attention"}
+    for arm in document["arms"]:
+        assert arm_keys <= set(arm)
+        assert set(arm["attention"]) == {"mass_in_gaze", "pointing_accuracy"}
+        assert len(arm["success"]) == len(arm["success_ci95"]) == 5
+        assert sum(arm["success"]) == pytest.approx(arm["avg_len"])
+    assert {"a", "b", "delta_success5", "delta_ci95", "p_value"} <= set(document["comparisons"][0])
+    for level in ("simple", "complex"):
+        assert {"frames", "detected", "rate", "mean_iou"} <= set(document["gaze"][level])
+    ledger_keys = {"useful_seconds", "replayed_seconds", "checkpoint_seconds", "load_seconds", "idle_seconds"}
+    assert set(document["ledger"]) == ledger_keys | {"preemptions", "losses"}
+
+
+def test_json_equals_its_own_round_trip():
+    for data in (full(), open_loop()):
+        document = to_json(data)
+        assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_every_pair_of_arms_is_compared_and_corrected():
+    comparisons = summarise(full()).comparisons
+    assert [(c.a, c.b) for c in comparisons] == [
+        ("baseline", "recon"),
+        ("baseline", "recon_pretrain"),
+        ("recon", "recon_pretrain"),
+    ]
+    assert all(c.p_value_holm >= c.p_value for c in comparisons)
+
+
+def test_unmeasured_is_null():
+    document = to_json(open_loop())
+    arm = document["arms"][0]
+    for name in ("success", "success_ci95", "avg_len", "avg_len_ci95", "device_seconds", "goodput"):
+        assert arm[name] is None
+    assert document["closed_loop_reason"] == "no simulator of scene B on this machine"
+    assert document["random_policy"] is None
+    assert document["gaze"]["simple"]["rate"] is None
+
+
+def test_a_partial_sum_is_not_a_sum():
+    runs = (RunReport("a", 0, 9, device_seconds=4.0, useful_seconds=3.0), RunReport("a", 1, 7))
+    [arm] = summarise(ReportData("x", runs)).arms
+    assert arm.device_seconds is None
+    assert arm.goodput is None
+    assert arm.train_steps == 7
+
+
+def test_seeds_without_results_do_not_count_as_zero():
+    runs = (RunReport("a", 0, 9, results=(4, 4)), RunReport("a", 1, 9))
+    [arm] = summarise(ReportData("x", runs)).arms
+    assert arm.avg_len == 4.0
+    assert arm.seeds == (0, 1)
+    assert arm.evaluated_seeds == (0,)

@@ -1,0 +1,25 @@
+import json
+
+from reports.summary import to_json
+from reports.write import write_report
+from tests.reports.samples import full, open_loop
+
+
+def test_writes_four_files_the_same_every_time(tmp_path):
+    first = write_report(full(), tmp_path / "a")
+    second = write_report(full(), tmp_path / "b")
+    assert sorted(first) == ["report.html", "report.json", "table.csv", "table.png"]
+    for name, path in first.items():
+        assert path.read_bytes() == second[name].read_bytes(), name
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(first)
+
+
+def test_json_on_disk_is_the_document(tmp_path):
+    written = write_report(open_loop(), tmp_path)
+    assert json.loads(written["report.json"].read_text()) == to_json(open_loop())
+
+
+def test_writing_again_replaces(tmp_path):
+    write_report(full(), tmp_path)
+    written = write_report(open_loop(), tmp_path)
+    assert "open loop only" in written["report.html"].read_text()

@@ -1,0 +1,90 @@
+"""The Celery application: a doorbell that carries a job id.
+
+Messages are acknowledged early and hold nothing that matters; the lease in the database decides who
+runs. One Celery task per kind of job, so that Flower shows `baton.train` and not a generic name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from celery import Celery
+from kombu import Queue
+
+from tasks.registry import KINDS
+
+TASK_PREFIX = "baton."
+
+#: Redis would deliver a message again after this; it is acknowledged before the work starts, so never.
+_VISIBILITY_TIMEOUT_SECONDS = 7 * 24 * 3600
+
+
+def make_app(broker_url: str, run: Callable[[int], str] | None = None) -> Celery:
+    """An application on `broker_url`. `run` executes a job id; without it the app can only ring."""
+    app = Celery("baton", broker=broker_url)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_acks_late=False,
+        task_store_errors_even_if_ignored=False,
+        task_create_missing_queues=True,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_send_task_events=True,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": _VISIBILITY_TIMEOUT_SECONDS,
+            "socket_timeout": 30,
+            "socket_connect_timeout": 5,
+            "health_check_interval": 10,
+        },
+    )
+    for kind in KINDS:
+        _register(app, kind, run)
+    return app
+
+
+def _register(app: Celery, kind: str, run: Callable[[int], str] | None) -> None:
+    def ring(job_id: int) -> str:
+        if run is None:
+            raise RuntimeError("this application only rings")
+        return run(job_id)
+
+    app.task(name=TASK_PREFIX + kind, ignore_result=True)(ring)
+
+
+def resource_queue(resource: str) -> str:
+    return f"baton.{resource}"
+
+
+def worker_queue(worker_id: int) -> str:
+    """The queue that only one worker listens to: for a run's next slice."""
+    return f"baton.worker.{worker_id}"
+
+
+def queues(names: Sequence[str]) -> list[Queue]:
+    return [Queue(name) for name in names]
+
+
+def ring_bell(app: Celery, row: Any, queue: str) -> None:
+    """Send one message for a row of `db.jobs.ring`.
+
+    The Celery task id names the attempt it asks for, so a bell that is rung twice shows as one task.
+    """
+    steps = f", steps {row.step}-{row.target_steps}" if row.target_steps > 1 else ""
+    app.send_task(
+        TASK_PREFIX + row.kind,
+        args=(row.id,),
+        queue=queue,
+        task_id=f"job-{row.id}-attempt-{row.lease_token + 1}",
+        argsrepr=f"({row.label}{steps})",
+        kwargsrepr="{}",
+        ignore_result=True,
+        retry=False,
+    )

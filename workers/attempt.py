@@ -1,0 +1,152 @@
+"""The context of one attempt: joins a task body to the state, the store and the clock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from db import inputs as state_inputs
+from db import jobs
+from db.engine import Database
+from db.jobs import Claim, MetricPoint, Seconds, StoredArtifact
+from db.store import ArtifactStore
+from errors import ArtifactDamaged, BatonError
+from reports.data import ReportData
+from tasks.context import Draft, InputFile, Point
+from workers.report_data import gather_report
+
+
+class StopSignal:
+    """Why the worker's current attempt shall stop. Set from signal handlers and the heartbeat thread."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+
+    def set(self, reason: str) -> None:
+        self._reason = self._reason or reason
+
+    def clear(self) -> None:
+        self._reason = None
+
+    @property
+    def reason(self) -> str | None:
+        return self._reason
+
+
+class AttemptContext:
+    """Implements `tasks.context.TaskContext` for a claimed job."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: ArtifactStore,
+        claim: Claim,
+        scratch: Path,
+        memory: MutableMapping[str, Any],
+        worker_stop: StopSignal,
+        slice_ends_at: float | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._claim = claim
+        self._clock = clock
+        self._worker_stop = worker_stop
+        self._slice_ends_at = slice_ends_at
+        self._seconds = dict.fromkeys(("useful", "replayed", "checkpoint", "load", "idle"), 0.0)
+        self._lock = threading.Lock()
+        self._progress: dict[str, Any] = {}
+        self.job_stop = StopSignal()
+        self.step = claim.step
+        self.scratch = scratch
+        self.memory = memory
+        self.inputs = self._read_inputs()
+        self.resume = self._read_resume()
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        return self._claim.spec
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        with self._lock:
+            return dict(self._progress)
+
+    @property
+    def seconds(self) -> Seconds:
+        return Seconds(**self._seconds)
+
+    def should_stop(self) -> str | None:
+        reason = self.job_stop.reason or self._worker_stop.reason
+        if reason is None and self._slice_ends_at is not None and self._clock() >= self._slice_ends_at:
+            reason = "slice"
+        return reason
+
+    def report_progress(self, step: int, total: int, values: Mapping[str, float] | None = None) -> None:
+        with self._lock:
+            self._progress = {"step": step, "total": total, "values": dict(values or {})}
+
+    def spend(self, bucket: str, seconds: float) -> None:
+        self._seconds[bucket] += seconds
+
+    def publish(self, step: int, artifacts: Sequence[Draft], points: Sequence[Point] = ()) -> dict[str, str]:
+        stored = self.store(artifacts)
+        jobs.publish(
+            self._database, self._claim, step, stored, metric_points(points), self.seconds, self._clock()
+        )
+        self.step = step
+        return {item.name: item.sha256 for item in stored}
+
+    def report_data(self) -> ReportData:
+        return gather_report(self._database, self._store, str(self.spec["ablation"]))
+
+    def store(self, drafts: Sequence[Draft]) -> list[StoredArtifact]:
+        """Move drafts into the store. They become facts when a row of theirs is committed."""
+        stored = []
+        for draft in drafts:
+            digest, path, size = self._store.put(draft.file)
+            stored.append(StoredArtifact(draft.kind, draft.name, digest, path, size, draft.final))
+        return stored
+
+    def _read_inputs(self) -> tuple[InputFile, ...]:
+        rows = state_inputs.needed(self._database, self._claim.job_id)
+        return tuple(self._file(row.role, row) for row in rows)
+
+    def _read_resume(self) -> tuple[InputFile, ...]:
+        """The newest set of files whose bytes are right; falling back to an older one is an event."""
+        rows = state_inputs.own(self._database, self._claim.job_id)
+        damage: list[str] = []
+        for step in dict.fromkeys(row.step for row in rows if row.step <= self._claim.step):
+            try:
+                files = tuple(self._file("resume", row) for row in rows if row.step == step)
+            except ArtifactDamaged as error:
+                damage.append(str(error))
+                continue
+            self._note_fallback(step, damage)
+            return files
+        self._note_fallback(0, damage)
+        return ()
+
+    def _note_fallback(self, step: int, damage: Sequence[str]) -> None:
+        if not damage:
+            return
+        message = f"{self._claim.label}: back to step {step} from {self._claim.step}: {'; '.join(damage)}"
+        jobs.fall_back(self._database, self._claim, step, message, self._clock())
+        self.step = step
+
+    def _file(self, role: str, row: Any) -> InputFile:
+        path = self._store.verified(row.path, row.sha256)
+        return InputFile(role, row.kind, row.name, path, row.path, row.sha256, row.step)
+
+
+def metric_points(points: Sequence[Point]) -> list[MetricPoint]:
+    return [MetricPoint(point.name, point.step, point.value) for point in points]
+
+
+def describe(error: BaseException) -> str:
+    """One line for the database: Baton's own errors speak for themselves, others carry their type."""
+    text = str(error).splitlines()[0] if str(error) else ""
+    return text if isinstance(error, BatonError) and text else f"{type(error).__name__}: {text}"[:500]

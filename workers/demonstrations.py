@@ -1,0 +1,94 @@
+"""Which demonstrations an ablation uses: those of a CALVIN dataset, or those the expert shall make."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from calvin.dataset import CalvinSplit, open_dataset
+from calvin.instructions import evaluation_instruction, training_instructions
+from calvin.task_names import TASKS
+from errors import ConfigError
+from settings.ablation import Data
+
+TRAINING, VALIDATION, PRETRAINING = "training", "validation", "pretraining"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The demonstrations of one split.
+
+    entries: what the ingest job of each demonstration needs, plain JSON. identity: decides the bytes it
+    gives, one string an entry. source: calvin or playtable.
+    """
+
+    split: str
+    source: str
+    root: str | None
+    entries: Sequence[dict[str, Any]]
+    identity: Sequence[str]
+    instructions: frozenset[str]
+
+
+def known_tasks(data: Data) -> tuple[str, ...]:
+    """The tasks of the configuration, or all that the expert solves. Raises ConfigError for unknown ones."""
+    from simulators.expert import SOLVABLE_TASKS
+
+    for task in data.tasks:
+        if task not in TASKS:
+            raise ConfigError(f"data.tasks: unknown task {task!r}; CALVIN's tasks are {', '.join(TASKS)}")
+        if task not in SOLVABLE_TASKS and data.root is None:
+            raise ConfigError(
+                f"data.tasks: the scripted expert cannot demonstrate {task!r}; "
+                f"it can: {', '.join(SOLVABLE_TASKS)}"
+            )
+    return data.tasks or tuple(SOLVABLE_TASKS)
+
+
+def generated(data: Data, split: str) -> Corpus:
+    """Demonstrations by the expert: every task equally often in every scene, seeds from (split, task, number)."""
+    tasks = known_tasks(data)
+    per_task, scenes = {
+        TRAINING: (data.demonstrations_per_task, data.training_scenes),
+        VALIDATION: (data.validation_demonstrations_per_task, data.training_scenes),
+        PRETRAINING: (data.pretraining_demonstrations_per_task, data.pretraining_scenes),
+    }[split]
+    entries: list[dict[str, Any]] = []
+    for scene in scenes:
+        for repeat in range(per_task):
+            for task in tasks:
+                seed = _seed(data.seed, split, scene, task, repeat)
+                entries.append({"number": len(entries), "scene": scene, "task": task, "seed": seed})
+    phrases = {p for task in tasks for p in (*training_instructions(task), evaluation_instruction(task))}
+    identity = [f"{e['scene']} {e['task']} {e['seed']} {e['number']}" for e in entries]
+    return Corpus(split, "playtable", None, entries, identity, frozenset(phrases))
+
+
+def recorded(root: Path, split: str) -> Corpus:
+    """All demonstrations of one split of a CALVIN dataset. Raises DatasetError as `open_dataset` does."""
+    dataset = open_dataset(root, split)
+    return Corpus(
+        split,
+        "calvin",
+        str(dataset_root(root)),
+        [{"number": demonstration.index} for demonstration in dataset.demonstrations],
+        [dataset.fingerprint(demonstration) for demonstration in dataset.demonstrations],
+        _phrases(dataset),
+    )
+
+
+def dataset_root(root: Path) -> Path:
+    return root.expanduser().absolute()
+
+
+def _phrases(dataset: CalvinSplit) -> frozenset[str]:
+    return frozenset(demonstration.instruction for demonstration in dataset.demonstrations)
+
+
+def _seed(base: int, split: str, scene: str, task: str, repeat: int) -> int:
+    """A 31-bit seed that depends on nothing but its arguments."""
+    text = f"{base} {split} {scene} {task} {repeat}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

@@ -1,0 +1,149 @@
+"""One ring of the bell: claim the job, run its body, commit how it ended."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from db import jobs, states
+from db.engine import Database
+from db.jobs import Claim, Ending, Seconds
+from db.store import ArtifactStore
+from errors import LeaseLost
+from settings.queue import QueueSettings
+from tasks.context import Result, TaskContext, Yielded
+from tasks.registry import body_of
+from workers import policy
+from workers.attempt import AttemptContext, describe, metric_points
+from workers.environment import attempt_environment
+from workers.member import Member
+
+logger = logging.getLogger("baton.worker")
+
+
+class Executor:
+    """Runs attempts, one at a time, for one worker process."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: ArtifactStore,
+        settings: QueueSettings,
+        member: Member,
+        body_for: Callable[[str], Callable[[TaskContext], Result]] = body_of,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._settings = settings
+        self._member = member
+        self._body_for = body_for
+        self._memory: dict[str, Any] = {}
+        #: Whether the last attempt left something ready to be rung.
+        self.released = False
+
+    def run(self, job_id: int) -> str:
+        """Returns how it ended, in a few words for Flower. Only bugs raise."""
+        self.released = False
+        if self._member.stop.reason is not None:
+            return "worker is stopping"
+        claim = jobs.claim(self._database, job_id, self._member.id, self._settings.lease_seconds, time.time())
+        if claim is None:
+            return "already taken"
+        logger.info("%s: attempt %d starts at step %d", claim.label, claim.lease_token, claim.step)
+        try:
+            with self._store.scratch(f"{claim.job_id}-{claim.lease_token}") as scratch:
+                outcome = self._attempt(claim, scratch)
+        except LeaseLost as error:
+            logger.warning("%s", error)
+            outcome = "fenced"
+        logger.info("%s: %s", claim.label, outcome)
+        return outcome
+
+    def _attempt(self, claim: Claim, scratch: Any) -> str:
+        now = time.time()
+        ends_at = policy.slice_end(
+            now,
+            claim.spec.get("slice_seconds"),
+            self._member.deadline,
+            self._settings.deadline_margin_seconds,
+        )
+        if self._member.deadline is not None and ends_at is not None and ends_at <= now:
+            jobs.give_back(
+                self._database, claim, Ending(states.PREEMPTED, claim.step, "deadline"), now,
+                not_before=self._member.deadline,
+            )  # fmt: skip
+            return "no time left before the deadline"
+        context: AttemptContext | None = None
+        try:
+            context = AttemptContext(
+                self._database, self._store, claim, scratch, self._memory, self._member.stop, ends_at
+            )
+            self._member.begin(claim, context)
+            started = time.perf_counter()
+            result = self._body_for(claim.kind)(context)
+            context.spend(
+                "idle", max(0.0, time.perf_counter() - started - sum(vars(context.seconds).values()))
+            )
+            return self._commit(claim, context, result)
+        except LeaseLost:
+            raise
+        except Exception as error:
+            logger.exception("%s failed", claim.label)
+            self._memory.clear()  # whatever it left behind may be half-made
+            return self._failed(claim, context, error)
+        finally:
+            self._member.end()
+
+    def _commit(self, claim: Claim, context: AttemptContext, result: Result) -> str:
+        now = time.time()
+        environment = attempt_environment(self._member.device)
+        if isinstance(result, Yielded):
+            outcome = policy.outcome_of_stop(result.reason)
+            ending = Ending(
+                outcome, context.step, result.reason, seconds=context.seconds, environment=environment
+            )
+            if outcome == states.CANCELLED:
+                jobs.end(self._database, claim, ending, now)
+            else:
+                jobs.give_back(self._database, claim, ending, now)
+                self.released = True
+            return f"{outcome} at step {context.step}"
+        ending = Ending(
+            states.SUCCEEDED,
+            claim.target_steps,
+            artifacts=context.store(result.artifacts),
+            metrics=metric_points(result.points),
+            result=result.result,
+            seconds=context.seconds,
+            environment=environment,
+        )
+        self.released = jobs.succeed(self._database, claim, ending, time.time()) > 0
+        return states.SUCCEEDED
+
+    def _failed(self, claim: Claim, context: AttemptContext | None, error: Exception) -> str:
+        now = time.time()
+        step = context.step if context is not None else claim.step
+        after = policy.after_failure(error, claim.failures, self._settings)
+        oom = policy.out_of_memory(error)
+        ending = Ending(
+            states.OOM if oom else states.FAILED,
+            step,
+            describe(error),
+            environment=attempt_environment(self._member.device),
+            seconds=context.seconds if context is not None else Seconds(),
+        )
+        if after.final:
+            jobs.end(self._database, claim, Ending(states.FAILED, step, ending.reason), now)
+        else:
+            jobs.give_back(
+                self._database, claim, ending, now, not_before=now + after.wait_seconds, failure=True
+            )
+        return f"{ending.outcome}: {ending.reason}"
+
+
+def device_of_this_process() -> str:
+    """`cuda:N` when one was pinned by the supervisor, else `cpu`."""
+    return os.environ.get("BATON_DEVICE", "cpu")

@@ -1,0 +1,72 @@
+"""This process as a worker: its row, its heartbeat, and what it is doing right now."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from db import jobs, members
+from db.engine import Database
+from db.jobs import Claim
+from errors import LeaseLost
+from settings.queue import QueueSettings
+from workers.attempt import AttemptContext, StopSignal
+
+logger = logging.getLogger("baton.worker")
+
+
+class Member:
+    """A registered worker. `stop` is set once and ends every attempt from then on."""
+
+    def __init__(
+        self, database: Database, settings: QueueSettings, name: str, device: str, session_id: int | None
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self.name = name
+        self.device = device
+        self.session_id = session_id
+        self.id = members.join(database, name, device, session_id, time.time())
+        self.deadline = members.session_deadline(database, session_id)
+        self.stop = StopSignal()
+        self._current: tuple[Claim, AttemptContext] | None = None
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._beat_until_left, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def begin(self, claim: Claim, context: AttemptContext) -> None:
+        self._current = (claim, context)
+
+    def end(self) -> None:
+        self._current = None
+
+    def leave(self) -> None:
+        """Stop beating and mark the row. Call once, when the process ends in order."""
+        self._left.set()
+        self._thread.join()
+        members.leave(self._database, self.id, time.time())
+
+    def _beat_until_left(self) -> None:
+        while not self._left.wait(self._settings.heartbeat_seconds):
+            try:
+                self._beat()
+            except Exception:
+                # The lease outlives several beats; the next one may get through.
+                logger.exception("heartbeat failed")
+
+    def _beat(self) -> None:
+        current = self._current
+        now = time.time()
+        if current is None:
+            members.beat(self._database, self.id, None, None, now)
+            return
+        claim, context = current
+        members.beat(self._database, self.id, claim.job_id, context.progress, now)
+        try:
+            if jobs.extend_lease(self._database, claim, self._settings.lease_seconds, now):
+                context.job_stop.set("cancelled")
+        except LeaseLost:
+            # Between the end of one attempt and the begin of the next the lease is rightly gone.
+            if self._current is current:
+                context.job_stop.set("fenced")

@@ -1,0 +1,48 @@
+"""What to do with an attempt that ended: pure functions of what is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from db import states
+from errors import InvalidInput
+from settings.queue import QueueSettings
+
+#: Stop reasons for which the machine, not the plan, is the cause.
+PREEMPTIONS = frozenset({"preempted", "deadline"})
+
+
+@dataclass(frozen=True)
+class AfterFailure:
+    """`final`: the job fails for good; otherwise it is tried again after `wait_seconds`."""
+
+    final: bool
+    wait_seconds: float
+
+
+def after_failure(error: BaseException, failures_before: int, settings: QueueSettings) -> AfterFailure:
+    """Bad input stays bad: it is not tried again. Everything else waits twice as long each time."""
+    final = isinstance(error, InvalidInput) or failures_before + 1 >= settings.max_failures
+    return AfterFailure(final, settings.retry_seconds * 2**failures_before)
+
+
+def outcome_of_stop(reason: str) -> str:
+    """How an attempt that stopped on request ends."""
+    if reason == "cancelled":
+        return states.CANCELLED
+    return states.PREEMPTED if reason in PREEMPTIONS else states.YIELDED
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """True for the host's and the device's memory errors (torch is not imported to tell)."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def slice_end(now: float, slice_seconds: float | None, deadline: float | None, margin: float) -> float | None:
+    """When a slice that starts now must stop: `min(slice, deadline - margin)`, or None for no limit."""
+    ends = []
+    if slice_seconds is not None:
+        ends.append(now + slice_seconds)
+    if deadline is not None:
+        ends.append(deadline - margin)
+    return min(ends) if ends else None

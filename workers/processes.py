@@ -1,0 +1,122 @@
+"""The processes of a session: their main functions, and dying with the parent."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+from celery import Celery
+from celery.signals import worker_ready
+
+from db.engine import Database
+from db.migrate import open_state
+from db.store import ArtifactStore
+from settings.home import Home
+from settings.queue import queue_settings
+from workers.app import make_app, queues, resource_queue, worker_queue
+from workers.bell import RESOURCES, Bell
+from workers.broker import connect
+from workers.execute import Executor
+from workers.member import Member
+from workers.scheduler import Scheduler
+
+PARENT_VARIABLE = "BATON_PARENT_PID"
+
+_PR_SET_PDEATHSIG = 1
+
+_LOG_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the one that started it is gone (Linux)."""
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent is None or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(parent):  # it died before the call above
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
+    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
+    logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
+
+
+def scheduler_main(home: Home, broker_url: str) -> None:
+    """Run a scheduler until SIGTERM or SIGINT."""
+    die_with_parent()
+    log_to_stderr()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    database = open_state(home)
+    settings = queue_settings()
+    scheduler = Scheduler(database, make_bell(database, broker_url), settings)
+    while not stop.is_set():
+        rung = scheduler.tick()
+        stop.wait(settings.tick_seconds if rung == 0 else 0.01)
+    database.close()
+
+
+def make_bell(database: Database, broker_url: str, app: Celery | None = None) -> Bell:
+    return Bell(database, app or make_app(broker_url), connect(broker_url), queue_settings())
+
+
+def worker_main(
+    home: Home, broker_url: str, name: str, device: str, resources: tuple[str, ...], session_id: int | None
+) -> None:
+    """Run one worker, pinned to `device`, until SIGTERM, SIGINT or SIGUSR1.
+
+    The body runs in a thread of this process, so the main thread stays free for signals and for
+    Celery's events. A signal only sets a flag; the body stops at its next step, and Celery then
+    finishes its warm shutdown.
+    """
+    die_with_parent()
+    log_to_stderr()
+    database = open_state(home)
+    settings = queue_settings()
+    member = Member(database, settings, name, device, session_id)
+    executor = Executor(database, ArtifactStore(home), settings, member)
+
+    def run(job_id: int) -> str:
+        outcome = executor.run(job_id)
+        if executor.released and member.stop.reason is None:
+            bell.ring_ready()
+        return outcome
+
+    app = make_app(broker_url, run)
+    bell = make_bell(database, broker_url, app)
+
+    @worker_ready.connect(weak=False)
+    def _own_the_signals(**_: object) -> None:
+        shut_down = signal.getsignal(signal.SIGTERM)
+        assert callable(shut_down)
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            member.stop.set("preempted")
+            shut_down(number, frame)
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, stop)
+
+    names = [worker_queue(member.id), *(resource_queue(r) for r in RESOURCES if r in resources)]
+    app.conf.task_queues = queues(names)
+    try:
+        app.Worker(
+            hostname=f"{name}@{os.uname().nodename}",
+            pool="threads",
+            concurrency=1,
+            queues=names,
+            without_gossip=True,
+            without_mingle=True,
+            loglevel="INFO",
+        ).start()
+    finally:
+        member.leave()
+        database.close()

@@ -1,0 +1,195 @@
+"""Starts and keeps alive the processes of one session: broker, scheduler, one worker per device, Flower."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from db import members
+from db.engine import Database
+from settings.home import Home
+from settings.queue import QueueSettings
+from workers import broker
+from workers.bell import RESOURCES
+from workers.processes import PARENT_VARIABLE
+
+CLI = Path(__file__).resolve().parent.parent / "cli.py"
+
+#: How long a process may take to stop after SIGTERM: the end of a step and a checkpoint.
+STOP_SECONDS = 30.0
+
+#: A process that dies is started again after this; doubles while it keeps dying at once.
+_RESTART_SECONDS = 0.2
+_RESTART_LIMIT_SECONDS = 10.0
+_HEALTHY_SECONDS = 30.0
+
+BROKER_VARIABLE = "BATON_BROKER"
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What the workers of a session run on: GPU indices, and how many CPU workers."""
+
+    gpus: Sequence[int]
+    cpus: int
+
+
+@dataclass
+class Child:
+    """A process that shall be running. `command` starts it, again if need be."""
+
+    name: str
+    start: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes]
+    started_at: float = field(default_factory=time.monotonic)
+    wait_seconds: float = _RESTART_SECONDS
+    restart_at: float | None = None
+    restarts: int = 0
+
+
+class Supervisor:
+    """Use as a context manager: everything it started is gone at the end."""
+
+    def __init__(
+        self,
+        home: Home,
+        database: Database,
+        settings: QueueSettings,
+        devices: Devices,
+        broker_url: str | None,
+        session_id: int,
+        flower_port: int | None = None,
+    ) -> None:
+        self._home = home
+        self._database = database
+        self._settings = settings
+        self._devices = devices
+        self._session_id = session_id
+        self._flower_port = flower_port
+        self._private = broker_url is None
+        self.broker_url = broker_url or broker.private_url(home)
+        self._children: list[Child] = []
+
+    def __enter__(self) -> Supervisor:
+        try:
+            if self._private:
+                self._add("redis", self._start_redis)
+            self._add("scheduler", lambda: self._spawn("scheduler", ["scheduler"], {}))
+            for name, arguments, environment in self._workers():
+                self._add(name, self._spawner(name, arguments, environment))
+            if self._flower_port is not None:
+                self._add("flower", self._spawner("flower", ["flower", "--port", str(self._flower_port)], {}))
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def check(self) -> None:
+        """Start again what died, kill what went silent. Call it several times a second."""
+        now = time.monotonic()
+        for child in self._children:
+            if child.process.poll() is None:
+                if now - child.started_at > _HEALTHY_SECONDS:
+                    child.wait_seconds = _RESTART_SECONDS
+                continue
+            if child.restart_at is None:
+                child.restart_at = now + child.wait_seconds
+                child.wait_seconds = min(child.wait_seconds * 2, _RESTART_LIMIT_SECONDS)
+            elif now >= child.restart_at:
+                child.process = child.start()
+                child.started_at = now
+                child.restart_at = None
+                child.restarts += 1
+        self._kill_silent()
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """SIGTERM to workers first and wait; then the rest. What does not stop in time is killed."""
+        workers = [child for child in self._children if child.name.startswith("worker")]
+        others = [child for child in self._children if child not in workers]
+        for group in (workers, others):
+            for child in group:
+                _signal(child.process, signal.SIGTERM)
+            give_up = time.monotonic() + seconds
+            for child in group:
+                try:
+                    child.process.wait(max(0.0, give_up - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    break
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL everything that still runs. Nothing is lost but the steps since the last checkpoint."""
+        for child in self._children:
+            _signal(child.process, signal.SIGKILL)
+            child.process.wait()
+        self._children.clear()
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        return {child.name: child.restarts for child in self._children if child.restarts}
+
+    def _workers(self) -> list[tuple[str, list[str], dict[str, str]]]:
+        specs = []
+        for gpu in self._devices.gpus:
+            environment = {"CUDA_VISIBLE_DEVICES": str(gpu), "BATON_DEVICE": f"cuda:{gpu}"}
+            specs.append((f"worker-gpu{gpu}", ["--resources", "accelerator"], environment))
+        resources = ",".join(RESOURCES) if not self._devices.gpus else "cpu"
+        for number in range(self._devices.cpus):
+            environment = {"CUDA_VISIBLE_DEVICES": "", "BATON_DEVICE": "cpu"}
+            specs.append((f"worker-cpu{number}", ["--resources", resources], environment))
+        return [
+            (name, ["worker", "--name", name, "--session", str(self._session_id), *arguments], environment)
+            for name, arguments, environment in specs
+        ]
+
+    def _spawner(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> Callable[[], subprocess.Popen[bytes]]:
+        return lambda: self._spawn(name, arguments, environment)
+
+    def _spawn(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        with (self._home.logs / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, str(CLI), "--home", str(self._home.root), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
+                env={
+                    **os.environ,
+                    BROKER_VARIABLE: self.broker_url,
+                    PARENT_VARIABLE: str(os.getpid()),
+                    # Every worker has one device; more threads would fight for the same cores.
+                    "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+                    **environment,
+                },
+            )
+
+    def _start_redis(self) -> subprocess.Popen[bytes]:
+        return broker.start_private(self._home, self._home.logs / "redis.log").process
+
+    def _add(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self._children.append(Child(name, start, start()))
+
+    def _kill_silent(self) -> None:
+        """A worker whose heartbeats stopped (a deadlock that holds the GIL) is replaced."""
+        pids = {child.process.pid for child in self._children if child.process.poll() is None}
+        silent = members.silent_here(self._database, self._settings.lease_seconds, time.time())
+        for pid in pids.intersection(silent):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    if process.poll() is None:
+        process.send_signal(number)
