@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 import pickle
+import pickletools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -58,11 +59,21 @@ def _plain_array(content: bytes, path: Path) -> np.ndarray:
 
 def _unpickle(stream: io.BytesIO, path: Path) -> Any:
     try:
+        _check_memo(stream)
         return _NumpyUnpickler(stream, path).load()
     except UnsafePickle:
         raise
     except Exception as error:  # a damaged pickle may raise anything, says pickle.UnpicklingError
         raise DatasetError(f"{path} is not a readable pickle: {type(error).__name__}: {error}.") from None
+
+
+def _check_memo(stream: io.BytesIO) -> None:
+    """Refuse a memo index beyond the file's size: the unpickler would make a table that long. Seeks back."""
+    start, size_bytes = stream.tell(), stream.getbuffer().nbytes
+    for opcode, argument, _ in pickletools.genops(stream):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > size_bytes:
+            raise pickle.UnpicklingError(f"memo index {argument} in a file of {size_bytes} bytes")
+    stream.seek(start)
 
 
 class _NumpyUnpickler(pickle.Unpickler):
@@ -104,9 +115,9 @@ class _Dtype:
     __slots__ = ("dtype",)
 
     def __init__(self, code: Any, *_: Any) -> None:
-        if not isinstance(code, str) or np.dtype(code).kind not in _DTYPE_KINDS:
+        self.dtype = np.dtype(code) if isinstance(code, str) else np.dtype("V")
+        if self.dtype.kind not in _DTYPE_KINDS or self.dtype.itemsize == 0:
             raise pickle.UnpicklingError(f"the numpy type {code!r} is not a plain one")
-        self.dtype = np.dtype(code)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         if state[1] in ("<", ">"):
@@ -123,12 +134,12 @@ class _Array(np.ndarray):
         _, shape, kind, is_fortran, data = state
         if not all(isinstance(length, int) and length >= 0 for length in shape):
             raise pickle.UnpicklingError(f"an array has the shape {shape!r}")
-        items, expected = math.prod(shape), list if kind.dtype.hasobject else bytes
-        if type(data) is not expected or len(data) != items * (
-            1 if expected is list else kind.dtype.itemsize
-        ):
+        items = math.prod(shape)
+        expected, item_length = (list, 1) if kind.dtype.hasobject else (bytes, kind.dtype.itemsize)
+        if type(data) is not expected or len(data) != items * item_length:
             raise pickle.UnpicklingError(f"an array of shape {shape!r} has other data than {items} items")
-        super().__setstate__((1, tuple(shape), kind.dtype, bool(is_fortran), data))
+        super().__setstate__((1, tuple(shape), kind.dtype, bool(is_fortran), data))  # type: ignore[arg-type]
+        _check_text(self)
 
 
 def _reconstruct(kind: object, shape: tuple[int, ...], typecode: bytes) -> np.ndarray:
@@ -138,11 +149,19 @@ def _reconstruct(kind: object, shape: tuple[int, ...], typecode: bytes) -> np.nd
 
 
 def _frombuffer(buffer: bytes, kind: _Dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
-    return np.frombuffer(buffer, dtype=kind.dtype).reshape(shape, order="F" if order == "F" else "C")
+    array = np.frombuffer(buffer, dtype=kind.dtype).reshape(shape, order="F" if order == "F" else "C")
+    _check_text(array)
+    return array
 
 
 def _scalar(kind: _Dtype, data: bytes) -> Any:
     return np.frombuffer(data, dtype=kind.dtype, count=1)[0]
+
+
+def _check_text(array: np.ndarray) -> None:
+    """Raise where the data of a text array are no text, which numpy finds out only on use."""
+    if array.dtype.kind == "U":
+        array.tolist()
 
 
 def _sealed(function: Callable[..., Any]) -> Any:

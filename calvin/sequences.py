@@ -102,12 +102,12 @@ def _draw_chains(state: State, names: tuple[str, ...], length: int, seed: int) -
     random = np.random.RandomState(seed)
     kinds = sorted({CATEGORIES[name] for name in names})
     kind_bit = np.array([1 << kinds.index(CATEGORIES[name]) for name in names])
-    states, after = _transition_table(names)
+    number, after = _transition_table(names)
     while True:
         drawn = _draw_without_replacement(random, len(names), length, DRAWS_PER_BATCH)
         bits = kind_bit[drawn]
         valid = bits.sum(axis=0) == np.bitwise_or.reduce(bits)  # no kind twice
-        reached = np.full(DRAWS_PER_BATCH, states.index(state))
+        reached = np.full(DRAWS_PER_BATCH, number[state])
         for task in drawn:
             reached = after[reached, task]
         for indices in drawn.T[valid & (reached != IMPOSSIBLE)].tolist():
@@ -115,22 +115,24 @@ def _draw_chains(state: State, names: tuple[str, ...], length: int, seed: int) -
 
 
 @lru_cache(maxsize=4)
-def _transition_table(names: tuple[str, ...]) -> tuple[list[State], np.ndarray]:
-    """All states within reach of the initial ones, and which of them follows each: (states + 1, names).
+def _transition_table(names: tuple[str, ...]) -> tuple[dict[State, int], np.ndarray]:
+    """All states within reach of the initial ones, numbered, and which one follows each: (states + 1, names).
 
     The last row, IMPOSSIBLE, is where a task leads that cannot be done, and never left.
     """
     states = _initial_states()
+    number = {state: i for i, state in enumerate(states)}
     rows = []
     for state in states:  # grows while it is walked
         row = []
         for name in names:
             following = successor(state, name)
-            if following is not None and following not in states:
+            if following is not None and following not in number:
+                number[following] = len(states)
                 states.append(following)
-            row.append(IMPOSSIBLE if following is None else states.index(following))
+            row.append(IMPOSSIBLE if following is None else number[following])
         rows.append(row)
-    return states, np.array([*rows, [IMPOSSIBLE] * len(names)])
+    return number, np.array([*rows, [IMPOSSIBLE] * len(names)])
 
 
 def _draw_without_replacement(random: np.random.RandomState, pool: int, size: int, draws: int) -> np.ndarray:

@@ -7,8 +7,7 @@ LeaseLost. See `db/states.py` for the table of legal moves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam, insert, select, update
@@ -22,11 +21,13 @@ from db.states import (
     CANCELLED,
     FAILED,
     LOST,
+    OOM,
     QUEUED,
     READY,
     RUNNING,
     SUCCEEDED,
 )
+from db.values import Claim, Ending, Lease, Lost, MetricPoint, Seconds, StoredArtifact
 from errors import IllegalMove, LeaseLost
 
 job = cast(Table, Job.__table__)
@@ -34,76 +35,6 @@ attempt = cast(Table, Attempt.__table__)
 artifact = cast(Table, Artifact.__table__)
 dependency = cast(Table, JobDependency.__table__)
 metric = cast(Table, Metric.__table__)
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A job held by one attempt. The token is what makes the attempt's effects count."""
-
-    job_id: int
-    attempt_id: int
-    lease_token: int
-    worker_id: int
-    key: str
-    kind: str
-    label: str
-    spec: Mapping[str, Any]
-    step: int
-    target_steps: int
-    failures: int
-
-
-@dataclass(frozen=True)
-class StoredArtifact:
-    """Bytes that already lie in the store under `path` (relative to the home)."""
-
-    kind: str
-    name: str
-    sha256: str
-    path: str
-    bytes: int
-    final: bool = True
-
-
-@dataclass(frozen=True)
-class MetricPoint:
-    name: str
-    step: int
-    value: float
-
-
-@dataclass(frozen=True)
-class Seconds:
-    """How an attempt's time was spent."""
-
-    useful: float = 0.0
-    replayed: float = 0.0
-    checkpoint: float = 0.0
-    load: float = 0.0
-    idle: float = 0.0
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How an attempt ends: its outcome, why, and what it leaves behind."""
-
-    outcome: str
-    step: int
-    reason: str | None = None
-    artifacts: Sequence[StoredArtifact] = ()
-    metrics: Sequence[MetricPoint] = ()
-    result: Mapping[str, Any] | None = None
-    seconds: Seconds = field(default_factory=Seconds)
-    environment: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A job that was taken back from a worker that stopped answering."""
-
-    job_id: int
-    label: str
-    state: str
 
 
 # ready -> queued
@@ -134,6 +65,7 @@ _CLAIM = (
         job.c.step,
         job.c.target_steps,
         job.c.failures,
+        job.c.losses,
     )
 )
 
@@ -174,6 +106,7 @@ def claim(db: Database, job_id: int, worker_id: int, lease_seconds: float, now: 
         step=row.step,
         target_steps=row.target_steps,
         failures=row.failures,
+        losses=row.losses,
     )
 
 
@@ -245,11 +178,13 @@ def succeed(db: Database, held: Claim, ending: Ending, now: float) -> int:
         return _release_dependents(tx, held.job_id)
 
 
-def give_back(
-    db: Database, held: Claim, ending: Ending, now: float, *, not_before: float = 0.0, failure: bool = False
-) -> None:
-    """running -> ready: yielded, preempted, out of memory, or failed with tries left. Raises LeaseLost."""
+def give_back(db: Database, held: Claim, ending: Ending, now: float, *, not_before: float = 0.0) -> None:
+    """running -> ready: yielded, preempted, out of memory, or failed with tries left. Raises LeaseLost.
+
+    The outcome names the ledger it is booked in: failed spends a try, out of memory counts as a loss.
+    """
     progressed = ending.step > held.step
+    broke = ending.outcome in (FAILED, OOM)
     with db.write() as tx:
         _check(
             tx,
@@ -260,17 +195,17 @@ def give_back(
                 state=READY,
                 step=ending.step,
                 slices=job.c.slices + 1,
-                failures=job.c.failures + (1 if failure else 0),
-                losses=0 if progressed else job.c.losses,
+                failures=job.c.failures + (ending.outcome == FAILED),
+                losses=(0 if progressed else job.c.losses) + (ending.outcome == OOM),
                 not_before=not_before,
                 lease_expires_at=None,
                 preferred_worker_id=held.worker_id if progressed else None,
-                error=ending.reason if failure else None,
+                error=ending.reason if broke else None,
             ),
         )
         _record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
         _close_attempt(tx, held, ending, now)
-        if failure:
+        if broke:
             events.record(
                 tx, now, "attempt_failed", f"{held.label}: {ending.reason}; will be tried again",
                 job_id=held.job_id, attempt_id=held.attempt_id,
@@ -303,18 +238,17 @@ def end(db: Database, held: Claim, ending: Ending, now: float) -> None:
         )  # fmt: skip
 
 
-def take_back(db: Database, job_ids: Sequence[int], reason: str, max_losses: int, now: float) -> list[Lost]:
+def take_back(db: Database, leases: Sequence[Lease], reason: str, max_losses: int, now: float) -> list[Lost]:
     """running -> ready for jobs whose worker is gone; failed (poison) after `max_losses` without progress.
 
-    Jobs that moved on in the meantime are left alone.
+    Jobs that moved on in the meantime, even to running under another lease, are left alone.
     """
     taken = []
     with db.write() as tx:
-        for job_id in job_ids:
+        for lease in leases:
+            held = (job.c.id == lease.job_id, job.c.state == RUNNING, job.c.lease_token == lease.token)
             row = tx.execute(
-                select(
-                    job.c.label, job.c.losses, job.c.lease_token, job.c.step, job.c.cancel_requested
-                ).where(job.c.id == job_id, job.c.state == RUNNING)
+                select(job.c.label, job.c.losses, job.c.step, job.c.cancel_requested).where(*held)
             ).first()
             if row is None:
                 continue
@@ -328,7 +262,7 @@ def take_back(db: Database, job_ids: Sequence[int], reason: str, max_losses: int
                 state, error = READY, None
             tx.execute(
                 update(job)
-                .where(job.c.id == job_id, job.c.state == RUNNING, job.c.lease_token == row.lease_token)
+                .where(*held)
                 .values(
                     state=state,
                     losses=losses,
@@ -341,11 +275,11 @@ def take_back(db: Database, job_ids: Sequence[int], reason: str, max_losses: int
             )
             tx.execute(
                 update(attempt)
-                .where(attempt.c.job_id == job_id, attempt.c.ended_at.is_(None))
+                .where(attempt.c.job_id == lease.job_id, attempt.c.lease_token == lease.token)
                 .values(ended_at=now, outcome=LOST, reason=reason, step_to=row.step)
             )
-            events.record(tx, now, "job_lost", f"{row.label}: {error or reason}", job_id=job_id)
-            taken.append(Lost(job_id, row.label, state))
+            events.record(tx, now, "job_lost", f"{row.label}: {error or reason}", job_id=lease.job_id)
+            taken.append(Lost(lease.job_id, row.label, state))
     return taken
 
 

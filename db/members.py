@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import insert, select, update
 
 from db import events
 from db.engine import Database
 from db.jobs import job
 from db.schema import Session, Worker
 from db.states import RUNNING
+from db.values import Lease
 
 IDLE, BUSY, STOPPED, GONE = "idle", "busy", "stopped", "lost"
 
@@ -25,12 +26,12 @@ _START_TOLERANCE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Missing:
-    """A worker that will not answer again, and the jobs it held."""
+    """A worker that will not answer again, and the leases it held."""
 
     worker_id: int
     name: str
     reason: str
-    job_ids: Sequence[int]
+    leases: Sequence[Lease]
 
 
 def open_session(db: Database, command: str, deadline: float | None, now: float) -> int:
@@ -131,24 +132,25 @@ def find_missing(db: Database, lease_seconds: float, now: float) -> list[Missing
             .where(Worker.state.in_((IDLE, BUSY)))
         ).all()  # fmt: skip
         held = tx.execute(
-            select(job.c.id, job.c.worker_id, job.c.lease_expires_at).where(
-                job.c.state == RUNNING, or_(job.c.lease_expires_at < now, job.c.worker_id.is_not(None))
+            select(job.c.id, job.c.lease_token, job.c.worker_id, job.c.lease_expires_at).where(
+                job.c.state == RUNNING
             )
         ).all()
     missing = []
-    expired = {row.id for row in held if row.lease_expires_at is not None and row.lease_expires_at < now}
+    expired = {Lease(row.id, row.lease_token) for row in held if row.lease_expires_at < now}
     for worker in workers:
-        jobs = [row.id for row in held if row.worker_id == worker.id]
+        leases = [Lease(row.id, row.lease_token) for row in held if row.worker_id == worker.id]
         if worker.host == here and not process_alive(worker.pid, worker.pid_started_at):
             reason = "its process is gone"
         elif worker.heartbeat_at < now - lease_seconds:
             reason = f"silent for {now - worker.heartbeat_at:.0f} s"
         else:
             continue
-        missing.append(Missing(worker.id, worker.name, reason, jobs))
-        expired.difference_update(jobs)
+        missing.append(Missing(worker.id, worker.name, reason, leases))
+        expired.difference_update(leases)
     if expired:
-        missing.append(Missing(0, "", "lease ran out", sorted(expired)))
+        leases = sorted(expired, key=lambda lease: lease.job_id)
+        missing.append(Missing(0, "", "lease ran out", leases))
     return missing
 
 

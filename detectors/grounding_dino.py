@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from detectors.base import Box, Detection, FrameContext, NoTarget, Reason, Target, check_frames, is_blank
 from detectors.carried import resolve_blocks
+from detectors.grounding_dino_official import load_official
 from detectors.targets import COLOURS, block
 from errors import CheckpointError, ConfigError, WeightsMissing
 
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
+OFFICIAL_TOKENIZER = "google-bert/bert-base-uncased"
 HUB_TIMEOUT_SECONDS = 10
 
 
@@ -34,8 +36,8 @@ class _Candidate:
 class GroundingDinoDetector:
     """The best box of each frame for its target's phrase; weights load at the first detection.
 
-    `weights`: a hub name or a local folder in transformers' format. `device`: `cpu`, `cuda`, ..., by default
-    `cuda` where there is one. Raises ConfigError when a threshold lies outside 0..1.
+    `weights`: a hub name, a local folder in transformers' format, or an official `.pth` file. `device`: `cpu`,
+    `cuda`, ..., by default `cuda` where there is one. Raises ConfigError when a threshold lies outside 0..1.
     """
 
     name = "grounding_dino"
@@ -128,14 +130,24 @@ class GroundingDinoDetector:
 
 
 def load_model(weights: str, device: str) -> tuple[Any, Any]:
-    """(processor, model in evaluation mode) from a hub name or a local folder.
+    """(processor, model in evaluation mode) from a hub name, a local folder or an official `.pth` file.
 
-    Raises WeightsMissing when nothing is there and the hub does not give it, CheckpointError when the folder
-    is damaged or lacks tensors.
+    Beside a `.pth` file lies bert-base-uncased's `vocab.txt`, or it comes from the hub. Raises
+    WeightsMissing when nothing is there and the hub does not give it, CheckpointError when the folder or file is
+    damaged or lacks tensors.
     """
     from safetensors import SafetensorError
     from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
+    if weights.endswith(".pth"):
+        checkpoint = Path(weights)
+        if not checkpoint.is_file():
+            raise WeightsMissing(f"GroundingDINO checkpoint {weights!r} does not exist")
+        vocabulary = checkpoint.parent / "vocab.txt"
+        if not vocabulary.is_file():
+            vocabulary = local_folder(OFFICIAL_TOKENIZER, ("vocab.txt",)) / "vocab.txt"
+        processor, model = load_official(checkpoint, vocabulary)
+        return processor, model.to(device).eval()
     folder = local_folder(weights)
     try:
         processor = AutoProcessor.from_pretrained(folder)
@@ -153,7 +165,7 @@ def load_model(weights: str, device: str) -> tuple[Any, Any]:
     return processor, model.to(device).eval()
 
 
-def local_folder(weights: str) -> Path:
+def local_folder(weights: str, files: Sequence[str] = ("*.json", "*.txt", "*.safetensors")) -> Path:
     """The folder itself, or that of a hub name: brought up to date where the hub answers, else as cached.
 
     Asks the hub one question first, as its client would retry every file for minutes without a network.
@@ -164,16 +176,15 @@ def local_folder(weights: str) -> Path:
         return Path(weights)
     try:
         HfApi().model_info(weights, timeout=HUB_TIMEOUT_SECONDS)
-        return Path(snapshot_download(weights, allow_patterns=["*.json", "*.txt", "*.safetensors"]))
+        return Path(snapshot_download(weights, allow_patterns=list(files)))
     except Exception as error:  # the client's errors share no base class, and all mean "not from the hub"
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     try:
         return Path(snapshot_download(weights, local_files_only=True))
     except (OSError, ValueError):
         raise WeightsMissing(
-            f"GroundingDINO weights {weights!r} are neither a folder here, nor cached, nor to be had from the "
-            f"hub ({reason}): download them on a connected machine and name their folder, "
-            "or use the colour detector"
+            f"weights {weights!r} are neither a folder here, nor cached, nor to be had from the hub ({reason}): "
+            "download them on a connected machine and name their folder, or use the colour detector"
         ) from None
 
 

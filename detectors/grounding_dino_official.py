@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -114,13 +115,13 @@ def load_official_state(model: Any, official: Mapping[str, torch.Tensor]) -> Non
         )
 
 
-def load_official(checkpoint: Path, tokenizer_folder: Path) -> tuple[Any, Any]:
-    """(processor, model) from an official `.pth` file and a folder with bert-base-uncased's tokenizer.
+def load_official(checkpoint: Path, vocabulary: Path) -> tuple[Any, Any]:
+    """(processor, model) from an official `.pth` file and bert-base-uncased's `vocab.txt`.
 
     Raises CheckpointError when the file is damaged or is neither the Swin-T nor the Swin-B model.
     """
     from transformers import (
-        AutoTokenizer,
+        BertTokenizer,
         GroundingDinoConfig,
         GroundingDinoForObjectDetection,
         GroundingDinoImageProcessor,
@@ -133,13 +134,11 @@ def load_official(checkpoint: Path, tokenizer_folder: Path) -> tuple[Any, Any]:
         official = {name.removeprefix("module."): tensor for name, tensor in state["model"].items()}
         width = official["backbone.0.patch_embed.proj.weight"].shape[0]
         swin = SwinConfig(**{"embed_dim": width, "out_indices": [2, 3, 4], **SWIN_SIZES[width]})
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, UnpicklingError) as error:
         raise CheckpointError(
-            f"{str(checkpoint)!r} is no official GroundingDINO checkpoint: {error!r}"
+            f"{str(checkpoint)!r} is no official GroundingDINO checkpoint ({type(error).__name__})"
         ) from None
     model = GroundingDinoForObjectDetection(GroundingDinoConfig(backbone_config=swin))
     load_official_state(model, official)
-    processor = GroundingDinoProcessor(
-        GroundingDinoImageProcessor(), AutoTokenizer.from_pretrained(tokenizer_folder)
-    )
+    processor = GroundingDinoProcessor(GroundingDinoImageProcessor(), BertTokenizer(vocab=str(vocabulary)))
     return processor, model

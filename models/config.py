@@ -241,12 +241,12 @@ TOY = ReconVLAConfig(
         pooling_head=False, frozen=False,
     ),
     language=LanguageConfig(
-        vocab_size=512, action_vocab_size=512, hidden=96, layers=3, heads=4, kv_heads=2, mlp_width=256,
+        vocab_size=512, action_vocab_size=512, hidden=96, layers=3, heads=4, kv_heads=2, mlp_width=192,
         max_positions=512, rope_theta=10_000.0, tied_embeddings=True, smooth_action_init=True,
     ),
     # Scale 0.4 gives the latents of CALVIN's pictures a deviation of about 1.
     latents=LatentConfig(channels=3, cell=6, scale=0.4, shift=0.0, autoencoder=None),
-    denoiser=DenoiserConfig(width=64, depth=1, heads=4),
+    denoiser=DenoiserConfig(width=48, depth=1, heads=4),
 )  # fmt: skip
 
 SMALL = ReconVLAConfig(

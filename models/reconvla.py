@@ -221,5 +221,6 @@ def _seeded(seed: int, part: str) -> Iterator[None]:
     """The global CPU generator at a state that only (seed, part) decide; put back afterwards."""
     digest = hashlib.sha256(f"{seed}/{part}".encode()).digest()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+        # Not torch.manual_seed: it would reseed the GPUs as well.
+        torch.default_generator.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
         yield

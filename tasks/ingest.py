@@ -12,6 +12,8 @@ from calvin.episode_file import save_episode
 from calvin.instructions import evaluation_instruction, training_instructions
 from calvin.oracle import TaskOracle
 from errors import SimulatorError
+from simulators.demonstrations import Failed, record
+from simulators.playtable.env import PlayTable
 from tasks.context import Draft, Finished, Result, TaskContext, Yielded
 
 #: A random start from which the expert misses is replaced by the next one; this many in a row is a fault.
@@ -33,7 +35,7 @@ def run(context: TaskContext) -> Result:
         if context.spec["source"] == "calvin":
             episode = _read(context, entry)
         else:
-            episode, reasons = make_demonstration(entry, split)
+            episode, reasons = make_demonstration(_table(context, entry["scene"]), entry, split)
             missed += reasons
         name = f"task_{entry['number']}"
         file = context.scratch / f"{name}.safetensors"
@@ -43,25 +45,25 @@ def run(context: TaskContext) -> Result:
     return Finished(result={"demonstrations": len(demonstrations), "expert_missed": missed})
 
 
-def make_demonstration(entry: Mapping[str, Any], split: str) -> tuple[Episode, list[str]]:
+def make_demonstration(
+    simulator: PlayTable, entry: Mapping[str, Any], split: str
+) -> tuple[Episode, list[str]]:
     """A demonstration by the expert that the task oracle accepts, and why earlier tries were not.
 
-    entry: number, scene (A to D), task, seed. Raises SimulatorError when no try succeeds.
+    entry: number, task, seed; the scene is the simulator's. Raises SimulatorError when no try succeeds.
     """
-    from simulators.demonstrations import Failed, record
-
-    task, scene = entry["task"], entry["scene"]
+    task = entry["task"]
     oracle = TaskOracle()
     reasons: list[str] = []
     for attempt in range(_MAX_TRIES):
         recording = record(
-            scene,
+            simulator,
             task,
-            seed=entry["seed"] + attempt * _TRY_STRIDE,
-            solved=lambda start, end: bool(oracle.solved(start, end, (task,))),
+            entry["seed"] + attempt * _TRY_STRIDE,
+            lambda start, end: bool(oracle.solved(start, end, (task,))),
         )
         if isinstance(recording, Failed):
-            reasons.append(f"{task} in {scene}: {recording.reason}")
+            reasons.append(f"{task} in {recording.scene}: {recording.reason}")
             continue
         phrases = training_instructions(task)
         instruction = (
@@ -78,15 +80,23 @@ def make_demonstration(entry: Mapping[str, Any], split: str) -> tuple[Episode, l
                 rel_actions=recording.rel_actions,
                 task=task,
                 instruction=instruction,
-                scene=scene,
+                scene=recording.scene,
                 split=split,
                 start=0,
                 end=frames - 1,
-                boxes=tuple(recording.boxes),
+                boxes=recording.boxes,
             ),
             reasons,
         )
-    raise SimulatorError(f"the expert missed {task} in scene {scene} {_MAX_TRIES} times: {reasons[-1]}")
+    raise SimulatorError(f"the expert missed {task} {_MAX_TRIES} times: {reasons[-1]}")
+
+
+def _table(context: TaskContext, scene: str) -> PlayTable:
+    key = f"playtable {scene}"
+    if key not in context.memory:
+        context.memory[key] = PlayTable(scene)
+    table: PlayTable = context.memory[key]
+    return table
 
 
 def _read(context: TaskContext, entry: Mapping[str, Any]) -> Episode:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from errors import CheckpointError, ConfigError
+from errors import CheckpointError
 from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.checkpoint import load_weights
-from models.config import ReconVLAConfig, config_of_size
+from models.config import ReconVLAConfig
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
 from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
 from models.weights import read_file
+from tasks.model_spec import model_config
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,6 @@ def recipe_of(spec: Mapping[str, Any]) -> Recipe:
     return Recipe(config, prompts, pad_id(tokenizer))
 
 
-def model_config(model: Mapping[str, Any], vocab_size: int) -> ReconVLAConfig:
-    """Configuration of a size with overrides. Raises ConfigError naming the field that does not fit."""
-    base = config_of_size(model["size"], vocab_size)
-    values = base.to_dict()
-    _merge(values, model.get("override", {}), "model.override")
-    config = ReconVLAConfig.from_dict(values)
-    if not model["reconstruction"]:
-        return config.without_reconstruction()
-    if config.denoiser is None:
-        raise ConfigError(f"model size {model['size']!r} has no denoiser to reconstruct with")
-    weight = model["reconstruction_weight"]
-    return dataclasses.replace(config, denoiser=dataclasses.replace(config.denoiser, loss_weight=weight))
-
-
 def load_model(config: ReconVLAConfig, weights: Path) -> ReconVLA:
     """A model with these weights. Raises CheckpointError when they do not fit."""
     model = ReconVLA.initialise(config, seed=0)
@@ -71,13 +57,3 @@ def start_from(model: ReconVLA, weights: Path) -> None:
     if not tensors:
         raise CheckpointError(f"{weights.name} holds no tensors")
     load_weights(model, tensors, weights.name)
-
-
-def _merge(values: dict[str, Any], override: Mapping[str, Any], place: str) -> None:
-    for key, value in override.items():
-        if key not in values:
-            raise ConfigError(f"{place}: unknown key {key!r}; known: {', '.join(values)}")
-        if isinstance(value, Mapping) and isinstance(values[key], dict):
-            _merge(values[key], value, f"{place}.{key}")
-        else:
-            values[key] = value

@@ -14,9 +14,7 @@ from db.engine import Database
 from db.jobs import Claim, MetricPoint, Seconds, StoredArtifact
 from db.store import ArtifactStore
 from errors import ArtifactDamaged, BatonError
-from reports.data import ReportData
 from tasks.context import Draft, InputFile, Point
-from workers.report_data import gather_report
 
 
 class StopSignal:
@@ -100,7 +98,10 @@ class AttemptContext:
         self.step = step
         return {item.name: item.sha256 for item in stored}
 
-    def report_data(self) -> ReportData:
+    def report_data(self) -> Any:
+        # The plotting and statistics libraries are slow to import and few attempts need them.
+        from workers.report_data import gather_report
+
         return gather_report(self._database, self._store, str(self.spec["ablation"]))
 
     def store(self, drafts: Sequence[Draft]) -> list[StoredArtifact]:

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from db import jobs, states
@@ -126,7 +127,8 @@ class Executor:
     def _failed(self, claim: Claim, context: AttemptContext | None, error: Exception) -> str:
         now = time.time()
         step = context.step if context is not None else claim.step
-        after = policy.after_failure(error, claim.failures, self._settings)
+        losses = claim.losses if step <= claim.step else 0
+        after = policy.after_failure(error, claim.failures, losses, self._settings)
         oom = policy.out_of_memory(error)
         ending = Ending(
             states.OOM if oom else states.FAILED,
@@ -136,11 +138,9 @@ class Executor:
             seconds=context.seconds if context is not None else Seconds(),
         )
         if after.final:
-            jobs.end(self._database, claim, Ending(states.FAILED, step, ending.reason), now)
+            jobs.end(self._database, claim, replace(ending, outcome=states.FAILED), now)
         else:
-            jobs.give_back(
-                self._database, claim, ending, now, not_before=now + after.wait_seconds, failure=True
-            )
+            jobs.give_back(self._database, claim, ending, now, not_before=now + after.wait_seconds)
         return f"{ending.outcome}: {ending.reason}"
 
 

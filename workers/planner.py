@@ -17,16 +17,12 @@ from detectors.registry import make_detector
 from errors import ConfigError
 from settings.ablation import AblationConfig, Training
 from settings.arms import arm_named
-from tasks.modelling import model_config
+from tasks.model_spec import model_config
 from tasks.registry import kind_named
 from workers.demonstrations import PRETRAINING, TRAINING, VALIDATION, Corpus, generated, recorded
 
 #: Parameters that change when work happens but not what comes out.
 _TIMING = frozenset({"slice_seconds", "checkpoint_seconds", "root"})
-
-NO_SIMULATOR = (
-    "closed-loop evaluation of CALVIN data needs CALVIN's own scenes; this version evaluates them open loop"
-)
 
 
 class Planner:

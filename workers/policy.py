@@ -20,10 +20,20 @@ class AfterFailure:
     wait_seconds: float
 
 
-def after_failure(error: BaseException, failures_before: int, settings: QueueSettings) -> AfterFailure:
-    """Bad input stays bad: it is not tried again. Everything else waits twice as long each time."""
-    final = isinstance(error, InvalidInput) or failures_before + 1 >= settings.max_failures
-    return AfterFailure(final, settings.retry_seconds * 2**failures_before)
+def after_failure(
+    error: BaseException, failures_before: int, losses_before: int, settings: QueueSettings
+) -> AfterFailure:
+    """Bad input stays bad: it is not tried again. Everything else waits twice as long each time.
+
+    Running out of memory is the machine's fault as much as the job's: it is bounded like the loss of a
+    worker, and spends none of the tries that failures have.
+    """
+    if out_of_memory(error):
+        before, final = losses_before, losses_before + 1 >= settings.max_losses
+    else:
+        before = failures_before
+        final = isinstance(error, InvalidInput) or failures_before + 1 >= settings.max_failures
+    return AfterFailure(final, settings.retry_seconds * 2**before)
 
 
 def outcome_of_stop(reason: str) -> str:

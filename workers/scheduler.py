@@ -39,7 +39,7 @@ class Scheduler:
         now = time.time()
         for missing in members.find_missing(self._database, self._settings.lease_seconds, now):
             lost = jobs.take_back(
-                self._database, missing.job_ids, missing.reason, self._settings.max_losses, now
+                self._database, missing.leases, missing.reason, self._settings.max_losses, now
             )
             taken += len(lost)
             for entry in lost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,9 +75,13 @@ class Supervisor:
         self._flower_port = flower_port
         self._private = broker_url is None
         self.broker_url = broker_url or broker.private_url(home)
+        self._temporary = home.run / "tmp"
         self._children: list[Child] = []
 
     def __enter__(self) -> Supervisor:
+        # What killed processes left in their temporary folder; nobody else runs this home now.
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        self._temporary.mkdir(mode=0o700)
         try:
             if self._private:
                 self._add("redis", self._start_redis)
@@ -170,6 +175,7 @@ class Supervisor:
                     **os.environ,
                     BROKER_VARIABLE: self.broker_url,
                     PARENT_VARIABLE: str(os.getpid()),
+                    "TMPDIR": str(self._temporary),
                     # Every worker has one device; more threads would fight for the same cores.
                     "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
                     **environment,

@@ -25,6 +25,7 @@ _HALF_FINGERS, _SPACE = 0.01, 0.03
 #: Half the fingers' width across the direction in which they open.
 _FINGER_WIDTH = 0.01
 _DESK_EDGE_Y = -0.18
+#: How far the fingers lean forward at the cabinet and in it, in rad.
 _CABINET_LEAN = 0.5
 
 
@@ -61,13 +62,19 @@ def _grasp_yaw(sim: PlayTable, name: str) -> float:
     return FORWARD_YAW + (yaw - FORWARD_YAW + period / 2) % period - period / 2
 
 
+def _lean(position: np.ndarray) -> float:
+    """How far the fingers lean forward there, in rad: the hand stays clear of the cabinet's front."""
+    return _CABINET_LEAN * float(np.clip((position[1] + 0.11) / 0.1, 0.0, 1.0))
+
+
 def _grasp(sim: PlayTable, name: str) -> Iterator[Waypoint]:
     """From above, ending with the fingers closed around the block."""
     centre, _ = sim.block_pose(name)
     yaw = _grasp_yaw(sim, name)
-    yield Waypoint(pointing_down(centre + 0.1 * _UP, yaw), OPEN, blend_metres=0.02)
-    yield Waypoint(pointing_down(centre, yaw), OPEN, hold_steps=1)
-    yield Waypoint(pointing_down(centre, yaw), CLOSED, hold_steps=_GRASP_STEPS)
+    lean = _lean(centre)
+    yield Waypoint(leaning(centre + 0.1 * _UP, lean, yaw), OPEN, blend_metres=0.02)
+    yield Waypoint(leaning(centre, lean, yaw), OPEN, hold_steps=2)
+    yield Waypoint(leaning(centre, lean, yaw), CLOSED, hold_steps=_GRASP_STEPS)
 
 
 def _lift(sim: PlayTable, name: str) -> Iterator[Waypoint]:
@@ -81,7 +88,7 @@ def _lift_from_cabinet(sim: PlayTable, name: str) -> Iterator[Waypoint]:
     centre, _ = sim.block_pose(name)
     yaw = _grasp_yaw(sim, name)
     yield Waypoint(leaning(centre + np.array([0.0, -0.15, 0.1]), _CABINET_LEAN), OPEN, blend_metres=0.02)
-    yield Waypoint(leaning(centre, _CABINET_LEAN, yaw), OPEN, hold_steps=1)
+    yield Waypoint(leaning(centre, _CABINET_LEAN, yaw), OPEN, hold_steps=2)
     yield Waypoint(leaning(centre, _CABINET_LEAN, yaw), CLOSED, hold_steps=_GRASP_STEPS)
     yield Waypoint(
         leaning(centre + np.array([0.0, -0.03, 0.06]), _CABINET_LEAN, yaw), CLOSED, hold_steps=SETTLE_STEPS
@@ -95,9 +102,10 @@ def _push(sim: PlayTable, name: str, x_sign: float) -> Iterator[Waypoint]:
     side = np.array([x_sign, 0.0, 0.0])
     start = centre - (half + _HALF_FINGERS + _SPACE) * side
     end = centre + (_PUSH_METRES - half - _HALF_FINGERS) * side
-    yield Waypoint(pointing_down(start + 0.09 * _UP), CLOSED, blend_metres=0.02)
-    yield Waypoint(pointing_down(start), CLOSED)
-    yield Waypoint(pointing_down(end), CLOSED, hold_steps=SETTLE_STEPS)
+    lean = _lean(start)
+    yield Waypoint(leaning(start + 0.09 * _UP, lean), CLOSED, blend_metres=0.02)
+    yield Waypoint(leaning(start, lean), CLOSED)
+    yield Waypoint(leaning(end, lean), CLOSED, hold_steps=SETTLE_STEPS)
 
 
 def _rotate(sim: PlayTable, name: str, sign: float) -> Iterator[Waypoint]:
@@ -158,9 +166,10 @@ def _push_into_drawer(sim: PlayTable) -> Iterator[Waypoint]:
     half = abs(math.sin(yaw)) * sim.scene.blocks[name] / 2 + abs(math.cos(yaw)) * 0.02
     start = centre + np.array([0.0, half + _FINGER_WIDTH + _SPACE, 0.0])
     end = np.array([centre[0], _DESK_EDGE_Y - 0.01, centre[2]])
-    yield Waypoint(pointing_down(start + 0.09 * _UP), CLOSED, blend_metres=0.02)
-    yield Waypoint(pointing_down(start), CLOSED)
-    yield Waypoint(pointing_down(end), CLOSED, hold_steps=SETTLE_STEPS)
+    lean = _lean(start)
+    yield Waypoint(leaning(start + 0.09 * _UP, lean), CLOSED, blend_metres=0.02)
+    yield Waypoint(leaning(start, lean), CLOSED)
+    yield Waypoint(leaning(end, lean), CLOSED, hold_steps=SETTLE_STEPS)
 
 
 def _release(pose: np.ndarray, retreat: np.ndarray) -> Iterator[Waypoint]:

@@ -125,7 +125,7 @@ def hostile_pickles(target: str) -> dict[str, bytes]:
         "GLOBAL and REDUCE": _global("posix", "system") + command.encode(),
         "INST": f"(V: > {target}\niposix\nsystem\n.".encode(),
         "OBJ": b"(" + _global("posix", "system") + f"V: > {target}\no.".encode(),
-        "NEWOBJ": b"\x80\x02" + _global("subprocess", "Popen") + f"V: > {target}\n\x85\x81.".encode(),
+        "NEWOBJ": b"\x80\x02" + _global("subprocess", "Popen") + f"V: > {target}\n\x85\x81.".encode("latin1"),
         "BUILD with __setstate__": b"\x80\x02" + _global("functools", "partial") + b")\x81}b.",
         "copyreg": _global("copyreg", "_reconstructor")
         + b"(c__builtin__\nobject\nc__builtin__\nobject\nNtR.",
@@ -173,6 +173,8 @@ def test_refuses_registered_extension_codes(tmp_path: Path) -> None:
 
 
 NUMPY_DTYPE = b"\x80\x02cnumpy\ndtype\n"
+EMPTY_ARRAY = b"cnumpy._core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
+U0 = b"U\x02U0\x85R"
 MULTIARRAY = b"\x80\x03cnumpy._core.multiarray\n"
 
 
@@ -189,6 +191,14 @@ MULTIARRAY = b"\x80\x03cnumpy._core.multiarray\n"
         "structured dtype": NUMPY_DTYPE + b"U\x05i4,i4\x85R.",
         "object scalar": MULTIARRAY + b"scalar\n" + NUMPY_DTYPE[2:] + b"U\x01O\x85RC\x08aaaaaaaa\x86R.",
         "subclass of array": MULTIARRAY + b"_reconstruct\ncbuiltins\nlist\n(K\x00tC\x01b\x87R.",
+        "huge memo": b"\x80\x02}r\xff\xff\xff\x7f.",
+        "huge text memo": b"}p9999999999\n.",
+        "items without size": b"\x80\x02"
+        + EMPTY_ARRAY
+        + b"(K\x01J\xff\xff\xff\x7f\x85"
+        + NUMPY_DTYPE[2:]
+        + U0
+        + b"\x89C\x00tb.",
         "unregistered extension": b"\x80\x02\x82\xf1.",
     }.items(),
     ids=lambda item: item[0],

@@ -13,7 +13,7 @@ def write_tiny_model(folder: Path, seed: int = 0) -> Path:
     """Write model, processor and a WordPiece vocabulary into `folder`."""
     from transformers import (
         BertConfig,
-        BertTokenizerFast,
+        BertTokenizer,
         GroundingDinoConfig,
         GroundingDinoForObjectDetection,
         GroundingDinoImageProcessor,
@@ -35,7 +35,7 @@ def write_tiny_model(folder: Path, seed: int = 0) -> Path:
     vocabulary += [f"[unused{i}]" for i in range(len(vocabulary), 1029)] + ["?"]
     vocabulary_file = folder / "vocab.txt"
     vocabulary_file.write_text("\n".join(vocabulary) + "\n")
-    tokenizer = BertTokenizerFast(vocab=str(vocabulary_file))
+    tokenizer = BertTokenizer(vocab=str(vocabulary_file))
     processor = GroundingDinoProcessor(
         GroundingDinoImageProcessor(size={"shortest_edge": 96, "longest_edge": 160}), tokenizer
     )

@@ -1,11 +1,13 @@
 """Names of official checkpoints; values are compared in tests/parity."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 
 from errors import CheckpointError
+from models.checkpoint import from_pretrained, save_pretrained
 from models.config import AutoencoderConfig, LatentConfig, ReconVLAConfig
 from models.official import (
     config_from_official,
@@ -43,6 +45,13 @@ def test_weights_there_and_back(official: ReconVLA) -> None:
     load_official(other, official_weights(official), "memory")
     pairs = zip(other.state_dict().values(), official.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_saved_and_loaded_with_autoencoder_and_own_output_layer(official: ReconVLA, tmp_path: Path) -> None:
+    save_pretrained(official, tmp_path)
+    loaded = from_pretrained(tmp_path).state_dict()
+    assert set(loaded) == set(official.state_dict())
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in official.state_dict().items())
 
 
 def test_a_fine_tuned_checkpoint_without_denoiser(official: ReconVLA) -> None:

@@ -105,8 +105,32 @@ def test_logits_and_boxes(model, meta, recorded):
     assert torch.allclose(outputs.pred_boxes, recorded["out.pred_boxes"], atol=TOLERANCE, rtol=0)
 
 
-def test_padded_batch(model, meta, recorded):
+def test_padding_does_not_change_a_sample(model, meta, recorded):
+    rows = [caption["input_ids"] for caption in meta["results"]["captions"][:2]]
+    outputs = run(model, [recorded["in.image"], recorded["in.image2"]], rows)
+    same_logits(outputs.logits[:1], recorded["out.pred_logits"])
+    assert torch.allclose(outputs.pred_boxes[:1], recorded["out.pred_boxes"], atol=TOLERANCE, rtol=0)
+
+
+def test_the_official_batch_comes_out_with_its_mixed_masks(model, meta, recorded, monkeypatch):
+    """The official text layer repeats the batch of masks once per head, where its attention expects each mask
+    repeated: captions in a batch see each other's masks (transformer_vanilla.py). With that order imitated,
+    everything else agrees; Baton's own batches keep the samples apart (test above)."""
+    for layer in model.model.encoder.layers:
+        monkeypatch.setattr(layer.text_enhancer_layer, "forward", _mixing(layer.text_enhancer_layer))
     rows = [caption["input_ids"] for caption in meta["results"]["captions"][:2]]
     outputs = run(model, [recorded["in.image"], recorded["in.image2"]], rows)
     same_logits(outputs.logits, recorded["out.batch_pred_logits"])
     assert torch.allclose(outputs.pred_boxes, recorded["out.batch_pred_boxes"], atol=TOLERANCE, rtol=0)
+
+
+def _mixing(layer):
+    original, heads = layer.forward, layer.num_heads
+
+    def forward(hidden_states, attention_masks, position_embeddings=None):
+        batch, length = attention_masks.shape[:2]
+        mixed = attention_masks.repeat(heads, 1, 1).view(batch, heads, length, length).float()
+        bias = (1.0 - mixed) * torch.finfo(torch.float32).min
+        return original(hidden_states, attention_masks=bias, position_embeddings=position_embeddings)
+
+    return forward

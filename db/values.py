@@ -1,0 +1,90 @@
+"""Values that go into and come out of the moves of `db.jobs`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One holding of a job. The token rises with every claim, so two holdings are never equal."""
+
+    job_id: int
+    token: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job held by one attempt. The token is what makes the attempt's effects count."""
+
+    job_id: int
+    attempt_id: int
+    lease_token: int
+    worker_id: int
+    key: str
+    kind: str
+    label: str
+    spec: Mapping[str, Any]
+    step: int
+    target_steps: int
+    failures: int
+    losses: int
+
+    @property
+    def lease(self) -> Lease:
+        return Lease(self.job_id, self.lease_token)
+
+
+@dataclass(frozen=True)
+class StoredArtifact:
+    """Bytes that already lie in the store under `path` (relative to the home)."""
+
+    kind: str
+    name: str
+    sha256: str
+    path: str
+    bytes: int
+    final: bool = True
+
+
+@dataclass(frozen=True)
+class MetricPoint:
+    name: str
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """How an attempt's time was spent."""
+
+    useful: float = 0.0
+    replayed: float = 0.0
+    checkpoint: float = 0.0
+    load: float = 0.0
+    idle: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ends: its outcome, why, and what it leaves behind."""
+
+    outcome: str
+    step: int
+    reason: str | None = None
+    artifacts: Sequence[StoredArtifact] = ()
+    metrics: Sequence[MetricPoint] = ()
+    result: Mapping[str, Any] | None = None
+    seconds: Seconds = field(default_factory=Seconds)
+    environment: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A job that was taken back from a worker that stopped answering."""
+
+    job_id: int
+    label: str
+    state: str

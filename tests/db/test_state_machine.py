@@ -1,0 +1,291 @@
+"""Any order of rings, claims, checkpoints, ends, losses, late zombies and clock jumps keeps the invariants.
+
+The machine plays broker (a bag of bells that are lost, doubled and delayed), workers (each with attempts it
+may go on with long after they were taken away) and scheduler against a real database.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import select
+
+from db import jobs, plans
+from db.engine import Database
+from db.jobs import Claim, Ending, Seconds, StoredArtifact
+from db.migrate import open_state
+from db.plans import Plan
+from db.schema import Artifact
+from db.states import BLOCKED, CANCELLED, FAILED, OOM, QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
+from errors import LeaseLost
+from settings.home import Home
+from tests.support import LEASE_SECONDS, NOW, planned, rows, worker
+
+MAX_LOSSES = 3
+TARGET = 6
+
+PLAN = Plan(
+    "ablation", "ablation", {},
+    (
+        planned("ingest", target_steps=TARGET),
+        planned("gaze", ["ingest"], target_steps=TARGET),
+        planned("pretrain", resource="accelerator", target_steps=TARGET),
+        planned("train", ["gaze", "pretrain"], resource="accelerator", target_steps=TARGET),
+        planned("report", ["train", "gaze"], target_steps=TARGET),
+    ),
+)  # fmt: skip
+NEEDS = {entry.key: [need.key for need in entry.needs] for entry in PLAN.jobs}
+
+#: For choosing one of a list whose length is not known when the strategy is made.
+PLACE = st.integers(0, 1_000_000)
+
+
+@pytest.fixture(scope="module")
+def _empty_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = Home(tmp_path_factory.mktemp("template"))
+    home.create()
+    open_state(home).close()
+    return home.state_db
+
+
+class Queue(RuleBasedStateMachine):
+    template: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="baton-machine-"))
+        shutil.copy(self.template, self.folder / "state.db")
+        self.db = Database(f"sqlite:///{self.folder / 'state.db'}")
+        self.now = NOW
+        self.workers = [worker(self.db, f"worker {number}") for number in range(3)]
+        plans.submit(self.db, PLAN, "submit", self.now)
+        self.ids = {entry.label: entry.id for entry in rows(self.db)}
+        self.bells: list[int] = []
+        self.claims: list[Claim] = []  # every attempt ever begun: each may act again at any time
+        self.holder: dict[int, Claim] = {}
+        self.steps = dict.fromkeys(self.ids.values(), 0)
+        self.tokens = dict.fromkeys(self.ids.values(), 0)
+        self.failures = dict.fromkeys(self.ids.values(), 0)
+        self.losses = dict.fromkeys(self.ids.values(), 0)
+        self.facts: dict[tuple[int, int], str] = {}
+        self.succeeded: set[int] = set()
+
+    def teardown(self) -> None:
+        try:
+            self._everything_still_ends()
+        finally:
+            self.db.close()
+            shutil.rmtree(self.folder)
+
+    # --- scheduler and broker
+
+    @rule(resource=st.sampled_from(["cpu", "accelerator"]), limit=st.integers(1, 4), arrives=st.booleans())
+    def ring(self, resource: str, limit: int, arrives: bool) -> None:
+        rung = jobs.ring(self.db, resource, limit, self.now)
+        if arrives:
+            self.bells += [entry.id for entry in rung]
+
+    @rule(label=st.sampled_from(list(NEEDS)))
+    def stray_bell(self, label: str) -> None:
+        self.bells.append(self.ids[label])
+
+    @rule()
+    def broker_loses_everything(self) -> None:
+        self.bells.clear()
+
+    @rule()
+    def reconcile(self) -> None:
+        jobs.unring(self.db, [entry.id for entry in jobs.queued(self.db) if entry.id not in self.bells])
+
+    @rule(label=st.sampled_from(list(NEEDS)))
+    def unring_any(self, label: str) -> None:
+        jobs.unring(self.db, [self.ids[label]])
+
+    @precondition(lambda self: self.claims)
+    @rule(place=PLACE)
+    def take_back(self, place: int) -> None:
+        """Also of leases that a slow second scheduler believes to be held still."""
+        claim = self.claims[place % len(self.claims)]
+        taken = jobs.take_back(self.db, [claim.lease], "gone", MAX_LOSSES, self.now)
+        assert bool(taken) == (self.holder.get(claim.job_id) is claim)
+        if taken:
+            del self.holder[claim.job_id]
+            self.tokens[claim.job_id] += 1
+            self.losses[claim.job_id] += 1
+            assert (taken[0].state == FAILED) == (self.losses[claim.job_id] >= MAX_LOSSES)
+
+    @rule()
+    def submit_again(self) -> None:
+        again = {entry.id for entry in rows(self.db) if entry.state in (FAILED, CANCELLED)}
+        submitted = plans.submit(self.db, PLAN, "submit", self.now)
+        assert (submitted.new, submitted.jobs_added, submitted.jobs_retried) == (False, 0, len(again))
+        for job_id in again:
+            self.failures[job_id] = self.losses[job_id] = 0
+
+    @rule(seconds=st.sampled_from([-86_400.0, -1.0, 0.5, 40.0, 1e6]))
+    def clock_jumps(self, seconds: float) -> None:
+        self.now += seconds
+
+    # --- workers
+
+    @precondition(lambda self: self.bells)
+    @rule(place=PLACE, who=st.integers(0, 2), delivered_again=st.booleans())
+    def answer(self, place: int, who: int, delivered_again: bool) -> None:
+        position = place % len(self.bells)
+        job_id = self.bells[position]
+        if not delivered_again:
+            del self.bells[position]
+        state = self._state(job_id)
+        claim = jobs.claim(self.db, job_id, self.workers[who], LEASE_SECONDS, self.now)
+        assert (claim is not None) == (state == QUEUED)
+        if claim is not None:
+            assert job_id not in self.holder
+            self.tokens[job_id] += 1
+            assert claim.lease_token == self.tokens[job_id]
+            assert claim.step == self.steps[job_id]
+            self.claims.append(claim)
+            self.holder[job_id] = claim
+
+    @precondition(lambda self: self.claims)
+    @rule(place=PLACE)
+    def heartbeat(self, place: int) -> None:
+        self._act(place, lambda claim: jobs.extend_lease(self.db, claim, LEASE_SECONDS, self.now))
+
+    @precondition(lambda self: self.claims)
+    @rule(place=PLACE, further=st.integers(1, 3))
+    def checkpoint(self, place: int, further: int) -> None:
+        claim = self.claims[place % len(self.claims)]
+        step = min(TARGET, self.steps[claim.job_id] + further)
+        file = self._file(claim, step)
+        if self._act(place, lambda held: jobs.publish(self.db, held, step, [file], [], Seconds(), self.now)):
+            self.steps[claim.job_id] = step
+            self.losses[claim.job_id] = 0
+            self.facts[claim.job_id, step] = file.sha256
+
+    @precondition(lambda self: self.claims)
+    @rule(
+        place=PLACE,
+        outcome=st.sampled_from([YIELDED, "preempted", OOM, FAILED]),
+        wait=st.sampled_from([0.0, 60.0]),
+    )
+    def give_back(self, place: int, outcome: str, wait: float) -> None:
+        claim = self.claims[place % len(self.claims)]
+        step = self.steps[claim.job_id]
+        ending = Ending(outcome, step, outcome)
+        if self._act(
+            place, lambda held: jobs.give_back(self.db, held, ending, self.now, not_before=self.now + wait)
+        ):
+            del self.holder[claim.job_id]
+            if step > claim.step:
+                self.losses[claim.job_id] = 0
+            self.failures[claim.job_id] += outcome == FAILED
+            self.losses[claim.job_id] += outcome == OOM
+
+    @precondition(lambda self: self.claims)
+    @rule(place=PLACE, outcome=st.sampled_from([FAILED, CANCELLED]))
+    def end(self, place: int, outcome: str) -> None:
+        claim = self.claims[place % len(self.claims)]
+        ending = Ending(outcome, self.steps[claim.job_id], outcome)
+        if self._act(place, lambda held: jobs.end(self.db, held, ending, self.now)):
+            del self.holder[claim.job_id]
+            self.failures[claim.job_id] += outcome == FAILED
+
+    @precondition(lambda self: self.claims)
+    @rule(place=PLACE)
+    def succeed(self, place: int) -> None:
+        claim = self.claims[place % len(self.claims)]
+        file = self._file(claim, TARGET)
+        ending = Ending(SUCCEEDED, TARGET, artifacts=[file], result={"token": claim.lease_token})
+        if self._act(place, lambda held: jobs.succeed(self.db, held, ending, self.now)):
+            del self.holder[claim.job_id]
+            self.steps[claim.job_id] = TARGET
+            self.facts[claim.job_id, TARGET] = file.sha256
+            self.succeeded.add(claim.job_id)
+
+    def _act(self, place: int, move: Callable[[Claim], object]) -> bool:
+        """Let some attempt act: it works for the holder, and raises LeaseLost for everybody else."""
+        claim = self.claims[place % len(self.claims)]
+        if self.holder.get(claim.job_id) is claim:
+            move(claim)
+            return True
+        with pytest.raises(LeaseLost):
+            move(claim)
+        return False
+
+    def _file(self, claim: Claim, step: int) -> StoredArtifact:
+        mark = f"{claim.job_id}-{claim.lease_token}-{step}"
+        return StoredArtifact("checkpoint", "weights", mark, f"artifacts/{mark}", 1)
+
+    def _state(self, job_id: int) -> str:
+        state: str = next(entry.state for entry in rows(self.db) if entry.id == job_id)
+        return state
+
+    # --- what always holds
+
+    @invariant()
+    def everything_holds(self) -> None:
+        with self.db.read() as tx:
+            entries = {entry.label: entry for entry in tx.execute(select(jobs.job)).all()}
+            still_open = tx.execute(
+                select(jobs.attempt.c.job_id, jobs.attempt.c.lease_token).where(
+                    jobs.attempt.c.ended_at.is_(None)
+                )
+            ).all()
+            facts = tx.execute(select(Artifact.job_id, Artifact.step, Artifact.sha256)).all()
+        running = {entry.id: entry.lease_token for entry in entries.values() if entry.state == RUNNING}
+        assert sorted(still_open) == sorted(running.items()), "one open attempt for each running job"
+        assert running == {job_id: claim.lease_token for job_id, claim in self.holder.items()}
+        for label, entry in entries.items():
+            assert entry.lease_token == self.tokens[entry.id]
+            assert (entry.lease_expires_at is not None) == (entry.state == RUNNING)
+            open_needs = [need for need in NEEDS[label] if entries[need].state != SUCCEEDED]
+            if entry.state == BLOCKED:
+                assert open_needs and entry.waiting_on == len(open_needs)
+            if entry.state in (READY, QUEUED, RUNNING, SUCCEEDED):
+                assert not open_needs, f"{label} is {entry.state} and needs {open_needs}"
+            assert entry.step == self.steps[entry.id], "a step moves by its holder only"
+            assert (entry.failures, entry.losses) == (self.failures[entry.id], self.losses[entry.id])
+        assert {(fact.job_id, fact.step): fact.sha256 for fact in facts} == self.facts
+        assert {entry.id for entry in entries.values() if entry.state == SUCCEEDED} == self.succeeded
+
+    def _everything_still_ends(self) -> None:
+        """Nothing is lost: take back what is held, submit again, and one worker brings it all to the end."""
+        jobs.take_back(self.db, [claim.lease for claim in self.holder.values()], "gone", MAX_LOSSES, self.now)
+        jobs.unring(self.db, list(self.ids.values()))
+        plans.submit(self.db, PLAN, "submit", self.now)
+        later = max(self.now, NOW) + 1e9
+        for _ in NEEDS:
+            for resource in ("cpu", "accelerator"):
+                for entry in jobs.ring(self.db, resource, 100, later):
+                    claim = jobs.claim(self.db, entry.id, self.workers[0], LEASE_SECONDS, later)
+                    assert claim is not None
+                    jobs.succeed(self.db, claim, Ending(SUCCEEDED, TARGET), later)
+        assert {entry.state for entry in rows(self.db)} == {SUCCEEDED}
+
+
+def test_invariants(_empty_state: Path) -> None:
+    Queue.template = _empty_state
+    run_state_machine_as_test(
+        Queue,
+        settings=settings(
+            max_examples=20,
+            stateful_step_count=40,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

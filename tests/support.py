@@ -1,0 +1,120 @@
+"""Small plans and the reading of rows, for tests of the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+
+from db import jobs, members, plans
+from db.engine import Database
+from db.jobs import Claim, StoredArtifact, attempt, job
+from db.plans import Dependency, Plan, PlannedJob, RunRef, Submitted
+from db.schema import Event
+from db.store import ArtifactStore
+from settings.queue import QueueSettings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+#: Environment variables that change what Baton does.
+FOREIGN_VARIABLES = (
+    "BATON_HOME",
+    "BATON_STATE_URL",
+    "BATON_BROKER",
+    "BATON_SESSION_DEADLINE",
+    "BATON_PARENT_PID",
+    "BATON_DEVICE",
+    "REDIS_URL",
+    *(f"BATON_QUEUE_{field.name.upper()}" for field in fields(QueueSettings)),
+)
+
+NOW = 1_000_000.0
+LEASE_SECONDS = 30.0
+
+Value = TypeVar("Value")
+
+
+def planned(
+    key: str,
+    needs: Sequence[str] = (),
+    *,
+    kind: str = "ingest",
+    resource: str = "cpu",
+    priority: int = 50,
+    target_steps: int = 1,
+    spec: Mapping[str, Any] | None = None,
+    runs: Sequence[RunRef] = (),
+) -> PlannedJob:
+    """A job labelled by its key; `needs` are keys of other jobs."""
+    return PlannedJob(
+        key, kind, key, dict(spec or {}), resource, priority, target_steps,
+        tuple(Dependency(need, "input") for need in needs), tuple(runs),
+    )  # fmt: skip
+
+
+def submit(database: Database, *planned_jobs: PlannedJob, key: str = "ablation") -> Submitted:
+    return plans.submit(database, Plan(key, key, {}, planned_jobs), f"submit {key}", NOW)
+
+
+def row(database: Database, label: str) -> Any:
+    """The job's row as it is now."""
+    with database.read() as tx:
+        return tx.execute(select(job).where(job.c.label == label)).one()
+
+
+def rows(database: Database) -> list[Any]:
+    with database.read() as tx:
+        return list(tx.execute(select(job).order_by(job.c.id)).all())
+
+
+def attempts(database: Database, label: str) -> list[Any]:
+    """The attempts of a job, oldest first."""
+    with database.read() as tx:
+        statement = select(attempt).join(job, job.c.id == attempt.c.job_id).where(job.c.label == label)
+        return list(tx.execute(statement.order_by(attempt.c.id)).all())
+
+
+def states(database: Database) -> dict[str, str]:
+    return {entry.label: entry.state for entry in rows(database)}
+
+
+def event_kinds(database: Database) -> list[str]:
+    with database.read() as tx:
+        return list(tx.execute(select(Event.kind).order_by(Event.id)).scalars())
+
+
+def worker(database: Database, name: str = "worker") -> int:
+    """This process, registered as one more worker."""
+    return members.join(database, name, "cpu", None, NOW)
+
+
+def start(database: Database, label: str, worker_id: int, now: float = NOW) -> Claim:
+    """Ring everything that is ready, then claim one job."""
+    jobs.ring(database, row(database, label).resource, 1000, now)
+    claim = jobs.claim(database, row(database, label).id, worker_id, LEASE_SECONDS, now)
+    assert claim is not None, f"{label} is {row(database, label).state}"
+    return claim
+
+
+def stored(store: ArtifactStore, folder: Path, name: str, content: bytes, **fields: Any) -> StoredArtifact:
+    """`content` in the store, ready to become a row."""
+    file = folder / f"{name}.bin"
+    file.write_bytes(content)
+    digest, path, size = store.put(file)
+    return StoredArtifact(fields.pop("kind", "checkpoint"), name, digest, path, size, **fields)
+
+
+def await_value(look: Callable[[], Value], wanted: Callable[[Value], bool], what: str) -> Value:
+    """Look until the value is the wanted one. Fails after a minute with what was seen last."""
+    import time
+
+    give_up = time.monotonic() + 60.0
+    while True:
+        value = look()
+        if wanted(value):
+            return value
+        assert time.monotonic() < give_up, f"{what} did not happen; last seen: {value!r}"
+        time.sleep(0.02)

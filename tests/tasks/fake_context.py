@@ -1,0 +1,78 @@
+"""What a task body sees of the world, without database or queue."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.context import Draft, InputFile, Point
+
+
+class FakeContext:
+    """Keeps what is published in a folder. Each attempt is a new context over the same folder.
+
+    checks: how often `should_stop` says to go on before it gives `reason`; None for always.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        spec: Mapping[str, Any],
+        inputs: Sequence[InputFile] = (),
+        *,
+        memory: MutableMapping[str, Any] | None = None,
+        earlier: FakeContext | None = None,
+        checks: int | None = None,
+        reason: str = "slice",
+    ) -> None:
+        self.folder = folder
+        self.spec = spec
+        self.inputs = inputs
+        self.memory: MutableMapping[str, Any] = {} if memory is None else memory
+        self.checks = checks
+        self.reason = reason
+        self.published: list[InputFile] = [] if earlier is None else list(earlier.published)
+        self.points: list[Point] = [] if earlier is None else list(earlier.points)
+        self.step = 0 if earlier is None else earlier.step
+        self.resume = tuple(file for file in self.published if file.step == self.step)
+        self.progress: list[int] = []
+        self.seconds: dict[str, float] = {}
+        self.scratch = folder / "scratch"
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir(parents=True)
+
+    def should_stop(self) -> str | None:
+        if self.checks is None:
+            return None
+        self.checks -= 1
+        return self.reason if self.checks < 0 else None
+
+    def report_progress(self, step: int, total: int, values: Mapping[str, float] | None = None) -> None:
+        self.progress.append(step)
+
+    def publish(self, step: int, artifacts: Sequence[Draft], points: Sequence[Point] = ()) -> dict[str, str]:
+        self.step = step
+        self.points += points
+        new = [self.keep(draft, step) for draft in artifacts]
+        self.published += new
+        return {file.name: file.sha256 for file in new}
+
+    def keep(self, draft: Draft, step: int, role: str = "resume") -> InputFile:
+        """Move a draft out of the scratch folder, as the store would."""
+        digest = hashlib.sha256(draft.file.read_bytes()).hexdigest()
+        kept = self.folder / f"{digest}{draft.file.suffix}"
+        draft.file.replace(kept)
+        return InputFile(role, draft.kind, draft.name, kept, kept.name, digest, step)
+
+    def report_data(self) -> Any:
+        raise AssertionError("only a report asks for this")
+
+    def spend(self, bucket: str, seconds: float) -> None:
+        self.seconds[bucket] = self.seconds.get(bucket, 0.0) + seconds
+
+
+def input_file(role: str, kind: str, name: str, path: Path) -> InputFile:
+    return InputFile(role, kind, name, path, path.name, hashlib.sha256(path.read_bytes()).hexdigest(), 0)

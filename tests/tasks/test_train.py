@@ -1,0 +1,147 @@
+"""However a run is cut into slices, and wherever it goes on, its weights are those of the uncut run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from errors import TrainingDiverged
+from tasks import train
+from tasks.context import Finished, InputFile, Yielded
+from tests.tasks.fake_context import FakeContext, input_file
+from tests.training import training_spec, write_training_index
+
+STEPS = 6
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> tuple[InputFile, ...]:
+    files = write_training_index(tmp_path_factory.mktemp("index"))
+    return tuple(input_file("index", "index", name, path) for name, path in files.items())
+
+
+def run_in_slices(
+    folder: Path,
+    spec: dict[str, Any],
+    index: Sequence[InputFile],
+    cuts: Sequence[int],
+    *,
+    remember: bool = False,
+) -> tuple[str, FakeContext]:
+    """Attempts of `cuts` steps each, then one to the end. Returns the digest of the final weights.
+
+    remember: all attempts share one worker's memory; otherwise each starts from files.
+    """
+    memory: dict[str, Any] = {}
+    context: FakeContext | None = None
+    for cut in (*cuts, None):
+        context = FakeContext(
+            folder, spec, index, memory=memory if remember else None, earlier=context, checks=cut
+        )
+        result = train.run(context)
+        if cut is not None:
+            assert isinstance(result, Yielded)
+    assert context is not None and isinstance(result, Finished)
+    (draft,) = result.artifacts
+    context.points += result.points
+    return hashlib.sha256(draft.file.read_bytes()).hexdigest(), context
+
+
+@pytest.fixture(scope="module")
+def uncut(index: tuple[InputFile, ...], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, FakeContext]:
+    return run_in_slices(tmp_path_factory.mktemp("uncut"), training_spec(STEPS), index, [])
+
+
+@pytest.mark.parametrize("remember", [False, True], ids=["from files", "from memory"])
+@pytest.mark.parametrize("cuts", [(1,), (3,), (5,), (2, 1, 2)], ids=str)
+def test_a_cut_run_gives_the_weights_of_the_uncut_one(
+    tmp_path: Path,
+    index: tuple[InputFile, ...],
+    uncut: tuple[str, FakeContext],
+    cuts: tuple[int, ...],
+    remember: bool,
+) -> None:
+    digest, context = run_in_slices(tmp_path, training_spec(STEPS), index, cuts, remember=remember)
+    assert digest == uncut[0]
+    assert context.points == uncut[1].points, "the losses of every step, once"
+
+
+def test_a_stop_before_the_first_step_of_a_slice_publishes_nothing_twice(
+    tmp_path: Path, index: tuple[InputFile, ...], uncut: tuple[str, FakeContext]
+) -> None:
+    digest, context = run_in_slices(tmp_path, training_spec(STEPS), index, (0, 2, 0, 0), remember=True)
+    assert digest == uncut[0]
+    assert [(file.name, file.step) for file in context.published] == [("weights", 2), ("optimizer", 2)]
+
+
+def test_a_worker_that_remembers_another_step_goes_on_from_the_files(
+    tmp_path: Path, index: tuple[InputFile, ...], uncut: tuple[str, FakeContext]
+) -> None:
+    """The run went on elsewhere, or fell back: what this worker still holds is no longer the run's state."""
+    spec, memory = training_spec(STEPS), {}
+    first = FakeContext(tmp_path, spec, index, memory=memory, checks=2)
+    train.run(first)
+    ahead = FakeContext(tmp_path, spec, index, memory=dict(memory), earlier=first, checks=2)
+    train.run(ahead)
+    assert memory["training"].step == 4, "the trainee object itself moved on with the second attempt"
+    again = FakeContext(tmp_path, spec, index, memory=memory, earlier=first)
+    result = train.run(again)
+    assert again.progress[0] == 3, "back at the checkpoint of step 2"
+    assert hashlib.sha256(result.artifacts[0].file.read_bytes()).hexdigest() == uncut[0]
+
+
+def test_checkpoints_on_the_way_do_not_change_the_weights(
+    tmp_path: Path, index: tuple[InputFile, ...], uncut: tuple[str, FakeContext]
+) -> None:
+    spec = training_spec(STEPS, checkpoint_seconds=1e-9)
+    digest, context = run_in_slices(tmp_path, spec, index, [])
+    assert digest == uncut[0]
+    assert [file.step for file in context.published if file.name == "weights"] == list(range(1, STEPS))
+    assert context.points == uncut[1].points
+
+
+def test_seed_and_arm_change_the_weights(
+    tmp_path: Path, index: tuple[InputFile, ...], uncut: tuple[str, FakeContext]
+) -> None:
+    other_seed, _ = run_in_slices(tmp_path / "seed", training_spec(STEPS, seed=1), index, [])
+    plain, context = run_in_slices(tmp_path / "arm", training_spec(STEPS, reconstruction=False), index, [])
+    assert len({uncut[0], other_seed, plain}) == 3
+    assert {point.name for point in context.points} == {"loss/total", "loss/action"}
+
+
+def test_training_starts_from_the_pretrained_weights(
+    tmp_path: Path, index: tuple[InputFile, ...], uncut: tuple[str, FakeContext]
+) -> None:
+    pretrain = FakeContext(tmp_path / "pretrain", training_spec(2, seed=5), index)
+    weights = pretrain.keep(train.run(pretrain).artifacts[0], 2, role="init")
+    inputs = (*index, weights)
+    started, _ = run_in_slices(tmp_path / "uncut", training_spec(STEPS), inputs, [])
+    cut, _ = run_in_slices(tmp_path / "cut", training_spec(STEPS), inputs, [2])
+    assert started == cut
+    assert started != uncut[0]
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(
+    tmp_path: Path, index: tuple[InputFile, ...], uncut: tuple[str, FakeContext]
+) -> None:
+    spec = training_spec(STEPS)
+    good = FakeContext(tmp_path, spec, index, checks=2)
+    train.run(good)
+    memory: dict[str, Any] = {}
+    resumed = FakeContext(tmp_path, spec, index, memory=memory, earlier=good, checks=0)
+    train.run(resumed)
+    with torch.no_grad():
+        next(iter(memory["training"].model.parameters())).fill_(float("nan"))
+    broken = FakeContext(tmp_path, spec, index, memory=memory, earlier=resumed)
+    with pytest.raises(TrainingDiverged, match=r"total loss is nan at step 2"):
+        train.run(broken)
+    assert broken.step == 2
+    assert memory == {}, "a diverged model is not kept for the next attempt"
+    after = FakeContext(tmp_path, spec, index, memory=memory, earlier=broken)
+    result = train.run(after)
+    assert hashlib.sha256(result.artifacts[0].file.read_bytes()).hexdigest() == uncut[0]

@@ -1,0 +1,34 @@
+"""Celery's pool of one thread, with a wake-up that it lacks.
+
+Celery's event loop asks the broker for the next message when a task has ended, but a thread that ends a
+task does not wake the loop: it sleeps until its next timer or event. With one message at a time
+(`worker_disable_prefetch`) every job would wait for that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.concurrency.thread import TaskPool
+
+
+class WakingThreadPool(TaskPool):
+    """Runs tasks in threads and wakes the event loop after each one."""
+
+    _loop: Any = None
+
+    def register_with_event_loop(self, loop: Any) -> None:
+        self._loop = loop
+
+    def on_apply(self, *args: Any, **kwargs: Any) -> Any:
+        result = super().on_apply(*args, **kwargs)
+        result.f.add_done_callback(self._wake)
+        return result
+
+    def _wake(self, _future: Any) -> None:
+        if self._loop is not None:
+            self._loop.call_soon(_nothing)
+
+
+def _nothing() -> None:
+    """The loop looks at the broker in every round; being woken is enough."""
