@@ -34,7 +34,8 @@ class RunReport:
 
     `results`: tasks done in a row (0..5) per sequence, in the sequences' order. `open_loop_error`: mean
     absolute error of predicted actions on the validation split, in action units (-1..1). `slices`: training
-    attempts. `useful_seconds`: device time whose steps are in the final weights.
+    attempts. `useful_seconds`: device time whose steps are in the final weights. `title`: what people read
+    for the arm's name; the name itself where empty.
     """
 
     arm: str
@@ -47,6 +48,7 @@ class RunReport:
     device_seconds: float | None = None
     useful_seconds: float | None = None
     attention: AttentionScores | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def success_svg(summary: Summary) -> str | None:
         below = rates - 100 * np.array([low for low, _ in arm.success_ci95])
         above = 100 * np.array([high for _, high in arm.success_ci95]) - rates
         colour = ARM_COLOURS[index % len(ARM_COLOURS)]
-        axes.bar(x, rates, width * 0.9, label=arm.arm, color=colour)
+        axes.bar(x, rates, width * 0.9, label=arm.title, color=colour)
         axes.errorbar(
             x, rates, np.maximum([below, above], 0), fmt="none", ecolor=_INK, elinewidth=1, capsize=2
         )
@@ -66,7 +66,7 @@ def loss_svgs(data: ReportData) -> dict[str, str]:
             colour = ARM_COLOURS[arms.index(run.arm) % len(ARM_COLOURS)]
             seeds = sorted(other.seed for other in data.arms()[run.arm])
             style = LINE_STYLES[seeds.index(run.seed) % len(LINE_STYLES)]
-            label = run.arm if run.seed == seeds[0] else None
+            label = (run.title or run.arm) if run.seed == seeds[0] else None
             marker = "o" if len(points) == 1 else None
             axes.plot(steps, values, style, color=colour, label=label, linewidth=1.4, marker=marker)
         axes.set_xlabel("step")

@@ -38,6 +38,7 @@ def render_html(data: ReportData, summary: Summary) -> str:
         data=data,
         summary=summary,
         sequences=" or ".join(str(count) for count in sorted(sequences)),
+        titles={arm.arm: arm.title for arm in summary.arms},
         many_seeds=any(len(arm.seeds) > 1 for arm in summary.arms),
         headings=HEADINGS,
         rows=[_row_view(row) for row in table_rows(summary)],

@@ -108,6 +108,16 @@ def compare(
     )
 
 
+def against_random(results: NDArray[np.int64], random_results: Sequence[int]) -> float | None:
+    """p-value of the difference at 1/5 between `results` (seeds, sequences) and random actions, paired by
+    sequence; None when the sequences are not the same number."""
+    chance = np.asarray(random_results)
+    if results.shape[1] != len(chance):
+        return None
+    differences = (results >= 1).astype(np.float64) - (chance >= 1)
+    return mcnemar_exact(differences[0]) if len(differences) == 1 else sign_flip(differences.mean(axis=0))
+
+
 def mcnemar_exact(differences: NDArray[np.float64]) -> float:
     """Two-sided exact McNemar test on paired differences of -1, 0 or 1; 1.0 when no pair differs."""
     gained, lost = int((differences > 0).sum()), int((differences < 0).sum())

@@ -110,10 +110,10 @@ def _pairs(row: Row) -> list[tuple[str, str]]:
 def _row(arm: ArmSummary, *, reference: bool) -> Row:
     if arm.success is None or arm.success_ci95 is None or arm.avg_len is None or arm.avg_len_ci95 is None:
         missing = (NOT_MEASURED,) * CHAIN_LENGTH
-        return Row(arm.arm, missing, ("",) * CHAIN_LENGTH, NOT_MEASURED, "", "0", reference)
+        return Row(arm.title, missing, ("",) * CHAIN_LENGTH, NOT_MEASURED, "", "0", reference)
     seeds = len(arm.evaluated_seeds)
     return Row(
-        method="random actions" if reference else arm.arm,
+        method="random actions" if reference else arm.title,
         success=tuple(f"{100 * rate:.1f}" for rate in arm.success),
         success_ci=tuple(_interval(interval, 100, 0) for interval in arm.success_ci95),
         avg_len=f"{arm.avg_len:.2f}",
@@ -132,14 +132,14 @@ def _align(x: float, columns: list[float]) -> str:
 
 
 def _record_fields() -> Iterator[str]:
-    yield "method"
+    yield from ("arm", "method")
     for name in (*(f"success_{k}" for k in range(1, CHAIN_LENGTH + 1)), "avg_len"):
         yield from (name, f"{name}_low", f"{name}_high")
     yield from ("evaluated_seeds", "sequences", "train_steps", "open_loop_error")
 
 
 def _record(arm: ArmSummary) -> dict[str, str | int | float | None]:
-    record: dict[str, str | int | float | None] = {"method": arm.arm}
+    record: dict[str, str | int | float | None] = {"arm": arm.arm, "method": arm.title}
     for k, (rate, (low, high)) in enumerate(
         zip(arm.success or (), arm.success_ci95 or (), strict=True), start=1
     ):

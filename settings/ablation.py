@@ -77,7 +77,6 @@ class Evaluation(Section):
 
     sequences: Positive = 100
     sequences_per_shard: Positive = 25
-    chain_length: Annotated[int, Field(ge=1, le=5)] = 5
     max_steps: Positive = 360
     simulators_per_batch: Positive = 8
     slice_seconds: PositiveFloat = 600.0

@@ -21,6 +21,8 @@ _ATTEMPTS = 500
 _SWEEP_BEFORE, _SWEEP_AFTER, _SWEEP_ASIDE = 0.1, 0.19, 0.1
 _DESK_END_X = 0.4
 _BUTTON_RADIUS = 0.04
+#: The sliding door's handle sticks out over this part of the desk, where the hand finds no room.
+_HANDLE_ASIDE, _HANDLE_Y = 0.1, -0.08
 
 _FIXED: dict[str, Choice] = {
     "open_drawer": Choice(drawer_open=False),
@@ -118,16 +120,26 @@ def _block_of(task: str) -> str:
 
 def _is_feasible(sim: PlayTable, task: str, scene_obs: np.ndarray) -> bool:
     centres = dict(zip(sim.scene.blocks, scene_obs[6:].reshape(-1, 6)[:, :3]))
+    tabled = [centre for centre in centres.values() if centre[1] < 0.0]
+    handle_x = sim.landmark("slide_handle")[0] + sim.table.slide.position - scene_obs[0]
+    if any(abs(x - handle_x) < _HANDLE_ASIDE and y > _HANDLE_Y for x, y, _ in tabled):
+        return False
     if task == "push_into_drawer":
-        tabled = [centre for centre in centres.values() if centre[1] < 0.0]
         return all(abs(centre[0] - sim.scene.drawer_x) < 0.12 for centre in tabled)
-    if not task.startswith("push_"):
-        return True
-    x, y, _ = centres.pop(_block_of(task))
+    if task.startswith("push_"):
+        return _is_way_free(sim, task, centres)
+    return True
+
+
+def _is_way_free(sim: PlayTable, task: str, centres: dict[str, np.ndarray]) -> bool:
+    """Nothing stands where the block and the fingers behind it will pass."""
+    name = _block_of(task)
+    x, y, _ = centres[name]
     sign = 1.0 if task.endswith("_right") else -1.0
     low, high = sorted((x - sign * _SWEEP_BEFORE, x + sign * _SWEEP_AFTER))
     if low < -_DESK_END_X or high > _DESK_END_X:
         return False
     button_x, button_y, _ = sim.landmark("button")
-    obstacles = [(cx, cy, 0.0) for cx, cy, _ in centres.values()] + [(button_x, button_y, _BUTTON_RADIUS)]
+    others = [(centre[0], centre[1], 0.0) for other, centre in centres.items() if other != name]
+    obstacles = [*others, (button_x, button_y, _BUTTON_RADIUS)]
     return not any(low - r < ox < high + r and abs(oy - y) < _SWEEP_ASIDE for ox, oy, r in obstacles)

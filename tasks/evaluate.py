@@ -46,7 +46,7 @@ def _closed_loop(context: TaskContext) -> Result:
     started = time.perf_counter()
     results = _earlier_results(context)
     policy = _policy(context)
-    chains = get_sequences(spec["sequences"], tasks=spec["tasks"] or None, length=spec["chain_length"])
+    chains = get_sequences(spec["sequences"], tasks=spec["tasks"] or None)
     numbers = list(range(spec["first"], spec["last"]))
     simulators = _simulators(context, min(spec["simulators"], len(numbers)))
     context.spend("load", time.perf_counter() - started)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -47,11 +48,12 @@ def planned(
     target_steps: int = 1,
     spec: Mapping[str, Any] | None = None,
     runs: Sequence[RunRef] = (),
+    role: str = "input",
 ) -> PlannedJob:
-    """A job labelled by its key; `needs` are keys of other jobs."""
+    """A job labelled by its key; `needs` are keys of other jobs, whose artifacts arrive as `role`."""
     return PlannedJob(
         key, kind, key, dict(spec or {}), resource, priority, target_steps,
-        tuple(Dependency(need, "input") for need in needs), tuple(runs),
+        tuple(Dependency(need, role) for need in needs), tuple(runs),
     )  # fmt: skip
 
 
@@ -109,8 +111,6 @@ def stored(store: ArtifactStore, folder: Path, name: str, content: bytes, **fiel
 
 def await_value(look: Callable[[], Value], wanted: Callable[[Value], bool], what: str) -> Value:
     """Look until the value is the wanted one. Fails after a minute with what was seen last."""
-    import time
-
     give_up = time.monotonic() + 60.0
     while True:
         value = look()

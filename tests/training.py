@@ -9,11 +9,9 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from calvin.training_index import Gaze, build_items, write_index
+from models.config import config_of_size
 from tasks.index import ITEMS, PICTURES
 from tests.calvin.samples import make_episode
-
-#: The size of the toy model's input.
-IMAGE_SIZE = 80
 
 INSTRUCTION = "draw the drawer out"
 
@@ -30,7 +28,8 @@ def write_training_index(folder: Path, frames: int = 8) -> dict[str, Path]:
     ]
     files = {ITEMS: folder / "index.json", PICTURES: folder / "pictures.safetensors"}
     write_index(build_items(episode, gaze, 0), files[ITEMS])
-    shape = (frames, IMAGE_SIZE, IMAGE_SIZE, 3)
+    size = config_of_size("toy", vocab_size=1024).vision.image_size
+    shape = (frames, size, size, 3)
     save_file(
         {
             "images": random.randint(0, 256, shape, dtype=np.uint8),

@@ -1,7 +1,7 @@
 """The doorbell's server: a Redis given by URL, or a private one of Baton's own.
 
 The private Redis listens on a Unix socket of the owner's only, asks for a password, keeps nothing on
-disk and never evicts. It is stopped with the command that started it.
+disk and never evicts. It is stopped with the command that started it, however that ends.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import secrets
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import redis
 
 from errors import EnvironmentLacks
 from settings.home import Home
+from workers import parent
 
 URL_VARIABLE = "REDIS_URL"
 
@@ -95,7 +97,12 @@ def start_private(home: Home, log: Path) -> PrivateRedis:
     with log.open("ab") as stream:
         # Configuration by standard input keeps the password out of the process list.
         process = subprocess.Popen(
-            [str(server), "-"], stdin=subprocess.PIPE, stdout=stream, stderr=stream, start_new_session=True
+            [sys.executable, "-I", parent.__file__, str(server), "-"],
+            stdin=subprocess.PIPE,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+            env={**os.environ, parent.PARENT_VARIABLE: str(os.getpid())},
         )
     assert process.stdin is not None
     process.stdin.write(config.encode())

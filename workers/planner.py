@@ -161,7 +161,6 @@ class Planner:
                 "scene": data.evaluation_scene,
                 "tasks": list(data.tasks),
                 "sequences": evaluation.sequences,
-                "chain_length": evaluation.chain_length,
                 "max_steps": evaluation.max_steps,
                 "simulators": evaluation.simulators_per_batch,
                 "threads": evaluation.threads,

@@ -1,8 +1,7 @@
-"""The processes of a session: their main functions, and dying with the parent."""
+"""The processes of a session: their main functions."""
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -23,23 +22,10 @@ from workers.bell import RESOURCES, Bell
 from workers.broker import connect
 from workers.execute import Executor
 from workers.member import Member
+from workers.parent import die_with_parent
 from workers.scheduler import Scheduler
 
-PARENT_VARIABLE = "BATON_PARENT_PID"
-
-_PR_SET_PDEATHSIG = 1
-
 _LOG_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when the one that started it is gone (Linux)."""
-    parent = os.environ.get(PARENT_VARIABLE)
-    if parent is None or not sys.platform.startswith("linux"):
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):  # it died before the call above
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def log_to_stderr() -> None:

@@ -80,7 +80,8 @@ def _run(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequence[A
     attention = next((j.result for j in mine if j.kind == "attention" and j.result), None)
     losses = queries.metrics_of(database, train.id)
     return RunReport(
-        arm=ARMS[run.arm].title if run.arm in ARMS else run.arm,
+        arm=run.arm,
+        title=ARMS[run.arm].title if run.arm in ARMS else run.arm,
         seed=run.seed,
         train_steps=train.step,
         results=_closed_loop_results(mine),

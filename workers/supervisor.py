@@ -18,7 +18,7 @@ from settings.home import Home
 from settings.queue import QueueSettings
 from workers import broker
 from workers.bell import RESOURCES
-from workers.processes import PARENT_VARIABLE
+from workers.parent import PARENT_VARIABLE
 
 CLI = Path(__file__).resolve().parent.parent / "cli.py"
 
