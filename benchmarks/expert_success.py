@@ -15,27 +15,27 @@ import numpy as np
 from benchmarks.machine import describe
 from calvin.oracle import TaskOracle
 from calvin.task_names import TASKS
-from simulators.demonstrations import Recording, record
+from simulators.demonstrations import Failed, perform
 from simulators.playtable.env import PlayTable
 
 _RESULTS = Path(__file__).parent / "results"
 
 
 def measure(sim: PlayTable, task: str, seeds: int) -> dict[str, object]:
-    """Tries, successes, frames until success (mean and largest) and how the others failed."""
+    """Tries, successes, steps until success (mean and largest) and how the others failed."""
     oracle = TaskOracle()
-    frames, failures = [], Counter[str]()
+    steps, failures = [], Counter[str]()
     for seed in range(seeds):
-        outcome = record(sim, task, seed, lambda start, end: task in oracle.solved(start, end, [task]))
-        if isinstance(outcome, Recording):
-            frames.append(outcome.success_frame)
-        else:
+        outcome = perform(sim, task, seed, lambda start, end: task in oracle.solved(start, end, [task]))
+        if isinstance(outcome, Failed):
             failures[outcome.reason] += 1
+        else:
+            steps.append(outcome.success_step)
     return {
         "tries": seeds,
-        "solved": len(frames),
-        "mean_frames": float(np.mean(frames)) if frames else None,
-        "max_frames": max(frames, default=None),
+        "solved": len(steps),
+        "mean_steps": round(float(np.mean(steps)), 1) if steps else None,
+        "max_steps": max(steps, default=None),
         "failures": dict(failures),
     }
 
@@ -52,7 +52,7 @@ def main() -> None:
         results[task] = measure(sim, task, options.seeds)
         row = results[task]
         print(
-            f"{task:28s} {row['solved']:>4}/{row['tries']} frames {row['mean_frames']} {row['failures']}",
+            f"{task:28s} {row['solved']:>4}/{row['tries']} steps {row['mean_steps']} {row['failures']}",
             flush=True,
         )
     sim.close()

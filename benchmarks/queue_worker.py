@@ -17,6 +17,7 @@ from tasks.registry import KINDS, Kind
 from workers.app import make_app, queues, resource_queue
 from workers.pool import WakingThreadPool
 from workers.processes import log_to_stderr, worker_main
+from workers.task_events import BatchedEvents
 
 KIND = "noop"
 
@@ -43,7 +44,9 @@ def plain_worker(broker_url: str, *, baton_options: bool) -> None:
     baton_options: Baton's options of the queue (one message at a time); else Celery's own default prefetch.
     """
     app = make_app(broker_url, _count)
-    if not baton_options:
+    if baton_options:
+        app.steps["consumer"].add(BatchedEvents)
+    else:
         app.conf.update(worker_prefetch_multiplier=4, worker_disable_prefetch=False)
     names = [resource_queue("cpu")]
     app.conf.task_queues = queues(names)

@@ -18,7 +18,7 @@ from calvin.transitions import CATEGORIES, INITIAL_CONDITIONS, State, successor
 from errors import InvalidInput
 
 CHAIN_LENGTH = 5
-DRAWS_PER_BATCH = 1024
+DRAWS_PER_BATCH = 2048
 IMPOSSIBLE = -1
 
 
@@ -138,21 +138,19 @@ def _transition_table(names: tuple[str, ...]) -> tuple[dict[State, int], np.ndar
 def _draw_without_replacement(random: np.random.RandomState, pool: int, size: int, draws: int) -> np.ndarray:
     """What `draws` calls of `random.choice(pool, size, replace=False)` return, as columns: (size, draws).
 
-    `choice` shuffles the whole pool by Fisher-Yates from the top, with one bounded integer for each swap, and
-    keeps the first `size`. Here one call draws the integers of all shuffles, from the same stream.
+    `choice` shuffles the whole pool by Fisher-Yates, from the top swapping each place with one drawn below
+    or at it, and keeps the first `size`. Here one call draws the partners of all swaps, from the same stream,
+    and only the kept places are followed back through the swaps to where their content was before.
     """
     highs = np.tile(np.arange(pool, 1, -1), draws)
-    partners = random.randint(0, highs, dtype=np.uint32).reshape(draws, pool - 1).T
-    places = partners.astype(np.intp) * draws + np.arange(draws)
-    shuffled = np.repeat(np.arange(pool, dtype=np.int8)[:, None], draws, axis=1)
-    flat = shuffled.reshape(-1)
-    for top, place in zip(range(pool - 1, 0, -1), places):
-        # Nobody looks at rows from `size` on again once they were swapped.
-        brought_up = flat[place] if top < size else None
-        flat[place] = shuffled[top]
-        if brought_up is not None:
-            shuffled[top] = brought_up
-    return shuffled[:size]
+    partners = random.randint(0, highs, dtype=np.uint32).reshape(draws, pool - 1).astype(np.int8)
+    place = np.repeat(np.arange(size, dtype=np.int8)[:, None], draws, axis=1)
+    for top, partner in enumerate(np.ascontiguousarray(partners.T[::-1]), start=1):
+        was_top = place == partner
+        if top < size:
+            np.copyto(place, partner, where=place == top)
+        np.putmask(place, was_top, np.int8(top))
+    return place
 
 
 def _has_chain(state: State, names: tuple[str, ...], length: int) -> bool:

@@ -37,6 +37,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self._engine = _engine(url)
+        self._writer = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._log = _LogSync(Path(url.partition("///")[2] + "-wal")) if self.is_sqlite else None
 
     @property
@@ -46,10 +47,8 @@ class Database:
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
         """One writing transaction: commits at the end, rolls back on any exception."""
-        with self._engine.connect() as connection:
-            connection = connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-            with connection.begin():
-                yield connection
+        with self._writer.begin() as connection:
+            yield connection
         if self._log is not None:
             self._log.committed()
             if durable:
@@ -63,7 +62,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent snapshot. Never waits for a writer."""
-        with self._engine.connect() as connection, connection.begin():
+        with self._engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
@@ -135,6 +134,7 @@ def _engine(url: str) -> Engine:
         url,
         module=sqlite_module(),
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+        pool_reset_on_return=None,  # `read` and `write` never return a connection inside a transaction
     )
 
     @event.listens_for(engine, "connect")
@@ -149,7 +149,9 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+        driver_connection = connection.connection.driver_connection
+        assert driver_connection is not None
+        driver_connection.execute(connection.get_execution_options().get(_BEGIN, "BEGIN"))
 
     return engine
 

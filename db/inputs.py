@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from db.engine import Database
-from db.jobs import artifact, dependency
+from db.statements import artifact, dependency
 
 _COLUMNS = (artifact.c.kind, artifact.c.name, artifact.c.path, artifact.c.sha256, artifact.c.step)
 

@@ -8,84 +8,43 @@ LeaseLost. See `db/states.py` for the table of legal moves.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from db import events
 from db.engine import Database
-from db.schema import Artifact, Attempt, Job, JobDependency, Metric
-from db.states import (
-    BLOCKED,
-    CANCELLED,
-    FAILED,
-    LOST,
-    OOM,
-    QUEUED,
-    READY,
-    RUNNING,
-    SUCCEEDED,
+from db.statements import (
+    CLAIM,
+    CLOSE_ATTEMPT,
+    COUNT_DOWN,
+    HOLDS_LEASE,
+    OPEN_ATTEMPT,
+    RING,
+    RINGABLE,
+    SUCCEED,
+    UNBLOCK,
+    artifact,
+    attempt,
+    job,
+    metric,
 )
+from db.states import CANCELLED, FAILED, LOST, OOM, QUEUED, READY, RUNNING
 from db.values import Claim, Ending, Lease, Lost, MetricPoint, Seconds, StoredArtifact
 from errors import IllegalMove, LeaseLost
-
-job = cast(Table, Job.__table__)
-attempt = cast(Table, Attempt.__table__)
-artifact = cast(Table, Artifact.__table__)
-dependency = cast(Table, JobDependency.__table__)
-metric = cast(Table, Metric.__table__)
-
-
-# ready -> queued
-_RING = (
-    update(job)
-    .where(job.c.id == bindparam("b_id"), job.c.state == READY)
-    .values(state=QUEUED, queued_at=bindparam("b_now"))
-)
-
-# queued -> running
-_CLAIM = (
-    update(job)
-    .where(job.c.id == bindparam("b_id"), job.c.state == QUEUED)
-    .values(
-        state=RUNNING,
-        lease_token=job.c.lease_token + 1,
-        lease_expires_at=bindparam("b_expires"),
-        worker_id=bindparam("b_worker"),
-        preferred_worker_id=None,
-        queued_at=None,
-    )
-    .returning(
-        job.c.lease_token,
-        job.c.key,
-        job.c.kind,
-        job.c.label,
-        job.c.spec,
-        job.c.step,
-        job.c.target_steps,
-        job.c.failures,
-        job.c.losses,
-    )
-)
-
-_HOLDS_LEASE = (
-    job.c.id == bindparam("b_id"),
-    job.c.lease_token == bindparam("b_token"),
-    job.c.state == RUNNING,
-)
 
 
 def claim(db: Database, job_id: int, worker_id: int, lease_seconds: float, now: float) -> Claim | None:
     """queued -> running. None when the job is not queued: another worker has it, or the bell is stale."""
     with db.write() as tx:
         row = tx.execute(
-            _CLAIM, {"b_id": job_id, "b_expires": now + lease_seconds, "b_worker": worker_id}
+            CLAIM, {"b_id": job_id, "b_expires": now + lease_seconds, "b_worker": worker_id}
         ).first()
         if row is None:
             return None
         attempt_id = tx.execute(
-            insert(attempt).returning(attempt.c.id),
+            OPEN_ATTEMPT,
             {
                 "job_id": job_id,
                 "lease_token": row.lease_token,
@@ -115,7 +74,7 @@ def extend_lease(db: Database, held: Claim, lease_seconds: float, now: float) ->
     with db.write() as tx:
         row = tx.execute(
             update(job)
-            .where(*_HOLDS_LEASE)
+            .where(*HOLDS_LEASE)
             .values(lease_expires_at=now + lease_seconds)
             .returning(job.c.cancel_requested),
             _token(held),
@@ -136,7 +95,7 @@ def publish(
 ) -> None:
     """Make a checkpoint a fact while the attempt goes on. Raises LeaseLost."""
     with db.write(durable=True) as tx:
-        _check(tx, held, update(job).where(*_HOLDS_LEASE).values(step=step, losses=0))
+        _check(tx, held, update(job).where(*HOLDS_LEASE).values(step=step, losses=0))
         _record(tx, held, step, artifacts, metrics, now)
         tx.execute(
             update(attempt)
@@ -148,7 +107,7 @@ def publish(
 def fall_back(db: Database, held: Claim, step: int, message: str, now: float) -> None:
     """The step goes back to that of an older checkpoint, as a newer one is damaged. Raises LeaseLost."""
     with db.write() as tx:
-        _check(tx, held, update(job).where(*_HOLDS_LEASE).values(step=step))
+        _check(tx, held, update(job).where(*HOLDS_LEASE).values(step=step))
         tx.execute(update(attempt).where(attempt.c.id == held.attempt_id).values(step_from=step))
         events.record(tx, now, "checkpoint_fallback", message, job_id=held.job_id, attempt_id=held.attempt_id)
 
@@ -162,16 +121,10 @@ def succeed(db: Database, held: Claim, ending: Ending, now: float) -> int:
         _check(
             tx,
             held,
-            update(job)
-            .where(*_HOLDS_LEASE)
-            .values(
-                state=SUCCEEDED,
-                step=ending.step,
-                result=dict(ending.result) if ending.result is not None else None,
-                lease_expires_at=None,
-                finished_at=now,
-                error=None,
-            ),
+            SUCCEED,
+            b_step=ending.step,
+            b_result=dict(ending.result) if ending.result is not None else None,
+            b_now=now,
         )
         _record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
         _close_attempt(tx, held, ending, now)
@@ -190,7 +143,7 @@ def give_back(db: Database, held: Claim, ending: Ending, now: float, *, not_befo
             tx,
             held,
             update(job)
-            .where(*_HOLDS_LEASE)
+            .where(*HOLDS_LEASE)
             .values(
                 state=READY,
                 step=ending.step,
@@ -221,7 +174,7 @@ def end(db: Database, held: Claim, ending: Ending, now: float) -> None:
             tx,
             held,
             update(job)
-            .where(*_HOLDS_LEASE)
+            .where(*HOLDS_LEASE)
             .values(
                 state=ending.outcome,
                 failures=job.c.failures + (ending.outcome == FAILED),
@@ -289,9 +242,9 @@ def ring(db: Database, resource: str, limit: int, now: float) -> list[Any]:
     Returns rows (id, kind, label, step, target_steps, lease_token, preferred_worker_id), in ringing order.
     """
     with db.write() as tx:
-        rows = tx.execute(_RINGABLE, {"b_resource": resource, "b_now": now, "b_limit": limit}).all()
+        rows = tx.execute(RINGABLE, {"b_resource": resource, "b_now": now, "b_limit": limit}).all()
         if rows:
-            tx.execute(_RING, [{"b_id": row.id, "b_now": now} for row in rows])
+            tx.execute(RING, [{"b_id": row.id, "b_now": now} for row in rows])
     return list(rows)
 
 
@@ -330,8 +283,8 @@ def _lease_lost(held: Claim) -> LeaseLost:
     return LeaseLost(f"{held.label}: attempt {held.lease_token} no longer holds the job; its work is dropped")
 
 
-def _check(tx: Connection, held: Claim, statement: Any) -> None:
-    if tx.execute(statement, _token(held)).rowcount != 1:
+def _check(tx: Connection, held: Claim, statement: Any, **parameters: Any) -> None:
+    if tx.execute(statement, {**_token(held), **parameters}).rowcount != 1:
         raise _lease_lost(held)
 
 
@@ -372,16 +325,16 @@ def _record(
 
 def _close_attempt(tx: Connection, held: Claim, ending: Ending, now: float) -> None:
     tx.execute(
-        update(attempt)
-        .where(attempt.c.id == held.attempt_id)
-        .values(
-            ended_at=now,
-            outcome=ending.outcome,
-            reason=ending.reason,
-            step_to=ending.step,
-            environment=dict(ending.environment) if ending.environment is not None else None,
-            **_seconds_columns(ending.seconds),
-        )
+        CLOSE_ATTEMPT,
+        {
+            "b_attempt": held.attempt_id,
+            "b_now": now,
+            "b_outcome": ending.outcome,
+            "b_reason": ending.reason,
+            "b_step": ending.step,
+            "b_environment": dict(ending.environment) if ending.environment is not None else None,
+            **{f"b_{name}": value for name, value in _seconds_columns(ending.seconds).items()},
+        },
     )
 
 
@@ -389,55 +342,7 @@ def _seconds_columns(seconds: Seconds) -> dict[str, float]:
     return {f"{name}_seconds": value for name, value in vars(seconds).items()}
 
 
-# blocked -> ready, one count less for each dependent of a job that succeeded
-_DEPENDENTS = select(dependency.c.job_id).where(dependency.c.depends_on_id == bindparam("b_job"))
-_COUNT_DOWN = (
-    update(job)
-    .where(job.c.id.in_(_DEPENDENTS), job.c.state.in_((BLOCKED, CANCELLED)))
-    .values(waiting_on=job.c.waiting_on - 1)
-)
-_UNBLOCK = (
-    update(job)
-    .where(job.c.id.in_(_DEPENDENTS), job.c.state == BLOCKED, job.c.waiting_on == 0)
-    .values(state=READY)
-)
-
-
 def _release_dependents(tx: Connection, job_id: int) -> int:
-    if tx.execute(_COUNT_DOWN, {"b_job": job_id}).rowcount == 0:
+    if tx.execute(COUNT_DOWN, {"b_id": job_id}).rowcount == 0:
         return 0
-    return tx.execute(_UNBLOCK, {"b_job": job_id}).rowcount
-
-
-def _ringable() -> Any:
-    from db.schema import Ablation, AblationJob
-
-    wanted = (
-        select(1)
-        .select_from(AblationJob.__table__.join(Ablation.__table__))
-        .where(AblationJob.job_id == job.c.id, Ablation.intent == "active")
-        .correlate(job)
-        .exists()
-    )
-    return (
-        select(
-            job.c.id,
-            job.c.kind,
-            job.c.label,
-            job.c.step,
-            job.c.target_steps,
-            job.c.lease_token,
-            job.c.preferred_worker_id,
-        )
-        .where(
-            job.c.state == READY,
-            job.c.resource == bindparam("b_resource"),
-            job.c.not_before <= bindparam("b_now"),
-            wanted,
-        )
-        .order_by(job.c.priority, job.c.slices, job.c.id)
-        .limit(bindparam("b_limit"))
-    )
-
-
-_RINGABLE = _ringable()
+    return tx.execute(UNBLOCK, {"b_id": job_id}).rowcount

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from alembic import command
@@ -9,10 +10,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from db.engine import Database, fresh_file_mode
-from errors import EnvironmentLacks
-from settings.home import Home
+from errors import EnvironmentLacks, InvalidInput
+from settings.home import STATE_URL_VARIABLE, Home
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
@@ -20,13 +22,18 @@ MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 def open_state(home: Home) -> Database:
     """The state of `home`, created or upgraded if need be.
 
-    Raises EnvironmentLacks when a newer version of Baton wrote it.
+    Raises EnvironmentLacks when a newer version of Baton wrote it, InvalidInput when it is no such state.
     """
-    database = Database(home.state_url)
-    if database.is_sqlite and home.state_url.endswith(str(home.state_db)) and not home.state_db.exists():
-        fresh_file_mode(home.state_db)
-    with database.read() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
+    try:
+        database = Database(home.state_url)
+        if database.is_sqlite and home.state_url.endswith(str(home.state_db)) and not home.state_db.exists():
+            fresh_file_mode(home.state_db)
+        with database.read() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    except (ArgumentError, DBAPIError) as error:
+        # The URL itself may hold a password.
+        place = STATE_URL_VARIABLE if STATE_URL_VARIABLE in os.environ else home.state_db
+        raise InvalidInput(f"{place} cannot be opened as Baton's state: {_first_line(error)}") from None
     head, known = _revisions()
     if current == head:
         return database
@@ -38,6 +45,10 @@ def open_state(home: Home) -> Database:
     with database.write() as connection:
         _upgrade(connection)
     return database
+
+
+def _first_line(error: ArgumentError | DBAPIError) -> str:
+    return str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0]
 
 
 def _config() -> Config:

@@ -11,8 +11,8 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from db import events
 from db.engine import Database
-from db.jobs import dependency, job
 from db.schema import Ablation, AblationJob, Run
+from db.statements import dependency, job
 from db.states import BLOCKED, CANCELLED, FAILED, READY, SUCCEEDED
 
 #: Rows per statement; SQLite binds at most 32,766 values in one.

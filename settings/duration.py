@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 
@@ -35,6 +36,9 @@ def deadline_in(limit: str | None, now: float) -> float | None:
     if not text:
         return None
     try:
-        return float(text)
+        deadline = float(text)
     except ValueError:
-        raise ConfigError(f"{DEADLINE_VARIABLE} must be Unix seconds, not {text!r}") from None
+        deadline = math.nan
+    if not math.isfinite(deadline):
+        raise ConfigError(f"{DEADLINE_VARIABLE} must be Unix seconds, not {text!r}")
+    return deadline

@@ -35,7 +35,7 @@ class QueueSettings:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if getattr(self, field.name) <= 0:
+            if not 0 < getattr(self, field.name) < float("inf"):
                 raise ConfigError(f"{field.name} must be positive, not {getattr(self, field.name)}")
         if self.heartbeat_seconds * 2 > self.lease_seconds:
             raise ConfigError(

@@ -59,12 +59,39 @@ class Failed:
     reason: str
 
 
+@dataclass(frozen=True)
+class Performance:
+    """The expert solved the task: `commands` are the gripper commands of all steps, `success_step` is the
+    number of steps after which the task first counted as solved."""
+
+    commands: tuple[float, ...]
+    success_step: int
+
+
 def record(sim: PlayTable, task: str, seed: int, solved: Solved, max_steps: int = 90) -> Recording | Failed:
     """Reset `sim` to a random state in which `task` is possible and record the expert doing it.
 
     A function of (scene, task, seed). `solved(start_info, end_info)` judges; it is asked once a frame.
     Raises SimulatorError for a task that the expert does not know.
     """
+    frames: list[dict[str, Any]] = []
+    outcome = perform(
+        sim, task, seed, solved, max_steps, on_frame=lambda: frames.append(sim.observe(boxes=True))
+    )
+    if isinstance(outcome, Failed):
+        return outcome
+    return _recording(sim.scene.name, task, seed, frames, outcome)
+
+
+def perform(
+    sim: PlayTable,
+    task: str,
+    seed: int,
+    solved: Solved,
+    max_steps: int = 90,
+    on_frame: Callable[[], None] = lambda: None,
+) -> Performance | Failed:
+    """What `record` does, but for the pictures: `on_frame` is called first and after each step."""
     start = random_start(sim, task, seed)
     sim.reset(start.robot_obs, start.scene_obs)
     if start.prelude is not None:
@@ -73,26 +100,23 @@ def record(sim: PlayTable, task: str, seed: int, solved: Solved, max_steps: int 
             return Failed(sim.scene.name, task, seed, "nothing held")
     start_info = sim.info()
     expert = Expert(sim, task)
-    frames = [sim.observe(boxes=True)]
+    on_frame()
     commands: list[float] = []
-    success_frame: int | None = None
+    success_step: int | None = None
     while len(commands) < max_steps:
         action = expert.act()
         if action is None:
             action = _rest(commands[-1])
         sim.step(action)
         commands.append(float(action[6]))
-        frames.append(sim.observe(boxes=True))
-        if success_frame is None:
+        on_frame()
+        if success_step is None and solved(start_info, sim.info()):
+            success_step = len(commands)
+        if success_step is not None and len(commands) > success_step + _FRAMES_AFTER_SUCCESS:
             if solved(start_info, sim.info()):
-                success_frame = len(commands)
-        elif len(commands) > success_frame + _FRAMES_AFTER_SUCCESS:
-            break
-    if success_frame is None or success_frame + _FRAMES_AFTER_SUCCESS >= len(commands):
-        return Failed(sim.scene.name, task, seed, "not solved")
-    if not solved(start_info, sim.info()):
-        return Failed(sim.scene.name, task, seed, "undone")
-    return _recording(sim.scene.name, task, seed, frames, commands, success_frame)
+                return Performance(tuple(commands), success_step)
+            return Failed(sim.scene.name, task, seed, "undone")
+    return Failed(sim.scene.name, task, seed, "not solved")
 
 
 def relative_action(robot_obs: np.ndarray, action: np.ndarray) -> np.ndarray:
@@ -126,11 +150,11 @@ def _rest(gripper: float) -> np.ndarray:
 
 
 def _recording(
-    scene: str, task: str, seed: int, frames: list[dict[str, Any]], commands: list[float], success_frame: int
+    scene: str, task: str, seed: int, frames: list[dict[str, Any]], performance: Performance
 ) -> Recording:
     """The last observation only serves as the target of the last action."""
     robot_obs = np.stack([frame["robot_obs"] for frame in frames])
-    actions = np.column_stack([robot_obs[1:, :6], commands])
+    actions = np.column_stack([robot_obs[1:, :6], performance.commands])
     kept = frames[:-1]
     return Recording(
         scene=scene,
@@ -143,5 +167,5 @@ def _recording(
         actions=actions,
         rel_actions=np.stack([relative_action(obs, act) for obs, act in zip(robot_obs, actions)]),
         boxes=tuple(frame["true_boxes"] for frame in kept),
-        success_frame=success_frame,
+        success_frame=performance.success_step,
     )

@@ -15,7 +15,7 @@ from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
 from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
 from models.weights import read_file
-from tasks.model_spec import model_config
+from tasks.model_spec import final_config
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,11 @@ class Recipe:
 
 
 def recipe_of(spec: Mapping[str, Any]) -> Recipe:
-    """Recipe of `spec["model"]`: size, override, reconstruction, reconstruction_weight, instructions.
-
-    `instructions` is the vocabulary of the toy; `tokenizer` names a local folder for the other sizes.
-    """
+    """Recipe of `spec["model"]`: config, and instructions (the toy's vocabulary) or tokenizer (a folder)."""
     model = spec["model"]
     folder = model.get("tokenizer")
     tokenizer = load_tokenizer(Path(folder)) if folder else build_word_tokenizer(model["instructions"])
-    config = model_config(model, len(tokenizer))
+    config = final_config(model["config"], len(tokenizer))
     prompts = PromptBuilder(
         tokenizer, ActionTokenizer(config.language.action_vocab_size), OFFICIAL_STATE_STATISTICS
     )

@@ -110,8 +110,8 @@ def stored(store: ArtifactStore, folder: Path, name: str, content: bytes, **fiel
 
 
 def await_value(look: Callable[[], Value], wanted: Callable[[Value], bool], what: str) -> Value:
-    """Look until the value is the wanted one. Fails after a minute with what was seen last."""
-    give_up = time.monotonic() + 60.0
+    """Look until the value is the wanted one. Fails after three minutes with what was seen last."""
+    give_up = time.monotonic() + 180.0
     while True:
         value = look()
         if wanted(value):

@@ -294,6 +294,14 @@ def test_a_state_that_is_no_database_is_refused(at: Path, capsys: pytest.Capture
     assert (at / "state.db").read_bytes().startswith(b"these are notes")
 
 
+def test_a_state_url_that_leads_nowhere_is_refused_without_showing_its_password(
+    at: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATON_STATE_URL", "nosuch://user:secret@host/state")
+    line = refused(["--home", str(at), "status"], capsys)
+    assert "BATON_STATE_URL" in line and "secret" not in line
+
+
 def test_a_worker_without_a_broker_says_what_to_give(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "REDIS_URL" in refused(["--home", str(at), "worker"], capsys, code=3)
 

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 from calvin.training_index import Gaze, build_items, write_index
 from models.config import config_of_size
 from tasks.index import ITEMS, PICTURES
+from tasks.model_spec import planned_config
 from tests.calvin.samples import make_episode
 
 INSTRUCTION = "draw the drawer out"
@@ -45,10 +46,7 @@ def training_spec(steps: int, seed: int = 0, reconstruction: bool = True, **trai
     """What the planner puts into a training job, for the toy model."""
     return {
         "model": {
-            "size": "toy",
-            "override": {},
-            "reconstruction": reconstruction,
-            "reconstruction_weight": 1.0,
+            "config": planned_config("toy", {}, 1.0 if reconstruction else None),
             "instructions": [INSTRUCTION],
         },
         "training": {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +44,11 @@ class AttemptContext:
         database: Database,
         store: ArtifactStore,
         claim: Claim,
-        scratch: Path,
+        cleanup: ExitStack,
         memory: MutableMapping[str, Any],
         worker_stop: StopSignal,
         slice_ends_at: float | None,
+        must_end_at: float | None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database = database
@@ -54,19 +57,34 @@ class AttemptContext:
         self._clock = clock
         self._worker_stop = worker_stop
         self._slice_ends_at = slice_ends_at
+        self._must_end_at = must_end_at
         self._seconds = dict.fromkeys(("useful", "replayed", "checkpoint", "load", "idle"), 0.0)
         self._lock = threading.Lock()
         self._progress: dict[str, Any] = {}
         self.job_stop = StopSignal()
         self.step = claim.step
-        self.scratch = scratch
+        self._cleanup = cleanup
+        self._scratch: Path | None = None
         self.memory = memory
-        self.inputs = self._read_inputs()
         self.resume = self._read_resume()
 
     @property
     def spec(self) -> Mapping[str, Any]:
         return self._claim.spec
+
+    @cached_property
+    def inputs(self) -> tuple[InputFile, ...]:
+        """Read and verified when first asked for. Raises ArtifactDamaged."""
+        rows = state_inputs.needed(self._database, self._claim.job_id)
+        return tuple(self._file(row.role, row) for row in rows)
+
+    @property
+    def scratch(self) -> Path:
+        """Made when it is first asked for; many jobs write no file."""
+        if self._scratch is None:
+            name = f"{self._claim.job_id}-{self._claim.lease_token}"
+            self._scratch = self._cleanup.enter_context(self._store.scratch(name))
+        return self._scratch
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -78,8 +96,11 @@ class AttemptContext:
         return Seconds(**self._seconds)
 
     def should_stop(self) -> str | None:
+        """A slice is over only once it brought the job further: loading longer than a slice must not loop."""
         reason = self.job_stop.reason or self._worker_stop.reason
-        if reason is None and self._slice_ends_at is not None and self._clock() >= self._slice_ends_at:
+        if reason is None and _reached(self._must_end_at, self._clock()):
+            reason = "deadline"
+        if reason is None and self._progress and _reached(self._slice_ends_at, self._clock()):
             reason = "slice"
         return reason
 
@@ -112,12 +133,10 @@ class AttemptContext:
             stored.append(StoredArtifact(draft.kind, draft.name, digest, path, size, draft.final))
         return stored
 
-    def _read_inputs(self) -> tuple[InputFile, ...]:
-        rows = state_inputs.needed(self._database, self._claim.job_id)
-        return tuple(self._file(row.role, row) for row in rows)
-
     def _read_resume(self) -> tuple[InputFile, ...]:
         """The newest set of files whose bytes are right; falling back to an older one is an event."""
+        if self._claim.lease_token == 1:
+            return ()  # no earlier attempt could have published anything
         rows = state_inputs.own(self._database, self._claim.job_id)
         damage: list[str] = []
         for step in dict.fromkeys(row.step for row in rows if row.step <= self._claim.step):
@@ -141,6 +160,10 @@ class AttemptContext:
     def _file(self, role: str, row: Any) -> InputFile:
         path = self._store.verified(row.path, row.sha256)
         return InputFile(role, row.kind, row.name, path, row.path, row.sha256, row.step)
+
+
+def _reached(moment: float | None, now: float) -> bool:
+    return moment is not None and now >= moment
 
 
 def metric_points(points: Sequence[Point]) -> list[MetricPoint]:

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -55,32 +56,35 @@ class Executor:
             return "already taken"
         logger.info("%s: attempt %d starts at step %d", claim.label, claim.lease_token, claim.step)
         try:
-            with self._store.scratch(f"{claim.job_id}-{claim.lease_token}") as scratch:
-                outcome = self._attempt(claim, scratch)
+            with ExitStack() as cleanup:
+                outcome = self._attempt(claim, cleanup)
         except LeaseLost as error:
             logger.warning("%s", error)
             outcome = "fenced"
         logger.info("%s: %s", claim.label, outcome)
         return outcome
 
-    def _attempt(self, claim: Claim, scratch: Any) -> str:
+    def _attempt(self, claim: Claim, cleanup: ExitStack) -> str:
         now = time.time()
-        ends_at = policy.slice_end(
-            now,
-            claim.spec.get("slice_seconds"),
-            self._member.deadline,
-            self._settings.deadline_margin_seconds,
-        )
-        if self._member.deadline is not None and ends_at is not None and ends_at <= now:
+        slice_ends_at = policy.slice_end(now, claim.spec.get("slice_seconds"))
+        must_end_at = policy.latest_end(self._member.deadline, self._settings.deadline_margin_seconds)
+        if must_end_at is not None and must_end_at <= now:
             jobs.give_back(
                 self._database, claim, Ending(states.PREEMPTED, claim.step, "deadline"), now,
-                not_before=self._member.deadline,
+                not_before=must_end_at + self._settings.deadline_margin_seconds,
             )  # fmt: skip
             return "no time left before the deadline"
         context: AttemptContext | None = None
         try:
             context = AttemptContext(
-                self._database, self._store, claim, scratch, self._memory, self._member.stop, ends_at
+                self._database,
+                self._store,
+                claim,
+                cleanup,
+                self._memory,
+                self._member.stop,
+                slice_ends_at,
+                must_end_at,
             )
             self._member.begin(claim, context)
             started = time.perf_counter()

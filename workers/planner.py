@@ -17,7 +17,7 @@ from detectors.registry import make_detector
 from errors import ConfigError
 from settings.ablation import AblationConfig, Training
 from settings.arms import arm_named
-from tasks.model_spec import model_config
+from tasks.model_spec import planned_config
 from tasks.registry import kind_named
 from workers.demonstrations import PRETRAINING, TRAINING, VALIDATION, Corpus, generated, recorded
 
@@ -39,7 +39,11 @@ class Planner:
         arms = [arm_named(name) for name in config.arms]
         corpora = self._corpora(pretrained=any(arm.pretrained for arm in arms))
         self._instructions = sorted(frozenset().union(*(c.instructions for c in corpora.values())))
-        self._image_size = self._model_config().vision.image_size
+        if config.model.size != "toy":
+            raise ConfigError(
+                f"model.size: {config.model.size!r} cannot be trained by this version yet; use toy"
+            )
+        self._image_size = self._model(config.training, True)["config"]["vision"]["image_size"]
         indexes = {split: self._index(corpus) for split, corpus in corpora.items()}
         closed_loop = config.data.root is None
 
@@ -174,21 +178,12 @@ class Planner:
         return keys
 
     def _model(self, settings: Training, reconstruction: bool) -> dict[str, Any]:
+        model = self._config.model
+        weight = settings.reconstruction_weight if reconstruction else None
         return {
-            "size": self._config.model.size,
-            "override": self._config.model.override,
-            "reconstruction": reconstruction,
-            "reconstruction_weight": settings.reconstruction_weight,
+            "config": planned_config(model.size, model.override, weight),
             "instructions": self._instructions,
         }
-
-    def _model_config(self) -> Any:
-        """The configuration with a vocabulary of some size: raises ConfigError before anything is queued."""
-        if self._config.model.size != "toy":
-            raise ConfigError(
-                f"model.size: {self._config.model.size!r} cannot be trained by this version yet; use toy"
-            )
-        return model_config(self._model(self._config.training, True), 1024)
 
     def _add(
         self,

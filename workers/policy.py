@@ -48,11 +48,11 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
-def slice_end(now: float, slice_seconds: float | None, deadline: float | None, margin: float) -> float | None:
-    """When a slice that starts now must stop: `min(slice, deadline - margin)`, or None for no limit."""
-    ends = []
-    if slice_seconds is not None:
-        ends.append(now + slice_seconds)
-    if deadline is not None:
-        ends.append(deadline - margin)
-    return min(ends) if ends else None
+def slice_end(now: float, slice_seconds: float | None) -> float | None:
+    """When a slice that starts now is over, or None for no limit."""
+    return None if slice_seconds is None else now + slice_seconds
+
+
+def latest_end(deadline: float | None, margin_seconds: float) -> float | None:
+    """When work must stop for a checkpoint to be put away before the session's deadline, or None."""
+    return None if deadline is None else deadline - margin_seconds

@@ -22,8 +22,10 @@ from workers.bell import RESOURCES, Bell
 from workers.broker import connect
 from workers.execute import Executor
 from workers.member import Member
+from workers.pool import WakingThreadPool
 from workers.parent import die_with_parent
 from workers.scheduler import Scheduler
+from workers.task_events import BatchedEvents
 
 _LOG_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
 
@@ -77,6 +79,7 @@ def worker_main(
         return outcome
 
     app = make_app(broker_url, run)
+    app.steps["consumer"].add(BatchedEvents)
     bell = make_bell(database, broker_url, app)
 
     @worker_ready.connect(weak=False)
@@ -96,7 +99,7 @@ def worker_main(
     try:
         app.Worker(
             hostname=f"{name}@{os.uname().nodename}",
-            pool="threads",
+            pool=WakingThreadPool,
             concurrency=1,
             queues=names,
             without_gossip=True,

@@ -87,7 +87,9 @@ def segment_ids(uid: int, links: list[int]) -> list[int]:
 
 def box_of(segments: np.ndarray, ids: list[int]) -> PixelBox | None:
     """Smallest box around the pixels of the given segments, or None where there are none."""
-    mask = np.isin(segments, ids)
+    mask = segments == ids[0]
+    for other in ids[1:]:
+        mask |= segments == other
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     if len(columns) == 0:
         return None

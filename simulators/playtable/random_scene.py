@@ -14,8 +14,10 @@ from simulators.playtable.scene import Scene
 BLOCK_CLEARANCE_METRES = 0.14
 #: A stacked block starts a tenth of a millimetre inside the lower one, so that they touch at once.
 _STACK_HEIGHT = 0.0399
-#: Room for the fingers between a block and the walls of the cabinet, in x and towards its back.
-_CABINET_MARGIN = np.array([0.03, 0.02])
+#: Room that the fingers, and a closed door in front of a block, need inside the cabinet: x from both
+#: walls, y from the front and from the back.
+_CABINET_MARGIN_X = 0.03
+_CABINET_MARGINS_Y = (0.035, 0.02)
 _DRAWER_FLOOR_Z = 0.36
 _ATTEMPTS = 1000
 
@@ -105,6 +107,6 @@ def _bounds(scene: Scene, surface: str, drawer_open: bool) -> tuple[np.ndarray, 
         return np.array([x - 0.09, -0.31, _DRAWER_FLOOR_Z]), np.array([x + 0.09, -0.25, _DRAWER_FLOOR_Z])
     low, high = (np.array(corner) for corner in scene.surfaces[surface])
     if surface.startswith("slider"):
-        low[0] += _CABINET_MARGIN[0]
-        high[:2] -= _CABINET_MARGIN
+        low += [_CABINET_MARGIN_X, _CABINET_MARGINS_Y[0], 0.0]
+        high -= [_CABINET_MARGIN_X, _CABINET_MARGINS_Y[1], 0.0]
     return low, high

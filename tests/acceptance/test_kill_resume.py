@@ -91,7 +91,16 @@ def _submit(database: Database, store: ArtifactStore, files: dict[str, Path], sp
 
 
 def _await_step(database: Database, step: int) -> None:
-    await_value(lambda: row(database, "train").step, lambda at: step <= at, f"step {step}")
+    """Until the checkpoint of this step is a fact; the run must neither fail nor end on the way there."""
+
+    def look() -> int:
+        entry = row(database, "train")
+        assert entry.error is None and entry.state != SUCCEEDED, (
+            f"{entry.state} at step {entry.step}: {entry.error}"
+        )
+        return int(entry.step)
+
+    await_value(look, lambda at: at >= step, f"step {step}")
 
 
 def _left_alone(folder: Path, files: dict[str, Path], spec: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`TaskOracle` against the official oracle's verdicts on states of the official simulator (`calvin_oracle.json`)."""
+"""`TaskOracle` against the official verdicts on states of the official simulator (`calvin_oracle.json`)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,65 @@
+"""Task bodies that count, wait, fail and die, and how a process learns their kinds."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from tasks.context import Draft, Finished, Point, Result, TaskContext, Yielded
+from tasks.registry import KINDS, Kind
+
+
+def install() -> None:
+    """Let this process run the kinds of this module."""
+    for body in (count, wait, fail, die):
+        KINDS[body.__name__] = Kind(f"{__name__}:{body.__name__}", "cpu", 50, 1)
+
+
+def count(context: TaskContext) -> Result:
+    """Counts to spec `target`, publishing every number; each step is also a line in the file spec `log`."""
+    for number in range(context.step, context.spec["target"]):
+        reason = context.should_stop()
+        if reason:
+            return Yielded(reason)
+        with Path(context.spec["log"]).open("a") as log:
+            log.write(f"{number}\n")
+        context.publish(
+            number + 1, [_number(context, number + 1)], [Point("number", number + 1, number + 1.0)]
+        )
+        context.report_progress(number + 1, context.spec["target"])
+    return Finished(result={"counted": context.spec["target"]})
+
+
+def wait(context: TaskContext) -> Result:
+    """Does nothing until told to stop; the reason becomes how it yields."""
+    while True:
+        reason = context.should_stop()
+        if reason:
+            return Yielded(reason)
+        context.report_progress(0, 1)
+        time.sleep(0.01)
+
+
+def fail(context: TaskContext) -> Result:
+    """Fails while the file spec `log` has fewer than spec `times` lines, a line each time."""
+    log = Path(context.spec["log"])
+    lines = len(log.read_text().splitlines()) if log.exists() else 0
+    if lines < context.spec["times"]:
+        with log.open("a") as stream:
+            stream.write("failed\n")
+        raise RuntimeError(f"failure {lines + 1}")
+    return Finished(result={"failures": lines})
+
+
+def die(context: TaskContext) -> Result:
+    """Takes its process with it."""
+    with Path(context.spec["log"]).open("a") as log:
+        log.write("died\n")
+    os._exit(7)
+
+
+def _number(context: TaskContext, number: int) -> Draft:
+    file = context.scratch / f"{number}.txt"
+    file.write_text(f"{number}\n")
+    return Draft("checkpoint", "number", file, final=False)

@@ -1,0 +1,86 @@
+"""Transactions and durability of commits."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from db.engine import Database
+from settings.home import Home
+from tests.support import await_value, planned, states, submit
+
+
+def test_an_exception_undoes_the_whole_transaction(database: Database) -> None:
+    submit(database, planned("a"))
+    with pytest.raises(RuntimeError), database.write() as tx:
+        tx.execute(text("update job set state = 'failed'"))
+        raise RuntimeError
+    assert states(database) == {"a": "ready"}
+
+
+def test_writers_wait_for_each_other_and_readers_for_nobody(database: Database, home: Home) -> None:
+    submit(database, planned("a"))
+    other = Database(home.state_url)
+    done = threading.Event()
+
+    def write() -> None:
+        with other.write() as tx:
+            tx.execute(text("update job set error = error || ' second'"))
+        done.set()
+
+    with database.write() as tx:
+        tx.execute(text("update job set error = 'first'"))
+        thread = threading.Thread(target=write)
+        thread.start()
+        assert states(other) == {"a": "ready"}, "a reader sees the state before, at once"
+        assert not done.is_set()
+    thread.join()
+    with database.read() as tx:
+        assert tx.execute(text("select error from job")).scalar_one() == "first second"
+    other.close()
+
+
+def test_settle_waits_until_every_commit_is_on_the_disk(
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the disk is busy commits go on; `settle` returns only after a sync that began after the last one."""
+    submit(database, planned("a"))
+    database.settle()
+    may_sync, syncs = threading.Event(), []
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        syncs.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        may_sync.wait()
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for number in range(20):
+        with database.write() as tx:
+            tx.execute(text("update job set slices = :n"), {"n": number})
+    settled = threading.Thread(target=database.settle)
+    settled.start()
+    await_value(lambda: len(syncs), lambda count: count == 1, "the first sync")
+    assert settled.is_alive(), "nothing is on the disk yet"
+    may_sync.set()
+    settled.join()
+    assert set(syncs) == {f"{home.state_db}-wal"}
+    assert len(syncs) <= 2, "one sync for all that came in meanwhile"
+
+
+def test_a_durable_commit_is_on_the_disk_when_it_returns(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(database, planned("a"))
+    database.settle()
+    syncs: list[int] = []
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (syncs.append(descriptor), sync(descriptor)))
+    with database.write(durable=True) as tx:
+        tx.execute(text("update job set slices = 1"))
+        assert syncs == []
+    assert len(syncs) == 1

@@ -1,0 +1,127 @@
+"""Submitting a plan: identity by key, shared work, and another try for what failed."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from db import jobs, plans, queries
+from db.engine import Database
+from db.jobs import Ending
+from db.plans import Plan, RunRef
+from db.schema import AblationJob, JobDependency
+from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, SUCCEEDED
+from tests.support import NOW, event_kinds, planned, row, start, states, submit, worker
+
+
+def test_the_same_plan_twice_changes_nothing(database: Database) -> None:
+    chain = (planned("a"), planned("b", ["a"]), planned("c", ["a", "b"]))
+    first = submit(database, *chain)
+    before = _links(database)
+    again = submit(database, *chain)
+    assert (first.new, first.jobs_added, first.jobs_shared) == (True, 3, 0)
+    assert (again.new, again.jobs_added, again.jobs_shared, again.jobs_retried) == (False, 0, 3, 0)
+    assert again.ablation_id == first.ablation_id
+    assert _links(database) == before
+    assert states(database) == {"a": READY, "b": BLOCKED, "c": BLOCKED}
+    assert event_kinds(database).count("ablation_submitted") == 1
+
+
+def test_what_nothing_blocks_is_ready_and_the_rest_counts_distinct_jobs(database: Database) -> None:
+    both_roles = planned("b", ["a"])
+    twice = plans.PlannedJob(
+        **{**vars(both_roles), "needs": (*both_roles.needs, plans.Dependency("a", "init"))}
+    )
+    submit(database, planned("a"), twice)
+    assert row(database, "b").waiting_on == 1
+    jobs.succeed(database, start(database, "a", worker(database)), Ending(SUCCEEDED, 1), NOW)
+    assert states(database)["b"] == READY
+
+
+def test_two_ablations_share_equal_work(database: Database) -> None:
+    submit(database, planned("a"), planned("b", ["a"]), key="one")
+    jobs.succeed(database, start(database, "a", worker(database)), Ending(SUCCEEDED, 1), NOW)
+    second = submit(database, planned("a"), planned("b", ["a"]), planned("c", ["a"]), key="two")
+    assert (second.new, second.jobs_added, second.jobs_shared) == (True, 1, 2)
+    assert states(database) == {"a": SUCCEEDED, "b": READY, "c": READY}, (
+        "c does not wait for work that is done"
+    )
+    one, two = queries.status(database)["ablations"]
+    assert (one["jobs"][READY], two["jobs"][READY]) == (1, 2)
+
+
+def test_a_job_of_a_paused_ablation_is_rung_only_if_another_wants_it(database: Database) -> None:
+    submit(database, planned("own"), planned("shared"), key="one")
+    with database.write() as tx:
+        tx.execute(plans.Ablation.__table__.update().values(intent="paused"))
+    assert jobs.ring(database, "cpu", 10, NOW) == []
+    submit(database, planned("shared"), key="two")
+    assert [entry.label for entry in jobs.ring(database, "cpu", 10, NOW)] == ["shared"]
+    submit(database, planned("own"), planned("shared"), key="one")
+    assert states(database) == {"own": READY, "shared": QUEUED}
+    assert [entry.label for entry in jobs.ring(database, "cpu", 10, NOW)] == ["own"], (
+        "submitting again unpauses"
+    )
+
+
+def test_submitting_again_tries_what_failed_or_was_cancelled_again(database: Database) -> None:
+    chain = (planned("a"), planned("b"), planned("c", ["a", "b"]))
+    submit(database, *chain)
+    me = worker(database)
+    jobs.end(database, start(database, "a", me), Ending(FAILED, 0, "broke"), NOW)
+    jobs.end(database, start(database, "b", me), Ending(CANCELLED, 0, "cancelled"), NOW)
+    assert queries.status(database)["ablations"][0]["state"] == FAILED
+    again = submit(database, *chain)
+    assert again.jobs_retried == 2
+    assert states(database) == {"a": READY, "b": READY, "c": BLOCKED}
+    assert (row(database, "a").failures, row(database, "a").error, row(database, "a").finished_at) == (
+        0,
+        None,
+        None,
+    )
+    for label in ("a", "b", "c"):
+        jobs.succeed(database, start(database, label, me), Ending(SUCCEEDED, 1), NOW)
+    assert queries.status(database)["ablations"][0]["state"] == SUCCEEDED
+
+
+def test_a_retried_job_waits_again_for_what_it_needs(database: Database) -> None:
+    """Both failed; the one that needs the other must not run before it."""
+    chain = (planned("a"), planned("b", ["a"]))
+    submit(database, *chain)
+    me = worker(database)
+    jobs.end(database, start(database, "a", me), Ending(FAILED, 0, "broke"), NOW)
+    with database.write() as tx:
+        tx.execute(jobs.job.update().where(jobs.job.c.label == "b").values(state=CANCELLED))
+    submit(database, *chain)
+    assert states(database) == {"a": READY, "b": BLOCKED}
+    assert row(database, "b").waiting_on == 1
+
+
+def test_runs_know_their_training_job_and_its_step(database: Database) -> None:
+    ref = RunRef("recon", 3)
+    plan = Plan("k", "mine", {}, (planned("train", runs=[ref], target_steps=10),), {ref: "train"})
+    plans.submit(database, plan, "submit", NOW)
+    claim = start(database, "train", worker(database))
+    jobs.publish(database, claim, 4, [], [], jobs.Seconds(), NOW)
+    (run,) = queries.status(database, "mine")["ablations"][0]["runs"]
+    assert (run["arm"], run["seed"], run["state"], run["step"], run["target_steps"]) == (
+        "recon",
+        3,
+        "running",
+        4,
+        10,
+    )
+
+
+def test_more_jobs_than_one_statement_takes(database: Database) -> None:
+    many = [planned(f"job {number}") for number in range(1201)]
+    submitted = submit(database, *many, planned("last", [entry.key for entry in many]))
+    assert submitted.jobs_added == 1202
+    assert row(database, "last").waiting_on == 1201
+
+
+def _links(database: Database) -> tuple[int, int]:
+    with database.read() as tx:
+        return (
+            tx.execute(select(func.count()).select_from(AblationJob)).scalar_one(),
+            tx.execute(select(func.count()).select_from(JobDependency)).scalar_one(),
+        )

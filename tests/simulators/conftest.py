@@ -1,0 +1,38 @@
+"""One play table a test session, and where the recorded official data lie."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from simulators.playtable.env import PlayTable
+
+_SHARED = Path(__file__).parents[3] / "shared"
+
+
+@pytest.fixture(scope="session")
+def table_d() -> Iterator[PlayTable]:
+    """Scene D. Whatever a test does to it ends at the next test's reset."""
+    sim = PlayTable("D")
+    yield sim
+    sim.close()
+
+
+@pytest.fixture(scope="session")
+def parity() -> Path:
+    return _folder("BATON_PARITY", "parity")
+
+
+@pytest.fixture(scope="session")
+def calvin_mini() -> Path:
+    return _folder("BATON_CALVIN_MINI", "calvin_mini")
+
+
+def _folder(variable: str, name: str) -> Path:
+    folder = Path(os.environ.get(variable, _SHARED / name))
+    if not folder.is_dir():
+        pytest.skip(f"{name} is not here ({variable})")
+    return folder

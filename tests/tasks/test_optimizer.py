@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from errors import CheckpointError
+from tasks.optimizer import learning_rate_at, load_optimizer, make_optimizer, save_optimizer
+
+
+def test_warms_up_then_follows_a_cosine_to_zero():
+    rates = [learning_rate_at(step, 100, 2.0, 0.1) for step in range(100)]
+    assert rates[0] == pytest.approx(0.2) and rates[9] == pytest.approx(2.0) and rates[10] == 2.0
+    assert rates[55] == pytest.approx(1.0)
+    assert all(later < earlier for earlier, later in zip(rates[10:], rates[11:]))
+    assert 0 < rates[-1] < 0.01
+
+
+def two_steps(model, optimizer):
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(torch.ones(2, 3)).square().sum().backward()
+        optimizer.step()
+
+
+def test_a_saved_optimizer_goes_on_with_the_same_bits(tmp_path):
+    def make():
+        torch.manual_seed(0)
+        return torch.nn.Linear(3, 2)
+
+    straight = make()
+    optimizer = make_optimizer(straight, 0.1, 0.01)
+    two_steps(straight, optimizer)
+    save_optimizer(optimizer, straight, tmp_path / "optimizer.safetensors")
+    resumed = make()
+    resumed.load_state_dict(straight.state_dict())
+    fresh = make_optimizer(resumed, 0.1, 0.01)
+    load_optimizer(fresh, resumed, tmp_path / "optimizer.safetensors")
+    two_steps(straight, optimizer)
+    two_steps(resumed, fresh)
+    for left, right in zip(straight.parameters(), resumed.parameters()):
+        assert torch.equal(left, right)
+
+
+def test_state_of_another_model_is_refused(tmp_path):
+    model = torch.nn.Linear(3, 2)
+    optimizer = make_optimizer(model, 0.1, 0.0)
+    two_steps(model, optimizer)
+    save_optimizer(optimizer, model, tmp_path / "optimizer.safetensors")
+    other = torch.nn.Linear(3, 2, bias=False)
+    with pytest.raises(CheckpointError, match="bias"):
+        load_optimizer(make_optimizer(other, 0.1, 0.0), other, tmp_path / "optimizer.safetensors")

@@ -1,0 +1,44 @@
+"""An executor that runs in the test's own process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from db import jobs
+from db.engine import Database
+from db.store import ArtifactStore
+from settings.queue import QueueSettings
+from tasks.context import Result, TaskContext
+from tests.support import row
+from workers.execute import Executor
+from workers.member import Member
+
+SETTINGS = QueueSettings(lease_seconds=30, heartbeat_seconds=0.02, retry_seconds=5)
+
+
+@dataclass
+class Bench:
+    """One worker whose every kind of job runs `body`, which the test sets."""
+
+    database: Database
+    member: Member
+    executor: Executor
+    bodies: list[Callable[[TaskContext], Result]]
+
+    def run(self, label: str, body: Callable[[TaskContext], Result]) -> str:
+        """Ring and run one attempt of a job."""
+        self.bodies[:] = [body]
+        jobs.ring(self.database, row(self.database, label).resource, 1000, 1e12)
+        return self.executor.run(row(self.database, label).id)
+
+
+@pytest.fixture
+def bench(database: Database, store: ArtifactStore) -> Iterator[Bench]:
+    member = Member(database, SETTINGS, "worker", "cpu", None)
+    bodies: list[Callable[[TaskContext], Result]] = []
+    executor = Executor(database, store, SETTINGS, member, body_for=lambda _kind: bodies[0])
+    yield Bench(database, member, executor, bodies)
+    member.leave()

@@ -1,0 +1,173 @@
+"""The doorbell on a real Redis that forgets, dies and comes back: every job is rung again."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from db import jobs, members
+from db.engine import Database
+from db.jobs import Ending
+from db.states import QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
+from settings.home import Home
+from settings.queue import QueueSettings
+from tests.support import LEASE_SECONDS, NOW, event_kinds, planned, row, start, states, submit, worker
+from workers.app import make_app, resource_queue, worker_queue
+from workers.bell import Bell
+from workers.broker import PrivateRedis, connect, start_private
+from workers.scheduler import Scheduler
+
+#: Every queued bell counts as old enough to be looked for.
+IMPATIENT = QueueSettings(ring_timeout_seconds=1e-9, affinity_seconds=1e-9, ring_window=3, max_losses=3)
+
+CPU = resource_queue("cpu")
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with connect(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def bell(database: Database, redis_url: str, client: redis.Redis) -> Bell:
+    return Bell(database, make_app(redis_url), client, IMPATIENT)
+
+
+def messages(client: redis.Redis, queue: str) -> list[tuple[str, int]]:
+    """(Celery task, job id) of the bells in a queue, oldest first."""
+    found = []
+    for raw in reversed(client.lrange(queue, 0, -1)):
+        message = json.loads(raw)
+        (job_id,), _, _ = json.loads(b64decode(message["body"]))
+        found.append((message["headers"]["task"], job_id))
+    return found
+
+
+def test_a_bell_carries_the_kind_and_the_job_id_only(
+    database: Database, bell: Bell, client: redis.Redis
+) -> None:
+    submit(
+        database,
+        planned("a", spec={"secret": "not in the broker"}),
+        planned("g", kind="train", resource="accelerator"),
+    )
+    assert bell.ring_ready() == 2
+    assert messages(client, CPU) == [("baton.ingest", row(database, "a").id)]
+    assert messages(client, resource_queue("accelerator")) == [("baton.train", row(database, "g").id)]
+    assert b"not in the broker" not in client.lindex(CPU, 0)
+
+
+def test_the_window_bounds_what_is_rung_ahead(database: Database, bell: Bell, client: redis.Redis) -> None:
+    submit(database, *(planned(f"job {number}") for number in range(5)))
+    assert (bell.ring_ready(), bell.ring_ready()) == (3, 0)
+    start_one = jobs.claim(database, row(database, "job 0").id, worker(database), LEASE_SECONDS, NOW)
+    assert start_one is not None
+    assert bell.ring_ready() == 1
+    assert client.llen(CPU) == 4
+
+
+def test_bells_that_the_broker_still_holds_are_left_alone(
+    database: Database, bell: Bell, client: redis.Redis
+) -> None:
+    submit(database, planned("a"), planned("b"))
+    bell.ring_ready()
+    assert bell.reconcile() == 0
+    assert (states(database), client.llen(CPU)) == ({"a": QUEUED, "b": QUEUED}, 2)
+
+
+def test_after_flushall_every_job_is_rung_again(database: Database, bell: Bell, client: redis.Redis) -> None:
+    submit(database, planned("a"), planned("b"))
+    bell.ring_ready()
+    before = messages(client, CPU)
+    client.flushall()
+    assert bell.reconcile() == 2
+    assert bell.ring_ready() == 2
+    assert messages(client, CPU) == before
+
+
+def test_a_job_that_runs_is_not_rung_again(database: Database, bell: Bell, client: redis.Redis) -> None:
+    submit(database, planned("a"))
+    bell.ring_ready()
+    assert jobs.claim(database, row(database, "a").id, worker(database), LEASE_SECONDS, NOW) is not None
+    client.flushall()
+    assert (bell.reconcile(), bell.ring_ready()) == (0, 0)
+    assert states(database) == {"a": RUNNING}
+
+
+def test_a_killed_broker_costs_nothing_but_time(
+    database: Database, bell: Bell, client: redis.Redis, private_redis: PrivateRedis, home: Home
+) -> None:
+    submit(database, planned("rung before"), planned("ready later"))
+    jobs.ring(database, "cpu", 1, NOW)
+    private_redis.process.kill()
+    private_redis.process.wait()
+    assert bell.ring_ready() == 0
+    assert states(database) == {"rung before": QUEUED, "ready later": READY}, (
+        "a bell that was not sent is not rung"
+    )
+    assert bell.reconcile() == 0, "nobody knows what a dead broker holds"
+    again = start_private(home, home.logs / "redis.log")
+    try:
+        assert bell.reconcile() == 1
+        assert bell.ring_ready() == 2
+        with connect(again.url) as fresh:
+            assert {job_id for _, job_id in messages(fresh, CPU)} == {
+                entry.id for entry in jobs.queued(database)
+            }
+    finally:
+        again.process.kill()
+        again.process.wait()
+
+
+def test_the_next_slice_goes_to_the_worker_that_has_the_model(
+    database: Database, bell: Bell, client: redis.Redis
+) -> None:
+    submit(database, planned("a", target_steps=9))
+    me = worker(database)
+    jobs.give_back(database, start(database, "a", me), Ending(YIELDED, 3, "slice"), NOW)
+    members.beat(database, me, None, None, 1e12)
+    bell.ring_ready()
+    assert messages(client, worker_queue(me)) == [("baton.ingest", row(database, "a").id)]
+    assert bell.reconcile() == 1, "it did not come in time"
+    bell.ring_ready()
+    assert messages(client, CPU) == [("baton.ingest", row(database, "a").id)], "now anybody may have it"
+
+
+def test_the_next_slice_does_not_wait_for_a_worker_that_left(
+    database: Database, bell: Bell, client: redis.Redis
+) -> None:
+    submit(database, planned("a", target_steps=9))
+    me = worker(database)
+    jobs.give_back(database, start(database, "a", me), Ending(YIELDED, 3, "slice"), NOW)
+    members.leave(database, me, NOW)
+    bell.ring_ready()
+    assert len(messages(client, CPU)) == 1
+
+
+def test_the_scheduler_takes_back_what_a_silent_worker_held(
+    database: Database, bell: Bell, client: redis.Redis
+) -> None:
+    submit(database, planned("a"), planned("b"))
+    me = worker(database, "silent since long ago")
+    start(database, "a", me)
+    scheduler = Scheduler(database, bell, IMPATIENT)
+    assert scheduler.reap() == 1
+    assert (row(database, "a").state, row(database, "a").losses) == (READY, 1)
+    assert {"job_lost", "worker_lost"} <= set(event_kinds(database))
+    assert scheduler.reap() == 0
+    assert scheduler.tick() == 2, "and b, whose bell the broker never had"
+    assert {job_id for _, job_id in messages(client, CPU)} == {row(database, label).id for label in "ab"}
+
+
+def test_a_living_worker_keeps_its_job(database: Database, bell: Bell) -> None:
+    submit(database, planned("a"))
+    me = worker(database)
+    claim = start(database, "a", me, now=1e12)
+    members.beat(database, me, claim.job_id, None, 1e12)
+    assert Scheduler(database, bell, IMPATIENT).reap() == 0
+    jobs.succeed(database, claim, Ending(SUCCEEDED, 1), NOW)

@@ -1,0 +1,238 @@
+"""One ring of the bell in this process: how attempts end, and what they leave in the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from db import jobs, queries
+from db.engine import Database
+from db.states import FAILED, LOST, OOM, READY, RUNNING, SUCCEEDED, YIELDED
+from errors import DatasetError
+from settings.home import Home
+from tasks.context import Draft, Finished, Result, TaskContext, Yielded
+from tests import bodies
+from tests.support import NOW, attempts, event_kinds, planned, row, submit
+from tests.workers.conftest import SETTINGS, Bench
+
+
+def nothing(_context: TaskContext) -> Result:
+    return Finished(result={"done": True})
+
+
+def test_a_finished_body_leaves_artifacts_result_and_environment(
+    bench: Bench, database: Database, home: Home
+) -> None:
+    def body(context: TaskContext) -> Result:
+        file = context.scratch / "made.txt"
+        file.write_text("made")
+        context.spend("useful", 1.5)
+        return Finished([Draft("index", "made", file)], result={"items": 1})
+
+    submit(database, planned("a"), planned("b", ["a"]))
+    assert bench.run("a", body) == SUCCEEDED
+    assert bench.executor.released, "b became ready"
+    (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+    assert (home.root / fact.path).read_text() == "made"
+    (attempt,) = attempts(database, "a")
+    assert attempt.useful_seconds == 1.5
+    assert attempt.environment["device"] == "cpu" and "torch" in attempt.environment
+    assert list(home.scratch.iterdir()) == []
+
+
+def test_inputs_are_the_verified_artifacts_of_what_a_job_needs(
+    bench: Bench, database: Database, tmp_path: Path
+) -> None:
+    def make(context: TaskContext) -> Result:
+        file = context.scratch / "made.txt"
+        file.write_text("made")
+        return Finished([Draft("index", "made", file)])
+
+    def read(context: TaskContext) -> Result:
+        (file,) = context.inputs
+        return Finished(result={"read": file.path.read_text(), "role": file.role})
+
+    submit(database, planned("a"), planned("b", ["a"]), planned("c", ["a"]))
+    bench.run("a", make)
+    assert bench.run("b", read) == SUCCEEDED
+    assert row(database, "b").result == {"read": "made", "role": "input"}
+
+
+def test_slices_count_on_where_the_one_before_stopped(
+    bench: Bench, database: Database, tmp_path: Path
+) -> None:
+    """A slice of no time at all still does one step: a job cannot yield for ever without progress."""
+    log = tmp_path / "log"
+    submit(database, planned("a", spec={"target": 4, "log": str(log), "slice_seconds": 1e-6}, target_steps=4))
+    outcomes = [bench.run("a", bodies.count) for _ in range(4)]
+    assert outcomes == ["yielded at step 1", "yielded at step 2", "yielded at step 3", SUCCEEDED]
+    assert log.read_text().split() == ["0", "1", "2", "3"]
+    assert [a.outcome for a in attempts(database, "a")] == [YIELDED] * 3 + [SUCCEEDED]
+    assert [(a.step_from, a.step_to) for a in attempts(database, "a")] == [(0, 1), (1, 2), (2, 3), (3, 4)]
+
+
+def test_a_failure_is_tried_again_later_and_then_no_more(
+    bench: Bench, database: Database, tmp_path: Path
+) -> None:
+    submit(database, planned("a", spec={"times": 99, "log": str(tmp_path / "log")}))
+    assert bench.run("a", bodies.fail) == "failed: RuntimeError: failure 1"
+    first = row(database, "a")
+    assert (first.state, first.failures) == (READY, 1)
+    assert first.not_before == pytest.approx(attempts(database, "a")[0].ended_at + SETTINGS.retry_seconds)
+    for _ in range(2):
+        bench.run("a", bodies.fail)
+    assert (row(database, "a").state, row(database, "a").failures) == (FAILED, 3)
+    assert row(database, "a").error == "RuntimeError: failure 3"
+    assert queries.failures(database, 1) == ["a: RuntimeError: failure 3"]
+
+
+def test_a_failure_that_passes_spends_nothing_else(bench: Bench, database: Database, tmp_path: Path) -> None:
+    submit(database, planned("a", spec={"times": 2, "log": str(tmp_path / "log")}))
+    assert [bench.run("a", bodies.fail) for _ in range(3)][-1] == SUCCEEDED
+    assert row(database, "a").error is None
+
+
+def test_bad_input_fails_at_once_in_its_own_words(bench: Bench, database: Database) -> None:
+    def body(_context: TaskContext) -> Result:
+        raise DatasetError("episode_0000102.npz is missing")
+
+    submit(database, planned("a"))
+    bench.run("a", body)
+    assert (row(database, "a").state, row(database, "a").error) == (FAILED, "episode_0000102.npz is missing")
+
+
+def test_out_of_memory_is_no_failure_but_ends_too(bench: Bench, database: Database) -> None:
+    def body(context: TaskContext) -> Result:
+        context.spend("load", 2.0)
+        raise MemoryError
+
+    submit(database, planned("a"))
+    for count in (1, 2, 3):
+        bench.run("a", body)
+        assert (row(database, "a").failures, row(database, "a").losses) == (
+            (0, count) if count < 3 else (1, 2)
+        )
+    assert [a.outcome for a in attempts(database, "a")] == [OOM, OOM, FAILED]
+    assert [a.load_seconds for a in attempts(database, "a")] == [2.0] * 3, (
+        "the seconds of the last one count too"
+    )
+    assert row(database, "a").state == FAILED
+
+
+def test_memory_survives_from_attempt_to_attempt_but_not_a_failure(bench: Bench, database: Database) -> None:
+    seen: list[dict[str, object]] = []
+
+    def body(context: TaskContext) -> Result:
+        seen.append(dict(context.memory))
+        context.memory["model"] = "in memory"
+        if len(seen) == 2:
+            raise RuntimeError
+        return Yielded("slice")
+
+    submit(database, planned("a"))
+    for _ in range(3):
+        bench.run("a", body)
+    assert seen == [{}, {"model": "in memory"}, {}]
+
+
+def test_a_cancelled_job_stops_at_the_next_heartbeat(bench: Bench, database: Database) -> None:
+    submit(database, planned("a"))
+    with database.write() as tx:
+        tx.execute(jobs.job.update().values(cancel_requested=True))
+    assert bench.run("a", bodies.wait) == "cancelled at step 0"
+    assert row(database, "a").state == "cancelled"
+
+
+def test_a_worker_that_is_told_to_stop_gives_its_job_back(bench: Bench, database: Database) -> None:
+    def body(context: TaskContext) -> Result:
+        bench.member.stop.set("preempted")
+        return bodies.wait(context)
+
+    submit(database, planned("a"), planned("b"))
+    assert bench.run("a", body) == "preempted at step 0"
+    assert row(database, "a").state == READY
+    assert bench.run("b", nothing) == "worker is stopping"
+    assert attempts(database, "b") == []
+
+
+def test_an_attempt_that_lost_its_job_stops_and_changes_nothing(bench: Bench, database: Database) -> None:
+    """Another scheduler takes the job back while the body runs; the heartbeat notices."""
+
+    def body(context: TaskContext) -> Result:
+        entry = row(database, "a")
+        jobs.take_back(database, [jobs.Lease(entry.id, entry.lease_token)], "silent", 3, NOW)
+        return bodies.wait(context)
+
+    submit(database, planned("a"))
+    assert bench.run("a", body) == "fenced"
+    assert (row(database, "a").state, row(database, "a").losses) == (READY, 1)
+    assert [a.outcome for a in attempts(database, "a")] == [LOST]
+
+
+def test_a_late_publication_is_no_fact(bench: Bench, database: Database, tmp_path: Path) -> None:
+    def body(context: TaskContext) -> Result:
+        entry = row(database, "a")
+        jobs.take_back(database, [jobs.Lease(entry.id, entry.lease_token)], "silent", 3, NOW)
+        return bodies.count(context)
+
+    log = tmp_path / "log"
+    submit(database, planned("a", spec={"target": 3, "log": str(log)}))
+    assert bench.run("a", body) == "fenced"
+    assert log.read_text() == "0\n", "it stopped at its first publication"
+    assert queries.artifacts_of_job(database, row(database, "a").id) == []
+    assert row(database, "a").step == 0
+
+
+def test_work_that_cannot_be_put_away_before_the_deadline_does_not_start(
+    bench: Bench, database: Database
+) -> None:
+    submit(database, planned("a"))
+    bench.member.deadline = NOW
+    assert bench.run("a", lambda _context: pytest.fail("started")) == "no time left before the deadline"
+    assert (row(database, "a").state, row(database, "a").not_before) == (READY, NOW)
+    assert [a.outcome for a in attempts(database, "a")] == ["preempted"]
+
+
+def test_a_second_bell_finds_the_job_taken(bench: Bench, database: Database) -> None:
+    def body(_context: TaskContext) -> Result:
+        assert bench.executor.run(row(database, "a").id) == "already taken"
+        assert row(database, "a").state == RUNNING
+        return Finished()
+
+    submit(database, planned("a"))
+    assert bench.run("a", body) == SUCCEEDED
+    assert bench.executor.run(row(database, "a").id) == "already taken"
+
+
+@pytest.mark.parametrize("damage", ["flip", "remove"])
+@pytest.mark.parametrize("damaged", [1, 2, 3])
+def test_damaged_checkpoints_fall_back_to_the_newest_sound_one(
+    bench: Bench, database: Database, home: Home, tmp_path: Path, damage: str, damaged: int
+) -> None:
+    """Three checkpoints, of which the newest 1, 2 or all are damaged: the count goes on from before them."""
+    log = tmp_path / "log"
+    submit(database, planned("a", spec={"target": 5, "log": str(log), "slice_seconds": 1e-6}, target_steps=5))
+    for _ in range(3):
+        bench.run("a", bodies.count)
+    for fact in queries.artifacts_of_job(database, row(database, "a").id)[-damaged:]:
+        path = home.root / fact.path
+        path.chmod(0o600)
+        if damage == "flip":
+            path.write_bytes(b"9\n")
+        else:
+            path.unlink()
+    seen: list[tuple[int, list[str]]] = []
+
+    def body(context: TaskContext) -> Result:
+        seen.append((context.step, [file.path.read_text() for file in context.resume]))
+        return bodies.count(context)
+
+    sound = 3 - damaged
+    assert bench.run("a", body) == f"yielded at step {sound + 1}"
+    assert seen == [(sound, [f"{sound}\n"] if sound else [])]
+    assert event_kinds(database).count("checkpoint_fallback") == 1
+    while bench.run("a", bodies.count) != SUCCEEDED:
+        pass
+    assert event_kinds(database).count("checkpoint_fallback") == 1, "what was damaged has been made again"
+    assert row(database, "a").step == 5

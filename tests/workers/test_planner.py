@@ -1,0 +1,146 @@
+"""Keys of jobs: equal work has one key, and every change that matters changes the right ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from calvin.writer import write_split
+from db.plans import Plan, PlannedJob, RunRef
+from settings.ablation import load_config
+from tests.calvin.samples import make_episode
+from workers.planner import Planner
+
+
+def plan(
+    *overrides: str, arms: tuple[str, ...] = ("recon",), seeds: tuple[int, ...] = (0,), **direct: object
+) -> Plan:
+    config = load_config("smoke", None, overrides, arms=arms, seeds=seeds, **direct)
+    return Planner(config).plan()
+
+
+def keys(plan: Plan, *kinds: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for job in plan.jobs:
+        if not kinds or job.kind in kinds:
+            found.setdefault(job.kind, set()).add(job.key)
+    return found
+
+
+def changed(before: Plan, after: Plan) -> set[str]:
+    """Kinds of which no job is the same as before."""
+    old, new = keys(before), keys(after)
+    return {kind for kind in old if not old[kind] & new.get(kind, set())}
+
+
+def kept(before: Plan, after: Plan) -> set[str]:
+    old, new = keys(before), keys(after)
+    return {kind for kind in old if old[kind] == new.get(kind)}
+
+
+@pytest.fixture(scope="module")
+def usual() -> Plan:
+    return plan()
+
+
+def test_the_same_configuration_gives_the_same_plan(usual: Plan) -> None:
+    assert plan() == usual
+
+
+def test_every_job_follows_what_it_needs(usual: Plan) -> None:
+    seen: set[str] = set()
+    for job in plan(arms=("baseline", "recon", "recon_pretrain"), seeds=(0, 1)).jobs:
+        assert {need.key for need in job.needs} <= seen, job.label
+        assert job.key not in seen
+        seen.add(job.key)
+    assert job.kind == "report"
+
+
+@pytest.mark.parametrize(
+    "timing",
+    [
+        "training.slice_seconds=1",
+        "training.checkpoint_seconds=1",
+        "evaluation.slice_seconds=1",
+        "pretraining.slice_seconds=1",
+    ],
+)
+def test_timing_is_in_no_key_of_work(usual: Plan, timing: str) -> None:
+    assert changed(usual, plan(timing)) <= {"report"}
+    assert kept(usual, plan(timing)) >= {"ingest", "gaze", "index", "train", "evaluate", "attention"}
+
+
+AFTER_TRAINING = {"train", "attention"}
+AFTER_DATA = {"ingest", "gaze", "index", *AFTER_TRAINING}
+
+
+@pytest.mark.parametrize(
+    ("override", "new"),
+    [
+        ("training.steps=21", AFTER_TRAINING),
+        ("training.batch_size=9", AFTER_TRAINING),
+        ("training.threads=2", AFTER_TRAINING),
+        ("training.reconstruction_weight=0.5", AFTER_TRAINING),
+        ("data.seed=1", AFTER_DATA),
+        ("gaze.detector=oracle", {"gaze", "index", *AFTER_TRAINING}),
+        ("evaluation.threads=2", {"evaluate", "attention"}),
+    ],
+)
+def test_a_change_reaches_what_depends_on_it_and_nothing_else(
+    usual: Plan, override: str, new: set[str]
+) -> None:
+    other = plan(override)
+    assert changed(usual, other) - {"report", "evaluate"} == new - {"evaluate"}
+    assert kept(usual, other) >= {"ingest", "gaze", "index"} - new
+
+
+def test_another_seed_trains_again_on_the_same_index(usual: Plan) -> None:
+    both = plan(seeds=(0, 1))
+    assert kept(usual, both) >= {"ingest", "gaze", "index"}
+    assert keys(usual)["train"] < keys(both)["train"]
+    assert len(keys(both)["train"]) == 2
+
+
+def test_arms_share_the_data_and_seeds_share_one_pretraining_each() -> None:
+    every = plan(arms=("baseline", "recon", "recon_pretrain"), seeds=(0, 1))
+    assert len(keys(every)["train"]) == 6
+    assert len(keys(every)["pretrain"]) == 2
+    assert len(every.training) == 6
+    train = {job.key: job for job in every.jobs if job.kind == "train"}
+    pretrained = train[every.training[RunRef("recon_pretrain", 1)]]
+    roles = {need.role for need in pretrained.needs}
+    assert roles == {"index", "init"}
+    assert train[every.training[RunRef("baseline", 0)]].spec["model"]["config"]["denoiser"] is None
+    assert train[every.training[RunRef("recon", 0)]].spec["model"]["config"]["denoiser"] is not None
+
+
+def test_a_job_knows_the_runs_it_serves(usual: Plan) -> None:
+    every = plan(arms=("recon", "recon_pretrain"))
+    by_kind: Callable[[str], list[PlannedJob]] = lambda kind: [job for job in every.jobs if job.kind == kind]  # noqa: E731
+    assert {job.runs for job in by_kind("train")} == {(RunRef("recon", 0),), (RunRef("recon_pretrain", 0),)}
+    assert [job.runs for job in by_kind("pretrain")] == [(RunRef("recon_pretrain", 0),)]
+    assert all(job.runs == () for job in by_kind("gaze"))
+
+
+def test_recorded_data_are_known_by_content_and_not_by_place(tmp_path: Path) -> None:
+    def dataset(name: str, seed: int) -> Path:
+        write_split(tmp_path / name, "training", [make_episode(100, 4, seed=seed)])
+        write_split(tmp_path / name, "validation", [make_episode(300, 4, split="validation")])
+        return tmp_path / name
+
+    first, copy, other = (plan(data__root=str(dataset(*entry))) for entry in (("a", 0), ("b", 0), ("c", 1)))
+    assert kept(first, copy) == {"ingest", "gaze", "index", "train", "evaluate", "attention"}
+    assert "train" in changed(first, other)
+    assert len(keys(first)["ingest"] & keys(other)["ingest"]) == 1, "the validation split is the same"
+
+
+def test_shards_cover_every_sequence_once(usual: Plan) -> None:
+    config = (
+        "evaluation.sequences=10",
+        "evaluation.sequences_per_shard=4",
+        "evaluation.random_baseline=false",
+    )
+    shards = [j.spec for j in plan(*config).jobs if j.kind == "evaluate" and j.spec["mode"] == "closed_loop"]
+    assert [(spec["first"], spec["last"]) for spec in shards] == [(0, 4), (4, 8), (8, 10)]

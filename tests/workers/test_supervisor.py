@@ -1,0 +1,108 @@
+"""A session's processes: started, started again when they die, gone at the end."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from db import jobs, members
+from db.engine import Database
+from db.states import FAILED, LOST, RUNNING, SUCCEEDED
+from settings.home import Home
+from settings.queue import queue_settings
+from tests.processes import QUICK, of_home
+from tests.support import REPOSITORY, attempts, await_value, planned, row, states, submit
+from workers import supervisor
+from workers.supervisor import Devices, Supervisor
+
+
+@pytest.fixture
+def session(home: Home, database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
+    """Broker, scheduler and one worker that knows the bodies of `tests.bodies`; nothing is left of them."""
+    for name, value in QUICK.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setattr(supervisor, "CLI", REPOSITORY / "tests" / "cli_with_bodies.py")
+    session_id = members.open_session(database, "test", None, time.time())
+    with Supervisor(home, database, queue_settings(), Devices([], 1), None, session_id) as running:
+        yield running
+        running.kill()
+    assert of_home(home) == []
+
+
+def until(session: Supervisor, database: Database, label: str, state: str) -> None:
+    def look() -> str:
+        session.check()
+        return str(row(database, label).state)
+
+    await_value(look, lambda seen: seen == state, f"{label} {state}")
+
+
+def test_jobs_run_to_their_end_whatever_dies(
+    session: Supervisor, database: Database, home: Home, tmp_path: Path
+) -> None:
+    """One session: a job that kills its worker each time, then the broker's death, then a job told to stop."""
+    logs = {label: tmp_path / label for label in ("poison", "count", "after")}
+    submit(
+        database,
+        planned("poison", kind="die", spec={"log": str(logs["poison"])}),
+        planned(
+            "count", ["first"], kind="count", spec={"target": 5, "log": str(logs["count"])}, target_steps=5
+        ),
+        planned("first", kind="count", spec={"target": 1, "log": str(tmp_path / "first")}),
+        planned("beside", ["poison"]),
+    )
+    until(session, database, "poison", FAILED)
+    until(session, database, "count", SUCCEEDED)
+    assert "took its worker with it 3 times" in row(database, "poison").error
+    assert logs["poison"].read_text().split() == ["died"] * 3
+    assert [a.outcome for a in attempts(database, "poison")] == [LOST] * 3
+    assert len({a.worker_id for a in attempts(database, "poison")}) == 3
+    assert session.restarts["worker-cpu0"] == 3
+    assert logs["count"].read_text().split() == ["0", "1", "2", "3", "4"]
+    assert states(database)["beside"] == "blocked"
+
+    (redis,) = [p for p in of_home(home) if "redis" in p.name()]
+    redis.send_signal(signal.SIGKILL)
+    redis.wait()
+    submit(
+        database, planned("after", kind="count", spec={"target": 2, "log": str(logs["after"])}), key="later"
+    )
+    until(session, database, "after", SUCCEEDED)
+    assert session.restarts["redis"] == 1
+    assert logs["after"].read_text().split() == ["0", "1"]
+
+    submit(database, planned("endless", kind="wait"), key="last")
+    until(session, database, "endless", RUNNING)
+    session.stop()
+    assert row(database, "endless").state == "ready"
+    assert [a.outcome for a in attempts(database, "endless")] == ["preempted"]
+    assert of_home(home) == []
+
+
+def test_a_frozen_worker_is_replaced_and_its_job_goes_on(
+    session: Supervisor, database: Database, home: Home
+) -> None:
+    """SIGSTOP stands for a deadlock that holds the interpreter: the process lives and says nothing."""
+    submit(database, planned("a", kind="wait"))
+    until(session, database, "a", RUNNING)
+    (frozen,) = [p for p in of_home(home) if "worker" in p.cmdline()]
+    psutil.Process(frozen.pid).suspend()
+
+    def look() -> int:
+        session.check()
+        return len(attempts(database, "a"))
+
+    await_value(look, lambda count: count == 2, "a second attempt")
+    first, second = attempts(database, "a")
+    assert (first.outcome, second.outcome) == (LOST, None)
+    assert "silent" in first.reason or "process is gone" in first.reason
+    with database.write() as tx:
+        tx.execute(jobs.job.update().values(cancel_requested=True))
+    until(session, database, "a", "cancelled")
+    assert not frozen.is_running()
