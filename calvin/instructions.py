@@ -1,156 +1,79 @@
 """Baton's own phrases for the 34 tasks, for demonstrations of the built-in simulator.
 
-They are not CALVIN's annotations. Each task has phrases to train with and one that only evaluation uses,
-worded differently, as CALVIN does.
+They are not CALVIN's annotations. A task's training phrases combine ways to say the same thing; the phrase
+that only evaluation uses is a combination never trained, of words that are: a small model without a
+pretrained language model can understand it, and has not seen it.
 """
 
 from __future__ import annotations
 
+from itertools import product
+
 from calvin.task_names import BLOCK_COLOURS, TASKS
 from errors import InvalidInput
 
-_BLOCK_PHRASES: dict[str, tuple[str, ...]] = {
-    "rotate_{}_block_right": (
-        "turn the {} cube clockwise where it lies",
-        "spin the {} cube to the right",
-        "give the {} cube a twist clockwise",
-        "make the {} cube face further right",
-    ),
+#: task -> (ways to begin, ways to go on). Their first combination is held out for evaluation.
+_BLOCK_PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "rotate_{}_block_right": (("spin the {} cube", "twist the {} cube"), ("clockwise", "clockwise by a quarter")),
     "rotate_{}_block_left": (
-        "turn the {} cube counterclockwise where it lies",
-        "spin the {} cube to the left",
-        "give the {} cube a twist counterclockwise",
-        "make the {} cube face further left",
+        ("spin the {} cube", "twist the {} cube"),
+        ("counterclockwise", "counterclockwise by a quarter"),
     ),
     "push_{}_block_right": (
-        "shove the {} cube rightwards over the table",
-        "nudge the {} cube to the right side",
-        "move the {} cube right without lifting it",
-        "shift the {} cube over to the right",
+        ("shove the {} cube", "nudge the {} cube"),
+        ("rightwards", "rightwards over the table", "over to the right"),
     ),
     "push_{}_block_left": (
-        "shove the {} cube leftwards over the table",
-        "nudge the {} cube to the left side",
-        "move the {} cube left without lifting it",
-        "shift the {} cube over to the left",
+        ("shove the {} cube", "nudge the {} cube"),
+        ("leftwards", "leftwards over the table", "over to the left"),
     ),
-    "lift_{}_block_table": (
-        "raise the {} cube off the tabletop",
-        "take the {} cube from the table and hold it up",
-        "grab the {} cube that lies on the table",
-        "fetch the {} cube up from the table surface",
-    ),
+    "lift_{}_block_table": (("raise the {} cube", "fetch the {} cube"), ("off the tabletop", "up from the tabletop")),
     "lift_{}_block_slider": (
-        "raise the {} cube out of the cupboard",
-        "take the {} cube from behind the sliding door",
-        "grab the {} cube that stands in the cupboard",
-        "fetch the {} cube from the cupboard shelf",
+        ("raise the {} cube", "fetch the {} cube"),
+        ("off the cupboard floor", "out of the cupboard"),
     ),
-    "lift_{}_block_drawer": (
-        "raise the {} cube out of the drawer",
-        "take the {} cube from inside the drawer",
-        "grab the {} cube that lies in the drawer",
-        "fetch the {} cube up from the drawer",
-    ),
+    "lift_{}_block_drawer": (("raise the {} cube", "fetch the {} cube"), ("off the drawer floor", "out of the drawer")),
+}
+_PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "move_slider_left": (("drag the panel", "shift the panel"), ("leftwards", "over to the left end", "left")),
+    "move_slider_right": (("drag the panel", "shift the panel"), ("rightwards", "over to the right end", "right")),
+    "open_drawer": (("draw the drawer", "bring the drawer"), ("out", "out by its grip", "out towards you")),
+    "close_drawer": (("send the drawer", "bring the drawer"), ("in", "in by its grip", "back in")),
+    "turn_on_lightbulb": (("make the lamp", "let the lamp"), ("shine with the lever", "shine", "light up")),
+    "turn_off_lightbulb": (("make the lamp", "let the lamp"), ("go dark with the lever", "go dark", "stop shining")),
+    "turn_on_led": (("make the green signal", "let the green signal"), ("glow with the knob", "glow", "come on")),
+    "turn_off_led": (("make the green signal", "let the green signal"), ("fade with the knob", "fade", "go out")),
+    "place_in_slider": (("leave the cube", "deposit the cube"), ("in the cupboard", "behind the panel")),
+    "place_in_drawer": (("leave the cube", "deposit the cube"), ("in the drawer", "inside the open drawer")),
+    "push_into_drawer": (("shove the cube", "nudge the cube"), ("so that it drops into the drawer", "off into the drawer")),
+    "stack_block": (("pile the cube", "balance the cube"), ("on another cube", "upon a second cube")),
+    "unstack_block": (("fetch the upper cube", "take apart the pile"), ("and free the lower cube", "of two cubes")),
 }
 
-_PHRASES: dict[str, tuple[str, ...]] = {
-    "move_slider_left": (
-        "bring the cupboard door to the left end",
-        "drag the sliding panel leftwards",
-        "slide the cupboard open towards the left",
-        "shift the sliding panel over to the left",
-    ),
-    "move_slider_right": (
-        "bring the cupboard door to the right end",
-        "drag the sliding panel rightwards",
-        "slide the cupboard open towards the right",
-        "shift the sliding panel over to the right",
-    ),
-    "open_drawer": (
-        "draw the drawer out towards you",
-        "make the drawer stand open",
-        "get the drawer out by its grip",
-        "bring the drawer into its open position",
-    ),
-    "close_drawer": (
-        "send the drawer back in",
-        "make the drawer shut",
-        "get the drawer in until it is closed",
-        "bring the drawer into its closed position",
-    ),
-    "place_in_slider": (
-        "set what you hold down in the cupboard",
-        "leave the held cube behind the sliding door",
-        "let go of the cube on the cupboard shelf",
-        "deposit the cube inside the cupboard",
-    ),
-    "place_in_drawer": (
-        "set what you hold down in the drawer",
-        "leave the held cube inside the drawer",
-        "let go of the cube over the open drawer",
-        "deposit the cube inside the drawer",
-    ),
-    "stack_block": (
-        "set the held cube down upon another one",
-        "build a tower of two cubes",
-        "let the cube rest on a second cube",
-        "pile your cube onto another cube",
-    ),
-    "unstack_block": (
-        "take the tower of cubes apart",
-        "bring the upper cube down from the lower one",
-        "knock the top cube off its neighbour",
-        "undo the pile of cubes",
-    ),
-    "turn_on_lightbulb": (
-        "flip the lever so that the bulb glows",
-        "make the yellow bulb shine",
-        "switch the bulb to bright",
-        "light up the bulb with the lever",
-    ),
-    "turn_off_lightbulb": (
-        "flip the lever so that the bulb goes dark",
-        "make the yellow bulb stop shining",
-        "switch the bulb to dark",
-        "put out the bulb with the lever",
-    ),
-    "turn_on_led": (
-        "press the knob so that the green lamp glows",
-        "make the green lamp shine",
-        "switch the green lamp to bright",
-        "light up the green lamp with the knob",
-    ),
-    "turn_off_led": (
-        "press the knob so that the green lamp goes dark",
-        "make the green lamp stop shining",
-        "switch the green lamp to dark",
-        "put out the green lamp with the knob",
-    ),
-    "push_into_drawer": (
-        "sweep the cube over the edge so that it drops into the drawer",
-        "make the cube fall from the table into the drawer",
-        "nudge the cube until the drawer catches it",
-        "shove the loose cube down into the open drawer",
-    ),
-}
+
+def _all_phrases() -> dict[str, tuple[str, ...]]:
+    table = {task: tuple(map(" ".join, product(*parts))) for task, parts in _PARTS.items()}
+    for pattern, parts in _BLOCK_PARTS.items():
+        for colour in BLOCK_COLOURS:
+            phrases = (" ".join(pair).format(colour) for pair in product(*parts))
+            table[pattern.format(colour)] = tuple(phrases)
+    return table
+
+
+_PHRASES = _all_phrases()
 
 
 def training_instructions(task: str) -> tuple[str, ...]:
-    """The phrases that demonstrations of `task` are given. Raises InvalidInput for an unknown task."""
-    return _phrases(task)[:-1]
+    """The phrases to annotate demonstrations of `task` with. Raises InvalidInput for an unknown task."""
+    return _phrases(task)[1:]
 
 
 def evaluation_instruction(task: str) -> str:
-    """The phrase, never trained with, that asks for `task` in evaluation. Raises InvalidInput likewise."""
-    return _phrases(task)[-1]
+    """The phrase of `task` that evaluation uses; no demonstration to train on has it."""
+    return _phrases(task)[0]
 
 
 def _phrases(task: str) -> tuple[str, ...]:
-    if task not in TASKS:
-        raise InvalidInput(f"Unknown CALVIN task {task!r}; the 34 tasks are {', '.join(TASKS)}.")
-    for colour in BLOCK_COLOURS:
-        pattern = task.replace(f"_{colour}_", "_{}_")
-        if pattern in _BLOCK_PHRASES:
-            return tuple(phrase.format(colour) for phrase in _BLOCK_PHRASES[pattern])
+    if task not in _PHRASES:
+        raise InvalidInput(f"Unknown CALVIN task {task!r}; the tasks are {', '.join(TASKS)}.")
     return _PHRASES[task]

@@ -200,7 +200,15 @@ def close_dead_sessions(db: Database, now: float) -> int:
             )
         ).all()
     for row in rows:
-        if not psutil.pid_exists(row.pid) or psutil.Process(row.pid).create_time() > row.started_at:
+        if not _alive_since(row.pid, row.started_at):
             close_session(db, row.id, "killed", now)
             closed += 1
     return closed
+
+
+def _alive_since(pid: int, moment: float) -> bool:
+    """Whether a process of this number runs and began before `moment`."""
+    try:
+        return psutil.Process(pid).create_time() <= moment
+    except psutil.NoSuchProcess:
+        return False

@@ -116,7 +116,7 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
 
         ids: dict[str, int] = {}
         for part in _chunks([planned.key for planned in plan.jobs]):
-            ids.update(tx.execute(select(job.c.key, job.c.id).where(job.c.key.in_(part))).tuples().all())
+            ids.update(tx.execute(select(job.c.key, job.c.id).where(job.c.key.in_(part))).all())
 
         edges = [
             {"job_id": ids[planned.key], "depends_on_id": ids[need.key], "role": need.role}

@@ -24,7 +24,7 @@ def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
             tx.execute(
                 select(job.c.id, job.c.label).where(job.c.id.in_([w.job_id for w in workers if w.job_id]))
             )
-            .tuples()
+            
             .all()
         )
         sessions = tx.execute(select(Session).order_by(Session.id)).all()
@@ -175,7 +175,7 @@ def _ablation(tx: Any, row: Any) -> dict[str, Any]:
     counts = dict.fromkeys(STATES, 0)
     counts.update(
         tx.execute(select(job.c.state, func.count()).where(job.c.id.in_(members)).group_by(job.c.state))
-        .tuples()
+        
         .all()
     )
     runs = tx.execute(

@@ -23,6 +23,8 @@ _DESK_END_X = 0.4
 _BUTTON_RADIUS = 0.04
 #: The sliding door's handle sticks out over this part of the desk, where the hand finds no room.
 _HANDLE_ASIDE, _HANDLE_Y = 0.1, -0.08
+#: From the handle's middle: half the door, and open fingers beside it.
+_DOOR_ASIDE = 0.14 + 0.075
 
 _FIXED: dict[str, Choice] = {
     "open_drawer": Choice(drawer_open=False),
@@ -128,6 +130,8 @@ def _is_feasible(sim: PlayTable, task: str, scene_obs: np.ndarray) -> bool:
         return all(abs(centre[0] - sim.scene.drawer_x) < 0.12 for centre in tabled)
     if task.startswith("push_"):
         return _is_way_free(sim, task, centres)
+    if task.startswith("lift_") and task.endswith("_slider"):
+        return bool(abs(centres[_block_of(task)][0] - handle_x) > _DOOR_ASIDE)
     return True
 
 

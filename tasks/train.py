@@ -91,9 +91,9 @@ def train_step(trainee: Trainee, spec: Mapping[str, Any]) -> dict[str, float]:
     generator = torch.Generator().manual_seed(draw_seed(seed, step))
     draws = draw_noise(trainee.recipe.config, len(batch), generator)
     losses = trainee.model(batch, None if draws is None else draws.to(trainee.device))
-    values = {"total": float(losses.total), "action": float(losses.action)}
+    values = {"total": losses.total.item(), "action": losses.action.item()}
     if losses.reconstruction is not None:
-        values["reconstruction"] = float(losses.reconstruction)
+        values["reconstruction"] = losses.reconstruction.item()
     for name, value in values.items():
         if not math.isfinite(value):
             raise TrainingDiverged(f"the {name} loss is {value} at step {step}; the last checkpoint is kept")

@@ -18,7 +18,9 @@ _GRASP_STEPS = 4
 _RELEASE_STEPS = 3
 _LIFT_METRES = 0.12
 _CUBE_METRES = 0.045
-_ROTATION = math.radians(72.0)
+#: The block slips in the fingers by up to 17 of these degrees, and stays on the table if it is pressed down.
+_ROTATION = math.radians(82.0)
+_PRESS_METRES = 0.003
 _PUSH_METRES = 0.12
 #: Half the thickness of the closed fingers, and the free space left before they touch a block.
 _HALF_FINGERS, _SPACE = 0.01, 0.03
@@ -112,7 +114,7 @@ def _rotate(sim: PlayTable, name: str, sign: float) -> Iterator[Waypoint]:
     """Grasp, turn on the spot, let go."""
     yield from _grasp(sim, name)
     pose = sim.target_pose()
-    turned = pose + np.array([0.0, 0.0, 0.0, 0.0, 0.0, sign * _ROTATION])
+    turned = pose + np.array([0.0, 0.0, -_PRESS_METRES, 0.0, 0.0, sign * _ROTATION])
     yield Waypoint(turned, CLOSED, speed=1.0)
     yield Waypoint(turned, OPEN, hold_steps=_RELEASE_STEPS)
 

@@ -18,6 +18,12 @@ def test_every_task_has_training_phrases_and_another_for_evaluation(task: str) -
         ]
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_evaluation_uses_words_that_training_teaches(task: str) -> None:
+    known = {word for phrase in training_instructions(task) for word in phrase.split()}
+    assert set(evaluation_instruction(task).split()) <= known
+
+
 def test_no_phrase_serves_two_tasks() -> None:
     phrases = [p for task in TASKS for p in (*training_instructions(task), evaluation_instruction(task))]
     assert len(set(phrases)) == len(phrases)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -98,21 +98,21 @@ class Queue(RuleBasedStateMachine):
         if arrives:
             self.bells += [entry.id for entry in rung]
 
-    @rule(label=st.sampled_from(list(NEEDS)))
-    def stray_bell(self, label: str) -> None:
-        self.bells.append(self.ids[label])
-
-    @rule()
-    def broker_loses_everything(self) -> None:
-        self.bells.clear()
+    @rule(
+        fault=st.sampled_from(["a stray bell", "a lost queue", "an early return"]),
+        label=st.sampled_from(list(NEEDS)),
+    )
+    def the_broker_errs(self, fault: str, label: str) -> None:
+        if fault == "a stray bell":
+            self.bells.append(self.ids[label])
+        elif fault == "a lost queue":
+            self.bells.clear()
+        else:
+            jobs.unring(self.db, [self.ids[label]])
 
     @rule()
     def reconcile(self) -> None:
         jobs.unring(self.db, [entry.id for entry in jobs.queued(self.db) if entry.id not in self.bells])
-
-    @rule(label=st.sampled_from(list(NEEDS)))
-    def unring_any(self, label: str) -> None:
-        jobs.unring(self.db, [self.ids[label]])
 
     @precondition(lambda self: self.claims)
     @rule(place=PLACE)
@@ -159,34 +159,41 @@ class Queue(RuleBasedStateMachine):
             self.claims.append(claim)
             self.holder[job_id] = claim
 
-    @precondition(lambda self: self.claims)
-    @rule(place=PLACE)
-    def heartbeat(self, place: int) -> None:
+    @rule(
+        begin=st.booleans(),
+        who=st.integers(0, 2),
+        do=st.sampled_from(["heartbeat", "checkpoint", "give_back", "end", "succeed"]),
+        place=PLACE,
+        how=PLACE,
+    )
+    def an_attempt_acts(self, begin: bool, who: int, do: str, place: int, how: int) -> None:
+        """Perhaps a new attempt begins; then any that ever began acts, whether it still holds its job or not."""
+        if begin or not self.claims:
+            for resource in ("cpu", "accelerator"):
+                self.ring(resource, 4, arrives=True)
+            if self.bells:
+                self.answer(0, who, delivered_again=False)
+        if self.claims:
+            getattr(self, f"_{do}")(place, how)
+
+    def _heartbeat(self, place: int, _how: int) -> None:
         self._act(place, lambda claim: jobs.extend_lease(self.db, claim, LEASE_SECONDS, self.now))
 
-    @precondition(lambda self: self.claims)
-    @rule(place=PLACE, further=st.integers(1, 3))
-    def checkpoint(self, place: int, further: int) -> None:
+    def _checkpoint(self, place: int, how: int) -> None:
         claim = self.claims[place % len(self.claims)]
-        step = min(TARGET, self.steps[claim.job_id] + further)
+        step = min(TARGET, self.steps[claim.job_id] + 1 + how % 3)
         file = self._file(claim, step)
         if self._act(place, lambda held: jobs.publish(self.db, held, step, [file], [], Seconds(), self.now)):
             self.steps[claim.job_id] = step
             self.losses[claim.job_id] = 0
             self.facts[claim.job_id, step] = file.sha256
 
-    @precondition(lambda self: self.claims)
-    @rule(
-        place=PLACE,
-        outcome=st.sampled_from([YIELDED, "preempted", OOM, FAILED]),
-        wait=st.sampled_from([0.0, 60.0]),
-    )
-    def give_back(self, place: int, outcome: str, wait: float) -> None:
+    def _give_back(self, place: int, how: int) -> None:
         claim = self.claims[place % len(self.claims)]
-        step = self.steps[claim.job_id]
-        ending = Ending(outcome, step, outcome)
+        step, outcome = self.steps[claim.job_id], (YIELDED, "preempted", OOM, FAILED)[how % 4]
+        ending, not_before = Ending(outcome, step, outcome), self.now + how % 2 * 60.0
         if self._act(
-            place, lambda held: jobs.give_back(self.db, held, ending, self.now, not_before=self.now + wait)
+            place, lambda held: jobs.give_back(self.db, held, ending, self.now, not_before=not_before)
         ):
             del self.holder[claim.job_id]
             if step > claim.step:
@@ -194,18 +201,15 @@ class Queue(RuleBasedStateMachine):
             self.failures[claim.job_id] += outcome == FAILED
             self.losses[claim.job_id] += outcome == OOM
 
-    @precondition(lambda self: self.claims)
-    @rule(place=PLACE, outcome=st.sampled_from([FAILED, CANCELLED]))
-    def end(self, place: int, outcome: str) -> None:
+    def _end(self, place: int, how: int) -> None:
         claim = self.claims[place % len(self.claims)]
+        outcome = (FAILED, CANCELLED)[how % 2]
         ending = Ending(outcome, self.steps[claim.job_id], outcome)
         if self._act(place, lambda held: jobs.end(self.db, held, ending, self.now)):
             del self.holder[claim.job_id]
             self.failures[claim.job_id] += outcome == FAILED
 
-    @precondition(lambda self: self.claims)
-    @rule(place=PLACE)
-    def succeed(self, place: int) -> None:
+    def _succeed(self, place: int, _how: int) -> None:
         claim = self.claims[place % len(self.claims)]
         file = self._file(claim, TARGET)
         ending = Ending(SUCCEEDED, TARGET, artifacts=[file], result={"token": claim.lease_token})
@@ -281,11 +285,12 @@ def test_invariants(_empty_state: Path) -> None:
     run_state_machine_as_test(
         Queue,
         settings=settings(
-            max_examples=20,
+            max_examples=50,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
             database=None,
+            phases=[Phase.generate, Phase.shrink],
             suppress_health_check=list(HealthCheck),
         ),
     )

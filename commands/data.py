@@ -1,0 +1,117 @@
+"""`data`: check a CALVIN dataset; make one with the scripted expert."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import click
+
+from calvin.task_names import SCENES
+from errors import DatasetError
+
+SPLITS = ("training", "validation")
+
+Item = TypeVar("Item")
+Scene = Literal["A", "B", "C", "D"]
+
+
+@click.group("data")
+def command() -> None:
+    """Check a CALVIN dataset, or generate demonstrations in its format."""
+
+
+@command.command("check")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def check(folder: Path, split: str | None, as_json: bool) -> int:
+    """Read every annotated frame of DIR. Exit code 1 when something is wrong, 2 when DIR is no dataset."""
+    splits = (split,) if split else SPLITS
+    if not any((folder / name).is_dir() for name in splits):
+        wanted = " or ".join(f"{name}/" for name in splits)
+        raise DatasetError(f"{folder} is no CALVIN dataset: it has no {wanted}")
+    results = {name: _check_split(folder, name) for name in splits}
+    sound = not any(result["problems"] for result in results.values())
+    if as_json:
+        print(json.dumps({"folder": str(folder), "sound": sound, "splits": results}))
+    else:
+        for name, result in results.items():
+            print(f"{name}: {result['demonstrations']} demonstrations of {result['tasks']} tasks, "
+                  f"{result['frames']} annotated frames, {len(result['problems'])} problems")  # fmt: skip
+            for problem in result["problems"]:
+                print(f"  {problem}")
+    return 0 if sound else 1
+
+
+@command.command("generate")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--demonstrations-per-task", default=20, show_default=True, type=click.IntRange(1), metavar="N")
+@click.option("--tasks", default=None, metavar="A,B", help="Tasks, by CALVIN's names [default: all 34].")
+@click.option("--scene", default="D", show_default=True, type=click.Choice(SCENES), help="CALVIN's scene.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Decides every start.")
+@click.option(
+    "--validation",
+    default=1,
+    show_default=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Demonstrations per task of the validation split; 0 leaves it out.",
+)
+def generate(
+    folder: Path, demonstrations_per_task: int, tasks: str | None, scene: Scene, seed: int, validation: int
+) -> None:
+    """Have the scripted expert solve CALVIN's tasks and write DIR in CALVIN's layout."""
+    from calvin.instructions import evaluation_instruction
+    from calvin.writer import write_split
+    from settings.ablation import Data
+    from tasks.generate import generate as episodes
+    from workers.demonstrations import generated, known_tasks
+
+    data = Data(
+        tasks=tuple(tasks.split(",")) if tasks else (),
+        training_scenes=(scene,),
+        seed=seed,
+        demonstrations_per_task=demonstrations_per_task,
+        validation_demonstrations_per_task=max(1, validation),
+    )
+    known = known_tasks(data)
+    for split in SPLITS if validation else SPLITS[:1]:
+        entries = generated(data, split).entries
+        write_split(
+            folder,
+            split,
+            _with_progress(f"{split} demonstrations", episodes(entries, split), len(entries)),
+            validation_instructions={task: evaluation_instruction(task) for task in known},
+        )
+        print(f"{folder / split}: {len(entries)} demonstrations of {len(known)} tasks")
+
+
+def _check_split(folder: Path, split: str) -> dict[str, Any]:
+    from calvin.check import annotated_frames, problems
+    from calvin.dataset import open_dataset
+
+    try:
+        opened = open_dataset(folder, split)
+    except DatasetError as error:
+        return {"demonstrations": 0, "tasks": 0, "frames": 0, "problems": [str(error)]}
+    frames = annotated_frames(opened)
+    return {
+        "demonstrations": len(opened.demonstrations),
+        "tasks": len({demonstration.task for demonstration in opened.demonstrations}),
+        "frames": len(frames),
+        "problems": problems(opened, _with_progress(f"{split} frames", frames, len(frames))),
+    }
+
+
+def _with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
+    """`items`, with a bar on standard error where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    shown: Callable[..., Iterable[Item]] = track
+    yield from shown(items, title, total=total, console=console, disable=not sys.stderr.isatty())

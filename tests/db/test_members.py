@@ -1,0 +1,82 @@
+"""Who is here and who is gone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import psutil
+from sqlalchemy import select, update
+
+from db import jobs, members
+from db.engine import Database
+from db.schema import Session, Worker
+from tests.support import LEASE_SECONDS, NOW, event_kinds, planned, start, submit, worker
+
+
+def test_a_worker_whose_process_is_gone_is_missed_at_once_with_what_it_held(database: Database) -> None:
+    submit(database, planned("a"), planned("b"))
+    me, gone = worker(database, "here"), worker(database, "gone")
+    kept, lost = start(database, "a", me), start(database, "b", gone)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    with database.write() as tx:
+        tx.execute(update(Worker).where(Worker.id == gone).values(pid=ended.pid))
+    (missing,) = members.find_missing(database, LEASE_SECONDS, NOW)
+    assert (missing.name, missing.reason, missing.leases) == ("gone", "its process is gone", [lost.lease])
+    assert kept.lease not in missing.leases
+
+
+def test_a_recycled_process_number_is_not_the_worker(database: Database) -> None:
+    gone = worker(database, "gone")
+    with database.write() as tx:
+        tx.execute(update(Worker).where(Worker.id == gone).values(pid_started_at=5.0))
+    assert [missing.name for missing in members.find_missing(database, LEASE_SECONDS, NOW)] == ["gone"]
+    assert members.process_alive(os.getpid(), psutil.Process().create_time())
+    assert not members.process_alive(os.getpid(), 5.0)
+
+
+def test_silence_longer_than_a_lease_is_a_loss_until_the_worker_speaks_again(database: Database) -> None:
+    me = worker(database)
+    later = NOW + LEASE_SECONDS + 1
+    (missing,) = members.find_missing(database, LEASE_SECONDS, later)
+    assert missing.reason == "silent for 31 s"
+    members.mark_gone(database, me, missing.reason, later)
+    assert event_kinds(database) == ["worker_lost"]
+    assert members.silent_here(database, LEASE_SECONDS, later) == [os.getpid()]
+    assert members.living(database, 0.0) == []
+    members.beat(database, me, None, None, later)
+    assert [entry.id for entry in members.living(database, later)] == [me]
+
+
+def test_a_lease_that_ran_out_is_missed_although_the_worker_beats(database: Database) -> None:
+    submit(database, planned("a"))
+    me = worker(database)
+    claim = start(database, "a", me)
+    later = NOW + LEASE_SECONDS + 1
+    members.beat(database, me, None, None, later)
+    (missing,) = members.find_missing(database, LEASE_SECONDS, later)
+    assert (missing.worker_id, missing.reason, missing.leases) == (0, "lease ran out", [claim.lease])
+    jobs.extend_lease(database, claim, LEASE_SECONDS, later)
+    assert members.find_missing(database, LEASE_SECONDS, later) == []
+
+
+def test_a_worker_that_left_is_not_missed(database: Database) -> None:
+    members.leave(database, worker(database), NOW)
+    assert members.find_missing(database, LEASE_SECONDS, NOW + 1e6) == []
+
+
+def test_sessions_of_dead_commands_are_closed(database: Database) -> None:
+    mine = members.open_session(database, "up", NOW + 60, 1e12)
+    dead = members.open_session(database, "up", None, NOW)
+    with database.write() as tx:
+        tx.execute(update(Session).where(Session.id == dead).values(pid=2**22 + 1))
+    assert members.close_dead_sessions(database, NOW) == 1
+    with database.read() as tx:
+        assert tx.execute(select(Session.id, Session.reason).order_by(Session.id)).all() == [
+            (mine, None),
+            (dead, "killed"),
+        ]
+    assert members.session_deadline(database, mine) == NOW + 60
+    assert members.session_deadline(database, None) is None

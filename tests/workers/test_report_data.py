@@ -1,0 +1,106 @@
+"""The report's figures come from rows, written through the real writer."""
+
+from __future__ import annotations
+
+import pytest
+
+from db import jobs, states
+from db.plans import Plan, PlannedJob, RunRef, submit
+from db.store import ArtifactStore
+from db.values import Ending, Lease, MetricPoint, Seconds
+from errors import InvalidInput
+from reports.summary import to_json
+from tests.support import NOW, start, worker
+from workers.report_data import NO_SIMULATOR, gather_report
+
+RUN = RunRef("recon", 0)
+
+
+def planned(key, kind, runs=(), **spec):
+    return PlannedJob(key, kind, key, spec, "cpu", 50, 1, (), runs)
+
+
+@pytest.fixture
+def submitted(database):
+    plan = Plan(
+        "key",
+        "mine",
+        {"data": {"root": None}, "gaze": {"detector": "oracle"}},
+        [
+            planned("train", "train", (RUN,)),
+            planned("shard 1", "evaluate", (RUN,), mode="closed_loop"),
+            planned("shard 0", "evaluate", (RUN,), mode="closed_loop"),
+            planned("random", "evaluate", mode="closed_loop"),
+        ],
+        {RUN: "train"},
+    )
+    submit(database, plan, "cli.py submit-ablation", NOW)
+    return worker(database)
+
+
+def finish(database, label, worker_id, result, **fields):
+    ending = Ending(states.SUCCEEDED, 1, result=result, **fields)
+    jobs.succeed(database, start(database, label, worker_id), ending, NOW + 10)
+
+
+def shard(first, *done):
+    return {"results": [{"sequence": first + i, "done": d} for i, d in enumerate(done)]}
+
+
+def report(home, database):
+    return to_json(gather_report(database, ArtifactStore(home), "mine"))
+
+
+def test_what_is_not_measured_is_null(home, database, submitted):
+    document = report(home, database)
+    (arm,) = document["arms"]
+    assert arm["arm"] == "recon" and arm["success"] is None and arm["device_seconds"] is None
+    assert document["gaze"]["simple"]["rate"] is None
+    assert "2 shards" in document["closed_loop_reason"]
+
+
+def test_a_rate_needs_every_shard_and_keeps_the_order_of_sequences(home, database, submitted):
+    finish(database, "shard 1", submitted, shard(2, 5, 0))
+    assert report(home, database)["arms"][0]["success"] is None
+    finish(database, "shard 0", submitted, shard(0, 1, 2))
+    finish(database, "random", submitted, shard(0, 0, 0, 0, 0))
+    document = report(home, database)
+    (arm,) = document["arms"]
+    assert arm["success"] == [0.75, 0.5, 0.25, 0.25, 0.25] and arm["avg_len"] == 2.0
+    assert document["random_policy"]["success"][0] == 0.0
+    assert document["closed_loop_reason"] is None
+    assert gather_report(database, ArtifactStore(home), None).runs[0].results == (1, 2, 5, 0)
+
+
+def test_seconds_of_lost_attempts_are_replayed_seconds(home, database, submitted):
+    held = start(database, "train", submitted)
+    jobs.publish(
+        database,
+        held,
+        0,
+        [],
+        [MetricPoint("loss/action", 10, 2.5)],
+        Seconds(useful=4.0, checkpoint=1.0),
+        NOW + 5,
+    )
+    jobs.take_back(database, [Lease(held.job_id, held.lease_token)], "its process is gone", 3, NOW + 12)
+    finish(database, "train", submitted, {"steps": 1}, seconds=Seconds(useful=6.0, load=2.0))
+    document = report(home, database)
+    ledger = document["ledger"]
+    assert ledger["useful_seconds"] == 10.0 and ledger["checkpoint_seconds"] == 1.0
+    assert ledger["replayed_seconds"] == pytest.approx(12 - 5)
+    assert ledger["losses"] == 1 and ledger["preemptions"] == 0
+    (arm,) = document["arms"]
+    assert arm["device_seconds"] == pytest.approx(12 + 10)
+    assert arm["goodput"] == pytest.approx(10 / 22)
+
+
+def test_recorded_data_says_why_there_are_no_rates(home, database):
+    config = {"data": {"root": "/somewhere"}, "gaze": {"detector": "oracle"}}
+    submit(database, Plan("k", "recorded", config, []), "cli.py", NOW)
+    assert gather_report(database, ArtifactStore(home), "recorded").closed_loop_reason == NO_SIMULATOR
+
+
+def test_an_unknown_ablation_is_named(home, database):
+    with pytest.raises(InvalidInput, match="other"):
+        gather_report(database, ArtifactStore(home), "other")

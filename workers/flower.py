@@ -1,0 +1,67 @@
+"""Flower: a window on what the broker carries. It lasts longer than its process and asks for a password."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+
+from celery import Celery
+
+from errors import EnvironmentLacks
+from settings.home import Home
+from workers.app import make_app
+from workers.parent import die_with_parent
+
+USER = "baton"
+
+#: How often Flower writes down what it saw.
+_SAVE_MILLISECONDS = 10_000
+
+#: The arguments say arm, seed, steps or episode; the result says how the attempt ended.
+_COLUMNS = "name,args,state,result,received,runtime,worker,uuid"
+
+#: Flower's own environment variable; unlike an argument it is not in the process list.
+_PASSWORD_VARIABLE = "FLOWER_BASIC_AUTH"
+
+
+def password(home: Home) -> str:
+    """The home's password for Flower; made on first use, readable by its owner only."""
+    file = home.run / "flower.password"
+    if not file.exists():
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_urlsafe(18))
+    return file.read_text(encoding="ascii")
+
+
+def flower_arguments(home: Home, address: str, port: int) -> list[str]:
+    """Flower's command line. It holds no secret."""
+    return [
+        "flower",
+        f"--address={address}",
+        f"--port={port}",
+        "--persistent=True",
+        f"--db={home.run / 'flower.db'}",
+        f"--state_save_interval={_SAVE_MILLISECONDS}",
+        f"--tasks_columns={_COLUMNS}",
+    ]
+
+
+def flower_main(home: Home, broker_url: str, address: str, port: int) -> None:
+    """Run Flower in this process until SIGTERM or SIGINT. Raises EnvironmentLacks when it is not installed."""
+    die_with_parent()
+    try:
+        import flower.command  # noqa: F401
+    except ImportError as error:
+        raise EnvironmentLacks(f"Flower is not installed ({error}); pip install 'flower>=2.0.1,<3'") from None
+    os.environ[_PASSWORD_VARIABLE] = f"{USER}:{password(home)}"
+    # Flower reads the rest of its options from the process's own arguments.
+    sys.argv = ["celery", *flower_arguments(home, address, port)]
+    print(
+        f"Flower: http://{address}:{port} (user {USER}, password in {home.run / 'flower.password'})",
+        file=sys.stderr,
+        flush=True,
+    )
+    app: Celery = make_app(broker_url)
+    app.start(sys.argv[1:])
