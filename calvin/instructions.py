@@ -14,7 +14,10 @@ from errors import InvalidInput
 
 #: task -> (ways to begin, ways to go on). Their first combination is held out for evaluation.
 _BLOCK_PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "rotate_{}_block_right": (("spin the {} cube", "twist the {} cube"), ("clockwise", "clockwise by a quarter")),
+    "rotate_{}_block_right": (
+        ("spin the {} cube", "twist the {} cube"),
+        ("clockwise", "clockwise by a quarter"),
+    ),
     "rotate_{}_block_left": (
         ("spin the {} cube", "twist the {} cube"),
         ("counterclockwise", "counterclockwise by a quarter"),
@@ -27,27 +30,54 @@ _BLOCK_PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("shove the {} cube", "nudge the {} cube"),
         ("leftwards", "leftwards over the table", "over to the left"),
     ),
-    "lift_{}_block_table": (("raise the {} cube", "fetch the {} cube"), ("off the tabletop", "up from the tabletop")),
+    "lift_{}_block_table": (
+        ("raise the {} cube", "fetch the {} cube"),
+        ("off the tabletop", "up from the tabletop"),
+    ),
     "lift_{}_block_slider": (
         ("raise the {} cube", "fetch the {} cube"),
         ("off the cupboard floor", "out of the cupboard"),
     ),
-    "lift_{}_block_drawer": (("raise the {} cube", "fetch the {} cube"), ("off the drawer floor", "out of the drawer")),
+    "lift_{}_block_drawer": (
+        ("raise the {} cube", "fetch the {} cube"),
+        ("off the drawer floor", "out of the drawer"),
+    ),
 }
 _PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "move_slider_left": (("drag the panel", "shift the panel"), ("leftwards", "over to the left end", "left")),
-    "move_slider_right": (("drag the panel", "shift the panel"), ("rightwards", "over to the right end", "right")),
+    "move_slider_left": (
+        ("drag the panel", "shift the panel"),
+        ("leftwards", "over to the left end", "left"),
+    ),
+    "move_slider_right": (
+        ("drag the panel", "shift the panel"),
+        ("rightwards", "over to the right end", "right"),
+    ),
     "open_drawer": (("draw the drawer", "bring the drawer"), ("out", "out by its grip", "out towards you")),
     "close_drawer": (("send the drawer", "bring the drawer"), ("in", "in by its grip", "back in")),
     "turn_on_lightbulb": (("make the lamp", "let the lamp"), ("shine with the lever", "shine", "light up")),
-    "turn_off_lightbulb": (("make the lamp", "let the lamp"), ("go dark with the lever", "go dark", "stop shining")),
-    "turn_on_led": (("make the green signal", "let the green signal"), ("glow with the knob", "glow", "come on")),
-    "turn_off_led": (("make the green signal", "let the green signal"), ("fade with the knob", "fade", "go out")),
+    "turn_off_lightbulb": (
+        ("make the lamp", "let the lamp"),
+        ("go dark with the lever", "go dark", "stop shining"),
+    ),
+    "turn_on_led": (
+        ("make the green signal", "let the green signal"),
+        ("glow with the knob", "glow", "come on"),
+    ),
+    "turn_off_led": (
+        ("make the green signal", "let the green signal"),
+        ("fade with the knob", "fade", "go out"),
+    ),
     "place_in_slider": (("leave the cube", "deposit the cube"), ("in the cupboard", "behind the panel")),
     "place_in_drawer": (("leave the cube", "deposit the cube"), ("in the drawer", "inside the open drawer")),
-    "push_into_drawer": (("shove the cube", "nudge the cube"), ("so that it drops into the drawer", "off into the drawer")),
+    "push_into_drawer": (
+        ("shove the cube", "nudge the cube"),
+        ("so that it drops into the drawer", "off into the drawer"),
+    ),
     "stack_block": (("pile the cube", "balance the cube"), ("on another cube", "upon a second cube")),
-    "unstack_block": (("fetch the upper cube", "take apart the pile"), ("and free the lower cube", "of two cubes")),
+    "unstack_block": (
+        ("fetch the upper cube", "take apart the pile"),
+        ("and free the lower cube", "of two cubes"),
+    ),
 }
 
 

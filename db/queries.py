@@ -23,9 +23,7 @@ def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
         labels = dict(
             tx.execute(
                 select(job.c.id, job.c.label).where(job.c.id.in_([w.job_id for w in workers if w.job_id]))
-            )
-            
-            .all()
+            ).all()
         )
         sessions = tx.execute(select(Session).order_by(Session.id)).all()
     return {
@@ -174,9 +172,7 @@ def _ablation(tx: Any, row: Any) -> dict[str, Any]:
     members = select(AblationJob.job_id).where(AblationJob.ablation_id == row.id).distinct()
     counts = dict.fromkeys(STATES, 0)
     counts.update(
-        tx.execute(select(job.c.state, func.count()).where(job.c.id.in_(members)).group_by(job.c.state))
-        
-        .all()
+        tx.execute(select(job.c.state, func.count()).where(job.c.id.in_(members)).group_by(job.c.state)).all()
     )
     runs = tx.execute(
         select(Run.id, Run.arm, Run.seed, job.c.step, job.c.target_steps)

@@ -10,9 +10,9 @@ from typing import Any
 
 from reports.data import AttentionScores, GazeScores, ReportData, RunReport
 from reports.statistics import (
-    against_random,
     Comparison,
     Interval,
+    against_random,
     average_length_interval,
     compare,
     holm,

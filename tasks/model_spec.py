@@ -17,7 +17,9 @@ from models.config import ReconVLAConfig, config_of_size
 _ANY_VOCABULARY = 1024
 
 
-def planned_config(size: str, override: Mapping[str, Any], reconstruction_weight: float | None) -> dict[str, Any]:
+def planned_config(
+    size: str, override: Mapping[str, Any], reconstruction_weight: float | None
+) -> dict[str, Any]:
     """Configuration of `size` with `override` merged in, as plain JSON.
 
     reconstruction_weight: None for an arm without the reconstruction loss. Raises ConfigError naming the

@@ -103,9 +103,11 @@ def train_step(trainee: Trainee, spec: Mapping[str, Any]) -> dict[str, float]:
         )
     trainee.optimizer.zero_grad(set_to_none=True)
     losses.total.backward()
-    torch.nn.utils.clip_grad_norm_(
+    norm = torch.nn.utils.clip_grad_norm_(
         trainee.model.trained_parameters(), settings["gradient_clip"], foreach=False
-    )
+    ).item()
+    if not math.isfinite(norm):
+        raise TrainingDiverged(f"the gradient's norm is {norm} at step {step}; the last checkpoint is kept")
     trainee.optimizer.step()
     return values
 

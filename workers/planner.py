@@ -62,8 +62,9 @@ class Planner:
                 ends += self._judge(ref, train, indexes[VALIDATION], arm.reconstruction, closed_loop)
         if closed_loop and config.evaluation.random_baseline:
             ends += self._closed_loop("random", None, {"policy": "random", "seed": 0}, [])
-        key = _digest({"config": config.model_dump(mode="json"), "identity": indexes})
-        needs = [Dependency(end, "result") for end in dict.fromkeys([*ends, *indexes.values()])]
+        results = list(dict.fromkeys([*ends, *indexes.values()]))
+        key = _digest({"config": config.model_dump(mode="json"), "results": results})
+        needs = [Dependency(result, "result") for result in results]
         self._add("report", "report", {"ablation": key}, needs)
         jobs = [
             planned if planned.key not in self._runs else _with_runs(planned, self._runs[planned.key])

@@ -22,8 +22,8 @@ from workers.bell import RESOURCES, Bell
 from workers.broker import connect
 from workers.execute import Executor
 from workers.member import Member
-from workers.pool import WakingThreadPool
 from workers.parent import die_with_parent
+from workers.pool import WakingThreadPool
 from workers.scheduler import Scheduler
 from workers.task_events import BatchedEvents
 

@@ -89,7 +89,8 @@ def _lift_from_cabinet(sim: PlayTable, name: str) -> Iterator[Waypoint]:
     """Fingers lean forward, to stay clear of the cabinet's front."""
     centre, _ = sim.block_pose(name)
     yaw = _grasp_yaw(sim, name)
-    yield Waypoint(leaning(centre + np.array([0.0, -0.15, 0.1]), _CABINET_LEAN), OPEN, blend_metres=0.02)
+    outside = centre + 0.1 * _UP - 0.15 * np.array([math.cos(yaw), math.sin(yaw), 0.0])
+    yield Waypoint(leaning(outside, _CABINET_LEAN, yaw), OPEN, blend_metres=0.01)
     yield Waypoint(leaning(centre, _CABINET_LEAN, yaw), OPEN, hold_steps=2)
     yield Waypoint(leaning(centre, _CABINET_LEAN, yaw), CLOSED, hold_steps=_GRASP_STEPS)
     yield Waypoint(

@@ -51,9 +51,7 @@ class Oracle:
 def run(monkeypatch, script: Script, max_steps: int, policy=None):
     monkeypatch.setattr("tasks.rollout.TaskOracle", lambda: Oracle(script))
     chain = get_sequences(8, tasks=TASKS)[0]
-    return run_chains(
-        [(7, chain)], [script], "D", policy or RandomPolicy(0), lambda task: task, max_steps
-    )
+    return run_chains([(7, chain)], [script], "D", policy or RandomPolicy(0), lambda task: task, max_steps)
 
 
 def test_counts_subtasks_in_a_row_and_stops_at_the_first_failure(monkeypatch):

@@ -1,0 +1,91 @@
+"""Python, cores, memory, disk and GPUs of this machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from commands.checks.finding import MISSING, OK, WARNING, Finding
+
+#: The default ablation ("quick") writes well under this; CALVIN runs want far more.
+_DISK_GIB = 5.0
+_MEMORY_GIB = 4.0
+_GIB = 2**30
+
+
+def findings(home: Path) -> list[Finding]:
+    return [_python(), _cores(), _memory(), _disk(home), *_gpus(), _torch()]
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    if (3, 10) <= sys.version_info[:2] <= (3, 12):
+        return Finding("machine", "Python", OK, version)
+    return Finding("machine", "Python", WARNING, version, "use Python 3.10, 3.11 or 3.12")
+
+
+def _cores() -> Finding:
+    return Finding("machine", "CPU cores", OK, f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}")
+
+
+def _memory() -> Finding:
+    memory = psutil.virtual_memory()
+    total, available = memory.total / _GIB, memory.available / _GIB
+    detail = f"{available:.1f} GiB available of {total:.1f}"
+    if available >= _MEMORY_GIB:
+        return Finding("machine", "memory", OK, detail)
+    return Finding("machine", "memory", WARNING, detail, "use fewer workers: up --cpus 1")
+
+
+def _disk(home: Path) -> Finding:
+    """Free space where the home is or would be."""
+    place = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(place).free / _GIB
+    detail = f"{free:.1f} GiB free at {home}"
+    if not os.access(place, os.W_OK):
+        remedy = "name a folder that can be written with --home or BATON_HOME"
+        return Finding("machine", "disk", MISSING, f"{place} cannot be written", remedy, needed=True)
+    if free >= _DISK_GIB:
+        return Finding("machine", "disk", OK, detail)
+    return Finding("machine", "disk", WARNING, detail, "name a larger disk with --home or BATON_HOME")
+
+
+def _gpus() -> list[Finding]:
+    if shutil.which("nvidia-smi") is None:
+        remedy = "none is needed; for one, install NVIDIA's driver"
+        return [Finding("machine", "GPU", MISSING, "no nvidia-smi: everything runs on the CPU", remedy)]
+    listed = subprocess.run(
+        ["nvidia-smi", "--query-gpu=index,name,memory.total,driver_version", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode != 0:
+        words = (listed.stderr or listed.stdout).strip().splitlines()
+        detail = f"nvidia-smi fails: {words[0] if words else listed.returncode}"
+        return [Finding("machine", "GPU", WARNING, detail, "reinstall or reload NVIDIA's driver")]
+    found = []
+    for line in listed.stdout.splitlines():
+        index, name, memory, driver = (part.strip() for part in line.split(","))
+        found.append(Finding("machine", f"GPU {index}", OK, f"{name}, {memory}, driver {driver}"))
+    return found
+
+
+def _torch() -> Finding:
+    try:
+        import torch
+    except ImportError as error:
+        remedy = "pip install 'torch>=2.6,<3'"
+        return Finding("machine", "torch", MISSING, str(error), remedy, needed=True)
+    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
+    detail = f"{torch.__version__}, built for {build}"
+    if shutil.which("nvidia-smi") and not torch.cuda.is_available():
+        remedy = "install a torch build for this driver's CUDA version (see pytorch.org, Get Started)"
+        return Finding("machine", "torch", WARNING, f"{detail}; it sees no GPU", remedy)
+    return Finding("machine", "torch", OK, detail)

@@ -1,0 +1,83 @@
+"""Simulators, detectors and what large models need."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from commands.checks.finding import MISSING, OK, Finding, version_of
+
+_EXTRAS = {
+    "diffusers": ("the VAE of the released recipe", "pip install diffusers"),
+    "peft": ("LoRA training of large models", "pip install peft"),
+    "bitsandbytes": ("4-bit weights of large models", "pip install bitsandbytes"),
+}
+
+
+def findings() -> list[Finding]:
+    return [_playtable(), _calvin_env(), *_detectors(), *_models()]
+
+
+def _playtable() -> Finding:
+    version = version_of("pybullet")
+    if version is None:
+        remedy = "pip install 'pybullet>=3.2.7' (Python 3.10 or 3.11 has a wheel)"
+        return Finding("simulators", "playtable", MISSING, "no pybullet", remedy, needed=True)
+    return Finding("simulators", "playtable", OK, f"pybullet {version}")
+
+
+def _calvin_env() -> Finding:
+    if find_spec("calvin_env") is not None:
+        return Finding("simulators", "calvin_env", OK, "importable")
+    detail = "not installed; this version evaluates CALVIN data open loop either way"
+    remedy = "clone github.com/mees/calvin_env with its submodules and pip install it"
+    return Finding("simulators", "calvin_env", MISSING, detail, remedy)
+
+
+def _detectors() -> list[Finding]:
+    always = [
+        Finding("detectors", "colour", OK, "needs neither weights nor GPU"),
+        Finding("detectors", "oracle", OK, "the simulator's own segmentation"),
+    ]
+    return [*always, _grounding_dino(), _groundingdino_py()]
+
+
+def _grounding_dino() -> Finding:
+    """Looks at the disk only: asking the hub would make every diagnosis wait for the network."""
+    try:
+        from huggingface_hub import snapshot_download
+
+        from detectors.grounding_dino import DEFAULT_WEIGHTS
+    except ImportError as error:
+        remedy = "pip install 'transformers>=5,<6'"
+        return Finding("detectors", "grounding_dino", MISSING, str(error), remedy)
+    try:
+        folder = snapshot_download(DEFAULT_WEIGHTS, local_files_only=True)
+    except (OSError, ValueError):
+        remedy = f"hf download {DEFAULT_WEIGHTS}, or set gaze.weights to a folder that holds it"
+        detail = f"weights {DEFAULT_WEIGHTS} are not on this machine"
+        return Finding("detectors", "grounding_dino", MISSING, detail, remedy)
+    return Finding("detectors", "grounding_dino", OK, f"{DEFAULT_WEIGHTS} in {folder}")
+
+
+def _groundingdino_py() -> Finding:
+    name = "groundingdino-py"
+    transformers, installed = version_of("transformers"), version_of(name)
+    major = int(transformers.partition(".")[0]) if transformers else 0
+    if major >= 5:
+        detail = f"{installed or 'not installed'}; it does not run with transformers {transformers}"
+        remedy = "use grounding_dino, which loads the same weights"
+        return Finding("detectors", name, MISSING, detail, remedy)
+    if installed is None:
+        return Finding("detectors", name, MISSING, "not installed", f"pip install {name}")
+    return Finding("detectors", name, OK, installed)
+
+
+def _models() -> list[Finding]:
+    found = []
+    for name, (purpose, remedy) in _EXTRAS.items():
+        version = version_of(name)
+        if version is None:
+            found.append(Finding("models", name, MISSING, f"not installed: {purpose}", remedy))
+        else:
+            found.append(Finding("models", name, OK, version))
+    return found

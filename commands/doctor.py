@@ -1,0 +1,50 @@
+"""`doctor`: what this machine has, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from commands.options import home_option, resolve_home
+
+if TYPE_CHECKING:
+    from commands.checks.finding import Finding
+
+
+@click.command("doctor")
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def command(context: click.Context, home_path: str | None, as_json: bool) -> int:
+    """Look, change nothing. Exit code 0 when an ablation can run here with the embedded default, else 3."""
+    from commands.checks import machine, queue, science
+    from commands.checks.finding import OK
+
+    home = resolve_home(context, home_path)
+    findings = [*machine.findings(home.root), *queue.findings(), *science.findings()]
+    lacking = [finding for finding in findings if finding.needed and finding.state != OK]
+    if as_json:
+        print(json.dumps({"ready": not lacking, "findings": [asdict(finding) for finding in findings]}))
+    else:
+        _print(findings)
+        if lacking:
+            print(f"An ablation cannot run here yet: {', '.join(finding.name for finding in lacking)}.")
+        else:
+            print("An ablation can run here: cli.py submit-ablation")
+    return 3 if lacking else 0
+
+
+def _print(findings: list[Finding]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if Console().is_terminal else 160)
+    table = Table("", "", "", "", box=None, pad_edge=False, show_header=False)
+    for finding in findings:
+        remedy = f"\n-> {finding.remedy}" if finding.remedy else ""
+        table.add_row(finding.area, finding.name, finding.state, Text(f"{finding.detail}{remedy}"))
+    console.print(table)

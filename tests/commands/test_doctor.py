@@ -1,0 +1,56 @@
+"""`doctor` looks, changes nothing, and says whether an ablation can run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import cli
+
+
+def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
+    document = json.loads(capsys.readouterr().out)
+    return {entry["name"]: entry for entry in document["findings"]}
+
+
+def test_a_machine_that_can_run_the_embedded_default(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    assert cli.main(["--home", str(home), "doctor", "--json"]) == 0
+    assert not home.exists()
+    found = findings(capsys)
+    assert {"Python", "CPU cores", "memory", "disk", "torch", "broker", "SQLite", "Flower"} <= set(found)
+    assert {"playtable", "calvin_env", "colour", "grounding_dino", "groundingdino-py", "diffusers"} <= set(
+        found
+    )
+    assert found["SQLite"]["state"] == "ok"
+    assert all(entry["remedy"] for entry in found.values() if entry["state"] != "ok")
+
+
+def test_a_broker_that_does_not_answer_is_exit_code_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    assert cli.main(["--home", str(tmp_path / "home"), "doctor"]) == 3
+    assert "cannot run here yet: broker" in capsys.readouterr().out
+
+
+def test_a_home_that_cannot_be_written_is_exit_code_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("commands.checks.machine.os.access", lambda *_: False)
+    assert cli.main(["--home", str(tmp_path / "home"), "doctor", "--json"]) == 3
+    assert findings(capsys)["disk"]["state"] == "missing"
+
+
+def test_detectors_say_why_they_do_not_work_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "empty"))
+    cli.main(["--home", str(tmp_path / "home"), "doctor", "--json"])
+    found = findings(capsys)
+    assert "does not run with transformers 5" in str(found["groundingdino-py"]["detail"])
+    assert "not on this machine" in str(found["grounding_dino"]["detail"])

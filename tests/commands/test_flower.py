@@ -1,0 +1,103 @@
+"""A real Flower on a real Redis: it wants the password, lists tasks, and remembers them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import stat
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+import cli
+from db.engine import Database
+from settings.home import Home
+from tests.processes import running
+from tests.support import await_value
+from workers.app import make_app
+from workers.flower import USER, flower_arguments, password
+
+TASK = "job-7-attempt-1"
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def status(port: int, secret: str | None) -> tuple[int, Any]:
+    """HTTP status and JSON of /api/tasks; status 0 while nothing listens."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/tasks")
+    if secret is not None:
+        token = base64.b64encode(f"{USER}:{secret}".encode()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, None
+    except OSError:
+        return 0, None
+
+
+def await_flower(port: int) -> None:
+    await_value(lambda: status(port, None)[0], lambda code: code != 0, "Flower listens")
+
+
+def emit_task(redis_url: str) -> None:
+    """What a worker says when it receives a training slice."""
+    with make_app(redis_url).events.default_dispatcher(hostname="worker@here") as dispatcher:
+        dispatcher.send("task-received", uuid=TASK, name="baton.train", retries=0, eta=None, expires=None,
+                        args="(train baseline seed 0, steps 0-20)", kwargs="{}", timestamp=time.time())  # fmt: skip
+
+
+def test_flower_wants_the_password_lists_tasks_and_remembers_them(
+    home: Home, database: Database, redis_url: str, port: int, tmp_path: Path
+) -> None:
+    secret = password(home)
+    arguments = ["--home", str(home.root), "flower", "--port", str(port), "--broker", redis_url]
+    log = tmp_path / "flower.log"
+    with running(arguments, log) as flower:
+        await_flower(port)
+        assert status(port, None)[0] == 401
+        assert status(port, "wrong")[0] == 401
+        assert status(port, secret) == (200, {})
+
+        def seen() -> Any:
+            emit_task(redis_url)
+            return status(port, secret)[1]
+
+        task = await_value(seen, lambda tasks: TASK in (tasks or {}), "the task is listed")[TASK]
+        assert task["name"] == "baton.train"
+        assert task["args"] == "(train baseline seed 0, steps 0-20)"
+        assert [c.laddr.ip for c in flower.net_connections() if c.status == psutil.CONN_LISTEN] == [
+            "127.0.0.1"
+        ]
+        assert not any(secret in word for word in flower.cmdline())
+        flower.terminate()
+        flower.wait(30)
+    assert secret not in log.read_text()
+    with running(arguments, log):
+        await_flower(port)
+        assert TASK in status(port, secret)[1]
+
+
+def test_the_password_is_made_once_and_its_owners_only(home: Home) -> None:
+    first = password(home)
+    assert len(first) >= 20
+    assert password(home) == first
+    assert stat.S_IMODE((home.run / "flower.password").stat().st_mode) == 0o600
+    assert not any(first in argument for argument in flower_arguments(home, "127.0.0.1", 5555))
+
+
+def test_a_home_that_does_not_exist_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--home", str(tmp_path / "none"), "flower"]) == 2
+    assert "no Baton home" in capsys.readouterr().err
