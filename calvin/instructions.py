@@ -71,7 +71,7 @@ _PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "place_in_drawer": (("leave the cube", "deposit the cube"), ("in the drawer", "inside the open drawer")),
     "push_into_drawer": (
         ("shove the cube", "nudge the cube"),
-        ("so that it drops into the drawer", "off into the drawer"),
+        ("until it drops into the drawer", "off into the drawer"),
     ),
     "stack_block": (("pile the cube", "balance the cube"), ("on another cube", "upon a second cube")),
     "unstack_block": (
