@@ -67,8 +67,7 @@ def run_home(
     try:
         with supervisor, Screen(quiet) as screen:
             reason = _watch(database, supervisor, screen, interrupts, deadline, until_done)
-            if interrupts.count > 1:
-                supervisor.kill()
+            supervisor.stop(hurry=lambda: interrupts.count > 1)
     finally:
         members.close_session(database, session, reason, time.time())
         database.settle()

@@ -5,9 +5,9 @@ wants to write fails at once whatever the busy timeout.
 
 Durability. A commit survives a killed process as soon as it returns (synchronous=NORMAL). Against a
 power cut the write-ahead log is synced beside the work, one fsync for however many commits came in
-meanwhile (group commit), and without holding SQLite's write lock as synchronous=FULL would: with 7 ms
-an fsync that is 90 jobs a second against over 500. `settle()` waits until all is on the disk; `durable`
-commits do so before they return. The log is a prefix log: a power cut can only undo the last few
+meanwhile (group commit), and without holding SQLite's write lock as synchronous=FULL would, which costs
+an fsync (milliseconds) a job. `settle()` waits until all is on the disk; `durable` commits do so before
+they return. The log is a prefix log: a power cut can only undo the last few
 milliseconds as a whole, and jobs whose end was undone are run again.
 """
 

@@ -36,7 +36,7 @@ OWNERS = {
     "alembic": {"db"},
     "pybullet": {"simulators"},
     "cv2": {"models", "detectors", "simulators", "calvin", "reports", "tasks"},
-    "torch": {"models", "detectors", "tasks"},
+    "torch": {"models", "detectors", "tasks", "commands"},  # doctor names its build
     "transformers": {"models", "detectors"},
     "matplotlib": {"reports"},
 }

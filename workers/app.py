@@ -20,6 +20,10 @@ TASK_PREFIX = "baton."
 _VISIBILITY_TIMEOUT_SECONDS = 7 * 24 * 3600
 
 
+class AttemptFailed(Exception):
+    """Raised after a failed attempt was committed, so that Flower shows it as failed."""
+
+
 def make_app(broker_url: str, run: Callable[[int], str] | None = None) -> Celery:
     """An application on `broker_url`. `run` executes a job id; without it the app can only ring."""
     app = Celery("baton", broker=broker_url)
@@ -56,7 +60,8 @@ def _register(app: Celery, kind: str, run: Callable[[int], str] | None) -> None:
             raise RuntimeError("this application only rings")
         return run(job_id)
 
-    app.task(name=TASK_PREFIX + kind, ignore_result=True)(ring)
+    # Celery logs an expected exception as one line, without a traceback.
+    app.task(name=TASK_PREFIX + kind, ignore_result=True, throws=(AttemptFailed,))(ring)
 
 
 def resource_queue(resource: str) -> str:

@@ -43,12 +43,13 @@ class Executor:
         self._member = member
         self._body_for = body_for
         self._memory: dict[str, Any] = {}
-        #: Whether the last attempt left something ready to be rung.
+        #: Whether the last attempt left something ready to be rung, and whether it failed.
         self.released = False
+        self.failed = False
 
     def run(self, job_id: int) -> str:
         """Returns how it ended, in a few words for Flower. Only bugs raise."""
-        self.released = False
+        self.released = self.failed = False
         if self._member.stop.reason is not None:
             return "worker is stopping"
         claim = jobs.claim(self._database, job_id, self._member.id, self._settings.lease_seconds, time.time())
@@ -129,6 +130,7 @@ class Executor:
         return states.SUCCEEDED
 
     def _failed(self, claim: Claim, context: AttemptContext | None, error: Exception) -> str:
+        self.failed = True
         now = time.time()
         step = context.step if context is not None else claim.step
         losses = claim.losses if step <= claim.step else 0

@@ -17,7 +17,7 @@ from db.migrate import open_state
 from db.store import ArtifactStore
 from settings.home import Home
 from settings.queue import queue_settings
-from workers.app import make_app, queues, resource_queue, worker_queue
+from workers.app import AttemptFailed, make_app, queues, resource_queue, worker_queue
 from workers.bell import RESOURCES, Bell
 from workers.broker import connect
 from workers.execute import Executor
@@ -76,6 +76,8 @@ def worker_main(
         outcome = executor.run(job_id)
         if executor.released and member.stop.reason is None:
             bell.ring_ready()
+        if executor.failed:
+            raise AttemptFailed(outcome)
         return outcome
 
     app = make_app(broker_url, run)

@@ -25,6 +25,9 @@ CLI = Path(__file__).resolve().parent.parent / "cli.py"
 #: How long a process may take to stop after SIGTERM: the end of a step and a checkpoint.
 STOP_SECONDS = 30.0
 
+#: How often `stop` looks whether they have ended.
+_STOP_LOOK_SECONDS = 0.02
+
 #: A process that dies is started again after this; doubles while it keeps dying at once.
 _RESTART_SECONDS = 0.2
 _RESTART_LIMIT_SECONDS = 10.0
@@ -116,19 +119,22 @@ class Supervisor:
                 child.restarts += 1
         self._kill_silent()
 
-    def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """SIGTERM to workers first and wait; then the rest. What does not stop in time is killed."""
+    def stop(self, hurry: Callable[[], bool] = lambda: False, seconds: float = STOP_SECONDS) -> None:
+        """SIGTERM to the scheduler, so that nothing new is rung, to the workers, then to the rest.
+
+        What does not stop in `seconds`, or before `hurry` says so, is killed.
+        """
+        scheduler = [child for child in self._children if child.name == "scheduler"]
         workers = [child for child in self._children if child.name.startswith("worker")]
-        others = [child for child in self._children if child not in workers]
-        for group in (workers, others):
+        others = [child for child in self._children if child not in scheduler + workers]
+        for group in (scheduler, workers, others):
             for child in group:
                 _signal(child.process, signal.SIGTERM)
             give_up = time.monotonic() + seconds
-            for child in group:
-                try:
-                    child.process.wait(max(0.0, give_up - time.monotonic()))
-                except subprocess.TimeoutExpired:
+            while time.monotonic() < give_up and not hurry():
+                if all(child.process.poll() is not None for child in group):
                     break
+                time.sleep(_STOP_LOOK_SECONDS)
         self.kill()
 
     def kill(self) -> None:
