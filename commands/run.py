@@ -57,6 +57,8 @@ def run_home(
 
     Raises Stopped (exit 4) when interrupted or at the deadline with work left.
     """
+    if until_done and not queries.open_ablations(database):
+        return
     interrupts = Interrupts()
     interrupts.install()
     settings = queue_settings()
