@@ -1,6 +1,6 @@
 """Kill every process of an ablation at a random moment, go on, and compare the final weights.
 
-    python benchmarks/kill_resume.py --rounds 10 [--preset smoke] [--arms baseline,recon] [--seed 0]
+    python -m benchmarks.kill_resume --rounds 10 [--preset smoke] [--arms baseline,recon] [--seed 0]
 
 One home runs undisturbed. Every round then uses a home of its own: `submit-ablation` is started, all its
 processes (Redis, scheduler and workers included) get SIGKILL after a random time, and `up --until-done`
@@ -23,12 +23,11 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.machine import describe
+
 ROOT = Path(__file__).resolve().parent.parent
 CLI = [sys.executable, str(ROOT / "cli.py")]
 RESULT = ROOT / "benchmarks" / "results" / "kill_resume.json"
-
-sys.path.insert(0, str(ROOT))
-from benchmarks.machine import describe  # noqa: E402
 
 
 def final_weights(home: Path) -> dict[str, str]:
