@@ -90,9 +90,10 @@ class Executor:
             self._member.begin(claim, context)
             started = time.perf_counter()
             result = self._body_for(claim.kind)(context)
-            context.spend(
-                "idle", max(0.0, time.perf_counter() - started - sum(vars(context.seconds).values()))
-            )
+            booked = sum(vars(context.seconds).values())
+            # A short body books nothing: all it did was its work.
+            rest = "idle" if booked else "useful"
+            context.spend(rest, max(0.0, time.perf_counter() - started - booked))
             return self._commit(claim, context, result)
         except LeaseLost:
             raise
