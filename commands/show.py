@@ -27,8 +27,9 @@ def print_report(home: Home, database: Database, ablation: str | None, as_json: 
     else:
         console = Console(width=None if Console().is_terminal else 120)
         console.print(terminal_table(data, summary))
-        if data.closed_loop_reason:
-            console.print(f"No success rates: {data.closed_loop_reason}.")
+        errors = [f"{a.title} {a.open_loop_error:.4f}" for a in summary.arms if a.open_loop_error is not None]
+        if errors:
+            console.print(f"Open-loop action error on the validation split: {', '.join(errors)}")
         console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
     return folder
 
