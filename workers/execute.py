@@ -55,14 +55,14 @@ class Executor:
         claim = jobs.claim(self._database, job_id, self._member.id, self._settings.lease_seconds, time.time())
         if claim is None:
             return "already taken"
-        logger.info("%s: attempt %d starts at step %d", claim.label, claim.lease_token, claim.step)
+        logger.debug("%s: attempt %d starts at step %d", claim.label, claim.lease_token, claim.step)
         try:
             with ExitStack() as cleanup:
                 outcome = self._attempt(claim, cleanup)
         except LeaseLost as error:
             logger.warning("%s", error)
             outcome = "fenced"
-        logger.info("%s: %s", claim.label, outcome)
+        logger.info("%s: attempt %d: %s", claim.label, claim.lease_token, outcome)
         return outcome
 
     def _attempt(self, claim: Claim, cleanup: ExitStack) -> str:
