@@ -7,8 +7,8 @@ Durability. A commit survives a killed process as soon as it returns (synchronou
 power cut the write-ahead log is synced beside the work, one fsync for however many commits came in
 meanwhile (group commit), and without holding SQLite's write lock as synchronous=FULL would, which costs
 an fsync (milliseconds) a job. `settle()` waits until all is on the disk; `durable` commits do so before
-they return. The log is a prefix log: a power cut can only undo the last few
-milliseconds as a whole, and jobs whose end was undone are run again.
+they return. The log is a prefix log: a power cut can only undo the last tenth of a second as a whole, and
+jobs whose end was undone are run again.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from errors import EnvironmentLacks
 
 #: How long a writer waits for another writer's transaction.
 BUSY_TIMEOUT_SECONDS = 60.0
+
+#: A commit nobody waits for is on the disk after this at the latest (and one sync).
+_SYNC_SECONDS = 0.1
 
 _BEGIN = "baton_begin"
 
@@ -71,9 +74,11 @@ class Database:
 
 
 class _LogSync:
-    """Syncs SQLite's write-ahead log from a thread of its own.
+    """Syncs SQLite's write-ahead log from a thread of its own: at once when somebody waits, else now and then.
 
-    Opening and closing the -wal file is safe beside SQLite, which locks only the database and -shm files.
+    A commit that writes the log while it is being synced waits for the disk, so an idle sync is not repeated
+    at once. Opening and closing the -wal file is safe beside SQLite, which locks only the database and -shm
+    files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,6 +86,8 @@ class _LogSync:
         self._changed = threading.Condition()
         self._commits = 0
         self._synced = 0
+        self._awaited = 0
+        self._failure: OSError | None = None
         self._thread: threading.Thread | None = None
 
     def committed(self) -> None:
@@ -89,30 +96,43 @@ class _LogSync:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="wal-sync", daemon=True)
                 self._thread.start()
-            self._changed.notify_all()
+            if self._commits == self._synced + 1:
+                self._changed.notify_all()
 
     def settle(self) -> None:
+        """Wait until all commits so far are synced. Raises the OSError of a disk that failed."""
         with self._changed:
             goal = self._commits
-            self._changed.wait_for(lambda: self._synced >= goal)
+            self._awaited = max(self._awaited, goal)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._synced >= goal or self._failure is not None)
+            if self._failure is not None:
+                raise self._failure
 
     def _run(self) -> None:
-        while True:
+        while self._failure is None:
             with self._changed:
                 self._changed.wait_for(lambda: self._synced < self._commits)
+                self._changed.wait_for(lambda: self._awaited > self._synced, timeout=_SYNC_SECONDS)
                 goal = self._commits
             try:
-                descriptor = os.open(self._path, os.O_RDONLY)
-            except FileNotFoundError:
-                pass  # checkpointed and removed by the last connection: already in the database file
-            else:
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+                _sync(self._path)
+            except OSError as error:
+                self._failure = error
             with self._changed:
                 self._synced = goal
                 self._changed.notify_all()
+
+
+def _sync(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return  # checkpointed and removed by the last connection: already in the database file
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sqlite_module() -> ModuleType:

@@ -19,6 +19,7 @@ from db.statements import (
     CLAIM,
     CLOSE_ATTEMPT,
     COUNT_DOWN,
+    COUNT_QUEUED,
     HOLDS_LEASE,
     OPEN_ATTEMPT,
     RING,
@@ -261,6 +262,12 @@ def unring(db: Database, job_ids: Sequence[int]) -> int:
                 .values(state=READY, queued_at=None, preferred_worker_id=None)
             ).rowcount
     return moved
+
+
+def count_queued(db: Database) -> dict[str, int]:
+    """How many bells are out, by resource."""
+    with db.read() as tx:
+        return {row.resource: row.waiting for row in tx.execute(COUNT_QUEUED).all()}
 
 
 def queued(db: Database) -> list[Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import Table, bindparam, func, insert, select, update
 
 from db.schema import Ablation, AblationJob, Artifact, Attempt, Job, JobDependency, Metric
 from db.states import BLOCKED, CANCELLED, QUEUED, READY, RUNNING, SUCCEEDED
@@ -32,6 +32,12 @@ RING = (
     update(job)
     .where(job.c.id == bindparam("b_id"), job.c.state == READY)
     .values(state=QUEUED, queued_at=bindparam("b_now"))
+)
+
+COUNT_QUEUED = (
+    select(job.c.resource, func.count().label("waiting"))
+    .where(job.c.state == QUEUED)
+    .group_by(job.c.resource)
 )
 
 # queued -> running

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from typing import Any
 
 import redis
@@ -40,9 +39,9 @@ class Bell:
         """
         sent = 0
         now = time.time()
-        waiting = Counter(row.resource for row in jobs.queued(self._database))
+        waiting = jobs.count_queued(self._database)
         for resource in RESOURCES:
-            room = self._settings.ring_window - waiting[resource]
+            room = self._settings.ring_window - waiting.get(resource, 0)
             if room > 0:
                 sent += self._send(jobs.ring(self._database, resource, room, now), resource, now)
         return sent

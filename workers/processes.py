@@ -47,8 +47,8 @@ def scheduler_main(home: Home, broker_url: str) -> None:
     settings = queue_settings()
     scheduler = Scheduler(database, make_bell(database, broker_url), settings)
     while not stop.is_set():
-        rung = scheduler.tick()
-        stop.wait(settings.tick_seconds if rung == 0 else 0.01)
+        scheduler.tick()
+        stop.wait(settings.tick_seconds)
     database.close()
 
 
