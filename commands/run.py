@@ -17,12 +17,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from db import members, queries
 from db.engine import Database
+from db.store import ArtifactStore
 from errors import InvalidInput, Stopped
 from settings.home import Home
 from settings.queue import queue_settings
 from workers.supervisor import Devices, Supervisor
 
 _LOOK_SECONDS = 0.3
+
+#: Half-written files older than this belong to no attempt that still runs, here or on another machine.
+_ABANDONED_SECONDS = 24 * 3600.0
 
 #: Without a terminal a line is printed at most this often.
 _LINE_SECONDS = 10.0
@@ -63,6 +67,7 @@ def run_home(
     interrupts.install()
     settings = queue_settings()
     members.close_dead_sessions(database, time.time())
+    ArtifactStore(home).clear_scratch(_ABANDONED_SECONDS)
     session = members.open_session(database, shlex.join(sys.argv), deadline, time.time())
     reason = "failed"
     supervisor = Supervisor(home, database, settings, devices, broker_url, session, flower_port)

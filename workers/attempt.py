@@ -28,9 +28,6 @@ class StopSignal:
     def set(self, reason: str) -> None:
         self._reason = self._reason or reason
 
-    def clear(self) -> None:
-        self._reason = None
-
     @property
     def reason(self) -> str | None:
         return self._reason

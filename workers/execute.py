@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -149,8 +148,3 @@ class Executor:
         else:
             jobs.give_back(self._database, claim, ending, now, not_before=now + after.wait_seconds)
         return f"{ending.outcome}: {ending.reason}"
-
-
-def device_of_this_process() -> str:
-    """`cuda:N` when one was pinned by the supervisor, else `cpu`."""
-    return os.environ.get("BATON_DEVICE", "cpu")

@@ -89,7 +89,9 @@ def test_a_failure_is_tried_again_later_and_then_no_more(
 
 def test_a_failure_that_passes_spends_nothing_else(bench: Bench, database: Database, tmp_path: Path) -> None:
     submit(database, planned("a", spec={"times": 2, "log": str(tmp_path / "log")}))
-    assert [bench.run("a", bodies.fail) for _ in range(3)][-1] == SUCCEEDED
+    ended = [(bench.run("a", bodies.fail), bench.executor.failed) for _ in range(3)]
+    assert [failed for _, failed in ended] == [True, True, False]
+    assert ended[-1][0] == SUCCEEDED
     assert row(database, "a").error is None
 
 

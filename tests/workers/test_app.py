@@ -1,0 +1,29 @@
+"""What Celery, and with it Flower, is told of an attempt."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.registry import KINDS
+from workers.app import TASK_PREFIX, AttemptFailed, make_app
+
+
+def run(job_id: int) -> str:
+    if job_id == 13:
+        raise AttemptFailed("failed: RuntimeError: failure 1")
+    return "succeeded"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_failed_attempt_is_a_failed_task_and_an_expected_one(kind: str) -> None:
+    task = make_app("memory://", run).tasks[TASK_PREFIX + kind]
+    assert task.apply(args=(1,)).state == "SUCCESS"
+    failed = task.apply(args=(13,))
+    assert failed.state == "FAILURE"
+    assert str(failed.result) == "failed: RuntimeError: failure 1"
+    assert isinstance(failed.result, task.throws)
+
+
+def test_an_application_without_a_body_refuses_to_run() -> None:
+    task = make_app("memory://").tasks[TASK_PREFIX + "train"]
+    assert task.apply(args=(1,)).state == "FAILURE"
