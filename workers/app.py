@@ -61,7 +61,8 @@ def _register(app: Celery, kind: str, run: Callable[[int], str] | None) -> None:
         return run(job_id)
 
     # Celery logs an expected exception as one line, without a traceback.
-    app.task(name=TASK_PREFIX + kind, ignore_result=True, throws=(AttemptFailed,))(ring)
+    # Not shared: Celery would otherwise give every later application of this process the first one's function.
+    app.task(name=TASK_PREFIX + kind, ignore_result=True, throws=(AttemptFailed,), shared=False)(ring)
 
 
 def resource_queue(resource: str) -> str:
