@@ -43,6 +43,10 @@ class HomeInUse(InvalidInput):
     """Another command already runs this home."""
 
 
+class BundleError(InvalidInput):
+    """A bundle is damaged, unsafe, or does not continue this home; the home is as it was."""
+
+
 # --- 3: the environment lacks something ---------------------------------------------------------
 
 
@@ -76,12 +80,28 @@ class SimulatorError(BatonError):
     """A simulator was driven into something it cannot do (unknown task, bad action, dead process)."""
 
 
+class SimulatorLost(SimulatorError):
+    """A simulator's process died or hung; its next reset starts another, and the sequence is done again."""
+
+
+class PolicyServerError(BatonError):
+    """A policy server did not answer, or answered with something that is no action."""
+
+
 class TrainingDiverged(BatonError):
     """The loss is no longer a number; the last good checkpoint is kept."""
 
 
 class ArtifactDamaged(BatonError):
-    """The bytes of an artifact do not have the digest its row states, or are gone."""
+    """The bytes of an artifact do not have the digest its row states, or are gone. `path` is as in its row."""
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class StoreBusy(BatonError):
+    """Bytes cannot be removed now, as some process is between putting files and naming them in a row."""
 
 
 class IllegalMove(BatonError):

@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from db.engine import Database
-from db.statements import artifact, dependency
+from db.statements import artifact, dependency, job, metric
+from db.states import SUCCEEDED
+from errors import ArtifactDamaged
 
 _COLUMNS = (artifact.c.kind, artifact.c.name, artifact.c.path, artifact.c.sha256, artifact.c.step)
 
@@ -25,9 +27,23 @@ _OWN = (
 )
 
 
+_UNFINISHED = (
+    select(job.c.label)
+    .join(dependency, dependency.c.depends_on_id == job.c.id)
+    .where(dependency.c.job_id == bindparam("b_job"), job.c.state != SUCCEEDED)
+    .limit(1)
+)
+
+
 def needed(db: Database, job_id: int) -> list[Any]:
-    """Final artifacts of the jobs that `job_id` depends on: rows (role, kind, name, path, sha256, step)."""
+    """Final artifacts of the jobs that `job_id` depends on: rows (role, kind, name, path, sha256, step).
+
+    Raises ArtifactDamaged when one of those jobs is doing its work again.
+    """
     with db.read() as tx:
+        again = tx.execute(_UNFINISHED, {"b_job": job_id}).scalar()
+        if again is not None:
+            raise ArtifactDamaged(f"what it needs of {again!r} is being made again", "")
         return list(tx.execute(_NEEDED, {"b_job": job_id}).all())
 
 
@@ -35,3 +51,15 @@ def own(db: Database, job_id: int) -> list[Any]:
     """What earlier attempts of the job published, newest step first: rows as `needed` without role."""
     with db.read() as tx:
         return list(tx.execute(_OWN, {"b_job": job_id}).all())
+
+
+def points(db: Database, job_id: int, name: str, up_to_step: int) -> list[Any]:
+    """The job's metric of that name: rows (name, step, value), oldest first."""
+    with db.read() as tx:
+        return list(
+            tx.execute(
+                select(metric.c.name, metric.c.step, metric.c.value)
+                .where(metric.c.job_id == job_id, metric.c.name == name, metric.c.step <= up_to_step)
+                .order_by(metric.c.step)
+            ).all()
+        )

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Table, func, insert, select, update
 
 from db import events
+from db.dialect import upsert
 from db.engine import Database
+from db.jobs.control import hold, revive
 from db.schema import Ablation, AblationJob, Run
-from db.statements import dependency, job
-from db.states import BLOCKED, CANCELLED, FAILED, READY, SUCCEEDED
+from db.statements import COUNT_WAITING, UNBLOCK_COUNTED, UNCOUNTED, dependency, job, run
+from db.states import BLOCKED
 
 #: Rows per statement; SQLite binds at most 32,766 values in one.
 _CHUNK = 500
@@ -46,6 +47,7 @@ class PlannedJob:
     target_steps: int = 1
     needs: Sequence[Dependency] = ()
     runs: Sequence[RunRef] = ()
+    fair: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,12 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
             tx.execute(
                 update(ablation_table).where(ablation_table.c.id == ablation_id).values(intent="active")
             )
+            tx.execute(update(run).where(run.c.ablation_id == ablation_id).values(intent="active"))
 
         before = tx.execute(select(func.count()).select_from(job)).scalar_one()
         for part in _chunks(plan.jobs):
             tx.execute(
-                upsert(job).on_conflict_do_nothing(["key"]),
+                upsert(tx, job).on_conflict_do_nothing(["key"]),
                 [
                     {
                         "key": planned.key,
@@ -105,8 +108,9 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
                         "resource": planned.resource,
                         "priority": planned.priority,
                         "target_steps": planned.target_steps,
+                        "fair": planned.fair,
                         "state": BLOCKED,
-                        "waiting_on": -1,  # set below, once the dependencies have rows
+                        "waiting_on": UNCOUNTED,  # set below, once the dependencies have rows
                         "created_at": now,
                     }
                     for planned in part
@@ -124,7 +128,7 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
             for need in planned.needs
         ]
         for part in _chunks(edges):
-            tx.execute(upsert(dependency).on_conflict_do_nothing(), part)
+            tx.execute(upsert(tx, dependency).on_conflict_do_nothing(), part)
 
         run_ids = _runs(tx, ablation_id, plan, ids)
         links = [
@@ -141,15 +145,12 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
                 tx.execute(insert(AblationJob), part)
 
         # A job that failed or was cancelled is blocked again and counted afresh, like a new one.
+        tx.execute(COUNT_WAITING)
+        tx.execute(UNBLOCK_COUNTED)
         retried = 0
         for part in _chunks(list(ids.values())):
-            retried += tx.execute(
-                update(job)
-                .where(job.c.id.in_(part), job.c.state.in_((FAILED, CANCELLED)))
-                .values(state=BLOCKED, waiting_on=-1, failures=0, losses=0, error=None, finished_at=None,
-                        not_before=0.0, cancel_requested=False)
-            ).rowcount  # fmt: skip
-        _count_waiting(tx)
+            retried += revive(tx, part)
+            hold(tx, part)
         if new:
             events.record(
                 tx, now, "ablation_submitted",
@@ -162,7 +163,7 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
 def _runs(tx: Any, ablation_id: int, plan: Plan, ids: Mapping[str, int]) -> dict[RunRef, int]:
     if plan.training:
         tx.execute(
-            upsert(Run).on_conflict_do_nothing(["ablation_id", "arm", "seed"]),
+            upsert(tx, run).on_conflict_do_nothing(["ablation_id", "arm", "seed"]),
             [
                 {"ablation_id": ablation_id, "arm": ref.arm, "seed": ref.seed, "train_job_id": ids[key]}
                 for ref, key in plan.training.items()
@@ -170,25 +171,6 @@ def _runs(tx: Any, ablation_id: int, plan: Plan, ids: Mapping[str, int]) -> dict
         )
     rows = tx.execute(select(Run.arm, Run.seed, Run.id).where(Run.ablation_id == ablation_id)).all()
     return {RunRef(row.arm, row.seed): row.id for row in rows}
-
-
-def _count_waiting(tx: Any) -> None:
-    """blocked -> ready for new jobs whose dependencies have all succeeded; the others learn their count."""
-    other = job.alias("other")
-    open_needs = (
-        select(func.count(func.distinct(dependency.c.depends_on_id)))
-        .select_from(dependency.join(other, other.c.id == dependency.c.depends_on_id))
-        .where(dependency.c.job_id == job.c.id, other.c.state != SUCCEEDED)
-        .correlate(job)
-        .scalar_subquery()
-    )
-    tx.execute(
-        update(job).where(job.c.state == BLOCKED, job.c.waiting_on == -1).values(waiting_on=open_needs)
-    )
-    tx.execute(
-        update(job).where(job.c.state == bindparam("b_blocked"), job.c.waiting_on == 0).values(state=READY),
-        {"b_blocked": BLOCKED},
-    )
 
 
 def _chunks(rows: Sequence[Any]) -> list[Sequence[Any]]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import func, select
 
 from db.engine import Database
 from db.jobs import job
+from db.jobs.control import ACTIVE, PAUSED
 from db.members import BUSY, IDLE
 from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, Run, Session, Worker
-from db.states import CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
+from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
 
 
 def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
@@ -105,7 +107,7 @@ def metrics_of(db: Database, job_id: int) -> list[Any]:
     with db.read() as tx:
         return list(
             tx.execute(
-                select(Metric.name, Metric.step, Metric.value)
+                select(Metric.name, Metric.step, Metric.value, Metric.at)
                 .where(Metric.job_id == job_id)
                 .order_by(Metric.name, Metric.step)
             ).all()
@@ -170,59 +172,80 @@ def _select_ablations(tx: Any, wanted: str | None) -> list[Any]:
 
 def _ablation(tx: Any, row: Any) -> dict[str, Any]:
     members = select(AblationJob.job_id).where(AblationJob.ablation_id == row.id).distinct()
-    counts = dict.fromkeys(STATES, 0)
-    counts.update(
-        tx.execute(select(job.c.state, func.count()).where(job.c.id.in_(members)).group_by(job.c.state)).all()
+    counts = _Counts(
+        tx.execute(
+            select(job.c.state, job.c.held, func.count())
+            .where(job.c.id.in_(members))
+            .group_by(job.c.state, job.c.held)
+        ).all()
     )
     runs = tx.execute(
-        select(Run.id, Run.arm, Run.seed, job.c.step, job.c.target_steps)
+        select(Run.id, Run.arm, Run.seed, Run.intent, job.c.step, job.c.target_steps)
         .join(job, job.c.id == Run.train_job_id)
         .where(Run.ablation_id == row.id)
         .order_by(Run.id)
     ).all()
-    run_states = _run_states(tx, row.id)
+    run_counts = _run_counts(tx, row.id)
     return {
         "id": row.id,
         "name": row.name,
-        "state": _state(row.intent, counts),
+        "state": counts.state(row.intent),
         "runs": [
             {
                 "id": run.id,
                 "arm": run.arm,
                 "seed": run.seed,
-                "state": _state("active", run_states.get(run.id, {})),
+                "state": run_counts.get(run.id, _Counts(())).state(
+                    run.intent if row.intent == ACTIVE else row.intent
+                ),
                 "step": run.step,
                 "target_steps": run.target_steps,
             }
             for run in runs
         ],
-        "jobs": counts,
+        "jobs": counts.by_state,
     }
 
 
-def _run_states(tx: Any, ablation_id: int) -> dict[int, dict[str, int]]:
-    states: dict[int, dict[str, int]] = {}
-    for run_id, state, count in tx.execute(
-        select(AblationJob.run_id, job.c.state, func.count())
+def _run_counts(tx: Any, ablation_id: int) -> dict[int, _Counts]:
+    grouped: dict[int, list[Any]] = {}
+    for run_id, state, held, count in tx.execute(
+        select(AblationJob.run_id, job.c.state, job.c.held, func.count())
         .join(job, job.c.id == AblationJob.job_id)
         .where(AblationJob.ablation_id == ablation_id, AblationJob.run_id.is_not(None))
-        .group_by(AblationJob.run_id, job.c.state)
+        .group_by(AblationJob.run_id, job.c.state, job.c.held)
     ).all():
-        states.setdefault(run_id, {})[state] = count
-    return states
+        grouped.setdefault(run_id, []).append((state, held, count))
+    return {run_id: _Counts(rows) for run_id, rows in grouped.items()}
 
 
-def _state(intent: str, counts: dict[str, int]) -> str:
-    """Derived: failed once something failed and nothing else can move; succeeded when all has."""
-    if intent != "active":
-        return intent
-    if any(counts.get(state, 0) for state in (READY, QUEUED, RUNNING)):
-        return "running"
-    if counts.get(FAILED, 0):
-        return FAILED
-    if counts.get(CANCELLED, 0):
-        return CANCELLED
-    return SUCCEEDED if counts.get(SUCCEEDED, 0) == sum(counts.values()) else "running"
+class _Counts:
+    """How many jobs are in each state, and the state of the whole that follows from it."""
+
+    def __init__(self, rows: Iterable[Any]) -> None:
+        """rows: (state, held, count)."""
+        self.by_state = dict.fromkeys(STATES, 0)
+        self._held_back = 0
+        self._moving = 0
+        for state, held, count in rows:
+            self.by_state[state] += count
+            self._moving += count * (state == RUNNING or (state in (READY, QUEUED) and not held))
+            self._held_back += count * (held and state in (BLOCKED, READY, QUEUED))
+
+    def state(self, intent: str) -> str:
+        """failed or cancelled once something has and nothing else can move; succeeded when all has."""
+        counts = self.by_state
+        if counts[SUCCEEDED] == sum(counts.values()) and counts[SUCCEEDED]:
+            return SUCCEEDED
+        if intent != ACTIVE:
+            return intent
+        if self._moving:
+            return "running"
+        if self._held_back:
+            return PAUSED
+        if counts[FAILED]:
+            return FAILED
+        return CANCELLED if counts[CANCELLED] else "running"
 
 
 def failures(db: Database, ablation_id: int) -> list[str]:

@@ -44,7 +44,11 @@ class Job(Base):
     spec: Mapped[dict[str, Any]]
     resource: Mapped[str]  # cpu, accelerator
     priority: Mapped[int]
+    fair: Mapped[bool] = mapped_column(default=True)  # each slice sends it behind those of its priority
+    turn: Mapped[int] = mapped_column(default=0)  # its place among those: slices so far, or 0 when not fair
     state: Mapped[str]
+    intent: Mapped[str] = mapped_column(default="active")  # active, paused
+    held: Mapped[bool] = mapped_column(default=False)  # paused, or wanted by nothing active: not rung
     waiting_on: Mapped[int] = mapped_column(default=0)
     not_before: Mapped[float] = mapped_column(default=0.0)
     queued_at: Mapped[float | None]
@@ -54,7 +58,9 @@ class Job(Base):
     preferred_worker_id: Mapped[int | None] = mapped_column(ForeignKey("worker.id"))
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     step: Mapped[int] = mapped_column(default=0)
+    reached: Mapped[int] = mapped_column(default=0)  # furthest step any attempt saw: below it is replayed
     target_steps: Mapped[int] = mapped_column(default=1)
+    learned: Mapped[dict[str, Any] | None]  # what attempts found out and later ones obey
     slices: Mapped[int] = mapped_column(default=0)
     failures: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)
@@ -64,7 +70,7 @@ class Job(Base):
     finished_at: Mapped[float | None]
 
     __table_args__ = (
-        Index(None, "state", "resource", "priority", "slices", "id"),
+        Index(None, "state", "held", "resource", "priority", "turn", "id"),
         Index("ix_job_lease", "lease_expires_at", sqlite_where=text("state = 'running'")),
     )
 
@@ -87,6 +93,7 @@ class Run(Base):
     arm: Mapped[str]
     seed: Mapped[int]
     train_job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
+    intent: Mapped[str] = mapped_column(default="active")  # as of the ablation
 
     __table_args__ = (UniqueConstraint("ablation_id", "arm", "seed"),)
 
@@ -158,6 +165,7 @@ class Attempt(Base):
     checkpoint_seconds: Mapped[float] = mapped_column(default=0.0)
     load_seconds: Mapped[float] = mapped_column(default=0.0)
     idle_seconds: Mapped[float] = mapped_column(default=0.0)
+    save_seconds: Mapped[float | None]  # longest time from a stop to its checkpoint's row, not in the sum
 
     __table_args__ = (UniqueConstraint("job_id", "lease_token"),)
 
@@ -205,3 +213,17 @@ class Event(Base):
     attempt_id: Mapped[int | None]
     worker_id: Mapped[int | None]
     data: Mapped[dict[str, Any] | None]
+
+
+class Handover(Base):
+    """A bundle that was made of this home or came into it. All of them, oldest first, are the home's history."""
+
+    __tablename__ = "handover"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)  # random, the bundle's own
+    at: Mapped[float]
+    host: Mapped[str]
+    facts_left: Mapped[str]  # digest of the facts it was made of
+    facts_arrived: Mapped[str]  # the same, with what was running taken back
+    attempts: Mapped[int]
+    held: Mapped[dict[str, Any] | None]  # {"paths": artifacts whoever has it has}, of the newest one only

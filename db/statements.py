@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy import Table, bindparam, case, func, insert, literal, select, update
 
-from db.schema import Ablation, AblationJob, Artifact, Attempt, Job, JobDependency, Metric
-from db.states import BLOCKED, CANCELLED, QUEUED, READY, RUNNING, SUCCEEDED
+from db.schema import Ablation, AblationJob, Artifact, Attempt, Job, JobDependency, Metric, Run
+from db.states import BLOCKED, QUEUED, READY, RUNNING, SUCCEEDED
 
 job = cast(Table, Job.__table__)
 attempt = cast(Table, Attempt.__table__)
 artifact = cast(Table, Artifact.__table__)
 dependency = cast(Table, JobDependency.__table__)
 metric = cast(Table, Metric.__table__)
+ablation = cast(Table, Ablation.__table__)
+ablation_job = cast(Table, AblationJob.__table__)
+run = cast(Table, Run.__table__)
 
 #: How an attempt's time is split.
-SECONDS_COLUMNS = tuple(column.name for column in attempt.c if column.name.endswith("_seconds"))
+SECONDS_COLUMNS = tuple(
+    column.name for column in attempt.c if column.name.endswith("_seconds") and column.name != "save_seconds"
+)
 
 HOLDS_LEASE = (
     job.c.id == bindparam("b_id"),
@@ -59,7 +64,9 @@ CLAIM = (
         job.c.label,
         job.c.spec,
         job.c.step,
+        job.c.reached,
         job.c.target_steps,
+        job.c.learned,
         job.c.failures,
         job.c.losses,
     )
@@ -90,52 +97,90 @@ CLOSE_ATTEMPT = (
         reason=bindparam("b_reason"),
         step_to=bindparam("b_step"),
         environment=bindparam("b_environment", type_=attempt.c.environment.type),
+        save_seconds=bindparam("b_save"),
         **{name: bindparam(f"b_{name}") for name in SECONDS_COLUMNS},
     )
 )
 
 # blocked -> ready, one count less for each dependent of a job that succeeded
-_DEPENDENTS = select(dependency.c.job_id).where(dependency.c.depends_on_id == bindparam("b_id"))
+DEPENDENTS = select(dependency.c.job_id).where(dependency.c.depends_on_id == bindparam("b_id"))
 COUNT_DOWN = (
     update(job)
-    .where(job.c.id.in_(_DEPENDENTS), job.c.state.in_((BLOCKED, CANCELLED)))
+    .where(job.c.id.in_(DEPENDENTS), job.c.state == BLOCKED)
     .values(waiting_on=job.c.waiting_on - 1)
 )
 UNBLOCK = (
     update(job)
-    .where(job.c.id.in_(_DEPENDENTS), job.c.state == BLOCKED, job.c.waiting_on == 0)
+    .where(job.c.id.in_(DEPENDENTS), job.c.state == BLOCKED, job.c.waiting_on == 0)
     .values(state=READY)
 )
 
 
-def _ringable() -> Any:
-    wanted = (
-        select(1)
-        .select_from(AblationJob.__table__.join(Ablation.__table__))
-        .where(AblationJob.job_id == job.c.id, Ablation.intent == "active")
+#: Ready jobs that something active wants, in ringing order.
+RINGABLE = (
+    select(
+        job.c.id,
+        job.c.kind,
+        job.c.label,
+        job.c.step,
+        job.c.target_steps,
+        job.c.lease_token,
+        job.c.preferred_worker_id,
+    )
+    .where(
+        job.c.state == READY,
+        job.c.held.is_(False),
+        job.c.resource == bindparam("b_resource"),
+        job.c.not_before <= bindparam("b_now"),
+    )
+    .order_by(job.c.priority, job.c.turn, job.c.id)
+    .limit(bindparam("b_limit"))
+)
+
+#: What a job that succeeded, or one counted afresh, still waits for.
+UNCOUNTED = -1
+
+
+def _open_needs() -> Any:
+    other = job.alias("other")
+    return (
+        select(func.count(func.distinct(dependency.c.depends_on_id)))
+        .select_from(dependency.join(other, other.c.id == dependency.c.depends_on_id))
+        .where(dependency.c.job_id == job.c.id, other.c.state != SUCCEEDED)
+        .correlate(job)
+        .scalar_subquery()
+    )
+
+
+# blocked: a job marked UNCOUNTED learns its count
+COUNT_WAITING = (
+    update(job).where(job.c.state == BLOCKED, job.c.waiting_on == UNCOUNTED).values(waiting_on=_open_needs())
+)
+# ready -> blocked: what it needs is being made again (db.jobs.recovery)
+REBLOCK = (
+    update(job)
+    .where(job.c.id == bindparam("b_id"), job.c.state == READY, _open_needs() > 0)
+    .values(state=BLOCKED, waiting_on=_open_needs())
+)
+# blocked -> ready
+UNBLOCK_COUNTED = update(job).where(job.c.state == BLOCKED, job.c.waiting_on == 0).values(state=READY)
+
+
+def at_least(column: Any, value: Any) -> Any:
+    """The larger of a column and a value, in every dialect."""
+    return case((column < value, value), else_=column)
+
+
+def wanted(*intents: str) -> Any:
+    """Whether some ablation and run with one of these intents asks for the job."""
+    return (
+        select(literal(1))
+        .select_from(ablation_job.join(ablation).outerjoin(run, run.c.id == ablation_job.c.run_id))
+        .where(
+            ablation_job.c.job_id == job.c.id,
+            ablation.c.intent.in_(intents),
+            run.c.id.is_(None) | run.c.intent.in_(intents),
+        )
         .correlate(job)
         .exists()
     )
-    return (
-        select(
-            job.c.id,
-            job.c.kind,
-            job.c.label,
-            job.c.step,
-            job.c.target_steps,
-            job.c.lease_token,
-            job.c.preferred_worker_id,
-        )
-        .where(
-            job.c.state == READY,
-            job.c.resource == bindparam("b_resource"),
-            job.c.not_before <= bindparam("b_now"),
-            wanted,
-        )
-        .order_by(job.c.priority, job.c.slices, job.c.id)
-        .limit(bindparam("b_limit"))
-    )
-
-
-#: Ready jobs that some active ablation wants, in ringing order.
-RINGABLE = _ringable()

@@ -24,6 +24,8 @@ MOVES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "fail": ((RUNNING,), (FAILED,)),
     "cancel": ((BLOCKED, READY, QUEUED, RUNNING), (CANCELLED,)),
     "retry": ((FAILED, CANCELLED), (READY, BLOCKED)),
+    "redo": ((SUCCEEDED,), (READY, FAILED)),
+    "block": ((READY, QUEUED, RUNNING), (BLOCKED, READY)),
 }
 
 # How an attempt ends.

@@ -28,7 +28,9 @@ class Claim:
     label: str
     spec: Mapping[str, Any]
     step: int
+    reached: int
     target_steps: int
+    learned: Mapping[str, Any]
     failures: int
     losses: int
 
@@ -57,6 +59,15 @@ class MetricPoint:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something an attempt decided that people should see in the event log."""
+
+    kind: str
+    message: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Seconds:
     """How an attempt's time was spent."""
 
@@ -78,6 +89,9 @@ class Ending:
     metrics: Sequence[MetricPoint] = ()
     result: Mapping[str, Any] | None = None
     seconds: Seconds = field(default_factory=Seconds)
+    save_seconds: float | None = None
+    notes: Sequence[Note] = ()
+    learned: Mapping[str, Any] | None = None
     environment: Mapping[str, Any] | None = None
 
 

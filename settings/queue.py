@@ -30,8 +30,10 @@ class QueueSettings:
     retry_seconds: float = 2.0
     #: Attempts that took their worker with them, without progress in between, before a job is poison.
     max_losses: int = 3
-    #: Time that is kept free before a session's deadline to put a checkpoint away.
+    #: Before anything was measured: time kept free before a session's end to put a checkpoint away.
     deadline_margin_seconds: float = 30.0
+    #: The processes themselves end this long before the deadline.
+    hand_over_seconds: float = 5.0
 
     def __post_init__(self) -> None:
         for field in fields(self):

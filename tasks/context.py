@@ -13,10 +13,14 @@ from typing import Any, Protocol
 
 from errors import BatonError
 
+#: Roles of episodes that a job maps and reads in part end like this; `tasks.index_reader` verifies their bytes
+#: when it first opens one.
+FRAMES = "_frames"
+
 
 @dataclass(frozen=True)
 class InputFile:
-    """One artifact of a job that this one depends on. Its bytes were verified."""
+    """One artifact of a job that this one depends on. Its bytes were verified, except in a role of FRAMES."""
 
     role: str
     kind: str
@@ -31,7 +35,7 @@ class InputFile:
 class Draft:
     """A file in the context's scratch folder that shall become an artifact.
 
-    kind: episode, gaze, index, checkpoint, evaluation, attention or report.
+    kind: episode, gaze, index, checkpoint, evaluation, attention, reconstruction or report.
     name: tells a job's artifacts apart; the same name at another step is a later version.
     """
 
@@ -51,12 +55,26 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something the body decided that belongs in the event log: kind, a sentence, and its figures."""
+
+    kind: str
+    message: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Finished:
-    """The job is done. `result` is small JSON that the report reads."""
+    """The job is done. `result` is small JSON that the report reads.
+
+    step: the last step that was done, where the body ended before its target; None for the target.
+    """
 
     artifacts: Sequence[Draft] = ()
     points: Sequence[Point] = ()
     result: Mapping[str, Any] = field(default_factory=dict)
+    step: int | None = None
+    notes: Sequence[Note] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,17 @@ class TaskContext(Protocol):
     @property
     def step(self) -> int:
         """The step that earlier attempts, or this one's last `publish`, reached."""
+
+    @property
+    def reached(self) -> int:
+        """The furthest step any attempt was seen at: steps up to it are done again, not anew."""
+
+    @property
+    def learned(self) -> Mapping[str, Any]:
+        """What earlier attempts found out and this one obeys (`micro_batch` after running out of memory)."""
+
+    def points(self, name: str) -> Sequence[Point]:
+        """This job's published points of that name up to `step`, oldest first."""
 
     @property
     def resume(self) -> Sequence[InputFile]:
@@ -114,6 +143,9 @@ class TaskContext(Protocol):
 
     def spend(self, bucket: str, seconds: float) -> None:
         """Book seconds as `useful`, `replayed`, `checkpoint`, `load` or `idle`."""
+
+    def report_save(self, seconds: float) -> None:
+        """How long a checkpoint took from snapshot to fact; deadlines are planned with it."""
 
 
 def inputs_of(context: TaskContext, role: str) -> tuple[InputFile, ...]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from errors import CheckpointError
@@ -34,20 +33,20 @@ def learning_rate_at(step: int, steps: int, peak: float, warmup_fraction: float)
     return peak * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-def save_optimizer(optimizer: torch.optim.AdamW, model: nn.Module, path: Path) -> None:
-    """Both moments of every trained parameter, and its step count, by name."""
+def optimizer_state(optimizer: torch.optim.AdamW, model: nn.Module) -> dict[str, Tensor]:
+    """Both moments of every trained parameter, and its step count, by name; not copied."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
         state: dict[str, Any] = optimizer.state.get(parameter, {})
         if state:
-            tensors[f"{name}/step"] = state["step"].reshape(1).clone()
+            tensors[f"{name}/step"] = state["step"].reshape(1)
             for slot in _SLOTS:
                 tensors[f"{name}/{slot}"] = state[slot].contiguous()
-    save_file(tensors, path)
+    return tensors
 
 
 def load_optimizer(optimizer: torch.optim.AdamW, model: nn.Module, path: Path) -> None:
-    """Inverse of `save_optimizer`. Raises CheckpointError when the names do not fit the model."""
+    """Inverse of `optimizer_state` on a file of its tensors. Raises CheckpointError when the names do not fit the model."""
     tensors = read_file(path)
     known = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     for name, parameter in known.items():

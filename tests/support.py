@@ -49,11 +49,12 @@ def planned(
     spec: Mapping[str, Any] | None = None,
     runs: Sequence[RunRef] = (),
     role: str = "input",
+    fair: bool = True,
 ) -> PlannedJob:
     """A job labelled by its key; `needs` are keys of other jobs, whose artifacts arrive as `role`."""
     return PlannedJob(
         key, kind, key, dict(spec or {}), resource, priority, target_steps,
-        tuple(Dependency(need, role) for need in needs), tuple(runs),
+        tuple(Dependency(need, role) for need in needs), tuple(runs), fair,
     )  # fmt: skip
 
 

@@ -13,10 +13,11 @@ from typing import Any
 from db import inputs as state_inputs
 from db import jobs
 from db.engine import Database
-from db.jobs import Claim, MetricPoint, Seconds, StoredArtifact
+from db.jobs import Claim, MetricPoint, Note, Seconds, StoredArtifact
 from db.store import ArtifactStore
 from errors import ArtifactDamaged, BatonError
-from tasks.context import Draft, InputFile, Point
+from tasks import context as task_context
+from tasks.context import FRAMES, Draft, InputFile, Point
 
 
 class StopSignal:
@@ -60,6 +61,7 @@ class AttemptContext:
         self._progress: dict[str, Any] = {}
         self.job_stop = StopSignal()
         self.step = claim.step
+        self.save_seconds: float | None = None
         self._cleanup = cleanup
         self._scratch: Path | None = None
         self.memory = memory
@@ -76,6 +78,18 @@ class AttemptContext:
         return tuple(self._file(row.role, row) for row in rows)
 
     @property
+    def reached(self) -> int:
+        return self._claim.reached
+
+    @property
+    def learned(self) -> Mapping[str, Any]:
+        return self._claim.learned
+
+    def points(self, name: str) -> list[Point]:
+        rows = state_inputs.points(self._database, self._claim.job_id, name, self.step)
+        return [Point(row.name, row.step, row.value) for row in rows]
+
+    @property
     def scratch(self) -> Path:
         """Made when it is first asked for; many jobs write no file."""
         if self._scratch is None:
@@ -87,6 +101,11 @@ class AttemptContext:
     def progress(self) -> dict[str, Any]:
         with self._lock:
             return dict(self._progress)
+
+    @property
+    def furthest(self) -> int:
+        """The furthest step this attempt was at."""
+        return max(self.step, self.progress.get("step", 0))
 
     @property
     def seconds(self) -> Seconds:
@@ -108,11 +127,15 @@ class AttemptContext:
     def spend(self, bucket: str, seconds: float) -> None:
         self._seconds[bucket] += seconds
 
+    def report_save(self, seconds: float) -> None:
+        self.save_seconds = max(seconds, self.save_seconds or 0.0)
+
     def publish(self, step: int, artifacts: Sequence[Draft], points: Sequence[Point] = ()) -> dict[str, str]:
-        stored = self.store(artifacts)
-        jobs.publish(
-            self._database, self._claim, step, stored, metric_points(points), self.seconds, self._clock()
-        )
+        with self._store.publication():
+            stored = self.store(artifacts)
+            jobs.publish(
+                self._database, self._claim, step, stored, metric_points(points), self.seconds, self._clock()
+            )
         self.step = step
         return {item.name: item.sha256 for item in stored}
 
@@ -155,7 +178,9 @@ class AttemptContext:
         self.step = step
 
     def _file(self, role: str, row: Any) -> InputFile:
-        path = self._store.verified(row.path, row.sha256)
+        # Frames may be hundreds of gigabytes, of which a slice touches a part: their reader verifies them.
+        frames = role.endswith(FRAMES)
+        path = self._store.path(row.path) if frames else self._store.verified(row.path, row.sha256)
         return InputFile(role, row.kind, row.name, path, row.path, row.sha256, row.step)
 
 
@@ -165,6 +190,10 @@ def _reached(moment: float | None, now: float) -> bool:
 
 def metric_points(points: Sequence[Point]) -> list[MetricPoint]:
     return [MetricPoint(point.name, point.step, point.value) for point in points]
+
+
+def notes(given: Sequence[task_context.Note]) -> list[Note]:
+    return [Note(note.kind, note.message, note.data) for note in given]
 
 
 def describe(error: BaseException) -> str:

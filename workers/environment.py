@@ -46,3 +46,10 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def release_device_memory() -> None:
+    """Give the GPU's cached blocks back after running out of memory, where torch is in use at all."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

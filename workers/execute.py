@@ -9,17 +9,17 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from db import jobs, states
+from db import jobs, states, timings
 from db.engine import Database
 from db.jobs import Claim, Ending, Seconds
 from db.store import ArtifactStore
-from errors import LeaseLost
+from errors import ArtifactDamaged, LeaseLost
 from settings.queue import QueueSettings
 from tasks.context import Result, TaskContext, Yielded
 from tasks.registry import body_of
 from workers import policy
-from workers.attempt import AttemptContext, describe, metric_points
-from workers.environment import attempt_environment
+from workers.attempt import AttemptContext, describe, metric_points, notes
+from workers.environment import attempt_environment, release_device_memory
 from workers.member import Member
 
 logger = logging.getLogger("baton.worker")
@@ -51,30 +51,34 @@ class Executor:
         self.released = self.failed = False
         if self._member.stop.reason is not None:
             return "worker is stopping"
+        must_end_at = None
+        if self._member.deadline is not None:
+            must_end_at = self._latest_end(job_id, self._member.deadline)
+            if must_end_at is None:
+                return "no time left before the deadline"
         claim = jobs.claim(self._database, job_id, self._member.id, self._settings.lease_seconds, time.time())
         if claim is None:
             return "already taken"
         logger.debug("%s: attempt %d starts at step %d", claim.label, claim.lease_token, claim.step)
         try:
             with ExitStack() as cleanup:
-                outcome = self._attempt(claim, cleanup)
+                outcome = self._attempt(claim, must_end_at, cleanup)
         except LeaseLost as error:
             logger.warning("%s", error)
             outcome = "fenced"
         logger.info("%s: attempt %d: %s", claim.label, claim.lease_token, outcome)
         return outcome
 
-    def _attempt(self, claim: Claim, cleanup: ExitStack) -> str:
-        now = time.time()
-        slice_ends_at = policy.slice_end(now, claim.spec.get("slice_seconds"))
-        must_end_at = policy.latest_end(self._member.deadline, self._settings.deadline_margin_seconds)
-        if must_end_at is not None and must_end_at <= now:
-            jobs.give_back(
-                self._database, claim, Ending(states.PREEMPTED, claim.step, "deadline"), now,
-                not_before=must_end_at + self._settings.deadline_margin_seconds,
-            )  # fmt: skip
-            return "no time left before the deadline"
+    def _latest_end(self, job_id: int, deadline: float) -> float | None:
+        """None when the job could not progress in time: it stays queued for whoever has more."""
+        waiting = timings.waiting(self._database, job_id)
+        if waiting is None:
+            return None
+        return policy.latest_end(time.time(), deadline, waiting.spec, waiting.timing, self._settings)
+
+    def _attempt(self, claim: Claim, must_end_at: float | None, cleanup: ExitStack) -> str:
         context: AttemptContext | None = None
+        started = time.perf_counter()
         try:
             context = AttemptContext(
                 self._database,
@@ -83,25 +87,35 @@ class Executor:
                 cleanup,
                 self._memory,
                 self._member.stop,
-                slice_ends_at,
+                policy.slice_end(time.time(), claim.spec.get("slice_seconds")),
                 must_end_at,
             )
             self._member.begin(claim, context)
-            started = time.perf_counter()
+            context.spend("load", time.perf_counter() - started)
             result = self._body_for(claim.kind)(context)
-            booked = sum(vars(context.seconds).values())
-            # A short body books nothing: all it did was its work.
-            rest = "idle" if booked else "useful"
-            context.spend(rest, max(0.0, time.perf_counter() - started - booked))
+            # A short body books nothing itself: all it did was its work.
+            self._book_rest(context, started, "useful")
             return self._commit(claim, context, result)
         except LeaseLost:
             raise
+        except ArtifactDamaged as error:
+            self._memory.clear()
+            return self._redo(claim, error)
         except Exception as error:
             logger.exception("%s failed", claim.label)
-            self._memory.clear()  # whatever it left behind may be half-made
+            if context is not None:
+                self._book_rest(context, started, "replayed")
             return self._failed(claim, context, error)
         finally:
             self._member.end()
+
+    @staticmethod
+    def _book_rest(context: AttemptContext, started: float, unbooked: str) -> None:
+        """What the body did not book was idle; where it books no steps at all, it counts as `unbooked`."""
+        seconds = context.seconds
+        steps = seconds.useful + seconds.replayed
+        rest = time.perf_counter() - started - sum(vars(seconds).values())
+        context.spend("idle" if steps else unbooked, max(0.0, rest))
 
     def _commit(self, claim: Claim, context: AttemptContext, result: Result) -> str:
         now = time.time()
@@ -109,7 +123,12 @@ class Executor:
         if isinstance(result, Yielded):
             outcome = policy.outcome_of_stop(result.reason)
             ending = Ending(
-                outcome, context.step, result.reason, seconds=context.seconds, environment=environment
+                outcome,
+                context.step,
+                result.reason,
+                seconds=context.seconds,
+                save_seconds=context.save_seconds,
+                environment=environment,
             )
             if outcome == states.CANCELLED:
                 jobs.end(self._database, claim, ending, now)
@@ -117,34 +136,64 @@ class Executor:
                 jobs.give_back(self._database, claim, ending, now)
                 self.released = True
             return f"{outcome} at step {context.step}"
-        ending = Ending(
-            states.SUCCEEDED,
-            claim.target_steps,
-            artifacts=context.store(result.artifacts),
-            metrics=metric_points(result.points),
-            result=result.result,
-            seconds=context.seconds,
-            environment=environment,
-        )
-        self.released = jobs.succeed(self._database, claim, ending, time.time()) > 0
+        with self._store.publication():
+            ending = Ending(
+                states.SUCCEEDED,
+                claim.target_steps if result.step is None else result.step,
+                artifacts=context.store(result.artifacts),
+                metrics=metric_points(result.points),
+                result=result.result,
+                seconds=context.seconds,
+                save_seconds=context.save_seconds,
+                notes=notes(result.notes),
+                environment=environment,
+            )
+            self.released = jobs.succeed(self._database, claim, ending, time.time()) > 0
         return states.SUCCEEDED
 
+    def _redo(self, claim: Claim, error: ArtifactDamaged) -> str:
+        """What it was to read is damaged: whoever made it makes it again, and this job waits for that."""
+        ending = Ending(states.YIELDED, claim.step, str(error))
+        redone = jobs.redo_inputs(
+            self._database, claim, ending, [error.path], self._settings.max_failures, time.time()
+        )
+        self.released = bool(redone)
+        logger.warning("%s: %s", claim.label, error)
+        return f"input damaged, made again by {', '.join(redone) or 'another job'}"
+
     def _failed(self, claim: Claim, context: AttemptContext | None, error: Exception) -> str:
-        self.failed = True
+        self._memory.clear()  # whatever it left behind may be half-made
         now = time.time()
         step = context.step if context is not None else claim.step
-        losses = claim.losses if step <= claim.step else 0
-        after = policy.after_failure(error, claim.failures, losses, self._settings)
-        oom = policy.out_of_memory(error)
         ending = Ending(
-            states.OOM if oom else states.FAILED,
+            states.FAILED,
             step,
             describe(error),
             environment=attempt_environment(self._member.device),
             seconds=context.seconds if context is not None else Seconds(),
         )
-        if after.final:
-            jobs.end(self._database, claim, replace(ending, outcome=states.FAILED), now)
+        if policy.machine_fault(error):
+            ending = replace(ending, outcome=states.PREEMPTED)
+            self._give_back(claim, ending, now + self._settings.retry_seconds)
+        elif policy.out_of_memory(error):
+            release_device_memory()
+            learned = policy.halved_micro_batch(claim.spec, claim.learned, step)
+            ending = replace(ending, outcome=states.OOM, learned=learned)
+            self._retry_or_end(claim, ending, error)
         else:
-            jobs.give_back(self._database, claim, ending, now, not_before=now + after.wait_seconds)
+            self._retry_or_end(claim, ending, error)
         return f"{ending.outcome}: {ending.reason}"
+
+    def _retry_or_end(self, claim: Claim, ending: Ending, error: Exception) -> None:
+        self.failed = True
+        losses = claim.losses if ending.step <= claim.step else 0
+        after = policy.after_failure(error, claim.failures, losses, self._settings)
+        if ending.learned is not None:
+            self._give_back(claim, ending, 0.0)
+        elif after.final:
+            jobs.end(self._database, claim, replace(ending, outcome=states.FAILED), time.time())
+        else:
+            self._give_back(claim, ending, time.time() + after.wait_seconds)
+
+    def _give_back(self, claim: Claim, ending: Ending, not_before: float) -> None:
+        jobs.give_back(self._database, claim, ending, time.time(), not_before=not_before)

@@ -64,8 +64,11 @@ class Member:
         claim, context = current
         members.beat(self._database, self.id, claim.job_id, context.progress, now)
         try:
-            if jobs.extend_lease(self._database, claim, self._settings.lease_seconds, now):
-                context.job_stop.set("cancelled")
+            asked = jobs.extend_lease(
+                self._database, claim, self._settings.lease_seconds, context.furthest, context.seconds, now
+            )
+            if asked is not None:
+                context.job_stop.set(asked)
         except LeaseLost:
             # Between the end of one attempt and the begin of the next the lease is rightly gone.
             if self._current is current:

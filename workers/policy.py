@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from db import states
+from db.timings import Timing
 from errors import InvalidInput
 from settings.queue import QueueSettings
 
 #: Stop reasons for which the machine, not the plan, is the cause.
 PREEMPTIONS = frozenset({"preempted", "deadline"})
+
+
+_MACHINE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
+
+#: A checkpoint may take this many times as long as the slowest one so far.
+SAVE_SAFETY = 1.5
+_MARGIN_FLOOR_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,31 @@ def outcome_of_stop(reason: str) -> str:
 
 def out_of_memory(error: BaseException) -> bool:
     """True for the host's and the device's memory errors (torch is not imported to tell)."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)  # torch's CPU allocator
+
+
+def machine_fault(error: BaseException) -> bool:
+    """True when the machine failed and not the job: a full or failing disk, however it shows."""
+    if isinstance(error, OSError):
+        return error.errno in _MACHINE_ERRNOS
+    return "disk is full" in str(error) or "disk I/O error" in str(error)
+
+
+def halved_micro_batch(
+    spec: Mapping[str, Any], learned: Mapping[str, Any], step: int
+) -> dict[str, Any] | None:
+    """What to remember after running out of memory: half the micro-batch from `step` on.
+
+    None when the job trains nothing, or a single sample is too much already.
+    """
+    batch = spec.get("training", {}).get("batch_size")
+    schedule = [list(entry) for entry in learned.get("micro_batch", ())]
+    size = min([batch or 1, *(entry[1] for entry in schedule)])
+    if size <= 1:
+        return None
+    return {**learned, "micro_batch": [*schedule, [step, size // 2]]}
 
 
 def slice_end(now: float, slice_seconds: float | None) -> float | None:
@@ -53,6 +88,20 @@ def slice_end(now: float, slice_seconds: float | None) -> float | None:
     return None if slice_seconds is None else now + slice_seconds
 
 
-def latest_end(deadline: float | None, margin_seconds: float) -> float | None:
-    """When work must stop for a checkpoint to be put away before the session's deadline, or None."""
-    return None if deadline is None else deadline - margin_seconds
+def latest_end(
+    now: float, deadline: float, spec: Mapping[str, Any], timing: Timing | None, settings: QueueSettings
+) -> float | None:
+    """When an attempt that starts now has to stop for a checkpoint; None: it could not progress before.
+
+    A sliced job progresses once it has loaded, done what it does at once (a step, or one round of simulators)
+    and saved it; any other job by ending. Without measurements nothing is known but the default margin.
+    """
+    at_once = int(spec.get("simulators", 1))
+    if timing is None:
+        margin, needed = settings.deadline_margin_seconds, 0.0
+    else:
+        margin = _MARGIN_FLOOR_SECONDS + SAVE_SAFETY * timing.save + timing.step * at_once
+        sliced = spec.get("slice_seconds") is not None
+        needed = timing.load + timing.step * at_once if sliced else timing.whole
+    end = deadline - settings.hand_over_seconds - margin
+    return end if now + needed < end else None

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from safetensors import safe_open
-
-from calvin.episode_file import load_episode
 from db import queries
 from db.engine import Database
-from db.states import FAILED, LOST, PREEMPTED, SUCCEEDED
+from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
-from reports.data import (
-    AttentionScores,
-    Environment,
-    GazeExample,
-    GazeScores,
-    Ledger,
-    LossPoint,
-    ReportData,
-    RunReport,
-)
-from settings.arms import ARMS
-
-#: Frames shown in the contact sheet of the gaze section.
-_EXAMPLES = 6
+from reports.data import Environment, GazeScores, Ledger, ReportData
+from workers.report_pictures import attention_panels, failure_videos, gaze_examples
+from workers.report_runs import closed_loop_entries, done_in_a_row, is_closed_loop, run_report
 
 NO_SIMULATOR = (
     "closed-loop evaluation of CALVIN data needs CALVIN's own scenes; this version evaluates them open loop"
@@ -50,73 +34,28 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         )
     jobs = queries.jobs_of(database, row.id)
     attempts = queries.attempts_of(database, row.id)
-    runs = tuple(_run(database, run, jobs, attempts) for run in queries.runs_of(database, row.id))
+    runs = {run.id: run_report(database, run, jobs, attempts) for run in queries.runs_of(database, row.id)}
     scores = _gaze(jobs)
     return ReportData(
         ablation=row.name,
         ablation_id=str(row.id),
-        runs=runs,
-        closed_loop_reason=NO_SIMULATOR if row.config["data"]["root"] is not None else _unfinished(jobs),
-        random_results=_closed_loop_results([j for j in jobs if j.run_id is None]),
+        runs=tuple(runs.values()),
+        closed_loop_reason=_unfinished(jobs) if any(map(is_closed_loop, jobs)) else NO_SIMULATOR,
+        random_results=done_in_a_row(closed_loop_entries([j for j in jobs if j.run_id is None])),
         gaze=scores or None,
         gaze_detector=row.config["gaze"]["detector"],
-        gaze_examples=_examples(database, store, jobs),
+        gaze_examples=gaze_examples(database, store, jobs),
+        attention_panels=attention_panels(database, store, jobs, runs),
+        videos=failure_videos(database, store, jobs),
         ledger=_ledger(attempts),
+        ledger_by_kind=_ledgers_by_kind(attempts),
         environment=_environment(row, jobs, attempts),
     )
 
 
 def _unfinished(jobs: Sequence[Any]) -> str | None:
-    open_shards = sum(1 for j in jobs if _is_closed_loop(j) and j.run_id is not None and j.state != SUCCEEDED)
+    open_shards = sum(1 for j in jobs if is_closed_loop(j) and j.run_id is not None and j.state != SUCCEEDED)
     return f"{open_shards} shards of the evaluation have not ended yet" if open_shards else None
-
-
-def _run(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequence[Any]) -> RunReport:
-    mine = [j for j in jobs if j.run_id == run.id]
-    train = next(j for j in mine if j.id == run.train_job_id)
-    attempts_here = [a for a in attempts if a.job_id == train.id]
-    ended = [a for a in attempts_here if a.ended_at is not None]
-    open_loop = _result(mine, "evaluate", "mode", "open_loop")
-    attention = next((j.result for j in mine if j.kind == "attention" and j.result), None)
-    losses = queries.metrics_of(database, train.id)
-    return RunReport(
-        arm=run.arm,
-        title=ARMS[run.arm].title if run.arm in ARMS else run.arm,
-        seed=run.seed,
-        train_steps=train.step,
-        results=_closed_loop_results(mine),
-        open_loop_error=open_loop["mean_absolute_error"] if open_loop else None,
-        losses=tuple(
-            LossPoint(m.step, m.name.removeprefix("loss/"), m.value)
-            for m in losses
-            if m.name.startswith("loss/")
-        ),
-        slices=len(attempts_here),
-        device_seconds=sum(a.ended_at - a.started_at for a in ended) if ended else None,
-        useful_seconds=sum(a.useful_seconds for a in ended) if ended else None,
-        attention=AttentionScores(attention["mass_in_gaze"], attention["pointing_accuracy"])
-        if attention and attention["mass_in_gaze"] is not None
-        else None,
-    )
-
-
-def _result(jobs: Sequence[Any], kind: str, field: str, value: str) -> Mapping[str, Any] | None:
-    return next(
-        (j.result for j in jobs if j.kind == kind and j.result and j.result.get(field) == value), None
-    )
-
-
-def _is_closed_loop(row: Any) -> bool:
-    return row.kind == "evaluate" and row.spec.get("mode") == "closed_loop"
-
-
-def _closed_loop_results(jobs: Sequence[Any]) -> tuple[int, ...] | None:
-    """Subtasks in a row per sequence, in the sequences' order; None until every shard has ended."""
-    shards = [j for j in jobs if _is_closed_loop(j)]
-    if not shards or any(j.state != SUCCEEDED for j in shards):
-        return None
-    entries = [entry for j in shards for entry in j.result["results"]]
-    return tuple(entry["done"] for entry in sorted(entries, key=lambda entry: entry["sequence"]))
 
 
 def _gaze(jobs: Sequence[Any]) -> dict[str, GazeScores]:
@@ -148,51 +87,15 @@ def _gaze(jobs: Sequence[Any]) -> dict[str, GazeScores]:
     }
 
 
-def _examples(database: Database, store: ArtifactStore, jobs: Sequence[Any]) -> tuple[GazeExample, ...]:
-    """Frames from the middle of a few episodes, spread over the gaze jobs that have ended."""
-    ended = [row for row in jobs if row.kind == "gaze" and row.state == SUCCEEDED]
-    ingests = {row.id: row for row in jobs if row.kind == "ingest"}
-    if not ended:
-        return ()
-    chosen = [
-        ended[place] for place in np.linspace(0, len(ended) - 1, min(_EXAMPLES, len(ended))).astype(int)
-    ]
-    episodes: dict[tuple[str, str], str] = {}
-    for ingest in ingests.values():
-        for artifact in queries.artifacts_of_job(database, ingest.id):
-            episodes[(ingest.spec["split"], artifact.name)] = artifact.path
-    examples = []
-    for row in chosen:
-        split = row.label.split()[1]
-        name = f"task_{row.spec['number']}"
-        episode = load_episode(store.path(episodes[(split, name)]))
-        (artifact,) = queries.artifacts_of_job(database, row.id)
-        with safe_open(store.path(artifact.path), framework="numpy") as tensors:
-            found = json.loads(tensors.metadata()["gaze"])["rows"]
-        frame = len(episode) // 2
-        box = found[frame].get("box")
-        note = "" if box else f" ({found[frame]['reason']})"
-        examples.append(
-            GazeExample(
-                np.asarray(episode.rgb_static[frame]),
-                tuple(box) if box else None,
-                f"{episode.instruction}{note}",
-            )
-        )
-    return tuple(examples)
+def _ledgers_by_kind(attempts: Sequence[Any]) -> dict[str, Ledger]:
+    """In the order in which kinds of job first ran."""
+    kinds = dict.fromkeys(a.kind for a in attempts)
+    return {kind: _ledger([a for a in attempts if a.kind == kind]) for kind in kinds}
 
 
 def _ledger(attempts: Sequence[Any]) -> Ledger:
-    """Sums over all attempts. What an attempt that was lost did after its last checkpoint is replayed time."""
-    sums = dict.fromkeys(_BUCKETS, 0.0)
-    for a in attempts:
-        booked = 0.0
-        for bucket in _BUCKETS:
-            seconds = getattr(a, f"{bucket}_seconds")
-            sums[bucket] += seconds
-            booked += seconds
-        if a.outcome in (LOST, FAILED):
-            sums["replayed"] += max(0.0, a.ended_at - a.started_at - booked)
+    """Sums over all attempts; db.jobs booked every second of each."""
+    sums = {bucket: sum(getattr(a, f"{bucket}_seconds") for a in attempts) for bucket in _BUCKETS}
     return Ledger(
         **{f"{bucket}_seconds": round(value, 3) for bucket, value in sums.items()},
         preemptions=sum(a.outcome == PREEMPTED for a in attempts),
@@ -212,5 +115,6 @@ def _environment(row: Any, jobs: Sequence[Any], attempts: Sequence[Any]) -> Envi
         command=row.command,
         hardware=", ".join(hardware),
         versions={name: " and ".join(sorted(values)) for name, values in sorted(versions.items())},
+        threads=" or ".join(str(count) for count in sorted({e["threads"] for e in known if "threads" in e})),
         data_digests={j.label: j.key[:16] for j in jobs if j.kind == "index"},
     )

@@ -226,7 +226,7 @@ def test_a_job_whose_cancellation_was_asked_for_is_cancelled_when_its_worker_is_
     claim = start(database, "a", worker(database))
     with database.write() as tx:
         tx.execute(jobs.job.update().values(cancel_requested=True))
-    assert jobs.extend_lease(database, claim, LEASE_SECONDS, NOW) is True
+    assert jobs.extend_lease(database, claim, LEASE_SECONDS, 0, Seconds(), NOW) == "cancelled"
     (lost,) = jobs.take_back(database, [claim.lease], "gone", 3, NOW)
     assert lost.state == CANCELLED
 
@@ -234,7 +234,9 @@ def test_a_job_whose_cancellation_was_asked_for_is_cancelled_when_its_worker_is_
 def test_a_heartbeat_extends_the_lease(database: Database) -> None:
     submit(database, planned("a"))
     claim = start(database, "a", worker(database))
-    assert jobs.extend_lease(database, claim, LEASE_SECONDS, NOW + 5) is False
+    assert jobs.extend_lease(database, claim, LEASE_SECONDS, 7, Seconds(useful=3.0), NOW + 5) is None
+    assert row(database, "a").reached == 7
+    assert attempts(database, "a")[0].useful_seconds == 3.0
     assert row(database, "a").lease_expires_at == NOW + 5 + LEASE_SECONDS
 
 
@@ -249,7 +251,7 @@ def test_falling_back_moves_the_step_and_says_so(database: Database) -> None:
 
 
 MOVES_OF_AN_ATTEMPT: dict[str, Callable[[Database, Claim], object]] = {
-    "extend_lease": lambda db, held: jobs.extend_lease(db, held, LEASE_SECONDS, NOW),
+    "extend_lease": lambda db, held: jobs.extend_lease(db, held, LEASE_SECONDS, 0, Seconds(), NOW),
     "publish": lambda db, held: jobs.publish(
         db,
         held,

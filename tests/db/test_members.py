@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from db import jobs, members
 from db.engine import Database
+from db.jobs import Seconds
 from db.schema import Session, Worker
 from tests.support import LEASE_SECONDS, NOW, event_kinds, planned, start, submit, worker
 
@@ -58,7 +59,7 @@ def test_a_lease_that_ran_out_is_missed_although_the_worker_beats(database: Data
     members.beat(database, me, None, None, later)
     (missing,) = members.find_missing(database, LEASE_SECONDS, later)
     assert (missing.worker_id, missing.reason, missing.leases) == (0, "lease ran out", [claim.lease])
-    jobs.extend_lease(database, claim, LEASE_SECONDS, later)
+    jobs.extend_lease(database, claim, LEASE_SECONDS, 0, Seconds(), later)
     assert members.find_missing(database, LEASE_SECONDS, later) == []
 
 

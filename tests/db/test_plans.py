@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from db import jobs, plans, queries
 from db.engine import Database
-from db.jobs import Ending
+from db.jobs import Ending, Target
 from db.plans import Plan, RunRef
 from db.schema import AblationJob, JobDependency
 from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, SUCCEEDED
@@ -51,8 +51,7 @@ def test_two_ablations_share_equal_work(database: Database) -> None:
 
 def test_a_job_of_a_paused_ablation_is_rung_only_if_another_wants_it(database: Database) -> None:
     submit(database, planned("own"), planned("shared"), key="one")
-    with database.write() as tx:
-        tx.execute(plans.Ablation.__table__.update().values(intent="paused"))
+    jobs.pause(database, Target("ablation", 1, "one"), NOW)
     assert jobs.ring(database, "cpu", 10, NOW) == []
     submit(database, planned("shared"), key="two")
     assert [entry.label for entry in jobs.ring(database, "cpu", 10, NOW)] == ["shared"]

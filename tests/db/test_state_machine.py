@@ -28,13 +28,13 @@ from db.engine import Database
 from db.jobs import Claim, Ending, Seconds, StoredArtifact
 from db.migrate import open_state
 from db.plans import Plan
-from db.schema import Artifact
+from db.schema import Ablation, Artifact
 from db.states import BLOCKED, CANCELLED, FAILED, OOM, QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
-from errors import LeaseLost
+from errors import IllegalMove, LeaseLost
 from settings.home import Home
 from tests.support import LEASE_SECONDS, NOW, planned, rows, worker
 
-MAX_LOSSES = 3
+MAX_LOSSES = MAX_FAILURES = 3
 TARGET = 6
 
 PLAN = Plan(
@@ -82,6 +82,7 @@ class Queue(RuleBasedStateMachine):
         self.losses = dict.fromkeys(self.ids.values(), 0)
         self.facts: dict[tuple[int, int], str] = {}
         self.succeeded: set[int] = set()
+        self.cancelling: set[int] = set()
 
     def teardown(self) -> None:
         try:
@@ -125,7 +126,11 @@ class Queue(RuleBasedStateMachine):
             del self.holder[claim.job_id]
             self.tokens[claim.job_id] += 1
             self.losses[claim.job_id] += 1
-            assert (taken[0].state == FAILED) == (self.losses[claim.job_id] >= MAX_LOSSES)
+            if claim.job_id in self.cancelling:
+                assert taken[0].state == CANCELLED
+            else:
+                assert (taken[0].state == FAILED) == (self.losses[claim.job_id] >= MAX_LOSSES)
+            self.cancelling.discard(claim.job_id)
 
     @rule()
     def submit_again(self) -> None:
@@ -134,6 +139,70 @@ class Queue(RuleBasedStateMachine):
         assert (submitted.new, submitted.jobs_added, submitted.jobs_retried) == (False, 0, len(again))
         for job_id in again:
             self.failures[job_id] = self.losses[job_id] = 0
+
+    # --- people, and disks
+
+    @rule(what=st.sampled_from([jobs.pause, jobs.unpause]), label=st.sampled_from([None, *NEEDS]))
+    def people_hold_back(self, what: Callable[..., object], label: str | None) -> None:
+        target = self._target(label)
+        cancelled = self._state(target.id) == CANCELLED if label else self._intents()["ablation"] == CANCELLED
+        if cancelled:
+            with pytest.raises(IllegalMove, match="was cancelled"):
+                what(self.db, target, self.now)
+        else:
+            what(self.db, target, self.now)
+
+    @rule(label=st.sampled_from([None, *NEEDS]))
+    def people_cancel(self, label: str | None) -> None:
+        before = {entry.id: entry.state for entry in rows(self.db)}
+        jobs.cancel(self.db, self._target(label), self.now)
+        chosen = [self.ids[label]] if label else list(self.ids.values())
+        self.cancelling.update(job_id for job_id in chosen if before[job_id] == RUNNING)
+
+    @rule(label=st.sampled_from([None, *NEEDS]))
+    def people_retry(self, label: str | None) -> None:
+        wanted = set(NEEDS) if label is None else self._closure(label)
+        again = {
+            entry.id
+            for entry in rows(self.db)
+            if entry.label in wanted and entry.state in (FAILED, CANCELLED)
+        }
+        assert jobs.retry(self.db, self._target(label), self.now).jobs == len(again)
+        for job_id in again:
+            self.failures[job_id] = self.losses[job_id] = 0
+        self.cancelling.difference_update(self.ids[name] for name in wanted)
+
+    @precondition(lambda self: any(claim.label != "ingest" for claim in self.holder.values()))
+    @rule(place=PLACE)
+    def an_input_is_damaged(self, place: int) -> None:
+        """A running job finds what it needs damaged: that is made again, and nobody else starts without it."""
+        readers = [claim for claim in self.holder.values() if NEEDS[claim.label]]
+        if not readers:
+            return
+        claim = readers[place % len(readers)]
+        producer = self.ids[NEEDS[claim.label][0]]
+        path = f"artifacts/{self.facts.get((producer, TARGET), 'none')}"
+        redone = jobs.redo_inputs(
+            self.db, claim, Ending(YIELDED, claim.step, "damaged"), [path], MAX_FAILURES, self.now
+        )
+        assert len(redone) == (producer in self.succeeded)
+        del self.holder[claim.job_id]
+        self.cancelling.discard(claim.job_id)
+        self.facts.pop((producer, TARGET), None)
+        if redone:
+            self.succeeded.discard(producer)
+            self.failures[producer] += 1
+            self.steps[producer] = max((step for job_id, step in self.facts if job_id == producer), default=0)
+
+    def _target(self, label: str | None) -> jobs.Target:
+        return jobs.Target("job", self.ids[label], label) if label else jobs.Target("ablation", 1, "ablation")
+
+    def _closure(self, label: str) -> set[str]:
+        return {label}.union(*(self._closure(need) for need in NEEDS[label]))
+
+    def _intents(self) -> dict[str, str]:
+        with self.db.read() as tx:
+            return dict(tx.execute(select(Ablation.key, Ablation.intent)).all())
 
     @rule(seconds=st.sampled_from([-86_400.0, -1.0, 0.5, 40.0, 1e6]))
     def clock_jumps(self, seconds: float) -> None:
@@ -177,7 +246,9 @@ class Queue(RuleBasedStateMachine):
             getattr(self, f"_{do}")(place, how)
 
     def _heartbeat(self, place: int, _how: int) -> None:
-        self._act(place, lambda claim: jobs.extend_lease(self.db, claim, LEASE_SECONDS, self.now))
+        self._act(
+            place, lambda claim: jobs.extend_lease(self.db, claim, LEASE_SECONDS, 0, Seconds(), self.now)
+        )
 
     def _checkpoint(self, place: int, how: int) -> None:
         claim = self.claims[place % len(self.claims)]
@@ -200,6 +271,9 @@ class Queue(RuleBasedStateMachine):
                 self.losses[claim.job_id] = 0
             self.failures[claim.job_id] += outcome == FAILED
             self.losses[claim.job_id] += outcome == OOM
+            if claim.job_id in self.cancelling:
+                assert self._state(claim.job_id) == CANCELLED
+                self.cancelling.discard(claim.job_id)
 
     def _end(self, place: int, how: int) -> None:
         claim = self.claims[place % len(self.claims)]
@@ -208,6 +282,7 @@ class Queue(RuleBasedStateMachine):
         if self._act(place, lambda held: jobs.end(self.db, held, ending, self.now)):
             del self.holder[claim.job_id]
             self.failures[claim.job_id] += outcome == FAILED
+            self.cancelling.discard(claim.job_id)
 
     def _succeed(self, place: int, _how: int) -> None:
         claim = self.claims[place % len(self.claims)]
@@ -218,6 +293,7 @@ class Queue(RuleBasedStateMachine):
             self.steps[claim.job_id] = TARGET
             self.facts[claim.job_id, TARGET] = file.sha256
             self.succeeded.add(claim.job_id)
+            self.cancelling.discard(claim.job_id)
 
     def _act(self, place: int, move: Callable[[Claim], object]) -> bool:
         """Let some attempt act: it works for the holder, and raises LeaseLost for everybody else."""
@@ -248,6 +324,7 @@ class Queue(RuleBasedStateMachine):
                     jobs.attempt.c.ended_at.is_(None)
                 )
             ).all()
+            intent = tx.execute(select(Ablation.intent)).scalar_one()
             facts = tx.execute(select(Artifact.job_id, Artifact.step, Artifact.sha256)).all()
         running = {entry.id: entry.lease_token for entry in entries.values() if entry.state == RUNNING}
         assert sorted(still_open) == sorted(running.items()), "one open attempt for each running job"
@@ -258,8 +335,10 @@ class Queue(RuleBasedStateMachine):
             open_needs = [need for need in NEEDS[label] if entries[need].state != SUCCEEDED]
             if entry.state == BLOCKED:
                 assert open_needs and entry.waiting_on == len(open_needs)
-            if entry.state in (READY, QUEUED, RUNNING, SUCCEEDED):
+            if entry.state in (READY, QUEUED):
                 assert not open_needs, f"{label} is {entry.state} and needs {open_needs}"
+            assert not (entry.held and entry.state == QUEUED), "what is held is not rung"
+            assert entry.held == (entry.intent != "active" or intent != "active")
             assert entry.step == self.steps[entry.id], "a step moves by its holder only"
             assert (entry.failures, entry.losses) == (self.failures[entry.id], self.losses[entry.id])
         assert {(fact.job_id, fact.step): fact.sha256 for fact in facts} == self.facts
@@ -270,6 +349,8 @@ class Queue(RuleBasedStateMachine):
         jobs.take_back(self.db, [claim.lease for claim in self.holder.values()], "gone", MAX_LOSSES, self.now)
         jobs.unring(self.db, list(self.ids.values()))
         plans.submit(self.db, PLAN, "submit", self.now)
+        for label in NEEDS:
+            jobs.unpause(self.db, self._target(label), self.now)
         later = max(self.now, NOW) + 1e9
         for _ in NEEDS:
             for resource in ("cpu", "accelerator"):

@@ -27,6 +27,8 @@ class FakeContext:
         earlier: FakeContext | None = None,
         checks: int | None = None,
         reason: str = "slice",
+        reached: int = 0,
+        learned: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = folder
         self.spec = spec
@@ -34,8 +36,11 @@ class FakeContext:
         self.memory: MutableMapping[str, Any] = {} if memory is None else memory
         self.checks = checks
         self.reason = reason
+        self.reached = reached
+        self.learned = dict(learned or {})
+        self.saves: list[float] = []
         self.published: list[InputFile] = [] if earlier is None else list(earlier.published)
-        self.points: list[Point] = [] if earlier is None else list(earlier.points)
+        self.published_points: list[Point] = [] if earlier is None else list(earlier.published_points)
         self.step = 0 if earlier is None else earlier.step
         self.resume = tuple(file for file in self.published if file.step == self.step)
         self.progress: list[int] = []
@@ -55,10 +60,16 @@ class FakeContext:
 
     def publish(self, step: int, artifacts: Sequence[Draft], points: Sequence[Point] = ()) -> dict[str, str]:
         self.step = step
-        self.points += points
+        self.published_points += points
         new = [self.keep(draft, step) for draft in artifacts]
         self.published += new
         return {file.name: file.sha256 for file in new}
+
+    def points(self, name: str) -> list[Point]:
+        return [p for p in self.published_points if p.name == name and p.step <= self.step]
+
+    def report_save(self, seconds: float) -> None:
+        self.saves.append(seconds)
 
     def keep(self, draft: Draft, step: int, role: str = "resume") -> InputFile:
         """Move a draft out of the scratch folder, as the store would."""

@@ -10,6 +10,7 @@ import pytest
 from calvin.writer import write_split
 from db.plans import Plan, PlannedJob, RunRef
 from settings.ablation import load_config
+from settings.arms import ARMS
 from tests.calvin.samples import make_episode
 from workers.planner import Planner
 
@@ -72,7 +73,7 @@ def test_timing_is_in_no_key_of_work(usual: Plan, timing: str) -> None:
     assert kept(usual, plan(timing)) >= {"ingest", "gaze", "index", "train", "evaluate", "attention"}
 
 
-AFTER_TRAINING = {"train", "attention"}
+AFTER_TRAINING = {"train", "attention", "reconstruct"}
 AFTER_DATA = {"ingest", "gaze", "index", *AFTER_TRAINING}
 
 
@@ -85,7 +86,7 @@ AFTER_DATA = {"ingest", "gaze", "index", *AFTER_TRAINING}
         ("training.reconstruction_weight=0.5", AFTER_TRAINING),
         ("data.seed=1", AFTER_DATA),
         ("gaze.detector=oracle", {"gaze", "index", *AFTER_TRAINING}),
-        ("evaluation.threads=2", {"evaluate", "attention"}),
+        ("evaluation.threads=2", {"evaluate", "attention", "reconstruct"}),
     ],
 )
 def test_a_change_reaches_what_depends_on_it_and_nothing_else(
@@ -111,9 +112,39 @@ def test_arms_share_the_data_and_seeds_share_one_pretraining_each() -> None:
     train = {job.key: job for job in every.jobs if job.kind == "train"}
     pretrained = train[every.training[RunRef("recon_pretrain", 1)]]
     roles = {need.role for need in pretrained.needs}
-    assert roles == {"index", "init"}
+    assert roles == {"index", "index_frames", "init"}
     assert train[every.training[RunRef("baseline", 0)]].spec["model"]["config"]["denoiser"] is None
     assert train[every.training[RunRef("recon", 0)]].spec["model"]["config"]["denoiser"] is not None
+
+
+def test_every_arm_of_the_table_is_a_run_of_its_own() -> None:
+    every = plan(arms=tuple(ARMS))
+    assert len(keys(every)["train"]) == len(ARMS)
+    specs = {run.arm: job.spec for job in every.jobs if job.kind == "train" for run in job.runs}
+    assert {arm: spec["model"]["reconstructs"] for arm, spec in specs.items()} == {
+        arm.name: arm.reconstruction for arm in ARMS.values()
+    }
+    shown = {run.arm: job.spec for job in every.jobs if job.kind == "evaluate" for run in job.runs
+             if job.spec["mode"] == "closed_loop"}  # fmt: skip
+    assert [arm for arm, spec in shown.items() if "gaze" in spec] == ["explicit_grounding"]
+
+
+def test_larger_models_are_planned_and_know_their_backbones_by_content(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        for name in ("config.json", "tokenizer_config.json"):
+            (tmp_path / place / name).write_text("{}")
+    small = plan("model.size=small")
+    here, there = (
+        plan("model.size=small", f"model.backbones.language={tmp_path / place}") for place in ("a", "b")
+    )
+    assert keys(here)["train"] == keys(there)["train"] != keys(small)["train"]
+    (spec,) = {job.key: job.spec for job in here.jobs if job.kind == "train"}.values()
+    assert spec["model"]["tokenizer"]["root"] == str(tmp_path / "a")
+    assert spec["model"]["config"]["vision"]["frozen"]
+    (seven,) = [job.spec for job in plan("model.size=7b").jobs if job.kind == "train"]
+    assert seven["model"]["config"]["language"]["layers"] == 28
+    assert kept(small, plan("model.size=7b")) >= {"ingest", "gaze", "index"}, "all sizes share the data"
 
 
 def test_a_job_knows_the_runs_it_serves(usual: Plan) -> None:
@@ -131,7 +162,7 @@ def test_recorded_data_are_known_by_content_and_not_by_place(tmp_path: Path) -> 
         return tmp_path / name
 
     first, copy, other = (plan(data__root=str(dataset(*entry))) for entry in (("a", 0), ("b", 0), ("c", 1)))
-    assert kept(first, copy) == {"ingest", "gaze", "index", "train", "evaluate", "attention"}
+    assert kept(first, copy) == {"ingest", "gaze", "index", "train", "evaluate", "attention", "reconstruct"}
     assert "train" in changed(first, other)
     assert len(keys(first)["ingest"] & keys(other)["ingest"]) == 1, "the validation split is the same"
 

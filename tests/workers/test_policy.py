@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
+
 import pytest
 
+from db.timings import Timing
 from errors import DatasetError, TrainingDiverged
 from settings.queue import QueueSettings
 from workers import policy
@@ -40,8 +44,68 @@ def test_why_it_stopped_is_how_it_ended(reason: str, outcome: str) -> None:
     assert policy.outcome_of_stop(reason) == outcome
 
 
-def test_ends() -> None:
+def test_slices_end() -> None:
     assert policy.slice_end(100.0, 5.0) == 105.0
     assert policy.slice_end(100.0, None) is None
-    assert policy.latest_end(1000.0, 30.0) == 970.0
-    assert policy.latest_end(None, 30.0) is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "timing", "before_deadline"),
+    [
+        ({"slice_seconds": 600}, None, SETTINGS.deadline_margin_seconds),
+        ({"slice_seconds": 600}, Timing(load=50, step=2, save=10, whole=900), 1 + 1.5 * 10 + 2),
+        ({"slice_seconds": 600, "simulators": 8}, Timing(load=5, step=2, save=0, whole=900), 1 + 8 * 2),
+        ({}, Timing(load=0, step=0, save=0, whole=40), 1),
+    ],
+    ids=["unmeasured", "training", "evaluation", "in one piece"],
+)
+def test_work_stops_in_time_for_its_own_checkpoint(
+    spec: dict[str, object], timing: Timing | None, before_deadline: float
+) -> None:
+    end = policy.latest_end(1000.0, 5000.0, spec, timing, SETTINGS)
+    assert end == 5000.0 - SETTINGS.hand_over_seconds - before_deadline
+
+
+@pytest.mark.parametrize(
+    ("spec", "timing", "needs"),
+    [
+        ({"slice_seconds": 600}, Timing(load=50, step=2, save=10, whole=900), 50 + 2 + 1 + 15 + 2),
+        ({}, Timing(load=0, step=0, save=0, whole=40), 40 + 1),
+    ],
+    ids=["load, a step and a checkpoint", "all of it"],
+)
+def test_work_that_cannot_progress_does_not_start(
+    spec: dict[str, object], timing: Timing, needs: float
+) -> None:
+    deadline = 1000.0 + SETTINGS.hand_over_seconds + needs
+    assert policy.latest_end(1000.0, deadline + 0.1, spec, timing, SETTINGS) is not None
+    assert policy.latest_end(1000.0, deadline - 0.1, spec, timing, SETTINGS) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        sqlite3.OperationalError("database or disk is full"),
+    ],
+)
+def test_a_full_disk_is_told_from_a_fault_of_the_job(error: Exception) -> None:
+    assert policy.machine_fault(error)
+    assert not policy.machine_fault(OSError(errno.ENOENT, "No such file"))
+    assert not policy.machine_fault(ValueError("full"))
+
+
+def test_the_micro_batch_is_halved_from_the_step_the_run_goes_on_from() -> None:
+    spec = {"training": {"batch_size": 16}}
+    once = policy.halved_micro_batch(spec, {}, 120)
+    assert once == {"micro_batch": [[120, 8]]}
+    twice = policy.halved_micro_batch(spec, {**once, "other": 1}, 200)
+    assert twice == {"micro_batch": [[120, 8], [200, 4]], "other": 1}
+    assert policy.halved_micro_batch(spec, {"micro_batch": [[0, 1]]}, 3) is None
+    assert policy.halved_micro_batch({"mode": "closed_loop"}, {}, 3) is None
+
+
+def test_torchs_own_allocators_errors_count_as_out_of_memory() -> None:
+    assert policy.out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
+    assert not policy.out_of_memory(RuntimeError("shapes do not match"))

@@ -72,7 +72,7 @@ def test_a_rate_needs_every_shard_and_keeps_the_order_of_sequences(home, databas
     assert gather_report(database, ArtifactStore(home), None).runs[0].results == (1, 2, 5, 0)
 
 
-def test_seconds_of_lost_attempts_are_replayed_seconds(home, database, submitted):
+def test_seconds_that_a_lost_attempt_did_not_book_are_idle(home, database, submitted):
     held = start(database, "train", submitted)
     jobs.publish(
         database,
@@ -88,7 +88,7 @@ def test_seconds_of_lost_attempts_are_replayed_seconds(home, database, submitted
     document = report(home, database)
     ledger = document["ledger"]
     assert ledger["useful_seconds"] == 10.0 and ledger["checkpoint_seconds"] == 1.0
-    assert ledger["replayed_seconds"] == pytest.approx(12 - 5)
+    assert ledger["idle_seconds"] == pytest.approx(12 - 5) and ledger["replayed_seconds"] == 0.0
     assert ledger["losses"] == 1 and ledger["preemptions"] == 0
     (arm,) = document["arms"]
     assert arm["device_seconds"] == pytest.approx(12 + 10)

@@ -1,39 +1,36 @@
-"""The one writer of job state. Every move is a single guarded statement inside one transaction.
-
-A claim raises the job's `lease_token`; whatever an attempt wants to become fact commits in a
-transaction whose first statement checks that token, so an attempt that lost its job can only raise
-LeaseLost. See `db/states.py` for the table of legal moves.
-"""
+"""The life of one attempt: claim, heartbeats, checkpoints, and how it ends."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, case, update
 
 from db import events
+from db.dialect import upsert
 from db.engine import Database
 from db.statements import (
     CLAIM,
     CLOSE_ATTEMPT,
     COUNT_DOWN,
-    COUNT_QUEUED,
     HOLDS_LEASE,
     OPEN_ATTEMPT,
-    RING,
-    RINGABLE,
+    REBLOCK,
     SUCCEED,
     UNBLOCK,
     artifact,
+    at_least,
     attempt,
     job,
     metric,
 )
-from db.states import CANCELLED, FAILED, LOST, OOM, QUEUED, READY, RUNNING
-from db.values import Claim, Ending, Lease, Lost, MetricPoint, Seconds, StoredArtifact
+from db.states import CANCELLED, FAILED, OOM, READY
+from db.values import Claim, Ending, MetricPoint, Seconds, StoredArtifact
 from errors import IllegalMove, LeaseLost
+
+#: What people asked of a running job, as its heartbeat learns it.
+CANCEL_ASKED, PAUSE_ASKED = "cancelled", "paused"
 
 
 def claim(db: Database, job_id: int, worker_id: int, lease_seconds: float, now: float) -> Claim | None:
@@ -64,25 +61,35 @@ def claim(db: Database, job_id: int, worker_id: int, lease_seconds: float, now: 
         label=row.label,
         spec=row.spec,
         step=row.step,
+        reached=row.reached,
         target_steps=row.target_steps,
+        learned=row.learned or {},
         failures=row.failures,
         losses=row.losses,
     )
 
 
-def extend_lease(db: Database, held: Claim, lease_seconds: float, now: float) -> bool:
-    """Heartbeat of a running job. Returns whether its cancellation was asked for; raises LeaseLost."""
+def extend_lease(
+    db: Database, held: Claim, lease_seconds: float, step: int, seconds: Seconds, now: float
+) -> str | None:
+    """Heartbeat of a running job: how far it is and what its time went into. Raises LeaseLost.
+
+    Returns what people asked for meanwhile: `cancelled`, `paused`, or None.
+    """
     with db.write() as tx:
         row = tx.execute(
             update(job)
             .where(*HOLDS_LEASE)
-            .values(lease_expires_at=now + lease_seconds)
-            .returning(job.c.cancel_requested),
-            _token(held),
+            .values(lease_expires_at=now + lease_seconds, reached=at_least(job.c.reached, step))
+            .returning(job.c.cancel_requested, job.c.held),
+            token(held),
         ).first()
-    if row is None:
-        raise _lease_lost(held)
-    return bool(row.cancel_requested)
+        if row is None:
+            raise lease_lost(held)
+        tx.execute(update(attempt).where(attempt.c.id == held.attempt_id).values(**_seconds_columns(seconds)))
+    if row.cancel_requested:
+        return CANCEL_ASKED
+    return PAUSE_ASKED if row.held else None
 
 
 def publish(
@@ -96,7 +103,13 @@ def publish(
 ) -> None:
     """Make a checkpoint a fact while the attempt goes on. Raises LeaseLost."""
     with db.write(durable=True) as tx:
-        _check(tx, held, update(job).where(*HOLDS_LEASE).values(step=step, losses=0))
+        check(
+            tx,
+            held,
+            update(job)
+            .where(*HOLDS_LEASE)
+            .values(step=step, reached=at_least(job.c.reached, step), losses=0),
+        )
         _record(tx, held, step, artifacts, metrics, now)
         tx.execute(
             update(attempt)
@@ -108,7 +121,7 @@ def publish(
 def fall_back(db: Database, held: Claim, step: int, message: str, now: float) -> None:
     """The step goes back to that of an older checkpoint, as a newer one is damaged. Raises LeaseLost."""
     with db.write() as tx:
-        _check(tx, held, update(job).where(*HOLDS_LEASE).values(step=step))
+        check(tx, held, update(job).where(*HOLDS_LEASE).values(step=step))
         tx.execute(update(attempt).where(attempt.c.id == held.attempt_id).values(step_from=step))
         events.record(tx, now, "checkpoint_fallback", message, job_id=held.job_id, attempt_id=held.attempt_id)
 
@@ -119,7 +132,7 @@ def succeed(db: Database, held: Claim, ending: Ending, now: float) -> int:
     Returns how many jobs became ready. Raises LeaseLost.
     """
     with db.write() as tx:
-        _check(
+        check(
             tx,
             held,
             SUCCEED,
@@ -128,37 +141,41 @@ def succeed(db: Database, held: Claim, ending: Ending, now: float) -> int:
             b_now=now,
         )
         _record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
-        _close_attempt(tx, held, ending, now)
+        close_attempt(tx, held, ending, now)
         return _release_dependents(tx, held.job_id)
 
 
 def give_back(db: Database, held: Claim, ending: Ending, now: float, *, not_before: float = 0.0) -> None:
     """running -> ready: yielded, preempted, out of memory, or failed with tries left. Raises LeaseLost.
 
-    The outcome names the ledger it is booked in: failed spends a try, out of memory counts as a loss.
+    The outcome names the ledger it is booked in: failed spends a try; out of memory counts as a loss unless
+    something was learned from it. A job whose cancellation was asked for meanwhile is cancelled instead.
     """
     progressed = ending.step > held.step
     broke = ending.outcome in (FAILED, OOM)
+    stays_lost = ending.outcome == OOM and ending.learned is None
+    values: dict[str, Any] = {
+        "state": case((job.c.cancel_requested, CANCELLED), else_=READY),
+        "finished_at": case((job.c.cancel_requested, now), else_=None),
+        "cancel_requested": False,
+        "step": ending.step,
+        "reached": at_least(job.c.reached, ending.step),
+        "slices": job.c.slices + 1,
+        "turn": case((job.c.fair, job.c.turn + 1), else_=job.c.turn),
+        "failures": job.c.failures + (ending.outcome == FAILED),
+        "losses": (0 if progressed else job.c.losses) + stays_lost,
+        "not_before": not_before,
+        "lease_expires_at": None,
+        "preferred_worker_id": held.worker_id if progressed else None,
+        "error": ending.reason if broke else None,
+    }
+    if ending.learned is not None:
+        values["learned"] = dict(ending.learned)
     with db.write() as tx:
-        _check(
-            tx,
-            held,
-            update(job)
-            .where(*HOLDS_LEASE)
-            .values(
-                state=READY,
-                step=ending.step,
-                slices=job.c.slices + 1,
-                failures=job.c.failures + (ending.outcome == FAILED),
-                losses=(0 if progressed else job.c.losses) + (ending.outcome == OOM),
-                not_before=not_before,
-                lease_expires_at=None,
-                preferred_worker_id=held.worker_id if progressed else None,
-                error=ending.reason if broke else None,
-            ),
-        )
+        check(tx, held, update(job).where(*HOLDS_LEASE).values(**values))
+        tx.execute(REBLOCK, {"b_id": held.job_id})
         _record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
-        _close_attempt(tx, held, ending, now)
+        close_attempt(tx, held, ending, now)
         if broke:
             events.record(
                 tx, now, "attempt_failed", f"{held.label}: {ending.reason}; will be tried again",
@@ -171,7 +188,7 @@ def end(db: Database, held: Claim, ending: Ending, now: float) -> None:
     if ending.outcome not in (FAILED, CANCELLED):
         raise IllegalMove(f"an attempt that {ending.outcome} does not end its job")
     with db.write() as tx:
-        _check(
+        check(
             tx,
             held,
             update(job)
@@ -185,114 +202,24 @@ def end(db: Database, held: Claim, ending: Ending, now: float) -> None:
                 cancel_requested=False,
             ),
         )
-        _close_attempt(tx, held, ending, now)
+        close_attempt(tx, held, ending, now)
         events.record(
             tx, now, f"job_{ending.outcome}", f"{held.label}: {ending.reason}",
             job_id=held.job_id, attempt_id=held.attempt_id,
         )  # fmt: skip
 
 
-def take_back(db: Database, leases: Sequence[Lease], reason: str, max_losses: int, now: float) -> list[Lost]:
-    """running -> ready for jobs whose worker is gone; failed (poison) after `max_losses` without progress.
-
-    Jobs that moved on in the meantime, even to running under another lease, are left alone.
-    """
-    taken = []
-    with db.write() as tx:
-        for lease in leases:
-            held = (job.c.id == lease.job_id, job.c.state == RUNNING, job.c.lease_token == lease.token)
-            row = tx.execute(
-                select(job.c.label, job.c.losses, job.c.step, job.c.cancel_requested).where(*held)
-            ).first()
-            if row is None:
-                continue
-            losses = row.losses + 1
-            if row.cancel_requested:
-                state, error = CANCELLED, "cancelled while its worker was gone"
-            elif losses >= max_losses:
-                state = FAILED
-                error = f"poison: took its worker with it {losses} times without progress ({reason})"
-            else:
-                state, error = READY, None
-            tx.execute(
-                update(job)
-                .where(*held)
-                .values(
-                    state=state,
-                    losses=losses,
-                    lease_expires_at=None,
-                    error=error,
-                    finished_at=now if state != READY else None,
-                    # A zombie's token must be stale even before the job is claimed again.
-                    lease_token=job.c.lease_token + 1,
-                )
-            )
-            tx.execute(
-                update(attempt)
-                .where(attempt.c.job_id == lease.job_id, attempt.c.lease_token == lease.token)
-                .values(ended_at=now, outcome=LOST, reason=reason, step_to=row.step)
-            )
-            events.record(tx, now, "job_lost", f"{row.label}: {error or reason}", job_id=lease.job_id)
-            taken.append(Lost(lease.job_id, row.label, state))
-    return taken
-
-
-def ring(db: Database, resource: str, limit: int, now: float) -> list[Any]:
-    """ready -> queued for up to `limit` jobs of `resource` that some active ablation wants.
-
-    Returns rows (id, kind, label, step, target_steps, lease_token, preferred_worker_id), in ringing order.
-    """
-    with db.write() as tx:
-        rows = tx.execute(RINGABLE, {"b_resource": resource, "b_now": now, "b_limit": limit}).all()
-        if rows:
-            tx.execute(RING, [{"b_id": row.id, "b_now": now} for row in rows])
-    return list(rows)
-
-
-def unring(db: Database, job_ids: Sequence[int]) -> int:
-    """queued -> ready, for jobs whose bell the broker lost. Returns how many moved."""
-    if not job_ids:
-        return 0
-    with db.write() as tx:
-        moved = 0
-        for job_id in job_ids:
-            moved += tx.execute(
-                update(job)
-                .where(job.c.id == job_id, job.c.state == QUEUED)
-                .values(state=READY, queued_at=None, preferred_worker_id=None)
-            ).rowcount
-    return moved
-
-
-def count_queued(db: Database) -> dict[str, int]:
-    """How many bells are out, by resource."""
-    with db.read() as tx:
-        return {row.resource: row.waiting for row in tx.execute(COUNT_QUEUED).all()}
-
-
-def queued(db: Database) -> list[Any]:
-    """Jobs whose bell was rung: rows (id, resource, queued_at, preferred_worker_id)."""
-    with db.read() as tx:
-        return list(
-            tx.execute(
-                select(job.c.id, job.c.resource, job.c.queued_at, job.c.preferred_worker_id).where(
-                    job.c.state == QUEUED
-                )
-            ).all()
-        )
-
-
-def _token(held: Claim) -> dict[str, int]:
+def token(held: Claim) -> dict[str, int]:
     return {"b_id": held.job_id, "b_token": held.lease_token}
 
 
-def _lease_lost(held: Claim) -> LeaseLost:
+def lease_lost(held: Claim) -> LeaseLost:
     return LeaseLost(f"{held.label}: attempt {held.lease_token} no longer holds the job; its work is dropped")
 
 
-def _check(tx: Connection, held: Claim, statement: Any, **parameters: Any) -> None:
-    if tx.execute(statement, {**_token(held), **parameters}).rowcount != 1:
-        raise _lease_lost(held)
+def check(tx: Connection, held: Claim, statement: Any, **parameters: Any) -> None:
+    if tx.execute(statement, {**token(held), **parameters}).rowcount != 1:
+        raise lease_lost(held)
 
 
 def _record(
@@ -313,14 +240,14 @@ def _record(
             }
             for a in artifacts
         ]  # fmt: skip
-        statement = upsert(artifact)
+        statement = upsert(tx, artifact)
         changed = {
             name: statement.excluded[name]
             for name in ("sha256", "path", "bytes", "final", "attempt_id", "created_at")
         }
         tx.execute(statement.on_conflict_do_update(["job_id", "name", "step"], set_=changed), rows)
     if metrics:
-        points = upsert(metric)
+        points = upsert(tx, metric)
         tx.execute(
             points.on_conflict_do_update(["job_id", "name", "step"], set_={"value": points.excluded.value}),
             [
@@ -330,7 +257,7 @@ def _record(
         )
 
 
-def _close_attempt(tx: Connection, held: Claim, ending: Ending, now: float) -> None:
+def close_attempt(tx: Connection, held: Claim, ending: Ending, now: float) -> None:
     tx.execute(
         CLOSE_ATTEMPT,
         {
@@ -339,10 +266,15 @@ def _close_attempt(tx: Connection, held: Claim, ending: Ending, now: float) -> N
             "b_outcome": ending.outcome,
             "b_reason": ending.reason,
             "b_step": ending.step,
+            "b_save": ending.save_seconds,
             "b_environment": dict(ending.environment) if ending.environment is not None else None,
             **{f"b_{name}": value for name, value in _seconds_columns(ending.seconds).items()},
         },
     )
+    for note in ending.notes:
+        events.record(
+            tx, now, note.kind, note.message, job_id=held.job_id, attempt_id=held.attempt_id, data=note.data
+        )
 
 
 def _seconds_columns(seconds: Seconds) -> dict[str, float]:

@@ -1,0 +1,25 @@
+"""The one writer of job state. Every move is a single guarded statement inside one transaction.
+
+A claim raises the job's `lease_token`; whatever an attempt wants to become fact commits in a
+transaction whose first statement checks that token, so an attempt that lost its job can only raise
+LeaseLost. See `db/states.py` for the table of legal moves.
+
+`attempts`: the life of one attempt. `bells`: ready to queued and back. `recovery`: what died or was
+damaged. `control`: what people ask for.
+"""
+
+from __future__ import annotations
+
+from db.jobs.attempts import claim, end, extend_lease, fall_back, give_back, publish, succeed
+from db.jobs.bells import count_queued, queued, ring, unring
+from db.jobs.control import Target, cancel, pause, retry, unpause
+from db.jobs.recovery import redo_inputs, take_back
+from db.statements import artifact, attempt, job, metric
+from db.values import Claim, Ending, Lease, Lost, MetricPoint, Note, Seconds, StoredArtifact
+
+__all__ = [
+    "Claim", "Ending", "Lease", "Lost", "MetricPoint", "Note", "Seconds", "StoredArtifact", "Target",
+    "artifact", "attempt", "cancel", "claim", "count_queued", "end", "extend_lease", "fall_back", "give_back",
+    "job", "metric", "pause", "publish", "queued", "redo_inputs", "retry", "ring", "succeed", "take_back",
+    "unpause", "unring",
+]  # fmt: skip

@@ -1,0 +1,57 @@
+"""ready to queued and back: what a bell was rung for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select, update
+
+from db.engine import Database
+from db.statements import COUNT_QUEUED, RING, RINGABLE, job
+from db.states import QUEUED, READY
+
+
+def ring(db: Database, resource: str, limit: int, now: float) -> list[Any]:
+    """ready -> queued for up to `limit` jobs of `resource` that some active ablation wants.
+
+    Returns rows (id, kind, label, step, target_steps, lease_token, preferred_worker_id), in ringing order.
+    """
+    with db.write() as tx:
+        rows = tx.execute(RINGABLE, {"b_resource": resource, "b_now": now, "b_limit": limit}).all()
+        if rows:
+            tx.execute(RING, [{"b_id": row.id, "b_now": now} for row in rows])
+    return list(rows)
+
+
+def unring(db: Database, job_ids: Sequence[int]) -> int:
+    """queued -> ready, for jobs whose bell the broker lost. Returns how many moved."""
+    if not job_ids:
+        return 0
+    with db.write() as tx:
+        moved = 0
+        for job_id in job_ids:
+            moved += tx.execute(
+                update(job)
+                .where(job.c.id == job_id, job.c.state == QUEUED)
+                .values(state=READY, queued_at=None, preferred_worker_id=None)
+            ).rowcount
+    return moved
+
+
+def count_queued(db: Database) -> dict[str, int]:
+    """How many bells are out, by resource."""
+    with db.read() as tx:
+        return {row.resource: row.waiting for row in tx.execute(COUNT_QUEUED).all()}
+
+
+def queued(db: Database) -> list[Any]:
+    """Jobs whose bell was rung: rows (id, resource, queued_at, preferred_worker_id)."""
+    with db.read() as tx:
+        return list(
+            tx.execute(
+                select(job.c.id, job.c.resource, job.c.queued_at, job.c.preferred_worker_id).where(
+                    job.c.state == QUEUED
+                )
+            ).all()
+        )

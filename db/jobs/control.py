@@ -1,0 +1,167 @@
+"""What people ask for: pause, unpause, cancel and retry an ablation, one of its runs, or a job.
+
+Intents are rows of ablation, run and job; `job.held` is derived from them here and nowhere else, so that
+ringing reads one index. Running jobs learn of it with their next heartbeat and stop at a step's end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from db import events
+from db.engine import Database
+from db.statements import (
+    COUNT_WAITING,
+    UNBLOCK_COUNTED,
+    UNCOUNTED,
+    ablation,
+    ablation_job,
+    dependency,
+    job,
+    run,
+    wanted,
+)
+from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING
+from errors import IllegalMove
+
+ACTIVE, PAUSED = "active", "paused"
+
+
+@dataclass(frozen=True)
+class Target:
+    """kind: ablation, run or job. name: for messages."""
+
+    kind: str
+    id: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """How many jobs changed at once, and how many are running still and will stop at their next step."""
+
+    jobs: int
+    running: int
+
+
+def pause(db: Database, target: Target, now: float) -> Changed:
+    """Nothing of the target is rung any more; what runs yields with a checkpoint. Raises IllegalMove."""
+    return _set_intent(db, target, PAUSED, now)
+
+
+def unpause(db: Database, target: Target, now: float) -> Changed:
+    """Undo `pause`. Raises IllegalMove for something that was cancelled."""
+    return _set_intent(db, target, ACTIVE, now)
+
+
+def cancel(db: Database, target: Target, now: float) -> Changed:
+    """blocked, ready, queued -> cancelled, and soon running ones too. Jobs that others want go on."""
+    with db.write() as tx:
+        _write_intent(tx, target, CANCELLED)
+        mine = [job.c.id.in_(_jobs(target))]
+        if target.kind != "job":
+            mine.append(~wanted(ACTIVE, PAUSED))
+        stopped = tx.execute(
+            update(job)
+            .where(*mine, job.c.state.in_((BLOCKED, READY, QUEUED)))
+            .values(state=CANCELLED, finished_at=now, queued_at=None, error="cancelled")
+        ).rowcount
+        running = tx.execute(
+            update(job).where(*mine, job.c.state == RUNNING).values(cancel_requested=True)
+        ).rowcount
+        hold(tx, _jobs(target))
+        _note(tx, target, "cancelled", now)
+    return Changed(stopped, running)
+
+
+def retry(db: Database, target: Target, now: float) -> Changed:
+    """failed, cancelled -> ready or blocked, with all tries anew; also what the target needs, transitively."""
+    with db.write() as tx:
+        _write_intent(tx, target, ACTIVE)
+        reached = select(_jobs(target).subquery().c.job_id).cte("reached", recursive=True)
+        reached = reached.union(
+            select(dependency.c.depends_on_id).join(reached, dependency.c.job_id == reached.c.job_id)
+        )
+        everything = select(reached.c.job_id)
+        tx.execute(update(job).where(job.c.id.in_(everything)).values(cancel_requested=False))
+        moved = revive(tx, everything)
+        hold(tx, everything)
+        _note(tx, target, "retried", now)
+    return Changed(moved, 0)
+
+
+def revive(tx: Connection, job_ids: Any) -> int:
+    """failed, cancelled -> blocked, counted afresh, then ready where nothing is missing. Returns how many."""
+    moved = tx.execute(
+        update(job)
+        .where(job.c.id.in_(job_ids), job.c.state.in_((FAILED, CANCELLED)))
+        .values(
+            state=BLOCKED, waiting_on=UNCOUNTED, failures=0, losses=0, error=None, finished_at=None,
+            not_before=0.0, cancel_requested=False,
+        )
+    ).rowcount  # fmt: skip
+    tx.execute(COUNT_WAITING)
+    tx.execute(UNBLOCK_COUNTED)
+    return moved
+
+
+def hold(tx: Connection, job_ids: Any) -> None:
+    """Derive `held` of these jobs afresh; those whose bell was rung are ready again when held."""
+    tx.execute(
+        update(job).where(job.c.id.in_(job_ids)).values(held=(job.c.intent != ACTIVE) | ~wanted(ACTIVE))
+    )
+    tx.execute(
+        update(job)
+        .where(job.c.id.in_(job_ids), job.c.held, job.c.state == QUEUED)
+        .values(state=READY, queued_at=None)
+    )
+
+
+def _set_intent(db: Database, target: Target, intent: str, now: float) -> Changed:
+    with db.write() as tx:
+        if _intent(tx, target) == CANCELLED:
+            raise IllegalMove(f"{target.name} was cancelled; retry brings it back")
+        _write_intent(tx, target, intent)
+        hold(tx, _jobs(target))
+        mine = _jobs(target)
+        held = job.c.held.is_(intent == PAUSED)
+        changed = select(job.c.state).where(
+            job.c.id.in_(mine), held, job.c.state.in_((BLOCKED, READY, RUNNING))
+        )
+        states = list(tx.execute(changed).scalars())
+        _note(tx, target, "paused" if intent == PAUSED else "unpaused", now)
+    running = states.count(RUNNING)
+    return Changed(len(states) - running, running)
+
+
+def _jobs(target: Target) -> Any:
+    """Jobs a target stands for: a run's own jobs are those linked to it, not what all runs share."""
+    if target.kind == "job":
+        return select(job.c.id.label("job_id")).where(job.c.id == target.id)
+    column = ablation_job.c.ablation_id if target.kind == "ablation" else ablation_job.c.run_id
+    return select(ablation_job.c.job_id).where(column == target.id)
+
+
+def _intent(tx: Connection, target: Target) -> str:
+    if target.kind == "job":
+        state, intent = tx.execute(select(job.c.state, job.c.intent).where(job.c.id == target.id)).one()
+        return CANCELLED if state == CANCELLED else str(intent)
+    table = ablation if target.kind == "ablation" else run
+    return str(tx.execute(select(table.c.intent).where(table.c.id == target.id)).scalar_one())
+
+
+def _write_intent(tx: Connection, target: Target, intent: str) -> None:
+    if target.kind == "job":
+        if intent != CANCELLED:  # a job's cancellation is its state
+            tx.execute(update(job).where(job.c.id == target.id).values(intent=intent))
+        return
+    table = ablation if target.kind == "ablation" else run
+    tx.execute(update(table).where(table.c.id == target.id).values(intent=intent))
+
+
+def _note(tx: Connection, target: Target, what: str, now: float) -> None:
+    ids = {f"{target.kind}_id": target.id} if target.kind in ("ablation", "job") else {}
+    events.record(tx, now, f"{target.kind}_{what}", f"{target.name} was {what}", **ids)

@@ -1,0 +1,45 @@
+"""Taking back whatever runs in a copy of the state that leaves for another machine."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, case, update
+
+from db.jobs.recovery import unbooked
+from db.statements import attempt, job
+from db.states import CANCELLED, PREEMPTED, QUEUED, READY, RUNNING
+
+
+def hand_over(tx: Connection, reason: str, now: float) -> int:
+    """running, queued -> ready (or cancelled, where that was asked for). Returns how many were running.
+
+    Only for a copy: in the home itself the attempts go on. For the copy this is a preemption, not a loss, so
+    nobody's losses or failures are counted, and a zombie's token is stale.
+    """
+    running = tx.execute(
+        update(job)
+        .where(job.c.state == RUNNING)
+        .values(
+            state=case((job.c.cancel_requested, CANCELLED), else_=READY),
+            finished_at=case((job.c.cancel_requested, now), else_=None),
+            cancel_requested=False,
+            slices=job.c.slices + 1,
+            turn=case((job.c.fair, job.c.turn + 1), else_=job.c.turn),
+            lease_token=job.c.lease_token + 1,
+            lease_expires_at=None,
+        )
+    ).rowcount
+    tx.execute(
+        update(attempt)
+        .where(attempt.c.ended_at.is_(None))
+        .values(
+            ended_at=now,
+            outcome=PREEMPTED,
+            reason=reason,
+            step_to=case((attempt.c.step_to.is_(None), attempt.c.step_from), else_=attempt.c.step_to),
+            **unbooked(now),
+        )
+    )
+    tx.execute(update(job).where(job.c.state == QUEUED).values(state=READY))
+    # What was to wait for the old machine's deadline, its workers or its broker need not wait here.
+    tx.execute(update(job).values(queued_at=None, preferred_worker_id=None, not_before=0.0))
+    return running

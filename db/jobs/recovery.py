@@ -1,0 +1,149 @@
+"""What died or was damaged: jobs go back to be done (again)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import case, delete, func, select, update
+
+from db import events
+from db.engine import Database
+from db.jobs.attempts import check, close_attempt
+from db.statements import (
+    COUNT_WAITING,
+    DEPENDENTS,
+    HOLDS_LEASE,
+    REBLOCK,
+    SECONDS_COLUMNS,
+    UNBLOCK_COUNTED,
+    UNCOUNTED,
+    artifact,
+    attempt,
+    job,
+)
+from db.states import BLOCKED, CANCELLED, FAILED, LOST, QUEUED, READY, RUNNING, SUCCEEDED
+from db.values import Claim, Ending, Lease, Lost
+
+
+def take_back(db: Database, leases: Sequence[Lease], reason: str, max_losses: int, now: float) -> list[Lost]:
+    """running -> ready for jobs whose worker is gone; failed (poison) after `max_losses` without progress.
+
+    Jobs that moved on in the meantime, even to running under another lease, are left alone.
+    """
+    taken = []
+    with db.write() as tx:
+        for lease in leases:
+            held = (job.c.id == lease.job_id, job.c.state == RUNNING, job.c.lease_token == lease.token)
+            row = tx.execute(
+                select(job.c.label, job.c.losses, job.c.step, job.c.cancel_requested).where(*held)
+            ).first()
+            if row is None:
+                continue
+            losses = row.losses + 1
+            if row.cancel_requested:
+                state, error = CANCELLED, "cancelled while its worker was gone"
+            elif losses >= max_losses:
+                state = FAILED
+                error = f"poison: took its worker with it {losses} times without progress ({reason})"
+            else:
+                state, error = READY, None
+            tx.execute(
+                update(job)
+                .where(*held)
+                .values(
+                    state=state,
+                    losses=losses,
+                    lease_expires_at=None,
+                    error=error,
+                    finished_at=now if state != READY else None,
+                    # A zombie's token must be stale even before the job is claimed again.
+                    lease_token=job.c.lease_token + 1,
+                )
+            )
+            tx.execute(REBLOCK, {"b_id": lease.job_id})
+            tx.execute(
+                update(attempt)
+                .where(attempt.c.job_id == lease.job_id, attempt.c.lease_token == lease.token)
+                .values(ended_at=now, outcome=LOST, reason=reason, step_to=row.step, **unbooked(now))
+            )
+            events.record(tx, now, "job_lost", f"{row.label}: {error or reason}", job_id=lease.job_id)
+            taken.append(Lost(lease.job_id, row.label, state))
+    return taken
+
+
+def redo_inputs(
+    db: Database, held: Claim, ending: Ending, damaged: Sequence[str], max_failures: int, now: float
+) -> list[str]:
+    """running -> blocked for a job whose inputs are damaged; succeeded -> ready for the jobs that made them.
+
+    damaged: paths of artifacts as their rows state them. Their rows go, so that nothing reads them again. A
+    producer whose output keeps getting damaged fails after `max_failures`. Returns the labels of what will be
+    done again. Raises LeaseLost.
+    """
+    redone = []
+    with db.write() as tx:
+        check(
+            tx,
+            held,
+            update(job)
+            .where(*HOLDS_LEASE)
+            .values(state=BLOCKED, waiting_on=UNCOUNTED, lease_expires_at=None, preferred_worker_id=None),
+        )
+        close_attempt(tx, held, ending, now)
+        producers = tx.execute(
+            select(job.c.id, job.c.label, job.c.failures)
+            .where(
+                job.c.id.in_(select(artifact.c.job_id).where(artifact.c.path.in_(damaged))),
+                job.c.state == SUCCEEDED,
+            )
+            .order_by(job.c.id)
+        ).all()
+        tx.execute(delete(artifact).where(artifact.c.path.in_(damaged)))
+        for row in producers:
+            spent = row.failures + 1 >= max_failures
+            reason = f"what it made was damaged {row.failures + 1} times"
+            tx.execute(
+                update(job)
+                .where(job.c.id == row.id, job.c.state == SUCCEEDED)
+                .values(
+                    state=FAILED if spent else READY,
+                    step=_newest_step(),
+                    failures=row.failures + 1,
+                    error=reason if spent else None,
+                    finished_at=now if spent else None,
+                )
+            )
+            # Whoever has not read it yet waits for it again; who is running has, or will come here too.
+            tx.execute(
+                update(job)
+                .where(job.c.id.in_(DEPENDENTS), job.c.state.in_((BLOCKED, READY, QUEUED)))
+                .values(state=BLOCKED, waiting_on=UNCOUNTED, queued_at=None),
+                {"b_id": row.id},
+            )
+            redone.append(row.label)
+        tx.execute(COUNT_WAITING)
+        tx.execute(UNBLOCK_COUNTED)
+        again = f"made again by {', '.join(redone)}" if redone else "already being made again"
+        events.record(
+            tx, now, "artifact_damaged", f"{held.label}: {ending.reason}; {again}",
+            job_id=held.job_id, attempt_id=held.attempt_id,
+        )  # fmt: skip
+    return redone
+
+
+def unbooked(now: float) -> dict[str, Any]:
+    """Where the time of a lost attempt went: into work that counts for nothing, where it booked none at all;
+    else what it did not book passed between its last sign of life and now."""
+    booked = sum((attempt.c[name] for name in SECONDS_COLUMNS[1:]), attempt.c[SECONDS_COLUMNS[0]])
+    all_of_it = now - attempt.c.started_at
+    return {
+        "replayed_seconds": case((booked == 0, all_of_it), else_=attempt.c.replayed_seconds),
+        "idle_seconds": case((booked == 0, 0.0), else_=attempt.c.idle_seconds + all_of_it - booked),
+    }
+
+
+def _newest_step() -> Any:
+    """The step of the newest artifact that a job still has."""
+    newest = select(func.max(artifact.c.step)).where(artifact.c.job_id == job.c.id).correlate(job)
+    return func.coalesce(newest.scalar_subquery(), 0)

@@ -1,0 +1,78 @@
+"""How long attempts took, for planning the next one against a deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from sqlalchemy import select
+
+from db.engine import Database
+from db.statements import attempt, job
+from db.states import PREEMPTED, SUCCEEDED, YIELDED
+
+#: Attempts looked at, the newest first.
+_RECENT = 8
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds, as measured. A part that no attempt measured is 0; `whole` is that of attempts that succeeded."""
+
+    load: float
+    step: float
+    save: float
+    whole: float
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What planning needs to know of a job before it is claimed."""
+
+    spec: dict[str, Any]
+    timing: Timing | None
+
+
+def waiting(db: Database, job_id: int) -> Waiting | None:
+    """A job's parameters and the timing of its own attempts, or else of its kind's; None: no such job."""
+    with db.read() as tx:
+        row = tx.execute(select(job.c.kind, job.c.spec).where(job.c.id == job_id)).first()
+        if row is None:
+            return None
+        own = _attempts(tx, attempt.c.job_id == job_id)
+        rows = own or _attempts(tx, job.c.kind == row.kind)
+    return Waiting(row.spec, timing_of(rows))
+
+
+def timing_of(rows: Sequence[Any]) -> Timing | None:
+    """Medians over attempts: rows with the columns of `attempt`. None without any."""
+    if not rows:
+        return None
+    steps = [
+        (row.useful_seconds + row.replayed_seconds) / (row.step_to - row.step_from)
+        for row in rows
+        if row.step_to is not None and row.step_to > row.step_from
+    ]
+    saves = [row.save_seconds for row in rows if row.save_seconds is not None]
+    whole = [row.ended_at - row.started_at for row in rows if row.outcome == SUCCEEDED]
+    return Timing(
+        load=median(row.load_seconds for row in rows),
+        step=median(steps) if steps else 0.0,
+        save=max(saves, default=0.0),
+        whole=median(whole) if whole else 0.0,
+    )
+
+
+def _attempts(tx: Any, which: Any) -> list[Any]:
+    ended = attempt.c.outcome.in_((SUCCEEDED, YIELDED, PREEMPTED))
+    return list(
+        tx.execute(
+            select(attempt)
+            .join(job, job.c.id == attempt.c.job_id)
+            .where(which, ended)
+            .order_by(attempt.c.id.desc())
+            .limit(_RECENT)
+        ).all()
+    )

@@ -1,0 +1,51 @@
+"""Loss of a model in training on held-out frames, with the standard error of its mean."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from models.batches import collate
+from tasks.context import Point, TaskContext
+from tasks.early_stopping import EvaluationPoint
+from tasks.train_step import sample_of
+from tasks.trainee import Trainee
+
+LOSS, ERROR = "validation/action", "validation/action_error"
+
+
+def evaluate(trainee: Trainee, frames: int) -> EvaluationPoint:
+    """Action loss over `frames` frames spread evenly over the validation index (all of them, if fewer).
+
+    Frames of one demonstration are alike, so the standard error is somewhat too small.
+    """
+    index = trainee.validation
+    assert index is not None
+    count = min(frames, len(index))
+    rows = [place * len(index) // count for place in range(count)]
+    losses: list[float] = []
+    trainee.model.eval()
+    with torch.no_grad():
+        for row in rows:
+            batch = collate([sample_of(trainee, index, row)], trainee.recipe.config, trainee.recipe.pad_id)
+            batch = batch.to(trainee.device)
+            hidden = trainee.model.hidden_states(
+                batch.input_ids, batch.attention_mask, batch.images, batch.crops
+            )
+            losses.append(trainee.model.action_loss(hidden, batch.labels).item())
+    trainee.model.train()
+    mean = math.fsum(losses) / count
+    variance = math.fsum((loss - mean) ** 2 for loss in losses) / max(1, count - 1)
+    return EvaluationPoint(trainee.step, mean, math.sqrt(variance / count))
+
+
+def points_of(measured: EvaluationPoint) -> list[Point]:
+    """As metric points, which a checkpoint makes durable."""
+    return [Point(LOSS, measured.step, measured.loss), Point(ERROR, measured.step, measured.error)]
+
+
+def history(context: TaskContext) -> list[EvaluationPoint]:
+    """What earlier attempts measured."""
+    errors = {point.step: point.value for point in context.points(ERROR)}
+    return [EvaluationPoint(p.step, p.value, errors[p.step]) for p in context.points(LOSS)]

@@ -1,0 +1,83 @@
+"""Damage and absence are found, told apart from what may be absent, and the job that would redo it is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from db import care
+from db.care import DAMAGED, LEFT_BEHIND, MISSING, OK, Checked
+from tests.db.test_store import damage
+from tests.workshop import Workshop
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    workshop = Workshop(tmp_path / "home")
+    workshop.submit()
+    yield workshop
+    workshop.close()
+
+
+def check(workshop: Workshop) -> dict[tuple[str, str, int], Checked]:
+    return {(e.job, e.name, e.step): e for e in care.verify(workshop.database, workshop.store)}
+
+
+def test_a_sound_store(workshop: Workshop) -> None:
+    workshop.finish_until("train")
+    seen: list[tuple[int, int]] = []
+    checked = care.verify(workshop.database, workshop.store, lambda done, total: seen.append((done, total)))
+    assert {entry.state for entry in checked} == {OK} and len(checked) == 4
+    total = sum(entry.bytes for entry in checked)
+    assert seen[-1] == (total, total)
+
+
+def test_a_damaged_checkpoint_goes_back_to_the_sound_one_before(workshop: Workshop) -> None:
+    workshop.finish_until("train")
+    claim = workshop.claim("train")
+    for step in (2, 4, 5):
+        workshop.publish(claim, step)
+    damage(workshop.store.path(check(workshop)[("train", "weights", 5)].path))
+    damage(workshop.store.path(check(workshop)[("train", "optimizer", 4)].path))
+    found = check(workshop)
+    assert [(key[1:], e.redo_from) for key, e in found.items() if e.state == DAMAGED] == [
+        (("optimizer", 4), 2),
+        (("weights", 5), 2),
+    ]
+    assert all(e.state == OK for e in found.values() if e.job != "train" or e.step == 2)
+
+
+def test_a_file_cut_short_and_a_link_are_damage(workshop: Workshop, tmp_path: Path) -> None:
+    workshop.finish_until("train")
+    paths = {e.job: workshop.store.path(e.path) for e in check(workshop).values()}
+    paths["index"].chmod(0o600)
+    paths["index"].write_bytes(paths["index"].read_bytes()[:-1])
+    elsewhere = tmp_path / "same bytes"
+    elsewhere.write_bytes(paths["ingest"].read_bytes())
+    paths["ingest"].unlink()
+    paths["ingest"].symlink_to(elsewhere)
+    assert {e.job for e in check(workshop).values() if e.state == DAMAGED} == {"index", "ingest"}
+
+
+def test_absence_is_bad_only_where_something_needs_the_bytes(workshop: Workshop) -> None:
+    workshop.finish_until("train")
+    index = check(workshop)[("index", "result", 1)]
+    workshop.store.path(index.path).unlink()
+    assert check(workshop)[("index", "result", 1)].state == MISSING
+    workshop.finish("train")
+    assert check(workshop)[("index", "result", 1)].state == LEFT_BEHIND
+
+
+def test_rows_that_share_bytes_read_them_once(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    workshop.finish_until("train")
+    claim = workshop.claim("train")
+    workshop.publish(claim, 1, b"equal bytes")
+    workshop.publish(claim, 2, b"equal bytes")
+    hashed: list[Path] = []
+    original = care.file_sha256
+    monkeypatch.setattr(care, "file_sha256", lambda path: hashed.append(path) or original(path))
+    checked = [e for e in care.verify(workshop.database, workshop.store) if e.job == "train"]
+    assert len(checked) == 4 and len({e.path for e in checked}) == 1
+    assert len(hashed) == len(set(hashed))

@@ -1,0 +1,131 @@
+"""What pause, cancel and retry do to jobs that are alone, shared, waiting or running."""
+
+from __future__ import annotations
+
+import pytest
+
+from db import jobs, plans, queries
+from db.engine import Database
+from db.jobs import Ending, Seconds, Target
+from db.plans import Plan, RunRef
+from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, SUCCEEDED
+from errors import IllegalMove
+from tests.support import LEASE_SECONDS, NOW, event_kinds, planned, row, start, states, submit, worker
+
+ONE, TWO = Target("ablation", 1, "one"), Target("ablation", 2, "two")
+
+
+def heartbeat(database: Database, claim: jobs.Claim) -> str | None:
+    return jobs.extend_lease(database, claim, LEASE_SECONDS, 0, Seconds(), NOW)
+
+
+def rung(database: Database) -> list[str]:
+    return [entry.label for entry in jobs.ring(database, "cpu", 10, NOW)]
+
+
+def with_runs(database: Database) -> dict[str, Target]:
+    """An ablation of two runs that share `index`; each has a train job of its own."""
+    baseline, recon = RunRef("baseline", 0), RunRef("recon", 0)
+    plan = Plan(
+        "one", "one", {},
+        [
+            planned("index"),
+            planned("train a", runs=[baseline]),
+            planned("train b", runs=[recon]),
+            planned("report", ["index", "train a", "train b"]),
+        ],
+        {baseline: "train a", recon: "train b"},
+    )  # fmt: skip
+    plans.submit(database, plan, "submit", NOW)
+    return {r.arm: Target("run", r.id, f"run {r.arm}") for r in queries.runs_of(database, 1)}
+
+
+def test_pausing_stops_the_ringing_and_asks_running_jobs_to_yield(database: Database) -> None:
+    submit(database, planned("a"), planned("b"), planned("c", ["a"]), key="one")
+    running = start(database, "a", worker(database))
+    assert states(database)["b"] == QUEUED
+    assert jobs.pause(database, ONE, NOW) == jobs.control.Changed(jobs=2, running=1)
+    assert states(database) == {"a": RUNNING, "b": READY, "c": BLOCKED}
+    assert heartbeat(database, running) == "paused"
+    assert rung(database) == []
+    assert queries.status(database)["ablations"][0]["state"] == "paused"
+    jobs.unpause(database, ONE, NOW)
+    assert heartbeat(database, running) is None
+    assert rung(database) == ["b"]
+    assert [k for k in event_kinds(database) if k.startswith("ablation_")][1:] == [
+        "ablation_paused",
+        "ablation_unpaused",
+    ]
+
+
+def test_a_paused_run_leaves_the_others_and_what_they_share_alone(database: Database) -> None:
+    runs = with_runs(database)
+    jobs.pause(database, runs["recon"], NOW)
+    assert rung(database) == ["index", "train a"]
+    entries = {run["arm"]: run["state"] for run in queries.status(database)["ablations"][0]["runs"]}
+    assert entries == {"baseline": "running", "recon": "paused"}
+    jobs.unpause(database, runs["recon"], NOW)
+    assert rung(database) == ["train b"]
+
+
+def test_cancelling_spares_what_another_ablation_wants(database: Database) -> None:
+    submit(database, planned("own"), planned("shared"), planned("later", ["own"]), key="one")
+    submit(database, planned("shared"), key="two")
+    running = start(database, "own", worker(database))
+    assert jobs.cancel(database, ONE, NOW) == jobs.control.Changed(jobs=1, running=1)
+    assert states(database) == {"own": RUNNING, "shared": QUEUED, "later": CANCELLED}
+    assert heartbeat(database, running) == "cancelled"
+    jobs.give_back(database, running, Ending("yielded", 0, "slice"), NOW)
+    assert states(database)["own"] == CANCELLED, "however its attempt ended"
+    jobs.cancel(database, TWO, NOW)
+    assert states(database)["shared"] == CANCELLED
+
+
+def test_cancelling_one_run_keeps_the_other_going(database: Database) -> None:
+    runs = with_runs(database)
+    jobs.cancel(database, runs["recon"], NOW)
+    assert states(database) == {"index": READY, "train a": READY, "train b": CANCELLED, "report": BLOCKED}
+
+
+def test_what_was_cancelled_cannot_be_unpaused_but_retried(database: Database) -> None:
+    submit(database, planned("a"), planned("b", ["a"]), key="one")
+    jobs.cancel(database, ONE, NOW)
+    with pytest.raises(IllegalMove, match="one was cancelled; retry brings it back"):
+        jobs.unpause(database, ONE, NOW)
+    assert jobs.retry(database, ONE, NOW).jobs == 2
+    assert states(database) == {"a": READY, "b": BLOCKED}
+    assert rung(database) == ["a"]
+
+
+def test_retrying_one_job_brings_back_what_it_needs_and_nothing_else(database: Database) -> None:
+    submit(database, planned("a"), planned("b", ["a"]), planned("c"), key="one")
+    me = worker(database)
+    for label in ("a", "c"):
+        jobs.end(database, start(database, label, me), Ending(FAILED, 0, "broke"), NOW)
+    assert jobs.retry(database, Target("job", row(database, "b").id, "b"), NOW).jobs == 1
+    assert states(database) == {"a": READY, "b": BLOCKED, "c": FAILED}
+    assert (row(database, "a").failures, row(database, "a").error) == (0, None)
+
+
+def test_a_job_that_was_cancelled_alone_fails_nothing_else(database: Database) -> None:
+    submit(database, planned("a"), planned("b"), key="one")
+    jobs.cancel(database, Target("job", row(database, "a").id, "a"), NOW)
+    assert states(database) == {"a": CANCELLED, "b": READY}
+    claim = start(database, "b", worker(database))
+    jobs.succeed(database, claim, Ending(SUCCEEDED, 1), NOW)
+    assert queries.status(database)["ablations"][0]["state"] == CANCELLED
+
+
+def test_finish_first_keeps_one_job_in_front_where_fair_turns_alternate(database: Database) -> None:
+    """Two jobs of one priority, slice by slice."""
+    for key, fair in (("fair", True), ("first", False)):
+        submit(database, planned(f"{key} 1", fair=fair), planned(f"{key} 2", fair=fair), key=key)
+        me, order = worker(database), []
+        for _ in range(4):
+            (entry,) = jobs.ring(database, "cpu", 1, NOW)
+            claim = jobs.claim(database, entry.id, me, LEASE_SECONDS, NOW)
+            assert claim is not None
+            order.append(entry.label[-1])
+            jobs.give_back(database, claim, Ending("yielded", 0, "slice"), NOW)
+        assert order == (["1", "2", "1", "2"] if fair else ["1", "1", "1", "1"])
+        jobs.cancel(database, Target("ablation", 1 if fair else 2, key), NOW)

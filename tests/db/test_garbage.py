@@ -1,0 +1,206 @@
+"""What may go goes, what is needed stays, and a publication under way is never hit, also by another process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from db import care, garbage, jobs
+from db.engine import Database
+from db.garbage import Collected
+from db.jobs import Ending, Seconds
+from db.migrate import open_state
+from db.states import YIELDED
+from db.store import ArtifactStore
+from errors import StoreBusy
+from settings.home import Home
+from tests.support import NOW, event_kinds, planned, start, stored, submit, worker
+from tests.workshop import Workshop, files_of
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    workshop = Workshop(tmp_path / "home")
+    workshop.submit()
+    yield workshop
+    workshop.close()
+
+
+def collect(workshop: Workshop, **options: bool) -> Collected:
+    return garbage.collect(workshop.database, workshop.home, NOW, wait_seconds=0.2, **options)
+
+
+def steps(workshop: Workshop) -> list[int]:
+    return [e.step for e in care.verify(workshop.database, workshop.store) if e.name == "weights"]
+
+
+def test_superseded_checkpoints_go_with_their_bytes(workshop: Workshop) -> None:
+    workshop.finish_until("train")
+    claim = workshop.claim("train")
+    for step in (1, 2, 3, 4):
+        workshop.publish(claim, step)
+    before = files_of(workshop.home)
+    planned_removal = collect(workshop, dry_run=True)
+    assert files_of(workshop.home) == before and steps(workshop) == [1, 2, 3, 4]
+    removed = collect(workshop)
+    assert removed == planned_removal
+    lost = {name: content for name, content in before.items() if name not in files_of(workshop.home)}
+    assert (removed.rows, removed.files, removed.bytes) == (4, 4, sum(map(len, lost.values())))
+    assert len(lost) == 4 and steps(workshop) == [3, 4]
+    assert {e.state for e in care.verify(workshop.database, workshop.store)} == {care.OK}
+    assert event_kinds(workshop.database)[-1] == "garbage_collected"
+    assert collect(workshop) == Collected(0, 0, 0, 0, ())
+
+
+def test_bytes_that_another_row_names_stay(workshop: Workshop) -> None:
+    workshop.finish_until("train")
+    claim = workshop.claim("train")
+    workshop.publish(claim, 1, b"equal")
+    workshop.publish(claim, 2)
+    workshop.publish(claim, 3, b"equal")
+    workshop.publish(claim, 4)
+    removed = collect(workshop)
+    assert (removed.rows, removed.files) == (4, 2)
+    assert {e.state for e in care.verify(workshop.database, workshop.store)} == {care.OK}
+
+
+def test_bytes_without_a_row_go_and_what_is_not_batons_stays(workshop: Workshop, tmp_path: Path) -> None:
+    workshop.finish("ingest")
+    orphan = stored(workshop.store, tmp_path, "orphan", b"of an attempt that died before its row")
+    mine = workshop.home.artifacts / "ab" / "notes.txt"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    (workshop.home.artifacts / "letters").mkdir()
+    removed = collect(workshop)
+    assert (removed.files, removed.bytes) == (1, orphan.bytes)
+    assert removed.foreign == ("artifacts/ab/notes.txt", "artifacts/letters")
+    assert mine.read_text() == "mine" and not workshop.store.path(orphan.path).exists()
+
+
+def test_spent_bytes_go_only_when_asked_and_their_rows_stay(workshop: Workshop) -> None:
+    workshop.finish_until("evaluate")
+    assert collect(workshop).files == 0
+    removed = collect(workshop, spent=True)
+    assert (removed.rows, removed.files) == (0, 1)
+    states = {e.job: e.state for e in care.verify(workshop.database, workshop.store)}
+    assert states == {
+        "ingest": care.OK, "gaze 1": care.OK, "gaze 2": care.OK, "train": care.OK, "index": care.LEFT_BEHIND,
+    }  # fmt: skip
+
+
+def test_scratch_of_attempts_that_hold_nothing_goes(workshop: Workshop) -> None:
+    claim = workshop.claim("ingest")
+    living = workshop.home.scratch / f"{claim.job_id}-{claim.lease_token}-{os.getpid()}"
+    dead = workshop.home.scratch / f"{claim.job_id}-{claim.lease_token - 1}-{os.getpid()}"
+    importing = workshop.home.scratch / "import-x"
+    for folder in (living, dead, importing):
+        folder.mkdir()
+        (folder / "half").write_bytes(b"half")
+    assert collect(workshop, dry_run=True).scratch_folders == 1 and dead.exists()
+    assert collect(workshop).scratch_folders == 1
+    assert living.exists() and importing.exists() and not dead.exists()
+
+
+def test_bytes_between_their_rename_and_their_row_are_waited_for(workshop: Workshop, tmp_path: Path) -> None:
+    claim = workshop.claim("ingest")
+    with workshop.store.publication():
+        file = stored(workshop.store, tmp_path, "late", b"renamed, and not yet named")
+        with pytest.raises(StoreBusy, match="try again later"):
+            collect(workshop)
+        assert workshop.store.path(file.path).exists()
+        jobs.publish(workshop.database, claim, 1, [file], [], Seconds(), NOW)
+    assert collect(workshop).files == 0 and workshop.store.path(file.path).exists()
+
+
+def test_a_publisher_that_died_holds_nothing_up(workshop: Workshop, tmp_path: Path) -> None:
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with ArtifactStore(workshop.home).publication():
+            os.write(write_end, b"x")
+            signal.pause()
+    os.read(read_end, 1)
+    with pytest.raises(StoreBusy), workshop.store.standstill(0.05):
+        pytest.fail("not alone")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with workshop.store.standstill(0.05):
+        pass
+
+
+def _publish_for_ever(home: Home, label: str, folder: Path) -> None:
+    """Checkpoints as fast as they go; every other one has the bytes of an earlier one of this or the other."""
+    database, store = open_state(home), ArtifactStore(home)
+    claim = start(database, label, worker(database, label))
+    for step in range(1, 1_000_000):
+        with store.publication():
+            files = [
+                stored(store, folder, f"{label}{name}", f"{step % 20}{name}".encode() * 200, final=False)
+                for name in ("weights", "optimizer")
+            ]
+            jobs.publish(database, claim, step, files, [], Seconds(), NOW)
+
+
+def test_collecting_beside_two_publishing_processes_leaves_every_row_its_bytes(
+    database: Database, home: Home, tmp_path: Path
+) -> None:
+    """Content repeats all the time, so files that were garbage a moment ago become artifacts again."""
+    submit(database, planned("a", target_steps=10**6), planned("b", target_steps=10**6))
+    children = []
+    for label in ("a", "b"):
+        folder = tmp_path / label
+        folder.mkdir()
+        child = os.fork()
+        if child == 0:
+            try:
+                _publish_for_ever(home, label, folder)
+            finally:
+                os._exit(9)
+        children.append(child)
+    try:
+        removed, give_up = 0, time.monotonic() + 60
+        while removed < 40 and time.monotonic() < give_up:
+            removed += garbage.collect(database, home, NOW).files
+            with ArtifactStore(home).standstill(10):  # rows and bytes at one moment
+                checked = care.verify(database, ArtifactStore(home))
+            assert {entry.state for entry in checked} <= {care.OK}
+        assert removed >= 40
+        assert all(os.waitpid(child, os.WNOHANG) == (0, 0) for child in children)
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def test_a_job_that_falls_back_keeps_what_it_falls_back_to(workshop: Workshop) -> None:
+    workshop.finish_until("train")
+    claim = workshop.claim("train")
+    for step in (1, 2, 3, 4):
+        workshop.publish(claim, step)
+    jobs.fall_back(workshop.database, claim, 2, "newer ones are damaged", NOW)
+    assert collect(workshop).rows == 4
+    assert steps(workshop) == [1, 2]
+    jobs.give_back(workshop.database, claim, Ending(YIELDED, 2), NOW)
+
+
+def test_collecting_waits_for_a_gap(workshop: Workshop, tmp_path: Path) -> None:
+    stored(workshop.store, tmp_path, "orphan", b"orphan")
+    inside, leave = threading.Event(), threading.Event()
+
+    def publish() -> None:
+        with workshop.store.publication():
+            inside.set()
+            leave.wait()
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    inside.wait()
+    threading.Timer(0.1, leave.set).start()
+    assert garbage.collect(workshop.database, workshop.home, NOW).files == 1
+    thread.join()
