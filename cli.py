@@ -9,18 +9,30 @@ import click
 
 from errors import BatonError
 
-#: command -> (module, what it does). Help comes from here, so that it needs no import.
+#: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {
     "submit-ablation": ("commands.submit", "Plan an ablation and run it to the end (or --detach)."),
     "up": ("commands.up", "Start broker, scheduler and workers; go on with whatever is unfinished."),
     "status": ("commands.status", "Show ablations, runs, jobs, workers and sessions."),
-    "report": ("commands.report", "Write the report: HTML, JSON, CSV and PNG."),
-    "artifacts": ("commands.artifacts", "List what was made: episodes, crops, checkpoints, results."),
+    "logs": ("commands.logs", "Show one job: attempts, losses, events, what it printed."),
+    "report": ("commands.report", "Write the report: HTML, JSON, CSV, PNG and LaTeX."),
+    "artifacts": ("commands.artifacts", "List what was made, verify it, or free space (gc)."),
+    "bundle": ("commands.bundle", "Carry a home to another machine: export, import."),
     "events": ("commands.events", "Show what happened, newest last."),
+    "pause": ("commands.control:pause", "Stop an ablation, run or job at its next step, with all saved."),
+    "unpause": ("commands.control:unpause", "Let what was paused go on."),
+    "cancel": ("commands.control:cancel", "End an ablation, run or job for good (until retry)."),
+    "retry": ("commands.control:retry", "Try what failed or was cancelled again."),
+    "audit": ("commands.audit", "Train, detect and evaluate a random sample again and compare digests."),
     "doctor": ("commands.doctor", "Say what this machine has, what is missing, and how to get it."),
-    "data": ("commands.data", "Check a CALVIN dataset, or generate demonstrations in its format."),
+    "data": ("commands.data", "Check, extract or generate a dataset in CALVIN's format."),
+    "evaluate": ("commands.evaluate", "Evaluate a checkpoint, server or expert; replay demonstrations."),
+    "serve": ("commands.serve", "Answer the official policy-server protocol with a checkpoint."),
     "worker": ("commands.worker", "Run one worker process (docker-compose, clusters)."),
     "scheduler": ("commands.scheduler", "Run one scheduler process (docker-compose, clusters)."),
+    "health": ("commands.health", "Say whether one service of this machine does its work."),
+    "metrics": ("commands.metrics", "Serve figures for Prometheus."),
+    "tensorboard": ("commands.tensorboard", "Write event files from the database and serve TensorBoard."),
     "flower": ("commands.flower", "Run Flower, with a password, on what the broker carries."),
 }
 
@@ -34,7 +46,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name or "command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import click
 
@@ -14,6 +18,46 @@ from settings.home import Home, home_at
 def home_option(function: Any) -> Any:
     """`--home` after the command's name too, where people type it."""
     return click.option("--home", "home_path", metavar="DIR", help="Home folder.", default=None)(function)
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How one stay on one machine is run: `session_options` as they were given."""
+
+    broker: str | None = None
+    session_limit: str | None = None
+    gpus: str | None = None
+    cpus: int | None = None
+    notice_file: Path | None = None
+    notice_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.notice_url is not None and urlparse(self.notice_url).scheme not in ("http", "https"):
+            raise InvalidInput(f"--notice-url {self.notice_url!r} is not an http address")
+
+
+def session_options(function: Any) -> Any:
+    """Options of the commands that run a home, collected into the argument `session`."""
+    names = tuple(SessionOptions.__dataclass_fields__)
+
+    @wraps(function)
+    def collect(*args: Any, **given: Any) -> Any:
+        session = SessionOptions(**{name: given.pop(name) for name in names})
+        return function(*args, session=session, **given)
+
+    for decorator in (
+        click.option("--notice-url", envvar="BATON_NOTICE_URL", metavar="URL",
+                     help="Stop, with all saved, once this address tells that the machine goes away."),
+        click.option("--notice-file", envvar="BATON_NOTICE_FILE", metavar="FILE",
+                     type=click.Path(path_type=Path), help="Stop, with all saved, once this file exists."),
+        click.option("--cpus", default=None, type=click.IntRange(0), metavar="N", help="CPU workers."),
+        click.option("--gpus", default=None, metavar="0,1|all|none", help="GPUs to use."),
+        click.option("--session-limit", default=None, metavar="11h30m",
+                     help="Stop, with all saved, before this."),
+        click.option("--broker", metavar="URL", help="A Redis to use instead of a private one."),
+    ):  # fmt: skip
+        collect = decorator(collect)
+    return collect
 
 
 def resolve_home(context: click.Context, home_path: str | None) -> Home:

@@ -10,20 +10,27 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from commands.options import SessionOptions, broker_from_environment
 from db import members, queries
 from db.engine import Database
 from db.store import ArtifactStore
 from errors import InvalidInput, Stopped
+from settings.duration import deadline_in
 from settings.home import Home
 from settings.queue import queue_settings
+from workers.notice import Notice
 from workers.supervisor import Devices, Supervisor
 
 _LOOK_SECONDS = 0.3
+
+#: Whoever stops a machine gives this much notice at least; everything is put away in a shorter time.
+NOTICE_SECONDS = 25.0
 
 #: Half-written files older than this belong to no attempt that still runs, here or on another machine.
 _ABANDONED_SECONDS = 24 * 3600.0
@@ -46,20 +53,40 @@ class Interrupts:
         self.count += 1
 
 
+@dataclass(frozen=True)
+class Stay:
+    """One stay on this machine: what to run on, until when, and how its end is announced."""
+
+    devices: Devices
+    broker_url: str | None
+    deadline: float | None
+    notice_file: Path | None = None
+    notice_url: str | None = None
+
+
+def plan_session(options: SessionOptions) -> Stay:
+    """The options of a command, checked. Raises InvalidInput."""
+    return Stay(
+        devices_of(options.gpus, options.cpus),
+        options.broker or broker_from_environment(),
+        deadline_in(options.session_limit, time.time()),
+        options.notice_file,
+        options.notice_url,
+    )
+
+
 def run_home(
     home: Home,
     database: Database,
-    devices: Devices,
-    broker_url: str | None,
+    stay: Stay,
     *,
-    deadline: float | None,
     until_done: bool,
     flower_port: int | None = None,
     quiet: bool = False,
 ) -> None:
     """Start what is missing and stay until everything has ended, or for ever.
 
-    Raises Stopped (exit 4) when interrupted or at the deadline with work left.
+    Raises Stopped (exit 4) when interrupted, told to leave, or at the deadline with work left.
     """
     if until_done and not queries.open_ablations(database):
         return
@@ -68,14 +95,17 @@ def run_home(
     settings = queue_settings()
     members.close_dead_sessions(database, time.time())
     ArtifactStore(home).clear_scratch(_ABANDONED_SECONDS)
-    session = members.open_session(database, shlex.join(sys.argv), deadline, time.time())
+    session = members.open_session(database, shlex.join(sys.argv), stay.deadline, time.time())
     reason = "failed"
-    supervisor = Supervisor(home, database, settings, devices, broker_url, session, flower_port)
+    notice = Notice(stay.notice_file, stay.notice_url)
+    supervisor = Supervisor(home, database, settings, stay.devices, stay.broker_url, session, flower_port)
     try:
         with supervisor, Screen(quiet) as screen:
-            reason = _watch(database, supervisor, screen, interrupts, deadline, until_done)
-            supervisor.stop(hurry=lambda: interrupts.count > 1)
+            reason = _watch(database, supervisor, screen, interrupts, notice, stay.deadline, until_done)
+            left = NOTICE_SECONDS if stay.deadline is None else stay.deadline - time.time()
+            supervisor.stop(hurry=lambda: interrupts.count > 1, seconds=min(NOTICE_SECONDS, max(left, 1.0)))
     finally:
+        notice.stop()
         members.close_session(database, session, reason, time.time())
         database.settle()
     if reason != "done":
@@ -87,14 +117,18 @@ def _watch(
     supervisor: Supervisor,
     screen: Screen,
     interrupts: Interrupts,
+    notice: Notice,
     deadline: float | None,
     until_done: bool,
 ) -> str:
+    hand_over = queue_settings().hand_over_seconds
     while True:
         supervisor.check()
         if interrupts.count:
             return "interrupted"
-        if deadline is not None and time.time() >= deadline - queue_settings().deadline_margin_seconds:
+        if notice.given is not None:
+            return f"told to leave: {notice.given}"
+        if deadline is not None and time.time() >= deadline - hand_over:
             return "deadline"
         open_ones = queries.open_ablations(database)
         screen.show(open_ones)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from commands.options import broker_from_environment, home_option, resolve_home
+from commands.options import SessionOptions, home_option, resolve_home, session_options
+from errors import Stopped
 
 
 @click.command("submit-ablation")
@@ -24,10 +25,7 @@ from commands.options import broker_from_environment, home_option, resolve_home
 @click.option("--name", default=None, help="Name of the ablation.")
 @click.option("--detach", is_flag=True, help="Only enqueue; `up` does the work.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--broker", metavar="URL", help="A Redis to use instead of a private one.")
-@click.option("--session-limit", default=None, metavar="11h30m", help="Stop, with all saved, before this.")
-@click.option("--gpus", default=None, metavar="0,1|all|none", help="GPUs to use.")
-@click.option("--cpus", default=None, type=click.IntRange(0), metavar="N", help="CPU workers.")
+@session_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -41,18 +39,14 @@ def command(
     name: str | None,
     detach: bool,
     as_json: bool,
-    broker: str | None,
-    session_limit: str | None,
-    gpus: str | None,
-    cpus: int | None,
+    session: SessionOptions,
 ) -> int:
     """Plan an ablation and run it to the end. The same command again continues it."""
-    from commands.run import devices_of, run_home
+    from commands.run import plan_session, run_home
     from commands.show import print_report
     from db import plans, queries
     from db.migrate import open_state
     from settings.ablation import load_config
-    from settings.duration import deadline_in
     from workers.planner import Planner
 
     home = resolve_home(context, home_path)
@@ -65,8 +59,7 @@ def command(
         data__root=str(Path(data_root).expanduser().absolute()) if data_root else None,
         name=name,
     )
-    deadline = deadline_in(session_limit, time.time())
-    devices = devices_of(gpus, cpus)
+    stay = plan_session(session)
     plan = Planner(config).plan()
 
     home.create()
@@ -87,12 +80,13 @@ def command(
     with home.exclusive("submit-ablation"):
         database = open_state(home)
         submitted = plans.submit(database, plan, shlex.join(sys.argv), time.time())
-        url = broker or broker_from_environment()
-        run_home(home, database, devices, url, deadline=deadline, until_done=True, quiet=as_json)
+        run_home(home, database, stay, until_done=True, quiet=as_json)
         (entry,) = queries.status(database, str(submitted.ablation_id))["ablations"]
         print_report(home, database, str(submitted.ablation_id), as_json)
         if entry["state"] == "failed":
             for failure in queries.failures(database, submitted.ablation_id):
                 print(f"error: {failure}", file=sys.stderr)
         database.close()
+        if entry["state"] == "paused":
+            raise Stopped(f"{entry['name']} is paused with everything saved; go on with: unpause, then up")
     return 0 if entry["state"] == "succeeded" else 1

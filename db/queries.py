@@ -84,6 +84,23 @@ def jobs_of(db: Database, ablation_id: int) -> list[Any]:
         )
 
 
+def find_jobs(db: Database, wanted: str) -> list[Any]:
+    """Jobs with this id, or with this label: rows (id, label, key, kind, state)."""
+    matches = job.c.label == wanted
+    if wanted.isdigit():
+        matches = job.c.id == int(wanted)
+    with db.read() as tx:
+        columns = (job.c.id, job.c.label, job.c.key, job.c.kind, job.c.state)
+        return list(tx.execute(select(*columns).where(matches).order_by(job.c.id)).all())
+
+
+def run_label(db: Database, run_id: int) -> str | None:
+    """`arm seed N` of a run, or None."""
+    with db.read() as tx:
+        row = tx.execute(select(Run.arm, Run.seed).where(Run.id == run_id)).first()
+    return None if row is None else f"{row.arm} seed {row.seed}"
+
+
 def runs_of(db: Database, ablation_id: int) -> list[Any]:
     with db.read() as tx:
         return list(tx.execute(select(Run).where(Run.ablation_id == ablation_id).order_by(Run.id)).all())

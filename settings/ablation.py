@@ -41,19 +41,63 @@ class Data(Section):
 
 
 class Gaze(Section):
-    """Which detector finds the gaze region, and how sure it must be."""
+    """Which detector finds the gaze region, how sure it must be, and what becomes of frames without one."""
 
     detector: str = "colour"
-    weights: str | None = Field(default=None, description="hub name or local folder (GroundingDINO)")
+    weights: str | None = Field(
+        default=None, description="hub name, local folder or .pth file (GroundingDINO)"
+    )
     box_threshold: Annotated[float, Field(ge=0, le=1)] = 0.35
     text_threshold: Annotated[float, Field(ge=0, le=1)] = 0.25
+    python: str | None = Field(default=None, description="interpreter that has groundingdino-py")
+    stages: tuple[str, ...] | None = Field(default=None, description="stages of the pipeline; null: all")
+    key_frame_interval: Positive = Field(
+        default=8, description="frames over which a moving target is followed"
+    )
+    untrusted: Literal["keep", "weigh", "drop"] = Field(
+        default="keep",
+        description="training frames without a trusted region: keep them, weigh their reconstruction by the "
+        "region's score, or leave them out of the index",
+    )
+
+
+class Backbones(Section):
+    """Local Hugging Face folders of pretrained parts; what is not named starts from random weights."""
+
+    vision: str | None = Field(default=None, description="SigLIP")
+    language: str | None = Field(default=None, description="Qwen2, with its tokenizer")
+    autoencoder: str | None = Field(default=None, description="FLUX autoencoder, as diffusers saves it")
+    tokenizer: str | None = Field(default=None, description="where it lies apart from the language model")
+    checkpoint: str | None = Field(default=None, description="a whole ReconVLA, of ours or the official one")
 
 
 class Model(Section):
-    """Size by name, single fields of the model's configuration overridden in `override`."""
+    """Size by name, single fields of the model's configuration overridden in `override`.
+
+    official_compat reproduces oddities of the official code that change results (docs/model.md).
+    """
 
     size: str = "toy"
+    backbones: Backbones = Backbones()
+    official_compat: bool = False
     override: dict[str, Any] = Field(default_factory=dict)
+
+
+class EarlyStopping(Section):
+    """End a run when more training is not worth its time (tasks/early_stopping.py has the rule)."""
+
+    every_steps: Positive = Field(default=100, description="steps between measurements")
+    frames: Positive = Field(default=64, description="held-out frames measured on")
+    window: Positive = Field(default=3, description="measurements without a worthwhile gain before the end")
+    min_gain: PositiveFloat = Field(default=0.01, description="relative gain that is worth a window")
+
+
+class Lora(Section):
+    """Low-rank adapters in a frozen language model; with four_bit its weights take a quarter of 16 bits."""
+
+    rank: Positive = 16
+    alpha: PositiveFloat = 32.0
+    four_bit: bool = False
 
 
 class Training(Section):
@@ -70,18 +114,53 @@ class Training(Section):
     slice_seconds: PositiveFloat = 600.0
     checkpoint_seconds: PositiveFloat = 60.0
     log_every_steps: Positive = 10
+    early_stopping: EarlyStopping | None = Field(default=None, description="off unless given")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        default="fp32", description="of products; weights and sums of gradients stay in float32"
+    )
+    micro_batch: Positive | None = Field(
+        default=None, description="samples per forward pass; the whole batch until memory runs out"
+    )
+    gradient_checkpointing: bool = Field(default=False, description="less memory, a third more time")
+    lora: Lora | None = Field(default=None, description="train adapters instead of the language model")
+    devices: Positive = Field(default=1, description="GPUs of one worker that share each batch")
 
 
 class Evaluation(Section):
     """CALVIN's long-horizon evaluation; `max_steps` are environment steps per subtask (official: 360)."""
 
+    protocol: Literal["calvin", "reconvla-500"] | None = Field(
+        default=None, description="a named protocol; it decides sequences, max_steps and tasks"
+    )
     sequences: Positive = 100
     sequences_per_shard: Positive = 25
     max_steps: Positive = 360
+    simulator: Literal["playtable", "calvin"] = "playtable"
+    assets: str | None = Field(
+        default=None, description="a clone of calvin_env: playtable in CALVIN's scenes"
+    )
+    calvin_python: str | None = Field(
+        default=None, description="interpreter that imports calvin_env (simulator calvin)"
+    )
+    instructions: str | None = Field(
+        default=None, description="YAML of CALVIN's form with the phrase of each task"
+    )
     simulators_per_batch: Positive = 8
+    policy_batch: Positive = Field(
+        default=8, description="rows of every forward pass, whatever the number of simulators"
+    )
+    videos: Count = Field(default=0, description="films of failed subtasks, at most this many a shard")
     slice_seconds: PositiveFloat = 600.0
     threads: Positive = 1
     random_baseline: bool = True
+
+
+class Attention(Section):
+    """Which attention is looked at, and on how many held-out frames."""
+
+    frames: Count = Field(default=64, description="evenly spaced; 0: every frame with a gaze region")
+    layer: int = Field(default=-1, description="of the language model; -1 is the last")
+    heads: tuple[Count, ...] = Field(default=(), description="averaged over; empty: all")
 
 
 class AblationConfig(Section):
@@ -90,12 +169,17 @@ class AblationConfig(Section):
     name: str = "ablation"
     arms: tuple[str, ...] = ("baseline", "recon", "recon_pretrain")
     seeds: tuple[Count, ...] = (0,)
+    scheduling: Literal["round_robin", "finish_first"] = Field(
+        default="round_robin",
+        description="slices alternate between runs, or one run ends before the next begins",
+    )
     data: Data = Data()
     gaze: Gaze = Gaze()
     model: Model = Model()
     training: Training = Training()
     pretraining: Training = Training()
     evaluation: Evaluation = Evaluation()
+    attention: Attention = Attention()
 
     @field_validator("arms")
     @classmethod

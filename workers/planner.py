@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from db.plans import Dependency, Plan, PlannedJob, RunRef
-from detectors.registry import make_detector
-from errors import ConfigError
+from detectors.registry import FINDERS, make_detector
 from settings.ablation import AblationConfig, Training
-from settings.arms import arm_named
-from tasks.model_spec import planned_config
+from settings.arms import Arm, arm_named
+from tasks.context import FRAMES
+from tasks.model_spec import backbone_folders, planned_model
 from tasks.registry import kind_named
 from workers.demonstrations import PRETRAINING, TRAINING, VALIDATION, Corpus, generated, recorded
+from workers.evaluation_plan import closed_loop_shards, has_closed_loop
 
 #: Parameters that change when work happens but not what comes out.
-_TIMING = frozenset({"slice_seconds", "checkpoint_seconds", "root"})
+_TIMING = frozenset({"slice_seconds", "checkpoint_seconds", "root", "simulators", "assets", "python"})
 
 
 class Planner:
@@ -32,6 +33,7 @@ class Planner:
         self._config = config
         self._jobs: dict[str, PlannedJob] = {}
         self._runs: dict[str, list[RunRef]] = {}
+        self._ingests: dict[str, list[str]] = {}  # index -> jobs that made its frames
 
     def plan(self) -> Plan:
         """Raises ConfigError or DatasetError for what cannot work; nothing is written by planning."""
@@ -39,27 +41,23 @@ class Planner:
         arms = [arm_named(name) for name in config.arms]
         corpora = self._corpora(pretrained=any(arm.pretrained for arm in arms))
         self._instructions = sorted(frozenset().union(*(c.instructions for c in corpora.values())))
-        if config.model.size != "toy":
-            raise ConfigError(
-                f"model.size: {config.model.size!r} cannot be trained by this version yet; use toy"
-            )
-        self._image_size = self._model(config.training, True)["config"]["vision"]["image_size"]
+        self._folders = backbone_folders(config.model.backbones)
         indexes = {split: self._index(corpus) for split, corpus in corpora.items()}
-        closed_loop = config.data.root is None
+        closed_loop = has_closed_loop(config)
 
         training: dict[RunRef, str] = {}
         ends: list[str] = []
         for seed in config.seeds:
             for arm in arms:
                 ref = RunRef(arm.name, seed)
-                needs = [Dependency(indexes[TRAINING], "index")]
+                needs = self._data(indexes[TRAINING])
                 if arm.pretrained:
-                    pretrain = self._train("pretrain", ref, config.pretraining, True,
-                                           [Dependency(indexes[PRETRAINING], "index")])  # fmt: skip
+                    pretrain = self._train("pretrain", ref, config.pretraining, arm,
+                                           self._data(indexes[PRETRAINING]), indexes[VALIDATION])  # fmt: skip
                     needs.append(Dependency(pretrain, "init"))
-                train = self._train("train", ref, config.training, arm.reconstruction, needs)
+                train = self._train("train", ref, config.training, arm, needs, indexes[VALIDATION])
                 training[ref] = train
-                ends += self._judge(ref, train, indexes[VALIDATION], arm.reconstruction, closed_loop)
+                ends += self._judge(ref, train, indexes[VALIDATION], arm, closed_loop)
         if closed_loop and config.evaluation.random_baseline:
             ends += self._closed_loop("random", None, {"policy": "random", "seed": 0}, [])
         results = list(dict.fromkeys([*ends, *indexes.values()]))
@@ -84,13 +82,7 @@ class Planner:
 
     def _index(self, corpus: Corpus) -> str:
         """Ingest, gaze and index jobs of one split. Returns the index job's key."""
-        data, gaze = self._config.data, self._config.gaze
-        options: dict[str, Any] = {}
-        if gaze.detector == "grounding_dino":
-            options = {"box_threshold": gaze.box_threshold, "text_threshold": gaze.text_threshold}
-            if gaze.weights is not None:
-                options["weights"] = gaze.weights
-        detector = make_detector(gaze.detector, **options)
+        data, detector = self._config.data, self._detector()
         needs = []
         for first in range(0, len(corpus.entries), data.chunk):
             entries = corpus.entries[first : first + data.chunk]
@@ -110,25 +102,49 @@ class Planner:
             )
             needs.append(Dependency(ingest, "episode"))
             for entry in entries:
-                spec = {
-                    "number": entry["number"],
-                    "detector": gaze.detector,
-                    "version": detector.version,
-                    "options": options,
-                }
+                spec = {"number": entry["number"], **detector}
                 label = f"gaze {corpus.split} task_{entry['number']}"
                 found = self._add("gaze", label, spec, [Dependency(ingest, "episode")])
                 needs.append(Dependency(found, "gaze"))
         numbers = [entry["number"] for entry in corpus.entries]
-        spec = {"split": corpus.split, "numbers": numbers, "image_size": self._image_size}
-        return self._add("index", f"index {corpus.split}", spec, needs)
+        spec = {"split": corpus.split, "numbers": numbers}
+        if corpus.split != VALIDATION and self._config.gaze.untrusted != "keep":
+            spec["untrusted"] = self._config.gaze.untrusted
+        index = self._add("index", f"index {corpus.split}", spec, needs)
+        self._ingests[index] = [need.key for need in needs if need.role == "episode"]
+        return index
+
+    def _data(self, index: str, role: str = "index") -> list[Dependency]:
+        """What reads an index also needs the frames it speaks of."""
+        return [Dependency(index, role), *(Dependency(key, role + FRAMES) for key in self._ingests[index])]
+
+    def _detector(self) -> dict[str, Any]:
+        gaze = self._config.gaze
+        options: dict[str, Any] = {}
+        if gaze.detector in FINDERS:
+            options = {"stages": gaze.stages, "interval": gaze.key_frame_interval}
+        if gaze.detector in ("grounding_dino", "groundingdino_py"):
+            options |= {"box_threshold": gaze.box_threshold, "text_threshold": gaze.text_threshold}
+            options |= {"weights": gaze.weights} if gaze.weights is not None else {}
+        if gaze.detector == "groundingdino_py" and gaze.python is not None:
+            options["python"] = gaze.python
+        version = make_detector(gaze.detector, **options).version
+        return {"detector": gaze.detector, "version": version, "options": options}
 
     def _train(
-        self, kind: str, ref: RunRef, settings: Training, reconstruction: bool, needs: Sequence[Dependency]
+        self,
+        kind: str,
+        ref: RunRef,
+        settings: Training,
+        arm: Arm,
+        needs: Sequence[Dependency],
+        validation: str,
     ) -> str:
         values = settings.model_dump(mode="json")
+        if settings.early_stopping is not None:
+            needs = [*needs, *self._data(validation, "validation")]
         spec = {
-            "model": self._model(settings, reconstruction),
+            "model": self._model(settings, arm),
             "training": {name: value for name, value in values.items() if name != "slice_seconds"},
             "seed": ref.seed,
             "slice_seconds": settings.slice_seconds,
@@ -136,55 +152,40 @@ class Planner:
         label = f"train {ref.arm} seed {ref.seed}" if kind == "train" else f"pretrain seed {ref.seed}"
         return self._add(kind, label, spec, needs, ref, target_steps=settings.steps)
 
-    def _judge(
-        self, ref: RunRef, train: str, validation: str, reconstruction: bool, closed_loop: bool
-    ) -> list[str]:
+    def _judge(self, ref: RunRef, train: str, validation: str, arm: Arm, closed_loop: bool) -> list[str]:
         """Evaluation and attention of one run."""
         evaluation = self._config.evaluation
-        model = {"model": self._model(self._config.training, reconstruction), "threads": evaluation.threads}
-        both = [Dependency(train, "checkpoint"), Dependency(validation, "index")]
+        model = {"model": self._model(self._config.training, arm), "threads": evaluation.threads}
+        looked_at = self._config.attention.model_dump(mode="json")
+        both = [Dependency(train, "checkpoint"), *self._data(validation)]
         name = f"{ref.arm} seed {ref.seed}"
         ends = [
             self._add("evaluate", f"open-loop error {name}", {"mode": "open_loop", **model}, both, ref),
-            self._add("attention", f"attention {name}", model, both, ref),
+            self._add("attention", f"attention {name}", {"attention": looked_at, **model}, both, ref),
         ]
+        if arm.reconstruction != "none":
+            shown = {"seed": ref.seed, **model}
+            ends.append(self._add("reconstruct", f"reconstructions {name}", shown, both, ref))
         if closed_loop:
             spec = {"policy": "reconvla", "model": model["model"]}
+            if arm.grounding == "crop":
+                spec["gaze"] = self._detector()
             ends += self._closed_loop(name, ref, spec, [Dependency(train, "checkpoint")])
         return ends
 
     def _closed_loop(
         self, name: str, ref: RunRef | None, policy: Mapping[str, Any], needs: Sequence[Dependency]
     ) -> list[str]:
-        evaluation, data = self._config.evaluation, self._config.data
         keys = []
-        for first in range(0, evaluation.sequences, evaluation.sequences_per_shard):
-            last = min(first + evaluation.sequences_per_shard, evaluation.sequences)
-            spec = {
-                "mode": "closed_loop",
-                "simulator": "playtable",
-                "scene": data.evaluation_scene,
-                "tasks": list(data.tasks),
-                "sequences": evaluation.sequences,
-                "max_steps": evaluation.max_steps,
-                "simulators": evaluation.simulators_per_batch,
-                "threads": evaluation.threads,
-                "first": first,
-                "last": last,
-                "slice_seconds": evaluation.slice_seconds,
-                **policy,
-            }
-            label = f"evaluate {name} sequences {first}-{last - 1}"
-            keys.append(self._add("evaluate", label, spec, needs, ref, target_steps=last - first))
+        for shard in closed_loop_shards(self._config):
+            label = f"evaluate {name} sequences {shard['first']}-{shard['last'] - 1}"
+            steps = shard["last"] - shard["first"]
+            keys.append(self._add("evaluate", label, {**shard, **policy}, needs, ref, target_steps=steps))
         return keys
 
-    def _model(self, settings: Training, reconstruction: bool) -> dict[str, Any]:
-        model = self._config.model
-        weight = settings.reconstruction_weight if reconstruction else None
-        return {
-            "config": planned_config(model.size, model.override, weight),
-            "instructions": self._instructions,
-        }
+    def _model(self, settings: Training, arm: Arm) -> dict[str, Any]:
+        weight = settings.reconstruction_weight
+        return planned_model(self._config.model, self._folders, arm, weight, self._instructions)
 
     def _add(
         self,
@@ -208,8 +209,9 @@ class Planner:
             self._runs[key].append(run)
         if key not in self._jobs:
             self._jobs[key] = PlannedJob(
-                key, kind, label, spec, about.resource, about.priority, target_steps, tuple(needs)
-            )
+                key, kind, label, spec, about.resource, about.priority, target_steps, tuple(needs),
+                fair=self._config.scheduling == "round_robin",
+            )  # fmt: skip
         return key
 
 

@@ -122,15 +122,15 @@ class Supervisor:
     def stop(self, hurry: Callable[[], bool] = lambda: False, seconds: float = STOP_SECONDS) -> None:
         """SIGTERM to the scheduler, so that nothing new is rung, to the workers, then to the rest.
 
-        What does not stop in `seconds`, or before `hurry` says so, is killed.
+        What has not stopped after `seconds` in all, or when `hurry` says so, is killed.
         """
+        give_up = time.monotonic() + seconds
         scheduler = [child for child in self._children if child.name == "scheduler"]
         workers = [child for child in self._children if child.name.startswith("worker")]
         others = [child for child in self._children if child not in scheduler + workers]
         for group in (scheduler, workers, others):
             for child in group:
                 _signal(child.process, signal.SIGTERM)
-            give_up = time.monotonic() + seconds
             while time.monotonic() < give_up and not hurry():
                 if all(child.process.poll() is not None for child in group):
                     break

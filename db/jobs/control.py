@@ -163,5 +163,8 @@ def _write_intent(tx: Connection, target: Target, intent: str) -> None:
 
 
 def _note(tx: Connection, target: Target, what: str, now: float) -> None:
-    ids = {f"{target.kind}_id": target.id} if target.kind in ("ablation", "job") else {}
-    events.record(tx, now, f"{target.kind}_{what}", f"{target.name} was {what}", **ids)
+    events.record(
+        tx, now, f"{target.kind}_{what}", f"{target.name} was {what}",
+        ablation_id=target.id if target.kind == "ablation" else None,
+        job_id=target.id if target.kind == "job" else None,
+    )  # fmt: skip

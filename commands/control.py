@@ -1,0 +1,115 @@
+"""`pause`, `unpause`, `cancel` and `retry`: an ablation, one of its runs, or a job."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from commands.options import existing_home, home_option
+from errors import IllegalMove, InvalidInput
+
+
+def _target_options(function: Any) -> Any:
+    for decorator in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+        click.option("--job", "job_label", metavar="JOB", help="One job instead: its id or label."),
+        click.option("--run", "run_id", type=int, metavar="ID", help="One run instead: its id in `status`."),
+        click.argument("ablation", required=False),
+        home_option,
+    ):
+        function = decorator(function)
+    return function
+
+
+@click.command("pause")
+@_target_options
+@click.pass_context
+def pause(context: click.Context, **options: Any) -> None:
+    """Nothing of it is started any more; what runs stops at its next step, with a checkpoint."""
+    _act(context, "paused", **options)
+
+
+@click.command("unpause")
+@_target_options
+@click.pass_context
+def unpause(context: click.Context, **options: Any) -> None:
+    """Undo `pause`."""
+    _act(context, "unpaused", **options)
+
+
+@click.command("cancel")
+@_target_options
+@click.pass_context
+def cancel(context: click.Context, **options: Any) -> None:
+    """End it. Work that another ablation wants too goes on; `retry` brings the rest back."""
+    _act(context, "cancelled", **options)
+
+
+@click.command("retry")
+@_target_options
+@click.pass_context
+def retry(context: click.Context, **options: Any) -> None:
+    """Everything of it that failed or was cancelled gets all its tries again."""
+    _act(context, "retried", **options)
+
+
+def _act(
+    context: click.Context,
+    what: str,
+    home_path: str | None,
+    ablation: str | None,
+    run_id: int | None,
+    job_label: str | None,
+    as_json: bool,
+) -> None:
+    from db import jobs
+    from db.migrate import open_state
+
+    moves: dict[str, Callable[..., Any]] = {
+        "paused": jobs.pause, "unpaused": jobs.unpause, "cancelled": jobs.cancel, "retried": jobs.retry,
+    }  # fmt: skip
+    database = open_state(existing_home(context, home_path))
+    target = find_target(database, ablation, run_id, job_label)
+    try:
+        changed = moves[what](database, target, time.time())
+    except IllegalMove as error:
+        raise InvalidInput(str(error)) from None
+    finally:
+        database.close()
+    if as_json:
+        print(json.dumps({"target": {"kind": target.kind, "id": target.id}, "what": what,
+                          "jobs": changed.jobs, "running": changed.running}))  # fmt: skip
+        return
+    running = f"; {changed.running} running stop at their next step" if changed.running else ""
+    print(f"{target.name}: {changed.jobs} jobs {what}{running}")
+
+
+def find_target(database: Any, ablation: str | None, run_id: int | None, job_label: str | None) -> Any:
+    """The one thing meant. Raises InvalidInput for none, several, or something that is not there."""
+    from db import jobs, queries
+
+    if sum(given is not None for given in (ablation, run_id, job_label)) > 1:
+        raise InvalidInput("name one thing: an ablation, --run ID, or --job JOB")
+    if run_id is not None:
+        label = queries.run_label(database, run_id)
+        if label is None:
+            raise InvalidInput(f"there is no run {run_id} in this home; `status` lists them")
+        return jobs.Target("run", run_id, f"run {run_id} ({label})")
+    if job_label is not None:
+        found = queries.find_jobs(database, job_label)
+        if not found:
+            raise InvalidInput(f"there is no job {job_label!r} in this home")
+        if len(found) > 1:
+            some = ", ".join(str(row.id) for row in found[:5])
+            raise InvalidInput(f"{len(found)} jobs are called {job_label!r}; name one by its id: {some}")
+        return jobs.Target("job", found[0].id, f"job {found[0].id} ({found[0].label})")
+    row = queries.ablation_row(database, ablation)
+    if row is None:
+        raise InvalidInput(
+            f"there is no ablation {ablation!r} in this home" if ablation else "nothing was submitted yet"
+        )
+    return jobs.Target("ablation", row.id, f"ablation {row.name}")

@@ -1,0 +1,50 @@
+"""pause, unpause, cancel and retry as they are typed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cli import main
+from db.engine import Database
+from db.states import CANCELLED, READY
+from settings.home import Home
+from tests.support import planned, row, states, submit
+
+
+def test_an_ablation_is_paused_cancelled_and_brought_back(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database, planned("a"), planned("b", ["a"]), key="mine")
+    where = ["--home", str(home.root)]
+    assert main([*where, "pause", "mine"]) == 0
+    assert capsys.readouterr().out == "ablation mine: 2 jobs paused\n"
+    assert main([*where, "unpause"]) == 0
+    assert main([*where, "cancel", "mine", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {
+        "target": {"kind": "ablation", "id": 1}, "what": "cancelled", "jobs": 2, "running": 0,
+    }  # fmt: skip
+    assert set(states(database).values()) == {CANCELLED}
+    assert main([*where, "unpause", "mine"]) == 2
+    assert "retry brings it back" in capsys.readouterr().err
+    assert main([*where, "retry", "--job", "b"]) == 0
+    assert states(database)["a"] == READY, "b needs it"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["pause", "other"], "no ablation 'other'"),
+        (["pause", "--job", "nothing"], "no job 'nothing'"),
+        (["cancel", "--run", "9"], "no run 9"),
+        (["cancel", "mine", "--job", "a"], "name one thing"),
+    ],
+)
+def test_what_is_not_there_is_named_and_nothing_changes(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    submit(database, planned("a"), key="mine")
+    assert main(["--home", str(home.root), *words]) == 2
+    assert message in capsys.readouterr().err
+    assert (states(database), row(database, "a").held) == ({"a": READY}, False)
