@@ -9,7 +9,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 # The version that was tested; without a pin pip may fetch a build for another CUDA.
 TORCH := torch==2.13.0
 
-.PHONY: ablation test lint clean
+.PHONY: ablation test chaos lint clean
 
 ablation: $(STAMP)
 	$(RUN) cli.py submit-ablation $(ARGS)
@@ -19,6 +19,12 @@ test: $(DEV_STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(RUN) -m pytest $(ARGS)
+
+# A real ablation under random kills: make chaos N=300 SEED=1
+N ?= 30
+SEED ?= 0
+chaos: $(DEV_STAMP)
+	$(RUN) -m chaos --strikes $(N) --seed $(SEED) $(ARGS)
 
 lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff check --fix .
@@ -31,7 +37,7 @@ $(STAMP): pyproject.toml
 	touch $@
 
 $(DEV_STAMP): $(STAMP)
-	$(RUN) -m pip install --quiet -c constraints.txt -e '.[dev,vae]'
+	$(RUN) -m pip install --quiet -c constraints.txt -e '.[dev,vae,qlora]'
 	touch $@
 
 clean:
