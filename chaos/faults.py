@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import redis
@@ -130,18 +131,12 @@ def fill_the_disk(world: World, chance: random.Random) -> bool:
 
 def flip_a_bit(world: World, chance: random.Random) -> bool:
     """One bit of a checkpoint that a run may go on from."""
-    state = world.home / "state.db"
-    if not state.exists():
-        return False
-    with contextlib.closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True, timeout=10)) as connection:
-        try:
-            rows = connection.execute(
-                "select artifact.path from artifact join job on job.id = artifact.job_id"
-                " where artifact.kind = 'checkpoint' and not artifact.final and job.state != 'succeeded'"
-                " order by artifact.id desc limit 4"
-            ).fetchall()
-        except sqlite3.OperationalError:
-            return False
+    rows = _ask(
+        world,
+        "select artifact.path from artifact join job on job.id = artifact.job_id"
+        " where artifact.kind = 'checkpoint' and not artifact.final and job.state != 'succeeded'"
+        " order by artifact.id desc limit 4",
+    )
     if not rows:
         return False
     relative = chance.choice(rows)[0]
@@ -201,6 +196,16 @@ def _one(world: World, chance: random.Random, role: str) -> psutil.Process | Non
     return chance.choice(found) if found else None
 
 
+def _ask(world: World, query: str) -> list[Any]:
+    """Rows of the home's state; none before it exists."""
+    state = world.home / "state.db"
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True, timeout=10)) as connection:
+            return connection.execute(query).fetchall()
+    except sqlite3.OperationalError:
+        return []
+
+
 def _signal_one(world: World, chance: random.Random, role: str, number: int) -> bool:
     process = _one(world, chance, role)
     if process is None:
@@ -211,10 +216,12 @@ def _signal_one(world: World, chance: random.Random, role: str, number: int) -> 
 
 
 def _inside(world: World, chance: random.Random, fault: str) -> psutil.Process | None:
-    """Strike a worker from inside, once it is far enough to listen (SIGUSR2 would kill it before)."""
-    worker = _one(world, chance, "worker")
-    if worker is None:
+    """Strike a worker that holds a job from inside."""
+    busy = {row[0] for row in _ask(world, "select pid from worker where state = 'busy'")}
+    workers = [process for process in world.members("worker") if process.pid in busy]
+    if not workers:
         return None
+    worker = chance.choice(workers)
     Path(world.environment["BATON_CHAOS_FAULT"]).write_text(fault, encoding="ascii")
     with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
         if _listens(worker.pid, signal.SIGUSR2):

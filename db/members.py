@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from db import events
 from db.engine import Database
@@ -154,17 +154,15 @@ def find_missing(db: Database, lease_seconds: float, now: float) -> list[Missing
     return missing
 
 
-def silent_here(db: Database, lease_seconds: float, now: float) -> list[int]:
-    """Process numbers of this host's workers whose last sign of life is older than a lease."""
+def heartbeats_here(db: Database) -> dict[int, float]:
+    """Process number -> last sign of life of this host's workers that have not left."""
     with db.read() as tx:
-        return list(
+        return dict(
             tx.execute(
-                select(Worker.pid).where(
-                    Worker.host == socket.gethostname(),
-                    Worker.state.in_((IDLE, BUSY, GONE)),
-                    Worker.heartbeat_at < now - lease_seconds,
-                )
-            ).scalars()
+                select(Worker.pid, func.max(Worker.heartbeat_at))
+                .where(Worker.host == socket.gethostname(), Worker.state.in_((IDLE, BUSY, GONE)))
+                .group_by(Worker.pid)
+            ).all()
         )
 
 

@@ -75,7 +75,8 @@ def halved_micro_batch(
 
     None when the job trains nothing, or a single sample is too much already.
     """
-    batch = spec.get("training", {}).get("batch_size")
+    training = spec.get("training", {})
+    batch = training.get("micro_batch") or training.get("batch_size")
     schedule = [list(entry) for entry in learned.get("micro_batch", ())]
     size = min([batch or 1, *(entry[1] for entry in schedule)])
     if size <= 1:

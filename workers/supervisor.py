@@ -33,6 +33,9 @@ _RESTART_SECONDS = 0.2
 _RESTART_LIMIT_SECONDS = 10.0
 _HEALTHY_SECONDS = 30.0
 
+#: A worker that has not registered itself after this is stuck in its imports.
+_JOIN_SECONDS = 180.0
+
 BROKER_VARIABLE = "BATON_BROKER"
 
 
@@ -195,11 +198,16 @@ class Supervisor:
         self._children.append(Child(name, start, start()))
 
     def _kill_silent(self) -> None:
-        """A worker whose heartbeats stopped (a deadlock that holds the GIL) is replaced."""
-        pids = {child.process.pid for child in self._children if child.process.poll() is None}
-        silent = members.silent_here(self._database, self._settings.lease_seconds, time.time())
-        for pid in pids.intersection(silent):
-            os.kill(pid, signal.SIGKILL)
+        """A worker whose heartbeats stopped (a deadlock that holds the GIL) or never began is replaced."""
+        beats = members.heartbeats_here(self._database)
+        for child in self._children:
+            if not child.name.startswith("worker") or child.process.poll() is not None:
+                continue
+            running_for = time.monotonic() - child.started_at
+            silent_for = time.time() - beats.get(child.process.pid, 0.0)
+            joined = silent_for < running_for  # else the beat is of an earlier process with this number
+            if silent_for > self._settings.lease_seconds if joined else running_for > _JOIN_SECONDS:
+                os.kill(child.process.pid, signal.SIGKILL)
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:
