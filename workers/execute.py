@@ -9,20 +9,23 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
-from db import jobs, states, timings
+from db import inputs, jobs, states, timings
 from db.engine import Database
 from db.jobs import Claim, Ending, Seconds
 from db.store import ArtifactStore
 from errors import ArtifactDamaged, LeaseLost
 from settings.queue import QueueSettings
 from tasks.context import Result, TaskContext, Yielded
-from tasks.registry import body_of
+from tasks.registry import body_of, kind_named
 from workers import policy
 from workers.attempt import AttemptContext, describe, metric_points, notes
 from workers.environment import attempt_environment, release_device_memory
 from workers.member import Member
 
 logger = logging.getLogger("baton.worker")
+
+#: Paths named in one statement; SQLite binds at most 32,766 values.
+_REDONE_AT_ONCE = 10_000
 
 
 class Executor:
@@ -119,7 +122,7 @@ class Executor:
 
     def _commit(self, claim: Claim, context: AttemptContext, result: Result) -> str:
         now = time.time()
-        environment = attempt_environment(self._member.device)
+        environment = self._environment(claim)
         if isinstance(result, Yielded):
             outcome = policy.outcome_of_stop(result.reason)
             ending = Ending(
@@ -151,11 +154,18 @@ class Executor:
             self.released = jobs.succeed(self._database, claim, ending, time.time()) > 0
         return states.SUCCEEDED
 
+    def _environment(self, claim: Claim) -> dict[str, str | int]:
+        return {**attempt_environment(self._member.device), "body": kind_named(claim.kind).version}
+
     def _redo(self, claim: Claim, error: ArtifactDamaged) -> str:
         """What it was to read is damaged: whoever made it makes it again, and this job waits for that."""
         ending = Ending(states.YIELDED, claim.step, str(error))
+        # A bundle leaves behind what nobody needed then: all of that is made again at once, not one by one.
+        needed = inputs.needed(self._database, claim.job_id)
+        gone = [row.path for row in needed if not self._store.path(row.path).exists()]
+        damaged = list(dict.fromkeys([error.path, *gone]))[:_REDONE_AT_ONCE]
         redone = jobs.redo_inputs(
-            self._database, claim, ending, [error.path], self._settings.max_failures, time.time()
+            self._database, claim, ending, damaged, self._settings.max_failures, time.time()
         )
         self.released = bool(redone)
         logger.warning("%s: %s", claim.label, error)
@@ -169,7 +179,7 @@ class Executor:
             states.FAILED,
             step,
             describe(error),
-            environment=attempt_environment(self._member.device),
+            environment=self._environment(claim),
             seconds=context.seconds if context is not None else Seconds(),
         )
         if policy.machine_fault(error):

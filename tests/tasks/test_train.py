@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,3 +146,56 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(
     after = FakeContext(tmp_path, spec, index, memory=memory, earlier=broken)
     result = train.run(after)
     assert hashlib.sha256(result.artifacts[0].file.read_bytes()).hexdigest() == uncut[0]
+
+
+def test_steps_that_an_attempt_was_seen_at_are_replayed_time(
+    tmp_path: Path, index: tuple[InputFile, ...]
+) -> None:
+    context = FakeContext(tmp_path, training_spec(STEPS), index, reached=4)
+    train.run(context)
+    assert context.seconds["replayed"] > 0 and context.seconds["useful"] > 0
+    again = FakeContext(tmp_path / "all", training_spec(STEPS), index, reached=STEPS)
+    train.run(again)
+    assert "useful" not in again.seconds, "every step had been done before"
+
+
+def test_a_smaller_micro_batch_counts_from_the_step_it_was_learned_at(
+    tmp_path: Path, index: tuple[InputFile, ...], uncut: tuple[str, FakeContext]
+) -> None:
+    """Two steps whole, then one sample at a time: the same for an attempt that was told from the start."""
+    spec, learned = training_spec(STEPS), {"micro_batch": [[2, 1]]}
+    first = FakeContext(tmp_path / "cut", spec, index, checks=2)
+    train.run(first)
+    rest = FakeContext(tmp_path / "cut", spec, index, earlier=first, learned=learned)
+    after = train.run(rest)
+    told = train.run(FakeContext(tmp_path / "told", spec, index, learned=learned))
+    assert isinstance(after, Finished) and isinstance(told, Finished)
+    digests = {hashlib.sha256(r.artifacts[0].file.read_bytes()).hexdigest() for r in (after, told)}
+    assert len(digests) == 1
+    assert uncut[0] not in digests, "the order of sums is another"
+    losses = {p.step: p.value for p in uncut[1].published_points if p.name == "loss/total"}
+    for point in [*rest.published_points, *after.points]:
+        if point.name == "loss/total":
+            assert point.value == pytest.approx(losses[point.step], rel=1e-3), "the global batch is the same"
+
+
+EARLY = {"every_steps": 2, "frames": 4, "window": 1, "min_gain": 0.9}
+
+
+@pytest.mark.parametrize("cuts", [(), (2,), (3,)], ids=str)
+def test_a_run_ends_early_at_the_same_step_however_it_was_cut(
+    tmp_path: Path, index: tuple[InputFile, ...], cuts: tuple[int, ...]
+) -> None:
+    """No window of two steps gains 90 %: the second measurement, at step 4, ends the run."""
+    held_out = [dataclasses.replace(f, role=f.role.replace("index", "validation")) for f in index]
+    spec = training_spec(STEPS, early_stopping=EARLY)
+    context: FakeContext | None = None
+    for cut in (*cuts, None):
+        context = FakeContext(tmp_path, spec, (*index, *held_out), earlier=context, checks=cut)
+        result = train.run(context)
+    assert isinstance(result, Finished) and context is not None
+    assert (result.step, result.result) == (4, {"steps": 4})
+    (note,) = result.notes
+    assert note.kind == "early_stop" and note.message.startswith("stopped at step 4: gain")
+    measured = [p for p in [*context.published_points, *result.points] if p.name == "validation/action"]
+    assert [p.step for p in measured] == [2, 4]

@@ -1,0 +1,85 @@
+"""`audit`: do a sample of the stored work again and compare digests."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict
+
+import click
+
+from commands.options import existing_home, home_option
+from errors import InvalidInput
+
+
+@click.command("audit")
+@home_option
+@click.argument("ablation", required=False)
+@click.option("--slices", default="3", metavar="K|all", help="Slices of training to do again.  [default: 3]")
+@click.option("--others", default="3", metavar="K|all", help="Jobs of other kinds to do again.  [default: 3]")
+@click.option("--seed", default=0, show_default=True, help="Of the sample.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def command(
+    context: click.Context,
+    home_path: str | None,
+    ablation: str | None,
+    slices: str,
+    others: str,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Train, detect and evaluate a random sample again. Exit code 1 when different bytes come out.
+
+    Work of another processor, GPU or library version may differ in its last bits; it is counted apart.
+    """
+    from db import queries
+    from db.migrate import open_state
+    from db.store import ArtifactStore
+    from workers import audit
+
+    counts = [_count("--slices", slices), _count("--others", others)]
+    home = existing_home(context, home_path)
+    database = open_state(home)
+    row = queries.ablation_row(database, ablation)
+    if row is None:
+        raise InvalidInput(
+            f"there is no ablation {ablation!r} in this home" if ablation else "nothing is there"
+        )
+
+    def show(finding: audit.Finding) -> None:
+        if not as_json:
+            print(
+                f"{finding.verdict:<14}  {finding.unit}{f': {finding.why}' if finding.why else ''}",
+                flush=True,
+            )
+
+    findings = audit.audit(
+        database,
+        ArtifactStore(home),
+        row.id if ablation else None,
+        home.scratch / "audit",
+        slices=counts[0],
+        others=counts[1],
+        seed=seed,
+        on_finding=show,
+    )
+    database.close()
+    totals = Counter(finding.verdict for finding in findings)
+    if as_json:
+        names = (audit.EQUAL, audit.DIFFERENT, audit.DAMAGED, audit.NOT_COMPARABLE)
+        print(json.dumps({"checked": len(findings), **{name.replace(" ", "_"): totals[name] for name in names},
+                          "findings": [asdict(finding) for finding in findings]}))  # fmt: skip
+    elif not findings:
+        print("nothing has been made yet", file=sys.stderr)
+    return 1 if totals[audit.DIFFERENT] or totals[audit.DAMAGED] else 0
+
+
+def _count(option: str, text: str) -> int | None:
+    """A number, or None for all."""
+    if text == "all":
+        return None
+    if not text.isdigit():
+        raise InvalidInput(f"{option} {text!r} is neither a number nor all")
+    return int(text)

@@ -1,0 +1,94 @@
+"""What an audit reads: jobs with what they made, and what one slice of a job was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from db import inputs
+from db.engine import Database
+from db.statements import ablation_job, artifact, attempt, job, metric
+
+
+@dataclass(frozen=True)
+class AuditedJob:
+    """A job and its artifact rows, oldest step first."""
+
+    id: int
+    kind: str
+    label: str
+    state: str
+    artifacts: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a slice of a job starts from, and what its attempts left: rows of `artifact` and plain values."""
+
+    spec: Mapping[str, Any]
+    learned: Mapping[str, Any]
+    inputs: Sequence[Any]
+    resume: Sequence[Any]
+    outputs: Sequence[Any]
+    points: Sequence[tuple[str, int, float]]
+    environment: Mapping[str, Any] | None
+
+
+def audited_jobs(db: Database, ablation_id: int | None, kinds: Sequence[str]) -> list[AuditedJob]:
+    """Jobs of these kinds that published anything, of one ablation or of all."""
+    statement = (
+        select(
+            job.c.id,
+            job.c.kind,
+            job.c.label,
+            job.c.state,
+            artifact.c.name,
+            artifact.c.sha256,
+            artifact.c.step,
+            artifact.c.final,
+        )
+        .join(artifact, artifact.c.job_id == job.c.id)
+        .where(job.c.kind.in_(kinds))
+        .order_by(job.c.id, artifact.c.step, artifact.c.id)
+    )
+    if ablation_id is not None:
+        mine = select(ablation_job.c.job_id).where(ablation_job.c.ablation_id == ablation_id)
+        statement = statement.where(job.c.id.in_(mine))
+    found: dict[int, AuditedJob] = {}
+    with db.read() as tx:
+        for row in tx.execute(statement):
+            entry = found.setdefault(row.id, AuditedJob(row.id, row.kind, row.label, row.state, []))
+            entry.artifacts.append(row)  # type: ignore[attr-defined]
+    return list(found.values())
+
+
+def given(db: Database, job_id: int, first: int, last: int) -> Given:
+    """What the work between two steps starts from. Raises ArtifactDamaged when an input is being made again."""
+    needed = inputs.needed(db, job_id)
+    own = inputs.own(db, job_id)
+    with db.read() as tx:
+        row = tx.execute(select(job.c.spec, job.c.learned).where(job.c.id == job_id)).one()
+        points = tx.execute(
+            select(metric.c.name, metric.c.step, metric.c.value)
+            .where(metric.c.job_id == job_id, metric.c.step <= first)
+            .order_by(metric.c.step)
+        ).all()
+        environment = tx.execute(
+            select(attempt.c.environment)
+            .join(artifact, artifact.c.attempt_id == attempt.c.id)
+            .where(artifact.c.job_id == job_id, artifact.c.step <= last, attempt.c.environment.is_not(None))
+            .order_by(artifact.c.step.desc())
+            .limit(1)
+        ).scalar()
+    return Given(
+        row.spec,
+        row.learned or {},
+        needed,
+        [entry for entry in own if entry.step == first] if first else [],
+        [entry for entry in own if first < entry.step <= last or entry.step == last],
+        [(point.name, point.step, point.value) for point in points],
+        environment,
+    )
