@@ -1,17 +1,20 @@
-"""`artifacts`: what was made."""
+"""`artifacts`: what was made, whether it is sound, and what may go."""
 
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
+from dataclasses import asdict
 
 import click
 
 from commands.options import existing_home, home_option
 
-KINDS = ("episode", "gaze", "index", "checkpoint", "evaluation", "attention", "report")
+KINDS = ("episode", "gaze", "index", "checkpoint", "evaluation", "attention", "reconstruction", "report")
 
 
-@click.command("artifacts")
+@click.group("artifacts", invoke_without_command=True)
 @home_option
 @click.option("--kind", type=click.Choice(KINDS), default=None, help="Only this kind.")
 @click.option("--run", type=int, default=None, help="Only what serves this run (see status).")
@@ -24,6 +27,9 @@ def command(
     from db import queries
     from db.migrate import open_state
 
+    if context.invoked_subcommand is not None:
+        context.obj = home_path or context.obj
+        return
     database = open_state(existing_home(context, home_path))
     entries = queries.artifacts(database, kind, run)
     database.close()
@@ -34,3 +40,69 @@ def command(
         mark = "final" if entry["final"] else f"step {entry['step']}"
         print(f"{entry['sha256'][:12]}  {entry['kind']:<10}  {entry['bytes']:>11}  {mark:<10}  "
               f"{entry['path']}  ({entry['job']}: {entry['name']})")  # fmt: skip
+
+
+@command.command("verify")
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def verify_command(context: click.Context, home_path: str | None, as_json: bool) -> int:
+    """Hash everything the state points to. Exit code 1 when something is damaged or missing."""
+    from commands.bytes_bar import bytes_bar
+    from db import care
+    from db.migrate import open_state
+    from db.store import ArtifactStore
+
+    home = existing_home(context, home_path)
+    database = open_state(home)
+    with bytes_bar("verifying") as on_bytes:
+        checked = care.verify(database, ArtifactStore(home), on_bytes)
+    database.close()
+    counts = Counter(entry.state for entry in checked)
+    if as_json:
+        states = {state: counts[state] for state in (care.OK, *care.BAD, care.LEFT_BEHIND)}
+        print(json.dumps({"checked": len(checked), **states, "artifacts": [asdict(e) for e in checked]}))
+    else:
+        for entry in checked:
+            if entry.state in care.BAD:
+                redo = f"{entry.job} (job {entry.job_id}) makes it again from step {entry.redo_from}"
+                print(
+                    f"{entry.state:<8}  {entry.path}  ({entry.job}: {entry.name}, step {entry.step}); {redo}"
+                )
+        print(
+            f"{len(checked)} artifacts: {counts[care.OK]} ok, {counts[care.DAMAGED]} damaged, "
+            f"{counts[care.MISSING]} missing, {counts[care.LEFT_BEHIND]} left behind as nothing needs them"
+        )
+    return 1 if any(counts[state] for state in care.BAD) else 0
+
+
+@command.command("gc")
+@home_option
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option(
+    "--spent", is_flag=True, help="Also what only finished jobs have read; made again when asked for."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def gc_command(
+    context: click.Context, home_path: str | None, dry_run: bool, spent: bool, as_json: bool
+) -> None:
+    """Free space while work goes on: superseded checkpoints and bytes that nothing points to."""
+    from rich.filesize import decimal
+
+    from db import garbage
+    from db.migrate import open_state
+
+    home = existing_home(context, home_path)
+    database = open_state(home)
+    found = garbage.collect(database, home, time.time(), spent=spent, dry_run=dry_run)
+    database.close()
+    if as_json:
+        print(json.dumps({"dry_run": dry_run, **asdict(found)}))
+        return
+    print(
+        f"{'would remove' if dry_run else 'removed'} {found.rows} superseded checkpoint files' rows, "
+        f"{found.files} files ({decimal(found.bytes)}) and {found.scratch_folders} folders of dead attempts"
+    )
+    for name in found.foreign:
+        print(f"left alone, as it is not Baton's: {name}")

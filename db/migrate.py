@@ -34,7 +34,7 @@ def open_state(home: Home) -> Database:
         # The URL itself may hold a password.
         place = STATE_URL_VARIABLE if STATE_URL_VARIABLE in os.environ else home.state_db
         raise InvalidInput(f"{place} cannot be opened as Baton's state: {_first_line(error)}") from None
-    head, known = _revisions()
+    head, known = revisions()
     if current == head:
         return database
     if current is not None and current not in known:
@@ -43,7 +43,7 @@ def open_state(home: Home) -> Database:
             "update Baton"
         )
     with database.write() as connection:
-        _upgrade(connection)
+        upgrade(connection)
     return database
 
 
@@ -57,15 +57,16 @@ def _config() -> Config:
     return config
 
 
-def _revisions() -> tuple[str, set[str]]:
+def revisions() -> tuple[str, set[str]]:
+    """The newest version of the schema, and all that this Baton knows."""
     scripts = ScriptDirectory.from_config(_config())
     head = scripts.get_current_head()
     assert head is not None
     return head, {script.revision for script in scripts.walk_revisions()}
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
     """Another process may have upgraded while this one waited for the lock: Alembic then does nothing."""
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -85,6 +85,7 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
                     "config": dict(plan.config),
                     "command": command,
                     "intent": "active",
+                    "job_count": len(plan.jobs),
                     "created_at": now,
                 },
             ).scalar_one()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -15,12 +15,14 @@ from db.members import BUSY, IDLE
 from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, Run, Session, Worker
 from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
 
+_UNFINISHED = tuple(state for state in STATES if state != SUCCEEDED)
+
 
 def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
     """The document of `status --json` without `home` (CONTRACT: JSON). `ablation`: id or name, or all."""
     now = time.time()
     with db.read() as tx:
-        ablations = [_ablation(tx, row) for row in _select_ablations(tx, ablation)]
+        ablations = _ablations(tx, _select_ablations(tx, ablation))
         workers = tx.execute(select(Worker).where(Worker.state.in_((IDLE, BUSY))).order_by(Worker.id)).all()
         labels = dict(
             tx.execute(
@@ -59,7 +61,7 @@ def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
 def open_ablations(db: Database) -> list[dict[str, Any]]:
     """Ablations that workers can still bring further: the entries of `status` whose state is running."""
     with db.read() as tx:
-        documents = [_ablation(tx, row) for row in _select_ablations(tx, None)]
+        documents = _ablations(tx, _select_ablations(tx, None))
     return [document for document in documents if document["state"] == "running"]
 
 
@@ -177,7 +179,7 @@ def events(db: Database, after: int = 0, limit: int = 1000) -> list[dict[str, An
 
 
 def _select_ablations(tx: Any, wanted: str | None) -> list[Any]:
-    statement = select(Ablation.id, Ablation.key, Ablation.name, Ablation.intent, Ablation.config,
+    statement = select(Ablation.id, Ablation.key, Ablation.name, Ablation.intent, Ablation.job_count, Ablation.config,
                        Ablation.command, Ablation.created_at).order_by(Ablation.id)  # fmt: skip
     if wanted is not None:
         matches = (Ablation.name == wanted) | (Ablation.key == wanted)
@@ -187,60 +189,77 @@ def _select_ablations(tx: Any, wanted: str | None) -> list[Any]:
     return list(tx.execute(statement).all())
 
 
-def _ablation(tx: Any, row: Any) -> dict[str, Any]:
-    members = select(AblationJob.job_id).where(AblationJob.ablation_id == row.id).distinct()
-    counts = _Counts(
+def _ablations(tx: Any, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Entries of `status` for ablation rows. Only jobs that have not succeeded are counted one by one."""
+    ids = [row.id for row in rows]
+    counts: dict[int, list[Any]] = {row.id: [] for row in rows}
+    for ablation_id, state, held, count in tx.execute(
+        _unfinished(AblationJob.ablation_id).where(AblationJob.ablation_id.in_(ids))
+    ):
+        counts[ablation_id].append((state, held, count))
+    totals = dict(
         tx.execute(
-            select(job.c.state, job.c.held, func.count())
-            .where(job.c.id.in_(members))
-            .group_by(job.c.state, job.c.held)
+            select(AblationJob.run_id, func.count(AblationJob.job_id.distinct()))
+            .where(AblationJob.run_id.is_not(None))
+            .group_by(AblationJob.run_id)
         ).all()
     )
-    runs = tx.execute(
-        select(Run.id, Run.arm, Run.seed, Run.intent, job.c.step, job.c.target_steps)
-        .join(job, job.c.id == Run.train_job_id)
-        .where(Run.ablation_id == row.id)
-        .order_by(Run.id)
-    ).all()
-    run_counts = _run_counts(tx, row.id)
-    return {
-        "id": row.id,
-        "name": row.name,
-        "state": counts.state(row.intent),
-        "runs": [
-            {
-                "id": run.id,
-                "arm": run.arm,
-                "seed": run.seed,
-                "state": run_counts.get(run.id, _Counts(())).state(
-                    run.intent if row.intent == ACTIVE else row.intent
-                ),
-                "step": run.step,
-                "target_steps": run.target_steps,
-            }
-            for run in runs
-        ],
-        "jobs": counts.by_state,
-    }
-
-
-def _run_counts(tx: Any, ablation_id: int) -> dict[int, _Counts]:
-    grouped: dict[int, list[Any]] = {}
+    of_runs: dict[int, list[Any]] = {run_id: [] for run_id in totals}
     for run_id, state, held, count in tx.execute(
-        select(AblationJob.run_id, job.c.state, job.c.held, func.count())
-        .join(job, job.c.id == AblationJob.job_id)
-        .where(AblationJob.ablation_id == ablation_id, AblationJob.run_id.is_not(None))
-        .group_by(AblationJob.run_id, job.c.state, job.c.held)
-    ).all():
-        grouped.setdefault(run_id, []).append((state, held, count))
-    return {run_id: _Counts(rows) for run_id, rows in grouped.items()}
+        _unfinished(AblationJob.run_id).where(AblationJob.run_id.is_not(None))
+    ):
+        of_runs[run_id].append((state, held, count))
+    runs: dict[int, list[Any]] = {row.id: [] for row in rows}
+    for run in tx.execute(
+        select(Run.id, Run.ablation_id, Run.arm, Run.seed, Run.intent, job.c.step, job.c.target_steps)
+        .join(job, job.c.id == Run.train_job_id)
+        .where(Run.ablation_id.in_(ids))
+        .order_by(Run.id)
+    ):
+        runs[run.ablation_id].append(run)
+    entries = []
+    for row in rows:
+        whole = _Counts(row.job_count, counts[row.id])
+        entries.append(
+            {
+                "id": row.id,
+                "name": row.name,
+                "state": whole.state(row.intent),
+                "runs": [
+                    {
+                        "id": run.id,
+                        "arm": run.arm,
+                        "seed": run.seed,
+                        "state": _Counts(totals.get(run.id, 0), of_runs.get(run.id, ())).state(
+                            run.intent if row.intent == ACTIVE else row.intent
+                        ),
+                        "step": run.step,
+                        "target_steps": run.target_steps,
+                    }
+                    for run in runs[row.id]
+                ],
+                "jobs": whole.by_state,
+            }
+        )
+    return entries
+
+
+def _unfinished(owner: Any) -> Any:
+    """owner (an ablation's or a run's id), state, held, count of its jobs that have not succeeded."""
+    return (
+        select(owner, job.c.state, job.c.held, func.count(job.c.id.distinct()))
+        .select_from(job)
+        .join(AblationJob, AblationJob.job_id == job.c.id)
+        .where(job.c.state.in_(_UNFINISHED))
+        .group_by(owner, job.c.state, job.c.held)
+    )
 
 
 class _Counts:
     """How many jobs are in each state, and the state of the whole that follows from it."""
 
-    def __init__(self, rows: Iterable[Any]) -> None:
-        """rows: (state, held, count)."""
+    def __init__(self, total: int, rows: Iterable[Any]) -> None:
+        """rows: (state, held, count) of the jobs that have not succeeded; `total` is of all."""
         self.by_state = dict.fromkeys(STATES, 0)
         self._held_back = 0
         self._moving = 0
@@ -248,6 +267,7 @@ class _Counts:
             self.by_state[state] += count
             self._moving += count * (state == RUNNING or (state in (READY, QUEUED) and not held))
             self._held_back += count * (held and state in (BLOCKED, READY, QUEUED))
+        self.by_state[SUCCEEDED] = total - sum(self.by_state.values())
 
     def state(self, intent: str) -> str:
         """failed or cancelled once something has and nothing else can move; succeeded when all has."""

@@ -30,6 +30,7 @@ class Ablation(Base):
     config: Mapped[dict[str, Any]]
     command: Mapped[str]
     intent: Mapped[str] = mapped_column(default="active")  # active, paused, cancelled
+    job_count: Mapped[int] = mapped_column(default=0)  # jobs linked to it: status counts only the unfinished
     created_at: Mapped[float]
 
 

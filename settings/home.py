@@ -32,6 +32,11 @@ class Home:
         return os.environ.get(STATE_URL_VARIABLE) or f"sqlite:///{self.state_db}"
 
     @property
+    def state_in_home(self) -> bool:
+        """Whether the state is the file in the home, and not a database elsewhere."""
+        return not os.environ.get(STATE_URL_VARIABLE)
+
+    @property
     def artifacts(self) -> Path:
         return self.root / "artifacts"
 

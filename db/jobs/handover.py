@@ -41,5 +41,6 @@ def hand_over(tx: Connection, reason: str, now: float) -> int:
     )
     tx.execute(update(job).where(job.c.state == QUEUED).values(state=READY))
     # What was to wait for the old machine's deadline, its workers or its broker need not wait here.
-    tx.execute(update(job).values(queued_at=None, preferred_worker_id=None, not_before=0.0))
+    bound = job.c.queued_at.is_not(None) | job.c.preferred_worker_id.is_not(None) | (job.c.not_before != 0.0)
+    tx.execute(update(job).where(bound).values(queued_at=None, preferred_worker_id=None, not_before=0.0))
     return running

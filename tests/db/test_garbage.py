@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -20,6 +21,7 @@ from db.states import YIELDED
 from db.store import ArtifactStore
 from errors import StoreBusy
 from settings.home import Home
+from tests.db.bundle.test_crash import dies
 from tests.support import NOW, event_kinds, planned, start, stored, submit, worker
 from tests.workshop import Workshop, files_of
 
@@ -204,3 +206,61 @@ def test_collecting_waits_for_a_gap(workshop: Workshop, tmp_path: Path) -> None:
     threading.Timer(0.1, leave.set).start()
     assert garbage.collect(workshop.database, workshop.home, NOW).files == 1
     thread.join()
+
+
+def test_a_publication_that_is_stuck_holds_up_nobody_else(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is stopped in the middle and somebody waits for a standstill: others still publish."""
+    monkeypatch.setattr("db.store._TURN_SECONDS", 0.05)
+    waiting, waited = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        waiting.set()
+        with workshop.store.standstill(60):
+            waited.set()
+
+    with workshop.store.publication():
+        thread = threading.Thread(target=wait)
+        thread.start()
+        waiting.wait()
+        for _ in range(20):
+            with workshop.store.publication():
+                pass
+        assert not waited.is_set()
+    thread.join()
+    assert waited.is_set()
+
+
+def test_dying_at_any_step_leaves_every_row_its_bytes(tmp_path: Path) -> None:
+    """Rows go first: what is left of a collection that was killed are bytes, which the next one removes."""
+    workshop = Workshop(tmp_path / "template")
+    workshop.submit()
+    workshop.finish_until("train")
+    claim = workshop.claim("train")
+    for step in (1, 2, 3, 4):
+        workshop.publish(claim, step)
+    workshop.stop("train")
+    workshop.close()
+
+    def collect_in(home: Home) -> Collected:
+        database = open_state(home)
+        try:
+            return garbage.collect(database, home, NOW)
+        finally:
+            database.close()
+
+    lost = []
+    for moment in range(100):
+        home = Home(tmp_path / f"home {moment}")
+        shutil.copytree(workshop.home.root, home.root)
+        died = dies(moment, lambda home=home: collect_in(home))  # type: ignore[misc]
+        database = open_state(home)
+        assert {e.state for e in care.verify(database, ArtifactStore(home))} == {care.OK}
+        database.close()
+        lost.append(8 + 4 - len(list(home.artifacts.glob("??/*"))))
+        assert collect_in(home).files == 4 - lost[-1]
+        assert collect_in(home).files == 0
+        if not died:
+            break
+    assert lost == sorted(lost) and set(lost) == {0, 1, 2, 3, 4}

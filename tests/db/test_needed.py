@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from db.needed import (
     CHECKPOINTS_KEPT,
+    INTERMEDIATE_KINDS,
     NEEDED,
-    RESULT_KINDS,
     SPENT,
     SUPERSEDED,
     Output,
@@ -77,7 +77,9 @@ def test_the_newest_two_checkpoints_are_needed_and_none_after_the_end(workshop: 
 
 outputs = st.lists(
     st.tuples(
-        st.sampled_from([*sorted(RESULT_KINDS), "episode", "gaze", "index"]), st.integers(0, 9), st.booleans()
+        st.sampled_from([*sorted(INTERMEDIATE_KINDS), "checkpoint", "report", "something new"]),
+        st.integers(0, 9),
+        st.booleans(),
     ),
     max_size=12,
 ).map(lambda rows: [Output(i, kind, f"path {i}", step, final) for i, (kind, step, final) in enumerate(rows)])
@@ -94,7 +96,7 @@ def test_nothing_that_can_be_asked_for_is_given_up(
         verdict = found[output.id]
         if output.final:
             assert verdict in (NEEDED, SPENT)
-            if state == SUCCEEDED and (wanted or output.kind in RESULT_KINDS):
+            if state == SUCCEEDED and (wanted or output.kind not in INTERMEDIATE_KINDS):
                 assert verdict == NEEDED
         else:
             assert verdict in (NEEDED, SUPERSEDED)

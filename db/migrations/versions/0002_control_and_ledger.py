@@ -28,6 +28,12 @@ def upgrade() -> None:
         "job",
         ["state", "held", "resource", "priority", "turn", "id"],
     )
+    with op.batch_alter_table("ablation") as table:
+        table.add_column(sa.Column("job_count", sa.Integer(), nullable=False, server_default="0"))
+    op.execute(
+        "UPDATE ablation SET job_count ="
+        " (SELECT count(DISTINCT job_id) FROM ablation_job WHERE ablation_id = ablation.id)"
+    )
     with op.batch_alter_table("run") as table:
         table.add_column(sa.Column("intent", sa.String(), nullable=False, server_default="active"))
     with op.batch_alter_table("attempt") as table:
@@ -39,6 +45,8 @@ def downgrade() -> None:
         table.drop_column("save_seconds")
     with op.batch_alter_table("run") as table:
         table.drop_column("intent")
+    with op.batch_alter_table("ablation") as table:
+        table.drop_column("job_count")
     op.drop_index("ix_job_state_held_resource_priority_turn_id", "job")
     with op.batch_alter_table("job") as table:
         for name in ("fair", "turn", "intent", "held", "reached", "learned"):

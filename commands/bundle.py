@@ -1,0 +1,89 @@
+"""`bundle`: carry a home to another machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from commands.options import existing_home, home_option, resolve_home
+
+
+@click.group("bundle")
+@home_option
+@click.pass_context
+def command(context: click.Context, home_path: str | None) -> None:
+    """Carry a home to another machine, path or user in one file."""
+    context.obj = home_path or context.obj
+
+
+@command.command("export")
+@home_option
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--since", default=None, metavar="FILE|last", help="Leave out what this earlier bundle brought."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def export_command(
+    context: click.Context, home_path: str | None, file: Path, since: str | None, as_json: bool
+) -> None:
+    """Write the state and every artifact that is still needed into FILE, while work goes on."""
+    from rich.filesize import decimal
+
+    from commands.bytes_bar import bytes_bar
+    from db.bundle.export import export
+    from db.migrate import open_state
+
+    home = existing_home(context, home_path)
+    database = open_state(home)
+    with bytes_bar("exporting") as on_bytes:
+        made = export(database, home, file, since, time.time(), on_bytes)
+    database.close()
+    for path in made.absent:
+        print(
+            f"warning: {path} is lost or damaged; its job makes it again where the bundle goes",
+            file=sys.stderr,
+        )
+    if as_json:
+        print(json.dumps({"file": str(file), **asdict(made)}))
+        return
+    before = f", and {made.earlier} that bundle {made.since[:8]} brought" if made.since else ""
+    print(
+        f"{file}: bundle {made.key[:8]}, {decimal(made.bytes)}: the state and {made.files} artifacts{before}"
+    )
+    if made.running:
+        print(
+            f"{made.running} running jobs start again from their last checkpoints where it goes; this home and "
+            "that one cannot both go on: what the other does cannot come back here once this one did more"
+        )
+
+
+@command.command("import")
+@home_option
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def import_command(context: click.Context, home_path: str | None, file: Path, as_json: bool) -> None:
+    """Take the bundle FILE into an empty home, or one that has done nothing the bundle does not contain."""
+    from rich.filesize import decimal
+
+    from commands.bytes_bar import bytes_bar
+    from db.bundle.receive import receive
+
+    home = resolve_home(context, home_path)
+    with bytes_bar("importing") as on_bytes:
+        taken = receive(home, file, time.time(), on_bytes)
+    if as_json:
+        print(json.dumps({"home": str(home.root), **asdict(taken)}))
+    elif taken.already:
+        print(f"{home.root} holds bundle {taken.key[:8]} already; nothing was changed")
+    else:
+        print(
+            f"{home.root}: bundle {taken.key[:8]} imported, {taken.files} artifacts, {decimal(taken.bytes)}; "
+            f"go on with: cli.py --home {home.root} up --until-done"
+        )

@@ -1,0 +1,223 @@
+"""Making a bundle of a home while work goes on in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from db.bundle import lineage
+from db.bundle.archive import STATE, Writer, read_manifest, total_bytes
+from db.bundle.manifest import FORMAT, File, Manifest
+from db.bundle.snapshot import Snapshot, note, take
+from db.engine import Database, sqlite_module
+from db.schema import Handover
+from db.store import ArtifactStore, file_sha256
+from errors import BundleError, InvalidInput
+from settings.home import Home
+
+#: `--since last`: whatever bundle this home made or imported last.
+LAST = "last"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What a bundle holds. earlier: artifacts that bundle `since` brought already. absent: lost or damaged
+    ones, which their jobs make again. running: attempts that go on here and start again there."""
+
+    key: str
+    since: str | None
+    bytes: int
+    files: int
+    earlier: int
+    absent: tuple[str, ...]
+    running: int
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    key: str
+    paths: Set[str]
+
+
+class _Damaged(Exception):
+    """An artifact's bytes are not those of its row."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+def export(
+    db: Database,
+    home: Home,
+    target: Path,
+    since: str | None,
+    now: float,
+    on_bytes: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Exported:
+    """Write the bundle `target`, which appears whole or not at all.
+
+    since: an earlier bundle's file, or LAST: what whoever imported it has is not sent again.
+    on_bytes: told (bytes written, bytes in all). Raises BundleError or InvalidInput; the home is not changed
+    but for the bundle's place in its history.
+    """
+    if not home.state_in_home:
+        raise InvalidInput("a bundle is made of the SQLite state in a home; unset BATON_STATE_URL")
+    if target.exists() or target.is_symlink():
+        raise InvalidInput(f"{target} is already there; name another file, or remove it")
+    if not target.parent.is_dir():
+        raise InvalidInput(f"{target.parent} is no folder")
+    earlier = _earlier(db, since) if since is not None else None
+    store = ArtifactStore(home)
+    damaged: set[str] = set()
+    try:
+        # `artifacts gc` waits until all is copied.
+        with store.publication(), _partial(target) as (partial, stream):
+            while True:
+                try:
+                    snapshot, manifest, size = _write(home, store, stream, earlier, damaged, now, on_bytes)
+                    break
+                except _Damaged as found:
+                    damaged.add(found.path)
+            # Before the file has its name: what follows this bundle must find it in this home's past.
+            with db.write(durable=True) as tx:
+                note(tx, snapshot.handed, [file.path for file in manifest.files])
+            partial.replace(target)
+            _sync(target.parent)
+    except OSError as error:
+        raise InvalidInput(f"cannot write {target}: {error.strerror or error}") from None
+    except (OperationalError, sqlite_module().OperationalError) as error:  # the copy's disk is full
+        raise InvalidInput(f"cannot copy the state of {home.root}: {error}") from None
+    inside = len(manifest.inside)
+    return Exported(
+        manifest.key, manifest.since, size, inside, len(manifest.files) - inside,
+        tuple(snapshot.absent), snapshot.running,
+    )  # fmt: skip
+
+
+def _write(
+    home: Home,
+    store: ArtifactStore,
+    stream: BinaryIO,
+    earlier: _Earlier | None,
+    damaged: Set[str],
+    now: float,
+    on_bytes: Callable[[int, int], None],
+) -> tuple[Snapshot, Manifest, int]:
+    """One try. Raises _Damaged when an artifact turns out to be wrong."""
+    with store.scratch("export") as folder:
+        state = folder / STATE
+        snapshot = take(home.state_db, state, store, secrets.token_hex(16), damaged, now)
+        sent = earlier.paths if earlier is not None else frozenset()
+        manifest = Manifest(
+            format=FORMAT,
+            key=snapshot.handed.key,
+            version=snapshot.version,
+            since=earlier.key if earlier is not None else None,
+            state_sha256=file_sha256(state),
+            state_bytes=state.stat().st_size,
+            history=snapshot.history,
+            files=tuple(
+                File(path=path, bytes=size, inside=path not in sent) for path, size in snapshot.needed
+            ),
+        )
+        total = total_bytes(manifest, len(manifest.model_dump_json().encode()))
+        stream.seek(0)
+        stream.truncate()
+        disk = os.fstatvfs(stream.fileno())
+        if total > disk.f_bavail * disk.f_frsize:
+            raise InvalidInput(
+                f"the bundle takes {total} bytes, and there are {disk.f_bavail * disk.f_frsize} left"
+            )
+        _copy_all(store, state, manifest, stream, total, on_bytes)
+    return snapshot, manifest, total
+
+
+def _copy_all(
+    store: ArtifactStore,
+    state: Path,
+    manifest: Manifest,
+    stream: BinaryIO,
+    total: int,
+    on_bytes: Callable[[int, int], None],
+) -> None:
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        on_bytes(done, total)
+
+    writer = Writer(stream, count)
+    writer.manifest(manifest)
+    with state.open("rb") as copy:
+        writer.member(STATE, manifest.state_bytes, copy)
+    for file in manifest.inside:
+        try:
+            source = store.path(file.path).open("rb")
+        except FileNotFoundError:
+            raise _Damaged(file.path) from None
+        with source:
+            if writer.member(file.path, file.bytes, source) != file.sha256:
+                raise _Damaged(file.path)
+    writer.end()
+    stream.flush()
+    os.fsync(stream.fileno())
+    on_bytes(total, total)
+
+
+@contextmanager
+def _partial(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """The file under its temporary name. One that a killed export left there is used again."""
+    partial = target.with_name(f".{target.name}.partial")
+    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+b") as stream:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InvalidInput(f"{target} is being written by another process") from None
+        try:
+            yield partial, stream
+        finally:
+            with suppress(FileNotFoundError):  # it has its name
+                partial.unlink()
+
+
+def _earlier(db: Database, since: str) -> _Earlier:
+    """What an earlier bundle left its importer with. Raises BundleError when it is none of this home's past."""
+    with db.read() as tx:
+        past = lineage.history(tx.exec_driver_sql)
+        newest = tx.execute(select(Handover.key, Handover.held).order_by(Handover.id.desc()).limit(1)).first()
+    if since == LAST:
+        if newest is None:
+            raise BundleError("this home has made and imported no bundle yet: leave --since away")
+        return _Earlier(newest.key, set(newest.held["paths"]))
+    path = Path(since)
+    try:
+        with path.open("rb") as stream:
+            manifest = read_manifest(stream, os.fstat(stream.fileno()).st_size)
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from None
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from None
+    if manifest.key not in {entry.key for entry in past}:
+        raise BundleError(
+            f"{path} is not of this home's past, so whoever imported it cannot import what follows"
+        )
+    return _Earlier(manifest.key, {file.path for file in manifest.files})
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

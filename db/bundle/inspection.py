@@ -1,0 +1,171 @@
+"""Distrust of a state that came from elsewhere: it is looked through before anything of it counts."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from db.bundle import lineage
+from db.bundle.manifest import Manifest
+from db.engine import Database, sqlite_module
+from db.garbage import ARTIFACT_PATH
+from db.migrate import revisions, upgrade
+from db.states import OUTCOMES, QUEUED, RUNNING, STATES
+from errors import BundleError
+
+#: Declared type of a column -> SQLite's storage classes that its values may have.
+_STORAGE = {
+    "INTEGER": ("integer",), "BOOLEAN": ("integer",), "VARCHAR": ("text",), "JSON": ("text",),
+    "DOUBLE": ("real", "integer"),
+}  # fmt: skip
+
+
+def inspect_state(state: Path, manifest: Manifest) -> None:
+    """Raises BundleError unless `state` is sound, has exactly the tables of its version, and fits the manifest.
+
+    The file is only read. No SQL of its own can run: its schema is compared before any table is touched.
+    """
+    _, known = revisions()
+    if manifest.version not in known:
+        raise BundleError(
+            f"its state has the schema {manifest.version}, which this Baton does not know; update Baton"
+        )
+    try:
+        with _opened(state) as connection:
+            _check_schema(connection, manifest.version)
+            _check_file(connection)
+            _check_values(connection)
+            _check_rest(connection, manifest)
+    except sqlite_module().DatabaseError as error:
+        raise BundleError(f"its state is no sound database: {error}") from None
+
+
+@contextmanager
+def _opened(state: Path) -> Iterator[Any]:
+    connection = sqlite_module().connect(f"{state.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    try:
+        connection.execute("PRAGMA trusted_schema=OFF")
+        connection.execute("PRAGMA cell_size_check=ON")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _check_schema(connection: Any, version: str) -> None:
+    expected, found = _schema_at(version), _schema(connection)
+    for kind, name, _ in sorted(found ^ expected):
+        raise BundleError(f"its state does not have the {kind} {name!r} as version {version} has it")
+    ((stamped,),) = connection.execute("SELECT version_num FROM alembic_version").fetchall() or [(None,)]
+    if stamped != version:
+        raise BundleError(f"its state has the schema {stamped} and its manifest says {version}")
+
+
+def _schema(connection: Any) -> set[tuple[str, str, str]]:
+    """(kind, name, what it is) of all there is.
+
+    Alembic and the versions of SQLite differ in spaces, quotes and the order of constraints, so these do not
+    count; the columns are compared again as SQLite understood them.
+    """
+    found = set()
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    for kind, name, table, sql in rows:
+        columns = []
+        if str(sql).startswith("CREATE TABLE"):  # asking about a virtual one would run its module
+            columns = connection.execute("SELECT * FROM pragma_table_xinfo(?)", (name,)).fetchall()
+        text = f"{table} {_clauses(str(sql))} {sorted(repr(column[1:]) for column in columns)}"
+        found.add((str(kind), str(name), text))
+    return found
+
+
+def _clauses(sql: str) -> list[str]:
+    """The parts of a CREATE statement, split at its outer commas, without spaces and quotes, in order."""
+    parts, depth = [""], 0
+    for character in re.sub(r'[\s"`]', "", sql):
+        depth += (character == "(") - (character == ")")
+        if depth <= 1 and character in ",()":
+            parts.append("")
+        else:
+            parts[-1] += character
+    return sorted(parts)
+
+
+@functools.cache
+def _schema_at(version: str) -> set[tuple[str, str, str]]:
+    """The schema that Baton's migrations give."""
+    with tempfile.TemporaryDirectory(prefix="baton-schema-") as folder:
+        path = Path(folder) / "state.db"
+        database = Database(f"sqlite:///{path}")
+        with database.write() as tx:
+            upgrade(tx, version)
+        database.close()
+        with _opened(path) as connection:
+            return _schema(connection)
+
+
+def _check_file(connection: Any) -> None:
+    ((result,), *_) = connection.execute("PRAGMA integrity_check(1)").fetchall()
+    if result != "ok":
+        raise BundleError(f"its state is damaged: {result}")
+    broken = connection.execute("PRAGMA foreign_key_check").fetchone()
+    if broken is not None:
+        raise BundleError(f"its state is damaged: a row of {broken[0]} refers to none of {broken[2]}")
+
+
+def _check_values(connection: Any) -> None:
+    """SQLite lets any value into any column; code that reads rows relies on their types."""
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        columns = connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
+        tests = ", ".join(
+            f"count(CASE WHEN {_wrong(name, declared)} THEN 1 END)" for name, declared in columns
+        )
+        counts = connection.execute(f'SELECT {tests} FROM "{table}"').fetchone()
+        for (name, declared), count in zip(columns, counts):
+            if count:
+                raise BundleError(f"its state has a value in {table}.{name} that is no {declared}")
+
+
+def _wrong(column: str, declared: str) -> str:
+    """SQL condition for a value that a column of this type must not hold."""
+    allowed = ", ".join(f"'{name}'" for name in ("null", *_STORAGE[declared.partition("(")[0].upper()]))
+    condition = f'typeof("{column}") NOT IN ({allowed})'
+    if declared == "JSON":
+        condition += f' OR NOT json_valid("{column}")'
+    if declared == "BOOLEAN":
+        condition += f' OR "{column}" NOT IN (0, 1)'
+    return condition
+
+
+def _check_rest(connection: Any, manifest: Manifest) -> None:
+    states = {state for (state,) in connection.execute("SELECT DISTINCT state FROM job")}
+    if strange := states - set(STATES) | states & {RUNNING, QUEUED}:
+        raise BundleError(f"its state has jobs that are {', '.join(sorted(strange))}, which cannot travel")
+    outcomes = {outcome for (outcome,) in connection.execute("SELECT DISTINCT outcome FROM attempt")}
+    if strange := outcomes - set(OUTCOMES):
+        raise BundleError(f"its state has attempts that ended as {', '.join(map(str, strange))}")
+    try:
+        history = lineage.history(connection.execute)
+    except ValidationError:
+        history = ()
+    if history != manifest.history:
+        raise BundleError("its state and its manifest tell different histories")
+    if lineage.facts(connection.execute) != manifest.history[-1].facts_arrived:
+        raise BundleError("its state is not the one that its history names")
+    rows = {}
+    for path, sha256, size in connection.execute("SELECT path, sha256, bytes FROM artifact"):
+        match = ARTIFACT_PATH.fullmatch(path)
+        if match is None or match[2] != sha256:
+            raise BundleError(
+                f"its state has an artifact at {path[:200]!a}, which is no place of it in a home"
+            )
+        rows[path] = size
+    for file in manifest.files:
+        if rows.get(file.path) != file.bytes:
+            raise BundleError(f"its manifest names {file.path}, which its state does not know so")

@@ -1,0 +1,103 @@
+"""Does a bundle continue a home? Decided by facts, not by counters.
+
+A digest of the facts (what was submitted, every attempt and how it ended, how far every job is) is taken of
+whatever leaves in a bundle, and the digests travel with it as its history. A home whose facts are in that
+history has done nothing since that the bundle does not contain: the bundle may take its place. A home with
+other facts went on by itself, and taking its place would lose work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from db.bundle.manifest import Handed
+from errors import BundleError
+
+#: Runs one SQL query: SQLAlchemy's `Connection.exec_driver_sql`, or a SQLite connection's `execute`.
+Query = Callable[[str], Iterable[Sequence[Any]]]
+
+#: Waiting is waiting: bells, holds and counts of dependencies say nothing about work that was done. Columns are
+#: named one by one, so that a home keeps its digest when a later version adds some.
+_FACTS = (
+    "SELECT key, intent FROM ablation ORDER BY id",
+    "SELECT ablation_id, arm, seed, intent FROM run ORDER BY id",
+    """
+    SELECT key, CASE WHEN state IN ('blocked', 'ready', 'queued') THEN 'waiting' ELSE state END,
+           intent, step, lease_token, failures, losses
+    FROM job ORDER BY id
+    """,
+    "SELECT job_id, lease_token, started_at, ended_at, outcome, step_from, step_to FROM attempt ORDER BY id",
+)
+
+_HISTORY = "SELECT key, at, host, facts_left, facts_arrived, attempts FROM handover ORDER BY id"
+
+
+def facts(query: Query) -> str:
+    """Digest of what the home has done and was asked to do (hex, SHA-256)."""
+    digest = hashlib.sha256()
+    for statement in _FACTS:
+        for row in query(statement):
+            digest.update(repr(tuple(row)).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def history(query: Query) -> tuple[Handed, ...]:
+    """The bundles that were made of the home or came into it, oldest first."""
+    return tuple(
+        Handed(key=key, at=at, host=host, facts_left=left, facts_arrived=arrived, attempts=attempts)
+        for key, at, host, left, arrived, attempts in query(_HISTORY)
+    )
+
+
+def attempts(query: Query) -> int:
+    ((count,),) = query("SELECT count(*) FROM attempt")
+    return int(count)
+
+
+def is_empty(query: Query) -> bool:
+    """Nothing was ever submitted."""
+    ((count,),) = query("SELECT count(*) FROM job")
+    return int(count) == 0
+
+
+def already_holds(mine: Sequence[Handed], bundle: Sequence[Handed]) -> bool:
+    """The home made this bundle or imported it; whatever happened since came on top of it."""
+    return bundle[-1].key in {entry.key for entry in mine}
+
+
+def check_continues(
+    mine: Sequence[Handed], my_facts: str, my_attempts: int, bundle: Sequence[Handed]
+) -> None:
+    """Raises BundleError, with what happened, unless the home's facts are part of the bundle's past."""
+    if any(my_facts in (entry.facts_left, entry.facts_arrived) for entry in bundle):
+        return
+    keys = {entry.key for entry in bundle}
+    common = next((entry for entry in reversed(mine) if entry.key in keys), None)
+    if common is None:
+        raise BundleError(
+            "this home holds other work, which the bundle does not contain; "
+            "import into a home of its own (--home DIR)"
+        )
+    here, there = my_attempts - common.attempts, bundle[-1].attempts - common.attempts
+    raise BundleError(
+        f"both homes went on from the bundle made on {common.host} at {_when(common.at)}: since then this one "
+        f"began {_count(here)} and the bundle's {_count(there)}, and importing would lose the former; go on with "
+        "one of them, or import into a home of its own (--home DIR)"
+    )
+
+
+def _count(attempts: int) -> str:
+    """Attempts that ran while the bundle was made changed without a new one having begun."""
+    return (
+        f"{attempts} attempt{'' if attempts == 1 else 's'}"
+        if attempts
+        else "no new attempt but went on with its own"
+    )
+
+
+def _when(moment: float) -> str:
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,265 @@
+"""Taking a bundle into a home: all of it or nothing.
+
+Everything is unpacked and checked beside the state first. Then the files move into the store, where without
+rows they are garbage, and one SQLite transaction replaces the rows. Dying before its commit leaves the old
+home, dying after it the new one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import stat
+import time
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import select
+
+from db.bundle import lineage
+from db.bundle.archive import STATE, Reader, read_manifest
+from db.bundle.inspection import inspect_state
+from db.bundle.manifest import Manifest
+from db.engine import BUSY_TIMEOUT_SECONDS, Database, sqlite_module
+from db.members import BUSY, IDLE, process_alive
+from db.migrate import open_state, revisions, upgrade
+from db.schema import Base, Worker
+from db.store import ArtifactStore, file_sha256
+from errors import BundleError, HomeInUse, InvalidInput
+from settings.home import Home
+from settings.queue import queue_settings
+
+_STAGING = "import-"
+
+#: The copied state is staged, written to the log and then to the database.
+_STATE_COPIES = 3
+
+
+@dataclass(frozen=True)
+class Imported:
+    """already: the home held this bundle, and nothing was changed. files: artifacts that came with it."""
+
+    key: str
+    already: bool
+    files: int
+    bytes: int
+
+
+def receive(
+    home: Home, source: Path, now: float, on_bytes: Callable[[int, int], None] = lambda _done, _total: None
+) -> Imported:
+    """Import the bundle `source` into an empty or an older home.
+
+    on_bytes: told (bytes unpacked, bytes in all). Raises BundleError when the bundle is damaged, unsafe or does
+    not continue this home, HomeInUse when a command or worker is at it; either way the home is as it was.
+    """
+    if not home.state_in_home:
+        raise InvalidInput("a bundle is imported into the SQLite state of a home; unset BATON_STATE_URL")
+    try:
+        with _plain_file(source) as stream:
+            manifest = read_manifest(stream, os.fstat(stream.fileno()).st_size)
+            stream.seek(0)
+            before = {path.name for path in home.root.iterdir()} if home.root.is_dir() else None
+            home.create()
+            with home.exclusive("bundle import"), _home_or_nothing(home, before):
+                return _receive(home, stream, manifest, now, on_bytes)
+    except BundleError as error:
+        raise BundleError(f"{source}: {error}") from None
+    except OSError as error:
+        raise InvalidInput(f"cannot import {source}: {error.strerror or error}") from None
+    except sqlite_module().OperationalError as error:  # the disk is full, or another process holds the state
+        raise InvalidInput(f"cannot import {source}: {error}") from None
+
+
+def _receive(
+    home: Home, stream: BinaryIO, manifest: Manifest, now: float, on_bytes: Callable[[int, int], None]
+) -> Imported:
+    for left_over in home.scratch.glob(f"{_STAGING}*"):  # of an import that was killed
+        shutil.rmtree(left_over)
+    before = None
+    if home.exists:
+        before = _facts_of(home, manifest)
+        if before is None:
+            return Imported(manifest.key, True, 0, 0)
+    store = ArtifactStore(home)
+    _check_space(home, manifest)
+    size = manifest.state_bytes + sum(file.bytes for file in manifest.inside)
+    with store.publication(), store.scratch(f"{_STAGING}{manifest.key}") as folder:
+        _unpack(stream, manifest, folder, size, on_bytes)
+        inspect_state(folder / STATE, manifest)
+        _check_earlier(store, manifest)
+        _bring_up_to_date(folder / STATE, manifest)
+        store.adopt({file.path: folder / Path(file.path).name for file in manifest.inside})
+        open_state(home).close()
+        _take_over(home, folder / STATE, manifest.key, before, now)
+    return Imported(manifest.key, False, len(manifest.inside), size)
+
+
+def _facts_of(home: Home, manifest: Manifest) -> str | None:
+    """The facts of the home that the bundle may replace; None when the home holds the bundle already."""
+    database = open_state(home)
+    try:
+        with database.read() as tx:
+            mine = lineage.history(tx.exec_driver_sql)
+            facts = lineage.facts(tx.exec_driver_sql)
+            attempts = lineage.attempts(tx.exec_driver_sql)
+            empty = lineage.is_empty(tx.exec_driver_sql)
+        if lineage.already_holds(mine, manifest.history):
+            return None
+        _check_nobody_works(database)
+    finally:
+        database.close()
+    if not empty:
+        lineage.check_continues(mine, facts, attempts, manifest.history)
+    return facts
+
+
+def _check_nobody_works(database: Database) -> None:
+    """Workers of a cluster do not hold the home's lock."""
+    heard_since = time.time() - queue_settings().lease_seconds
+    with database.read() as tx:
+        found = tx.execute(
+            select(Worker.name, Worker.host, Worker.pid, Worker.pid_started_at).where(
+                Worker.state.in_((IDLE, BUSY)), Worker.heartbeat_at >= heard_since
+            )
+        ).all()
+    for worker in found:
+        if worker.host != socket.gethostname() or process_alive(worker.pid, worker.pid_started_at):
+            raise HomeInUse(f"worker {worker.name} on {worker.host} is at work in this home; stop it first")
+
+
+def _check_space(home: Home, manifest: Manifest) -> None:
+    needed = _STATE_COPIES * manifest.state_bytes + sum(file.bytes for file in manifest.inside)
+    free = shutil.disk_usage(home.root).free
+    if needed > free:
+        raise BundleError(f"it takes {needed} bytes, and {home.root} has {free} left")
+
+
+def _unpack(
+    stream: BinaryIO, manifest: Manifest, folder: Path, total: int, on_bytes: Callable[[int, int], None]
+) -> None:
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        on_bytes(done, total)
+
+    reader = Reader(stream, count)
+    if reader.manifest()[0] != manifest:
+        raise BundleError("it was changed while it was being read")
+    with _new_file(folder / STATE) as target:
+        reader.state(manifest, target)
+    for file in manifest.inside:
+        with _new_file(folder / Path(file.path).name) as target:
+            reader.file(file, target)
+    reader.end()
+
+
+def _check_earlier(store: ArtifactStore, manifest: Manifest) -> None:
+    """What an earlier bundle brought must be here, and right."""
+    for file in manifest.files:
+        if file.inside:
+            continue
+        try:
+            found = file_sha256(store.path(file.path))
+        except FileNotFoundError:
+            raise BundleError(
+                f"it continues bundle {str(manifest.since)[:8]}, which brought {file.path}, and this home does not "
+                "have that; import that bundle first, or export again without --since"
+            ) from None
+        if found != file.sha256:
+            raise BundleError(
+                f"it needs {file.path} of this home, which is damaged here; export again without --since"
+            )
+
+
+def _bring_up_to_date(state: Path, manifest: Manifest) -> None:
+    if manifest.version == revisions()[0]:
+        return
+    database = Database(f"sqlite:///{state}")
+    with database.write() as tx:
+        upgrade(tx)
+    database.close()
+
+
+def _take_over(home: Home, state: Path, key: str, before: str | None, now: float) -> None:
+    """Replace every row in one transaction.
+
+    before: the facts that the bundle was found to continue; None where there was no state.
+    """
+    connection = sqlite_module().connect(
+        home.state_db.as_uri(), timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, uri=True
+    )
+    try:
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=OFF")  # all rows go before any comes; they were checked
+        connection.execute("ATTACH ? AS bundle", (f"{state.as_uri()}?mode=ro",))
+        connection.execute("BEGIN IMMEDIATE")
+        changed = (
+            not lineage.is_empty(connection.execute)
+            if before is None
+            else lineage.facts(connection.execute) != before
+        )
+        if changed:
+            raise HomeInUse(f"{home.root} was changed by another command meanwhile; try again")
+        for table in Base.metadata.tables:
+            columns = ", ".join(f'"{column.name}"' for column in Base.metadata.tables[table].columns)
+            connection.execute(f'DELETE FROM main."{table}"')
+            connection.execute(
+                f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM bundle."{table}"'
+            )
+        connection.execute(
+            "INSERT INTO main.event (at, kind, message) VALUES (?, 'bundle', ?)",
+            (now, f"bundle {key[:8]} was imported on {socket.gethostname()}"),
+        )
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _plain_file(source: Path) -> Iterator[BinaryIO]:
+    try:
+        # A pipe would block here, and a device has no size.
+        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise BundleError(f"it cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BundleError("it is no file")
+    with os.fdopen(descriptor, "rb") as stream:
+        yield stream
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        yield stream
+
+
+@contextmanager
+def _home_or_nothing(home: Home, before: Set[str] | None) -> Iterator[None]:
+    """Where there is no state yet and there shall be none, what was made meanwhile goes again.
+
+    before: names of what lay in the home's folder; None when there was no folder.
+    """
+    try:
+        yield
+    except BaseException:
+        if not home.state_db.exists():
+            for path in home.root.iterdir():
+                if path.name in (before or ()):
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            if before is None:
+                home.root.rmdir()
+        raise

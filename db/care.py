@@ -1,0 +1,99 @@
+"""Checking the store: whether the bytes that rows point to are there and right, and who would redo them."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import select
+
+from db.engine import Database
+from db.needed import NEEDED, producers, shown_in_reports, verdicts
+from db.statements import artifact, job
+from db.store import ArtifactStore, file_sha256
+
+OK, DAMAGED, MISSING = "ok", "damaged", "missing"
+#: Missing, but nothing unfinished reads it: left behind by a bundle or removed by `gc --spent`.
+LEFT_BEHIND = "left_behind"
+
+BAD = (DAMAGED, MISSING)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One artifact row and the state of its bytes. `redo_from` is the step its job would start again from."""
+
+    path: str
+    sha256: str
+    kind: str
+    name: str
+    step: int
+    bytes: int
+    job_id: int
+    job: str
+    state: str
+    redo_from: int
+
+
+def verify(
+    db: Database, store: ArtifactStore, on_bytes: Callable[[int, int], None] = lambda _done, _total: None
+) -> list[Checked]:
+    """Hash everything the rows point to, by job. Each file is read once, however many rows share it.
+
+    on_bytes: told (bytes hashed, bytes in all) after every file.
+    """
+    with db.read() as tx:
+        rows = tx.execute(
+            select(artifact, job.c.label).join(job, job.c.id == artifact.c.job_id)
+            .order_by(artifact.c.job_id, artifact.c.step, artifact.c.id)
+        ).all()  # fmt: skip
+        unneeded = {
+            output_id
+            for _, producer in producers(tx, shown_in_reports(tx))
+            for output_id, verdict in verdicts(producer).items()
+            if verdict != NEEDED
+        }
+    states: dict[str, str] = {}
+    done, total = 0, sum({row.path: row.bytes for row in rows}.values())
+    for row in rows:
+        if row.path not in states:
+            states[row.path] = _state(store, row)
+            done += row.bytes
+            on_bytes(done, total)
+    checked: list[Checked] = []
+    for _, group in groupby(rows, key=lambda row: row.job_id):
+        checked.extend(_of_job(list(group), states, unneeded))
+    return checked
+
+
+def _state(store: ArtifactStore, row: Any) -> str:
+    path = store.path(row.path)
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return MISSING
+    if not stat.S_ISREG(found.st_mode) or found.st_size != row.bytes:
+        return DAMAGED
+    try:
+        return OK if file_sha256(path) == row.sha256 else DAMAGED
+    except FileNotFoundError:
+        return MISSING
+    except OSError:  # the disk cannot read it
+        return DAMAGED
+
+
+def _of_job(rows: Sequence[Any], states: dict[str, str], unneeded: set[int]) -> Iterator[Checked]:
+    """rows: of one job, by step."""
+    checkpoints = {row.step for row in rows if not row.final}
+    sound = checkpoints - {row.step for row in rows if states[row.path] != OK}
+    for row in rows:
+        state = states[row.path]
+        if state == MISSING and row.id in unneeded:
+            state = LEFT_BEHIND
+        yield Checked(
+            row.path, row.sha256, row.kind, row.name, row.step, row.bytes, row.job_id, row.label, state,
+            max((step for step in sound if step < row.step), default=0),
+        )  # fmt: skip

@@ -1,0 +1,123 @@
+"""Which artifacts still serve a purpose. One rule, used by `artifacts gc` and by `bundle export`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlalchemy import Connection, select
+
+from db.statements import ablation_job, artifact, dependency, job
+from db.states import SUCCEEDED
+
+#: Read by an unfinished job or by a report, or a result that people want: never removed, always carried.
+NEEDED = "needed"
+#: A checkpoint on the way that newer ones, or the job's end, have replaced: row and bytes may go.
+SUPERSEDED = "superseded"
+#: Only finished jobs have read it. Its bytes may go; its job makes them again should anybody ask.
+SPENT = "spent"
+
+#: Steps on the way to training. Every other kind is what an ablation is run for, and kept when nothing reads it.
+INTERMEDIATE_KINDS = frozenset({"episode", "gaze", "index"})
+
+#: Should the newest checkpoint be damaged, a job falls back to the one before.
+CHECKPOINTS_KEPT = 2
+
+#: Frames in the contact sheet of a report's gaze section.
+EXAMPLES_SHOWN = 6
+
+
+@dataclass(frozen=True)
+class Output:
+    """One artifact row of a job."""
+
+    id: int
+    kind: str
+    path: str
+    step: int
+    final: bool
+
+
+@dataclass(frozen=True)
+class Producer:
+    """A job with its artifact rows. wanted: an unfinished job depends on it; shown: in a report's pictures."""
+
+    state: str
+    step: int
+    wanted: bool
+    shown: bool
+    outputs: Sequence[Output]
+
+
+def verdicts(producer: Producer) -> dict[int, str]:
+    """Artifact id -> NEEDED, SUPERSEDED or SPENT, for all outputs of one job.
+
+    Checkpoints above the job's step are superseded: they were given up when it fell back behind them.
+    """
+    done = producer.state == SUCCEEDED
+    steps = sorted(
+        {o.step for o in producer.outputs if not o.final and o.step <= producer.step}, reverse=True
+    )
+    kept = () if done else steps[:CHECKPOINTS_KEPT]
+    found = {}
+    for output in producer.outputs:
+        if not output.final:
+            found[output.id] = NEEDED if output.step in kept else SUPERSEDED
+        elif done and (producer.wanted or producer.shown or output.kind not in INTERMEDIATE_KINDS):
+            found[output.id] = NEEDED
+        else:
+            found[output.id] = SPENT
+    return found
+
+
+def evenly_spaced(count: int, most: int = EXAMPLES_SHOWN) -> list[int]:
+    """At most `most` places out of `count`, first and last among them: the examples a report shows."""
+    chosen = min(most, count)
+    return [place * (count - 1) // max(1, chosen - 1) for place in range(chosen)]
+
+
+def producers(
+    tx: Connection, shown: Set[int], job_ids: Sequence[int] | None = None
+) -> Iterator[tuple[int, Producer]]:
+    """(job id, Producer) of every job with artifacts, or of those among `job_ids`, as the transaction sees them.
+
+    shown: from `shown_in_reports`, which takes longer than all the rest for a few jobs.
+    """
+    rows = select(
+        artifact.c.job_id, job.c.state, job.c.step.label("reached"),
+        artifact.c.id, artifact.c.kind, artifact.c.path, artifact.c.step, artifact.c.final,
+    ).join(job, job.c.id == artifact.c.job_id).order_by(artifact.c.job_id, artifact.c.id)  # fmt: skip
+    consumer = job.alias("consumer")
+    # Failed and cancelled jobs may be tried again.
+    reading = (
+        select(dependency.c.depends_on_id)
+        .join(consumer, consumer.c.id == dependency.c.job_id)
+        .where(consumer.c.state != SUCCEEDED)
+        .distinct()
+    )
+    if job_ids is not None:
+        rows = rows.where(artifact.c.job_id.in_(job_ids))
+        reading = reading.where(dependency.c.depends_on_id.in_(job_ids))
+    wanted = set(tx.execute(reading).scalars())
+    for job_id, group in groupby(tx.execute(rows), key=lambda row: row.job_id):
+        mine = list(group)
+        outputs = [Output(row.id, row.kind, row.path, row.step, row.final) for row in mine]
+        yield job_id, Producer(mine[0].state, mine[0].reached, job_id in wanted, job_id in shown, outputs)
+
+
+def shown_in_reports(tx: Connection) -> Set[int]:
+    """The gaze jobs in the pictures of each ablation's report, and the jobs whose frames those show."""
+    statement = (
+        select(ablation_job.c.ablation_id, job.c.id)
+        .join(job, job.c.id == ablation_job.c.job_id)
+        .where(job.c.kind == "gaze", job.c.state == SUCCEEDED)
+        .distinct()
+        .order_by(ablation_job.c.ablation_id, job.c.id)
+    )
+    examples: set[int] = set()
+    for _, group in groupby(tx.execute(statement), key=lambda row: row.ablation_id):
+        ids = [row.id for row in group]
+        examples.update(ids[place] for place in evenly_spaced(len(ids)))
+    frames = select(dependency.c.depends_on_id).where(dependency.c.job_id.in_(examples))
+    return examples | set(tx.execute(frames).scalars())

@@ -1,0 +1,50 @@
+"""A training run carried to another home in the middle, while it runs, ends with the weights of one left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cli
+from db import care, queries
+from db.migrate import open_state
+from db.states import LOST, PREEMPTED, SUCCEEDED
+from db.store import ArtifactStore
+from settings.home import Home
+from tests.acceptance.test_kill_resume import STEPS, _await_step, _left_alone, _submit
+from tests.processes import QUICK, of_home, running
+from tests.support import attempts, row
+from tests.training import training_spec, write_training_index
+
+
+def test_carried_in_a_bundle_it_ends_with_the_same_weights(tmp_path: Path) -> None:
+    """The bundle is made while the worker trains and publishes; then the old machine is gone."""
+    spec = training_spec(STEPS, checkpoint_seconds=0.2) | {"slice_seconds": 1.0}
+    files = write_training_index(tmp_path)
+    old, new, bundle = Home(tmp_path / "old"), Home(tmp_path / "far" / "new"), tmp_path / "one.bundle"
+    old.create()
+    database = open_state(old)
+    _submit(database, ArtifactStore(old), files, spec)
+    options = ["up", "--until-done", "--cpus", "1", "--gpus", "none"]
+    with running(["--home", str(old.root), *options], tmp_path / "old.log", **QUICK):
+        _await_step(database, 5)
+        assert cli.main(["--home", str(old.root), "bundle", "export", str(bundle)]) == 0
+        assert row(database, "train").state != SUCCEEDED, (
+            "exported before its end, or this test shows nothing"
+        )
+    database.close()
+
+    assert cli.main(["--home", str(new.root), "bundle", "import", str(bundle)]) == 0
+    with running(["--home", str(new.root), *options], tmp_path / "new.log", **QUICK) as up:
+        assert up.wait(timeout=180) == 0, (tmp_path / "new.log").read_text()
+    assert of_home(new) == []
+    database = open_state(new)
+    ended = row(database, "train")
+    assert (ended.state, ended.failures, ended.losses) == (SUCCEEDED, 0, 0)
+    outcomes = [attempt.outcome for attempt in attempts(database, "train")]
+    assert LOST not in outcomes and outcomes.count(PREEMPTED) <= 1
+    final = [a for a in queries.artifacts_of_job(database, ended.id) if a.final]
+    assert [(artifact.step, artifact.sha256) for artifact in final] == [
+        (STEPS, _left_alone(tmp_path, files, spec))
+    ]
+    assert {e.state for e in care.verify(database, ArtifactStore(new))} <= {care.OK, care.LEFT_BEHIND}
+    database.close()

@@ -1,0 +1,78 @@
+"""`artifacts`, `artifacts verify` and `artifacts gc`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import cli
+from settings.home import Home
+from tests.db.test_store import damage
+from tests.workshop import Workshop
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Training has published three checkpoints and yielded."""
+    workshop = Workshop(tmp_path / "home")
+    workshop.submit()
+    workshop.finish_until("train")
+    claim = workshop.claim("train")
+    for step in (1, 2, 3):
+        workshop.publish(claim, step)
+    workshop.stop("train")
+    workshop.close()
+    return workshop.home
+
+
+def run(capsys: Capture, *arguments: object, code: int = 0) -> str:
+    capsys.readouterr()
+    assert cli.main([str(argument) for argument in arguments]) == code
+    return capsys.readouterr().out
+
+
+def test_the_list_stays_what_it_was(home: Home, capsys: Capture) -> None:
+    listed = json.loads(run(capsys, "--home", home.root, "artifacts", "--kind", "checkpoint", "--json"))
+    assert {entry["kind"] for entry in listed} == {"checkpoint"} and len(listed) == 6
+    assert len(run(capsys, "artifacts", "--home", home.root).splitlines()) == 10
+
+
+def test_verify_names_what_is_bad_and_who_makes_it_again(home: Home, capsys: Capture) -> None:
+    assert run(capsys, "--home", home.root, "artifacts", "verify").startswith(
+        "10 artifacts: 10 ok, 0 damaged"
+    )
+    document = json.loads(run(capsys, "artifacts", "--home", home.root, "verify", "--json"))
+    assert (document["checked"], document["ok"]) == (10, 10)
+    weights = next(e for e in document["artifacts"] if (e["name"], e["step"]) == ("weights", 3))
+    damage(home.root / weights["path"])
+    index = next(e for e in document["artifacts"] if e["job"] == "index")
+    (home.root / index["path"]).unlink()
+    lines = run(capsys, "artifacts", "verify", "--home", home.root, code=1).splitlines()
+    assert lines[0].startswith("missing") and "index (job 4) makes it again from step 0" in lines[0]
+    assert lines[1].startswith("damaged") and "train (job 5) makes it again from step 2" in lines[1]
+    assert lines[2].startswith("10 artifacts: 8 ok, 1 damaged, 1 missing")
+    document = json.loads(run(capsys, "--home", home.root, "artifacts", "verify", "--json", code=1))
+    assert (document["ok"], document["damaged"], document["missing"], document["left_behind"]) == (8, 1, 1, 0)
+
+
+def test_gc_frees_what_dry_run_said(home: Home, capsys: Capture) -> None:
+    said = json.loads(run(capsys, "--home", home.root, "artifacts", "gc", "--dry-run", "--json"))
+    assert (said["dry_run"], said["rows"], said["files"]) == (True, 2, 2) and said["bytes"] > 0
+    freed = json.loads(run(capsys, "--home", home.root, "artifacts", "gc", "--json"))
+    assert freed == {**said, "dry_run": False}
+    (home.artifacts / "ab").mkdir(exist_ok=True)
+    (home.artifacts / "ab" / "mine").write_text("mine")
+    out = run(capsys, "--home", home.root, "artifacts", "gc")
+    assert "removed 0 superseded checkpoint files' rows, 0 files (0 bytes)" in out
+    assert "left alone, as it is not Baton's: artifacts/ab/mine" in out
+    assert run(capsys, "--home", home.root, "artifacts", "verify").startswith("8 artifacts: 8 ok")
+
+
+def test_a_home_that_is_not_there_is_not_made(tmp_path: Path, capsys: Capture) -> None:
+    for command in (["verify"], ["gc"], []):
+        run(capsys, "--home", tmp_path / "none", "artifacts", *command, code=2)
+    assert not (tmp_path / "none").exists()

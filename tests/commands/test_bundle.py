@@ -1,0 +1,93 @@
+"""`bundle export` and `bundle import` as people and scripts use them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import cli
+from settings.home import Home
+from tests.workshop import Workshop
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Training has published a checkpoint and runs."""
+    workshop = Workshop(tmp_path / "home")
+    workshop.submit()
+    workshop.finish_until("train")
+    workshop.publish(workshop.claim("train"), 2)
+    workshop.database.close()
+    return workshop.home
+
+
+def run(capsys: Capture, *arguments: object, code: int = 0) -> tuple[str, str]:
+    capsys.readouterr()
+    assert cli.main([str(argument) for argument in arguments]) == code
+    output = capsys.readouterr()
+    return output.out, output.err
+
+
+def test_a_home_is_carried_in_one_file(home: Home, tmp_path: Path, capsys: Capture) -> None:
+    file, new = tmp_path / "one.bundle", tmp_path / "new"
+    out, err = run(capsys, "--home", home.root, "bundle", "export", file, "--json")
+    document = json.loads(out)
+    assert document["file"] == str(file) and err == ""
+    assert (document["running"], document["files"], document["since"], document["absent"]) == (1, 6, None, [])
+    out, _ = run(capsys, "bundle", "--home", new, "import", file, "--json")
+    taken = json.loads(out)
+    assert (taken["key"], taken["already"], taken["files"]) == (document["key"], False, 6)
+    out, _ = run(capsys, "bundle", "import", "--home", new, file)
+    assert "nothing was changed" in out
+    out, _ = run(capsys, "--home", new, "status", "--json")
+    assert json.loads(out)["ablations"][0]["jobs"]["succeeded"] == 4
+
+
+def test_people_are_told_what_cannot_come_back(home: Home, tmp_path: Path, capsys: Capture) -> None:
+    out, _ = run(capsys, "--home", home.root, "bundle", "export", tmp_path / "one.bundle")
+    assert "1 running jobs start again" in out and "cannot both go on" in out
+    out, _ = run(capsys, "--home", home.root, "bundle", "export", tmp_path / "two.bundle", "--since", "last")
+    assert "0 artifacts, and 6 that bundle" in out
+
+
+def test_lost_artifacts_are_warned_of(home: Home, tmp_path: Path, capsys: Capture) -> None:
+    path = next(home.artifacts.glob("??/*"))
+    path.unlink()
+    out, err = run(capsys, "--home", home.root, "bundle", "export", tmp_path / "one.bundle", "--json")
+    assert json.loads(out)["absent"] == [str(path.relative_to(home.root))]
+    assert err.startswith("warning: ") and path.name in err
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "text"])
+def test_a_bad_file_is_one_sentence_and_makes_nothing(
+    damage: str, home: Home, tmp_path: Path, capsys: Capture
+) -> None:
+    file, new = tmp_path / "one.bundle", tmp_path / "new"
+    run(capsys, "--home", home.root, "bundle", "export", file)
+    content = bytearray(file.read_bytes())
+    if damage == "cut":
+        del content[-700:]
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 1
+    else:
+        content = bytearray(b"notes of mine\n" * 100)
+    file.write_bytes(content)
+    out, err = run(capsys, "--home", new, "bundle", "import", file, code=2)
+    assert out == "" and err.startswith(f"error: {file}: ") and err.count("\n") == 1
+    assert not new.exists()
+
+
+def test_wrong_use(home: Home, tmp_path: Path, capsys: Capture) -> None:
+    _, err = run(capsys, "--home", tmp_path / "none", "bundle", "export", tmp_path / "x", code=2)
+    assert "there is no Baton home" in err
+    (tmp_path / "taken").write_text("mine")
+    _, err = run(capsys, "--home", home.root, "bundle", "export", tmp_path / "taken", code=2)
+    assert "already there" in err
+    _, err = run(capsys, "--home", home.root, "bundle", "import", tmp_path / "absent", code=2)
+    assert "cannot be read" in err
+    _, err = run(capsys, "--home", home.root, "bundle", code=2)
+    assert "ommand" in err

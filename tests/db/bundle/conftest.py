@@ -1,0 +1,91 @@
+"""A home in the middle of an ablation, and the bundle of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from db.bundle.export import Exported, export
+from db.bundle.receive import Imported, receive
+from db.migrate import open_state
+from settings.home import Home
+from tests.workshop import Workshop
+
+
+def take_out(home: Home, target: Path, since: str | None = None) -> Exported:
+    database = open_state(home)
+    try:
+        return export(database, home, target, since, time.time())
+    finally:
+        database.close()
+
+
+def bring_in(home: Home, bundle: Path) -> Imported:
+    return receive(home, bundle, time.time())
+
+
+@pytest.fixture
+def open_workshops() -> Iterator[list[Workshop]]:
+    made: list[Workshop] = []
+    yield made
+    for workshop in made:
+        workshop.close()
+
+
+@pytest.fixture
+def workshop_at(open_workshops: list[Workshop]) -> Callable[[Home], Workshop]:
+    """Opens a home to work in; closed at the end of the test."""
+
+    def open_at(home: Home) -> Workshop:
+        open_workshops.append(Workshop(home.root))
+        return open_workshops[-1]
+
+    return open_at
+
+
+@pytest.fixture
+def old(tmp_path: Path, workshop_at: Callable[[Home], Workshop]) -> Workshop:
+    """Demonstrations and index are done, training has published three checkpoints and runs."""
+    return _begun(workshop_at(Home(tmp_path / "old")))
+
+
+def _begun(workshop: Workshop) -> Workshop:
+    workshop.submit()
+    workshop.finish_until("train")
+    claim = workshop.claim("train")
+    for step in (1, 2, 3):
+        workshop.publish(claim, step)
+    return workshop
+
+
+@pytest.fixture
+def idle(old: Workshop) -> Workshop:
+    """The same, with nothing running."""
+    old.stop("train")
+    return old
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Home:
+    """A home that does not exist yet, at another path."""
+    return Home(tmp_path / "far" / "away" / "new")
+
+
+@pytest.fixture
+def bundle(idle: Workshop, tmp_path: Path) -> Path:
+    take_out(idle.home, tmp_path / "one.bundle")
+    return tmp_path / "one.bundle"
+
+
+@pytest.fixture(scope="session")
+def sealed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle like `bundle`, made once, for tests that only read it."""
+    folder = tmp_path_factory.mktemp("sealed")
+    workshop = _begun(Workshop(folder / "home"))
+    workshop.stop("train")
+    workshop.close()
+    take_out(workshop.home, folder / "one.bundle")
+    return folder / "one.bundle"

@@ -1,0 +1,414 @@
+"""A bundle comes in whole or not at all, once, and only where it continues what is there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from db import care, jobs, members, migrate, plans
+from db.bundle import lineage
+from db.jobs import Ending, Target
+from db.migrate import open_state
+from db.states import SUCCEEDED
+from db.store import ArtifactStore
+from errors import BundleError, HomeInUse, InvalidInput
+from settings.home import Home
+from tests.db.bundle.conftest import bring_in, take_out
+from tests.db.bundle.forge import Parts, forged
+from tests.support import NOW, attempts, event_kinds, planned, row, states, submit
+from tests.workshop import ABLATION, Workshop, dump, files_of
+
+WorkshopAt = Callable[[Home], Workshop]
+
+
+def content(home: Home) -> tuple[object, object]:
+    """All that a home holds, or nothing where there is none."""
+    return (files_of(home), dump(home)) if home.state_db.exists() else (files_of(home), None)
+
+
+def refused(home: Home, bundle: Path, says: str) -> None:
+    """The bundle is refused with these words, and the home is as it was."""
+    before = content(home)
+    existed = (
+        sorted(path.relative_to(home.root) for path in home.root.rglob("*")) if home.root.exists() else None
+    )
+    with pytest.raises((BundleError, HomeInUse), match=says):
+        bring_in(home, bundle)
+    assert content(home) == before
+    assert home.root.exists() == (existed is not None)
+    if existed is not None and not home.state_db.exists():
+        assert sorted(path.relative_to(home.root) for path in home.root.rglob("*")) == existed
+
+
+def facts_of(home: Home) -> str:
+    database = open_state(home)
+    with database.read() as tx:
+        facts = lineage.facts(tx.exec_driver_sql)
+    database.close()
+    return facts
+
+
+def test_an_empty_home_elsewhere_comes_to_life(
+    bundle: Path, idle: Workshop, new: Home, workshop_at: WorkshopAt
+) -> None:
+    bring_in(new, bundle)
+    there = workshop_at(new)
+    assert states(there.database) == states(idle.database)
+    assert {e.state for e in care.verify(there.database, there.store)} == {care.OK}
+    assert all(path.stat().st_mode & 0o777 == 0o400 for path in new.artifacts.glob("??/*"))
+    for job in ("train", "evaluate", "report"):
+        there.finish(job)
+    assert set(states(there.database).values()) == {SUCCEEDED}
+
+
+def test_what_ran_goes_on_from_its_last_checkpoint(
+    old: Workshop, new: Home, tmp_path: Path, workshop_at: WorkshopAt
+) -> None:
+    take_out(old.home, tmp_path / "one.bundle")
+    bring_in(new, tmp_path / "one.bundle")
+    there = workshop_at(new)
+    claim = there.claim("train")
+    assert (claim.step, claim.losses, claim.failures) == (3, 0, 0)
+    there.finish("train", claim)
+    assert [a.outcome for a in attempts(there.database, "train")] == ["preempted", "succeeded"]
+
+
+def test_importing_again_changes_nothing_also_after_more_work(
+    bundle: Path, idle: Workshop, new: Home, workshop_at: WorkshopAt
+) -> None:
+    assert not bring_in(new, bundle).already
+    before = content(new)
+    assert bring_in(new, bundle).already and content(new) == before
+    there = workshop_at(new)
+    there.finish("train")
+    there.leave()
+    before = content(new)
+    assert bring_in(new, bundle).already and content(new) == before
+    before = content(idle.home)
+    assert bring_in(idle.home, bundle).already and content(idle.home) == before, "where it was made"
+
+
+def test_there_and_back_again(
+    bundle: Path, idle: Workshop, new: Home, tmp_path: Path, workshop_at: WorkshopAt
+) -> None:
+    bring_in(new, bundle)
+    there = workshop_at(new)
+    there.finish("train")
+    there.close()
+    take_out(new, tmp_path / "two.bundle")
+    bring_in(idle.home, tmp_path / "two.bundle")
+    assert facts_of(idle.home) == facts_of(new)
+    idle.finish("evaluate")
+    idle.leave()
+    take_out(idle.home, tmp_path / "three.bundle", since="last")
+    bring_in(new, tmp_path / "three.bundle")
+    assert facts_of(idle.home) == facts_of(new)
+    assert event_kinds(idle.database)[-2:] == ["bundle", "bundle"]
+
+
+def test_a_home_that_saw_no_work_may_skip_bundles(
+    bundle: Path, idle: Workshop, new: Home, tmp_path: Path
+) -> None:
+    bring_in(new, bundle)
+    for label in ("train", "evaluate"):
+        idle.finish(label)
+        take_out(idle.home, tmp_path / f"{label}.bundle")
+    bring_in(new, tmp_path / "evaluate.bundle")
+    assert bring_in(new, tmp_path / "train.bundle").already
+
+
+def work_on(workshop: Workshop) -> None:
+    workshop.finish("train")
+    workshop.leave()
+
+
+def submit_more(workshop: Workshop) -> None:
+    submit(workshop.database, planned("another"), key="another")
+
+
+def give_up(workshop: Workshop) -> None:
+    jobs.cancel(workshop.database, Target("job", row(workshop.database, "train").id, "train"), NOW)
+
+
+def begin(workshop: Workshop) -> None:
+    workshop.claim("train")
+    workshop.stop("train")
+
+
+@pytest.mark.parametrize("change", [work_on, submit_more, give_up, begin])
+def test_two_homes_that_both_went_on_are_told_apart(
+    change: Callable[[Workshop], None],
+    bundle: Path, idle: Workshop, new: Home, tmp_path: Path, workshop_at: WorkshopAt,
+) -> None:  # fmt: skip
+    bring_in(new, bundle)
+    there = workshop_at(new)
+    work_on(there)
+    take_out(new, tmp_path / "two.bundle")
+    change(idle)
+    refused(idle.home, tmp_path / "two.bundle", "both homes went on from the bundle made on .* at ")
+    take_out(idle.home, tmp_path / "mine.bundle")
+    refused(new, tmp_path / "mine.bundle", "both homes went on")
+
+
+def test_work_that_went_on_during_the_export_is_a_fork(
+    old: Workshop, new: Home, tmp_path: Path, workshop_at: WorkshopAt
+) -> None:
+    take_out(old.home, tmp_path / "one.bundle")
+    bring_in(new, tmp_path / "one.bundle")
+    there = workshop_at(new)
+    work_on(there)
+    take_out(new, tmp_path / "two.bundle")
+    old.stop("train")
+    refused(old.home, tmp_path / "two.bundle", "no new attempt but went on with its own")
+
+
+def test_other_work_is_not_replaced(bundle: Path, new: Home, workshop_at: WorkshopAt) -> None:
+    there = workshop_at(new)
+    submit_more(there)
+    refused(new, bundle, "holds other work")
+
+
+def test_an_empty_home_that_exists_takes_it(bundle: Path, new: Home, workshop_at: WorkshopAt) -> None:
+    workshop_at(new)
+    bring_in(new, bundle)
+
+
+def test_a_home_in_use_is_refused(bundle: Path, idle: Workshop, tmp_path: Path) -> None:
+    take_out(idle.home, tmp_path / "two.bundle")
+    copy = Home(tmp_path / "copy")
+    bring_in(copy, bundle)
+    with copy.exclusive("up"):
+        refused(copy, tmp_path / "two.bundle", "already being run by 'up'")
+    database = open_state(copy)
+    worker_id = members.join(database, "clustered", "cpu", None, time.time())
+    refused(copy, tmp_path / "two.bundle", "worker clustered on .* is at work")
+    members.leave(database, worker_id, time.time())
+    database.close()
+    assert not bring_in(copy, tmp_path / "two.bundle").already
+
+
+def test_a_worker_that_was_killed_is_not_waited_for(bundle: Path, idle: Workshop, tmp_path: Path) -> None:
+    take_out(idle.home, tmp_path / "two.bundle")
+    copy = Home(tmp_path / "copy")
+    bring_in(copy, bundle)
+    child = os.fork()
+    if child == 0:
+        members.join(open_state(copy), "dead", "cpu", None, time.time())
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert not bring_in(copy, tmp_path / "two.bundle").already
+
+
+def test_a_bundle_that_needs_an_earlier_one_says_so(
+    bundle: Path, idle: Workshop, new: Home, tmp_path: Path
+) -> None:
+    idle.finish("train")
+    take_out(idle.home, tmp_path / "two.bundle", since=str(bundle))
+    refused(new, tmp_path / "two.bundle", "import that bundle first, or export again without --since")
+
+
+def test_what_an_earlier_bundle_brought_must_be_sound(
+    bundle: Path, idle: Workshop, new: Home, tmp_path: Path
+) -> None:
+    bring_in(new, bundle)
+    idle.claim("train")
+    idle.stop("train")
+    take_out(idle.home, tmp_path / "two.bundle", since="last")
+    for path in new.artifacts.glob("??/*"):
+        path.chmod(0o600)
+        path.write_bytes(b"damaged")
+    refused(new, tmp_path / "two.bundle", "which is damaged here")
+    take_out(idle.home, tmp_path / "whole.bundle")
+    bring_in(new, tmp_path / "whole.bundle")
+    assert {e.state for e in care.verify(open_state(new), ArtifactStore(new))} == {care.OK}
+
+
+def test_a_full_disk_is_refused_before_anything_is_written(
+    bundle: Path, new: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = bundle.stat().st_size
+    usage = type("usage", (), {"free": size})
+    monkeypatch.setattr("db.bundle.receive.shutil.disk_usage", lambda _path: usage)
+    refused(new, bundle, f"has {size} left")
+
+
+def test_a_disk_that_fills_up_leaves_the_home_as_it_was(
+    bundle: Path, new: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("db.store.os.sync", fail)
+    with pytest.raises(InvalidInput, match="No space left"):
+        bring_in(new, bundle)
+    assert not new.root.exists()
+
+
+def test_a_command_that_slips_in_is_not_overwritten(
+    bundle: Path, idle: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`submit-ablation --detach` does not hold the home."""
+    take_out(idle.home, tmp_path / "two.bundle")
+    copy = Home(tmp_path / "copy")
+    bring_in(copy, bundle)
+    adopt = ArtifactStore.adopt
+
+    def adopt_late(self: ArtifactStore, files: dict[str, Path]) -> None:
+        adopt(self, files)
+        database = open_state(copy)
+        submit(database, planned("slipped in"), key="another")
+        database.close()
+
+    monkeypatch.setattr(ArtifactStore, "adopt", adopt_late)
+    with pytest.raises(HomeInUse, match="changed by another command"):
+        bring_in(copy, tmp_path / "two.bundle")
+    database = open_state(copy)
+    assert states(database)["slipped in"] == "ready"
+    database.close()
+
+
+def test_a_first_submission_that_slips_in_is_not_overwritten(
+    sealed: Path, new: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopt = ArtifactStore.adopt
+
+    def adopt_late(self: ArtifactStore, files: dict[str, Path]) -> None:
+        adopt(self, files)
+        database = open_state(new)
+        submit(database, planned("slipped in"))
+        database.close()
+
+    monkeypatch.setattr(ArtifactStore, "adopt", adopt_late)
+    with pytest.raises(HomeInUse, match="changed by another command"):
+        bring_in(new, sealed)
+    database = open_state(new)
+    assert states(database) == {"slipped in": "ready"}
+    database.close()
+
+
+def test_a_new_ablation_makes_again_what_was_left_behind(
+    idle: Workshop, new: Home, tmp_path: Path, workshop_at: WorkshopAt
+) -> None:
+    """The index has been read by all that needs it, so it stays behind; then somebody else needs it."""
+    idle.finish("train")
+    idle.leave()
+    take_out(idle.home, tmp_path / "one.bundle")
+    bring_in(new, tmp_path / "one.bundle")
+    there = workshop_at(new)
+    found = {e.job: e.state for e in care.verify(there.database, there.store)}
+    assert found["index"] == care.LEFT_BEHIND and found["train"] == care.OK
+    again = planned("train more", ["index"], kind="train")
+    plan = plans.Plan("second", "second", {}, (*(job for job in ABLATION[:4]), again))
+    plans.submit(there.database, plan, "submit", NOW)
+    claim = there.claim("train more")
+    lost = [e.path for e in care.verify(there.database, there.store) if e.state == care.MISSING]
+    assert len(lost) == 1
+    assert jobs.redo_inputs(there.database, claim, Ending("preempted", 0), lost, 3, NOW) == ["index"]
+    there.finish("index")
+    there.finish("train more")
+    assert {e.state for e in care.verify(there.database, there.store)} <= {care.OK, care.LEFT_BEHIND}
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("CREATE TRIGGER evil AFTER INSERT ON event BEGIN DELETE FROM job; END", "trigger 'evil'"),
+        ("CREATE VIEW evil AS SELECT * FROM job", "view 'evil'"),
+        ("CREATE TABLE evil (id INTEGER)", "table 'evil'"),
+        ("CREATE VIRTUAL TABLE evil USING fts4(text)", "evil"),
+        ("CREATE INDEX evil ON job (abs(step))", "index 'evil'"),
+        ("DROP INDEX ix_job_lease", "index 'ix_job_lease'"),
+        ("ALTER TABLE job ADD COLUMN evil INTEGER", "table 'job'"),
+        ("ALTER TABLE event RENAME COLUMN message TO \"message VARCHAR NOT NULL\"", "table 'event'"),
+        ("UPDATE alembic_version SET version_num = '0001'", "has the schema 0001"),
+        ("DELETE FROM alembic_version", "has the schema None"),
+        ("UPDATE artifact SET path = '../../outside'", "no place of it in a home"),
+        ("UPDATE artifact SET path = '/etc/passwd'", "no place of it in a home"),
+        ("UPDATE artifact SET path = 'artifacts/../artifacts/' || substr(path, 11)", "no place of it"),
+        ("UPDATE artifact SET sha256 = 'x' || substr(sha256, 2)", "no place of it in a home"),
+        ("UPDATE artifact SET bytes = bytes + 1", "which its state does not know so"),
+        ("DELETE FROM artifact", "which its state does not know so"),
+        ("UPDATE artifact SET job_id = 999 WHERE id = 1", "refers to none of job"),
+        ("UPDATE job SET state = 'running' WHERE label = 'train'", "jobs that are running"),
+        ("UPDATE job SET state = 'sold' WHERE label = 'train'", "jobs that are sold"),
+        ("UPDATE job SET step = 'many' WHERE label = 'train'", r"job.step that is no INTEGER"),
+        ("UPDATE job SET spec = '{' WHERE label = 'train'", r"job.spec that is no JSON"),
+        ("UPDATE job SET cancel_requested = 7", r"job.cancel_requested that is no BOOLEAN"),
+        ("UPDATE job SET label = x'00ff' WHERE label = 'train'", r"job.label that is no VARCHAR"),
+        ("UPDATE attempt SET outcome = NULL, ended_at = NULL", "attempts that ended as None"),
+        ("UPDATE job SET step = step + 1", "not the one that its history names"),
+        ("UPDATE handover SET host = 'elsewhere'", "different histories"),
+        ("DELETE FROM handover", "different histories"),
+        ("UPDATE handover SET key = '../' || key", "different histories"),
+        ("UPDATE handover SET at = 1e999", "different histories"),
+    ],
+)  # fmt: skip
+def test_a_state_that_is_not_as_it_should_be_is_refused(
+    statement: str, says: str, sealed: Path, new: Home, tmp_path: Path
+) -> None:
+    refused(new, forged(sealed, tmp_path, lambda parts: parts.sql(statement)), says)
+
+
+def _no_database(parts: Parts) -> None:
+    parts.state = b"no database at all"
+    parts.restate()
+
+
+def _torn_page(parts: Parts) -> None:
+    """The start of every page but the first is overwritten; digests agree, as the forger states the new ones."""
+    page = bytearray(parts.state)
+    for start in range(4096, len(page), 4096):
+        page[start : start + 40] = b"\xff" * 40
+    parts.state = bytes(page)
+    parts.restate()
+
+
+def _newer(parts: Parts) -> None:
+    parts.manifest["version"] = "9999"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (_no_database, "no sound database"),
+        (_torn_page, "no sound database|damaged|does not have"),
+        (_newer, "this Baton does not know; update Baton"),
+    ],
+)
+def test_a_state_that_cannot_be_used_is_refused(
+    change: Callable[[Parts], None], says: str, sealed: Path, new: Home, tmp_path: Path
+) -> None:
+    refused(new, forged(sealed, tmp_path, change), says)
+
+
+def test_a_bundle_of_an_older_version_is_brought_up_to_date(
+    sealed: Path, new: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workshop_at: WorkshopAt
+) -> None:
+    """The next version of Baton has one migration more."""
+    later = tmp_path / "migrations"
+    shutil.copytree(migrate.MIGRATIONS, later)
+    (later / "versions" / "9000_mood.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        f"revision, down_revision = '9000', '{migrate.revisions()[0]}'\n"
+        "branch_labels = depends_on = None\n"
+        "def upgrade():\n    op.add_column('event', sa.Column('mood', sa.String(), nullable=True))\n"
+    )
+    monkeypatch.setattr(migrate, "MIGRATIONS", later)
+    bring_in(new, sealed)
+    rows = dump(new)
+    assert rows["alembic_version"] == [("9000",)] and rows["event"][0][-1] is None
+    there = workshop_at(new)
+    there.finish("train")
+    there.leave()
+    made = take_out(new, tmp_path / "later.bundle")
+    monkeypatch.undo()
+    refused(
+        Home(tmp_path / "today"), tmp_path / "later.bundle", "the schema 9000, which this Baton does not know"
+    )
+    assert made.files > 0
