@@ -3,9 +3,9 @@
     python -m benchmarks.home_scale [--jobs 1000,10000,100000,1000000] [--episodes 24000]
 
 Every size is a home of its own, filled with finished and waiting jobs of earlier ablations. Then an ablation
-of `--episodes` episodes is submitted (planned as `Planner` lays it out: ingest chunks, gaze, index, training,
-evaluation), 2,000 jobs are rung and claimed one by one, and status is asked for. The plain alternative for a
-claim is a bare UPDATE of the same row by its id through SQLite's own driver, without a queue.
+of `--episodes` generated episodes is planned and submitted, 2,000 jobs are rung and claimed one by one, and
+status is asked for. The plain alternative for a claim is a bare UPDATE of the same row by its id through
+SQLite's own driver, without a queue.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from benchmarks.machine import describe
 from db import jobs, members, plans, queries
 from db.engine import Database, sqlite_module
 from db.migrate import open_state
-from db.plans import Dependency, Plan, PlannedJob, RunRef
+from db.plans import Plan, PlannedJob
+from settings.ablation import AblationConfig, Data, Evaluation
 from settings.home import Home
+from workers.planner import Planner
 
 RESULT = Path(__file__).resolve().parent / "results" / "home_scale.json"
 
@@ -63,7 +65,9 @@ def measure(home: Home, size: int, episodes: int) -> dict[str, float]:
     database = open_state(home)
     fill(database, home, size)
     figures: dict[str, float] = {"jobs": size}
-    plan = ablation("new", episodes, waiting=True)
+    began = time.perf_counter()
+    plan = Planner(config_of(episodes)).plan()
+    figures["plan_seconds"] = time.perf_counter() - began
     began = time.perf_counter()
     submitted = plans.submit(database, plan, "benchmark", time.time())
     figures["submit_seconds"] = time.perf_counter() - began
@@ -110,8 +114,7 @@ def fill(database: Database, home: Home, size: int) -> None:
     made = 0
     while made < size:
         count = min(_ABLATION_JOBS, size - made)
-        plan = ablation(f"old{made}", count - 1, waiting=False)
-        plans.submit(database, Plan(plan.key, plan.name, {}, plan.jobs[:count]), "benchmark", time.time())
+        plans.submit(database, earlier(f"old{made}", count), "benchmark", time.time())
         made += count
     state = sqlite_module().connect(home.state_db, isolation_level=None)
     state.execute("update job set state = 'succeeded', finished_at = 1.0 where id % 10 != 0")
@@ -120,36 +123,20 @@ def fill(database: Database, home: Home, size: int) -> None:
     state.close()
 
 
-def ablation(name: str, episodes: int, *, waiting: bool) -> Plan:
-    """Ingest in chunks of four, gaze per episode, an index, three runs with their evaluations."""
-    planned: list[PlannedJob] = []
+def earlier(name: str, count: int) -> Plan:
+    """An ablation of `count` gaze jobs, for filling a home."""
+    spec = {"number": "0", "detector": "colour", "options": {}}
+    planned = [
+        PlannedJob(f"{name}-{number}", "gaze", f"{name}-{number}", spec, "cpu", 10) for number in range(count)
+    ]
+    return Plan(name, name, {}, planned)
 
-    def add(kind: str, number: object, needs: list[Dependency], runs: tuple[RunRef, ...] = ()) -> str:
-        key = f"{name}-{kind}-{number}"
-        spec = {"number": str(number), "detector": "colour", "options": {}}
-        planned.append(PlannedJob(key, kind, key, spec, "cpu", 10, 1, tuple(needs), runs))
-        return key
 
-    if not waiting:
-        for number in range(episodes + 1):
-            add("gaze", number, [])
-        return Plan(name, name, {}, planned)
-    needs = []
-    for first in range(0, episodes, 4):
-        ingest = Dependency(add("ingest", first, []), "episode")
-        needs.append(ingest)
-        for number in range(first, min(first + 4, episodes)):
-            needs.append(Dependency(add("gaze", number, [ingest]), "gaze"))
-    index = Dependency(add("index", 0, needs), "index")
-    training, ends = {}, []
-    for arm in ("baseline", "recon", "recon_pretrain"):
-        run = RunRef(arm, 0)
-        training[run] = add("train", arm, [index], (run,))
-        for shard in range(40):
-            done = add("evaluate", f"{arm}-{shard}", [Dependency(training[run], "checkpoint")], (run,))
-            ends.append(Dependency(done, "result"))
-    add("report", 0, ends)
-    return Plan(name, name, {}, planned, training)
+def config_of(episodes: int) -> AblationConfig:
+    """Three arms on so many generated training episodes, over all tasks, and 1,000 sequences each."""
+    tasks = 34
+    data = Data(demonstrations_per_task=-(-episodes // tasks))
+    return AblationConfig(name="large", data=data, evaluation=Evaluation(protocol="calvin"))
 
 
 def percentile(values: list[float], percent: float) -> float:
@@ -161,7 +148,7 @@ def plot(rows: list[dict[str, float]], file: Path) -> None:
     figure, axes = pyplot.subplots(1, 3, figsize=(11, 3.2))
     sizes = [row["jobs"] for row in rows]
     for axis, names, unit in (
-        (axes[0], ("submit_seconds",), "s"),
+        (axes[0], ("plan_seconds", "submit_seconds"), "s"),
         (axes[1], ("claim_ms_median", "claim_ms_p99", "bare_update_ms_median"), "ms"),
         (axes[2], ("status_seconds", "watch_seconds"), "s"),
     ):

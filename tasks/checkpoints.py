@@ -1,7 +1,9 @@
-"""Checkpoints that training hardly notices: a copy in memory, written and published by a thread.
+"""Checkpoints that training hardly notices: a thread copies, writes and publishes the state.
 
-The loop is blocked for the copy alone. Writing, hashing and syncing release Python's lock, so training goes
-on beside them. One write at a time: a checkpoint that falls due meanwhile waits for a later step.
+Forward and backward passes only read what a checkpoint holds, so the copy is made beside them; the loop waits
+for what is left of it before it changes anything (`await_copy`). Writing, hashing and syncing then go on
+beside the following steps, as they release Python's lock. One write at a time: a checkpoint that falls due
+meanwhile waits for a later step.
 """
 
 from __future__ import annotations
@@ -31,9 +33,9 @@ class Snapshot:
     """Copies of named tensors in host memory, in buffers that are used again by the next snapshot."""
 
     def __init__(self) -> None:
-        self._buffers: dict[str, Tensor] = {}
+        self._buffers: dict[Any, Tensor] = {}
 
-    def take(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def take(self, tensors: Mapping[Any, Tensor]) -> dict[Any, Tensor]:
         """`tensors` as they are now. The copies are overwritten by the next `take`."""
         for name in self._buffers.keys() - tensors.keys():
             del self._buffers[name]
@@ -66,6 +68,8 @@ class CheckpointWriter:
         self._snapshot = snapshot
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
+        self._copied = threading.Event()
+        self._copied.set()
         #: SHA-256 of the first file of the checkpoint last published by this writer.
         self.published: str | None = None
 
@@ -83,28 +87,28 @@ class CheckpointWriter:
     def begin(
         self, step: int, files: Mapping[str, Mapping[str, Tensor]], points: Sequence[Point], *, wait: bool
     ) -> None:
-        """Copy now, publish beside, or before returning (`wait`).
+        """Publish the state as it is now: beside the work, or before returning (`wait`).
 
-        files: artifact name -> tensors by name. Raises what this write or the one before it raised
-        (LeaseLost, a full disk).
+        files: artifact name -> tensors by name; `await_copy` before they change. Raises what this write or the
+        one before it raised (LeaseLost, a full disk).
         """
         self.finish()
         began = time.perf_counter()
-        flat = {f"{file}\0{name}": tensor for file, named in files.items() for name, tensor in named.items()}
-        copies = self._snapshot.take(flat)
-        write = _Write(
-            step,
-            {file: {name: copies[f"{file}\0{name}"] for name in named} for file, named in files.items()},
-            list(points),
-        )
+        write = _Write(step, files, list(points))
+        self._copied.clear()
         if wait:
-            self._publish(write, began)
+            self._run(write, began)
         else:
             self._thread = threading.Thread(
                 target=self._run, args=(write, began), name="checkpoint", daemon=True
             )
             self._thread.start()
+            return
         self._raise()
+
+    def await_copy(self) -> None:
+        """Returns once the tensors of the write under way may change."""
+        self._copied.wait()
 
     def finish(self) -> None:
         """Wait for the write under way. Raises what it raised."""
@@ -125,16 +129,23 @@ class CheckpointWriter:
 
     def _run(self, write: _Write, began: float) -> None:
         try:
-            self._publish(write, began)
+            flat = {
+                (file, name): tensor for file, named in write.files.items() for name, tensor in named.items()
+            }
+            copies = self._snapshot.take(flat)
+            self._copied.set()
+            self._publish(write, copies, began)
         except BaseException as error:  # handed to the loop, which raises it at its next step
             self._error = error
+        finally:
+            self._copied.set()
 
-    def _publish(self, write: _Write, began: float) -> None:
+    def _publish(self, write: _Write, copies: Mapping[tuple[str, str], Tensor], began: float) -> None:
         drafts = []
-        for name, tensors in write.files.items():
-            file = self._context.scratch / f"{name}-{write.step}.safetensors"
-            write_tensors(file, tensors)
-            drafts.append(Draft("checkpoint", name, file, final=False))
+        for file, named in write.files.items():
+            path = self._context.scratch / f"{file}-{write.step}.safetensors"
+            write_tensors(path, {name: copies[file, name] for name in named})
+            drafts.append(Draft("checkpoint", file, path, final=False))
         digests = self._context.publish(write.step, drafts, write.points)
         self._context.report_save(time.perf_counter() - began)
         self.published = digests[next(iter(write.files))]

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 
-from models.checkpoint import weights_of
 from tasks import validation
 from tasks.checkpoints import CheckpointWriter, write_tensors
 from tasks.context import Draft, Finished, Note, Point, Result, TaskContext, Yielded
 from tasks.early_stopping import EvaluationPoint, decide
-from tasks.train_step import micro_batch_at, train_step
+from tasks.prefetch import Prefetcher
+from tasks.step_input import Part, micro_batch_at, prepare
+from tasks.train_step import train_step
 from tasks.trainee import WEIGHTS, Trainee, forget, keep, take_up
+
+#: Threads that compose pictures while a GPU computes.
+_COMPOSERS = 8
 
 
 def run(context: TaskContext) -> Result:
@@ -29,38 +35,56 @@ def run(context: TaskContext) -> Result:
     torch.use_deterministic_algorithms(True, warn_only=True)
     trainee = take_up(context)
     context.spend("load", time.perf_counter() - began)
-    with CheckpointWriter(context, trainee.snapshot) as writer:
-        return _Attempt(context, trainee, writer).run()
+    schedule = context.learned.get("micro_batch", ())
+    most = settings["micro_batch"] or settings["batch_size"]
+    pinned = trainee.device.type == "cuda"
+
+    def make(step: int) -> list[Part]:
+        micro_batch = micro_batch_at(step, most, schedule)
+        return prepare(
+            trainee.recipe, trainee.index, context.spec, step, micro_batch, pinned=pinned, pool=pool
+        )
+
+    with (
+        # Beside a GPU the processor's cores are free; on the processor they compute the steps themselves.
+        ThreadPoolExecutor(_COMPOSERS) if pinned else nullcontext() as pool,
+        Prefetcher(make, trainee.step, settings["steps"]) as ahead,
+        CheckpointWriter(context, trainee.snapshot) as writer,
+    ):
+        return _Attempt(context, trainee, writer, ahead).run()
 
 
 class _Attempt:
     """The loop over steps of one slice, and its account of time."""
 
-    def __init__(self, context: TaskContext, trainee: Trainee, writer: CheckpointWriter) -> None:
+    def __init__(
+        self, context: TaskContext, trainee: Trainee, writer: CheckpointWriter, ahead: Prefetcher[list[Part]]
+    ) -> None:
         self._context = context
         self._trainee = trainee
         self._writer = writer
+        self._ahead = ahead
         self._settings: Mapping[str, Any] = context.spec["training"]
         self._stopping: Mapping[str, Any] | None = self._settings.get("early_stopping")
         self._measured: list[EvaluationPoint] = validation.history(context) if self._stopping else []
         self._points: list[Point] = []
         self._saved_at = time.perf_counter()
+        self._blocked = 0.0  # what the step under way waited for a copy
 
     def run(self) -> Result:
         context, trainee, target = self._context, self._trainee, self._settings["steps"]
-        schedule = context.learned.get("micro_batch", ())
         while trainee.step < target:
             reason = context.should_stop()
             if reason:
                 self._checkpoint(wait=True)
                 keep(context, trainee)
                 return Yielded(reason)
-            began = time.perf_counter()
-            micro_batch = micro_batch_at(trainee.step, self._settings["batch_size"], schedule)
-            losses = train_step(trainee, context.spec, micro_batch)
+            began, self._blocked = time.perf_counter(), 0.0
+            losses = train_step(trainee, self._settings, self._ahead.get(trainee.step), self._await_copy)
             trainee.step += 1
             replayed = trainee.step <= context.reached
-            context.spend("replayed" if replayed else "useful", time.perf_counter() - began)
+            context.spend("replayed" if replayed else "useful", time.perf_counter() - began - self._blocked)
+            context.spend("checkpoint", self._blocked)
             context.report_progress(trainee.step, target, losses)
             if trainee.step % self._settings["log_every_steps"] == 0 or trainee.step == target:
                 self._points += [Point(f"loss/{name}", trainee.step, value) for name, value in losses.items()]
@@ -89,6 +113,11 @@ class _Attempt:
         figures = {"step": trainee.step, "gain": decision.gain, "bound": decision.bound}
         return Note("early_stop", decision.sentence(trainee.step, stopping["min_gain"]), figures)
 
+    def _await_copy(self) -> None:
+        began = time.perf_counter()
+        self._writer.await_copy()
+        self._blocked = time.perf_counter() - began
+
     def _checkpoint(self, *, wait: bool) -> None:
         """Publish the state after `trainee.step` steps, unless it is already there."""
         context, trainee = self._context, self._trainee
@@ -107,8 +136,7 @@ class _Attempt:
         self._writer.finish()
         file = self._context.scratch / "weights.safetensors"
         host = {
-            name: tensor.detach().cpu().contiguous()
-            for name, tensor in weights_of(self._trainee.model).items()
+            name: tensor.detach().cpu().contiguous() for name, tensor in self._trainee.final_weights().items()
         }
         write_tensors(file, host)
         forget(self._context.memory)

@@ -48,6 +48,7 @@ def test_work_goes_on_while_a_checkpoint_of_the_past_is_written(tmp_path: Path) 
     with CheckpointWriter(context, Snapshot()) as writer:
         writer.begin(7, {"weights": {"w": weights}}, [Point("loss", 7, 0.5)], wait=False)
         assert writer.busy and context.step == 0
+        writer.await_copy()
         weights += 1  # the next step
         context.let.set()
         writer.finish()
@@ -86,10 +87,20 @@ def test_one_write_at_a_time_in_the_order_they_began(tmp_path: Path) -> None:
         for step in (1, 2, 3):
             weights += 1
             writer.begin(step, {"weights": {"w": weights}}, [], wait=False)
+            writer.await_copy()
         writer.finish()
     assert [(file.step, load_file(file.path)["w"][0].item()) for file in context.published] == [
         (1, 1.0), (2, 2.0), (3, 3.0),
     ]  # fmt: skip
+
+
+def test_a_copy_that_fails_blocks_nobody(tmp_path: Path) -> None:
+    context = SlowContext(tmp_path)
+    with CheckpointWriter(context, Snapshot()) as writer:
+        writer.begin(1, {"weights": {"w": torch.ones(3, device="meta")}}, [], wait=False)
+        writer.await_copy()
+        with pytest.raises(NotImplementedError):
+            writer.finish()
 
 
 def test_no_thread_outlives_the_attempt(tmp_path: Path) -> None:

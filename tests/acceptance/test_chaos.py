@@ -1,0 +1,26 @@
+"""A short version of `make chaos`: one home, a few strikes of different kinds, nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support import REPOSITORY
+
+FAULTS = "kill_worker,kill_everything,flush_redis,flip_a_bit,wake_a_zombie,fill_the_disk"
+
+
+def test_an_ablation_survives_whatever_strikes_it(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [
+            sys.executable, "-m", "chaos", "--strikes", "6", "--seed", "7", "--seconds", "5",
+            "--arms", "baseline", "--faults", FAULTS, "--result", str(tmp_path / "chaos.json"),
+        ],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=900,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-2000:]
+    result = json.loads((tmp_path / "chaos.json").read_text())
+    assert result["wrong"] == []
+    assert sum(result["strikes"].values()) == 6
