@@ -1,9 +1,9 @@
 """Control steps a second of the play table: physics alone, both cameras at every step, at every fifth.
 
-Times are processor time of this process (everything runs in one thread), so that other work on the machine
-disturbs them little.
+The plain alternative draws everything with both cameras at every step, as calvin_env does. Times are processor
+time of this process (everything runs in one thread), so that other work on the machine disturbs them little.
 
-python -m benchmarks.simulator_steps [--steps 100] [--scene D]
+python -m benchmarks.simulator_steps [--steps 100] [--scene D] [--assets CLONE_OF_CALVIN_ENV] [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from benchmarks.machine import describe
-from simulators.playtable.cameras import whole_static_picture
 from simulators.playtable.env import PlayTable
 
 _RESULTS = Path(__file__).parent / "results"
@@ -33,17 +34,23 @@ def actions(steps: int) -> np.ndarray:
     return moves
 
 
-def step_ms(sim: PlayTable, steps: int, render_every: int | None) -> float:
+def step_ms(
+    sim: PlayTable,
+    steps: int,
+    repeats: int,
+    render_every: int | None,
+    draw: Callable[[], object] | None = None,
+) -> float:
     """Median over repeats of the mean processor time of a control step, in ms."""
     means = []
-    for _ in range(_REPEATS):
+    for _ in range(repeats):
         sim.reset(seed=0)
         sim.observe()
         started = time.process_time()
         for i, action in enumerate(actions(steps)):
             sim.step(action)
             if render_every is not None and (i + 1) % render_every == 0:
-                sim.observe(boxes=True)
+                draw() if draw is not None else sim.observe()
         means.append((time.process_time() - started) * 1000 / steps)
     return statistics.median(means)
 
@@ -62,34 +69,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scene", default="D")
     parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--assets", type=Path, help="a clone of calvin_env: its own scenes")
+    parser.add_argument("--repeats", type=int, default=_REPEATS)
+    parser.add_argument("--out", type=Path, default=_RESULTS)
     options = parser.parse_args()
-    sim = PlayTable(options.scene)
+    before_bytes = psutil.Process().memory_info().rss
+    sim = PlayTable(options.scene, options.assets)
+    sim.observe()
+    world_bytes = psutil.Process().memory_info().rss - before_bytes
+    rest = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
+    timed = partial(step_ms, sim, options.steps, options.repeats)
     milliseconds = {
-        "physics_only": step_ms(sim, options.steps, None),
-        "render_every_step": step_ms(sim, options.steps, 1),
-        "render_every_5th_step": step_ms(sim, options.steps, 5),
+        "physics_only": timed(None),
+        "render_every_step": timed(1),
+        "render_every_5th_step": timed(5),
+        "plain_render_every_step": timed(1, sim.whole_pictures),
         "reset": call_ms(sim.reset, repeats=10),
-        "static_camera": call_ms(lambda: sim.observe(("static",))),
-        "static_camera_without_backdrop": call_ms(lambda: whole_static_picture(sim._client)),
-        "gripper_camera": call_ms(lambda: sim.observe(("gripper",))),
     }
+    sim.step(rest)
+    milliseconds |= {
+        "static_camera": call_ms(lambda: sim.observe(("static",))),
+        "gripper_camera": call_ms(lambda: sim.observe(("gripper",))),
+        "plain_both_cameras": call_ms(sim.whole_pictures),
+    }
+    description = sim.description()
     sim.close()
-    every = milliseconds["render_every_step"]
+    plain, every = milliseconds["plain_render_every_step"], milliseconds["render_every_step"]
     report = {
         "machine": describe(),
-        "scene": options.scene,
+        "simulator": description,
+        "world_mebibytes": round(world_bytes / 2**20),
         "milliseconds": {name: round(value, 3) for name, value in milliseconds.items()},
         "steps_per_second": {
-            name: round(1000 / milliseconds[name], 1)
-            for name in ("physics_only", "render_every_step", "render_every_5th_step")
+            name: round(1000 / value, 1)
+            for name, value in milliseconds.items()
+            if "step" in name or "only" in name
         },
         "ratios": {
+            "plain_every_step_over_every_step": round(plain / every, 2),
+            "plain_every_step_over_every_5th": round(plain / milliseconds["render_every_5th_step"], 2),
             "every_step_over_every_5th": round(every / milliseconds["render_every_5th_step"], 2),
             "every_step_over_physics": round(every / milliseconds["physics_only"], 2),
         },
     }
-    _RESULTS.mkdir(exist_ok=True)
-    (_RESULTS / "simulator_steps.json").write_text(json.dumps(report, indent=2) + "\n")
+    options.out.mkdir(exist_ok=True)
+    whose = "" if options.assets is None else "_calvin"
+    (options.out / f"simulator_steps{whose}.json").write_text(json.dumps(report, indent=2) + "\n")
     for section in ("milliseconds", "steps_per_second", "ratios"):
         for name, value in report[section].items():
             print(f"{section:18s} {name:32s} {value:>9}")

@@ -66,5 +66,8 @@ class Simulator(Protocol):
     def true_boxes(self) -> dict[str, PixelBox | None]:
         """Box of each of BOX_NAMES in the static image; None where no pixel of it is visible."""
 
+    def description(self) -> dict[str, str]:
+        """What decides the pixels beside the state (renderer, versions, scene): stored with results."""
+
     def close(self) -> None:
         """Free the physics server; may be called twice."""

@@ -12,14 +12,13 @@ import numpy as np
 from simulators.base import MAX_RELATIVE_METRES, MAX_RELATIVE_RADIANS, PixelBox
 from simulators.expert import Expert
 from simulators.playtable.env import PlayTable
-from simulators.starts import random_start
+from simulators.starts import begin, random_start
 
 Info = dict[str, Any]
 Solved = Callable[[Info, Info], bool]
 
 #: Frames kept after the first one in which the task counts as solved.
 _FRAMES_AFTER_SUCCESS = 3
-_PRELUDE_MAX_STEPS = 120
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,18 @@ class Performance:
     success_step: int
 
 
-def record(sim: PlayTable, task: str, seed: int, solved: Solved, max_steps: int = 90) -> Recording | Failed:
+def record(
+    sim: PlayTable, task: str, seed: int, solved: Solved, max_steps: int = 90, starts: str = "rest"
+) -> Recording | Failed:
     """Reset `sim` to a random state in which `task` is possible and record the expert doing it.
 
-    A function of (scene, task, seed). `solved(start_info, end_info)` judges; it is asked once a frame.
-    Raises SimulatorError for a task that the expert does not know.
+    A function of (scene, task, seed, starts). starts: `rest`, the arm near its rest pose, or `varied`, for
+    half of the seeds where another task ended (`simulators.starts`). `solved(start_info, end_info)`
+    judges; it is asked once a frame. Raises SimulatorError for a task that the expert does not know.
     """
     frames: list[dict[str, Any]] = []
     outcome = perform(
-        sim, task, seed, solved, max_steps, on_frame=lambda: frames.append(sim.observe(boxes=True))
+        sim, task, seed, solved, max_steps, lambda: frames.append(sim.observe(boxes=True)), starts
     )
     if isinstance(outcome, Failed):
         return outcome
@@ -90,14 +92,13 @@ def perform(
     solved: Solved,
     max_steps: int = 90,
     on_frame: Callable[[], None] = lambda: None,
+    starts: str = "rest",
 ) -> Performance | Failed:
     """What `record` does, but for the pictures: `on_frame` is called first and after each step."""
-    start = random_start(sim, task, seed)
-    sim.reset(start.robot_obs, start.scene_obs)
-    if start.prelude is not None:
-        _run(sim, start.prelude)
-        if not _holds_block(sim.info()):
-            return Failed(sim.scene.name, task, seed, "nothing held")
+    start = random_start(sim, task, seed, starts)
+    begin(sim, start)
+    if start.prelude is not None and not _holds_block(sim.info()):
+        return Failed(sim.scene.name, task, seed, "nothing held")
     start_info = sim.info()
     expert = Expert(sim, task)
     on_frame()
@@ -125,15 +126,6 @@ def relative_action(robot_obs: np.ndarray, action: np.ndarray) -> np.ndarray:
     turned = (action[3:6] - robot_obs[3:6] + math.pi) % (2 * math.pi) - math.pi
     radians = np.clip(turned / MAX_RELATIVE_RADIANS, -1.0, 1.0)
     return np.array([*metres, *radians, action[6]])
-
-
-def _run(sim: PlayTable, task: str) -> None:
-    expert = Expert(sim, task)
-    for _ in range(_PRELUDE_MAX_STEPS):
-        action = expert.act()
-        if action is None:
-            return
-        sim.step(action)
 
 
 def _holds_block(info: Info) -> bool:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 import numpy as np
 
 from errors import SimulatorError
-from simulators.playtable.env import PlayTable
+from simulators.base import Simulator
+from simulators.playtable.scene import Scene
 from simulators.skills import blocks, doors, lights
-from simulators.skills.motion import SETTLE_STEPS, Waypoint, action_towards, difference
+from simulators.skills.motion import SETTLE_STEPS, Waypoint, action_towards, difference, withdrawal
+from simulators.skills.workspace import TableSimulator, Workspace
 
-Skill = Callable[[PlayTable], Iterator[Waypoint]]
+Skill = Callable[[Workspace], Iterator[Waypoint]]
 
 #: Commanded and goal pose count as equal below this, in m and rad.
 _REACHED = 1e-6
@@ -42,12 +45,20 @@ class Expert:
     Actions are a function of the simulator's state and of the waypoint under way; nothing is random.
     """
 
-    def __init__(self, sim: PlayTable, task: str) -> None:
-        """Raises SimulatorError when the expert has no skill for `task`."""
+    def __init__(self, sim: Simulator, task: str, scene: Scene | None = None) -> None:
+        """scene: what stands in `sim`, where it does not say so itself.
+
+        Raises SimulatorError when the expert has no skill for `task`, or nobody tells the scene.
+        """
         if task not in SKILLS:
             raise SimulatorError(f"the expert cannot do {task!r}; it can do: {', '.join(sorted(SKILLS))}")
+        scene = scene or getattr(sim, "scene", None)
+        if scene is None:
+            raise SimulatorError("the expert must be told the scene: this simulator does not know it")
         self._sim = sim
-        self._plan = SKILLS[task](sim)
+        robot_obs = sim.state()[0]
+        gripper = 1 if robot_obs[14] > 0 else -1
+        self._plan = chain(withdrawal(sim.target_pose(), gripper), SKILLS[task](Workspace(sim, scene)))
         self._waypoint = next(self._plan, None)
         self._held_steps = 0
 
@@ -71,6 +82,16 @@ class Expert:
         measured = self._sim.state()[0][:6]
         caught_up = _distance(waypoint, measured) <= waypoint.blend_metres + _LAG_METRES
         return caught_up or self._held_steps >= SETTLE_STEPS
+
+
+def do(sim: TableSimulator, task: str, max_steps: int = 120) -> None:
+    """Let the expert do `task` in `sim`, to the end of its plan; nobody judges."""
+    expert = Expert(sim, task)
+    for _ in range(max_steps):
+        action = expert.act()
+        if action is None:
+            return
+        sim.step(action)
 
 
 def _distance(waypoint: Waypoint, pose: np.ndarray) -> float:

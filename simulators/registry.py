@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 from errors import ConfigError
 from simulators.base import Simulator
 
-_CLASSES = {"playtable": "simulators.playtable.env:PlayTable"}
+#: name -> (class, the options it takes)
+_CLASSES = {
+    "playtable": ("simulators.playtable.env:PlayTable", ("assets",)),
+    "calvin": ("simulators.calvin_env:CalvinEnv", ("python",)),
+}
 
 
 def names() -> tuple[str, ...]:
     return tuple(_CLASSES)
 
 
-def create(name: str, scene: str = "D") -> Simulator:
-    """Start simulator `name` with `scene`. Raises ConfigError for an unknown name."""
+def create(name: str, scene: str = "D", **options: Any) -> Simulator:
+    """Start simulator `name` with `scene`.
+
+    Options that are not None go to its class: `assets`, a clone of calvin_env; `python`, the interpreter that
+    can import it. Raises ConfigError for an unknown name or an option that is of another simulator,
+    SimulatorMissing where something is not here.
+    """
     if name not in _CLASSES:
         raise ConfigError(f"simulator {name!r} is unknown; known simulators: {', '.join(_CLASSES)}")
-    module, _, attribute = _CLASSES[name].partition(":")
-    simulator: Simulator = getattr(importlib.import_module(module), attribute)(scene)
+    place, known = _CLASSES[name]
+    given = {option: value for option, value in options.items() if value is not None}
+    for option in given.keys() - known:
+        raise ConfigError(f"simulator {name!r} takes no {option}; it takes: {', '.join(known)}")
+    module, _, attribute = place.partition(":")
+    simulator: Simulator = getattr(importlib.import_module(module), attribute)(scene, **given)
     return simulator

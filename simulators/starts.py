@@ -1,30 +1,25 @@
-"""Random states from which a task can be done."""
+"""States from which a task can be done, drawn at random; also those that another task leaves behind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from errors import SimulatorError
-from simulators.playtable.env import PlayTable
+from simulators.expert import do
 from simulators.playtable.random_scene import Choice, random_scene
 from simulators.playtable.scene import Scene
+from simulators.preconditions import block_of, is_possible
+from simulators.skills.workspace import TableSimulator
 
 #: Tool centre point of CALVIN's initial robot state, and how far from it an episode may start.
 _REST_POSE = np.array([0.0259, -0.2313, 0.5713, 3.0905, -0.0291, 1.5001])
 _POSE_SPREAD = np.array([0.06, 0.04, 0.04, 0.05, 0.05, 0.2])
 _ATTEMPTS = 500
 
-#: Space that a pushed block and the fingers behind it sweep, in m.
-_SWEEP_BEFORE, _SWEEP_AFTER, _SWEEP_ASIDE = 0.1, 0.19, 0.1
-_DESK_END_X = 0.4
-_BUTTON_RADIUS = 0.04
-#: The sliding door's handle sticks out over this part of the desk, where the hand finds no room.
-_HANDLE_ASIDE, _HANDLE_Y = 0.1, -0.08
-#: From the handle's middle: half the door, and open fingers beside it.
-_DOOR_ASIDE = 0.14 + 0.075
 
 _FIXED: dict[str, Choice] = {
     "open_drawer": Choice(drawer_open=False),
@@ -38,31 +33,80 @@ _FIXED: dict[str, Choice] = {
 }
 
 
+def _pushes_and_rotations() -> tuple[str, ...]:
+    colours, sides = ("red", "blue", "pink"), ("left", "right")
+    return tuple(f"{verb}_{c}_block_{side}" for verb in ("push", "rotate") for c in colours for side in sides)
+
+
+#: How demonstrations begin: with the arm near its rest pose, or half of them where the arm has just done
+#: another task, as in CALVIN's chains.
+STARTS = ("rest", "varied")
+_SHARE_AFTER_ANOTHER = 0.5
+_EARLIER_TRIES = 4
+#: Tasks that leave the hand empty.
+_EARLIER_TASKS = (*_FIXED, "push_into_drawer", *_pushes_and_rotations())
+
+
+class StartingSimulator(TableSimulator, Protocol):
+    def robot_obs_at(self, pose: np.ndarray) -> np.ndarray:
+        """robot_obs (15,) with the tcp at `pose` (6,) and open fingers. May move the arm."""
+
+
 @dataclass(frozen=True)
 class Start:
-    """A state to reset to; where `prelude` names a task, it has to be done first (to hold a block)."""
+    """A state to reset to, and the tasks to do from there before the one in question begins.
+
+    `earlier` leaves its traces and an empty hand; `prelude` takes the block that is to be held.
+    """
 
     robot_obs: np.ndarray
     scene_obs: np.ndarray
     prelude: str | None = None
+    earlier: str | None = None
 
 
-def random_start(sim: PlayTable, task: str, seed: int) -> Start:
+def random_start(sim: StartingSimulator, task: str, seed: int, starts: str = "rest") -> Start:
     """A state of `sim`'s scene in which `task` is possible, a function of the arguments. Resets `sim`.
 
-    Raises SimulatorError when none is found, and for a task that is not CALVIN's.
+    starts: one of STARTS. Where `earlier` is given, doing it has been tried and `task` is possible
+    afterwards. Raises SimulatorError when no state is found, and for a task that is not CALVIN's.
     """
+    if starts not in STARTS:
+        raise SimulatorError(f"starts must be one of {', '.join(STARTS)}, got {starts!r}")
     rng = np.random.default_rng(seed)
     for _ in range(_ATTEMPTS):
         choice, prelude = _choice(sim.scene, task, rng)
-        scene_obs = random_scene(sim.scene, sim.ranges, rng, choice)
-        if _is_feasible(sim, task, scene_obs):
+        scene_obs = random_scene(sim.scene, rng, choice)
+        if is_possible(sim.scene, task, scene_obs):
             break
     else:
         raise SimulatorError(f"scene {sim.scene.name} offers no start for {task!r} (seed {seed})")
     pose = _REST_POSE + _POSE_SPREAD * rng.uniform(-1.0, 1.0, 6)
     sim.reset(scene_obs=scene_obs)
-    return Start(sim.robot.observation_at(pose), scene_obs, prelude)
+    start = Start(sim.robot_obs_at(pose), scene_obs, prelude)
+    if starts == "varied" and rng.random() < _SHARE_AFTER_ANOTHER:
+        return replace(start, earlier=_earlier(sim, task, start, rng))
+    return start
+
+
+def begin(sim: TableSimulator, start: Start) -> None:
+    """Put `sim` into the state in which the task in question begins."""
+    sim.reset(start.robot_obs, start.scene_obs)
+    for task in (start.earlier, start.prelude):
+        if task is not None:
+            do(sim, task)
+
+
+def _earlier(sim: TableSimulator, task: str, start: Start, rng: np.random.Generator) -> str | None:
+    """A task after which `task` is possible; None where a few tries find none."""
+    possible = [
+        name for name in _EARLIER_TASKS if name != task and is_possible(sim.scene, name, start.scene_obs)
+    ]
+    for name in rng.permutation(possible)[:_EARLIER_TRIES].tolist():
+        begin(sim, replace(start, earlier=name, prelude=None))
+        if is_possible(sim.scene, task, sim.state()[1]):
+            return str(name)
+    return None
 
 
 def _choice(scene: Scene, task: str, rng: np.random.Generator) -> tuple[Choice, str | None]:
@@ -84,7 +128,7 @@ def _choice(scene: Scene, task: str, rng: np.random.Generator) -> tuple[Choice, 
     if task == "push_into_drawer":
         blocks = ((names[0], "table"), (names[1], open_side), (names[2], covered_side))
         return Choice(slide_left=slide_left, drawer_open=True, blocks=blocks), None
-    name = _block_of(task)
+    name = block_of(task)
     if task.startswith("lift_") and task.endswith("_slider"):
         return Choice(slide_left=slide_left, blocks=((name, open_side),)), None
     if task.startswith("lift_") and task.endswith("_drawer"):
@@ -111,39 +155,3 @@ _HELD: dict[str, Callable[[list[str], bool, str], Choice]] = {
     "place_in_drawer": _holding_for_drawer,
     "stack_block": _holding_for_stack,
 }
-
-
-def _block_of(task: str) -> str:
-    for colour in ("red", "blue", "pink"):
-        if f"_{colour}_block" in task:
-            return f"block_{colour}"
-    raise SimulatorError(f"{task!r} is not one of CALVIN's tasks")
-
-
-def _is_feasible(sim: PlayTable, task: str, scene_obs: np.ndarray) -> bool:
-    centres = dict(zip(sim.scene.blocks, scene_obs[6:].reshape(-1, 6)[:, :3]))
-    tabled = [centre for centre in centres.values() if centre[1] < 0.0]
-    handle_x = sim.landmark("slide_handle")[0] + sim.table.slide.position - scene_obs[0]
-    if any(abs(x - handle_x) < _HANDLE_ASIDE and y > _HANDLE_Y for x, y, _ in tabled):
-        return False
-    if task == "push_into_drawer":
-        return all(abs(centre[0] - sim.scene.drawer_x) < 0.12 for centre in tabled)
-    if task.startswith("push_"):
-        return _is_way_free(sim, task, centres)
-    if task.startswith("lift_") and task.endswith("_slider"):
-        return bool(abs(centres[_block_of(task)][0] - handle_x) > _DOOR_ASIDE)
-    return True
-
-
-def _is_way_free(sim: PlayTable, task: str, centres: dict[str, np.ndarray]) -> bool:
-    """Nothing stands where the block and the fingers behind it will pass."""
-    name = _block_of(task)
-    x, y, _ = centres[name]
-    sign = 1.0 if task.endswith("_right") else -1.0
-    low, high = sorted((x - sign * _SWEEP_BEFORE, x + sign * _SWEEP_AFTER))
-    if low < -_DESK_END_X or high > _DESK_END_X:
-        return False
-    button_x, button_y, _ = sim.landmark("button")
-    others = [(centre[0], centre[1], 0.0) for other, centre in centres.items() if other != name]
-    obstacles = [*others, (button_x, button_y, _BUTTON_RADIUS)]
-    return not any(low - r < ox < high + r and abs(oy - y) < _SWEEP_ASIDE for ox, oy, r in obstacles)

@@ -11,8 +11,9 @@ import pybullet
 class Client:
     """`client.stepSimulation()` is `pybullet.stepSimulation(physicsClientId=<this server's>)`."""
 
-    def __init__(self) -> None:
-        self.id: int = pybullet.connect(pybullet.DIRECT)
+    def __init__(self, options: str = "") -> None:
+        given = {"options": options} if options else {}  # Bullet prints options, empty ones too
+        self.id: int = pybullet.connect(pybullet.DIRECT, **given)
 
     def __getattr__(self, name: str) -> Any:
         bound = functools.partial(getattr(pybullet, name), physicsClientId=self.id)

@@ -1,24 +1,26 @@
-"""Baton's own play table, with CALVIN's observations, actions and task information."""
+"""The play table in this process: Baton's own scenes or CALVIN's, with CALVIN's observations and actions."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pybullet
 
 from errors import SimulatorError
 from simulators.base import CAMERAS, CONTROL_HZ, ROBOT_OBS_SIZE, PixelBox
 from simulators.playtable import world
-from simulators.playtable.cameras import Picture, box_of, gripper_picture, segment_ids, static_picture
-from simulators.playtable.client import Client
-from simulators.playtable.random_scene import Ranges, random_scene
+from simulators.playtable.cameras import Cameras
+from simulators.playtable.pictures import Picture
+from simulators.playtable.random_scene import random_scene
+from simulators.playtable.renderers import TINY, close_client, open_client, renderer_named
 from simulators.playtable.robot import Robot
-from simulators.playtable.scene import Scene, load_scene
+from simulators.playtable.scenes import load_scene
 from simulators.playtable.table import Table
+from simulators.playtable.visuals import Visuals, read_colours
 
 _SUBSTEPS = world.PHYSICS_HZ // CONTROL_HZ
 
@@ -30,19 +32,20 @@ class PlayTable:
     clears: an episode is a function of (robot_obs, scene_obs, seed, actions), whatever ran before it.
     """
 
-    def __init__(self, scene: str | Scene = "D") -> None:
-        self.scene = load_scene(scene) if isinstance(scene, str) else scene
+    def __init__(self, scene: str = "D", assets: str | Path | None = None, renderer: str = TINY.name) -> None:
+        """scene, assets: see `simulators.playtable.scenes.load_scene`, also for what it raises. renderer: `tiny`
+        or `egl`; raises SimulatorMissing where EGL does not work.
+        """
+        self._renderer = renderer_named(renderer)
+        self.scene = load_scene(scene, assets)
         self._folder = tempfile.TemporaryDirectory(prefix="playtable-")
         self._files = self.scene.write_files(Path(self._folder.name))
-        self._client = Client()
-        self._backdrop = world.Backdrop(self.scene, self._files)
-        self._rebuild()
-
-    @property
-    def ranges(self) -> Ranges:
-        """Travel of the table's joints."""
-        table = self.table
-        return Ranges(table.slide.upper, table.drawer.upper, table.button.upper, table.switch.upper)
+        self._client = open_client(self._renderer, self.scene.static_camera.lens.pixels)
+        self._visuals = Visuals(self._client)
+        self.robot, bodies = self._load()
+        self._colours = read_colours(self._client)
+        self.table = self._begin(bodies)
+        self._cameras = Cameras(self._client, self._visuals, self.scene, self._renderer, self.robot, bodies)
 
     def reset(
         self, robot_obs: np.ndarray | None = None, scene_obs: np.ndarray | None = None, seed: int = 0
@@ -54,8 +57,9 @@ class PlayTable:
                     f"robot_obs must be {ROBOT_OBS_SIZE} finite numbers, got {robot_obs.tolist()}"
                 )
         if scene_obs is None:
-            scene_obs = random_scene(self.scene, self.ranges, np.random.default_rng(seed))
-        self._rebuild()
+            scene_obs = random_scene(self.scene, np.random.default_rng(seed))
+        self.robot, bodies = self._load()
+        self.table = self._begin(bodies)
         self.table.reset(np.asarray(scene_obs, dtype=np.float64))
         self.robot.reset(robot_obs)
         self._client.stepSimulation()
@@ -79,11 +83,14 @@ class PlayTable:
             if "static" in cameras:
                 observation["rgb_static"] = picture.rgb
             if boxes:
-                observation["true_boxes"] = self._boxes(picture.segments)
+                observation["true_boxes"] = self._cameras.true_boxes(picture, scene_obs)
         if "gripper" in cameras:
-            picture = gripper_picture(self._client, self.robot.uid, self.robot.camera_link)
-            observation["rgb_gripper"] = picture.rgb
+            observation["rgb_gripper"] = self._cameras.hand_picture().rgb
         return observation
+
+    def whole_pictures(self) -> dict[str, np.ndarray]:
+        """`rgb_static` and `rgb_gripper` as plain renderings of everything: what `observe` equals."""
+        return self._cameras.whole_pictures()
 
     def state(self) -> tuple[np.ndarray, np.ndarray]:
         return self.robot.observation(), self.table.observation()
@@ -95,45 +102,33 @@ class PlayTable:
         return {"robot_info": self.robot.info(), "scene_info": self.table.info()}
 
     def true_boxes(self) -> dict[str, PixelBox | None]:
-        return self._boxes(self._static_picture().segments)
+        return self._cameras.true_boxes(self._static_picture(), self.table.observation())
 
-    def landmark(self, name: str) -> np.ndarray:
-        """World position (3,) in m of one of the scene's landmarks, as the table stands now."""
-        link, offset = self.scene.landmarks[name]
-        frame = self._client.getLinkState(self.table.uid, self.table.links[link])[4:6]
-        scaled = [value * self.scene.global_scaling for value in offset]
-        return np.array(pybullet.multiplyTransforms(*frame, scaled, [0, 0, 0, 1])[0])
+    def robot_obs_at(self, pose: np.ndarray) -> np.ndarray:
+        """robot_obs (15,) of the arm at rest with the tcp at `pose` (6,) and open fingers. Moves the arm."""
+        return self.robot.observation_at(pose)
 
-    def open_side(self) -> str:
-        """The surface of the cabinet that the sliding door leaves free."""
-        return "slider_right" if self.table.slide.position > self.ranges.slide / 2 else "slider_left"
-
-    def block_pose(self, name: str) -> tuple[np.ndarray, float]:
-        """Centre (3,) in m and yaw in rad of a block such as `block_red`."""
-        position, quaternion = self._client.getBasePositionAndOrientation(self.table.blocks[name])
-        return np.array(position), float(pybullet.getEulerFromQuaternion(quaternion)[2])
+    def description(self) -> dict[str, str]:
+        """What decides the pixels beside the state: stored with results, compared with training frames."""
+        return {
+            "simulator": "playtable",
+            "scene": self.scene.name,
+            "assets": self.scene.origin,
+            "assets_digest": self.scene.digest,
+            "renderer": self._renderer.name,
+            "pybullet": metadata.version("pybullet"),
+        }
 
     def close(self) -> None:
-        self._client.close()
-        self._backdrop.close()
+        close_client(self._renderer, self._client)
         self._folder.cleanup()
 
-    def _boxes(self, segments: np.ndarray) -> dict[str, PixelBox | None]:
-        boxes = {}
-        for name, (body, links) in self.scene.boxes.items():
-            if body == "table":
-                ids = segment_ids(self.table.uid, [self.table.links[link] for link in links])
-            else:
-                ids = segment_ids(self.table.blocks[body], [-1])
-            boxes[name] = box_of(segments, ids)
-        return boxes
+    def _load(self) -> tuple[Robot, world.Bodies]:
+        return world.build(self._client, self.scene, self._files)
+
+    def _begin(self, bodies: world.Bodies) -> Table:
+        self._visuals.begin(self._colours)
+        return Table(self._client, self._visuals, self.scene, bodies.table, bodies.blocks)
 
     def _static_picture(self) -> Picture:
-        lamps = (self.table.bulb.fixture, self.table.led.fixture)
-        return static_picture(self._client, [*self._fixtures, *lamps], self._backdrop.picture(lamps))
-
-    def _rebuild(self) -> None:
-        bodies = world.build(self._client, self.scene, self._files)
-        self._fixtures = world.fixtures(self._client, self.scene, bodies)
-        self.robot = Robot(self._client, bodies.robot)
-        self.table = Table(self._client, self.scene, bodies.table, bodies.blocks)
+        return self._cameras.static_picture((self.table.bulb.is_on, self.table.led.is_on))

@@ -7,9 +7,9 @@ valid here; the shapes are Baton's own boxes, prisms and cylinders.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from simulators.playtable.scene import SLOPE
 from simulators.playtable.solids import ALONG_X, Cylinder, Pose, Prism, Solid, Sphere, between
 from simulators.playtable.urdf import Body, Contact, Joint, Link, Material
 
@@ -19,8 +19,11 @@ SLOT = Material("slot", (0.12, 0.09, 0.07, 1.0))
 WHITE = Material("white")
 
 DESK_HEIGHT = 0.55
-#: The cabinet's front leans back: this slope runs from (y, z) = (0.025, 0.55) to (0.175, 0.81).
-SLOPE = math.radians(60.0)
+#: A little higher than the desk: the collision margin of CALVIN's shelf makes blocks rest at z = 0.461 m on it,
+#: and there its saved states have them.
+SHELF_THICKNESS = 0.02625
+#: Travel of joints that all four tables have in common.
+DRAWER_RANGE, BUTTON_RANGE, SWITCH_RANGE = 0.275, 0.025, 0.11
 
 _HALF_WIDTH = 0.55
 _BACK = 0.225
@@ -57,18 +60,24 @@ def table(layout: Layout, frame_texture: str, door_texture: str) -> Body:
         Link("drawer_handle_link", ((GREY, _drawer_handle()),), mass=0.33),
         Link("led_link", ((WHITE, (between((-0.1, -0.025, 0.0), (0.1, 0.025, 0.02)),)),)),
         Link("light_link", ((WHITE, (Sphere(0.035, Pose((0.0, 0.035, 0.028))),)),)),
-        Link("plank_link", ((frame, (between((-0.325, -0.0875, 0.0), (0.325, 0.0875, 0.025)),)),)),
+        Link("plank_link", ((frame, (between((-0.325, -0.0875, 0.0), (0.325, 0.0875, SHELF_THICKNESS)),)),)),
     )
     on_slope = (SLOPE, 0.0, 0.0)
     joints = (
-        _joint("base__button", "button_link", (layout.button_x, -0.15, 0.575), axis=(0, 0, -1), upper=0.025),
+        _joint(
+            "base__button",
+            "button_link",
+            (layout.button_x, -0.15, 0.575),
+            axis=(0, 0, -1),
+            upper=BUTTON_RANGE,
+        ),
         _joint(
             "base__switch",
             "switch_link",
             (layout.switch_x, 0.07616, 0.61861),
             on_slope,
             (0, 1, 0),
-            upper=0.11,
+            upper=SWITCH_RANGE,
         ),
         _joint(
             "base__slide",
@@ -79,7 +88,9 @@ def table(layout: Layout, frame_texture: str, door_texture: str) -> Body:
             upper=layout.slide_range,
         ),
         Joint("slide__handle", "fixed", "slide_link", "slide_handle_link"),
-        _joint("base__drawer", "drawer_link", (layout.drawer_x, 0.0, 0.4), axis=(0, -1, 0), upper=0.275),
+        _joint(
+            "base__drawer", "drawer_link", (layout.drawer_x, 0.0, 0.4), axis=(0, -1, 0), upper=DRAWER_RANGE
+        ),
         Joint("drawer__handle", "fixed", "drawer_link", "drawer_handle_link"),
         _joint("base__led", "led_link", (layout.led_x, 0.2, _TOP)),
         _joint("base__light", "light_link", (layout.bulb_x, layout.bulb_y, _TOP)),
@@ -103,12 +114,6 @@ def floor(texture: str) -> Body:
     return Body(
         "floor", (Link("base_link", ((Material("floor", texture=texture, texture_metres=1.0), (solid,)),)),)
     )
-
-
-def pedestal(height: float) -> Body:
-    """The column under the robot: drawn only, as in CALVIN."""
-    solid = Cylinder(0.13, height, Pose((-0.05, 0.0, -height / 2)), collides=False)
-    return Body("pedestal", (Link("base_link", ((WHITE, (solid,)),)),))
 
 
 def _joint(

@@ -23,16 +23,6 @@ _ATTEMPTS = 1000
 
 
 @dataclass(frozen=True)
-class Ranges:
-    """Travel of the table's joints, in m."""
-
-    slide: float
-    drawer: float
-    button: float
-    switch: float
-
-
-@dataclass(frozen=True)
 class Choice:
     """What a random scene must have; None leaves it to chance.
 
@@ -47,14 +37,13 @@ class Choice:
     stacked: tuple[str, str] | None = None
 
 
-def random_scene(
-    scene: Scene, ranges: Ranges, rng: np.random.Generator, choice: Choice | None = None
-) -> np.ndarray:
+def random_scene(scene: Scene, rng: np.random.Generator, choice: Choice | None = None) -> np.ndarray:
     """A scene_obs (24,) that satisfies `choice`. Surfaces: `table`, `slider_left`, `slider_right`, `drawer`.
 
     Raises SimulatorError when the blocks cannot be placed apart from each other.
     """
     choice = choice or Choice()
+    ranges = scene.ranges
     coins = rng.integers(0, 2, 4).astype(bool)
     wanted = (choice.slide_left, choice.drawer_open, choice.bulb_on, choice.led_on)
     slide_left, drawer_open, bulb_on, led_on = (

@@ -1,33 +1,40 @@
-"""What a scene consists of, as data: files, names of joints and links, block order, surfaces.
+"""What a scene consists of, as data: files, names of joints and links, block order, surfaces, cameras.
 
-Nothing here talks to the physics engine. `calvin_env/conf/scene/calvin_scene_{A,B,C,D}.yaml` is where
-the block order (it is the order of `scene_obs`), the block sizes and the surfaces come from.
+Nothing here talks to the physics engine. Baton's own scenes are in `own_scenes`, CALVIN's in
+`calvin_scenes`; everything else treats both alike.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from errors import SimulatorError
-from simulators.playtable import furniture, textures
-from simulators.playtable.furniture import Layout
-from simulators.playtable.panda import panda
-from simulators.playtable.urdf import write_body, write_textures
+from simulators.playtable.camera_models import HAND_LENS, STATIC_CAMERA, Lens, StaticCamera
 
+Vector = tuple[float, float, float]
 Colour = tuple[float, float, float, float]
-Surface = tuple[tuple[float, float, float], tuple[float, float, float]]
+Surface = tuple[Vector, Vector]
+
+SLIDE, DRAWER, BUTTON, SWITCH = range(4)  # where scene_obs has each joint
+FIRST_BLOCK = 6  # where the poses of the blocks begin in scene_obs
+_POSE_SIZE = 6
+
+#: Tables are designed in these units: a scene's bodies, robot excepted, are loaded at this scale
+#: (calvin_env/conf/scene/*.yaml, global_scaling).
+DESIGN_SCALE = 0.8
+#: The cabinet's front leans back by this much.
+SLOPE = math.radians(60.0)
 
 
 @dataclass(frozen=True)
 class SceneFiles:
-    """The URDFs of a scene. `pedestal` is drawn under the robot."""
+    """The URDFs of a scene; `blocks` in the order of scene_obs."""
 
     robot: Path
-    pedestal: Path
     blocks: Mapping[str, Path]
     table: Path
     floor: Path
@@ -41,159 +48,113 @@ class Light:
 
 
 @dataclass(frozen=True)
+class Ranges:
+    """Travel of the table's joints, in m."""
+
+    slide: float
+    drawer: float
+    button: float
+    switch: float
+
+
+@dataclass(frozen=True)
+class Landmark:
+    """A point of the table to act on: `at` (world, m) while joint `joint` of scene_obs is 0, and the unit
+    vector along which it travels with that joint."""
+
+    at: Vector
+    joint: int
+    direction: Vector
+
+    def position(self, scene_obs: np.ndarray) -> np.ndarray:
+        """Where it is now, (3,) in m."""
+        return np.array(self.at) + float(scene_obs[self.joint]) * np.array(self.direction)
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """The half-space of points farther than `metres` along the unit vector `normal`, moving along it by
+    the value of joint `joint` of scene_obs, if there is one."""
+
+    normal: Vector
+    metres: float
+    joint: int | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What makes a true box: the visible pixels of these links of `body`, a block's name or `table`; where
+    `part` is given, only those of surface points inside it."""
+
+    body: str
+    links: tuple[str, ...]
+    part: Beyond | None = None
+
+
+@dataclass(frozen=True)
 class Scene:
     """`blocks` maps names, in the order of `scene_obs`, to lengths in m; `surfaces` are the (low, high)
     corners of block centres in m; `drawer_x` is the drawer's middle in m.
 
-    `boxes` maps the name of a true box to (body, links): the pixels of these links make the box; a body is
-    `table` or a block's name. `landmarks` are points to act on: (table link, point in design metres in the
-    link's frame). `fixed_links` are the table's links that never move, lamps included. `write_files` puts
-    the URDFs into a folder.
+    `fixed_links` are the table's links that never move, lamps excepted. `write_files` gives the URDFs; it may
+    write them into the folder it is handed. `origin` says whose scene it is and `digest` which files it is
+    made of ("" where they are written by Baton). `deterministic_pairs` is Bullet's switch of that name;
+    `loading_poses` are where blocks (xyz in m, Euler xyz) are before the first reset, the origin by default.
     """
 
     name: str
+    origin: str
     blocks: Mapping[str, float]
     surfaces: Mapping[str, Surface]
     write_files: Callable[[Path], SceneFiles]
-    boxes: Mapping[str, tuple[str, tuple[str, ...]]]
-    landmarks: Mapping[str, tuple[str, tuple[float, float, float]]]
+    boxes: Mapping[str, Shown]
+    landmarks: Mapping[str, Landmark]
     fixed_links: tuple[str, ...]
     drawer_x: float
-    global_scaling: float
-    robot_position: tuple[float, float, float] = (-0.34, -0.46, 0.24)
-    slide_joint: str = "base__slide"
-    drawer_joint: str = "base__drawer"
-    button_joint: str = "base__button"
-    switch_joint: str = "base__switch"
+    ranges: Ranges
+    deterministic_pairs: bool
+    loading_poses: Mapping[str, tuple[Vector, Vector]] = field(default_factory=dict)
+    digest: str = ""
+    robot_position: Vector = (-0.34, -0.46, 0.24)
+    robot_orientation: Vector = (0.0, 0.0, 0.0)
     bulb: Light = Light("light_link", (1.0, 1.0, 0.0, 1.0))
     led: Light = Light("led_link", (0.0, 1.0, 0.0, 1.0))
+    static_camera: StaticCamera = STATIC_CAMERA
+    hand_lens: Lens = HAND_LENS
+
+    def block_pose(self, scene_obs: np.ndarray, name: str) -> tuple[np.ndarray, float]:
+        """Centre (3,) in m and yaw in rad of a block such as `block_red`."""
+        first = FIRST_BLOCK + _POSE_SIZE * list(self.blocks).index(name)
+        return scene_obs[first : first + 3].copy(), float(scene_obs[first + 5])
+
+    def open_side(self, scene_obs: np.ndarray) -> str:
+        """The surface of the cabinet that the sliding door leaves free."""
+        return "slider_right" if scene_obs[SLIDE] > self.ranges.slide / 2 else "slider_left"
 
 
-@dataclass(frozen=True)
-class _Variant:
-    layout: Layout
-    blocks: Mapping[str, float]
-    table_x: tuple[float, float]
-    slider_left_x: tuple[float, float]
-    slider_right_x: tuple[float, float]
-    frame: tuple[textures.Colour, float]
-    panel: tuple[textures.Colour, float]
+def table_landmarks(button_x: float, switch_x: float, slide_x: float, drawer_x: float) -> dict[str, Landmark]:
+    """Where to press, hook and push, from the joints' x in design units.
 
-
-_BLOCK_COLOURS: Mapping[str, Colour] = {
-    "block_red": (1.0, 0.0, 0.0, 1.0),
-    "block_blue": (0.0, 0.0, 1.0, 1.0),
-    "block_pink": (1.0, 0.0, 1.0, 1.0),
-}
-_SMALL, _MIDDLE, _BIG = 0.05, 0.07, 0.1
-_LEFT, _RIGHT = (-0.45, 0.2), (-0.225, 0.425)
-_WALNUT, _OAK, _MAPLE, _PINE = (126, 76, 50), (160, 118, 78), (238, 196, 146), (170, 118, 70)
-
-_VARIANTS: Mapping[str, _Variant] = {
-    "A": _Variant(
-        Layout(-0.35, -0.35, 0.375, 0.375, 0.165, 0.125, _LEFT, -0.125, 0.35),
-        {"block_pink": _SMALL, "block_blue": _BIG, "block_red": _MIDDLE},
-        (-0.2, 0.35),
-        (-0.32, -0.16),
-        (-0.05, 0.13),
-        (_WALNUT, 0.16),
-        (_WALNUT, 0.24),
-    ),
-    "B": _Variant(
-        Layout(0.35, 0.35, -0.4, -0.4, 0.17, 0.225, _RIGHT, 0.11, 0.38),
-        {"block_red": _SMALL, "block_blue": _BIG, "block_pink": _MIDDLE},
-        (-0.35, 0.15),
-        (-0.12, 0.06),
-        (0.15, 0.33),
-        (_MAPLE, 0.1),
-        (_MAPLE, 0.16),
-    ),
-    "C": _Variant(
-        Layout(-0.15, -0.15, -0.4, -0.4, 0.165, 0.125, _RIGHT, 0.075, 0.3),
-        {"block_blue": _SMALL, "block_red": _BIG, "block_pink": _MIDDLE},
-        (0.0, 0.35),
-        (-0.12, 0.06),
-        (0.15, 0.3),
-        (_PINE, 0.14),
-        (_WALNUT, 0.22),
-    ),
-    "D": _Variant(
-        Layout(-0.15, -0.15, 0.375, 0.375, 0.165, 0.225, _LEFT, -0.125, 0.35),
-        {"block_red": _MIDDLE, "block_blue": _SMALL, "block_pink": _BIG},
-        (0.0, 0.35),
-        (-0.32, -0.16),
-        (-0.05, 0.13),
-        (_OAK, 0.18),
-        (_OAK, 0.26),
-    ),
-}
-
-SCENES = tuple(_VARIANTS)
-
-
-def load_scene(name: str) -> Scene:
-    """Baton's own scene `A`, `B`, `C` or `D`. Raises SimulatorError for another name."""
-    try:
-        variant = _VARIANTS[name]
-    except KeyError:
-        raise SimulatorError(f"scene {name!r} is unknown; playtable has {', '.join(SCENES)}") from None
-    scaling = 0.8
-    low_y, high_y, height = 0.05, 0.12, 0.46
-    return Scene(
-        name=name,
-        blocks={block: length * scaling for block, length in variant.blocks.items()},
-        surfaces={
-            "table": ((variant.table_x[0], -0.15, height), (variant.table_x[1], -0.03, height)),
-            "slider_left": (
-                (variant.slider_left_x[0], low_y, height),
-                (variant.slider_left_x[1], high_y, height),
-            ),
-            "slider_right": (
-                (variant.slider_right_x[0], low_y, height),
-                (variant.slider_right_x[1], high_y, height),
-            ),
-        },
-        fixed_links=("base_link", "switch_slots_link", "plank_link", "led_link", "light_link"),
-        drawer_x=variant.layout.drawer_x * scaling,
-        global_scaling=scaling,
-        write_files=lambda folder: _write(folder, variant),
-        boxes={
-            "red_block": ("block_red", ("base_link",)),
-            "blue_block": ("block_blue", ("base_link",)),
-            "pink_block": ("block_pink", ("base_link",)),
-            "drawer": ("table", ("drawer_link", "drawer_handle_link")),
-            "drawer_handle": ("table", ("drawer_handle_link",)),
-            "slider": ("table", ("slide_link", "slide_handle_link")),
-            "slider_handle": ("table", ("slide_handle_link",)),
-            "switch": ("table", ("switch_link",)),
-            "button": ("table", ("button_link",)),
-            "led": ("table", ("led_link",)),
-            "lightbulb": ("table", ("light_link",)),
-        },
-        landmarks={
-            "button": ("button_link", (0.0, 0.0, 0.03)),
-            "switch": ("switch_link", (0.0, 0.01, 0.0675)),
-            "slide_handle": ("slide_link", (0.175, 0.0, 0.0875)),
-            "drawer_handle": ("drawer_link", (0.0, -0.3125, 0.05)),
-            "drawer": ("drawer_link", (0.0, -0.0625, 0.025)),
-        },
-    )
-
-
-def _write(folder: Path, variant: _Variant) -> SceneFiles:
-    images: dict[str, np.ndarray] = {
-        "frame": textures.wood(*variant.frame),
-        "panel": textures.wood(*variant.panel),
-        "tiles": textures.checker((242, 242, 242), (210, 210, 210)),
+    The rest of the geometry is common to CALVIN's four tables: joint origins in
+    calvin_env/data/calvin_table_*/urdf, extents of handles and switch from the meshes beside them.
+    """
+    cos, sin = math.cos(SLOPE), math.sin(SLOPE)
+    up_front, out_of_front = np.array([0.0, cos, sin]), np.array([0.0, -sin, cos])
+    switch = np.array([switch_x, 0.07616, 0.61861]) + 0.01 * up_front + 0.0675 * out_of_front
+    slide = np.array([slide_x + 0.175, 0.09375, 0.66908]) + 0.0875 * out_of_front
+    points = {
+        "button": (np.array([button_x, -0.15, 0.605]), BUTTON, (0.0, 0.0, -1.0)),
+        "switch": (switch, SWITCH, _vector(up_front)),
+        "slide_handle": (slide, SLIDE, (-1.0, 0.0, 0.0)),
+        "drawer_handle": (np.array([drawer_x, -0.3125, 0.45]), DRAWER, (0.0, -1.0, 0.0)),
+        "drawer": (np.array([drawer_x, -0.0625, 0.425]), DRAWER, (0.0, -1.0, 0.0)),
     }
-    write_textures(folder, images)
-    return SceneFiles(
-        robot=write_body(folder, panda()),
-        pedestal=write_body(folder, furniture.pedestal(0.24)),
-        blocks={
-            name: write_body(folder, furniture.block(name, length, _BLOCK_COLOURS[name]))
-            for name, length in variant.blocks.items()
-        },
-        table=write_body(folder, furniture.table(variant.layout, "frame", "panel")),
-        floor=write_body(folder, furniture.floor("tiles")),
-    )
+    return {
+        name: Landmark(_vector(DESIGN_SCALE * at), joint, direction)
+        for name, (at, joint, direction) in points.items()
+    }
+
+
+def _vector(values: np.ndarray) -> Vector:
+    x, y, z = (float(value) for value in values)
+    return x, y, z

@@ -13,28 +13,27 @@ import pybullet
 
 from errors import SimulatorError
 from simulators.base import SCENE_OBS_SIZE
-from simulators.playtable.cameras import Fixture
 from simulators.playtable.client import Client
-from simulators.playtable.scene import Light, Scene
+from simulators.playtable.scene import FIRST_BLOCK, Light, Scene
+from simulators.playtable.visuals import Visuals
 
 #: Resistance of doors, switch and button against being moved, in N.
 _RESISTANCE = 4.0
-_FIRST_BLOCK = 6
+
+
+#: The table's joints, in the order of scene_obs.
+_SLIDE, _DRAWER, _BUTTON, _SWITCH = "base__slide", "base__drawer", "base__button", "base__switch"
 
 
 class Lamp:
-    def __init__(self, client: Client, uid: int, light: Light) -> None:
-        self._client, self._uid, self._light = client, uid, light
-        self._link = client.links(uid)[light.link]
+    def __init__(self, visuals: Visuals, uid: int, link: int, light: Light) -> None:
+        self._visuals, self._light = visuals, light
+        self.part = uid, link
         self.is_on = False
 
     def turn(self, on: bool) -> None:
         self.is_on = on
-        self._client.changeVisualShape(self._uid, self._link, rgbaColor=self.fixture.rgba)
-
-    @property
-    def fixture(self) -> Fixture:
-        return Fixture(self._uid, self._link, self._light.colour_on if self.is_on else self._light.colour_off)
+        self._visuals.paint(self.part, self._light.colour_on if on else self._light.colour_off)
 
 
 class Slot:
@@ -44,7 +43,6 @@ class Slot:
         self._client, self._uid, self.name = client, uid, name
         self._joint = client.joints(uid)[name]
         lower, upper = client.getJointInfo(uid, self._joint)[8:10]
-        self.upper = float(upper)
         self._threshold = (lower + upper) / 2
         mode = pybullet.POSITION_CONTROL if springs_back else pybullet.VELOCITY_CONTROL
         client.setJointMotorControl2(uid, self._joint, controlMode=mode, force=_RESISTANCE)
@@ -65,17 +63,19 @@ class Slot:
 class Table:
     """Table `uid` and blocks `blocks` (name -> uid, in the order of scene_obs)."""
 
-    def __init__(self, client: Client, scene: Scene, uid: int, blocks: dict[str, int]) -> None:
+    def __init__(
+        self, client: Client, visuals: Visuals, scene: Scene, uid: int, blocks: dict[str, int]
+    ) -> None:
         self._client = client
         self.uid = uid
         self.blocks = blocks
         self.links = client.links(uid)
-        self.slide = Slot(client, uid, scene.slide_joint)
-        self.drawer = Slot(client, uid, scene.drawer_joint)
-        self.button = Slot(client, uid, scene.button_joint, springs_back=True)
-        self.switch = Slot(client, uid, scene.switch_joint)
-        self.bulb = Lamp(client, uid, scene.bulb)
-        self.led = Lamp(client, uid, scene.led)
+        self.slide = Slot(client, uid, _SLIDE)
+        self.drawer = Slot(client, uid, _DRAWER)
+        self.button = Slot(client, uid, _BUTTON, springs_back=True)
+        self.switch = Slot(client, uid, _SWITCH)
+        self.bulb = Lamp(visuals, uid, self.links[scene.bulb.link], scene.bulb)
+        self.led = Lamp(visuals, uid, self.links[scene.led.link], scene.led)
         self._button_was_pressed = False
         self._switch_was_on = False
 
@@ -94,7 +94,7 @@ class Table:
         self.led.turn(bool(led))
         self._button_was_pressed = self.button.is_pressed
         self._switch_was_on = False
-        for uid, pose in zip(self.blocks.values(), scene_obs[_FIRST_BLOCK:].reshape(-1, 6)):
+        for uid, pose in zip(self.blocks.values(), scene_obs[FIRST_BLOCK:].reshape(-1, 6)):
             orientation = pybullet.getQuaternionFromEuler(pose[3:].tolist())
             self._client.resetBasePositionAndOrientation(uid, pose[:3].tolist(), orientation)
 

@@ -1,83 +1,80 @@
-"""A physics world with a scene's bodies in it, and the picture of what never moves there."""
+"""A physics world with a scene's bodies in it, loaded as CALVIN's environment loads it."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from pathlib import Path
 
-from simulators.playtable.cameras import Fixture, Picture, whole_static_picture
+import pybullet
+
+from errors import InvalidInput
 from simulators.playtable.client import Client
-from simulators.playtable.scene import Scene, SceneFiles
+from simulators.playtable.robot import Robot
+from simulators.playtable.scene import DESIGN_SCALE, Scene, SceneFiles
 
 PHYSICS_HZ = 240
 _GRAVITY = -9.8
+_PEDESTAL_RADIUS, _PEDESTAL_BEHIND = 0.13, 0.05
 
 
 @dataclass(frozen=True)
 class Bodies:
     """Body uids; `blocks` in the order of scene_obs."""
 
-    robot: int
     pedestal: int
     blocks: dict[str, int]
     table: int
     floor: int
 
 
-def build(client: Client, scene: Scene, files: SceneFiles) -> Bodies:
-    """Empty the physics server and load the scene; the uids are the same every time."""
+def build(client: Client, scene: Scene, files: SceneFiles) -> tuple[Robot, Bodies]:
+    """Empty the physics server and load the scene; the uids are the same every time.
+
+    The order is calvin_env's (envs/play_table_env.py, robot/robot.py, scene/play_table_scene.py): the order
+    in which bodies and constraints are made is the order in which Bullet solves them, and shows in the last
+    bits of every contact. calvin_env asks for deterministic pairs before it resets the simulation, which
+    forgets the wish. Raises InvalidInput for a file that PyBullet cannot load.
+    """
     client.resetSimulation()
-    client.setPhysicsEngineParameter(deterministicOverlappingPairs=1)
+    if scene.deterministic_pairs:
+        client.setPhysicsEngineParameter(deterministicOverlappingPairs=1)
     client.setTimeStep(1.0 / PHYSICS_HZ)
     client.setGravity(0, 0, _GRAVITY)
-    scaling = scene.global_scaling
-    return Bodies(
-        robot=client.loadURDF(str(files.robot), scene.robot_position, useFixedBase=True),
-        pedestal=client.loadURDF(str(files.pedestal), scene.robot_position, useFixedBase=True),
-        blocks={n: client.loadURDF(str(path), globalScaling=scaling) for n, path in files.blocks.items()},
-        table=client.loadURDF(str(files.table), useFixedBase=True, globalScaling=scaling),
-        floor=client.loadURDF(str(files.floor), useFixedBase=True),
+    orientation = pybullet.getQuaternionFromEuler(scene.robot_orientation)
+    try:
+        robot = client.loadURDF(str(files.robot), scene.robot_position, orientation, useFixedBase=True)
+        arm = Robot(client, robot)
+        arm.reset(None)
+        bodies = Bodies(
+            pedestal=_pedestal(client, scene),
+            blocks={name: _block(client, scene, name, path) for name, path in files.blocks.items()},
+            table=client.loadURDF(str(files.table), globalScaling=DESIGN_SCALE),
+            floor=client.loadURDF(str(files.floor)),
+        )
+    except pybullet.error as error:
+        raise InvalidInput(f"PyBullet cannot load scene {scene.name}: {error}") from None
+    return arm, bodies
+
+
+def _block(client: Client, scene: Scene, name: str, path: Path) -> int:
+    position, euler = scene.loading_poses.get(name, ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)))
+    orientation = pybullet.getQuaternionFromEuler(euler)
+    uid: int = client.loadURDF(str(path), position, orientation, globalScaling=DESIGN_SCALE)
+    return uid
+
+
+def _pedestal(client: Client, scene: Scene) -> int:
+    """The column under the robot: drawn only."""
+    x, y, height = scene.robot_position
+    yaw = scene.robot_orientation[2]
+    centre = x - math.cos(yaw) * _PEDESTAL_BEHIND, y - math.sin(yaw) * _PEDESTAL_BEHIND, height / 2
+    shape = client.createVisualShape(
+        shapeType=pybullet.GEOM_CYLINDER,
+        rgbaColor=[1, 1, 1, 1],
+        radius=_PEDESTAL_RADIUS,
+        length=height,
+        visualFramePosition=centre,
     )
-
-
-def fixtures(client: Client, scene: Scene, bodies: Bodies) -> list[Fixture]:
-    """Everything that never moves, lamps excepted, because their colour changes."""
-    lamps = {scene.bulb.link, scene.led.link}
-    links = client.links(bodies.table)
-    table = [links[name] for name in scene.fixed_links if name not in lamps]
-    wanted = [(bodies.pedestal, -1), (bodies.floor, -1), *((bodies.table, link) for link in table)]
-    colours = {
-        (shape[0], shape[1]): tuple(shape[7])
-        for uid in (bodies.pedestal, bodies.floor, bodies.table)
-        for shape in client.getVisualShapeData(uid)
-    }
-    return [Fixture(uid, link, colours[uid, link]) for uid, link in wanted]
-
-
-class Backdrop:
-    """Draws the fixtures alone, once per combination of lamp colours, in a world of its own."""
-
-    def __init__(self, scene: Scene, files: SceneFiles) -> None:
-        self._client = Client()
-        bodies = build(self._client, scene, files)
-        kept = {self._client.links(bodies.table)[name] for name in scene.fixed_links}
-        moving = [
-            (bodies.table, link)
-            for link in range(self._client.getNumJoints(bodies.table))
-            if link not in kept
-        ]
-        moving += [(bodies.robot, link) for link in range(-1, self._client.getNumJoints(bodies.robot))]
-        moving += [(uid, -1) for uid in bodies.blocks.values()]
-        for uid, link in moving:
-            self._client.changeVisualShape(uid, link, rgbaColor=(1.0, 1.0, 1.0, 0.0))
-        self._pictures: dict[tuple[Fixture, ...], Picture] = {}
-
-    def picture(self, lamps: tuple[Fixture, ...]) -> Picture:
-        """The static camera's view of the fixtures with the lamps in these colours."""
-        if lamps not in self._pictures:
-            for lamp in lamps:
-                self._client.changeVisualShape(lamp.uid, lamp.link, rgbaColor=lamp.rgba)
-            self._pictures[lamps] = whole_static_picture(self._client)
-        return self._pictures[lamps]
-
-    def close(self) -> None:
-        self._client.close()
+    uid: int = client.createMultiBody(baseVisualShapeIndex=shape)
+    return uid

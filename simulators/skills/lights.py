@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from simulators.playtable.env import PlayTable
-from simulators.playtable.furniture import SLOPE
+from simulators.playtable.scene import SLOPE
 from simulators.skills.motion import CLOSED, SETTLE_STEPS, Waypoint, leaning, pointing_down
+from simulators.skills.workspace import Workspace
 
 _UP = np.array([0.0, 0.0, 1.0])
 #: Along the cabinet's front, upwards, and out of it.
@@ -21,17 +21,17 @@ _SWITCH_TRAVEL = 0.08
 _LEAN = 0.6
 
 
-def press_button(sim: PlayTable) -> Iterator[Waypoint]:
+def press_button(space: Workspace) -> Iterator[Waypoint]:
     """Push the button down with closed fingers and let go of it."""
-    top = sim.landmark("button")
+    top = space.landmark("button")
     yield Waypoint(pointing_down(top + 0.05 * _UP), CLOSED, blend_metres=0.01)
     yield Waypoint(pointing_down(top - 0.006 * _UP), CLOSED, hold_steps=1)
     yield Waypoint(pointing_down(top + 0.06 * _UP), CLOSED)
 
 
-def switch_off(sim: PlayTable) -> Iterator[Waypoint]:
+def switch_off(space: Workspace) -> Iterator[Waypoint]:
     """Push the bar down along the cabinet's front."""
-    above = sim.landmark("switch") + 0.045 * _ALONG_FRONT
+    above = space.landmark("switch") + 0.045 * _ALONG_FRONT
     yield Waypoint(leaning(above + 0.09 * _OUT_OF_FRONT, _LEAN), CLOSED, blend_metres=0.02)
     yield Waypoint(leaning(above, _LEAN), CLOSED)
     yield Waypoint(
@@ -39,9 +39,9 @@ def switch_off(sim: PlayTable) -> Iterator[Waypoint]:
     )
 
 
-def switch_on(sim: PlayTable) -> Iterator[Waypoint]:
+def switch_on(space: Workspace) -> Iterator[Waypoint]:
     """Reach under the bar with leaning fingers and push it up along the cabinet's front."""
-    under = sim.landmark("switch") - 0.045 * _ALONG_FRONT
+    under = space.landmark("switch") - 0.045 * _ALONG_FRONT
     yield Waypoint(leaning(under + 0.07 * _OUT_OF_FRONT, _LEAN), CLOSED, blend_metres=0.01)
     yield Waypoint(leaning(under + 0.005 * _OUT_OF_FRONT, _LEAN), CLOSED)
     yield Waypoint(

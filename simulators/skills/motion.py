@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,12 @@ FORWARD_YAW = math.pi / 2
 
 #: Share of the largest action at which the arm's joints (2 rad/s) still keep up with the target.
 CRUISE = 0.75
+
+
+#: Above this height (m) nothing is in the way of the fingers; behind this y they are in the cabinet, and out of
+#: it this much farther back.
+_FREE_Z = 0.53
+_CABINET_Y, _BEFORE_CABINET, _CABINET_RISE = 0.02, 0.1, 0.03
 
 
 @dataclass(frozen=True)
@@ -60,3 +67,18 @@ def action_towards(waypoint: Waypoint, pose: np.ndarray) -> np.ndarray:
     units = np.concatenate([delta[:3] / MAX_RELATIVE_METRES, delta[3:] / MAX_RELATIVE_RADIANS])
     steps = max(1.0, float(np.abs(units).max()) / waypoint.speed)
     return np.array([*(units / steps), waypoint.gripper], dtype=np.float64)
+
+
+def withdrawal(pose: np.ndarray, gripper: int) -> Iterator[Waypoint]:
+    """Out of wherever an earlier task has left the fingers: out of the cabinet, then up from the table.
+
+    pose (6,) is where the tcp is. Yields nothing in the free space in which episodes begin.
+    """
+    position, turned = pose[:3].copy(), pose[3:]
+    if position[2] >= _FREE_Z:
+        return
+    if position[1] > _CABINET_Y:
+        position += [0.0, _CABINET_Y - _BEFORE_CABINET - position[1], _CABINET_RISE]
+        yield Waypoint(np.array([*position, *turned]), gripper, blend_metres=0.02)
+    position[2] = _FREE_Z
+    yield Waypoint(np.array([*position, *turned]), gripper, blend_metres=0.02)

@@ -22,16 +22,30 @@ def table_d() -> Iterator[PlayTable]:
 
 
 @pytest.fixture(scope="session")
+def official_d() -> Iterator[PlayTable]:
+    """CALVIN's own scene D."""
+    sim = PlayTable("D", shared_folder("BATON_CALVIN_ASSETS", "calvin_assets"))
+    yield sim
+    sim.close()
+
+
+@pytest.fixture(scope="session")
+def calvin_assets() -> Path:
+    return shared_folder("BATON_CALVIN_ASSETS", "calvin_assets")
+
+
+@pytest.fixture(scope="session")
 def parity() -> Path:
-    return _folder("BATON_PARITY", "parity")
+    return shared_folder("BATON_PARITY", "parity")
 
 
 @pytest.fixture(scope="session")
 def calvin_mini() -> Path:
-    return _folder("BATON_CALVIN_MINI", "calvin_mini")
+    return shared_folder("BATON_CALVIN_MINI", "calvin_mini")
 
 
-def _folder(variable: str, name: str) -> Path:
+def shared_folder(variable: str, name: str) -> Path:
+    """Recorded data that the repository does not carry; skips the test where they are not."""
     folder = Path(os.environ.get(variable, _SHARED / name))
     if not folder.is_dir():
         pytest.skip(f"{name} is not here ({variable})")

@@ -7,6 +7,7 @@ import pytest
 
 from simulators.demonstrations import Failed, Info, Recording, record, relative_action
 from simulators.playtable.env import PlayTable
+from simulators.starts import random_start
 
 
 def drawer_opened(start: Info, end: Info) -> bool:
@@ -71,3 +72,19 @@ def test_failures_have_names(table_d: PlayTable) -> None:
     undone = record(table_d, "open_drawer", 0, lambda start, end: next(answers))
     assert isinstance(undone, Failed)
     assert undone.reason == "undone"
+
+
+def test_varied_recording_is_a_function_of_its_arguments(table_d: PlayTable) -> None:
+    starts = ((seed, random_start(table_d, "open_drawer", seed, "varied")) for seed in range(20))
+    seed, start = next((seed, start) for seed, start in starts if start.earlier is not None)
+    first, again = (record(table_d, "open_drawer", seed, drawer_opened, starts="varied") for _ in range(2))
+    assert isinstance(first, Recording) and isinstance(again, Recording)
+    np.testing.assert_array_equal(first.rgb_gripper, again.rgb_gripper)
+    np.testing.assert_array_equal(first.robot_obs, again.robot_obs)
+    assert np.abs(first.robot_obs[0, :3] - start.robot_obs[:3]).max() > 0.03
+
+
+def test_expert_records_in_the_official_scene(official_d: PlayTable) -> None:
+    opening = record(official_d, "open_drawer", 0, drawer_opened)
+    assert isinstance(opening, Recording)
+    assert opening.scene_obs[-1, 1] - opening.scene_obs[0, 1] > 0.12

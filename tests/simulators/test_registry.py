@@ -12,9 +12,8 @@ def test_unknown_name_lists_the_known_ones() -> None:
         registry.create("calvn")
 
 
-@pytest.mark.parametrize("name", registry.names())
-def test_every_registered_simulator_keeps_the_contract(name: str) -> None:
-    sim = registry.create(name, "D")
+def test_the_built_in_simulator_keeps_the_contract() -> None:
+    sim = registry.create("playtable", "D")
     sim.reset(seed=1)
     observation = sim.observe(CAMERAS, boxes=True)
     assert observation["rgb_static"].shape == (200, 200, 3)

@@ -12,7 +12,7 @@ import pytest
 
 from errors import SimulatorError
 from simulators.playtable.env import PlayTable
-from simulators.playtable.scene import SCENES
+from simulators.playtable.own_scenes import SCENES
 
 _ROOT = Path(__file__).parents[3]
 
@@ -100,3 +100,17 @@ def test_unknown_camera_is_refused(table_d: PlayTable) -> None:
 def test_robot_obs_of_another_size_is_refused(table_d: PlayTable) -> None:
     with pytest.raises(SimulatorError, match="robot_obs must be 15 finite numbers"):
         table_d.reset(np.zeros(8))
+
+
+def test_official_scene_is_described_by_its_files(official_d: PlayTable, table_d: PlayTable) -> None:
+    ours, official = table_d.description(), official_d.description()
+    assert (ours["assets"], ours["assets_digest"]) == ("baton", "")
+    assert (official["assets"][:10], len(official["assets_digest"])) == ("calvin_env", 64)
+    assert ours["renderer"] == official["renderer"] == "tiny"
+    assert set(ours) == set(official)
+
+
+def test_official_scene_forgets_the_episode_before(official_d: PlayTable) -> None:
+    first = episode_digest(official_d, 3)
+    assert episode_digest(official_d, 4) != first
+    assert episode_digest(official_d, 3) == first

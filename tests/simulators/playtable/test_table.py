@@ -11,11 +11,11 @@ STAY = np.array([0.0, 0, 0, 0, 0, 0, 1])
 
 
 def state_with(sim: PlayTable, **changes: bool) -> np.ndarray:
-    return random_scene(sim.scene, sim.ranges, np.random.default_rng(0), Choice(**changes))
+    return random_scene(sim.scene, np.random.default_rng(0), Choice(**changes))
 
 
 def test_ranges_are_calvins(table_d: PlayTable) -> None:
-    ranges = table_d.ranges
+    ranges = table_d.scene.ranges
     assert (ranges.slide, ranges.drawer, ranges.button, ranges.switch) == pytest.approx(
         (0.28, 0.22, 0.02, 0.088)
     )

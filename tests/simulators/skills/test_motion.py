@@ -13,6 +13,7 @@ from simulators.skills.motion import (
     difference,
     leaning,
     pointing_down,
+    withdrawal,
 )
 
 
@@ -39,3 +40,18 @@ def test_last_step_lands_exactly() -> None:
 def test_leaning_by_nothing_is_pointing_down() -> None:
     position = np.array([0.1, 0.2, 0.3])
     np.testing.assert_array_equal(leaning(position, 0.0, 1.2), pointing_down(position, 1.2))
+
+
+def test_withdrawal_leaves_the_cabinet_before_it_rises() -> None:
+    inside = np.array([0.0, 0.08, 0.47, math.pi, 0.0, 1.5])
+    first, second = withdrawal(inside, CLOSED)
+    assert first.pose[1] < 0.0 and first.pose[2] < 0.53
+    np.testing.assert_array_equal(second.pose[:2], first.pose[:2])
+    assert second.pose[2] == 0.53
+    assert first.gripper == CLOSED
+
+
+def test_withdrawal_from_the_desk_is_upwards_and_from_free_space_nothing() -> None:
+    (up,) = withdrawal(np.array([0.1, -0.1, 0.46, math.pi, 0.0, 1.5]), OPEN)
+    np.testing.assert_allclose(up.pose[:3], [0.1, -0.1, 0.53])
+    assert list(withdrawal(np.array([0.1, -0.1, 0.57, math.pi, 0.0, 1.5]), OPEN)) == []

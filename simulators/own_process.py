@@ -1,0 +1,74 @@
+"""Any simulator of the registry in a process of its own, so that several work at the same time.
+
+`python -m simulators.own_process` is that process.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from errors import ConfigError
+from simulators import registry
+from simulators.base import Simulator
+from simulators.external.calvin_env_script import answer_requests
+from simulators.piped import PipedSimulator
+
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class OwnProcess(PipedSimulator):
+    """Simulator `name` with `scene`, as `simulators.registry.create` makes it, in another process."""
+
+    def __init__(self, name: str, scene: str, **options: Any) -> None:
+        if name not in registry.names():
+            raise ConfigError(
+                f"simulator {name!r} is unknown; known simulators: {', '.join(registry.names())}"
+            )
+        opening = {"name": name, "scene": scene, **options}
+        super().__init__(
+            (sys.executable, "-m", "simulators.own_process"), opening, environment={"PYTHONPATH": str(_ROOT)}
+        )
+
+
+class Served:
+    """Answers requests with a simulator of this process."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+
+    def do_reset(self, seed: int, robot_obs: Any = None, scene_obs: Any = None) -> dict[str, Any]:
+        self._simulator.reset(robot_obs, scene_obs, seed)
+        return {}
+
+    def do_step(self, action: Any) -> dict[str, Any]:
+        self._simulator.step(action)
+        return {}
+
+    def do_observe(self, cameras: list[str], boxes: bool) -> dict[str, Any]:
+        return self._simulator.observe(cameras, boxes)
+
+    def do_state(self) -> dict[str, Any]:
+        robot_obs, scene_obs = self._simulator.state()
+        return {"robot_obs": robot_obs, "scene_obs": scene_obs}
+
+    def do_target_pose(self) -> dict[str, Any]:
+        return {"pose": self._simulator.target_pose()}
+
+    def do_info(self) -> dict[str, Any]:
+        return {"info": self._simulator.info()}
+
+    def do_true_boxes(self) -> dict[str, Any]:
+        return {"true_boxes": self._simulator.true_boxes()}
+
+    def do_description(self) -> dict[str, Any]:
+        return {"description": self._simulator.description()}
+
+
+def _open(name: str, scene: str, **options: Any) -> Served:
+    return Served(registry.create(name, scene, **options))
+
+
+if __name__ == "__main__":
+    answer_requests(_open)

@@ -1,0 +1,134 @@
+"""Files of a URDF scene: that all of them are there and whole, what they say, and their digest.
+
+PyBullet loads a body without complaint when one of its meshes or textures is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from errors import InvalidInput, SimulatorMissing
+from simulators.playtable import meshes
+
+_MESH_SUFFIXES = {".obj", ".stl"}
+
+
+@dataclass(frozen=True)
+class Joint:
+    """In the URDF's units; `upper` is 0 for a fixed joint."""
+
+    origin: tuple[float, float, float]
+    upper: float
+
+
+def closure(urdfs: Iterable[Path]) -> list[Path]:
+    """These URDFs and all meshes, materials and textures they lead to, each once, all of them checked.
+
+    Raises SimulatorMissing for a missing file and InvalidInput for a damaged one.
+    """
+    files: dict[Path, None] = {}
+    for urdf in urdfs:
+        root = _parse(urdf)
+        files[urdf] = None
+        for element in root.iter("mesh"):
+            mesh = _resolve(urdf.parent, element.get("filename", ""))
+            for file in (mesh, *_textures(mesh)):
+                files[file] = None
+    return list(files)
+
+
+def joints(urdf: Path) -> dict[str, Joint]:
+    """The joints of a body by name. Raises InvalidInput where one has no usable origin."""
+    found = {}
+    for element in _parse(urdf).iter("joint"):
+        name, origin, limit = element.get("name", ""), element.find("origin"), element.find("limit")
+        try:
+            x, y, z = (float(value) for value in ("" if origin is None else origin.get("xyz", "")).split())
+            upper = 0.0 if limit is None else float(limit.get("upper", "0"))
+        except ValueError:
+            raise InvalidInput(f"{urdf}: joint {name!r} has no usable origin or limit") from None
+        found[name] = Joint((x, y, z), upper)
+    return found
+
+
+def box_size(urdf: Path) -> tuple[float, float, float]:
+    """Extent of the first box of a body, in the URDF's units. Raises InvalidInput where it has none."""
+    box = next(_parse(urdf).iter("box"), None)
+    try:
+        x, y, z = (float(value) for value in ("" if box is None else box.get("size", "")).split())
+    except ValueError:
+        raise InvalidInput(f"{urdf} holds no box with a usable size") from None
+    return x, y, z
+
+
+def digest(folder: Path, files: Iterable[Path]) -> str:
+    """SHA-256 over the names below `folder` and the contents of `files`; their order does not matter."""
+    total = hashlib.sha256()
+    for name, file in sorted((os.path.relpath(file, folder), file) for file in files):
+        total.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def _parse(urdf: Path) -> ET.Element:
+    _require(urdf)
+    try:
+        return ET.parse(urdf).getroot()
+    except ET.ParseError as error:
+        raise InvalidInput(f"{urdf} is damaged: {error}") from None
+
+
+def _resolve(folder: Path, reference: str) -> Path:
+    mesh = folder / reference.removeprefix("package://")
+    if mesh.suffix.lower() not in _MESH_SUFFIXES:
+        raise InvalidInput(f"{folder} refers to {reference!r}, which is neither an OBJ nor an STL file")
+    _require(mesh)
+    meshes.extent(mesh)
+    return mesh
+
+
+def _textures(mesh: Path) -> list[Path]:
+    """Material files of a mesh and the images they name.
+
+    Some of calvin_env's meshes name materials that it does not ship; where a mesh has texture coordinates,
+    its material decides its look and must be there.
+    """
+    if mesh.suffix.lower() != ".obj":
+        return []
+    found = []
+    is_textured = bool(_values(mesh, "vt"))
+    for name in _values(mesh, "mtllib"):
+        material = mesh.parent / name
+        if not is_textured and not material.is_file():
+            continue
+        _require(material)
+        found.append(material)
+        # A drive letter is somebody's own machine: PyBullet does not find that image either.
+        for texture in (mesh.parent / value for value in _values(material, "map_Kd") if ":" not in value):
+            _require(texture)
+            try:
+                with Image.open(texture) as image:
+                    image.load()
+            except OSError as error:
+                raise InvalidInput(f"{texture} is damaged: {error}") from None
+            found.append(texture)
+    return found
+
+
+def _values(file: Path, keyword: str) -> list[str]:
+    """What follows `keyword` in the lines of a Wavefront file that begin with it."""
+    lines = (
+        line.split(maxsplit=1) for line in file.read_text(encoding="utf-8", errors="replace").splitlines()
+    )
+    return [fields[1].strip() for fields in lines if len(fields) == 2 and fields[0] == keyword]
+
+
+def _require(file: Path) -> None:
+    if not file.is_file():
+        raise SimulatorMissing(f"{file} is missing; clone calvin_env again")

@@ -1,0 +1,70 @@
+"""What Baton needs to know of a mesh file without PyBullet: its extent, and whether it is whole."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from errors import InvalidInput
+
+_STL_HEADER_BYTES, _STL_FACET_BYTES = 84, 50
+
+
+def extent(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest corner, (3,) each, in the file's units. Raises InvalidInput for a damaged file.
+
+    A file is read once in a process, as long as it stays as it is.
+    """
+    file = path.resolve()
+    state = file.stat()
+    return _extent(file, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)
+def _extent(path: Path, modified_ns: int, size_bytes: int) -> tuple[np.ndarray, np.ndarray]:
+    corners = vertices(path)
+    return corners.min(axis=0), corners.max(axis=0)
+
+
+def vertices(path: Path) -> np.ndarray:
+    """All vertices (n, 3) of an OBJ or binary STL file. Raises InvalidInput for a damaged one."""
+    found = _stl_vertices(path) if path.suffix.lower() == ".stl" else _obj_vertices(path)
+    if len(found) == 0 or not np.isfinite(found).all():
+        raise InvalidInput(f"{path} holds no usable vertices")
+    return found
+
+
+def _obj_vertices(path: Path) -> np.ndarray:
+    rows: list[list[str]] = []
+    highest = 0
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        fields = line.split()
+        if fields[:1] == ["v"]:
+            rows.append(fields[1:4])
+        elif fields[:1] == ["f"]:
+            highest = max(highest, *(_vertex_index(path, corner) for corner in fields[1:]))
+    if highest == 0 or highest > len(rows):
+        raise InvalidInput(f"{path} is damaged: its faces name vertex {highest} of {len(rows)}")
+    try:
+        return np.array(rows, dtype=np.float64)
+    except ValueError:
+        raise InvalidInput(f"{path} is damaged: a vertex is not three numbers") from None
+
+
+def _vertex_index(path: Path, corner: str) -> int:
+    text = corner.partition("/")[0]
+    if not text.isdigit():
+        raise InvalidInput(f"{path} is damaged: a face has the corner {corner!r}")
+    return int(text)
+
+
+def _stl_vertices(path: Path) -> np.ndarray:
+    content = path.read_bytes()
+    facets = int.from_bytes(content[80:84], "little")
+    if len(content) < _STL_HEADER_BYTES or len(content) != _STL_HEADER_BYTES + facets * _STL_FACET_BYTES:
+        raise InvalidInput(f"{path} is damaged: {len(content)} bytes for {facets} facets")
+    kind = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+    corners: np.ndarray = np.frombuffer(content, kind, offset=_STL_HEADER_BYTES)["corners"]
+    return corners.reshape(-1, 3).astype(np.float64)

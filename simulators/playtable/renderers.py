@@ -1,0 +1,115 @@
+"""PyBullet's two ways to draw without a screen: its own software renderer, and OpenGL through EGL.
+
+CALVIN's datasets and official figures come from EGL. The two give different pixels, and a policy trained on one
+does worse on the other.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pybullet
+
+from errors import SimulatorError, SimulatorMissing
+from simulators.playtable.client import Client
+
+_PROBE_SECONDS = 60.0
+#: The first two pictures of a process have no shadows yet.
+_WARM_UP_PICTURES = 2
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """`flag` is PyBullet's. `casts_shadows`: what is hidden changes pixels elsewhere."""
+
+    name: str
+    flag: int
+    casts_shadows: bool
+
+
+TINY = Renderer("tiny", pybullet.ER_TINY_RENDERER, casts_shadows=False)
+EGL = Renderer("egl", pybullet.ER_BULLET_HARDWARE_OPENGL, casts_shadows=True)
+_RENDERERS = {renderer.name: renderer for renderer in (TINY, EGL)}
+RENDERERS = tuple(_RENDERERS)
+
+
+def renderer_named(name: str) -> Renderer:
+    """Raises SimulatorError for a name that is not one of RENDERERS."""
+    if name not in _RENDERERS:
+        raise SimulatorError(f"renderer {name!r} is unknown; known renderers: {', '.join(RENDERERS)}")
+    return _RENDERERS[name]
+
+
+def open_client(renderer: Renderer, pixels: int) -> Client:
+    """A physics server that can draw pictures of up to `pixels` a side with `renderer`.
+
+    Raises SimulatorMissing where EGL was asked for and does not work on this machine.
+    """
+    if renderer is TINY:
+        return Client()
+    plugin = _egl_plugin()
+    with _native_output_to_stderr():
+        client = Client(f"--width={pixels} --height={pixels}")
+        if client.loadPlugin(plugin, "_eglRendererPlugin") < 0:
+            client.close()
+            raise SimulatorMissing(_egl_lacks("the plugin does not load"))
+        for _ in range(_WARM_UP_PICTURES):
+            client.getCameraImage(pixels, pixels, renderer=renderer.flag)
+    return client
+
+
+def close_client(renderer: Renderer, client: Client) -> None:
+    """May be called twice."""
+    if renderer is TINY:
+        client.close()
+    else:
+        with _native_output_to_stderr():
+            client.close()
+
+
+@lru_cache(maxsize=1)
+def _egl_plugin() -> str:
+    """Path of the plugin, tried once in a process of its own: without a driver it may crash."""
+    spec = importlib.util.find_spec("eglRenderer")
+    if spec is None or spec.origin is None:
+        raise SimulatorMissing(_egl_lacks("this PyBullet was built without the plugin"))
+    program = (
+        "import pybullet as p; p.connect(p.DIRECT);"
+        f"ok = p.loadPlugin({spec.origin!r}, '_eglRendererPlugin') >= 0;"
+        "ok and p.getCameraImage(8, 8, renderer=p.ER_BULLET_HARDWARE_OPENGL);"
+        "raise SystemExit(0 if ok else 1)"
+    )
+    try:
+        probe = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=_PROBE_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise SimulatorMissing(_egl_lacks(f"it gave no picture within {_PROBE_SECONDS:.0f} s")) from None
+    if probe.returncode != 0:
+        raise SimulatorMissing(_egl_lacks(f"trying it ended with code {probe.returncode}"))
+    return spec.origin
+
+
+def _egl_lacks(reason: str) -> str:
+    return (
+        f"PyBullet cannot draw with EGL here: {reason}. Install an OpenGL driver with EGL "
+        "(the GPU's, or Mesa's libegl1), or use the renderer 'tiny'"
+    )
+
+
+@contextmanager
+def _native_output_to_stderr() -> Iterator[None]:
+    """The plugin prints its greetings on standard output, which is for a command's own."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)

@@ -1,0 +1,18 @@
+"""Scenes by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from simulators.playtable.calvin_scenes import calvin_scene
+from simulators.playtable.own_scenes import own_scene
+from simulators.playtable.scene import Scene
+
+
+def load_scene(name: str, assets: str | Path | None = None) -> Scene:
+    """Scene `A` to `D`: Baton's own, or CALVIN's from `assets`, a clone of calvin_env.
+
+    Raises SimulatorError for an unknown scene, SimulatorMissing and InvalidInput for missing and damaged files
+    of the clone.
+    """
+    return own_scene(name) if assets is None else calvin_scene(name, Path(assets))

@@ -1,0 +1,53 @@
+"""The built-in simulator in another process is the built-in simulator."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from errors import ConfigError, SimulatorLost
+from simulators.own_process import OwnProcess
+from simulators.playtable.env import PlayTable
+
+ACTION = np.array([0.5, -0.5, -1.0, 0, 0, 0.5, -1.0])
+
+
+def test_states_pictures_boxes_and_infos_are_the_same() -> None:
+    here, there = PlayTable("B"), OwnProcess("playtable", "B")
+    for simulator in (here, there):
+        simulator.reset(seed=4)
+        for _ in range(3):
+            simulator.step(ACTION)
+    one, other = here.observe(boxes=True), there.observe(boxes=True)
+    assert set(one) == set(other)
+    for key in ("rgb_static", "rgb_gripper", "robot_obs", "scene_obs"):
+        np.testing.assert_array_equal(one[key], other[key])
+    assert one["true_boxes"] == other["true_boxes"] == there.true_boxes()
+    np.testing.assert_array_equal(here.target_pose(), there.target_pose())
+    info, far = here.info(), there.info()
+    assert info["scene_info"]["doors"] == far["scene_info"]["doors"]
+    assert here.description() == there.description()
+    there.close()
+    there.close()
+    here.close()
+
+
+def test_it_comes_back_after_a_kill() -> None:
+    simulator = OwnProcess("playtable", "D")
+    simulator.reset(seed=1)
+    before = simulator.state()
+    assert simulator._process is not None
+    os.kill(simulator._process.pid, signal.SIGKILL)
+    with pytest.raises(SimulatorLost, match="died during step"):
+        simulator.step(ACTION)
+    simulator.reset(seed=1)
+    np.testing.assert_array_equal(simulator.state()[1], before[1])
+    simulator.close()
+
+
+def test_unknown_simulators_start_no_process() -> None:
+    with pytest.raises(ConfigError, match="simulator 'cavlin' is unknown"):
+        OwnProcess("cavlin", "D")
