@@ -79,6 +79,26 @@ def _annotation(number: int, task: Any, phrase: Any, frames: Any, path: Path) ->
     return Annotation(str(task), str(phrase), start, end)
 
 
+def read_embeddings(path: Path) -> np.ndarray | None:
+    """`language.emb` of an `auto_lang_ann.npy`, one row an annotation; None where the file has none.
+
+    Raises DatasetError when there are not as many rows as annotations.
+    """
+    language = _mapping(
+        _field(_mapping(load_npy_pickle(path), path, "content"), "language", path), path, "language"
+    )
+    if "emb" not in language:
+        return None
+    embeddings = np.asarray(language["emb"])
+    count = len(_sequence(_field(language, "ann", path), path, "language.ann"))
+    if embeddings.dtype.kind != "f" or embeddings.shape[:1] != (count,):
+        raise DatasetError(
+            f"{path}: language.emb is {embeddings.dtype} of shape {embeddings.shape}, not one row for each of"
+            f" {count} annotations."
+        )
+    return embeddings
+
+
 def read_bounds(path: Path) -> np.ndarray:
     """`ep_start_end_ids.npy`: first and last frame of each recorded episode, int64 (N >= 1, 2), sorted."""
     bounds = load_npy_pickle(path)

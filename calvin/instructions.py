@@ -8,9 +8,12 @@ pretrained language model can understand it, and has not seen it.
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
+
+import yaml
 
 from calvin.task_names import BLOCK_COLOURS, TASKS
-from errors import InvalidInput
+from errors import DatasetError, InvalidInput
 
 #: task -> (ways to begin, ways to go on). Their first combination is held out for evaluation.
 _BLOCK_PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -101,6 +104,28 @@ def training_instructions(task: str) -> tuple[str, ...]:
 def evaluation_instruction(task: str) -> str:
     """The phrase of `task` that evaluation uses; no demonstration to train on has it."""
     return _phrases(task)[0]
+
+
+def read_instruction_file(path: Path) -> dict[str, str]:
+    """The evaluation instruction of each task in a YAML file of CALVIN's form (task: [phrase, ...]).
+
+    CALVIN's own is calvin_models/conf/annotations/new_playtable_validation.yaml; as in the official
+    evaluation the first phrase counts. Raises DatasetError when the file is not of that form or misses a
+    task.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise DatasetError(f"{path} is not YAML.") from None
+    if not isinstance(content, dict):
+        raise DatasetError(f"{path} is not a mapping of tasks to instructions.")
+    for task in TASKS:
+        phrases = content.get(task)
+        if not isinstance(phrases, list) or not phrases or not isinstance(phrases[0], str):
+            raise DatasetError(f"{path} has no list of instructions for {task}.")
+    return {task: content[task][0] for task in TASKS}
 
 
 def _phrases(task: str) -> tuple[str, ...]:

@@ -45,6 +45,20 @@ def chain_scores(results: Sequence[int], length: int = CHAIN_LENGTH) -> ChainSco
     return ChainScores(total, success, sum(results) / total)
 
 
+def official_compat_scores(results: Sequence[int], length: int = CHAIN_LENGTH) -> ChainScores:
+    """Scores as ReconVLA's released script prints them for one shard (facts F7).
+
+    It appends the mean to the results before it counts, so that rates are over one sequence more, and the
+    mean itself counts as a sequence where it is a whole number.
+    """
+    plain = chain_scores(results, length)
+    counted = [*map(float, results), plain.avg_len]
+    success = tuple(
+        sum(value in range(k, length + 1) for value in counted) / len(counted) for k in range(1, length + 1)
+    )
+    return ChainScores(plain.sequences, success, plain.avg_len)
+
+
 def task_scores(results: Sequence[int], chains: Sequence[Sequence[str]]) -> dict[str, TaskScore]:
     """Scores by task over `results` of `chains` (task names in order), for the tasks that were attempted.
 

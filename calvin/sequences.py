@@ -13,6 +13,8 @@ from itertools import islice, product
 
 import numpy as np
 
+from calvin.official_sequences import COUNT as OFFICIAL_COUNT
+from calvin.official_sequences import Row, read_rows
 from calvin.task_names import TASKS
 from calvin.transitions import CATEGORIES, INITIAL_CONDITIONS, State, successor
 from errors import InvalidInput
@@ -49,11 +51,25 @@ def get_sequences(
     if not 1 <= length <= CHAIN_LENGTH:
         raise InvalidInput(f"The length of a sequence must be 1 to {CHAIN_LENGTH} tasks, not {length}.")
     names = _in_official_order(TASKS if tasks is None else tasks)
-    return [Chain(state.as_dict(), chain) for state, chain in _chains(n, names, length)]
+    rows = (
+        _stored() if (n, names, length) == (OFFICIAL_COUNT, TASKS, CHAIN_LENGTH) else _drawn(n, names, length)
+    )
+    states = _initial_states()
+    return [Chain(states[state].as_dict(), tuple(TASKS[task] for task in chain)) for state, chain in rows]
+
+
+def draw_rows(n: int) -> list[Row]:
+    """The official `n` chains, drawn: what `calvin.official_sequences` keeps."""
+    return list(_drawn(n, TASKS, CHAIN_LENGTH))
+
+
+@lru_cache(maxsize=1)
+def _stored() -> tuple[Row, ...]:
+    return tuple(read_rows())
 
 
 @lru_cache(maxsize=4)
-def _chains(n: int, names: tuple[str, ...], length: int) -> tuple[tuple[State, tuple[str, ...]], ...]:
+def _drawn(n: int, names: tuple[str, ...], length: int) -> tuple[Row, ...]:
     starts = [
         (seed, state) for seed, state in enumerate(_initial_states()) if _has_chain(state, names, length)
     ]
@@ -63,9 +79,10 @@ def _chains(n: int, names: tuple[str, ...], length: int) -> tuple[tuple[State, t
             f"The tasks {', '.join(names) or '(none)'} form no sequence of {length}: each must be possible "
             f"after those before it and of another kind than they, and these are of {kinds} kinds."
         )
-    chains = []
+    chains: list[Row] = []
     for (seed, state), count in zip(starts, _shares(n, len(starts))):
-        chains += [(state, chain) for chain in islice(_draw_chains(state, names, length, seed), count)]
+        for chain in islice(_draw_chains(state, names, length, seed), count):
+            chains.append((seed, tuple(TASKS.index(task) for task in chain)))
     order = np.arange(len(chains))
     np.random.RandomState(0).shuffle(order)
     return tuple(chains[i] for i in order)

@@ -30,13 +30,16 @@ ACTION_SIZE = 7
 class Gaze:
     """Where the frame's target is in `rgb_static`: a box with its score, or the reason why there is none.
 
-    `box` is x0, y0, x1, y1 in pixels, x1 and y1 exclusive.
+    `box` is x0, y0, x1, y1 in pixels, x1 and y1 exclusive. `source`: how the box was found. `weight`, 0..1:
+    how much the region counts in the reconstruction loss.
     """
 
     detector: str
     box: tuple[int, int, int, int] | None
     score: float | None
     reason: str | None
+    source: str | None = None
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         if (self.box is None) != (self.score is None) or (self.box is None) == (self.reason is None):
@@ -169,6 +172,8 @@ def _is_vector(value: Any, size: int) -> bool:
 
 def _is_gaze(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("detector"), str):
+        return False
+    if not _is_number(value.get("weight", 1.0)) or not 0 <= value.get("weight", 1.0) <= 1:
         return False
     if value.get("box") is None:
         return value.get("score") is None and isinstance(value.get("reason"), str)

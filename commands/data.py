@@ -1,4 +1,4 @@
-"""`data`: check a CALVIN dataset; make one with the scripted expert."""
+"""`data`: check a CALVIN dataset; extract it as the original scripts do; make one with the scripted expert."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Scene = Literal["A", "B", "C", "D"]
 
 @click.group("data")
 def command() -> None:
-    """Check a CALVIN dataset, or generate demonstrations in its format."""
+    """Check, extract or generate a dataset in CALVIN's format."""
 
 
 @command.command("check")
@@ -44,7 +44,30 @@ def check(folder: Path, split: str | None, as_json: bool) -> int:
                   f"{result['frames']} annotated frames, {len(result['problems'])} problems")  # fmt: skip
             for problem in result["problems"]:
                 print(f"  {problem}")
+            for note in result["notes"]:
+                print(f"  note: {note}")
     return 0 if sound else 1
+
+
+@command.command("extract")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
+@click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions.")
+def extract_command(folder: Path, out: Path, split: str | None, detector: str) -> None:
+    """Write DIR as the folders of ReconVLA's original scripts: img/, crop/, lang_ann.yaml, pictures, JSON."""
+    from calvin.dataset import open_dataset
+    from detectors.registry import make_detector
+    from tasks.extract import extract
+
+    finder = make_detector(detector)
+    for name in (split,) if split else SPLITS:
+        opened = open_dataset(folder, name)
+        total = len(opened.demonstrations)
+        counts = list(_with_progress(f"{name} demonstrations", extract(opened, out, finder), total))
+        frames, crops = (sum(count[key] for count in counts) for key in ("frames", "crops"))
+        print(f"{out / f'{name}_r5.json'}: {crops} items of {total} demonstrations; {frames - crops} of {frames} "
+              "frames have no gaze region and no item")  # fmt: skip
 
 
 @command.command("generate")
@@ -91,19 +114,21 @@ def generate(
 
 
 def _check_split(folder: Path, split: str) -> dict[str, Any]:
-    from calvin.check import annotated_frames, problems
+    from calvin.check import annotated_frames, examine
     from calvin.dataset import open_dataset
 
     try:
         opened = open_dataset(folder, split)
     except DatasetError as error:
-        return {"demonstrations": 0, "tasks": 0, "frames": 0, "problems": [str(error)]}
+        return {"demonstrations": 0, "tasks": 0, "frames": 0, "problems": [str(error)], "notes": []}
     frames = annotated_frames(opened)
+    findings = examine(opened, _with_progress(f"{split} frames", frames, len(frames)))
     return {
         "demonstrations": len(opened.demonstrations),
         "tasks": len({demonstration.task for demonstration in opened.demonstrations}),
         "frames": len(frames),
-        "problems": problems(opened, _with_progress(f"{split} frames", frames, len(frames))),
+        "problems": list(findings.problems),
+        "notes": list(findings.notes),
     }
 
 

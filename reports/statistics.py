@@ -1,8 +1,8 @@
 """Intervals and tests for CALVIN results: success rates, average length, paired comparisons.
 
-`results` are integers 0..5, tasks done in a row, as an array (seeds, sequences); all arms are evaluated on
-the same sequences, so comparisons are paired. Random draws come from a fixed seed: the same results give the
-same report.
+Computed by scipy and statsmodels; here is only what is asked of them. `results` are integers 0..5, tasks done
+in a row, as an array (seeds, sequences); all arms are evaluated on the same sequences, so comparisons are
+paired. Random draws come from a fixed seed: the same results give the same report.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
@@ -22,6 +22,8 @@ CHAIN_LENGTH = 5
 BOOTSTRAP_DRAWS = 10_000
 SIGN_FLIPS = 20_000
 _SEED = 20_25
+#: Numbers held in memory at once while drawing.
+_BATCH_NUMBERS = 1_000_000
 
 Interval = tuple[float, float]
 
@@ -121,7 +123,7 @@ def against_random(results: NDArray[np.int64], random_results: Sequence[int]) ->
 def mcnemar_exact(differences: NDArray[np.float64]) -> float:
     """Two-sided exact McNemar test on paired differences of -1, 0 or 1; 1.0 when no pair differs."""
     gained, lost = int((differences > 0).sum()), int((differences < 0).sum())
-    return float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
+    return float(stats.binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
 
 
 def sign_flip(differences: NDArray[np.float64]) -> float:
@@ -129,13 +131,18 @@ def sign_flip(differences: NDArray[np.float64]) -> float:
 
     Counts the observed arrangement as one of the draws, so it is never 0 (Phipson & Smyth 2010).
     """
-    observed = abs(differences.sum())
-    generator = np.random.default_rng(_SEED)
-    extreme = 0
-    for _ in range(SIGN_FLIPS // 1000):
-        signs = generator.integers(0, 2, (1000, len(differences))) * 2 - 1
-        extreme += int((np.abs(signs @ differences) >= observed - 1e-9).sum())
-    return (extreme + 1) / (SIGN_FLIPS + 1)
+    if not differences.any():
+        return 1.0
+    found = stats.permutation_test(
+        (differences,),
+        lambda values, axis: values.mean(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=SIGN_FLIPS,
+        batch=1000,
+        random_state=np.random.default_rng(_SEED),
+    )
+    return float(found.pvalue)
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -147,17 +154,57 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return [None if p is None else float(next(corrected)) for p in p_values]
 
 
-def _bootstrap_mean(values: NDArray[np.float64]) -> Interval:
-    """Percentile interval of the mean of (seeds, sequences), both drawn with replacement.
+@dataclass(frozen=True)
+class RunningEstimate:
+    """What `sequences` finished sequences say so far: success at 1 and at 5, and average length."""
 
-    A draw is how often each seed and each sequence was picked: multinomial counts, not copies of rows.
+    sequences: int
+    success1: float
+    success1_ci95: Interval
+    success5: float
+    success5_ci95: Interval
+    avg_len: float
+    avg_len_ci95: Interval
+
+
+def running_estimate(results: Sequence[int]) -> RunningEstimate:
+    """Wilson intervals of the rates, Student's of the length: quick enough to ask after every sequence.
+
+    Raises InvalidInput without results. One sequence has the interval 0 to 5.
     """
-    seeds, sequences = values.shape
-    generator = np.random.default_rng(_SEED)
-    means = []
-    for _ in range(BOOTSTRAP_DRAWS // 1000):
-        seed_counts = generator.multinomial(seeds, np.full(seeds, 1 / seeds), 1000)
-        sequence_counts = generator.multinomial(sequences, np.full(sequences, 1 / sequences), 1000)
-        means.append(((seed_counts @ values) * sequence_counts).sum(axis=1) / (seeds * sequences))
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    return float(low), float(high)
+    matrix = result_matrix([results])
+    if not matrix.size:
+        raise InvalidInput("there are no sequence results to estimate from")
+    rates, intervals = success_rates(matrix), success_intervals(matrix)
+    mean, error = float(matrix.mean()), float(stats.sem(matrix[0])) if matrix.size > 1 else np.inf
+    half = float(stats.t.ppf(0.975, max(1, matrix.size - 1))) * error
+    length = (max(0.0, mean - half), min(float(CHAIN_LENGTH), mean + half))
+    return RunningEstimate(matrix.size, rates[0], intervals[0], rates[-1], intervals[-1], mean, length)
+
+
+def _bootstrap_mean(values: NDArray[np.float64]) -> Interval:
+    """95 % percentile interval of the mean of (seeds, sequences), both drawn with replacement.
+
+    What is drawn are the numbers of seeds and of sequences, independently: a sequence is the same for every
+    seed. A single seed, or sequence, is not drawn.
+    """
+    drawn = [np.arange(count) for count in values.shape if count > 1]
+    if not drawn or (values == values[0, 0]).all():
+        return float(values.mean()), float(values.mean())
+
+    def mean(*numbers: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
+        rows = numbers[0] if values.shape[0] > 1 else np.zeros((1, 1), dtype=np.int64)
+        columns = numbers[-1] if values.shape[1] > 1 else np.zeros((1, 1), dtype=np.int64)
+        picked: NDArray[np.float64] = values[rows[..., :, None], columns[..., None, :]].mean(axis=(-2, -1))
+        return picked
+
+    found = stats.bootstrap(
+        drawn,
+        mean,
+        n_resamples=BOOTSTRAP_DRAWS,
+        batch=max(1, _BATCH_NUMBERS // values.size),
+        vectorized=True,
+        method="percentile",
+        random_state=np.random.default_rng(_SEED),
+    ).confidence_interval
+    return float(found.low), float(found.high)

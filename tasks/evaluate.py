@@ -4,164 +4,166 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
-from calvin.instructions import evaluation_instruction
-from calvin.sequences import get_sequences
-from models.generation import generate_actions
-from models.reconvla import ReconVLA
-from simulators.base import Simulator
-from simulators.registry import create
-from tasks.context import Draft, Finished, Point, Result, TaskContext, Yielded, one_input
-from tasks.index import Index, load_index
-from tasks.modelling import Recipe, load_model, recipe_of
+from errors import PolicyServerError, SimulatorError
+from tasks.closed_loop import (
+    chains_of,
+    entry_of,
+    instructions_of,
+    simulators_of,
+    summary,
+)
+from tasks.context import Draft, Finished, Note, Result, TaskContext, Yielded, one_input
+from tasks.modelling import load_model, recipe_of
+from tasks.open_loop import run_open_loop
 from tasks.policies import Policy, RandomPolicy, ReconVLAPolicy
-from tasks.rollout import ChainResult, run_chains
-from tasks.train import WEIGHTS
+from tasks.regions import RegionFinder
+from tasks.rollout import ChainResult, Rollout
+from tasks.trainee import WEIGHTS
+from tasks.videos import write_failure
 
 RESULTS = "results"
 
-#: Recorded frames that the open-loop error is measured on, evenly spaced over the split.
-OPEN_LOOP_FRAMES = 200
-_OPEN_LOOP_BATCH = 8
+#: Results are made durable this often, and on every stop request.
+_PUBLISH_SECONDS = 10.0
 
 
 def run(context: TaskContext) -> Result:
     torch.set_num_threads(context.spec["threads"])
     mode = context.spec["mode"]
-    return _closed_loop(context) if mode == "closed_loop" else _open_loop(context)
+    return _ClosedLoop(context).run() if mode == "closed_loop" else run_open_loop(context)
 
 
-def _closed_loop(context: TaskContext) -> Result:
-    """Publishes an `evaluation` artifact with one entry per sequence; finished groups survive an interruption.
+class _ClosedLoop:
+    """One shard: publishes an `evaluation` artifact with one entry per sequence, and videos of failures.
 
-    Sequences are driven in groups of a fixed size that always start together, so what a sequence gets to see
-    does not depend on when the work was interrupted.
+    Finished sequences survive an interruption. What a sequence gives depends on nothing but itself, so the
+    final artifact's bytes do not tell shards, order or interruptions.
     """
-    spec = context.spec
-    started = time.perf_counter()
-    results = _earlier_results(context)
-    policy = _policy(context)
-    chains = get_sequences(spec["sequences"], tasks=spec["tasks"] or None)
-    numbers = list(range(spec["first"], spec["last"]))
-    simulators = _simulators(context, min(spec["simulators"], len(numbers)))
-    context.spend("load", time.perf_counter() - started)
-    while len(results) < len(numbers):
-        began = time.perf_counter()
-        group = [(number, chains[number]) for number in numbers[len(results) :][: len(simulators)]]
-        outcome = run_chains(
-            group,
-            simulators,
-            spec["scene"],
-            policy,
-            evaluation_instruction,
-            spec["max_steps"],
-            context.should_stop,
+
+    def __init__(self, context: TaskContext) -> None:
+        self._context = context
+        self._spec = context.spec
+        self._chains = chains_of(self._spec)
+        self._numbers = range(self._spec["first"], self._spec["last"])
+        earlier = _earlier(context)
+        self._entries: list[dict[str, Any]] = earlier["results"]
+        self._counts: Counter[str] = Counter(earlier["counts"])
+        self._videos: list[Draft] = []
+        self._lost_steps = 0
+
+    def run(self) -> Result:
+        context, spec = self._context, self._spec
+        started = time.perf_counter()
+        done = {entry["sequence"] for entry in self._entries}
+        todo = [(number, self._chains[number]) for number in self._numbers if number not in done]
+        policy = _policy(context)
+        simulators = simulators_of(spec, min(spec["simulators"], len(todo)), context.memory)
+        rollout = Rollout(
+            spec["scene"], policy, instructions_of(spec), spec["max_steps"], film=spec["videos"] > 0
         )
-        if outcome is None:
-            context.spend("replayed", time.perf_counter() - began)
+        began = published_at = time.perf_counter()
+        context.spend("load", began - started)
+        kept_steps = 0
+        try:
+            for result in rollout.run(todo, simulators, context.should_stop, self._abandoned):
+                self._keep(result)
+                kept_steps += result.steps
+                context.report_progress(len(self._entries), len(self._numbers), self._so_far())
+                due = time.perf_counter() - published_at >= _PUBLISH_SECONDS
+                if due and len(self._entries) < len(self._numbers):
+                    self._publish(policy)
+                    published_at = time.perf_counter()
+        except (PolicyServerError, SimulatorError):
+            if context.step < len(self._entries) < len(self._numbers):
+                self._publish(policy)  # the next try begins with the sequence that failed
+            raise
+        elapsed = time.perf_counter() - began
+        useful = elapsed * kept_steps / max(1, kept_steps + self._lost_steps)
+        context.spend("useful", useful)
+        context.spend("replayed", elapsed - useful)
+        if len(self._entries) < len(self._numbers):
+            if len(self._entries) > context.step:
+                self._publish(policy)
             return Yielded(context.should_stop() or "stopped")
-        context.spend("useful", time.perf_counter() - began)
-        results += [_entry(result, chains[result.sequence].tasks) for result in outcome]
-        if len(results) < len(numbers):
-            context.publish(len(results), [_draft(context, results, final=False)])
-        context.report_progress(len(results), len(numbers))
-    return Finished(
-        [_draft(context, results, final=True)],
-        result={
-            "mode": "closed_loop",
-            "results": results,
-            "scene": spec["scene"],
-            "simulator": spec["simulator"],
-        },
-    )
+        self._counts.update(policy.counts)
+        counts = dict(sorted(self._counts.items()))
+        return Finished(
+            [self._draft(self._sorted(), final=True), *self._videos],
+            result={
+                "mode": "closed_loop",
+                "results": self._sorted(),
+                "scene": spec["scene"],
+                "simulator": spec["simulator"],
+                "simulator_description": simulators[0].description() if simulators else None,
+                "policy_batch": spec["policy_batch"],
+                "counts": counts,
+                **{name: value for name, value in summary(self._entries).items() if name != "sequences"},
+            },
+            notes=[Note("evaluation_replay", f"{counts['replays']} sequences were begun again: their "
+                        "simulator was lost", counts)] if counts.get("replays") else (),
+        )  # fmt: skip
+
+    def _keep(self, result: ChainResult) -> None:
+        self._entries.append(entry_of(result, self._chains[result.sequence]))
+        if result.replays:
+            self._counts["replays"] += result.replays
+        if result.failure is not None and self._counts["videos"] < self._spec["videos"]:
+            self._counts["videos"] += 1
+            file = self._context.scratch / f"failure_{result.sequence}.mp4"
+            write_failure(result.failure, file)
+            self._videos.append(Draft("evaluation", f"failure_{result.sequence}", file))
+
+    def _abandoned(self, steps: int) -> None:
+        self._lost_steps += steps
+
+    def _so_far(self) -> dict[str, float]:
+        """The running estimate over this shard's finished sequences."""
+        so_far = summary(self._entries)
+        return {"success_1": so_far["success"][0], "avg_len": so_far["avg_len"]}
+
+    def _sorted(self) -> list[dict[str, Any]]:
+        return sorted(self._entries, key=lambda entry: int(entry["sequence"]))
+
+    def _publish(self, policy: Policy) -> None:
+        self._counts.update(policy.counts)
+        policy.counts.clear()
+        content = {"results": self._sorted(), "counts": self._counts}
+        drafts = [self._draft(content, final=False), *self._videos]
+        self._context.publish(len(self._entries), drafts)
+        self._videos = []
+
+    def _draft(self, content: Any, final: bool) -> Draft:
+        file = self._context.scratch / "results.json"
+        file.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        return Draft("evaluation", RESULTS, file, final=final)
 
 
-def _entry(result: ChainResult, tasks: Sequence[str]) -> dict[str, Any]:
-    return {"sequence": result.sequence, "done": result.done, "steps": result.steps, "tasks": list(tasks)}
-
-
-def _draft(context: TaskContext, results: list[dict[str, Any]], final: bool) -> Draft:
-    file = context.scratch / "results.json"
-    file.write_text(json.dumps(results, indent=1), encoding="utf-8")
-    return Draft("evaluation", RESULTS, file, final=final)
-
-
-def _earlier_results(context: TaskContext) -> list[dict[str, Any]]:
+def _earlier(context: TaskContext) -> Mapping[str, Any]:
     if not context.resume:
-        return []
-    earlier: list[dict[str, Any]] = json.loads(
+        return {"results": [], "counts": {}}
+    earlier: Mapping[str, Any] = json.loads(
         one_input(context.resume, "resume", RESULTS).path.read_text(encoding="utf-8")
     )
     return earlier
 
 
-def _simulators(context: TaskContext, count: int) -> list[Simulator]:
-    """Simulators stay in the worker's memory: making one costs as much as many episodes of physics."""
-    key = f"simulators {context.spec['simulator']} {context.spec['scene']}"
-    kept: list[Simulator] = context.memory.setdefault(key, [])
-    while len(kept) < count:
-        kept.append(create(context.spec["simulator"], context.spec["scene"]))
-    return kept[:count]
-
-
 def _policy(context: TaskContext) -> Policy:
-    if context.spec["policy"] == "random":
-        return RandomPolicy(context.spec["seed"])
-    recipe = recipe_of(context.spec)
+    spec = context.spec
+    if spec["policy"] == "random":
+        return RandomPolicy(spec["seed"])
+    if spec["policy"] == "expert":
+        from tasks.expert_policy import ExpertPolicy
+
+        return ExpertPolicy()
+    recipe = recipe_of(spec)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     weights = one_input(context.inputs, "checkpoint", WEIGHTS)
-    return ReconVLAPolicy(load_model(recipe.config, weights.path).to(device), recipe)
-
-
-def _open_loop(context: TaskContext) -> Result:
-    """Mean absolute error of predicted actions (units of -1..1) and gripper accuracy on recorded frames."""
-    started = time.perf_counter()
-    index = load_index(context.inputs)
-    recipe = recipe_of(context.spec)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    weights = one_input(context.inputs, "checkpoint", WEIGHTS)
-    model = load_model(recipe.config, weights.path).to(device).eval()
-    context.spend("load", time.perf_counter() - started)
-    began = time.perf_counter()
-    rows = evenly_spaced(len(index), OPEN_LOOP_FRAMES)
-    error, gripper, outside = open_loop_error(model, recipe, index, rows)
-    context.spend("useful", time.perf_counter() - began)
-    figures = {"mode": "open_loop", "frames": len(rows), "mean_absolute_error": error,
-               "gripper_accuracy": gripper, "outside_tokens": outside}  # fmt: skip
-    file = context.scratch / "open_loop.json"
-    file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    return Finished(
-        [Draft("evaluation", "open_loop", file)],
-        [Point("open_loop/mean_absolute_error", 0, error), Point("open_loop/gripper_accuracy", 0, gripper)],
-        result=figures,
-    )
-
-
-def open_loop_error(
-    model: ReconVLA, recipe: Recipe, index: Index, rows: Sequence[int]
-) -> tuple[float, float, int]:
-    """(mean absolute error of the six motion numbers, share of right gripper commands, stray tokens)."""
-    errors, grips, outside = [], [], 0
-    for start in range(0, len(rows), _OPEN_LOOP_BATCH):
-        part = rows[start : start + _OPEN_LOOP_BATCH]
-        items = [index.items[row] for row in part]
-        chunks = generate_actions(
-            model,
-            [index.images[row] for row in part],
-            [recipe.prompts.prompt(item["instruction"], item["robot_obs"]) for item in items],
-        )
-        truth = np.array([item["actions"] for item in items])
-        errors.append(np.abs(chunks.actions[..., :6] - truth[..., :6]).mean(axis=(1, 2)))
-        grips.append(((chunks.actions[..., 6] > 0) == (truth[..., 6] > 0)).mean(axis=1))
-        outside += int(chunks.outside.sum())
-    return float(np.concatenate(errors).mean()), float(np.concatenate(grips).mean()), outside
-
-
-def evenly_spaced(count: int, most: int) -> list[int]:
-    """At most `most` of `count` rows, spread evenly."""
-    return [int(row) for row in np.linspace(0, count - 1, min(count, most)).round()]
+    model = load_model(recipe.config, weights.path).to(device)
+    regions = RegionFinder(spec["gaze"]) if recipe.config.grounding == "crop" else None
+    return ReconVLAPolicy(model, recipe, batch=spec["policy_batch"], regions=regions)

@@ -2,62 +2,158 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from models.generation import generate_actions
-from models.images import compose, to_model_size
+from models.action_tokenizer import IdArray
+from models.batch_rows import rows_are_independent
+from models.generation import generate_actions, prompt_batch
+from models.images import STATIC_ROWS, compose, replace_upper, to_model_size
+from models.prompt import CROP_PLACEHOLDER
 from models.reconvla import ReconVLA
+from simulators.base import Simulator
 from tasks.modelling import Recipe
 from tasks.randomness import policy_generator
+from tasks.regions import RegionFinder
+from tasks.samples import Question
 
 CHUNK_STEPS, ACTION_DIMS = 5, 7
+
+#: Rows of every forward pass of a checkpoint, whatever number of simulators waits for an answer.
+POLICY_BATCH = 8
+#: Prompts are padded to a multiple of so many positions.
+LENGTH_STEP = 64
+#: Canvas rows of the static view in the official server, which trains with STATIC_ROWS (facts F5).
+OFFICIAL_SERVER_STATIC_ROWS = 167
 
 
 @dataclass(frozen=True)
 class Query:
-    """What a policy is asked: the observation (CALVIN's keys), the instruction, and which query it is."""
+    """What a policy is asked.
+
+    observation: CALVIN's keys. number: how many queries of this sequence came before. task and simulator are
+    for the scripted expert alone; begins: whether the instruction is new.
+    """
 
     observation: Mapping[str, Any]
     instruction: str
     sequence: int
     number: int
+    task: str = ""
+    begins: bool = False
+    simulator: Simulator | None = None
 
 
 class Policy(Protocol):
-    """`needs_images`: whether observations must be rendered for it."""
+    """`needs_images`: whether observations must be rendered for it. `counts`: what happened on the way."""
 
     needs_images: bool
+    counts: Counter[str]
 
-    def act(self, queries: Sequence[Query]) -> np.ndarray:
-        """Relative actions (len(queries), 5, 7) in CALVIN's units, gripper exactly -1 or 1."""
+    def act(self, queries: Sequence[Query]) -> Sequence[np.ndarray]:
+        """Relative actions (steps, 7) for each query in CALVIN's units, gripper exactly -1 or 1.
+
+        What a query gets depends on that query alone, not on those beside it.
+        """
 
 
 class ReconVLAPolicy:
-    """A checkpoint of ours, greedy, all five actions executed open loop (facts A10)."""
+    """A checkpoint of ours, greedy, all five actions executed open loop (facts A10).
+
+    Prompts are padded to a multiple of LENGTH_STEP and batches filled up to one size, so that the order in
+    which numbers are summed depends on the query alone. Where a row's bits depend on its place in a batch all
+    the same (the model is tried once per shape), queries of that shape are answered one by one.
+    """
 
     needs_images = True
 
-    def __init__(self, model: ReconVLA, recipe: Recipe, constrained: bool = False) -> None:
+    def __init__(
+        self,
+        model: ReconVLA,
+        recipe: Recipe,
+        *,
+        batch: int = POLICY_BATCH,
+        constrained: bool = False,
+        regions: RegionFinder | None = None,
+    ) -> None:
+        """regions: finds the gaze region for a model that is shown it."""
         self._model = model.eval()
         self._recipe = recipe
+        self._batch = batch
         self._constrained = constrained
-        #: Tokens so far that were no action tokens.
-        self.outside_tokens = 0
+        self._static_rows = OFFICIAL_SERVER_STATIC_ROWS if recipe.config.official_compat else STATIC_ROWS
+        self._regions = regions
+        self._batch_at: dict[int, int] = {}
+        self.counts: Counter[str] = Counter()
 
-    def act(self, queries: Sequence[Query]) -> np.ndarray:
+    def act(self, queries: Sequence[Query]) -> list[np.ndarray]:
+        return [with_binary_gripper(chunk) for chunk in self.predict(queries)]
+
+    def predict(self, queries: Sequence[Query]) -> list[np.ndarray]:
+        """Chunks (5, 7) as decoded: the gripper's number is not yet -1 or 1."""
+        questions = [self._question(query) for query in queries]
+        lengths = [self._padded_length(question.prompt) for question in questions]
+        chunks: dict[int, np.ndarray] = {}
+        for length in sorted(set(lengths)):
+            rows = [row for row, own in enumerate(lengths) if own == length]
+            batch = self._batch_of(length, questions[rows[0]].prompt)
+            for first in range(0, len(rows), batch):
+                part = rows[first : first + batch]
+                chunks.update(zip(part, self._generate([questions[row] for row in part], length, batch)))
+        return [chunks[row] for row in range(len(queries))]
+
+    def _generate(self, questions: list[Question], length: int, batch: int) -> list[np.ndarray]:
+        """Up to `batch` rows; empty ones repeat the first."""
+        count = len(questions)
+        full = questions + questions[:1] * (batch - count)
+        chunks = generate_actions(
+            self._model,
+            [question.image for question in full],
+            [question.prompt for question in full],
+            constrained=self._constrained,
+            length=length,
+            crops=[question.crop for question in full],
+        )
+        self.counts["outside_tokens"] += int(chunks.outside[:count].sum())
+        return list(chunks.actions[:count])
+
+    def _question(self, query: Query) -> Question:
         size = self._recipe.config.vision.image_size
-        images = [
-            to_model_size(compose(q.observation["rgb_static"], q.observation["rgb_gripper"]), size)
-            for q in queries
-        ]
-        prompts = [self._recipe.prompts.prompt(q.instruction, q.observation["robot_obs"]) for q in queries]
-        chunks = generate_actions(self._model, images, prompts, constrained=self._constrained)
-        self.outside_tokens += int(chunks.outside.sum())
-        return with_binary_gripper(chunks.actions)
+        views = query.observation["rgb_static"], query.observation["rgb_gripper"]
+        canvas = compose(*views, self._static_rows)
+        crop = None
+        if self._regions is not None:
+            region = self._regions.crop(query.observation, query.instruction, query.simulator)
+            self.counts["without_region"] += region is None
+            if region is not None:
+                crop = to_model_size(replace_upper(canvas, region, self._static_rows), size)
+        prompt = self._recipe.prompts.prompt(
+            query.instruction, query.observation["robot_obs"], crop is not None
+        )
+        return Question(to_model_size(canvas, size), prompt, crop)
+
+    def _padded_length(self, prompt: IdArray) -> int:
+        """Positions of its batch, the image's included: more than it has, so that there is always padding."""
+        pictures = int((prompt < 0).sum())
+        positions = len(prompt) + pictures * (self._recipe.config.vision.patches - 1)
+        return (positions // LENGTH_STEP + 1) * LENGTH_STEP
+
+    def _batch_of(self, length: int, prompt: IdArray) -> int:
+        if length not in self._batch_at:
+            self._batch_at[length] = self._batch if self._is_independent(length, prompt) else 1
+            self.counts["one_by_one_shapes"] += self._batch_at[length] != self._batch
+        return self._batch_at[length]
+
+    def _is_independent(self, length: int, prompt: IdArray) -> bool:
+        noise, size = np.random.default_rng(0), self._recipe.config.vision.image_size
+        images = [noise.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in range(self._batch)]
+        crops = images if CROP_PLACEHOLDER in prompt else None
+        batch = prompt_batch(self._model, images, [prompt] * self._batch, length, crops)
+        return self._batch == 1 or rows_are_independent(self._model, batch)
 
 
 class RandomPolicy:
@@ -67,15 +163,14 @@ class RandomPolicy:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
+        self.counts: Counter[str] = Counter()
 
-    def act(self, queries: Sequence[Query]) -> np.ndarray:
-        chunks = np.stack(
-            [
-                policy_generator(self._seed, q.sequence, q.number).uniform(-1, 1, (CHUNK_STEPS, ACTION_DIMS))
-                for q in queries
-            ]
-        )
-        return with_binary_gripper(chunks)
+    def act(self, queries: Sequence[Query]) -> list[np.ndarray]:
+        shape = (CHUNK_STEPS, ACTION_DIMS)
+        return [
+            with_binary_gripper(policy_generator(self._seed, q.sequence, q.number).uniform(-1, 1, shape))
+            for q in queries
+        ]
 
 
 def with_binary_gripper(chunks: np.ndarray) -> np.ndarray:

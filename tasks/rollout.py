@@ -1,9 +1,13 @@
-"""CALVIN's long-horizon protocol: chains of subtasks, several simulators in lockstep with one policy."""
+"""CALVIN's long-horizon protocol: chains of subtasks, several simulators, one policy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,93 +16,188 @@ from calvin.initial_states import initial_state_obs
 from calvin.oracle import TaskOracle
 from calvin.sequences import Chain
 from calvin.task_names import BLOCK_ORDER
+from errors import SimulatorError, SimulatorLost
 from simulators.base import CAMERAS, Simulator
 from tasks.policies import Policy, Query
+
+#: How often one sequence may lose its simulator before the evaluation is given up.
+MAX_REPLAYS = 3
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a policy saw of the subtask that ended a chain."""
+
+    task: str
+    instruction: str
+    observations: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True)
 class ChainResult:
-    """`done`: subtasks solved in a row, 0 to the chain's length. `steps`: environment steps in all."""
+    """`done`: subtasks solved in a row, 0 to the chain's length. `steps`: environment steps in all.
+
+    `actions`: SHA-256 of all actions carried out (float64, in order), by which two evaluations are compared.
+    `replays`: how often the simulator was lost on the way and the sequence begun again. `failure` is filled
+    in where the rollout films.
+    """
 
     sequence: int
     done: int
     steps: int
+    actions: str
+    replays: int = 0
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How chains are driven. max_steps: environment steps per subtask (official: 360).
+
+    film: keep what the policy saw of each chain's last subtask, rendering it for policies that do not look.
+    """
+
+    scene: str
+    policy: Policy
+    instruction_for: Callable[[str], str]
+    max_steps: int
+    film: bool = False
+
+    def run(
+        self,
+        chains: Iterable[tuple[int, Chain]],
+        simulators: Sequence[Simulator],
+        should_stop: Callable[[], str | None] = lambda: None,
+        abandoned: Callable[[int], None] = lambda steps: None,
+    ) -> Iterator[ChainResult]:
+        """Results of (sequence number, chain), each as soon as its chain ends; ends early on a stop request.
+
+        A simulator whose chain has ended takes the next one. What a chain gives depends on neither its
+        simulator nor its neighbours. `abandoned` is told how many steps each chain had done that a stop
+        request cut short. Raises SimulatorError when a sequence loses its simulator again and again.
+        """
+        oracle = TaskOracle()
+        waiting = iter(chains)
+        active = [
+            _Run(self, number, chain, simulator)
+            for simulator, (number, chain) in zip(simulators, islice(waiting, len(simulators)))
+        ]
+        with _hands(simulators) as each:
+            while active and not should_stop():
+                asked = list(each(_Run.query, active))
+                queries = [(run, query) for run, query in zip(active, asked) if query is not None]
+                chunks = self.policy.act([query for _, query in queries])
+                list(each(lambda job: job[0][0].execute(job[1], oracle), zip(queries, chunks)))
+                for place, run in enumerate(active):
+                    if run.ended:
+                        yield run.result()
+                        following = next(waiting, None)
+                        active[place] = run if following is None else _Run(self, *following, run.simulator)
+                active = [run for run in active if not run.ended]
+        for run in active:
+            abandoned(run.total_steps)
+
+
+@contextmanager
+def _hands(simulators: Sequence[Simulator]) -> Iterator[Callable[..., Iterable[Any]]]:
+    """`map`, with a thread for each simulator where all have processes of their own."""
+    if len(simulators) > 1 and all(getattr(simulator, "in_own_process", False) for simulator in simulators):
+        with ThreadPoolExecutor(len(simulators), thread_name_prefix="simulator") as threads:
+            yield threads.map
+    else:
+        yield map
 
 
 class _Run:
-    """One chain in one simulator."""
+    """One chain in one simulator. A lost simulator begins it again, in the next query."""
 
-    def __init__(self, sequence: int, chain: Chain, simulator: Simulator, scene: str) -> None:
-        robot_obs, scene_obs = initial_state_obs(chain.initial_state, BLOCK_ORDER[scene])
-        simulator.reset(robot_obs, scene_obs)
-        self.sequence = sequence
-        self.chain = chain
+    def __init__(self, rollout: Rollout, sequence: int, chain: Chain, simulator: Simulator) -> None:
         self.simulator = simulator
-        self.done = 0
-        self.queries = 0
+        self._rollout = rollout
+        self._sequence = sequence
+        self._chain = chain
+        self._replays = 0
+        self._is_reset = False
+        self._done = 0
+        self._queries = 0
+        self._steps = 0
+        self._seen: list[Mapping[str, Any]] = []
+        self._actions = hashlib.sha256()
         self.total_steps = 0
         self.ended = False
-        self._begin_subtask()
+
+    def query(self) -> Query | None:
+        """None when the simulator was lost."""
+        try:
+            if not self._is_reset:
+                robot_obs, scene_obs = initial_state_obs(
+                    self._chain.initial_state, BLOCK_ORDER[self._rollout.scene]
+                )
+                self.simulator.reset(robot_obs, scene_obs)
+                self._is_reset = True
+                self._begin_subtask()
+            if self._rollout.policy.needs_images or self._rollout.film:
+                observation: Mapping[str, Any] = self.simulator.observe(CAMERAS)
+            else:
+                observation = {"robot_obs": self.simulator.state()[0]}
+        except SimulatorLost as error:
+            self._lost(error)
+            return None
+        if self._rollout.film:
+            self._seen.append(observation)
+        self._queries += 1
+        return Query(
+            observation,
+            self._rollout.instruction_for(self._task),
+            self._sequence,
+            self._queries - 1,
+            task=self._task,
+            begins=self._steps == 0,
+            simulator=self.simulator,
+        )
+
+    def execute(self, chunk: np.ndarray, oracle: TaskOracle) -> None:
+        """Carry out a chunk (steps, 7); a solved subtask ends it early, as does running out of steps."""
+        try:
+            for action in chunk:
+                self.simulator.step(action)
+                self._actions.update(np.ascontiguousarray(action, dtype=np.float64).tobytes())
+                self.total_steps += 1
+                self._steps += 1
+                if oracle.solved(self._start, self.simulator.info(), (self._task,)):
+                    self._done += 1
+                    self.ended = self._done == len(self._chain.tasks)
+                    if not self.ended:
+                        self._begin_subtask()
+                    return
+                if self._steps >= self._rollout.max_steps:
+                    self.ended = True
+                    return
+        except SimulatorLost as error:
+            self._lost(error)
+
+    def result(self) -> ChainResult:
+        failure = None
+        if self._rollout.film and self._done < len(self._chain.tasks):
+            failure = Failure(self._task, self._rollout.instruction_for(self._task), tuple(self._seen))
+        digest = self._actions.hexdigest()
+        return ChainResult(self._sequence, self._done, self.total_steps, digest, self._replays, failure)
 
     @property
-    def task(self) -> str:
-        return self.chain.tasks[self.done]
-
-    def query(self, instruction: str, needs_images: bool) -> Query:
-        if needs_images:
-            observation: Mapping[str, Any] = self.simulator.observe(CAMERAS)
-        else:
-            observation = {"robot_obs": self.simulator.state()[0]}
-        self.queries += 1
-        return Query(observation, instruction, self.sequence, self.queries - 1)
-
-    def execute(self, chunk: np.ndarray, oracle: TaskOracle, max_steps: int) -> None:
-        """Carry out a chunk (5, 7); a solved subtask ends it early, as does running out of steps."""
-        for action in chunk:
-            self.simulator.step(action)
-            self.total_steps += 1
-            self._steps += 1
-            if oracle.solved(self._start, self.simulator.info(), (self.task,)):
-                self.done += 1
-                if self.done == len(self.chain.tasks):
-                    self.ended = True
-                else:
-                    self._begin_subtask()
-                return
-            if self._steps >= max_steps:
-                self.ended = True
-                return
+    def _task(self) -> str:
+        return self._chain.tasks[self._done]
 
     def _begin_subtask(self) -> None:
         self._start = self.simulator.info()
         self._steps = 0
+        self._seen = []
 
-
-def run_chains(
-    chains: Sequence[tuple[int, Chain]],
-    simulators: Sequence[Simulator],
-    scene: str,
-    policy: Policy,
-    instruction_for: Callable[[str], str],
-    max_steps: int,
-    should_stop: Callable[[], str | None] = lambda: None,
-) -> list[ChainResult] | None:
-    """Results of up to `len(simulators)` chains, in order; None when stopped before all ended.
-
-    chains: (sequence number, chain). max_steps: environment steps per subtask (official: 360).
-    """
-    oracle = TaskOracle()
-    runs = [
-        _Run(number, chain, simulator, scene)
-        for (number, chain), simulator in zip(chains, simulators, strict=False)
-    ]
-    assert len(runs) == len(chains), "one simulator a chain"
-    while True:
-        active = [run for run in runs if not run.ended]
-        if not active:
-            return [ChainResult(run.sequence, run.done, run.total_steps) for run in runs]
-        if should_stop():
-            return None
-        queries = [run.query(instruction_for(run.task), policy.needs_images) for run in active]
-        for run, chunk in zip(active, policy.act(queries)):
-            run.execute(chunk, oracle, max_steps)
+    def _lost(self, error: SimulatorLost) -> None:
+        self._replays += 1
+        if self._replays > MAX_REPLAYS:
+            raise SimulatorError(
+                f"sequence {self._sequence} lost its simulator {self._replays} times; the last time: {error}"
+            ) from None
+        self._is_reset = False
+        self._done = self._queries = self.total_steps = 0
+        self._actions = hashlib.sha256()

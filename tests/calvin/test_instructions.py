@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from calvin.instructions import evaluation_instruction, training_instructions
+from calvin.instructions import evaluation_instruction, read_instruction_file, training_instructions
 from calvin.task_names import BLOCK_COLOURS, TASKS
-from errors import InvalidInput
+from errors import DatasetError, InvalidInput
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -33,3 +35,26 @@ def test_no_phrase_serves_two_tasks() -> None:
 def test_unknown_task(function: object) -> None:
     with pytest.raises(InvalidInput, match="Unknown CALVIN task 'fly'"):
         function("fly")  # type: ignore[operator]
+
+
+def test_an_instruction_file_gives_the_first_phrase_of_each_task(tmp_path: Path) -> None:
+    file = tmp_path / "phrases.yaml"
+    file.write_text("".join(f'{task}: ["do {task}", "or so"]\n' for task in TASKS))
+    assert read_instruction_file(file) == {task: f"do {task}" for task in TASKS}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[1, 2]", "is not a mapping"),
+        ("{", "is not YAML"),
+        ("open_drawer: pull", "no list of instructions for rotate_red_block_right"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+def test_unusable_instruction_files(tmp_path: Path, content: str | None, message: str) -> None:
+    file = tmp_path / "phrases.yaml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(DatasetError, match=message):
+        read_instruction_file(file)

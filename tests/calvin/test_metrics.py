@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from calvin.metrics import TaskScore, chain_scores, task_scores
+from calvin.metrics import TaskScore, chain_scores, official_compat_scores, task_scores
 from errors import InvalidInput
 
 
@@ -16,6 +16,13 @@ def test_chain_scores() -> None:
 def test_the_rates_add_up_to_the_average_length() -> None:
     scores = chain_scores([0, 1, 2, 3, 3, 5, 4])
     assert sum(scores.success) == pytest.approx(scores.avg_len)
+
+
+def test_official_compat_counts_the_mean_as_one_more_sequence() -> None:
+    scores = official_compat_scores([5, 0, 2, 2, 2])  # mean 2.2: in the denominator only
+    assert scores.success == pytest.approx((4 / 6, 4 / 6, 1 / 6, 1 / 6, 1 / 6))
+    assert scores.avg_len == 2.2
+    assert official_compat_scores([5, 1, 3]).success == pytest.approx((4 / 4, 3 / 4, 3 / 4, 1 / 4, 1 / 4))
 
 
 def test_shorter_chains() -> None:

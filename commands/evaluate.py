@@ -1,0 +1,190 @@
+"""`evaluate`: one checkpoint (or any policy) by CALVIN's protocol, without the queue."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from calvin.protocols import PROTOCOLS, Protocol, protocol_named
+from calvin.task_names import SCENES
+from commands.checkpoint import HELP, open_named
+from commands.options import home_option, resolve_home
+from errors import InvalidInput, Stopped
+from settings.home import Home
+
+if TYPE_CHECKING:
+    from tasks.policies import Policy
+
+POLICIES = "or `expert`, `random`, or the address of a policy server (http://HOST:PORT)"
+
+
+@click.command(
+    "evaluate", help=f"Evaluate CHECKPOINT: {HELP}; {POLICIES}. With --replay no CHECKPOINT is needed."
+)
+@click.argument("checkpoint", required=False)
+@home_option
+@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="calvin", show_default=True)
+@click.option(
+    "--sequences", type=click.IntRange(1), default=None, help="Only the first of the protocol's list."
+)
+@click.option(
+    "--tasks", default=None, metavar="A,B", help="Draw sequences from these tasks only (toy models)."
+)
+@click.option(
+    "--max-steps", type=click.IntRange(1), default=None, help="Steps a subtask [default: protocol's]."
+)
+@click.option("--official-compat", is_flag=True, help="With the slips of ReconVLA's released evaluation.")
+@click.option(
+    "--simulator", type=click.Choice(["playtable", "calvin"]), default="playtable", show_default=True
+)
+@click.option("--scene", type=click.Choice(SCENES), default="D", show_default=True)
+@click.option(
+    "--assets", metavar="DIR", default=None, help="A clone of calvin_env: playtable in CALVIN's scenes."
+)
+@click.option("--calvin-python", metavar="PATH", default=None, help="Interpreter that imports calvin_env.")
+@click.option(
+    "--instructions", metavar="YAML", default=None, help="The phrase of each task, in CALVIN's form."
+)
+@click.option("--simulators", type=click.IntRange(1), default=8, show_default=True, help="Driven at a time.")
+@click.option("--parallel", is_flag=True, help="Each simulator in a process of its own.")
+@click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Rows of a forward pass.")
+@click.option(
+    "--detector", default="colour", show_default=True, help="For a model that is shown gaze regions."
+)
+@click.option("--chunk-steps", type=click.Choice(["1", "5"]), default="5", show_default=True,
+              help="Actions carried out per answer of a policy server.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of random actions.")
+@click.option("--videos", metavar="DIR", default=None, help="Films of failed subtasks.")
+@click.option("--out", metavar="FILE", default=None, help="Results as they come; the same command goes on.")
+@click.option("--replay", metavar="DIR", default=None, help="Play DIR's demonstrations open loop instead.")
+@click.option(
+    "--split", type=click.Choice(["training", "validation"]), default="validation", show_default=True
+)
+@click.option(
+    "--limit", type=click.IntRange(1), default=None, help="Only so many demonstrations of --replay."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def command(
+    context: click.Context, checkpoint: str | None, home_path: str | None, replay: str | None, split: str,
+    limit: int | None, as_json: bool, **options: Any,
+) -> None:  # fmt: skip
+    if replay is not None:
+        from commands.replay import replay_and_print
+
+        replay_and_print(Path(replay), split, limit, as_json, options)
+        return
+    if checkpoint is None:
+        raise InvalidInput(
+            "name a checkpoint, a policy server's address, expert or random; or give --replay DIR"
+        )
+    protocol = protocol_named(options["protocol"])
+    if options["official_compat"]:
+        protocol = protocol.compatible()
+    spec = _spec(protocol, options)
+    policy = _policy(resolve_home(context, home_path), checkpoint, options)
+    document = _evaluate(policy, spec, protocol, checkpoint, options)
+    if as_json:
+        print(json.dumps(document))
+    else:
+        from commands.evaluation_table import print_evaluation
+
+        print_evaluation(document)
+
+
+def _spec(protocol: Protocol, options: dict[str, Any]) -> dict[str, Any]:
+    """What `tasks.closed_loop` reads."""
+    from calvin.instructions import read_instruction_file
+
+    tasks = options["tasks"].split(",") if options["tasks"] else []
+    sequences = options["sequences"] or protocol.sequences
+    if not tasks and sequences > protocol.sequences:
+        raise InvalidInput(f"--sequences: {protocol.name} has {protocol.sequences}, not {sequences}")
+    phrases = options["instructions"]
+    return {
+        "simulator": options["simulator"],
+        "scene": options["scene"],
+        "assets": options["assets"],
+        "python": options["calvin_python"],
+        "tasks": tasks,
+        "drawn": sequences if tasks else protocol.drawn,
+        "sequences": sequences,
+        "instructions": None if phrases is None else read_instruction_file(Path(phrases)),
+        "max_steps": options["max_steps"] or protocol.max_steps,
+        "simulators": options["simulators"],
+        "parallel": options["parallel"],
+    }
+
+
+def _policy(home: Home, name: str, options: dict[str, Any]) -> Policy:
+    if name == "random":
+        from tasks.policies import RandomPolicy
+
+        return RandomPolicy(options["seed"])
+    if name == "expert":
+        from tasks.expert_policy import ExpertPolicy
+
+        return ExpertPolicy()
+    if name.startswith(("http://", "https://")):
+        from tasks.remote_policy import RemotePolicy
+
+        return RemotePolicy(name, chunk_steps=int(options["chunk_steps"]), parallel=options["simulators"])
+    model, recipe = open_named(home, name)
+    from tasks.standalone import policy_of
+
+    return policy_of(model, recipe, options["batch"], options["detector"], options["official_compat"])
+
+
+def _evaluate(
+    policy: Policy, spec: dict[str, Any], protocol: Protocol, checkpoint: str, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Runs to the end. Ctrl-C raises Stopped where results are kept in a file."""
+    from dataclasses import asdict
+
+    from commands.live_estimate import live_estimate
+    from reports.statistics import running_estimate
+    from tasks.closed_loop import chains_of, entry_of, instructions_of, simulators_of, summary
+    from tasks.results_file import ResultsFile
+    from tasks.rollout import Rollout
+
+    chains = chains_of(spec)
+    about = {"policy": checkpoint, "protocol": protocol.name, "official_compat": protocol.official_compat,
+             **{name: value for name, value in spec.items() if name not in ("simulators", "parallel")}}  # fmt: skip
+    kept = None if options["out"] is None else ResultsFile(Path(options["out"]), about)
+    entries: list[dict[str, Any]] = [] if kept is None else kept.entries
+    done = {entry["sequence"] for entry in entries}
+    todo = [(number, chains[number]) for number in range(spec["sequences"]) if number not in done]
+    simulators = simulators_of(spec, min(spec["simulators"], len(todo)), {})
+    films = None if options["videos"] is None else Path(options["videos"])
+    rollout = Rollout(spec["scene"], policy, instructions_of(spec), spec["max_steps"], film=films is not None)
+    replays = 0
+    try:
+        with live_estimate(spec["sequences"]) as show:
+            for result in rollout.run(todo, simulators):
+                entry = entry_of(result, chains[result.sequence])
+                kept.add(entry) if kept is not None else entries.append(entry)
+                replays += result.replays
+                show([entry["done"] for entry in entries])
+                if films is not None and result.failure is not None:
+                    from tasks.videos import write_failure
+
+                    films.mkdir(parents=True, exist_ok=True)
+                    write_failure(result.failure, films / f"failure_{result.sequence}.mp4")
+    except KeyboardInterrupt:
+        where = f"; {len(entries)} results are in {options['out']}, the same command goes on" if kept else ""
+        raise Stopped(f"stopped after {len(entries)} of {spec['sequences']} sequences{where}") from None
+    description = simulators[0].description() if simulators else None
+    for simulator in simulators:
+        simulator.close()
+    entries = sorted(entries, key=lambda entry: int(entry["sequence"]))
+    return {
+        **about,
+        "simulator_description": description,
+        "counts": dict(policy.counts) | {"replays": replays},
+        **summary(entries, protocol.official_compat),
+        "estimate": asdict(running_estimate([entry["done"] for entry in entries])),
+        "results": entries,
+    }

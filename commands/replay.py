@@ -1,0 +1,101 @@
+"""`evaluate --replay`: a dataset's own demonstrations, open loop."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from calvin.dataset import open_dataset
+from calvin.task_names import UNKNOWN_SCENE
+from simulators.base import Simulator
+from tasks.closed_loop import simulators_of
+from tasks.replay import Replayed, replay
+
+#: Mean difference of pictures, in grey levels, above which another renderer (or scene) must have drawn them.
+_OTHER_RENDERER = 2.0
+
+
+def replay_and_print(
+    root: Path, split: str, limit: int | None, as_json: bool, options: Mapping[str, Any]
+) -> None:
+    """Raises DatasetError for an unreadable dataset, SimulatorMissing where a scene cannot be had."""
+    dataset = open_dataset(root, split)
+    chosen = dataset.demonstrations[:limit]
+    memory: dict[str, Any] = {}
+
+    def simulator_for(scene: str) -> Simulator:
+        spec = {
+            "simulator": options["simulator"],
+            "scene": options["scene"] if scene == UNKNOWN_SCENE else scene,
+            "assets": options["assets"],
+            "python": options["calvin_python"],
+            "parallel": False,
+        }
+        return simulators_of(spec, 1, memory)[0]
+
+    console = Console(stderr=True)
+    shown = track(chosen, "replaying", console=console, disable=not console.is_terminal)
+    played = list(replay((dataset.read(demonstration) for demonstration in shown), simulator_for))
+    simulators = [simulator for kept in memory.values() for simulator in kept]
+    document = {
+        "dataset": str(root),
+        "split": split,
+        "simulator": options["simulator"],
+        "simulator_description": simulators[0].description(),
+        **_figures(played),
+        "demonstrations": [asdict(one) for one in played],
+    }
+    for simulator in simulators:
+        simulator.close()
+    if as_json:
+        print(json.dumps(document))
+    else:
+        _print(document)
+
+
+def _figures(played: list[Replayed]) -> dict[str, Any]:
+    asked, accepted = (
+        Counter(one.task for one in played),
+        Counter(one.task for one in played if one.accepted_at is not None),
+    )
+    return {
+        "played": len(played),
+        "accepted": accepted.total(),
+        "median_drift_metres": _median([one.drift_metres for one in played]),
+        "static_difference": _median([one.static_difference for one in played]),
+        "gripper_difference": _median([one.gripper_difference for one in played]),
+        "tasks": {task: {"played": asked[task], "accepted": accepted[task]} for task in sorted(asked)},
+    }
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _print(document: Mapping[str, Any]) -> None:
+    console = Console(width=None if Console().is_terminal else 120)
+    table = Table(
+        title=f"{document['accepted']} of {document['played']} demonstrations accepted by the oracle"
+    )
+    for column in ("task", "accepted", "played"):
+        table.add_column(column, justify="left" if column == "task" else "right")
+    for task, score in document["tasks"].items():
+        table.add_row(task, str(score["accepted"]), str(score["played"]))
+    console.print(table)
+    console.print(
+        f"Tool {document['median_drift_metres'] * 1000:.1f} mm from the recorded one at the end (median). First "
+        f"frames differ by {document['static_difference']:.2f} (static) and {document['gripper_difference']:.2f} "
+        "(gripper) grey levels."
+    )
+    if document["static_difference"] > _OTHER_RENDERER:
+        console.print(
+            "Another renderer, or another scene, drew the recorded frames: expect lower success rates."
+        )

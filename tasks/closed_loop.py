@@ -1,0 +1,70 @@
+"""Closed-loop evaluation by CALVIN's protocol, as a job or a command describes it in plain JSON.
+
+Keys of such a description: `simulator`, `scene`, `assets` (a clone of calvin_env, or null), `python` (the
+interpreter of the official simulator, or null), `tasks` (empty: CALVIN's own list), `drawn` (length of the
+list that is drawn), `instructions` (phrase by task; null: Baton's own), `max_steps`, `simulators` (how many),
+`parallel` (each in a process of its own).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import Any
+
+from calvin.instructions import evaluation_instruction
+from calvin.metrics import chain_scores, official_compat_scores, task_scores
+from calvin.sequences import Chain, get_sequences
+from simulators.base import Simulator
+from simulators.own_process import OwnProcess
+from simulators.registry import create
+from tasks.rollout import ChainResult
+
+
+def chains_of(spec: Mapping[str, Any]) -> list[Chain]:
+    """The whole list that shards and sequence numbers refer to."""
+    return get_sequences(spec["drawn"], tasks=spec["tasks"] or None)
+
+
+def instructions_of(spec: Mapping[str, Any]) -> Callable[[str], str]:
+    """Task to the phrase that asks for it."""
+    phrases: Mapping[str, str] | None = spec["instructions"]
+    return evaluation_instruction if phrases is None else phrases.__getitem__
+
+
+def simulators_of(spec: Mapping[str, Any], count: int, memory: MutableMapping[str, Any]) -> list[Simulator]:
+    """`count` simulators, kept in `memory`: making one costs as much as many episodes of physics."""
+    options = {name: spec[name] for name in ("assets", "python") if spec[name] is not None}
+    apart = spec["parallel"] and spec["simulator"] != "calvin"  # which has a process of its own anyway
+    key = f"simulators {spec['simulator']} {spec['scene']} {options} {apart}"
+    kept: list[Simulator] = memory.setdefault(key, [])
+    make = OwnProcess if apart else create
+    while len(kept) < count:
+        kept.append(make(spec["simulator"], spec["scene"], **options))
+    return kept[:count]
+
+
+def entry_of(result: ChainResult, chain: Chain) -> dict[str, Any]:
+    """What is kept of a result: nothing that depends on how the work was cut."""
+    return {
+        "sequence": result.sequence,
+        "done": result.done,
+        "steps": result.steps,
+        "tasks": list(chain.tasks),
+        "actions": result.actions[:16],
+    }
+
+
+def summary(entries: Sequence[Mapping[str, Any]], official_compat: bool = False) -> dict[str, Any]:
+    """Success rates 1..5, average length and the table by task. Raises InvalidInput without entries."""
+    done = [entry["done"] for entry in entries]
+    scores = official_compat_scores(done) if official_compat else chain_scores(done)
+    by_task = task_scores(done, [entry["tasks"] for entry in entries])
+    return {
+        "sequences": scores.sequences,
+        "success": list(scores.success),
+        "avg_len": scores.avg_len,
+        "tasks": {
+            task: {"attempted": score.attempted, "succeeded": score.succeeded}
+            for task, score in by_task.items()
+        },
+    }

@@ -1,0 +1,127 @@
+"""A dataset as the folders of ReconVLA's original scripts (scripts/helper: calvin_extract_task, crop, calvin_json).
+
+    OUT/tasks/<split>/<number>_<task>/lang_ann/lang_ann.yaml      ann, task, emb, indx
+                                      img/frame_<id>.png          static view, both ends of indx included
+                                      crop/frame_<id>.jpg         gaze region, stretched by nobody
+                                      crop/crop_info.jsonl        one line per frame, also of those without a crop
+    OUT/vla_processed_r5/<split>/<id>_<frame>.jpg                 static over gripper view, 334 x 334
+    OUT/vla_processed_r5/<split>/crop/<id>_<frame>.jpg            gaze region over gripper view
+    OUT/<split>_r5.json                                           LLaVA items with five actions
+
+Unlike the originals: a frame without a target has no crop (they take the whole image, facts B2) and no item;
+past the end of a demonstration there is no motion (they repeat the last one); names follow from the content
+(they draw them at random).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image
+
+from calvin.actions import padded_chunk
+from calvin.annotations import language_file, read_embeddings
+from calvin.dataset import CalvinSplit, Demonstration
+from calvin.episode import Episode
+from detectors.base import Detection, Detector, NoTarget
+from detectors.crops import crop_region
+from errors import InvalidInput
+from models.images import compose
+from tasks.gaze import find_regions
+
+CHUNK_STEPS = 5
+PROCESSED = f"vla_processed_r{CHUNK_STEPS}"
+
+
+def extract(split: CalvinSplit, out: Path, detector: Detector) -> Iterator[dict[str, int]]:
+    """Write everything, yielding after each demonstration its counts: `frames`, `crops`.
+
+    The JSON appears last. Raises InvalidInput where `out` already has this split, DatasetError for
+    unreadable frames.
+    """
+    target = out / f"{split.split}_r{CHUNK_STEPS}.json"
+    tasks = out / "tasks" / split.split
+    if target.exists() or tasks.exists():
+        raise InvalidInput(f"{out} already holds an extracted {split.split} split; name another folder")
+    (out / PROCESSED / split.split / "crop").mkdir(parents=True)
+    embeddings = read_embeddings(language_file(split.folder, "auto_lang_ann.npy"))
+    items: list[dict[str, Any]] = []
+    for demonstration in split.demonstrations:
+        episode = split.read(demonstration)
+        folder = tasks / f"{demonstration.index}_{demonstration.task}"
+        embedding = None if embeddings is None else embeddings[demonstration.index]
+        _write_annotation(folder, demonstration, embedding)
+        regions = find_regions(episode, detector).results
+        _write_frames(folder, episode, regions, split.frames.digits)
+        new = [
+            _write_item(out, episode, demonstration, offset, region, split.frames.digits)
+            for offset, region in enumerate(regions)
+            if isinstance(region, Detection)
+        ]
+        items += new
+        yield {"frames": len(episode), "crops": len(new)}
+    target.write_text(json.dumps(items, indent=4), encoding="utf-8")
+
+
+def _write_annotation(folder: Path, demonstration: Demonstration, embedding: np.ndarray | None) -> None:
+    (folder / "lang_ann").mkdir(parents=True)
+    content = {
+        "ann": demonstration.instruction,
+        "task": demonstration.task,
+        "emb": None if embedding is None else embedding.tolist(),
+        "indx": [demonstration.start, demonstration.end],
+    }
+    text = yaml.safe_dump(content, allow_unicode=True)
+    (folder / "lang_ann" / "lang_ann.yaml").write_text(text, encoding="utf-8")
+
+
+def _write_frames(folder: Path, episode: Episode, regions: list[Detection | NoTarget], digits: int) -> None:
+    (folder / "img").mkdir()
+    (folder / "crop").mkdir()
+    lines = []
+    for offset, region in enumerate(regions):
+        frame = f"{episode.start + offset:0{digits}d}"
+        picture = np.asarray(episode.rgb_static[offset])
+        Image.fromarray(picture).save(folder / "img" / f"frame_{frame}.png")
+        line: dict[str, Any] = {"npz": f"episode_{frame}.npz", "original_image": f"frame_{frame}.png"}
+        if isinstance(region, Detection):
+            Image.fromarray(crop_region(picture, region.box)).save(folder / "crop" / f"frame_{frame}.jpg")
+            corners = dict(zip(("x1", "y1", "x2", "y2"), map(float, region.box)))
+            line |= {"crop_image": f"frame_{frame}.jpg", "label": region.source.value, "coordinates": corners}
+        else:
+            line |= {"crop_image": None, "label": region.reason.value, "coordinates": None}
+        lines.append(json.dumps(line) + "\n")
+    (folder / "crop" / "crop_info.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+def _write_item(
+    out: Path, episode: Episode, demonstration: Demonstration, offset: int, region: Detection, digits: int
+) -> dict[str, Any]:
+    """Both pictures and the LLaVA item of one frame."""
+    static, gripper = np.asarray(episode.rgb_static[offset]), np.asarray(episode.rgb_gripper[offset])
+    number = f"{episode.split} {demonstration.index} {demonstration.start}"
+    identity = f"{hashlib.sha256(number.encode()).hexdigest()[:7]}_{episode.start + offset:0{digits}d}"
+    name = f"{episode.split}/{identity}.jpg"
+    target = f"{episode.split}/crop/{identity}.jpg"
+    Image.fromarray(compose(static, gripper)).save(out / PROCESSED / name)
+    Image.fromarray(compose(crop_region(static, region.box), gripper)).save(out / PROCESSED / target)
+    asked = f"{episode.instruction}\n<image>\n{episode.instruction}\n{_numbers(episode.robot_obs[offset])}"
+    answer = _numbers(padded_chunk(episode.rel_actions, offset, CHUNK_STEPS))
+    return {
+        "id": identity,
+        "image": name,
+        "image_target": target,
+        "conversations": [{"from": "human", "value": asked}, {"from": "gpt", "value": answer}],
+        "embody": True,
+    }
+
+
+def _numbers(values: np.ndarray) -> str:
+    """As the original writes them: the shortest text that gives the same float."""
+    return " ".join(str(float(value)) for value in values.reshape(-1))

@@ -1,0 +1,142 @@
+"""A policy behind HTTP, spoken to as the official client does (CustomModel of evaluate_policy_multiserver.py).
+
+Official ReconVLA servers, or any that answers its protocol (see `tasks.policy_server`), are evaluated
+unchanged. A try that fails is tried again; a server that keeps failing ends the evaluation with its name.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import requests
+
+from errors import PolicyServerError
+from tasks.policies import ACTION_DIMS, CHUNK_STEPS, Query, with_binary_gripper
+
+#: As the official client: twenty tries, a second apart.
+TRIES = 20
+PAUSE_SECONDS = 1.0
+#: The official client waits for ever.
+TIMEOUT_SECONDS = 120.0
+#: 128 tokens, the most that the official server generates, take a fifth of this.
+_MOST_BYTES = 1 << 14
+
+
+class RemotePolicy:
+    """`chunk_steps`: actions executed per answer, 5 or (official `--not_action_chunk`) 1.
+
+    As in the official client, longer answers are cut, and shorter ones filled up with zeros: no motion, and
+    a closing gripper. `counts` tells how many were (`short_answers`) and how many tries failed (`retries`).
+    """
+
+    needs_images = True
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        chunk_steps: int = CHUNK_STEPS,
+        tries: int = TRIES,
+        pause_seconds: float = PAUSE_SECONDS,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        parallel: int = 8,
+    ) -> None:
+        self._url = url.rstrip("/") + "/predict"
+        self._numbers = chunk_steps * ACTION_DIMS
+        self._tries = tries
+        self._pause_seconds = pause_seconds
+        self._timeout_seconds = timeout_seconds
+        self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="policy")
+        self.counts: Counter[str] = Counter()
+
+    def act(self, queries: Sequence[Query]) -> list[np.ndarray]:
+        """Raises PolicyServerError when a query still has no answer after all tries."""
+        return list(self._threads.map(self._act, queries))
+
+    def _act(self, query: Query) -> np.ndarray:
+        fault = ""
+        for attempt in range(self._tries):
+            if attempt:
+                self.counts["retries"] += 1
+                time.sleep(self._pause_seconds)
+            try:
+                numbers = self._ask(query)
+            except PolicyServerError as error:
+                fault = str(error)
+                continue
+            return self._chunk(numbers)
+        raise PolicyServerError(
+            f"the policy server {self._url} gave no action in {self._tries} tries (sequence {query.sequence},"
+            f" query {query.number}); the last time {fault}"
+        )
+
+    def _ask(self, query: Query) -> list[float]:
+        """One try. Raises PolicyServerError saying what was wrong with it."""
+        static, gripper = query.observation["rgb_static"], query.observation["rgb_gripper"]
+        request = {"instruction": query.instruction, "robot_obs": query.observation["robot_obs"].tolist()}
+        files: dict[str, Any] = {
+            "json": json.dumps(request),
+            "img_static": ("img_stat.txt", static.tobytes(), "text/plain"),
+            "img_gripper": ("img_grip.txt", gripper.tobytes(), "text/plain"),
+        }
+        began = time.monotonic()
+        try:
+            with requests.post(self._url, files=files, timeout=self._timeout_seconds, stream=True) as answer:
+                content = self._read(answer, began)
+        except requests.RequestException as error:
+            raise PolicyServerError(_in_words(error, self._timeout_seconds)) from None
+        if answer.status_code != 200:
+            raise PolicyServerError(f"it answered with status {answer.status_code}: {_shown(content)}")
+        return _numbers(content)
+
+    def _read(self, answer: requests.Response, began: float) -> bytes:
+        """The whole answer, within the time limit also where it comes byte by byte."""
+        content = bytearray()
+        for byte in answer.iter_content(1):
+            content += byte
+            if len(content) > _MOST_BYTES:
+                raise PolicyServerError(f"its answer is longer than {_MOST_BYTES} bytes")
+            if time.monotonic() - began > self._timeout_seconds:
+                raise PolicyServerError(_too_slow(self._timeout_seconds))
+        return bytes(content)
+
+    def _chunk(self, numbers: list[float]) -> np.ndarray:
+        if len(numbers) < self._numbers:
+            self.counts["short_answers"] += 1
+            numbers = numbers + [0.0] * (self._numbers - len(numbers))
+        return with_binary_gripper(np.reshape(numbers[: self._numbers], (-1, ACTION_DIMS)))
+
+
+def _numbers(content: bytes) -> list[float]:
+    try:
+        answer = json.loads(content)
+        numbers = np.asarray(answer, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise PolicyServerError(f"it answered {_shown(content)}, which is no list of numbers") from None
+    if not isinstance(answer, list) or numbers.ndim != 1 or not len(numbers):
+        raise PolicyServerError(f"it answered {_shown(content)}, which is no list of numbers")
+    if not np.isfinite(numbers).all():
+        raise PolicyServerError("it answered with numbers that are not finite")
+    return [float(number) for number in numbers]
+
+
+def _shown(content: bytes) -> str:
+    return repr(content[:100].decode("utf-8", "replace"))
+
+
+def _too_slow(timeout_seconds: float) -> str:
+    return f"it did not answer within {timeout_seconds:g} s"
+
+
+def _in_words(error: requests.RequestException, timeout_seconds: float) -> str:
+    if isinstance(error, requests.Timeout):
+        return _too_slow(timeout_seconds)
+    if isinstance(error, requests.ConnectionError):
+        return "there was no connection"
+    return f"the request failed ({type(error).__name__})"
