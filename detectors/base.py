@@ -1,4 +1,8 @@
-"""What every detector takes and gives: images and targets in, boxes or a named absence out."""
+"""What every detector takes and gives: images and targets in, boxes or a named absence out.
+
+A *finder* (GroundingDINO, colour) proposes candidates in single frames; the pipeline (`pipeline.py`) makes a
+*detector* of it, which chooses among them over a whole demonstration.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import InvalidInput
+
+#: From this score on a box is more likely right than wrong.
+TRUSTED = 0.5
 
 #: (x0, y0, x1, y1) in pixels of the static image; x1 and y1 are exclusive.
 Box = tuple[float, float, float, float]
@@ -26,6 +33,23 @@ class Reason(str, Enum):
     BELOW_THRESHOLD = "below_threshold"
     AMBIGUOUS_BLOCK = "ambiguous_block"
     NOT_A_COLOURED_OBJECT = "not_a_coloured_object"
+    OTHER_PHRASE = "other_phrase"
+    OTHER_COLOUR = "other_colour"
+    IMPLAUSIBLE_SIZE = "implausible_size"
+    IMPLAUSIBLE_PLACE = "implausible_place"
+    IMPLAUSIBLE_JUMP = "implausible_jump"
+    LOST_TRACK = "lost_track"
+
+
+class Source(str, Enum):
+    """How a box came about: found by the first or the second pass, followed from a neighbouring frame whose
+    pixels are the same or similar, or remembered while the target is out of sight."""
+
+    FIRST_PASS = "first_pass"
+    SECOND_PASS = "second_pass"
+    UNCHANGED = "unchanged"
+    TRACKED = "tracked"
+    REMEMBERED = "remembered"
 
 
 @dataclass(frozen=True)
@@ -42,12 +66,27 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A box that may be the target: a finder's score in 0..1 and the words it saw in it."""
+
+    box: Box
+    score: float
+    words: str
+    source: Source = Source.FIRST_PASS
+
+
+@dataclass(frozen=True)
 class Detection:
-    """A gaze region: its box, a score in 0..1 and the noun phrase it stands for."""
+    """A gaze region: its box, a score in 0..1 and the noun phrase it stands for.
+
+    `uncertainty_pixels`: how far the target may have moved since it was last seen; 0 where it is seen.
+    """
 
     box: Box
     score: float
     phrase: str
+    source: Source = Source.FIRST_PASS
+    uncertainty_pixels: float = 0.0
 
     def __post_init__(self) -> None:
         x0, y0, x1, y1 = self.box
@@ -55,6 +94,11 @@ class Detection:
             raise InvalidInput(f"detection box {self.box} is empty: x0 < x1 and y0 < y1 are needed")
         if not 0.0 <= self.score <= 1.0:
             raise InvalidInput(f"detection score {self.score} lies outside 0..1")
+
+    @property
+    def is_trusted(self) -> bool:
+        """More likely right than wrong."""
+        return self.score >= TRUSTED
 
 
 @dataclass(frozen=True)
@@ -71,10 +115,49 @@ class FrameContext:
 
     `boxes`: true boxes by object name, None where no pixel of the object is visible.
     `gripper_xyz`: (N, 3) position of the tool centre point in metres, world frame (`robot_obs[:, :3]`).
+    `gripper_action`: (N,) what the hand was last told, 1 to open and -1 to close (`robot_obs[:, 14]`).
     """
 
     boxes: Sequence[Mapping[str, Box | None]] | None = None
     gripper_xyz: NDArray[np.floating] | None = None
+    gripper_action: NDArray[np.floating] | None = None
+
+
+class Finder(Protocol):
+    """Proposes boxes for a target in single frames; knows nothing of time.
+
+    `version` names all that decides the candidates: code, weights, thresholds.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def threshold(self) -> float:
+        """The score from which on the finder itself counts a box as found; weaker candidates may be given."""
+        ...
+
+    def find(self, images: Sequence[NDArray[np.uint8]], target: Target) -> list[list[Candidate] | NoTarget]:
+        """Candidates of each (H, W, 3) uint8 image in any order; NoTarget where there is none."""
+        ...
+
+    def find_thoroughly(
+        self, images: Sequence[NDArray[np.uint8]], target: Target
+    ) -> list[list[Candidate] | NoTarget]:
+        """The same at a higher price, for frames in which `find` saw nothing convincing."""
+        ...
+
+    def find_near(self, image: NDArray[np.uint8], target: Target, box: Box) -> Box | None:
+        """The target's box in the part of an image around `box`, at a fraction of the price; None where it is
+        not found there."""
+        ...
+
+    def finds_near(self, target: Target) -> bool:
+        """True where `find_near` can be asked about this target."""
+        ...
 
 
 class Detector(Protocol):
@@ -115,6 +198,8 @@ def check_frames(
         counts["context.boxes"] = len(context.boxes)
     if context is not None and context.gripper_xyz is not None:
         counts["context.gripper_xyz"] = len(context.gripper_xyz)
+    if context is not None and context.gripper_action is not None:
+        counts["context.gripper_action"] = len(context.gripper_action)
     for field, count in counts.items():
         if count != len(images):
             raise InvalidInput(f"{field} has {count} entries for {len(images)} images")
@@ -122,4 +207,6 @@ def check_frames(
 
 def is_blank(image: NDArray[np.uint8]) -> bool:
     """True when all pixels of the (H, W, 3) image are equal: a dead camera, not a scene."""
-    return bool((image == image[0, 0]).all())
+    first = image[0, 0]
+    # A few pixels of a scene are never all of one colour, and settle it at once.
+    return bool((image[::16, ::16] == first).all() and (image == first).all())

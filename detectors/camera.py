@@ -34,3 +34,19 @@ def project_static(points_m: NDArray[np.floating], image_size: int = 200) -> NDA
     x = image_size / 2 + focal * (offset @ right) / depth
     y = image_size / 2 - focal * (offset @ up) / depth
     return np.stack([x, y], axis=1)
+
+
+def unproject_static(pixel_xy: tuple[float, float], z_m: float, image_size: int = 200) -> tuple[float, float]:
+    """World x and y in metres of the point at height `z_m` that appears at a pixel of the static image."""
+    eye = np.asarray(STATIC_EYE_M)
+    forward = np.asarray(STATIC_LOOK_AT_M) - eye
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, STATIC_UP)
+    right /= np.linalg.norm(right)
+    up = np.cross(right, forward)
+    focal = image_size / 2 / math.tan(math.radians(STATIC_FOV_DEGREES) / 2)
+    ray = (
+        forward + right * (pixel_xy[0] - image_size / 2) / focal - up * (pixel_xy[1] - image_size / 2) / focal
+    )
+    x, y = (eye + ray * (z_m - eye[2]) / ray[2])[:2]
+    return float(x), float(y)

@@ -54,15 +54,19 @@ class _Piece:
     wood_share: float
 
 
-def find_fixture(hsv: NDArray[np.uint8], name: str) -> tuple[Box, float] | None:
+def find_fixture(
+    hsv: NDArray[np.uint8], name: str, frame: tuple[int, int] | None = None, top: int = 0
+) -> tuple[Box, float] | None:
     """Box and score of a fixture in one (H, W, 3) full-range HSV image, None when nothing fits.
+
+    Where the image is a part of a frame, `frame` is the frame's height and width and `top` the part's first row.
 
     The largest piece must fit by itself; pieces that the arm cut off it join as long as the whole keeps the
     fixture's size. The score is the share of wood around the largest piece.
     """
     fixture = FIXTURES[name]
-    height, width = hsv.shape[:2]
-    pieces = _pieces(hsv, fixture)
+    height, width = frame or hsv.shape[:2]
+    pieces = _pieces(hsv, fixture, height, width, top)
     fitting = [piece for piece in pieces if _fits(piece, fixture, height, width)]
     if not fitting:
         return None
@@ -76,9 +80,8 @@ def find_fixture(hsv: NDArray[np.uint8], name: str) -> tuple[Box, float] | None:
     return (float(x0), float(y0), float(x1), float(y1)), main.wood_share
 
 
-def _pieces(hsv: NDArray[np.uint8], fixture: Fixture) -> list[_Piece]:
+def _pieces(hsv: NDArray[np.uint8], fixture: Fixture, height: int, width: int, top: int) -> list[_Piece]:
     """Connected parts of the fixture's colour in its zone."""
-    height, width = hsv.shape[:2]
     low, high = fixture.value
     mask = (hsv[..., 1] <= fixture.max_saturation) & (hsv[..., 2] >= low) & (hsv[..., 2] <= high)
     count, labels, stats, centroids = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
@@ -86,7 +89,7 @@ def _pieces(hsv: NDArray[np.uint8], fixture: Fixture) -> list[_Piece]:
     pieces = []
     for index in range(1, count):
         x, y, box_width, box_height, area = (int(number) for number in stats[index])
-        in_zone = fixture.zone_y[0] <= centroids[index][1] / height <= fixture.zone_y[1]
+        in_zone = fixture.zone_y[0] <= (top + centroids[index][1]) / height <= fixture.zone_y[1]
         if not in_zone or area < MIN_PIECE_SHARE * height * width:
             continue
         part = (labels == index).astype(np.uint8)

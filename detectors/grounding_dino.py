@@ -6,8 +6,10 @@ a full stop at the end, box threshold 0.35, text threshold 0.25.
 
 from __future__ import annotations
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from detectors.base import Box, Detection, FrameContext, NoTarget, Reason, Target, check_frames, is_blank
-from detectors.carried import resolve_blocks
+from detectors.base import Box, Candidate, NoTarget, Reason, Target
+from detectors.grounding_dino_io import Prediction, caption, prepare_image, read_predictions
 from detectors.grounding_dino_official import load_official
-from detectors.targets import COLOURS, block
+from detectors.tiles import cut, to_frame, windows
 from errors import CheckpointError, ConfigError, WeightsMissing
 
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
@@ -26,18 +28,12 @@ OFFICIAL_TOKENIZER = "google-bert/bert-base-uncased"
 HUB_TIMEOUT_SECONDS = 10
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    box: Box
-    score: float
-    text: str
-
-
-class GroundingDinoDetector:
-    """The best box of each frame for its target's phrase; weights load at the first detection.
+class GroundingDinoFinder:
+    """Boxes of each frame for the target's phrase; weights load at the first use.
 
     `weights`: a hub name, a local folder in transformers' format, or an official `.pth` file. `device`: `cpu`,
-    `cuda`, ..., by default `cuda` where there is one. Raises ConfigError when a threshold lies outside 0..1.
+    `cuda`, ..., by default `cuda` where there is one, where it runs in half precision. Raises ConfigError when
+    a threshold lies outside 0..1.
     """
 
     name = "grounding_dino"
@@ -56,77 +52,126 @@ class GroundingDinoDetector:
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}, it must be at least 1")
         self.weights = weights or DEFAULT_WEIGHTS
-        self.box_threshold = box_threshold
+        self.threshold = box_threshold
         self.text_threshold = text_threshold
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.batch_size = batch_size
         self._loaded: tuple[Any, Any] | None = None
 
-    @property
+    @cached_property
     def version(self) -> str:
-        """Code version, weights and thresholds: all that decides the boxes."""
-        return f"1 {self.weights} {self.box_threshold:g} {self.text_threshold:g}"
+        """Code version, digest of the weights, thresholds: all that decides the boxes.
 
-    def detect(
-        self, images: NDArray[np.uint8], targets: Sequence[Target], context: FrameContext | None = None
-    ) -> list[Detection | NoTarget]:
-        """See `Detector.detect`. NoTarget(below_threshold) where no box of the phrase scores high enough.
+        Raises WeightsMissing when the weights cannot be had.
+        """
+        return f"2 {weights_digest(self.weights)} {self.threshold:g} {self.text_threshold:g}"
+
+    def find(self, images: Sequence[NDArray[np.uint8]], target: Target) -> list[list[Candidate] | NoTarget]:
+        """See `Finder.find`. Boxes down to half the threshold are given: they may prove right later.
 
         Raises WeightsMissing when the weights cannot be had, CheckpointError when they do not fit the model.
         """
-        check_frames(images, targets, context)
-        resolved = self._resolve(images, targets, context)
-        results: list[Detection | NoTarget] = [
-            target if isinstance(target, NoTarget) else NoTarget(Reason.BLANK_FRAME) for target in resolved
-        ]
-        usable = [
-            (index, target)
-            for index, target in enumerate(resolved)
-            if not isinstance(target, NoTarget) and not is_blank(images[index])
-        ]
-        for start in range(0, len(usable), self.batch_size):
-            batch = usable[start : start + self.batch_size]
-            frames = images[[index for index, _ in batch]]
-            found = self._candidates(frames, [target.phrase for _, target in batch])
-            for (index, target), candidates in zip(batch, found, strict=True):
-                results[index] = best_candidate(candidates, target)
-        return results
+        # A batch holds pictures of one size: padding would change what is seen near the edges.
+        places_of: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for place, image in enumerate(images):
+            places_of[image.shape].append(place)
+        found: dict[int, list[Candidate] | NoTarget] = {}
+        for places in places_of.values():
+            for start in range(0, len(places), self.batch_size):
+                batch = places[start : start + self.batch_size]
+                found.update(zip(batch, self._candidates([images[i] for i in batch], target), strict=True))
+        return [found[place] for place in range(len(images))]
 
-    def _resolve(
-        self, images: NDArray[np.uint8], targets: Sequence[Target], context: FrameContext | None
-    ) -> list[Target | NoTarget]:
-        """Name the block that a carrying task handles, from the boxes of all three."""
-        tracks: dict[str, list[Box | None]] = {}
-        unnamed = any(target.object in ("block", "other_block") for target in targets)
-        if unnamed and context is not None and context.gripper_xyz is not None:
-            for colour in COLOURS:
-                found = self.detect(images, [block(colour)] * len(images))
-                tracks[f"{colour}_block"] = [hit.box if isinstance(hit, Detection) else None for hit in found]
-        return resolve_blocks(targets, tracks, context, images.shape[2])
+    def find_thoroughly(
+        self, images: Sequence[NDArray[np.uint8]], target: Target
+    ) -> list[list[Candidate] | NoTarget]:
+        """See `Finder.find_thoroughly`: in overlapping tiles at two larger scales."""
+        places = [
+            (index, window) for index, image in enumerate(images) for window in windows(*image.shape[:2])
+        ]
+        tiles = [cut(images[index], window) for index, window in places]
+        merged: list[list[Candidate]] = [[] for _ in images]
+        for (index, window), found in zip(places, self.find(tiles, target), strict=True):
+            if not isinstance(found, NoTarget):
+                merged[index] += to_frame(found, window, images[index].shape)
+        return [found or NoTarget(Reason.BELOW_THRESHOLD, target.phrase) for found in merged]
+
+    def finds_near(self, target: Target) -> bool:
+        """A part of a frame costs as much as the whole."""
+        return False
+
+    def find_near(self, image: NDArray[np.uint8], target: Target, box: Box) -> Box | None:
+        """See `Finder.find_near`."""
+        return None
 
     @torch.inference_mode()
-    def _candidates(self, frames: NDArray[np.uint8], phrases: Sequence[str]) -> list[list[_Candidate]]:
-        """Boxes above the thresholds, clamped to the image, for each of a few (H, W, 3) frames."""
+    def _candidates(
+        self, images: Sequence[NDArray[np.uint8]], target: Target
+    ) -> list[list[Candidate] | NoTarget]:
         processor, model = self._load()
-        height, width = frames.shape[1:3]
-        captions = [caption(phrase) for phrase in phrases]
-        inputs = processor(images=list(frames), text=captions, return_tensors="pt", padding=True).to(
-            self.device
+        size = processor.image_processor.size
+        prepared = [prepare_image(image, size["shortest_edge"], size["longest_edge"]) for image in images]
+        ids = processor.tokenizer(caption(target.phrase))["input_ids"]
+        pixels = torch.stack(prepared)  # (N, 3, h, w)
+        tokens = torch.tensor([ids] * len(images))
+        outputs = model(
+            pixel_values=pixels.to(self.device, model.dtype),
+            pixel_mask=torch.ones(len(images), *pixels.shape[2:], dtype=torch.long, device=self.device),
+            input_ids=tokens.to(self.device),
+            attention_mask=torch.ones_like(tokens).to(self.device),
+            token_type_ids=torch.zeros_like(tokens).to(self.device),
         )
-        outputs = model(**inputs)
-        results = processor.post_process_grounded_object_detection(
-            outputs,
-            inputs["input_ids"],
-            threshold=self.box_threshold,
-            text_threshold=self.text_threshold,
-            target_sizes=[(height, width)] * len(frames),
-        )
-        return [_to_candidates(result, height, width) for result in results]
+        logits, boxes = outputs.logits.float().cpu(), outputs.pred_boxes.float().cpu()
+        found: list[list[Candidate] | NoTarget] = []
+        for image, row, places in zip(images, logits, boxes, strict=True):
+            predictions = read_predictions(
+                row, places, ids, processor.tokenizer, self.threshold / 2, self.text_threshold
+            )
+            candidates = [one for p in predictions if (one := _to_candidate(p, image)) is not None]
+            found.append(candidates or NoTarget(Reason.BELOW_THRESHOLD, target.phrase))
+        return found
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
-            self._loaded = load_model(self.weights, self.device)
+            processor, model = load_model(self.weights, self.device)
+            if self.device.startswith("cuda"):
+                model = model.half()
+            encode_text_once(model)
+            self._loaded = processor, model
         return self._loaded
+
+
+def encode_text_once(model: Any) -> None:
+    """Make a transformers GroundingDINO encode each phrase once, whatever number of frames ask for it."""
+    model.model.text_backbone = OncePerPhrase(model.model.text_backbone)
+
+
+class OncePerPhrase(torch.nn.Module):
+    """A text encoder that remembers its answers. All rows of a batch must be the same phrase."""
+
+    def __init__(self, encoder: torch.nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.calls = 0
+        self._known: dict[tuple[int, ...], torch.Tensor] = {}
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor,
+        position_ids: torch.Tensor,
+        return_dict: bool = True,
+    ) -> Any:
+        from transformers.modeling_outputs import BaseModelOutput
+
+        phrase = tuple(input_ids[0].tolist())
+        if phrase not in self._known:
+            self.calls += 1
+            first = (part[:1] for part in (input_ids, attention_mask, token_type_ids, position_ids))
+            self._known[phrase] = self.encoder(*first, return_dict=True).last_hidden_state
+        state = self._known[phrase].expand(len(input_ids), -1, -1)
+        return BaseModelOutput(last_hidden_state=state) if return_dict else (state,)
 
 
 def load_model(weights: str, device: str) -> tuple[Any, Any]:
@@ -140,9 +185,7 @@ def load_model(weights: str, device: str) -> tuple[Any, Any]:
     from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
     if weights.endswith(".pth"):
-        checkpoint = Path(weights)
-        if not checkpoint.is_file():
-            raise WeightsMissing(f"GroundingDINO checkpoint {weights!r} does not exist")
+        checkpoint = _existing(Path(weights))
         vocabulary = checkpoint.parent / "vocab.txt"
         if not vocabulary.is_file():
             vocabulary = local_folder(OFFICIAL_TOKENIZER, ("vocab.txt",)) / "vocab.txt"
@@ -188,25 +231,34 @@ def local_folder(weights: str, files: Sequence[str] = ("*.json", "*.txt", "*.saf
         ) from None
 
 
-def caption(phrase: str) -> str:
-    """The caption of one noun phrase: lower case, single spaces, one full stop at the end."""
-    return " ".join(phrase.lower().split()).rstrip(". ") + "."
+def weights_digest(weights: str) -> str:
+    """The first 16 digits of the SHA-256 over the weights' files. Raises WeightsMissing."""
+    if weights.endswith(".pth"):
+        files = [_existing(Path(weights))]
+    else:
+        files = sorted(local_folder(weights).glob("*.safetensors"))
+        if not files:
+            raise WeightsMissing(f"GroundingDINO folder {weights!r} holds no .safetensors file")
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            while block := opened.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:16]
 
 
-def best_candidate(candidates: Sequence[_Candidate], target: Target) -> Detection | NoTarget:
-    """The highest score; for a coloured target only among boxes whose own words name the colour."""
-    named = [c for c in candidates if target.colour is None or target.colour in c.text.split()]
-    if not named:
-        return NoTarget(Reason.BELOW_THRESHOLD, target.phrase)
-    best = max(named, key=lambda candidate: candidate.score)
-    return Detection(best.box, best.score, target.phrase)
+def _existing(checkpoint: Path) -> Path:
+    if not checkpoint.is_file():
+        raise WeightsMissing(f"GroundingDINO checkpoint {str(checkpoint)!r} does not exist")
+    return checkpoint
 
 
-def _to_candidates(result: Any, height: int, width: int) -> list[_Candidate]:
-    candidates = []
-    for box, score, text in zip(result["boxes"].tolist(), result["scores"].tolist(), result["text_labels"]):
-        x0, y0, x1, y1 = box
-        clamped = (max(0.0, x0), max(0.0, y0), min(float(width), x1), min(float(height), y1))
-        if clamped[0] < clamped[2] and clamped[1] < clamped[3]:
-            candidates.append(_Candidate(clamped, score, text))
-    return candidates
+def _to_candidate(prediction: Prediction, image: NDArray[np.uint8]) -> Candidate | None:
+    """In pixels, clamped to the image; None where nothing of the box lies in it."""
+    height, width = image.shape[:2]
+    cx, cy, w, h = prediction.box
+    x0, y0 = max(0.0, (cx - w / 2) * width), max(0.0, (cy - h / 2) * height)
+    x1, y1 = min(float(width), (cx + w / 2) * width), min(float(height), (cy + h / 2) * height)
+    if x0 >= x1 or y0 >= y1:
+        return None
+    return Candidate((x0, y0, x1, y1), prediction.score, prediction.phrase)

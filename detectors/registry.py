@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from detectors.base import Detector
+from detectors.cache import FinderCache
 from errors import ConfigError
 
-DETECTORS: dict[str, str] = {
-    "colour": "detectors.colour:ColourDetector",
-    "grounding_dino": "detectors.grounding_dino:GroundingDinoDetector",
-    "oracle": "detectors.oracle:OracleDetector",
+#: Finders, which the pipeline makes detectors of.
+FINDERS: dict[str, str] = {
+    "colour": "detectors.colour:ColourFinder",
+    "grounding_dino": "detectors.grounding_dino:GroundingDinoFinder",
+    "groundingdino_py": "detectors.groundingdino_py:GroundingDinoPyFinder",
 }
+#: Detectors that need no pipeline, as they know the answer.
+DIRECT: dict[str, str] = {"oracle": "detectors.oracle:OracleDetector"}
+
+DETECTORS: dict[str, str] = FINDERS | DIRECT
 
 
-def make_detector(name: str, **options: Any) -> Detector:
-    """Construct the detector of this name. Raises ConfigError for an unknown name or option."""
+def make_detector(
+    name: str,
+    stages: Sequence[str] | None = None,
+    interval: int | None = None,
+    cache: FinderCache | None = None,
+    **options: Any,
+) -> Detector:
+    """Construct the detector of this name.
+
+    `stages` (None: all) and `interval` go to the pipeline around a finder, `options` to the finder. Raises
+    ConfigError for an unknown name, stage or option.
+    """
     if name not in DETECTORS:
         raise ConfigError(f"unknown detector {name!r}: known are {', '.join(sorted(DETECTORS))}")
     module_name, class_name = DETECTORS[name].split(":")
@@ -26,4 +43,17 @@ def make_detector(name: str, **options: Any) -> Detector:
         inspect.signature(factory).bind(**options)
     except TypeError as error:
         raise ConfigError(f"detector {name!r} with options {sorted(options)}: {error}") from None
-    return cast(Detector, factory(**options))
+    made = factory(**options)
+    if name in DIRECT:
+        detector: Detector = made
+        return detector
+    from detectors.fitted import FITTED
+    from detectors.pipeline import STAGES, GazePipeline
+
+    return GazePipeline(
+        made,
+        STAGES if stages is None else stages,
+        FITTED.get(name),
+        **({} if interval is None else {"interval": interval}),
+        cache=cache,
+    )

@@ -1,10 +1,14 @@
-"""How good gaze regions are: overlap with the true boxes, split by how hard a frame is.
+"""How good gaze regions are: overlap with the true boxes, split by how hard a frame is and by object.
 
 A frame is *absent* when no pixel of the target is visible: the only right answer is no detection. It is
 *complex* when the target is partly hidden (less than 75 % of its usual visible pixels, the median over the
 demonstration), small (less than 0.25 % of the image) or crowded (an object of its own class within half its
 width); all other frames are *simple*. Occlusion, size and crowding are the difficulties that COCO and KITTI
 split by (Lin et al. 2014, Geiger et al. 2012). Where no truth is known a frame is *unlabelled*.
+
+A *false target* is a trusted box (score of 0.5 or more) on something else: the target is out of sight, or the
+overlap with it is below 0.1. It is the costly failure, as training learns to look at the wrong thing. The same
+box with a lower score is a *guess*, which training can weigh down. A box between 0.1 and 0.5 is *misplaced*.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ DIFFICULTIES = ("simple", "complex", "absent", "unlabelled")
 
 #: A detection counts from this overlap on (PASCAL VOC's criterion).
 MIN_IOU = 0.5
+#: Below this overlap a box is on something else.
+MIN_SAME_IOU = 0.1
 MIN_VISIBLE_SHARE = 0.75
 MIN_AREA_SHARE = 0.0025
 #: Gap to a same-class object, as a share of the target's box width, below which a frame is crowded.
@@ -39,12 +45,13 @@ class FrameTruth:
 
 @dataclass(frozen=True)
 class ScoredFrame:
-    """One frame judged. `outcome`: detected, misplaced (IoU below 0.5), false_target, found (unlabelled), or
-    the reason of a NoTarget. `iou` is None unless there is a true box and a detection."""
+    """One frame judged. `outcome`: detected, misplaced, false_target, guess, found (unlabelled), or the reason
+    of a NoTarget. `iou` is None unless there is a true box and a detection. `object`: what was looked for."""
 
     difficulty: str
     outcome: str
     iou: float | None = None
+    object: str = ""
 
 
 def iou(a: Box, b: Box) -> float:
@@ -76,17 +83,22 @@ def difficulty(truth: FrameTruth | None, image_area: int) -> str:
     return "complex" if hidden or small or crowded else "simple"
 
 
-def score_frame(result: Detection | NoTarget, truth: FrameTruth | None, image_area: int) -> ScoredFrame:
-    """Judge one result. `image_area` in pixels."""
+def score_frame(
+    result: Detection | NoTarget, truth: FrameTruth | None, image_area: int, name: str = ""
+) -> ScoredFrame:
+    """Judge one result. `image_area` in pixels, `name`: the object looked for."""
     level = difficulty(truth, image_area)
     if isinstance(result, NoTarget):
-        return ScoredFrame(level, result.reason.value)
+        return ScoredFrame(level, result.reason.value, None, name)
     if truth is None:
-        return ScoredFrame(level, "found")
+        return ScoredFrame(level, "found", None, name)
+    elsewhere = "false_target" if result.is_trusted else "guess"
     if truth.box is None:
-        return ScoredFrame(level, "false_target")
+        return ScoredFrame(level, elsewhere, None, name)
     overlap = iou(result.box, truth.box)
-    return ScoredFrame(level, "detected" if overlap >= MIN_IOU else "misplaced", overlap)
+    if overlap < MIN_SAME_IOU:
+        return ScoredFrame(level, elsewhere, overlap, name)
+    return ScoredFrame(level, "detected" if overlap >= MIN_IOU else "misplaced", overlap, name)
 
 
 def summarise(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
@@ -99,6 +111,34 @@ def summarise(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
     for frame in frames:
         by_level[frame.difficulty].append(frame)
     return {level: _figures(level, members) for level, members in by_level.items()}
+
+
+def summarise_objects(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
+    """Per object, and for all of them as `all`: frames, visible, detected, rate, mean_iou, false_targets,
+    false_rate, guesses. Rates are None where nothing could be measured."""
+    by_object: dict[str, list[ScoredFrame]] = {}
+    for frame in frames:
+        by_object.setdefault(frame.object, []).append(frame)
+    table = {name: _object_figures(members) for name, members in sorted(by_object.items())}
+    table["all"] = _object_figures([frame for members in by_object.values() for frame in members])
+    return table
+
+
+def _object_figures(frames: Sequence[ScoredFrame]) -> dict[str, Any]:
+    labelled = [frame for frame in frames if frame.difficulty != "unlabelled"]
+    visible = [frame for frame in labelled if frame.difficulty != "absent"]
+    outcomes = Counter(frame.outcome for frame in labelled)
+    overlaps = [frame.iou for frame in visible if frame.iou is not None]
+    return {
+        "frames": len(frames),
+        "visible": len(visible),
+        "detected": outcomes["detected"],
+        "rate": outcomes["detected"] / len(visible) if visible else None,
+        "mean_iou": fmean(overlaps) if overlaps else None,
+        "false_targets": outcomes["false_target"],
+        "false_rate": outcomes["false_target"] / len(labelled) if labelled else None,
+        "guesses": outcomes["guess"],
+    }
 
 
 def _figures(level: str, frames: Sequence[ScoredFrame]) -> dict[str, Any]:

@@ -1,20 +1,18 @@
-"""From a CALVIN task, or an instruction alone, to what the eyes should rest on.
+"""What the eyes should rest on in each of CALVIN's 34 tasks, and from wording alone where no task is given.
 
 The task table follows the official ReconVLA pipeline (`scripts/helper/main_worker.py`: LED tasks look at
 the button, light bulb tasks at the switch) with two differences. Drawers and doors that are moved are
 looked at where the hand goes, the handle; the whole drawer or cabinet is a place to put things. And tasks
-that carry a block have two phases, the block and then its destination.
+that carry a block have two phases, the block and then its destination. An unstacked block goes to the bare
+table, which is no object: it stays in view itself.
 """
 
 from __future__ import annotations
 
-import re
-
 from detectors.base import NoTarget, Reason, Target
+from detectors.wording import COLOURS, Meaning, understand
 
-COLOURS = ("red", "blue", "pink")
-
-#: Gaze phases of one task, in the order in which they happen.
+#: Gaze phases of one task, one or two, in the order in which they happen.
 Phases = tuple[Target, ...]
 
 CARRIED_BLOCK = Target("block", "block")
@@ -60,41 +58,35 @@ def _task_table() -> dict[str, Phases]:
 #: The 34 tasks of CALVIN (`conf/callbacks/rollout/tasks/new_playtable_tasks.yaml`).
 TASK_PHASES: dict[str, Phases] = _task_table()
 
-# First match wins, so the order goes from the most to the least specific wording.
-_WORDINGS: tuple[tuple[re.Pattern[str], Phases], ...] = tuple(
-    (re.compile(pattern), phases)
-    for pattern, phases in (
-        (r"\b(unstack|collapse|tower|take off|remove)\b", (CARRIED_BLOCK,)),
-        (r"\bstack\b|\bon top of\b", (CARRIED_BLOCK, OTHER_BLOCK)),
-        (r"\b(led|green (light|lamp)|button)\b", (BUTTON,)),
-        (r"\b(bulb|yellow (light|lamp)|switch)\b", (SWITCH,)),
-        (
-            r"\b(place|put|store|drop)\b.*\bdrawer\b|\bdrawer\b.*\b(place|put|store|drop)\b",
-            TASK_PHASES["place_in_drawer"],
-        ),
-        (r"\b(place|put|store|drop)\b.*\b(slider|cabinet)\b", TASK_PHASES["place_in_slider"]),
-        (r"\b(block|object|it)\b.*\binto the drawer\b", TASK_PHASES["push_into_drawer"]),
-        (r"\b(block|object)\b.*\bfalls\b.*\bdrawer\b", TASK_PHASES["push_into_drawer"]),
-        (r"\bdrawer\b", (DRAWER_HANDLE,)),
-        (r"\b(door|slider)\b", (SLIDER_HANDLE,)),
-    )
-)
+#: What is looked at when a thing itself is handled, and when it is where something is put.
+_HANDLED: dict[str, Target] = {
+    "drawer": DRAWER_HANDLE,
+    "slider": SLIDER_HANDLE,
+    "bulb": SWITCH,
+    "led": BUTTON,
+}
+_DESTINATIONS: dict[str, Target] = {"drawer": DRAWER, "slider": CABINET, "block": OTHER_BLOCK}
 
 
 def phases_for(task: str | None, instruction: str) -> Phases | NoTarget:
     """Gaze phases of a task; where the task has no entry, of the instruction's wording.
 
-    A coloured block in the wording is the first phase whatever else is said. NoTarget(unknown_wording)
-    when neither is understood.
+    NoTarget(unknown_wording) when neither is understood.
     """
     if task is not None and task in TASK_PHASES:
         return TASK_PHASES[task]
-    words = " ".join(instruction.lower().split())
-    named = re.search(rf"\b({'|'.join(COLOURS)})\b[\w ]*?\b(block|cube|object)\b", words)
-    phases = next((phases for pattern, phases in _WORDINGS if pattern.search(words)), ())
-    if named is not None:
-        destination = tuple(phase for phase in phases if phase in (DRAWER, CABINET, OTHER_BLOCK))
-        return (block(named.group(1)), *destination)
-    if phases:
-        return phases
-    return NoTarget(Reason.UNKNOWN_WORDING, f"task {task!r}, instruction {instruction!r}")
+    meaning = understand(instruction)
+    if meaning is None:
+        return NoTarget(Reason.UNKNOWN_WORDING, f"task {task!r}, instruction {instruction!r}")
+    return _phases(meaning)
+
+
+def _phases(meaning: Meaning) -> Phases:
+    if meaning.thing != "block":
+        return (_HANDLED[meaning.thing],)
+    first = CARRIED_BLOCK if meaning.colour is None else block(meaning.colour)
+    if meaning.destination is None:
+        return (first,)
+    if meaning.destination_colour is not None:
+        return (first, block(meaning.destination_colour))
+    return (first, _DESTINATIONS[meaning.destination])

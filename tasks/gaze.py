@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,92 +14,122 @@ from safetensors.numpy import save_file
 from calvin.episode import Episode
 from calvin.episode_file import load_episode
 from detectors.base import Detection, Detector, FrameContext, NoTarget, Target
+from detectors.cache import FinderCache
 from detectors.crops import crop_region
-from detectors.registry import make_detector
-from detectors.scoring import FrameTruth, ScoredFrame, score_frame, summarise
+from detectors.phases import frame_targets
+from detectors.registry import FINDERS, make_detector
+from detectors.scoring import FrameTruth, ScoredFrame, score_frame, summarise, summarise_objects
 from detectors.targets import phases_for
 from tasks.context import Draft, Finished, Result, TaskContext, one_input
+from tasks.gaze_truth import frame_truths
+
+#: `robot_obs`: position of the tool centre point in metres; last command to the hand, 1 open and -1 close.
+_HAND_XYZ, _HAND_COMMAND = slice(0, 3), 14
+
+
+@dataclass(frozen=True)
+class Regions:
+    """One entry per frame of an episode: what was found, what was looked for, what is really there, the verdict.
+
+    `targets` is one NoTarget where the instruction is not understood.
+    """
+
+    results: list[Detection | NoTarget]
+    targets: list[Target] | NoTarget
+    truths: list[FrameTruth | None]
+    scored: list[ScoredFrame]
 
 
 def run(context: TaskContext) -> Result:
     """Publishes one `gaze` artifact: rows as JSON in the header, one `crop_<frame>` tensor per region."""
     number = context.spec["number"]
     episode = load_episode(one_input(context.inputs, "episode", f"task_{number}").path)
-    detector = _detector(context)
-    results, targets = find_regions(episode, detector)
-    scored = score(episode, results, targets)
+    detector = _detector(context.spec, context.memory)
+    regions = find_regions(episode, detector)
 
     crops: dict[str, np.ndarray] = {}
     rows = []
-    for frame, result in enumerate(results):
+    for frame, (result, truth) in enumerate(zip(regions.results, regions.truths, strict=True)):
         if isinstance(result, Detection):
             crop = crop_region(episode.rgb_static[frame], result.box)
             crops[f"crop_{frame:05d}"] = np.ascontiguousarray(crop)
-            rows.append({"box": [int(edge) for edge in _rounded(result.box)], "score": result.score})
-        else:
-            rows.append({"reason": result.reason.value, "detail": result.detail})
+        rows.append(_row(result) | _labelled(truth))
     file = context.scratch / f"gaze_{number}.safetensors"
     about = {"detector": f"{detector.name}-{detector.version}", "task": episode.task, "rows": rows}
     save_file(crops or {"none": np.zeros(0, np.uint8)}, file, metadata={"gaze": json.dumps(about)})
-    return Finished(
-        [Draft("gaze", f"task_{number}", file)],
-        result={
-            "frames": len(rows),
-            "figures": {level: f for level, f in summarise(scored).items() if f["frames"]},
-            "iou_sum": _sums(scored),
-        },
-    )
+    return Finished([Draft("gaze", f"task_{number}", file)], result=summary_of([regions]))
 
 
-def find_regions(
-    episode: Episode, detector: Detector
-) -> tuple[list[Detection | NoTarget], list[Target] | NoTarget]:
-    """One result per frame. An instruction that names no known target gives NoTarget for every frame."""
+def find_regions(episode: Episode, detector: Detector) -> Regions:
+    """Find and judge. An instruction that names no known target gives the same NoTarget for every frame."""
     phases = phases_for(episode.task, episode.instruction)
+    targets: list[Target] | NoTarget
     if isinstance(phases, NoTarget):
-        return [phases] * len(episode), phases
-    targets = [phases[0]] * len(episode)
-    known = FrameContext(boxes=episode.boxes, gripper_xyz=episode.robot_obs[:, :3])
-    return detector.detect(np.asarray(episode.rgb_static), targets, known), targets
-
-
-def score(
-    episode: Episode, results: list[Detection | NoTarget], targets: list[Target] | NoTarget
-) -> list[ScoredFrame]:
-    """Judge each frame against the true boxes, where the episode has them."""
+        targets = phases
+        results: list[Detection | NoTarget] = [phases] * len(episode)
+    else:
+        known = FrameContext(
+            boxes=episode.boxes,
+            gripper_xyz=episode.robot_obs[:, _HAND_XYZ],
+            gripper_action=episode.robot_obs[:, _HAND_COMMAND],
+        )
+        targets = frame_targets(phases, known, len(episode))
+        results = detector.detect(np.asarray(episode.rgb_static), targets, known)
+    truths = frame_truths(episode, targets)
     area = episode.rgb_static.shape[1] * episode.rgb_static.shape[2]
-    scored = []
-    for frame, result in enumerate(results):
-        truth = None
-        if episode.boxes is not None and not isinstance(targets, NoTarget):
-            truth = _truth(episode, frame, targets[frame].object)
-        scored.append(score_frame(result, truth, area))
-    return scored
+    names = [
+        "nothing" if isinstance(targets, NoTarget) else target.object for target in _each(targets, episode)
+    ]
+    scored = [
+        score_frame(result, truth, area, name)
+        for result, truth, name in zip(results, truths, names, strict=True)
+    ]
+    return Regions(results, targets, truths, scored)
 
 
-def _truth(episode: Episode, frame: int, name: str) -> FrameTruth | None:
-    assert episode.boxes is not None
-    boxes = episode.boxes[frame]
-    if name not in boxes:
-        return None  # such as the block that is carried: no box is kept under that name
-    others = tuple(
-        box
-        for other, box in boxes.items()
-        if box is not None and other != name and other.endswith("_block") and name.endswith("_block")
-    )
-    return FrameTruth(boxes[name], visible_share=_visible_share(episode, frame, name), distractors=others)
+def summary_of(episodes: Iterable[Regions]) -> dict[str, Any]:
+    """Counts over episodes, as plain JSON. Those of `outcomes` and `sources` add up to the frames.
+
+    `figures` by difficulty, `objects` by what was looked for, `sources`: how boxes were found and why there
+    are none, `trusted`: frames whose box is more likely right than wrong.
+    """
+    regions = list(episodes)
+    scored = [frame for one in regions for frame in one.scored]
+    results = [result for one in regions for result in one.results]
+    sources = Counter(r.source.value if isinstance(r, Detection) else r.reason.value for r in results)
+    return {
+        "frames": len(results),
+        "trusted": sum(isinstance(r, Detection) and r.is_trusted for r in results),
+        "figures": {level: f for level, f in summarise(scored).items() if f["frames"]},
+        "objects": summarise_objects(scored),
+        "sources": dict(sorted(sources.items())),
+        "iou_sum": _sums(scored),
+    }
 
 
-def _visible_share(episode: Episode, frame: int, name: str) -> float:
-    """Area of the visible box against its median over the episode, as the pixels themselves are not kept."""
-    assert episode.boxes is not None
-    areas = [_area(boxes.get(name)) for boxes in episode.boxes]
-    seen = [area for area in areas if area > 0]
-    return areas[frame] / float(np.median(seen)) if seen else 0.0
+def _each(targets: list[Target] | NoTarget, episode: Episode) -> list[Any]:
+    return [targets] * len(episode) if isinstance(targets, NoTarget) else list(targets)
 
 
-def _area(box: Any) -> float:
-    return float((box[2] - box[0]) * (box[3] - box[1])) if box is not None else 0.0
+def _row(result: Detection | NoTarget) -> dict[str, Any]:
+    """A frame's entry in the artifact's header: box and how it was found, or the reason for none."""
+    if isinstance(result, NoTarget):
+        return {"reason": result.reason.value, "detail": result.detail}
+    x0, y0, x1, y1 = result.box
+    return {
+        "box": [int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))],
+        "score": result.score,
+        "source": result.source.value,
+        "trusted": result.is_trusted,
+        "uncertainty_pixels": result.uncertainty_pixels,
+    }
+
+
+def _labelled(truth: FrameTruth | None) -> dict[str, Any]:
+    """The target's true box for the rows of an artifact, null where it is hidden; nothing where unknown."""
+    if truth is None:
+        return {}
+    return {"true_box": None if truth.box is None else [float(edge) for edge in truth.box]}
 
 
 def _sums(scored: list[ScoredFrame]) -> dict[str, list[float]]:
@@ -110,16 +143,13 @@ def _sums(scored: list[ScoredFrame]) -> dict[str, list[float]]:
     return sums
 
 
-def _rounded(box: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
-    x0, y0, x1, y1 = box
-    return int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))
-
-
-def _detector(context: TaskContext) -> Detector:
-    """Detectors with weights stay in the worker's memory."""
-    name, options = context.spec["detector"], dict(context.spec["options"])
+def _detector(spec: Any, memory: MutableMapping[str, Any]) -> Detector:
+    """Detectors with weights, and what they said about frames, stay in the worker's memory."""
+    name, options = spec["detector"], dict(spec["options"])
     key = f"detector {name} {json.dumps(options, sort_keys=True)}"
-    if key not in context.memory:
-        context.memory[key] = make_detector(name, **options)
-    detector: Detector = context.memory[key]
+    if key not in memory:
+        if name in FINDERS:
+            options["cache"] = memory.setdefault("gaze cache", FinderCache())
+        memory[key] = make_detector(name, **options)
+    detector: Detector = memory[key]
     return detector

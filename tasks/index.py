@@ -1,132 +1,97 @@
-"""The training index of one split: the original pipeline's JSON, and the pictures at the model's size."""
+"""The training index of one split: the original pipeline's JSON. `tasks.index_reader` reads it back."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors import safe_open
-from safetensors.numpy import save_file
 
-from calvin.episode import Episode
 from calvin.episode_file import load_episode
-from calvin.training_index import Gaze, build_items, read_index, write_index
+from calvin.training_index import Gaze, build_items, write_index
 from errors import BatonError
-from models.images import compose, replace_upper, to_model_size
-from tasks.context import Draft, Finished, InputFile, Result, TaskContext, Yielded, inputs_of, one_input
-
-ITEMS, PICTURES = "index.json", "pictures"
+from tasks.context import Draft, Finished, Result, TaskContext, Yielded, inputs_of
+from tasks.index_reader import ITEMS
 
 
-@dataclass(frozen=True)
-class Index:
-    """What training reads. Row i of the arrays belongs to item i; pictures are memory-mapped."""
-
-    items: list[dict[str, Any]]
-    images: np.ndarray  # (N, S, S, 3) uint8
-    targets: np.ndarray  # (N, S, S, 3) uint8, zeros where there is no gaze region
-    has_target: np.ndarray  # (N,) bool
-
-    def __len__(self) -> int:
-        return len(self.items)
+class _Stopped(Exception):
+    """The job was asked to stop; nothing of the index is kept."""
 
 
 def run(context: TaskContext) -> Result:
-    """Publishes two `index` artifacts: index.json and pictures."""
-    size = context.spec["image_size"]
+    """Publishes `index.json`; the frames stay in the episodes' files.
+
+    `untrusted` in the spec says what becomes of frames without a trusted gaze region: `keep` them, `weigh`
+    their reconstruction loss by the region's score, or `drop` them. The counts say how many these were.
+    """
+    counts = {
+        "items": 0,
+        "with_target": 0,
+        "demonstrations": len(context.spec["numbers"]),
+        "weighed_down": 0,
+        "dropped": 0,
+    }
+    file = context.scratch / ITEMS
+    try:
+        write_index(_items(context, counts), file)
+    except _Stopped as stop:
+        return Yielded(str(stop))
+    return Finished([Draft("index", ITEMS, file)], result=counts)
+
+
+def _items(context: TaskContext, counts: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """The items of all demonstrations, one after the other; `counts` grows with them."""
     episodes = {file.name: file for file in inputs_of(context, "episode")}
     regions = {file.name: file for file in inputs_of(context, "gaze")}
-    names = [f"task_{number}" for number in context.spec["numbers"]]
-    items: list[dict[str, Any]] = []
-    images, targets, has_target = [], [], []
-    for done, name in enumerate(names):
+    untrusted = context.spec.get("untrusted", "keep")
+    for done, number in enumerate(context.spec["numbers"]):
         reason = context.should_stop()
         if reason:
-            return Yielded(reason)
-        number = int(name.removeprefix("task_"))
+            raise _Stopped(reason)
+        name = f"task_{number}"
         episode = load_episode(episodes[name].path)
-        gaze, crops = _read_gaze(regions[name].path, len(episode))
+        gaze, true_boxes, trusted = _read_gaze(regions[name].path, len(episode), untrusted == "weigh")
         for item in build_items(episode, gaze, number):
             frame = item["frame"] - episode.start
+            if untrusted == "drop" and frame not in trusted:
+                counts["dropped"] += 1
+                continue
             item["image_source"] = f"{episodes[name].reference}#rgb_static[{frame}]"
-            item["crop_source"] = (
-                None if frame not in crops else f"{regions[name].reference}#crop_{frame:05d}"
-            )
-            items.append(item)
-        for image, target in _pictures(episode, crops, size):
-            images.append(image)
-            has_target.append(target is not None)
-            targets.append(np.zeros_like(image) if target is None else target)
-        context.report_progress(done + 1, len(names))
-
-    index_file, picture_file = context.scratch / "index.json", context.scratch / "pictures.safetensors"
-    write_index(items, index_file)
-    save_file(
-        {
-            "images": np.stack(images),
-            "targets": np.stack(targets),
-            "has_target": np.array(has_target, dtype=np.uint8),
-        },
-        picture_file,
-    )
-    return Finished(
-        [Draft("index", ITEMS, index_file), Draft("index", PICTURES, picture_file)],
-        result={
-            "items": len(items),
-            "with_target": int(sum(has_target)),
-            "demonstrations": len(names),
-        },
-    )
+            seen = item["gaze"]["box"] is not None
+            item["crop_source"] = f"{regions[name].reference}#crop_{frame:05d}" if seen else None
+            if frame in true_boxes:
+                item["true_box"] = true_boxes[frame]
+            counts["items"] += 1
+            counts["with_target"] += seen
+            counts["weighed_down"] += item["gaze"]["weight"] < 1.0
+            yield item
+        context.report_progress(done + 1, len(context.spec["numbers"]))
 
 
-def load_index(files: Sequence[InputFile], role: str = "index") -> Index:
-    """The index among a job's inputs."""
-    items = read_index(one_input(files, role, ITEMS).path)
-    with safe_open(one_input(files, role, PICTURES).path, framework="numpy") as tensors:
-        index = Index(
-            items,
-            tensors.get_tensor("images"),
-            tensors.get_tensor("targets"),
-            tensors.get_tensor("has_target").astype(bool),
-        )
-    if len(index.images) != len(items):
-        raise BatonError(f"the index has {len(items)} items and {len(index.images)} pictures")
-    return index
+def _read_gaze(
+    path: Path, frames: int, weighed: bool
+) -> tuple[list[Gaze], dict[int, list[float] | None], frozenset[int]]:
+    """Regions by frame, true boxes of those where they are known, and the frames with a trusted region.
 
-
-def _read_gaze(path: Path, frames: int) -> tuple[list[Gaze], dict[int, np.ndarray]]:
+    weighed: regions that are not trusted count by their score.
+    """
     with safe_open(path, framework="numpy") as tensors:
         about = json.loads(tensors.metadata()["gaze"])
-        crops = {
-            int(name.removeprefix("crop_")): tensors.get_tensor(name)
-            for name in tensors.keys()  # noqa: SIM118 - not a mapping
-            if name.startswith("crop_")
-        }
-    if len(about["rows"]) != frames:
-        raise BatonError(f"{path.name}: gaze rows for {len(about['rows'])} of {frames} frames")
+    rows = about["rows"]
+    if len(rows) != frames:
+        raise BatonError(f"{path.name}: gaze rows for {len(rows)} of {frames} frames")
     gaze = [
         Gaze(
             detector=about["detector"],
             box=tuple(row["box"]) if "box" in row else None,
             score=row.get("score"),
             reason=row.get("reason"),
+            source=row.get("source"),
+            weight=row["score"] if weighed and "box" in row and not row["trusted"] else 1.0,
         )
-        for row in about["rows"]
+        for row in rows
     ]
-    return gaze, crops
-
-
-def _pictures(
-    episode: Episode, crops: Mapping[int, np.ndarray], size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Input and reconstruction target of each frame, at the model's size."""
-    for frame in range(len(episode)):
-        canvas = compose(np.asarray(episode.rgb_static[frame]), np.asarray(episode.rgb_gripper[frame]))
-        target = None
-        if frame in crops:
-            target = to_model_size(replace_upper(canvas, crops[frame]), size)
-        yield to_model_size(canvas, size), target
+    true_boxes = {f: row["true_box"] for f, row in enumerate(rows) if "true_box" in row}
+    return gaze, true_boxes, frozenset(f for f, row in enumerate(rows) if row.get("trusted", False))

@@ -4,8 +4,8 @@ import pytest
 from detectors.base import FrameContext, NoTarget, Reason
 from detectors.camera import project_static
 from detectors.carried import block_beside, carried_block, resolve_blocks
-from detectors.colour import ColourDetector
 from detectors.oracle import OracleDetector
+from detectors.registry import make_detector
 from detectors.targets import BUTTON, CARRIED_BLOCK, OTHER_BLOCK, TASK_PHASES, block
 from tests.detectors.calvin_mini import demonstrations, frames_of, needs_calvin_mini
 
@@ -49,7 +49,9 @@ def test_only_unnamed_blocks_are_resolved():
 
 
 @needs_calvin_mini
-@pytest.mark.parametrize("detector", [ColourDetector(), OracleDetector()], ids=lambda detector: detector.name)
+@pytest.mark.parametrize(
+    "detector", [make_detector("colour"), OracleDetector()], ids=lambda detector: detector.name
+)
 @pytest.mark.parametrize("split", ["training", "validation"])
 def test_finds_the_block_that_moved(split, detector):
     checked = 0

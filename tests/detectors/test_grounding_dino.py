@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.base import Detection, FrameContext, NoTarget, Reason
+from detectors.base import Detection, FrameContext, NoTarget, Reason, Source
 from detectors.grounding_dino import (
-    GroundingDinoDetector,
-    _Candidate,
-    best_candidate,
-    caption,
+    GroundingDinoFinder,
     load_model,
     local_folder,
+    weights_digest,
 )
+from detectors.grounding_dino_io import caption, prepare_image
+from detectors.pipeline import GazePipeline
 from detectors.targets import BUTTON, CARRIED_BLOCK, block
 from errors import CheckpointError, ConfigError, WeightsMissing
 from tests.detectors.tiny_grounding_dino import write_tiny_model
@@ -43,23 +43,24 @@ def test_caption_rules(phrase, expected):
     assert caption(phrase) == expected
 
 
-def test_boxes_lie_in_the_image_and_carry_the_phrase(weights):
-    detector = GroundingDinoDetector(weights, box_threshold=0.0, text_threshold=0.0)
-    found = detector.detect(images(3), [block("red"), BUTTON, block("blue")])
-    for result, phrase in zip(found, ["red block", "button", "blue block"], strict=True):
-        assert isinstance(result, Detection)
-        assert result.phrase == phrase
-        x0, y0, x1, y1 = result.box
-        assert 0 <= x0 < x1 <= 120
-        assert 0 <= y0 < y1 <= 100
+def test_boxes_lie_in_the_image(weights):
+    finder = GroundingDinoFinder(weights, box_threshold=0.0, text_threshold=0.0)
+    for candidates in finder.find(list(images(3)), BUTTON):
+        for candidate in candidates:
+            x0, y0, x1, y1 = candidate.box
+            assert 0 <= x0 < x1 <= 120
+            assert 0 <= y0 < y1 <= 100
+            assert 0 < candidate.score <= 1
 
 
 def test_is_the_models_own_best_query(weights):
-    frame = images(1)
-    [found] = GroundingDinoDetector(weights, box_threshold=0.0).detect(frame, [BUTTON])
+    frame = images(1)[0]
+    [candidates] = GroundingDinoFinder(weights, box_threshold=0.0).find([frame], BUTTON)
+    found = max(candidates, key=lambda candidate: candidate.score)
     processor, model = load_model(weights, "cpu")
+    tokens = processor.tokenizer("button.", return_tensors="pt")
     with torch.inference_mode():
-        outputs = model(**processor(images=frame[0], text="button.", return_tensors="pt"))
+        outputs = model(pixel_values=prepare_image(frame, 96, 160)[None], **tokens)
     scores = outputs.logits.sigmoid().amax(-1)[0]
     cx, cy, w, h = (outputs.pred_boxes[0, scores.argmax()] * torch.tensor([120, 100, 120, 100])).tolist()
     assert found.score == pytest.approx(scores.max().item(), abs=1e-6)
@@ -67,48 +68,69 @@ def test_is_the_models_own_best_query(weights):
     assert found.box == pytest.approx(expected, abs=1e-3)
 
 
-def test_batch_size_does_not_change_the_boxes(weights):
-    frames, targets = images(5), [block("red"), BUTTON, block("pink"), BUTTON, BUTTON]
-    one = GroundingDinoDetector(weights, 0.0, 0.0, batch_size=1).detect(frames, targets)
-    many = GroundingDinoDetector(weights, 0.0, 0.0, batch_size=4).detect(frames, targets)
+def test_neither_batch_nor_picture_size_changes_the_boxes(weights):
+    frames = [*images(3), images(1, seed=1)[0, :80, :90], images(1, seed=2)[0]]
+    one = GroundingDinoFinder(weights, 0.0, 0.0, batch_size=1).find(frames, BUTTON)
+    many = GroundingDinoFinder(weights, 0.0, 0.0, batch_size=3).find(frames, BUTTON)
     for a, b in zip(one, many, strict=True):
-        assert a.box == pytest.approx(b.box, abs=1e-2)
-        assert a.score == pytest.approx(b.score, abs=1e-4)
+        assert [c.score for c in a] == pytest.approx([c.score for c in b], abs=1e-4)
+        for p, q in zip(a, b, strict=True):
+            assert p.box == pytest.approx(q.box, abs=1e-2)
+
+
+def test_a_phrase_is_encoded_once(weights):
+    finder = GroundingDinoFinder(weights, 0.0, 0.0, batch_size=2)
+    for _ in range(2):
+        for target in (BUTTON, block("red")):
+            finder.find(list(images(5)), target)
+    _, model = finder._loaded
+    assert model.model.text_backbone.calls == 2
+
+
+def test_tiles_give_boxes_in_the_frames_own_pixels(weights):
+    finder = GroundingDinoFinder(weights, box_threshold=0.0, text_threshold=0.0)
+    [found] = finder.find_thoroughly([images(1)[0]], BUTTON)
+    assert {candidate.source for candidate in found} == {Source.SECOND_PASS}
+    assert max(candidate.box[2] for candidate in found) > 70
 
 
 def test_absence_has_a_name(weights):
     frames = images(2)
     frames[1] = 0
-    found = GroundingDinoDetector(weights, box_threshold=1.0).detect(frames, [BUTTON, BUTTON])
-    assert found == [NoTarget(Reason.BELOW_THRESHOLD, "button"), NoTarget(Reason.BLANK_FRAME)]
+    finder = GroundingDinoFinder(weights)
+    finder.threshold = 2.0  # the random model is certain of everything
+    below, blank = GazePipeline(finder, stages=()).detect(frames, [BUTTON, BUTTON])
+    assert below == NoTarget(Reason.BELOW_THRESHOLD, "button")
+    assert blank == NoTarget(Reason.BLANK_FRAME)
 
 
 def test_carried_block_needs_the_gripper(weights):
-    detector = GroundingDinoDetector(weights, box_threshold=0.0, text_threshold=0.0)
+    detector = GazePipeline(GroundingDinoFinder(weights, box_threshold=0.0, text_threshold=0.0), stages=())
     frames = images(1)[:, :, :100]
     [unknown] = detector.detect(frames, [CARRIED_BLOCK])
     assert unknown.reason is Reason.AMBIGUOUS_BLOCK
     [found] = detector.detect(frames, [CARRIED_BLOCK], FrameContext(gripper_xyz=np.array([[0.1, -0.1, 0.5]])))
+    assert isinstance(found, Detection)
     assert found.phrase in ("red block", "blue block", "pink block")
 
 
-def test_a_coloured_target_wants_its_colour_in_the_words():
-    red = _Candidate((0, 0, 9, 9), 0.5, "red block")
-    other = _Candidate((20, 20, 29, 29), 0.9, "block")
-    assert best_candidate([other, red], block("red")) == Detection((0, 0, 9, 9), 0.5, "red block")
-    assert best_candidate([other], block("red")) == NoTarget(Reason.BELOW_THRESHOLD, "red block")
-    assert best_candidate([red, other], BUTTON).score == 0.9
-
-
-def test_version_tells_settings_apart():
-    assert GroundingDinoDetector("a").version != GroundingDinoDetector("b").version
-    assert GroundingDinoDetector("a").version != GroundingDinoDetector("a", box_threshold=0.2).version
+def test_version_tells_weights_and_settings_apart(weights, tmp_path):
+    other = str(write_tiny_model(tmp_path / "other", seed=1))
+    versions = {
+        GroundingDinoFinder(weights).version,
+        GroundingDinoFinder(other).version,
+        GroundingDinoFinder(weights, box_threshold=0.2).version,
+        GroundingDinoFinder(weights, text_threshold=0.2).version,
+    }
+    assert len(versions) == 4
+    moved = shutil.copytree(weights, tmp_path / "moved")
+    assert GroundingDinoFinder(str(moved)).version == GroundingDinoFinder(weights).version
 
 
 @pytest.mark.parametrize("option", [{"box_threshold": 1.5}, {"text_threshold": -0.1}, {"batch_size": 0}])
 def test_bad_options_are_refused(option):
     with pytest.raises(ConfigError, match=next(iter(option))):
-        GroundingDinoDetector(**option)
+        GroundingDinoFinder(**option)
 
 
 @pytest.mark.usefixtures("no_hub")
@@ -118,6 +140,13 @@ def test_missing_weights_say_what_to_do(name):
         local_folder(name)
     assert raised.value.exit_code == 3
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_missing_weights_have_no_digest(tmp_path):
+    for weights in ("nobody/no-such-model", str(tmp_path), str(tmp_path / "missing.pth")):
+        with pytest.raises(WeightsMissing):
+            weights_digest(weights)
 
 
 def test_a_folder_without_a_model_is_damaged(tmp_path):

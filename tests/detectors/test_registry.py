@@ -15,7 +15,7 @@ def test_makes_by_name(name):
 
 
 def test_unknown_name_lists_the_known():
-    with pytest.raises(ConfigError, match=r"'yolo'.*colour, grounding_dino, oracle"):
+    with pytest.raises(ConfigError, match=r"'yolo'.*colour, grounding_dino, groundingdino_py, oracle"):
         make_detector("yolo")
 
 
@@ -28,3 +28,21 @@ def test_listing_detectors_imports_no_torch():
     code = "import sys, detectors.registry as r; r.make_detector('colour'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert "grounding_dino" in DETECTORS
+
+
+def test_stages_and_interval_are_part_of_the_version():
+    versions = {
+        make_detector("colour").version,
+        make_detector("colour", stages=()).version,
+        make_detector("colour", stages=("temporal",)).version,
+        make_detector("colour", interval=3).version,
+    }
+    assert len(versions) == 4
+    assert make_detector("colour", stages=("size", "phrase")).version == (
+        make_detector("colour", stages=("phrase", "size")).version
+    )
+
+
+def test_unknown_stage_lists_the_known():
+    with pytest.raises(ConfigError, match=r"'magic'.*second_pass, phrase"):
+        make_detector("colour", stages=("magic",))

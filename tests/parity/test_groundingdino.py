@@ -6,10 +6,13 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
+from detectors.grounding_dino_io import caption, prepare_image, read_predictions
 from detectors.grounding_dino_official import load_official_state
 
 FOLDER = (
@@ -122,6 +125,67 @@ def test_the_official_batch_comes_out_with_its_mixed_masks(model, meta, recorded
     outputs = run(model, [recorded["in.image"], recorded["in.image2"]], rows)
     same_logits(outputs.logits, recorded["out.batch_pred_logits"])
     assert torch.allclose(outputs.pred_boxes, recorded["out.batch_pred_boxes"], atol=TOLERANCE, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    from transformers import BertTokenizer
+
+    return BertTokenizer(vocab=str(FOLDER / "vocab.txt"))
+
+
+def recorded_runs():
+    if not FOLDER.is_dir():
+        return []
+    captions = json.loads((FOLDER / "meta.json").read_text())["results"]["captions"]
+    return [(number, run) for number, entry in enumerate(captions) for run in range(len(entry["runs"]))]
+
+
+@pytest.mark.parametrize(("number", "run_number"), recorded_runs())
+def test_predict_boxes_scores_and_phrases(model, meta, recorded, tokenizer, number, run_number):
+    entry = meta["results"]["captions"][number]
+    official = entry["runs"][run_number]
+    ids = tokenizer(entry["preprocessed"])["input_ids"]
+    outputs = run(model, [recorded["in.image"]], [ids])
+    found = read_predictions(
+        outputs.logits[0],
+        outputs.pred_boxes[0],
+        ids,
+        tokenizer,
+        official["box_threshold"],
+        official["text_threshold"],
+        official["remove_combined"],
+    )
+    assert [one.phrase for one in found] == official["phrases"]
+    assert np.allclose([one.score for one in found], official["logits"], atol=TOLERANCE, rtol=0)
+    boxes = np.array(official["boxes"]).reshape(-1, 4)
+    assert np.allclose(np.array([one.box for one in found]).reshape(-1, 4), boxes, atol=TOLERANCE, rtol=0)
+
+
+def test_captions_become_the_same_tokens_and_masks(meta, tokenizer):
+    from transformers.models.grounding_dino.modeling_grounding_dino import (
+        generate_masks_with_special_tokens_and_transfer_map,
+    )
+
+    special = meta["special_token_ids"]
+    for entry in meta["results"]["captions"]:
+        ids = tokenizer(entry["preprocessed"])["input_ids"]
+        assert ids == entry["input_ids"]
+        mask, positions = generate_masks_with_special_tokens_and_transfer_map(
+            torch.tensor([ids]), torch.tensor(special)
+        )
+        assert mask[0].int().tolist() == np.array(entry["self_attention_mask"]).astype(int).tolist()
+        assert positions[0].tolist() == entry["position_ids"]
+        assert caption(entry["caption"]) == entry["preprocessed"]
+
+
+def test_images_are_prepared_alike(meta, recorded):
+    about = meta["results"]["load_image"]
+    prepared = prepare_image(np.asarray(Image.open(FOLDER / "image.png").convert("RGB")))
+    assert list(prepared.shape) == about["shape"]
+    samples = prepared[:, about["ys"]][:, :, about["xs"]]
+    assert torch.allclose(samples, recorded["out.load_image_samples"], atol=TOLERANCE, rtol=0)
+    assert prepared.mean().item() == pytest.approx(about["mean"], abs=TOLERANCE)
 
 
 def _mixing(layer):

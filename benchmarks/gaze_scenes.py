@@ -1,0 +1,100 @@
+"""Hard scenes for gaze: blocks huddled together, doors and drawer at random, a hand that goes in between.
+
+An episode starts from the simulator's random scene. The second and third block are moved beside the first, and
+the open hand goes towards it and past it, so that it hides blocks, handles and switches for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectors.base import Box, Target
+from detectors.scoring import FrameTruth
+from detectors.targets import BUTTON, COLOURS, DRAWER, DRAWER_HANDLE, SLIDER_HANDLE, SWITCH, block
+from simulators.base import MAX_RELATIVE_METRES
+from simulators.playtable.env import PlayTable
+
+TARGETS: tuple[Target, ...] = (*map(block, COLOURS), DRAWER_HANDLE, SLIDER_HANDLE, SWITCH, BUTTON, DRAWER)
+SCENES = ("A", "B", "C", "D")
+#: Control steps of an episode, and how many of them pass between two frames.
+STEPS, FRAME_EVERY = 60, 2
+#: Distances in m of the huddled blocks' middles; blocks are 0.05 to 0.1 m long.
+_HUDDLE = (0.08, 0.11)
+_HOVER_METRES = 0.06
+
+
+@dataclass(frozen=True)
+class Scenery:
+    """Frames (N, 200, 200, 3) uint8 of one episode, with the true boxes of each."""
+
+    scene: str
+    images: np.ndarray
+    boxes: list[dict[str, Box | None]]
+
+
+def episodes(count: int, seed: int, assets: str | None = None) -> Iterator[Scenery]:
+    """`count` episodes over the four scenes in turn; the same seed gives the same frames.
+
+    assets: a clone of calvin_env, to draw them in CALVIN's own scenes.
+    """
+    for name in SCENES:
+        simulator = PlayTable(name, assets)
+        try:
+            for number in range(SCENES.index(name), count, len(SCENES)):
+                yield _episode(simulator, name, np.random.default_rng([seed, number]))
+        finally:
+            simulator.close()
+
+
+def truths(scenery: Scenery, name: str) -> list[FrameTruth]:
+    """The truth of each frame for one object; how much of it shows is relative to its median box."""
+    boxes = [frame[name] for frame in scenery.boxes]
+    areas = [0.0 if box is None else (box[2] - box[0]) * (box[3] - box[1]) for box in boxes]
+    usual = float(np.median([area for area in areas if area > 0])) if any(areas) else 1.0
+    return [
+        FrameTruth(
+            box,
+            area / usual,
+            tuple(
+                other
+                for key, other in frame.items()
+                if other is not None and key != name and key.endswith("_block") and name.endswith("_block")
+            ),
+        )
+        for box, area, frame in zip(boxes, areas, scenery.boxes, strict=True)
+    ]
+
+
+def _episode(simulator: PlayTable, name: str, random: np.random.Generator) -> Scenery:
+    simulator.reset(seed=int(random.integers(2**31)))
+    robot_obs, scene_obs = simulator.state()
+    blocks = scene_obs[6:].reshape(3, 6)  # views of scene_obs: x, y, z, Euler angles
+    goal = blocks[0, :3].copy()
+    for other, angle in zip(blocks[1:], _two_sides(random), strict=True):
+        distance = random.uniform(*_HUDDLE)
+        other[:3] = goal + np.array([distance * np.cos(angle), distance * np.sin(angle), 0.0])
+        other[5] = random.uniform(0, np.pi)
+    simulator.reset(robot_obs, scene_obs)
+    beyond = goal + random.uniform([-0.2, -0.2, 0.0], [0.2, 0.2, 0.15])
+    above = goal + np.array([0.0, 0.0, _HOVER_METRES])
+    images, boxes = [], []
+    for step in range(STEPS):
+        wanted = above if step < STEPS // 2 else beyond
+        move = (wanted - simulator.target_pose()[:3]) / MAX_RELATIVE_METRES
+        action = np.zeros(7)
+        action[:3] = np.clip(move * 0.3, -1, 1)
+        action[6] = 1.0
+        simulator.step(action)
+        if step % FRAME_EVERY == 0:
+            seen = simulator.observe(("static",), boxes=True)
+            images.append(seen["rgb_static"])
+            boxes.append(seen["true_boxes"])
+    return Scenery(name, np.stack(images), boxes)
+
+
+def _two_sides(random: np.random.Generator) -> tuple[float, float]:
+    first = random.uniform(0, 2 * np.pi)
+    return first, first + random.uniform(np.pi / 2, 3 * np.pi / 2)

@@ -1,0 +1,175 @@
+"""Gaze regions a second: the pipeline against a loop that detects every frame, as the original scripts do.
+
+Both run here, one after the other, on the same frames with the same detector. The loop takes one frame at a time,
+and with GroundingDINO encodes the phrase with every frame. Where boxes are found by both, their overlap is compared.
+Without --data the scripted expert makes the demonstrations; without --weights GroundingDINO has a small random
+checkpoint: its boxes are nowhere near the target, so only batches, key frames and the text encoder are measured
+(the other stages would reject every box and look again), and its overlaps mean nothing.
+
+python -m benchmarks.gaze_throughput [--detector colour] [--demonstrations 34] [--data CALVIN_DIR] [--weights PATH]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from benchmarks.machine import describe
+from calvin.episode import Episode
+from detectors.base import Detection, FrameContext, NoTarget, Target
+from detectors.phases import frame_targets
+from detectors.pipeline import STAGES, GazePipeline
+from detectors.registry import make_detector
+from detectors.scoring import iou
+from detectors.targets import phases_for
+
+_RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--detector", default="colour", choices=["colour", "grounding_dino"])
+    parser.add_argument("--demonstrations", type=int, default=34)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--weights")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)  # processor time is compared
+    episodes = list(islice(demonstrations(arguments.data), arguments.demonstrations))
+    with tempfile.TemporaryDirectory() as folder:
+        options: dict[str, Any] = {}
+        stages: tuple[str, ...] = STAGES
+        if arguments.detector == "grounding_dino":
+            torch.set_num_threads(1)
+            options = {"weights": arguments.weights or small_random_checkpoint(Path(folder))}
+            stages = STAGES if arguments.weights else ("key_frames",)
+        result = compare(arguments.detector, episodes, options, stages)
+    document = {"machine": describe(), "detector": arguments.detector, **result}
+    document["data"] = "dataset" if arguments.data else "scripted expert"
+    print(json.dumps(result, indent=1))
+    _RESULTS.mkdir(exist_ok=True)
+    (_RESULTS / f"gaze_throughput_{arguments.detector}.json").write_text(
+        json.dumps(document, indent=1) + "\n"
+    )
+
+
+def demonstrations(data: Path | None) -> Iterator[Episode]:
+    if data is not None:
+        from calvin.dataset import open_dataset
+
+        for split in ("training", "validation"):
+            opened = open_dataset(data, split)
+            yield from map(opened.read, opened.demonstrations)
+        return
+    from settings.ablation import Data
+    from tasks.generate import generate
+    from workers.demonstrations import TRAINING, generated
+
+    entries = generated(Data(demonstrations_per_task=1), TRAINING).entries
+    yield from generate(entries, TRAINING)
+
+
+def small_random_checkpoint(folder: Path) -> str:
+    from tests.detectors.tiny_grounding_dino import write_tiny_model
+
+    return str(write_tiny_model(folder / "weights"))
+
+
+def compare(
+    name: str, episodes: list[Episode], options: dict[str, Any], stages: tuple[str, ...] = STAGES
+) -> dict[str, Any]:
+    """Frames a second of both ways, their ratio, and how far the boxes agree."""
+    work = [(np.asarray(episode.rgb_static), *_looked_for(episode)) for episode in episodes]
+    each = per_frame(name, options)
+    pipeline = make_detector(name, stages=stages, **options)
+    pipeline.detect(work[0][0][:1], work[0][1][:1], None)  # weights load here
+    each(work[0][0][0], work[0][1][0])
+    started = time.process_time()
+    loop = [
+        each(image, target)
+        for images, targets, _ in work
+        for image, target in zip(images, targets, strict=True)
+    ]
+    loop_seconds = time.process_time() - started
+    started = time.process_time()
+    ours = [result for images, targets, known in work for result in pipeline.detect(images, targets, known)]
+    our_seconds = time.process_time() - started
+    both = [
+        iou(a.box, b) for a, b in zip(ours, loop, strict=True) if isinstance(a, Detection) and b is not None
+    ]
+    agree = sum(isinstance(a, Detection) == (b is not None) for a, b in zip(ours, loop, strict=True))
+    return {
+        "stages": list(stages),
+        "demonstrations": len(episodes),
+        "frames": len(loop),
+        "loop_frames_per_second": round(len(loop) / loop_seconds, 1),
+        "pipeline_frames_per_second": round(len(ours) / our_seconds, 1),
+        "ratio": round(loop_seconds / our_seconds, 2),
+        "mean_iou": round(float(np.mean(both)), 4) if both else None,
+        "frames_with_both": len(both),
+        "found_or_not_alike": round(agree / len(loop), 4),
+    }
+
+
+def per_frame(name: str, options: dict[str, Any]) -> Callable[[np.ndarray, Target], Any]:
+    """The best box of one frame, or None, found without knowing any other frame."""
+    if name == "grounding_dino":
+        return _original_predict(options["weights"])
+    single = make_detector(name, stages=(), **options)
+
+    def detect(image: np.ndarray, target: Target) -> Any:
+        [result] = single.detect(image[None], [target])
+        return result.box if isinstance(result, Detection) else None
+
+    return detect
+
+
+def _original_predict(weights: str) -> Callable[[np.ndarray, Target], Any]:
+    from detectors.grounding_dino import load_model
+    from detectors.grounding_dino_io import caption, prepare_image, read_predictions
+
+    processor, model = load_model(weights, "cuda" if torch.cuda.is_available() else "cpu")
+    size = processor.image_processor.size
+
+    @torch.inference_mode()
+    def detect(image: np.ndarray, target: Target) -> Any:
+        pixels = prepare_image(image, size["shortest_edge"], size["longest_edge"])[None].to(model.device)
+        tokens = processor.tokenizer(caption(target.phrase), return_tensors="pt").to(model.device)
+        outputs = model(pixel_values=pixels, **tokens)
+        ids = tokens["input_ids"][0].tolist()
+        found = read_predictions(
+            outputs.logits[0].cpu(), outputs.pred_boxes[0].cpu(), ids, processor.tokenizer, 0.35, 0.25
+        )
+        if not found:
+            return None
+        cx, cy, w, h = max(found, key=lambda one: one.score).box
+        height, width = image.shape[:2]
+        return ((cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height)
+
+    return detect
+
+
+def _looked_for(episode: Episode) -> tuple[list[Target], FrameContext]:
+    """Targets by frame. Which block is carried is settled beforehand, as the loop cannot tell."""
+    known = FrameContext(gripper_xyz=episode.robot_obs[:, :3], gripper_action=episode.robot_obs[:, 14])
+    phases = phases_for(episode.task, episode.instruction)
+    assert not isinstance(phases, NoTarget)
+    targets = frame_targets(phases, known, len(episode))
+    pipeline = make_detector("colour", stages=STAGES)
+    assert isinstance(pipeline, GazePipeline)
+    resolved = pipeline.resolve(np.asarray(episode.rgb_static), targets, known)
+    named = [phases[-1] if isinstance(target, NoTarget) else target for target in resolved]
+    return named, known
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""`gaze`: detect, score and preview gaze regions of a CALVIN dataset, without the queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commands.data import SPLITS
+from errors import DatasetError, InvalidInput
+
+if TYPE_CHECKING:
+    from calvin.episode import Episode
+    from detectors.base import Detector
+    from tasks.gaze import Regions
+
+
+@click.command("gaze")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
+@click.option(
+    "--detector", "name", default="colour", show_default=True, help="A detector's name; see doctor."
+)
+@click.option("--weights", default=None, metavar="PATH", help="Hub name, folder or .pth (GroundingDINO).")
+@click.option("--python", default=None, metavar="PATH", help="Interpreter that has groundingdino-py.")
+@click.option("--stages", default=None, metavar="A,B", help="Stages of the pipeline, or none [default: all].")
+@click.option("--by-stage", is_flag=True, help="Switch the stages on one after the other and compare.")
+@click.option("--score", is_flag=True, help="Print how right the regions are, where true boxes are known.")
+@click.option("--preview", is_flag=True, help="Write a contact sheet of each demonstration.")
+@click.option(
+    "--out", default="gaze-preview", show_default=True, type=click.Path(path_type=Path), metavar="DIR"
+)
+@click.option(
+    "--limit", default=None, type=click.IntRange(1), metavar="N", help="Only the first N of a split."
+)
+@click.option(
+    "--cache", default=None, type=click.Path(path_type=Path), metavar="FILE", help="Keep answers here."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    folder: Path, split: str | None, name: str, weights: str | None, python: str | None, stages: str | None,
+    by_stage: bool, score: bool, preview: bool, out: Path, limit: int | None, cache: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Detect gaze regions in every annotated frame of DIR, a dataset in CALVIN's format."""
+    from detectors.cache import FinderCache
+    from detectors.pipeline import STAGES, check_stages
+    from detectors.registry import DIRECT
+
+    options = {key: value for key, value in (("weights", weights), ("python", python)) if value is not None}
+    runs = [None if stages is None else _stage_list(stages)]
+    if by_stage:
+        if name in DIRECT:
+            raise InvalidInput(f"detector {name!r} has no stages to switch on")
+        wanted = STAGES if runs[0] is None else check_stages(runs[0])
+        runs = [list(wanted[:count]) for count in range(len(wanted) + 1)]
+    answers = FinderCache(cache)
+    results: list[dict[str, Any]] = []
+    sheets: list[str] = []
+    for number, run in enumerate(runs):
+        detector = _make(name, run, answers, options)
+        regions = []
+        for episode, found in _detect(folder, split, detector, limit):
+            regions.append(found)
+            if preview and number == len(runs) - 1:
+                sheets.append(str(_write_sheet(out, episode, found)))
+        results.append(_summary(detector, run, regions))
+    if preview:
+        results[-1]["sheets"] = sheets
+    if as_json:
+        print(json.dumps(results if by_stage else results[0]))
+        return
+    _show(results, by_stage, score)
+    if preview:
+        print(f"{len(sheets)} contact sheets in {out}")
+
+
+def _stage_list(text: str) -> list[str]:
+    return [] if text == "none" else [stage.strip() for stage in text.split(",") if stage.strip()]
+
+
+def _make(name: str, stages: list[str] | None, cache: Any, options: dict[str, Any]) -> Detector:
+    from detectors.registry import DIRECT, make_detector
+
+    if name in DIRECT:
+        if stages is not None:
+            raise InvalidInput(f"detector {name!r} has no stages")
+        return make_detector(name, **options)
+    return make_detector(name, stages=stages, cache=cache, **options)
+
+
+def _detect(
+    folder: Path, split: str | None, detector: Detector, limit: int | None
+) -> Iterator[tuple[Episode, Regions]]:
+    from calvin.dataset import open_dataset
+    from tasks.gaze import find_regions
+
+    splits = (split,) if split else tuple(name for name in SPLITS if (folder / name).is_dir())
+    if not splits:
+        raise DatasetError(f"{folder} is no CALVIN dataset: it has no {' or '.join(f'{s}/' for s in SPLITS)}")
+    for name in splits:
+        opened = open_dataset(folder, name)
+        for demonstration in opened.demonstrations[:limit]:
+            episode = opened.read(demonstration)
+            yield episode, find_regions(episode, detector)
+
+
+def _summary(detector: Detector, stages: list[str] | None, regions: list[Regions]) -> dict[str, Any]:
+    from tasks.gaze import summary_of
+
+    about = {"detector": f"{detector.name}-{detector.version}", "demonstrations": len(regions)}
+    if stages is not None:
+        about["stages"] = stages
+    return about | {key: value for key, value in summary_of(regions).items() if key != "iou_sum"}
+
+
+def _write_sheet(out: Path, episode: Episode, regions: Regions) -> Path:
+    from detectors.contact_sheet import Shot, contact_sheet
+
+    shots = [
+        Shot(image, result, None if truth is None else truth.box, scored.outcome, episode.start + frame)
+        for frame, (image, result, truth, scored) in enumerate(
+            zip(episode.rgb_static, regions.results, regions.truths, regions.scored, strict=True)
+        )
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{episode.split}_{episode.start:07d}_{episode.task}.png"
+    contact_sheet(shots, f"{episode.task}: {episode.instruction}").save(path)
+    return path
+
+
+def _show(results: list[dict[str, Any]], by_stage: bool, score: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    last = results[-1]
+    print(
+        f"{last['frames']} frames of {last['demonstrations']} demonstrations, {last['trusted']} with a trusted region"
+    )
+    counts = Table("how a region was found, or why not", "frames")
+    for source, count in last["sources"].items():
+        counts.add_row(source, str(count))
+    console.print(counts)
+    if score and not any(entry["visible"] for entry in last["objects"].values()):
+        print("no true boxes are known here: nothing can be scored")
+    elif score:
+        console.print(_object_table(last))
+        console.print(_difficulty_table(last))
+    if by_stage:
+        console.print(_stage_table(results))
+
+
+def _object_table(result: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table("object", "frames", "visible", "detected", "rate", "mean IoU", "false targets", "guesses")
+    for name, entry in result["objects"].items():
+        table.add_row(
+            name, str(entry["frames"]), str(entry["visible"]), str(entry["detected"]), _share(entry["rate"]),
+            _number(entry["mean_iou"]), f"{entry['false_targets']} ({_share(entry['false_rate'])})",
+            str(entry["guesses"]),
+        )  # fmt: skip
+    return table
+
+
+def _difficulty_table(result: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table("difficulty", "frames", "detected", "rate", "mean IoU", "outcomes")
+    for level, entry in result["figures"].items():
+        outcomes = ", ".join(f"{name} {count}" for name, count in entry["outcomes"].items())
+        table.add_row(
+            level, str(entry["frames"]), str(entry["detected"]), _share(entry["rate"]),
+            _number(entry["mean_iou"]), outcomes,
+        )  # fmt: skip
+    return table
+
+
+def _stage_table(results: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table(
+        "stages so far", "simple", "complex", "mean IoU", "false targets", "guesses", "trusted frames"
+    )
+    for result in results:
+        figures, whole = result["figures"], result["objects"]["all"]
+        name = f"+ {result['stages'][-1]}" if result["stages"] else "none"
+        rates = [
+            _share(figures[level]["rate"]) if level in figures else "-" for level in ("simple", "complex")
+        ]
+        table.add_row(
+            name, *rates, _number(whole["mean_iou"]), str(whole["false_targets"]), str(whole["guesses"]),
+            str(result["trusted"]),
+        )  # fmt: skip
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,50 @@
+"""The gaze region of a single observation, for policies that are shown it (arm `explicit_grounding`).
+
+The detector is the one that found the regions of the training frames. It sees one frame and the instruction:
+neither the task's name nor what came before or after, so of a task with two phases (carry a block, put it
+down) the first is looked for while the gripper's last command was to open, the second after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from detectors.base import Detection, Detector, FrameContext, NoTarget
+from detectors.crops import crop_region
+from detectors.registry import make_detector
+from detectors.targets import phases_for
+from models.images import Picture
+from simulators.base import Simulator
+
+#: `robot_obs` entry with the last gripper command, 1 open and -1 closed (facts C1).
+_GRIPPER_COMMAND = 14
+
+
+class RegionFinder:
+    """Finds the picture of the gaze region. `spec`: `detector`, its `version` and `options`."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self._detector: Detector = make_detector(spec["detector"], **spec["options"])
+        self._needs_boxes = spec["detector"] == "oracle"
+
+    def crop(
+        self, observation: Mapping[str, Any], instruction: str, simulator: Simulator | None
+    ) -> Picture | None:
+        """The region's pixels, (h, w, 3), or None where there is no target in sight or in the wording.
+
+        simulator: asked for true boxes by the oracle detector, by no other.
+        """
+        phases = phases_for(None, instruction)
+        if isinstance(phases, NoTarget):
+            return None
+        state = np.asarray(observation["robot_obs"], dtype=np.float64)
+        target = phases[-1 if state[_GRIPPER_COMMAND] < 0 else 0]
+        boxes = None
+        if self._needs_boxes and simulator is not None:
+            boxes = [simulator.true_boxes()]
+        known = FrameContext(boxes=boxes, gripper_xyz=state[None, :3])
+        (found,) = self._detector.detect(observation["rgb_static"][None], [target], known)
+        return crop_region(observation["rgb_static"], found.box) if isinstance(found, Detection) else None

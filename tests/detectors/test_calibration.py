@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from detectors.calibration import Calibration, by_threshold, fit_calibration
+from errors import InvalidInput
+
+
+def test_straight_lines_between_the_points():
+    calibration = Calibration(((0.0, 0.0), (0.5, 0.8), (1.0, 1.0)))
+    assert calibration(0.25) == pytest.approx(0.4)
+    assert calibration(0.75) == pytest.approx(0.9)
+
+
+def test_a_finders_threshold_means_even_odds():
+    for threshold in (0.05, 0.35, 0.9):
+        assert by_threshold(threshold)(threshold) == pytest.approx(0.5)
+        assert by_threshold(threshold)(1.0) == 1.0
+    assert by_threshold(0.0)(0.0) == 0.5
+    assert by_threshold(1.0)(0.99) < 0.5
+
+
+def test_fits_the_share_that_was_right():
+    random = np.random.default_rng(0)
+    scores = random.uniform(0, 1, 4000)
+    right = random.uniform(0, 1, 4000) < scores**2
+    fitted = fit_calibration(scores.tolist(), right.tolist(), knots=20)
+    for score in (0.3, 0.5, 0.7, 0.9):
+        assert fitted(score) == pytest.approx(score**2, abs=0.08)
+
+
+def test_a_fit_never_falls():
+    fitted = fit_calibration([0.1, 0.4, 0.6, 0.9], [True, False, True, False])
+    values = [fitted(score) for score in np.linspace(0, 1, 50)]
+    assert values == sorted(values)
+
+
+@pytest.mark.parametrize("knots", [((0.0, 0.5),), ((0.0, 0.5), (1.0, 0.2)), ((0.0, 0.0), (1.0, 1.5))])
+def test_bad_points_are_refused(knots):
+    with pytest.raises(InvalidInput, match="knots"):
+        Calibration(knots)
+
+
+def test_nothing_to_fit_is_refused():
+    with pytest.raises(InvalidInput, match="at least one"):
+        fit_calibration([], [])

@@ -1,0 +1,213 @@
+import numpy as np
+import pytest
+
+from detectors.base import Detection, FrameContext, NoTarget, Reason, Source
+from detectors.cache import FinderCache
+from detectors.calibration import Calibration
+from detectors.colour import ColourFinder
+from detectors.pipeline import STAGES, GazePipeline
+from detectors.scoring import FrameTruth, score_frame, summarise_objects
+from detectors.targets import BUTTON, CARRIED_BLOCK, DRAWER_HANDLE, block
+from errors import ConfigError, InvalidInput
+from tests.detectors.calvin_mini import demonstrations, frames_of, needs_calvin_mini
+from tests.detectors.made_up_finder import MadeUpFinder, at
+from tests.detectors.scenes import PAINT, paint, table
+
+RED = block("red")
+#: All that judge pictures are off: the made-up boxes have no pictures.
+TIME_ONLY = ("second_pass", "temporal")
+
+
+def numbered(count):
+    images = np.tile(table(), (count, 1, 1, 1))
+    images[:, 0, 0, 0] = np.arange(count)
+    return images
+
+
+def detect(finder, count, stages=TIME_ONLY, **options):
+    return GazePipeline(finder, stages, **options).detect(numbered(count), [RED] * count)
+
+
+def test_without_stages_it_is_the_best_box_of_each_frame():
+    finder = MadeUpFinder({0: [at(10, 10, 0.6), at(90, 90, 0.9)], 1: [at(10, 10, 0.4)]})
+    found = detect(finder, 3, stages=())
+    assert found[0].box == (90, 90, 106, 106) and found[0].score == pytest.approx(0.9)
+    assert found[1].reason is Reason.BELOW_THRESHOLD
+    assert found[2] == NoTarget(Reason.NOT_FOUND, "red_block")
+    assert finder.asked_closer == []
+
+
+def test_the_second_pass_looks_only_where_the_first_was_weak():
+    finder = MadeUpFinder({0: [at(10, 10)], 1: [at(10, 10, 0.3)]}, closer={1: [at(11, 10, 0.8)]})
+    found = detect(finder, 3, stages=("second_pass",))
+    assert finder.asked_closer == [1, 2]
+    assert found[1].box == (11, 10, 27, 26)
+    assert isinstance(found[2], NoTarget)
+
+
+def test_a_jump_is_checked_and_the_fitting_box_wins():
+    answers = {frame: [at(10 + frame, 10, 0.8)] for frame in range(7)}
+    answers[3] = [at(150, 150, 0.95)]
+    finder = MadeUpFinder(answers, closer={3: [at(13, 10, 0.6)]})
+    found = detect(finder, 7)
+    assert finder.asked_closer == [3]
+    assert found[3].box == (13, 10, 29, 26)
+
+
+def test_a_jump_that_stays_alone_is_no_target_but_remembered():
+    answers = {frame: [at(10, 10, 0.8)] for frame in range(7)}
+    answers[3] = [at(150, 150, 0.95)]
+    [*_, third, _, _, _] = detect(MadeUpFinder(answers), 7)
+    assert third.source is Source.REMEMBERED and third.box == (10, 10, 26, 26)
+    assert not third.is_trusted and third.uncertainty_pixels > 0
+
+
+def test_a_doubtful_box_counts_beside_a_trusted_one():
+    answers = {0: [at(10, 10, 0.9)], 1: [at(11, 10, 0.3)], 2: [at(120, 120, 0.3)]}
+    found = detect(MadeUpFinder(answers), 3)
+    assert found[1].box == (11, 10, 27, 26) and not found[1].is_trusted
+    assert found[2].source is Source.REMEMBERED
+    alone = detect(MadeUpFinder({0: [at(10, 10, 0.3)]}), 1)
+    assert alone[0].reason is Reason.BELOW_THRESHOLD
+
+
+def test_what_is_long_out_of_sight_is_forgotten():
+    found = detect(MadeUpFinder({0: [at(10, 10)]}), 30)
+    uncertain = [result.uncertainty_pixels for result in found if isinstance(result, Detection)]
+    assert uncertain == sorted(uncertain) and len(set(uncertain)) == len(uncertain) > 2
+    assert found[-1] == NoTarget(Reason.LOST_TRACK, "red_block")
+
+
+def test_every_filter_leaves_its_reason():
+    image = table()
+    paint(image, (60, 80, 76, 96), PAINT["blue_block"])
+    cases = [
+        (RED, at(60, 80, words="blue block"), "phrase", Reason.OTHER_PHRASE),
+        (RED, at(60, 80), "colour", Reason.OTHER_COLOUR),
+        (RED, at(20, 20, size=160), "size", Reason.IMPLAUSIBLE_SIZE),
+        (DRAWER_HANDLE, at(60, 10, words="drawer handle"), "place", Reason.IMPLAUSIBLE_PLACE),
+    ]
+    for target, candidate, stage, reason in cases:
+        finder = MadeUpFinder({int(image[0, 0, 0]): [candidate]})
+        kept = GazePipeline(finder, ()).detect(image[None], [target])
+        assert isinstance(kept[0], Detection)
+        found = GazePipeline(finder, (stage,)).detect(image[None], [target])
+        assert found == [NoTarget(reason, target.object)]
+
+
+def test_calibration_decides_what_is_trusted():
+    finder = MadeUpFinder({0: [at(10, 10, 0.9)]})
+    doubts = {"red_block": Calibration(((0.0, 0.0), (1.0, 0.4)))}
+    assert isinstance(detect(finder, 1, stages=(), calibrations=doubts)[0], Detection)
+    assert detect(finder, 1, ("calibration",), calibrations=doubts)[0].reason is Reason.BELOW_THRESHOLD
+    others = {"": Calibration(((0.0, 0.0), (1.0, 0.8)))}
+    assert detect(finder, 1, ("calibration",), calibrations=others)[0].score == pytest.approx(0.72)
+
+
+def test_a_still_scene_is_detected_once_whatever_its_length():
+    images = np.stack([table()] * 40)
+    for frame, image in enumerate(images):
+        paint(image, (60, 80, 76, 96), PAINT["red_block"])
+        image[0, 0] = frame
+    finder = MadeUpFinder({0: [at(60, 80)], 39: [at(60, 80)]})
+    found = GazePipeline(finder, ("key_frames",)).detect(images, [RED] * 40)
+    assert finder.asked == [0]
+    assert {result.box for result in found} == {(60, 80, 76, 96)}
+    assert [result.source for result in found[1:]] == [Source.UNCHANGED] * 39
+
+
+def test_a_moving_block_is_followed_and_the_boxes_are_those_of_every_frame():
+    images = np.stack([table()] * 33)
+    for frame, image in enumerate(images):
+        paint(image, (20 + 3 * frame, 80, 36 + 3 * frame, 96), PAINT["red_block"])
+    targets = [RED] * 33
+    every = GazePipeline(ColourFinder(), STAGES[:-1]).detect(images, targets)
+    some = GazePipeline(ColourFinder(), STAGES).detect(images, targets)
+    for result, alone in zip(some, every, strict=True):
+        assert result.box == pytest.approx(alone.box, abs=0.5)
+    sources = [result.source for result in some]
+    assert sources.count(Source.TRACKED) >= 24
+
+
+def test_following_costs_little_of_the_overlap():
+    """Without a finder that looks nearby, pictures are compared."""
+    images = np.stack([table()] * 33)
+    for frame, image in enumerate(images):
+        paint(image, (20 + 3 * frame, 80, 36 + 3 * frame, 96), PAINT["red_block"])
+        image[0, 0] = frame
+    finder = MadeUpFinder({frame: [at(20 + 3 * frame, 80)] for frame in range(33)})
+    found = GazePipeline(finder, ("key_frames",)).detect(images, [RED] * 33)
+    assert len(finder.asked) <= 12
+    for frame, result in enumerate(found):
+        assert result.box == pytest.approx((20 + 3 * frame, 80, 36 + 3 * frame, 96), abs=1)
+
+
+def test_where_nothing_is_the_frames_between_are_taken_to_be_empty():
+    finder = MadeUpFinder({})
+    found = GazePipeline(finder, ("key_frames",), interval=8).detect(numbered(33), [RED] * 33)
+    assert found == [NoTarget(Reason.NOT_FOUND, "red_block")] * 33
+    assert len(finder.asked) <= 6
+
+
+def test_blank_frames_and_unknown_blocks_have_names():
+    images = numbered(2)
+    images[1] = 7
+    unknown, _ = GazePipeline(ColourFinder()).detect(images, [CARRIED_BLOCK, BUTTON])
+    assert unknown.reason is Reason.AMBIGUOUS_BLOCK
+    assert GazePipeline(ColourFinder()).detect(images, [RED, RED])[1] == NoTarget(Reason.BLANK_FRAME)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_very_short_episodes(count):
+    context = FrameContext(gripper_xyz=np.zeros((count, 3)))
+    for target in (RED, CARRIED_BLOCK):
+        assert len(GazePipeline(ColourFinder()).detect(numbered(count), [target] * count, context)) == count
+
+
+@pytest.mark.parametrize(("height", "width"), [(100, 100), (84, 84), (400, 400), (120, 160)])
+def test_other_sizes_are_scaled(height, width):
+    image = table(height, width)
+    box = tuple(int(v) for v in (0.3 * width, 0.4 * height, 0.38 * width, 0.48 * height))
+    paint(image, box, PAINT["red_block"])
+    [found] = GazePipeline(ColourFinder()).detect(image[None], [RED])
+    assert found.box == box
+
+
+@pytest.mark.parametrize("shape", [(1, 200, 200), (1, 200, 200, 1), (1, 200, 200, 4), (200, 200, 3)])
+def test_grey_and_rgba_are_refused_with_a_sentence(shape):
+    with pytest.raises(InvalidInput, match="RGB"):
+        GazePipeline(ColourFinder()).detect(np.zeros(shape, np.uint8), [RED])
+
+
+def test_options_are_checked():
+    with pytest.raises(ConfigError, match="'magic'"):
+        GazePipeline(ColourFinder(), ("magic",))
+    with pytest.raises(ConfigError, match="interval is 0"):
+        GazePipeline(ColourFinder(), interval=0)
+
+
+def test_a_cache_spares_the_finder():
+    cache, finder = FinderCache(), MadeUpFinder({0: [at(10, 10)], 1: [at(10, 10)]})
+    first = detect(finder, 3, cache=cache)
+    asked = list(finder.asked)
+    assert detect(finder, 3, cache=cache) == first
+    assert finder.asked == asked and cache.hits >= 3
+
+
+@needs_calvin_mini
+def test_on_validation_frames_of_calvin():
+    """The whole pipeline on every block that a frame may show."""
+    scored = []
+    for demonstration in demonstrations("validation"):
+        images, _, truth = frames_of("validation", demonstration)
+        for colour in ("red", "blue", "pink"):
+            name = f"{colour}_block"
+            found = GazePipeline(ColourFinder()).detect(images, [block(colour)] * len(images))
+            scored += [
+                score_frame(result, FrameTruth(boxes[name]), 200 * 200, name)
+                for result, boxes in zip(found, truth, strict=True)
+            ]
+    figures = summarise_objects(scored)["all"]
+    assert figures["visible"] > 0
+    assert figures["rate"] >= 0.9
+    assert figures["false_rate"] < 0.02

@@ -1,0 +1,51 @@
+import numpy as np
+
+from detectors.tracking import Tracker
+from tests.detectors.scenes import PAINT, paint, table
+
+BOX = (60, 80, 76, 96)
+
+
+def scene(box=BOX, hand=None):
+    image = table()
+    paint(image, box, PAINT["red_block"])
+    if hand is not None:
+        paint(image, hand, (190, 190, 190))
+    return image
+
+
+def moved(dx, dy):
+    return (BOX[0] + dx, BOX[1] + dy, BOX[2] + dx, BOX[3] + dy)
+
+
+def test_same_pixels_same_box_whatever_happens_elsewhere():
+    followed = Tracker(scene(), BOX).follow(scene(hand=(100, 20, 140, 180)))
+    assert (followed.box, followed.moved) == (BOX, False)
+
+
+def test_noise_is_not_a_change():
+    noisy = np.clip(scene().astype(int) + np.random.default_rng(0).integers(-4, 5, (200, 200, 3)), 0, 255)
+    assert not Tracker(scene(), BOX).follow(noisy.astype(np.uint8)).moved
+
+
+def test_a_move_is_followed_step_by_step():
+    tracker = Tracker(scene(), BOX)
+    for step in range(1, 6):
+        followed = tracker.follow(scene(moved(5 * step, -3 * step)))
+        assert followed.moved
+        assert followed.box == moved(5 * step, -3 * step)
+
+
+def test_a_hand_in_front_is_a_doubt():
+    assert Tracker(scene(), BOX).follow(scene(hand=(50, 70, 70, 120))) is None
+
+
+def test_what_is_gone_is_a_doubt():
+    assert Tracker(scene(), BOX).follow(table()) is None
+    assert Tracker(scene(), BOX).follow(scene(moved(60, 0))) is None
+
+
+def test_a_box_at_the_edge():
+    edge = (190, 0, 200, 12)
+    followed = Tracker(scene(edge), edge).follow(scene((187, 0, 197, 12)))
+    assert followed is None or followed.box == (187, 0, 197, 12)
