@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,22 +14,27 @@ from models.action_tokenizer import IdArray
 from models.config import ReconVLAConfig
 from models.diffusion import TRAINING_STEPS
 from models.images import Picture
-from models.prompt import IGNORED_LABEL, IMAGE_PLACEHOLDER
+from models.prompt import CROP_PLACEHOLDER, IGNORED_LABEL, IMAGE_PLACEHOLDER
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One training sample; without a trusted gaze region `target` is None and nothing is reconstructed."""
+    """One training sample; without a trusted gaze region `target` is None and nothing is reconstructed.
 
-    input_ids: IdArray  # (tokens,), at most one IMAGE_PLACEHOLDER
+    `target_weight` scales the reconstruction loss of this sample; `crop` is the second picture of the prompt.
+    """
+
+    input_ids: IdArray  # (tokens,), at most one IMAGE_PLACEHOLDER and one CROP_PLACEHOLDER
     labels: IdArray  # (tokens,)
     image: Picture  # (size, size, 3) uint8 at the model's size
     target: Picture | None
+    target_weight: float = 1.0
+    crop: Picture | None = None
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Right-padded samples, the image placeholder repeated once per patch: L counts image positions too."""
+    """Right-padded samples, placeholders repeated once per patch: L counts image positions too."""
 
     input_ids: Tensor  # (B, L) int64
     labels: Tensor  # (B, L) int64
@@ -37,19 +42,22 @@ class Batch:
     images: Tensor  # (B, 3, size, size) float32, normalised to [-1, 1]
     targets: Tensor | None  # like images; zeros where target_mask is False; None when no sample has one
     target_mask: Tensor  # (B,) bool
+    target_weights: Tensor | None = None  # (B,) float32; None: all 1
+    crops: Tensor | None = None  # like images; zeros where the prompt has none; None when no sample has one
 
     def __len__(self) -> int:
         return len(self.input_ids)
 
     def to(self, device: torch.device | str) -> Batch:
-        return Batch(
-            input_ids=self.input_ids.to(device),
-            labels=self.labels.to(device),
-            attention_mask=self.attention_mask.to(device),
-            images=self.images.to(device),
-            targets=None if self.targets is None else self.targets.to(device),
-            target_mask=self.target_mask.to(device),
-        )
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Batch:
+        """In page-locked memory, from where a GPU copies while it computes."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        changed = {name: None if t is None else change(t) for name, t in vars(self).items()}
+        return Batch(**changed)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -61,8 +69,14 @@ class Draws:
     latent_noise: Tensor | None  # (B, C, 2 grid, 2 grid); None where the latent encoder is deterministic
 
     def to(self, device: torch.device | str) -> Draws:
-        latent_noise = None if self.latent_noise is None else self.latent_noise.to(device)
-        return Draws(self.timesteps.to(device), self.noise.to(device), latent_noise)
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Draws:
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Draws:
+        latent_noise = None if self.latent_noise is None else change(self.latent_noise)
+        return Draws(change(self.timesteps), change(self.noise), latent_noise)
 
 
 def draw_noise(config: ReconVLAConfig, batch_size: int, generator: torch.Generator) -> Draws | None:
@@ -84,13 +98,21 @@ def draw_noise(config: ReconVLAConfig, batch_size: int, generator: torch.Generat
     return Draws(timesteps, normal(copies, config.latent_channels, grid, grid), latent_noise)
 
 
-def collate(samples: Sequence[Sample], config: ReconVLAConfig, pad_id: int) -> Batch:
-    """Pad `samples` to one length. Raises InvalidInput for pictures or prompts that do not fit the model."""
+def collate(
+    samples: Sequence[Sample], config: ReconVLAConfig, pad_id: int, length: int | None = None
+) -> Batch:
+    """Pad `samples` to one length: that of the longest, or `length` positions with the image's.
+
+    Raises InvalidInput for pictures or prompts that do not fit the model or the length.
+    """
     if not samples:
         raise InvalidInput("a batch needs at least one sample")
     size, patches = config.vision.image_size, config.vision.patches
     rows = [expand_placeholder(sample.input_ids, sample.labels, patches) for sample in samples]
-    length = max(len(ids) for ids, _ in rows)
+    longest = max(len(ids) for ids, _ in rows)
+    length = longest if length is None else length
+    if longest > length:
+        raise InvalidInput(f"prompt of {longest} tokens exceeds the {length} of its batch")
     if length > config.language.max_positions:
         raise InvalidInput(f"prompt of {length} tokens exceeds the model's {config.language.max_positions}")
     input_ids = np.full((len(rows), length), pad_id, dtype=np.int64)
@@ -99,20 +121,31 @@ def collate(samples: Sequence[Sample], config: ReconVLAConfig, pad_id: int) -> B
     for row, (ids, row_labels) in enumerate(rows):
         input_ids[row, : len(ids)], labels[row, : len(ids)] = ids, row_labels
         attention_mask[row, : len(ids)] = True
-    target_mask = np.array([sample.target is not None for sample in samples])
-    targets = None
-    if target_mask.any():
-        blank = np.zeros((size, size, 3), dtype=np.uint8)
-        targets = normalised([blank if s.target is None else s.target for s in samples], size)
-        targets[torch.from_numpy(~target_mask)] = 0.0
+    for sample in samples:
+        if (sample.crop is not None) != bool((sample.input_ids == CROP_PLACEHOLDER).any()):
+            raise InvalidInput(
+                "a prompt has a place for the picture of the gaze region exactly if there is one"
+            )
     return Batch(
         input_ids=torch.from_numpy(input_ids),
         labels=torch.from_numpy(labels),
         attention_mask=torch.from_numpy(attention_mask),
         images=normalised([sample.image for sample in samples], size),
-        targets=targets,
-        target_mask=torch.from_numpy(target_mask),
+        targets=_with_gaps([sample.target for sample in samples], size),
+        target_mask=torch.tensor([sample.target is not None for sample in samples]),
+        target_weights=torch.tensor([sample.target_weight for sample in samples], dtype=torch.float32),
+        crops=_with_gaps([sample.crop for sample in samples], size),
     )
+
+
+def _with_gaps(pictures: Sequence[Picture | None], size: int) -> Tensor | None:
+    """`normalised`, with zeros for None; None when there is no picture at all."""
+    if all(picture is None for picture in pictures):
+        return None
+    blank = np.zeros((size, size, 3), dtype=np.uint8)
+    stacked = normalised([blank if picture is None else picture for picture in pictures], size)
+    stacked[[picture is None for picture in pictures]] = 0.0
+    return stacked
 
 
 def normalised(pictures: Sequence[Picture], size: int) -> Tensor:
@@ -128,14 +161,15 @@ def normalised(pictures: Sequence[Picture], size: int) -> Tensor:
 
 
 def expand_placeholder(input_ids: IdArray, labels: IdArray, patches: int) -> tuple[IdArray, IdArray]:
-    """Ids and labels with the image placeholder, where there is one, repeated `patches` times."""
+    """Ids and labels with each placeholder repeated `patches` times."""
     if input_ids.shape != labels.shape or input_ids.ndim != 1:
         raise InvalidInput(
             f"input_ids {input_ids.shape} and labels {labels.shape} must be rows of one length"
         )
-    places = np.flatnonzero(input_ids == IMAGE_PLACEHOLDER)
-    if len(places) > 1:
-        raise InvalidInput(f"a prompt may hold one image, this one has {len(places)} placeholders")
     times = np.ones(len(input_ids), dtype=np.int64)
-    times[places] = patches
+    for placeholder in (IMAGE_PLACEHOLDER, CROP_PLACEHOLDER):
+        places = np.flatnonzero(input_ids == placeholder)
+        if len(places) > 1:
+            raise InvalidInput(f"a prompt may hold one image, this one has {len(places)} placeholders")
+        times[places] = patches
     return np.repeat(input_ids, times), np.repeat(labels, times)

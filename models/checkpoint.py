@@ -1,25 +1,84 @@
-"""Checkpoints of a model: `config.json` and `model.safetensors` in one folder (the Hugging Face layout)."""
+"""Checkpoints of a model in the Hugging Face layout: `config.json` and safetensors, whole or in shards.
+
+Both ours and the official one (`ReconQwen2ForCausalLM`) are read and written. Loading builds the model without
+memory of its own and fills it tensor by tensor, so it never takes twice the model's size.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from errors import CheckpointError
+from models import official
 from models.config import ReconVLAConfig
-from models.reconvla import ReconVLA
-from models.weights import WEIGHTS_FILE, check_fit, read_weights, write_atomically, write_weights
+from models.weight_files import WeightFiles, open_weights
+from models.weights import SHARD_BYTES, check_fit, write_atomically, write_sharded
+
+if TYPE_CHECKING:
+    from models.reconvla import ReconVLA
 
 CONFIG_FILE = "config.json"
 #: The output layer, which is the input embedding again where the two are tied.
 _TIED = "language_model.lm_head.weight"
+#: Parts that run in float32 whatever type the rest has.
+_FLOAT32_PARTS = ("denoiser.", "latents.")
+
+Model = TypeVar("Model", bound="Pretrained")
 
 
-def weights_of(model: ReconVLA) -> dict[str, Tensor]:
+class Pretrained:
+    """What gives `ReconVLA` its `from_pretrained` and `save_pretrained`."""
+
+    config: ReconVLAConfig
+
+    @classmethod
+    def from_pretrained(cls: type[Model], folder: Path | str, dtype: torch.dtype | None = None) -> Model:
+        """The model saved in `folder`, in our layout or the official one, on the CPU.
+
+        dtype: type of the weights, except those of the denoiser and the latent encoder, which run in float32;
+        None keeps the type they were stored in. Raises CheckpointError or ConfigError, in one sentence, for
+        missing, extra or misshapen tensors, a damaged file, or a configuration that does not fit.
+        """
+        config, files = open_checkpoint(Path(folder))
+        return model_of(cls, config, files, str(folder), dtype)
+
+    def save_pretrained(
+        self, folder: Path | str, shard_bytes: int = SHARD_BYTES, official_layout: bool = False
+    ) -> None:
+        """Write the checkpoint; equal weights give equal bytes. `official_layout`: under the official names."""
+        folder, tensors = Path(folder), weights_of(self)
+        if official_layout:
+            tensors = {official.name_to_official(name): tensor for name, tensor in tensors.items()}
+            values = official.config_to_official(self.config)
+        else:
+            values = {"model_type": "reconvla", **self.config.to_dict()}
+        write_sharded(tensors, folder, shard_bytes)
+        write_atomically(folder / CONFIG_FILE, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def open_checkpoint(folder: Path) -> tuple[ReconVLAConfig, WeightFiles]:
+    """Configuration and tensors of `folder` under our names; no tensor is read yet."""
+    values = _read_config(folder / CONFIG_FILE)
+    kind = values.pop("model_type", None)
+    if kind == "reconvla":
+        return ReconVLAConfig.from_dict(values), open_weights(folder)
+    if kind == official.MODEL_TYPE:
+        files = open_weights(folder)
+        config = official.config_of_folder(folder, values, files.stored)
+        return config, files.renamed(lambda name: _name_in(config, official.name_from_official(name)))
+    raise CheckpointError(
+        f"{folder / CONFIG_FILE} does not describe a ReconVLA: model_type must be 'reconvla' or"
+        f" {official.MODEL_TYPE!r}, got {kind!r}"
+    )
+
+
+def weights_of(model: Any) -> dict[str, Tensor]:
     """The tensors of a checkpoint, by name, not copied: what `write_weights` takes. Tied ones appear once."""
     tensors = dict(model.state_dict())
     if model.config.language.tied_embeddings:
@@ -27,58 +86,82 @@ def weights_of(model: ReconVLA) -> dict[str, Tensor]:
     return tensors
 
 
-def save_pretrained(model: ReconVLA, folder: Path) -> None:
-    """Write the checkpoint; equal weights give equal bytes of `model.safetensors`."""
-    write_weights(weights_of(model), folder / WEIGHTS_FILE)
-    save_config(model.config, folder)
-
-
-def save_config(config: ReconVLAConfig, folder: Path) -> None:
-    text = json.dumps({"model_type": "reconvla", **config.to_dict()}, indent=2) + "\n"
-    write_atomically(folder / CONFIG_FILE, text.encode())
-
-
-def load_config(folder: Path) -> ReconVLAConfig:
-    """The configuration in `folder`.
-
-    Raises CheckpointError when there is none or it is not ours, ConfigError when a field is wrong.
-    """
-    path = folder / CONFIG_FILE
-    try:
-        values = json.loads(path.read_text())
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON: {error}") from error
-    if not isinstance(values, dict) or values.pop("model_type", None) != "reconvla":
-        raise CheckpointError(f"{path} does not describe a model of ours (model_type must be 'reconvla')")
-    return ReconVLAConfig.from_dict(values)
-
-
-def from_pretrained(folder: Path) -> ReconVLA:
-    """The model saved in `folder`, on the CPU. Raises CheckpointError or ConfigError when it does not fit."""
-    return model_of(load_config(folder), read_weights(folder), source=str(folder))
-
-
-def model_of(config: ReconVLAConfig, tensors: Mapping[str, Tensor], source: str) -> ReconVLA:
-    """A model that owns `tensors` as they are; no weights are drawn first. Raises CheckpointError."""
+def model_of(
+    cls: type[Model],
+    config: ReconVLAConfig,
+    tensors: Mapping[str, Tensor],
+    source: str,
+    dtype: torch.dtype | None = None,
+) -> Model:
+    """A model that owns `tensors`; no weights are drawn first. Raises CheckpointError as `check_fit` does."""
     with torch.device("meta"):
-        model = ReconVLA(config)
-    check_fit(tensors, weights_of(model), source)
-    model.load_state_dict(dict(tensors), strict=False, assign=True)
+        model: Any = cls(config)  # type: ignore[call-arg]
+    fill(model, tensors, source, lambda name: torch.float32 if name.startswith(_FLOAT32_PARTS) else dtype)
+    types = {p.dtype for name, p in model.named_parameters() if not name.startswith(_FLOAT32_PARTS)}
+    if len(types) > 1:
+        raise CheckpointError(
+            f"{source}: tensors are of types {', '.join(sorted(map(str, types)))}; give the one to load them as"
+        )
+    return model
+
+
+def fill(
+    model: Any,
+    tensors: Mapping[str, Tensor],
+    source: str,
+    dtype_of: Callable[[str], torch.dtype | None],
+    parts: Collection[str] | None = None,
+) -> None:
+    """Give a model without memory of its own (all of it, or these of its parts) `tensors` to own.
+
+    dtype_of: type by tensor name, None for the one it has. Raises CheckpointError as `check_fit` does.
+    """
+    own = weights_of(model)
+    if parts is not None:
+        own = {name: tensor for name, tensor in own.items() if name.partition(".")[0] in parts}
+    check_fit(tensors, own, source)
+    model.load_state_dict(
+        {name: _typed(tensors[name], dtype_of(name)) for name in tensors}, strict=False, assign=True
+    )
     language, vision = model.language_model, model.vision_tower
-    if config.language.tied_embeddings:
+    if model.config.language.tied_embeddings:
         language.lm_head.weight = language.model.embed_tokens.weight
     # Neither library stores these tables in a checkpoint.
     language.model.rotary_emb = type(language.model.rotary_emb)(config=language.config)
-    vision.embeddings.position_ids = torch.arange(config.vision.patches)[None]
-    return model
+    vision.embeddings.position_ids = torch.arange(model.config.vision.patches)[None]
 
 
 def load_weights(model: ReconVLA, tensors: Mapping[str, Tensor], source: str) -> None:
     """Copy `tensors` into `model` in place; all of them must be there, and nothing else (CheckpointError)."""
-    own = weights_of(model)
+    copy_weights(weights_of(model), tensors, source)
+
+
+def copy_weights(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str) -> None:
+    """Copy `tensors` into those of the same name in `own`; names, shapes and types must fit (CheckpointError)."""
     check_fit(tensors, own, source)
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
+
+
+def _typed(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    return tensor if dtype is None or not tensor.is_floating_point() else tensor.to(dtype)
+
+
+def _name_in(config: ReconVLAConfig, name: str) -> str | None:
+    """None for what the model has no use for: a tied output layer, an autoencoder without a denoiser."""
+    if config.language.tied_embeddings and name == _TIED:
+        return None
+    return None if config.denoiser is None and name.startswith("latents.") else name
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} must hold an object, not {type(values).__name__}")
+    return values

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from errors import ConfigError
+from models.grounding import BOX_TOKENS
 from models.plain_values import dataclass_from, require
+
+#: How an arm is told where to look: not at all, by a second picture of the gaze region in the prompt, or by
+#: having to say the region's box before it acts (ReconVLA's table: explicit and CoT grounding).
+GROUNDINGS = ("none", "crop", "box")
 
 #: Number of action tokens; also how many ids at the end of the tokenizer's vocabulary they occupy.
 ACTION_BINS = 256
@@ -173,7 +178,11 @@ class DenoiserConfig:
 
 @dataclass(frozen=True)
 class ReconVLAConfig:
-    """A whole model. `denoiser` None is the arm without reconstruction (the plain VLA baseline)."""
+    """A whole model. `denoiser` None is the arm without reconstruction (the plain VLA baseline).
+
+    official_compat reproduces what the official code does and its authors hardly meant, where it changes
+    results: samples without an image or a trusted region train the denoiser too (docs/model.md lists all).
+    """
 
     size: str
     vision: VisionConfig
@@ -183,15 +192,22 @@ class ReconVLAConfig:
     chunk_steps: int = 5
     action_dims: int = 7
     state_dims: int = 15
+    grounding: str = "none"
+    official_compat: bool = False
 
     def __post_init__(self) -> None:
+        require(
+            self.grounding in GROUNDINGS,
+            "grounding",
+            f"must be one of {', '.join(GROUNDINGS)}, got {self.grounding!r}",
+        )
         for field in ("chunk_steps", "action_dims", "state_dims"):
             require(getattr(self, field) > 0, field, f"must be positive, got {getattr(self, field)}")
-        answer = self.chunk_steps * self.action_dims + 1
+        images, answer = self.vision.patches * self.pictures, self.answer_tokens + 1
         require(
-            self.vision.patches + self.state_dims + answer <= self.language.max_positions,
+            images + self.state_dims + answer <= self.language.max_positions,
             "language.max_positions",
-            f"cannot hold {self.vision.patches} image tokens and {answer} answer tokens,"
+            f"cannot hold {images} image tokens and {answer} answer tokens,"
             f" got {self.language.max_positions}",
         )
 
@@ -199,6 +215,21 @@ class ReconVLAConfig:
     def action_tokens(self) -> int:
         """Tokens of one action chunk (5 steps of 7 numbers: 35)."""
         return self.chunk_steps * self.action_dims
+
+    @property
+    def box_tokens(self) -> int:
+        """Tokens that an answer spends on the gaze box before its actions."""
+        return BOX_TOKENS if self.grounding == "box" else 0
+
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens of an answer without its end."""
+        return self.box_tokens + self.action_tokens
+
+    @property
+    def pictures(self) -> int:
+        """Most pictures in one prompt."""
+        return 2 if self.grounding == "crop" else 1
 
     @property
     def latent_channels(self) -> int:

@@ -23,18 +23,30 @@ class ActionChunks:
     """Decoded chunks. `outside` counts, per row, tokens that are no action tokens; they decode to -+0.996."""
 
     actions: FloatArray  # (B, steps, 7)
-    token_ids: IdArray  # (B, steps * 7)
+    token_ids: IdArray  # (B, box tokens + steps * 7): the whole answer
+    boxes: FloatArray | None  # (B, 4) as `grounding.box_values`, of models that say the gaze box first
     outside: NDArray[np.int64]  # (B,)
 
 
-def prompt_batch(model: ReconVLA, images: Sequence[Picture], prompts: Sequence[IdArray]) -> Batch:
-    """Pictures at the model's size and prompt ids as an unlabelled batch on the model's device."""
+def prompt_batch(
+    model: ReconVLA,
+    images: Sequence[Picture],
+    prompts: Sequence[IdArray],
+    length: int | None = None,
+    crops: Sequence[Picture | None] | None = None,
+) -> Batch:
+    """Pictures at the model's size and prompt ids as an unlabelled batch on the model's device.
+
+    `length` pads to that many positions, image tokens included, whatever the longest prompt is. `crops` are
+    the pictures of gaze regions for prompts with a place for one.
+    """
+    crops = [None] * len(images) if crops is None else crops
     samples = [
-        Sample(ids, np.full_like(ids, IGNORED_LABEL), image, None)
-        for ids, image in zip(prompts, images, strict=True)
+        Sample(ids, np.full_like(ids, IGNORED_LABEL), image, None, crop=crop)
+        for ids, image, crop in zip(prompts, images, crops, strict=True)
     ]
     device = next(model.parameters()).device
-    return collate(samples, model.config, pad_id=0).to(device)
+    return collate(samples, model.config, pad_id=0, length=length).to(device)
 
 
 @torch.inference_mode()
@@ -44,24 +56,28 @@ def generate_actions(
     prompts: Sequence[IdArray],
     tokenizer: ActionTokenizer | None = None,
     constrained: bool = False,
+    length: int | None = None,
+    crops: Sequence[Picture | None] | None = None,
 ) -> ActionChunks:
-    """One chunk per (picture, prompt).
+    """One chunk per (picture, prompt), and picture of the gaze region where the prompt has a place for one.
 
     Greedy over the whole vocabulary, as the official server decodes; `constrained` considers action tokens
-    only. `tokenizer` defaults to uniform bins at the model's vocabulary. Raises InvalidInput for pictures or
-    prompts that do not fit the model.
+    only. `tokenizer` defaults to uniform bins at the model's vocabulary; `length` is `prompt_batch`'s.
+    Raises InvalidInput for pictures or prompts that do not fit the model.
     """
     tokenizer = tokenizer or ActionTokenizer(model.config.language.action_vocab_size)
     ids = greedy_tokens(
         model,
-        prompt_batch(model, images, prompts),
-        count=model.config.action_tokens,
+        prompt_batch(model, images, prompts, length, crops),
+        count=model.config.answer_tokens,
         allowed=range(tokenizer.first_id, tokenizer.vocab_size) if constrained else None,
     )
     shape = (len(ids), model.config.chunk_steps, model.config.action_dims)
+    said = model.config.box_tokens
     return ActionChunks(
-        actions=tokenizer.decode(ids).reshape(shape),
+        actions=tokenizer.decode(ids[:, said:]).reshape(shape),
         token_ids=ids,
+        boxes=tokenizer.decode(ids[:, :said]) if said else None,
         outside=(~tokenizer.contains(ids)).sum(axis=1),
     )
 
@@ -75,7 +91,7 @@ def greedy_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | No
     mask = batch.attention_mask
     cache = DynamicCache(config=language.config)
     states = language.model(
-        inputs_embeds=model.embed(batch.input_ids, batch.images),
+        inputs_embeds=model.embed(batch.input_ids, batch.images, batch.crops),
         attention_mask=mask if padded else None,
         past_key_values=cache,
         use_cache=True,

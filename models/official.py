@@ -1,18 +1,21 @@
 """Names and configuration of the official ReconVLA checkpoints (`ReconQwen2ForCausalLM`), both ways.
 
-Only prefixes differ: every part keeps the parameter names of its library.
+Of the names only prefixes differ: every part keeps the parameter names of its library. The official
+`config.json` is Qwen2's with a few `mm_*` entries; those of the vision tower and the autoencoder lie in the
+folders that these name.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from errors import CheckpointError
-from models.checkpoint import load_weights, weights_of
 from models.config import (
+    FLUX_LATENTS,
+    SEVEN_B,
     AutoencoderConfig,
     DenoiserConfig,
     LanguageConfig,
@@ -20,7 +23,15 @@ from models.config import (
     ReconVLAConfig,
     VisionConfig,
 )
-from models.reconvla import ReconVLA
+
+MODEL_TYPE = "recon_qwen2"
+#: Where `config_to_official` keeps our own configuration, which says more than the official entries.
+_OURS = "reconvla_config"
+#: Qwen2's tokenizer has this many ids below its special tokens; embeddings are padded beyond them.
+_QWEN2_VOCABULARY = 151_643
+_QWEN2_ROWS = (151_936, 152_064)
+#: Fixed in the official denoiser, whatever its width.
+_DENOISER_HEADS = 16
 
 #: (official prefix, ours); the first that fits counts, so `model.` comes last.
 _PREFIXES = (
@@ -49,35 +60,41 @@ def name_to_official(name: str) -> str:
     raise CheckpointError(f"tensor {name!r} has no official name")
 
 
-def load_official(model: ReconVLA, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copy an official state dict into `model`. Raises CheckpointError when it does not fit exactly.
+def config_of_folder(folder: Path, values: Mapping[str, Any], stored: Mapping[str, Any]) -> ReconVLAConfig:
+    """The configuration of an official checkpoint folder whose `config.json` holds `values`.
 
-    A model without a denoiser has no use for the latent encoder that official checkpoints still carry.
+    stored: its tensors (anything with a `shape`) by official name. Configurations of vision tower and
+    autoencoder are looked for in the folders that `mm_vision_tower` and `mm_pixel_decoder` name, absolute or
+    beside the weights; where there are none, they are those of the released recipe.
     """
-    ours = {name_from_official(name): tensor for name, tensor in tensors.items()}
-    if model.latents is None:
-        ours = {name: tensor for name, tensor in ours.items() if not name.startswith("latents.")}
-    load_weights(model, ours, source)
-
-
-def official_weights(model: ReconVLA) -> dict[str, Tensor]:
-    """The model's tensors under their official names."""
-    return {name_to_official(name): tensor for name, tensor in weights_of(model).items()}
+    if _OURS in values:
+        return ReconVLAConfig.from_dict(values[_OURS])
+    vision = _neighbour(folder, values.get("mm_vision_tower"))
+    autoencoder = _neighbour(folder, values.get("mm_pixel_decoder"))
+    rows = values.get("vocab_size")
+    return config_from_official(
+        values,
+        vision or official_vision(SEVEN_B.vision),
+        autoencoder or official_autoencoder(FLUX_LATENTS),
+        stored,
+        _QWEN2_VOCABULARY if rows in _QWEN2_ROWS else rows or 0,
+    )
 
 
 def config_from_official(
     language: Mapping[str, Any],
     vision: Mapping[str, Any],
     autoencoder: Mapping[str, Any],
-    tensors: Mapping[str, Tensor],
+    stored: Mapping[str, Any],
     action_vocab_size: int,
 ) -> ReconVLAConfig:
     """Our configuration from the three `config.json` of an official model.
 
-    The denoiser's size is no entry of theirs, so it is read off the shapes in `tensors`; its 16 heads are
+    The denoiser's size is no entry of theirs, so it is read off the shapes in `stored`; its 16 heads are
     fixed in the official code. Without denoiser weights (official fine-tuning drops them) there is none.
     Raises CheckpointError naming an entry that is missing.
     """
+    vision = vision.get("vision_config", vision)
     try:
         return ReconVLAConfig(
             size="official",
@@ -100,7 +117,7 @@ def config_from_official(
                 kv_heads=language["num_key_value_heads"],
                 mlp_width=language["intermediate_size"],
                 max_positions=language["max_position_embeddings"],
-                rope_theta=float(language["rope_theta"]),
+                rope_theta=float((language.get("rope_parameters") or language)["rope_theta"]),
                 tied_embeddings=language["tie_word_embeddings"],
                 smooth_action_init=False,
             ),
@@ -116,16 +133,92 @@ def config_from_official(
                     middle_attention=autoencoder["mid_block_add_attention"],
                 ),
             ),
-            denoiser=_denoiser(tensors),
+            denoiser=_denoiser(stored),
         )
     except KeyError as error:
         raise CheckpointError(f"official config lacks the entry {error}") from error
 
 
-def _denoiser(tensors: Mapping[str, Tensor]) -> DenoiserConfig | None:
+def config_to_official(config: ReconVLAConfig) -> dict[str, Any]:
+    """An official `config.json`; the `mm_*` folders are those of the released scripts (finetune.sh)."""
+    language = config.language
+    return {
+        "architectures": ["ReconQwen2ForCausalLM"],
+        "model_type": MODEL_TYPE,
+        "vocab_size": language.vocab_size,
+        "hidden_size": language.hidden,
+        "num_hidden_layers": language.layers,
+        "num_attention_heads": language.heads,
+        "num_key_value_heads": language.kv_heads,
+        "intermediate_size": language.mlp_width,
+        "max_position_embeddings": language.max_positions,
+        "rope_theta": language.rope_theta,
+        "tie_word_embeddings": language.tied_embeddings,
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-6,
+        "mm_vision_tower": "./siglip-so400m-patch14-384",
+        "mm_hidden_size": config.vision.width,
+        "mm_projector_type": "mlp2x_gelu",
+        "mm_vision_select_layer": -2,
+        "mm_use_im_start_end": False,
+        "mm_use_im_patch_token": False,
+        "image_embed_len": config.vision.patches,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "decode_image_size": config.reconstruction_size,
+        "recon_enable": config.denoiser is not None,
+        "mm_pixel_decoder": "./pretrained_vae",
+        "mm_inv_projector_type": f"denoiser_vit{config.denoiser.depth if config.denoiser else 3}x",
+        "mm_inv_hidden_size": config.latents.channels,
+        _OURS: config.to_dict(),
+    }
+
+
+def official_vision(config: VisionConfig) -> dict[str, Any]:
+    """The entries of SigLIP's `config.json` that decide its shape."""
+    return {
+        "image_size": config.image_size,
+        "patch_size": config.patch_size,
+        "hidden_size": config.width,
+        "num_hidden_layers": config.layers,
+        "num_attention_heads": config.heads,
+        "intermediate_size": config.mlp_width,
+    }
+
+
+def official_autoencoder(config: LatentConfig) -> dict[str, Any]:
+    """The entries of an `AutoencoderKL`'s `config.json` that decide its shape and scale."""
+    assert config.autoencoder is not None
+    return {
+        "latent_channels": config.channels,
+        "scaling_factor": config.scale,
+        "shift_factor": config.shift,
+        "block_out_channels": list(config.autoencoder.block_channels),
+        "layers_per_block": config.autoencoder.layers_per_block,
+        "norm_num_groups": config.autoencoder.norm_groups,
+        "mid_block_add_attention": config.autoencoder.middle_attention,
+    }
+
+
+def _neighbour(folder: Path, named: Any) -> dict[str, Any] | None:
+    """The config.json of a folder named in the checkpoint's own, or None where it is not on this machine."""
+    if not isinstance(named, str):
+        return None
+    for place in (Path(named), folder / named, folder / Path(named).name, folder.parent / Path(named).name):
+        file = place / "config.json"
+        if file.is_file():
+            try:
+                values = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise CheckpointError(f"{file} is not JSON: {error}") from error
+            return values if isinstance(values, dict) else None
+    return None
+
+
+def _denoiser(stored: Mapping[str, Any]) -> DenoiserConfig | None:
     blocks = "model.mm_inv_projector.net.blocks."
-    depth = len({name.removeprefix(blocks).split(".")[0] for name in tensors if name.startswith(blocks)})
+    depth = len({name.removeprefix(blocks).split(".")[0] for name in stored if name.startswith(blocks)})
     if depth == 0:
         return None
-    width = tensors["model.mm_inv_projector.net.x_embedder.proj.weight"].shape[0]
-    return DenoiserConfig(width=width, depth=depth, heads=16)
+    width = stored["model.mm_inv_projector.net.x_embedder.proj.weight"].shape[0]
+    return DenoiserConfig(width=width, depth=depth, heads=_DENOISER_HEADS)

@@ -18,6 +18,8 @@ from models.action_tokenizer import ActionTokenizer, IdArray, StateStatistics
 
 #: Stands for the image in a prompt; replaced by one position per patch when samples are collated.
 IMAGE_PLACEHOLDER = -200
+#: Stands for the picture of the gaze region, where a prompt has one; replaced likewise.
+CROP_PLACEHOLDER = -201
 #: Label of positions that carry no loss (torch's `cross_entropy` default).
 IGNORED_LABEL = -100
 
@@ -49,22 +51,25 @@ class PromptBuilder:
         chunk_steps: int = 5,
         action_dims: int = 7,
         instruction_twice: bool = True,
+        box_first: bool = False,
     ) -> None:
+        """box_first: answers say the gaze box before the actions."""
         self.tokenizer = tokenizer
         self.actions = actions
         self.statistics = statistics
         self.chunk_shape = (chunk_steps, action_dims)
         self.instruction_twice = instruction_twice
+        self.box_first = box_first
         end_id = tokenizer.convert_tokens_to_ids(END_OF_ANSWER)
         if end_id is None or end_id == tokenizer.unk_token_id:
             raise InvalidInput(f"the tokenizer has no {END_OF_ANSWER!r}; use that of a Qwen2 chat model")
         self.end_id = int(end_id)
 
-    def prompt(self, instruction: str, robot_state: ArrayLike) -> IdArray:
+    def prompt(self, instruction: str, robot_state: ArrayLike, crop: bool = False) -> IdArray:
         """Ids up to and including `ASSISTANT:`, one IMAGE_PLACEHOLDER among them.
 
-        `robot_state` is CALVIN's `robot_obs`, (15,). Raises InvalidInput for an empty instruction or a state
-        that `StateStatistics.normalise` rejects.
+        With `crop` a CROP_PLACEHOLDER follows the image's. `robot_state` is CALVIN's `robot_obs`, (15,).
+        Raises InvalidInput for an empty instruction or a state that `StateStatistics.normalise` rejects.
         """
         text = instruction.strip()
         if not text:
@@ -72,23 +77,37 @@ class PromptBuilder:
         return np.concatenate(
             [
                 self._ids(f"{BEFORE_INSTRUCTION}{text}\n" if self.instruction_twice else BEFORE_INSTRUCTION),
-                [IMAGE_PLACEHOLDER],
+                [IMAGE_PLACEHOLDER, CROP_PLACEHOLDER] if crop else [IMAGE_PLACEHOLDER],
                 self._ids(f"\n{text}\n"),
                 self.actions.encode(self.statistics.normalise(robot_state)),
                 self._ids(BEFORE_ANSWER),
             ]
         ).astype(np.int64)
 
-    def answer(self, actions: ArrayLike) -> IdArray:
-        """Ids of an action chunk (steps, 7), step after step, and the end of the answer."""
+    def answer(self, actions: ArrayLike, box: ArrayLike | None = None) -> IdArray:
+        """Ids of an action chunk (steps, 7), step after step, and the end of the answer.
+
+        `box` (4,), values of `grounding.box_values`, stands before the actions where answers begin with it.
+        """
         chunk = np.asarray(actions, dtype=np.float64)
         if chunk.shape != self.chunk_shape:
             raise InvalidInput(f"action chunk must have shape {self.chunk_shape}, got {chunk.shape}")
-        return np.append(self.actions.encode(chunk.reshape(-1)), self.end_id)
+        if self.box_first != (box is not None):
+            raise InvalidInput(f"answers of this model begin {'with' if self.box_first else 'without'} a box")
+        values = chunk.reshape(-1) if box is None else np.concatenate([np.asarray(box), chunk.reshape(-1)])
+        return np.append(self.actions.encode(values), self.end_id)
 
-    def example(self, instruction: str, robot_state: ArrayLike, actions: ArrayLike) -> Example:
+    def example(
+        self,
+        instruction: str,
+        robot_state: ArrayLike,
+        actions: ArrayLike,
+        *,
+        crop: bool = False,
+        box: ArrayLike | None = None,
+    ) -> Example:
         """Prompt and answer with labels. Raises InvalidInput as `prompt` and `answer` do."""
-        prompt, answer = self.prompt(instruction, robot_state), self.answer(actions)
+        prompt, answer = self.prompt(instruction, robot_state, crop), self.answer(actions, box)
         labels = np.concatenate([np.full(len(prompt), IGNORED_LABEL, dtype=np.int64), answer])
         return Example(np.concatenate([prompt, answer]), labels)
 

@@ -22,11 +22,15 @@ from transformers import Qwen2Config, Qwen2ForCausalLM, SiglipVisionConfig, Sigl
 from errors import InvalidInput
 from models.action_tokenizer import ActionTokenizer
 from models.batches import Batch, Draws
+from models.checkpoint import Pretrained
 from models.config import LanguageConfig, ReconVLAConfig, VisionConfig
 from models.denoiser import Denoiser
 from models.diffusion import Schedule, noise_prediction_losses
-from models.latents import build_latent_encoder
-from models.prompt import IGNORED_LABEL, IMAGE_PLACEHOLDER
+from models.latents import LatentEncoder, build_latent_encoder
+from models.prompt import CROP_PLACEHOLDER, IGNORED_LABEL, IMAGE_PLACEHOLDER
+
+#: Children of the model, in the order in which a checkpoint names them.
+PARTS = ("vision_tower", "projector", "language_model", "latents", "denoiser")
 
 
 @dataclass(frozen=True)
@@ -38,32 +42,18 @@ class Losses:
     reconstruction: Tensor | None
 
 
-class ReconVLA(nn.Module):
+class ReconVLA(Pretrained, nn.Module):
     """The model. Initial weights follow from (config, seed); arms of one seed share those of common parts."""
 
     def __init__(self, config: ReconVLAConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
         self.schedule = Schedule.training()
-        with _seeded(seed, "vision"):
-            self.vision_tower = build_vision_tower(config.vision)
-        with _seeded(seed, "projector"):
-            self.projector = nn.Sequential(
-                nn.Linear(config.vision.width, config.language.hidden),
-                nn.GELU(),
-                nn.Linear(config.language.hidden, config.language.hidden),
-            )
-        with _seeded(seed, "language"):
-            self.language_model = build_language_model(config.language)
-        self.latents = None
-        self.denoiser = None
-        if config.denoiser is not None:
-            with _seeded(seed, "latents"):
-                self.latents = build_latent_encoder(config.latents, config.reconstruction_size)
-            with _seeded(seed, "denoiser"):
-                self.denoiser = Denoiser(
-                    config.denoiser, config.vision.grid, config.latent_channels, config.language.hidden
-                )
+        self.vision_tower: Any = build_part(config, "vision_tower", seed)
+        self.projector: Any = build_part(config, "projector", seed)
+        self.language_model: Any = build_part(config, "language_model", seed)
+        self.latents: LatentEncoder | None = build_part(config, "latents", seed)
+        self.denoiser: Denoiser | None = build_part(config, "denoiser", seed)
 
     @classmethod
     def initialise(cls, config: ReconVLAConfig, seed: int) -> ReconVLA:
@@ -86,13 +76,19 @@ class ReconVLA(nn.Module):
                 features = layer(features, attention_mask=None)
         return features
 
-    def embed(self, input_ids: Tensor, images: Tensor) -> Tensor:
+    def embed(self, input_ids: Tensor, images: Tensor, crops: Tensor | None = None) -> Tensor:
         """Input embeddings (B, L, hidden): projected patches at the placeholders, token embeddings elsewhere.
 
-        Raises InvalidInput when a row holds another number of placeholders than the image has patches.
+        `crops` are the pictures of gaze regions, like `images`, where prompts have a place for them. Raises
+        InvalidInput when a row holds another number of placeholders than the image has patches.
         """
-        at_image = input_ids == IMAGE_PLACEHOLDER
-        embeddings = self.language_model.get_input_embeddings()(input_ids.masked_fill(at_image, 0))
+        embeddings = self.language_model.get_input_embeddings()(input_ids.clamp_min(0))
+        embeddings = self._splice(embeddings, input_ids == IMAGE_PLACEHOLDER, images)
+        if crops is None:
+            return embeddings
+        return self._splice(embeddings, input_ids == CROP_PLACEHOLDER, crops)
+
+    def _splice(self, embeddings: Tensor, at_image: Tensor, images: Tensor) -> Tensor:
         per_row = at_image.sum(dim=1)
         has_image = per_row > 0
         if bool((per_row[has_image] != self.config.vision.patches).any()):
@@ -102,9 +98,11 @@ class ReconVLA(nn.Module):
         projected = self.projector(self.encode_images(images))  # (B, patches, hidden)
         return embeddings.masked_scatter(at_image[..., None], projected[has_image].to(embeddings.dtype))
 
-    def hidden_states(self, input_ids: Tensor, attention_mask: Tensor, images: Tensor) -> Tensor:
+    def hidden_states(
+        self, input_ids: Tensor, attention_mask: Tensor, images: Tensor, crops: Tensor | None = None
+    ) -> Tensor:
         """Language model states (B, L, hidden) after its final norm."""
-        embeddings = self.embed(input_ids, images)
+        embeddings = self.embed(input_ids, images, crops)
         # Rows are padded on the right and attention is causal, so unpadded batches need no mask at all.
         mask = None if bool(attention_mask.all()) else attention_mask
         return self.language_model.model(
@@ -143,21 +141,53 @@ class ReconVLA(nn.Module):
 
     def forward(self, batch: Batch, draws: Draws | None) -> Losses:
         """Losses of `batch`; `draws` comes from `draw_noise` and may be None without a denoiser."""
-        hidden = self.hidden_states(batch.input_ids, batch.attention_mask, batch.images)
+        hidden = self.hidden_states(batch.input_ids, batch.attention_mask, batch.images, batch.crops)
         action = self.action_loss(hidden, batch.labels)
-        trusted = batch.target_mask & (batch.input_ids == IMAGE_PLACEHOLDER).any(dim=1)
+        trusted = reconstructed(self.config, batch)
         if self.config.denoiser is None or batch.targets is None or not bool(trusted.any()):
             return Losses(total=action, action=action, reconstruction=None)
         if draws is None:
             raise InvalidInput("this model reconstructs, so forward needs the draws of draw_noise")
         losses = self.reconstruction_losses(hidden, batch.input_ids, batch.targets, draws)
-        # The official code averages before masking, so untrusted samples train the denoiser too; ours do not.
+        if batch.target_weights is not None:
+            losses = losses * batch.target_weights
         reconstruction = losses[trusted].mean()
         return Losses(action + self.config.denoiser.loss_weight * reconstruction, action, reconstruction)
 
     def _denoise(self, noisy: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
         assert self.denoiser is not None
         return self.denoiser(noisy, timesteps, condition)
+
+
+def build_part(config: ReconVLAConfig, part: str, seed: int) -> Any:
+    """One of PARTS with weights that follow from (config, seed); None for what this arm does not have."""
+    if config.denoiser is None and part in ("latents", "denoiser"):
+        return None
+    hidden = config.language.hidden
+    with seeded(seed, part.partition("_")[0]):
+        if part == "vision_tower":
+            return build_vision_tower(config.vision)
+        if part == "projector":
+            return nn.Sequential(nn.Linear(config.vision.width, hidden), nn.GELU(), nn.Linear(hidden, hidden))
+        if part == "language_model":
+            return build_language_model(config.language)
+        if part == "latents":
+            return build_latent_encoder(config.latents, config.reconstruction_size)
+        assert part == "denoiser" and config.denoiser is not None
+        return Denoiser(config.denoiser, config.vision.grid, config.latent_channels, hidden)
+
+
+def reconstructed(config: ReconVLAConfig, batch: Batch) -> Tensor:
+    """(B,) which samples the reconstruction loss is a mean over.
+
+    The official code averages before it masks, so samples without an image or a trusted region train the
+    denoiser too; ours do not, unless `official_compat` asks for it.
+    """
+    if config.denoiser is None or batch.targets is None:
+        return torch.zeros_like(batch.target_mask)
+    if config.official_compat:
+        return torch.ones_like(batch.target_mask)
+    return batch.target_mask & (batch.input_ids == IMAGE_PLACEHOLDER).any(dim=1)
 
 
 def build_vision_tower(config: VisionConfig) -> Any:
@@ -217,7 +247,7 @@ def smooth_features(values: Tensor, width: int, std: float, lengthscale: float =
 
 
 @contextmanager
-def _seeded(seed: int, part: str) -> Iterator[None]:
+def seeded(seed: int, part: str) -> Iterator[None]:
     """The global CPU generator at a state that only (seed, part) decide; put back afterwards."""
     digest = hashlib.sha256(f"{seed}/{part}".encode()).digest()
     with torch.random.fork_rng(devices=[]):

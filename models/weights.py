@@ -1,6 +1,7 @@
-"""Tensors on disk as safetensors, whole or in shards; nothing is unpickled.
+"""Tensors to disk as safetensors, whole or in shards; nothing is ever pickled.
 
-The bytes of a weights file depend on names, shapes, types and values only.
+The bytes of a weights file depend on names, shapes, types and values only. Writing streams: beside the tensors
+no copy of them is made.
 """
 
 from __future__ import annotations
@@ -8,31 +9,67 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+import torch
 from torch import Tensor
 
 from errors import CheckpointError
+from models.weight_files import DTYPES, WEIGHTS_FILE, WeightFiles, as_bytes, index_path, listed, open_file
 
-WEIGHTS_FILE = "model.safetensors"
+#: Hugging Face's usual size of a shard.
+SHARD_BYTES = 5 * 10**9
+
+_TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def write_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Write `tensors` to `path` atomically: a reader sees the old file, the new one, or none."""
-    ordered = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
-    write_atomically(path, save(ordered, metadata={"format": "pt"}))
+    header, order = _header(tensors)
+    with atomic_file(path) as file:
+        file.write(header)
+        for name in order:
+            file.write(as_bytes(tensors[name].detach().cpu().contiguous()))
+
+
+def write_sharded(tensors: Mapping[str, Tensor], folder: Path, shard_bytes: int = SHARD_BYTES) -> None:
+    """Write `tensors` as `model.safetensors`, or as shards of at most `shard_bytes` with their index.
+
+    A tensor larger than a shard gets one of its own. The index comes last.
+    """
+    shards = _shards(tensors, shard_bytes)
+    if len(shards) == 1:
+        index_path(folder).unlink(missing_ok=True)
+        write_weights(tensors, folder / WEIGHTS_FILE)
+        return
+    places: dict[str, str] = {}
+    for number, names in enumerate(shards, start=1):
+        file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        write_weights({name: tensors[name] for name in names}, folder / file)
+        places |= dict.fromkeys(names, file)
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    index = {"metadata": {"total_size": total}, "weight_map": places}
+    write_atomically(index_path(folder), (json.dumps(index, indent=2, sort_keys=True) + "\n").encode())
+    (folder / WEIGHTS_FILE).unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Temporary file beside `path`, fsync, rename."""
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path` when the block ends well, and leaves no trace otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
@@ -41,59 +78,75 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def has_weights(folder: Path, file: str = WEIGHTS_FILE) -> bool:
-    """Whether `folder` holds `file`, whole or in shards."""
-    return (folder / file).is_file() or _index(folder, file).is_file()
-
-
-def read_weights(folder: Path, file: str = WEIGHTS_FILE) -> dict[str, Tensor]:
-    """All tensors of `folder`: of its single `file`, or of the shards that its index names.
-
-    Raises CheckpointError when a file is missing or damaged, or a shard lacks a tensor the index promises.
-    """
-    index = _index(folder, file)
-    if not index.is_file():
-        return read_file(folder / file)
-    try:
-        places: dict[str, str] = json.loads(index.read_text())["weight_map"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{index} is not a safetensors index: {error}") from error
-    tensors: dict[str, Tensor] = {}
-    for shard in sorted(set(places.values())):
-        tensors.update(read_file(folder / shard))
-    absent = sorted(set(places) - set(tensors))
-    if absent:
-        raise CheckpointError(f"{folder}: shard {places[absent[0]]} lacks {_listed(absent)}")
-    return tensors
-
-
 def check_fit(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str) -> None:
-    """Raise CheckpointError unless `given` has exactly the names and shapes of `expected`."""
+    """Raise CheckpointError unless `given` has exactly the names of `expected`, their shapes, and their kind
+    of type (floating point of any width where floating point is expected, else the same type).
+    """
     missing = sorted(set(expected) - set(given))
     if missing:
-        raise CheckpointError(f"{source}: {len(missing)} tensors are missing: {_listed(missing)}")
+        raise CheckpointError(f"{source}: {len(missing)} tensors are missing: {listed(missing)}")
     extra = sorted(set(given) - set(expected))
     if extra:
-        raise CheckpointError(f"{source}: {len(extra)} tensors are not part of the model: {_listed(extra)}")
+        raise CheckpointError(f"{source}: {len(extra)} tensors are not part of the model: {listed(extra)}")
+    facts: Mapping[str, Any] = given.stored if isinstance(given, WeightFiles) else given
     for name, tensor in expected.items():
-        if given[name].shape != tensor.shape:
-            shapes = f"{tuple(given[name].shape)}, the model needs {tuple(tensor.shape)}"
+        if tuple(facts[name].shape) != tuple(tensor.shape):
+            shapes = f"{tuple(facts[name].shape)}, the model needs {tuple(tensor.shape)}"
             raise CheckpointError(f"{source}: {name} has shape {shapes}")
+        kinds = facts[name].dtype.is_floating_point, tensor.dtype.is_floating_point
+        if kinds[0] != kinds[1] or (not kinds[1] and facts[name].dtype != tensor.dtype):
+            raise CheckpointError(
+                f"{source}: {name} is of type {_name(facts[name].dtype)}, the model needs {_name(tensor.dtype)}"
+            )
 
 
 def read_file(path: Path) -> dict[str, Tensor]:
     """All tensors of one safetensors file. Raises CheckpointError when it is missing or damaged."""
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or truncated: {error}") from error
+    return dict(open_file(path))
 
 
-def _listed(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+def _header(tensors: Mapping[str, Tensor]) -> tuple[bytes, list[str]]:
+    """The header as the safetensors library writes it, and the order of the tensors after it."""
+    types = list(DTYPES)
+    width = {name: torch.empty(0, dtype=DTYPES[name]).element_size() for name in types}
+
+    def place(name: str) -> tuple[int, str]:
+        if tensors[name].dtype not in _TYPE_NAMES:
+            raise CheckpointError(
+                f"{name} is of type {_name(tensors[name].dtype)}, which no checkpoint holds"
+            )
+        # Widest first keeps every tensor aligned.
+        return -width[_TYPE_NAMES[tensors[name].dtype]], name
+
+    order = sorted(tensors, key=place)
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    begin = 0
+    for name in order:
+        tensor = tensors[name]
+        end = begin + tensor.nbytes
+        header[name] = {
+            "dtype": _TYPE_NAMES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [begin, end],
+        }
+        begin = end
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, order
 
 
-def _index(folder: Path, file: str) -> Path:
-    return folder / f"{file}.index.json"
+def _shards(tensors: Mapping[str, Tensor], shard_bytes: int) -> list[list[str]]:
+    shards: list[list[str]] = [[]]
+    filled = 0
+    for name in sorted(tensors):
+        size = tensors[name].nbytes
+        if shards[-1] and filled + size > shard_bytes:
+            shards.append([])
+            filled = 0
+        shards[-1].append(name)
+        filled += size
+    return shards
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -36,6 +36,9 @@ class Data(Section):
     demonstrations_per_task: Positive = 20
     pretraining_demonstrations_per_task: Positive = 8
     validation_demonstrations_per_task: Positive = 1
+    starts: Literal["rest", "varied"] = Field(
+        default="varied", description="demonstrations begin at rest, or half of them where another task ended"
+    )
     chunk: Positive = Field(default=4, description="demonstrations per ingest job")
     seed: Count = 0
 
@@ -96,7 +99,7 @@ class Lora(Section):
     """Low-rank adapters in a frozen language model; with four_bit its weights take a quarter of 16 bits."""
 
     rank: Positive = 16
-    alpha: PositiveFloat = 32.0
+    alpha: Positive = 32
     four_bit: bool = False
 
 
@@ -146,6 +149,9 @@ class Evaluation(Section):
         default=None, description="YAML of CALVIN's form with the phrase of each task"
     )
     simulators_per_batch: Positive = 8
+    parallel_simulators: bool = Field(
+        default=False, description="each simulator in a process of its own: keeps a GPU busy"
+    )
     policy_batch: Positive = Field(
         default=8, description="rows of every forward pass, whatever the number of simulators"
     )

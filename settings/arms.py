@@ -1,8 +1,9 @@
-"""The arms of the paper's table that this version trains, by name."""
+"""The arms of the paper's table (ReconVLA, arXiv 2508.10333), by name."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from errors import ConfigError
 
@@ -11,22 +12,29 @@ from errors import ConfigError
 class Arm:
     """What distinguishes one row of the ablation table.
 
-    reconstruction: the gaze region's latents are denoised beside the action loss.
+    reconstruction: what is denoised beside the action loss: nothing, the gaze region, or the whole picture.
+    grounding: how the policy is told where to look: not at all, by a second picture of the gaze region in its
+    prompt (found by the ablation's detector, in training and in evaluation), or by having to say the region's
+    box before its actions.
     pretrained: training starts from a checkpoint pretrained on the other scenes.
     """
 
     name: str
     title: str
-    reconstruction: bool
-    pretrained: bool
+    reconstruction: Literal["none", "gaze", "image"] = "none"
+    grounding: Literal["none", "crop", "box"] = "none"
+    pretrained: bool = False
 
 
 ARMS = {
     arm.name: arm
     for arm in (
-        Arm("baseline", "baseline", reconstruction=False, pretrained=False),
-        Arm("recon", "+ reconstruction loss", reconstruction=True, pretrained=False),
-        Arm("recon_pretrain", "+ pretraining", reconstruction=True, pretrained=True),
+        Arm("baseline", "baseline"),
+        Arm("explicit_grounding", "explicit grounding", grounding="crop"),
+        Arm("cot_grounding", "CoT grounding", grounding="box"),
+        Arm("whole_image_recon", "+ whole-image reconstruction", reconstruction="image"),
+        Arm("recon", "+ reconstruction loss", reconstruction="gaze"),
+        Arm("recon_pretrain", "+ pretraining", reconstruction="gaze", pretrained=True),
     )
 }
 

@@ -1,67 +1,90 @@
-"""Where a trained model looks when it acts: attention on held-out frames, scored against the gaze boxes."""
+"""Where a trained model looks when it acts: attention on held-out frames, scored against the gaze regions."""
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-from models.attention import action_attention, gaze_coverage, mass_in_gaze, points_at_gaze
-from models.generation import generate_actions
-from tasks.context import Draft, Finished, Point, Result, TaskContext, one_input
-from tasks.evaluate import evenly_spaced
-from tasks.index import load_index
+from tasks.context import Draft, Finished, Point, Result, TaskContext, Yielded, one_input
+from tasks.index_reader import Index, load_index
+from tasks.looking import FIGURES, Looks, figures_of, look, region_of
 from tasks.modelling import load_model, recipe_of
-from tasks.train import WEIGHTS
-
-#: Held-out frames with a gaze region that are looked at, evenly spaced.
-FRAMES = 64
-_BATCH = 8
-_STATIC_FRAME = (200, 200)
+from tasks.open_loop import evenly_spaced
+from tasks.trainee import WEIGHTS
 
 
 def run(context: TaskContext) -> Result:
-    """Publishes an `attention` artifact: maps (frames, grid, grid), averaged over the action tokens."""
+    """Publishes an `attention` artifact: figures per frame, and maps with pictures of a few frames.
+
+    spec `attention`: frames (0: every frame with a gaze region), layer, heads (empty: all).
+    """
     started = time.perf_counter()
+    settings = context.spec["attention"]
     torch.set_num_threads(context.spec["threads"])
-    index = load_index(context.inputs)
     recipe = recipe_of(context.spec)
+    index = load_index(context.inputs, recipe.config.vision.image_size, memory=context.memory)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = load_model(recipe.config, one_input(context.inputs, "checkpoint", WEIGHTS).path).to(device).eval()
     context.spend("load", time.perf_counter() - started)
     began = time.perf_counter()
-
-    with_gaze = [row for row, item in enumerate(index.items) if item["gaze"]["box"] is not None]
-    rows = [with_gaze[place] for place in evenly_spaced(len(with_gaze), FRAMES)] if with_gaze else []
-    maps, masses, hits = [], [], []
-    vision = recipe.config.vision
-    for start in range(0, len(rows), _BATCH):
-        part = rows[start : start + _BATCH]
-        images = [index.images[row] for row in part]
-        prompts = [
-            recipe.prompts.prompt(index.items[row]["instruction"], index.items[row]["robot_obs"])
-            for row in part
-        ]
-        tokens = generate_actions(model, images, prompts).token_ids
-        attention = action_attention(model, images, prompts, tokens).mean(axis=1)  # (B, grid, grid)
-        for row, one in zip(part, attention):
-            box = index.items[row]["gaze"]["box"]
-            coverage = gaze_coverage(box, _STATIC_FRAME, vision.image_size, vision.patch_size)
-            maps.append(one)
-            masses.append(mass_in_gaze(one, coverage))
-            hits.append(points_at_gaze(one, coverage))
-    context.spend("useful", time.perf_counter() - began)
+    rows = chosen_rows(index, settings["frames"])
     if not rows:
-        return Finished(result={"frames": 0, "mass_in_gaze": None, "pointing_accuracy": None})
-    file = context.scratch / "attention.safetensors"
-    save_file(
-        {"maps": np.stack(maps).astype(np.float32), "rows": np.array(rows), "mass": np.array(masses)}, file
+        return Finished(result={"frames": 0, **dict.fromkeys(FIGURES)})
+    looks = look(
+        model,
+        recipe,
+        index,
+        rows,
+        settings["layer"],
+        settings["heads"] or None,
+        context.report_progress,
+        context.should_stop,
     )
-    mass, pointing = float(np.mean(masses)), float(np.mean(hits))
+    if looks is None:
+        context.spend("replayed", time.perf_counter() - began)
+        return Yielded(context.should_stop() or "stopped")
+    figures = figures_of(looks)
+    context.spend("useful", time.perf_counter() - began)
+    file = context.scratch / "attention.safetensors"
+    write_looks(looks, index, file)
+    points = [Point(f"attention/{name}", 0, figures[name]) for name in FIGURES]
     return Finished(
         [Draft("attention", "maps", file)],
-        [Point("attention/mass_in_gaze", 0, mass), Point("attention/pointing_accuracy", 0, pointing)],
-        result={"frames": len(rows), "mass_in_gaze": mass, "pointing_accuracy": pointing},
+        points,
+        result={**figures, "layer": settings["layer"], "heads": settings["heads"]},
+    )
+
+
+def chosen_rows(index: Index, frames: int) -> list[int]:
+    """Rows whose target is in sight: `frames` of them, evenly spaced, or all where that is 0 or too many."""
+    with_region = [row for row, item in enumerate(index.items) if region_of(item) is not None]
+    if not frames or not with_region:
+        return with_region
+    return [with_region[place] for place in evenly_spaced(len(with_region), frames)]
+
+
+def write_looks(looks: Looks, index: Index, file: Path) -> None:
+    """Figures (N,) by name and `rows` (N,); `maps`, `images` and `boxes` of `panel_rows`, the frames to look at.
+
+    The header's `captions` are those frames' instructions.
+    """
+    save_file(
+        {
+            **{name: np.array(column) for name, column in looks.figures.items()},
+            "rows": np.array(looks.rows),
+            "demonstrations": np.array(looks.demonstrations),
+            "panel_rows": np.array(looks.panel_rows),
+            "maps": np.stack(looks.maps).astype(np.float32),
+            "images": np.stack(looks.images),
+            "boxes": np.array(looks.boxes),
+        },
+        file,
+        metadata={
+            "captions": json.dumps([str(index.items[row]["instruction"]) for row in looks.panel_rows]),
+        },
     )

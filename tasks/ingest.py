@@ -50,7 +50,7 @@ def make_demonstration(
 ) -> tuple[Episode, list[str]]:
     """A demonstration by the expert that the task oracle accepts, and why earlier tries were not.
 
-    entry: number, task, seed; the scene is the simulator's. Raises SimulatorError when no try succeeds.
+    entry: number, task, seed, starts; the scene is the simulator's. Raises SimulatorError when no try succeeds.
     """
     task = entry["task"]
     oracle = TaskOracle()
@@ -61,6 +61,7 @@ def make_demonstration(
             task,
             entry["seed"] + attempt * _TRY_STRIDE,
             lambda start, end: bool(oracle.solved(start, end, (task,))),
+            starts=entry["starts"],
         )
         if isinstance(recording, Failed):
             reasons.append(f"{task} in {recording.scene}: {recording.reason}")

@@ -1,4 +1,4 @@
-"""The model's configuration as a job carries it. Imports no torch, so that planning stays quick.
+"""The model as a job carries it. Imports no torch, so that planning stays quick.
 
 A job's parameters hold the whole configuration and not just the name of a size: a size whose definition
 changes gives other jobs. Only the toy's vocabulary is filled in later, from the tokenizer.
@@ -7,28 +7,84 @@ changes gives other jobs. Only the toy's vocabulary is filled in later, from the
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from errors import ConfigError
+from errors import ConfigError, WeightsMissing
 from models.config import ReconVLAConfig, config_of_size
+from settings.ablation import Backbones, Model
+from settings.arms import Arm
+from tasks.folder_identity import folder_identity
 
 #: Stands for the toy's vocabulary until its tokenizer is built.
 _ANY_VOCABULARY = 1024
+_TOKENIZER_FILE = "tokenizer_config.json"
+
+
+def backbone_folders(backbones: Backbones) -> dict[str, dict[str, str]]:
+    """The named folders as {"root", "identity"}; the identity alone decides a job's key.
+
+    The tokenizer is looked for beside the language model unless it has a folder of its own. Raises
+    WeightsMissing for a folder without model files.
+    """
+    named = {name: value for name, value in backbones.model_dump().items() if value is not None}
+    folders = {}
+    for name, value in named.items():
+        place = Path(value).expanduser().absolute()
+        folders[name] = {"root": str(place), "identity": folder_identity(place)}
+    tokenizer = folders.get("tokenizer") or folders.get("checkpoint") or folders.get("language")
+    if tokenizer is not None:
+        if not (Path(tokenizer["root"]) / _TOKENIZER_FILE).is_file():
+            raise WeightsMissing(
+                f"{tokenizer['root']} holds no tokenizer ({_TOKENIZER_FILE}); copy it there or name its folder"
+                " in model.backbones.tokenizer"
+            )
+        folders["tokenizer"] = tokenizer
+    return folders
+
+
+def planned_model(
+    model: Model,
+    folders: Mapping[str, Mapping[str, str]],
+    arm: Arm,
+    reconstruction_weight: float,
+    instructions: Sequence[str],
+) -> dict[str, Any]:
+    """What a job is told about the model of one arm. `folders` comes from `backbone_folders`.
+
+    Keys: `config`; `reconstructs` ("none", "gaze" or "image"); `backbones`, folders of pretrained parts by
+    name; and `tokenizer`, a folder, or `instructions`, the words of a vocabulary that is built from them.
+    Raises ConfigError naming the field that is unknown or does not fit.
+    """
+    spec: dict[str, Any] = {
+        "config": planned_config(
+            model.size, model.override, arm, reconstruction_weight, model.official_compat
+        ),
+        "reconstructs": arm.reconstruction,
+        "backbones": {name: dict(folder) for name, folder in folders.items() if name != "tokenizer"},
+    }
+    if "tokenizer" in folders:
+        return spec | {"tokenizer": dict(folders["tokenizer"])}
+    return spec | {"instructions": list(instructions)}
 
 
 def planned_config(
-    size: str, override: Mapping[str, Any], reconstruction_weight: float | None
+    size: str,
+    override: Mapping[str, Any],
+    arm: Arm,
+    reconstruction_weight: float = 1.0,
+    official_compat: bool = False,
 ) -> dict[str, Any]:
-    """Configuration of `size` with `override` merged in, as plain JSON.
+    """Configuration of `size` for `arm` with `override` merged in, as plain JSON.
 
-    reconstruction_weight: None for an arm without the reconstruction loss. Raises ConfigError naming the
-    field that is unknown or does not fit.
+    Raises ConfigError naming the field that is unknown or does not fit.
     """
     values = config_of_size(size, _ANY_VOCABULARY if size == "toy" else None).to_dict()
+    values |= {"grounding": arm.grounding, "official_compat": official_compat}
     _merge(values, override, "model.override")
     config = ReconVLAConfig.from_dict(values)
-    if reconstruction_weight is None:
+    if arm.reconstruction == "none":
         return config.without_reconstruction().to_dict()
     if config.denoiser is None:
         raise ConfigError(f"model size {size!r} has no denoiser to reconstruct with")

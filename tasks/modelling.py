@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from errors import CheckpointError
 from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
-from models.checkpoint import load_weights
+from models.assembly import assemble
+from models.checkpoint import copy_weights, model_of, weights_of
 from models.config import ReconVLAConfig
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
 from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
-from models.weights import read_file
+from models.weight_files import WeightFiles, open_file
 from tasks.model_spec import final_config
 
 
@@ -25,32 +28,65 @@ class Recipe:
     config: ReconVLAConfig
     prompts: PromptBuilder
     pad_id: int
+    reconstructs: str = "gaze"  # or "image", or "none"
 
 
 def recipe_of(spec: Mapping[str, Any]) -> Recipe:
-    """Recipe of `spec["model"]`: config, and instructions (the toy's vocabulary) or tokenizer (a folder)."""
+    """Recipe of `spec["model"]`, which is what `tasks.model_spec.planned_model` gives."""
     model = spec["model"]
-    folder = model.get("tokenizer")
-    tokenizer = load_tokenizer(Path(folder)) if folder else build_word_tokenizer(model["instructions"])
+    if "tokenizer" in model:
+        tokenizer = load_tokenizer(Path(model["tokenizer"]["root"]))
+    else:
+        tokenizer = build_word_tokenizer(model["instructions"])
     config = final_config(model["config"], len(tokenizer))
     prompts = PromptBuilder(
-        tokenizer, ActionTokenizer(config.language.action_vocab_size), OFFICIAL_STATE_STATISTICS
+        tokenizer,
+        ActionTokenizer(config.language.action_vocab_size),
+        OFFICIAL_STATE_STATISTICS,
+        chunk_steps=config.chunk_steps,
+        action_dims=config.action_dims,
+        box_first=config.grounding == "box",
     )
-    return Recipe(config, prompts, pad_id(tokenizer))
+    return Recipe(config, prompts, pad_id(tokenizer), model["reconstructs"])
+
+
+def initial_model(
+    recipe: Recipe, spec: Mapping[str, Any], seed: int, frozen_dtype: torch.dtype = torch.float32
+) -> ReconVLA:
+    """The model before its first step: the pretrained parts that `spec` names, random weights for the rest.
+
+    frozen_dtype: of the parts that adapters leave as they are. Raises WeightsMissing for a folder without
+    weights, CheckpointError for weights that do not fit.
+    """
+    folders = {name: Path(folder["root"]) for name, folder in spec["model"]["backbones"].items()}
+    return assemble(recipe.config, seed, folders, frozen_dtype)
 
 
 def load_model(config: ReconVLAConfig, weights: Path) -> ReconVLA:
-    """A model with these weights. Raises CheckpointError when they do not fit."""
-    model = ReconVLA.initialise(config, seed=0)
-    load_weights(model, read_file(weights), str(weights.name))
-    return model
+    """A model with these weights, in float32. Raises CheckpointError when they do not fit."""
+    return model_of(ReconVLA, config, open_file(weights), weights.name, torch.float32)
 
 
 def start_from(model: ReconVLA, weights: Path) -> None:
-    """Initial weights from a pretrained checkpoint. Raises CheckpointError when they do not fit."""
-    tensors = read_file(weights)
-    if model.config.denoiser is None:
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("denoiser.")}
+    """Initial weights from a pretrained checkpoint. Raises CheckpointError when they do not fit.
+
+    Under `official_compat` the denoiser starts anew, as it does in the official fine-tuning.
+    """
+    tensors = open_file(weights)
     if not tensors:
         raise CheckpointError(f"{weights.name} holds no tensors")
-    load_weights(model, tensors, weights.name)
+    if model.config.official_compat:
+        tensors = tensors.renamed(lambda name: None if name.startswith("denoiser.") else name)
+    _take_over(model, tensors, weights.name)
+
+
+def _take_over(model: ReconVLA, tensors: WeightFiles, source: str) -> None:
+    """Copy `tensors` into `model`. A denoiser that only one of them has is left as it is."""
+    own = weights_of(model)
+    optional = ("denoiser.", "latents.")
+    for part in optional:
+        if not any(name.startswith(part) for name in tensors):
+            own = {name: tensor for name, tensor in own.items() if not name.startswith(part)}
+    if model.denoiser is None:
+        tensors = tensors.renamed(lambda name: None if name.startswith(optional) else name)
+    copy_weights(own, tensors, source)

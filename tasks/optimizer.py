@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from errors import CheckpointError
-from models.weights import read_file
 
 _SLOTS = ("exp_avg", "exp_avg_sq")
 
@@ -45,16 +43,23 @@ def optimizer_state(optimizer: torch.optim.AdamW, model: nn.Module) -> dict[str,
     return tensors
 
 
-def load_optimizer(optimizer: torch.optim.AdamW, model: nn.Module, path: Path) -> None:
-    """Inverse of `optimizer_state` on a file of its tensors. Raises CheckpointError when the names do not fit the model."""
-    tensors = read_file(path)
+def load_optimizer(
+    optimizer: torch.optim.AdamW, model: nn.Module, tensors: dict[str, Tensor], source: str
+) -> None:
+    """Inverse of `optimizer_state`; takes its entries out of `tensors`.
+
+    Raises CheckpointError when one is missing, misshapen or left over.
+    """
     known = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     for name, parameter in known.items():
         if f"{name}/step" not in tensors:
             continue  # a parameter that no step has touched has no state
         state = {"step": tensors.pop(f"{name}/step").reshape(())}
         for slot in _SLOTS:
-            state[slot] = tensors.pop(f"{name}/{slot}").to(parameter.device)
+            moment = tensors.pop(f"{name}/{slot}", None)
+            if moment is None or moment.shape != parameter.shape:
+                raise CheckpointError(f"{source}: {slot} of {name} is missing or of another shape")
+            state[slot] = moment.to(parameter.device)
         optimizer.state[parameter] = state
     if tensors:
-        raise CheckpointError(f"{path.name}: optimizer state of unknown parameters: {sorted(tensors)[0]}")
+        raise CheckpointError(f"{source}: optimizer state of unknown parameters: {sorted(tensors)[0]}")

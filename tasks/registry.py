@@ -23,14 +23,15 @@ class Kind:
 
 
 KINDS = {
-    "ingest": Kind("tasks.ingest:run", "cpu", 10, 1),
-    "gaze": Kind("tasks.gaze:run", "cpu", 20, 1),
-    "index": Kind("tasks.index:run", "cpu", 30, 1),
+    "ingest": Kind("tasks.ingest:run", "cpu", 10, 2),
+    "gaze": Kind("tasks.gaze:run", "cpu", 20, 3),
+    "index": Kind("tasks.index:run", "cpu", 30, 3),
     "pretrain": Kind("tasks.train:run", "accelerator", 40, 1),
     "train": Kind("tasks.train:run", "accelerator", 50, 1),
-    "evaluate": Kind("tasks.evaluate:run", "accelerator", 60, 1),
-    "attention": Kind("tasks.attention:run", "accelerator", 70, 1),
-    "report": Kind("tasks.report:run", "cpu", 90, 1),
+    "evaluate": Kind("tasks.evaluate:run", "accelerator", 60, 2),
+    "attention": Kind("tasks.attention:run", "accelerator", 70, 2),
+    "reconstruct": Kind("tasks.reconstruct:run", "accelerator", 75, 1),
+    "report": Kind("tasks.report:run", "cpu", 90, 2),
 }
 
 

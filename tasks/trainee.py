@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from models.adapters import add_adapters, has_adapters, load_trained, merged_weights, trained_weights
 from models.checkpoint import weights_of
 from models.reconvla import ReconVLA
+from models.weight_files import open_file
+from models.weights import read_file
 from tasks.checkpoints import Snapshot
-from tasks.context import TaskContext, inputs_of, one_input
+from tasks.context import InputFile, TaskContext, inputs_of, one_input
 from tasks.index_reader import Index, load_index
 from tasks.modelling import Recipe, initial_model, load_model, recipe_of, start_from
 from tasks.optimizer import load_optimizer, make_optimizer, optimizer_state
+from tasks.precision import DTYPES, load_scaler, make_scaler, scaler_state
 from tasks.randomness import weight_seed
+from tasks.replicas import Replicas, devices_for
 
 WEIGHTS, OPTIMIZER = "weights", "optimizer"
 
@@ -31,17 +37,31 @@ class Trainee:
     validation: Index | None
     model: ReconVLA
     optimizer: torch.optim.AdamW
-    device: torch.device
+    scaler: torch.amp.GradScaler
+    replicas: Replicas
     step: int
     checkpoint: str  # SHA-256 of the weights last published or loaded; "" before the first
     snapshot: Snapshot = field(default_factory=Snapshot)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is that is measured and saved."""
+        return self.replicas.devices[0]
+
     def checkpoint_files(self) -> dict[str, dict[str, Tensor]]:
-        """Tensors of both checkpoint artifacts, not copied. The weights come first."""
+        """Tensors of both checkpoint artifacts, not copied. The weights come first.
+
+        With adapters only what is trained is in it: the rest follows from the job.
+        """
+        weights = trained_weights if has_adapters(self.model) else weights_of
         return {
-            WEIGHTS: weights_of(self.model),
-            OPTIMIZER: optimizer_state(self.optimizer, self.model),
+            WEIGHTS: weights(self.model),
+            OPTIMIZER: optimizer_state(self.optimizer, self.model) | scaler_state(self.scaler),
         }
+
+    def final_weights(self) -> dict[str, Tensor]:
+        """The tensors of a finished model, adapters merged."""
+        return merged_weights(self.model) if has_adapters(self.model) else weights_of(self.model)
 
 
 def take_up(context: TaskContext) -> Trainee:
@@ -53,27 +73,53 @@ def take_up(context: TaskContext) -> Trainee:
         if (held.checkpoint, held.step) == (newest.sha256, newest.step):
             return held
     del held
-    settings, seed = context.spec["training"], context.spec["seed"]
+    settings = context.spec["training"]
     recipe = recipe_of(context.spec)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    step, checkpoint = 0, ""
-    if files:
-        step, checkpoint = files[WEIGHTS].step, files[WEIGHTS].sha256
-        model = load_model(recipe.config, files[WEIGHTS].path)
-    else:
-        model = initial_model(recipe, context.spec, weight_seed(seed))
-        if inputs_of(context, "init"):
-            start_from(model, one_input(context.inputs, "init", WEIGHTS).path)
-    model.to(device).train()
+    devices = devices_for(settings["devices"])
+    model = _model(context, recipe, files, devices[0])
+    if settings["gradient_checkpointing"]:
+        model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
     optimizer = make_optimizer(model, settings["learning_rate"], settings["weight_decay"])
+    scaler = make_scaler(settings["precision"], devices[0])
     if OPTIMIZER in files:
-        load_optimizer(optimizer, model, files[OPTIMIZER].path)
+        tensors = read_file(files[OPTIMIZER].path)
+        load_scaler(scaler, tensors)
+        load_optimizer(optimizer, model, tensors, files[OPTIMIZER].path.name)
     size, memory = recipe.config.vision.image_size, context.memory
     index = load_index(context.inputs, size, memory=memory)
     validation = None
     if inputs_of(context, "validation"):
         validation = load_index(context.inputs, size, "validation", memory)
-    return Trainee(recipe, index, validation, model, optimizer, device, step, checkpoint)
+    step, checkpoint = (files[WEIGHTS].step, files[WEIGHTS].sha256) if files else (0, "")
+    replicas = Replicas(model, devices)
+    return Trainee(recipe, index, validation, model, optimizer, scaler, replicas, step, checkpoint)
+
+
+def _model(
+    context: TaskContext, recipe: Recipe, files: Mapping[str, InputFile], device: torch.device
+) -> ReconVLA:
+    """The model at the step of `files`, or at its beginning, ready to be trained on `device`."""
+    settings, seed = context.spec["training"], weight_seed(context.spec["seed"])
+    adapters = settings["lora"]
+    if files and adapters is None:
+        return load_model(recipe.config, files[WEIGHTS].path).to(device).train()
+    frozen = torch.float32 if adapters is None else DTYPES[settings["precision"]]
+    model = initial_model(recipe, context.spec, seed, frozen)
+    if inputs_of(context, "init"):
+        start_from(model, one_input(context.inputs, "init", WEIGHTS).path)
+    if adapters is not None:
+        add_adapters(
+            model,
+            adapters["rank"],
+            adapters["alpha"],
+            seed,
+            four_bit=adapters["four_bit"],
+            compute_dtype=frozen,
+            device=device,
+        )
+        if files:
+            load_trained(model, open_file(files[WEIGHTS].path), files[WEIGHTS].path.name)
+    return model.to(device).train()
 
 
 def keep(context: TaskContext, trainee: Trainee) -> None:

@@ -9,7 +9,7 @@ import torch
 from models.batches import collate
 from tasks.context import Point, TaskContext
 from tasks.early_stopping import EvaluationPoint
-from tasks.train_step import sample_of
+from tasks.samples import sample_of
 from tasks.trainee import Trainee
 
 LOSS, ERROR = "validation/action", "validation/action_error"
@@ -28,7 +28,9 @@ def evaluate(trainee: Trainee, frames: int) -> EvaluationPoint:
     trainee.model.eval()
     with torch.no_grad():
         for row in rows:
-            batch = collate([sample_of(trainee, index, row)], trainee.recipe.config, trainee.recipe.pad_id)
+            batch = collate(
+                [sample_of(trainee.recipe, index, row)], trainee.recipe.config, trainee.recipe.pad_id
+            )
             batch = batch.to(trainee.device)
             hidden = trainee.model.hidden_states(
                 batch.input_ids, batch.attention_mask, batch.images, batch.crops

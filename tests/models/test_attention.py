@@ -5,7 +5,17 @@ import pytest
 import torch
 
 from errors import InvalidInput
-from models.attention import action_attention, gaze_coverage, mass_in_gaze, points_at_gaze
+from models.attention import (
+    action_attention,
+    attention_rows,
+    centre_prior,
+    composed_box,
+    entropy_bits,
+    gaze_coverage,
+    mass_in_gaze,
+    points_at_gaze,
+    static_coverage,
+)
 from models.batches import Sample
 from models.generation import generate_actions, prompt_batch
 from models.images import CANVAS, STATIC_ROWS
@@ -36,6 +46,45 @@ def test_maps_are_the_rows_of_the_last_layer(
     image = batch.input_ids[0] == IMAGE_PLACEHOLDER
     expected = last[0].mean(dim=0)[-35:][:, image].unflatten(-1, (4, 4))
     np.testing.assert_allclose(maps[1], expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [0, -1])
+@pytest.mark.parametrize("heads", [None, [1]])
+def test_rows_of_any_layer_and_head_are_those_of_the_library(
+    model: ReconVLA, samples: list[Sample], prompts: PromptBuilder, layer: int, heads: list[int] | None
+) -> None:
+    """A padded batch: the rows of the shorter prompt must not see its padding."""
+    texts = [prompts.prompt(text, np.zeros(15)) for text in INSTRUCTIONS]
+    texts[0] = np.concatenate([texts[0], texts[0][-3:]])
+    batch = prompt_batch(model, [sample.image for sample in samples[:3]], texts)
+    assert not batch.attention_mask.all()
+    last = batch.attention_mask.sum(dim=1, keepdim=True) - 1
+    queries = torch.cat([last - 4, last], dim=1)
+    rows = attention_rows(model, batch, queries, layer, heads)
+    model.language_model.set_attn_implementation("eager")
+    with torch.no_grad():
+        weights = model.language_model.model(
+            inputs_embeds=model.embed(batch.input_ids, batch.images),
+            attention_mask=batch.attention_mask,
+            output_attentions=True,
+        ).attentions[layer]  # (B, heads, L, L)
+    model.language_model.set_attn_implementation("sdpa")
+    chosen = weights if heads is None else weights[:, heads]
+    expected = torch.stack([chosen[row].mean(dim=0)[queries[row]] for row in range(3)])
+    torch.testing.assert_close(rows, expected, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(rows.sum(dim=-1), torch.ones(3, 2))
+
+
+def test_layers_and_heads_that_there_are_not(
+    model: ReconVLA, samples: list[Sample], prompts: PromptBuilder
+) -> None:
+    texts = [prompts.prompt(INSTRUCTIONS[0], np.zeros(15))]
+    ids = np.full((1, 35), 9)
+    with pytest.raises(InvalidInput, match="layer 99"):
+        action_attention(model, [samples[0].image], texts, ids, layer=99)
+    for heads in ([99], []):
+        with pytest.raises(InvalidInput, match="heads"):
+            action_attention(model, [samples[0].image], texts, ids, heads=heads)
 
 
 def test_maps_need_an_image(model: ReconVLA, samples: list[Sample]) -> None:
@@ -71,3 +120,26 @@ def test_scores() -> None:
     assert mass_in_gaze(attention, coverage) == pytest.approx((0.5 + 0.005) / 0.65)
     attention[3, 3] = 0.9
     assert not points_at_gaze(attention, coverage)
+
+
+def test_entropy() -> None:
+    one = np.zeros((4, 4))
+    one[2, 1] = 0.3
+    assert entropy_bits(one) == 0.0
+    assert entropy_bits(np.full((4, 4), 0.01)) == pytest.approx(4.0)
+
+
+def test_the_centre_prior_is_highest_in_the_middle_of_the_static_picture() -> None:
+    prior = centre_prior(27, 384, 14)
+    row, column = np.unravel_index(prior.argmax(), prior.shape)
+    assert (row, column) == (6, 13) or (row, column) == (7, 13)  # 14.2 of 27 rows are static
+    assert (prior[15:] == 0).all()
+    np.testing.assert_allclose(prior, prior[:, ::-1])
+    assert static_coverage(27, 384, 14).sum() == pytest.approx(27 * STATIC_ROWS / CANVAS * 384 / 14)
+
+
+def test_a_box_of_the_static_picture_in_the_composed_one() -> None:
+    assert composed_box((0, 0, 200, 200), (200, 200), 334) == pytest.approx((0, 0, 334, STATIC_ROWS))
+    assert composed_box((100, 50, 150, 100), (200, 200), CANVAS) == pytest.approx(
+        (CANVAS / 2, STATIC_ROWS / 4, CANVAS * 3 / 4, STATIC_ROWS / 2)
+    )

@@ -1,22 +1,24 @@
 """Names of official checkpoints; values are compared in tests/parity."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
 from errors import CheckpointError
-from models.checkpoint import from_pretrained, save_pretrained
 from models.config import AutoencoderConfig, LatentConfig, ReconVLAConfig
 from models.official import (
     config_from_official,
-    load_official,
     name_from_official,
     name_to_official,
-    official_weights,
+    official_autoencoder,
+    official_vision,
 )
 from models.reconvla import ReconVLA
+from models.weight_files import open_weights
+from models.weights import write_weights
 
 
 @pytest.fixture
@@ -28,6 +30,7 @@ def official(config: ReconVLAConfig) -> ReconVLA:
             config,
             latents=LatentConfig(channels=4, cell=4, scale=0.5, shift=0.1, autoencoder=shape),
             language=dataclasses.replace(config.language, tied_embeddings=False),
+            vision=dataclasses.replace(config.vision, pooling_head=True, frozen=True),
         ),
         seed=0,
     )
@@ -40,26 +43,44 @@ def test_names_there_and_back(official: ReconVLA) -> None:
     assert name_to_official("denoiser.pos_embed") == "model.mm_inv_projector.net.pos_embed"
 
 
-def test_weights_there_and_back(official: ReconVLA) -> None:
-    other = ReconVLA.initialise(official.config, seed=5)
-    load_official(other, official_weights(official), "memory")
-    pairs = zip(other.state_dict().values(), official.state_dict().values(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
-
-
-def test_saved_and_loaded_with_autoencoder_and_own_output_layer(official: ReconVLA, tmp_path: Path) -> None:
-    save_pretrained(official, tmp_path)
-    loaded = from_pretrained(tmp_path).state_dict()
+@pytest.mark.parametrize("layout", [False, True], ids=["ours", "official"])
+def test_saved_and_loaded(official: ReconVLA, tmp_path: Path, layout: bool) -> None:
+    official.save_pretrained(tmp_path, shard_bytes=100_000, official_layout=layout)
+    loaded_model = ReconVLA.from_pretrained(tmp_path)
+    assert loaded_model.config == official.config
+    loaded = loaded_model.state_dict()
     assert set(loaded) == set(official.state_dict())
     assert all(torch.equal(loaded[name], tensor) for name, tensor in official.state_dict().items())
 
 
-def test_a_fine_tuned_checkpoint_without_denoiser(official: ReconVLA) -> None:
+def test_a_fine_tuned_checkpoint_without_denoiser(official: ReconVLA, tmp_path: Path) -> None:
     """The official fine-tuning drops the denoiser's weights but keeps the autoencoder's."""
-    weights = {k: v for k, v in official_weights(official).items() if "mm_inv_projector" not in k}
-    bare = ReconVLA.initialise(official.config.without_reconstruction(), seed=5)
-    load_official(bare, weights, "memory")
+    official.save_pretrained(tmp_path, official_layout=True)
+    tensors = {k: v for k, v in open_weights(tmp_path).items() if "mm_inv_projector" not in k}
+    assert any("pixel_decoder" in name for name in tensors)
+    write_weights(tensors, tmp_path / "model.safetensors")
+    values = json.loads((tmp_path / "config.json").read_text())
+    del values["reconvla_config"]
+    values |= {"mm_vision_tower": "./towers/siglip", "mm_pixel_decoder": "./vae"}
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    for name, about in (
+        ("siglip", {"vision_config": official_vision(official.config.vision)}),
+        ("vae", official_autoencoder(official.config.latents)),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(about))
+    bare = ReconVLA.from_pretrained(tmp_path)
+    assert bare.denoiser is None
     assert torch.equal(bare.projector[0].weight, official.projector[0].weight)
+
+
+def test_a_config_that_does_not_fit_its_weights(official: ReconVLA, tmp_path: Path) -> None:
+    official.save_pretrained(tmp_path, official_layout=True)
+    values = json.loads((tmp_path / "config.json").read_text())
+    values["reconvla_config"]["language"]["mlp_width"] += 8
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(CheckpointError, match=r"mlp\.\w+\.weight has shape"):
+        ReconVLA.from_pretrained(tmp_path)
 
 
 def test_foreign_names_and_configs() -> None:

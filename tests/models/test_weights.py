@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save, save_file
 
 from errors import CheckpointError
-from models.weights import check_fit, has_weights, read_weights, write_atomically, write_weights
+from models.weight_files import has_weights, open_weights
+from models.weights import check_fit, write_atomically, write_sharded, write_weights
 
 TENSORS = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.ones(4, dtype=torch.int64)}
 
@@ -20,9 +21,33 @@ def test_bytes_depend_on_the_tensors_alone(tmp_path: Path) -> None:
     assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
 
 
+def test_bytes_are_those_of_the_safetensors_library(tmp_path: Path) -> None:
+    tensors = {
+        **TENSORS,
+        "c": torch.ones(3, dtype=torch.bool),
+        "empty": torch.zeros(0),
+        "one": torch.tensor(2.0),
+    }
+    write_weights(tensors, tmp_path / "ours.safetensors")
+    assert (tmp_path / "ours.safetensors").read_bytes() == save(tensors, metadata={"format": "pt"})
+
+
+def test_half_precision_and_shards(tmp_path: Path) -> None:
+    tensors = {f"t{i}": torch.full((4, 4), float(i)).to(torch.bfloat16) for i in range(5)}
+    write_sharded(tensors, tmp_path, shard_bytes=70)  # two of 32 bytes fit
+    files = sorted(path.name for path in tmp_path.glob("*.safetensors"))
+    assert files == [f"model-{i:05d}-of-00003.safetensors" for i in (1, 2, 3)]
+    assert load_file(tmp_path / files[2])["t4"].dtype == torch.bfloat16
+    read = open_weights(tmp_path)
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+    write_sharded(tensors, tmp_path)
+    assert sorted(path.suffixes[-1] for path in tmp_path.glob("*.index.json")) == []
+    assert set(open_weights(tmp_path)) == set(tensors)
+
+
 def test_round_trip(tmp_path: Path) -> None:
     write_weights(TENSORS, tmp_path / "model.safetensors")
-    read = read_weights(tmp_path)
+    read = open_weights(tmp_path)
     assert {name: tensor.tolist() for name, tensor in read.items()} == {
         name: tensor.tolist() for name, tensor in TENSORS.items()
     }
@@ -54,7 +79,7 @@ def test_shards(tmp_path: Path) -> None:
     assert not has_weights(tmp_path)
     shards(tmp_path)
     assert has_weights(tmp_path)
-    assert set(read_weights(tmp_path)) == {"a", "b"}
+    assert set(open_weights(tmp_path)) == {"a", "b"}
 
 
 def test_damaged_shards(tmp_path: Path) -> None:
@@ -63,16 +88,20 @@ def test_damaged_shards(tmp_path: Path) -> None:
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-5])
     with pytest.raises(CheckpointError, match=r"s2\.safetensors is damaged"):
-        read_weights(tmp_path)
+        open_weights(tmp_path)
     shard.unlink()
     with pytest.raises(CheckpointError, match=r"s2\.safetensors does not exist"):
-        read_weights(tmp_path)
+        open_weights(tmp_path)
     save_file({"c": TENSORS["b"]}, shard)
     with pytest.raises(CheckpointError, match=r"s2\.safetensors lacks b"):
-        read_weights(tmp_path)
+        open_weights(tmp_path)
+    places = {"weight_map": {"a": "../s1.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(places))
+    with pytest.raises(CheckpointError, match="outside its folder"):
+        open_weights(tmp_path)
     (tmp_path / "model.safetensors.index.json").write_text("[]")
     with pytest.raises(CheckpointError, match="not a safetensors index"):
-        read_weights(tmp_path)
+        open_weights(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,23 @@
 """The whole model at tiny size against the official ReconQwen2ForCausalLM."""
 
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
 import pytest
 import torch
 
 pytest.importorskip("diffusers", reason="the recorded model has an AutoencoderKL: install the extra `vae`")
 
-from models.attention import last_layer_attention
+from models.attention import attention_rows
 from models.batches import Batch, Draws, expand_placeholder
+from models.checkpoint import weights_of
 from models.generation import greedy_tokens
-from models.official import config_from_official, load_official, name_from_official, official_weights
+from models.official import name_from_official, name_to_official
 from models.prompt import IGNORED_LABEL, IMAGE_PLACEHOLDER
 from models.reconvla import ReconVLA
-from tests.parity.model_fixtures import largest_difference, read_json, read_tensors
+from tests.parity.model_fixtures import largest_difference, parity_path, read_json, read_tensors
 
 META = read_json("reconvla_tiny/meta.json")
 IO = read_tensors("reconvla_tiny/io.safetensors")
@@ -20,17 +26,21 @@ DRAWS = Draws(IO["in.diffusion_t"], IO["in.diffusion_noise"], IO["in.vae_posteri
 
 
 @pytest.fixture(scope="module")
-def model() -> ReconVLA:
-    config = config_from_official(
-        META["llm_config"],
-        META["siglip_config"],
-        META["vae_config"],
-        WEIGHTS,
-        META["llm_config"]["vocab_size"],
-    )
-    model = ReconVLA(config)
-    load_official(model, WEIGHTS, source="reconvla_tiny")
-    return model
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recording as a checkpoint folder of the official layout."""
+    folder = tmp_path_factory.mktemp("official")
+    named = {"mm_vision_tower": "./siglip", "mm_pixel_decoder": "./vae", "model_type": "recon_qwen2"}
+    configs = {".": META["llm_config"] | named, "siglip": META["siglip_config"], "vae": META["vae_config"]}
+    for name, values in configs.items():
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / "config.json").write_text(json.dumps(values))
+    shutil.copy(parity_path("reconvla_tiny/model.safetensors"), folder / "model.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> ReconVLA:
+    return ReconVLA.from_pretrained(folder)
 
 
 def batch_of(ids: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor, images: torch.Tensor) -> Batch:
@@ -68,7 +78,7 @@ def hidden(model: ReconVLA, batch: Batch) -> torch.Tensor:
 
 
 def test_names_map_both_ways(model: ReconVLA) -> None:
-    again = official_weights(model)
+    again = {name_to_official(name): tensor for name, tensor in weights_of(model).items()}
     assert set(again) == set(WEIGHTS) == {name for name, _, _ in META["state_dict_keys"]}
     assert all(torch.equal(again[name], tensor) for name, tensor in WEIGHTS.items())
 
@@ -134,6 +144,14 @@ def test_losses_and_gradients(model: ReconVLA, batch: Batch) -> None:
     model.zero_grad()
 
 
+def test_official_compat_trains_on_samples_without_an_image_too(folder: Path, batch: Batch) -> None:
+    model = ReconVLA.from_pretrained(folder)
+    model.config = dataclasses.replace(model.config, official_compat=True)
+    losses = model(batch, DRAWS)
+    assert abs(losses.reconstruction.item() - META["train"]["vm_loss"]) < 1e-5
+    assert abs(losses.total.item() - META["train"]["loss"]) < 1e-5
+
+
 def test_own_loss_leaves_out_samples_without_an_image(
     model: ReconVLA, batch: Batch, hidden: torch.Tensor
 ) -> None:
@@ -149,7 +167,7 @@ def test_own_loss_leaves_out_samples_without_an_image(
 def test_attention(model: ReconVLA, batch: Batch) -> None:
     length = batch.input_ids.shape[1]
     queries = torch.arange(length).expand(len(batch), -1)
-    ours = last_layer_attention(model, batch, queries)
+    ours = attention_rows(model, batch, queries)
     mask = batch.attention_mask
     assert largest_difference(ours[mask], IO["out.attn_last"].mean(dim=1)[mask]) < 1e-4
     assert model.language_model.config._attn_implementation == "sdpa"
@@ -174,3 +192,20 @@ def test_generated_tokens_in_one_padded_batch(model: ReconVLA) -> None:
     prompts = batch_of(ids, torch.full_like(ids, IGNORED_LABEL), mask, IO["in.images"][rows])
     expected = META["generated_tokens"]
     assert greedy_tokens(model, prompts, len(expected[0])).tolist() == expected
+
+
+@pytest.mark.parametrize("official_layout", [True, False], ids=["official", "ours"])
+def test_saved_and_loaded_again_bit_equal(model: ReconVLA, tmp_path: Path, official_layout: bool) -> None:
+    model.save_pretrained(tmp_path, shard_bytes=300_000, official_layout=official_layout)
+    assert len(list(tmp_path.glob("model-*.safetensors"))) > 1
+    again = ReconVLA.from_pretrained(tmp_path)
+    assert again.config == model.config
+    expected = weights_of(model)
+    assert set(weights_of(again)) == set(expected)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights_of(again).items())
+    case = META["generation_samples"][0]
+    row, length = case["batch_index"], case["prompt_length"]
+    ids = IO["in.input_ids"][row : row + 1, :length]
+    prompt = batch_of(ids, torch.full_like(ids, IGNORED_LABEL), ids == ids, IO["in.images"][row : row + 1])
+    tokens = META["generated_tokens"][0]
+    assert greedy_tokens(again, prompt, len(tokens))[0].tolist() == tokens

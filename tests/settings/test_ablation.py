@@ -61,7 +61,7 @@ def test_what_is_wrong_is_named_in_one_line(override: str, says: str) -> None:
 def test_unknown_presets_and_arms_list_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"known presets: .*quick, smoke"):
         load_config("huge")
-    with pytest.raises(ConfigError, match=r"known arms: baseline, recon, recon_pretrain"):
+    with pytest.raises(ConfigError, match=r"known arms: baseline, .*recon_pretrain"):
         load_config("smoke", arms=["recno"])
 
 

@@ -9,10 +9,12 @@ import pytest
 from safetensors import safe_open
 
 from calvin.episode_file import save_episode
-from detectors.base import NoTarget, Reason
+from detectors.base import Detection, NoTarget, Reason, Source
+from detectors.oracle import OracleDetector
 from errors import BatonError
 from tasks import gaze, index
 from tasks.context import InputFile
+from tasks.index_reader import load_index
 from tests.calvin.samples import make_episode
 from tests.tasks.fake_context import FakeContext, input_file
 
@@ -49,8 +51,15 @@ def test_gaze_keeps_crops_and_counts_every_frame(tmp_path, episode_file):
         crop = tensors.get_tensor("crop_00000")
     assert names == ["crop_00000", "crop_00001", "crop_00003"]
     np.testing.assert_array_equal(crop, episode_of().rgb_static[0, 30:70, 20:60])
-    assert rows[0] == {"box": list(BOX), "score": 1.0}
-    assert rows[2]["reason"] == "occluded"
+    assert rows[0] == {
+        "box": list(BOX),
+        "score": 1.0,
+        "source": "first_pass",
+        "trusted": True,
+        "uncertainty_pixels": 0.0,
+        "true_box": list(BOX),
+    }
+    assert rows[2]["reason"] == "occluded" and rows[2]["true_box"] is None
     assert result.result["frames"] == FRAMES
     assert sum(figures["frames"] for figures in result.result["figures"].values()) == FRAMES
     for figures in result.result["figures"].values():
@@ -59,28 +68,39 @@ def test_gaze_keeps_crops_and_counts_every_frame(tmp_path, episode_file):
 
 
 def test_an_instruction_nobody_understands_is_a_counted_absence():
-    results, targets = gaze.find_regions(
-        episode_of(task="polish_the_floor", instruction="wax on"), gaze.make_detector("oracle")
-    )
-    assert isinstance(targets, NoTarget)
-    assert {r.reason for r in results} == {Reason.UNKNOWN_WORDING}
-    scored = gaze.score(episode_of(), results, targets)
-    assert [frame.outcome for frame in scored] == ["unknown_wording"] * FRAMES
+    odd = episode_of(task="polish_the_floor", instruction="wax on")
+    regions = gaze.find_regions(odd, gaze.make_detector("oracle"))
+    assert isinstance(regions.targets, NoTarget)
+    assert {r.reason for r in regions.results} == {Reason.UNKNOWN_WORDING}
+    assert [frame.outcome for frame in regions.scored] == ["unknown_wording"] * FRAMES
+    summary = gaze.summary_of([regions])
+    assert summary["sources"] == {"unknown_wording": FRAMES} and summary["trusted"] == 0
 
 
-def test_index_has_one_item_and_one_picture_a_frame(tmp_path, episode_file):
+def test_a_carried_block_is_followed_by_its_destination(tmp_path):
+    hand = np.zeros((FRAMES, 15))
+    hand[:, 0] = np.linspace(0, 0.3, FRAMES)
+    boxes = tuple({"red_block": BOX, "drawer": (40, 120, 180, 190)} for _ in range(FRAMES))
+    carried = make_episode(frames=FRAMES, boxes=boxes, task="place_in_drawer", robot_obs=hand)
+    regions = gaze.find_regions(carried, gaze.make_detector("oracle"))
+    assert [target.object for target in regions.targets] == ["block", "block", "drawer", "drawer"]
+    assert [result.box for result in regions.results] == [BOX, BOX, (40, 120, 180, 190), (40, 120, 180, 190)]
+    assert [frame.outcome for frame in regions.scored] == ["detected"] * FRAMES
+
+
+def test_index_has_one_item_a_frame_and_composes_their_pictures(tmp_path, episode_file):
     context, found = extract(tmp_path, episode_file)
     kept = context.keep(found.artifacts[0], 0, role="gaze")
-    spec = {"numbers": [3], "image_size": 48, "split": "training"}
+    spec = {"numbers": [3], "split": "training"}
     result = index.run(FakeContext(tmp_path / "index", spec, [episode_file, kept]))
     files = [input_file("index", "index", draft.name, draft.file) for draft in result.artifacts]
-    read = index.load_index(files)
+    frames = input_file("index_frames", "episode", episode_file.name, episode_file.path)
+    read = load_index([*files, frames], 48)
     assert len(read) == FRAMES == result.result["items"]
     assert result.result["with_target"] == 3
     assert [item["id"] for item in read.items] == [f"task_3_frame_{frame}" for frame in range(FRAMES)]
-    assert read.images.shape == (FRAMES, 48, 48, 3)
-    assert read.has_target.tolist() == [True, True, False, True]
-    assert not read.targets[2].any()
+    assert [read.images[row].shape for row in range(FRAMES)] == [(48, 48, 3)] * FRAMES
+    assert [read.targets[row] is not None for row in range(FRAMES)] == [True, True, False, True]
     assert read.items[2]["crop"] is None and read.items[2]["crop_source"] is None
     assert read.items[1]["image_source"] == f"{episode_file.reference}#rgb_static[1]"
     # The gripper half of input and target is the same picture.
@@ -93,7 +113,32 @@ def test_gaze_of_another_length_is_refused(tmp_path, episode_file):
     kept = context.keep(found.artifacts[0], 0, role="gaze")
     longer = tmp_path / "longer.safetensors"
     save_episode(make_episode(frames=FRAMES + 1), longer)
-    spec = {"numbers": [3], "image_size": 48, "split": "training"}
+    spec = {"numbers": [3], "split": "training"}
     inputs = [input_file("episode", "episode", "task_3", longer), kept]
     with pytest.raises(BatonError, match="gaze rows for 4 of 5 frames"):
         index.run(FakeContext(tmp_path / "index", spec, inputs))
+
+
+@pytest.mark.parametrize(
+    ("untrusted", "items", "weights"),
+    [("keep", 4, [1.0, 1.0, 1.0, 1.0]), ("weigh", 4, [1.0, 0.25, 1.0, 1.0]), ("drop", 2, [1.0, 1.0])],
+)
+def test_frames_without_a_trusted_region(tmp_path, episode_file, monkeypatch, untrusted, items, weights):
+    doubtful = Detection(BOX, 0.25, "drawer handle", Source.REMEMBERED, 3.0)
+
+    class Doubting(OracleDetector):
+        def detect(self, images, targets, context=None):
+            found = super().detect(images, targets, context)
+            return [found[0], doubtful, *found[2:]]
+
+    monkeypatch.setattr(gaze, "make_detector", lambda name, **options: Doubting())
+    context, found = extract(tmp_path, episode_file)
+    assert found.result["trusted"] == 2
+    kept = context.keep(found.artifacts[0], 0, role="gaze")
+    spec = {"numbers": [3], "split": "training", "untrusted": untrusted}
+    result = index.run(FakeContext(tmp_path / "index", spec, [episode_file, kept]))
+    read = json.loads(result.artifacts[0].file.read_text())
+    assert [item["gaze"]["weight"] for item in read] == weights
+    assert result.result["items"] == items == len(read)
+    assert result.result["dropped"] == FRAMES - items
+    assert result.result["weighed_down"] == (untrusted == "weigh")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from calvin.sequences import get_sequences
-from tasks.policies import RandomPolicy, with_binary_gripper
-from tasks.rollout import ChainResult, run_chains
+from errors import SimulatorError, SimulatorLost
+from tasks.policies import Query, RandomPolicy, with_binary_gripper
+from tasks.rollout import MAX_REPLAYS, Rollout
 
 TASKS = ("move_slider_left", "move_slider_right", "open_drawer", "close_drawer", "turn_on_led", "turn_off_led",
          "push_red_block_left", "lift_red_block_table")  # fmt: skip
@@ -48,20 +52,34 @@ class Oracle:
         return frozenset()
 
 
-def run(monkeypatch, script: Script, max_steps: int, policy=None):
+class Looking(RandomPolicy):
+    needs_images = True
+
+
+@pytest.fixture
+def unsolvable(monkeypatch):
+    monkeypatch.setattr("tasks.rollout.TaskOracle", lambda: Oracle(Script(0, 1)))
+
+
+CHAINS = list(enumerate(get_sequences(8, tasks=TASKS)))
+
+
+def run(monkeypatch, script: Script, max_steps: int, policy=None, film=False):
     monkeypatch.setattr("tasks.rollout.TaskOracle", lambda: Oracle(script))
-    chain = get_sequences(8, tasks=TASKS)[0]
-    return run_chains([(7, chain)], [script], "D", policy or RandomPolicy(0), lambda task: task, max_steps)
+    rollout = Rollout("D", policy or RandomPolicy(0), lambda task: task, max_steps, film)
+    return list(rollout.run([(7, CHAINS[0][1])], [script]))
 
 
 def test_counts_subtasks_in_a_row_and_stops_at_the_first_failure(monkeypatch):
     script = Script(solves=2, after=7)
-    assert run(monkeypatch, script, max_steps=20) == [ChainResult(sequence=7, done=2, steps=7 + 7 + 20)]
+    (result,) = run(monkeypatch, script, max_steps=20)
+    assert (result.sequence, result.done, result.steps, result.replays) == (7, 2, 7 + 7 + 20, 0)
     assert script.resets == 1  # only between chains
 
 
 def test_a_whole_chain_ends_at_five(monkeypatch):
-    assert run(monkeypatch, Script(solves=9, after=1), max_steps=20) == [ChainResult(7, 5, 5)]
+    (result,) = run(monkeypatch, Script(solves=9, after=1), max_steps=20)
+    assert (result.done, result.steps) == (5, 5)
 
 
 def test_a_task_solved_in_the_last_step_counts(monkeypatch):
@@ -70,9 +88,6 @@ def test_a_task_solved_in_the_last_step_counts(monkeypatch):
 
 
 def test_renders_once_per_chunk_and_only_for_policies_that_look(monkeypatch):
-    class Looking(RandomPolicy):
-        needs_images = True
-
     script = Script(solves=0, after=1)
     run(monkeypatch, script, max_steps=20, policy=Looking(0))
     assert script.rendered == 4
@@ -81,17 +96,64 @@ def test_renders_once_per_chunk_and_only_for_policies_that_look(monkeypatch):
     assert script.rendered == 0
 
 
-def test_stopping_gives_no_result(monkeypatch):
-    chain = get_sequences(8, tasks=TASKS)[0]
-    stopped = run_chains(
-        [(0, chain)], [Script(0, 1)], "D", RandomPolicy(0), str, 20, should_stop=lambda: "preempted"
-    )
-    assert stopped is None
+def test_films_the_subtask_that_failed(monkeypatch):
+    (result,) = run(monkeypatch, Script(solves=1, after=7), max_steps=20, film=True)
+    assert result.failure.task == result.failure.instruction == CHAINS[0][1].tasks[1]
+    assert len(result.failure.observations) == 4  # one look a chunk
+    (solved,) = run(monkeypatch, Script(solves=9, after=1), max_steps=20, film=True)
+    assert solved.failure is None
+
+
+def test_stopping_tells_what_was_done_in_vain(unsolvable):
+    asked, abandoned = [], []
+
+    def stop():
+        asked.append(1)
+        return "preempted" if len(asked) > 3 else None
+
+    rollout = Rollout("D", RandomPolicy(0), str, 20)
+    assert list(rollout.run(CHAINS[:2], [Script(0, 1), Script(0, 1)], stop, abandoned.append)) == []
+    assert abandoned == [15, 15]
+
+
+def test_a_simulator_whose_chain_ended_takes_the_next_one(unsolvable):
+    scripts = [Script(0, 1), Script(0, 1), Script(0, 1)]
+    results = list(Rollout("D", RandomPolicy(0), str, 10).run(CHAINS, scripts))
+    assert sorted(r.sequence for r in results) == list(range(8))
+    assert [script.resets for script in scripts] == [3, 3, 2]
+
+
+class Dying(Script):
+    """Is lost at the given steps of its life."""
+
+    def __init__(self, dies_at: set[int]) -> None:
+        super().__init__(0, 1)
+        self.dies_at, self.life = dies_at, 0
+
+    def step(self, action):
+        self.life += 1
+        if self.life in self.dies_at:
+            raise SimulatorLost("killed by signal 9")
+        super().step(action)
+
+
+def test_a_lost_simulator_replays_its_sequence_and_is_counted(unsolvable):
+    dying, sound = Dying({3, 9}), Script(0, 1)
+    rollout = Rollout("D", RandomPolicy(0), str, 10)
+    hit, spared = sorted(rollout.run(CHAINS[:2], [dying, sound]), key=lambda result: result.sequence)
+    assert (hit.replays, spared.replays) == (2, 0)
+    undisturbed = list(rollout.run(CHAINS[:2], [Script(0, 1)]))
+    assert [replace(hit, replays=0), spared] == undisturbed
+
+
+def test_a_sequence_that_loses_every_simulator_ends_the_evaluation(unsolvable):
+    dying = Dying(set(range(1, 100)))
+    with pytest.raises(SimulatorError, match=r"sequence 0 lost its simulator 4 times.*signal 9"):
+        list(Rollout("D", RandomPolicy(0), str, 10).run(CHAINS, [dying]))
+    assert dying.resets == MAX_REPLAYS + 1
 
 
 def test_random_actions_follow_from_seed_sequence_and_query():
-    from tasks.policies import Query
-
     query = Query({}, "x", sequence=3, number=4)
     one, two = (RandomPolicy(5).act([query])[0] for _ in range(2))
     np.testing.assert_array_equal(one, two)

@@ -1,0 +1,119 @@
+"""Memory, operations and, on a GPU, speed of training `small` and `7b` from random weights.
+
+python -m benchmarks.model_memory
+
+Without a GPU the figures are computed from shapes and say so. With one the step is also run: peak memory,
+positions per second, and model FLOP utilisation against `--peak-tflops` of the GPU (its data sheet's dense
+figure for the precision).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.machine import describe
+from models.adapters import add_adapters
+from models.batches import Batch, draw_noise
+from models.config import ReconVLAConfig, config_of_size
+from models.costs import METHODS, Method, count_parameters, training_costs
+from models.prompt import IGNORED_LABEL, IMAGE_PLACEHOLDER
+from models.reconvla import ReconVLA
+from tasks.optimizer import make_optimizer
+
+_RESULT = Path(__file__).parent / "results" / "model_memory.json"
+
+
+def main() -> None:
+    """Print a line for each size and method, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default="small,7b")
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--micro-batch", type=int, default=1)
+    parser.add_argument("--peak-tflops", type=float, default=None)
+    parser.add_argument("--out", type=Path, default=_RESULT)
+    arguments = parser.parse_args()
+    document: dict[str, Any] = {"computed": {}, "measured": {} if torch.cuda.is_available() else None}
+    for size in arguments.sizes.split(","):
+        config = config_of_size(size)
+        document["computed"][size] = {"parameters": count_parameters(config)}
+        for method in METHODS:
+            costs = training_costs(config, method).to_dict()
+            document["computed"][size][method.name] = costs
+            print(
+                f"{size}, {method.name}: computed {costs['total']:.1f} GiB, {costs['flops_per_sample']:.2e} FLOP"
+            )
+            if document["measured"] is not None:
+                measured = _measure(
+                    config, method, arguments.steps, arguments.micro_batch, arguments.peak_tflops
+                )
+                document["measured"].setdefault(size, {})[method.name] = measured
+                print(f"{size}, {method.name}: measured {json.dumps(measured)}")
+    document["machine"] = describe()
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _measure(
+    config: ReconVLAConfig, method: Method, steps: int, micro_batch: int, peak_tflops: float | None
+) -> dict[str, Any]:
+    """Peak memory and speed of forward, backward and AdamW on one GPU; `out of memory` where it does not fit."""
+    device = torch.device("cuda")
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    costs = training_costs(config, method)
+    dtype = torch.bfloat16 if "bf16" in method.name else torch.float16
+    try:
+        with torch.device(device):
+            model = ReconVLA.initialise(config, seed=0)
+        model.train()
+        if not method.full:
+            four_bit = method.bytes_per_weight < 1
+            add_adapters(model, method.adapter_rank, 32, 0, four_bit=four_bit, compute_dtype=dtype)
+            model.to(device)
+        model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
+        optimizer = make_optimizer(model, 1e-5, 0.0)
+        batch = _made_up_batch(config, costs.positions, micro_batch).to(device)
+        draws = draw_noise(config, micro_batch, torch.Generator().manual_seed(0))
+        seconds = []
+        for _ in range(steps):
+            torch.cuda.synchronize()
+            began = time.perf_counter()
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast("cuda", dtype):
+                loss = model(batch, None if draws is None else draws.to(device)).total
+            loss.backward()
+            optimizer.step()
+            torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - began)
+    except torch.cuda.OutOfMemoryError:
+        return {"out of memory": True}
+    step = min(seconds)
+    used = costs.flops_per_sample * micro_batch / step
+    return {
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
+        "step_seconds": round(step, 4),
+        "positions_per_second": round(costs.positions * micro_batch / step, 1),
+        "achieved_tflops": round(used / 1e12, 1),
+        "model_flop_utilisation": None if peak_tflops is None else round(used / 1e12 / peak_tflops, 3),
+    }
+
+
+def _made_up_batch(config: ReconVLAConfig, positions: int, size: int) -> Batch:
+    ids = torch.randint(0, config.language.action_vocab_size, (size, positions))
+    ids[:, 8 : 8 + config.vision.patches] = IMAGE_PLACEHOLDER
+    labels = torch.full_like(ids, IGNORED_LABEL)
+    labels[:, -config.answer_tokens - 1 :] = ids[:, -config.answer_tokens - 1 :]
+    side = config.vision.image_size
+    pictures = torch.rand(size, 3, side, side) * 2 - 1
+    return Batch(ids, labels, torch.ones_like(ids, dtype=torch.bool), pictures, pictures,
+                 torch.ones(size, dtype=torch.bool))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Safetensors files that are read one tensor at a time.
+
+Headers are checked against the files' sizes before the first tensor is read, so a truncated shard is found at
+once, and no more than one tensor is ever held beside the model that takes it.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from errors import CheckpointError
+
+WEIGHTS_FILE = "model.safetensors"
+
+#: Names of types in a safetensors header that a model of ours can hold.
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+#: No header of a model comes near this; a damaged length does.
+_LONGEST_HEADER_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """Where a tensor lies: `begin` in bytes from the start of `path`."""
+
+    path: Path
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    begin: int
+    size_bytes: int
+
+    def read(self) -> Tensor:
+        """The tensor, in memory of its own. Raises CheckpointError when the file changed meanwhile."""
+        tensor = torch.empty(self.shape, dtype=self.dtype)
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.begin)
+                got = file.readinto(as_bytes(tensor)) if self.size_bytes else 0
+        except OSError as error:
+            raise CheckpointError(f"{self.path} cannot be read: {error.strerror}") from error
+        if got != self.size_bytes:
+            raise CheckpointError(f"{self.path} is damaged or truncated: it ended while it was read")
+        return tensor
+
+
+class WeightFiles(Mapping[str, Tensor]):
+    """Tensors by name; each access reads one. `stored` tells types and shapes without reading."""
+
+    def __init__(self, stored: Mapping[str, StoredTensor]) -> None:
+        self.stored = dict(stored)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.stored[name].read()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.stored)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def renamed(self, rename: Callable[[str], str | None]) -> WeightFiles:
+        """The same tensors under other names; those that `rename` gives None are left out."""
+        names = {name: rename(name) for name in self.stored}
+        return WeightFiles({new: self.stored[name] for name, new in names.items() if new is not None})
+
+
+def has_weights(folder: Path, file: str = WEIGHTS_FILE) -> bool:
+    """Whether `folder` holds `file`, whole or in shards."""
+    return (folder / file).is_file() or index_path(folder, file).is_file()
+
+
+def open_weights(folder: Path, file: str = WEIGHTS_FILE) -> WeightFiles:
+    """The tensors of `folder`: of its single `file`, or of the shards that its index names.
+
+    Raises CheckpointError when a file is missing or damaged, or a shard does not hold what the index promises.
+    """
+    index = index_path(folder, file)
+    if not index.is_file():
+        return open_file(folder / file)
+    try:
+        places: dict[str, str] = dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{index} is not a safetensors index: {error}") from error
+    stored: dict[str, StoredTensor] = {}
+    for shard in sorted(set(places.values())):
+        if Path(shard).name != shard:
+            raise CheckpointError(f"{index} names a shard outside its folder: {shard!r}")
+        stored.update(open_file(folder / shard).stored)
+    absent = sorted(set(places) - set(stored))
+    if absent:
+        raise CheckpointError(f"{folder}: shard {places[absent[0]]} lacks {listed(absent)}")
+    return WeightFiles(stored)
+
+
+def open_file(path: Path) -> WeightFiles:
+    """The tensors of one safetensors file. Raises CheckpointError when it is missing or damaged."""
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist")
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > min(size, _LONGEST_HEADER_BYTES):
+                raise ValueError(f"its header would take {length} bytes")
+            header: dict[str, Any] = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        stored = {name: _entry(path, name, entry, 8 + length) for name, entry in header.items()}
+    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged or truncated: {error}") from error
+    end = max((tensor.begin + tensor.size_bytes for tensor in stored.values()), default=8 + length)
+    if end != size:
+        raise CheckpointError(f"{path} is damaged or truncated: it should have {end} bytes and has {size}")
+    return WeightFiles(stored)
+
+
+def as_bytes(tensor: Tensor) -> memoryview:
+    """The memory of a contiguous CPU tensor."""
+    flat: Any = tensor.detach().reshape(-1).view(torch.uint8).numpy()
+    return memoryview(flat)
+
+
+def index_path(folder: Path, file: str = WEIGHTS_FILE) -> Path:
+    return folder / f"{file}.index.json"
+
+
+def listed(names: list[str], most: int = 3) -> str:
+    """The first few of `names` for a message."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _entry(path: Path, name: str, entry: Mapping[str, Any], data_begin: int) -> StoredTensor:
+    if entry["dtype"] not in DTYPES:
+        raise CheckpointError(f"{path}: {name} is of type {entry['dtype']}; known are {', '.join(DTYPES)}")
+    dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
+    begin, end = entry["data_offsets"]
+    tensor = StoredTensor(path, dtype, shape, data_begin + begin, end - begin)
+    expected = torch.empty(shape, dtype=dtype, device="meta").nbytes
+    if begin < 0 or tensor.size_bytes != expected:
+        raise ValueError(f"{name} of shape {shape} takes {tensor.size_bytes} bytes, not {expected}")
+    return tensor

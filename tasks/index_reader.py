@@ -1,0 +1,192 @@
+"""Rows of a training index with their pictures, read and composed when they are asked for.
+
+Nothing is loaded ahead: items are parsed from a memory-mapped file, a line each; frames are memory-mapped in the
+episode files that the ingest job wrote, and an episode's bytes are verified when it is first opened. What was
+composed stays in memory up to a bound, so that small data sets are composed once a worker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calvin.episode import Episode
+from calvin.episode_file import load_episode
+from detectors.crops import crop_region
+from errors import ArtifactDamaged, BatonError
+from models.images import Picture, compose, to_model_size
+from tasks.context import FRAMES, InputFile, one_input
+
+ITEMS = "index.json"
+
+#: Composed pictures kept in memory, in bytes for each of the two kinds; episodes kept open.
+_KEPT_BYTES = 512 << 20
+_OPEN_EPISODES = 512
+_SCAN_BYTES = 64 << 20
+_NEWLINE = ord("\n")
+
+
+class Items(Sequence[dict[str, Any]]):
+    """The items of an index file, which has one a line."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        ends = np.concatenate(
+            [
+                np.flatnonzero(np.frombuffer(self._text[start : start + _SCAN_BYTES], np.uint8) == _NEWLINE)
+                + start
+                for start in range(0, len(self._text), _SCAN_BYTES)
+            ]
+        )
+        # The first line is "[" and the last "]".
+        self._starts, self._ends = ends[:-2] + 1, ends[1:-1]
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __getitem__(self, row: Any) -> Any:
+        if isinstance(row, slice):
+            return [self[place] for place in range(*row.indices(len(self)))]
+        line = self._text[int(self._starts[row]) : int(self._ends[row])]
+        item: dict[str, Any] = json.loads(line.rstrip(b","))
+        return item
+
+
+class Frames:
+    """Camera pictures by demonstration and frame id."""
+
+    def __init__(self, files: Mapping[int, InputFile]) -> None:
+        self._files = files
+        self._open: OrderedDict[int, Episode] = OrderedDict()
+        self._verified: set[int] = set()
+        self._lock = threading.Lock()
+
+    def read(self, demonstration: int, frame: int) -> tuple[Picture, Picture]:
+        """`rgb_static` and `rgb_gripper`, mapped. Raises ArtifactDamaged for an episode whose bytes are wrong."""
+        episode = self._episode(demonstration)
+        return episode.rgb_static[frame - episode.start], episode.rgb_gripper[frame - episode.start]
+
+    def _episode(self, demonstration: int) -> Episode:
+        with self._lock:
+            if demonstration in self._open:
+                self._open.move_to_end(demonstration)
+                return self._open[demonstration]
+            if demonstration not in self._files:
+                raise BatonError(
+                    f"the index speaks of demonstration {demonstration}, whose frames are not here"
+                )
+            file = self._files[demonstration]
+            if demonstration not in self._verified:
+                _verify(file)
+                self._verified.add(demonstration)
+            self._open[demonstration] = load_episode(file.path)
+            if len(self._open) > _OPEN_EPISODES:
+                self._open.popitem(last=False)
+            return self._open[demonstration]
+
+
+class Pictures:
+    """Pictures by row, from `make`; what was made is kept until `kept_bytes` are full."""
+
+    def __init__(self, make: Callable[[int], Picture | None], kept_bytes: int = _KEPT_BYTES) -> None:
+        self._make = make
+        self._kept: dict[int, Picture | None] = {}
+        self._room = kept_bytes
+
+    def __getitem__(self, row: int) -> Any:
+        """(S, S, 3) uint8, or None where the row has no such picture."""
+        row = int(row)
+        if row in self._kept:
+            return self._kept[row]
+        picture = self._make(row)
+        if self._room > 0:
+            self._room -= 0 if picture is None else picture.nbytes
+            self._kept[row] = picture
+        return picture
+
+
+class Index:
+    """What training reads.
+
+    items[row] is an item of `calvin.training_index`; images[row] the model's input picture, (S, S, 3) uint8;
+    targets[row] the reconstruction target, None where there is no gaze region.
+    """
+
+    def __init__(self, items: Items, frames: Frames, image_size: int) -> None:
+        self.items = items
+        self.images = Pictures(self._image)
+        self.targets = Pictures(self._target)
+        self._frames = frames
+        self._image_size = image_size
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.items)
+
+    def _image(self, row: int) -> Picture:
+        static, gripper = self._views(self.items[row])
+        return to_model_size(compose(static, gripper), self._image_size)
+
+    def _target(self, row: int) -> Picture | None:
+        item = self.items[row]
+        box = item["gaze"]["box"]
+        if box is None:
+            return None
+        static, gripper = self._views(item)
+        return to_model_size(compose(crop_region(static, tuple(box)), gripper), self._image_size)
+
+    def _views(self, item: Mapping[str, Any]) -> tuple[Picture, Picture]:
+        static, gripper = self._frames.read(item["demonstration"], item["frame"])
+        return np.asarray(static), np.asarray(gripper)
+
+
+def load_index(
+    files: Sequence[InputFile],
+    image_size: int,
+    role: str = "index",
+    memory: MutableMapping[str, Any] | None = None,
+) -> Index:
+    """The index among a job's inputs, with the episodes in the role of its frames.
+
+    memory: a worker's own, where the index stays open for later jobs on the same data.
+    """
+    file = one_input(files, role, ITEMS)
+    key = f"index {file.sha256} {image_size}"
+    if memory is not None and key in memory:
+        kept: Index = memory[key]
+        return kept
+    episodes = {
+        int(frames.name.removeprefix("task_")): frames
+        for frames in files
+        if frames.role in (role, role + FRAMES) and frames.name.startswith("task_")
+    }
+    index = Index(Items(file.path), Frames(episodes), image_size)
+    if memory is not None:
+        memory[key] = index
+    return index
+
+
+def _verify(file: InputFile) -> None:
+    digest = hashlib.sha256()
+    try:
+        with file.path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except FileNotFoundError:
+        raise ArtifactDamaged(f"artifact {file.reference} is missing", file.reference) from None
+    if digest.hexdigest() != file.sha256:
+        found = digest.hexdigest()[:12]
+        raise ArtifactDamaged(
+            f"artifact {file.reference} is damaged: its bytes hash to {found}…", file.reference
+        )

@@ -1,0 +1,73 @@
+"""Open-loop error: predicted against recorded actions on held-out frames."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from models.generation import generate_actions
+from models.reconvla import ReconVLA
+from tasks.context import Draft, Finished, Point, Result, TaskContext, one_input
+from tasks.index_reader import Index, load_index
+from tasks.modelling import Recipe, load_model, recipe_of
+from tasks.samples import question_of
+from tasks.trainee import WEIGHTS
+
+#: Recorded frames that the error is measured on, evenly spaced over the split.
+FRAMES = 200
+_BATCH = 8
+
+
+def run_open_loop(context: TaskContext) -> Result:
+    """Mean absolute error of predicted actions (units of -1..1) and gripper accuracy on recorded frames."""
+    started = time.perf_counter()
+    recipe = recipe_of(context.spec)
+    index = load_index(context.inputs, recipe.config.vision.image_size, memory=context.memory)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    weights = one_input(context.inputs, "checkpoint", WEIGHTS)
+    model = load_model(recipe.config, weights.path).to(device).eval()
+    context.spend("load", time.perf_counter() - started)
+    began = time.perf_counter()
+    rows = evenly_spaced(len(index), FRAMES)
+    error, gripper, outside = open_loop_error(model, recipe, index, rows)
+    context.spend("useful", time.perf_counter() - began)
+    figures = {"mode": "open_loop", "frames": len(rows), "mean_absolute_error": error,
+               "gripper_accuracy": gripper, "outside_tokens": outside}  # fmt: skip
+    file = context.scratch / "open_loop.json"
+    file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    return Finished(
+        [Draft("evaluation", "open_loop", file)],
+        [Point("open_loop/mean_absolute_error", 0, error), Point("open_loop/gripper_accuracy", 0, gripper)],
+        result=figures,
+    )
+
+
+def open_loop_error(
+    model: ReconVLA, recipe: Recipe, index: Index, rows: Sequence[int]
+) -> tuple[float, float, int]:
+    """(mean absolute error of the six motion numbers, share of right gripper commands, stray tokens)."""
+    errors, grips, outside = [], [], 0
+    for start in range(0, len(rows), _BATCH):
+        part = rows[start : start + _BATCH]
+        items = [index.items[row] for row in part]
+        questions = [question_of(recipe, index, row) for row in part]
+        chunks = generate_actions(
+            model,
+            [question.image for question in questions],
+            [question.prompt for question in questions],
+            crops=[question.crop for question in questions],
+        )
+        truth = np.array([item["actions"] for item in items])
+        errors.append(np.abs(chunks.actions[..., :6] - truth[..., :6]).mean(axis=(1, 2)))
+        grips.append(((chunks.actions[..., 6] > 0) == (truth[..., 6] > 0)).mean(axis=1))
+        outside += int(chunks.outside.sum())
+    return float(np.concatenate(errors).mean()), float(np.concatenate(grips).mean()), outside
+
+
+def evenly_spaced(count: int, most: int) -> list[int]:
+    """At most `most` of `count` rows, spread evenly."""
+    return [int(row) for row in np.linspace(0, count - 1, min(count, most)).round()]

@@ -1,0 +1,74 @@
+"""What a trained arm reconstructs on held-out frames: samples from noise beside the truth."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+from models.batches import collate
+from models.reconstruction import Reconstructions, peak_signal_to_noise, reconstruct
+from tasks.context import Draft, Finished, Point, Result, TaskContext, one_input
+from tasks.index_reader import Index, load_index
+from tasks.modelling import Recipe, load_model, recipe_of
+from tasks.open_loop import evenly_spaced
+from tasks.randomness import draw_seed
+from tasks.samples import sample_of
+from tasks.trainee import WEIGHTS
+
+#: Held-out frames that are reconstructed, evenly spaced over those with a target; sampling steps of each.
+FRAMES = 8
+STEPS = 200
+
+
+def run(context: TaskContext) -> Result:
+    """Publishes a `reconstruction` artifact.
+
+    Tensors `input` (N, S, S, 3), `truth`, `encoded` and `sampled` (N, R, R, 3), all uint8, and `rows` (N,) of
+    the index; the header's `captions` are the instructions. Figures are peak signal-to-noise ratios in dB.
+    """
+    began = time.perf_counter()
+    torch.set_num_threads(context.spec["threads"])
+    recipe = recipe_of(context.spec)
+    index = load_index(context.inputs, recipe.config.vision.image_size, memory=context.memory)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_model(recipe.config, one_input(context.inputs, "checkpoint", WEIGHTS).path).to(device).eval()
+    rows = chosen_rows(recipe, index)
+    context.spend("load", time.perf_counter() - began)
+    if not rows:
+        return Finished(result={"frames": 0, "psnr_db": None, "psnr_encoded_db": None})
+    began = time.perf_counter()
+    batch = collate([sample_of(recipe, index, row) for row in rows], recipe.config, recipe.pad_id)
+    generator = torch.Generator().manual_seed(draw_seed(context.spec["seed"], 0))
+    made = reconstruct(model, batch.to(device), generator, STEPS)
+    context.spend("useful", time.perf_counter() - began)
+    file = context.scratch / "reconstruction.safetensors"
+    captions = [index.items[row]["instruction"] for row in rows]
+    tensors = {"input": np.stack([index.images[row] for row in rows]), "rows": np.array(rows), **vars(made)}
+    save_file(tensors, file, metadata={"captions": json.dumps(captions)})
+    figures = figures_of(made)
+    points = [Point(f"reconstruction/{name}", 0, value) for name, value in figures.items()]
+    return Finished(
+        [Draft("reconstruction", "samples", file)], points, result={"frames": len(rows), **figures}
+    )
+
+
+def chosen_rows(recipe: Recipe, index: Index) -> list[int]:
+    """Up to FRAMES rows that have a target, evenly spaced among evenly spaced candidates.
+
+    Looks at few items only: an index may have a million.
+    """
+    candidates = evenly_spaced(len(index), 16 * FRAMES)
+    seen = [row for row in candidates if sample_of(recipe, index, row).target is not None]
+    return [seen[place] for place in evenly_spaced(len(seen), FRAMES)] if seen else []
+
+
+def figures_of(made: Reconstructions) -> dict[str, float]:
+    """Ratios of the samples, and of the truth after the latents, which bounds them."""
+    return {
+        "psnr_db": peak_signal_to_noise(made.sampled, made.truth),
+        "psnr_encoded_db": peak_signal_to_noise(made.encoded, made.truth),
+    }

@@ -1,0 +1,51 @@
+"""A checkpoint outside any job: a folder in the Hugging Face layout, or weights with their job's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.checkpoint import open_checkpoint
+from models.reconvla import ReconVLA
+from tasks.modelling import Recipe, load_model, recipe_of
+from tasks.policies import ReconVLAPolicy
+from tasks.regions import RegionFinder
+
+
+def open_folder(folder: Path) -> tuple[ReconVLA, Recipe]:
+    """Ours or the official one: config.json, safetensors and the tokenizer's files, on the GPU if there is one.
+
+    Raises CheckpointError, ConfigError or WeightsMissing, naming the file that is missing or wrong.
+    """
+    config, _ = open_checkpoint(folder)
+    model = ReconVLA.from_pretrained(folder)
+    spec = {"config": config.to_dict(), "tokenizer": {"root": str(folder)}, "reconstructs": "none"}
+    return model.to(device()), recipe_of({"model": spec})
+
+
+def open_weights(model_spec: Mapping[str, Any], weights: Path) -> tuple[ReconVLA, Recipe]:
+    """`weights` of a job whose parameters have this `model`. Raises CheckpointError when they do not fit."""
+    recipe = recipe_of({"model": model_spec})
+    return load_model(recipe.config, weights).to(device()), recipe
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def policy_of(
+    model: ReconVLA, recipe: Recipe, batch: int, detector: str, official_compat: bool = False
+) -> ReconVLAPolicy:
+    """The checkpoint as a policy. `detector` finds the gaze region for a model that is shown it.
+
+    official_compat: pictures composed as the released server composes them (facts F5).
+    """
+    if official_compat:
+        recipe = replace(recipe, config=replace(recipe.config, official_compat=True))
+    shown = recipe.config.grounding == "crop"
+    regions = RegionFinder({"detector": detector, "options": {}}) if shown else None
+    return ReconVLAPolicy(model, recipe, batch=batch, regions=regions)

@@ -1,0 +1,144 @@
+"""Exact resume in every precision and with every way to save memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from errors import EnvironmentLacks, TrainingDiverged
+from models.reconvla import ReconVLA
+from models.weight_files import open_file
+from tasks import train
+from tasks.context import Finished, InputFile
+from tasks.modelling import load_model, recipe_of
+from tasks.precision import check_scale, load_scaler, make_scaler, scaler_state
+from tasks.replicas import Replicas, devices_for
+from tests.tasks.fake_context import FakeContext, input_file
+from tests.training import training_spec, write_training_index
+
+STEPS = 3
+CPU = torch.device("cpu")
+LORA = {"rank": 4, "alpha": 8, "four_bit": False}
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> tuple[InputFile, ...]:
+    files = write_training_index(tmp_path_factory.mktemp("index"))
+    return tuple(input_file("index", "index", name, path) for name, path in files.items())
+
+
+def trained(
+    folder: Path, index: Sequence[InputFile], cut: int | None, **training: Any
+) -> tuple[str, FakeContext, Path]:
+    """Digest of the final weights of a run that is cut after `cut` steps and resumed from files."""
+    spec = training_spec(STEPS, **training)
+    context: FakeContext | None = None
+    for checks in (cut, None) if cut else (None,):
+        context = FakeContext(folder, spec, index, earlier=context, checks=checks)
+        result = train.run(context)
+    assert context is not None and isinstance(result, Finished)
+    file = result.artifacts[0].file
+    context.published_points += result.points
+    return hashlib.sha256(file.read_bytes()).hexdigest(), context, file
+
+
+@pytest.fixture(scope="module")
+def plain(index: tuple[InputFile, ...], tmp_path_factory: pytest.TempPathFactory) -> str:
+    return trained(tmp_path_factory.mktemp("plain"), index, None)[0]
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"precision": "bf16"},
+        {"precision": "fp16"},
+        {"gradient_checkpointing": True},
+        {"micro_batch": 2},
+        {"lora": LORA},
+        {"lora": {**LORA, "four_bit": True}, "precision": "bf16"},
+    ],
+    ids=["bf16", "fp16", "gradient checkpointing", "micro batches", "lora", "qlora"],
+)
+def test_a_cut_run_gives_the_weights_of_the_uncut_one(
+    tmp_path: Path, index: tuple[InputFile, ...], plain: str, training: dict[str, Any]
+) -> None:
+    if training.get("lora"):
+        pytest.importorskip("peft", reason="needs the extra `lora`")
+        if training["lora"]["four_bit"]:
+            pytest.importorskip("bitsandbytes", reason="needs the extra `qlora`")
+    uncut, whole, _ = trained(tmp_path / "uncut", index, None, **training)
+    cut, pieces, file = trained(tmp_path / "cut", index, 2, **training)
+    assert cut == uncut
+    assert whole.published_points == pieces.published_points
+    assert (cut == plain) == bool(training.get("gradient_checkpointing")), (
+        "computing activations again gives the same bits; everything else is another order of sums"
+    )
+    config = recipe_of(training_spec(1)).config
+    assert load_model(config, file).config == config, (
+        "whatever trained it, the result is a checkpoint like any"
+    )
+
+
+def test_fp16_leaves_out_a_step_that_overflows_and_remembers_the_scale(
+    tmp_path: Path, index: tuple[InputFile, ...]
+) -> None:
+    _, context, _ = trained(tmp_path, index, 2, precision="fp16")
+    optimizer = next(file for file in context.published if file.name == "optimizer")
+    scale, _ = open_file(optimizer.path)["gradient_scaler"].tolist()
+    assert 0 < scale <= 65536
+
+
+def test_a_scale_goes_on_where_it_was() -> None:
+    first = make_scaler("fp16", CPU)
+    first.scale(torch.ones(1))
+    first.load_state_dict({**first.state_dict(), "scale": 512.0, "_growth_tracker": 7})
+    tensors = scaler_state(first) | {"other": torch.ones(1)}
+    second = make_scaler("fp16", CPU)
+    load_scaler(second, tensors)
+    assert set(tensors) == {"other"}
+    assert second.state_dict()["scale"] == 512.0 and second.state_dict()["_growth_tracker"] == 7
+    assert scaler_state(make_scaler("bf16", CPU)) == {}
+    check_scale(second, 3)
+    second.load_state_dict({**second.state_dict(), "scale": 2.0**-30})
+    with pytest.raises(TrainingDiverged, match="overflow at every scale"):
+        check_scale(second, 3)
+
+
+def test_two_devices_add_their_gradients_in_order(
+    tmp_path: Path, index: tuple[InputFile, ...], monkeypatch
+) -> None:
+    """Two replicas on the processor stand for two GPUs."""
+    _, context, _ = trained(tmp_path / "one", index, None, micro_batch=1)
+    monkeypatch.setattr("tasks.trainee.devices_for", lambda count: [CPU] * count)
+    first, both, _ = trained(tmp_path / "two", index, None, micro_batch=1, devices=2)
+    cut, *_ = trained(tmp_path / "cut", index, 2, micro_batch=1, devices=2)
+    assert first == cut
+    losses = [
+        [point.value for point in c.published_points if point.name == "loss/total"] for c in (context, both)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_replicas_follow_the_first(index: tuple[InputFile, ...]) -> None:
+    model = ReconVLA.initialise(recipe_of(training_spec(1)).config, 0)
+    replicas = Replicas(model, [CPU, CPU])
+    with torch.no_grad():
+        model.projector[0].weight += 1
+    replicas.spread()
+    assert torch.equal(replicas.models[1].projector[0].weight, model.projector[0].weight)
+    replicas.models[1].projector[0].weight.grad = torch.ones_like(model.projector[0].weight)
+    model.projector[0].weight.grad = torch.full_like(model.projector[0].weight, 2.0)
+    replicas.gather()
+    assert (model.projector[0].weight.grad == 3).all()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_more_devices_than_there_are() -> None:
+    assert devices_for(1) == [CPU]
+    with pytest.raises(EnvironmentLacks, match=r"training\.devices is 2"):
+        devices_for(2)

@@ -1,0 +1,155 @@
+"""The client's behaviour towards servers that answer well, badly, slowly, or not at all."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from errors import PolicyServerError
+from tasks.policies import Query
+from tasks.remote_policy import RemotePolicy
+from tests.tasks.http_servers import body, raw_server, serving
+
+
+def query(number: int = 0) -> Query:
+    random = np.random.default_rng(number)
+    observation = {
+        "rgb_static": random.integers(0, 256, (200, 200, 3), dtype=np.uint8),
+        "rgb_gripper": random.integers(0, 256, (84, 84, 3), dtype=np.uint8),
+        "robot_obs": random.normal(size=15),
+    }
+    return Query(observation, f"instruction {number}", sequence=number, number=0)
+
+
+def policy(url: str, tries: int = 2, timeout_seconds: float = 5.0, chunk_steps: int = 5) -> RemotePolicy:
+    return RemotePolicy(
+        url, tries=tries, pause_seconds=0.01, timeout_seconds=timeout_seconds, chunk_steps=chunk_steps
+    )
+
+
+def test_what_the_server_sees_is_what_the_query_holds() -> None:
+    seen: list[Query] = []
+
+    def predict(queries):
+        seen.extend(queries)
+        return [np.full((5, 7), float(q.instruction.split()[1]) / 10) for q in queries]
+
+    queries = [query(number) for number in range(6)]
+    with serving(predict) as url:
+        chunks = policy(url).act(queries)
+    assert [chunk[0, 0] for chunk in chunks] == [number / 10 for number in range(6)]  # each its own answer
+    for asked in queries:
+        (got,) = [q for q in seen if q.instruction == asked.instruction]
+        for key, value in asked.observation.items():
+            np.testing.assert_array_equal(got.observation[key], value)
+
+
+def test_requests_that_wait_together_are_one_batch() -> None:
+    sizes: list[int] = []
+    first_is_busy, others_are_here = threading.Event(), threading.Event()
+
+    def predict(queries):
+        sizes.append(len(queries))
+        if len(sizes) == 1:
+            first_is_busy.set()
+            others_are_here.wait(10)
+        return [np.zeros((5, 7))] * len(queries)
+
+    with serving(predict) as url:
+        thread = threading.Thread(target=lambda: policy(url).act([query()]))
+        thread.start()
+        first_is_busy.wait(10)
+        rest = threading.Thread(target=lambda: policy(url).act([query(1), query(2), query(3)]))
+        rest.start()
+        time.sleep(0.5)  # for the requests to arrive; if they come late the batches are only smaller
+        others_are_here.set()
+        thread.join()
+        rest.join()
+    assert sum(sizes) == 4
+    assert sizes[0] <= 1
+
+
+def test_long_answers_are_cut_and_short_ones_filled_up() -> None:
+    numbers = list(np.linspace(-1, 1, 127))
+    with raw_server(body(json.dumps(numbers).encode())) as url:
+        (chunk,) = policy(url).act([query()])
+        (step,) = policy(url, chunk_steps=1).act([query()])
+    np.testing.assert_array_equal(chunk[:, :6], np.reshape(numbers[:35], (5, 7))[:, :6])
+    np.testing.assert_array_equal(step[0, :6], numbers[:6])
+    with raw_server(body(b"[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]")) as url:
+        client = policy(url)
+        (chunk,) = client.act([query()])
+    np.testing.assert_array_equal(chunk[:, 6], [1, -1, -1, -1, -1])
+    np.testing.assert_array_equal(chunk[1:, :6], 0)
+    assert client.counts["short_answers"] == 1
+
+
+def _hang_up(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def _say_nothing(connection: socket.socket) -> None:
+    time.sleep(3)
+
+
+def _drip(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(40):
+        connection.sendall(b"1")
+        time.sleep(0.1)
+
+
+def _flood(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b"1" * (1 << 20))
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (body(b"<html>"), "'<html>', which is no list of numbers"),
+        (body(b"\xff\xfe\x00"), "no list of numbers"),
+        (body(b"{}"), "no list of numbers"),
+        (body(b"7"), "no list of numbers"),
+        (body(b"[]"), "no list of numbers"),
+        (body(b'["a", "b"]'), "no list of numbers"),
+        (body(b"[[1, 2], [3, 4]]"), "no list of numbers"),
+        (body(b"[1, NaN, 2]"), "not finite"),
+        (body(b"[1, null, 2]"), "not finite|no list"),
+        (body(b"out of memory", "500 Internal Server Error"), "status 500: 'out of memory'"),
+        (_hang_up, "no connection"),
+        (_say_nothing, r"within 0\.5 s"),
+        (_drip, r"within 0\.5 s"),
+        (_flood, "longer than 16384 bytes"),
+    ],
+)
+def test_every_fault_is_named_after_the_last_try(answer: Callable[[socket.socket], None], fault: str) -> None:
+    with raw_server(answer) as url:
+        client = policy(url, timeout_seconds=0.5)
+        with pytest.raises(PolicyServerError, match=fault) as error:
+            client.act([query(4)])
+    assert f"{url}/predict gave no action in 2 tries (sequence 4, query 0)" in str(error.value)
+    assert client.counts["retries"] == 1
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(PolicyServerError, match="no connection"):
+        policy("http://127.0.0.1:9").act([query()])
+
+
+def test_a_server_that_comes_back_is_counted() -> None:
+    calls: list[int] = []
+
+    def sometimes(connection: socket.socket) -> None:
+        calls.append(1)
+        body(b"[0, 0, 0, 0, 0, 0, 1]" if len(calls) > 2 else b"starting", "200 OK")(connection)
+
+    with raw_server(sometimes) as url:
+        client = policy(url, tries=5)
+        assert len(client.act([query()])) == 1
+    assert client.counts["retries"] == 2
