@@ -1,7 +1,8 @@
 FROM python:3.11-slim
-RUN useradd --uid 1000 --create-home baton
+RUN useradd --uid 1000 --create-home baton && install --directory --owner baton --group baton --mode 700 /home/baton/home
 WORKDIR /app
-COPY pyproject.toml constraints.txt README.md ./
 COPY . .
-RUN pip install --no-cache-dir torch==2.13.0 && pip install --no-cache-dir -c constraints.txt .
+RUN pip install --no-cache-dir torch==2.13.0 \
+    && pip install --no-cache-dir -c constraints.txt ".[tensorboard,vae]"
 USER baton
+CMD ["python", "cli.py", "--help"]

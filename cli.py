@@ -24,9 +24,11 @@ COMMANDS = {
     "cancel": ("commands.control:cancel", "End an ablation, run or job for good (until retry)."),
     "retry": ("commands.control:retry", "Try what failed or was cancelled again."),
     "audit": ("commands.audit", "Train, detect and evaluate a random sample again and compare digests."),
+    "gaze": ("commands.gaze", "Detect, score and preview gaze regions of a CALVIN dataset."),
     "doctor": ("commands.doctor", "Say what this machine has, what is missing, and how to get it."),
     "data": ("commands.data", "Check, extract or generate a dataset in CALVIN's format."),
     "evaluate": ("commands.evaluate", "Evaluate a checkpoint, server or expert; replay demonstrations."),
+    "attention": ("commands.attention", "Show where a checkpoint looks when it acts."),
     "serve": ("commands.serve", "Answer the official policy-server protocol with a checkpoint."),
     "worker": ("commands.worker", "Run one worker process (docker-compose, clusters)."),
     "scheduler": ("commands.scheduler", "Run one scheduler process (docker-compose, clusters)."),
@@ -66,7 +68,7 @@ def cli(context: click.Context, home: str | None) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit code; users' mistakes are one sentence, never a traceback."""
     try:
-        result = cli.main(arguments, prog_name="cli.py", standalone_mode=False)
+        result = cli.main(arguments, prog_name=_program(), standalone_mode=False)
     except BatonError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -79,6 +81,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     return result if isinstance(result, int) else 0
+
+
+def _program() -> str:
+    """`baton` where it was installed under that name; the name that shell completion goes by."""
+    return "baton" if sys.argv[0].endswith("/baton") else "cli.py"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`status`: what there is and how far it is."""
+"""`status`: what there is, how far it is, and how long it may take."""
 
 from __future__ import annotations
 
@@ -8,43 +8,54 @@ import click
 
 from commands.options import existing_home, home_option
 
+#: Columns that a pipe gets; nothing is worth cutting there.
+_PIPE_WIDTH = 160
+
 
 @click.command("status")
 @home_option
 @click.argument("ablation", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--watch", is_flag=True, help="Stay and keep it current until everything has ended.")
+@click.option("--interval", default=1.0, show_default=True, type=click.FloatRange(0.1), metavar="SECONDS",
+              help="How often --watch looks.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document (with --watch: one a line).")
 @click.pass_context
-def command(context: click.Context, home_path: str | None, ablation: str | None, as_json: bool) -> None:
-    """Show ablations (all, or the one with this id or name), runs, workers and sessions."""
-    from rich.console import Console
-    from rich.table import Table
+def command(
+    context: click.Context,
+    home_path: str | None,
+    ablation: str | None,
+    watch: bool,
+    interval: float,
+    as_json: bool,
+) -> None:
+    """Show ablations (all, or the one with this id or name), runs, workers, sessions and events.
 
-    from db import queries
+    Time left is a range: what earlier attempts took, on the workers there are now. Kinds of job that have
+    not run yet are named and not guessed.
+    """
     from db.migrate import open_state
     from errors import InvalidInput
+    from workers.status import status_document
 
     home = existing_home(context, home_path)
     database = open_state(home)
-    document = {"home": str(home.root), **queries.status(database, ablation)}
-    database.close()
+    document = status_document(home, database, ablation)
     if ablation is not None and not document["ablations"]:
         raise InvalidInput(f"no ablation {ablation!r} in {home.root}")
-    if as_json:
+    if watch:
+        from commands.watch import watch_status
+
+        watch_status(lambda: status_document(home, database, ablation), interval, as_json)
+    elif as_json:
         print(json.dumps(document))
-        return
-    console = Console()
-    for entry in document["ablations"]:
-        counts = ", ".join(f"{count} {state}" for state, count in entry["jobs"].items() if count)
-        console.print(f"[bold]{entry['name']}[/] (ablation {entry['id']}): {entry['state']}; jobs: {counts}")
-        table = Table("run", "arm", "seed", "state", "steps", box=None, pad_edge=False)
-        for run in entry["runs"]:
-            steps = f"{run['step']}/{run['target_steps']}"
-            table.add_row(str(run["id"]), run["arm"], str(run["seed"]), run["state"], steps)
-        console.print(table)
-    for worker in document["workers"]:
-        age = worker["heartbeat_age_seconds"]
-        console.print(
-            f"worker {worker['name']} on {worker['device']}: {worker['job'] or worker['state']}, seen {age:.0f} s ago"
-        )
-    if not document["workers"]:
-        console.print(f"no workers; start them with: cli.py --home {home.root} up", soft_wrap=True)
+    else:
+        import time
+
+        from rich.console import Console
+
+        from commands.status_screen import status_screen
+
+        console = Console()
+        console.width = console.width if console.is_terminal else _PIPE_WIDTH
+        console.print(status_screen(document, time.time(), console.width))
+    database.close()

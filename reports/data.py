@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from errors import InvalidInput
 
+Interval = tuple[float, float]
+
 
 @dataclass(frozen=True)
 class LossPoint:
@@ -21,11 +23,78 @@ class LossPoint:
 
 
 @dataclass(frozen=True)
+class Slice:
+    """One ended attempt of a training job: the steps it did, in how many seconds, and how it ended."""
+
+    step_from: int
+    step_to: int
+    seconds: float
+    outcome: str
+
+
+@dataclass(frozen=True)
 class AttentionScores:
-    """Share of attention inside the gaze region and of frames whose peak lies in it, both 0..1."""
+    """Where a model looks, over held-out frames; intervals are 95 %, None where not measured.
+
+    Share of the attention on image patches that lies in the gaze region (0..1), share of frames whose peak
+    does, entropy in bits, share on the static camera's part. `centre_*`: the same figures of a Gaussian in
+    the middle of the static picture. `mass_over_centre_ci95`: of the paired difference to it. `true_boxes`:
+    frames whose region is the simulator's; the others have the detector's.
+    """
 
     mass_in_gaze: float
     pointing_accuracy: float
+    mass_in_gaze_ci95: Interval | None = None
+    pointing_accuracy_ci95: Interval | None = None
+    entropy_bits: float | None = None
+    entropy_bits_ci95: Interval | None = None
+    static_share: float | None = None
+    centre_mass_in_gaze: float | None = None
+    centre_pointing_accuracy: float | None = None
+    mass_over_centre_ci95: Interval | None = None
+    frames: int = 0
+    true_boxes: int = 0
+
+
+@dataclass(frozen=True)
+class AttentionPanel:
+    """One held-out frame and where each model looks: maps (grid, grid) by the model's title.
+
+    image: (S, S, 3) uint8 as the model gets it, both cameras in one picture. box: the gaze region in it, in
+    px, or None.
+    """
+
+    image: NDArray[np.uint8]
+    box: tuple[float, float, float, float] | None
+    caption: str
+    maps: Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A reconstruction target, the same after the latents (which bounds what a model can do), and what a model
+    made of noise; each (H, W, 3) uint8."""
+
+    title: str
+    truth: NDArray[np.uint8]
+    encoded: NDArray[np.uint8]
+    sample: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Video:
+    """A failed subtask. `data`: an mp4 file."""
+
+    caption: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """How often a task was attempted in the chains, and how often done."""
+
+    attempted: int
+    succeeded: int
 
 
 @dataclass(frozen=True)
@@ -35,7 +104,8 @@ class RunReport:
     `results`: tasks done in a row (0..5) per sequence, in the sequences' order. `open_loop_error`: mean
     absolute error of predicted actions on the validation split, in action units (-1..1). `slices`: training
     attempts. `useful_seconds`: device time whose steps are in the final weights. `title`: what people read
-    for the arm's name; the name itself where empty.
+    for the arm's name; the name itself where empty. `curves`: what else was measured along the way, such as
+    validation. `steps_per_epoch`: steps in which every training sample is drawn once on average.
     """
 
     arm: str
@@ -49,6 +119,10 @@ class RunReport:
     useful_seconds: float | None = None
     attention: AttentionScores | None = None
     title: str = ""
+    curves: tuple[LossPoint, ...] = ()
+    attempts: tuple[Slice, ...] = ()
+    steps_per_epoch: float | None = None
+    tasks: Mapping[str, TaskScore] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,6 +165,7 @@ class Environment:
     command: str = ""
     hardware: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    threads: str = ""
     data_digests: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -112,6 +187,10 @@ class ReportData:
     gaze_detector: str = ""
     gaze_examples: tuple[GazeExample, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
+    ledger_by_kind: Mapping[str, Ledger] = field(default_factory=dict)
+    attention_panels: tuple[AttentionPanel, ...] = ()
+    reconstructions: tuple[Reconstruction, ...] = ()
+    videos: tuple[Video, ...] = ()
     environment: Environment = field(default_factory=Environment)
 
     def __post_init__(self) -> None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.data import GazeExample, Ledger, ReportData
-from reports.figures import loss_svgs, overlay_png, success_svg
+from reports.curves import curve_svgs
+from reports.data import AttentionPanel, GazeExample, Ledger, ReportData, RunReport, TaskScore
+from reports.epochs import WORTH, advice_for
+from reports.figures import LEDGER_PARTS, ledger_svg, success_svg
+from reports.pictures import (
+    BRIGHT_SHARES,
+    attention_png,
+    data_uri,
+    frame_png,
+    overlay_png,
+    reconstruction_png,
+)
+from reports.published import SETTING, SOURCE, published_for
 from reports.summary import Summary
 from reports.table import HEADINGS, NOT_MEASURED, Row, table_rows
-
-_LEDGER_NAMES = {
-    "useful_seconds": "useful steps",
-    "replayed_seconds": "steps done again",
-    "checkpoint_seconds": "writing checkpoints",
-    "load_seconds": "loading",
-    "idle_seconds": "idle",
-}
 
 
 def render_html(data: ReportData, summary: Summary) -> str:
@@ -32,7 +36,7 @@ def render_html(data: ReportData, summary: Summary) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"fixed": _fixed, "signed": _signed, "p": _p_value, "duration": duration}
-    success = success_svg(summary)
+    success, ledger_bars = success_svg(summary), ledger_svg(data.ledger_by_kind)
     sequences = {arm.sequences for arm in summary.arms if arm.sequences}
     return environment.get_template("report.html").render(
         data=data,
@@ -42,14 +46,29 @@ def render_html(data: ReportData, summary: Summary) -> str:
         many_seeds=any(len(arm.seeds) > 1 for arm in summary.arms),
         headings=HEADINGS,
         rows=[_row_view(row) for row in table_rows(summary)],
+        published=published_for(frozenset(titles_of(data))),
+        published_source=f"{SOURCE}; {SETTING}",
         success_svg=Markup(success) if success else None,
-        loss_svgs={name: Markup(svg) for name, svg in loss_svgs(data).items()},
-        attention_measured=any(arm.attention for arm in summary.arms),
+        curve_svgs={name: Markup(svg) for name, svg in curve_svgs(data).items()},
+        advice=[(_run_name(run), advice) for run in data.runs if (advice := advice_for(run)) is not None],
+        worth=WORTH,
+        tasks=_tasks_view(data),
+        attention_runs=[(_run_name(run), run.attention) for run in data.runs if run.attention is not None],
+        bright_shares=BRIGHT_SHARES,
+        panels=[_panel_view(panel) for panel in data.attention_panels],
+        reconstructions=[(pair.title, data_uri(reconstruction_png(pair))) for pair in data.reconstructions],
+        videos=[(video.caption, _video_uri(video.data)) for video in data.videos],
         gaze={level: scores for level, scores in (data.gaze or {}).items() if scores.frames},
         overlays=[_overlay_view(example) for example in data.gaze_examples],
         ledger=_ledger_view(data.ledger),
+        ledger_svg=Markup(ledger_bars) if ledger_bars else None,
         environment=_environment_view(data),
     )
+
+
+def titles_of(data: ReportData) -> dict[str, str]:
+    """Arm -> what people read for it."""
+    return {arm: runs[0].title or arm for arm, runs in data.arms().items()}
 
 
 def duration(seconds: float) -> str:
@@ -79,23 +98,57 @@ def _overlay_view(example: GazeExample) -> dict[str, str]:
         if example.box is None
         else "gaze region at " + ", ".join(f"{v:.0f}" for v in example.box)
     )
-    png = base64.b64encode(overlay_png(example)).decode("ascii")
-    return {"png": png, "caption": example.caption, "alt": f"{example.caption}; {where}"}
+    source = data_uri(overlay_png(example))
+    return {"source": source, "caption": example.caption, "alt": f"{example.caption}; {where}"}
+
+
+def _panel_view(panel: AttentionPanel) -> dict[str, Any]:
+    """The frame, then the same frame under each model's map."""
+    pictures = [("what the model sees", data_uri(frame_png(panel)))]
+    pictures += [(title, data_uri(attention_png(panel, title))) for title in panel.maps]
+    return {"caption": panel.caption, "pictures": pictures}
+
+
+def _video_uri(data: bytes) -> str:
+    return "data:video/mp4;base64," + base64.b64encode(data).decode("ascii")
+
+
+def _run_name(run: RunReport) -> str:
+    return f"{run.title or run.arm}, seed {run.seed}"
+
+
+def _tasks_view(data: ReportData) -> list[tuple[str, list[TaskScore]]]:
+    """Per task the attempts and successes of each arm, over its seeds."""
+    arms = data.arms()
+    names = sorted({task for run in data.runs for task in run.tasks})
+    return [(task.replace("_", " "), [_sum(run.tasks.get(task) for run in runs) for runs in arms.values()])
+            for task in names]  # fmt: skip
+
+
+def _sum(scores: Iterable[TaskScore | None]) -> TaskScore:
+    known = [score for score in scores if score is not None]
+    return TaskScore(sum(score.attempted for score in known), sum(score.succeeded for score in known))
 
 
 def _ledger_view(ledger: Ledger) -> list[tuple[str, float | None, float | None]]:
     """(name, seconds, share of the total) per kind of time; shares only when every kind was measured."""
-    amounts: list[float | None] = [getattr(ledger, field) for field in _LEDGER_NAMES]
+    amounts: list[float | None] = [getattr(ledger, field) for field, _, _ in LEDGER_PARTS]
     known = [amount for amount in amounts if amount is not None]
     total = sum(known) if len(known) == len(amounts) else 0.0
     return [
         (name, amount, amount / total if total and amount is not None else None)
-        for name, amount in zip(_LEDGER_NAMES.values(), amounts, strict=True)
+        for (_, name, _), amount in zip(LEDGER_PARTS, amounts, strict=True)
     ]
 
 
 def _environment_view(data: ReportData) -> list[tuple[str, str]]:
-    rows = [("ablation", data.ablation_id), ("hardware", data.environment.hardware)]
+    seeds = sorted({run.seed for run in data.runs})
+    rows = [
+        ("ablation", data.ablation_id),
+        ("seeds", ", ".join(map(str, seeds))),
+        ("hardware", data.environment.hardware),
+        ("threads", data.environment.threads),
+    ]
     rows += sorted(data.environment.versions.items())
     rows += sorted(data.environment.data_digests.items())
     return [(name, value) for name, value in rows if value]

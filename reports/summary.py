@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
+from math import isnan
 from statistics import fmean
 from typing import Any
 
 from reports.data import AttentionScores, GazeScores, ReportData, RunReport
+from reports.epochs import Advice, advice_for
 from reports.statistics import (
     Comparison,
     Interval,
@@ -91,10 +93,12 @@ def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
         "gaze": _gaze_json(data.gaze),
         "gaze_detector": data.gaze_detector or None,
         "ledger": asdict(data.ledger),
+        "ledger_by_kind": {kind: asdict(ledger) for kind, ledger in data.ledger_by_kind.items()},
         "runs": [_run_json(run) for run in data.runs],
         "environment": {
             "command": data.environment.command,
             "hardware": data.environment.hardware,
+            "threads": data.environment.threads,
             "versions": dict(data.environment.versions),
             "data_digests": dict(data.environment.data_digests),
         },
@@ -149,7 +153,11 @@ def _total(values: Sequence[float | None]) -> float | None:
 
 def _arm_json(arm: ArmSummary) -> dict[str, Any]:
     document = _plain(asdict(arm))
-    document["attention"] = document["attention"] or {"mass_in_gaze": None, "pointing_accuracy": None}
+    scores = arm.attention
+    document["attention"] = {
+        "mass_in_gaze": scores.mass_in_gaze if scores else None,
+        "pointing_accuracy": scores.pointing_accuracy if scores else None,
+    }
     return document
 
 
@@ -157,7 +165,20 @@ def _run_json(run: RunReport) -> dict[str, Any]:
     names = ("arm", "seed", "train_steps", "slices", "open_loop_error", "device_seconds", "useful_seconds")
     document: dict[str, Any] = {name: getattr(run, name) for name in names}
     document["results"] = None if run.results is None else list(run.results)
+    document["attention"] = _plain(asdict(run.attention)) if run.attention else None
+    document["tasks"] = {task: asdict(score) for task, score in sorted(run.tasks.items())}
+    document["attempts"] = [asdict(attempt) for attempt in run.attempts]
+    advice = advice_for(run)
+    document["epochs"] = None if advice is None else _advice_json(advice)
     return document
+
+
+def _advice_json(advice: Advice) -> dict[str, Any]:
+    epochs = [
+        {name: None if value is None or isnan(value) else value for name, value in asdict(epoch).items()}
+        for epoch in advice.epochs
+    ]
+    return {"curve": advice.curve, "advice": advice.sentence, "epochs": epochs}
 
 
 def _gaze_json(gaze: Mapping[str, GazeScores] | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Write a report: page, JSON, CSV and a picture of the table."""
+"""Write a report: page, JSON, and the table as CSV, picture and LaTeX."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 
 from reports.data import ReportData
 from reports.html import render_html
+from reports.latex import table_latex
 from reports.summary import summarise, to_json
 from reports.table import table_csv, table_png
 
 
 def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
-    """Write report.html, report.json, table.csv and table.png into `folder`; returns name -> path.
+    """Write report.html, report.json, table.csv, .png and .tex into `folder`; returns name -> path.
 
     The same data give the same bytes. Each file appears whole (temporary name, then rename). Raises
     InvalidInput when results are out of range or the runs of an arm do not fit each other.
@@ -25,6 +26,7 @@ def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
         "report.json": (document + "\n").encode(),
         "table.csv": table_csv(summary).encode(),
         "table.png": table_png(data, summary),
+        "table.tex": table_latex(summary).encode(),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():

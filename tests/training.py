@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from safetensors.numpy import save_file
-
+from calvin.episode_file import save_episode
 from calvin.training_index import Gaze, build_items, write_index
-from models.config import config_of_size
-from tasks.index import ITEMS, PICTURES
+from settings.arms import ARMS
+from tasks.index_reader import ITEMS
 from tasks.model_spec import planned_config
 from tests.calvin.samples import make_episode
 
@@ -18,8 +16,7 @@ INSTRUCTION = "draw the drawer out"
 
 
 def write_training_index(folder: Path, frames: int = 8) -> dict[str, Path]:
-    """The two files of an index job by artifact name. Every third frame has no gaze region."""
-    random = np.random.RandomState(7)
+    """An index and its frames by artifact name. Every third frame has no gaze region."""
     episode = make_episode(frames=frames, instruction=INSTRUCTION)
     gaze = [
         Gaze("colour", None, None, "not visible")
@@ -27,26 +24,19 @@ def write_training_index(folder: Path, frames: int = 8) -> dict[str, Path]:
         else Gaze("colour", (20, 30, 60, 70), 0.9, None)
         for frame in range(frames)
     ]
-    files = {ITEMS: folder / "index.json", PICTURES: folder / "pictures.safetensors"}
+    files = {ITEMS: folder / "index.json", "task_0": folder / "episode.safetensors"}
     write_index(build_items(episode, gaze, 0), files[ITEMS])
-    size = config_of_size("toy", vocab_size=1024).vision.image_size
-    shape = (frames, size, size, 3)
-    save_file(
-        {
-            "images": random.randint(0, 256, shape, dtype=np.uint8),
-            "targets": random.randint(0, 256, shape, dtype=np.uint8),
-            "has_target": np.array([box.box is not None for box in gaze], dtype=np.uint8),
-        },
-        files[PICTURES],
-    )
+    save_episode(episode, files["task_0"])
     return files
 
 
-def training_spec(steps: int, seed: int = 0, reconstruction: bool = True, **training: Any) -> dict[str, Any]:
+def training_spec(steps: int, seed: int = 0, arm: str = "recon", **training: Any) -> dict[str, Any]:
     """What the planner puts into a training job, for the toy model."""
     return {
         "model": {
-            "config": planned_config("toy", {}, 1.0 if reconstruction else None),
+            "config": planned_config("toy", {}, ARMS[arm]),
+            "reconstructs": ARMS[arm].reconstruction,
+            "backbones": {},
             "instructions": [INSTRUCTION],
         },
         "training": {
@@ -59,6 +49,12 @@ def training_spec(steps: int, seed: int = 0, reconstruction: bool = True, **trai
             "threads": 1,
             "checkpoint_seconds": 3600.0,
             "log_every_steps": 1,
+            "early_stopping": None,
+            "precision": "fp32",
+            "micro_batch": None,
+            "gradient_checkpointing": False,
+            "lora": None,
+            "devices": 1,
             **training,
         },
         "seed": seed,

@@ -78,18 +78,28 @@ def queues(names: Sequence[str]) -> list[Queue]:
     return [Queue(name) for name in names]
 
 
+def task_id(job_id: int, lease_token: int) -> str:
+    """Celery's id for one attempt of a job."""
+    return f"job-{job_id}-attempt-{lease_token}"
+
+
+def task_arguments(label: str, step: int, target_steps: int) -> str:
+    """What Flower shows as a task's arguments."""
+    steps = f", steps {step}-{target_steps}" if target_steps > 1 else ""
+    return f"({label}{steps})"
+
+
 def ring_bell(app: Celery, row: Any, queue: str) -> None:
     """Send one message for a row of `db.jobs.ring`.
 
     The Celery task id names the attempt it asks for, so a bell that is rung twice shows as one task.
     """
-    steps = f", steps {row.step}-{row.target_steps}" if row.target_steps > 1 else ""
     app.send_task(
         TASK_PREFIX + row.kind,
         args=(row.id,),
         queue=queue,
-        task_id=f"job-{row.id}-attempt-{row.lease_token + 1}",
-        argsrepr=f"({row.label}{steps})",
+        task_id=task_id(row.id, row.lease_token + 1),
+        argsrepr=task_arguments(row.label, row.step, row.target_steps),
         kwargsrepr="{}",
         ignore_result=True,
         retry=False,

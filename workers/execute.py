@@ -14,12 +14,14 @@ from db.engine import Database
 from db.jobs import Claim, Ending, Seconds
 from db.store import ArtifactStore
 from errors import ArtifactDamaged, LeaseLost
+from settings.home import Home
 from settings.queue import QueueSettings
 from tasks.context import Result, TaskContext, Yielded
 from tasks.registry import body_of, kind_named
 from workers import policy
 from workers.attempt import AttemptContext, describe, metric_points, notes
 from workers.environment import attempt_environment, release_device_memory
+from workers.job_log import job_log
 from workers.member import Member
 
 logger = logging.getLogger("baton.worker")
@@ -33,12 +35,14 @@ class Executor:
 
     def __init__(
         self,
+        home: Home,
         database: Database,
         store: ArtifactStore,
         settings: QueueSettings,
         member: Member,
         body_for: Callable[[str], Callable[[TaskContext], Result]] = body_of,
     ) -> None:
+        self._home = home
         self._database = database
         self._store = store
         self._settings = settings
@@ -64,7 +68,7 @@ class Executor:
             return "already taken"
         logger.debug("%s: attempt %d starts at step %d", claim.label, claim.lease_token, claim.step)
         try:
-            with ExitStack() as cleanup:
+            with job_log(self._home, claim.job_id, claim.lease_token), ExitStack() as cleanup:
                 outcome = self._attempt(claim, must_end_at, cleanup)
         except LeaseLost as error:
             logger.warning("%s", error)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import threading
 
 from celery import Celery
 
+from db.migrate import open_state
 from errors import EnvironmentLacks
 from settings.home import Home
 from workers.app import make_app
+from workers.flower_address import note_address
+from workers.flower_history import History
 from workers.parent import die_with_parent
 
 USER = "baton"
@@ -63,5 +67,8 @@ def flower_main(home: Home, broker_url: str, address: str, port: int) -> None:
         file=sys.stderr,
         flush=True,
     )
+    note_address(home, f"http://{address}:{port}")
     app: Celery = make_app(broker_url)
+    history = History(make_app(broker_url), open_state(home))
+    threading.Thread(target=history.run, args=(threading.Event(),), name="history", daemon=True).start()
     app.start(sys.argv[1:])

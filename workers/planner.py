@@ -23,7 +23,9 @@ from workers.demonstrations import PRETRAINING, TRAINING, VALIDATION, Corpus, ge
 from workers.evaluation_plan import closed_loop_shards, has_closed_loop
 
 #: Parameters that change when work happens but not what comes out.
-_TIMING = frozenset({"slice_seconds", "checkpoint_seconds", "root", "simulators", "assets", "python"})
+_TIMING = frozenset(
+    {"slice_seconds", "checkpoint_seconds", "root", "simulators", "parallel", "assets", "python"}
+)
 
 
 class Planner:

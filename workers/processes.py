@@ -24,6 +24,7 @@ from workers.execute import Executor
 from workers.member import Member
 from workers.parent import die_with_parent
 from workers.pool import WakingThreadPool
+from workers.pulse import Pulse
 from workers.scheduler import Scheduler
 from workers.task_events import BatchedEvents
 
@@ -46,8 +47,10 @@ def scheduler_main(home: Home, broker_url: str) -> None:
     database = open_state(home)
     settings = queue_settings()
     scheduler = Scheduler(database, make_bell(database, broker_url), settings)
+    pulse = Pulse(home, "scheduler")
     while not stop.is_set():
         scheduler.tick()
+        pulse.beat()
         stop.wait(settings.tick_seconds)
     database.close()
 
@@ -70,7 +73,7 @@ def worker_main(
     database = open_state(home)
     settings = queue_settings()
     member = Member(database, settings, name, device, session_id)
-    executor = Executor(database, ArtifactStore(home), settings, member)
+    executor = Executor(home, database, ArtifactStore(home), settings, member)
 
     def run(job_id: int) -> str:
         outcome = executor.run(job_id)

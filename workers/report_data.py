@@ -12,7 +12,7 @@ from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
 from reports.data import Environment, GazeScores, Ledger, ReportData
-from workers.report_pictures import attention_panels, failure_videos, gaze_examples
+from workers.report_pictures import attention_panels, failure_videos, gaze_examples, reconstructions
 from workers.report_runs import closed_loop_entries, done_in_a_row, is_closed_loop, run_report
 
 NO_SIMULATOR = (
@@ -46,6 +46,7 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         gaze_detector=row.config["gaze"]["detector"],
         gaze_examples=gaze_examples(database, store, jobs),
         attention_panels=attention_panels(database, store, jobs, runs),
+        reconstructions=reconstructions(database, store, jobs),
         videos=failure_videos(database, store, jobs),
         ledger=_ledger(attempts),
         ledger_by_kind=_ledgers_by_kind(attempts),

@@ -146,6 +146,7 @@ class Supervisor:
             _signal(child.process, signal.SIGKILL)
             child.process.wait()
         self._children.clear()
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
     @property
     def restarts(self) -> dict[str, int]:
@@ -154,7 +155,11 @@ class Supervisor:
     def _workers(self) -> list[tuple[str, list[str], dict[str, str]]]:
         specs = []
         for gpu in self._devices.gpus:
-            environment = {"CUDA_VISIBLE_DEVICES": str(gpu), "BATON_DEVICE": f"cuda:{gpu}"}
+            environment = {
+                "CUDA_VISIBLE_DEVICES": str(gpu),
+                "BATON_DEVICE": f"cuda:{gpu}",
+                "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # matrix products that repeat bit for bit
+            }
             specs.append((f"worker-gpu{gpu}", ["--resources", "accelerator"], environment))
         resources = ",".join(RESOURCES) if not self._devices.gpus else "cpu"
         for number in range(self._devices.cpus):

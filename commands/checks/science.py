@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 from commands.checks.finding import MISSING, OK, Finding, version_of
@@ -28,8 +29,8 @@ def _playtable() -> Finding:
 def _calvin_env() -> Finding:
     if find_spec("calvin_env") is not None:
         return Finding("simulators", "calvin_env", OK, "importable")
-    detail = "not installed; this version evaluates CALVIN data open loop either way"
-    remedy = "clone github.com/mees/calvin_env with its submodules and pip install it"
+    detail = "not in this interpreter; it may be in another, named by evaluation.calvin_python"
+    remedy = "clone github.com/mees/calvin_env with its submodules and pip install -e it there"
     return Finding("simulators", "calvin_env", MISSING, detail, remedy)
 
 
@@ -60,16 +61,17 @@ def _grounding_dino() -> Finding:
 
 
 def _groundingdino_py() -> Finding:
-    name = "groundingdino-py"
-    transformers, installed = version_of("transformers"), version_of(name)
-    major = int(transformers.partition(".")[0]) if transformers else 0
-    if major >= 5:
-        detail = f"{installed or 'not installed'}; it does not run with transformers {transformers}"
-        remedy = "use grounding_dino, which loads the same weights"
-        return Finding("detectors", name, MISSING, detail, remedy)
-    if installed is None:
-        return Finding("detectors", name, MISSING, "not installed", f"pip install {name}")
-    return Finding("detectors", name, OK, installed)
+    """Looks into the environment that is named for it, as the package cannot share Baton's."""
+    from detectors.groundingdino_py import HOW_TO_INSTALL, PYTHON_VARIABLE, installed_version
+
+    name, python = "groundingdino-py", os.environ.get(PYTHON_VARIABLE)
+    if python is None:
+        detail = "it needs an environment of its own, as it does not run with transformers 5; none is named"
+        return Finding("detectors", name, MISSING, detail, f"use grounding_dino, or: {HOW_TO_INSTALL}")
+    version, reason = installed_version(python)
+    if version is None:
+        return Finding("detectors", name, MISSING, reason, HOW_TO_INSTALL)
+    return Finding("detectors", name, OK, f"{version} in {python}")
 
 
 def _models() -> list[Finding]:

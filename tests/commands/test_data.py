@@ -24,10 +24,23 @@ def data(tmp_path: Path) -> Path:
 
 def test_a_sound_dataset(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["data", "check", str(data)]) == 0
-    assert capsys.readouterr().out.splitlines() == [
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not line.startswith("  note: ")] == [
         "training: 2 demonstrations of 2 tasks, 12 annotated frames, 0 problems",
         "validation: 1 demonstrations of 1 tasks, 6 annotated frames, 0 problems",
     ]
+    assert sum("no .hydra/merged_config.yaml" in line for line in lines) == 2
+
+
+def test_extracts_the_folders_of_the_original_scripts(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert cli.main(["data", "extract", str(data), str(out)]) == 0
+    assert "validation_r5.json: " in capsys.readouterr().out
+    assert (out / "tasks" / "training" / "1_close_drawer" / "img" / "frame_0000200.png").is_file()
+    assert cli.main(["data", "extract", str(data), str(out)]) == 2
+    assert "already holds an extracted training split" in capsys.readouterr().err
 
 
 def test_every_bad_frame_is_listed_once(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,7 +98,7 @@ def go_on(home: Home, broker_url: str, seconds: float = 30.0) -> None:
     member = Member(database, SETTINGS, "worker", "cpu", None)
     chosen = {row.id: train if row.label == "train" else read for row in rows(database)}
     bodies = []
-    executor = Executor(database, store, SETTINGS, member, body_for=lambda _kind: bodies[-1])
+    executor = Executor(home, database, store, SETTINGS, member, body_for=lambda _kind: bodies[-1])
     broker = connect(broker_url)
     give_up = time.monotonic() + seconds
     while any(row.state != SUCCEEDED for row in rows(database)):

@@ -9,12 +9,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
+from db import jobs
 from db.engine import Database
-from db.migrate import open_state
+from db.migrate import open_state, upgrade
+from db.queries import status
 from db.schema import Base
 from errors import EnvironmentLacks
 from settings.home import Home
-from tests.support import planned, states, submit
+from tests.support import NOW, planned, states, submit
 
 
 def test_the_migrations_give_the_schema_of_the_code(database: Database) -> None:
@@ -32,6 +34,43 @@ def test_opening_again_keeps_what_is_there(database: Database, home: Home) -> No
     again = open_state(home)
     assert states(again) == {"a": "ready"}
     again.close()
+
+
+def test_a_home_of_the_first_schema_keeps_its_rows(home: Home) -> None:
+    """Jobs that others depend on, an attempt and a run: nothing may be dropped or copied on the way."""
+    database = Database(home.state_url)
+    with database.write() as tx:
+        upgrade(tx, "0001")
+        for statement in FIRST_SCHEMA_ROWS:
+            tx.execute(text(statement))
+    database.close()
+    opened = open_state(home)
+    assert states(opened) == {"a": "succeeded", "b": "ready"}
+    (entry,) = status(opened)["ablations"]
+    assert (entry["jobs"]["succeeded"], entry["jobs"]["ready"], entry["runs"][0]["step"]) == (1, 1, 4)
+    (rung,) = jobs.ring(opened, "cpu", 10, NOW)
+    assert rung.label == "b"
+    with opened.read() as tx:
+        assert tx.execute(text("pragma foreign_key_check")).all() == []
+        assert tx.execute(text("select reached, turn from job where label = 'b'")).one() == (4, 2)
+    opened.close()
+
+
+FIRST_SCHEMA_ROWS = (
+    "insert into ablation values (1, 'k', 'one', '{}', 'submit', 'active', 1.0)",
+    "insert into worker values (1, null, 'w', 'h', 1, 1.0, 'cpu', 'stopped', null, null, 1.0, 1.0, 1.0)",
+    *(
+        "insert into job (id, key, kind, label, spec, resource, priority, state, waiting_on, not_before,"
+        " lease_token, cancel_requested, step, target_steps, slices, failures, losses, created_at)"
+        f" values ({number}, '{label}', 'ingest', '{label}', '{{}}', 'cpu', 1, '{state}', 0, 0, 1, 0, 4, 8, 2, 0, 0, 1)"
+        for number, label, state in ((1, "a", "succeeded"), (2, "b", "ready"))
+    ),
+    "insert into job_dependency values (2, 1, 'input')",
+    "insert into run values (1, 1, 'baseline', 0, 2)",
+    "insert into ablation_job values (1, 1, 1, null), (2, 1, 2, 1)",
+    "insert into attempt (id, job_id, lease_token, worker_id, started_at, step_from, useful_seconds,"
+    " replayed_seconds, checkpoint_seconds, load_seconds, idle_seconds) values (1, 2, 1, 1, 1, 0, 1, 0, 0, 0, 0)",
+)
 
 
 def test_a_state_of_a_newer_version_is_left_alone(database: Database, home: Home) -> None:

@@ -1,18 +1,16 @@
-import io
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
-import numpy as np
-from PIL import Image
-
-from reports.data import GazeExample, LossPoint, ReportData, RunReport
-from reports.figures import loss_svgs, overlay_png, success_svg
+from reports.curves import curve_svgs
+from reports.data import Ledger, LossPoint, ReportData, RunReport, Slice
+from reports.figures import ledger_svg, success_svg
 from reports.summary import summarise
 from tests.reports.samples import full, open_loop
 
 
 def test_svgs_are_well_formed_and_take_the_pages_ink():
-    svgs = [success_svg(summarise(full())), *loss_svgs(full()).values()]
-    assert len(svgs) == 3
+    svgs = [success_svg(summarise(full())), ledger_svg(full().ledger_by_kind), *curve_svgs(full()).values()]
+    assert len(svgs) == 5
     for svg in svgs:
         root = ElementTree.fromstring(svg)
         assert root.attrib["viewBox"]
@@ -22,21 +20,35 @@ def test_svgs_are_well_formed_and_take_the_pages_ink():
 
 def test_nothing_measured_draws_nothing():
     assert success_svg(summarise(open_loop())) is None
-    assert loss_svgs(open_loop()) == {}
+    assert curve_svgs(open_loop()) == {}
+    assert ledger_svg({}) is None
+    assert ledger_svg({"train": Ledger()}) is None
 
 
 def test_names_are_escaped_in_svg():
     run = RunReport("<b>&", 0, 1, losses=(LossPoint(0, "action", 1.0), LossPoint(1, "action", 0.5)))
-    svg = loss_svgs(ReportData("x", (run,)))["action"]
+    svg = curve_svgs(ReportData("x", (run,)))["action loss"]
     assert "<b>" not in svg
     ElementTree.fromstring(svg)
 
 
-def test_overlay_frames_the_region_and_leaves_its_inside():
-    image = np.full((20, 20, 3), 50, np.uint8)
-    drawn = np.asarray(Image.open(io.BytesIO(overlay_png(GazeExample(image, (5, 6, 10, 12), "x")))))
-    assert drawn.shape == (40, 40, 3)
-    assert (drawn[13:23, 11:19] == 50).all()
-    assert (drawn[11, 9:20] == (255, 230, 0)).all()
-    plain = np.asarray(Image.open(io.BytesIO(overlay_png(GazeExample(image, None, "x")))))
-    assert (plain == 50).all()
+def test_every_measured_curve_is_drawn_but_no_standard_error():
+    assert set(curve_svgs(full())) == {"action loss", "reconstruction loss", "validation: action"}
+
+
+def test_ends_of_attempts_are_marked_by_cause():
+    losses = tuple(LossPoint(step, "action", 1.0) for step in range(0, 101, 10))
+    whole = RunReport("a", 0, 100, losses=losses, attempts=(Slice(0, 100, 9.0, "succeeded"),))
+    cut = replace(whole, attempts=(Slice(0, 40, 4.0, "preempted"), Slice(40, 100, 5.0, "succeeded")))
+    assert "preempted" not in curve_svgs(ReportData("x", (whole,)))["action loss"]
+    drawn = curve_svgs(ReportData("x", (cut,)))["action loss"]
+    assert "preempted" in drawn
+    assert "worker lost" not in drawn
+
+
+def test_the_ledger_is_in_the_unit_that_fits():
+    for seconds, unit in ((30.0, "seconds"), (600.0, "minutes"), (9000.0, "hours")):
+        drawn = ledger_svg({"train": Ledger(useful_seconds=seconds), "report": Ledger(useful_seconds=0.0)})
+        assert f"device time ({unit})" in drawn
+        assert "train" in drawn
+        assert "report" not in drawn, "what took no time has no bar"

@@ -50,7 +50,10 @@ def test_page_is_well_formed_and_self_contained(data):
     text = page(data)
     parsed = Page(text)
     assert parsed.open == []
-    assert all(address.startswith(("data:image/png;base64,", "#")) for address in parsed.loads)
+    assert all(
+        address.startswith(("data:image/png;base64,", "data:video/mp4;base64,", "#"))
+        for address in parsed.loads
+    )
     assert "script" not in parsed.tags
     assert "@import" not in text
     assert len(set(parsed.ids)) == len(parsed.ids)
@@ -99,3 +102,21 @@ def test_one_arm_needs_no_comparison():
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+def test_published_rows_are_marked_as_published():
+    text = page(full())
+    published = text[text.index('<tbody class="published">') : text.index("Intervals: Wilson")]
+    assert published.count('<span class="tag">published</span>') == 3, "those of the arms that are measured"
+    assert "for reference only" in published and "2508.10333" in published
+    assert "published" not in text[: text.index('<tbody class="published">')].split("</style>")[1]
+
+
+def test_sections_of_what_was_measured():
+    text = page(full())
+    for expected in ("Success by task", "open drawer", "What each epoch brought", "Gain per epoch",
+                     "Reconstructions", "Failures", "worker lost", "what the model sees"):  # fmt: skip
+        assert expected in text, expected
+    bare = page(open_loop())
+    for absent in ("Success by task", "What each epoch brought", "Reconstructions", "Failures"):
+        assert absent not in bare, absent

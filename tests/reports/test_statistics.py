@@ -11,6 +11,7 @@ from reports.statistics import (
     holm,
     mcnemar_exact,
     result_matrix,
+    running_estimate,
     sign_flip,
     success_intervals,
     success_rates,
@@ -49,6 +50,29 @@ def test_bootstrap_widens_when_seeds_disagree():
     apart = average_length_interval(result_matrix([[1] * 50, [3] * 50]))
     assert together == (2.0, 2.0)
     assert apart == (1.0, 3.0)
+
+
+def test_bootstrap_draws_sequences_for_all_seeds_at_once():
+    """What differs between sequences but not between seeds is not averaged away by more seeds."""
+    row = results(5, 2.5, 200)
+    one = average_length_interval(result_matrix([row]))
+    many = average_length_interval(result_matrix([row] * 5))
+    assert many[1] - many[0] == pytest.approx(one[1] - one[0], rel=0.1)
+
+
+def test_running_estimate_by_hand():
+    estimate = running_estimate([5, 5, 0, 0, 2, 2, 3, 3])
+    assert (estimate.sequences, estimate.success1, estimate.success5, estimate.avg_len) == (
+        8,
+        0.75,
+        0.25,
+        2.5,
+    )
+    half = 2.3646242510102993 * np.std([5, 5, 0, 0, 2, 2, 3, 3], ddof=1) / np.sqrt(8)
+    assert estimate.avg_len_ci95 == pytest.approx((2.5 - half, 2.5 + half))
+    assert running_estimate([4]).avg_len_ci95 == (0.0, 5.0)
+    with pytest.raises(InvalidInput):
+        running_estimate([])
 
 
 def test_mcnemar_is_the_binomial_on_the_pairs_that_differ():

@@ -5,10 +5,10 @@ from reports.write import write_report
 from tests.reports.samples import full, open_loop
 
 
-def test_writes_four_files_the_same_every_time(tmp_path):
+def test_writes_its_files_the_same_every_time(tmp_path):
     first = write_report(full(), tmp_path / "a")
     second = write_report(full(), tmp_path / "b")
-    assert sorted(first) == ["report.html", "report.json", "table.csv", "table.png"]
+    assert sorted(first) == ["report.html", "report.json", "table.csv", "table.png", "table.tex"]
     for name, path in first.items():
         assert path.read_bytes() == second[name].read_bytes(), name
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(first)

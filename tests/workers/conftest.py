@@ -10,6 +10,7 @@ import pytest
 from db import jobs
 from db.engine import Database
 from db.store import ArtifactStore
+from settings.home import Home
 from settings.queue import QueueSettings
 from tasks.context import Result, TaskContext
 from tests.support import row
@@ -36,9 +37,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(database: Database, store: ArtifactStore) -> Iterator[Bench]:
+def bench(home: Home, database: Database, store: ArtifactStore) -> Iterator[Bench]:
     member = Member(database, SETTINGS, "worker", "cpu", None)
     bodies: list[Callable[[TaskContext], Result]] = []
-    executor = Executor(database, store, SETTINGS, member, body_for=lambda _kind: bodies[0])
+    executor = Executor(home, database, store, SETTINGS, member, body_for=lambda _kind: bodies[0])
     yield Bench(database, member, executor, bodies)
     member.leave()

@@ -249,6 +249,26 @@ def test_a_damaged_input_is_made_again_and_then_read(
     assert states(database)["c"] == QUEUED
 
 
+def test_all_inputs_that_are_gone_are_made_again_at_once(
+    bench: Bench, database: Database, home: Home
+) -> None:
+    def make(context: TaskContext) -> Result:
+        file = context.scratch / "made.txt"
+        file.write_text(f"made by {context.spec['name']}")
+        return Finished([Draft("episode", "made", file)])
+
+    names = ("a", "b", "c")
+    submit(database, *(planned(name, spec={"name": name}) for name in names), planned("reader", names))
+    for name in names:
+        bench.run(name, make)
+    for name in ("a", "c"):
+        (fact,) = queries.artifacts_of_job(database, row(database, name).id)
+        (home.root / fact.path).unlink()
+    outcome = bench.run("reader", lambda context: Finished(result={"inputs": len(context.inputs)}))
+    assert outcome == "input damaged, made again by a, c"
+    assert states(database) == {"a": READY, "b": SUCCEEDED, "c": READY, "reader": BLOCKED}
+
+
 def test_training_whose_final_weights_rotted_goes_on_from_its_last_checkpoint(
     bench: Bench, database: Database, home: Home, tmp_path: Path
 ) -> None:

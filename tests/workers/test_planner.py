@@ -86,6 +86,7 @@ AFTER_DATA = {"ingest", "gaze", "index", *AFTER_TRAINING}
         ("training.reconstruction_weight=0.5", AFTER_TRAINING),
         ("data.seed=1", AFTER_DATA),
         ("gaze.detector=oracle", {"gaze", "index", *AFTER_TRAINING}),
+        ("gaze.stages=[size]", {"gaze", "index", *AFTER_TRAINING}),
         ("evaluation.threads=2", {"evaluate", "attention", "reconstruct"}),
     ],
 )
@@ -95,6 +96,13 @@ def test_a_change_reaches_what_depends_on_it_and_nothing_else(
     other = plan(override)
     assert changed(usual, other) - {"report", "evaluate"} == new - {"evaluate"}
     assert kept(usual, other) >= {"ingest", "gaze", "index"} - new
+
+
+def test_untrusted_frames_are_the_training_indexs_business(usual: Plan) -> None:
+    other = plan("gaze.untrusted=drop")
+    assert changed(usual, other) - {"report", "evaluate"} == AFTER_TRAINING
+    assert kept(usual, other) >= {"ingest", "gaze"}
+    assert len(keys(usual)["index"] & keys(other)["index"]) == 1, "the validation split keeps every frame"
 
 
 def test_another_seed_trains_again_on_the_same_index(usual: Plan) -> None:

@@ -104,6 +104,8 @@ def test_the_micro_batch_is_halved_from_the_step_the_run_goes_on_from() -> None:
     assert twice == {"micro_batch": [[120, 8], [200, 4]], "other": 1}
     assert policy.halved_micro_batch(spec, {"micro_batch": [[0, 1]]}, 3) is None
     assert policy.halved_micro_batch({"mode": "closed_loop"}, {}, 3) is None
+    asked = {"training": {"batch_size": 16, "micro_batch": 4}}
+    assert policy.halved_micro_batch(asked, {}, 5) == {"micro_batch": [[5, 2]]}
 
 
 def test_torchs_own_allocators_errors_count_as_out_of_memory() -> None:

@@ -14,11 +14,12 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # Defaults are plain strings: with an expression Alembic would copy the table, which foreign keys forbid.
     with op.batch_alter_table("job") as table:
-        table.add_column(sa.Column("fair", sa.Boolean(), nullable=False, server_default=sa.true()))
+        table.add_column(sa.Column("fair", sa.Boolean(), nullable=False, server_default="1"))
         table.add_column(sa.Column("turn", sa.Integer(), nullable=False, server_default="0"))
         table.add_column(sa.Column("intent", sa.String(), nullable=False, server_default="active"))
-        table.add_column(sa.Column("held", sa.Boolean(), nullable=False, server_default=sa.false()))
+        table.add_column(sa.Column("held", sa.Boolean(), nullable=False, server_default="0"))
         table.add_column(sa.Column("reached", sa.Integer(), nullable=False, server_default="0"))
         table.add_column(sa.Column("learned", sa.JSON(none_as_null=True), nullable=True))
         table.drop_index("ix_job_state_resource_priority_slices_id")

@@ -1,0 +1,111 @@
+"""`attention`: where one checkpoint looks, without the queue."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from commands.checkpoint import HELP, open_named
+from commands.options import existing_home, home_option, resolve_home
+from errors import InvalidInput
+
+
+@click.command("attention", help=f"Figures and maps of where CHECKPOINT looks: {HELP}.")
+@click.argument("checkpoint")
+@home_option
+@click.option("--data", "data_root", metavar="DIR", default=None,
+              help="A CALVIN dataset's validation split [default: the home's own held-out frames].")  # fmt: skip
+@click.option("--demonstrations", type=click.IntRange(1), default=None, help="Only so many of --data.")
+@click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions of --data.")
+@click.option(
+    "--frames", type=click.IntRange(0), default=64, show_default=True, help="Evenly spaced; 0: all."
+)
+@click.option("--layer", type=int, default=-1, show_default=True, help="Of the language model; -1: the last.")
+@click.option("--heads", default=None, metavar="0,3", help="Averaged over [default: all].")
+@click.option(
+    "--out", metavar="DIR", default=None, help="Pictures of a few frames, and figures of every one."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def command(
+    context: click.Context,
+    checkpoint: str,
+    home_path: str | None,
+    data_root: str | None,
+    demonstrations: int | None,
+    detector: str,
+    frames: int,
+    layer: int,
+    heads: str | None,
+    out: str | None,
+    as_json: bool,
+) -> None:
+    import tempfile
+
+    from tasks.attention import chosen_rows, write_looks
+    from tasks.index_reader import load_index
+    from tasks.looking import figures_of, look
+    from workers.held_out import frames_of_dataset
+
+    chosen = _heads(heads)
+    model, recipe = open_named(resolve_home(context, home_path), checkpoint)
+    with tempfile.TemporaryDirectory(prefix="baton-attention-") as folder:
+        if data_root is not None:
+            files = frames_of_dataset(Path(data_root), demonstrations, detector, Path(folder))
+        else:
+            files = _frames_of_home(existing_home(context, home_path))
+        index = load_index(files, recipe.config.vision.image_size)
+        rows = chosen_rows(index, frames)
+        if not rows:
+            raise InvalidInput("no held-out frame has a gaze region to judge attention by")
+        looks = look(model.eval(), recipe, index, rows, layer, chosen)
+        assert looks is not None
+        figures: dict[str, Any] = {**figures_of(looks), "layer": layer, "heads": chosen or []}
+        if out is not None:
+            Path(out).mkdir(parents=True, exist_ok=True)
+            write_looks(looks, index, Path(out) / "attention.safetensors")
+            _write_pictures(looks, index, Path(out))
+    if as_json:
+        print(json.dumps(figures))
+        return
+    for name in ("mass_in_gaze", "pointing_accuracy", "entropy_bits", "static_share"):
+        interval = figures.get(f"{name}_ci95")
+        bounds = f"  [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
+        centre = figures.get(f"centre_{name}")
+        beside = "" if centre is None else f"  (centre prior {centre:.3f})"
+        print(f"{name.replace('_', ' '):<18} {figures[name]:.3f}{bounds}{beside}")
+    print(f"{figures['frames']} frames of {figures['demonstrations']} demonstrations")
+
+
+def _heads(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InvalidInput(f"--heads {text!r} is not numbers separated by commas") from None
+
+
+def _frames_of_home(home: Any) -> Any:
+    from db.migrate import open_state
+    from db.store import ArtifactStore
+    from workers.held_out import frames_of_home
+
+    database = open_state(home)
+    files = frames_of_home(database, ArtifactStore(home))
+    database.close()
+    return files
+
+
+def _write_pictures(looks: Any, index: Any, folder: Path) -> None:
+    from reports.data import AttentionPanel
+    from reports.pictures import attention_png, frame_png
+
+    for place, row in enumerate(looks.panel_rows):
+        panel = AttentionPanel(looks.images[place], looks.boxes[place], "", {"map": looks.maps[place]})
+        name = index.items[row]["id"]
+        (folder / f"{name}_frame.png").write_bytes(frame_png(panel))
+        (folder / f"{name}_attention.png").write_bytes(attention_png(panel, "map"))

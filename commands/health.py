@@ -1,0 +1,81 @@
+"""`health`: whether one service of this machine does its work, for docker-compose and other supervisors."""
+
+from __future__ import annotations
+
+import click
+
+from commands.options import home_option, resolve_home
+from settings.home import Home
+
+#: A scheduler turns many times a second; a disk may be slow.
+_SCHEDULER_SECONDS = 30.0
+
+_HTTP_SECONDS = 5.0
+
+#: Services that answer over HTTP: default port and a path that needs no password.
+_HTTP = {"flower": (5555, "/healthcheck"), "tensorboard": (6006, "/"), "metrics": (9464, "/metrics")}
+
+
+@click.command("health")
+@home_option
+@click.argument("service", type=click.Choice(["scheduler", "worker", *_HTTP]))
+@click.option(
+    "--port", default=None, type=click.IntRange(1, 65535), help="Port of a service that answers HTTP."
+)
+@click.pass_context
+def command(context: click.Context, home_path: str | None, service: str, port: int | None) -> int:
+    """Exit 0 when SERVICE is at work on this machine, 1 with a sentence when it is not."""
+    import sys
+
+    home = resolve_home(context, home_path)
+    if service == "scheduler":
+        trouble = _scheduler(home)
+    elif service == "worker":
+        trouble = _worker(home)
+    else:
+        default, path = _HTTP[service]
+        trouble = _http(f"http://127.0.0.1:{port or default}{path}")
+    if trouble is None:
+        print(f"{service}: healthy")
+        return 0
+    print(f"{service}: {trouble}", file=sys.stderr)
+    return 1
+
+
+def _scheduler(home: Home) -> str | None:
+    from workers.pulse import pulse_age_seconds
+
+    age = pulse_age_seconds(home, "scheduler")
+    if age is None:
+        return "never ran on this machine"
+    return None if age <= _SCHEDULER_SECONDS else f"no sign of life for {age:.0f} s"
+
+
+def _worker(home: Home) -> str | None:
+    import socket
+    import time
+
+    from db import progress
+    from db.migrate import open_state
+    from settings.queue import queue_settings
+
+    if not home.exists:
+        return "there is no state yet"
+    lease = queue_settings().lease_seconds
+    database = open_state(home)
+    here = progress.workers_of_host(database, socket.gethostname(), time.time() - lease)
+    database.close()
+    return None if here else f"no worker of this machine gave a sign of life in {lease:.0f} s"
+
+
+def _http(url: str) -> str | None:
+    import urllib.error
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(url, timeout=_HTTP_SECONDS):
+            return None
+    except urllib.error.HTTPError as error:
+        return f"{url} answers {error.code}"
+    except OSError as error:
+        return f"{url} does not answer ({error})"

@@ -1,0 +1,82 @@
+"""`logs`: the story of one job."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import click
+
+from commands.options import existing_home, home_option
+
+_LOOK_SECONDS = 0.5
+
+#: The worker's own word is shown at most this often.
+_LIVE_SECONDS = 5.0
+
+
+@click.command("logs")
+@home_option
+@click.argument("job")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document (with --follow: one an entry)."
+)
+@click.pass_context
+def command(context: click.Context, home_path: str | None, job: str, follow: bool, as_json: bool) -> None:
+    """Show attempts, losses, events and printed lines of JOB: an id, a label, or Flower's task id."""
+    from db import progress
+    from db.migrate import open_state
+    from db.states import FINAL
+    from workers.job_story import Entry, job_of, job_story
+
+    home = existing_home(context, home_path)
+    database = open_state(home)
+    row = job_of(database, job)
+    if as_json and not follow:
+        entries = [entry.as_json() for entry in job_story(home, database, row.id)]
+        print(json.dumps({"job": row.id, "label": row.label, "state": row.state, "entries": entries}))
+        return
+    if not as_json:
+        print(f"{row.label} (job {row.id}): {row.state}, step {row.step} of {row.target_steps}", flush=True)
+    shown: set[Entry] = set()
+    live = _Live(as_json)
+    while True:
+        ended = row.state in FINAL  # read before the story, so that nothing of the end is missed
+        for entry in job_story(home, database, row.id):
+            if entry not in shown:
+                shown.add(entry)
+                print(json.dumps(entry.as_json()) if as_json else _line(entry.at, entry.source, entry.text),
+                      flush=True)  # fmt: skip
+        if ended or not follow:
+            break
+        live.show(next((a.progress for a in progress.running_attempts(database) if a.job_id == row.id), None))
+        time.sleep(_LOOK_SECONDS)
+        (row,) = progress.jobs_named(database, str(row.id))
+    database.close()
+
+
+class _Live:
+    """What the worker said last, before a checkpoint makes it a fact; a line now and then."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._last: Mapping[str, Any] | None = None
+        self._next = 0.0
+
+    def show(self, progress: Mapping[str, Any] | None) -> None:
+        if self._quiet or not progress or progress == self._last or time.monotonic() < self._next:
+            return
+        self._last, self._next = progress, time.monotonic() + _LIVE_SECONDS
+        values = "".join(f", {name} {value:.4g}" for name, value in progress.get("values", {}).items())
+        text = f"at step {progress['step']} of {progress['total']}{values}"
+        print(_line(time.time(), "now", text), flush=True)
+
+
+def _line(at: float, source: str, text: str) -> str:
+    when = datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+    first, *rest = text.split("\n")
+    return "\n".join([f"{when}  {source:<7}  {first}", *(f"{'':30}{line}" for line in rest)])

@@ -1,0 +1,187 @@
+"""The picture of a home on a terminal: what `status` prints once and `status --watch` keeps current."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+#: From this width on losses are shown, and from that on long bars.
+_LOSSES_WIDTH, _LONG_BARS_WIDTH = 120, 150
+_SHORT_BAR, _LONG_BAR = 14, 40
+
+_STATE_STYLES = {"succeeded": "green", "running": "bold", "failed": "bold red", "paused": "yellow"}
+
+#: However low the screen, this many runs and events are shown; and however high, no more events than these.
+_LEAST_RUNS, _LEAST_EVENTS, _MOST_EVENTS = 3, 2, 8
+
+#: Lines that runs and events do not get: headings and blank lines of an ablation, and of the rest.
+_ABLATION_LINES, _OTHER_LINES = 5, 4
+
+
+def status_screen(document: Mapping[str, Any], now: float, width: int, height: int | None = None) -> Group:
+    """All of a status document as one renderable. `height`: lines there are; None for as many as needed."""
+    workers = document["workers"]
+    sessions = [entry for entry in document["sessions"] if entry["ended_at"] is None]
+    ablations = [e for e in document["ablations"] if e["state"] == "running"] if height else None
+    shown = ablations or document["ablations"][-1 if height else None :]
+    most_runs, most_events = _room(height, len(shown), len(workers) + len(sessions))
+    parts: list[RenderableType] = []
+    for entry in shown:
+        parts += [_heading(entry, bool(workers)), _runs(entry["runs"], width, most_runs), Text()]
+    parts += [_workers(workers, width), Text()] if workers else [_no_workers(document["home"]), Text()]
+    parts += [_session(entry, now) for entry in sessions]
+    if document["flower"]:
+        parts.append(Text.assemble(("Flower ", "dim"), document["flower"]))
+    events = document["events"][-most_events:] if most_events else document["events"]
+    parts += [_event(event, width) for event in events]
+    return Group(*parts)
+
+
+def summary_lines(document: Mapping[str, Any]) -> list[str]:
+    """A line per open ablation, for pipes and logs."""
+    lines = []
+    for entry in document["ablations"]:
+        if entry["state"] == "running":
+            counts = entry["jobs"]
+            parts = [f"{counts['succeeded']}/{sum(counts.values())} jobs"]
+            parts += [f"{counts['failed']} failed"] if counts["failed"] else []
+            parts += [
+                f"{run['arm']}/{run['seed']} {_step(run)}/{run['target_steps']}"
+                for run in entry["runs"]
+                if 0 < _step(run) < run["target_steps"]
+            ]
+            parts.append(time_left_text(entry["time_left"], bool(document["workers"])))
+            lines.append(f"{entry['name']}: {', '.join(parts)}")
+    return lines
+
+
+def time_left_text(left: Mapping[str, Any] | None, workers: bool) -> str:
+    """In words, and as vague as it has to be."""
+    if left is None:
+        return ""
+    if not workers or left["low_seconds"] is None:
+        return (
+            "time left: unknown while no worker runs" if not workers else "time left: no worker for some jobs"
+        )
+    if not left["untimed"]:
+        low, high = span(left["low_seconds"]), span(left["high_seconds"])
+        return f"time left: about {low}" if low == high else f"time left: {low} to {high}"
+    kinds = ", ".join(left["untimed"])
+    if left["low_seconds"] == 0:
+        return f"time left: unknown, as no {kinds} job has ended yet"
+    return f"time left: more than {span(left['low_seconds'])} (no {kinds} job has ended yet)"
+
+
+def span(seconds: float) -> str:
+    """Two units at most: `40 s`, `12 min`, `3 h 05 min`, `2 d 4 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def _room(height: int | None, ablations: int, others: int) -> tuple[int | None, int | None]:
+    """How many runs of an ablation and how many events fit; None for all."""
+    if height is None:
+        return None, None
+    left = height - _ABLATION_LINES * ablations - others - _OTHER_LINES
+    events = max(_LEAST_EVENTS, min(_MOST_EVENTS, left // 3))
+    return max(_LEAST_RUNS, (left - events) // max(1, ablations)), events
+
+
+def _heading(entry: Mapping[str, Any], workers: bool) -> Text:
+    counts = ", ".join(f"{count} {state}" for state, count in entry["jobs"].items() if count)
+    text = Text.assemble(
+        (entry["name"], "bold"),
+        (f"  ablation {entry['id']}  ", "dim"),
+        (entry["state"], _STATE_STYLES.get(entry["state"], "")),
+        f"\njobs: {counts}",
+    )
+    left = time_left_text(entry["time_left"], workers)
+    return text.append(f"\n{left}") if left else text
+
+
+def _runs(runs: Sequence[Mapping[str, Any]], width: int, most: int | None) -> RenderableType:
+    shown = runs
+    if most is not None and len(runs) > most:
+        order = {"running": 0, "failed": 1}
+        chosen = sorted(runs, key=lambda run: order.get(run["state"], 2))[: most - 1]
+        shown = [run for run in runs if run in chosen]
+    table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
+    table.add_column("arm", no_wrap=True)
+    table.add_column("seed", justify="right", no_wrap=True)
+    table.add_column("steps", justify="right", no_wrap=True)
+    table.add_column("", width=_SHORT_BAR if width < _LONG_BARS_WIDTH else _LONG_BAR)
+    table.add_column("steps/s", justify="right", no_wrap=True)
+    if width >= _LOSSES_WIDTH:
+        table.add_column("losses", no_wrap=True, overflow="ellipsis", max_width=40)
+    table.add_column("state", no_wrap=True)
+    for run in shown:
+        step, target = _step(run), run["target_steps"]
+        rate = run.get("steps_per_second")
+        values = run.get("values", {})
+        losses = "  ".join(
+            f"{name} {value:.3f}" for name, value in values.items() if name != "total" or len(values) == 1
+        )
+        table.add_row(
+            run["arm"],
+            str(run["seed"]),
+            f"{step}/{target}",
+            ProgressBar(total=target, completed=step, complete_style="cyan", finished_style="green"),
+            "" if rate is None else f"{rate:.3g}",
+            *([losses] if width >= _LOSSES_WIDTH else []),
+            Text(run["state"], _STATE_STYLES.get(run["state"], "")),
+        )
+    if len(shown) == len(runs):
+        return table
+    return Group(table, Text(f"and {len(runs) - len(shown)} more runs", "dim"))
+
+
+def _step(run: Mapping[str, Any]) -> int:
+    return int(run.get("live_step", run["step"]))
+
+
+def _workers(workers: Sequence[Mapping[str, Any]], width: int) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("worker", "device", "does", "seen"):
+        table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=1 if heading == "does" else None)
+    for worker in workers:
+        progress = worker["progress"] or {}
+        steps = f" {progress['step']}/{progress['total']}" if progress.get("total", 1) > 1 else ""
+        table.add_row(
+            worker["name"],
+            worker["device"],
+            f"{worker['job']}{steps}" if worker["job"] else Text(worker["state"], "dim"),
+            Text(f"{worker['heartbeat_age_seconds']:.0f} s ago", "dim"),
+        )
+    return table
+
+
+def _no_workers(home: str) -> Text:
+    return Text(f"no workers; start them with: cli.py --home {home} up")
+
+
+def _session(entry: Mapping[str, Any], now: float) -> Text:
+    begun = f"session {entry['id']} on {entry['host']} for {span(now - entry['started_at'])}"
+    if entry["deadline"] is None:
+        return Text(f"{begun}, no deadline")
+    left = entry["deadline"] - now
+    style = "bold yellow" if left < 600 else ""
+    ends = datetime.fromtimestamp(entry["deadline"]).strftime("%H:%M")
+    return Text.assemble(f"{begun}, ", (f"ends in {span(max(0.0, left))}", style), f" ({ends})")
+
+
+def _event(event: Mapping[str, Any], width: int) -> Text:
+    when = datetime.fromtimestamp(event["at"]).strftime("%H:%M:%S")
+    text = Text.assemble((f"{when}  ", "dim"), event["message"], no_wrap=True, overflow="ellipsis")
+    text.truncate(width, overflow="ellipsis")
+    return text

@@ -1,0 +1,137 @@
+"""Write docs/configuration.md from the configuration classes: `python docs/generate_configuration.py`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import types
+import typing
+from dataclasses import fields
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGE = REPOSITORY / "docs" / "configuration.md"
+
+HEAD = """# Configuration reference
+
+Made by `python docs/generate_configuration.py`; do not edit.
+
+A configuration is YAML: a preset ([`presets/`](../presets)), over it `--config FILE`, over it
+`--set key.path=value`, over it options such as `--arms`. Unknown keys are errors. Here is every key with its
+default.
+"""
+
+VARIABLES = {
+    "BATON_HOME": "the home folder, where `--home` is not given",
+    "BATON_STATE_URL": "another SQLAlchemy URL of the state than SQLite in the home (not tested)",
+    "REDIS_URL": "a Redis to use instead of a private one",
+    "BATON_SESSION_DEADLINE": "when this machine goes away, where `--session-limit` is not given",
+    "BATON_NOTICE_FILE": "a file that appears when this machine is about to go",
+    "BATON_NOTICE_URL": "an address that answers when this machine is about to go",
+    "BATON_DEVICE": "the device of a `worker` process: `cpu` or `cuda:0`",
+}
+
+
+_WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
+
+
+def page() -> str:
+    """The whole page."""
+    if str(REPOSITORY) not in sys.path:
+        sys.path.insert(0, str(REPOSITORY))
+    from settings.ablation import AblationConfig, preset_names
+    from settings.arms import ARMS
+    from settings.queue import QueueSettings
+
+    parts = [HEAD, "## The ablation\n", *_section(AblationConfig, "", {})]
+    parts += ["\n## Arms\n", "| name | in the table |", "|---|---|"]
+    parts += [f"| `{arm.name}` | {arm.title} |" for arm in ARMS.values()]
+    parts += ["\n## Presets\n"]
+    for name in preset_names():
+        first = (REPOSITORY / "presets" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+        parts.append(f"* [`{name}`](../presets/{name}.yaml): {first.removeprefix('# ')}")
+    parts += ["\n## The queue\n", "Environment variables; none of them changes a result.\n"]
+    parts += ["| variable | default | meaning |", "|---|---|---|"]
+    comments = _comments(QueueSettings)
+    parts += [
+        f"| `BATON_QUEUE_{field.name.upper()}` | `{field.default:g}` | {comments.get(field.name, '')} |"
+        for field in fields(QueueSettings)
+    ]
+    parts += ["\n## Other environment variables\n", "| variable | meaning |", "|---|---|"]
+    parts += [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
+    return "\n".join(parts) + "\n"
+
+
+def _section(section: type[BaseModel], path: str, shown: dict[type[BaseModel], str]) -> list[str]:
+    """A table of a section's own keys, then its subsections; each kind of section once."""
+    rows, below = [], []
+    for name, field in section.model_fields.items():
+        inner = _section_type(field)
+        if inner is not None:
+            default = "" if field.default is not None else " Off unless given."
+            heading = f"\n### `{path}{name}`\n\n{_first_paragraph(inner)}{default}"
+            if inner in shown:
+                below.append(f"{heading} The same keys as `{shown[inner]}`.\n")
+                continue
+            shown[inner] = f"{path}{name}"
+            below += [f"{heading}\n", *_section(inner, f"{path}{name}.", shown)]
+        else:
+            rows.append(
+                f"| `{path}{name}` | `{_default(field)}` | {_type(field.annotation)} | {field.description or ''} |"
+            )
+    table = ["| key | default | type | |", "|---|---|---|---|", *rows] if rows else []
+    return [*table, *below]
+
+
+def _section_type(field: FieldInfo) -> type[BaseModel] | None:
+    candidates = [field.annotation, *typing.get_args(field.annotation)]
+    return next((c for c in candidates if inspect.isclass(c) and issubclass(c, BaseModel)), None)
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.get_default(call_default_factory=True)
+    return yaml.safe_dump(to_jsonable_python(value), default_flow_style=True, width=1000).split("\n")[0]
+
+
+def _type(annotation: object) -> str:
+    """A type as a person says it."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _type(inner[0])
+    if origin is typing.Literal:
+        return "one of " + ", ".join(str(value) for value in inner)
+    if origin is tuple:
+        return f"list of {_type(inner[0])}"
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_type(part) for part in inner)
+    if origin is dict:
+        return "mapping"
+    return _WORDS[annotation]  # type: ignore[index]
+
+
+def _first_paragraph(section: type[BaseModel]) -> str:
+    return " ".join((inspect.getdoc(section) or "").split("\n\n")[0].split())
+
+
+def _comments(source: type) -> dict[str, str]:
+    """The `#:` comment above each field."""
+    found, comment = {}, []
+    for line in inspect.getsource(source).splitlines():
+        text = line.strip()
+        if text.startswith("#:"):
+            comment.append(text.removeprefix("#:").strip())
+        elif match := re.match(r"(\w+): ", text):
+            found[match[1]] = " ".join(comment)
+            comment = []
+    return found
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(PAGE)

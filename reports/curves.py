@@ -1,0 +1,99 @@
+"""Curves over training steps, with marks where an attempt ended and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reports.data import LossPoint, ReportData, RunReport, Slice
+from reports.svg import ARM_COLOURS, INK, svg
+
+LINE_STYLES = ("-", "--", ":", "-.")
+
+#: Curves of more points than this are drawn pale, under their running mean.
+_FEW = 40
+
+#: Outcome of an attempt -> (what it is called, marker). Attempts that ended with the run have no mark.
+MARKS = {
+    "yielded": ("slice ended", "|"),
+    "preempted": ("preempted", "x"),
+    "lost": ("worker lost", "v"),
+    "oom": ("out of memory", "s"),
+    "failed": ("failed", "D"),
+}
+
+
+def curve_svgs(data: ReportData) -> dict[str, str]:
+    """One figure per curve: a line per run, colour by arm, dashes by seed (in the order of seeds)."""
+    curves = {f"{point.name} loss" for run in data.runs for point in run.losses}
+    curves |= {_readable(point.name) for run in data.runs for point in run.curves if _is_curve(point)}
+    return {name: _curve_svg(data, name) for name in sorted(curves)}
+
+
+def _curve_svg(data: ReportData, name: str) -> str:
+    figure = Figure(figsize=(5.6, 3.1))
+    axes = figure.add_subplot()
+    arms, marked = list(data.arms()), {}
+    for run in data.runs:
+        points = _points(run, name)
+        if not points:
+            continue
+        steps, values = (np.array(column) for column in zip(*points, strict=True))
+        colour = ARM_COLOURS[arms.index(run.arm) % len(ARM_COLOURS)]
+        seeds = sorted(other.seed for other in data.arms()[run.arm])
+        style = LINE_STYLES[seeds.index(run.seed) % len(LINE_STYLES)]
+        label = (run.title or run.arm) if run.seed == seeds[0] else None
+        marker = "o" if len(points) == 1 else None
+        if len(points) > _FEW:
+            axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.25)
+            values = _running_mean(values, len(points) // _FEW)
+        axes.plot(steps, values, style, color=colour, label=label, linewidth=1.5, marker=marker)
+        for outcome in _draw_marks(axes, run.attempts, steps, values, colour):
+            marked[outcome] = MARKS[outcome]
+    for title, marker in marked.values():
+        axes.plot([], [], linestyle="", marker=marker, color=INK, label=title, markersize=5)
+    axes.set_xlabel("step")
+    axes.set_ylabel(name)
+    axes.set_ylim(bottom=0)
+    return svg(figure, axes, name)
+
+
+def _running_mean(values: np.ndarray, reach: int) -> np.ndarray:
+    """Mean of each value and up to `reach` on both sides, fewer at the ends."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    places = np.arange(len(values))
+    low, high = np.maximum(places - reach, 0), np.minimum(places + reach + 1, len(values))
+    return np.asarray((sums[high] - sums[low]) / (high - low))
+
+
+def _draw_marks(
+    axes: Axes, attempts: Sequence[Slice], steps: np.ndarray, values: np.ndarray, colour: str
+) -> list[str]:
+    """A mark on the line where each attempt ended. Returns the outcomes that were marked."""
+    marked = []
+    for outcome, (_, marker) in MARKS.items():
+        ends = [one.step_to for one in attempts if one.outcome == outcome and one.step_to > 0]
+        if ends:
+            heights = np.interp(ends, steps, values)
+            axes.plot(ends, heights, linestyle="", marker=marker, color=colour, markersize=6)
+            marked.append(outcome)
+    return marked
+
+
+def _points(run: RunReport, name: str) -> list[tuple[int, float]]:
+    points = [(p.step, p.value) for p in run.losses if f"{p.name} loss" == name]
+    points += [(p.step, p.value) for p in run.curves if _is_curve(p) and _readable(p.name) == name]
+    return sorted(points)
+
+
+def _is_curve(point: LossPoint) -> bool:
+    """Standard errors belong to a curve and are none themselves."""
+    return not point.name.endswith("_error")
+
+
+def _readable(name: str) -> str:
+    """`validation/action` as `validation: action`."""
+    return name.replace("/", ": ").replace("_", " ")

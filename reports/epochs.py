@@ -1,0 +1,101 @@
+"""What each epoch still brought, and whether fewer or more would have done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from reports.data import LossPoint, RunReport
+
+#: An epoch whose relative gain is surely below this does not pay (one-sided 95 %).
+WORTH = 0.01
+_Z = 1.645
+
+#: What is judged: held-out loss where there is any, else the loss that is trained on.
+CURVES = ("validation/action", "action")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Mean loss over the points of one epoch; `gain`: its relative fall since the epoch before."""
+
+    number: int
+    loss: float
+    error: float  # standard error of `loss`
+    gain: float | None
+    gain_error: float | None
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Epochs of one curve and what follows from them, in a sentence."""
+
+    curve: str
+    epochs: tuple[Epoch, ...]
+    sentence: str
+
+
+def advice_for(run: RunReport) -> Advice | None:
+    """None without a curve or without the number of steps in an epoch."""
+    if not run.steps_per_epoch:
+        return None
+    everything = [*run.curves, *run.losses]
+    for curve in CURVES:
+        points = [point for point in everything if point.name == curve]
+        if points:
+            epochs = epochs_of(points, run.steps_per_epoch)
+            return Advice(curve, epochs, _sentence(epochs))
+    return None
+
+
+def epochs_of(points: Sequence[LossPoint], steps_per_epoch: float) -> tuple[Epoch, ...]:
+    """Epochs that have points; the last may be part of one. Step s belongs to epoch ceil(s / length)."""
+    values: dict[int, list[float]] = {}
+    for point in points:
+        number = max(1, math.ceil(point.step / steps_per_epoch))
+        values.setdefault(number, []).append(point.value)
+    epochs: list[Epoch] = []
+    for number, losses in sorted(values.items()):
+        loss = fmean(losses)
+        error = stdev(losses) / math.sqrt(len(losses)) if len(losses) > 1 else math.nan
+        gain = gain_error = None
+        if epochs and epochs[-1].loss:
+            before = epochs[-1]
+            gain = (before.loss - loss) / before.loss
+            gain_error = math.hypot(before.error, error) / before.loss
+        epochs.append(Epoch(number, loss, error, gain, gain_error))
+    return tuple(epochs)
+
+
+def _sentence(epochs: Sequence[Epoch]) -> str:
+    judged = [epoch for epoch in epochs if epoch.gain is not None]
+    if not judged:
+        return "Less than two epochs: nothing can be said about stopping earlier."
+    saturated = len(judged)
+    while saturated and _surely_below(judged[saturated - 1]):
+        saturated -= 1
+    if saturated < len(judged):
+        last_useful = judged[saturated].number - 1
+        return (
+            f"From epoch {last_useful + 1} on every epoch gained surely less than {WORTH:.0%}:"
+            f" {last_useful} of {epochs[-1].number} epochs would have done."
+        )
+    last = judged[-1]
+    if _surely_positive(last) and last.gain is not None and last.gain > WORTH:
+        return f"The last epoch still gained {last.gain:.1%}: more epochs may pay."
+    return "What the last epoch gained is within its noise: neither more nor fewer epochs can be advised."
+
+
+def _surely_below(epoch: Epoch) -> bool:
+    """An epoch of a single point has no known error, and nothing is sure about it."""
+    if epoch.gain is None or epoch.gain_error is None or math.isnan(epoch.gain_error):
+        return False
+    return epoch.gain + _Z * epoch.gain_error < WORTH
+
+
+def _surely_positive(epoch: Epoch) -> bool:
+    if epoch.gain is None or epoch.gain_error is None or math.isnan(epoch.gain_error):
+        return False
+    return epoch.gain - _Z * epoch.gain_error > 0

@@ -1,0 +1,75 @@
+"""The headline table for a paper: LaTeX with booktabs, published rows apart from those measured here."""
+
+from __future__ import annotations
+
+from reports.published import SETTING, SOURCE, published_for
+from reports.statistics import CHAIN_LENGTH
+from reports.summary import ArmSummary, Summary
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "→": r"$\rightarrow$",
+    "×": r"$\times$",
+}
+
+
+def table_latex(summary: Summary) -> str:
+    """A `tabular` that needs the packages booktabs and array only. -- stands for what was not measured."""
+    rows = [_measured(arm, arm.title) for arm in summary.arms]
+    if summary.random_policy is not None:
+        rows.append(_measured(summary.random_policy, "random actions"))
+    published = [
+        " & ".join(
+            [_escaped(row.method), *(f"{rate:.1f}" for rate in row.success), f"{row.avg_len:.2f}", "500"]
+        )
+        for row in published_for(frozenset(arm.arm for arm in summary.arms))
+    ]
+    heading = " & ".join(["Method", *(f"{k}/5" for k in range(1, CHAIN_LENGTH + 1)), "Avg. len.", "$n$"])
+    columns = CHAIN_LENGTH + 3
+    note = f"Published, not comparable: {_escaped(SOURCE)} ({_escaped(SETTING)})"
+    lines = [
+        r"\begin{tabular}{l" + "r" * (columns - 1) + "}",
+        r"\toprule",
+        f"{heading} \\\\",
+        r"\midrule",
+        *(f"{row} \\\\" for row in rows),
+        r"\midrule",
+        rf"\multicolumn{{{columns}}}{{l}}{{\emph{{{note}}}}} \\",
+        *(f"{row} \\\\" for row in published),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _measured(arm: ArmSummary, title: str) -> str:
+    """Values with half the width of their intervals: lower and upper deviations in LaTeX's own notation."""
+    cells = ["--"] * (CHAIN_LENGTH + 1)
+    if arm.success is not None and arm.success_ci95 is not None:
+        cells = [
+            _with_interval(100 * rate, (100 * low, 100 * high), 1)
+            for rate, (low, high) in zip(arm.success, arm.success_ci95, strict=True)
+        ]
+        if arm.avg_len is not None and arm.avg_len_ci95 is not None:
+            cells.append(_with_interval(arm.avg_len, arm.avg_len_ci95, 2))
+    seeds = len(arm.evaluated_seeds)
+    trials = rf"{arm.sequences} $\times$ {seeds}" if seeds > 1 else str(arm.sequences)
+    return " & ".join([_escaped(title), *cells, trials])
+
+
+def _with_interval(value: float, interval: tuple[float, float], digits: int) -> str:
+    low, high = (abs(value - edge) for edge in interval)
+    return f"${value:.{digits}f}_{{-{low:.{digits}f}}}^{{+{high:.{digits}f}}}$"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_SPECIAL.get(character, character) for character in text)

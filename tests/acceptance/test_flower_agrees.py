@@ -1,0 +1,76 @@
+"""Flower, the report's ledger and the database agree on what succeeded, also after the broker died on the way."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from db import members, progress
+from db.engine import Database
+from db.states import SUCCEEDED
+from settings.home import Home
+from settings.queue import queue_settings
+from tests.commands.test_flower import await_flower, port, status
+from tests.processes import QUICK, of_home
+from tests.support import REPOSITORY, await_value, planned, states, submit
+from workers import supervisor
+from workers.flower import password
+from workers.flower_address import running_flower
+from workers.supervisor import Devices, Supervisor
+
+__all__ = ["port"]
+
+JOBS = 40
+
+
+@pytest.fixture
+def session(
+    home: Home, database: Database, port: int, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Supervisor]:
+    for name, value in QUICK.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setattr(supervisor, "CLI", REPOSITORY / "tests" / "workers" / "cli_with_bodies.py")
+    session_id = members.open_session(database, "test", None, time.time())
+    devices = Devices([], 1)
+    with Supervisor(home, database, queue_settings(), devices, None, session_id, port) as running:
+        yield running
+        running.kill()
+
+
+def test_they_agree_after_broker_loss(
+    session: Supervisor, home: Home, database: Database, port: int, tmp_path: Path
+) -> None:
+    await_flower(port)
+    secret = password(home)
+
+    def batch(name: str) -> None:
+        spec = {"target": 2, "log": str(tmp_path / "log")}
+        jobs = [planned(f"{name} {n}", kind="count", spec=spec, target_steps=2) for n in range(JOBS)]
+        submit(database, *jobs, key=name)
+
+    def done() -> int:
+        session.check()
+        return sum(state == SUCCEEDED for state in states(database).values())
+
+    batch("before")
+    await_value(done, lambda count: count >= JOBS // 4, "some jobs are done")
+    (redis,) = [p for p in of_home(home) if "redis" in p.name()]
+    redis.send_signal(signal.SIGKILL)
+    redis.wait()
+    batch("after")
+    await_value(done, lambda count: count == 2 * JOBS, "all jobs are done")
+
+    def shown() -> int:
+        session.check()
+        tasks = (status(port, secret)[1] or {}).values()
+        return sum(task["result"] == "'succeeded'" for task in tasks)
+
+    await_value(shown, lambda count: count == 2 * JOBS, "Flower shows all that succeeded")
+    (ledger,) = [row for row in progress.attempt_totals(database) if row.outcome == SUCCEEDED]
+    assert ledger.attempts == 2 * JOBS
+    assert running_flower(home) == f"http://127.0.0.1:{port}"

@@ -1,0 +1,172 @@
+"""`evaluate` and `serve` as people use them: real simulator, real server process, toy checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import cli
+from calvin.writer import write_split
+from models.reconvla import ReconVLA
+from models.tokenizer import save_tokenizer
+from tasks.generate import generate
+from tasks.modelling import recipe_of
+from tasks.policies import Query
+from tasks.remote_policy import RemotePolicy
+from tasks.standalone import open_folder, policy_of
+from tests.support import REPOSITORY
+from tests.training import training_spec
+
+RANDOM = ("evaluate", "random", "--max-steps", "5", "--simulators", "2", "--json")
+
+
+def run(capfd: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    capfd.readouterr()
+    assert cli.main(list(arguments)) == 0
+    document: dict[str, Any] = json.loads(capfd.readouterr().out)
+    return document
+
+
+def refused(capfd: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
+    capfd.readouterr()
+    assert cli.main(list(arguments)) == code
+    output = capfd.readouterr()
+    assert output.out == ""
+    return output.err
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy checkpoint in the Hugging Face layout, whose answers differ from picture to picture."""
+    folder = tmp_path_factory.mktemp("toy")
+    recipe = recipe_of(training_spec(steps=1))
+    model = ReconVLA.initialise(recipe.config, seed=5)
+    random = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0.0, 0.3, generator=random)
+    model.save_pretrained(folder)
+    save_tokenizer(recipe.prompts.tokenizer, folder)
+    return folder
+
+
+def test_results_on_disk_are_gone_on_with(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    whole = run(capfd, *RANDOM, "--sequences", "4")
+    assert [entry["sequence"] for entry in whole["results"]] == [0, 1, 2, 3]
+    assert whole["estimate"]["sequences"] == 4
+    assert whole["simulator_description"]["scene"] == "D"
+    out = tmp_path / "deep" / "results.jsonl"
+    run(capfd, *RANDOM, "--sequences", "4", "--out", str(out))
+    lines = out.read_text().splitlines(keepends=True)
+    assert len(lines) == 5
+    out.write_text("".join(lines[:3]) + lines[3][:10])  # as if it was broken off while writing
+    again = run(capfd, *RANDOM, "--sequences", "4", "--out", str(out))
+    assert again["results"] == whole["results"]
+    assert len(out.read_text().splitlines()) == 5
+    sentence = refused(capfd, 2, *RANDOM, "--sequences", "3", "--out", str(out))
+    assert "holds results with sequences = 4, not 3" in sentence
+    out.write_text("what?\n")
+    assert "does not hold results" in refused(capfd, 2, *RANDOM, "--out", str(out))
+
+
+def test_named_protocols_and_their_official_slips(capfd: pytest.CaptureFixture[str]) -> None:
+    document = run(capfd, *RANDOM, "--protocol", "reconvla-500", "--sequences", "1")
+    assert (document["drawn"], document["max_steps"]) == (1000, 5)
+    (entry,) = document["results"]
+    assert entry["steps"] == 5
+    compat = run(capfd, *RANDOM, "--protocol", "reconvla-500", "--sequences", "1", "--official-compat")
+    assert compat["official_compat"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("evaluate",), 2, "name a checkpoint"),
+        (("evaluate", "nowhere"), 2, "there is no folder nowhere, and it is no digest"),
+        (("--home", "/nowhere", "evaluate", "0123abcd"), 2, "no home at /nowhere"),
+        (("evaluate", "random", "--sequences", "1001"), 2, "calvin has 1000, not 1001"),
+        (("evaluate", "random", "--instructions", "none.yaml"), 2, "none.yaml cannot be read"),
+        (("evaluate", "random", "--simulator", "calvin"), 3, "needs the interpreter"),
+        (("evaluate", "random", "--simulator", "calvin", "--calvin-python", "/bin/false"), 3, "makes no simulator"),
+        (("evaluate", "random", "--tasks", "fly"), 2, "Unknown CALVIN task 'fly'"),
+        (("evaluate", "--replay", "/nowhere"), 2, "/nowhere is not a folder"),
+        (("serve", "nowhere"), 2, "there is no folder nowhere"),
+    ],
+)  # fmt: skip
+def test_wrong_use_is_one_sentence(
+    capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    assert sentence in refused(capfd, code, *arguments)
+
+
+def test_a_dead_policy_server_is_named(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults = RemotePolicy.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "tries", 2)
+    monkeypatch.setitem(defaults, "pause_seconds", 0.01)
+    told = refused(capfd, 1, "evaluate", "http://127.0.0.1:9", "--sequences", "1", "--simulators", "1")
+    assert "policy server http://127.0.0.1:9/predict gave no action in 2 tries" in told
+
+
+def test_replay_accepts_what_the_expert_recorded(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    entries = [
+        {"number": number, "scene": "D", "task": task, "seed": 3 + number}
+        for number, task in enumerate(("open_drawer", "turn_on_led"))
+    ]
+    write_split(tmp_path, "validation", generate(entries, "validation"))
+    document = run(capfd, "evaluate", "--replay", str(tmp_path), "--json")
+    assert (document["played"], document["accepted"]) == (2, 2)
+    assert document["static_difference"] == 0.0
+    assert all(0 < one["accepted_at"] < 100 for one in document["demonstrations"])
+    assert cli.main(["evaluate", "--replay", str(tmp_path), "--limit", "1"]) == 0
+    assert "1 of 1 demonstrations accepted" in capfd.readouterr().out
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[str]:
+    """`serve` in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "cli.py", "serve", str(folder), "--port", "0"],
+        cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert " answers at http://127.0.0.1:" in line
+    yield line.split()[-1].removesuffix("/predict")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    process.stdout.close()
+
+
+def test_a_served_checkpoint_acts_as_it_does_at_home(folder: Path, server: str) -> None:
+    torch.set_num_threads(1)
+    random = np.random.default_rng(1)
+    queries = [
+        Query(
+            {
+                "rgb_static": random.integers(0, 256, (200, 200, 3), dtype=np.uint8),
+                "rgb_gripper": random.integers(0, 256, (84, 84, 3), dtype=np.uint8),
+                "robot_obs": random.normal(size=15),
+            },
+            "draw the drawer out",
+            sequence=number,
+            number=0,
+        )
+        for number in range(3)
+    ]
+    at_home = policy_of(*open_folder(folder), batch=8, detector="colour").act(queries)
+    served = RemotePolicy(server, tries=1).act(queries)
+    for one, other in zip(at_home, served):
+        np.testing.assert_array_equal(one, other)

@@ -1,0 +1,100 @@
+"""The story of a job: attempts, events, losses and printed lines in order of time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+import cli
+from db import jobs, states
+from db.values import Ending, Lease, MetricPoint, Seconds
+from tests.commands.test_status import make_ablation
+from tests.processes import CLI, environment
+from tests.support import start, worker
+from workers.job_log import job_log
+
+JOB = "train recon seed 0"
+
+
+def logs(home, capsys, *arguments):
+    capsys.readouterr()
+    assert cli.main(["--home", str(home.root), "logs", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def tell_a_story(home, database):
+    """An attempt that dies at step 10, another that finishes."""
+    make_ablation(database)
+    first = start(database, JOB, worker(database, "w1"), time.time())
+    with job_log(home, first.job_id, 1):
+        print("warming up")
+    points = [MetricPoint("loss/action", 10, 1.5), MetricPoint("loss/total", 10, 2.5)]
+    jobs.publish(database, first, 10, [], points, Seconds(useful=1.0), time.time())
+    jobs.take_back(database, [Lease(first.job_id, first.lease_token)], "its process is gone", 3, time.time())
+    second = start(database, JOB, worker(database, "w2"), time.time())
+    jobs.succeed(database, second, Ending(states.SUCCEEDED, 100), time.time())
+    return first.job_id
+
+
+def test_everything_in_order(home, database, capsys):
+    job_id = tell_a_story(home, database)
+    lines = logs(home, capsys, JOB).splitlines()
+    assert lines[0] == f"{JOB} (job {job_id}): succeeded, step 100 of 100"
+    told = [
+        "attempt 1 starts on w1", "warming up", "step 10: loss/action 1.5, loss/total 2.5",
+        "its process is gone", "attempt 1 lost (its process is gone) at step 10",
+        "attempt 2 starts on w2", "attempt 2 succeeded at step 100",
+    ]  # fmt: skip
+    places = [next(number for number, line in enumerate(lines) if text in line) for text in told]
+    assert places == sorted(places)
+
+
+def test_a_job_by_id_label_beginning_or_flowers_name(home, database, capsys):
+    job_id = tell_a_story(home, database)
+    whole = logs(home, capsys, str(job_id))
+    assert whole == logs(home, capsys, JOB) == logs(home, capsys, f"job-{job_id}-attempt-2")
+
+
+def test_the_beginning_of_a_label_is_enough_where_it_is_clear(home, database, capsys):
+    make_ablation(database, seeds=1)
+    assert logs(home, capsys, "train recon_p").startswith("train recon_pretrain seed 0 (job")
+    assert logs(home, capsys, JOB).startswith(f"{JOB} (job")
+
+
+def test_json_is_one_document(home, database, capsys):
+    job_id = tell_a_story(home, database)
+    document = json.loads(logs(home, capsys, JOB, "--json"))
+    assert (document["job"], document["label"], document["state"]) == (job_id, JOB, "succeeded")
+    assert {entry["source"] for entry in document["entries"]} == {"attempt", "event", "metric", "log"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"), [("nothing", "no job 'nothing'"), ("999", "no job '999'"), ("train", "give the id")]
+)
+def test_an_unclear_name_is_refused(home, database, capsys, wanted, says):
+    make_ablation(database)
+    assert cli.main(["--home", str(home.root), "logs", wanted]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_following_ends_with_the_job_and_shows_each_entry_once(home, database):
+    make_ablation(database)
+    claim = start(database, JOB, worker(database), time.time())
+    process = subprocess.Popen(
+        [sys.executable, str(CLI), "--home", str(home.root), "logs", JOB, "--follow"],
+        stdout=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert "running" in process.stdout.readline()
+    assert "attempt 1 starts" in process.stdout.readline()
+    with job_log(home, claim.job_id, 1):
+        print("half way")
+    assert "half way" in process.stdout.readline()
+    jobs.succeed(database, claim, Ending(states.SUCCEEDED, 100), time.time())
+    rest = process.stdout.read()
+    assert rest.count("attempt 1 succeeded") == 1 and "half way" not in rest
+    assert process.wait(60) == 0

@@ -1,0 +1,58 @@
+"""A real server answers with figures that agree with the rows."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from db import jobs, members, states
+from db.values import Ending, Lease, Seconds
+from tests.commands.test_flower import port
+from tests.commands.test_status import make_ablation
+from tests.processes import running
+from tests.support import await_value, start, worker
+
+__all__ = ["port"]
+
+
+def scrape(port: int) -> dict[str, dict[tuple[str, ...], float]]:
+    """Metric -> label values in the order of their names -> value; nothing while nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return {}
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = tuple(value for _, value in sorted(sample.labels.items()))
+            found.setdefault(sample.name, {})[labels] = sample.value
+    return found
+
+
+def test_figures_agree_with_the_rows(home, database, port, tmp_path):
+    make_ablation(database)
+    members.open_session(database, "up", time.time() + 1000, time.time())
+    worker_id = worker(database, "w1")
+    done = start(database, "train recon seed 0", worker_id, time.time())
+    jobs.succeed(
+        database, done, Ending(states.SUCCEEDED, 100, seconds=Seconds(useful=7.0, load=1.0)), time.time()
+    )
+    lost = start(database, "train recon seed 1", worker_id, time.time())
+    jobs.take_back(database, [Lease(lost.job_id, lost.lease_token)], "gone", 3, time.time())
+    with running(["--home", str(home.root), "metrics", "--port", str(port)], tmp_path / "log") as server:
+        found = await_value(lambda: scrape(port), bool, "the server answers")
+        assert found["baton_jobs"]["mine", "succeeded"] == 1
+        assert sum(found["baton_jobs"].values()) == 6
+        assert found["baton_run_step"]["mine", "recon", "0"] == 100
+        assert found["baton_run_target_steps"]["mine", "baseline", "1"] == 100
+        assert found["baton_attempts_total"] == {("train", "succeeded"): 1, ("train", "lost"): 1}
+        assert found["baton_attempt_seconds_total"]["train", "succeeded", "useful"] == 7.0
+        assert found["baton_events_total"]["job_lost",] == 1
+        (left,) = found["baton_session_deadline_seconds"].values()
+        assert 0 < left <= 1000
+        assert next(iter(found["baton_worker_heartbeat_age_seconds"]))[-1] == "w1"
+        server.terminate()
+        assert server.wait(30) == 0

@@ -1,0 +1,215 @@
+"""What `status` shows of real rows: once, watched in a pipe, and watched in a terminal of a given size."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+
+import pytest
+from rich.console import Console
+
+import cli
+from commands.status_screen import span, status_screen, summary_lines, time_left_text
+from db import jobs, members, states
+from db.engine import Database
+from db.plans import Plan, PlannedJob, RunRef, submit
+from db.values import Ending
+from settings.home import Home
+from tests.processes import CLI, environment
+from tests.support import start, worker
+
+ARMS = ("baseline", "recon", "recon_pretrain")
+
+
+def make_ablation(database: Database, name: str = "mine", seeds: int = 2, now: float | None = None) -> None:
+    """Arms and seeds with a training job of 100 steps each."""
+    refs = [RunRef(arm, seed) for seed in range(seeds) for arm in ARMS]
+    planned = [
+        PlannedJob(f"train {ref.arm} {ref.seed}", "train", f"train {ref.arm} seed {ref.seed}", {}, "cpu", 50,
+                   100, (), (ref,))
+        for ref in refs
+    ]  # fmt: skip
+    plan = Plan(name, name, {}, planned, {ref: job.key for ref, job in zip(refs, planned)})
+    submit(database, plan, f"submit {name}", now or time.time())
+
+
+def finish_all(database: Database, worker_id: int) -> None:
+    for arm in ARMS:
+        for seed in range(2):
+            claim = start(database, f"train {arm} seed {seed}", worker_id, time.time())
+            jobs.succeed(database, claim, Ending(states.SUCCEEDED, 100), time.time())
+
+
+def document_of(home: Home, capsys: pytest.CaptureFixture[str]) -> dict:
+    capsys.readouterr()
+    assert cli.main(["--home", str(home.root), "status", "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def drawn(document: dict, width: int, height: int | None = None) -> str:
+    console = Console(width=width, color_system=None, record=True, file=io.StringIO())
+    console.print(status_screen(document, time.time(), width, height))
+    return console.export_text()
+
+
+def test_a_run_that_is_worked_on_shows_its_live_step_and_rate(home, database, capsys):
+    make_ablation(database)
+    worker_id = worker(database)
+    claim = start(database, "train recon seed 0", worker_id, time.time() - 10)
+    progress = {"step": 40, "total": 100, "values": {"total": 2.0, "action": 1.25, "reconstruction": 0.75}}
+    members.beat(database, worker_id, claim.job_id, progress, time.time())
+    document = document_of(home, capsys)
+    run = next(r for r in document["ablations"][0]["runs"] if (r["arm"], r["seed"]) == ("recon", 0))
+    assert run["live_step"] == 40 and run["step"] == 0
+    assert run["steps_per_second"] == pytest.approx(4.0, rel=0.5)
+    for width in (80, 100, 120, 150, 200):
+        text = drawn(document, width)
+        row = next(line for line in text.splitlines() if line.startswith("recon ") and "40/100" in line)
+        assert row.split()[:3] == ["recon", "0", "40/100"], width
+        assert ("action 1.250  reconstruction 0.750" in row) == (width >= 120)
+        assert "train recon seed 0 40/100" in text
+
+
+def test_time_left_is_a_range_of_what_was_measured(home, database, capsys):
+    make_ablation(database)
+    assert document_of(home, capsys)["ablations"][0]["time_left"]["untimed"] == ["train"]
+    worker_id = worker(database)
+    began = time.time() - 50
+    claim = start(database, "train baseline seed 0", worker_id, began)
+    jobs.succeed(database, claim, Ending(states.SUCCEEDED, 100), began + 10)
+    members.beat(database, worker_id, None, None, time.time())
+    left = document_of(home, capsys)["ablations"][0]["time_left"]
+    assert left["untimed"] == []
+    # Five runs of 10 s at 0.1 s a step; one attempt says little, so twice as long or half as long may be.
+    assert left["low_seconds"] == pytest.approx(25.0)
+    assert left["high_seconds"] == pytest.approx(120.0)
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+@pytest.mark.parametrize("height", [None, 24, 50])
+def test_the_screen_fits_the_terminal(home, database, capsys, width, height):
+    make_ablation(database, "an-ablation-with-a-rather-long-name-that-people-do-give", seeds=20)
+    members.open_session(database, "up", time.time() + 3600, time.time())
+    worker(database, "worker-on-a-machine-with-a-long-name")
+    text = drawn(document_of(home, capsys), width, height)
+    lines = text.rstrip("\n").split("\n")
+    assert max(map(len, lines)) <= width
+    assert "ends in 60 min" in text
+    if height is None:
+        assert text.count("recon_pretrain") == 20
+    else:
+        assert len(lines) < height
+        assert re.search(r"and \d+ more runs", text)
+
+
+def test_words_for_time_left():
+    known = {"low_seconds": 700.0, "high_seconds": 1500.0, "untimed": []}
+    assert time_left_text(known, True) == "time left: 12 min to 25 min"
+    assert "unknown while no worker" in time_left_text({**known, "low_seconds": None}, False)
+    partly = {**known, "untimed": ["evaluate", "report"]}
+    assert (
+        time_left_text(partly, True) == "time left: more than 12 min (no evaluate, report job has ended yet)"
+    )
+    assert time_left_text(None, True) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (40, "40 s"),
+        (89, "89 s"),
+        (100, "2 min"),
+        (5400, "1 h 30 min"),
+        (11100, "3 h 05 min"),
+        (187200, "2 d 4 h"),
+    ],
+)
+def test_span(seconds, text):
+    assert span(seconds) == text
+
+
+def test_one_line_an_ablation_for_pipes(home, database, capsys):
+    make_ablation(database)
+    (line,) = summary_lines(document_of(home, capsys))
+    assert line.startswith("mine: 0/6 jobs, time left: unknown")
+
+
+def watched(home: Home, *options: str) -> list[str]:
+    return [
+        sys.executable,
+        str(CLI),
+        "--home",
+        str(home.root),
+        "status",
+        "--watch",
+        "--interval",
+        "0.1",
+        *options,
+    ]
+
+
+def test_watching_in_a_pipe_prints_lines_and_ends_with_the_work(home, database):
+    make_ablation(database)
+    process = subprocess.Popen(watched(home), stdout=subprocess.PIPE, text=True, env=environment())
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("mine: 0/6 jobs")
+    finish_all(database, worker(database))
+    assert process.stdout.read().splitlines()[-1] == "mine: succeeded"
+    assert process.wait(60) == 0
+
+
+def test_watching_in_a_terminal_keeps_the_last_state(home, database):
+    """A real pseudo-terminal of 80 x 24: the other screen while it watches, the end on the first."""
+    make_ablation(database)
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        watched(home), stdin=child, stdout=child, stderr=child, env=environment(TERM="xterm-256color")
+    )
+    os.close(child)
+    seen = bytearray()
+
+    def read() -> None:
+        while True:
+            try:
+                part = os.read(parent, 65536)
+            except OSError:
+                return
+            if not part:
+                return
+            seen.extend(part)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    give_up = time.monotonic() + 60
+    while b"recon_pretrain" not in seen:
+        assert time.monotonic() < give_up, bytes(seen)
+        time.sleep(0.05)
+    finish_all(database, worker(database))
+    assert process.wait(60) == 0
+    reader.join(10)
+    os.close(parent)
+    text = bytes(seen).decode()
+    assert "\x1b[?1049h" in text and "\x1b[?1049l" in text, "the alternate screen"
+    kept = text.rpartition("\x1b[?1049l")[2]
+    assert "succeeded" in kept and "100/100" in kept
+
+
+def test_watching_as_json_prints_a_document_a_line(home, database):
+    make_ablation(database)
+    finish_all(database, worker(database))
+    done = subprocess.run(
+        watched(home, "--json"), capture_output=True, text=True, env=environment(), check=True
+    )
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["ablations"][0]["state"] == "succeeded"

@@ -1,0 +1,81 @@
+"""The page in a real browser: nothing is loaded, nothing complains, nothing sticks out, everybody can read it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reports.html import render_html
+from reports.summary import summarise
+from tests.reports.samples import full, open_loop
+
+sync_api = pytest.importorskip("playwright.sync_api")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PHONE, LAPTOP = (390, 844), (1280, 800)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=[full, open_loop], ids=["full", "open_loop"])
+def page_file(request, tmp_path_factory) -> Path:
+    data = request.param()
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_text(render_html(data, summarise(data)), encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["phone", "laptop"])
+def test_in_a_window(browser, page_file, size, scheme):
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
+    page = context.new_page()
+    complaints, requests = [], []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(page_file.as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    assert complaints == []
+    assert [url for url in requests if not url.startswith(("data:", page_file.as_uri()))] == []
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    channels = [int(part) for part in paper.removeprefix("rgb(").rstrip(")").split(",")]
+    assert (sum(channels) > 384) == (scheme == "light")
+    found = axe.Axe().run(page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
+    context.close()
+
+
+def test_on_paper(browser, page_file, tmp_path):
+    page = browser.new_page()
+    page.goto(page_file.as_uri())
+    page.emulate_media(media="print")
+    for part in page.query_selector_all("details table"):
+        assert part.is_visible(), "what is folded on the screen is printed"
+    page.pdf(path=str(tmp_path / "report.pdf"), format="A4")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    page.close()
+
+
+def test_axe_would_find_something(browser, tmp_path):
+    """A page with faults, or the silence above shows nothing."""
+    file = tmp_path / "bad.html"
+    file.write_text("<html><body><img src=''><p style='color:#ddd;background:#fff'>pale</p></body></html>")
+    page = browser.new_page()
+    page.goto(file.as_uri())
+    found = {one["id"] for one in axe.Axe().run(page).response["violations"]}
+    assert {"image-alt", "color-contrast", "document-title"} <= found
+    page.close()

@@ -1,0 +1,67 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reports.data import LossPoint, RunReport
+from reports.epochs import advice_for, epochs_of
+
+
+def curve(losses, per_epoch=10, noise=0.0, name="action"):
+    """`per_epoch` points in each epoch of 100 steps, alternating around the epoch's loss."""
+    points = []
+    for epoch, loss in enumerate(losses):
+        for place in range(per_epoch):
+            step = epoch * 100 + (place + 1) * 100 // per_epoch
+            points.append(LossPoint(step, name, loss + noise * (-1) ** place))
+    return tuple(points)
+
+
+def run(losses, **options):
+    return RunReport("recon", 0, train_steps=100, losses=curve(losses, **options), steps_per_epoch=100.0)
+
+
+def test_gains_of_epochs():
+    epochs = epochs_of(curve([4.0, 2.0, 1.5]), 100)
+    assert [epoch.number for epoch in epochs] == [1, 2, 3]
+    assert [epoch.loss for epoch in epochs] == [4.0, 2.0, 1.5]
+    assert epochs[0].gain is None
+    assert [epoch.gain for epoch in epochs[1:]] == [0.5, 0.25]
+
+
+def test_a_fractional_epoch_length_assigns_steps_once():
+    points = [LossPoint(step, "action", float(step)) for step in range(1, 11)]
+    epochs = epochs_of(points, 2.5)
+    assert [epoch.number for epoch in epochs] == [1, 2, 3, 4]
+    np.testing.assert_allclose([epoch.loss for epoch in epochs], [1.5, 4.0, 6.5, 9.0])
+
+
+@pytest.mark.parametrize(
+    ("losses", "noise", "says"),
+    [
+        ([4.0, 2.0, 1.0, 1.0, 1.0], 0.001, "3 of 5 epochs would have done"),
+        ([4.0, 2.0, 1.0], 0.001, "still gained 50.0%: more epochs may pay"),
+        ([4.0, 2.0, 2.0], 1.9, "within its noise"),
+        ([4.0], 0.0, "Less than two epochs"),
+    ],
+)
+def test_advice(losses, noise, says):
+    advice = advice_for(run(losses, noise=noise))
+    assert advice.curve == "action"
+    assert says in advice.sentence
+
+
+@pytest.mark.parametrize("losses", [[4.0, 2.0, 2.0, 2.0], [4.0, 3.0, 2.0, 1.0]])
+def test_one_point_an_epoch_advises_nothing(losses):
+    assert "within its noise" in advice_for(run(losses, per_epoch=1)).sentence
+
+
+def test_held_out_loss_counts_more_than_the_trained_one():
+    held_out = replace(run([4.0, 1.0]), curves=curve([3.0, 3.0], noise=0.001, name="validation/action"))
+    assert advice_for(held_out).curve == "validation/action"
+    assert "1 of 2 epochs" in advice_for(held_out).sentence
+
+
+def test_without_the_length_of_an_epoch_there_is_no_advice():
+    assert advice_for(RunReport("recon", 0, 10, losses=curve([2.0, 1.0]))) is None
+    assert advice_for(RunReport("recon", 0, 10, steps_per_epoch=3.0)) is None

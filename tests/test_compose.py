@@ -1,0 +1,165 @@
+"""docker-compose.yml: its services run as plain processes, each health check passes, and fails when it should."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from settings.home import Home
+from tests.commands.test_flower import port
+from tests.commands.test_status import make_ablation
+from tests.processes import environment, running
+from tests.support import REPOSITORY, await_value
+from workers.broker import find_server
+
+__all__ = ["port"]
+
+FILE = REPOSITORY / "docker-compose.yml"
+SECRET = "not-a-secret"
+OURS = ("scheduler", "worker-cpu", "worker-gpu0", "worker-gpu1", "flower", "tensorboard", "metrics")
+WITH_PORT = ("flower", "tensorboard", "metrics")
+
+
+def services() -> dict[str, Any]:
+    """The services with variables filled in as compose would."""
+
+    def value(match: re.Match[str]) -> str:
+        name, operator, rest = match[1], match[2], match[3]
+        if name == "BATON_REDIS_PASSWORD":
+            assert operator == ":?", "without a password nothing may start"
+            return SECRET
+        assert operator == ":-"
+        return rest
+
+    text = re.sub(r"\$\{(\w+)(:[-?])([^}]*)\}", value, FILE.read_text())
+    document: dict[str, Any] = yaml.safe_load(text)
+    return document["services"]
+
+
+def test_every_service_restarts_has_a_health_check_and_is_not_root() -> None:
+    found = services()
+    assert set(found) == {"redis", *OURS}
+    for name, service in found.items():
+        assert service["restart"] == "unless-stopped", name
+        assert service["healthcheck"]["test"][0] == "CMD", name
+        assert service["user"] not in ("root", "0", "0:0"), name
+        for published in service.get("ports", ()):
+            assert published.startswith("127.0.0.1:"), f"{name} is open to the network"
+
+
+def test_a_gpu_worker_has_its_card_and_no_other() -> None:
+    for number in (0, 1):
+        service = services()[f"worker-gpu{number}"]
+        (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+        assert device["device_ids"] == [str(number)]
+        assert service["environment"]["CUDA_VISIBLE_DEVICES"] == "0", "its only card is the first one it sees"
+        assert service["profiles"], "not started where there is no GPU"
+        assert service["command"] == services()["worker-gpu0"]["command"]
+
+
+def test_no_secret_is_written_down() -> None:
+    assert SECRET in services()["scheduler"]["environment"]["REDIS_URL"]
+    assert "password" not in re.sub(r"#.*|\$\{[^}]*\}|flower\.password", "", FILE.read_text()).lower()
+
+
+@pytest.fixture(scope="module")
+def compose() -> list[str]:
+    for words in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(words[0]) and not subprocess.run([*words, "version"], capture_output=True).returncode:
+            return words
+    pytest.skip("docker compose is not installed")
+
+
+def test_compose_accepts_the_file(compose: list[str]) -> None:
+    words = [*compose, "--file", str(FILE), "config", "--quiet"]
+    kept = {**os.environ, "BATON_REDIS_PASSWORD": SECRET}
+    accepted = subprocess.run(words, capture_output=True, text=True, env=kept)
+    assert accepted.returncode == 0, accepted.stderr
+    del kept["BATON_REDIS_PASSWORD"]
+    refused = subprocess.run(words, capture_output=True, text=True, env=kept)
+    assert refused.returncode != 0 and "set a password for Redis" in refused.stderr
+
+
+# --- services as plain processes --------------------------------------------------------------------------
+
+
+def plain(words: list[str], port: int | None) -> list[str]:
+    """A service's command as arguments of cli.py, on a port of the test's own."""
+    assert words[:2] == ["python", "cli.py"]
+    arguments = ["127.0.0.1" if word == "0.0.0.0" else word for word in words[2:]]
+    return arguments if port is None else [*arguments, "--port", str(port)]
+
+
+def healthy(service: dict[str, Any], variables: dict[str, str], port: int | None) -> bool:
+    words = service["healthcheck"]["test"][1:]
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "cli.py"), *plain(words, port)],
+        env=environment(**variables),
+        capture_output=True,
+    )
+    assert done.returncode in (0, 1), done.stderr.decode()
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if name != "worker-gpu1"])
+def test_a_service_becomes_healthy_and_stops_being_so(
+    name: str, home: Home, database: Any, redis_url: str, port: int, tmp_path: Path
+) -> None:
+    if name == "tensorboard":
+        pytest.importorskip("tensorboard")
+    make_ablation(database)
+    service = services()[name]
+    own_port = port if name in WITH_PORT else None
+    variables = {**service["environment"], "BATON_HOME": str(home.root), "REDIS_URL": redis_url}
+    # A worker that is killed is missed after a lease; short ones make for a short test.
+    variables |= {"BATON_QUEUE_LEASE_SECONDS": "4", "BATON_QUEUE_HEARTBEAT_SECONDS": "0.5"}
+    assert not healthy(service, variables, own_port)
+    with running(plain(service["command"], own_port), tmp_path / "log", **variables) as process:
+        await_value(lambda: healthy(service, variables, own_port), bool, f"{name} is healthy")
+        process.terminate()
+        process.wait(60)
+    if name == "scheduler":
+        pulse = next(home.run.glob("scheduler-*.pulse"))
+        os.utime(pulse, (0, 0))
+    await_value(lambda: not healthy(service, variables, own_port), bool, f"{name} is unhealthy")
+
+
+def test_redis_with_its_command_and_health_check(port: int, tmp_path: Path) -> None:
+    service = services()["redis"]
+    import shlex
+
+    command = shlex.split(service["command"])
+    assert command[0] == "redis-server"
+    server = find_server()
+    client = server.with_name(server.name.replace("server", "cli"))
+    if not client.exists():
+        pytest.skip(f"no {client.name} beside {server}")
+    variables = {**os.environ, **service["environment"]}
+
+    def ping() -> str:
+        words = service["healthcheck"]["test"][1:]
+        assert words[0] == "redis-cli"
+        done = subprocess.run(
+            [client, "-p", str(port), *words[1:]], capture_output=True, text=True, env=variables
+        )
+        return done.stdout.strip()
+
+    process = subprocess.Popen(
+        [server, *command[1:], "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        await_value(ping, lambda answer: answer == "PONG", "Redis answers")
+        variables["REDISCLI_AUTH"] = "wrong"
+        assert "PONG" not in ping()
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,122 @@
+"""What the documentation says exists: its commands parse, its links lead somewhere, its reference is current."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import cli
+from tests.processes import environment
+from tests.support import REPOSITORY
+
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
+
+
+def console_lines(page: Path) -> Iterator[str]:
+    for block in re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        yield from (line for line in block.splitlines() if line.strip())
+
+
+def commands() -> list[tuple[str, str]]:
+    """(page, line) of every use of cli.py."""
+    return [(page.name, line) for page in PAGES for line in console_lines(page) if "cli.py" in line]
+
+
+def parse(words: list[str]) -> None:
+    """Parse as the command line would, down to the subcommand, and run nothing. Raises click's exceptions."""
+    command: click.Command = cli.cli
+    context = command.make_context("cli.py", list(words))
+    while isinstance(command, click.Group):
+        if command.invoke_without_command and not (context._protected_args or context.args):
+            return
+        name, found, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        assert found is not None, name
+        context = found.make_context(name, list(rest), parent=context)
+        command = found
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_every_command_parses(page: str, line: str) -> None:
+    words = shlex.split(line, comments=True)
+    if words[0] == "eval":
+        return  # completion, tested below
+    while "cli.py" in words:
+        words = words[words.index("cli.py") + 1 :]
+    assert words, line
+    parse(words)
+
+
+@pytest.mark.parametrize(
+    "wrong", [["status", "--wacth"], ["nothing"], ["up", "--cpus", "-1"], ["bundle", "exprot", "x"]]
+)
+def test_a_wrong_command_would_be_found(wrong: list[str]) -> None:
+    with pytest.raises(click.ClickException):
+        parse(wrong)
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    used = {
+        shlex.split(line, comments=True)[1]
+        for page in PAGES
+        for line in console_lines(page)
+        if line.startswith("make ")
+    }
+    assert used and used <= targets
+
+
+def test_every_command_of_the_command_line_is_documented() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    missing = [name for name in cli.COMMANDS if not re.search(rf"\b{name}\b", text)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_configuration_reference_is_current() -> None:
+    script = REPOSITORY / "docs" / "generate_configuration.py"
+    spec = importlib.util.spec_from_file_location("generate_configuration", script)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.PAGE.read_text(encoding="utf-8") == module.page(), (
+        "run: python docs/generate_configuration.py"
+    )
+
+
+def test_both_readmes_say_the_same_commands() -> None:
+    english, chinese = ([line.split("#")[0].strip() for line in console_lines(REPOSITORY / name)]
+                        for name in ("README.md", "README.zh-CN.md"))  # fmt: skip
+    assert english == chinese
+    headings = [
+        len(re.findall(r"^## ", (REPOSITORY / name).read_text(encoding="utf-8"), re.MULTILINE))
+        for name in ("README.md", "README.zh-CN.md")
+    ]
+    assert headings[0] == headings[1]
+
+
+def test_completion_knows_the_commands() -> None:
+    """As the shell asks the installed command."""
+    asked = {"_BATON_COMPLETE": "bash_complete", "COMP_WORDS": "baton sta", "COMP_CWORD": "1"}
+    program = "import sys; sys.argv[0] = '/bin/baton'; import cli; sys.exit(cli.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(**asked),
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+    )
+    assert "plain,status" in done.stdout.split(), done.stderr

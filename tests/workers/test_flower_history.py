@@ -1,0 +1,75 @@
+"""What Flower is told again: every ended attempt, under the name that the live events have."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from celery.events.state import State
+
+from db import jobs, states
+from db.values import Ending, Lease
+from tests.commands.test_status import make_ablation
+from tests.support import NOW, start, worker
+from workers.app import make_app
+from workers.broker import connect
+from workers.flower_history import History
+
+
+@pytest.fixture
+def heard(redis_url):
+    """Celery's own picture of the tasks, fed by what is published; call it to read what came."""
+    listener = connect(redis_url).pubsub(ignore_subscribe_messages=True)
+    listener.psubscribe("*celeryev*")
+    while listener.get_message(timeout=0.2) is not None:
+        continue
+    state = State()
+
+    def read() -> dict:
+        while (message := listener.get_message(timeout=1.0)) is not None:
+            body = json.loads(base64.b64decode(json.loads(message["data"])["body"]))
+            for event in body if isinstance(body, list) else [body]:
+                state.event({**event, "local_received": NOW})
+        return dict(state.tasks)
+
+    yield read
+    listener.close()
+
+
+def test_every_ended_attempt_is_told_once_a_delay(home, database, redis_url, heard):
+    make_ablation(database, seeds=1, now=NOW)
+    worker_id = worker(database, "w1")
+    lost = start(database, "train recon seed 0", worker_id)
+    jobs.take_back(database, [Lease(lost.job_id, lost.lease_token)], "its process is gone", 3, NOW + 5)
+    done = start(database, "train baseline seed 0", worker_id)
+    jobs.succeed(database, done, Ending(states.SUCCEEDED, 100), NOW + 8)
+    history = History(make_app(redis_url), database)
+    assert history.tell(NOW + 9) == 1, "only what ended some seconds ago"
+    assert history.tell(NOW + 11) == 1
+    assert history.tell(NOW + 11) == 0
+    tasks = heard()
+    assert set(tasks) == {f"job-{lost.job_id}-attempt-1", f"job-{done.job_id}-attempt-1"}
+    task = tasks[f"job-{done.job_id}-attempt-1"]
+    assert (task.name, task.args, task.state) == (
+        "baton.train",
+        "(train baseline seed 0, steps 0-100)",
+        "SUCCESS",
+    )
+    assert task.result == "'succeeded'" and task.runtime == pytest.approx(8.0)
+    assert task.worker.hostname.startswith("w1@")
+    gone = tasks[f"job-{lost.job_id}-attempt-1"]
+    assert gone.state == "FAILURE" and "its process is gone" in gone.exception
+    assert history.tell(NOW + 25) == 2, "and once more later"
+
+
+def test_a_broker_that_is_away_costs_nothing(home, database, private_redis):
+    make_ablation(database, seeds=1, now=NOW)
+    done = start(database, "train baseline seed 0", worker(database))
+    jobs.succeed(database, done, Ending(states.SUCCEEDED, 100), NOW + 1)
+    history = History(make_app(private_redis.url), database)
+    private_redis.process.kill()
+    private_redis.process.wait()
+    for _ in range(2):
+        with pytest.raises(history._away):
+            history.tell(NOW + 100)

@@ -1,0 +1,82 @@
+"""Telling Flower again what it missed: events are lost while the broker or Flower is away, rows are not.
+
+Every ended attempt is told a few seconds after its end and once more later, when a Flower that had lost its
+connection listens again. Told twice, a task is still one task: its id names job and attempt.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from db import progress
+from db.engine import Database
+from db.states import FAILED, LOST, OOM, SUCCEEDED
+from workers.app import TASK_PREFIX, task_arguments, task_id
+
+logger = logging.getLogger("baton.flower")
+
+#: How long after its end an attempt is told.
+_DELAYS_SECONDS = (2.0, 15.0, 90.0)
+
+_LOOK_SECONDS = 2.0
+
+#: Attempts told when Flower starts: as many as it keeps.
+_LIMIT = 10_000
+
+
+class History:
+    """Tells each attempt once for each delay; what could not be sent is sent in the next round."""
+
+    def __init__(self, app: Celery, database: Database) -> None:
+        self._app = app
+        self._database = database
+        self._away = (OSError, OperationalError, *app.connection().connection_errors)
+        self._told_until = dict.fromkeys(_DELAYS_SECONDS, 0.0)
+
+    def run(self, stop: threading.Event) -> None:
+        """Rounds until `stop`. A broker that is away is no fault: the next round comes."""
+        while not stop.wait(_LOOK_SECONDS):
+            try:
+                self.tell(time.time())
+            except self._away as error:
+                logger.info("the broker is away: %s", error)
+
+    def tell(self, now: float) -> int:
+        """One round. Returns how many attempts were told."""
+        told = 0
+        for delay, after in self._told_until.items():
+            until = now - delay
+            rows = progress.attempts_ended(self._database, after, until, _LIMIT)
+            if rows:
+                with self._app.connection_for_write() as connection:
+                    connection.ensure_connection(max_retries=1)
+                    with self._app.events.Dispatcher(connection, buffer_while_offline=False) as dispatcher:
+                        for row in rows:
+                            _tell(dispatcher, row)
+            self._told_until[delay] = until
+            told += len(rows)
+        return told
+
+
+def _tell(dispatcher: Any, row: Any) -> None:
+    dispatcher.hostname = f"{row.worker}@{row.host}"
+    about = {"uuid": task_id(row.job_id, row.lease_token)}
+    arguments = task_arguments(row.label, row.step_from, row.target_steps)
+    dispatcher.send(
+        "task-received", **about, name=TASK_PREFIX + row.kind, args=arguments, kwargs="{}", retries=0, eta=None,
+        expires=None, timestamp=row.started_at,
+    )  # fmt: skip
+    dispatcher.send("task-started", **about, timestamp=row.started_at)
+    runtime = row.ended_at - row.started_at
+    if row.outcome in (FAILED, OOM, LOST):
+        said = f"{row.outcome}: {row.reason}"
+        dispatcher.send("task-failed", **about, exception=repr(said), traceback="", timestamp=row.ended_at)
+        return
+    said = row.outcome if row.outcome == SUCCEEDED else f"{row.outcome} at step {row.step_to}"
+    dispatcher.send("task-succeeded", **about, result=repr(said), runtime=runtime, timestamp=row.ended_at)

@@ -1,0 +1,84 @@
+"""The story of one job in order of time: its attempts, what it measured, its events, what it printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from db import progress, queries
+from db.engine import Database
+from errors import InvalidInput
+from settings.home import Home
+from workers.job_log import read_job_log
+
+#: An unclear name is answered with at most this many of the jobs it may mean.
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that happened. `source`: attempt, event, metric or log."""
+
+    at: float
+    source: str
+    text: str
+
+    def as_json(self) -> dict[str, Any]:
+        return vars(self).copy()
+
+
+def job_of(database: Database, wanted: str) -> Any:
+    """The job row with this id, label, or task id of Flower (`job-7-attempt-2`).
+
+    The beginning of a label is enough where it fits one job only. Raises InvalidInput otherwise.
+    """
+    parts = wanted.split("-")
+    if len(parts) == 4 and parts[0] == "job" and parts[2] == "attempt":
+        wanted = parts[1]
+    rows = progress.jobs_named(database, wanted)
+    if not rows:
+        raise InvalidInput(f"no job {wanted!r}; `status` and `artifacts` name jobs, an id works too")
+    if len(rows) > 1:
+        some = ", ".join(f"{row.id} ({row.label})" for row in rows[:_NAMED])
+        more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+        raise InvalidInput(f"{wanted!r} may be {some}{more}; give the id")
+    return rows[0]
+
+
+def job_story(home: Home, database: Database, job_id: int) -> list[Entry]:
+    """Everything that is known of a job, oldest first. Lines that other machines printed are on those."""
+    entries = [Entry(row.at, "event", row.message) for row in progress.events_of_job(database, job_id)]
+    entries += _metric_entries(queries.metrics_of(database, job_id))
+    entries += [Entry(line.at, "log", line.text) for line in read_job_log(home, job_id)]
+    # Last, so that what was committed with the end of an attempt stands before it.
+    for number, row in enumerate(progress.attempts_of_job(database, job_id), start=1):
+        entries += _attempt_entries(number, row)
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+def _attempt_entries(number: int, row: Any) -> list[Entry]:
+    where = f"{row.worker} of {row.host}"
+    entries = [
+        Entry(row.started_at, "attempt", f"attempt {number} starts on {where} at step {row.step_from}")
+    ]
+    if row.ended_at is not None:
+        reason = f" ({row.reason})" if row.reason else ""
+        step = "" if row.step_to is None else f" at step {row.step_to}"
+        took = f"{row.ended_at - row.started_at:.1f} s"
+        entries.append(
+            Entry(row.ended_at, "attempt", f"attempt {number} {row.outcome}{reason}{step}, {took}")
+        )
+    return entries
+
+
+def _metric_entries(rows: Sequence[Any]) -> list[Entry]:
+    """One entry per step, with all figures of that step."""
+    steps: dict[int, Mapping[str, Any]] = {}
+    for row in rows:
+        values = steps.setdefault(row.step, {"at": row.at, "texts": []})
+        values["texts"].append(f"{row.name} {row.value:.4g}")
+    return [
+        Entry(values["at"], "metric", f"step {step}: {', '.join(values['texts'])}")
+        for step, values in sorted(steps.items())
+    ]

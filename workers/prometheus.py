@@ -1,0 +1,91 @@
+"""Prometheus figures, read from the database at every scrape: nothing is counted that could get lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import start_http_server
+from prometheus_client.registry import Collector
+
+from db import progress
+from db.engine import Database
+from settings.home import Home
+from workers.status import status_document
+
+_SPENT_ON = ("useful", "replayed", "checkpoint", "load", "idle")
+
+
+class StateCollector(Collector):
+    """All figures of one home."""
+
+    def __init__(self, home: Home, database: Database) -> None:
+        self._home = home
+        self._database = database
+
+    def collect(self) -> Iterator[Metric]:
+        document = status_document(self._home, self._database)
+        jobs = GaugeMetricFamily("baton_jobs", "Jobs by state.", labels=["ablation", "state"])
+        steps = GaugeMetricFamily(
+            "baton_run_step", "Training step that a run has reached.", labels=["ablation", "arm", "seed"]
+        )
+        targets = GaugeMetricFamily(
+            "baton_run_target_steps",
+            "Training steps that a run shall have.",
+            labels=["ablation", "arm", "seed"],
+        )
+        for entry in document["ablations"]:
+            for state, count in entry["jobs"].items():
+                jobs.add_metric([entry["name"], state], count)
+            for run in entry["runs"]:
+                labels = [entry["name"], run["arm"], str(run["seed"])]
+                steps.add_metric(labels, run.get("live_step", run["step"]))
+                targets.add_metric(labels, run["target_steps"])
+        yield from (jobs, steps, targets)
+        ages = GaugeMetricFamily(
+            "baton_worker_heartbeat_age_seconds", "Time since a worker's last sign of life.",
+            labels=["worker", "device", "state"],
+        )  # fmt: skip
+        for worker in document["workers"]:
+            ages.add_metric(
+                [worker["name"], worker["device"], worker["state"]], worker["heartbeat_age_seconds"]
+            )
+        yield ages
+        left = GaugeMetricFamily(
+            "baton_session_deadline_seconds",
+            "Time until a session's machine goes away.",
+            labels=["session", "host"],
+        )
+        for session in document["sessions"]:
+            if session["ended_at"] is None and session["deadline"] is not None:
+                left.add_metric([str(session["id"]), session["host"]], session["deadline"] - time.time())
+        yield left
+        yield from self._totals()
+
+    def _totals(self) -> Iterator[Metric]:
+        attempts = CounterMetricFamily("baton_attempts", "Ended attempts.", labels=["kind", "outcome"])
+        seconds = CounterMetricFamily(
+            "baton_attempt_seconds", "Device time of ended attempts.", labels=["kind", "outcome", "spent_on"]
+        )
+        for row in progress.attempt_totals(self._database):
+            attempts.add_metric([row.kind, row.outcome], row.attempts)
+            for use in _SPENT_ON:
+                seconds.add_metric([row.kind, row.outcome, use], getattr(row, use))
+        events = CounterMetricFamily("baton_events", "Entries of the event log.", labels=["kind"])
+        for row in progress.event_totals(self._database):
+            events.add_metric([row.kind], row.events)
+        yield from (attempts, seconds, events)
+
+
+def serve_metrics(home: Home, database: Database, address: str, port: int, stop: threading.Event) -> None:
+    """Answer http://ADDRESS:PORT/metrics until `stop` is set."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(StateCollector(home, database))
+    server, thread = start_http_server(port, addr=address, registry=registry)
+    stop.wait()
+    server.shutdown()
+    server.server_close()
+    thread.join()

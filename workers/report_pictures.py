@@ -1,0 +1,144 @@
+"""Pictures and films of a report, read from artifacts. Bytes that were cleared away leave none behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import safe_open
+
+from calvin.episode_file import load_episode
+from db import queries
+from db.engine import Database
+from db.needed import evenly_spaced
+from db.states import SUCCEEDED
+from db.store import ArtifactStore
+from reports.data import AttentionPanel, GazeExample, Reconstruction, RunReport, Video
+from settings.arms import ARMS
+
+#: Films in the page, and how large they may be together: it shall open on a phone.
+_VIDEOS, _VIDEO_BYTES = 6, 6 * 1024 * 1024
+
+#: Reconstructed frames shown of each arm.
+_RECONSTRUCTIONS = 3
+
+
+def gaze_examples(database: Database, store: ArtifactStore, jobs: Sequence[Any]) -> tuple[GazeExample, ...]:
+    """Frames from the middle of a few episodes, spread over the gaze jobs that have ended."""
+    ended = [row for row in jobs if row.kind == "gaze" and row.state == SUCCEEDED]
+    ingests = {row.id: row for row in jobs if row.kind == "ingest"}
+    if not ended:
+        return ()
+    episodes: dict[tuple[str, str], str] = {}
+    for ingest in ingests.values():
+        for artifact in queries.artifacts_of_job(database, ingest.id):
+            episodes[(ingest.spec["split"], artifact.name)] = artifact.path
+    examples = []
+    for row in (ended[place] for place in evenly_spaced(len(ended))):
+        name = f"task_{row.spec['number']}"
+        episode_file = store.path(episodes[(row.label.split()[1], name)])
+        (artifact,) = queries.artifacts_of_job(database, row.id)
+        if not (episode_file.exists() and store.path(artifact.path).exists()):
+            continue
+        episode = load_episode(episode_file)
+        with safe_open(store.path(artifact.path), framework="numpy") as tensors:
+            found = json.loads(tensors.metadata()["gaze"])["rows"]
+        frame = len(episode) // 2
+        box = found[frame].get("box")
+        note = "" if box else f" ({found[frame]['reason']})"
+        examples.append(
+            GazeExample(
+                np.asarray(episode.rgb_static[frame]),
+                tuple(box) if box else None,
+                f"{episode.instruction}{note}",
+            )
+        )
+    return tuple(examples)
+
+
+def attention_panels(
+    database: Database, store: ArtifactStore, jobs: Sequence[Any], runs: Mapping[int, RunReport]
+) -> tuple[AttentionPanel, ...]:
+    """The same frames under the maps of each arm's first seed; `runs` by run id.
+
+    Models of different sizes see different pictures: frames are those of the first arm.
+    """
+    first: dict[str, Path] = {}
+    for row in jobs:
+        run = runs.get(row.run_id)
+        if row.kind != "attention" or row.state != SUCCEEDED or run is None:
+            continue
+        title = run.title or run.arm
+        for artifact in queries.artifacts_of_job(database, row.id):
+            if title not in first and store.path(artifact.path).exists():
+                first[title] = store.path(artifact.path)
+    panels: dict[int, AttentionPanel] = {}
+    for title, path in first.items():
+        with safe_open(path, framework="numpy") as tensors:
+            about = tensors.metadata() or {}
+            if "captions" not in about:
+                continue  # made by an earlier version, which kept figures only
+            captions = json.loads(about["captions"])
+            maps, images, boxes, shown = (
+                tensors.get_tensor(name) for name in ("maps", "images", "boxes", "panel_rows")
+            )
+        for place, row_number in enumerate(shown.tolist()):
+            panel = panels.get(row_number)
+            if panel is None and title == next(iter(first)):
+                box = tuple(float(edge) for edge in boxes[place])
+                assert len(box) == 4
+                panel = AttentionPanel(images[place], box, captions[place], {})
+            if panel is not None:
+                panels[row_number] = AttentionPanel(
+                    panel.image, panel.box, panel.caption, {**panel.maps, title: maps[place]}
+                )
+    return tuple(panels.values())
+
+
+def reconstructions(
+    database: Database, store: ArtifactStore, jobs: Sequence[Any]
+) -> tuple[Reconstruction, ...]:
+    """A few held-out frames of each arm that reconstructs, from its first seed that has any."""
+    shown: dict[str, list[Reconstruction]] = {}
+    for row in jobs:
+        if row.kind != "reconstruct" or row.state != SUCCEEDED or row.arm is None or row.arm in shown:
+            continue
+        for artifact in queries.artifacts_of_job(database, row.id):
+            if store.path(artifact.path).exists():
+                shown[row.arm] = _reconstructions(store.path(artifact.path), row.arm)
+    return tuple(pair for pairs in shown.values() for pair in pairs)
+
+
+def _reconstructions(path: Path, arm: str) -> list[Reconstruction]:
+    title = ARMS[arm].title if arm in ARMS else arm
+    with safe_open(path, framework="numpy") as tensors:
+        captions = json.loads(tensors.metadata()["captions"])
+        truth, encoded, sampled = (tensors.get_tensor(name) for name in ("truth", "encoded", "sampled"))
+    return [
+        Reconstruction(f"{title}: {captions[place]}", truth[place], encoded[place], sampled[place])
+        for place in range(min(_RECONSTRUCTIONS, len(truth)))
+    ]
+
+
+def failure_videos(database: Database, store: ArtifactStore, jobs: Sequence[Any]) -> tuple[Video, ...]:
+    """A few films of failed subtasks, taken in turn from the arms."""
+    by_arm: dict[str, list[Any]] = {}
+    for row in jobs:
+        if row.kind == "evaluate" and row.run_id is not None and row.state == SUCCEEDED:
+            films = [a for a in queries.artifacts_of_job(database, row.id) if a.path.endswith(".mp4")]
+            by_arm.setdefault(f"{row.arm} seed {row.seed}", []).extend(films)
+    videos: list[Video] = []
+    size = 0
+    for turn in range(max((len(films) for films in by_arm.values()), default=0)):
+        for arm, films in by_arm.items():
+            if turn >= len(films) or len(videos) == _VIDEOS or size + films[turn].bytes > _VIDEO_BYTES:
+                continue
+            path = store.path(films[turn].path)
+            if path.exists():
+                size += films[turn].bytes
+                caption = f"{arm}: {films[turn].name.replace('failure_', 'sequence ')}"
+                videos.append(Video(caption, path.read_bytes()))
+    return tuple(videos)

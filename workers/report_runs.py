@@ -1,0 +1,107 @@
+"""From rows to `reports.data.RunReport`: one arm with one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from calvin.metrics import task_scores
+from db import queries
+from db.engine import Database
+from db.states import SUCCEEDED
+from reports.data import AttentionScores, LossPoint, RunReport, Slice, TaskScore
+from settings.arms import ARMS
+
+_LOSS = "loss/"
+
+
+def run_report(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequence[Any]) -> RunReport:
+    """What there is of `run` now. `jobs` and `attempts`: all of its ablation."""
+    mine = [j for j in jobs if j.run_id == run.id]
+    train = next(j for j in mine if j.id == run.train_job_id)
+    attempts_here = [a for a in attempts if a.job_id == train.id]
+    ended = [a for a in attempts_here if a.ended_at is not None]
+    open_loop = _result(mine, "evaluate", "mode", "open_loop")
+    attention = next((j.result for j in mine if j.kind == "attention" and j.result), None)
+    metrics = queries.metrics_of(database, train.id)
+    entries = closed_loop_entries(mine)
+    return RunReport(
+        arm=run.arm,
+        title=ARMS[run.arm].title if run.arm in ARMS else run.arm,
+        seed=run.seed,
+        train_steps=train.step,
+        results=done_in_a_row(entries),
+        open_loop_error=open_loop["mean_absolute_error"] if open_loop else None,
+        losses=tuple(
+            LossPoint(m.step, m.name.removeprefix(_LOSS), m.value)
+            for m in metrics
+            if m.name.startswith(_LOSS)
+        ),
+        curves=tuple(LossPoint(m.step, m.name, m.value) for m in metrics if not m.name.startswith(_LOSS)),
+        slices=len(attempts_here),
+        attempts=tuple(
+            Slice(
+                a.step_from,
+                a.step_to if a.step_to is not None else a.step_from,
+                a.ended_at - a.started_at,
+                a.outcome,
+            )
+            for a in ended
+        ),
+        device_seconds=sum(a.ended_at - a.started_at for a in ended) if ended else None,
+        useful_seconds=sum(a.useful_seconds for a in ended) if ended else None,
+        attention=_attention(attention),
+        steps_per_epoch=_steps_per_epoch(train, jobs),
+        tasks=_tasks(entries),
+    )
+
+
+def closed_loop_entries(jobs: Sequence[Any]) -> list[Mapping[str, Any]] | None:
+    """Results of all sequences in their order; None until every shard has ended."""
+    shards = [j for j in jobs if is_closed_loop(j)]
+    if not shards or any(j.state != SUCCEEDED for j in shards):
+        return None
+    entries = [entry for j in shards for entry in j.result["results"]]
+    return sorted(entries, key=lambda entry: int(entry["sequence"]))
+
+
+def done_in_a_row(entries: Sequence[Mapping[str, Any]] | None) -> tuple[int, ...] | None:
+    return None if entries is None else tuple(entry["done"] for entry in entries)
+
+
+def is_closed_loop(row: Any) -> bool:
+    return row.kind == "evaluate" and row.spec.get("mode") == "closed_loop"
+
+
+def _tasks(entries: Sequence[Mapping[str, Any]] | None) -> dict[str, TaskScore]:
+    if entries is None or any("tasks" not in entry for entry in entries):
+        return {}
+    scores = task_scores([entry["done"] for entry in entries], [entry["tasks"] for entry in entries])
+    return {task: TaskScore(score.attempted, score.succeeded) for task, score in scores.items()}
+
+
+def _result(jobs: Sequence[Any], kind: str, field: str, value: str) -> Mapping[str, Any] | None:
+    return next(
+        (j.result for j in jobs if j.kind == kind and j.result and j.result.get(field) == value), None
+    )
+
+
+def _attention(result: Mapping[str, Any] | None) -> AttentionScores | None:
+    if not result or result["mass_in_gaze"] is None:
+        return None
+    fields: dict[str, Any] = {
+        name: result[name] for name in AttentionScores.__annotations__ if name in result
+    }
+    for name, value in fields.items():
+        if name.endswith("_ci95"):
+            fields[name] = None if value is None else (value[0], value[1])
+    return AttentionScores(**fields)
+
+
+def _steps_per_epoch(train: Any, jobs: Sequence[Any]) -> float | None:
+    """Samples of the training index over those of a step; None until the index is there."""
+    index = next(
+        (j.result for j in jobs if j.kind == "index" and j.label == "index training" and j.result), None
+    )
+    batch = train.spec.get("training", {}).get("batch_size")
+    return index["items"] / batch if index and batch else None

@@ -1,0 +1,76 @@
+"""The document of `status --json`, with what is happening right now and how long it may take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from db import progress, queries
+from db.engine import Database
+from settings.home import Home
+from tasks.registry import KINDS
+from workers.flower_address import running_flower
+from workers.forecast import OpenWork, TimeLeft, time_left
+
+#: The newest events shown.
+EVENTS = 8
+
+
+def status_document(home: Home, database: Database, ablation: str | None = None) -> dict[str, Any]:
+    """Everything `status` shows, as plain JSON. `ablation`: id or name, or None for all.
+
+    To the fields of CONTRACT each run gains `live_step`, `steps_per_second` and `values` (the newest losses)
+    while it is worked on, each ablation `time_left`, and the document `events` and `flower`.
+    """
+    now = time.time()
+    document = {"home": str(home.root), **queries.status(database, ablation)}
+    running = progress.running_attempts(database)
+    train_jobs = progress.train_jobs(database)
+    by_job = {row.job_id: row for row in running}
+    workers = workers_by_resource([worker["device"] for worker in document["workers"]])
+    for entry in document["ablations"]:
+        for run in entry["runs"]:
+            run |= _live(by_job.get(train_jobs[run["id"]]), now)
+        left = _time_left(database, entry, workers)
+        entry["time_left"] = None if left is None else {**asdict(left), "untimed": list(left.untimed)}
+    document["events"] = queries.events(database, limit=EVENTS)
+    document["flower"] = running_flower(home)
+    return document
+
+
+def workers_by_resource(devices: Sequence[str]) -> dict[str, int]:
+    """How many workers take jobs of each resource: CPU workers take all of them where there is no GPU."""
+    gpus = sum(device != "cpu" for device in devices)
+    cpus = len(devices) - gpus
+    counts = dict.fromkeys((kind.resource for kind in KINDS.values()), cpus)
+    if gpus:
+        counts["accelerator"] = gpus
+    return counts
+
+
+def _live(row: Any, now: float) -> dict[str, Any]:
+    """What the worker last said of a run; empty while nobody works on it."""
+    reached = _progress_of(row)
+    if reached is None:
+        return {}
+    done, spent = reached["step"] - row.step_from, now - row.started_at
+    return {
+        "live_step": reached["step"],
+        "steps_per_second": done / spent if done > 0 and spent > 0 else None,
+        "values": reached.get("values") or {},
+    }
+
+
+def _progress_of(row: Any) -> Mapping[str, Any] | None:
+    return row.progress if row is not None and row.progress else None
+
+
+def _time_left(database: Database, entry: Mapping[str, Any], workers: Mapping[str, int]) -> TimeLeft | None:
+    """None for an ablation that nothing is left of, or that nobody wants to go on."""
+    if entry["state"] != "running":
+        return None
+    work = [OpenWork(**row._mapping) for row in progress.open_work(database, entry["id"])]
+    paces = progress.paces(database, sorted({part.kind for part in work}))
+    return time_left(work, paces, workers)
