@@ -8,25 +8,17 @@ meanwhile waits for a later step.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from models.weights import write_weights
 from tasks.context import Draft, Point, TaskContext
-
-#: safetensors' names of types, in the order in which it lays them out (safetensors, tensor.rs: `Dtype`).
-_TYPES = {
-    torch.int64: "I64", torch.float64: "F64", torch.float32: "F32", torch.int32: "I32", torch.bfloat16: "BF16",
-    torch.float16: "F16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
-}  # fmt: skip
-_RANK = {dtype: rank for rank, dtype in enumerate(_TYPES)}
 
 
 class Snapshot:
@@ -144,33 +136,8 @@ class CheckpointWriter:
         drafts = []
         for file, named in write.files.items():
             path = self._context.scratch / f"{file}-{write.step}.safetensors"
-            write_tensors(path, {name: copies[file, name] for name in named})
+            write_weights({name: copies[file, name] for name in named}, path)
             drafts.append(Draft("checkpoint", file, path, final=False))
         digests = self._context.publish(write.step, drafts, write.points)
         self._context.report_save(time.perf_counter() - began)
         self.published = digests[next(iter(write.files))]
-
-
-def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
-    """A safetensors file of contiguous host tensors: the bytes `safetensors.torch.save` gives, without its copies.
-
-    The bytes depend on names, shapes, types and values only. Not synced: the store does that.
-    """
-    order = sorted(tensors, key=lambda name: (_RANK[tensors[name].dtype], name))
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for name in order:
-        tensor, begin = tensors[name], end
-        end += tensor.numel() * tensor.element_size()
-        header[name] = {
-            "dtype": _TYPES[tensor.dtype],
-            "shape": list(tensor.shape),
-            "data_offsets": [begin, end],
-        }
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    with file.open("wb") as stream:
-        stream.write(len(text).to_bytes(8, "little") + text)
-        for name in order:
-            if tensors[name].numel():
-                stream.write(tensors[name].reshape(-1).view(torch.uint8).numpy().data)

@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 
+from models.weights import write_weights
 from tasks import validation
-from tasks.checkpoints import CheckpointWriter, write_tensors
+from tasks.checkpoints import CheckpointWriter
 from tasks.context import Draft, Finished, Note, Point, Result, TaskContext, Yielded
 from tasks.early_stopping import EvaluationPoint, decide
 from tasks.prefetch import Prefetcher
@@ -135,10 +136,7 @@ class _Attempt:
         began = time.perf_counter()
         self._writer.finish()
         file = self._context.scratch / "weights.safetensors"
-        host = {
-            name: tensor.detach().cpu().contiguous() for name, tensor in self._trainee.final_weights().items()
-        }
-        write_tensors(file, host)
+        write_weights(self._trainee.final_weights(), file)
         forget(self._context.memory)
         self._context.spend("checkpoint", time.perf_counter() - began)
         step = self._trainee.step

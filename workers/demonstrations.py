@@ -60,10 +60,18 @@ def generated(data: Data, split: str) -> Corpus:
             for task in tasks:
                 seed = _seed(data.seed, split, scene, task, repeat)
                 entries.append(
-                    {"number": len(entries), "scene": scene, "task": task, "seed": seed, "starts": data.starts}
+                    {
+                        "number": len(entries),
+                        "scene": scene,
+                        "task": task,
+                        "seed": seed,
+                        "starts": data.starts,
+                    }
                 )
     phrases = {p for task in tasks for p in (*training_instructions(task), evaluation_instruction(task))}
-    identity = [" ".join(str(e[name]) for name in ("scene", "task", "seed", "number", "starts")) for e in entries]
+    identity = [
+        " ".join(str(e[name]) for name in ("scene", "task", "seed", "number", "starts")) for e in entries
+    ]
     return Corpus(split, "playtable", None, entries, identity, frozenset(phrases))
 
 

@@ -36,7 +36,14 @@ def test_items_are_what_the_episode_holds() -> None:
         "scene": "D",
         "robot_obs": episode.robot_obs[1].tolist(),
         "actions": episode.rel_actions[1:6].tolist(),
-        "gaze": {"detector": "colour", "box": [1, 2, 30, 40], "score": 0.9, "reason": None, "source": None, "weight": 1.0},
+        "gaze": {
+            "detector": "colour",
+            "box": [1, 2, 30, 40],
+            "score": 0.9,
+            "reason": None,
+            "source": None,
+            "weight": 1.0,
+        },
     }
 
 

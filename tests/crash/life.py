@@ -21,9 +21,10 @@ from db.migrate import open_state
 from db.plans import Plan
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
+from models.weights import write_weights
 from settings.home import Home
 from settings.queue import QueueSettings
-from tasks.checkpoints import CheckpointWriter, Snapshot, write_tensors
+from tasks.checkpoints import CheckpointWriter, Snapshot
 from tasks.context import Draft, Finished, Point, Result, TaskContext, Yielded
 from tests.support import planned, rows
 from workers.app import make_app, resource_queue
@@ -78,7 +79,7 @@ def train(context: TaskContext) -> Result:
             writer.begin(step + 1, {"weights": {"state": state}}, [point], wait=False)
         writer.finish()
     final = context.scratch / "final.safetensors"
-    write_tensors(final, {"state": state})
+    write_weights({"state": state}, final)
     return Finished([Draft("checkpoint", "weights", final)], result={"steps": TARGET})
 
 

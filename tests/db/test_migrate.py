@@ -68,8 +68,10 @@ FIRST_SCHEMA_ROWS = (
     "insert into job_dependency values (2, 1, 'input')",
     "insert into run values (1, 1, 'baseline', 0, 2)",
     "insert into ablation_job values (1, 1, 1, null), (2, 1, 2, 1)",
-    "insert into attempt (id, job_id, lease_token, worker_id, started_at, step_from, useful_seconds,"
-    " replayed_seconds, checkpoint_seconds, load_seconds, idle_seconds) values (1, 2, 1, 1, 1, 0, 1, 0, 0, 0, 0)",
+    (
+        "insert into attempt (id, job_id, lease_token, worker_id, started_at, step_from, useful_seconds,"
+        " replayed_seconds, checkpoint_seconds, load_seconds, idle_seconds) values (1, 2, 1, 1, 1, 0, 1, 0, 0, 0, 0)"
+    ),
 )
 
 

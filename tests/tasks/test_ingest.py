@@ -44,7 +44,7 @@ def test_stops_between_demonstrations_and_goes_on_with_the_next(tmp_path, datase
 
 
 def test_the_expert_makes_the_same_demonstration_twice(tmp_path):
-    entry = {"number": 0, "scene": "B", "task": "turn_on_led", "seed": 11}
+    entry = {"number": 0, "scene": "B", "task": "turn_on_led", "seed": 11, "starts": "varied"}
     spec = {"source": "playtable", "split": "training", "demonstrations": [entry]}
     digests = set()
     for name in ("one", "two"):
