@@ -2,17 +2,18 @@
 
     python -m benchmarks.goodput [--minutes 6] [--every 60]
 
-Measured: one toy run on one worker that gets SIGKILL every `--every` seconds; goodput is the useful time in
-the database's ledger over the wall time from the first attempt to the end. Replayed: the times just measured
-(load, step, checkpoint, being noticed and started again) through the planning code of `workers.policy` with a
-clock of its own, for sessions of 12 hours with one kill in each, in slices of two hours. Beside both, the
-notebook's habit: `torch.save` every two hours, started again by hand.
+Measured: one toy run on two workers, of which the one that trains gets SIGKILL every `--every` seconds;
+goodput is the useful time in the database's ledger over the wall time from the first attempt to the end.
+Replayed: the times just measured (load, step, checkpoint, being noticed and started again) through the
+planning code of `workers.policy` with a clock of its own, for sessions of 12 hours with one kill in each, in
+slices of two hours. Beside both, the notebook's habit: `torch.save` every two hours, started again by hand.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import signal
@@ -26,8 +27,6 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from benchmarks.machine import describe
 from db.timings import Timing
@@ -128,7 +127,7 @@ def measure(folder: Path, minutes: float, every: float, preset: str) -> tuple[di
               "--set", "training.checkpoint_seconds=3", "--name", "killed", "--detach"]  # fmt: skip
     subprocess.run(submit, check=True, **quiet)
     up = subprocess.Popen(
-        [*CLI, "--home", str(home), "up", "--until-done", "--cpus", "1", "--gpus", "none"], **quiet
+        [*CLI, "--home", str(home), "up", "--until-done", "--cpus", "2", "--gpus", "none"], **quiet
     )
     job = f"(select id from job where kind = 'train' and target_steps = {steps})"
     while not _rows(home, f"select 1 from attempt where job_id = {job}"):
@@ -138,9 +137,11 @@ def measure(folder: Path, minutes: float, every: float, preset: str) -> tuple[di
         time.sleep(0.2)
         if time.monotonic() >= next_kill:
             next_kill += every
-            for process in psutil.Process(up.pid).children():
-                if "worker" in process.cmdline():
-                    process.send_signal(signal.SIGKILL)
+            holder = (
+                f"select worker.pid from worker join job on job.worker_id = worker.id where job.id = {job}"
+            )
+            for (pid,) in _rows(home, holder + " and job.state = 'running'"):
+                os.kill(pid, signal.SIGKILL)
     up.wait()
     columns = ", ".join(
         ("started_at", "ended_at", "outcome", "step_from", "step_to", "useful_seconds", "replayed_seconds",

@@ -25,6 +25,7 @@ from settings.duration import deadline_in
 from settings.home import Home
 from settings.queue import queue_settings
 from workers.notice import Notice
+from workers.space import Space
 from workers.supervisor import Devices, Supervisor
 
 _LOOK_SECONDS = 0.3
@@ -101,7 +102,10 @@ def run_home(
     supervisor = Supervisor(home, database, settings, stay.devices, stay.broker_url, session, flower_port)
     try:
         with supervisor, Screen(quiet) as screen:
-            reason = _watch(database, supervisor, screen, interrupts, notice, stay.deadline, until_done)
+            space = Space(database, home)
+            reason = _watch(
+                database, supervisor, screen, interrupts, notice, space, stay.deadline, until_done
+            )
             left = NOTICE_SECONDS if stay.deadline is None else stay.deadline - time.time()
             supervisor.stop(hurry=lambda: interrupts.count > 1, seconds=min(NOTICE_SECONDS, max(left, 1.0)))
     finally:
@@ -118,12 +122,14 @@ def _watch(
     screen: Screen,
     interrupts: Interrupts,
     notice: Notice,
+    space: Space,
     deadline: float | None,
     until_done: bool,
 ) -> str:
     hand_over = queue_settings().hand_over_seconds
     while True:
         supervisor.check()
+        space.check()
         if interrupts.count:
             return "interrupted"
         if notice.given is not None:

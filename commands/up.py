@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from commands.options import SessionOptions, existing_home, home_option, session_options
+from errors import Stopped
 
 
 @click.command("up")
@@ -39,6 +40,11 @@ def command(
             until_done=until_done,
             flower_port=flower_port if flower else None,
         )
-        failed = [a["name"] for a in queries.status(database)["ablations"] if a["state"] == "failed"]
+        states = {a["name"]: a["state"] for a in queries.status(database)["ablations"]}
         database.close()
-    return 1 if failed else 0
+    if "failed" in states.values():
+        return 1
+    paused = [name for name, state in states.items() if state == "paused"]
+    if paused:
+        raise Stopped(f"{', '.join(paused)}: paused, with everything saved; unpause, then up again")
+    return 0

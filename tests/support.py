@@ -27,6 +27,8 @@ FOREIGN_VARIABLES = (
     "BATON_BROKER",
     "BATON_SESSION_DEADLINE",
     "BATON_PARENT_PID",
+    "BATON_NOTICE_FILE",
+    "BATON_NOTICE_URL",
     "BATON_DEVICE",
     "REDIS_URL",
     *(f"BATON_QUEUE_{field.name.upper()}" for field in fields(QueueSettings)),

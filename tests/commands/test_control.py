@@ -48,3 +48,13 @@ def test_what_is_not_there_is_named_and_nothing_changes(
     assert main(["--home", str(home.root), *words]) == 2
     assert message in capsys.readouterr().err
     assert (states(database), row(database, "a").held) == ({"a": READY}, False)
+
+
+def test_a_home_where_all_is_paused_ends_with_code_4(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database, planned("a"), key="mine")
+    where = ["--home", str(home.root)]
+    assert main([*where, "pause", "mine"]) == 0
+    assert main([*where, "up", "--until-done"]) == 4
+    assert "mine: paused, with everything saved" in capsys.readouterr().err

@@ -1,0 +1,43 @@
+"""Superseded checkpoints stay while there is room, and go when there is not."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from db import jobs, queries
+from db.engine import Database
+from db.jobs import Seconds
+from db.store import ArtifactStore
+from settings.home import Home
+from tests.support import planned, row, start, stored, submit, worker
+from workers.space import LOW_SHARE, Space, free_share_of
+
+
+def test_the_two_newest_checkpoints_are_kept_when_the_disk_gets_tight(
+    database: Database, home: Home, store: ArtifactStore, tmp_path: Path
+) -> None:
+    submit(database, planned("train", kind="train", target_steps=9))
+    claim = start(database, "train", worker(database), time.time())
+    for step in range(1, 5):
+        files = [stored(store, tmp_path, "weights", b"%d" % step, final=False)]
+        jobs.publish(database, claim, step, files, [], Seconds(), time.time())
+    share, now = 0.5, 0.0
+    space = Space(database, home, lambda _home: share, lambda: now)
+
+    def steps() -> list[int]:
+        return [a.step for a in queries.artifacts_of_job(database, row(database, "train").id)]
+
+    assert space.check() is None and steps() == [1, 2, 3, 4]
+    share = LOW_SHARE / 2
+    assert space.check() is None, "it looked a moment ago"
+    now = 31.0
+    removed = space.check()
+    assert removed is not None and removed.files == 2
+    assert steps() == [3, 4]
+    now = 62.0
+    assert space.check() is None, "what is needed is not looked through again at once"
+
+
+def test_the_share_is_that_of_the_homes_disk(home: Home) -> None:
+    assert 0.0 <= free_share_of(home) <= 1.0
