@@ -13,6 +13,10 @@ from typing import Any
 from chaos.world import CLI, World, await_quiet
 
 
+#: Slices of training, and jobs of other kinds, that are done again.
+_AUDITED = 2
+
+
 def facts(home: Path) -> dict[str, Any]:
     """Everything that does not depend on when work happened: by job key, digests, results' figures, metrics."""
     rows: dict[str, Any] = {}
@@ -54,7 +58,20 @@ def violations(world: World, undisturbed: dict[str, Any]) -> list[str]:
             different = [pair for pair in zip(mine[what], expected, strict=False) if pair[0] != pair[1]]
             wrong.append(f"{what} differ from the undisturbed run: {len(mine[what])} rows for {len(expected)}, "
                          f"first {different[:1]}")  # fmt: skip
-    return wrong + _files(world)
+    return wrong + _files(world) + _audit(world)
+
+
+def _audit(world: World) -> list[str]:
+    """A sample of what the home holds, done again."""
+    done = _command(world, "audit", "--slices", str(_AUDITED), "--others", str(_AUDITED), "--json")
+    if done.returncode not in (0, 1):
+        return [f"audit: {done.stderr.strip()[-300:]}"]
+    return [
+        f"audit: {finding['unit']}: {finding['verdict']} {finding['why']}"
+        for finding in json.loads(done.stdout)["findings"]
+        # An old checkpoint whose bit was flipped is damaged, and no longer needed.
+        if finding["verdict"] != "equal" and not (finding["verdict"] == "damaged" and world.flipped)
+    ]
 
 
 def _files(world: World) -> list[str]:
