@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 
 import click
 
-from errors import BatonError
+from errors import BatonError, DiskFull
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {
@@ -80,6 +81,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 4
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"error: the disk is full{where}; make room and run the same command again", file=sys.stderr)
+        return DiskFull.exit_code
     return result if isinstance(result, int) else 0
 
 

@@ -73,6 +73,10 @@ class Stopped(BatonError):
     exit_code = 4
 
 
+class DiskFull(Stopped):
+    """No byte more fits where the home lies. What was committed is safe; go on once there is room."""
+
+
 # --- while running -------------------------------------------------------------------------------
 
 

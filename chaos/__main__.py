@@ -82,7 +82,9 @@ def main() -> int:
             if wrong:
                 print((folder / f"{world.home.name}.log").read_text(errors="replace")[-3000:])
                 if options.keep:
-                    shutil.copytree(world.home, options.keep, dirs_exist_ok=True)
+                    shutil.copytree(
+                        world.home, options.keep, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock")
+                    )
             shutil.rmtree(world.home)
     for fault in FAULTS:
         if struck[fault]:

@@ -12,7 +12,6 @@ from typing import Any
 
 from chaos.world import CLI, World, await_quiet
 
-
 #: Slices of training, and jobs of other kinds, that are done again.
 _AUDITED = 2
 

@@ -22,8 +22,9 @@ from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 
-from errors import EnvironmentLacks
+from errors import DiskFull, EnvironmentLacks
 
 #: How long a writer waits for another writer's transaction.
 BUSY_TIMEOUT_SECONDS = 60.0
@@ -49,9 +50,20 @@ class Database:
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
-        """One writing transaction: commits at the end, rolls back on any exception."""
-        with self._writer.begin() as connection:
-            yield connection
+        """One writing transaction: commits at the end, rolls back on any exception.
+
+        Raises DiskFull when there is no room for it.
+        """
+        try:
+            with self._writer.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            if "disk is full" in str(error.orig):
+                raise DiskFull(
+                    "the disk that holds the state is full; all that was committed is safe: make room "
+                    "(artifacts gc) and run the same command again"
+                ) from None
+            raise
         if self._log is not None:
             self._log.committed()
             if durable:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from db.engine import Database, fresh_file_mode
-from errors import EnvironmentLacks, InvalidInput
+from errors import DiskFull, EnvironmentLacks, InvalidInput
 from settings.home import STATE_URL_VARIABLE, Home
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
@@ -31,6 +31,8 @@ def open_state(home: Home) -> Database:
         with database.read() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
     except (ArgumentError, DBAPIError) as error:
+        if "disk is full" in str(error):
+            raise DiskFull(f"no room to open the state of {home.root}; make some and try again") from None
         # The URL itself may hold a password.
         place = STATE_URL_VARIABLE if STATE_URL_VARIABLE in os.environ else home.state_db
         raise InvalidInput(f"{place} cannot be opened as Baton's state: {_first_line(error)}") from None

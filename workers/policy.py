@@ -9,7 +9,7 @@ from typing import Any
 
 from db import states
 from db.timings import Timing
-from errors import InvalidInput
+from errors import DiskFull, InvalidInput
 from settings.queue import QueueSettings
 
 #: Stop reasons for which the machine, not the plan, is the cause.
@@ -65,7 +65,7 @@ def machine_fault(error: BaseException) -> bool:
     """True when the machine failed and not the job: a full or failing disk, however it shows."""
     if isinstance(error, OSError):
         return error.errno in _MACHINE_ERRNOS
-    return "disk is full" in str(error) or "disk I/O error" in str(error)
+    return isinstance(error, DiskFull) or "disk I/O error" in str(error)
 
 
 def halved_micro_batch(

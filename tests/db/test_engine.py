@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from db.engine import Database
+from errors import DiskFull
 from settings.home import Home
 from tests.support import await_value, planned, states, submit
 
@@ -84,3 +85,14 @@ def test_a_durable_commit_is_on_the_disk_when_it_returns(
         tx.execute(text("update job set slices = 1"))
         assert syncs == []
     assert len(syncs) == 1
+
+
+def test_a_full_disk_has_a_name_and_costs_nothing_that_was_committed(database: Database) -> None:
+    """A limit on the file's pages stands for the disk's."""
+    submit(database, planned("a"))
+    with pytest.raises(DiskFull, match="make room"), database.write() as tx:
+        pages = tx.execute(text("pragma page_count")).scalar_one()
+        tx.execute(text(f"pragma max_page_count = {pages}"))
+        tx.execute(text("create table ballast (bytes)"))
+        tx.execute(text("insert into ballast values (zeroblob(10000000))"))
+    assert states(database) == {"a": "ready"}

@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from db.timings import Timing
-from errors import DatasetError, TrainingDiverged
+from errors import DatasetError, DiskFull, TrainingDiverged
 from settings.queue import QueueSettings
 from workers import policy
 from workers.policy import AfterFailure, after_failure
@@ -87,7 +87,8 @@ def test_work_that_cannot_progress_does_not_start(
     [
         OSError(errno.ENOSPC, "No space left on device"),
         OSError(errno.EDQUOT, "Disk quota exceeded"),
-        sqlite3.OperationalError("database or disk is full"),
+        DiskFull("the disk that holds the state is full"),
+        sqlite3.OperationalError("disk I/O error"),
     ],
 )
 def test_a_full_disk_is_told_from_a_fault_of_the_job(error: Exception) -> None:
