@@ -35,6 +35,12 @@ _UNFINISHED = (
 )
 
 
+def stated(db: Database, job_id: int) -> list[Any]:
+    """Final artifacts that the jobs `job_id` depends on have now: rows as `needed`."""
+    with db.read() as tx:
+        return list(tx.execute(_NEEDED, {"b_job": job_id}).all())
+
+
 def needed(db: Database, job_id: int) -> list[Any]:
     """Final artifacts of the jobs that `job_id` depends on: rows (role, kind, name, path, sha256, step).
 

@@ -165,11 +165,11 @@ class Executor:
         """What it was to read is damaged: whoever made it makes it again, and this job waits for that."""
         ending = Ending(states.YIELDED, claim.step, str(error))
         # A bundle leaves behind what nobody needed then: all of that is made again at once, not one by one.
-        needed = inputs.needed(self._database, claim.job_id)
-        gone = [row.path for row in needed if not self._store.path(row.path).exists()]
-        damaged = list(dict.fromkeys([error.path, *gone]))[:_REDONE_AT_ONCE]
+        paths = dict.fromkeys(row.path for row in inputs.stated(self._database, claim.job_id))
+        missing = [path for path in paths if not self._store.path(path).exists()][:_REDONE_AT_ONCE]
+        damaged = [error.path] if error.path in paths and error.path not in missing else []
         redone = jobs.redo_inputs(
-            self._database, claim, ending, damaged, self._settings.max_failures, time.time()
+            self._database, claim, ending, damaged, missing, self._settings.max_failures, time.time()
         )
         self.released = bool(redone)
         logger.warning("%s: %s", claim.label, error)

@@ -73,14 +73,22 @@ def take_back(db: Database, leases: Sequence[Lease], reason: str, max_losses: in
 
 
 def redo_inputs(
-    db: Database, held: Claim, ending: Ending, damaged: Sequence[str], max_failures: int, now: float
+    db: Database,
+    held: Claim,
+    ending: Ending,
+    damaged: Sequence[str],
+    missing: Sequence[str],
+    max_failures: int,
+    now: float,
 ) -> list[str]:
-    """running -> blocked for a job whose inputs are damaged; succeeded -> ready for the jobs that made them.
+    """running -> blocked for a job whose inputs are not sound; succeeded -> ready for the jobs that made them.
 
-    damaged: paths of artifacts as their rows state them. Their rows go, so that nothing reads them again. A
-    producer whose output keeps getting damaged fails after `max_failures`. Returns the labels of what will be
-    done again. Raises LeaseLost.
+    damaged, missing: paths of artifacts as their rows state them. Their rows go, so that nothing reads them
+    again. A producer whose output keeps getting damaged fails after `max_failures`; what is missing was
+    removed or left behind by a bundle, and costs nothing. Returns the labels of what will be done again.
+    Raises LeaseLost.
     """
+    unsound = [*damaged, *missing]
     redone = []
     with db.write() as tx:
         check(
@@ -94,22 +102,24 @@ def redo_inputs(
         producers = tx.execute(
             select(job.c.id, job.c.label, job.c.failures)
             .where(
-                job.c.id.in_(select(artifact.c.job_id).where(artifact.c.path.in_(damaged))),
+                job.c.id.in_(select(artifact.c.job_id).where(artifact.c.path.in_(unsound))),
                 job.c.state == SUCCEEDED,
             )
             .order_by(job.c.id)
         ).all()
-        tx.execute(delete(artifact).where(artifact.c.path.in_(damaged)))
+        guilty = set(tx.execute(select(artifact.c.job_id).where(artifact.c.path.in_(damaged))).scalars())
+        tx.execute(delete(artifact).where(artifact.c.path.in_(unsound)))
         for row in producers:
-            spent = row.failures + 1 >= max_failures
-            reason = f"what it made was damaged {row.failures + 1} times"
+            failures = row.failures + (row.id in guilty)
+            spent = failures >= max_failures
+            reason = f"what it made was damaged {failures} times"
             tx.execute(
                 update(job)
                 .where(job.c.id == row.id, job.c.state == SUCCEEDED)
                 .values(
                     state=FAILED if spent else READY,
                     step=_newest_step(),
-                    failures=row.failures + 1,
+                    failures=failures,
                     error=reason if spent else None,
                     finished_at=now if spent else None,
                 )

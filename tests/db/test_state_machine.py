@@ -183,7 +183,7 @@ class Queue(RuleBasedStateMachine):
         producer = self.ids[NEEDS[claim.label][0]]
         path = f"artifacts/{self.facts.get((producer, TARGET), 'none')}"
         redone = jobs.redo_inputs(
-            self.db, claim, Ending(YIELDED, claim.step, "damaged"), [path], MAX_FAILURES, self.now
+            self.db, claim, Ending(YIELDED, claim.step, "damaged"), [path], [], MAX_FAILURES, self.now
         )
         assert len(redone) == (producer in self.succeeded)
         del self.holder[claim.job_id]

@@ -308,10 +308,53 @@ def test_an_output_that_keeps_rotting_is_a_failure_of_its_maker(
     for _ in range(SETTINGS.max_failures):
         bench.run("a", make)
         (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
-        (home.root / fact.path).unlink()
+        (home.root / fact.path).chmod(0o600)
+        (home.root / fact.path).write_text("rot")
         bench.run("b", lambda context: Finished(result={"inputs": len(context.inputs)}))
     assert states(database) == {"a": FAILED, "b": BLOCKED}
     assert "damaged 3 times" in row(database, "a").error
+
+
+def test_an_output_that_was_removed_is_made_again_however_often(
+    bench: Bench, database: Database, home: Home
+) -> None:
+    def make(context: TaskContext) -> Result:
+        file = context.scratch / "made.txt"
+        file.write_text("made")
+        return Finished([Draft("index", "made", file)])
+
+    submit(database, planned("a"), planned("b", ["a"]), planned("c", ["a"]))
+    for _ in range(SETTINGS.max_failures + 1):
+        assert bench.run("a", make) == SUCCEEDED
+        (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+        (home.root / fact.path).unlink()
+        bench.run("b", lambda context: Finished(result={"inputs": len(context.inputs)}))
+    assert (states(database)["a"], row(database, "a").failures) == (READY, 0)
+
+
+def test_a_job_whose_input_is_being_made_again_waits_for_it(
+    bench: Bench, database: Database, home: Home
+) -> None:
+    """Both read it; the first finds it gone, the second is running meanwhile and looks later."""
+
+    def make(context: TaskContext) -> Result:
+        file = context.scratch / "made.txt"
+        file.write_text("made")
+        return Finished([Draft("index", "made", file)])
+
+    def late(context: TaskContext) -> Result:
+        (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+        with database.write() as tx:
+            tx.execute(jobs.artifact.delete().where(jobs.artifact.c.id == fact.id))
+            tx.execute(jobs.job.update().where(jobs.job.c.label == "a").values(state=READY))
+        return Finished(result={"inputs": len(context.inputs)})
+
+    submit(database, planned("a"), planned("b", ["a"]))
+    bench.run("a", make)
+    assert bench.run("b", late) == "input damaged, made again by another job"
+    assert states(database) == {"a": READY, "b": BLOCKED}
+    bench.run("a", make)
+    assert states(database)["b"] == READY
 
 
 def test_a_full_disk_is_the_machines_fault_and_spends_no_try(bench: Bench, database: Database) -> None:

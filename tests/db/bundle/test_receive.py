@@ -309,7 +309,7 @@ def test_a_new_ablation_makes_again_what_was_left_behind(
     claim = there.claim("train more")
     lost = [e.path for e in care.verify(there.database, there.store) if e.state == care.MISSING]
     assert len(lost) == 1
-    assert jobs.redo_inputs(there.database, claim, Ending("preempted", 0), lost, 3, NOW) == ["index"]
+    assert jobs.redo_inputs(there.database, claim, Ending("preempted", 0), [], lost, 3, NOW) == ["index"]
     there.finish("index")
     there.finish("train more")
     assert {e.state for e in care.verify(there.database, there.store)} <= {care.OK, care.LEFT_BEHIND}
