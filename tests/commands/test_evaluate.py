@@ -122,7 +122,7 @@ def test_a_dead_policy_server_is_named(
 
 def test_replay_accepts_what_the_expert_recorded(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     entries = [
-        {"number": number, "scene": "D", "task": task, "seed": 3 + number}
+        {"number": number, "scene": "D", "task": task, "seed": 3 + number, "starts": "rest"}
         for number, task in enumerate(("open_drawer", "turn_on_led"))
     ]
     write_split(tmp_path, "validation", generate(entries, "validation"))
