@@ -24,6 +24,13 @@ def nothing(_context: TaskContext) -> Result:
     return Finished(result={"done": True})
 
 
+def make(context: TaskContext) -> Result:
+    """Makes one artifact, always of the same bytes."""
+    file = context.scratch / "made.txt"
+    file.write_text("made")
+    return Finished([Draft("index", "made", file)])
+
+
 def test_a_finished_body_leaves_artifacts_result_and_environment(
     bench: Bench, database: Database, home: Home
 ) -> None:
@@ -47,11 +54,6 @@ def test_a_finished_body_leaves_artifacts_result_and_environment(
 def test_inputs_are_the_verified_artifacts_of_what_a_job_needs(
     bench: Bench, database: Database, tmp_path: Path
 ) -> None:
-    def make(context: TaskContext) -> Result:
-        file = context.scratch / "made.txt"
-        file.write_text("made")
-        return Finished([Draft("index", "made", file)])
-
     def read(context: TaskContext) -> Result:
         (file,) = context.inputs
         return Finished(result={"read": file.path.read_text(), "role": file.role})
@@ -225,11 +227,6 @@ def test_a_slice_ends_early_enough_for_what_its_checkpoints_were_seen_to_take(
 def test_a_damaged_input_is_made_again_and_then_read(
     bench: Bench, database: Database, home: Home, tmp_path: Path
 ) -> None:
-    def make(context: TaskContext) -> Result:
-        file = context.scratch / "made.txt"
-        file.write_text("made")
-        return Finished([Draft("index", "made", file)])
-
     def read(context: TaskContext) -> Result:
         return Finished(result={"read": context.inputs[0].path.read_text()})
 
@@ -299,11 +296,6 @@ def test_training_whose_final_weights_rotted_goes_on_from_its_last_checkpoint(
 def test_an_output_that_keeps_rotting_is_a_failure_of_its_maker(
     bench: Bench, database: Database, home: Home
 ) -> None:
-    def make(context: TaskContext) -> Result:
-        file = context.scratch / "made.txt"
-        file.write_text("made")
-        return Finished([Draft("index", "made", file)])
-
     submit(database, planned("a"), planned("b", ["a"]))
     for _ in range(SETTINGS.max_failures):
         bench.run("a", make)
@@ -318,11 +310,6 @@ def test_an_output_that_keeps_rotting_is_a_failure_of_its_maker(
 def test_an_output_that_was_removed_is_made_again_however_often(
     bench: Bench, database: Database, home: Home
 ) -> None:
-    def make(context: TaskContext) -> Result:
-        file = context.scratch / "made.txt"
-        file.write_text("made")
-        return Finished([Draft("index", "made", file)])
-
     submit(database, planned("a"), planned("b", ["a"]), planned("c", ["a"]))
     for _ in range(SETTINGS.max_failures + 1):
         assert bench.run("a", make) == SUCCEEDED
@@ -336,11 +323,6 @@ def test_a_job_whose_input_is_being_made_again_waits_for_it(
     bench: Bench, database: Database, home: Home
 ) -> None:
     """Both read it; the first finds it gone, the second is running meanwhile and looks later."""
-
-    def make(context: TaskContext) -> Result:
-        file = context.scratch / "made.txt"
-        file.write_text("made")
-        return Finished([Draft("index", "made", file)])
 
     def late(context: TaskContext) -> Result:
         (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
