@@ -47,3 +47,10 @@ def body_of(kind: str) -> Body:
     module, _, function = kind_named(kind).body.partition(":")
     body: Body = getattr(importlib.import_module(module), function)
     return body
+
+
+def import_bodies(resource: str) -> None:
+    """Import the modules of all kinds that run on `resource`, so that the next job need not wait for it."""
+    for kind in KINDS.values():
+        if kind.resource == resource:
+            importlib.import_module(kind.body.partition(":")[0])

@@ -17,6 +17,7 @@ from db.migrate import open_state
 from db.store import ArtifactStore
 from settings.home import Home
 from settings.queue import queue_settings
+from tasks.registry import import_bodies
 from workers.app import AttemptFailed, make_app, queues, resource_queue, worker_queue
 from workers.bell import RESOURCES, Bell
 from workers.broker import connect
@@ -27,6 +28,9 @@ from workers.pool import WakingThreadPool
 from workers.pulse import Pulse
 from workers.scheduler import Scheduler
 from workers.task_events import BatchedEvents
+
+#: The first job has what it imports itself by then.
+_READY_SECONDS = 1.0
 
 _LOG_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
 
@@ -98,6 +102,8 @@ def worker_main(
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
             signal.signal(number, stop)
+        if "accelerator" in resources:
+            _get_ready("accelerator")
 
     names = [worker_queue(member.id), *(resource_queue(r) for r in RESOURCES if r in resources)]
     app.conf.task_queues = queues(names)
@@ -114,3 +120,10 @@ def worker_main(
     finally:
         member.leave()
         database.close()
+
+
+def _get_ready(resource: str) -> None:
+    """Import torch and the models beside the first jobs: whoever takes over a lost run starts seconds sooner."""
+    timer = threading.Timer(_READY_SECONDS, import_bodies, (resource,))
+    timer.daemon = True
+    timer.start()
