@@ -15,7 +15,7 @@ from errors import DatasetError
 from settings.home import Home
 from tasks.context import Draft, Finished, Note, Result, TaskContext, Yielded
 from tests import bodies
-from tests.support import NOW, attempts, event_kinds, planned, row, states, submit
+from tests.support import NOW, attempts, planned, row, states, submit
 from tests.workers.conftest import SETTINGS, Bench
 from workers import policy
 
@@ -224,28 +224,6 @@ def test_a_slice_ends_early_enough_for_what_its_checkpoints_were_seen_to_take(
     assert bench.run("a", look) == "no time left before the deadline"
 
 
-def test_a_damaged_input_is_made_again_and_then_read(
-    bench: Bench, database: Database, home: Home, tmp_path: Path
-) -> None:
-    def read(context: TaskContext) -> Result:
-        return Finished(result={"read": context.inputs[0].path.read_text()})
-
-    submit(database, planned("a"), planned("b", ["a"]), planned("c", ["a"]), planned("d", ["b"]))
-    bench.run("a", make)
-    (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
-    (home.root / fact.path).chmod(0o600)
-    (home.root / fact.path).write_text("rot")
-    assert bench.run("b", read) == "input damaged, made again by a"
-    assert states(database) == {"a": READY, "b": BLOCKED, "c": BLOCKED, "d": BLOCKED}
-    assert bench.executor.released, "a can be rung at once"
-    assert row(database, "b").failures == 0, "not its fault"
-    assert "artifact_damaged" in event_kinds(database)
-    assert bench.run("a", make) == SUCCEEDED
-    assert bench.run("b", read) == SUCCEEDED
-    assert row(database, "b").result == {"read": "made"}
-    assert states(database)["c"] == QUEUED
-
-
 def test_all_inputs_that_are_gone_are_made_again_at_once(
     bench: Bench, database: Database, home: Home
 ) -> None:
@@ -264,79 +242,6 @@ def test_all_inputs_that_are_gone_are_made_again_at_once(
     outcome = bench.run("reader", lambda context: Finished(result={"inputs": len(context.inputs)}))
     assert outcome == "input damaged, made again by a, c"
     assert states(database) == {"a": READY, "b": SUCCEEDED, "c": READY, "reader": BLOCKED}
-
-
-def test_training_whose_final_weights_rotted_goes_on_from_its_last_checkpoint(
-    bench: Bench, database: Database, home: Home, tmp_path: Path
-) -> None:
-    log = tmp_path / "log"
-    spec = {"target": 3, "log": str(log), "slice_seconds": 1e-6}
-    submit(database, planned("a", spec=spec, target_steps=3), planned("b", ["a"]))
-
-    def count(context: TaskContext) -> Result:
-        result = bodies.count(context)
-        if isinstance(result, Finished):
-            file = context.scratch / "final.txt"
-            file.write_text("final")
-            return Finished([Draft("checkpoint", "number", file)])
-        return result
-
-    while row(database, "a").state != SUCCEEDED:
-        bench.run("a", count)
-    fact = queries.artifacts_of_job(database, row(database, "a").id)[-1]
-    (home.root / fact.path).unlink()
-    bench.run("b", lambda context: Finished(result={"inputs": len(context.inputs)}))
-    assert (row(database, "a").state, row(database, "a").step) == (READY, 2)
-    log.write_text("")
-    while row(database, "a").state != SUCCEEDED:
-        bench.run("a", count)
-    assert log.read_text().split() == ["2"], "only the last step again"
-
-
-def test_an_output_that_keeps_rotting_is_a_failure_of_its_maker(
-    bench: Bench, database: Database, home: Home
-) -> None:
-    submit(database, planned("a"), planned("b", ["a"]))
-    for _ in range(SETTINGS.max_failures):
-        bench.run("a", make)
-        (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
-        (home.root / fact.path).chmod(0o600)
-        (home.root / fact.path).write_text("rot")
-        bench.run("b", lambda context: Finished(result={"inputs": len(context.inputs)}))
-    assert states(database) == {"a": FAILED, "b": BLOCKED}
-    assert "damaged 3 times" in row(database, "a").error
-
-
-def test_an_output_that_was_removed_is_made_again_however_often(
-    bench: Bench, database: Database, home: Home
-) -> None:
-    submit(database, planned("a"), planned("b", ["a"]), planned("c", ["a"]))
-    for _ in range(SETTINGS.max_failures + 1):
-        assert bench.run("a", make) == SUCCEEDED
-        (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
-        (home.root / fact.path).unlink()
-        bench.run("b", lambda context: Finished(result={"inputs": len(context.inputs)}))
-    assert (states(database)["a"], row(database, "a").failures) == (READY, 0)
-
-
-def test_a_job_whose_input_is_being_made_again_waits_for_it(
-    bench: Bench, database: Database, home: Home
-) -> None:
-    """Both read it; the first finds it gone, the second is running meanwhile and looks later."""
-
-    def late(context: TaskContext) -> Result:
-        (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
-        with database.write() as tx:
-            tx.execute(jobs.artifact.delete().where(jobs.artifact.c.id == fact.id))
-            tx.execute(jobs.job.update().where(jobs.job.c.label == "a").values(state=READY))
-        return Finished(result={"inputs": len(context.inputs)})
-
-    submit(database, planned("a"), planned("b", ["a"]))
-    bench.run("a", make)
-    assert bench.run("b", late) == "input damaged, made again by another job"
-    assert states(database) == {"a": READY, "b": BLOCKED}
-    bench.run("a", make)
-    assert states(database)["b"] == READY
 
 
 def test_a_full_disk_is_the_machines_fault_and_spends_no_try(bench: Bench, database: Database) -> None:
@@ -400,36 +305,3 @@ def test_a_second_bell_finds_the_job_taken(bench: Bench, database: Database) -> 
     submit(database, planned("a"))
     assert bench.run("a", body) == SUCCEEDED
     assert bench.executor.run(row(database, "a").id) == "already taken"
-
-
-@pytest.mark.parametrize("damage", ["flip", "remove"])
-@pytest.mark.parametrize("damaged", [1, 2, 3])
-def test_damaged_checkpoints_fall_back_to_the_newest_sound_one(
-    bench: Bench, database: Database, home: Home, tmp_path: Path, damage: str, damaged: int
-) -> None:
-    """Three checkpoints, of which the newest 1, 2 or all are damaged: the count goes on from before them."""
-    log = tmp_path / "log"
-    submit(database, planned("a", spec={"target": 5, "log": str(log), "slice_seconds": 1e-6}, target_steps=5))
-    for _ in range(3):
-        bench.run("a", bodies.count)
-    for fact in queries.artifacts_of_job(database, row(database, "a").id)[-damaged:]:
-        path = home.root / fact.path
-        path.chmod(0o600)
-        if damage == "flip":
-            path.write_bytes(b"9\n")
-        else:
-            path.unlink()
-    seen: list[tuple[int, list[str]]] = []
-
-    def body(context: TaskContext) -> Result:
-        seen.append((context.step, [file.path.read_text() for file in context.resume]))
-        return bodies.count(context)
-
-    sound = 3 - damaged
-    assert bench.run("a", body) == f"yielded at step {sound + 1}"
-    assert seen == [(sound, [f"{sound}\n"] if sound else [])]
-    assert event_kinds(database).count("checkpoint_fallback") == 1
-    while bench.run("a", bodies.count) != SUCCEEDED:
-        pass
-    assert event_kinds(database).count("checkpoint_fallback") == 1, "what was damaged has been made again"
-    assert row(database, "a").step == 5
