@@ -11,9 +11,9 @@ from sqlalchemy import Table, func, insert, select, update
 from db import events
 from db.dialect import upsert
 from db.engine import Database
-from db.jobs.control import hold, revive
+from db.jobs.control import hold, release_counted, revive
 from db.schema import Ablation, AblationJob, Run
-from db.statements import COUNT_WAITING, UNBLOCK_COUNTED, UNCOUNTED, dependency, job, run
+from db.statements import UNCOUNTED, dependency, job, run
 from db.states import BLOCKED
 
 #: Rows per statement; SQLite binds at most 32,766 values in one.
@@ -146,11 +146,9 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
                 tx.execute(insert(AblationJob), part)
 
         # A job that failed or was cancelled is blocked again and counted afresh, like a new one.
-        tx.execute(COUNT_WAITING)
-        tx.execute(UNBLOCK_COUNTED)
-        retried = 0
+        retried = sum(revive(tx, part) for part in _chunks(list(ids.values())))
+        release_counted(tx)
         for part in _chunks(list(ids.values())):
-            retried += revive(tx, part)
             hold(tx, part)
         if new:
             events.record(

@@ -194,7 +194,7 @@ def _ablations(tx: Any, rows: Sequence[Any]) -> list[dict[str, Any]]:
     ids = [row.id for row in rows]
     counts: dict[int, list[Any]] = {row.id: [] for row in rows}
     for ablation_id, state, held, count in tx.execute(
-        _unfinished(AblationJob.ablation_id).where(AblationJob.ablation_id.in_(ids))
+        _UNFINISHED_OF_ABLATIONS.where(AblationJob.ablation_id.in_(ids))
     ):
         counts[ablation_id].append((state, held, count))
     totals = dict(
@@ -205,9 +205,7 @@ def _ablations(tx: Any, rows: Sequence[Any]) -> list[dict[str, Any]]:
         ).all()
     )
     of_runs: dict[int, list[Any]] = {run_id: [] for run_id in totals}
-    for run_id, state, held, count in tx.execute(
-        _unfinished(AblationJob.run_id).where(AblationJob.run_id.is_not(None))
-    ):
+    for run_id, state, held, count in tx.execute(_UNFINISHED_OF_RUNS):
         of_runs[run_id].append((state, held, count))
     runs: dict[int, list[Any]] = {row.id: [] for row in rows}
     for run in tx.execute(
@@ -244,15 +242,23 @@ def _ablations(tx: Any, rows: Sequence[Any]) -> list[dict[str, Any]]:
     return entries
 
 
-def _unfinished(owner: Any) -> Any:
-    """owner (an ablation's or a run's id), state, held, count of its jobs that have not succeeded."""
-    return (
-        select(owner, job.c.state, job.c.held, func.count(job.c.id.distinct()))
-        .select_from(job)
-        .join(AblationJob, AblationJob.job_id == job.c.id)
-        .where(job.c.state.in_(_UNFINISHED))
-        .group_by(owner, job.c.state, job.c.held)
-    )
+#: Ablation's id, state, held, count of its jobs that have not succeeded.
+_UNFINISHED_OF_ABLATIONS = (
+    select(AblationJob.ablation_id, job.c.state, job.c.held, func.count(job.c.id.distinct()))
+    .select_from(job)
+    .join(AblationJob, AblationJob.job_id == job.c.id)
+    .where(job.c.state.in_(_UNFINISHED))
+    .group_by(AblationJob.ablation_id, job.c.state, job.c.held)
+)
+
+#: The same of runs. Few jobs are a run's own: the coalesce keeps SQLite from starting with all jobs by state.
+_UNFINISHED_OF_RUNS = (
+    select(AblationJob.run_id, job.c.state, job.c.held, func.count(job.c.id.distinct()))
+    .select_from(AblationJob)
+    .join(job, AblationJob.job_id == job.c.id)
+    .where(AblationJob.run_id.is_not(None), func.coalesce(job.c.state, "") != SUCCEEDED)
+    .group_by(AblationJob.run_id, job.c.state, job.c.held)
+)
 
 
 class _Counts:

@@ -105,10 +105,13 @@ class AblationJob(Base):
     __tablename__ = "ablation_job"
     id: Mapped[int] = mapped_column(primary_key=True)
     ablation_id: Mapped[int] = mapped_column(ForeignKey("ablation.id"), index=True)
-    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"))
     run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"), index=True)
 
-    __table_args__ = (UniqueConstraint("ablation_id", "job_id", "run_id"),)
+    __table_args__ = (
+        UniqueConstraint("ablation_id", "job_id", "run_id"),
+        Index(None, "job_id", "ablation_id", "run_id"),  # status and `wanted` read the index alone
+    )
 
 
 class Session(Base):

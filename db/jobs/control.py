@@ -88,14 +88,15 @@ def retry(db: Database, target: Target, now: float) -> Changed:
         everything = select(reached.c.job_id)
         tx.execute(update(job).where(job.c.id.in_(everything)).values(cancel_requested=False))
         moved = revive(tx, everything)
+        release_counted(tx)
         hold(tx, everything)
         _note(tx, target, "retried", now)
     return Changed(moved, 0)
 
 
 def revive(tx: Connection, job_ids: Any) -> int:
-    """failed, cancelled -> blocked, counted afresh, then ready where nothing is missing. Returns how many."""
-    moved = tx.execute(
+    """failed, cancelled -> blocked and uncounted, with all tries anew. Returns how many."""
+    return tx.execute(
         update(job)
         .where(job.c.id.in_(job_ids), job.c.state.in_((FAILED, CANCELLED)))
         .values(
@@ -103,9 +104,12 @@ def revive(tx: Connection, job_ids: Any) -> int:
             not_before=0.0, cancel_requested=False,
         )
     ).rowcount  # fmt: skip
+
+
+def release_counted(tx: Connection) -> None:
+    """Count what uncounted jobs wait for; blocked -> ready where nothing is missing."""
     tx.execute(COUNT_WAITING)
     tx.execute(UNBLOCK_COUNTED)
-    return moved
 
 
 def hold(tx: Connection, job_ids: Any) -> None:

@@ -29,6 +29,10 @@ def upgrade() -> None:
         "job",
         ["state", "held", "resource", "priority", "turn", "id"],
     )
+    op.drop_index("ix_ablation_job_job_id", "ablation_job")
+    op.create_index(
+        "ix_ablation_job_job_id_ablation_id_run_id", "ablation_job", ["job_id", "ablation_id", "run_id"]
+    )
     with op.batch_alter_table("ablation") as table:
         table.add_column(sa.Column("job_count", sa.Integer(), nullable=False, server_default="0"))
     op.execute(
@@ -48,6 +52,8 @@ def downgrade() -> None:
         table.drop_column("intent")
     with op.batch_alter_table("ablation") as table:
         table.drop_column("job_count")
+    op.drop_index("ix_ablation_job_job_id_ablation_id_run_id", "ablation_job")
+    op.create_index("ix_ablation_job_job_id", "ablation_job", ["job_id"])
     op.drop_index("ix_job_state_held_resource_priority_turn_id", "job")
     with op.batch_alter_table("job") as table:
         for name in ("fair", "turn", "intent", "held", "reached", "learned"):
