@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import sys
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         result = cli.main(arguments, prog_name=_program(), standalone_mode=False)
     except BatonError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         return error.exit_code
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
@@ -85,9 +86,15 @@ def main(arguments: list[str] | None = None) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" ({error.filename})" if error.filename else ""
-        print(f"error: the disk is full{where}; make room and run the same command again", file=sys.stderr)
+        _say(f"error: the disk is full{where}; make room and run the same command again")
         return DiskFull.exit_code
     return result if isinstance(result, int) else 0
+
+
+def _say(message: str) -> None:
+    """To standard error, which may itself be a file on the full disk: the exit code still counts."""
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
 
 
 def _program() -> str:

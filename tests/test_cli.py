@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -353,3 +355,17 @@ def test_help_imports_nothing_heavy() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "submit-ablation" in done.stdout
+
+
+def test_a_full_disk_is_exit_code_4_even_where_nobody_can_be_told(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Standard error is a file on the disk that is full."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("db.migrate.open_state", full)
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(write=full, flush=full))
+    home.state_db.touch()
+    assert cli.main(["--home", str(home.root), "status"]) == 4
