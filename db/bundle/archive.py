@@ -84,12 +84,13 @@ class Reader:
 
     def manifest(self) -> tuple[Manifest, int]:
         """The manifest and its length."""
-        info = self._info()
+        header, info = self._info()
         match = _MANIFEST.fullmatch(info.name)
         if match is None or info.type != tarfile.REGTYPE:
             raise BundleError("it does not begin with a manifest: it is no bundle of Baton's")
         if not 0 <= info.size <= MOST_MANIFEST_BYTES:
             raise BundleError(f"its manifest claims {info.size} bytes; {MOST_MANIFEST_BYTES} are the limit")
+        self._check_header(header, info)
         text = self._exactly(info.size)
         self._skip_padding(info.size)
         if hashlib.sha256(text).hexdigest() != match[1]:
@@ -107,7 +108,7 @@ class Reader:
             raise BundleError("something follows the last file that its manifest names")
 
     def _member(self, name: str, size: int, sha256: str, target: BinaryIO) -> None:
-        info = self._info()
+        header, info = self._info()
         if info.type != tarfile.REGTYPE or info.linkname:
             kind = _TYPES.get(info.type, f"a member of type {info.type!r}")
             raise BundleError(f"it holds {kind} ({_shown(info.name)}) where its manifest names {name}")
@@ -115,6 +116,7 @@ class Reader:
             raise BundleError(f"it holds {_shown(info.name)} where its manifest names {name}")
         if info.size != size:
             raise BundleError(f"{name} has {info.size} bytes in it, and {size} in its manifest")
+        self._check_header(header, info)
         digest, left = hashlib.sha256(), size
         while left:
             piece = self._exactly(min(_PIECE, left))
@@ -126,12 +128,17 @@ class Reader:
         if digest.hexdigest() != sha256:
             raise BundleError(f"{name} is damaged in it: its bytes do not have their digest")
 
-    def _info(self) -> tarfile.TarInfo:
+    def _info(self) -> tuple[bytes, tarfile.TarInfo]:
         header = self._exactly(_BLOCK)
         try:
-            return tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+            return header, tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
         except tarfile.HeaderError as error:
             raise BundleError(f"it is damaged or no bundle of Baton's ({error})") from None
+
+    def _check_header(self, header: bytes, info: tarfile.TarInfo) -> None:
+        """`tarfile` reads past some bytes of a header (those behind its checksum's end): none may differ."""
+        if header != _header(info.name, info.size):
+            raise BundleError(f"it is damaged or no bundle of Baton's (the header of {_shown(info.name)})")
 
     def _skip_padding(self, size: int) -> None:
         if any(self._exactly(_padding(size))):

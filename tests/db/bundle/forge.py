@@ -18,7 +18,7 @@ Member = tuple[tarfile.TarInfo, bytes]
 
 def regular(name: str, content: bytes) -> Member:
     info = tarfile.TarInfo(name)
-    info.size = len(content)
+    info.size, info.mode = len(content), 0o600
     return info, content
 
 

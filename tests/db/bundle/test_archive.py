@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from db.bundle.archive import Reader
 from errors import BundleError
 from settings.home import Home
 from tests.db.bundle.conftest import bring_in, take_out
@@ -180,6 +182,16 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Home]:
     workshop.close()
     take_out(workshop.home, folder / "second.bundle")
     return (folder / "second.bundle").read_bytes(), receiver
+
+
+def test_no_bit_of_a_header_may_differ(sound: tuple[bytes, Home]) -> None:
+    content, _ = sound
+    header, rest = content[:512], content[512:]
+    for bit in range(8 * len(header)):
+        bad = bytearray(header)
+        bad[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(BundleError):
+            Reader(io.BytesIO(bytes(bad) + rest)).manifest()
 
 
 @settings(max_examples=60, deadline=None)
