@@ -21,6 +21,7 @@ from click.testing import CliRunner
 
 import cli
 from calvin.writer import write_split
+from settings.ablation import load_config
 from settings.home import Home
 from tests.calvin.samples import make_episode
 from tests.support import REPOSITORY
@@ -225,6 +226,24 @@ def test_wrong_options_are_refused_before_anything_is_made(
 ) -> None:
     options, says = WRONG[wrong]
     assert says in refused(submit(at, *options), capsys)
+    assert not at.exists()
+
+
+@pytest.mark.parametrize("preset", ["calvin-debug", "calvin-abc-d"])
+def test_calvins_presets_name_what_is_not_beside_them(
+    preset: str,
+    at: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["--home", str(at), "submit-ablation", "--preset", preset, "--detach"]
+    assert f"{load_config(preset).data.root} is not a folder" in refused(command, capsys)
+    assert cli.main([*command, "--data", str(data)]) == 3
+    vision = load_config(preset).model.backbones.vision
+    assert f"{vision} is not a folder; copy the pretrained model there" in capsys.readouterr().err
     assert not at.exists()
 
 

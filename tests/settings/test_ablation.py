@@ -59,7 +59,7 @@ def test_what_is_wrong_is_named_in_one_line(override: str, says: str) -> None:
 
 
 def test_unknown_presets_and_arms_list_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"known presets: .*quick, smoke"):
+    with pytest.raises(ConfigError, match=r"known presets: calvin-abc-d, calvin-debug, .*quick, smoke"):
         load_config("huge")
     with pytest.raises(ConfigError, match=r"known arms: baseline, .*recon_pretrain"):
         load_config("smoke", arms=["recno"])
@@ -70,3 +70,12 @@ def test_a_config_file_that_is_no_text(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"mine\.yaml"):
         load_config(None, file)
+
+
+def test_the_preset_of_the_papers_table_is_the_papers() -> None:
+    """ReconVLA's training scripts and evaluation: batch 512, rate 2e-5, 500 chains."""
+    config = load_config("calvin-abc-d")
+    assert (config.model.size, config.evaluation.protocol) == ("7b", "reconvla-500")
+    for training in (config.training, config.pretraining):
+        assert (training.batch_size, training.learning_rate, training.weight_decay) == (512, 2e-5, 0.0)
+        assert training.warmup_fraction == 0.03
