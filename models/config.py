@@ -82,11 +82,14 @@ class LanguageConfig:
     rope_theta: float
     tied_embeddings: bool
     smooth_action_init: bool
+    #: Deviation of initial weights. Qwen2's own suits thousands of channels; 1 / sqrt(hidden) suits any.
+    initializer_range: float = 0.02
 
     def __post_init__(self) -> None:
         _require_positive(
             self,
             "language",
+            "initializer_range",
             "vocab_size",
             "hidden",
             "layers",
@@ -274,6 +277,7 @@ TOY = ReconVLAConfig(
     language=LanguageConfig(
         vocab_size=512, action_vocab_size=512, hidden=96, layers=3, heads=4, kv_heads=2, mlp_width=192,
         max_positions=512, rope_theta=10_000.0, tied_embeddings=True, smooth_action_init=True,
+        initializer_range=0.1,
     ),
     # Scale 0.4 gives the latents of CALVIN's pictures a deviation of about 1.
     latents=LatentConfig(channels=3, cell=6, scale=0.4, shift=0.0, autoencoder=None),

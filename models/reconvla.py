@@ -222,6 +222,7 @@ def build_language_model(config: LanguageConfig) -> Any:
             max_position_embeddings=config.max_positions,
             rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
             tie_word_embeddings=config.tied_embeddings,
+            initializer_range=config.initializer_range,
         )
     )
     if config.smooth_action_init:
@@ -230,18 +231,23 @@ def build_language_model(config: LanguageConfig) -> Any:
         centres = torch.tensor(tokenizer.centre_of_each_id(), dtype=torch.float32)
         with torch.no_grad():
             for name in ("model.embed_tokens.weight", "lm_head.weight"):
-                model.get_parameter(name)[rows] = smooth_features(centres, config.hidden, std=0.02)
+                model.get_parameter(name)[rows] = smooth_features(
+                    centres, config.hidden, config.initializer_range
+                )
     return model
 
 
-def smooth_features(values: Tensor, width: int, std: float, lengthscale: float = 0.1) -> Tensor:
+def smooth_features(
+    values: Tensor, width: int, std: float, lengthscales: tuple[float, float] = (0.03, 0.4)
+) -> Tensor:
     """Random Fourier features (len(values), width) of numbers in [-1, 1], entries of deviation `std`.
 
-    Neighbouring numbers get similar vectors, with a Gaussian kernel of `lengthscale` (Rahimi and Recht,
-    "Random Features for Large-Scale Kernel Machines", 2007). A model trained from nothing on few
-    demonstrations otherwise has to learn the order of 256 unrelated symbols.
+    Neighbouring numbers get similar vectors, with a mixture of Gaussian kernels between the two `lengthscales`
+    (Rahimi and Recht, "Random Features for Large-Scale Kernel Machines", 2007). A model trained from nothing on
+    few demonstrations otherwise has to learn the order of 256 unrelated symbols.
     """
-    frequencies = torch.randn(width) / lengthscale
+    shortest, longest = (math.log(scale) for scale in lengthscales)
+    frequencies = torch.randn(width) / torch.exp(torch.empty(width).uniform_(shortest, longest))
     phases = torch.rand(width) * 2 * math.pi
     return std * math.sqrt(2) * torch.cos(values[:, None] * frequencies + phases)
 

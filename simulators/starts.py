@@ -38,12 +38,14 @@ def _pushes_and_rotations() -> tuple[str, ...]:
     return tuple(f"{verb}_{c}_block_{side}" for verb in ("push", "rotate") for c in colours for side in sides)
 
 
-#: How demonstrations begin: with the arm near its rest pose, or half of them where the arm has just done
-#: another task, as in CALVIN's chains.
+#: How demonstrations begin: with the arm near its rest pose, or half of them where the arm is while it does
+#: another task, or after it. In CALVIN's chains a subtask ends the moment it counts as solved, hand on the handle.
 STARTS = ("rest", "varied")
 _SHARE_AFTER_ANOTHER = 0.5
+#: Control steps of the other task; most take 25 to 50.
+_EARLIER_STEPS = (10, 60)
 _EARLIER_TRIES = 4
-#: Tasks that leave the hand empty.
+#: Tasks that leave the hand empty in the end.
 _EARLIER_TASKS = (*_FIXED, "push_into_drawer", *_pushes_and_rotations())
 
 
@@ -56,13 +58,14 @@ class StartingSimulator(TableSimulator, Protocol):
 class Start:
     """A state to reset to, and the tasks to do from there before the one in question begins.
 
-    `earlier` leaves its traces and an empty hand; `prelude` takes the block that is to be held.
+    `earlier` is broken off after `earlier_steps`; `prelude` takes the block that is to be held.
     """
 
     robot_obs: np.ndarray
     scene_obs: np.ndarray
     prelude: str | None = None
     earlier: str | None = None
+    earlier_steps: int = 0
 
 
 def random_start(sim: StartingSimulator, task: str, seed: int, starts: str = "rest") -> Start:
@@ -85,28 +88,31 @@ def random_start(sim: StartingSimulator, task: str, seed: int, starts: str = "re
     sim.reset(scene_obs=scene_obs)
     start = Start(sim.robot_obs_at(pose), scene_obs, prelude)
     if starts == "varied" and rng.random() < _SHARE_AFTER_ANOTHER:
-        return replace(start, earlier=_earlier(sim, task, start, rng))
+        return _after_another(sim, task, start, rng)
     return start
 
 
 def begin(sim: TableSimulator, start: Start) -> None:
     """Put `sim` into the state in which the task in question begins."""
     sim.reset(start.robot_obs, start.scene_obs)
-    for task in (start.earlier, start.prelude):
-        if task is not None:
-            do(sim, task)
+    if start.earlier is not None:
+        do(sim, start.earlier, start.earlier_steps)
+    if start.prelude is not None:
+        do(sim, start.prelude)
 
 
-def _earlier(sim: TableSimulator, task: str, start: Start, rng: np.random.Generator) -> str | None:
-    """A task after which `task` is possible; None where a few tries find none."""
+def _after_another(sim: TableSimulator, task: str, start: Start, rng: np.random.Generator) -> Start:
+    """`start` with another task before `task`, which is still possible; as it was where a few tries find none."""
     possible = [
         name for name in _EARLIER_TASKS if name != task and is_possible(sim.scene, name, start.scene_obs)
     ]
     for name in rng.permutation(possible)[:_EARLIER_TRIES].tolist():
-        begin(sim, replace(start, earlier=name, prelude=None))
+        steps = int(rng.integers(*_EARLIER_STEPS))
+        later = replace(start, earlier=str(name), earlier_steps=steps)
+        begin(sim, replace(later, prelude=None))
         if is_possible(sim.scene, task, sim.state()[1]):
-            return str(name)
-    return None
+            return later
+    return start
 
 
 def _choice(scene: Scene, task: str, rng: np.random.Generator) -> tuple[Choice, str | None]:
