@@ -76,7 +76,7 @@ def _measure(
             four_bit = method.bytes_per_weight < 1
             add_adapters(model, method.adapter_rank, 32, 0, four_bit=four_bit, compute_dtype=dtype)
             model.to(device)
-        model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.recompute_activations()
         optimizer = make_optimizer(model, 1e-5, 0.0)
         batch = _made_up_batch(config, costs.positions, micro_batch).to(device)
         draws = draw_noise(config, micro_batch, torch.Generator().manual_seed(0))

@@ -139,6 +139,14 @@ class ReconVLA(Pretrained, nn.Module):
             )
         return losses.unflatten(0, (repeats, -1)).mean(dim=0)
 
+    def recompute_activations(self) -> None:
+        """Keep the language model's activations only between its blocks (gradient checkpointing)."""
+        model = self.language_model
+        # transformers gave it another name in the course of version 5.
+        name = "activation_checkpointing_enable"
+        enable = getattr(model, name, None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
+
     def forward(self, batch: Batch, draws: Draws | None) -> Losses:
         """Losses of `batch`; `draws` comes from `draw_noise` and may be None without a denoiser."""
         hidden = self.hidden_states(batch.input_ids, batch.attention_mask, batch.images, batch.crops)

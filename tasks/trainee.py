@@ -78,7 +78,7 @@ def take_up(context: TaskContext) -> Trainee:
     devices = devices_for(settings["devices"])
     model = _model(context, recipe, files, devices[0])
     if settings["gradient_checkpointing"]:
-        model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.recompute_activations()
     optimizer = make_optimizer(model, settings["learning_rate"], settings["weight_decay"])
     scaler = make_scaler(settings["precision"], devices[0])
     if OPTIMIZER in files:
