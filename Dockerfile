@@ -3,6 +3,6 @@ RUN useradd --uid 1000 --create-home baton && install --directory --owner baton 
 WORKDIR /app
 COPY . .
 RUN pip install --no-cache-dir torch==2.13.0 \
-    && pip install --no-cache-dir -c constraints.txt ".[tensorboard,vae]"
+    && pip install --no-cache-dir -c constraints.txt ".[tensorboard,vae,postgres,s3]"
 USER baton
 CMD ["python", "cli.py", "--help"]

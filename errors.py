@@ -77,6 +77,14 @@ class DiskFull(Stopped):
     """No byte more fits where the home lies. What was committed is safe; go on once there is room."""
 
 
+class StateLost(Stopped):
+    """The server that holds the state went away. What was committed is safe; go on once it is back."""
+
+
+class StoreUnreachable(Stopped):
+    """The store that machines share does not answer or refuses. Go on once it does."""
+
+
 # --- while running -------------------------------------------------------------------------------
 
 

@@ -6,10 +6,14 @@ import json
 import time
 from collections import Counter
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from commands.options import existing_home, home_option
+
+if TYPE_CHECKING:
+    from settings.home import Home
 
 KINDS = ("episode", "gaze", "index", "checkpoint", "evaluation", "attention", "reconstruction", "report")
 
@@ -51,12 +55,12 @@ def verify_command(context: click.Context, home_path: str | None, as_json: bool)
     from commands.bytes_bar import bytes_bar
     from db import care
     from db.migrate import open_state
-    from db.store import ArtifactStore
+    from db.shared_store import open_store
 
     home = existing_home(context, home_path)
     database = open_state(home)
     with bytes_bar("verifying") as on_bytes:
-        checked = care.verify(database, ArtifactStore(home), on_bytes)
+        checked = care.verify(database, open_store(home, database), on_bytes)
     database.close()
     counts = Counter(entry.state for entry in checked)
     if as_json:
@@ -80,7 +84,9 @@ def verify_command(context: click.Context, home_path: str | None, as_json: bool)
 @home_option
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option(
-    "--spent", is_flag=True, help="Also what only finished jobs have read; made again when asked for."
+    "--spent",
+    is_flag=True,
+    help="Also what only finished jobs have read, and cached gaze answers; made again when asked for.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
@@ -97,12 +103,29 @@ def gc_command(
     database = open_state(home)
     found = garbage.collect(database, home, time.time(), spent=spent, dry_run=dry_run)
     database.close()
+    answers = _forget_answers(home, dry_run) if spent else 0
     if as_json:
-        print(json.dumps({"dry_run": dry_run, **asdict(found)}))
+        print(json.dumps({"dry_run": dry_run, **asdict(found), "gaze_answers": answers}))
         return
+    shared = f", {found.objects} shared objects ({decimal(found.object_bytes)})" if home.artifacts_url else ""
     print(
         f"{'would remove' if dry_run else 'removed'} {found.rows} superseded checkpoint files' rows, "
-        f"{found.files} files ({decimal(found.bytes)}) and {found.scratch_folders} folders of dead attempts"
+        f"{found.files} files ({decimal(found.bytes)}){shared} and {found.scratch_folders} folders of dead attempts"
+        + (f", and {answers} cached gaze answers" if answers else "")
     )
     for name in found.foreign:
         print(f"left alone, as it is not Baton's: {name}")
+
+
+def _forget_answers(home: Home, dry_run: bool) -> int:
+    """Empty the cache of gaze detectors (`detectors.cache`). Returns how many answers went, or would."""
+    from detectors.cache import FILE_NAME, FinderCache
+
+    file = home.cache / FILE_NAME
+    if not file.exists():
+        return 0
+    cache = FinderCache(file)
+    try:
+        return len(cache) if dry_run else cache.clear()
+    finally:
+        cache.close()

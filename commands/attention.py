@@ -91,11 +91,11 @@ def _heads(text: str | None) -> list[int] | None:
 
 def _frames_of_home(home: Any) -> Any:
     from db.migrate import open_state
-    from db.store import ArtifactStore
+    from db.shared_store import open_store
     from workers.held_out import frames_of_home
 
     database = open_state(home)
-    files = frames_of_home(database, ArtifactStore(home))
+    files = frames_of_home(database, open_store(home, database))
     database.close()
     return files
 

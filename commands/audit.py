@@ -36,7 +36,7 @@ def command(
     """
     from db import queries
     from db.migrate import open_state
-    from db.store import ArtifactStore
+    from db.shared_store import open_store
     from workers import audit
 
     counts = [_count("--slices", slices), _count("--others", others)]
@@ -57,7 +57,7 @@ def command(
 
     findings = audit.audit(
         database,
-        ArtifactStore(home),
+        open_store(home, database),
         row.id if ablation else None,
         home.scratch / "audit",
         slices=counts[0],

@@ -16,11 +16,20 @@ if TYPE_CHECKING:
 HELP = "a folder (Hugging Face layout), or the first digits of a checkpoint's SHA-256 in the home"
 
 
+def holds_openvla(name: str) -> bool:
+    """Whether `name` is the folder of an OpenVLA, which is evaluated and served, but not trained here."""
+    if not Path(name).is_dir():
+        return False
+    from models.openvla_checkpoint import is_openvla
+
+    return is_openvla(Path(name))
+
+
 def open_named(home: Home, name: str) -> tuple[ReconVLA, Recipe]:
     """The model and how to ask it. Raises InvalidInput when nothing, or more than one thing, has this name."""
     from db.checkpoints import find_weights
     from db.migrate import open_state
-    from db.store import ArtifactStore
+    from db.shared_store import open_store
     from tasks.standalone import open_folder, open_weights
 
     if Path(name).is_dir():
@@ -33,6 +42,7 @@ def open_named(home: Home, name: str) -> tuple[ReconVLA, Recipe]:
         )
     database = open_state(home)
     found = find_weights(database, name)
+    store = open_store(home, database)
     database.close()
     if not found:
         raise InvalidInput(
@@ -42,4 +52,4 @@ def open_named(home: Home, name: str) -> tuple[ReconVLA, Recipe]:
         listed = ", ".join(f"{entry.sha256[:12]} ({entry.label})" for entry in found)
         raise InvalidInput(f"several digests begin with {name}: {listed}")
     (entry,) = found
-    return open_weights(entry.model, ArtifactStore(home).verified(entry.path, entry.sha256))
+    return open_weights(entry.model, store.verified(entry.path, entry.sha256))

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(context: click.Context, home_path: str | None, as_json: bool) -> int:
     """Look, change nothing. Exit code 0 when an ablation can run here with the embedded default, else 3."""
-    from commands.checks import machine, queue, science
+    from commands.checks import machine, queue, science, servers
     from commands.checks.finding import OK
 
     home = resolve_home(context, home_path)
-    findings = [*machine.findings(home.root), *queue.findings(), *science.findings()]
+    findings = [*machine.findings(home.root), *queue.findings(), *servers.findings(home), *science.findings()]
     lacking = [finding for finding in findings if finding.needed and finding.state != OK]
     if as_json:
         print(json.dumps({"ready": not lacking, "findings": [asdict(finding) for finding in findings]}))

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from db.engine import Database
-from db.store import ArtifactStore
+from db.shared_store import open_store
 from reports.summary import summarise, to_json
 from reports.table import terminal_table
 from reports.write import write_report
@@ -18,7 +18,7 @@ from workers.report_data import gather_report
 
 def print_report(home: Home, database: Database, ablation: str | None, as_json: bool) -> Path:
     """Write the report's files and print its table. Returns the folder. Raises InvalidInput for no ablation."""
-    data = gather_report(database, ArtifactStore(home), ablation)
+    data = gather_report(database, open_store(home, database), ablation)
     summary = summarise(data)
     folder = home.reports / f"{data.ablation_id}-{_file_name(data.ablation)}"
     write_report(data, folder)

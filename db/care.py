@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -13,7 +12,7 @@ from sqlalchemy import select
 from db.engine import Database
 from db.needed import NEEDED, producers, shown_in_reports, verdicts
 from db.statements import artifact, job
-from db.store import ArtifactStore, file_sha256
+from db.store import ArtifactStore
 
 OK, DAMAGED, MISSING = "ok", "damaged", "missing"
 #: Missing, but nothing unfinished reads it: left behind by a bundle or removed by `gc --spent`.
@@ -70,15 +69,8 @@ def verify(
 
 
 def _state(store: ArtifactStore, row: Any) -> str:
-    path = store.path(row.path)
     try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return MISSING
-    if not stat.S_ISREG(found.st_mode) or found.st_size != row.bytes:
-        return DAMAGED
-    try:
-        return OK if file_sha256(path) == row.sha256 else DAMAGED
+        return OK if store.digest(row.path) == (row.sha256, row.bytes) else DAMAGED
     except FileNotFoundError:
         return MISSING
     except OSError:  # the disk cannot read it

@@ -1,5 +1,7 @@
 """Connections to the state, and how durable a commit is.
 
+The state is SQLite in the home, or PostgreSQL where several machines share it (`db.postgres`).
+
 SQLite runs in WAL mode. `write()` starts with BEGIN IMMEDIATE, since a read transaction that later
 wants to write fails at once whatever the busy timeout.
 
@@ -8,13 +10,15 @@ power cut the write-ahead log is synced beside the work, one fsync for however m
 meanwhile (group commit), and without holding SQLite's write lock as synchronous=FULL would, which costs
 an fsync (milliseconds) a job. `settle()` waits until all is on the disk; `durable` commits do so before
 they return. The log is a prefix log: a power cut can only undo the last tenth of a second as a whole, and
-jobs whose end was undone are run again.
+jobs whose end was undone are run again. PostgreSQL syncs every commit: workers outlive their server there,
+and two of them may not hold one lease token.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,12 +26,18 @@ from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from errors import DiskFull, EnvironmentLacks
+from db import postgres
+from errors import DiskFull, StateLost
 
-#: How long a writer waits for another writer's transaction.
+#: How long a writer waits for another writer's transaction, and everybody for a server that is restarted.
 BUSY_TIMEOUT_SECONDS = 60.0
+
+_RECONNECT_SECONDS = 0.5
+
+#: How a disk without room shows: SQLite's words, and the server's.
+_NO_ROOM = ("disk is full", "No space left on device")
 
 #: A commit nobody waits for is on the disk after this at the latest (and one sync).
 _SYNC_SECONDS = 0.1
@@ -39,10 +49,20 @@ class Database:
     """The state behind one URL. Safe to share between threads; open one per process."""
 
     def __init__(self, url: str) -> None:
+        """Connects to nothing yet. Raises ArgumentError for a URL that is no state's."""
         self.url = url
-        self._engine = _engine(url)
-        self._writer = self._engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-        self._log = _LogSync(Path(url.partition("///")[2] + "-wal")) if self.is_sqlite else None
+        self._reader: Engine
+        self._writer: Engine
+        self._log: _LogSync | None = None
+        self._answered = False
+        if self.is_sqlite:
+            self._reader = _sqlite_engine(url)
+            self._writer = self._reader.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+            self._log = _LogSync(Path(url.partition("///")[2] + "-wal"))
+        elif postgres.is_postgres(url):
+            self._reader, self._writer = postgres.make_engines(url)
+        else:
+            raise ArgumentError("the state's URL must begin with postgresql:// or sqlite://")
 
     @property
     def is_sqlite(self) -> bool:
@@ -50,20 +70,15 @@ class Database:
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
-        """One writing transaction: commits at the end, rolls back on any exception.
+        """One writing transaction: commits at the end, rolls back on any exception. No other writes meanwhile.
 
-        Raises DiskFull when there is no room for it.
+        Raises DiskFull when there is no room for it, StateLost when the server goes away: a commit that was
+        under way then may have happened.
         """
-        try:
-            with self._writer.begin() as connection:
-                yield connection
-        except OperationalError as error:
-            if "disk is full" in str(error.orig):
-                raise DiskFull(
-                    "the disk that holds the state is full; all that was committed is safe: make room "
-                    "(artifacts gc) and run the same command again"
-                ) from None
-            raise
+        with _named_errors(), self._connect(self._writer) as connection, connection.begin():
+            if not self.is_sqlite:
+                postgres.become_writer(connection, BUSY_TIMEOUT_SECONDS)
+            yield connection
         if self._log is not None:
             self._log.committed()
             if durable:
@@ -76,13 +91,81 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent snapshot. Never waits for a writer."""
-        with self._engine.begin() as connection:
+        """One consistent snapshot. Never waits for a writer. Raises StateLost."""
+        with _named_errors(), self._connect(self._reader) as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def publication(self) -> Iterator[None]:
+        """Around an upload and the commit that names it: no machine removes objects meanwhile.
+
+        A state in a file is one machine's, whose store has locks of its own (`db.store`).
+        """
+        if self.is_sqlite:
+            yield
+            return
+        with _named_errors(), self._connect(self._writer) as connection, postgres.publication(connection):
+            yield
+
+    @contextmanager
+    def standstill(self, wait_seconds: float) -> Iterator[None]:
+        """No machine is in a publication. Raises StoreBusy when one is for all that time."""
+        if self.is_sqlite:
+            yield
+            return
+        with (
+            _named_errors(),
+            self._connect(self._writer) as connection,
+            postgres.standstill(connection, wait_seconds),
+        ):
+            yield
 
     def close(self) -> None:
         self.settle()
-        self._engine.dispose()
+        self._reader.dispose()
+
+    def _connect(self, engine: Engine) -> Connection:
+        """A server that answered before and does not now is waited for: nothing was begun, so nothing is lost."""
+        give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+        while True:
+            try:
+                connection = engine.connect()
+            except OperationalError as error:
+                if self.is_sqlite or not self._answered:
+                    raise
+                if time.monotonic() >= give_up:
+                    raise _lost(error) from None
+                time.sleep(_RECONNECT_SECONDS)
+            else:
+                self._answered = True
+                return connection
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if any(words in str(error.orig) for words in _NO_ROOM):
+            raise DiskFull(
+                "the disk that holds the state is full; all that was committed is safe: make room "
+                "(artifacts gc) and run the same command again"
+            ) from None
+        if error.connection_invalidated:
+            raise _lost(error) from None
+        raise
+
+
+def _lost(error: DBAPIError) -> StateLost:
+    return StateLost(
+        f"the state's database went away ({first_line(error)}); all that was committed is safe: "
+        "run the same command again once it is back"
+    )
+
+
+def first_line(error: DBAPIError) -> str:
+    """What the database itself said."""
+    return next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
 
 
 class _LogSync:
@@ -156,12 +239,7 @@ def sqlite_module() -> ModuleType:
     return module
 
 
-def _engine(url: str) -> Engine:
-    if not url.startswith("sqlite"):
-        try:
-            return create_engine(url, pool_pre_ping=True)
-        except ImportError as error:
-            raise EnvironmentLacks(f"the state URL needs a driver that is not installed: {error}") from None
+def _sqlite_engine(url: str) -> Engine:
     engine = create_engine(
         url,
         module=sqlite_module(),

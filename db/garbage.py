@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence, Set
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, delete, select
 from db import events
 from db.engine import Database
 from db.needed import SPENT, SUPERSEDED, producers, shown_in_reports, verdicts
+from db.shared_store import open_store
 from db.statements import artifact, job
 from db.states import RUNNING
 from db.store import LOCK_FILES, ArtifactStore
@@ -38,13 +40,18 @@ _CHUNK = 200
 
 @dataclass(frozen=True)
 class Collected:
-    """What was removed, or would be. `foreign` names what lies in the store and is not Baton's; it stays."""
+    """What was removed, or would be. `foreign` names what lies in the store and is not Baton's; it stays.
+
+    objects, object_bytes: of the store that machines share, where there is one; files are this machine's copies.
+    """
 
     rows: int
     files: int
     bytes: int
     scratch_folders: int
     foreign: tuple[str, ...]
+    objects: int = 0
+    object_bytes: int = 0
 
 
 def collect(
@@ -62,7 +69,7 @@ def collect(
     them makes their jobs run again (`db.jobs.redo_inputs`).
     wait_seconds: how long to wait for a gap between publications, for each folder of the store.
     """
-    store = ArtifactStore(home)
+    store = open_store(home, db)
     with db.read() as tx:
         shown = shown_in_reports(tx)
     rows = _superseded_rows(db, shown) if dry_run else _delete_rows(db, shown)
@@ -81,19 +88,53 @@ def collect(
                     path.unlink()
         files += len(garbage)
         size += sum(length for _, length in garbage)
+    objects, object_bytes = _collect_objects(db, store, shown, gone, foreign, dry_run, wait_seconds)
     scratch = _dead_scratch(db, home)
     if not dry_run:
         for path in scratch:
             shutil.rmtree(path, ignore_errors=True)
         store.clear_scratch(_ABANDONED_SECONDS)
-        if rows or files:
+        if rows or files or objects:
             with db.write() as tx:
+                shared = f", {objects} shared objects, {object_bytes} bytes" if store.remote else ""
                 events.record(
                     tx, now, "garbage_collected",
-                    f"removed {rows} superseded checkpoints' rows and {files} files, {size} bytes",
-                    data={"rows": rows, "files": files, "bytes": size},
+                    f"removed {rows} superseded checkpoints' rows and {files} files, {size} bytes{shared}",
+                    data={"rows": rows, "files": files, "bytes": size, "objects": objects},
                 )  # fmt: skip
-    return Collected(rows, files, size, len(scratch), tuple(sorted(foreign)))
+    return Collected(rows, files, size, len(scratch), tuple(sorted(foreign)), objects, object_bytes)
+
+
+def _collect_objects(
+    db: Database,
+    store: ArtifactStore,
+    shown: Set[int],
+    gone: Set[str],
+    foreign: set[str],
+    dry_run: bool,
+    wait_seconds: float,
+) -> tuple[int, int]:
+    """The same for the objects that machines share. Returns how many, and their bytes."""
+    if store.remote is None:
+        return 0, 0
+    objects = size = 0
+    for prefix in (f"{number:02x}" for number in range(256)):
+        with nullcontext() if dry_run else store.standstill(wait_seconds):
+            listed = store.remote.listing(prefix)
+            if not listed:
+                continue
+            with db.read() as tx:
+                kept = _kept_paths(tx, prefix, shown, gone)
+            foreign.update(path for path in listed if not ARTIFACT_PATH.fullmatch(path))
+            garbage = [path for path in listed if ARTIFACT_PATH.fullmatch(path) and path not in kept]
+            if not dry_run:
+                store.remote.remove(garbage)
+        objects += len(garbage)
+        size += sum(listed[path] for path in garbage)
+    if not dry_run:
+        with store.standstill(wait_seconds):
+            store.remote.remove_incoming()
+    return objects, size
 
 
 def _superseded_rows(db: Database, shown: Set[int]) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -10,11 +11,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from db.engine import Database, fresh_file_mode
+from db.engine import Database, first_line, fresh_file_mode
 from errors import DiskFull, EnvironmentLacks, InvalidInput
-from settings.home import STATE_URL_VARIABLE, Home
+from settings.home import Home
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
@@ -22,26 +23,21 @@ MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 def open_state(home: Home) -> Database:
     """The state of `home`, created or upgraded if need be.
 
-    Raises EnvironmentLacks when a newer version of Baton wrote it, InvalidInput when it is no such state.
+    Raises EnvironmentLacks when a newer version of Baton wrote it, or a server does not answer; InvalidInput when
+    it is no such state.
     """
-    try:
+    with _named_errors(home):
         database = Database(home.state_url)
-        if database.is_sqlite and home.state_url.endswith(str(home.state_db)) and not home.state_db.exists():
+        if home.state_in_home and not home.state_db.exists():
             fresh_file_mode(home.state_db)
         with database.read() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
-    except (ArgumentError, DBAPIError) as error:
-        if "disk is full" in str(error):
-            raise DiskFull(f"no room to open the state of {home.root}; make some and try again") from None
-        # The URL itself may hold a password.
-        place = STATE_URL_VARIABLE if STATE_URL_VARIABLE in os.environ else home.state_db
-        raise InvalidInput(f"{place} cannot be opened as Baton's state: {_first_line(error)}") from None
     head, known = revisions()
     if current == head:
         return database
     if current is not None and current not in known:
         raise EnvironmentLacks(
-            f"{home.state_url} was written by a newer Baton (schema {current}, this one knows {head}); "
+            f"{home.state_place} was written by a newer Baton (schema {current}, this one knows {head}); "
             "update Baton"
         )
     with database.write() as connection:
@@ -49,8 +45,29 @@ def open_state(home: Home) -> Database:
     return database
 
 
-def _first_line(error: ArgumentError | DBAPIError) -> str:
-    return str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0]
+def server_version(home: Home) -> str:
+    """What holds the state of `home`, where that is a server. Changes nothing. Raises as `open_state`."""
+    with _named_errors(home):
+        database = Database(home.state_url)
+        with database.read() as connection:
+            found = connection.exec_driver_sql("SHOW server_version").scalar_one()
+        database.close()
+    return f"PostgreSQL {found}"
+
+
+@contextmanager
+def _named_errors(home: Home) -> Iterator[None]:
+    try:
+        yield
+    except DiskFull:
+        raise DiskFull(f"no room to open the state of {home.root}; make some and try again") from None
+    except (ArgumentError, DBAPIError) as error:
+        said = first_line(error) if isinstance(error, DBAPIError) else str(error)
+        if isinstance(error, OperationalError) and not home.state_in_home:
+            raise EnvironmentLacks(
+                f"the database named in {home.state_place} does not answer: {said}"
+            ) from None
+        raise InvalidInput(f"{home.state_place} cannot be opened as Baton's state: {said}") from None
 
 
 def _config() -> Config:

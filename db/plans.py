@@ -99,7 +99,7 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
         before = tx.execute(select(func.count()).select_from(job)).scalar_one()
         for part in _chunks(plan.jobs):
             tx.execute(
-                upsert(tx, job).on_conflict_do_nothing(["key"]),
+                upsert(tx, job).on_conflict_do_nothing(index_elements=["key"]),
                 [
                     {
                         "key": planned.key,
@@ -162,7 +162,7 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
 def _runs(tx: Any, ablation_id: int, plan: Plan, ids: Mapping[str, int]) -> dict[RunRef, int]:
     if plan.training:
         tx.execute(
-            upsert(tx, run).on_conflict_do_nothing(["ablation_id", "arm", "seed"]),
+            upsert(tx, run).on_conflict_do_nothing(index_elements=["ablation_id", "arm", "seed"]),
             [
                 {"ablation_id": ablation_id, "arm": ref.arm, "seed": ref.seed, "train_job_id": ids[key]}
                 for ref, key in plan.training.items()

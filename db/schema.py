@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, MetaData, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -183,7 +183,7 @@ class Artifact(Base):
     kind: Mapped[str] = mapped_column(index=True)
     name: Mapped[str]
     path: Mapped[str]
-    bytes: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"))
     job_id: Mapped[int] = mapped_column(ForeignKey("job.id"))
     attempt_id: Mapped[int] = mapped_column(ForeignKey("attempt.id"))
     step: Mapped[int]
@@ -217,6 +217,15 @@ class Event(Base):
     attempt_id: Mapped[int | None]
     worker_id: Mapped[int | None]
     data: Mapped[dict[str, Any] | None]
+
+
+class Identity(Base):
+    """One row: a random key that tells this state from every other. A bundle carries it along."""
+
+    __tablename__ = "identity"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    shared: Mapped[bool] = mapped_column(default=False)  # its artifacts are objects behind a URL
 
 
 class Handover(Base):

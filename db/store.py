@@ -11,13 +11,18 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from errors import ArtifactDamaged, StoreBusy
 from settings.home import Home
+
+if TYPE_CHECKING:
+    from db.remote import Remote
 
 #: Bytes read at a time when hashing.
 _BLOCK = 1 << 20
@@ -31,11 +36,19 @@ _TURN_SECONDS = 2.0
 
 
 class ArtifactStore:
-    """Artifacts of one home on a local disk."""
+    """Artifacts of one home on a local disk. `db.shared_store` extends it to several machines."""
+
+    #: Objects behind the folder, where machines share them.
+    remote: Remote | None = None
 
     def __init__(self, home: Home) -> None:
         self._home = home
         self._verified: dict[str, tuple[int, int, int]] = {}  # path -> (inode, size, mtime_ns) already hashed
+
+    @property
+    def cache(self) -> Path:
+        """The home's folder of results kept by content (`Home.cache`)."""
+        return self._home.cache
 
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
@@ -106,16 +119,21 @@ class ArtifactStore:
         digest = file_sha256(file)
         size = file.stat().st_size
         target = self._home.artifacts / digest[:2] / f"{digest}{file.suffix}"
-        target.parent.mkdir(mode=0o700, exist_ok=True)
         _fsync(file)
-        file.chmod(0o400)
         # Replacing an equal file is harmless, and mends one whose bytes were damaged on disk.
-        file.replace(target)
+        relative = self._keep(file, target)
         _fsync(target.parent)
         _fsync(target.parent.parent)
-        relative, stat = self._home.relative(target), target.stat()
-        self._verified[relative] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
         return digest, relative, size
+
+    def _keep(self, file: Path, target: Path) -> str:
+        """Give a file whose digest is known its name. Returns the path relative to the home."""
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        file.chmod(0o400)
+        file.replace(target)
+        relative = self._home.relative(target)
+        self._verified[relative] = _identity(target)
+        return relative
 
     def adopt(self, files: Mapping[str, Path]) -> None:
         """Move many files, whose digests were checked, to these places in the store; durable when it returns.
@@ -141,10 +159,9 @@ class ArtifactStore:
         """
         path = self.path(relative)
         try:
-            stat = path.stat()
+            identity = _identity(path)
         except FileNotFoundError:
             raise ArtifactDamaged(f"artifact {relative} is missing", relative) from None
-        identity = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
         if self._verified.get(relative) != identity:
             found = file_sha256(path)
             if found != sha256:
@@ -153,6 +170,23 @@ class ArtifactStore:
                 )
             self._verified[relative] = identity
         return path
+
+    def find(self, relative: str, sha256: str) -> Path | None:
+        """The file's path, its bytes not verified; None when it is gone."""
+        path = self.path(relative)
+        return path if path.exists() else None
+
+    def absent(self, relatives: Iterable[str]) -> list[str]:
+        """Those of the paths that no bytes are to be had of."""
+        return [path for path in relatives if not self.path(path).exists()]
+
+    def digest(self, relative: str) -> tuple[str, int]:
+        """(SHA-256, bytes) as they are now. Raises FileNotFoundError, or OSError when they cannot be read."""
+        path = self.path(relative)
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(f"{path} is no file")
+        return file_sha256(path), found.st_size
 
     def clear_scratch(self, older_than_seconds: float) -> int:
         """Remove what dead attempts left half-written. Returns the number of folders removed."""
@@ -173,6 +207,11 @@ def file_sha256(path: Path) -> str:
         while block := stream.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _fsync(path: Path) -> None:

@@ -29,7 +29,8 @@ default.
 
 VARIABLES = {
     "BATON_HOME": "the home folder, where `--home` is not given",
-    "BATON_STATE_URL": "another SQLAlchemy URL of the state than SQLite in the home (not tested)",
+    "BATON_STATE_URL": "the state in PostgreSQL (`postgresql://user:password@host/name`) instead of SQLite in the home",
+    "BATON_ARTIFACTS_URL": "artifacts that machines share: `s3://bucket/folder`, or another place that fsspec knows",
     "REDIS_URL": "a Redis to use instead of a private one",
     "BATON_SESSION_DEADLINE": "when this machine goes away, where `--session-limit` is not given",
     "BATON_NOTICE_FILE": "a file that appears when this machine is about to go",
@@ -37,6 +38,10 @@ VARIABLES = {
     "BATON_DEVICE": "the device of a `worker` process: `cpu` or `cuda:0`",
 }
 
+
+ELSEWHERE = """
+`home.yaml` in the home may hold the keys `database` and `artifacts` with the URLs of `BATON_STATE_URL` and
+`BATON_ARTIFACTS_URL`; the variables go before it ([several machines](several-machines.md))."""
 
 _WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", type(None): "null"}
 
@@ -65,6 +70,7 @@ def page() -> str:
     ]
     parts += ["\n## Other environment variables\n", "| variable | meaning |", "|---|---|"]
     parts += [f"| `{name}` | {meaning} |" for name, meaning in VARIABLES.items()]
+    parts += [ELSEWHERE]
     return "\n".join(parts) + "\n"
 
 

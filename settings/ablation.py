@@ -145,6 +145,11 @@ class Evaluation(Section):
     calvin_python: str | None = Field(
         default=None, description="interpreter that imports calvin_env (simulator calvin)"
     )
+    renderer: Literal["auto", "egl", "tiny"] = Field(
+        default="auto",
+        description="auto: the one that drew the training frames, or tiny where EGL does not work on the machine "
+        "that plans; the report says so where they differ",
+    )
     instructions: str | None = Field(
         default=None, description="YAML of CALVIN's form with the phrase of each task"
     )
@@ -156,6 +161,7 @@ class Evaluation(Section):
         default=8, description="rows of every forward pass, whatever the number of simulators"
     )
     videos: Count = Field(default=0, description="films of failed subtasks, at most this many a shard")
+    video_attention: bool = Field(default=False, description="films show where the model looked")
     slice_seconds: PositiveFloat = 600.0
     threads: Positive = 1
     random_baseline: bool = True

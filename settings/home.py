@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import HomeInUse, InvalidInput
+from settings.elsewhere import elsewhere
 
 HOME_VARIABLE = "BATON_HOME"
-STATE_URL_VARIABLE = "BATON_STATE_URL"
 DEFAULT_HOME = Path("baton-home")
 
 
@@ -28,13 +28,28 @@ class Home:
 
     @property
     def state_url(self) -> str:
-        """SQLAlchemy URL of the state: `BATON_STATE_URL`, or SQLite in the home."""
-        return os.environ.get(STATE_URL_VARIABLE) or f"sqlite:///{self.state_db}"
+        """SQLAlchemy URL of the state: the one that was named (`settings.elsewhere`), or SQLite in the home."""
+        return elsewhere(self.root).database or f"sqlite:///{self.state_db}"
 
     @property
     def state_in_home(self) -> bool:
         """Whether the state is the file in the home, and not a database elsewhere."""
-        return not os.environ.get(STATE_URL_VARIABLE)
+        return elsewhere(self.root).database is None
+
+    @property
+    def state_place(self) -> str:
+        """Where the state is, for messages: its URL may hold a password."""
+        return str(self.state_db) if self.state_in_home else elsewhere(self.root).database_named_in
+
+    @property
+    def artifacts_url(self) -> str | None:
+        """fsspec URL of a store that machines share; None: `artifacts` is all there is."""
+        return elsewhere(self.root).artifacts
+
+    @property
+    def artifacts_place(self) -> str:
+        """Where that URL was named, for messages: it may hold a secret."""
+        return elsewhere(self.root).artifacts_named_in
 
     @property
     def artifacts(self) -> Path:
@@ -57,19 +72,32 @@ class Home:
     def run(self) -> Path:
         return self.root / "run"
 
+    @property
+    def cache(self) -> Path:
+        """Results kept by content to save work. Whoever finds it empty does the work again; nothing else is lost."""
+        return self.root / "cache"
+
     def relative(self, path: Path) -> str:
         """`path` as the database stores it: relative to the home, with forward slashes."""
         return path.resolve().relative_to(self.root).as_posix()
 
     @property
     def exists(self) -> bool:
-        return self.state_db.exists() or STATE_URL_VARIABLE in os.environ
+        return self.state_db.exists() or not self.state_in_home
 
     def create(self) -> None:
         """Make the folders. Raises InvalidInput when the place cannot be written."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            for folder in (self.root, self.artifacts, self.scratch, self.reports, self.logs, self.run):
+            for folder in (
+                self.root,
+                self.artifacts,
+                self.scratch,
+                self.reports,
+                self.logs,
+                self.run,
+                self.cache,
+            ):
                 folder.mkdir(exist_ok=True)
                 folder.chmod(0o700)
         except OSError as error:

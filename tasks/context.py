@@ -6,7 +6,7 @@ runs and tests with any object that has these methods.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +29,7 @@ class InputFile:
     reference: str  # relative to the home, as the database stores it
     sha256: str
     step: int
+    verify: Callable[[], object] | None = None  # before it is first read, where that was left to the reader
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,10 @@ class TaskContext(Protocol):
     @property
     def memory(self) -> MutableMapping[str, Any]:
         """Survives from attempt to attempt in one worker process: models, read files. May be empty."""
+
+    @property
+    def cache(self) -> Path | None:
+        """A folder for results kept by content, shared by the home's workers; None where nothing shall be kept."""
 
     def should_stop(self) -> str | None:
         """Why to stop at the next step boundary (slice over, preempted, cancelled, ...), else None."""

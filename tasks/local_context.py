@@ -21,6 +21,7 @@ class LocalContext:
         self.learned: Mapping[str, Any] = {}
         self.resume: Sequence[InputFile] = ()
         self.memory: MutableMapping[str, Any] = {}
+        self.cache: Path | None = None
         self.published: dict[str, InputFile] = {}
         self._folder = folder
         self.scratch = folder / "scratch"

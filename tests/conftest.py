@@ -10,7 +10,10 @@ import pytest
 from db.engine import Database
 from db.migrate import open_state
 from db.store import ArtifactStore
+from settings.elsewhere import DATABASE_VARIABLE
 from settings.home import Home
+from tests.postgres import PostgresServer, empty, find_binaries, postgres_server
+from tests.s3 import s3_server
 from tests.support import FOREIGN_VARIABLES
 from workers.broker import PrivateRedis, start_private
 
@@ -53,3 +56,46 @@ def private_redis(home: Home) -> Iterator[PrivateRedis]:
 @pytest.fixture
 def redis_url(private_redis: PrivateRedis) -> str:
     return private_redis.url
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL; skips where there is none."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL: neither `initdb` nor `postgres` is on PATH")
+    with postgres_server(binaries) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _shared_postgres_url(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database with the newest schema, made once."""
+    url = postgres.url(postgres.create())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(DATABASE_VARIABLE, url)
+        open_state(Home(tmp_path_factory.mktemp("postgres"))).close()
+    return url
+
+
+@pytest.fixture
+def postgres_url(_shared_postgres_url: str) -> str:
+    """A database with the newest schema and without rows. The next test gets the same one, emptied."""
+    empty(_shared_postgres_url)
+    return _shared_postgres_url
+
+
+@pytest.fixture(scope="session")
+def _s3_server() -> Iterator[dict[str, str]]:
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto.server")
+    with s3_server() as variables:
+        yield variables
+
+
+@pytest.fixture
+def s3_variables(_s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment under which `s3://baton-test` can be reached: here, and for processes."""
+    for name, value in _s3_server.items():
+        monkeypatch.setenv(name, value)
+    return _s3_server

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from sqlalchemy import select
 
 from db import jobs, members, plans
@@ -24,6 +25,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 FOREIGN_VARIABLES = (
     "BATON_HOME",
     "BATON_STATE_URL",
+    "BATON_ARTIFACTS_URL",
     "BATON_BROKER",
     "BATON_SESSION_DEADLINE",
     "BATON_PARENT_PID",
@@ -33,6 +35,10 @@ FOREIGN_VARIABLES = (
     "REDIS_URL",
     *(f"BATON_QUEUE_{field.name.upper()}" for field in fields(QueueSettings)),
 )
+
+#: For tests of what only one kind of state does; all others of `tests/db` run on both.
+ON_SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+ON_POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
 NOW = 1_000_000.0
 LEASE_SECONDS = 30.0

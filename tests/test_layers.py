@@ -37,6 +37,7 @@ OWNERS = {
     "redis": {"workers", "commands"},
     "sqlalchemy": {"db"},
     "alembic": {"db"},
+    "fsspec": {"db"},
     "pybullet": {"simulators"},
     "cv2": {"models", "detectors", "simulators", "calvin", "reports", "tasks"},
     "torch": {"models", "detectors", "tasks", "commands"},  # doctor names its build

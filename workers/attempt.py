@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,10 @@ class AttemptContext:
         return self._scratch
 
     @property
+    def cache(self) -> Path:
+        return self._store.cache
+
+    @property
     def progress(self) -> dict[str, Any]:
         with self._lock:
             return dict(self._progress)
@@ -178,10 +182,11 @@ class AttemptContext:
         self.step = step
 
     def _file(self, role: str, row: Any) -> InputFile:
+        verify = partial(self._store.verified, row.path, row.sha256)
         # Frames may be hundreds of gigabytes, of which a slice touches a part: their reader verifies them.
-        frames = role.endswith(FRAMES)
-        path = self._store.path(row.path) if frames else self._store.verified(row.path, row.sha256)
-        return InputFile(role, row.kind, row.name, path, row.path, row.sha256, row.step)
+        later = verify if role.endswith(FRAMES) else None
+        path = self._store.path(row.path) if later else verify()
+        return InputFile(role, row.kind, row.name, path, row.path, row.sha256, row.step, later)
 
 
 def _reached(moment: float | None, now: float) -> bool:

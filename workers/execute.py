@@ -166,7 +166,7 @@ class Executor:
         ending = Ending(states.YIELDED, claim.step, str(error))
         # A bundle leaves behind what nobody needed then: all of that is made again at once, not one by one.
         paths = dict.fromkeys(row.path for row in inputs.stated(self._database, claim.job_id))
-        missing = [path for path in paths if not self._store.path(path).exists()][:_REDONE_AT_ONCE]
+        missing = self._store.absent(paths)[:_REDONE_AT_ONCE]
         damaged = [error.path] if error.path in paths and error.path not in missing else []
         redone = jobs.redo_inputs(
             self._database, claim, ending, damaged, missing, self._settings.max_failures, time.time()

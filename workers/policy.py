@@ -9,7 +9,7 @@ from typing import Any
 
 from db import states
 from db.timings import Timing
-from errors import DiskFull, InvalidInput
+from errors import DiskFull, InvalidInput, StateLost, StoreUnreachable
 from settings.queue import QueueSettings
 
 #: Stop reasons for which the machine, not the plan, is the cause.
@@ -62,10 +62,10 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def machine_fault(error: BaseException) -> bool:
-    """True when the machine failed and not the job: a full or failing disk, however it shows."""
+    """True when the machine failed and not the job: a full or failing disk, however it shows, or a server."""
     if isinstance(error, OSError):
         return error.errno in _MACHINE_ERRNOS
-    return isinstance(error, DiskFull) or "disk I/O error" in str(error)
+    return isinstance(error, (DiskFull, StateLost, StoreUnreachable)) or "disk I/O error" in str(error)
 
 
 def halved_micro_batch(

@@ -14,7 +14,7 @@ from celery.signals import worker_ready
 
 from db.engine import Database
 from db.migrate import open_state
-from db.store import ArtifactStore
+from db.shared_store import open_store
 from settings.home import Home
 from settings.queue import queue_settings
 from tasks.registry import import_bodies
@@ -77,7 +77,7 @@ def worker_main(
     database = open_state(home)
     settings = queue_settings()
     member = Member(database, settings, name, device, session_id)
-    executor = Executor(home, database, ArtifactStore(home), settings, member)
+    executor = Executor(home, database, open_store(home, database), settings, member)
 
     def run(job_id: int) -> str:
         outcome = executor.run(job_id)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import safe_open
 
 from calvin.episode_file import load_episode
@@ -32,31 +33,42 @@ def gaze_examples(database: Database, store: ArtifactStore, jobs: Sequence[Any])
     ingests = {row.id: row for row in jobs if row.kind == "ingest"}
     if not ended:
         return ()
-    episodes: dict[tuple[str, str], str] = {}
+    episodes: dict[tuple[str, str], Any] = {}
     for ingest in ingests.values():
         for artifact in queries.artifacts_of_job(database, ingest.id):
-            episodes[(ingest.spec["split"], artifact.name)] = artifact.path
+            episodes[(ingest.spec["split"], artifact.name)] = artifact
     examples = []
     for row in (ended[place] for place in evenly_spaced(len(ended))):
         name = f"task_{row.spec['number']}"
-        episode_file = store.path(episodes[(row.label.split()[1], name)])
         (artifact,) = queries.artifacts_of_job(database, row.id)
-        if not (episode_file.exists() and store.path(artifact.path).exists()):
+        episode_file = _find(store, episodes[(row.label.split()[1], name)])
+        gaze_file = _find(store, artifact)
+        if episode_file is None or gaze_file is None:
             continue
         episode = load_episode(episode_file)
-        with safe_open(store.path(artifact.path), framework="numpy") as tensors:
+        with safe_open(gaze_file, framework="numpy") as tensors:
             found = json.loads(tensors.metadata()["gaze"])["rows"]
         frame = len(episode) // 2
-        box = found[frame].get("box")
-        note = "" if box else f" ({found[frame]['reason']})"
         examples.append(
-            GazeExample(
-                np.asarray(episode.rgb_static[frame]),
-                tuple(box) if box else None,
-                f"{episode.instruction}{note}",
-            )
+            _gaze_example(np.asarray(episode.rgb_static[frame]), episode.instruction, found[frame])
         )
     return tuple(examples)
+
+
+def _gaze_example(image: NDArray[np.uint8], instruction: str, row: Mapping[str, Any]) -> GazeExample:
+    """`row`: the frame's entry in the gaze artifact."""
+    box, true_box = row.get("box"), row.get("true_box")
+    if box is None:
+        note = row["reason"]
+    else:
+        note = row["source"] if row["trusted"] else f"{row['source']}, doubtful"
+    return GazeExample(
+        image,
+        tuple(box) if box else None,
+        f"{instruction} ({note.replace('_', ' ')})",
+        trusted=bool(row.get("trusted", False)),
+        true_box=tuple(true_box) if true_box else None,
+    )
 
 
 def attention_panels(
@@ -73,8 +85,8 @@ def attention_panels(
             continue
         title = run.title or run.arm
         for artifact in queries.artifacts_of_job(database, row.id):
-            if title not in first and store.path(artifact.path).exists():
-                first[title] = store.path(artifact.path)
+            if title not in first and (path := _find(store, artifact)) is not None:
+                first[title] = path
     panels: dict[int, AttentionPanel] = {}
     for title, path in first.items():
         with safe_open(path, framework="numpy") as tensors:
@@ -107,8 +119,8 @@ def reconstructions(
         if row.kind != "reconstruct" or row.state != SUCCEEDED or row.arm is None or row.arm in shown:
             continue
         for artifact in queries.artifacts_of_job(database, row.id):
-            if store.path(artifact.path).exists():
-                shown[row.arm] = _reconstructions(store.path(artifact.path), row.arm)
+            if (path := _find(store, artifact)) is not None:
+                shown[row.arm] = _reconstructions(path, row.arm)
     return tuple(pair for pairs in shown.values() for pair in pairs)
 
 
@@ -136,9 +148,13 @@ def failure_videos(database: Database, store: ArtifactStore, jobs: Sequence[Any]
         for arm, films in by_arm.items():
             if turn >= len(films) or len(videos) == _VIDEOS or size + films[turn].bytes > _VIDEO_BYTES:
                 continue
-            path = store.path(films[turn].path)
-            if path.exists():
+            path = _find(store, films[turn])
+            if path is not None:
                 size += films[turn].bytes
                 caption = f"{arm}: {films[turn].name.replace('failure_', 'sequence ')}"
                 videos.append(Video(caption, path.read_bytes()))
     return tuple(videos)
+
+
+def _find(store: ArtifactStore, artifact: Any) -> Path | None:
+    return store.find(artifact.path, artifact.sha256)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from db import garbage
 from db.engine import Database
-from errors import StoreBusy
+from errors import StoreBusy, StoreUnreachable
 from settings.home import Home
 
 logger = logging.getLogger("baton.space")
@@ -53,7 +53,7 @@ class Space:
         self._next_collection = now + _COLLECT_SECONDS
         try:
             return garbage.collect(self._database, self._home, time.time())
-        except (StoreBusy, OSError) as error:
+        except (StoreBusy, StoreUnreachable, OSError) as error:
             logger.warning("the disk is nearly full and nothing could be removed: %s", error)
             return None
 

@@ -15,7 +15,7 @@ _EXTRAS = {
 
 
 def findings() -> list[Finding]:
-    return [_playtable(), _calvin_env(), *_detectors(), *_models()]
+    return [_playtable(), _egl(), _calvin_env(), *_detectors(), *_models()]
 
 
 def _playtable() -> Finding:
@@ -24,6 +24,21 @@ def _playtable() -> Finding:
         remedy = "pip install 'pybullet>=3.2.7' (Python 3.10 or 3.11 has a wheel)"
         return Finding("simulators", "playtable", MISSING, "no pybullet", remedy, needed=True)
     return Finding("simulators", "playtable", OK, f"pybullet {version}")
+
+
+def _egl() -> Finding:
+    """Tried in a process of its own, which takes a second or two."""
+    try:
+        from simulators.playtable.renderers import egl_fault
+    except ImportError:
+        remedy = "pip install 'pybullet>=3.2.7'"
+        return Finding("simulators", "EGL", MISSING, "no pybullet to draw with", remedy)
+    fault = egl_fault()
+    if fault is not None:
+        detail, remedy = fault.split(". ", 1)
+        return Finding("simulators", "EGL", MISSING, f"{detail}; renderer auto draws with tiny", remedy)
+    detail = "draws; renderer auto uses it for CALVIN's scenes, and tiny where frames were drawn with tiny"
+    return Finding("simulators", "EGL", OK, detail)
 
 
 def _calvin_env() -> Finding:

@@ -70,7 +70,13 @@ def export(
     but for the bundle's place in its history.
     """
     if not home.state_in_home:
-        raise InvalidInput("a bundle is made of the SQLite state in a home; unset BATON_STATE_URL")
+        raise InvalidInput(
+            f"a bundle is made of the SQLite state in a home; this one's is in {home.state_place}"
+        )
+    if home.artifacts_url is not None:
+        raise InvalidInput(
+            f"a bundle is made of the artifacts in a home; this one's are in {home.artifacts_place}"
+        )
     if target.exists() or target.is_symlink():
         raise InvalidInput(f"{target} is already there; name another file, or remove it")
     if not target.parent.is_dir():

@@ -26,6 +26,9 @@ _STORAGE = {
     "DOUBLE": ("real", "integer"),
 }  # fmt: skip
 
+#: The version since which a state has a key of its own.
+_FIRST_WITH_KEY = "0004"
+
 
 def inspect_state(state: Path, manifest: Manifest) -> None:
     """Raises BundleError unless `state` is sound, has exactly the tables of its version, and fits the manifest.
@@ -158,6 +161,10 @@ def _check_rest(connection: Any, manifest: Manifest) -> None:
         raise BundleError("its state and its manifest tell different histories")
     if lineage.facts(connection.execute) != manifest.history[-1].facts_arrived:
         raise BundleError("its state is not the one that its history names")
+    if manifest.version >= _FIRST_WITH_KEY:
+        keys = connection.execute("SELECT key FROM identity WHERE NOT shared").fetchall()
+        if len(keys) != 1 or not re.fullmatch("[0-9a-f]{32}", keys[0][0]):
+            raise BundleError("its state has no key of its own")
     rows = {}
     for path, sha256, size in connection.execute("SELECT path, sha256, bytes FROM artifact"):
         match = ARTIFACT_PATH.fullmatch(path)

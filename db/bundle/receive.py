@@ -58,7 +58,13 @@ def receive(
     not continue this home, HomeInUse when a command or worker is at it; either way the home is as it was.
     """
     if not home.state_in_home:
-        raise InvalidInput("a bundle is imported into the SQLite state of a home; unset BATON_STATE_URL")
+        raise InvalidInput(
+            f"a bundle is imported into the SQLite state of a home; this one's is in {home.state_place}"
+        )
+    if home.artifacts_url is not None:
+        raise InvalidInput(
+            f"a bundle is imported into the folder of a home; its artifacts are in {home.artifacts_place}"
+        )
     try:
         with _plain_file(source) as stream:
             manifest = read_manifest(stream, os.fstat(stream.fileno()).st_size)

@@ -162,8 +162,8 @@ def give_back(db: Database, held: Claim, ending: Ending, now: float, *, not_befo
         "reached": at_least(job.c.reached, ending.step),
         "slices": job.c.slices + 1,
         "turn": case((job.c.fair, job.c.turn + 1), else_=job.c.turn),
-        "failures": job.c.failures + (ending.outcome == FAILED),
-        "losses": (0 if progressed else job.c.losses) + stays_lost,
+        "failures": job.c.failures + int(ending.outcome == FAILED),
+        "losses": (0 if progressed else job.c.losses) + int(stays_lost),
         "not_before": not_before,
         "lease_expires_at": None,
         "preferred_worker_id": held.worker_id if progressed else None,
@@ -195,7 +195,7 @@ def end(db: Database, held: Claim, ending: Ending, now: float) -> None:
             .where(*HOLDS_LEASE)
             .values(
                 state=ending.outcome,
-                failures=job.c.failures + (ending.outcome == FAILED),
+                failures=job.c.failures + int(ending.outcome == FAILED),
                 lease_expires_at=None,
                 finished_at=now,
                 error=ending.reason,
@@ -245,11 +245,15 @@ def _record(
             name: statement.excluded[name]
             for name in ("sha256", "path", "bytes", "final", "attempt_id", "created_at")
         }
-        tx.execute(statement.on_conflict_do_update(["job_id", "name", "step"], set_=changed), rows)
+        tx.execute(
+            statement.on_conflict_do_update(index_elements=["job_id", "name", "step"], set_=changed), rows
+        )
     if metrics:
         points = upsert(tx, metric)
         tx.execute(
-            points.on_conflict_do_update(["job_id", "name", "step"], set_={"value": points.excluded.value}),
+            points.on_conflict_do_update(
+                index_elements=["job_id", "name", "step"], set_={"value": points.excluded.value}
+            ),
             [
                 {"job_id": held.job_id, "name": m.name, "step": m.step, "value": m.value, "at": now}
                 for m in metrics

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 import cli
+from detectors.cache import shared_cache
+from detectors.targets import BUTTON
 from settings.home import Home
 from tests.db.test_store import damage
+from tests.detectors.made_up_finder import MadeUpFinder
+from tests.detectors.test_pipeline import numbered
 from tests.workshop import Workshop
 
 Capture = pytest.CaptureFixture[str]
@@ -76,3 +80,19 @@ def test_a_home_that_is_not_there_is_not_made(tmp_path: Path, capsys: Capture) -
     for command in (["verify"], ["gc"], []):
         run(capsys, "--home", tmp_path / "none", "artifacts", *command, code=2)
     assert not (tmp_path / "none").exists()
+
+
+def test_gc_spent_forgets_cached_gaze_answers(home: Home, capsys: Capture) -> None:
+    cache = shared_cache(home.cache)
+    cache.find(MadeUpFinder({}), list(numbered(3)), BUTTON, False)
+
+    def collect(*options: str) -> int:
+        return int(
+            json.loads(run(capsys, "--home", home.root, "artifacts", "gc", "--json", *options))[
+                "gaze_answers"
+            ]
+        )
+
+    assert collect() == 0 and collect("--spent", "--dry-run") == 3 == len(cache)
+    assert collect("--spent") == 3 and len(cache) == 0
+    assert collect("--spent") == 0

@@ -23,9 +23,15 @@ def test_a_machine_that_can_run_the_embedded_default(
     assert not home.exists()
     found = findings(capsys)
     assert {"Python", "CPU cores", "memory", "disk", "torch", "broker", "SQLite", "Flower"} <= set(found)
-    assert {"playtable", "calvin_env", "colour", "grounding_dino", "groundingdino-py", "diffusers"} <= set(
-        found
-    )
+    assert {
+        "playtable",
+        "EGL",
+        "calvin_env",
+        "colour",
+        "grounding_dino",
+        "groundingdino-py",
+        "diffusers",
+    } <= set(found)
     assert found["SQLite"]["state"] == "ok"
     assert all(entry["remedy"] for entry in found.values() if entry["state"] != "ok")
 
@@ -54,3 +60,26 @@ def test_detectors_say_why_they_do_not_work_here(
     found = findings(capsys)
     assert "does not run with transformers 5" in str(found["groundingdino-py"]["detail"])
     assert "not on this machine" in str(found["grounding_dino"]["detail"])
+
+
+def test_servers_that_machines_share_are_asked(
+    tmp_path: Path,
+    postgres_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("BATON_STATE_URL", postgres_url)
+    cli.main(["--home", str(tmp_path / "home"), "doctor", "--json"])
+    found = findings(capsys)
+    assert found["state"]["state"] == "ok" and "PostgreSQL" in str(found["state"]["detail"])
+    assert found["artifacts"]["state"] == "warning" and "one machine" in str(found["artifacts"]["detail"])
+
+
+def test_servers_that_do_not_answer_are_exit_code_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BATON_STATE_URL", "postgresql://baton:secret@127.0.0.1:1/baton")
+    monkeypatch.setenv("BATON_ARTIFACTS_URL", "nosuch://bucket")
+    assert cli.main(["--home", str(tmp_path / "home"), "doctor"]) == 3
+    shown = capsys.readouterr().out
+    assert "cannot run here yet: state, artifacts" in shown and "secret" not in shown

@@ -75,9 +75,9 @@ def test_rows_that_share_bytes_read_them_once(workshop: Workshop, monkeypatch: p
     claim = workshop.claim("train")
     workshop.publish(claim, 1, b"equal bytes")
     workshop.publish(claim, 2, b"equal bytes")
-    hashed: list[Path] = []
-    original = care.file_sha256
-    monkeypatch.setattr(care, "file_sha256", lambda path: hashed.append(path) or original(path))
+    hashed: list[str] = []
+    original = workshop.store.digest
+    monkeypatch.setattr(workshop.store, "digest", lambda path: hashed.append(path) or original(path))
     checked = [e for e in care.verify(workshop.database, workshop.store) if e.job == "train"]
     assert len(checked) == 4 and len({e.path for e in checked}) == 1
     assert len(hashed) == len(set(hashed))

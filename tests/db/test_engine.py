@@ -12,7 +12,7 @@ from sqlalchemy import text
 from db.engine import Database
 from errors import DiskFull
 from settings.home import Home
-from tests.support import await_value, planned, states, submit
+from tests.support import ON_SQLITE, await_value, planned, states, submit
 
 
 def test_an_exception_undoes_the_whole_transaction(database: Database) -> None:
@@ -45,6 +45,7 @@ def test_writers_wait_for_each_other_and_readers_for_nobody(database: Database, 
     other.close()
 
 
+@ON_SQLITE
 def test_settle_waits_until_every_commit_is_on_the_disk(
     database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +74,7 @@ def test_settle_waits_until_every_commit_is_on_the_disk(
     assert len(syncs) <= 2, "one sync for all that came in meanwhile"
 
 
+@ON_SQLITE
 def test_a_durable_commit_is_on_the_disk_when_it_returns(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +89,7 @@ def test_a_durable_commit_is_on_the_disk_when_it_returns(
     assert len(syncs) == 1
 
 
+@ON_SQLITE
 def test_a_full_disk_has_a_name_and_costs_nothing_that_was_committed(database: Database) -> None:
     """A limit on the file's pages stands for the disk's."""
     submit(database, planned("a"))

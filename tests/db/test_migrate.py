@@ -16,7 +16,7 @@ from db.queries import status
 from db.schema import Base
 from errors import EnvironmentLacks
 from settings.home import Home
-from tests.support import NOW, planned, states, submit
+from tests.support import NOW, ON_SQLITE, planned, states, submit
 
 
 def test_the_migrations_give_the_schema_of_the_code(database: Database) -> None:
@@ -24,6 +24,7 @@ def test_the_migrations_give_the_schema_of_the_code(database: Database) -> None:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
+@ON_SQLITE
 def test_only_the_owner_can_read_a_fresh_state(database: Database, home: Home) -> None:
     assert stat.S_IMODE(home.state_db.stat().st_mode) == 0o600
 

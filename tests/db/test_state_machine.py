@@ -32,6 +32,7 @@ from db.schema import Ablation, Artifact
 from db.states import BLOCKED, CANCELLED, FAILED, OOM, QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
 from errors import IllegalMove, LeaseLost
 from settings.home import Home
+from tests.postgres import empty
 from tests.support import LEASE_SECONDS, NOW, planned, rows, worker
 
 MAX_LOSSES = MAX_FAILURES = 3
@@ -67,8 +68,7 @@ class Queue(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="baton-machine-"))
-        shutil.copy(self.template, self.folder / "state.db")
-        self.db = Database(f"sqlite:///{self.folder / 'state.db'}")
+        self.db = self.open()
         self.now = NOW
         self.workers = [worker(self.db, f"worker {number}") for number in range(3)]
         plans.submit(self.db, PLAN, "submit", self.now)
@@ -83,6 +83,11 @@ class Queue(RuleBasedStateMachine):
         self.facts: dict[tuple[int, int], str] = {}
         self.succeeded: set[int] = set()
         self.cancelling: set[int] = set()
+
+    def open(self) -> Database:
+        """A state without rows."""
+        shutil.copy(self.template, self.folder / "state.db")
+        return Database(f"sqlite:///{self.folder / 'state.db'}")
 
     def teardown(self) -> None:
         try:
@@ -361,17 +366,33 @@ class Queue(RuleBasedStateMachine):
         assert {entry.state for entry in rows(self.db)} == {SUCCEEDED}
 
 
+class QueueOnPostgres(Queue):
+    """The same rules; each example takes longer there."""
+
+    url: str
+
+    def open(self) -> Database:
+        empty(self.url)
+        return Database(self.url)
+
+
 def test_invariants(_empty_state: Path) -> None:
     Queue.template = _empty_state
-    run_state_machine_as_test(
-        Queue,
-        settings=settings(
-            max_examples=50,
-            stateful_step_count=40,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            phases=[Phase.generate, Phase.shrink],
-            suppress_health_check=list(HealthCheck),
-        ),
+    run_state_machine_as_test(Queue, settings=_settings(examples=50))
+
+
+def test_invariants_on_postgresql(postgres_url: str) -> None:
+    QueueOnPostgres.url = postgres_url
+    run_state_machine_as_test(QueueOnPostgres, settings=_settings(examples=8))
+
+
+def _settings(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
     )

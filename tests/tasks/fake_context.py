@@ -29,11 +29,13 @@ class FakeContext:
         reason: str = "slice",
         reached: int = 0,
         learned: Mapping[str, Any] | None = None,
+        cache: Path | None = None,
     ) -> None:
         self.folder = folder
         self.spec = spec
         self.inputs = inputs
         self.memory: MutableMapping[str, Any] = {} if memory is None else memory
+        self.cache = cache
         self.checks = checks
         self.reason = reason
         self.reached = reached

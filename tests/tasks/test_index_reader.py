@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,22 @@ def test_damage_is_found_when_an_episode_is_first_opened(files: list[InputFile])
         index.images[4]
     with pytest.raises(BatonError, match="demonstration 2, whose frames are not here"):
         load_index(files[:3], SIZE).images[8]
+
+
+def test_what_shall_verify_an_episode_does_so_when_it_is_first_opened(files: list[InputFile]) -> None:
+    """Its bytes may lie on another machine until then."""
+    brought: list[str] = []
+    hidden = files[2].path.rename(files[2].path.with_suffix(".elsewhere"))
+
+    def bring() -> None:
+        brought.append(files[2].name)
+        hidden.rename(files[2].path)
+
+    index = load_index([*files[:2], replace(files[2], verify=bring), *files[3:]], SIZE)
+    index.images[0]
+    assert brought == []
+    index.images[4], index.images[5]
+    assert brought == [files[2].name]
 
 
 def test_absence_is_found_when_an_episode_is_first_opened(files: list[InputFile]) -> None:

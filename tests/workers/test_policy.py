@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from db.timings import Timing
-from errors import DatasetError, DiskFull, TrainingDiverged
+from errors import DatasetError, DiskFull, StateLost, StoreUnreachable, TrainingDiverged
 from settings.queue import QueueSettings
 from workers import policy
 from workers.policy import AfterFailure, after_failure
@@ -88,6 +88,8 @@ def test_work_that_cannot_progress_does_not_start(
         OSError(errno.ENOSPC, "No space left on device"),
         OSError(errno.EDQUOT, "Disk quota exceeded"),
         DiskFull("the disk that holds the state is full"),
+        StateLost("the state's database went away"),
+        StoreUnreachable("the store does not work"),
         sqlite3.OperationalError("disk I/O error"),
     ],
 )

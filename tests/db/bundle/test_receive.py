@@ -347,6 +347,9 @@ def test_a_new_ablation_makes_again_what_was_left_behind(
         ("DELETE FROM handover", "different histories"),
         ("UPDATE handover SET key = '../' || key", "different histories"),
         ("UPDATE handover SET at = 1e999", "different histories"),
+        ("UPDATE identity SET key = '../' || substr(key, 4)", "no key of its own"),
+        ("DELETE FROM identity", "no key of its own"),
+        ("UPDATE identity SET shared = 1", "no key of its own"),
     ],
 )  # fmt: skip
 def test_a_state_that_is_not_as_it_should_be_is_refused(

@@ -1,0 +1,129 @@
+"""An ablation on PostgreSQL and S3, on two machines of which one dies, ends as on one machine alone.
+
+A machine is a home folder of its own with its own scheduler and worker: nothing but the database, the objects and
+the broker is shared.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from db import queries
+from db.engine import Database
+from db.migrate import open_state
+from db.schema import Attempt, Job, Worker
+from db.states import LOST, RUNNING, SUCCEEDED
+from settings.home import Home
+from tests.processes import CLI, QUICK, environment, kill_all, running
+from tests.support import await_value
+
+#: The smoke ablation with one arm that has every kind of job, and slices short enough to be taken over.
+SMOKE = [
+    "--preset", "smoke", "--arms", "recon_pretrain",
+    "--set", "training.slice_seconds=2", "--set", "training.checkpoint_seconds=0.5",
+    "--set", "evaluation.sequences=2",
+]  # fmt: skip
+
+UP = ["up", "--until-done", "--cpus", "1", "--gpus", "none"]
+
+
+def test_two_machines_one_killed_end_with_the_weights_of_one(
+    tmp_path: Path, postgres_url: str, s3_variables: dict[str, str], redis_url: str
+) -> None:
+    cluster = {
+        **QUICK,
+        **s3_variables,
+        "BATON_QUEUE_LEASE_SECONDS": "20",
+        "BATON_STATE_URL": postgres_url,
+        "BATON_ARTIFACTS_URL": "s3://baton-test/acceptance",
+        "REDIS_URL": redis_url,
+    }
+    first, second = Home(tmp_path / "first"), Home(tmp_path / "second")
+    baton(first, ["submit-ablation", *SMOKE, "--detach"], **cluster)
+    database = Database(postgres_url)
+    with running(["--home", str(first.root), *UP], tmp_path / "first.log", **cluster) as machine:
+        await_value(
+            lambda: training(database),
+            lambda job: job.state == RUNNING and job.step > 0,
+            "a checkpoint of the first machine",
+        )
+        kill_all(machine)
+    left = training(database)
+    assert left.state != SUCCEEDED, "killed before its end, or this test shows nothing"
+
+    with running(["--home", str(second.root), *UP], tmp_path / "second.log", **cluster) as machine:
+        assert machine.wait(timeout=240) == 0, (tmp_path / "second.log").read_text()
+
+    assert set(job_states(database)) == {SUCCEEDED}
+    attempts = training_attempts(database)
+    assert len({attempt.session_id for attempt in attempts}) == 2, "each machine did a part of the training"
+    assert LOST in {attempt.outcome for attempt in attempts}
+    went_on = next(a for a in attempts if a.session_id != attempts[0].session_id)
+    assert went_on.step_from == left.step > 0, "from the other machine's checkpoint, which came through S3"
+    assert not first.state_db.exists() and not second.state_db.exists()
+    together = results(database)
+    database.close()
+
+    third = Home(tmp_path / "third")
+    verified = json.loads(baton(third, ["artifacts", "verify", "--json"], **cluster))
+    assert verified["checked"] == verified["ok"] + verified["left_behind"] > 0
+    report = json.loads(baton(third, ["report", "--json"], **cluster))
+    assert "recon_pretrain" in [arm["arm"] for arm in report["arms"]]
+
+    alone = Home(tmp_path / "alone")
+    baton(alone, ["submit-ablation", *SMOKE, "--cpus", "2", "--gpus", "none"])
+    local = open_state(alone)
+    assert together == results(local)
+    local.close()
+
+
+def baton(home: Home, arguments: list[str], **variables: str) -> str:
+    """A command in a process of its own, which must succeed. Returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, str(CLI), "--home", str(home.root), *arguments],
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def training(database: Database) -> Any:
+    """Row (step, state) of the training job."""
+    with database.read() as tx:
+        return tx.execute(select(Job.step, Job.state).where(Job.kind == "train")).one()
+
+
+def job_states(database: Database) -> list[str]:
+    with database.read() as tx:
+        return list(tx.execute(select(Job.state)).scalars())
+
+
+def training_attempts(database: Database) -> list[Any]:
+    """Rows (outcome, step_from, session_id) of the training job, oldest first."""
+    with database.read() as tx:
+        statement = (
+            select(Attempt.outcome, Attempt.step_from, Worker.session_id)
+            .join(Job, Job.id == Attempt.job_id)
+            .join(Worker, Worker.id == Attempt.worker_id)
+            .where(Job.kind == "train")
+            .order_by(Attempt.id)
+        )
+        return list(tx.execute(statement).all())
+
+
+def results(database: Database) -> dict[tuple[str, str], str]:
+    """(job, name) -> digest of every checkpoint and evaluation at its job's end."""
+    return {
+        (entry["job"], entry["name"]): entry["sha256"]
+        for kind in ("checkpoint", "evaluation")
+        for entry in queries.artifacts(database, kind)
+        if entry["final"]
+    }
