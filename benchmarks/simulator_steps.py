@@ -1,9 +1,10 @@
 """Control steps a second of the play table: physics alone, both cameras at every step, at every fifth.
 
 The plain alternative draws everything with both cameras at every step, as calvin_env does. Times are processor
-time of this process (everything runs in one thread), so that other work on the machine disturbs them little.
+time of this process (with all its threads), so that other work on the machine disturbs them little.
 
-python -m benchmarks.simulator_steps [--steps 100] [--scene D] [--assets CLONE_OF_CALVIN_ENV] [--out FOLDER]
+python -m benchmarks.simulator_steps [--steps 100] [--scene D] [--assets CLONE_OF_CALVIN_ENV] [--renderer egl]
+                                     [--out FOLDER]
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import psutil
 
 from benchmarks.machine import describe
 from simulators.playtable.env import PlayTable
+from simulators.playtable.renderers import RENDERERS, TINY
 
 _RESULTS = Path(__file__).parent / "results"
 _REPEATS = 5
@@ -70,11 +72,12 @@ def main() -> None:
     parser.add_argument("--scene", default="D")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--assets", type=Path, help="a clone of calvin_env: its own scenes")
+    parser.add_argument("--renderer", default=TINY.name, choices=RENDERERS)
     parser.add_argument("--repeats", type=int, default=_REPEATS)
     parser.add_argument("--out", type=Path, default=_RESULTS)
     options = parser.parse_args()
     before_bytes = psutil.Process().memory_info().rss
-    sim = PlayTable(options.scene, options.assets)
+    sim = PlayTable(options.scene, options.assets, options.renderer)
     sim.observe()
     world_bytes = psutil.Process().memory_info().rss - before_bytes
     rest = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
@@ -113,8 +116,9 @@ def main() -> None:
         },
     }
     options.out.mkdir(exist_ok=True)
-    whose = "" if options.assets is None else "_calvin"
-    (options.out / f"simulator_steps{whose}.json").write_text(json.dumps(report, indent=2) + "\n")
+    suffix = "" if options.assets is None else "_calvin"
+    suffix += "" if options.renderer == TINY.name else f"_{options.renderer}"
+    (options.out / f"simulator_steps{suffix}.json").write_text(json.dumps(report, indent=2) + "\n")
     for section in ("milliseconds", "steps_per_second", "ratios"):
         for name, value in report[section].items():
             print(f"{section:18s} {name:32s} {value:>9}")

@@ -12,6 +12,7 @@ from calvin.actions import relative_action
 from calvin.annotations import read_bounds
 from calvin.dataset import CalvinSplit
 from calvin.pickles import load_npy_pickle
+from calvin.recording import recorded_renderer
 from calvin.task_names import TASKS, UNKNOWN_SCENE
 from errors import DatasetError
 
@@ -40,7 +41,7 @@ def examine(split: CalvinSplit, frames: Iterable[int]) -> Findings:
 
     Lists the folder once; `frames` may report how far it has come.
     """
-    found = [*_faults_of_bounds(split), *_faults_of_scenes(split)]
+    found = [*_faults_of_bounds(split), *_faults_of_scenes(split), *_faults_of_configuration(split)]
     unreadable: set[int] = set()
     led_astray: list[int] = []
     for frame in frames:
@@ -134,6 +135,13 @@ def _faults_of_scenes(split: CalvinSplit) -> Iterator[str]:
             f"{path} is not that of the ABC download since September 2022 (B 0-598909, C 598910-1191338, A"
             " 1191339-1795044); annotations and scenes of earlier downloads are wrong: download anew."
         )
+
+
+def _faults_of_configuration(split: CalvinSplit) -> Iterator[str]:
+    try:
+        recorded_renderer(split.folder)
+    except DatasetError as error:
+        yield str(error)
 
 
 def _fault_of_actions(relative: np.ndarray) -> str | None:

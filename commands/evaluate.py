@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,16 @@ import click
 
 from calvin.protocols import PROTOCOLS, Protocol, protocol_named
 from calvin.task_names import SCENES
-from commands.checkpoint import HELP, open_named
+from commands.checkpoint import HELP, holds_openvla, open_named
 from commands.options import home_option, resolve_home
 from errors import InvalidInput, Stopped
 from settings.home import Home
+from simulators.rendering import AUTO, CHOICES, chosen_renderer
 
 if TYPE_CHECKING:
     from tasks.policies import Policy
 
-POLICIES = "or `expert`, `random`, or the address of a policy server (http://HOST:PORT)"
+POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a policy server (http://HOST:PORT)"
 
 
 @click.command(
@@ -46,6 +48,13 @@ POLICIES = "or `expert`, `random`, or the address of a policy server (http://HOS
 )
 @click.option("--calvin-python", metavar="PATH", default=None, help="Interpreter that imports calvin_env.")
 @click.option(
+    "--renderer",
+    type=click.Choice(CHOICES),
+    default=AUTO,
+    show_default=True,
+    help="auto: EGL for CALVIN's scenes where it works here, else tiny.",
+)
+@click.option(
     "--instructions", metavar="YAML", default=None, help="The phrase of each task, in CALVIN's form."
 )
 @click.option("--simulators", type=click.IntRange(1), default=8, show_default=True, help="Driven at a time.")
@@ -56,8 +65,15 @@ POLICIES = "or `expert`, `random`, or the address of a policy server (http://HOS
 )
 @click.option("--chunk-steps", type=click.Choice(["1", "5"]), default="5", show_default=True,
               help="Actions carried out per answer of a policy server.")  # fmt: skip
+@click.option(
+    "--statistics",
+    metavar="NAME",
+    default=None,
+    help="Data set whose units an OpenVLA's actions have [default: its only one].",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of random actions.")
 @click.option("--videos", metavar="DIR", default=None, help="Films of failed subtasks.")
+@click.option("--attention", is_flag=True, help="Show in the films where the model looked.")
 @click.option("--out", metavar="FILE", default=None, help="Results as they come; the same command goes on.")
 @click.option("--replay", metavar="DIR", default=None, help="Play DIR's demonstrations open loop instead.")
 @click.option(
@@ -86,6 +102,8 @@ def command(
         protocol = protocol.compatible()
     spec = _spec(protocol, options)
     policy = _policy(resolve_home(context, home_path), checkpoint, options)
+    if options["attention"]:
+        _check_attention(policy, options)
     document = _evaluate(policy, spec, protocol, checkpoint, options)
     if as_json:
         print(json.dumps(document))
@@ -98,6 +116,7 @@ def command(
 def _spec(protocol: Protocol, options: dict[str, Any]) -> dict[str, Any]:
     """What `tasks.closed_loop` reads."""
     from calvin.instructions import read_instruction_file
+    from tasks.closed_loop import usual_renderer
 
     tasks = options["tasks"].split(",") if options["tasks"] else []
     sequences = options["sequences"] or protocol.sequences
@@ -109,6 +128,7 @@ def _spec(protocol: Protocol, options: dict[str, Any]) -> dict[str, Any]:
         "scene": options["scene"],
         "assets": options["assets"],
         "python": options["calvin_python"],
+        "renderer": chosen_renderer(options["renderer"], usual_renderer(options)),
         "tasks": tasks,
         "drawn": sequences if tasks else protocol.drawn,
         "sequences": sequences,
@@ -132,10 +152,31 @@ def _policy(home: Home, name: str, options: dict[str, Any]) -> Policy:
         from tasks.remote_policy import RemotePolicy
 
         return RemotePolicy(name, chunk_steps=int(options["chunk_steps"]), parallel=options["simulators"])
+    if holds_openvla(name):
+        from tasks.openvla_policy import OpenVLAPolicy
+
+        return OpenVLAPolicy(Path(name), options["statistics"])
     model, recipe = open_named(home, name)
     from tasks.standalone import policy_of
 
     return policy_of(model, recipe, options["batch"], options["detector"], options["official_compat"])
+
+
+def _check_attention(policy: Policy, options: dict[str, Any]) -> None:
+    from tasks.policies import ReconVLAPolicy
+
+    if options["videos"] is None:
+        raise InvalidInput("--attention is shown in films; name their folder with --videos")
+    if not isinstance(policy, ReconVLAPolicy):
+        raise InvalidInput("--attention: only a ReconVLA checkpoint tells where it looks")
+
+
+def _folder_for_films(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"--videos: the folder {folder} cannot be made: {error.strerror}") from None
+    return folder
 
 
 def _evaluate(
@@ -147,9 +188,12 @@ def _evaluate(
     from commands.live_estimate import live_estimate
     from reports.statistics import running_estimate
     from tasks.closed_loop import chains_of, entry_of, instructions_of, simulators_of, summary
+    from tasks.policies import ReconVLAPolicy
     from tasks.results_file import ResultsFile
     from tasks.rollout import Rollout
+    from tasks.videos import Look, looks_of, write_failure
 
+    films = None if options["videos"] is None else _folder_for_films(Path(options["videos"]))
     chains = chains_of(spec)
     about = {"policy": checkpoint, "protocol": protocol.name, "official_compat": protocol.official_compat,
              **{name: value for name, value in spec.items() if name not in ("simulators", "parallel")}}  # fmt: skip
@@ -158,7 +202,6 @@ def _evaluate(
     done = {entry["sequence"] for entry in entries}
     todo = [(number, chains[number]) for number in range(spec["sequences"]) if number not in done]
     simulators = simulators_of(spec, min(spec["simulators"], len(todo)), {})
-    films = None if options["videos"] is None else Path(options["videos"])
     rollout = Rollout(spec["scene"], policy, instructions_of(spec), spec["max_steps"], film=films is not None)
     replays = 0
     try:
@@ -169,10 +212,10 @@ def _evaluate(
                 replays += result.replays
                 show([entry["done"] for entry in entries])
                 if films is not None and result.failure is not None:
-                    from tasks.videos import write_failure
-
-                    films.mkdir(parents=True, exist_ok=True)
-                    write_failure(result.failure, films / f"failure_{result.sequence}.mp4")
+                    looks: Sequence[Look] = ()
+                    if options["attention"] and isinstance(policy, ReconVLAPolicy):
+                        looks = looks_of(result.failure, policy)
+                    write_failure(result.failure, films / f"failure_{result.sequence}.mp4", looks)
     except KeyboardInterrupt:
         where = f"; {len(entries)} results are in {options['out']}, the same command goes on" if kept else ""
         raise Stopped(f"stopped after {len(entries)} of {spec['sequences']} sequences{where}") from None

@@ -14,9 +14,11 @@ from rich.progress import track
 from rich.table import Table
 
 from calvin.dataset import open_dataset
+from calvin.recording import recorded_renderer
 from calvin.task_names import UNKNOWN_SCENE
 from simulators.base import Simulator
-from tasks.closed_loop import simulators_of
+from simulators.rendering import chosen_renderer
+from tasks.closed_loop import simulators_of, usual_renderer
 from tasks.replay import Replayed, replay
 
 #: Mean difference of pictures, in grey levels, above which another renderer (or scene) must have drawn them.
@@ -30,6 +32,8 @@ def replay_and_print(
     dataset = open_dataset(root, split)
     chosen = dataset.demonstrations[:limit]
     memory: dict[str, Any] = {}
+    drawn_by = recorded_renderer(dataset.folder)
+    renderer = chosen_renderer(options["renderer"], drawn_by or usual_renderer(options))
 
     def simulator_for(scene: str) -> Simulator:
         spec = {
@@ -37,6 +41,7 @@ def replay_and_print(
             "scene": options["scene"] if scene == UNKNOWN_SCENE else scene,
             "assets": options["assets"],
             "python": options["calvin_python"],
+            "renderer": renderer,
             "parallel": False,
         }
         return simulators_of(spec, 1, memory)[0]
@@ -49,6 +54,7 @@ def replay_and_print(
         "dataset": str(root),
         "split": split,
         "simulator": options["simulator"],
+        "recorded_renderer": drawn_by,
         "simulator_description": simulators[0].description(),
         **_figures(played),
         "demonstrations": [asdict(one) for one in played],
@@ -95,6 +101,11 @@ def _print(document: Mapping[str, Any]) -> None:
         f"frames differ by {document['static_difference']:.2f} (static) and {document['gripper_difference']:.2f} "
         "(gripper) grey levels."
     )
+    recorded, used = document["recorded_renderer"], document["simulator_description"]["renderer"]
+    if recorded not in (None, used):
+        console.print(
+            f"Renderer {recorded} drew the recorded frames, as the dataset tells, and {used} these."
+        )
     if document["static_difference"] > _OTHER_RENDERER:
         console.print(
             "Another renderer, or another scene, drew the recorded frames: expect lower success rates."

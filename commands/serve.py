@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from commands.checkpoint import HELP, open_named
+from commands.checkpoint import HELP, holds_openvla, open_named
 from commands.options import home_option, resolve_home
+
+if TYPE_CHECKING:
+    from tasks.openvla_policy import OpenVLAPolicy
+    from tasks.policies import ReconVLAPolicy
 
 
 @click.command("serve", help=f"Answer the official policy-server protocol with CHECKPOINT: {HELP}.")
@@ -22,6 +29,12 @@ from commands.options import home_option, resolve_home
 @click.option(
     "--official-compat", is_flag=True, help="Compose pictures as the released server does (167 rows each)."
 )
+@click.option(
+    "--statistics",
+    metavar="NAME",
+    default=None,
+    help="Data set whose units an OpenVLA's actions have [default: its only one].",
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -32,13 +45,20 @@ def command(
     batch: int,
     detector: str,
     official_compat: bool,
+    statistics: str | None,
 ) -> None:
-    home = resolve_home(context, home_path)
-    model, recipe = open_named(home, checkpoint)
     from tasks.policy_server import serve
-    from tasks.standalone import policy_of
 
-    policy = policy_of(model, recipe, batch, detector, official_compat)
+    policy: OpenVLAPolicy | ReconVLAPolicy
+    if holds_openvla(checkpoint):
+        from tasks import openvla_policy
+
+        policy = openvla_policy.OpenVLAPolicy(Path(checkpoint), statistics)
+    else:
+        model, recipe = open_named(resolve_home(context, home_path), checkpoint)
+        from tasks.standalone import policy_of
+
+        policy = policy_of(model, recipe, batch, detector, official_compat)
     serve(
         policy.predict,
         host,

@@ -64,7 +64,7 @@ class Pretrained:
 
 def open_checkpoint(folder: Path) -> tuple[ReconVLAConfig, WeightFiles]:
     """Configuration and tensors of `folder` under our names; no tensor is read yet."""
-    values = _read_config(folder / CONFIG_FILE)
+    values = read_json(folder / CONFIG_FILE)
     kind = values.pop("model_type", None)
     if kind == "reconvla":
         return ReconVLAConfig.from_dict(values), open_weights(folder)
@@ -155,7 +155,8 @@ def _name_in(config: ReconVLAConfig, name: str) -> str | None:
     return None if config.denoiser is None and name.startswith("latents.") else name
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises CheckpointError when it cannot be read or holds something else."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

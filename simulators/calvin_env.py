@@ -6,6 +6,7 @@ from pathlib import Path
 
 from errors import SimulatorMissing
 from simulators.piped import ANSWER_SECONDS, PipedSimulator
+from simulators.rendering import EGL, TINY
 
 SCRIPT = Path(__file__).parent / "external" / "calvin_env_script.py"
 
@@ -18,17 +19,19 @@ class CalvinEnv(PipedSimulator):
         scene: str = "D",
         python: str | None = None,
         *,
-        use_egl: bool = False,
+        renderer: str = TINY,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        """Raises SimulatorMissing when `python` is no interpreter that can import calvin_env."""
+        """renderer: `tiny` or `egl`. Raises SimulatorMissing when `python` is no interpreter that can import
+        calvin_env.
+        """
         if python is None:
             raise SimulatorMissing(
                 "the calvin simulator needs the interpreter that calvin_env is installed in; name it"
             )
         command = (str(Path(python).expanduser()), str(SCRIPT))
         try:
-            super().__init__(command, {"scene": scene, "use_egl": use_egl}, answer_seconds)
+            super().__init__(command, {"scene": scene, "use_egl": renderer == EGL}, answer_seconds)
         except SimulatorMissing as error:
             raise SimulatorMissing(
                 f"{error}; clone github.com/mees/calvin_env with its submodules and install it with pip install -e"

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from errors import ConfigError
+import errors
+from errors import BatonError, ConfigError
 from simulators import registry
 from simulators.base import Simulator
 from simulators.external.calvin_env_script import answer_requests
@@ -30,6 +31,14 @@ class OwnProcess(PipedSimulator):
         super().__init__(
             (sys.executable, "-m", "simulators.own_process"), opening, environment={"PYTHONPATH": str(_ROOT)}
         )
+
+    def _refusal(self, error: str) -> BatonError:
+        """The same error that this process would have raised."""
+        kind, _, words = error.partition(": ")
+        raised = getattr(errors, kind, None)
+        if isinstance(raised, type) and issubclass(raised, BatonError):
+            return raised(words)
+        return super()._refusal(error)
 
 
 class Served:

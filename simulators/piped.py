@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from errors import SimulatorError, SimulatorLost, SimulatorMissing
+from errors import BatonError, SimulatorError, SimulatorLost, SimulatorMissing
 from simulators.base import CAMERAS, ROBOT_OBS_SIZE, SCENE_OBS_SIZE, PixelBox
 from simulators.external.calvin_env_script import read_message, write_message
 
@@ -120,6 +120,10 @@ class PipedSimulator:
         process.stdout.close()
         self._printed.close()
 
+    def _refusal(self, error: str) -> BatonError:
+        """What to raise when the process could not make its simulator. error: its exception's name and words."""
+        return SimulatorMissing(f"{self._command[0]} makes no simulator: {error}")
+
     def _start(self) -> None:
         try:
             self._process = subprocess.Popen(
@@ -138,7 +142,7 @@ class PipedSimulator:
             raise SimulatorMissing(f"{self._command[0]} makes no simulator: {error}") from None
         if answer["error"] is not None:
             self.close()
-            raise SimulatorMissing(f"{self._command[0]} makes no simulator: {answer['error']}")
+            raise self._refusal(answer["error"])
 
     def _call(self, request: dict[str, Any]) -> dict[str, Any]:
         """Raises SimulatorError for what the simulator refuses, SimulatorLost when its process is gone."""

@@ -10,8 +10,8 @@ from simulators.base import Simulator
 
 #: name -> (class, the options it takes)
 _CLASSES = {
-    "playtable": ("simulators.playtable.env:PlayTable", ("assets",)),
-    "calvin": ("simulators.calvin_env:CalvinEnv", ("python",)),
+    "playtable": ("simulators.playtable.env:PlayTable", ("assets", "renderer")),
+    "calvin": ("simulators.calvin_env:CalvinEnv", ("python", "renderer")),
 }
 
 
@@ -23,8 +23,8 @@ def create(name: str, scene: str = "D", **options: Any) -> Simulator:
     """Start simulator `name` with `scene`.
 
     Options that are not None go to its class: `assets`, a clone of calvin_env; `python`, the interpreter that
-    can import it. Raises ConfigError for an unknown name or an option that is of another simulator,
-    SimulatorMissing where something is not here.
+    can import it; `renderer`, `tiny` or `egl`. Raises ConfigError for an unknown name or an option that is of
+    another simulator, SimulatorMissing where something is not here.
     """
     if name not in _CLASSES:
         raise ConfigError(f"simulator {name!r} is unknown; known simulators: {', '.join(_CLASSES)}")

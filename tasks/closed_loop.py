@@ -1,9 +1,9 @@
 """Closed-loop evaluation by CALVIN's protocol, as a job or a command describes it in plain JSON.
 
 Keys of such a description: `simulator`, `scene`, `assets` (a clone of calvin_env, or null), `python` (the
-interpreter of the official simulator, or null), `tasks` (empty: CALVIN's own list), `drawn` (length of the
-list that is drawn), `instructions` (phrase by task; null: Baton's own), `max_steps`, `simulators` (how many),
-`parallel` (each in a process of its own).
+interpreter of the official simulator, or null), `renderer` (`tiny` or `egl`), `tasks` (empty: CALVIN's own
+list), `drawn` (length of the list that is drawn), `instructions` (phrase by task; null: Baton's own),
+`max_steps`, `simulators` (how many), `parallel` (each in a process of its own).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from calvin.sequences import Chain, get_sequences
 from simulators.base import Simulator
 from simulators.own_process import OwnProcess
 from simulators.registry import create
+from simulators.rendering import EGL, TINY
 from tasks.rollout import ChainResult
 
 
@@ -34,13 +35,20 @@ def instructions_of(spec: Mapping[str, Any]) -> Callable[[str], str]:
 def simulators_of(spec: Mapping[str, Any], count: int, memory: MutableMapping[str, Any]) -> list[Simulator]:
     """`count` simulators, kept in `memory`: making one costs as much as many episodes of physics."""
     options = {name: spec[name] for name in ("assets", "python") if spec[name] is not None}
-    apart = spec["parallel"] and spec["simulator"] != "calvin"  # which has a process of its own anyway
+    options["renderer"] = spec.get("renderer", TINY)  # jobs planned before there was a choice have none
+    # Jobs come in any thread, and EGL draws in one only. The official simulator has its own process anyway.
+    apart = (spec["parallel"] or options["renderer"] == EGL) and spec["simulator"] != "calvin"
     key = f"simulators {spec['simulator']} {spec['scene']} {options} {apart}"
     kept: list[Simulator] = memory.setdefault(key, [])
     make = OwnProcess if apart else create
     while len(kept) < count:
         kept.append(make(spec["simulator"], spec["scene"], **options))
     return kept[:count]
+
+
+def usual_renderer(spec: Mapping[str, Any]) -> str | None:
+    """What draws frames of these scenes: Baton's own are always drawn by `tiny`, CALVIN's by who knows."""
+    return None if spec["assets"] is not None or spec["simulator"] == "calvin" else TINY
 
 
 def entry_of(result: ChainResult, chain: Chain) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from tasks.policies import Policy, RandomPolicy, ReconVLAPolicy
 from tasks.regions import RegionFinder
 from tasks.rollout import ChainResult, Rollout
 from tasks.trainee import WEIGHTS
-from tasks.videos import write_failure
+from tasks.videos import Look, looks_of, write_failure
 
 RESULTS = "results"
 
@@ -72,7 +72,7 @@ class _ClosedLoop:
         kept_steps = 0
         try:
             for result in rollout.run(todo, simulators, context.should_stop, self._abandoned):
-                self._keep(result)
+                self._keep(result, policy)
                 kept_steps += result.steps
                 context.report_progress(len(self._entries), len(self._numbers), self._so_far())
                 due = time.perf_counter() - published_at >= _PUBLISH_SECONDS
@@ -109,14 +109,17 @@ class _ClosedLoop:
                         "simulator was lost", counts)] if counts.get("replays") else (),
         )  # fmt: skip
 
-    def _keep(self, result: ChainResult) -> None:
+    def _keep(self, result: ChainResult, policy: Policy) -> None:
         self._entries.append(entry_of(result, self._chains[result.sequence]))
         if result.replays:
             self._counts["replays"] += result.replays
         if result.failure is not None and self._counts["videos"] < self._spec["videos"]:
             self._counts["videos"] += 1
             file = self._context.scratch / f"failure_{result.sequence}.mp4"
-            write_failure(result.failure, file)
+            looks: Sequence[Look] = ()
+            if self._spec.get("video_attention", False) and isinstance(policy, ReconVLAPolicy):
+                looks = looks_of(result.failure, policy)
+            write_failure(result.failure, file, looks)
             self._videos.append(Draft("evaluation", f"failure_{result.sequence}", file))
 
     def _abandoned(self, steps: int) -> None:

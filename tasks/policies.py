@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from models.action_tokenizer import IdArray
+from models.attention import action_attention
 from models.batch_rows import rows_are_independent
 from models.generation import generate_actions, prompt_batch
 from models.images import STATIC_ROWS, compose, replace_upper, to_model_size
@@ -80,12 +81,15 @@ class ReconVLAPolicy:
         constrained: bool = False,
         regions: RegionFinder | None = None,
     ) -> None:
-        """regions: finds the gaze region for a model that is shown it."""
+        """regions: finds the gaze region for a model that is shown it. `static_rows` of the composed picture show
+        the static view.
+        """
         self._model = model.eval()
         self._recipe = recipe
         self._batch = batch
         self._constrained = constrained
-        self._static_rows = OFFICIAL_SERVER_STATIC_ROWS if recipe.config.official_compat else STATIC_ROWS
+        self.config = recipe.config
+        self.static_rows = OFFICIAL_SERVER_STATIC_ROWS if recipe.config.official_compat else STATIC_ROWS
         self._regions = regions
         self._batch_at: dict[int, int] = {}
         self.counts: Counter[str] = Counter()
@@ -96,6 +100,8 @@ class ReconVLAPolicy:
     def predict(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """Chunks (5, 7) as decoded: the gripper's number is not yet -1 or 1."""
         questions = [self._question(query) for query in queries]
+        if self._regions is not None:
+            self.counts["without_region"] += sum(question.crop is None for question in questions)
         lengths = [self._padded_length(question.prompt) for question in questions]
         chunks: dict[int, np.ndarray] = {}
         for length in sorted(set(lengths)):
@@ -105,6 +111,18 @@ class ReconVLAPolicy:
                 part = rows[first : first + batch]
                 chunks.update(zip(part, self._generate([questions[row] for row in part], length, batch)))
         return [chunks[row] for row in range(len(queries))]
+
+    def attention(self, queries: Sequence[Query]) -> list[np.ndarray]:
+        """Where the model looks while it answers: maps (grid, grid) over the composed picture, averaged over the
+        answer's tokens. One query at a time.
+        """
+        maps = []
+        for question in map(self._question, queries):
+            asked = [question.image], [question.prompt]
+            crops = [question.crop]
+            answer = generate_actions(self._model, *asked, constrained=self._constrained, crops=crops)
+            maps.append(action_attention(self._model, *asked, answer.token_ids, crops)[0].mean(axis=0))
+        return maps
 
     def _generate(self, questions: list[Question], length: int, batch: int) -> list[np.ndarray]:
         """Up to `batch` rows; empty ones repeat the first."""
@@ -124,13 +142,12 @@ class ReconVLAPolicy:
     def _question(self, query: Query) -> Question:
         size = self._recipe.config.vision.image_size
         views = query.observation["rgb_static"], query.observation["rgb_gripper"]
-        canvas = compose(*views, self._static_rows)
+        canvas = compose(*views, self.static_rows)
         crop = None
         if self._regions is not None:
             region = self._regions.crop(query.observation, query.instruction, query.simulator)
-            self.counts["without_region"] += region is None
             if region is not None:
-                crop = to_model_size(replace_upper(canvas, region, self._static_rows), size)
+                crop = to_model_size(replace_upper(canvas, region, self.static_rows), size)
         prompt = self._recipe.prompts.prompt(
             query.instruction, query.observation["robot_obs"], crop is not None
         )

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import requests
 
-from errors import PolicyServerError
+from errors import InvalidInput, PolicyServerError
 from tasks.policies import ACTION_DIMS, CHUNK_STEPS, Query, with_binary_gripper
 
 #: As the official client: twenty tries, a second apart.
@@ -47,6 +48,9 @@ class RemotePolicy:
         timeout_seconds: float = TIMEOUT_SECONDS,
         parallel: int = 8,
     ) -> None:
+        """Raises InvalidInput for an address without a host."""
+        if not urlsplit(url).hostname:
+            raise InvalidInput(f"{url} is no address of a policy server; http://HOST:PORT is")
         self._url = url.rstrip("/") + "/predict"
         self._numbers = chunk_steps * ACTION_DIMS
         self._tries = tries

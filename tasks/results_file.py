@@ -15,17 +15,21 @@ class ResultsFile:
     """JSON lines: first what is evaluated, then one entry per finished sequence, in the order of their ends."""
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
-        """Opens or begins the file. Raises InvalidInput when it holds the results of another evaluation.
+        """Opens or begins the file. Raises InvalidInput when it holds the results of another evaluation, or cannot
+        be read or written.
 
         A last line that was cut short is dropped.
         """
         self._path = path
         self.entries: list[dict[str, Any]] = []
-        if path.exists():
-            self.entries = self._read(dict(about))
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._append({"evaluation": dict(about)})
+        try:
+            if path.exists():
+                self.entries = self._read(dict(about))
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._append({"evaluation": dict(about)})
+        except OSError as error:
+            raise InvalidInput(f"results cannot be kept in {path}: {error.strerror}") from None
 
     def add(self, entry: dict[str, Any]) -> None:
         """On the disk when it returns."""

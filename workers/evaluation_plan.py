@@ -9,10 +9,12 @@ from typing import Any
 from calvin.dataset import open_dataset
 from calvin.instructions import read_instruction_file
 from calvin.protocols import protocol_named
+from calvin.recording import recorded_renderer
 from calvin.task_names import TASKS
 from errors import ConfigError
 from settings.ablation import AblationConfig
-from workers.demonstrations import VALIDATION
+from simulators.rendering import TINY, chosen_renderer
+from workers.demonstrations import TRAINING, VALIDATION
 
 
 def has_closed_loop(config: AblationConfig) -> bool:
@@ -38,6 +40,8 @@ def closed_loop_shards(config: AblationConfig) -> Iterator[dict[str, Any]]:
     if evaluation.simulator == "calvin" and evaluation.calvin_python is None:
         raise ConfigError("evaluation.calvin_python: name the interpreter that imports calvin_env")
     instructions = _instructions(config)
+    frames = frames_renderer(config)
+    renderer = chosen_renderer(evaluation.renderer, frames)
     for first in range(0, sequences, evaluation.sequences_per_shard):
         yield {
             "mode": "closed_loop",
@@ -46,6 +50,8 @@ def closed_loop_shards(config: AblationConfig) -> Iterator[dict[str, Any]]:
             "scenes": "baton" if _is_built_in(config) else "calvin",
             "assets": evaluation.assets,
             "python": evaluation.calvin_python,
+            "renderer": renderer,
+            "frames_renderer": frames,
             "tasks": list(config.data.tasks),
             "drawn": drawn,
             "instructions": instructions,
@@ -55,10 +61,17 @@ def closed_loop_shards(config: AblationConfig) -> Iterator[dict[str, Any]]:
             "policy_batch": evaluation.policy_batch,
             "threads": evaluation.threads,
             "videos": evaluation.videos,
+            "video_attention": evaluation.video_attention,
             "first": first,
             "last": min(first + evaluation.sequences_per_shard, sequences),
             "slice_seconds": evaluation.slice_seconds,
         }
+
+
+def frames_renderer(config: AblationConfig) -> str | None:
+    """What drew the training frames, `egl` or `tiny`; None where a dataset does not tell."""
+    root = config.data.root
+    return TINY if root is None else recorded_renderer(Path(root).expanduser() / TRAINING)
 
 
 def _is_built_in(config: AblationConfig) -> bool:

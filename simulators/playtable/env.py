@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -37,6 +38,7 @@ class PlayTable:
         or `egl`; raises SimulatorMissing where EGL does not work.
         """
         self._renderer = renderer_named(renderer)
+        self._thread = threading.get_ident()
         self.scene = load_scene(scene, assets)
         self._folder = tempfile.TemporaryDirectory(prefix="playtable-")
         self._files = self.scene.write_files(Path(self._folder.name))
@@ -76,6 +78,7 @@ class PlayTable:
             raise SimulatorError(
                 f"unknown camera {sorted(unknown)[0]!r}; known cameras: {', '.join(CAMERAS)}"
             )
+        self._check_thread()
         robot_obs, scene_obs = self.state()
         observation: dict[str, Any] = {"robot_obs": robot_obs, "scene_obs": scene_obs}
         if "static" in cameras or boxes:
@@ -90,6 +93,7 @@ class PlayTable:
 
     def whole_pictures(self) -> dict[str, np.ndarray]:
         """`rgb_static` and `rgb_gripper` as plain renderings of everything: what `observe` equals."""
+        self._check_thread()
         return self._cameras.whole_pictures()
 
     def state(self) -> tuple[np.ndarray, np.ndarray]:
@@ -102,6 +106,7 @@ class PlayTable:
         return {"robot_info": self.robot.info(), "scene_info": self.table.info()}
 
     def true_boxes(self) -> dict[str, PixelBox | None]:
+        self._check_thread()
         return self._cameras.true_boxes(self._static_picture(), self.table.observation())
 
     def robot_obs_at(self, pose: np.ndarray) -> np.ndarray:
@@ -129,6 +134,13 @@ class PlayTable:
     def _begin(self, bodies: world.Bodies) -> Table:
         self._visuals.begin(self._colours)
         return Table(self._client, self._visuals, self.scene, bodies.table, bodies.blocks)
+
+    def _check_thread(self) -> None:
+        if self._renderer.one_thread and threading.get_ident() != self._thread:
+            raise SimulatorError(
+                f"the renderer {self._renderer.name!r} draws only in the thread that opened it; "
+                "give the simulator a process of its own"
+            )
 
     def _static_picture(self) -> Picture:
         return self._cameras.static_picture((self.table.bulb.is_on, self.table.led.is_on))

@@ -20,22 +20,26 @@ import pybullet
 from errors import SimulatorError, SimulatorMissing
 from simulators.playtable.client import Client
 
-_PROBE_SECONDS = 60.0
+#: It takes a second; on a machine that is busy with other things, a minute.
+_PROBE_SECONDS = 300.0
 #: The first two pictures of a process have no shadows yet.
 _WARM_UP_PICTURES = 2
 
 
 @dataclass(frozen=True)
 class Renderer:
-    """`flag` is PyBullet's. `casts_shadows`: what is hidden changes pixels elsewhere."""
+    """`flag` is PyBullet's. `casts_shadows`: what is hidden changes pixels elsewhere. `one_thread`: in another
+    thread than the one that opened it, it draws black or old pictures without a word.
+    """
 
     name: str
     flag: int
     casts_shadows: bool
+    one_thread: bool
 
 
-TINY = Renderer("tiny", pybullet.ER_TINY_RENDERER, casts_shadows=False)
-EGL = Renderer("egl", pybullet.ER_BULLET_HARDWARE_OPENGL, casts_shadows=True)
+TINY = Renderer("tiny", pybullet.ER_TINY_RENDERER, casts_shadows=False, one_thread=False)
+EGL = Renderer("egl", pybullet.ER_BULLET_HARDWARE_OPENGL, casts_shadows=True, one_thread=True)
 _RENDERERS = {renderer.name: renderer for renderer in (TINY, EGL)}
 RENDERERS = tuple(_RENDERERS)
 
@@ -54,12 +58,15 @@ def open_client(renderer: Renderer, pixels: int) -> Client:
     """
     if renderer is TINY:
         return Client()
-    plugin = _egl_plugin()
+    fault = egl_fault()
+    if fault is not None:
+        raise SimulatorMissing(fault)
+    plugin = _plugin_file()
     with _native_output_to_stderr():
         client = Client(f"--width={pixels} --height={pixels}")
         if client.loadPlugin(plugin, "_eglRendererPlugin") < 0:
             client.close()
-            raise SimulatorMissing(_egl_lacks("the plugin does not load"))
+            raise SimulatorMissing(_lacks("the plugin does not load"))
         for _ in range(_WARM_UP_PICTURES):
             client.getCameraImage(pixels, pixels, renderer=renderer.flag)
     return client
@@ -75,27 +82,33 @@ def close_client(renderer: Renderer, client: Client) -> None:
 
 
 @lru_cache(maxsize=1)
-def _egl_plugin() -> str:
-    """Path of the plugin, tried once in a process of its own: without a driver it may crash."""
-    spec = importlib.util.find_spec("eglRenderer")
-    if spec is None or spec.origin is None:
-        raise SimulatorMissing(_egl_lacks("this PyBullet was built without the plugin"))
+def egl_fault() -> str | None:
+    """None where EGL draws here, else a sentence that says why not and what to do.
+
+    Tried once, in a process of its own: without a driver the plugin may crash.
+    """
+    plugin = _plugin_file()
+    if plugin is None:
+        return _lacks("this PyBullet was built without the plugin")
     program = (
         "import pybullet as p; p.connect(p.DIRECT);"
-        f"ok = p.loadPlugin({spec.origin!r}, '_eglRendererPlugin') >= 0;"
+        f"ok = p.loadPlugin({plugin!r}, '_eglRendererPlugin') >= 0;"
         "ok and p.getCameraImage(8, 8, renderer=p.ER_BULLET_HARDWARE_OPENGL);"
         "raise SystemExit(0 if ok else 1)"
     )
     try:
         probe = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=_PROBE_SECONDS)
     except subprocess.TimeoutExpired:
-        raise SimulatorMissing(_egl_lacks(f"it gave no picture within {_PROBE_SECONDS:.0f} s")) from None
-    if probe.returncode != 0:
-        raise SimulatorMissing(_egl_lacks(f"trying it ended with code {probe.returncode}"))
-    return spec.origin
+        return _lacks(f"it gave no picture within {_PROBE_SECONDS:.0f} s")
+    return None if probe.returncode == 0 else _lacks(f"trying it ended with code {probe.returncode}")
 
 
-def _egl_lacks(reason: str) -> str:
+def _plugin_file() -> str | None:
+    spec = importlib.util.find_spec("eglRenderer")
+    return None if spec is None else spec.origin
+
+
+def _lacks(reason: str) -> str:
     return (
         f"PyBullet cannot draw with EGL here: {reason}. Install an OpenGL driver with EGL "
         "(the GPU's, or Mesa's libegl1), or use the renderer 'tiny'"

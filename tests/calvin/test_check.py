@@ -42,6 +42,11 @@ def truncate(folder: Path) -> None:
     (folder / FRAME).write_bytes(content[: len(content) // 2])
 
 
+def configured_badly(folder: Path) -> None:
+    (folder / ".hydra").mkdir()
+    (folder / ".hydra" / "merged_config.yaml").write_text("env: [")
+
+
 def object_array(value: object) -> np.ndarray:
     boxed = np.empty((), dtype=object)
     boxed[()] = value
@@ -61,6 +66,7 @@ def test_a_sound_split_has_no_problem(folder: Path) -> None:
     ("damage", "sentence"),
     [
         (truncate, "episode_0000102.npz is damaged"),
+        (configured_badly, "merged_config.yaml is not YAML"),
         (lambda folder: (folder / FRAME).unlink(), "there is a gap at frame 102"),
         (change("rel_actions", with_gripper(0.5)), "gripper's command in rel_actions is 0.5, not 1 or -1"),
         (change("rel_actions", lambda a: np.append(a[:6] * 0 + 7, 1.0)), "rel_actions reach 7; they are scaled"),

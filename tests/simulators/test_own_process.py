@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from errors import ConfigError, SimulatorLost
+from errors import ConfigError, SimulatorError, SimulatorLost, SimulatorMissing
 from simulators.own_process import OwnProcess
 from simulators.playtable.env import PlayTable
 
@@ -51,3 +52,12 @@ def test_it_comes_back_after_a_kill() -> None:
 def test_unknown_simulators_start_no_process() -> None:
     with pytest.raises(ConfigError, match="simulator 'cavlin' is unknown"):
         OwnProcess("cavlin", "D")
+
+
+def test_what_its_process_refuses_is_raised_here(tmp_path: Path) -> None:
+    with pytest.raises(SimulatorMissing, match=r"^[^:]*nowhere is not a clone of calvin_env"):
+        OwnProcess("playtable", "D", assets=str(tmp_path / "nowhere"))
+    with pytest.raises(SimulatorError, match=r"^scene 'Z' is unknown"):
+        OwnProcess("playtable", "Z")
+    with pytest.raises(SimulatorMissing, match="makes no simulator: TypeError: "):
+        OwnProcess("playtable", "D", assets={"colour": 1})

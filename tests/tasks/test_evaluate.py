@@ -178,3 +178,19 @@ def test_films_of_failures_are_limited_and_readable(
         frames += 1
     assert frames == 2  # ten steps in chunks of five
     assert (reader.get(cv2.CAP_PROP_FRAME_WIDTH), reader.get(cv2.CAP_PROP_FRAME_HEIGHT)) == (672, 384)
+
+
+def test_films_show_where_the_model_looked(
+    tmp_path: Path, checkpoint: InputFile, memory: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("tasks.evaluate.write_failure", lambda failure, file, looks: shown.append(looks))
+    given = spec(videos=1, video_attention=True, last=1, max_steps=5)
+    plain = evaluate(tmp_path / "plain", {**given, "video_attention": False}, checkpoint, memory)
+    looking = evaluate(tmp_path / "looking", given, checkpoint, memory)
+    assert plain.result == looking.result  # asking twice changes no count
+    assert shown[0] == ()
+    ((static, gripper),) = shown[1]
+    assert static.shape == gripper.shape == (336, 336)
+    assert max(static.max(), gripper.max()) == pytest.approx(1.0, abs=0.2)
+    assert min(static.min(), gripper.min()) >= 0.0

@@ -46,7 +46,9 @@ def test_how_the_work_is_done_makes_no_other_job(change: str) -> None:
     assert evaluations(f"evaluation.{change}") == evaluations()
 
 
-@pytest.mark.parametrize("change", ["policy_batch=3", "max_steps=21", "assets=/somewhere", "threads=2"])
+@pytest.mark.parametrize(
+    "change", ["policy_batch=3", "max_steps=21", "assets=/somewhere", "threads=2", "renderer=egl"]
+)
 def test_what_may_change_results_makes_other_jobs(change: str) -> None:
     assert not evaluations(f"evaluation.{change}") & evaluations()
 
@@ -73,3 +75,22 @@ def test_recorded_data_need_a_simulator_and_phrases(tmp_path: Path) -> None:
 def test_the_official_simulator_needs_its_interpreter() -> None:
     with pytest.raises(ConfigError, match="calvin_python: name the interpreter"):
         list(closed_loop_shards(config("evaluation.simulator=calvin")))
+
+
+def test_the_renderer_is_that_of_the_frames_unless_named(tmp_path: Path) -> None:
+    (made,) = closed_loop_shards(config("evaluation.sequences=1"))
+    assert (made["renderer"], made["frames_renderer"]) == ("tiny", "tiny")
+    (named,) = closed_loop_shards(config("evaluation.sequences=1", "evaluation.renderer=egl"))
+    assert (named["renderer"], named["frames_renderer"]) == ("egl", "tiny")
+    phrases = tmp_path / "phrases.yaml"
+    phrases.write_text("".join(f"{task}: [do {task}]\n" for task in TASKS))
+    for used, expected in (("true", "egl"), ("false", "tiny")):
+        root = tmp_path / used
+        write_split(root, "training", [make_episode(100, 6)])
+        write_split(root, "validation", [make_episode(300, 6, split="validation")])
+        (root / "training" / ".hydra").mkdir()
+        (root / "training" / ".hydra" / "merged_config.yaml").write_text(f"env:\n  use_egl: {used}\n")
+        given = ("evaluation.assets=/somewhere", "data.tasks=[]", f"evaluation.instructions={phrases}")
+        shard = next(closed_loop_shards(config(*given, data={"root": str(root)})))
+        assert shard["frames_renderer"] == expected
+        assert shard["renderer"] in (expected, "tiny")

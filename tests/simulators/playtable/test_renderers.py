@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from errors import SimulatorError, SimulatorMissing
 from simulators.playtable import renderers
 from simulators.playtable.env import PlayTable
-from simulators.playtable.renderers import EGL, TINY, open_client, renderer_named
+from simulators.playtable.renderers import EGL, TINY, egl_fault, open_client, renderer_named
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +31,30 @@ def test_renderers_have_names() -> None:
 
 
 def test_missing_plugin_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    renderers._egl_plugin.cache_clear()
+    egl_fault.cache_clear()
     monkeypatch.setattr(renderers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SimulatorMissing, match=r"cannot draw with EGL here: .* or use the renderer 'tiny'"):
         open_client(EGL, 200)
-    renderers._egl_plugin.cache_clear()
+    egl_fault.cache_clear()
+
+
+def test_a_plugin_that_crashes_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    crashing = tmp_path / "python"
+    crashing.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    crashing.chmod(0o755)
+    egl_fault.cache_clear()
+    monkeypatch.setattr(renderers.sys, "executable", str(crashing))
+    assert "trying it ended with code -11" in (egl_fault() or "")
+    egl_fault.cache_clear()
+
+
+def test_egl_draws_in_its_own_thread_only(egl_table: PlayTable) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        for call in (egl_table.observe, egl_table.true_boxes, egl_table.whole_pictures):
+            with pytest.raises(SimulatorError, match="'egl' draws only in the thread that opened it"):
+                threads.submit(call).result()
+        state = threads.submit(egl_table.state).result()
+    np.testing.assert_array_equal(state[0], egl_table.observe()["robot_obs"])
 
 
 def test_egl_pictures_are_functions_of_the_state(egl_table: PlayTable, table_d: PlayTable) -> None:

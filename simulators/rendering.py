@@ -1,0 +1,24 @@
+"""Which of PyBullet's renderers draws, where that is left open.
+
+A policy does worse on pictures of another renderer than the one it was trained on.
+"""
+
+from __future__ import annotations
+
+AUTO, EGL, TINY = "auto", "egl", "tiny"
+CHOICES = (AUTO, EGL, TINY)
+
+
+def chosen_renderer(wanted: str, frames: str | None) -> str:
+    """`egl` or `tiny`. `auto` is the renderer that drew the training frames, `frames`.
+
+    Where that is not known (None) it is EGL, which drew CALVIN's own downloads. Where EGL does not work on this
+    machine it is PyBullet's own renderer, `tiny`: compare with `frames` to tell.
+    """
+    if wanted != AUTO:
+        return wanted
+    if frames == TINY:
+        return TINY
+    from simulators.playtable.renderers import egl_fault  # imports the physics engine
+
+    return EGL if egl_fault() is None else TINY

@@ -1,0 +1,70 @@
+"""OpenVLA as a policy: the static view and the instruction to one action at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.openvla_checkpoint import ACTION_DIMS, load_openvla, read_config
+from models.openvla_pictures import read_normalisation
+from models.tokenizer import load_tokenizer
+from tasks.policies import Query
+from tasks.standalone import device
+
+#: openvla/openvla, README.
+_PROMPT = "In: What action should the robot take to {}?\nOut:"
+#: The empty token of Llama's vocabulary; every prompt ended with it in training (predict_action).
+_EMPTY_TOKEN = 29871
+
+
+class OpenVLAPolicy:
+    """Greedy, one query after the other, as the released model answers.
+
+    Actions are taken for CALVIN's relative ones, which the statistics of a model fine-tuned on CALVIN give. The
+    gripper opens above the middle of its commands in those statistics, be they -1 and 1 or 0 and 1.
+    """
+
+    needs_images = True
+
+    def __init__(self, folder: Path, statistics: str | None = None) -> None:
+        """folder: in the released layout. statistics: the data set whose units the actions have; None: the only
+        one. Raises CheckpointError and InvalidInput for what does not fit, WeightsMissing for missing files.
+        """
+        self._config = read_config(folder)
+        self._statistics = self._config.statistics_named(statistics)
+        self._normalisation = read_normalisation(folder)
+        self._tokenizer = load_tokenizer(folder)
+        self._device = device()
+        self._model = load_openvla(folder, self._config).to(self._device)
+        self.counts: Counter[str] = Counter()
+
+    def act(self, queries: Sequence[Query]) -> list[np.ndarray]:
+        chunks = self.predict(queries)
+        for chunk in chunks:
+            chunk[:, -1] = np.where(chunk[:, -1] > self._statistics.gripper_middle, 1.0, -1.0)
+        return chunks
+
+    def predict(self, queries: Sequence[Query]) -> list[np.ndarray]:
+        """Actions (1, 7) in the data set's units, the gripper's number as decoded."""
+        return [self._predict(query) for query in queries]
+
+    def _predict(self, query: Query) -> np.ndarray:
+        dtype = self._model.projector.fc1.weight.dtype
+        dino, siglip = (
+            torch.from_numpy(view)[None].to(self._device, dtype)
+            for view in self._normalisation.views(query.observation["rgb_static"], self._config.image_size)
+        )
+        ids = self._tokenizer(_PROMPT.format(query.instruction.lower()))["input_ids"]
+        if ids[0] != self._tokenizer.bos_token_id:  # the picture stands behind it
+            ids = [self._tokenizer.bos_token_id, *ids]
+        if ids[-1] != _EMPTY_TOKEN:
+            ids = [*ids, _EMPTY_TOKEN]
+        prompt = torch.tensor([ids], device=self._device)
+        tokens = self._model.generate(dino, siglip, prompt, ACTION_DIMS)
+        first = self._config.action_vocabulary - self._config.bins
+        self.counts["outside_tokens"] += sum(not first <= t < self._config.action_vocabulary for t in tokens)
+        return self._statistics.actions(self._config.decode(tokens))[None]
