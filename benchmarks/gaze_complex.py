@@ -1,30 +1,43 @@
 """Gaze regions in hard scenes: the stages of the pipeline switched on one after the other, and each left out.
 
 Scores every object of `gaze_scenes.TARGETS` in every frame against the simulator's boxes, until at least
-`--frames` (object, frame) pairs are complex by the definition in `detectors/scoring.py`. `--calibrate` prints
-calibrations fitted to these frames instead; use another seed for that than for the table.
+`--frames` pictures are complex: they show an object that is, by the definition in `detectors/scoring.py`.
+`--calibrate` prints calibrations fitted to these frames instead; use another seed for that than for the table.
 
-python -m benchmarks.gaze_complex [--frames 2000] [--seed 0] [--detector colour] [--assets CALVIN_ENV] [--calibrate]
+python -m benchmarks.gaze_complex [--frames 2000] [--seed 0] [--detector colour] [--weights PATH]
+    [--assets CALVIN_ENV] [--calibrate]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gaze_scenes import TARGETS, Scenery, episodes, truths
+import cv2
+
+from benchmarks.gaze_scenes import SCENES, TARGETS, Scenery, episodes
 from benchmarks.machine import describe
 from detectors.cache import FinderCache
 from detectors.calibration import fit_calibration
 from detectors.pipeline import STAGES
 from detectors.registry import FINDERS, make_detector
-from detectors.scoring import MIN_IOU, ScoredFrame, difficulty, iou, score_frame, summarise, summarise_objects
+from detectors.scoring import (
+    MIN_IOU,
+    ScoredFrame,
+    difficulty,
+    iou,
+    object_truths,
+    score_frame,
+    summarise,
+    summarise_objects,
+)
 
 _RESULTS = Path(__file__).parent / "results"
-_MOST_EPISODES = 1000
+_FIRST_EPISODES, _MOST_EPISODES = 4, 1000
 
 
 def main() -> None:
@@ -37,23 +50,26 @@ def main() -> None:
     parser.add_argument("--calibrate", action="store_true")
     arguments = parser.parse_args()
     options = {} if arguments.weights is None else {"weights": arguments.weights}
+    cv2.setNumThreads(1)
+    started = time.perf_counter()
     scenery = collect(arguments.frames, arguments.seed, arguments.assets)
+    drawn = time.perf_counter()
     cache = FinderCache()
     if arguments.calibrate:
         print(json.dumps(calibrate(scenery, arguments.detector, cache, options), indent=1))
         return
+    pictures = sum(len(one.images) for one in scenery)
+    print(f"{pictures} frames, {complex_pictures(scenery)} of them complex, drawn in {drawn - started:.0f} s")
     runs = [STAGES[:count] for count in range(len(STAGES) + 1)]
+    left_out = [tuple(stage for stage in STAGES if stage != one) for one in STAGES[:-1]]
     table = []
-    for stages in runs:
+    for stages in (*runs, *left_out):
+        began = time.perf_counter()
         row = measure(scenery, stages, arguments.detector, cache, options)
+        row["seconds"] = round(time.perf_counter() - began, 2)
         table.append(row)
-        name = f"+ {stages[-1]}" if stages else "none"
-        print(
-            f"{name:14} simple {row['simple']['rate']:.3f} complex {row['complex']['rate']:.3f} "
-            f"IoU {row['all']['mean_iou']:.3f} false targets {row['all']['false_targets']} of {row['all']['frames']} "
-            f"guesses {row['all']['guesses']}"
-        )
-    for name, entry in table[-1]["objects"].items():
+        show(row, runs)
+    for name, entry in table[len(runs) - 1]["objects"].items():
         print(
             f"  {name:14} {entry['detected']} of {entry['visible']}, false targets {entry['false_targets']}"
         )
@@ -62,7 +78,9 @@ def main() -> None:
         "seed": arguments.seed,
         "detector": arguments.detector,
         "scenes": "calvin_env" if arguments.assets else "playtable",
-        "frames": sum(len(one.images) for one in scenery),
+        "frames": pictures,
+        "complex_frames": complex_pictures(scenery),
+        "seconds": round(time.perf_counter() - started, 1),
         "stages": table,
     }
     _RESULTS.mkdir(exist_ok=True)
@@ -70,20 +88,51 @@ def main() -> None:
     (_RESULTS / name).write_text(json.dumps(document, indent=1) + "\n")
 
 
-def collect(complex_frames: int, seed: int, assets: str | None) -> list[Scenery]:
-    """As many episodes as hold this many complex (object, frame) pairs."""
-    count, found = 4, []
-    while True:
-        found = list(episodes(count, seed, assets))
-        have = sum(
-            difficulty(truth, image.shape[0] * image.shape[1]) == "complex"
-            for one in found
-            for target in TARGETS
-            for truth, image in zip(truths(one, target.object), one.images, strict=True)
+def show(row: dict[str, Any], runs: list[tuple[str, ...]]) -> None:
+    stages = tuple(row["stages"])
+    if stages not in runs:
+        [missing] = set(STAGES) - set(stages)
+        name = f"without {missing}"
+    else:
+        name = f"+ {stages[-1]}" if stages else "none"
+    print(
+        f"{name:20} "
+        + "  ".join(
+            f"{level} {row[level]['detected']}/{row[level]['frames']} {row[level]['rate'] or 0:.4f}"
+            for level in ("simple", "complex")
         )
-        if have >= complex_frames or count >= _MOST_EPISODES:
+        + f"  IoU {row['all']['mean_iou'] or 0:.3f}"
+        f"  false targets {row['all']['false_targets']} of {row['all']['frames']}"
+        f"  guesses {row['all']['guesses']}  {row['seconds']:.1f} s",
+        flush=True,
+    )
+
+
+def collect(wanted: int, seed: int, assets: str | None) -> list[Scenery]:
+    """As many episodes as hold this many complex pictures."""
+    found: list[Scenery] = []
+    count = _FIRST_EPISODES
+    while True:
+        # The same seed gives the same episodes: only those that are new are drawn.
+        found += episodes(count, seed, assets, first=len(found))
+        have = complex_pictures(found)
+        if have >= wanted or count >= _MOST_EPISODES:
             return found
-        count = min(_MOST_EPISODES, max(count + 4, -(-count * complex_frames // max(have, 1)) + 4))
+        more = max(count + 1, -(-count * wanted // max(have, 1)) + 1)
+        count = min(_MOST_EPISODES, -(-more // len(SCENES)) * len(SCENES))
+
+
+def complex_pictures(scenery: list[Scenery]) -> int:
+    """Pictures in which at least one object is hard to find."""
+    count = 0
+    for one in scenery:
+        area = one.images.shape[1] * one.images.shape[2]
+        known = [object_truths(one.boxes, target.object) for target in TARGETS]
+        count += sum(
+            any(difficulty(of_object[frame], area) == "complex" for of_object in known)
+            for frame in range(len(one.images))
+        )
+    return count
 
 
 def measure(
@@ -95,7 +144,7 @@ def measure(
         area = one.images.shape[1] * one.images.shape[2]
         for target in TARGETS:
             found = detector.detect(one.images, [target] * len(one.images))
-            known = truths(one, target.object)
+            known = object_truths(one.boxes, target.object)
             scored += [score_frame(r, t, area, target.object) for r, t in zip(found, known, strict=True)]
     levels, objects = summarise(scored), summarise_objects(scored)
     return {"stages": list(stages), **levels, "objects": objects, "all": objects["all"]}
@@ -112,11 +161,13 @@ def calibrate(
         scores, right = [], []
         for one in scenery:
             raw = cache.find(finder, list(one.images), target, False)
-            for candidates, truth in zip(raw, truths(one, target.object), strict=True):
+            for candidates, truth in zip(raw, object_truths(one.boxes, target.object), strict=True):
                 if isinstance(candidates, list):
                     best = max(candidates, key=lambda candidate: candidate.score)
                     scores.append(best.score)
-                    right.append(truth.box is not None and iou(best.box, truth.box) >= MIN_IOU)
+                    right.append(
+                        truth is not None and truth.box is not None and iou(best.box, truth.box) >= MIN_IOU
+                    )
         if scores:
             fitted[target.object] = list(fit_calibration(scores, right).knots)
     return fitted

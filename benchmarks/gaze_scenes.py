@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.base import Box, Target
-from detectors.scoring import FrameTruth
 from detectors.targets import BUTTON, COLOURS, DRAWER, DRAWER_HANDLE, SLIDER_HANDLE, SWITCH, block
 from simulators.base import MAX_RELATIVE_METRES
 from simulators.playtable.env import PlayTable
@@ -35,37 +34,21 @@ class Scenery:
     boxes: list[dict[str, Box | None]]
 
 
-def episodes(count: int, seed: int, assets: str | None = None) -> Iterator[Scenery]:
-    """`count` episodes over the four scenes in turn; the same seed gives the same frames.
+def episodes(count: int, seed: int, assets: str | None = None, first: int = 0) -> Iterator[Scenery]:
+    """Episodes `first` to `count` over the four scenes in turn; the same seed gives the same frames.
 
-    assets: a clone of calvin_env, to draw them in CALVIN's own scenes.
+    assets: a clone of calvin_env, to draw them in CALVIN's own scenes. Raises ValueError unless `first` is a
+    multiple of the number of scenes.
     """
+    if first % len(SCENES):
+        raise ValueError(f"first is {first}, no multiple of {len(SCENES)}")
     for name in SCENES:
         simulator = PlayTable(name, assets)
         try:
-            for number in range(SCENES.index(name), count, len(SCENES)):
+            for number in range(first + SCENES.index(name), count, len(SCENES)):
                 yield _episode(simulator, name, np.random.default_rng([seed, number]))
         finally:
             simulator.close()
-
-
-def truths(scenery: Scenery, name: str) -> list[FrameTruth]:
-    """The truth of each frame for one object; how much of it shows is relative to its median box."""
-    boxes = [frame[name] for frame in scenery.boxes]
-    areas = [0.0 if box is None else (box[2] - box[0]) * (box[3] - box[1]) for box in boxes]
-    usual = float(np.median([area for area in areas if area > 0])) if any(areas) else 1.0
-    return [
-        FrameTruth(
-            box,
-            area / usual,
-            tuple(
-                other
-                for key, other in frame.items()
-                if other is not None and key != name and key.endswith("_block") and name.endswith("_block")
-            ),
-        )
-        for box, area, frame in zip(boxes, areas, scenery.boxes, strict=True)
-    ]
 
 
 def _episode(simulator: PlayTable, name: str, random: np.random.Generator) -> Scenery:

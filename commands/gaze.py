@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.data import SPLITS
+from commands.options import home_option, resolve_home
 from errors import DatasetError, InvalidInput
 
 if TYPE_CHECKING:
@@ -37,15 +38,22 @@ if TYPE_CHECKING:
     "--limit", default=None, type=click.IntRange(1), metavar="N", help="Only the first N of a split."
 )
 @click.option(
-    "--cache", default=None, type=click.Path(path_type=Path), metavar="FILE", help="Keep answers here."
+    "--cache",
+    default=None,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep the detector's answers here [default: in the home, where there is one].",
 )
+@home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
 def command(
-    folder: Path, split: str | None, name: str, weights: str | None, python: str | None, stages: str | None,
-    by_stage: bool, score: bool, preview: bool, out: Path, limit: int | None, cache: Path | None, as_json: bool,
+    context: click.Context, folder: Path, split: str | None, name: str, weights: str | None,
+    python: str | None, stages: str | None, by_stage: bool, score: bool, preview: bool, out: Path,
+    limit: int | None, cache: Path | None, home_path: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Detect gaze regions in every annotated frame of DIR, a dataset in CALVIN's format."""
-    from detectors.cache import FinderCache
+    from detectors.cache import FinderCache, shared_cache
     from detectors.pipeline import STAGES, check_stages
     from detectors.registry import DIRECT
 
@@ -56,7 +64,8 @@ def command(
             raise InvalidInput(f"detector {name!r} has no stages to switch on")
         wanted = STAGES if runs[0] is None else check_stages(runs[0])
         runs = [list(wanted[:count]) for count in range(len(wanted) + 1)]
-    answers = FinderCache(cache)
+    home = resolve_home(context, home_path)
+    answers = FinderCache(cache) if cache else shared_cache(home.cache if home.exists else None)
     results: list[dict[str, Any]] = []
     sheets: list[str] = []
     for number, run in enumerate(runs):
@@ -69,12 +78,16 @@ def command(
         results.append(_summary(detector, run, regions))
     if preview:
         results[-1]["sheets"] = sheets
+    if answers.path is not None:
+        results[-1]["cache"] = {"file": str(answers.path), "known": answers.hits, "new": answers.misses}
     if as_json:
         print(json.dumps(results if by_stage else results[0]))
         return
     _show(results, by_stage, score)
     if preview:
         print(f"{len(sheets)} contact sheets in {out}")
+    if answers.path is not None and name not in DIRECT:
+        print(f"{answers.hits} answers known before, {answers.misses} new, kept in {answers.path}")
 
 
 def _stage_list(text: str) -> list[str]:

@@ -2,12 +2,14 @@
 
 The key is a hash of the finder's name and version, the phrase and the picture, so a frame that several
 demonstrations share, or a second run, costs a look-up. In memory, or in an SQLite file that processes share.
+A cache only saves work: what cannot be read back whole counts as never seen, what cannot be written is lost.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,25 +22,43 @@ from numpy.typing import NDArray
 from detectors.base import Candidate, Finder, NoTarget, Reason, Source, Target
 from errors import InvalidInput
 
+logger = logging.getLogger("baton.gaze")
+
+#: The file's name in a folder that processes share.
+FILE_NAME = "gaze.sqlite"
+#: Answers a cache holds at most, some 300 bytes each; the oldest tenth goes when it is full.
+MOST_ANSWERS = 1_000_000
 _WAIT_SECONDS = 30.0
+_CHECK_BYTES = 8
+_MAGIC = b"SQLite format 3\0"
 
 
 class FinderCache:
     """Answers of finders. `path`: an SQLite file, made where it is missing; None keeps them in memory.
 
-    `hits` and `misses` count pictures. Raises InvalidInput when the file is no such cache.
+    `hits` and `misses` count pictures, `unkept` those whose answers could not be written. Raises InvalidInput
+    when the file is no such cache.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self.hits = 0
-        self.misses = 0
+    def __init__(self, path: Path | None = None, most_answers: int = MOST_ANSWERS) -> None:
+        self.path = path
+        self.hits = self.misses = self.unkept = 0
+        self._most_answers = most_answers
+        self._complained = False
         try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(
                 ":memory:" if path is None else path, timeout=_WAIT_SECONDS, check_same_thread=False
             )
             with self._connection as connection:
-                connection.execute("CREATE TABLE IF NOT EXISTS found (key BLOB PRIMARY KEY, answer TEXT)")
-        except sqlite3.Error as error:
+                # A power cut may cost answers, which are made again; waiting for the disk would cost them all time.
+                connection.execute("PRAGMA synchronous = OFF")
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS gaze_answer "
+                    "(number INTEGER PRIMARY KEY, key BLOB UNIQUE, answer TEXT, digest BLOB)"
+                )
+        except (sqlite3.Error, OSError) as error:
             raise InvalidInput(f"{path} cannot be used as a gaze cache: {error}") from None
 
     def find(
@@ -61,17 +81,93 @@ class FinderCache:
             self._write({key: answers[key] for key in new})
         return [answers[key] for key in keys]
 
+    def __len__(self) -> int:
+        """How many answers there are."""
+        [count] = self._connection.execute("SELECT count(*) FROM gaze_answer").fetchone()
+        return int(count)
+
+    def clear(self) -> int:
+        """Forget everything and give the disk its space back; safe beside processes that use the file.
+
+        Returns how many answers there were. Raises InvalidInput when the file is damaged or stays locked.
+        """
+        try:
+            with self._connection as connection:
+                removed = connection.execute("DELETE FROM gaze_answer").rowcount
+            self._connection.execute("VACUUM")
+        except sqlite3.Error as error:
+            raise InvalidInput(f"{self.path} cannot be cleared: {error}") from None
+        return removed
+
     def close(self) -> None:
         self._connection.close()
 
     def _read(self, key: bytes) -> list[Candidate] | NoTarget | None:
-        row = self._connection.execute("SELECT answer FROM found WHERE key = ?", (key,)).fetchone()
-        return None if row is None else _parse(json.loads(row[0]))
+        try:
+            row = self._connection.execute(
+                "SELECT answer, digest FROM gaze_answer WHERE key = ?", (key,)
+            ).fetchone()
+        except sqlite3.Error as error:
+            self._complain("read", error)
+            return None
+        if row is None or row[1] != _digest(key, row[0]):
+            return None
+        return _parse(json.loads(row[0]))
 
     def _write(self, answers: dict[bytes, list[Candidate] | NoTarget]) -> None:
-        rows = [(key, json.dumps(_plain(answer))) for key, answer in answers.items()]
-        with self._connection as connection:
-            connection.executemany("INSERT OR REPLACE INTO found VALUES (?, ?)", rows)
+        texts = {key: json.dumps(_plain(answer)) for key, answer in answers.items()}
+        rows = [(key, text, _digest(key, text)) for key, text in texts.items()]
+        try:
+            with self._connection as connection:
+                connection.executemany(
+                    "INSERT OR REPLACE INTO gaze_answer (key, answer, digest) VALUES (?, ?, ?)", rows
+                )
+                # Both ends are looked up, not counted: numbers rise without gaps worth speaking of.
+                oldest, newest = connection.execute(
+                    "SELECT (SELECT min(number) FROM gaze_answer), (SELECT max(number) FROM gaze_answer)"
+                ).fetchone()
+                if newest - oldest >= self._most_answers:
+                    kept_from = newest - self._most_answers * 9 // 10
+                    connection.execute("DELETE FROM gaze_answer WHERE number <= ?", (kept_from,))
+        except sqlite3.Error as error:
+            self.unkept += len(rows)
+            self._complain("written", error)
+
+    def _complain(self, what: str, error: sqlite3.Error) -> None:
+        if not self._complained:
+            logger.warning("gaze cache %s cannot be %s, going on without: %s", self.path, what, error)
+        self._complained = True
+
+
+def shared_cache(folder: Path | None) -> FinderCache:
+    """The cache that processes share in a folder, or one in memory where none is named or none can be had.
+
+    A file that is no database any more is replaced.
+    """
+    if folder is None:
+        return FinderCache()
+    file = folder / FILE_NAME
+    try:
+        if not _may_be_database(file):
+            logger.warning("gaze cache %s is damaged: it begins anew", file)
+            file.unlink()
+        return FinderCache(file)
+    except (InvalidInput, OSError) as error:
+        logger.warning("answers of gaze detectors are kept in memory only: %s", error)
+        return FinderCache()
+
+
+def _may_be_database(file: Path) -> bool:
+    """False for a file that does not begin as every SQLite file does; none and an empty one are a beginning."""
+    if not file.exists():
+        return True
+    with file.open("rb") as stream:
+        return stream.read(len(_MAGIC)) in (b"", _MAGIC)
+
+
+def _digest(key: bytes, answer: str) -> bytes:
+    """Tells an answer whose bytes were damaged on disk: SQLite does not."""
+    return hashlib.blake2b(answer.encode(), key=key, digest_size=_CHECK_BYTES).digest()
 
 
 def _key(prefix: bytes, image: NDArray[np.uint8]) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from detectors.base import Detector
 from detectors.cache import FinderCache
-from errors import ConfigError
+from errors import ConfigError, EnvironmentLacks
 
 #: Finders, which the pipeline makes detectors of.
 FINDERS: dict[str, str] = {
@@ -21,6 +21,9 @@ FINDERS: dict[str, str] = {
 DIRECT: dict[str, str] = {"oracle": "detectors.oracle:OracleDetector"}
 
 DETECTORS: dict[str, str] = FINDERS | DIRECT
+
+#: Those that use a GPU where a worker has one.
+ON_ACCELERATOR = frozenset({"grounding_dino"})
 
 
 def make_detector(
@@ -57,3 +60,12 @@ def make_detector(
         **({} if interval is None else {"interval": interval}),
         cache=cache,
     )
+
+
+def check_planned(detector: Detector, version: str | None) -> None:
+    """Raise EnvironmentLacks unless the detector is the one that a job was planned with; None: any will do."""
+    if version is not None and detector.version != version:
+        raise EnvironmentLacks(
+            f"detector {detector.name} here is {detector.version!r}, the job was planned with {version!r}: "
+            "use the same weights and version of Baton, or submit the ablation again"
+        )

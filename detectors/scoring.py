@@ -1,7 +1,7 @@
 """How good gaze regions are: overlap with the true boxes, split by how hard a frame is and by object.
 
 A frame is *absent* when no pixel of the target is visible: the only right answer is no detection. It is
-*complex* when the target is partly hidden (less than 75 % of its usual visible pixels, the median over the
+*complex* when the target is partly hidden (its box has less than 75 % of its usual area, the median over the
 demonstration), small (less than 0.25 % of the image) or crowded (an object of its own class within half its
 width); all other frames are *simple*. Occlusion, size and crowding are the difficulties that COCO and KITTI
 split by (Lin et al. 2014, Geiger et al. 2012). Where no truth is known a frame is *unlabelled*.
@@ -14,7 +14,7 @@ box with a lower score is a *guess*, which training can weigh down. A box betwee
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
@@ -35,8 +35,8 @@ CROWDING_GAP = 0.5
 
 @dataclass(frozen=True)
 class FrameTruth:
-    """What is really in a frame: the target's box (None: not visible), its visible pixels as a share of the
-    usual count, and the boxes of other objects of the same class."""
+    """What is really in a frame: the target's box (None: not visible), how much of it shows as a share of the
+    usual, and the boxes of other objects of the same class."""
 
     box: Box | None
     visible_share: float = 1.0
@@ -64,10 +64,30 @@ def iou(a: Box, b: Box) -> float:
     return overlap / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - overlap)
 
 
-def visible_shares(pixels: Sequence[int]) -> list[float]:
-    """Visible pixels of one object over a demonstration, as shares of the median of those above 0."""
-    usual = median([count for count in pixels if count > 0] or [1])
-    return [count / usual for count in pixels]
+def object_truths(boxes: Sequence[Mapping[str, Box | None]], name: str) -> list[FrameTruth | None]:
+    """What is really in each frame of a demonstration for one object; None where a frame does not name it.
+
+    `boxes`: true boxes by object name, None where no pixel is visible. How much of it shows is told by the
+    area of its box, as a share of the median over the frames that show it.
+    """
+    areas = [_area(frame.get(name)) for frame in boxes]
+    usual = median([area for area in areas if area > 0] or [1.0])
+    return [
+        FrameTruth(frame[name], area / usual, _same_class(frame, name)) if name in frame else None
+        for frame, area in zip(boxes, areas, strict=True)
+    ]
+
+
+def _same_class(frame: Mapping[str, Box | None], name: str) -> tuple[Box, ...]:
+    """Boxes of the other objects that this one can be taken for: only blocks have such."""
+    if not name.endswith("_block"):
+        return ()
+    others = (box for other, box in frame.items() if other != name and other.endswith("_block"))
+    return tuple(box for box in others if box is not None)
+
+
+def _area(box: Box | None) -> float:
+    return 0.0 if box is None else float((box[2] - box[0]) * (box[3] - box[1]))
 
 
 def difficulty(truth: FrameTruth | None, image_area: int) -> str:
@@ -114,8 +134,8 @@ def summarise(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
 
 
 def summarise_objects(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
-    """Per object, and for all of them as `all`: frames, visible, detected, rate, mean_iou, false_targets,
-    false_rate, guesses. Rates are None where nothing could be measured."""
+    """Per object, and for all of them as `all`: frames, visible, detected, rate, mean_iou, measured (frames in
+    that mean), false_targets, false_rate, guesses. Rates are None where nothing could be measured."""
     by_object: dict[str, list[ScoredFrame]] = {}
     for frame in frames:
         by_object.setdefault(frame.object, []).append(frame)
@@ -135,6 +155,7 @@ def _object_figures(frames: Sequence[ScoredFrame]) -> dict[str, Any]:
         "detected": outcomes["detected"],
         "rate": outcomes["detected"] / len(visible) if visible else None,
         "mean_iou": fmean(overlaps) if overlaps else None,
+        "measured": len(overlaps),
         "false_targets": outcomes["false_target"],
         "false_rate": outcomes["false_target"] / len(labelled) if labelled else None,
         "guesses": outcomes["guess"],

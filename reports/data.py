@@ -137,12 +137,80 @@ class GazeScores:
 
 
 @dataclass(frozen=True)
+class ObjectScores:
+    """Detection figures of one object that was looked for. `visible`: frames known to show it."""
+
+    frames: int
+    visible: int
+    detected: int
+    mean_iou: float | None
+    false_targets: int
+    guesses: int
+
+    @property
+    def rate(self) -> float | None:
+        return self.detected / self.visible if self.visible else None
+
+
+@dataclass(frozen=True)
+class IndexUse:
+    """What the index of a split took of its frames: items, those with a region, weighed down, and left out."""
+
+    items: int
+    with_target: int
+    weighed_down: int
+    dropped: int
+
+
+@dataclass(frozen=True)
+class GazeRegions:
+    """How the regions of all frames came about.
+
+    `sources`: frames with a region, by the stage that gave it; `reasons`: frames without one, by why. `trusted`:
+    regions more likely right than wrong. `demonstrations`: how many were looked at, of how many. Raises
+    InvalidInput where the counts do not add up to the frames.
+    """
+
+    frames: int
+    trusted: int
+    sources: Mapping[str, int]
+    reasons: Mapping[str, int]
+    objects: Mapping[str, ObjectScores]
+    index: Mapping[str, IndexUse] = field(default_factory=dict)
+    demonstrations: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        sums = {
+            "sources and reasons": self.with_region + self.without_region,
+            "objects": sum(scores.frames for scores in self.objects.values()),
+        }
+        for name, count in sums.items():
+            if count != self.frames:
+                raise InvalidInput(f"gaze regions: {name} add up to {count} of {self.frames} frames")
+        if self.trusted > self.with_region:
+            raise InvalidInput(f"gaze regions: {self.trusted} of {self.with_region} regions are trusted")
+
+    @property
+    def with_region(self) -> int:
+        return sum(self.sources.values())
+
+    @property
+    def without_region(self) -> int:
+        return sum(self.reasons.values())
+
+
+@dataclass(frozen=True)
 class GazeExample:
-    """A frame for the overlay: (H, W, 3) uint8 image, box in pixels (None: no target) and a caption."""
+    """A frame for the overlay: (H, W, 3) uint8 image, box in pixels (None: no target) and a caption.
+
+    `true_box`: None where it is not known or the target is out of sight.
+    """
 
     image: NDArray[np.uint8]
     box: tuple[float, float, float, float] | None
     caption: str
+    trusted: bool = True
+    true_box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +234,7 @@ class Environment:
     hardware: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     threads: str = ""
+    simulator: str = ""
     data_digests: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -174,16 +243,19 @@ class ReportData:
     """Everything in the report of one ablation.
 
     `runs` in display order: arms appear in the order of their first run. `closed_loop_reason` says why there
-    are no success rates, where there are none. `gaze`: figures by difficulty (`simple`, `complex`, `absent`,
-    `unlabelled`). `random_results`: the same sequences driven by random actions.
+    are no success rates, where there are none; `closed_loop_warning` what may have lowered them. `gaze`:
+    figures by difficulty (`simple`, `complex`, `absent`, `unlabelled`). `random_results`: the same sequences
+    driven by random actions.
     """
 
     ablation: str
     runs: tuple[RunReport, ...]
     ablation_id: str = ""
     closed_loop_reason: str | None = None
+    closed_loop_warning: str | None = None
     random_results: tuple[int, ...] | None = None
     gaze: Mapping[str, GazeScores] | None = None
+    gaze_regions: GazeRegions | None = None
     gaze_detector: str = ""
     gaze_examples: tuple[GazeExample, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)

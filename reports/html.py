@@ -59,6 +59,7 @@ def render_html(data: ReportData, summary: Summary) -> str:
         reconstructions=[(pair.title, data_uri(reconstruction_png(pair))) for pair in data.reconstructions],
         videos=[(video.caption, _video_uri(video.data)) for video in data.videos],
         gaze={level: scores for level, scores in (data.gaze or {}).items() if scores.frames},
+        regions=data.gaze_regions if data.gaze_regions and data.gaze_regions.frames else None,
         overlays=[_overlay_view(example) for example in data.gaze_examples],
         ledger=_ledger_view(data.ledger),
         ledger_svg=Markup(ledger_bars) if ledger_bars else None,
@@ -148,6 +149,7 @@ def _environment_view(data: ReportData) -> list[tuple[str, str]]:
         ("seeds", ", ".join(map(str, seeds))),
         ("hardware", data.environment.hardware),
         ("threads", data.environment.threads),
+        ("simulator", data.environment.simulator),
     ]
     rows += sorted(data.environment.versions.items())
     rows += sorted(data.environment.data_digests.items())

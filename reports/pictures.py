@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]
 
 #: Pictures are enlarged to at least this wide, in whole steps: pixels stay pixels.
 _WIDTH_PX = 216
-_BOX_COLOUR = (255, 230, 0)
+_BOX_COLOUR, _DOUBTFUL_COLOUR, _TRUE_COLOUR = (255, 230, 0), (255, 120, 0), (255, 255, 255)
 _HEAT = "inferno"
 
 #: Equal shares of the attention from which on a patch is drawn brightest.
@@ -29,8 +29,12 @@ def data_uri(png: bytes) -> str:
 
 
 def overlay_png(example: GazeExample) -> bytes:
-    """The frame, enlarged, with the gaze region drawn on it."""
-    return _png(_framed(example.image, example.box))
+    """The frame, enlarged, with the gaze region drawn on it, and beneath it the true box where it is known."""
+    picture = _enlarged(example.image)
+    _outline(picture, example.image.shape[1], example.true_box, _TRUE_COLOUR)
+    colour = _BOX_COLOUR if example.trusted else _DOUBTFUL_COLOUR
+    _outline(picture, example.image.shape[1], example.box, colour)
+    return _png(picture)
 
 
 def frame_png(panel: AttentionPanel) -> bytes:
@@ -63,17 +67,27 @@ def reconstruction_png(pair: Reconstruction) -> bytes:
 
 
 def _framed(image: Picture, box: Box | None) -> Image.Image:
+    picture = _enlarged(image)
+    _outline(picture, image.shape[1], box, _BOX_COLOUR)
+    return picture
+
+
+def _enlarged(image: Picture) -> Image.Image:
     height, width = image.shape[:2]
     scale = max(1, -(-_WIDTH_PX // width))
-    picture = Image.fromarray(np.ascontiguousarray(image)).resize(
-        (width * scale, height * scale), Image.Resampling.NEAREST
-    )
-    if box is not None:
-        x0, y0, x1, y1 = (scale * edge for edge in box)
-        draw = ImageDraw.Draw(picture)
-        draw.rectangle((x0 - 2, y0 - 2, x1 + 1, y1 + 1), outline=(0, 0, 0), width=3)
-        draw.rectangle((x0 - 1, y0 - 1, x1, y1), outline=_BOX_COLOUR, width=1)
-    return picture
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    return picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
+
+
+def _outline(picture: Image.Image, width: int, box: Box | None, colour: tuple[int, int, int]) -> None:
+    """Draw a box, given in pixels of the picture as it was when it was `width` wide, around its inside."""
+    if box is None:
+        return
+    scale = picture.width // width
+    x0, y0, x1, y1 = (scale * edge for edge in box)
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((x0 - 4, y0 - 4, x1 + 3, y1 + 3), outline=(0, 0, 0), width=1)
+    draw.rectangle((x0 - 3, y0 - 3, x1 + 2, y1 + 2), outline=colour, width=3)  # thumbnails are shrunk
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -9,7 +9,7 @@ from math import isnan
 from statistics import fmean
 from typing import Any
 
-from reports.data import AttentionScores, GazeScores, ReportData, RunReport
+from reports.data import AttentionScores, GazeRegions, GazeScores, ReportData, RunReport
 from reports.epochs import Advice, advice_for
 from reports.statistics import (
     Comparison,
@@ -90,8 +90,10 @@ def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
         "comparisons": [_plain(asdict(comparison)) for comparison in summary.comparisons],
         "random_policy": _arm_json(summary.random_policy) if summary.random_policy else None,
         "closed_loop_reason": data.closed_loop_reason,
+        "closed_loop_warning": data.closed_loop_warning,
         "gaze": _gaze_json(data.gaze),
         "gaze_detector": data.gaze_detector or None,
+        "gaze_regions": _regions_json(data.gaze_regions),
         "ledger": asdict(data.ledger),
         "ledger_by_kind": {kind: asdict(ledger) for kind, ledger in data.ledger_by_kind.items()},
         "runs": [_run_json(run) for run in data.runs],
@@ -99,6 +101,7 @@ def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
             "command": data.environment.command,
             "hardware": data.environment.hardware,
             "threads": data.environment.threads,
+            "simulator": data.environment.simulator,
             "versions": dict(data.environment.versions),
             "data_digests": dict(data.environment.data_digests),
         },
@@ -187,6 +190,17 @@ def _gaze_json(gaze: Mapping[str, GazeScores] | None) -> dict[str, Any]:
     for level in ("simple", "complex"):
         levels.setdefault(level, empty)
     return {level: {**asdict(scores), "outcomes": dict(scores.outcomes)} for level, scores in levels.items()}
+
+
+def _regions_json(regions: GazeRegions | None) -> dict[str, Any] | None:
+    if regions is None:
+        return None
+    document = _plain(asdict(regions))
+    document["untrusted"] = regions.with_region - regions.trusted
+    document["without_region"] = regions.without_region
+    for name, scores in regions.objects.items():
+        document["objects"][name]["rate"] = scores.rate
+    return document
 
 
 def _plain(document: dict[str, Any]) -> dict[str, Any]:

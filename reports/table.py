@@ -41,8 +41,10 @@ def table_rows(summary: Summary) -> list[Row]:
 
 
 def terminal_table(data: ReportData, summary: Summary) -> Table:
-    """The table for `rich.print`, with the reason below it when there are no success rates."""
-    caption = f"Success rates not measured: {data.closed_loop_reason}" if data.closed_loop_reason else None
+    """The table for `rich.print`; below it why there are no success rates, or what may have lowered them."""
+    caption = data.closed_loop_warning
+    if data.closed_loop_reason:
+        caption = f"Success rates not measured: {data.closed_loop_reason}"
     table = Table(title=data.ablation, caption=caption, title_justify="left", caption_justify="left")
     for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading == "Method" else "right", no_wrap=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,10 @@ from safetensors.numpy import save_file
 from calvin.episode import Episode
 from calvin.episode_file import load_episode
 from detectors.base import Detection, Detector, FrameContext, NoTarget, Target
-from detectors.cache import FinderCache
+from detectors.cache import shared_cache
 from detectors.crops import crop_region
 from detectors.phases import frame_targets
-from detectors.registry import FINDERS, make_detector
+from detectors.registry import FINDERS, check_planned, make_detector
 from detectors.scoring import FrameTruth, ScoredFrame, score_frame, summarise, summarise_objects
 from detectors.targets import phases_for
 from tasks.context import Draft, Finished, Result, TaskContext, one_input
@@ -41,10 +41,13 @@ class Regions:
 
 
 def run(context: TaskContext) -> Result:
-    """Publishes one `gaze` artifact: rows as JSON in the header, one `crop_<frame>` tensor per region."""
+    """Publishes one `gaze` artifact: rows as JSON in the header, one `crop_<frame>` tensor per region.
+
+    Raises EnvironmentLacks where this machine's detector is not the one that the job was planned with.
+    """
     number = context.spec["number"]
     episode = load_episode(one_input(context.inputs, "episode", f"task_{number}").path)
-    detector = _detector(context.spec, context.memory)
+    detector = _detector(context)
     regions = find_regions(episode, detector)
 
     crops: dict[str, np.ndarray] = {}
@@ -143,13 +146,16 @@ def _sums(scored: list[ScoredFrame]) -> dict[str, list[float]]:
     return sums
 
 
-def _detector(spec: Any, memory: MutableMapping[str, Any]) -> Detector:
-    """Detectors with weights, and what they said about frames, stay in the worker's memory."""
-    name, options = spec["detector"], dict(spec["options"])
+def _detector(context: TaskContext) -> Detector:
+    """Detectors with weights stay in the worker's memory; what they said about frames, in the home's cache."""
+    name, options = context.spec["detector"], dict(context.spec["options"])
     key = f"detector {name} {json.dumps(options, sort_keys=True)}"
-    if key not in memory:
+    if key not in context.memory:
         if name in FINDERS:
-            options["cache"] = memory.setdefault("gaze cache", FinderCache())
-        memory[key] = make_detector(name, **options)
-    detector: Detector = memory[key]
+            if "gaze cache" not in context.memory:
+                context.memory["gaze cache"] = shared_cache(context.cache)
+            options["cache"] = context.memory["gaze cache"]
+        context.memory[key] = make_detector(name, **options)
+    detector: Detector = context.memory[key]
+    check_planned(detector, context.spec.get("version"))
     return detector

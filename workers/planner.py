@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from db.plans import Dependency, Plan, PlannedJob, RunRef
-from detectors.registry import FINDERS, make_detector
+from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
 from settings.ablation import AblationConfig, Training
 from settings.arms import Arm, arm_named
 from tasks.context import FRAMES
@@ -85,6 +85,7 @@ class Planner:
     def _index(self, corpus: Corpus) -> str:
         """Ingest, gaze and index jobs of one split. Returns the index job's key."""
         data, detector = self._config.data, self._detector()
+        resource = "accelerator" if self._config.gaze.detector in ON_ACCELERATOR else None
         needs = []
         for first in range(0, len(corpus.entries), data.chunk):
             entries = corpus.entries[first : first + data.chunk]
@@ -106,7 +107,7 @@ class Planner:
             for entry in entries:
                 spec = {"number": entry["number"], **detector}
                 label = f"gaze {corpus.split} task_{entry['number']}"
-                found = self._add("gaze", label, spec, [Dependency(ingest, "episode")])
+                found = self._add("gaze", label, spec, [Dependency(ingest, "episode")], resource=resource)
                 needs.append(Dependency(found, "gaze"))
         numbers = [entry["number"] for entry in corpus.entries]
         spec = {"split": corpus.split, "numbers": numbers}
@@ -197,6 +198,7 @@ class Planner:
         needs: Sequence[Dependency],
         run: RunRef | None = None,
         target_steps: int = 1,
+        resource: str | None = None,
     ) -> str:
         about = kind_named(kind)
         key = _digest(
@@ -211,7 +213,7 @@ class Planner:
             self._runs[key].append(run)
         if key not in self._jobs:
             self._jobs[key] = PlannedJob(
-                key, kind, label, spec, about.resource, about.priority, target_steps, tuple(needs),
+                key, kind, label, spec, resource or about.resource, about.priority, target_steps, tuple(needs),
                 fair=self._config.scheduling == "round_robin",
             )  # fmt: skip
         return key

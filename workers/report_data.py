@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +10,10 @@ from db.engine import Database
 from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
-from reports.data import Environment, GazeScores, Ledger, ReportData
+from reports.data import Environment, Ledger, ReportData
+from workers.report_gaze import gaze_regions, gaze_scores
 from workers.report_pictures import attention_panels, failure_videos, gaze_examples, reconstructions
+from workers.report_renderer import renderer_warning, simulators_told
 from workers.report_runs import closed_loop_entries, done_in_a_row, is_closed_loop, run_report
 
 NO_SIMULATOR = (
@@ -35,14 +36,16 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
     jobs = queries.jobs_of(database, row.id)
     attempts = queries.attempts_of(database, row.id)
     runs = {run.id: run_report(database, run, jobs, attempts) for run in queries.runs_of(database, row.id)}
-    scores = _gaze(jobs)
+    scores = gaze_scores(jobs)
     return ReportData(
         ablation=row.name,
         ablation_id=str(row.id),
         runs=tuple(runs.values()),
         closed_loop_reason=_unfinished(jobs) if any(map(is_closed_loop, jobs)) else NO_SIMULATOR,
+        closed_loop_warning=renderer_warning(jobs),
         random_results=done_in_a_row(closed_loop_entries([j for j in jobs if j.run_id is None])),
         gaze=scores or None,
+        gaze_regions=gaze_regions(jobs),
         gaze_detector=row.config["gaze"]["detector"],
         gaze_examples=gaze_examples(database, store, jobs),
         attention_panels=attention_panels(database, store, jobs, runs),
@@ -57,35 +60,6 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
 def _unfinished(jobs: Sequence[Any]) -> str | None:
     open_shards = sum(1 for j in jobs if is_closed_loop(j) and j.run_id is not None and j.state != SUCCEEDED)
     return f"{open_shards} shards of the evaluation have not ended yet" if open_shards else None
-
-
-def _gaze(jobs: Sequence[Any]) -> dict[str, GazeScores]:
-    """Counts of all gaze jobs that have ended, by difficulty."""
-    frames: Counter[str] = Counter()
-    detected: Counter[str] = Counter()
-    overlap: dict[str, list[float]] = {}
-    outcomes: dict[str, Counter[str]] = {}
-    for row in jobs:
-        if row.kind != "gaze" or row.state != SUCCEEDED:
-            continue
-        for level, figures in row.result["figures"].items():
-            frames[level] += figures["frames"]
-            detected[level] += figures["detected"]
-            outcomes.setdefault(level, Counter()).update(figures["outcomes"])
-        for level, (total, count) in row.result["iou_sum"].items():
-            entry = overlap.setdefault(level, [0.0, 0])
-            entry[0] += total
-            entry[1] += count
-    return {
-        level: GazeScores(
-            frames=frames[level],
-            detected=detected[level],
-            rate=detected[level] / frames[level] if level in ("simple", "complex") else None,
-            mean_iou=overlap[level][0] / overlap[level][1] if level in overlap else None,
-            outcomes=dict(sorted(outcomes[level].items())),
-        )
-        for level in frames
-    }
 
 
 def _ledgers_by_kind(attempts: Sequence[Any]) -> dict[str, Ledger]:
@@ -117,5 +91,6 @@ def _environment(row: Any, jobs: Sequence[Any], attempts: Sequence[Any]) -> Envi
         hardware=", ".join(hardware),
         versions={name: " and ".join(sorted(values)) for name, values in sorted(versions.items())},
         threads=" or ".join(str(count) for count in sorted({e["threads"] for e in known if "threads" in e})),
+        simulator=simulators_told(jobs),
         data_digests={j.label: j.key[:16] for j in jobs if j.kind == "index"},
     )

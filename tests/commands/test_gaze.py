@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import cli
+from settings.home import Home
 from tests.detectors.calvin_mini import CALVIN_MINI, needs_calvin_mini
 
 
@@ -51,6 +52,21 @@ def test_stages_one_after_the_other(capsys, tmp_path):
     assert [len(result["stages"]) for result in results] == list(range(len(results)))
     assert (tmp_path / "answers.sqlite").is_file()
     assert run(capsys, CALVIN_MINI, *arguments)[0] == 0
+
+
+@needs_calvin_mini
+def test_answers_are_kept_in_the_home_where_there_is_one(capsys, tmp_path):
+    arguments = (CALVIN_MINI, "--split", "validation", "--limit", 1, "--home", tmp_path / "home", "--json")
+    assert "cache" not in json.loads(run(capsys, *arguments)[1].out)
+    home = Home(tmp_path / "home")
+    home.create()
+    home.state_db.touch()
+    first = json.loads(run(capsys, *arguments)[1].out)
+    again = json.loads(run(capsys, *arguments)[1].out)
+    assert first["cache"]["file"] == str(home.cache / "gaze.sqlite")
+    assert first["cache"]["new"] > 0 and first["cache"]["known"] == 0
+    assert again["cache"]["new"] == 0 and again["cache"]["known"] == first["cache"]["new"]
+    assert {**first, "cache": None} == {**again, "cache": None}
 
 
 @needs_calvin_mini

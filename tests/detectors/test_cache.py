@@ -1,8 +1,10 @@
+import sqlite3
+
 import numpy as np
 import pytest
 
 from detectors.base import NoTarget, Reason
-from detectors.cache import FinderCache
+from detectors.cache import FILE_NAME, FinderCache, shared_cache
 from detectors.targets import BUTTON, block
 from errors import InvalidInput
 from tests.detectors.made_up_finder import MadeUpFinder, at
@@ -44,3 +46,63 @@ def test_another_file_is_refused(tmp_path):
     path.write_text("this is no database, but long enough to be looked at as one" * 40)
     with pytest.raises(InvalidInput, match="gaze cache"):
         FinderCache(path)
+
+
+def test_the_oldest_answers_go_when_it_is_full(tmp_path):
+    finder = MadeUpFinder({})
+    cache = FinderCache(tmp_path / "gaze.sqlite", most_answers=20)
+    pictures = list(numbered(50))
+    for picture in pictures:
+        cache.find(finder, [picture], BUTTON, False)
+    assert 18 <= len(cache) <= 20
+    cache.find(finder, [pictures[-1]], BUTTON, False)
+    assert len(finder.asked) == 50, "the newest is still known"
+    cache.find(finder, [pictures[0]], BUTTON, False)
+    assert len(finder.asked) == 51, "the oldest is not"
+
+
+def test_an_answer_that_was_damaged_on_disk_is_made_again(tmp_path):
+    path, finder = tmp_path / "gaze.sqlite", MadeUpFinder({0: [at(1, 2)]})
+    [right] = FinderCache(path).find(finder, list(numbered(1)), BUTTON, False)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE gaze_answer SET answer = replace(answer, '2.0', '9.0')")
+    assert FinderCache(path).find(finder, list(numbered(1)), BUTTON, False) == [right]
+    assert finder.asked == [0, 0]
+
+
+def test_a_file_that_breaks_while_in_use_costs_answers_and_no_job(tmp_path, caplog):
+    path, finder = tmp_path / "gaze.sqlite", MadeUpFinder({0: [at(1, 2)]})
+    cache = FinderCache(path)
+    path.write_bytes(b"SQLite format 3\0" + bytes(5000))
+    for _ in range(2):
+        [answer] = cache.find(finder, list(numbered(1)), BUTTON, False)
+        assert answer[0].box == at(1, 2).box
+    assert cache.unkept == 2 and finder.asked == [0, 0]
+    assert len(caplog.records) == 1, "said once"
+
+
+def test_clearing_leaves_a_small_file_that_others_go_on_with(tmp_path):
+    path, finder = tmp_path / "gaze.sqlite", MadeUpFinder({})
+    mine, other = FinderCache(path), FinderCache(path)
+    mine.find(finder, list(numbered(200)), BUTTON, False)
+    full = path.stat().st_size
+    assert other.clear() == 200 and path.stat().st_size < full
+    mine.find(finder, list(numbered(1)), BUTTON, False)
+    assert len(other) == 1 and len(finder.asked) == 201
+
+
+def test_a_shared_file_that_is_no_database_is_replaced(tmp_path):
+    (tmp_path / FILE_NAME).write_bytes(b"garbage" * 1000)
+    cache, finder = shared_cache(tmp_path), MadeUpFinder({})
+    cache.find(finder, list(numbered(2)), BUTTON, False)
+    assert cache.path == tmp_path / FILE_NAME and len(shared_cache(tmp_path)) == 2
+
+
+def test_without_a_usable_folder_answers_stay_in_memory(tmp_path):
+    assert shared_cache(None).path is None
+    (tmp_path / "file").write_text("in the way")
+    cache = shared_cache(tmp_path / "file")
+    assert cache.path is None
+    assert cache.find(MadeUpFinder({}), list(numbered(1)), BUTTON, False) == [
+        NoTarget(Reason.NOT_FOUND, "button")
+    ]

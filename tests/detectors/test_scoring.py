@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.base import Detection, NoTarget, Reason
-from detectors.scoring import FrameTruth, difficulty, iou, score_frame, summarise, visible_shares
+from detectors.scoring import FrameTruth, difficulty, iou, object_truths, score_frame, summarise
 
 AREA = 200 * 200
 BOX = (50.0, 50.0, 70.0, 70.0)
@@ -31,9 +31,19 @@ def test_iou_is_symmetric_and_bounded(a, b):
     assert 0.0 <= iou(a, b) <= 1.0
 
 
-def test_visible_shares_are_relative_to_the_usual_count():
-    assert visible_shares([100, 200, 200, 0]) == [0.5, 1.0, 1.0, 0.0]
-    assert visible_shares([0, 0]) == [0.0, 0.0]
+def test_how_much_shows_is_relative_to_the_usual_area():
+    boxes = [(0, 0, 10, 10), (0, 0, 10, 20), (0, 0, 20, 10), None]
+    other = (30, 30, 40, 40)
+    frames = [{"red_block": box, "blue_block": other, "button": other} for box in boxes]
+    truths = object_truths(frames, "red_block")
+    assert [truth.visible_share for truth in truths] == [0.5, 1.0, 1.0, 0.0]
+    assert [truth.box for truth in truths] == boxes
+    assert all(truth.distractors == (other,) for truth in truths), "a button is taken for no block"
+    assert object_truths(frames, "button")[0].distractors == ()
+
+
+def test_what_a_frame_does_not_name_is_not_known():
+    assert object_truths([{"button": None}, {}], "button") == [FrameTruth(None, 0.0), None]
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,12 @@ from reports.data import (
     AttentionScores,
     Environment,
     GazeExample,
+    GazeRegions,
     GazeScores,
+    IndexUse,
     Ledger,
     LossPoint,
+    ObjectScores,
     Reconstruction,
     ReportData,
     RunReport,
@@ -100,9 +103,24 @@ def full() -> ReportData:
             "absent": GazeScores(5, 0, None, None, {"occluded": 5}),
             "unlabelled": GazeScores(0, 0, None, None, {}),
         },
+        gaze_regions=GazeRegions(
+            145,
+            120,
+            {"first_pass": 20, "second_pass": 4, "tracked": 40, "unchanged": 60, "remembered": 7},
+            {"occluded": 11, "not_found": 3},
+            {
+                "red_block": ObjectScores(100, 96, 90, 0.91, 1, 2),
+                "nothing": ObjectScores(45, 0, 0, None, 0, 0),
+            },
+            {"training": IndexUse(100, 96, 7, 0), "validation": IndexUse(45, 35, 0, 0)},
+            (9, 9),
+        ),
         gaze_detector="colour 1",
         gaze_examples=(
             GazeExample(image, (60, 80, 76, 96), "lift_red_block_table, frame 3: red block"),
+            GazeExample(
+                image, (70, 84, 90, 104), "lift_red_block_table, frame 5: doubtful", False, (60, 80, 76, 96)
+            ),
             GazeExample(image, None, "turn_on_led, frame 9: occluded"),
         ),
         ledger=Ledger(549.0, 12.0, 21.0, 6.0, 12.0, preemptions=3, losses=1),

@@ -21,6 +21,14 @@ def test_overlay_frames_the_region_and_leaves_its_inside():
     assert (pixels(overlay_png(GazeExample(image, None, "x"))) == 50).all()
 
 
+def test_a_doubtful_region_and_the_true_box_have_colours_of_their_own():
+    image = np.full((200, 200, 3), 50, np.uint8)
+    example = GazeExample(image, (50, 60, 100, 120), "x", trusted=False, true_box=(110, 60, 160, 120))
+    drawn = pixels(overlay_png(example))
+    assert (drawn[119, 99:200] == (255, 120, 0)).all()
+    assert (drawn[119, 219:320] == 255).all()
+
+
 def panel(weights):
     return AttentionPanel(np.full((48, 48, 3), 90, np.uint8), None, "x", {"a": weights})
 

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from calvin.episode_file import save_episode
 from detectors.base import Detection, NoTarget, Reason, Source
 from detectors.oracle import OracleDetector
-from errors import BatonError
+from errors import BatonError, EnvironmentLacks
 from tasks import gaze, index
 from tasks.context import InputFile
 from tasks.index_reader import load_index
@@ -65,6 +65,29 @@ def test_gaze_keeps_crops_and_counts_every_frame(tmp_path, episode_file):
     for figures in result.result["figures"].values():
         assert sum(figures["outcomes"].values()) == figures["frames"]
     assert result.result["figures"]["absent"]["outcomes"] == {"occluded": 1}
+
+
+def test_another_process_of_the_home_asks_about_no_picture_again(tmp_path, episode_file):
+    """Worker processes share nothing but the home: each begins with an empty memory."""
+    spec = {"number": 3, "detector": "colour", "options": {}}
+    caches, digests = [], []
+    for name in ("first", "second"):
+        context = FakeContext(tmp_path / name, spec, [episode_file], cache=tmp_path / "cache")
+        (draft,) = gaze.run(context).artifacts
+        digests.append(draft.file.read_bytes())
+        caches.append(context.memory["gaze cache"])
+    assert digests[0] == digests[1]
+    assert caches[0].misses > 0 and caches[0].hits == 0
+    assert caches[1].misses == 0 and caches[1].hits == caches[0].misses
+
+
+def test_another_detector_than_planned_is_refused(tmp_path, episode_file):
+    """Weights may differ from machine to machine; the job's key stands for those that it was planned with."""
+    planned = gaze.make_detector("colour").version
+    spec = {"number": 3, "detector": "colour", "options": {}, "version": planned}
+    assert gaze.run(FakeContext(tmp_path / "same", spec, [episode_file])).artifacts
+    with pytest.raises(EnvironmentLacks, match="planned with 'older'"):
+        gaze.run(FakeContext(tmp_path / "other", spec | {"version": "older"}, [episode_file]))
 
 
 def test_an_instruction_nobody_understands_is_a_counted_absence():

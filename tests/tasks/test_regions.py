@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from errors import EnvironmentLacks
 from models.reconvla import ReconVLA
 from tasks.modelling import recipe_of
 from tasks.policies import Query, ReconVLAPolicy
@@ -65,3 +66,8 @@ def test_a_policy_is_shown_it_and_counts_when_there_is_none() -> None:
     question = policy._question(queries[0])
     assert question.crop is not None and question.crop.shape == question.image.shape
     assert isinstance(policy.counts, Counter)
+
+
+def test_another_detector_than_planned_is_refused():
+    with pytest.raises(EnvironmentLacks, match="planned with 'older'"):
+        RegionFinder({"detector": "colour", "version": "older", "options": {}})

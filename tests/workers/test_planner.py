@@ -183,3 +183,15 @@ def test_shards_cover_every_sequence_once(usual: Plan) -> None:
     )
     shards = [j.spec for j in plan(*config).jobs if j.kind == "evaluate" and j.spec["mode"] == "closed_loop"]
     assert [(spec["first"], spec["last"]) for spec in shards] == [(0, 4), (4, 8), (8, 10)]
+
+
+def test_a_neural_detector_runs_where_the_gpus_are(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    resources = {
+        detector: {job.resource for job in planned.jobs if job.kind == "gaze"}
+        for detector, planned in {
+            "colour": plan(),
+            "grounding_dino": plan("gaze.detector=grounding_dino", f"gaze.weights={tmp_path}"),
+        }.items()
+    }
+    assert resources == {"colour": {"cpu"}, "grounding_dino": {"accelerator"}}

@@ -101,6 +101,20 @@ def test_recorded_data_says_why_there_are_no_rates(home, database):
     assert gather_report(database, ArtifactStore(home), "recorded").closed_loop_reason == NO_SIMULATOR
 
 
+def test_pictures_of_another_renderer_are_told(home, database):
+    config = {"data": {"root": "/somewhere"}, "gaze": {"detector": "oracle"}}
+    jobs_ = [
+        planned("train", "train", (RUN,)),
+        planned("shard", "evaluate", (RUN,), mode="closed_loop", frames_renderer="egl"),
+    ]
+    submit(database, Plan("k", "drawn", config, jobs_, {RUN: "train"}), "cli.py", NOW)
+    told = {"simulator": "playtable", "renderer": "tiny", "scene": "D"}
+    finish(database, "shard", worker(database), {**shard(0, 1), "simulator_description": told})
+    document = to_json(gather_report(database, ArtifactStore(home), "drawn"))
+    assert "drawn by renderer egl, the evaluation by tiny" in document["closed_loop_warning"]
+    assert document["environment"]["simulator"] == "renderer tiny, scene D, simulator playtable"
+
+
 def test_an_unknown_ablation_is_named(home, database):
     with pytest.raises(InvalidInput, match="other"):
         gather_report(database, ArtifactStore(home), "other")

@@ -1,0 +1,114 @@
+"""What people point `gaze` at by mistake: one clear sentence, or frames that are counted with their reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cli
+from calvin.frames import FrameFiles
+from calvin.writer import write_split
+from tests.calvin.samples import make_episode
+from tests.detectors.scenes import PAINT, paint, table
+
+FIRST, FRAMES = 100, 4
+
+
+def scene() -> np.ndarray:
+    image = table()
+    paint(image, (90, 90, 106, 106), PAINT["red_block"])
+    return image
+
+
+def dataset(folder: Path, frames: int = FRAMES, **fields: Any) -> Path:
+    """One demonstration that lifts the red block, which is in sight in all frames."""
+    usual = {"rgb_static": np.stack([scene()] * frames), "task": "lift_red_block_table", "boxes": None}
+    episode = make_episode(start=FIRST, frames=frames, split="validation", **(usual | fields))
+    write_split(folder, "validation", [episode])
+    return folder
+
+
+def gaze(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = cli.main(["gaze", *map(str, arguments), "--json"])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda image: image[:64, :64],
+        lambda image: image.mean(axis=2).astype(np.uint8),
+        lambda image: np.concatenate([image, image[..., :1]], axis=2),
+        lambda image: image / np.float32(255),
+    ],
+    ids=["smaller", "grey", "RGBA", "float"],
+)
+def test_other_pictures_than_calvins_are_refused_by_file_and_field(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, spoil: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    file = FrameFiles(dataset(tmp_path) / "validation", 7).path(FIRST + 2)
+    frame = dict(np.load(file))
+    frame["rgb_static"] = spoil(frame["rgb_static"])
+    np.savez(file, **frame)
+    code, _, said = gaze(capsys, tmp_path)
+    assert code == 2 and said.count("\n") == 1
+    assert file.name in said and "rgb_static" in said
+
+
+def counts(capsys: pytest.CaptureFixture[str], folder: Path) -> dict[str, int]:
+    code, out, _ = gaze(capsys, folder)
+    result = json.loads(out)
+    assert code == 0
+    assert sum(result["sources"].values()) == result["frames"]
+    assert sum(figures["frames"] for figures in result["figures"].values()) == result["frames"]
+    return dict(result["sources"])
+
+
+def test_an_episode_of_one_frame(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert counts(capsys, dataset(tmp_path, frames=1)) == {"first_pass": 1}
+
+
+def test_blank_frames_are_counted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    images = np.stack([scene(), np.zeros_like(scene()), np.full_like(scene(), 255), scene()])
+    assert counts(capsys, dataset(tmp_path, rgb_static=images)) == {
+        "blank_frame": 2,
+        "first_pass": 1,
+        "unchanged": 1,
+    }
+
+
+def test_nothing_but_blank_frames(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    images = np.zeros((FRAMES, 200, 200, 3), np.uint8)
+    assert counts(capsys, dataset(tmp_path, rgb_static=images)) == {"blank_frame": FRAMES}
+
+
+@pytest.mark.parametrize("words", ["nimm den roten Block", "抓住红色方块", "🤖"])
+def test_where_the_task_is_known_words_of_another_language_do_no_harm(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: str
+) -> None:
+    assert counts(capsys, dataset(tmp_path, instruction=words)) == {"first_pass": 1, "unchanged": 3}
+
+
+def test_a_task_that_is_none_of_calvins_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, said = gaze(capsys, dataset(tmp_path, task="pick_up_thing", instruction="nimm es"))
+    assert code == 2 and "'pick_up_thing'" in said and said.count("\n") == 1
+
+
+def test_weights_that_are_not_there_and_weights_that_are_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = dataset(tmp_path / "data")
+    options = ("--detector", "grounding_dino", "--weights")
+    missing = tmp_path / "none.pth"
+    code, _, said = gaze(capsys, folder, *options, missing)
+    assert code == 3 and str(missing) in said and said.count("\n") == 1
+    missing.write_bytes(b"no checkpoint")
+    (tmp_path / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
+    code, _, said = gaze(capsys, folder, *options, missing)
+    assert code == 2 and str(missing) in said and "Traceback" not in said

@@ -1,0 +1,135 @@
+"""The report's gaze section comes from what gaze and index jobs said, and its counts add up to the frames."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from calvin.episode_file import save_episode
+from db import jobs, queries, states
+from db.plans import Plan, PlannedJob, submit
+from db.values import Ending
+from errors import InvalidInput
+from reports.data import GazeRegions, ObjectScores, ReportData
+from reports.html import render_html
+from reports.summary import summarise, to_json
+from tasks import gaze, index
+from tests.calvin.samples import make_episode
+from tests.detectors.scenes import PAINT, paint, table
+from tests.support import NOW, start, worker
+from tests.tasks.fake_context import FakeContext, input_file
+from workers.report_gaze import gaze_regions, gaze_scores
+
+FRAMES, HIDDEN = 10, 6
+
+
+def episodes():
+    """A block in sight, then hidden, then a dead camera; a handle with true boxes; and words of another language."""
+    seen, bare = table(), table()
+    paint(seen, (90, 90, 106, 106), PAINT["red_block"])
+    frames = np.stack([seen, seen, *[bare] * HIDDEN, np.zeros_like(seen), seen])
+    boxes = tuple({"drawer_handle": None if frame == 2 else (20, 30, 60, 70)} for frame in range(FRAMES))
+    return {
+        "colour": make_episode(frames=FRAMES, rgb_static=frames, task="lift_red_block_table", boxes=None),
+        "oracle": make_episode(frames=FRAMES, boxes=boxes, task="open_drawer"),
+        "colour again": make_episode(frames=FRAMES, task="n/a", instruction="schiebe den Griff nach links"),
+    }
+
+
+@pytest.fixture
+def ended(database, tmp_path):
+    """Three gaze jobs and an index have ended, a fourth gaze job has not."""
+    names = [*episodes(), "unfinished"]
+    plan = [PlannedJob(name, "gaze", name, {}, "cpu", 50, 1, (), ()) for name in names]
+    plan.append(PlannedJob("index", "index", "index", {"split": "training"}, "cpu", 50, 1, (), ()))
+    submit(database, Plan("k", "mine", {}, plan), "cli.py", NOW)
+    worker_id = worker(database)
+    inputs = []
+    for number, (name, episode) in enumerate(episodes().items()):
+        path = tmp_path / f"{number}.safetensors"
+        save_episode(episode, path)
+        inputs.append(input_file("episode", "episode", f"task_{number}", path))
+        spec = {"number": number, "detector": name.split()[0], "options": {}}
+        context = FakeContext(tmp_path / name, spec, [inputs[-1]])
+        found = gaze.run(context)
+        inputs.append(context.keep(found.artifacts[0], 0, role="gaze"))
+        finish(database, worker_id, name, found.result)
+    spec = {"numbers": [0, 1, 2], "split": "training", "untrusted": "drop"}
+    made = index.run(FakeContext(tmp_path / "index", spec, inputs))
+    finish(database, worker_id, "index", made.result)
+    return queries.jobs_of(database, queries.ablation_row(database, None).id)
+
+
+def finish(database, worker_id, label, result):
+    jobs.succeed(database, start(database, label, worker_id), Ending(states.SUCCEEDED, 1, result=result), NOW)
+
+
+def test_counts_add_up_to_the_frames(ended):
+    regions, scores = gaze_regions(ended), gaze_scores(ended)
+    assert regions.frames == 3 * FRAMES and regions.demonstrations == (3, 4)
+    assert sum(regions.sources.values()) + sum(regions.reasons.values()) == regions.frames
+    assert sum(entry.frames for entry in regions.objects.values()) == regions.frames
+    assert sum(entry.frames for entry in scores.values()) == regions.frames
+    for entry in scores.values():
+        assert sum(entry.outcomes.values()) == entry.frames
+    # Every reason is one that these frames were made for.
+    assert regions.reasons == {"blank_frame": 1, "occluded": 1, "unknown_wording": FRAMES}
+    assert regions.sources["remembered"] == HIDDEN
+    assert regions.with_region - regions.trusted == HIDDEN
+    used = regions.index["training"]
+    assert used.items + used.dropped == regions.frames and used.items == regions.trusted
+    assert used.weighed_down == 0 and used.with_target == regions.trusted
+
+
+def test_objects_are_scored_where_the_truth_is_known(ended):
+    regions = gaze_regions(ended)
+    handle = regions.objects["drawer_handle"]
+    assert (handle.frames, handle.visible, handle.detected, handle.mean_iou) == (
+        FRAMES,
+        FRAMES - 1,
+        FRAMES - 1,
+        1.0,
+    )
+    assert handle.rate == 1.0
+    block = regions.objects["red_block"]
+    assert (block.frames, block.visible, block.rate, block.mean_iou) == (FRAMES, 0, None, None)
+    assert regions.objects["nothing"].frames == FRAMES
+
+
+def test_page_and_document_say_the_same(ended):
+    regions = gaze_regions(ended)
+    data = ReportData("x", (), gaze=gaze_scores(ended), gaze_regions=regions)
+    page = render_html(data, summarise(data))
+    told = to_json(data)["gaze_regions"]
+    assert "30 frames of 3 demonstrations (1 more have not been looked at): " in page
+    assert (
+        f"{regions.trusted} with a trusted region, {HIDDEN} with a doubtful one, {regions.without_region} without any"
+        in page
+    )
+    assert told["trusted"] + told["untrusted"] + told["without_region"] == told["frames"]
+    for name, count in (told["sources"] | told["reasons"]).items():
+        assert f"{name.replace('_', ' ')}</th><td>{count}</td>" in page
+    for name in told["objects"]:
+        assert f'<th scope="row">{name.replace("_", " ")}</th>' in page
+    assert f"<td>{told['index']['training']['dropped']}</td></tr>" in page
+
+
+def test_before_any_gaze_job_ended_there_is_nothing_to_say(ended):
+    assert gaze_regions([row for row in ended if row.state != states.SUCCEEDED]) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"frames": 11}, "sources and reasons add up to 10 of 11 frames"),
+        ({"trusted": 9}, "9 of 8 regions are trusted"),
+        ({"objects": {}}, "objects add up to 0 of 10 frames"),
+    ],
+)
+def test_counts_that_do_not_add_up_are_refused(change, sentence):
+    objects = {"button": ObjectScores(10, 10, 8, 0.9, 0, 0)}
+    right = GazeRegions(10, 7, {"first_pass": 8}, {"not_found": 2}, objects)
+    with pytest.raises(InvalidInput, match=sentence):
+        dataclasses.replace(right, **change)
