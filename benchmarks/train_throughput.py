@@ -1,6 +1,6 @@
 """Steps per second of a training job against a plain PyTorch loop on the same model and batch size.
 
-python -m benchmarks.train_throughput --steps 40 --rounds 5
+python -m benchmarks.train_throughput --steps 20 --rounds 15
 
 The job reads its index, composes pictures, draws its noise, checks its losses and asks at every step whether to
 stop. The plain loop is forward, backward, clipping and AdamW on one batch that is ready in memory. Both run in
@@ -85,8 +85,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="quick")
     parser.add_argument("--arm", default="recon")
-    parser.add_argument("--steps", type=int, default=40, help="steps a slice")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20, help="steps a slice")
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--frames", type=int, default=500)
     parser.add_argument("--set", action="append", default=[], help="key.path=value, as for submit-ablation")
     parser.add_argument("--out", type=Path, default=_RESULT)
