@@ -37,7 +37,8 @@ class Data(Section):
     pretraining_demonstrations_per_task: Positive = 8
     validation_demonstrations_per_task: Positive = 1
     starts: Literal["rest", "varied"] = Field(
-        default="varied", description="demonstrations begin at rest, or half of them amid or after another task"
+        default="varied",
+        description="demonstrations begin at rest, or half of them amid or after another task",
     )
     chunk: Positive = Field(default=4, description="demonstrations per ingest job")
     seed: Count = 0
