@@ -102,7 +102,9 @@ def test_checkpoints_on_the_way_do_not_change_the_weights(
     spec = training_spec(STEPS, checkpoint_seconds=1e-9)
     digest, context = run_in_slices(tmp_path, spec, index, [])
     assert digest == uncut[0]
-    assert [file.step for file in context.published if file.name == "weights"] == list(range(1, STEPS))
+    steps = [file.step for file in context.published if file.name == "weights"]
+    assert steps[:1] == [1], "due after every step"
+    assert steps == sorted(set(steps) & set(range(STEPS))), "left out only while the one before is still written"
     assert context.published_points == uncut[1].published_points
 
 
