@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import mmap
 import threading
 from collections import OrderedDict
@@ -23,7 +24,7 @@ from calvin.episode import Episode
 from calvin.episode_file import load_episode
 from detectors.crops import crop_region
 from errors import ArtifactDamaged, BatonError
-from models.images import Picture, compose, to_model_size
+from models.images import Picture, compose, through_jpeg, to_model_size
 from tasks.context import FRAMES, InputFile, one_input
 
 ITEMS = "index.json"
@@ -96,22 +97,42 @@ class Frames:
 
 
 class Pictures:
-    """Pictures by row, from `make`; what was made is kept until `kept_bytes` are full."""
+    """Pictures by row, from `make`; what was made is kept until `kept_bytes` are full.
 
-    def __init__(self, make: Callable[[int], Picture | None], kept_bytes: int = _KEPT_BYTES) -> None:
+    shape: of every picture. They are kept in one block: many small arrays that stay, made between the large ones
+    that come and go with each step, would scatter over the heap until nothing large fits between them.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[int], Picture | None],
+        rows: int,
+        shape: tuple[int, ...],
+        kept_bytes: int = _KEPT_BYTES,
+    ) -> None:
         self._make = make
+        self._block = np.empty((min(rows, kept_bytes // math.prod(shape)), *shape), dtype=np.uint8)
         self._kept: dict[int, Picture | None] = {}
-        self._room = kept_bytes
+        self._used = 0
+        self._lock = threading.Lock()
 
     def __getitem__(self, row: int) -> Any:
-        """(S, S, 3) uint8, or None where the row has no such picture."""
+        """uint8 of `shape`, or None where the row has no such picture."""
         row = int(row)
         if row in self._kept:
             return self._kept[row]
         picture = self._make(row)
-        if self._room > 0:
-            self._room -= 0 if picture is None else picture.nbytes
-            self._kept[row] = picture
+        with self._lock:
+            if row in self._kept:
+                return self._kept[row]
+            if picture is None:
+                self._kept[row] = None
+            elif self._used < len(self._block):
+                place = self._block[self._used]
+                self._used += 1
+                place[...] = picture
+                place.flags.writeable = False
+                self._kept[row] = picture = place
         return picture
 
 
@@ -119,15 +140,18 @@ class Index:
     """What training reads.
 
     items[row] is an item of `calvin.training_index`; images[row] the model's input picture, (S, S, 3) uint8;
-    targets[row] the reconstruction target, None where there is no gaze region.
+    targets[row] the reconstruction target, None where there is no gaze region. jpeg: both with the losses of the
+    files that the official builder writes.
     """
 
-    def __init__(self, items: Items, frames: Frames, image_size: int) -> None:
+    def __init__(self, items: Items, frames: Frames, image_size: int, jpeg: bool = False) -> None:
         self.items = items
-        self.images = Pictures(self._image)
-        self.targets = Pictures(self._target)
+        shape = (image_size, image_size, 3)
+        self.images = Pictures(self._image, len(items), shape)
+        self.targets = Pictures(self._target, len(items), shape)
         self._frames = frames
         self._image_size = image_size
+        self._jpeg = jpeg
 
     def __len__(self) -> int:
         return len(self.items)
@@ -137,7 +161,7 @@ class Index:
 
     def _image(self, row: int) -> Picture:
         static, gripper = self._views(self.items[row])
-        return to_model_size(compose(static, gripper), self._image_size)
+        return self._composed(static, gripper)
 
     def _target(self, row: int) -> Picture | None:
         item = self.items[row]
@@ -145,7 +169,11 @@ class Index:
         if box is None:
             return None
         static, gripper = self._views(item)
-        return to_model_size(compose(crop_region(static, tuple(box)), gripper), self._image_size)
+        return self._composed(crop_region(static, tuple(box)), gripper)
+
+    def _composed(self, upper: Picture, lower: Picture) -> Picture:
+        canvas = compose(upper, lower)
+        return to_model_size(through_jpeg(canvas) if self._jpeg else canvas, self._image_size)
 
     def _views(self, item: Mapping[str, Any]) -> tuple[Picture, Picture]:
         static, gripper = self._frames.read(item["demonstration"], item["frame"])
@@ -157,13 +185,14 @@ def load_index(
     image_size: int,
     role: str = "index",
     memory: MutableMapping[str, Any] | None = None,
+    jpeg: bool = False,
 ) -> Index:
     """The index among a job's inputs, with the episodes in the role of its frames.
 
-    memory: a worker's own, where the index stays open for later jobs on the same data.
+    memory: a worker's own, where the index stays open for later jobs on the same data. jpeg: see `Index`.
     """
     file = one_input(files, role, ITEMS)
-    key = f"index {file.sha256} {image_size}"
+    key = f"index {file.sha256} {image_size} {jpeg}"
     if memory is not None and key in memory:
         kept: Index = memory[key]
         return kept
@@ -172,7 +201,7 @@ def load_index(
         for frames in files
         if frames.role in (role, role + FRAMES) and frames.name.startswith("task_")
     }
-    index = Index(Items(file.path), Frames(episodes), image_size)
+    index = Index(Items(file.path), Frames(episodes), image_size, jpeg)
     if memory is not None:
         memory[key] = index
     return index

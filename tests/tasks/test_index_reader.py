@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from calvin.episode_file import save_episode
 from calvin.training_index import Gaze, build_items, write_index
 from errors import ArtifactDamaged, BatonError
-from models.images import compose, to_model_size
+from models.images import compose, through_jpeg, to_model_size
 from tasks import index_reader
 from tasks.context import InputFile
 from tasks.index_reader import Frames, Items, Pictures, load_index
@@ -122,9 +123,45 @@ def test_pictures_are_kept_up_to_a_bound() -> None:
         made.append(row)
         return np.full(100, row, np.uint8)
 
-    pictures = Pictures(make, kept_bytes=150)
-    assert [int(pictures[row][0]) for row in (0, 1, 2, 0, 1, 2)] == [0, 1, 2, 0, 1, 2]
-    assert made == [0, 1, 2, 2]
+    pictures = Pictures(make, rows=3, shape=(100,), kept_bytes=250)
+    assert [int(pictures[row][0]) for row in (2, 1, 0, 2, 1, 0)] == [2, 1, 0, 2, 1, 0]
+    assert made == [2, 1, 0, 0]
+    assert pictures[1].base is pictures[2].base, "one block"
+
+
+def test_a_row_without_a_picture_takes_no_room() -> None:
+    made: list[int] = []
+
+    def make(row: int) -> np.ndarray | None:
+        made.append(row)
+        return None if row == 0 else np.full(100, row, np.uint8)
+
+    pictures = Pictures(make, rows=2, shape=(100,), kept_bytes=100)
+    assert [pictures[0], pictures[0], int(pictures[1][0]), int(pictures[1][0])] == [None, None, 1, 1]
+    assert made == [0, 1]
+
+
+def test_kept_pictures_cannot_be_changed() -> None:
+    pictures = Pictures(lambda row: np.zeros(4, np.uint8), rows=1, shape=(4,))
+    with pytest.raises(ValueError, match="read-only"):
+        pictures[0][0] = 1
+
+
+def test_threads_that_ask_for_the_same_rows_get_the_same_pictures() -> None:
+    pictures = Pictures(lambda row: np.full(8, row, np.uint8), rows=50, shape=(8,))
+    with ThreadPoolExecutor(8) as pool:
+        values = list(pool.map(lambda number: pictures[number % 50], range(400)))
+    assert all((value == number % 50).all() for number, value in enumerate(values))
+    assert all((pictures[row] == row).all() for row in range(50))
+
+
+def test_pictures_with_the_losses_of_the_official_files(files: list[InputFile]) -> None:
+    plain, lossy = load_index(files, SIZE), load_index(files, SIZE, jpeg=True)
+    episode = make_episode(start=200, frames=4, seed=2)
+    canvas = compose(episode.rgb_static[0], episode.rgb_gripper[0])
+    np.testing.assert_array_equal(lossy.images[8], to_model_size(through_jpeg(canvas), SIZE))
+    assert (lossy.images[8] != plain.images[8]).any() and (lossy.targets[8] != plain.targets[8]).any()
+    assert lossy.targets[9] is None
 
 
 def test_a_worker_keeps_the_index_open(files: list[InputFile]) -> None:
@@ -132,3 +169,4 @@ def test_a_worker_keeps_the_index_open(files: list[InputFile]) -> None:
     first = load_index(files, SIZE, memory=memory)
     assert load_index(files, SIZE, memory=memory) is first
     assert load_index(files, 96, memory=memory) is not first
+    assert load_index(files, SIZE, memory=memory, jpeg=True) is not first
