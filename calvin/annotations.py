@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from calvin.episode import FrameBoxes
+from calvin.episode import FRAME_SHAPES, FrameBoxes
 from calvin.pickles import load_npy_pickle
 from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import DatasetError
@@ -151,7 +151,8 @@ def read_instructions(path: Path) -> dict[str, str]:
 def read_boxes(path: Path) -> dict[int, FrameBoxes] | None:
     """`boxes.json`: the true boxes by frame id; None where the file does not exist.
 
-    Its form is `{"0358482": {"red_block": {"box": [x0, y0, x1, y1] or null}, ...}}`.
+    Its form is `{"0358482": {"red_block": {"box": [x0, y0, x1, y1] or null}, ...}}`. Raises DatasetError where
+    it has another form, or a box holds no pixel of the static image.
     """
     if not path.is_file():
         return None
@@ -169,6 +170,9 @@ def _box(corners: list[int] | None) -> tuple[int, int, int, int] | None:
     if corners is None:
         return None
     x0, y0, x1, y1 = (int(corner) for corner in corners)
+    height, width, _ = FRAME_SHAPES["rgb_static"]
+    if max(x0, 0) >= min(x1, width) or max(y0, 0) >= min(y1, height):
+        raise ValueError(f"box {corners} holds no pixel of {width} x {height}")
     return x0, y0, x1, y1
 
 

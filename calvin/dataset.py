@@ -65,7 +65,7 @@ class CalvinSplit:
             split=self.split,
             start=demonstration.start,
             end=demonstration.end,
-            boxes=self._boxes_of(demonstration),
+            boxes=self.boxes_of(demonstration),
         )
 
     def fingerprint(self, demonstration: Demonstration) -> str:
@@ -75,7 +75,7 @@ class CalvinSplit:
         and the checksums that the first and the last frame's archives carry.
         """
         frame_ids = range(demonstration.start, demonstration.end + 1)
-        boxes = self._boxes_of(demonstration)
+        boxes = self.boxes_of(demonstration)
         identity = {
             "annotation": asdict(demonstration),
             "split": self.split,
@@ -98,7 +98,8 @@ class CalvinSplit:
     def _boxes(self) -> dict[int, FrameBoxes] | None:
         return read_boxes(self.folder / "boxes.json")
 
-    def _boxes_of(self, demonstration: Demonstration) -> tuple[FrameBoxes, ...] | None:
+    def boxes_of(self, demonstration: Demonstration) -> tuple[FrameBoxes, ...] | None:
+        """True boxes of each frame; None where the split has no `boxes.json`. Raises DatasetError as `read`."""
         if self._boxes is None:
             return None
         frame_ids = range(demonstration.start, demonstration.end + 1)

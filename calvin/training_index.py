@@ -1,8 +1,7 @@
 """The training index: one item per frame, as JSON, in the spirit of ReconVLA's `training_r5.json`.
 
 Beside what ReconVLA's scripts/helper/calvin_json.py records (id, image, crop, instruction, state, five
-actions), an item says which gaze box the crop is, or why there is none. Actions past the end of a
-demonstration are CALVIN's padding (no motion, gripper held), not that script's repetition of the last motion.
+actions), an item says which gaze box the crop is, or why there is none.
 """
 
 from __future__ import annotations
@@ -55,12 +54,15 @@ class RobotObsStatistics:
     frames: int
 
 
-def build_items(episode: Episode, gaze: Sequence[Gaze], number: int) -> list[dict[str, Any]]:
+def build_items(
+    episode: Episode, gaze: Sequence[Gaze], number: int, repeat_motion: bool = False
+) -> list[dict[str, Any]]:
     """The index items of `episode`, the demonstration with this `number`; `gaze` has one entry per frame.
 
     `id` counts frames from the start of the demonstration; `frame` is CALVIN's frame id. `image` and `crop`
     are the names, relative to the index, that the original pipeline's layout gives to the pictures; `crop` is
-    null where there is no gaze box. `actions` (5, 7) are the relative actions of this and the next 4 frames.
+    null where there is no gaze box. `actions` (5, 7) are the relative actions of this and the next 4 frames,
+    `padded_chunk` of them where the demonstration ends sooner.
     """
     if len(gaze) != len(episode):
         raise InvalidInput(f"{episode.name}: gaze is given for {len(gaze)} of {len(episode)} frames.")
@@ -78,7 +80,7 @@ def build_items(episode: Episode, gaze: Sequence[Gaze], number: int) -> list[dic
                 "task": episode.task,
                 "scene": episode.scene,
                 "robot_obs": episode.robot_obs[offset].tolist(),
-                "actions": padded_chunk(episode.rel_actions, offset, CHUNK_STEPS).tolist(),
+                "actions": padded_chunk(episode.rel_actions, offset, CHUNK_STEPS, repeat_motion).tolist(),
                 "gaze": asdict(frame_gaze)
                 | {"box": None if frame_gaze.box is None else list(frame_gaze.box)},
             }

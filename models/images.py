@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -33,6 +35,13 @@ def replace_upper(canvas: Picture, upper: Picture, upper_rows: int = STATIC_ROWS
     replaced = canvas.copy()
     replaced[:upper_rows] = _resized(upper, CANVAS, upper_rows, Image.Resampling.LANCZOS)
     return replaced
+
+
+def through_jpeg(picture: Picture) -> Picture:
+    """`picture` as a JPEG of Pillow's own quality (75) brings it back: so the official builder stores pictures."""
+    file = BytesIO()
+    Image.fromarray(picture).save(file, format="JPEG")
+    return np.asarray(Image.open(file), dtype=np.uint8)
 
 
 def pad_to_square(picture: Picture) -> Picture:

@@ -16,9 +16,6 @@ from errors import CheckpointError
 from models.config import (
     FLUX_LATENTS,
     SEVEN_B,
-    AutoencoderConfig,
-    DenoiserConfig,
-    LanguageConfig,
     LatentConfig,
     ReconVLAConfig,
     VisionConfig,
@@ -27,11 +24,31 @@ from models.config import (
 MODEL_TYPE = "recon_qwen2"
 #: Where `config_to_official` keeps our own configuration, which says more than the official entries.
 _OURS = "reconvla_config"
-#: Qwen2's tokenizer has this many ids below its special tokens; embeddings are padded beyond them.
+#: Qwen2's tokenizer has this many ids below its special tokens; embeddings have rows beyond them, how many
+#: depends on the model's size and on whether it was cut to its tokenizer.
 _QWEN2_VOCABULARY = 151_643
-_QWEN2_ROWS = (151_936, 152_064)
 #: Fixed in the official denoiser, whatever its width.
 _DENOISER_HEADS = 16
+
+#: Entries that are the same in every model of the family: with others a checkpoint would load, and mean another
+#: computation.
+_GRANTED: dict[str, dict[str, Any]] = {
+    "language model": {
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-6,
+        "use_sliding_window": False,
+        "rope_scaling": None,
+        "mm_projector_type": "mlp2x_gelu",
+    },
+    "vision tower": {"hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6, "num_channels": 3},
+    "autoencoder": {
+        "act_fn": "silu",
+        "in_channels": 3,
+        "out_channels": 3,
+        "use_quant_conv": False,
+        "use_post_quant_conv": False,
+    },
+}
 
 #: (official prefix, ours); the first that fits counts, so `model.` comes last.
 _PREFIXES = (
@@ -77,7 +94,7 @@ def config_of_folder(folder: Path, values: Mapping[str, Any], stored: Mapping[st
         vision or official_vision(SEVEN_B.vision),
         autoencoder or official_autoencoder(FLUX_LATENTS),
         stored,
-        _QWEN2_VOCABULARY if rows in _QWEN2_ROWS else rows or 0,
+        min(rows, _QWEN2_VOCABULARY) if isinstance(rows, int) else 0,
     )
 
 
@@ -92,51 +109,59 @@ def config_from_official(
 
     The denoiser's size is no entry of theirs, so it is read off the shapes in `stored`; its 16 heads are
     fixed in the official code. Without denoiser weights (official fine-tuning drops them) there is none.
-    Raises CheckpointError naming an entry that is missing.
+    Raises CheckpointError naming an entry that is missing, or has a value that no such model has; ConfigError
+    naming our field for one of a wrong type.
     """
     vision = vision.get("vision_config", vision)
+    parts = {"language model": language, "vision tower": vision, "autoencoder": autoencoder}
+    for part, values in parts.items():
+        _check_granted(part, values)
     try:
-        return ReconVLAConfig(
-            size="official",
-            vision=VisionConfig(
-                image_size=vision["image_size"],
-                patch_size=vision["patch_size"],
-                width=vision["hidden_size"],
-                layers=vision["num_hidden_layers"],
-                heads=vision["num_attention_heads"],
-                mlp_width=vision["intermediate_size"],
-                pooling_head=True,
-                frozen=True,
-            ),
-            language=LanguageConfig(
-                vocab_size=language["vocab_size"],
-                action_vocab_size=action_vocab_size,
-                hidden=language["hidden_size"],
-                layers=language["num_hidden_layers"],
-                heads=language["num_attention_heads"],
-                kv_heads=language["num_key_value_heads"],
-                mlp_width=language["intermediate_size"],
-                max_positions=language["max_position_embeddings"],
-                rope_theta=float((language.get("rope_parameters") or language)["rope_theta"]),
-                tied_embeddings=language["tie_word_embeddings"],
-                smooth_action_init=False,
-            ),
-            latents=LatentConfig(
-                channels=autoencoder["latent_channels"],
-                cell=2 ** (len(autoencoder["block_out_channels"]) - 1),
-                scale=autoencoder["scaling_factor"],
-                shift=autoencoder["shift_factor"],
-                autoencoder=AutoencoderConfig(
-                    block_channels=tuple(autoencoder["block_out_channels"]),
-                    layers_per_block=autoencoder["layers_per_block"],
-                    norm_groups=autoencoder["norm_num_groups"],
-                    middle_attention=autoencoder["mid_block_add_attention"],
-                ),
-            ),
-            denoiser=_denoiser(stored),
+        return ReconVLAConfig.from_dict(
+            {
+                "size": "official",
+                "vision": {
+                    "image_size": vision["image_size"],
+                    "patch_size": vision["patch_size"],
+                    "width": vision["hidden_size"],
+                    "layers": vision["num_hidden_layers"],
+                    "heads": vision["num_attention_heads"],
+                    "mlp_width": vision["intermediate_size"],
+                    "pooling_head": True,
+                    "frozen": True,
+                },
+                "language": {
+                    "vocab_size": language["vocab_size"],
+                    "action_vocab_size": action_vocab_size,
+                    "hidden": language["hidden_size"],
+                    "layers": language["num_hidden_layers"],
+                    "heads": language["num_attention_heads"],
+                    "kv_heads": language["num_key_value_heads"],
+                    "mlp_width": language["intermediate_size"],
+                    "max_positions": language["max_position_embeddings"],
+                    "rope_theta": (language.get("rope_parameters") or language)["rope_theta"],
+                    "tied_embeddings": language["tie_word_embeddings"],
+                    "smooth_action_init": False,
+                },
+                "latents": {
+                    "channels": autoencoder["latent_channels"],
+                    "cell": 2 ** (len(autoencoder["block_out_channels"]) - 1),
+                    "scale": autoencoder["scaling_factor"],
+                    "shift": autoencoder["shift_factor"],
+                    "autoencoder": {
+                        "block_channels": autoencoder["block_out_channels"],
+                        "layers_per_block": autoencoder["layers_per_block"],
+                        "norm_groups": autoencoder["norm_num_groups"],
+                        "middle_attention": autoencoder["mid_block_add_attention"],
+                    },
+                },
+                "denoiser": _denoiser(stored),
+            }
         )
     except KeyError as error:
         raise CheckpointError(f"official config lacks the entry {error}") from error
+    except (TypeError, AttributeError) as error:
+        raise CheckpointError(f"official config has an entry of a wrong kind: {error}") from error
 
 
 def config_to_official(config: ReconVLAConfig) -> dict[str, Any]:
@@ -159,17 +184,24 @@ def config_to_official(config: ReconVLAConfig) -> dict[str, Any]:
         "mm_vision_tower": "./siglip-so400m-patch14-384",
         "mm_hidden_size": config.vision.width,
         "mm_projector_type": "mlp2x_gelu",
+        "use_mm_proj": True,
         "mm_vision_select_layer": -2,
+        "mm_vision_select_feature": "patch",
+        "mm_patch_merge_type": "flat",
         "mm_use_im_start_end": False,
         "mm_use_im_patch_token": False,
         "image_embed_len": config.vision.patches,
+        "image_aspect_ratio": "pad",
         "image_mean": [0.5, 0.5, 0.5],
         "image_std": [0.5, 0.5, 0.5],
         "decode_image_size": config.reconstruction_size,
         "recon_enable": config.denoiser is not None,
         "mm_pixel_decoder": "./pretrained_vae",
         "mm_inv_projector_type": f"denoiser_vit{config.denoiser.depth if config.denoiser else 3}x",
-        "mm_inv_hidden_size": config.latents.channels,
+        "use_mm_inv_proj": config.denoiser is not None,
+        "mm_inv_hidden_size": config.latent_channels,
+        "reconstruct_image": False,
+        "reconstruct_image_num": 1,
         _OURS: config.to_dict(),
     }
 
@@ -200,6 +232,14 @@ def official_autoencoder(config: LatentConfig) -> dict[str, Any]:
     }
 
 
+def _check_granted(part: str, values: Mapping[str, Any]) -> None:
+    for entry, granted in _GRANTED[part].items():
+        if values.get(entry, granted) != granted:
+            raise CheckpointError(
+                f"official config of the {part}: {entry} is {values[entry]!r}, where only {granted!r} is known"
+            )
+
+
 def _neighbour(folder: Path, named: Any) -> dict[str, Any] | None:
     """The config.json of a folder named in the checkpoint's own, or None where it is not on this machine."""
     if not isinstance(named, str):
@@ -215,10 +255,12 @@ def _neighbour(folder: Path, named: Any) -> dict[str, Any] | None:
     return None
 
 
-def _denoiser(stored: Mapping[str, Any]) -> DenoiserConfig | None:
-    blocks = "model.mm_inv_projector.net.blocks."
-    depth = len({name.removeprefix(blocks).split(".")[0] for name in stored if name.startswith(blocks)})
+def _denoiser(stored: Mapping[str, Any]) -> dict[str, int] | None:
+    net = "model.mm_inv_projector.net."
+    depth = len({name.split(".")[4] for name in stored if name.startswith(f"{net}blocks.")})
     if depth == 0:
         return None
-    width = stored["model.mm_inv_projector.net.x_embedder.proj.weight"].shape[0]
-    return DenoiserConfig(width=width, depth=depth, heads=_DENOISER_HEADS)
+    name = f"{net}x_embedder.proj.weight"
+    if name not in stored:
+        raise CheckpointError(f"official checkpoint has blocks of the denoiser, but lacks {name}")
+    return {"width": stored[name].shape[0], "depth": depth, "heads": _DENOISER_HEADS}

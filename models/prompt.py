@@ -52,14 +52,18 @@ class PromptBuilder:
         action_dims: int = 7,
         instruction_twice: bool = True,
         box_first: bool = False,
+        state_as_text: bool = False,
     ) -> None:
-        """box_first: answers say the gaze box before the actions."""
+        """box_first: answers say the gaze box before the actions. state_as_text: the official way to place the
+        state's ids, which leaves stray ones beside them (`_after_text`).
+        """
         self.tokenizer = tokenizer
         self.actions = actions
         self.statistics = statistics
         self.chunk_shape = (chunk_steps, action_dims)
         self.instruction_twice = instruction_twice
         self.box_first = box_first
+        self.state_as_text = state_as_text
         end_id = tokenizer.convert_tokens_to_ids(END_OF_ANSWER)
         if end_id is None or end_id == tokenizer.unk_token_id:
             raise InvalidInput(f"the tokenizer has no {END_OF_ANSWER!r}; use that of a Qwen2 chat model")
@@ -74,13 +78,13 @@ class PromptBuilder:
         text = instruction.strip()
         if not text:
             raise InvalidInput("instruction is empty; give the robot something to do")
+        state = self.actions.encode(self.statistics.normalise(robot_state))
+        place = self._after_text if self.state_as_text else self._after_image
         return np.concatenate(
             [
                 self._ids(f"{BEFORE_INSTRUCTION}{text}\n" if self.instruction_twice else BEFORE_INSTRUCTION),
                 [IMAGE_PLACEHOLDER, CROP_PLACEHOLDER] if crop else [IMAGE_PLACEHOLDER],
-                self._ids(f"\n{text}\n"),
-                self.actions.encode(self.statistics.normalise(robot_state)),
-                self._ids(BEFORE_ANSWER),
+                place(f"\n{text}\n", state),
             ]
         ).astype(np.int64)
 
@@ -110,6 +114,21 @@ class PromptBuilder:
         prompt, answer = self.prompt(instruction, robot_state, crop), self.answer(actions, box)
         labels = np.concatenate([np.full(len(prompt), IGNORED_LABEL, dtype=np.int64), answer])
         return Example(np.concatenate([prompt, answer]), labels)
+
+    def _after_image(self, text: str, state: IdArray) -> IdArray:
+        """`text`, the state's ids and the call for an answer."""
+        return np.concatenate([self._ids(text), state, self._ids(BEFORE_ANSWER)])
+
+    def _after_text(self, text: str, state: IdArray) -> IdArray:
+        """`_after_image` of the official code (train_vla.py and flask_server.py; facts F8).
+
+        The state's ids become text, all is tokenised again, and the last ids before the call for an answer, as
+        many as the state has, are replaced by the state's. Text that takes more ids leaves the first of them.
+        """
+        call = self._ids(BEFORE_ANSWER)
+        ids = self._ids(f"{text}{self.tokenizer.decode(state.tolist())}{BEFORE_ANSWER}")
+        end = int(np.flatnonzero(ids == call[0])[0])
+        return np.concatenate([ids[: max(end - len(state), 0)], state, ids[end:]])
 
     def _ids(self, text: str) -> IdArray:
         return np.asarray(self.tokenizer(text, add_special_tokens=False)["input_ids"], dtype=np.int64)

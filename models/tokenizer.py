@@ -29,7 +29,7 @@ def build_word_tokenizer(instructions: Iterable[str]) -> PreTrainedTokenizerFast
     words = sorted({word for text in instructions for word in text.lower().split()})
     if not words:
         raise InvalidInput("no instruction holds a word, so there is no vocabulary to build")
-    actions = [f"<|action {index}|>" for index in range(ACTION_BINS)]
+    actions = [f"<|action_{index}|>" for index in range(ACTION_BINS)]
     vocabulary = {token: index for index, token in enumerate([*_FIXED, *words, *actions])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.normalizer = Lowercase()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,16 @@ def recipe_of(spec: Mapping[str, Any]) -> Recipe:
         chunk_steps=config.chunk_steps,
         action_dims=config.action_dims,
         box_first=config.grounding == "box",
+        state_as_text=config.official_compat,
     )
     return Recipe(config, prompts, pad_id(tokenizer), model["reconstructs"])
+
+
+def compatible(recipe: Recipe) -> Recipe:
+    """The same model asked as the released server asks it (facts F5, F8)."""
+    prompts = copy(recipe.prompts)
+    prompts.state_as_text = True
+    return replace(recipe, config=replace(recipe.config, official_compat=True), prompts=prompts)
 
 
 def initial_model(

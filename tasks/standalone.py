@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 
 from models.checkpoint import open_checkpoint
 from models.reconvla import ReconVLA
-from tasks.modelling import Recipe, load_model, recipe_of
+from tasks.modelling import Recipe, compatible, load_model, recipe_of
 from tasks.policies import ReconVLAPolicy
 from tasks.regions import RegionFinder
 
@@ -42,10 +41,10 @@ def policy_of(
 ) -> ReconVLAPolicy:
     """The checkpoint as a policy. `detector` finds the gaze region for a model that is shown it.
 
-    official_compat: pictures composed as the released server composes them (facts F5).
+    official_compat: asked as the released server asks it (facts F5, F8).
     """
     if official_compat:
-        recipe = replace(recipe, config=replace(recipe.config, official_compat=True))
+        recipe = compatible(recipe)
     shown = recipe.config.grounding == "crop"
     regions = RegionFinder({"detector": detector, "options": {}}) if shown else None
     return ReconVLAPolicy(model, recipe, batch=batch, regions=regions)

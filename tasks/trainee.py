@@ -85,11 +85,11 @@ def take_up(context: TaskContext) -> Trainee:
         tensors = read_file(files[OPTIMIZER].path)
         load_scaler(scaler, tensors)
         load_optimizer(optimizer, model, tensors, files[OPTIMIZER].path.name)
-    size, memory = recipe.config.vision.image_size, context.memory
-    index = load_index(context.inputs, size, memory=memory)
+    size, jpeg = recipe.config.vision.image_size, recipe.config.official_compat
+    index = load_index(context.inputs, size, memory=context.memory, jpeg=jpeg)
     validation = None
     if inputs_of(context, "validation"):
-        validation = load_index(context.inputs, size, "validation", memory)
+        validation = load_index(context.inputs, size, "validation", context.memory, jpeg)
     step, checkpoint = (files[WEIGHTS].step, files[WEIGHTS].sha256) if files else (0, "")
     replicas = Replicas(model, devices)
     return Trainee(recipe, index, validation, model, optimizer, scaler, replicas, step, checkpoint)

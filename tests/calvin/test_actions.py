@@ -54,3 +54,5 @@ def test_chunk_past_the_end_stands_still_and_holds_the_gripper(start: int, paddi
     assert chunk.shape == (5, 7)
     np.testing.assert_array_equal(chunk[: 5 - padding], actions[start : start + 5])
     np.testing.assert_array_equal(chunk[5 - padding :], np.tile([0, 0, 0, 0, 0, 0, 1], (padding, 1)))
+    repeated = padded_chunk(actions, start, 5, repeat_motion=True)
+    np.testing.assert_array_equal(repeated, actions[np.minimum(np.arange(start, start + 5), 9)])

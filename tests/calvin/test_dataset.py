@@ -314,7 +314,16 @@ def test_malformed_frame(folder: Path, changes: dict[str, Any], message: str) ->
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", '{"x": {}}', '{"0000100": {"a": {"box": [1, 2]}}}', '{"0000100": 3}']
+    "content",
+    [
+        "{",
+        "[]",
+        '{"x": {}}',
+        '{"0000100": {"a": {"box": [1, 2]}}}',
+        '{"0000100": 3}',
+        '{"0000100": {"a": {"box": [5, 5, 5, 9]}}}',
+        '{"0000100": {"a": {"box": [200, 5, 210, 9]}}}',
+    ],
 )
 def test_malformed_boxes(folder: Path, content: str) -> None:
     (folder / "boxes.json").write_text(content)

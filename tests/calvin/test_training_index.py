@@ -61,6 +61,13 @@ def test_the_tail_stands_still_and_holds_the_gripper() -> None:
     assert (actions[2:, 6] == episode.rel_actions[5, 6]).all()
 
 
+def test_the_official_tail_repeats_the_last_motion() -> None:
+    episode = make_episode(100, 6)
+    built = build_items(episode, [SEEN] * 6, 3, repeat_motion=True)
+    np.testing.assert_array_equal(built[4]["actions"], episode.rel_actions[[4, 5, 5, 5, 5]])
+    assert built[1] == build_items(episode, [SEEN] * 6, 3)[1], "only chunks beyond the end differ"
+
+
 def test_gaze_for_every_frame() -> None:
     with pytest.raises(InvalidInput, match="gaze is given for 1 of 6 frames"):
         build_items(make_episode(100, 6), [SEEN], 0)

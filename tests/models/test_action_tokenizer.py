@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import InvalidInput
-from models.action_tokenizer import ActionTokenizer, StateStatistics, fine_centre_edges
+from models.action_tokenizer import (
+    OFFICIAL_STATE_STATISTICS,
+    ActionTokenizer,
+    StateStatistics,
+    fine_centre_edges,
+)
 
 TOKENIZER = ActionTokenizer(1000)
 
@@ -42,6 +47,12 @@ def test_finer_bins_are_finer_near_zero() -> None:
     assert np.diff(fine.edges).min() < np.diff(TOKENIZER.edges).min() < np.diff(fine.edges).max()
     assert error[0] < 0.002
     assert error[1] < 0.02
+
+
+def test_built_in_statistics_are_those_of_the_released_statistics_yaml() -> None:
+    """Its `robot_obs`, one number of each kind (m, rad, gripper's width and command) written off by hand."""
+    assert OFFICIAL_STATE_STATISTICS.mean[::3] == (0.039233, 1.079174, 0.054622, 1.792879, 1.790842)
+    assert OFFICIAL_STATE_STATISTICS.std[2::6] == (0.06253, 0.172714, 0.995442)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

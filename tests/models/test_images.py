@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from errors import InvalidInput
-from models.images import CANVAS, STATIC_ROWS, compose, pad_to_square, replace_upper, to_model_size
+from models.images import (
+    CANVAS,
+    STATIC_ROWS,
+    compose,
+    pad_to_square,
+    replace_upper,
+    through_jpeg,
+    to_model_size,
+)
 
 
 def plain(height: int, width: int, value: int) -> np.ndarray:
@@ -24,6 +32,14 @@ def test_target_shares_the_gripper_view() -> None:
     static, crop, gripper = (rng.integers(0, 256, (n, n, 3), dtype=np.uint8) for n in (200, 33, 84))
     target = replace_upper(compose(static, gripper), crop)
     np.testing.assert_array_equal(target, compose(crop, gripper))
+
+
+def test_a_jpeg_loses_a_little() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    lossy = through_jpeg(noise)
+    assert lossy.shape == noise.shape and lossy.dtype == np.uint8
+    assert (lossy != noise).any()
+    np.testing.assert_array_equal(through_jpeg(plain(32, 32, 90)), plain(32, 32, 90))
 
 
 def test_padding_centres_the_picture() -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from errors import CheckpointError
-from models.config import AutoencoderConfig, LatentConfig, ReconVLAConfig
+from errors import CheckpointError, ConfigError
+from models.config import SMALL, AutoencoderConfig, LatentConfig, ReconVLAConfig
 from models.official import (
     config_from_official,
+    config_of_folder,
+    config_to_official,
     name_from_official,
     name_to_official,
     official_autoencoder,
@@ -81,6 +83,47 @@ def test_a_config_that_does_not_fit_its_weights(official: ReconVLA, tmp_path: Pa
     (tmp_path / "config.json").write_text(json.dumps(values))
     with pytest.raises(CheckpointError, match=r"mlp\.\w+\.weight has shape"):
         ReconVLA.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "value"),
+    [(0, "rms_norm_eps", 1e-5), (1, "hidden_act", "gelu"), (2, "use_quant_conv", True)],
+)
+def test_an_entry_that_would_mean_another_computation(
+    official: ReconVLA, part: int, entry: str, value: object
+) -> None:
+    language = config_to_official(official.config)
+    parts = [language, official_vision(official.config.vision), official_autoencoder(official.config.latents)]
+    stored = {name_to_official(name): tensor for name, tensor in official.state_dict().items()}
+    vocabulary = official.config.language.action_vocab_size
+    config_from_official(*parts, stored, vocabulary)
+    parts[part] = {**parts[part], entry: value}
+    with pytest.raises(CheckpointError, match=rf"{entry} is {value!r}, where only"):
+        config_from_official(*parts, stored, vocabulary)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        ("hidden_size", "64", r"language\.hidden: must be int, got '64'"),
+        ("vocab_size", "152064", r"language\.vocab_size: must be int, got '152064'"),
+        ("rope_theta", None, r"language\.rope_theta: must be float, got None"),
+        ("rope_parameters", 7, "an entry of a wrong kind"),
+    ],
+)
+def test_an_entry_of_a_wrong_type(tmp_path: Path, entry: str, value: object, message: str) -> None:
+    values = {name: value for name, value in config_to_official(SMALL).items() if name != "reconvla_config"}
+    with pytest.raises((CheckpointError, ConfigError), match=message):
+        config_of_folder(tmp_path, values | {entry: value}, {})
+
+
+@pytest.mark.parametrize("rows", [151_646, 151_936, 152_064])
+def test_action_tokens_lie_below_the_special_ones_however_many_rows_there_are(
+    tmp_path: Path, rows: int
+) -> None:
+    values = {name: value for name, value in config_to_official(SMALL).items() if name != "reconvla_config"}
+    config = config_of_folder(tmp_path, values | {"vocab_size": rows}, {})
+    assert (config.language.vocab_size, config.language.action_vocab_size) == (rows, 151_643)
 
 
 def test_foreign_names_and_configs() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from errors import InvalidInput
+from models.action_tokenizer import ActionTokenizer, StateStatistics
 from models.prompt import IGNORED_LABEL, IMAGE_PLACEHOLDER, PromptBuilder
 from tests.models.conftest import INSTRUCTIONS
 
@@ -44,6 +45,40 @@ def test_instruction_after_the_image_only(prompts: PromptBuilder, tokenizer) -> 
 
 def test_instructions_differ(prompts: PromptBuilder) -> None:
     assert len({tuple(prompts.prompt(text, STATE)) for text in INSTRUCTIONS}) == len(INSTRUCTIONS)
+
+
+class Letters:
+    """A tokenizer of letters whose ids above 1000 are two letters each, `xy`, that it reads back as two ids."""
+
+    unk_token_id = None
+
+    def __call__(self, text: str, add_special_tokens: bool) -> dict:
+        return {"input_ids": [ord(letter) for letter in text]}
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join("xy" if number > 1000 else chr(number) for number in ids)
+
+    def convert_tokens_to_ids(self, token: str) -> int:
+        return 0
+
+
+def test_a_state_placed_as_text_leaves_what_its_text_has_too_many() -> None:
+    statistics = StateStatistics((0.0,) * 3, (1.0,) * 3)
+    made = {
+        as_text: PromptBuilder(Letters(), ActionTokenizer(1002), statistics, state_as_text=as_text)
+        for as_text in (False, True)
+    }
+    state = np.array([-3.1, 0.0, -3.1])  # ids 1001, 874, 1001: of the text "xy", one letter, "xy"
+    plain, official = (made[as_text].prompt("up", state).tolist() for as_text in (False, True))
+    ids, call = [1001, 874, 1001], [ord(letter) for letter in " ASSISTANT:"]
+    assert plain[-14:] == ids + call
+    assert official == [*plain[:-14], ord("x"), ord("y"), *ids, *call]
+
+
+def test_a_state_placed_as_text_is_the_same_where_text_is_exact(prompts: PromptBuilder, tokenizer) -> None:
+    official = PromptBuilder(tokenizer, prompts.actions, prompts.statistics, state_as_text=True)
+    ids = prompts.prompt("open the drawer", STATE)
+    np.testing.assert_array_equal(official.prompt("open the drawer", STATE), ids)
 
 
 @pytest.mark.parametrize("empty", ["", "  \n"])

@@ -28,6 +28,11 @@ def test_action_tokens_are_the_last_ids(tokenizer) -> None:
     assert all(token.startswith("<|action") for token in tokens[1:])
 
 
+def test_action_tokens_survive_a_round_trip_through_text(tokenizer) -> None:
+    ids = list(range(len(tokenizer) - 256, len(tokenizer)))
+    assert tokenizer(tokenizer.decode(ids), add_special_tokens=False)["input_ids"] == ids
+
+
 def test_unseen_words_are_unknown(tokenizer) -> None:
     ids = tokenizer("open the window", add_special_tokens=False)["input_ids"]
     assert [token == tokenizer.unk_token_id for token in ids] == [False, False, True]

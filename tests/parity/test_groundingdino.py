@@ -49,9 +49,10 @@ def model(meta, official_state):
     config, bert = meta["config"], meta["bert"]
     text_keys = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
     text_keys += ("max_position_embeddings", "type_vocab_size", "layer_norm_eps", "hidden_act")
+    stages = [level + 1 for level in config["return_interm_indices"]]  # transformers counts the stem too
     built = GroundingDinoForObjectDetection(
         GroundingDinoConfig(
-            backbone_config=SwinConfig(out_indices=[2, 3, 4], **meta["swin"]),
+            backbone_config=SwinConfig(out_indices=stages, **meta["swin"]),
             text_config=BertConfig(**{key: bert[key] for key in text_keys}),
             d_model=config["hidden_dim"],
             encoder_layers=config["enc_layers"],

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from calvin.actions import padded_chunk
 from models.action_tokenizer import ActionTokenizer, StateStatistics
 from models.batches import normalised
-from models.images import compose, pad_to_square, to_model_size
+from models.images import compose, pad_to_square, through_jpeg, to_model_size
 from models.prompt import PromptBuilder
 from tests.parity.model_fixtures import parity_path, read_json, read_tensors
 
@@ -37,14 +38,23 @@ class RecordedTokenizer:
             ids.append(int(match[1]) if match[1] else known[match[0]])
         return {"input_ids": ids}
 
+    def decode(self, ids: list[int]) -> str:
+        return "".join(f"<a{number}>" for number in ids)
+
     def convert_tokens_to_ids(self, token: str) -> int:
         return self.fixed[token]
 
 
-def builder(instruction_twice: bool = True) -> PromptBuilder:
+def builder(instruction_twice: bool = True, state_as_text: bool = False) -> PromptBuilder:
     recorded = read_json("action_tokenizer.json")["statistics"]["robot_obs"][0]
     statistics = StateStatistics(tuple(recorded["mean"]), tuple(recorded["std"]))
-    return PromptBuilder(RecordedTokenizer(), ACTIONS, statistics, instruction_twice=instruction_twice)
+    return PromptBuilder(
+        RecordedTokenizer(),
+        ACTIONS,
+        statistics,
+        instruction_twice=instruction_twice,
+        state_as_text=state_as_text,
+    )
 
 
 def parsed(item: dict) -> tuple[str, list[float], np.ndarray]:
@@ -60,6 +70,17 @@ def parsed(item: dict) -> tuple[str, list[float], np.ndarray]:
 def test_training_pictures_are_composed_as_by_the_data_builder(frame: int, upper: str, composed: str) -> None:
     ours = compose(picture(f"frame{frame}_{upper}.png"), picture(f"frame{frame}_gripper.png"))
     np.testing.assert_array_equal(ours, picture(f"frame{frame}_{composed}.png"))
+    np.testing.assert_array_equal(through_jpeg(ours), picture(f"frame{frame}_{composed}.official.jpg"))
+
+
+def test_items_of_the_data_builder() -> None:
+    """Instruction, state and actions of each frame; the last action is repeated at the end of the episode."""
+    rel_actions = np.array([frame["rel_actions"] for frame in META["frames"]])
+    for offset, (frame, item) in enumerate(zip(META["frames"], META["data_builder_items"], strict=True)):
+        instruction, state, chunk = parsed(item)
+        assert item["conversations"][0]["value"].startswith(f"{instruction}\n<image>\n{instruction}\n")
+        assert state == frame["robot_obs"]
+        np.testing.assert_array_equal(chunk, padded_chunk(rel_actions, offset, 5, repeat_motion=True))
 
 
 @pytest.mark.parametrize("frame", FRAMES)
@@ -87,16 +108,18 @@ def test_model_pictures_equal_the_dataset_class_and_the_server() -> None:
     assert compared > 0
 
 
+@pytest.mark.parametrize("state_as_text", [False, True])
 @pytest.mark.parametrize("case", META["train_tokens"], ids=lambda c: f"{c['item']}-{c['aspect']}")
-def test_training_ids_and_labels(case: dict) -> None:
-    example = builder().example(*parsed(META["dataset_items_used"][case["item"]]))
+def test_training_ids_and_labels(case: dict, state_as_text: bool) -> None:
+    example = builder(state_as_text=state_as_text).example(*parsed(META["dataset_items_used"][case["item"]]))
     assert example.input_ids.tolist() == case["input_ids"]
     assert example.labels.tolist() == case["labels"]
 
 
+@pytest.mark.parametrize("state_as_text", [False, True])
 @pytest.mark.parametrize("case", META["server_prompts"], ids=lambda c: str(c["frame"]))
-def test_serving_ids(case: dict) -> None:
+def test_serving_ids(case: dict, state_as_text: bool) -> None:
     instruction, _, _ = parsed(META["data_builder_items"][case["frame"]])
     state = META["frames"][case["frame"]]["robot_obs"]
-    prompts = builder(case["double_instruction"])
+    prompts = builder(case["double_instruction"], state_as_text)
     assert prompts.prompt(instruction, state).tolist() == case["toy_input_ids"][0]

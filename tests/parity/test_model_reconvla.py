@@ -14,7 +14,7 @@ from models.attention import attention_rows
 from models.batches import Batch, Draws, expand_placeholder
 from models.checkpoint import weights_of
 from models.generation import greedy_tokens
-from models.official import name_from_official, name_to_official
+from models.official import config_to_official, name_from_official, name_to_official
 from models.prompt import IGNORED_LABEL, IMAGE_PLACEHOLDER
 from models.reconvla import ReconVLA
 from tests.parity.model_fixtures import largest_difference, parity_path, read_json, read_tensors
@@ -81,6 +81,17 @@ def test_names_map_both_ways(model: ReconVLA) -> None:
     again = {name_to_official(name): tensor for name, tensor in weights_of(model).items()}
     assert set(again) == set(WEIGHTS) == {name for name, _, _ in META["state_dict_keys"]}
     assert all(torch.equal(again[name], tensor) for name, tensor in WEIGHTS.items())
+
+
+def test_a_saved_configuration_has_the_official_entries(model: ReconVLA) -> None:
+    """But for names of folders, and what describes neither shape nor pictures."""
+    ours, recorded = config_to_official(model.config), META["llm_config"]
+    assert ours["mm_inv_hidden_size"] == WEIGHTS["model.mm_inv_projector.net.x_embedder.proj.weight"].shape[1]
+    folders = {"mm_vision_tower", "mm_pixel_decoder", "reconstruct_image_savefolder"}
+    kinds = ("mm_", "use_mm_", "image_", "decode_", "recon")
+    checked = {name for name in recorded if name.startswith(kinds)} | (set(ours) & set(recorded))
+    checked -= folders | {"model_type", "architectures"}
+    assert {name: ours.get(name) for name in checked} == {name: recorded[name] for name in checked}
 
 
 def test_splice(model: ReconVLA, batch: Batch) -> None:
@@ -159,7 +170,6 @@ def test_own_loss_leaves_out_samples_without_an_image(
         losses = model(batch, DRAWS)
         each = model.reconstruction_losses(hidden, batch.input_ids, batch.targets, DRAWS)
     has_image = (batch.input_ids == IMAGE_PLACEHOLDER).any(dim=1)
-    assert not has_image.all(), "the recording has a sample without an image"
     assert abs(float(losses.reconstruction - each[has_image].mean())) < 1e-6
     assert abs(float(losses.total - losses.action - losses.reconstruction)) < 1e-5
 
@@ -173,12 +183,30 @@ def test_attention(model: ReconVLA, batch: Batch) -> None:
     assert model.language_model.config._attn_implementation == "sdpa"
 
 
-@pytest.mark.parametrize("case", range(len(META["generation_samples"])))
-def test_generated_tokens(model: ReconVLA, case: int) -> None:
+def prompt_of(case: int, said: int = 0) -> Batch:
+    """The prompt of a generation, and the first `said` tokens of its answer."""
     sample = META["generation_samples"][case]
     row, length = sample["batch_index"], sample["prompt_length"]
-    ids = IO["in.input_ids"][row : row + 1, :length]
-    prompt = batch_of(ids, torch.full_like(ids, IGNORED_LABEL), ids == ids, IO["in.images"][row : row + 1])
+    answer = torch.tensor([META["generated_tokens"][case][:said]], dtype=torch.int64)
+    ids = torch.cat([IO["in.input_ids"][row : row + 1, :length], answer], dim=1)
+    return batch_of(ids, torch.full_like(ids, IGNORED_LABEL), ids == ids, IO["in.images"][row : row + 1])
+
+
+def test_scores_and_attention_of_the_first_generation(model: ReconVLA) -> None:
+    official = IO["out.gen0_scores_first3"]
+    asked = prompt_of(0, said=len(official) - 1)
+    with torch.no_grad():
+        hidden = model.hidden_states(asked.input_ids, asked.attention_mask, asked.images)
+        scores = model.language_model.lm_head(hidden[0, -len(official) :])
+    assert largest_difference(scores, official) < 1e-4
+    prompt = prompt_of(0)
+    rows = attention_rows(model, prompt, torch.arange(prompt.input_ids.shape[1])[None])
+    assert largest_difference(rows, IO["out.gen0_prefill_attn_last"].mean(dim=1)) < 1e-4
+
+
+@pytest.mark.parametrize("case", range(len(META["generation_samples"])))
+def test_generated_tokens(model: ReconVLA, case: int) -> None:
+    prompt = prompt_of(case)
     expected = META["generated_tokens"][case]
     assert greedy_tokens(model, prompt, len(expected))[0].tolist() == expected
 
@@ -203,9 +231,5 @@ def test_saved_and_loaded_again_bit_equal(model: ReconVLA, tmp_path: Path, offic
     expected = weights_of(model)
     assert set(weights_of(again)) == set(expected)
     assert all(torch.equal(tensor, expected[name]) for name, tensor in weights_of(again).items())
-    case = META["generation_samples"][0]
-    row, length = case["batch_index"], case["prompt_length"]
-    ids = IO["in.input_ids"][row : row + 1, :length]
-    prompt = batch_of(ids, torch.full_like(ids, IGNORED_LABEL), ids == ids, IO["in.images"][row : row + 1])
     tokens = META["generated_tokens"][0]
-    assert greedy_tokens(again, prompt, len(tokens))[0].tolist() == tokens
+    assert greedy_tokens(again, prompt_of(0), len(tokens))[0].tolist() == tokens

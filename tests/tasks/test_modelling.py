@@ -18,7 +18,7 @@ from settings.arms import ARMS
 from tasks import train
 from tasks.context import Finished
 from tasks.model_spec import backbone_folders, planned_model
-from tasks.modelling import initial_model, recipe_of, start_from
+from tasks.modelling import compatible, initial_model, recipe_of, start_from
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import INSTRUCTION, training_spec, write_training_index
 
@@ -79,6 +79,14 @@ def test_the_official_fine_tuning_forgets_the_pretrained_denoiser(
     taken = model.denoiser.x_embedder.proj.weight
     assert torch.equal(taken, fresh if compat else pretrained.denoiser.x_embedder.proj.weight)
     assert torch.equal(model.projector[0].weight, pretrained.projector[0].weight)
+
+
+def test_a_model_can_be_asked_as_the_released_server_asks_it(folders: dict[str, str]) -> None:
+    recipe = recipe_of(spec_with(folders))
+    official = compatible(recipe)
+    assert official.config.official_compat and official.prompts.state_as_text
+    assert not recipe.config.official_compat and not recipe.prompts.state_as_text
+    assert recipe_of(spec_with(folders, official_compat=True)).prompts.state_as_text
 
 
 def test_an_arm_without_reconstruction_leaves_the_denoiser_of_a_checkpoint(
