@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     "--detector", "name", default="colour", show_default=True, help="A detector's name; see doctor."
 )
 @click.option("--weights", default=None, metavar="PATH", help="Hub name, folder or .pth (GroundingDINO).")
+@click.option(
+    "--precision",
+    default=None,
+    type=click.Choice(("auto", "fp32", "bf16", "fp16")),
+    help="Of GroundingDINO's products [default: auto, fp16 on a GPU].",
+)
 @click.option("--python", default=None, metavar="PATH", help="Interpreter that has groundingdino-py.")
 @click.option("--stages", default=None, metavar="A,B", help="Stages of the pipeline, or none [default: all].")
 @click.option("--by-stage", is_flag=True, help="Switch the stages on one after the other and compare.")
@@ -49,15 +55,16 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     context: click.Context, folder: Path, split: str | None, name: str, weights: str | None,
-    python: str | None, stages: str | None, by_stage: bool, score: bool, preview: bool, out: Path,
-    limit: int | None, cache: Path | None, home_path: str | None, as_json: bool,
+    precision: str | None, python: str | None, stages: str | None, by_stage: bool, score: bool,
+    preview: bool, out: Path, limit: int | None, cache: Path | None, home_path: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Detect gaze regions in every annotated frame of DIR, a dataset in CALVIN's format."""
     from detectors.cache import FinderCache, shared_cache
     from detectors.pipeline import STAGES, check_stages
     from detectors.registry import DIRECT
 
-    options = {key: value for key, value in (("weights", weights), ("python", python)) if value is not None}
+    given = {"weights": weights, "precision": precision, "python": python}
+    options = {key: value for key, value in given.items() if value is not None}
     runs = [None if stages is None else _stage_list(stages)]
     if by_stage:
         if name in DIRECT:
@@ -109,12 +116,15 @@ def _detect(
 ) -> Iterator[tuple[Episode, Regions]]:
     from calvin.dataset import open_dataset
     from tasks.gaze import find_regions
+    from tasks.gaze_truth import check_true_boxes
 
     splits = (split,) if split else tuple(name for name in SPLITS if (folder / name).is_dir())
     if not splits:
         raise DatasetError(f"{folder} is no CALVIN dataset: it has no {' or '.join(f'{s}/' for s in SPLITS)}")
     for name in splits:
         opened = open_dataset(folder, name)
+        if detector.name == "oracle":
+            check_true_boxes(opened)
         for demonstration in opened.demonstrations[:limit]:
             episode = opened.read(demonstration)
             yield episode, find_regions(episode, detector)

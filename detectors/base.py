@@ -140,6 +140,10 @@ class Finder(Protocol):
         """The score from which on the finder itself counts a box as found; weaker candidates may be given."""
         ...
 
+    def check(self) -> None:
+        """See `Detector.check`."""
+        ...
+
     def find(self, images: Sequence[NDArray[np.uint8]], target: Target) -> list[list[Candidate] | NoTarget]:
         """Candidates of each (H, W, 3) uint8 image in any order; NoTarget where there is none."""
         ...
@@ -172,6 +176,11 @@ class Detector(Protocol):
 
     @property
     def version(self) -> str: ...
+
+    def check(self) -> None:
+        """Find out, before there is any work, what would end all of it: raises WeightsMissing where weights are not
+        there, CheckpointError where they are damaged. What only workers need to have is not asked for."""
+        ...
 
     def detect(
         self, images: NDArray[np.uint8], targets: Sequence[Target], context: FrameContext | None = None

@@ -62,6 +62,9 @@ class ColourFinder:
     version = "2"
     threshold = SMALLEST_BLOCK
 
+    def check(self) -> None:
+        """See `Finder.check`: nothing is needed."""
+
     def find(self, images: Sequence[NDArray[np.uint8]], target: Target) -> list[list[Candidate] | NoTarget]:
         """See `Finder.find`. A block's score is its visible area over that of a free block, at most 1."""
         return [_candidates(image, target, Source.FIRST_PASS) for image in images]

@@ -6,9 +6,9 @@ a full stop at the end, box threshold 0.35, text threshold 0.25.
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,22 +18,34 @@ import torch
 from numpy.typing import NDArray
 
 from detectors.base import Box, Candidate, NoTarget, Reason, Target
-from detectors.grounding_dino_io import Prediction, caption, prepare_image, read_predictions
+from detectors.grounding_dino_files import existing, local_folder, weights_digest
+from detectors.grounding_dino_io import (
+    CLS_ID,
+    SEP_ID,
+    STOP_ID,
+    Prediction,
+    caption,
+    prepare_image,
+    read_predictions,
+)
 from detectors.grounding_dino_official import load_official
 from detectors.tiles import cut, to_frame, windows
-from errors import CheckpointError, ConfigError, WeightsMissing
+from errors import CheckpointError, ConfigError
 
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
 OFFICIAL_TOKENIZER = "google-bert/bert-base-uncased"
-HUB_TIMEOUT_SECONDS = 10
+#: Which products are computed in what. Weights stay in float32, and so do boxes as they are refined step by step:
+#: eight bits of bf16 would round them to a pixel.
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+AUTO = "auto"
 
 
 class GroundingDinoFinder:
     """Boxes of each frame for the target's phrase; weights load at the first use.
 
     `weights`: a hub name, a local folder in transformers' format, or an official `.pth` file. `device`: `cpu`,
-    `cuda`, ..., by default `cuda` where there is one, where it runs in half precision. Raises ConfigError when
-    a threshold lies outside 0..1.
+    `cuda`, ..., by default `cuda` where there is one. `precision`: fp32, bf16, fp16, or auto, which is fp16 on a
+    GPU and fp32 elsewhere. Raises ConfigError when a threshold lies outside 0..1 or a precision is none of these.
     """
 
     name = "grounding_dino"
@@ -45,26 +57,36 @@ class GroundingDinoFinder:
         text_threshold: float = 0.25,
         device: str | None = None,
         batch_size: int = 8,
+        precision: str = AUTO,
     ) -> None:
         for field, value in (("box_threshold", box_threshold), ("text_threshold", text_threshold)):
             if not 0.0 <= value <= 1.0:
                 raise ConfigError(f"{field} is {value}, it must lie in 0..1")
         if batch_size < 1:
             raise ConfigError(f"batch_size is {batch_size}, it must be at least 1")
+        if precision not in (AUTO, *PRECISIONS):
+            known = ", ".join((AUTO, *PRECISIONS))
+            raise ConfigError(f"unknown precision {precision!r} of GroundingDINO: known are {known}")
         self.weights = weights or DEFAULT_WEIGHTS
         self.threshold = box_threshold
         self.text_threshold = text_threshold
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.batch_size = batch_size
+        self.precision = precision
         self._loaded: tuple[Any, Any] | None = None
 
     @cached_property
     def version(self) -> str:
-        """Code version, digest of the weights, thresholds: all that decides the boxes.
+        """Code version, digest of the weights, thresholds, precision: all that decides the boxes.
 
         Raises WeightsMissing when the weights cannot be had.
         """
-        return f"2 {weights_digest(self.weights)} {self.threshold:g} {self.text_threshold:g}"
+        thresholds = f"{self.threshold:g} {self.text_threshold:g}"
+        return f"3 {weights_digest(self.weights)} {thresholds} {self.precision}"
+
+    def check(self) -> None:
+        """See `Finder.check`: loads the weights into main memory and drops them."""
+        load_model(self.weights, "cpu")
 
     def find(self, images: Sequence[NDArray[np.uint8]], target: Target) -> list[list[Candidate] | NoTarget]:
         """See `Finder.find`. Boxes down to half the threshold are given: they may prove right later.
@@ -114,13 +136,14 @@ class GroundingDinoFinder:
         ids = processor.tokenizer(caption(target.phrase))["input_ids"]
         pixels = torch.stack(prepared)  # (N, 3, h, w)
         tokens = torch.tensor([ids] * len(images))
-        outputs = model(
-            pixel_values=pixels.to(self.device, model.dtype),
-            pixel_mask=torch.ones(len(images), *pixels.shape[2:], dtype=torch.long, device=self.device),
-            input_ids=tokens.to(self.device),
-            attention_mask=torch.ones_like(tokens).to(self.device),
-            token_type_ids=torch.zeros_like(tokens).to(self.device),
-        )
+        with self._computing():
+            outputs = model(
+                pixel_values=pixels.to(self.device),
+                pixel_mask=torch.ones(len(images), *pixels.shape[2:], dtype=torch.long, device=self.device),
+                input_ids=tokens.to(self.device),
+                attention_mask=torch.ones_like(tokens).to(self.device),
+                token_type_ids=torch.zeros_like(tokens).to(self.device),
+            )
         logits, boxes = outputs.logits.float().cpu(), outputs.pred_boxes.float().cpu()
         found: list[list[Candidate] | NoTarget] = []
         for image, row, places in zip(images, logits, boxes, strict=True):
@@ -134,11 +157,16 @@ class GroundingDinoFinder:
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
             processor, model = load_model(self.weights, self.device)
-            if self.device.startswith("cuda"):
-                model = model.half()
             encode_text_once(model)
             self._loaded = processor, model
         return self._loaded
+
+    def _computing(self) -> AbstractContextManager[Any]:
+        kind = torch.device(self.device).type
+        precision = self.precision
+        if precision == AUTO:
+            precision = "fp16" if kind == "cuda" else "fp32"
+        return nullcontext() if precision == "fp32" else torch.autocast(kind, PRECISIONS[precision])
 
 
 def encode_text_once(model: Any) -> None:
@@ -185,7 +213,7 @@ def load_model(weights: str, device: str) -> tuple[Any, Any]:
     from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
 
     if weights.endswith(".pth"):
-        checkpoint = _existing(Path(weights))
+        checkpoint = existing(Path(weights))
         vocabulary = checkpoint.parent / "vocab.txt"
         if not vocabulary.is_file():
             vocabulary = local_folder(OFFICIAL_TOKENIZER, ("vocab.txt",)) / "vocab.txt"
@@ -193,64 +221,43 @@ def load_model(weights: str, device: str) -> tuple[Any, Any]:
         return processor, model.to(device).eval()
     folder = local_folder(weights)
     try:
-        processor = AutoProcessor.from_pretrained(folder)
-        model, info = AutoModelForZeroShotObjectDetection.from_pretrained(
-            folder, output_loading_info=True, dtype=torch.float32
-        )
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+        with _quietly():
+            processor = AutoProcessor.from_pretrained(folder)
+            model, info = AutoModelForZeroShotObjectDetection.from_pretrained(
+                folder, output_loading_info=True, ignore_mismatched_sizes=True, dtype=torch.float32
+            )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"GroundingDINO folder {str(folder)!r} cannot be loaded: {reason}") from None
-    if info["missing_keys"]:
-        missing = sorted(info["missing_keys"])
+    other_shapes = sorted(name for name, *_ in info["mismatched_keys"])
+    for fault, names in (("lacks", sorted(info["missing_keys"])), ("has other shapes of", other_shapes)):
+        if names:
+            raise CheckpointError(
+                f"GroundingDINO folder {str(folder)!r} {fault} {len(names)} tensors, first {names[0]}"
+            )
+    ids = processor.tokenizer(caption("block"))["input_ids"]
+    if [*ids[:1], *ids[-2:]] != [CLS_ID, STOP_ID, SEP_ID]:
         raise CheckpointError(
-            f"GroundingDINO folder {str(folder)!r} lacks {len(missing)} tensors, first {missing[0]}"
+            f"GroundingDINO folder {str(folder)!r} has not the words of bert-base-uncased: tokenizer.json or vocab.txt"
+            " is missing or another one's"
         )
     return processor, model.to(device).eval()
 
 
-def local_folder(weights: str, files: Sequence[str] = ("*.json", "*.txt", "*.safetensors")) -> Path:
-    """The folder itself, or that of a hub name: brought up to date where the hub answers, else as cached.
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without transformers' bars and tables: what is wrong with a folder is said in one sentence."""
+    from transformers.utils import logging
 
-    Asks the hub one question first, as its client would retry every file for minutes without a network.
-    """
-    from huggingface_hub import HfApi, snapshot_download
-
-    if Path(weights).is_dir():
-        return Path(weights)
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
-        HfApi().model_info(weights, timeout=HUB_TIMEOUT_SECONDS)
-        return Path(snapshot_download(weights, allow_patterns=list(files)))
-    except Exception as error:  # the client's errors share no base class, and all mean "not from the hub"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    try:
-        return Path(snapshot_download(weights, local_files_only=True))
-    except (OSError, ValueError):
-        raise WeightsMissing(
-            f"weights {weights!r} are neither a folder here, nor cached, nor to be had from the hub ({reason}): "
-            "download them on a connected machine and name their folder, or use the colour detector"
-        ) from None
-
-
-def weights_digest(weights: str) -> str:
-    """The first 16 digits of the SHA-256 over the weights' files. Raises WeightsMissing."""
-    if weights.endswith(".pth"):
-        files = [_existing(Path(weights))]
-    else:
-        files = sorted(local_folder(weights).glob("*.safetensors"))
-        if not files:
-            raise WeightsMissing(f"GroundingDINO folder {weights!r} holds no .safetensors file")
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()[:16]
-
-
-def _existing(checkpoint: Path) -> Path:
-    if not checkpoint.is_file():
-        raise WeightsMissing(f"GroundingDINO checkpoint {str(checkpoint)!r} does not exist")
-    return checkpoint
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _to_candidate(prediction: Prediction, image: NDArray[np.uint8]) -> Candidate | None:

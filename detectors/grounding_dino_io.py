@@ -21,7 +21,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 #: bert-base-uncased: [CLS], [SEP] and the full stop end a sub-sentence of the caption.
-SEPARATOR_IDS = (101, 102, 1012)
+CLS_ID, SEP_ID, STOP_ID = SEPARATOR_IDS = (101, 102, 1012)
 #: The model's text axis has 256 places; neither the first nor the last is ever part of a phrase.
 LAST_PLACE = 255
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import Box, Candidate, NoTarget, Reason, Target
+from detectors.grounding_dino_files import existing, weights_digest
 from detectors.tiles import cut, to_frame, windows
 from errors import CheckpointError, ConfigError, EnvironmentLacks, WeightsMissing
 
@@ -73,10 +74,12 @@ class GroundingDinoPyFinder:
     @cached_property
     def version(self) -> str:
         """Code version, digest of the weights, thresholds. Raises WeightsMissing."""
-        from detectors.grounding_dino import weights_digest
-
         text_threshold = self._options["text_threshold"]
         return f"1 {weights_digest(self.weights)} {self.threshold:g} {text_threshold:g}"
+
+    def check(self) -> None:
+        """See `Finder.check`: that there are weights; what reads them is another interpreter, the workers' own."""
+        existing(Path(self.weights))
 
     def find(self, images: Sequence[NDArray[np.uint8]], target: Target) -> list[list[Candidate] | NoTarget]:
         """See `Finder.find`. Raises EnvironmentLacks when the other interpreter or its package is missing,

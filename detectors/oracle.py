@@ -18,6 +18,9 @@ class OracleDetector:
     name = "oracle"
     version = "1"
 
+    def check(self) -> None:
+        """See `Detector.check`: nothing is needed but true boxes, which the data have or have not."""
+
     def detect(
         self, images: NDArray[np.uint8], targets: Sequence[Target], context: FrameContext | None = None
     ) -> list[Detection | NoTarget]:

@@ -46,7 +46,7 @@ from detectors.carried import resolve_blocks
 from detectors.filters import plausible
 from detectors.key_frames import Link, cover
 from detectors.targets import COLOURS, block
-from detectors.temporal import choose_track, is_jump, remember
+from detectors.temporal import choose_track, faded, hidden_reach, is_jump, remember
 from errors import ConfigError
 
 STAGES = (
@@ -61,7 +61,7 @@ STAGES = (
     "key_frames",
 )
 #: Raised when the stages' behaviour changes.
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 #: Frames, spread over the demonstration, in which the blocks are looked for to tell which one is handled.
 RESOLVING_FRAMES = 3
 
@@ -112,6 +112,10 @@ class GazePipeline:
         settings = json.dumps([PIPELINE_VERSION, order, self._interval, knots])
         return f"{self.finder.version} {hashlib.sha256(settings.encode()).hexdigest()[:12]}"
 
+    def check(self) -> None:
+        """See `Detector.check`."""
+        self.finder.check()
+
     def detect(
         self, images: NDArray[np.uint8], targets: Sequence[Target], context: FrameContext | None = None
     ) -> list[Detection | NoTarget]:
@@ -128,7 +132,7 @@ class GazePipeline:
             if not is_blank(images[frame]):
                 frames_of[target].append(frame)
         for target, frames in frames_of.items():
-            found = _Episode(self, [images[frame] for frame in frames], target).results()
+            found = _Episode(self, [images[frame] for frame in frames], target, frames).results()
             for frame, result in zip(frames, found, strict=True):
                 results[frame] = result
         return results
@@ -175,12 +179,22 @@ class GazePipeline:
 
 
 class _Episode:
-    """One target in the frames of one demonstration that look for it."""
+    """One target in the frames of one demonstration that look for it and are not blank.
 
-    def __init__(self, pipeline: GazePipeline, images: Sequence[NDArray[np.uint8]], target: Target) -> None:
+    `times`: the images' places in the demonstration, by which speeds and uncertainties are told.
+    """
+
+    def __init__(
+        self,
+        pipeline: GazePipeline,
+        images: Sequence[NDArray[np.uint8]],
+        target: Target,
+        times: Sequence[int],
+    ) -> None:
         self._pipeline = pipeline
         self._images = images
         self._target = target
+        self._times = times
         self._size = images[0].shape[1]
         self._found: dict[int, _Found] = {}
         self._checked: set[int] = set()
@@ -192,11 +206,11 @@ class _Episode:
         if "key_frames" in stages:
             finder = self._pipeline.finder
             nearby = partial(_near, finder, self._target) if finder.finds_near(self._target) else None
-            links = cover(self._images, self._look, self._pipeline._interval, nearby)
+            links = cover(self._images, self._look, self._pipeline._interval, nearby, self._times)
         else:
             self._look(list(range(count)))
         results = [self._result(frame, links) for frame in range(count)]
-        return remember(results, self._size) if "temporal" in stages else results
+        return remember(results, self._size, self._times) if "temporal" in stages else results
 
     def _look(self, frames: list[int]) -> dict[int, Box | None]:
         """Detect some frames; what all detected frames show, now that these are known too."""
@@ -239,7 +253,7 @@ class _Episode:
         frames = sorted(self._found)
         lists = [_candidates(self._found[frame]) for frame in frames]
         if "temporal" in self._pipeline.stages:
-            chosen = choose_track(frames, lists, self._size)
+            chosen = choose_track([self._times[frame] for frame in frames], lists, self._size)
         else:
             chosen = [options[0] if options else None for options in lists]
         self._chosen = {}
@@ -267,7 +281,7 @@ class _Episode:
             neighbour = chosen[other] if 0 <= other < len(chosen) else None
             if neighbour is None or neighbour.score < TRUSTED:
                 continue
-            gap = abs(frames[other] - frames[place])
+            gap = abs(self._times[frames[other]] - self._times[frames[place]])
             if gap <= self._pipeline._interval and not is_jump(candidate.box, neighbour.box, gap, self._size):
                 return True
         return False
@@ -283,7 +297,9 @@ class _Episode:
             origin = self._chosen[link.origin]
             assert isinstance(origin, Candidate)
             source = Source.TRACKED if link.moved else Source.UNCHANGED
-            return Detection(link.box, origin.score, self._target.phrase, source)
+            uncertainty = hidden_reach(link.unseen, self._size)
+            score = faded(origin.score, link.box, uncertainty)
+            return Detection(link.box, score, self._target.phrase, source, uncertainty)
         before = max(other for other in self._chosen if other < frame)
         empty = self._chosen[before]
         assert isinstance(empty, NoTarget)

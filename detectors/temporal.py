@@ -68,12 +68,30 @@ def is_jump(a: Box, b: Box, frames: int, image_size: int) -> bool:
     return distance > frames * MAX_SPEED_SHARE * image_size + slack
 
 
-def remember(results: Sequence[Detection | NoTarget], image_size: int) -> list[Detection | NoTarget]:
+def hidden_reach(frames: int, image_size: int) -> float:
+    """Pixels that a target may have moved in so many frames in which nobody saw it."""
+    return frames * HIDDEN_SPEED * MAX_SPEED_SHARE * image_size
+
+
+def faded(score: float, box: Box, uncertainty_pixels: float) -> float:
+    """A score that falls in proportion as the target may have left its box, down to 0 where it is forgotten."""
+    return score * max(0.0, 1 - uncertainty_pixels / _forgotten_from(box))
+
+
+def _forgotten_from(box: Box) -> float:
+    return FORGET_AFTER * max(box[2] - box[0], box[3] - box[1])
+
+
+def remember(
+    results: Sequence[Detection | NoTarget], image_size: int, times: Sequence[int] | None = None
+) -> list[Detection | NoTarget]:
     """Fill frames without a target from the nearest ones with one, with rising uncertainty, until forgotten.
 
-    Between two sightings the box lies on the straight line between them. Scores of remembered boxes are below
-    TRUSTED and fall to 0 as the uncertainty rises. Blank frames and unknown wording stay as they are.
+    `times`: the frames' numbers, rising, where some are left out. Between two sightings the box lies on the
+    straight line between them. Scores of remembered boxes are below TRUSTED, as the target was looked for and
+    not seen, and fall to 0 as the uncertainty rises. Blank frames and unknown wording stay as they are.
     """
+    times = range(len(results)) if times is None else times
     seen = [frame for frame, result in enumerate(results) if isinstance(result, Detection)]
     filled = list(results)
     for frame, result in enumerate(results):
@@ -83,23 +101,22 @@ def remember(results: Sequence[Detection | NoTarget], image_size: int) -> list[D
         after = min((other for other in seen if other > frame), default=None)
         nearest = min(
             (other for other in (before, after) if other is not None),
-            key=lambda other: abs(other - frame),
+            key=lambda other: abs(times[other] - times[frame]),
             default=None,
         )
         if nearest is None:
             continue
         anchor = results[nearest]
         assert isinstance(anchor, Detection)
-        x0, y0, x1, y1 = anchor.box
-        uncertainty = abs(nearest - frame) * HIDDEN_SPEED * MAX_SPEED_SHARE * image_size
-        limit = FORGET_AFTER * max(x1 - x0, y1 - y0)
-        if uncertainty >= limit:
+        uncertainty = hidden_reach(abs(times[nearest] - times[frame]), image_size)
+        if uncertainty >= _forgotten_from(anchor.box):
             filled[frame] = NoTarget(Reason.LOST_TRACK, result.detail or result.reason.value)
             continue
         box = anchor.box
         if before is not None and after is not None:
-            box = _between(results[before], results[after], (frame - before) / (after - before))
-        score = min(anchor.score, TRUSTED) * (1 - uncertainty / limit) * (1 - 1e-6)
+            share = (times[frame] - times[before]) / (times[after] - times[before])
+            box = _between(results[before], results[after], share)
+        score = faded(min(anchor.score, TRUSTED), anchor.box, uncertainty) * (1 - 1e-6)
         filled[frame] = replace(
             anchor, box=box, score=score, source=Source.REMEMBERED, uncertainty_pixels=uncertainty
         )

@@ -95,6 +95,22 @@ def test_where_the_task_is_known_words_of_another_language_do_no_harm(
     assert counts(capsys, dataset(tmp_path, instruction=words)) == {"first_pass": 1, "unchanged": 3}
 
 
+def test_the_oracle_without_true_boxes_is_refused_by_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, said = gaze(capsys, dataset(tmp_path), "--detector", "oracle")
+    assert code == 2 and said.count("\n") == 1
+    assert str(tmp_path / "validation" / "boxes.json") in said and "oracle" in said
+
+
+@pytest.mark.parametrize("name", ["Oracle", "ORACLE", "segmentation"])
+def test_a_detector_that_does_not_exist_is_named_with_those_that_do(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
+    code, _, said = gaze(capsys, dataset(tmp_path), "--detector", name)
+    assert code == 2 and repr(name) in said and "oracle" in said
+
+
 def test_a_task_that_is_none_of_calvins_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, _, said = gaze(capsys, dataset(tmp_path, task="pick_up_thing", instruction="nimm es"))
     assert code == 2 and "'pick_up_thing'" in said and said.count("\n") == 1

@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from calvin.annotations import read_scenes, scene_of
+from calvin.task_names import BLOCK_ORDER
 from detectors.camera import STATIC_LOOK_AT_M, project_static
 from tests.detectors.calvin_mini import CALVIN_MINI, needs_calvin_mini
 
@@ -25,10 +27,12 @@ def test_behind_the_camera_there_is_nothing():
 def test_blocks_project_into_their_true_boxes():
     split = CALVIN_MINI / "validation"
     boxes = json.loads((split / "boxes.json").read_text())
+    scenes = read_scenes(split / "scene_info.npy")
     checked = 0
     for frame, objects in list(boxes.items())[::20]:
         scene_obs = np.load(split / f"episode_{frame}.npz")["scene_obs"]
-        for index, name in enumerate(("red_block", "blue_block", "pink_block")):  # scene D's order
+        for index, colour in enumerate(BLOCK_ORDER[scene_of(int(frame), scenes)]):
+            name = f"{colour}_block"
             box, pixels = objects[name]["box"], objects[name]["pixels"]
             if box is None or pixels < 150:
                 continue

@@ -7,12 +7,8 @@ import pytest
 import torch
 
 from detectors.base import Detection, FrameContext, NoTarget, Reason, Source
-from detectors.grounding_dino import (
-    GroundingDinoFinder,
-    load_model,
-    local_folder,
-    weights_digest,
-)
+from detectors.grounding_dino import GroundingDinoFinder, load_model
+from detectors.grounding_dino_files import local_folder, weights_digest
 from detectors.grounding_dino_io import caption, prepare_image
 from detectors.pipeline import GazePipeline
 from detectors.targets import BUTTON, CARRIED_BLOCK, block
@@ -134,11 +130,13 @@ def test_bad_options_are_refused(option):
 
 
 @pytest.mark.usefixtures("no_hub")
-@pytest.mark.parametrize("name", ["nobody/no-such-model", "./no/such/folder"])
-def test_missing_weights_say_what_to_do(name):
+@pytest.mark.parametrize(
+    ("name", "said"), [("nobody/no-such-model", "the hub"), ("./no/such/folder", "no folder on this machine")]
+)
+def test_missing_weights_say_what_to_do(name, said):
     with pytest.raises(WeightsMissing, match="use the colour detector") as raised:
         local_folder(name)
-    assert raised.value.exit_code == 3
+    assert raised.value.exit_code == 3 and said in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
@@ -165,6 +163,94 @@ def test_weights_that_lack_tensors_are_refused_not_invented(weights, tmp_path):
     assert json.loads((folder / "config.json").read_text())["model_type"] == "grounding-dino"
     with pytest.raises(CheckpointError, match="lacks 1 tensors"):
         load_model(str(folder), "cpu")
+
+
+def without(*names):
+    def spoil(folder):
+        for name in names:
+            (folder / name).unlink()
+
+    return spoil
+
+
+def start_of(name):
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:512])
+
+
+def changed_config(**fields):
+    def spoil(folder):
+        file = folder / "config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (without("config.json"), "cannot be loaded"),
+        (start_of("config.json"), "cannot be loaded"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "cannot be loaded"),
+        (changed_config(model_type="bert"), "cannot be loaded"),
+        (changed_config(d_model=64), "has other shapes of"),
+        (without("processor_config.json"), "cannot be loaded"),
+        (without("tokenizer.json", "vocab.txt"), "not the words of bert-base-uncased|cannot be loaded"),
+        (lambda folder: (folder / "model.safetensors").write_text("version https://git"), "cannot be loaded"),
+    ],
+    ids=[
+        "no config",
+        "half a config",
+        "no object",
+        "BERT",
+        "other sizes",
+        "no processor",
+        "no words",
+        "pointer",
+    ],
+)
+def test_half_a_folder_is_known_before_there_is_any_work(weights, tmp_path, capfd, spoil, sentence):
+    folder = Path(shutil.copytree(weights, tmp_path / "half"))
+    spoil(folder)
+    finder = GroundingDinoFinder(str(folder))
+    assert finder.version, "the weights are there"
+    capfd.readouterr()
+    with pytest.raises(CheckpointError, match=sentence) as raised:
+        finder.check()
+    assert "MISMATCH" not in capfd.readouterr().err
+    assert "half" in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_whole_weights_pass_the_check_and_are_not_kept(weights):
+    finder = GroundingDinoFinder(weights)
+    finder.check()
+    assert finder._loaded is None
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_finds_the_same(weights, precision):
+    frames = list(images(2))
+    found = {
+        name: GroundingDinoFinder(weights, 0.0, 0.0, device="cpu", precision=name).find(frames, BUTTON)
+        for name in ("fp32", "auto", precision)
+    }
+    assert found["auto"] == found["fp32"] != found[precision], "on a processor auto is fp32"
+    for exact, half in zip(found["fp32"], found[precision], strict=True):
+        best, other = (max(candidates, key=lambda one: one.score) for candidates in (exact, half))
+        assert other.score == pytest.approx(best.score, abs=0.02)
+        assert half and all(np.isfinite(one.box).all() for one in half)
+
+
+def test_precision_is_part_of_the_version(weights):
+    assert len({GroundingDinoFinder(weights, precision=one).version for one in ("auto", "fp32", "fp16")}) == 3
+    with pytest.raises(ConfigError, match="unknown precision 'int8'"):
+        GroundingDinoFinder(weights, precision="int8")
+
+
+def test_what_prepares_pictures_is_part_of_the_version_too(weights, tmp_path):
+    folder = Path(shutil.copytree(weights, tmp_path / "larger"))
+    file = folder / "processor_config.json"
+    file.write_text(file.read_text().replace('"shortest_edge": 96', '"shortest_edge": 128'))
+    assert GroundingDinoFinder(str(folder)).version != GroundingDinoFinder(weights).version
 
 
 def test_truncated_weights_are_damaged(weights, tmp_path):

@@ -149,6 +149,63 @@ def test_where_nothing_is_the_frames_between_are_taken_to_be_empty():
     assert len(finder.asked) <= 6
 
 
+def test_what_moved_on_while_the_camera_was_dead_did_not_jump():
+    images = numbered(16)
+    images[2:14] = 0
+    finder = MadeUpFinder({0: [at(10, 10)], 1: [at(12, 10)], 15: [at(74, 10)]})
+    found = GazePipeline(finder, TIME_ONLY).detect(images, [RED] * 16)
+    assert found[15].box[0] == 74 and found[15].is_trusted
+    assert {result.reason for result in found[2:14]} == {Reason.BLANK_FRAME}
+
+
+def test_a_dead_camera_makes_what_is_hidden_after_it_more_uncertain():
+    images = numbered(6)
+    finder = MadeUpFinder({0: [at(10, 10)]})
+    alive = GazePipeline(finder, TIME_ONLY).detect(images, [RED] * 6)
+    images[1:3] = 0
+    dead = GazePipeline(finder, TIME_ONLY).detect(images, [RED] * 6)
+    assert dead[3] == alive[3] and dead[3].source is Source.REMEMBERED
+
+
+class Unfollowable(MadeUpFinder):
+    """Finds the target near in every fourth frame only, so that boxes between lie on a line."""
+
+    def __init__(self, answers, near):
+        super().__init__(answers)
+        self.near = near
+
+    def finds_near(self, target):
+        return True
+
+    def find_near(self, image, target, box):
+        candidates = self.near.get(int(image[0, 0, 0]))
+        return candidates[0].box if candidates else None
+
+
+def test_where_nobody_looked_the_box_is_uncertain_and_trusted_up_to_a_bound():
+    """A block drawn in each frame moves; between two looks its box is a guess, the further the less sure."""
+    images = np.stack([table()] * 9)
+    for frame, image in enumerate(images):
+        paint(image, (20 + 2 * frame, 80, 36 + 2 * frame, 96), PAINT["red_block"])
+        image[0, 0] = frame
+
+    def found(size):
+        places = {frame: [at(20 + 2 * frame, 80, 1.0, size=size)] for frame in range(9)}
+        finder = Unfollowable({0: places[0], 8: places[8]}, {4: places[4], 8: places[8]})
+        return GazePipeline(finder, ("key_frames",), {}).detect(images, [RED] * 9)
+
+    large = found(16)
+    assert [result.source for result in large] == [Source.FIRST_PASS] + [Source.TRACKED] * 8
+    uncertain = [result.uncertainty_pixels for result in large]
+    assert uncertain[0] == uncertain[4] == uncertain[8] == 0 < uncertain[1] < uncertain[2]
+    assert uncertain[1:4] == uncertain[5:8] and uncertain[1] == uncertain[3]
+    assert large[4].score == large[0].score > large[1].score > large[2].score
+    assert all(result.is_trusted for result in large)
+    small = found(8)
+    assert [result.box[0] for result in small] == [result.box[0] for result in large]
+    assert [result.is_trusted for result in small] == [True, True, False, True, True, True, False, True, True]
+
+
 def test_blank_frames_and_unknown_blocks_have_names():
     images = numbered(2)
     images[1] = 7

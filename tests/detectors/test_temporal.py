@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.base import Detection, NoTarget, Reason, Source
-from detectors.temporal import choose_track, is_jump, remember
+from detectors.base import TRUSTED, Detection, NoTarget, Reason, Source
+from detectors.temporal import choose_track, faded, hidden_reach, is_jump, remember
 from tests.detectors.made_up_finder import at
 
 SEEN = Detection((50, 50, 66, 66), 0.9, "red block")
@@ -66,3 +66,22 @@ def test_no_frame_is_lost_and_no_memory_is_trusted(visible):
             assert isinstance(after, NoTarget) or not after.is_trusted
     if not any(visible):
         assert filled == results
+
+
+def test_time_is_told_by_the_frames_and_not_by_how_many_were_kept():
+    """Frames between may be blank: the target moved on in the meantime."""
+    _, after = remember([SEEN, HIDDEN], 200, times=[0, 3])
+    *_, third = remember([SEEN, HIDDEN, HIDDEN, HIDDEN], 200)
+    assert after == third
+
+
+def test_trust_is_lost_at_half_a_box_length():
+    box = (50, 50, 66, 62)
+    assert faded(1.0, box, 0.0) == 1.0
+    assert faded(1.0, box, 8.0) == TRUSTED > faded(1.0, box, 8.1)
+    assert faded(1.0, box, 16.0) == faded(1.0, box, 99.0) == 0.0
+
+
+def test_reach_grows_with_the_frames_in_which_nobody_saw_it():
+    reaches = [hidden_reach(frames, 200) for frames in range(5)]
+    assert reaches[0] == 0.0 and reaches == sorted(set(reaches))

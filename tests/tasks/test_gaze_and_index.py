@@ -131,6 +131,15 @@ def test_index_has_one_item_a_frame_and_composes_their_pictures(tmp_path, episod
     assert (read.images[0][:20] != read.targets[0][:20]).any()
 
 
+def test_the_official_index_repeats_the_last_motion(tmp_path, episode_file):
+    context, found = extract(tmp_path, episode_file)
+    kept = context.keep(found.artifacts[0], 0, role="gaze")
+    spec = {"numbers": [3], "split": "training", "repeat_motion": True}
+    result = index.run(FakeContext(tmp_path / "index", spec, [episode_file, kept]))
+    last = json.loads(result.artifacts[0].file.read_text())[-1]["actions"]
+    assert last == [last[0]] * 5 and any(last[0][:6])
+
+
 def test_gaze_of_another_length_is_refused(tmp_path, episode_file):
     context, found = extract(tmp_path, episode_file)
     kept = context.keep(found.artifacts[0], 0, role="gaze")

@@ -1,0 +1,71 @@
+"""Where GroundingDINO's weights lie on this machine, and what tells them from others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from errors import WeightsMissing
+
+HUB_TIMEOUT_SECONDS = 10
+#: What a folder of transformers' format holds that decides boxes: weights, sizes, preparation, words.
+_DECIDING_FILES = ("*.safetensors", "*.json", "*.txt")
+
+
+def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
+    """The folder itself, or that of a hub name: brought up to date where the hub answers, else as cached.
+
+    Asks the hub one question first, as its client would retry every file for minutes without a network. Raises
+    WeightsMissing when neither has them.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    if Path(weights).is_dir():
+        return Path(weights)
+    try:
+        HfApi().model_info(weights, timeout=HUB_TIMEOUT_SECONDS)
+        return Path(snapshot_download(weights, allow_patterns=list(files)))
+    except HFValidationError:
+        raise WeightsMissing(
+            f"weights {weights!r} are no folder on this machine, and no name that the hub could have: "
+            "name a folder that holds them, or use the colour detector"
+        ) from None
+    except Exception as error:  # the client's errors share no base class, and all mean "not from the hub"
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    try:
+        return Path(snapshot_download(weights, local_files_only=True))
+    except (OSError, ValueError):
+        raise WeightsMissing(
+            f"weights {weights!r} are neither a folder here, nor cached, nor to be had from the hub ({reason}): "
+            "download them on a connected machine and name their folder, or use the colour detector"
+        ) from None
+
+
+def weights_digest(weights: str) -> str:
+    """The first 16 digits of the SHA-256 over the weights' files, and over all else in their folder that decides
+    boxes. Raises WeightsMissing."""
+    digest = hashlib.sha256()
+    for file in _deciding_files(weights):
+        digest.update(f"{file.suffix} {file.stat().st_size} ".encode())
+        with file.open("rb") as opened:
+            while block := opened.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def _deciding_files(weights: str) -> list[Path]:
+    if weights.endswith(".pth"):
+        return [existing(Path(weights))]
+    folder = local_folder(weights)
+    if not any(folder.glob("*.safetensors")):
+        raise WeightsMissing(f"GroundingDINO folder {weights!r} holds no .safetensors file")
+    return sorted(file for pattern in _DECIDING_FILES for file in folder.glob(pattern))
+
+
+def existing(checkpoint: Path) -> Path:
+    """The same path. Raises WeightsMissing when there is no such file."""
+    if not checkpoint.is_file():
+        raise WeightsMissing(f"GroundingDINO checkpoint {str(checkpoint)!r} does not exist")
+    return checkpoint
