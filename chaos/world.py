@@ -15,10 +15,10 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 CLI = (sys.executable, str(ROOT / "cli.py"))
 
-#: A home under attack notices faults within seconds, and no number of them makes a job poison: whoever kills
-#: from outside cannot be told from a job that kills its worker.
+#: A home under attack notices faults within seconds (more than loading torch silences a worker for), and no number
+#: of them makes a job poison: whoever kills from outside cannot be told from a job that kills its worker.
 SETTINGS = {
-    "BATON_QUEUE_LEASE_SECONDS": "4",
+    "BATON_QUEUE_LEASE_SECONDS": "8",
     "BATON_QUEUE_HEARTBEAT_SECONDS": "0.5",
     "BATON_QUEUE_RING_TIMEOUT_SECONDS": "2",
     "BATON_QUEUE_AFFINITY_SECONDS": "2",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,14 +16,13 @@ from sqlalchemy import func, insert, select, update
 from db import events
 from db.engine import Database
 from db.jobs import job
+from db.redaction import without_passwords
 from db.schema import Session, Worker
+from db.silence import Silence
 from db.states import RUNNING
 from db.values import Lease
 
 IDLE, BUSY, STOPPED, GONE = "idle", "busy", "stopped", "lost"
-
-#: Two readings of one process's start differ by clock ticks at most.
-_START_TOLERANCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def open_session(db: Database, command: str, deadline: float | None, now: float)
             {
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
-                "command": command,
+                "command": without_passwords(command),
                 "started_at": now,
                 "deadline": deadline,
             },
@@ -72,7 +73,7 @@ def join(db: Database, name: str, device: str, session_id: int | None, now: floa
                 "name": name,
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
-                "pid_started_at": psutil.Process().create_time(),
+                "pid_started_at": process_start(os.getpid()),
                 "device": device,
                 "state": IDLE,
                 "started_at": now,
@@ -120,10 +121,11 @@ def living(db: Database, since: float) -> list[Any]:
         )
 
 
-def find_missing(db: Database, lease_seconds: float, now: float) -> list[Missing]:
-    """Workers whose process is gone from this host, or whose heartbeat is older than a lease.
+def find_missing(db: Database, lease_seconds: float, silence: Silence) -> list[Missing]:
+    """Workers whose process is gone from this host, or that said nothing for longer than a lease.
 
-    A job whose lease ran out is reported with its worker even when that worker still beats for others.
+    A job whose lease was not extended is reported even when its worker still beats for others.
+    silence: the caller's, the same each time.
     """
     here = socket.gethostname()
     with db.read() as tx:
@@ -137,33 +139,42 @@ def find_missing(db: Database, lease_seconds: float, now: float) -> list[Missing
             )
         ).all()
     missing = []
-    expired = {Lease(row.id, row.lease_token) for row in held if row.lease_expires_at < now}
+    silent = silence.seconds(
+        {("worker", worker.id, 0): worker.heartbeat_at for worker in workers}
+        | {("lease", row.id, row.lease_token): row.lease_expires_at for row in held}
+    )
+    expired = {
+        Lease(row.id, row.lease_token, row.lease_expires_at)
+        for row in held
+        if silent["lease", row.id, row.lease_token] > lease_seconds
+    }
     for worker in workers:
-        leases = [Lease(row.id, row.lease_token) for row in held if row.worker_id == worker.id]
+        mine = [row for row in held if row.worker_id == worker.id]
+        seconds = silent["worker", worker.id, 0]
         if worker.host == here and not process_alive(worker.pid, worker.pid_started_at):
             reason = "its process is gone"
-        elif worker.heartbeat_at < now - lease_seconds:
-            reason = f"silent for {now - worker.heartbeat_at:.0f} s"
+            leases = [Lease(row.id, row.lease_token) for row in mine]
+        elif seconds > lease_seconds:
+            reason = f"silent for {seconds:.0f} s"
+            leases = [Lease(row.id, row.lease_token, row.lease_expires_at) for row in mine]
         else:
             continue
         missing.append(Missing(worker.id, worker.name, reason, leases))
         expired.difference_update(leases)
     if expired:
-        leases = sorted(expired, key=lambda lease: lease.job_id)
-        missing.append(Missing(0, "", "lease ran out", leases))
+        missing.append(Missing(0, "", "lease ran out", sorted(expired, key=lambda lease: lease.job_id)))
     return missing
 
 
-def heartbeats_here(db: Database) -> dict[int, float]:
-    """Process number -> last sign of life of this host's workers that have not left."""
+def heartbeats_here(db: Database) -> dict[tuple[int, float], float]:
+    """(process number, `process_start`) -> last sign of life of this host's workers that have not left."""
     with db.read() as tx:
-        return dict(
-            tx.execute(
-                select(Worker.pid, func.max(Worker.heartbeat_at))
-                .where(Worker.host == socket.gethostname(), Worker.state.in_((IDLE, BUSY, GONE)))
-                .group_by(Worker.pid)
-            ).all()
-        )
+        rows = tx.execute(
+            select(Worker.pid, Worker.pid_started_at, func.max(Worker.heartbeat_at).label("heartbeat_at"))
+            .where(Worker.host == socket.gethostname(), Worker.state.in_((IDLE, BUSY, GONE)))
+            .group_by(Worker.pid, Worker.pid_started_at)
+        ).all()
+    return {(row.pid, row.pid_started_at): row.heartbeat_at for row in rows}
 
 
 def mark_gone(db: Database, worker_id: int, reason: str, now: float) -> None:
@@ -180,11 +191,25 @@ def mark_gone(db: Database, worker_id: int, reason: str, now: float) -> None:
 def process_alive(pid: int, started_at: float) -> bool:
     """Whether that very process runs on this host (its number may since belong to another)."""
     try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - started_at) < _START_TOLERANCE_SECONDS
-        return same and process.status() != psutil.STATUS_ZOMBIE
+        return process_start(pid) == started_at and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def process_start(pid: int) -> float:
+    """A number that tells a process from others that had its number, whatever is done to the clock.
+
+    On Linux the seconds from the machine's start to the process's (field 22 of proc(5)'s /proc/PID/stat): the
+    time of day at which it started changes whenever the clock is set. Raises psutil.NoSuchProcess.
+    """
+    if not sys.platform.startswith("linux"):
+        return psutil.Process(pid).create_time()
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(pid) from None
+    after_name = fields.rpartition(")")[2].split()  # from field 3 on: a name may hold blanks
+    return int(after_name[22 - 3]) / os.sysconf("SC_CLK_TCK")
 
 
 def close_dead_sessions(db: Database, now: float) -> int:

@@ -12,9 +12,10 @@ from db import events
 from db.dialect import upsert
 from db.engine import Database
 from db.jobs.control import hold, release_counted, revive
+from db.redaction import without_passwords
 from db.schema import Ablation, AblationJob, Run
 from db.statements import UNCOUNTED, dependency, job, run
-from db.states import BLOCKED
+from db.states import BLOCKED, RUNNING
 
 #: Rows per statement; SQLite binds at most 32,766 values in one.
 _CHUNK = 500
@@ -71,7 +72,7 @@ class Submitted:
 
 
 def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
-    """Insert what is new of `plan`; jobs that failed or were cancelled get another try."""
+    """Insert what is new of `plan`; jobs that failed, were cancelled or are about to be get another try."""
     ablation_table: Table = Ablation.__table__  # type: ignore[assignment]
     with db.write() as tx:
         row = tx.execute(select(Ablation.id).where(Ablation.key == plan.key)).first()
@@ -83,7 +84,7 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
                     "key": plan.key,
                     "name": plan.name,
                     "config": dict(plan.config),
-                    "command": command,
+                    "command": without_passwords(command),
                     "intent": "active",
                     "job_count": len(plan.jobs),
                     "created_at": now,
@@ -145,6 +146,10 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
             for part in _chunks(links):
                 tx.execute(insert(AblationJob), part)
 
+        # What was told to stop and has not stopped yet goes on.
+        stopping = select(job.c.id).where(job.c.state == RUNNING, job.c.cancel_requested)
+        for part in _chunks([*set(tx.execute(stopping).scalars()).intersection(ids.values())]):
+            tx.execute(update(job).where(job.c.id.in_(part)).values(cancel_requested=False))
         # A job that failed or was cancelled is blocked again and counted afresh, like a new one.
         retried = sum(revive(tx, part) for part in _chunks(list(ids.values())))
         release_counted(tx)

@@ -129,7 +129,8 @@ class Session(Base):
 
 
 class Worker(Base):
-    """One worker process. `pid_started_at` tells it from a later process with the same number."""
+    """One worker process. `pid_started_at` (`db.members.process_start`) tells it from a later process
+    with the same number."""
 
     __tablename__ = "worker"
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -85,6 +85,7 @@ SUCCEED = (
         lease_expires_at=None,
         finished_at=bindparam("b_now"),
         error=None,
+        cancel_requested=False,  # it was done before it could stop
     )
 )
 

@@ -9,10 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Lease:
-    """One holding of a job. The token rises with every claim, so two holdings are never equal."""
+    """One holding of a job. The token rises with every claim, so two holdings are never equal.
+
+    expires_at: as somebody saw it who takes the job back for nothing but silence.
+    """
 
     job_id: int
     token: int
+    expires_at: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from db.engine import Database
 from db.migrate import open_state
@@ -16,6 +17,12 @@ from tests.postgres import PostgresServer, empty, find_binaries, postgres_server
 from tests.s3 import s3_server
 from tests.support import FOREIGN_VARIABLES
 from workers.broker import PrivateRedis, start_private
+
+#: The same examples each time, however slow the machine is.
+settings.register_profile(
+    "baton", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("baton")
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,10 @@ import psutil
 from settings.home import Home
 from tests.support import FOREIGN_VARIABLES, REPOSITORY, await_value
 
-#: Queue timing under which a lost worker or bell is noticed within a second or two.
+#: Queue timing under which a dead worker or a lost bell is noticed within a second or two. A living worker may
+#: well be silent for a while: loading torch holds the interpreter, on a busy machine for many seconds.
 QUICK = {
-    "BATON_QUEUE_LEASE_SECONDS": "6",
+    "BATON_QUEUE_LEASE_SECONDS": "60",
     "BATON_QUEUE_HEARTBEAT_SECONDS": "0.5",
     "BATON_QUEUE_TICK_SECONDS": "0.05",
     "BATON_QUEUE_RING_TIMEOUT_SECONDS": "0.5",
@@ -26,6 +27,9 @@ QUICK = {
 }
 
 CLI = REPOSITORY / "cli.py"
+
+#: The same with workers that know the bodies of `tests.bodies`, and obey its gate.
+CLI_WITH_BODIES = REPOSITORY / "tests" / "workers" / "cli_with_bodies.py"
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -88,6 +92,21 @@ def await_gone(processes: Sequence[psutil.Process]) -> None:
     await_value(
         lambda: [p for p in processes if _alive(p)], lambda left: not left, "the end of all processes"
     )
+
+
+def one_of_home(home: Home, word: str) -> psutil.Process:
+    """The one living process of a home that has this word in its name or among its arguments."""
+
+    def look() -> list[psutil.Process]:
+        found = []
+        for process in of_home(home):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if word in process.name() or word in process.cmdline():
+                    found.append(process)
+        return found
+
+    (process,) = await_value(look, lambda found: len(found) == 1, f"one process {word}")
+    return process
 
 
 def worker_pid(processes: Sequence[psutil.Process]) -> int:

@@ -118,9 +118,19 @@ def stored(store: ArtifactStore, folder: Path, name: str, content: bytes, **fiel
     return StoredArtifact(fields.pop("kind", "checkpoint"), name, digest, path, size, **fields)
 
 
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def await_value(look: Callable[[], Value], wanted: Callable[[Value], bool], what: str) -> Value:
-    """Look until the value is the wanted one. Fails after three minutes with what was seen last."""
-    give_up = time.monotonic() + 180.0
+    """Look until the value is the wanted one. Fails after five minutes with what was seen last."""
+    give_up = time.monotonic() + 300.0
     while True:
         value = look()
         if wanted(value):

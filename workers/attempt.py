@@ -65,7 +65,7 @@ class AttemptContext:
         self._cleanup = cleanup
         self._scratch: Path | None = None
         self.memory = memory
-        self.resume = self._read_resume()
+        self.resume: tuple[InputFile, ...] = ()
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -157,10 +157,16 @@ class AttemptContext:
             stored.append(StoredArtifact(draft.kind, draft.name, digest, path, size, draft.final))
         return stored
 
+    def take_up(self) -> None:
+        """Find what earlier attempts left to go on from. Raises LeaseLost.
+
+        Reading all its bytes takes longer than a lease where a model is large: heartbeats have begun before.
+        """
+        if self._claim.lease_token > 1:  # else no earlier attempt could have published anything
+            self.resume = self._read_resume()
+
     def _read_resume(self) -> tuple[InputFile, ...]:
         """The newest set of files whose bytes are right; falling back to an older one is an event."""
-        if self._claim.lease_token == 1:
-            return ()  # no earlier attempt could have published anything
         rows = state_inputs.own(self._database, self._claim.job_id)
         damage: list[str] = []
         for step in dict.fromkeys(row.step for row in rows if row.step <= self._claim.step):

@@ -31,7 +31,8 @@ URL_VARIABLE = "REDIS_URL"
 #: The kernel's limit on a Unix socket's path (sun_path), with room for the final zero.
 _SOCKET_PATH_LIMIT = 100
 
-_START_SECONDS = 10.0
+#: A server that runs and does not answer yet may have to wait for a processor.
+_START_SECONDS = 60.0
 
 
 def find_server() -> Path:

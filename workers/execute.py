@@ -98,6 +98,7 @@ class Executor:
                 must_end_at,
             )
             self._member.begin(claim, context)
+            context.take_up()
             context.spend("load", time.perf_counter() - started)
             result = self._body_for(claim.kind)(context)
             # A short body books nothing itself: all it did was its work.

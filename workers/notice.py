@@ -6,8 +6,8 @@ Google: http://metadata.google.internal/computeMetadata/v1/instance/preempted an
 
 from __future__ import annotations
 
+import http.client
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -57,11 +57,11 @@ def notice_in_file(file: Path) -> str | None:
 
 
 def notice_at(url: str) -> str | None:
-    """What the address answers, unless that means nothing is planned, or it cannot be reached."""
+    """What the address answers, unless that means nothing is planned, or it cannot be reached or understood."""
     try:
         request = urllib.request.Request(url, headers=_HEADERS)
         with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
             text = answer.read(1000).decode(errors="replace").strip()
-    except (urllib.error.URLError, OSError, ValueError):
+    except (OSError, http.client.HTTPException, ValueError):
         return None
     return None if text.lower() in _NOTHING else text.splitlines()[0][:200]

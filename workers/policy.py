@@ -16,6 +16,9 @@ from settings.queue import QueueSettings
 PREEMPTIONS = frozenset({"preempted", "deadline"})
 
 
+#: What the state says when its disk fails, or when another writer holds it for too long (SQLite, PostgreSQL).
+_MACHINE_WORDS = ("disk I/O error", "database is locked", "due to lock timeout")
+
 _MACHINE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
 
 #: A checkpoint may take this many times as long as the slowest one so far.
@@ -65,7 +68,8 @@ def machine_fault(error: BaseException) -> bool:
     """True when the machine failed and not the job: a full or failing disk, however it shows, or a server."""
     if isinstance(error, OSError):
         return error.errno in _MACHINE_ERRNOS
-    return isinstance(error, (DiskFull, StateLost, StoreUnreachable)) or "disk I/O error" in str(error)
+    named = isinstance(error, (DiskFull, StateLost, StoreUnreachable))
+    return named or any(words in str(error) for words in _MACHINE_WORDS)
 
 
 def halved_micro_batch(

@@ -7,6 +7,7 @@ import time
 
 from db import jobs, members
 from db.engine import Database
+from db.silence import Silence
 from settings.queue import QueueSettings
 from workers.bell import Bell
 
@@ -19,10 +20,13 @@ CHECK_SECONDS = 1.0
 class Scheduler:
     """`tick` does one round; `run` repeats it until told to stop."""
 
-    def __init__(self, database: Database, bell: Bell, settings: QueueSettings) -> None:
+    def __init__(
+        self, database: Database, bell: Bell, settings: QueueSettings, silence: Silence | None = None
+    ) -> None:
         self._database = database
         self._bell = bell
         self._settings = settings
+        self._silence = silence or Silence()
         self._next_check = 0.0
 
     def tick(self) -> int:
@@ -37,7 +41,7 @@ class Scheduler:
         """Take jobs back from workers that are gone. Returns how many jobs."""
         taken = 0
         now = time.time()
-        for missing in members.find_missing(self._database, self._settings.lease_seconds, now):
+        for missing in members.find_missing(self._database, self._settings.lease_seconds, self._silence):
             lost = jobs.take_back(
                 self._database, missing.leases, missing.reason, self._settings.max_losses, now
             )

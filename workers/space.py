@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from db import garbage
 from db.engine import Database
-from errors import StoreBusy, StoreUnreachable
+from errors import DiskFull, StoreBusy, StoreUnreachable
 from settings.home import Home
 
 logger = logging.getLogger("baton.space")
@@ -24,6 +24,9 @@ _LOOK_SECONDS = 30.0
 
 #: Looking for garbage reads the whole state: not again at once where the first look freed too little.
 _COLLECT_SECONDS = 600.0
+
+#: How long to wait for a gap between publications: whoever calls has signals and a deadline to look at.
+_WAIT_SECONDS = 2.0
 
 
 class Space:
@@ -52,8 +55,9 @@ class Space:
             return None
         self._next_collection = now + _COLLECT_SECONDS
         try:
-            return garbage.collect(self._database, self._home, time.time())
-        except (StoreBusy, StoreUnreachable, OSError) as error:
+            return garbage.collect(self._database, self._home, time.time(), wait_seconds=_WAIT_SECONDS)
+        except (DiskFull, StoreBusy, StoreUnreachable, OSError) as error:
+            self._next_collection = now
             logger.warning("the disk is nearly full and nothing could be removed: %s", error)
             return None
 

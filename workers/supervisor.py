@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -12,8 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from db import members
 from db.engine import Database
+from db.silence import Silence
 from settings.home import Home
 from settings.queue import QueueSettings
 from workers import broker
@@ -83,6 +87,7 @@ class Supervisor:
         self.broker_url = broker_url or broker.private_url(home)
         self._temporary = home.run / "tmp"
         self._children: list[Child] = []
+        self._silence = Silence()
 
     def __enter__(self) -> Supervisor:
         # What killed processes left in their temporary folder; nobody else runs this home now.
@@ -205,14 +210,16 @@ class Supervisor:
     def _kill_silent(self) -> None:
         """A worker whose heartbeats stopped (a deadlock that holds the GIL) or never began is replaced."""
         beats = members.heartbeats_here(self._database)
+        workers = {}
         for child in self._children:
-            if not child.name.startswith("worker") or child.process.poll() is not None:
-                continue
-            running_for = time.monotonic() - child.started_at
-            silent_for = time.time() - beats.get(child.process.pid, 0.0)
-            joined = silent_for < running_for  # else the beat is of an earlier process with this number
-            if silent_for > self._settings.lease_seconds if joined else running_for > _JOIN_SECONDS:
-                os.kill(child.process.pid, signal.SIGKILL)
+            if child.name.startswith("worker") and child.process.poll() is None:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    workers[child.process.pid, members.process_start(child.process.pid)] = child
+        silent = self._silence.seconds({worker: beats.get(worker) for worker in workers})
+        for worker, child in workers.items():
+            joined = worker in beats
+            if silent[worker] > (self._settings.lease_seconds if joined else _JOIN_SECONDS):
+                child.process.kill()
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, case, update
+from sqlalchemy import Connection, case, select, update
 
 from db import events
 from db.dialect import upsert
@@ -25,12 +26,14 @@ from db.statements import (
     job,
     metric,
 )
-from db.states import CANCELLED, FAILED, OOM, READY
+from db.states import CANCELLED, FAILED, OOM, READY, YIELDED
 from db.values import Claim, Ending, MetricPoint, Seconds, StoredArtifact
 from errors import IllegalMove, LeaseLost
 
 #: What people asked of a running job, as its heartbeat learns it.
 CANCEL_ASKED, PAUSE_ASKED = "cancelled", "paused"
+
+CANCEL_REQUESTED = select(job.c.cancel_requested).where(*HOLDS_LEASE)
 
 
 def claim(db: Database, job_id: int, worker_id: int, lease_seconds: float, now: float) -> Claim | None:
@@ -151,6 +154,11 @@ def give_back(db: Database, held: Claim, ending: Ending, now: float, *, not_befo
     The outcome names the ledger it is booked in: failed spends a try; out of memory counts as a loss unless
     something was learned from it. A job whose cancellation was asked for meanwhile is cancelled instead.
     """
+    with db.write() as tx:
+        _give_back(tx, held, ending, now, not_before)
+
+
+def _give_back(tx: Connection, held: Claim, ending: Ending, now: float, not_before: float) -> None:
     progressed = ending.step > held.step
     broke = ending.outcome in (FAILED, OOM)
     stays_lost = ending.outcome == OOM and ending.learned is None
@@ -171,23 +179,29 @@ def give_back(db: Database, held: Claim, ending: Ending, now: float, *, not_befo
     }
     if ending.learned is not None:
         values["learned"] = dict(ending.learned)
-    with db.write() as tx:
-        check(tx, held, update(job).where(*HOLDS_LEASE).values(**values))
-        tx.execute(REBLOCK, {"b_id": held.job_id})
-        _record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
-        close_attempt(tx, held, ending, now)
-        if broke:
-            events.record(
-                tx, now, "attempt_failed", f"{held.label}: {ending.reason}; will be tried again",
-                job_id=held.job_id, attempt_id=held.attempt_id,
-            )  # fmt: skip
+    check(tx, held, update(job).where(*HOLDS_LEASE).values(**values))
+    tx.execute(REBLOCK, {"b_id": held.job_id})
+    _record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
+    close_attempt(tx, held, ending, now)
+    if broke:
+        events.record(
+            tx, now, "attempt_failed", f"{held.label}: {ending.reason}; will be tried again",
+            job_id=held.job_id, attempt_id=held.attempt_id,
+        )  # fmt: skip
 
 
 def end(db: Database, held: Claim, ending: Ending, now: float) -> None:
-    """running -> failed or cancelled, by `ending.outcome`. Dependents stay blocked. Raises LeaseLost."""
+    """running -> failed or cancelled, by `ending.outcome`. Dependents stay blocked. Raises LeaseLost.
+
+    Where the cancellation was revoked (retry, the same submitted again) before the attempt stopped, the job is
+    given back.
+    """
     if ending.outcome not in (FAILED, CANCELLED):
         raise IllegalMove(f"an attempt that {ending.outcome} does not end its job")
     with db.write() as tx:
+        if ending.outcome == CANCELLED and not tx.execute(CANCEL_REQUESTED, token(held)).scalar():
+            _give_back(tx, held, replace(ending, outcome=YIELDED), now, 0.0)
+            return
         check(
             tx,
             held,

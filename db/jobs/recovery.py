@@ -29,12 +29,15 @@ from db.values import Claim, Ending, Lease, Lost
 def take_back(db: Database, leases: Sequence[Lease], reason: str, max_losses: int, now: float) -> list[Lost]:
     """running -> ready for jobs whose worker is gone; failed (poison) after `max_losses` without progress.
 
-    Jobs that moved on in the meantime, even to running under another lease, are left alone.
+    Jobs that moved on in the meantime, even to running under another lease, are left alone; so are those whose
+    lease was extended since somebody saw `Lease.expires_at`.
     """
     taken = []
     with db.write() as tx:
         for lease in leases:
-            held = (job.c.id == lease.job_id, job.c.state == RUNNING, job.c.lease_token == lease.token)
+            held = [job.c.id == lease.job_id, job.c.state == RUNNING, job.c.lease_token == lease.token]
+            if lease.expires_at is not None:
+                held.append(job.c.lease_expires_at == lease.expires_at)
             row = tx.execute(
                 select(job.c.label, job.c.losses, job.c.step, job.c.cancel_requested).where(*held)
             ).first()
@@ -81,7 +84,8 @@ def redo_inputs(
     max_failures: int,
     now: float,
 ) -> list[str]:
-    """running -> blocked for a job whose inputs are not sound; succeeded -> ready for the jobs that made them.
+    """running -> blocked (or cancelled, where that was asked for) for a job whose inputs are not sound;
+    succeeded -> ready for the jobs that made them.
 
     damaged, missing: paths of artifacts as their rows state them. Their rows go, so that nothing reads them
     again. A producer whose output keeps getting damaged fails after `max_failures`; what is missing was
@@ -96,7 +100,14 @@ def redo_inputs(
             held,
             update(job)
             .where(*HOLDS_LEASE)
-            .values(state=BLOCKED, waiting_on=UNCOUNTED, lease_expires_at=None, preferred_worker_id=None),
+            .values(
+                state=case((job.c.cancel_requested, CANCELLED), else_=BLOCKED),
+                finished_at=case((job.c.cancel_requested, now), else_=None),
+                cancel_requested=False,
+                waiting_on=UNCOUNTED,
+                lease_expires_at=None,
+                preferred_worker_id=None,
+            ),
         )
         close_attempt(tx, held, ending, now)
         producers = tx.execute(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import cli
 from db import care, queries
 from db.migrate import open_state
 from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
 from settings.home import Home
-from tests.acceptance.test_kill_resume import STEPS, _await_step, _left_alone, _submit
-from tests.processes import QUICK, of_home, running
+from tests.acceptance.test_kill_resume import GATE_STEP, STEPS, _await_step, _left_alone, _submit
+from tests.bodies import GATE_VARIABLE
+from tests.processes import CLI_WITH_BODIES, QUICK, of_home, running
 from tests.support import attempts, row
 from tests.training import training_spec, write_training_index
 
 
+@pytest.mark.timeout(1800)
 def test_carried_in_a_bundle_it_ends_with_the_same_weights(tmp_path: Path) -> None:
     """The bundle is made while the worker trains and publishes; then the old machine is gone."""
     spec = training_spec(STEPS, checkpoint_seconds=0.2) | {"slice_seconds": 1.0}
@@ -25,7 +29,8 @@ def test_carried_in_a_bundle_it_ends_with_the_same_weights(tmp_path: Path) -> No
     database = open_state(old)
     _submit(database, ArtifactStore(old), files, spec)
     options = ["up", "--until-done", "--cpus", "1", "--gpus", "none"]
-    with running(["--home", str(old.root), *options], tmp_path / "old.log", **QUICK):
+    gated = {**QUICK, GATE_VARIABLE: str(tmp_path / str(GATE_STEP))}
+    with running(["--home", str(old.root), *options], tmp_path / "old.log", CLI_WITH_BODIES, **gated):
         _await_step(database, 5)
         assert cli.main(["--home", str(old.root), "bundle", "export", str(bundle)]) == 0
         assert row(database, "train").state != SUCCEEDED, (
@@ -35,7 +40,7 @@ def test_carried_in_a_bundle_it_ends_with_the_same_weights(tmp_path: Path) -> No
 
     assert cli.main(["--home", str(new.root), "bundle", "import", str(bundle)]) == 0
     with running(["--home", str(new.root), *options], tmp_path / "new.log", **QUICK) as up:
-        assert up.wait(timeout=180) == 0, (tmp_path / "new.log").read_text()
+        assert up.wait(timeout=400) == 0, (tmp_path / "new.log").read_text()
     assert of_home(new) == []
     database = open_state(new)
     ended = row(database, "train")

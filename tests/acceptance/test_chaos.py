@@ -7,18 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support import REPOSITORY
 
 FAULTS = "kill_worker,kill_everything,flush_redis,flip_a_bit,wake_a_zombie,fill_the_disk"
 
 
+@pytest.mark.timeout(1800)
 def test_an_ablation_survives_whatever_strikes_it(tmp_path: Path) -> None:
     ended = subprocess.run(
         [
             sys.executable, "-m", "chaos", "--strikes", "6", "--seed", "7", "--seconds", "5",
             "--arms", "baseline", "--faults", FAULTS, "--result", str(tmp_path / "chaos.json"),
         ],
-        cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=900,
+        cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=1700,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-2000:]
     result = json.loads((tmp_path / "chaos.json").read_text())

@@ -15,7 +15,7 @@ from db.states import SUCCEEDED
 from settings.home import Home
 from settings.queue import queue_settings
 from tests.commands.test_flower import await_flower, port, status
-from tests.processes import QUICK, of_home
+from tests.processes import CLI_WITH_BODIES, QUICK, one_of_home
 from tests.support import REPOSITORY, await_value, planned, states, submit
 from workers import supervisor
 from workers.flower import password
@@ -34,7 +34,7 @@ def session(
     for name, value in QUICK.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    monkeypatch.setattr(supervisor, "CLI", REPOSITORY / "tests" / "workers" / "cli_with_bodies.py")
+    monkeypatch.setattr(supervisor, "CLI", CLI_WITH_BODIES)
     session_id = members.open_session(database, "test", None, time.time())
     devices = Devices([], 1)
     with Supervisor(home, database, queue_settings(), devices, None, session_id, port) as running:
@@ -59,7 +59,7 @@ def test_they_agree_after_broker_loss(
 
     batch("before")
     await_value(done, lambda count: count >= JOBS // 4, "some jobs are done")
-    (redis,) = [p for p in of_home(home) if "redis" in p.name()]
+    redis = one_of_home(home, "redis")
     redis.send_signal(signal.SIGKILL)
     redis.wait()
     batch("after")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from db import jobs, plans, queries
 from db.engine import Database
@@ -21,14 +22,19 @@ from db.store import ArtifactStore
 from settings.home import Home
 from tasks import train
 from tasks.context import Finished
-from tests.processes import QUICK, await_gone, family, of_home, running, worker_pid
+from tests.bodies import GATE_VARIABLE
+from tests.processes import CLI_WITH_BODIES, QUICK, await_gone, family, of_home, running, worker_pid
 from tests.support import NOW, attempts, await_value, planned, row, start, stored, worker
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
 
 STEPS = 60
 
+#: Where training waits for the tests, however slow they are.
+GATE_STEP = 45
 
+
+@pytest.mark.timeout(1800)
 def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path: Path) -> None:
     """First the command alone is killed, then a worker alone, then everything at once, the broker too."""
     chance = random.Random(20240607)
@@ -40,8 +46,9 @@ def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path: Path) -> None:
     _submit(database, ArtifactStore(home), files, spec)
     command = ["--home", str(home.root), "up", "--until-done", "--cpus", "1", "--gpus", "none"]
     log = tmp_path / "up.log"
+    gated = {**QUICK, GATE_VARIABLE: str(tmp_path / str(GATE_STEP))}
 
-    with running(command, log, **QUICK) as up:
+    with running(command, log, CLI_WITH_BODIES, **gated) as up:
         _await_step(database, 1 + chance.randrange(10))
         time.sleep(chance.uniform(0.0, 0.3))
         started = family(up)
@@ -49,26 +56,26 @@ def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path: Path) -> None:
         await_gone(started)
     assert of_home(home) == [], "workers, scheduler and broker die with the command"
 
-    with running(command, log, **QUICK) as up:
+    with running(command, log, CLI_WITH_BODIES, **gated) as up:
         _await_step(database, row(database, "train").step + 1 + chance.randrange(10))
         time.sleep(chance.uniform(0.0, 0.3))
-        victim = worker_pid(family(up))
+        victim, killed = worker_pid(family(up)), attempts(database, "train")[-1].worker_id
         psutil.Process(victim).send_signal(signal.SIGKILL)
         await_value(
-            lambda: attempts(database, "train"),
-            lambda found: found[-1].worker_id != found[0].worker_id and found[-1].ended_at is None,
+            lambda: attempts(database, "train")[-1],
+            lambda found: found.worker_id != killed and found.ended_at is None,
             "another attempt after the worker was killed",
         )
         assert up.is_running()
     assert of_home(home) == [], "everything was killed at once"
-    assert row(database, "train").state != SUCCEEDED, "killed before its end, or this test shows nothing"
+    assert row(database, "train").step < STEPS, "killed before its end, or this test shows nothing"
 
     with running(command, log, **QUICK) as up:
-        assert up.wait(timeout=180) == 0, log.read_text()
+        assert up.wait(timeout=400) == 0, log.read_text()
     assert of_home(home) == []
     assert row(database, "train").state == SUCCEEDED
     outcomes = [attempt.outcome for attempt in attempts(database, "train")]
-    assert outcomes.count(LOST) >= 2
+    assert LOST in outcomes, "a kill may fall between two slices, but not each of them"
     assert row(database, "train").failures == 0
     final = [a for a in queries.artifacts_of_job(database, row(database, "train").id) if a.final]
     assert [(artifact.step, artifact.sha256) for artifact in final] == [

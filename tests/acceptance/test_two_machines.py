@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from db import queries
@@ -20,26 +21,30 @@ from db.migrate import open_state
 from db.schema import Attempt, Job, Worker
 from db.states import LOST, RUNNING, SUCCEEDED
 from settings.home import Home
-from tests.processes import CLI, QUICK, environment, kill_all, running
+from tests.bodies import GATE_VARIABLE
+from tests.processes import CLI, CLI_WITH_BODIES, QUICK, environment, kill_all, running
 from tests.support import await_value
 
-#: The smoke ablation with one arm that has every kind of job, and slices short enough to be taken over.
+#: The smoke ablation with one arm that has every kind of job, and slices in the middle of which one can kill.
 SMOKE = [
     "--preset", "smoke", "--arms", "recon_pretrain",
-    "--set", "training.slice_seconds=2", "--set", "training.checkpoint_seconds=0.5",
+    "--set", "training.slice_seconds=600", "--set", "training.checkpoint_seconds=0.5",
     "--set", "evaluation.sequences=2",
 ]  # fmt: skip
+
+#: Where the first machine's training waits to be killed; it has 20 steps.
+GATE_STEP = 10
 
 UP = ["up", "--until-done", "--cpus", "1", "--gpus", "none"]
 
 
+@pytest.mark.timeout(1800)
 def test_two_machines_one_killed_end_with_the_weights_of_one(
     tmp_path: Path, postgres_url: str, s3_variables: dict[str, str], redis_url: str
 ) -> None:
     cluster = {
         **QUICK,
         **s3_variables,
-        "BATON_QUEUE_LEASE_SECONDS": "20",
         "BATON_STATE_URL": postgres_url,
         "BATON_ARTIFACTS_URL": "s3://baton-test/acceptance",
         "REDIS_URL": redis_url,
@@ -47,7 +52,10 @@ def test_two_machines_one_killed_end_with_the_weights_of_one(
     first, second = Home(tmp_path / "first"), Home(tmp_path / "second")
     baton(first, ["submit-ablation", *SMOKE, "--detach"], **cluster)
     database = Database(postgres_url)
-    with running(["--home", str(first.root), *UP], tmp_path / "first.log", **cluster) as machine:
+    gated = {**cluster, GATE_VARIABLE: str(tmp_path / str(GATE_STEP))}
+    with running(
+        ["--home", str(first.root), *UP], tmp_path / "first.log", CLI_WITH_BODIES, **gated
+    ) as machine:
         await_value(
             lambda: training(database),
             lambda job: job.state == RUNNING and job.step > 0,
@@ -58,7 +66,7 @@ def test_two_machines_one_killed_end_with_the_weights_of_one(
     assert left.state != SUCCEEDED, "killed before its end, or this test shows nothing"
 
     with running(["--home", str(second.root), *UP], tmp_path / "second.log", **cluster) as machine:
-        assert machine.wait(timeout=240) == 0, (tmp_path / "second.log").read_text()
+        assert machine.wait(timeout=480) == 0, (tmp_path / "second.log").read_text()
 
     assert set(job_states(database)) == {SUCCEEDED}
     attempts = training_attempts(database)

@@ -19,6 +19,7 @@ from db import garbage, jobs, members, plans
 from db.engine import Database
 from db.migrate import open_state
 from db.plans import Plan
+from db.silence import Silence
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from models.weights import write_weights
@@ -90,7 +91,7 @@ def read(context: TaskContext) -> Result:
     return Finished([Draft("evaluation", "seen", file)], result={"inputs": len(context.inputs)})
 
 
-def go_on(home: Home, broker_url: str, seconds: float = 30.0) -> None:
+def go_on(home: Home, broker_url: str, seconds: float = 300.0) -> None:
     """One process brings everything to its end, whatever state it finds."""
     database = open_state(home)
     store = ArtifactStore(home)
@@ -148,7 +149,7 @@ def _store_against_rows(home: Home, database: Database, artifacts: list[Any]) ->
     store, wrong = ArtifactStore(home), []
     for row in artifacts:
         store.verified(row.path, row.sha256)
-    for missing in members.find_missing(database, 0.0, time.time()):
+    for missing in members.find_missing(database, 0.0, Silence()):
         members.mark_gone(database, missing.worker_id, "gone", time.time())
     garbage.collect(database, home, time.time())
     with database.read() as tx:

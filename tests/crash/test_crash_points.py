@@ -24,6 +24,7 @@ def folder() -> Iterator[Path]:
         yield Path(made)
 
 
+@pytest.mark.timeout(1800)
 def test_dying_at_every_moment_of_a_jobs_life(folder: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "tests.crash.runner", str(folder)],

@@ -23,6 +23,11 @@ def test_an_exception_undoes_the_whole_transaction(database: Database) -> None:
     assert states(database) == {"a": "ready"}
 
 
+def _is_log_of(home: Home, descriptor: int) -> bool:
+    """Databases of earlier tests have threads that sync logs of their own."""
+    return str(Path(f"/proc/self/fd/{descriptor}").readlink()) == f"{home.state_db}-wal"
+
+
 def test_writers_wait_for_each_other_and_readers_for_nobody(database: Database, home: Home) -> None:
     submit(database, planned("a"))
     other = Database(home.state_url)
@@ -56,8 +61,9 @@ def test_settle_waits_until_every_commit_is_on_the_disk(
     sync = os.fsync
 
     def fsync(descriptor: int) -> None:
-        syncs.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
-        may_sync.wait()
+        if _is_log_of(home, descriptor):
+            syncs.append(descriptor)
+            may_sync.wait()
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
@@ -70,19 +76,24 @@ def test_settle_waits_until_every_commit_is_on_the_disk(
     assert settled.is_alive(), "nothing is on the disk yet"
     may_sync.set()
     settled.join()
-    assert set(syncs) == {f"{home.state_db}-wal"}
     assert len(syncs) <= 2, "one sync for all that came in meanwhile"
 
 
 @ON_SQLITE
 def test_a_durable_commit_is_on_the_disk_when_it_returns(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit(database, planned("a"))
     database.settle()
     syncs: list[int] = []
     sync = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (syncs.append(descriptor), sync(descriptor)))
+
+    def fsync(descriptor: int) -> None:
+        if _is_log_of(home, descriptor):
+            syncs.append(descriptor)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
     with database.write(durable=True) as tx:
         tx.execute(text("update job set slices = 1"))
         assert syncs == []

@@ -170,12 +170,44 @@ def test_only_failures_spend_the_retry_budget(database: Database) -> None:
 @pytest.mark.parametrize("outcome", [FAILED, CANCELLED])
 def test_an_end_is_final_and_dependents_stay_blocked(database: Database, outcome: str) -> None:
     submit(database, planned("a"), planned("b", ["a"]))
-    jobs.end(database, start(database, "a", worker(database)), Ending(outcome, 0, "why"), NOW + 1)
+    claim = start(database, "a", worker(database))
+    if outcome == CANCELLED:
+        jobs.cancel(database, jobs.Target("job", claim.job_id, "a"), NOW)
+    jobs.end(database, claim, Ending(outcome, 0, "why"), NOW + 1)
     now = row(database, "a")
     assert (now.state, now.error, now.finished_at, now.lease_expires_at) == (outcome, "why", NOW + 1, None)
     assert now.failures == (outcome == FAILED)
     assert states(database)["b"] == "blocked"
     assert f"job_{outcome}" in event_kinds(database)
+
+
+def test_a_cancellation_that_was_revoked_before_the_attempt_stopped_is_none(database: Database) -> None:
+    submit(database, planned("a", target_steps=9))
+    claim = start(database, "a", worker(database))
+    jobs.cancel(database, jobs.Target("job", claim.job_id, "a"), NOW)
+    jobs.retry(database, jobs.Target("job", claim.job_id, "a"), NOW)
+    jobs.end(database, claim, Ending(CANCELLED, 3, "cancelled"), NOW)
+    assert (row(database, "a").state, row(database, "a").step) == (READY, 3)
+    assert [entry.outcome for entry in attempts(database, "a")] == [YIELDED]
+
+
+def test_what_was_done_before_it_could_be_cancelled_is_done(database: Database) -> None:
+    """And should it have to be done again, it is not cancelled then."""
+    submit(database, planned("a"))
+    claim = start(database, "a", worker(database))
+    jobs.cancel(database, jobs.Target("job", claim.job_id, "a"), NOW)
+    jobs.succeed(database, claim, Ending(SUCCEEDED, 1), NOW)
+    assert (row(database, "a").state, row(database, "a").cancel_requested) == (SUCCEEDED, False)
+
+
+def test_a_lease_that_was_extended_after_it_seemed_to_run_out_is_not_taken(database: Database) -> None:
+    submit(database, planned("a"))
+    claim = start(database, "a", worker(database))
+    seen = jobs.Lease(claim.job_id, claim.lease_token, row(database, "a").lease_expires_at)
+    jobs.extend_lease(database, claim, LEASE_SECONDS, 0, Seconds(), NOW + 5)
+    assert jobs.take_back(database, [seen], "silent", 3, NOW + 5) == []
+    seen = jobs.Lease(claim.job_id, claim.lease_token, row(database, "a").lease_expires_at)
+    assert [lost.label for lost in jobs.take_back(database, [seen], "silent", 3, NOW + 5)] == ["a"]
 
 
 def test_only_failure_and_cancellation_end_a_job_without_success(database: Database) -> None:

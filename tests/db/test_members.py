@@ -7,13 +7,32 @@ import subprocess
 import sys
 
 import psutil
+import pytest
 from sqlalchemy import select, update
 
 from db import jobs, members
 from db.engine import Database
 from db.jobs import Seconds
 from db.schema import Session, Worker
-from tests.support import LEASE_SECONDS, NOW, event_kinds, planned, start, submit, worker
+from db.silence import Silence
+from tests.support import LEASE_SECONDS, NOW, Clock, event_kinds, planned, start, submit, worker
+
+
+class Listener:
+    """Looks once a second."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._clock = Clock()
+        self._silence = Silence(self._clock)
+
+    def look(self, seconds: float = 0.0) -> list[members.Missing]:
+        """Look for so long; what the last look found."""
+        missing = members.find_missing(self._database, LEASE_SECONDS, self._silence)
+        for _ in range(int(seconds)):
+            self._clock.now += 1.0
+            missing = members.find_missing(self._database, LEASE_SECONDS, self._silence)
+        return missing
 
 
 def test_a_worker_whose_process_is_gone_is_missed_at_once_with_what_it_held(database: Database) -> None:
@@ -24,7 +43,7 @@ def test_a_worker_whose_process_is_gone_is_missed_at_once_with_what_it_held(data
         pass
     with database.write() as tx:
         tx.execute(update(Worker).where(Worker.id == gone).values(pid=ended.pid))
-    (missing,) = members.find_missing(database, LEASE_SECONDS, NOW)
+    (missing,) = members.find_missing(database, LEASE_SECONDS, Silence())
     assert (missing.name, missing.reason, missing.leases) == ("gone", "its process is gone", [lost.lease])
     assert kept.lease not in missing.leases
 
@@ -33,19 +52,34 @@ def test_a_recycled_process_number_is_not_the_worker(database: Database) -> None
     gone = worker(database, "gone")
     with database.write() as tx:
         tx.execute(update(Worker).where(Worker.id == gone).values(pid_started_at=5.0))
-    assert [missing.name for missing in members.find_missing(database, LEASE_SECONDS, NOW)] == ["gone"]
-    assert members.process_alive(os.getpid(), psutil.Process().create_time())
+    assert [missing.name for missing in members.find_missing(database, LEASE_SECONDS, Silence())] == ["gone"]
+    assert members.process_alive(os.getpid(), members.process_start(os.getpid()))
     assert not members.process_alive(os.getpid(), 5.0)
+
+
+def test_setting_the_clock_ends_no_worker(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux counts processes' starts from its own, whose time of day moves with the clock."""
+    worker(database)
+    before = psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: before + 3600.0)
+    assert members.find_missing(database, LEASE_SECONDS, Silence()) == []
+
+
+def test_a_process_that_never_was_has_no_start() -> None:
+    with pytest.raises(psutil.NoSuchProcess):
+        members.process_start(2**22 + 1)
 
 
 def test_silence_longer_than_a_lease_is_a_loss_until_the_worker_speaks_again(database: Database) -> None:
     me = worker(database)
-    later = NOW + LEASE_SECONDS + 1
-    (missing,) = members.find_missing(database, LEASE_SECONDS, later)
+    listener = Listener(database)
+    assert listener.look(LEASE_SECONDS) == []
+    (missing,) = listener.look(1)
     assert missing.reason == "silent for 31 s"
+    later = NOW + LEASE_SECONDS + 1
     members.mark_gone(database, me, missing.reason, later)
     assert event_kinds(database) == ["worker_lost"]
-    assert members.heartbeats_here(database)[os.getpid()] < later - LEASE_SECONDS
+    assert members.heartbeats_here(database) == {(os.getpid(), members.process_start(os.getpid())): NOW}
     assert members.living(database, 0.0) == []
     members.beat(database, me, None, None, later)
     assert [entry.id for entry in members.living(database, later)] == [me]
@@ -56,16 +90,18 @@ def test_a_lease_that_ran_out_is_missed_although_the_worker_beats(database: Data
     me = worker(database)
     claim = start(database, "a", me)
     later = NOW + LEASE_SECONDS + 1
+    listener = Listener(database)
+    assert listener.look(LEASE_SECONDS) == []
     members.beat(database, me, None, None, later)
-    (missing,) = members.find_missing(database, LEASE_SECONDS, later)
+    (missing,) = listener.look(1)
     assert (missing.worker_id, missing.reason, missing.leases) == (0, "lease ran out", [claim.lease])
     jobs.extend_lease(database, claim, LEASE_SECONDS, 0, Seconds(), later)
-    assert members.find_missing(database, LEASE_SECONDS, later) == []
+    assert listener.look(1) == []
 
 
 def test_a_worker_that_left_is_not_missed(database: Database) -> None:
     members.leave(database, worker(database), NOW)
-    assert members.find_missing(database, LEASE_SECONDS, NOW + 1e6) == []
+    assert Listener(database).look(2 * LEASE_SECONDS) == []
 
 
 def test_sessions_of_dead_commands_are_closed(database: Database) -> None:

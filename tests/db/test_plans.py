@@ -6,11 +6,11 @@ from sqlalchemy import func, select
 
 from db import jobs, plans, queries
 from db.engine import Database
-from db.jobs import Ending, Target
+from db.jobs import Ending, Seconds, Target
 from db.plans import Plan, RunRef
 from db.schema import AblationJob, JobDependency
-from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, SUCCEEDED
-from tests.support import NOW, event_kinds, planned, row, start, states, submit, worker
+from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, SUCCEEDED, YIELDED
+from tests.support import LEASE_SECONDS, NOW, event_kinds, planned, row, start, states, submit, worker
 
 
 def test_the_same_plan_twice_changes_nothing(database: Database) -> None:
@@ -62,12 +62,24 @@ def test_a_job_of_a_paused_ablation_is_rung_only_if_another_wants_it(database: D
     )
 
 
+def test_submitting_again_revokes_a_cancellation_that_a_running_job_has_not_obeyed_yet(
+    database: Database,
+) -> None:
+    submit(database, planned("a"), key="one")
+    claim = start(database, "a", worker(database))
+    jobs.cancel(database, jobs.Target("ablation", 1, "one"), NOW)
+    submit(database, planned("a"), key="one")
+    assert jobs.extend_lease(database, claim, LEASE_SECONDS, 0, Seconds(), NOW) is None
+    jobs.give_back(database, claim, Ending(YIELDED, 0, "slice"), NOW)
+    assert states(database) == {"a": READY}
+
+
 def test_submitting_again_tries_what_failed_or_was_cancelled_again(database: Database) -> None:
     chain = (planned("a"), planned("b"), planned("c", ["a", "b"]))
     submit(database, *chain)
     me = worker(database)
     jobs.end(database, start(database, "a", me), Ending(FAILED, 0, "broke"), NOW)
-    jobs.end(database, start(database, "b", me), Ending(CANCELLED, 0, "cancelled"), NOW)
+    jobs.cancel(database, jobs.Target("job", row(database, "b").id, "b"), NOW)
     assert queries.status(database)["ablations"][0]["state"] == FAILED
     again = submit(database, *chain)
     assert again.jobs_retried == 2

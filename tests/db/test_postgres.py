@@ -53,7 +53,7 @@ def test_a_writer_that_stalls_is_cut_off_and_changes_nothing(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit(database, planned("a"))
-    monkeypatch.setattr(kind, "STALLED_WRITER_SECONDS", 1.5)
+    monkeypatch.setattr(kind, "STALLED_WRITER_SECONDS", 4)
     with pytest.raises(StateLost, match="run the same command again"), database.write() as stalled:
         stalled.execute(text("update job set slices = 1"))
         with database.write() as tx:

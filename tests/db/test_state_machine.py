@@ -144,6 +144,7 @@ class Queue(RuleBasedStateMachine):
         assert (submitted.new, submitted.jobs_added, submitted.jobs_retried) == (False, 0, len(again))
         for job_id in again:
             self.failures[job_id] = self.losses[job_id] = 0
+        self.cancelling.clear()
 
     # --- people, and disks
 
@@ -284,9 +285,13 @@ class Queue(RuleBasedStateMachine):
         claim = self.claims[place % len(self.claims)]
         outcome = (FAILED, CANCELLED)[how % 2]
         ending = Ending(outcome, self.steps[claim.job_id], outcome)
+        revoked = outcome == CANCELLED and claim.job_id not in self.cancelling
         if self._act(place, lambda held: jobs.end(self.db, held, ending, self.now)):
             del self.holder[claim.job_id]
             self.failures[claim.job_id] += outcome == FAILED
+            assert self._state(claim.job_id) in ((READY, BLOCKED) if revoked else (outcome,))
+            if revoked and ending.step > claim.step:
+                self.losses[claim.job_id] = 0
             self.cancelling.discard(claim.job_id)
 
     def _succeed(self, place: int, _how: int) -> None:

@@ -11,11 +11,12 @@ import pytest
 from db import jobs, queries
 from db.engine import Database
 from db.states import BLOCKED, FAILED, LOST, OOM, QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
+from db.store import ArtifactStore
 from errors import DatasetError
 from settings.home import Home
 from tasks.context import Draft, Finished, Note, Result, TaskContext, Yielded
 from tests import bodies
-from tests.support import NOW, attempts, planned, row, states, submit
+from tests.support import NOW, attempts, await_value, planned, row, states, submit
 from tests.workers.conftest import SETTINGS, Bench
 from workers import policy
 
@@ -121,7 +122,7 @@ def test_out_of_memory_is_no_failure_but_ends_too(bench: Bench, database: Databa
             (0, count) if count < 3 else (1, 2)
         )
     assert [a.outcome for a in attempts(database, "a")] == [OOM, OOM, FAILED]
-    assert [a.load_seconds for a in attempts(database, "a")] == [pytest.approx(2.0, abs=1.0)] * 3, (
+    assert all(a.load_seconds >= 2.0 for a in attempts(database, "a")), (
         "the seconds of the last one count too"
     )
     assert row(database, "a").state == FAILED
@@ -253,7 +254,8 @@ def test_a_full_disk_is_the_machines_fault_and_spends_no_try(bench: Bench, datab
         assert bench.run("a", body).startswith("preempted: OSError")
     entry = row(database, "a")
     assert (entry.state, entry.failures, entry.losses) == (READY, 0, 0)
-    assert entry.not_before > time.time(), "tried again later"
+    began = attempts(database, "a")[-1].started_at
+    assert entry.not_before >= began + SETTINGS.retry_seconds, "tried again later"
 
 
 def test_out_of_memory_halves_the_micro_batch_until_one_sample_is_too_much(
@@ -294,6 +296,40 @@ def test_a_paused_job_yields_and_is_not_rung_until_unpaused(bench: Bench, databa
     assert jobs.ring(database, "cpu", 10, 1e12) == []
     jobs.unpause(database, jobs.Target("job", row(database, "a").id, "a"), time.time())
     assert [entry.label for entry in jobs.ring(database, "cpu", 10, 1e12)] == ["a"]
+
+
+def test_a_job_that_is_submitted_again_while_it_stops_is_not_cancelled(
+    bench: Bench, database: Database
+) -> None:
+    def body(context: TaskContext) -> Result:
+        jobs.cancel(database, jobs.Target("job", row(database, "a").id, "a"), NOW)
+        stopped = bodies.wait(context)
+        submit(database, planned("a"))
+        return stopped
+
+    submit(database, planned("a"))
+    bench.run("a", body)
+    assert row(database, "a").state == READY
+
+
+def test_the_lease_is_kept_while_checkpoints_are_read(
+    bench: Bench, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashing what a large model left takes minutes."""
+    spec = {"target": 2, "log": str(tmp_path / "log"), "slice_seconds": 1e-6}
+    submit(database, planned("a", spec=spec, target_steps=2))
+    assert bench.run("a", bodies.count) == "yielded at step 1"
+    verified = ArtifactStore.verified
+
+    def slowly(self: ArtifactStore, relative: str, sha256: str) -> Path:
+        claimed = row(database, "a").lease_expires_at
+        await_value(
+            lambda: row(database, "a").lease_expires_at, lambda at: at > claimed, "a heartbeat extends it"
+        )
+        return verified(self, relative, sha256)
+
+    monkeypatch.setattr(ArtifactStore, "verified", slowly)
+    assert bench.run("a", bodies.count) == SUCCEEDED
 
 
 def test_a_second_bell_finds_the_job_taken(bench: Bench, database: Database) -> None:

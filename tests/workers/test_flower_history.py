@@ -20,14 +20,14 @@ from workers.flower_history import History
 @pytest.fixture
 def heard(redis_url):
     """Celery's own picture of the tasks, fed by what is published; call it to read what came."""
-    listener = connect(redis_url).pubsub(ignore_subscribe_messages=True)
+    listener = connect(redis_url).pubsub()
     listener.psubscribe("*celeryev*")
-    while listener.get_message(timeout=0.2) is not None:
-        continue
-    state = State()
+    assert listener.get_message(timeout=60)["type"] == "psubscribe"
+    state, broker = State(), connect(redis_url)
 
     def read() -> dict:
-        while (message := listener.get_message(timeout=1.0)) is not None:
+        broker.publish("celeryev.all-was-said", "")
+        while (message := listener.get_message(timeout=60))["channel"] != b"celeryev.all-was-said":
             body = json.loads(base64.b64decode(json.loads(message["data"])["body"]))
             for event in body if isinstance(body, list) else [body]:
                 state.event({**event, "local_received": NOW})
@@ -35,6 +35,7 @@ def heard(redis_url):
 
     yield read
     listener.close()
+    broker.close()
 
 
 def test_every_ended_attempt_is_told_once_a_delay(home, database, redis_url, heard):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import await_value
+from workers import notice as module
 from workers.notice import Notice, notice_at, notice_in_file
 
 
@@ -19,6 +21,9 @@ class Metadata(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         status, text = self.answer
+        if status == 0:  # no HTTP at all
+            self.wfile.write(text.encode())
+            return
         self.send_response(status)
         self.end_headers()
         self.wfile.write(text.encode())
@@ -28,7 +33,8 @@ class Metadata(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def metadata() -> Iterator[str]:
+def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(module, "_TIMEOUT_SECONDS", 60.0)
     Metadata.answer = (404, "")
     server = HTTPServer(("127.0.0.1", 0), Metadata)
     thread = threading.Thread(target=server.serve_forever)
@@ -47,6 +53,7 @@ def metadata() -> Iterator[str]:
         ((200, "TRUE"), "TRUE"),
         ((200, '{"action": "terminate"}\n'), '{"action": "terminate"}'),
         ((500, "broken"), None),
+        ((0, "220 mail at your service\r\n"), None),
     ],
 )
 def test_what_an_address_says(metadata: str, answer: tuple[int, str], notice: str | None) -> None:
@@ -70,9 +77,6 @@ def test_a_file_is_a_notice_once_it_exists(tmp_path: Path) -> None:
 def test_a_watch_sees_what_is_there(metadata: str, tmp_path: Path) -> None:
     Metadata.answer = (200, "TRUE")
     notice = Notice(tmp_path / "none", metadata)
-    for _ in range(500):
-        if notice.given:
-            break
-        threading.Event().wait(0.02)
+    await_value(lambda: notice.given, bool, "the notice")
     notice.stop()
     assert notice.given == "TRUE"

@@ -56,9 +56,10 @@ def test_the_micro_batch_halves_and_the_weights_are_those_of_that_schedule(
     monkeypatch.undo()
 
     learned = row(database, "train").learned
-    assert learned == {"micro_batch": [[2, 1]]}
     first, second = attempts(database, "train")
-    assert (first.outcome, first.step_to, second.outcome) == (OOM, 2, SUCCEEDED)
+    assert (first.outcome, second.outcome) == (OOM, SUCCEEDED)
+    assert first.step_to in (1, 2), "a checkpoint is left out while the one before is still written"
+    assert learned == {"micro_batch": [[first.step_to, 1]]}
     assert (row(database, "train").failures, row(database, "train").losses) == (0, 0)
 
     inputs = [input_file("index", "index", name, path) for name, path in files.items()]

@@ -9,9 +9,11 @@ import pytest
 
 from calvin.writer import write_split
 from db.plans import Plan, PlannedJob, RunRef
+from errors import CheckpointError, DatasetError
 from settings.ablation import load_config
 from settings.arms import ARMS
 from tests.calvin.samples import make_episode
+from tests.detectors.tiny_grounding_dino import write_tiny_model
 from workers.planner import Planner
 
 
@@ -87,6 +89,7 @@ AFTER_DATA = {"ingest", "gaze", "index", *AFTER_TRAINING}
         ("data.seed=1", AFTER_DATA),
         ("gaze.detector=oracle", {"gaze", "index", *AFTER_TRAINING}),
         ("gaze.stages=[size]", {"gaze", "index", *AFTER_TRAINING}),
+        ("model.official_compat=true", {"index", *AFTER_TRAINING}),
         ("evaluation.threads=2", {"evaluate", "attention", "reconstruct"}),
     ],
 )
@@ -155,6 +158,28 @@ def test_larger_models_are_planned_and_know_their_backbones_by_content(tmp_path:
     assert kept(small, plan("model.size=7b")) >= {"ingest", "gaze", "index"}, "all sizes share the data"
 
 
+def order_of_one_worker(plan: Plan) -> list[PlannedJob]:
+    """The order in which one worker that does everything would take whole jobs."""
+    waiting, done, order = list(plan.jobs), set[str](), list[PlannedJob]()
+    while waiting:
+        able = [job for job in waiting if {need.key for need in job.needs} <= done]
+        taken = min(able, key=lambda job: job.priority)  # of equals the first planned, as in the database
+        waiting.remove(taken)
+        done.add(taken.key)
+        order.append(taken)
+    return order
+
+
+def test_finish_first_judges_a_run_before_it_trains_the_next() -> None:
+    arms = ("baseline", "recon_pretrain")
+    jobs = order_of_one_worker(plan("scheduling=finish_first", arms=arms, seeds=(0, 1)))
+    work = [job for job in jobs if job.resource == "accelerator" and len(job.runs) == 1]
+    runs = [job.runs[0] for job in work]
+    assert list(dict.fromkeys(runs)) == [run for number, run in enumerate(runs) if runs[number - 1] != run]
+    kinds = [job.kind for job in work if job.runs[0] == RunRef("recon_pretrain", 1)]
+    assert kinds[:3] == ["pretrain", "train", "evaluate"]
+
+
 def test_a_job_knows_the_runs_it_serves(usual: Plan) -> None:
     every = plan(arms=("recon", "recon_pretrain"))
     by_kind: Callable[[str], list[PlannedJob]] = lambda kind: [job for job in every.jobs if job.kind == kind]  # noqa: E731
@@ -175,6 +200,45 @@ def test_recorded_data_are_known_by_content_and_not_by_place(tmp_path: Path) -> 
     assert len(keys(first)["ingest"] & keys(other)["ingest"]) == 1, "the validation split is the same"
 
 
+def recorded_without(tmp_path: Path, spoil: Callable[[Path], None]) -> str:
+    """A dataset whose demonstrations open the drawer, spoilt in its validation split."""
+    boxes = tuple({"drawer_handle": (20, 30, 60, 70)} for _ in range(4))
+    write_split(tmp_path, "training", [make_episode(100, 4, boxes=boxes)])
+    write_split(tmp_path, "validation", [make_episode(300, 4, split="validation", boxes=boxes)])
+    spoil(tmp_path / "validation" / "boxes.json")
+    return str(tmp_path)
+
+
+def test_the_oracle_is_planned_where_there_are_true_boxes(tmp_path: Path) -> None:
+    root = recorded_without(tmp_path, lambda _file: None)
+    assert plan("gaze.detector=oracle", data__root=root).jobs
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda file: file.unlink(), "boxes.json is missing: detector 'oracle'"),
+        (
+            lambda file: file.write_text(file.read_text().replace("handle", "knob")),
+            "frame 300 .*drawer_handle",
+        ),
+        (
+            lambda file: file.write_text("knob".join(file.read_text().rsplit("handle", 1))),
+            "frame 303 names other",
+        ),
+        (lambda file: file.write_text(file.read_text()[:40]), "is not a file of boxes"),
+    ],
+    ids=["no file", "no entry", "not in all frames", "half a file"],
+)
+def test_without_true_boxes_the_oracle_is_refused_before_anything_is_queued(
+    tmp_path: Path, spoil: Callable[[Path], None], sentence: str
+) -> None:
+    root = recorded_without(tmp_path, spoil)
+    with pytest.raises(DatasetError, match=sentence) as raised:
+        plan("gaze.detector=oracle", data__root=root)
+    assert str(tmp_path / "validation") in str(raised.value) and "\n" not in str(raised.value)
+
+
 def test_shards_cover_every_sequence_once(usual: Plan) -> None:
     config = (
         "evaluation.sequences=10",
@@ -186,7 +250,7 @@ def test_shards_cover_every_sequence_once(usual: Plan) -> None:
 
 
 def test_a_neural_detector_runs_where_the_gpus_are(tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    write_tiny_model(tmp_path)
     resources = {
         detector: {job.resource for job in planned.jobs if job.kind == "gaze"}
         for detector, planned in {
@@ -195,3 +259,9 @@ def test_a_neural_detector_runs_where_the_gpus_are(tmp_path: Path) -> None:
         }.items()
     }
     assert resources == {"colour": {"cpu"}, "grounding_dino": {"accelerator"}}
+
+
+def test_weights_that_are_none_are_refused_before_anything_is_queued(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    with pytest.raises(CheckpointError, match="cannot be loaded"):
+        plan("gaze.detector=grounding_dino", f"gaze.weights={tmp_path}")

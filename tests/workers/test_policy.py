@@ -91,6 +91,7 @@ def test_work_that_cannot_progress_does_not_start(
         StateLost("the state's database went away"),
         StoreUnreachable("the store does not work"),
         sqlite3.OperationalError("disk I/O error"),
+        sqlite3.OperationalError("database is locked"),
     ],
 )
 def test_a_full_disk_is_told_from_a_fault_of_the_job(error: Exception) -> None:

@@ -6,20 +6,25 @@ import dataclasses
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from calvin.episode_file import save_episode
 from db import jobs, queries, states
 from db.plans import Plan, PlannedJob, submit
+from db.schema import Event
 from db.values import Ending
 from errors import InvalidInput
 from reports.data import GazeRegions, ObjectScores, ReportData
 from reports.html import render_html
 from reports.summary import summarise, to_json
 from tasks import gaze, index
+from tasks.context import Draft, Finished
+from tests import support
 from tests.calvin.samples import make_episode
 from tests.detectors.scenes import PAINT, paint, table
-from tests.support import NOW, start, worker
+from tests.support import NOW, attempts, planned, row, start, worker
 from tests.tasks.fake_context import FakeContext, input_file
+from tests.workers.conftest import Bench
 from workers.report_gaze import gaze_regions, gaze_scores
 
 FRAMES, HIDDEN = 10, 6
@@ -114,6 +119,62 @@ def test_page_and_document_say_the_same(ended):
     for name in told["objects"]:
         assert f'<th scope="row">{name.replace("_", " ")}</th>' in page
     assert f"<td>{told['index']['training']['dropped']}</td></tr>" in page
+
+
+@pytest.fixture
+def one_failed(database, bench: Bench):
+    """Of three gaze jobs of the real body one cannot work: the oracle, where nobody knows the true boxes."""
+    made = list(episodes().values())
+
+    def ingest(context):
+        files = [context.scratch / f"task_{number}.safetensors" for number in range(len(made))]
+        for file, episode in zip(files, made, strict=True):
+            save_episode(episode, file)
+        return Finished([Draft("episode", file.stem, file) for file in files])
+
+    detectors = ("oracle", "oracle", "colour")
+    jobs_of_gaze = [
+        planned(
+            f"gaze {number}",
+            ["ingest"],
+            kind="gaze",
+            role="episode",
+            spec={"number": number, "detector": name, "options": {}},
+        )
+        for number, name in enumerate(detectors)
+    ]
+    support.submit(database, planned("ingest"), *jobs_of_gaze)
+    bench.run("ingest", ingest)
+    for planned_job in jobs_of_gaze:
+        bench.run(planned_job.label, gaze.run)
+    assert [row(database, one.label).state for one in jobs_of_gaze] == ["failed", "succeeded", "succeeded"]
+
+
+def test_a_gaze_job_that_fails_leaves_its_reason(database, one_failed):
+    failed = row(database, "gaze 0")
+    assert "oracle" in failed.error and "true boxes" in failed.error
+    (attempt,) = attempts(database, "gaze 0")
+    assert (attempt.outcome, attempt.reason) == (states.FAILED, failed.error)
+    with database.read() as tx:
+        told = tx.execute(select(Event.message).where(Event.attempt_id == attempt.id)).scalars().all()
+    assert any(failed.error in message for message in told)
+    assert queries.failures(database, queries.ablation_row(database, None).id) == [f"gaze 0: {failed.error}"]
+
+
+def test_counts_add_up_where_a_job_failed_and_others_found_nothing(database, one_failed):
+    """Frames that nobody looked at are told as demonstrations; those of the others are all accounted for."""
+    ended = queries.jobs_of(database, queries.ablation_row(database, None).id)
+    regions, scores = gaze_regions(ended), gaze_scores(ended)
+    assert regions.demonstrations == (2, 3) and regions.frames == 2 * FRAMES
+    assert sum(regions.sources.values()) + sum(regions.reasons.values()) == regions.frames
+    assert regions.reasons == {"occluded": 1, "unknown_wording": FRAMES}
+    assert sum(entry.frames for entry in scores.values()) == regions.frames
+    assert {level: sum(entry.outcomes.values()) for level, entry in scores.items()} == {
+        level: entry.frames for level, entry in scores.items()
+    }
+    data = ReportData("x", (), gaze=scores, gaze_regions=regions)
+    page = render_html(data, summarise(data))
+    assert "20 frames of 2 demonstrations (1 more have not been looked at): " in page
 
 
 def test_before_any_gaze_job_ended_there_is_nothing_to_say(ended):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from db import jobs, queries
+import pytest
+
+from db import garbage, jobs, queries
 from db.engine import Database
 from db.jobs import Seconds
 from db.store import ArtifactStore
+from errors import DiskFull
 from settings.home import Home
-from tests.support import planned, row, start, stored, submit, worker
+from tests.support import Clock, planned, row, start, stored, submit, worker
 from workers.space import LOW_SHARE, Space, free_share_of
 
 
@@ -37,6 +40,25 @@ def test_the_two_newest_checkpoints_are_kept_when_the_disk_gets_tight(
     assert steps() == [3, 4]
     now = 62.0
     assert space.check() is None, "what is needed is not looked through again at once"
+
+
+def test_a_disk_that_is_full_already_is_looked_at_again_soon(
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state cannot be written either; the session goes on and waits for room."""
+    tries: list[float] = []
+
+    def collect(*_: object, **__: object) -> None:
+        tries.append(clock.now)
+        raise DiskFull("the disk that holds the state is full")
+
+    monkeypatch.setattr(garbage, "collect", collect)
+    clock = Clock()
+    space = Space(database, home, lambda _home: LOW_SHARE / 2, clock)
+    for _ in range(3):
+        assert space.check() is None
+        clock.now += 31.0
+    assert tries == [100.0, 131.0, 162.0]
 
 
 def test_the_share_is_that_of_the_homes_disk(home: Home) -> None:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from db import jobs, members
@@ -15,19 +14,24 @@ from db.engine import Database
 from db.states import FAILED, LOST, QUEUED, READY, RUNNING, SUCCEEDED
 from settings.home import Home
 from settings.queue import queue_settings
-from tests.processes import QUICK, of_home
+from tests.processes import CLI_WITH_BODIES, QUICK, of_home, one_of_home
 from tests.support import REPOSITORY, attempts, await_value, planned, row, states, submit
 from workers import supervisor
 from workers.supervisor import Devices, Supervisor
 
 
 @pytest.fixture
-def session(home: Home, database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Supervisor]:
-    """Broker, scheduler and one worker that knows the bodies of `tests.bodies`; nothing is left of them."""
-    for name, value in QUICK.items():
+def session(
+    home: Home, database: Database, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Supervisor]:
+    """Broker, scheduler and one worker that knows the bodies of `tests.bodies`; nothing is left of them.
+
+    A test may give more settings.
+    """
+    for name, value in {**QUICK, **getattr(request, "param", {})}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    monkeypatch.setattr(supervisor, "CLI", REPOSITORY / "tests" / "workers" / "cli_with_bodies.py")
+    monkeypatch.setattr(supervisor, "CLI", CLI_WITH_BODIES)
     session_id = members.open_session(database, "test", None, time.time())
     with Supervisor(home, database, queue_settings(), Devices([], 1), None, session_id) as running:
         yield running
@@ -67,7 +71,7 @@ def test_jobs_run_to_their_end_whatever_dies(
     assert logs["count"].read_text().split() == ["0", "1", "2", "3", "4"]
     assert states(database)["beside"] == "blocked"
 
-    (redis,) = [p for p in of_home(home) if "redis" in p.name()]
+    redis = one_of_home(home, "redis")
     redis.send_signal(signal.SIGKILL)
     redis.wait()
     submit(
@@ -85,14 +89,15 @@ def test_jobs_run_to_their_end_whatever_dies(
     assert of_home(home) == []
 
 
+@pytest.mark.parametrize("session", [{"BATON_QUEUE_LEASE_SECONDS": "8"}], indirect=True, ids=["short lease"])
 def test_a_frozen_worker_is_replaced_and_its_job_goes_on(
     session: Supervisor, database: Database, home: Home
 ) -> None:
     """SIGSTOP stands for a deadlock that holds the interpreter: the process lives and says nothing."""
     submit(database, planned("a", kind="wait"))
     until(session, database, "a", RUNNING)
-    (frozen,) = [p for p in of_home(home) if "worker" in p.cmdline()]
-    psutil.Process(frozen.pid).suspend()
+    frozen = one_of_home(home, "worker")
+    frozen.suspend()
 
     def look() -> int:
         session.check()

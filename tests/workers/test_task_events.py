@@ -39,5 +39,5 @@ def test_every_task_is_received_started_and_ended(
         for name in ("task-received", "task-started", "task-succeeded"):
             receiver.handlers[name] = note
         with running(arguments, tmp_path / "worker.log"):
-            receiver.capture(limit=None, timeout=120, wakeup=False)
+            receiver.capture(limit=None, timeout=300, wakeup=False)
     assert heard == {task: ["task-received", "task-started", "task-succeeded"] for task in TASKS}
