@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from calvin.task_names import SCENES
+from commands.terminal import redraws
 from errors import DatasetError
 
 SPLITS = ("training", "validation")
@@ -139,4 +140,4 @@ def _with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[It
 
     console = Console(stderr=True)
     shown: Callable[..., Iterable[Item]] = track
-    yield from shown(items, title, total=total, console=console, disable=not sys.stderr.isatty())
+    yield from shown(items, title, total=total, console=console, disable=not redraws(sys.stderr))

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from commands.terminal import redraws
 from reports.statistics import running_estimate
 
 
 @contextmanager
 def live_estimate(total: int) -> Iterator[Callable[[Sequence[int]], None]]:
     """A function to call with the results so far: a bar on a terminal, a line at every tenth elsewhere."""
-    on_terminal = sys.stderr.isatty()
+    on_terminal = redraws(sys.stderr)
     said = 0
     columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), disable=not on_terminal) as bar:

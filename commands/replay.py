@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from rich.table import Table
 from calvin.dataset import open_dataset
 from calvin.recording import recorded_renderer
 from calvin.task_names import UNKNOWN_SCENE
+from commands.terminal import redraws
 from simulators.base import Simulator
 from simulators.rendering import chosen_renderer
 from tasks.closed_loop import simulators_of, usual_renderer
@@ -47,7 +49,7 @@ def replay_and_print(
         return simulators_of(spec, 1, memory)[0]
 
     console = Console(stderr=True)
-    shown = track(chosen, "replaying", console=console, disable=not console.is_terminal)
+    shown = track(chosen, "replaying", console=console, disable=not redraws(sys.stderr))
     played = list(replay((dataset.read(demonstration) for demonstration in shown), simulator_for))
     simulators = [simulator for kept in memory.values() for simulator in kept]
     document = {

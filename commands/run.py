@@ -24,6 +24,7 @@ from settings.home import Home
 from settings.queue import queue_settings
 from workers.notice import Notice
 from workers.space import Space
+from workers.status import status_document
 from workers.supervisor import Devices, Supervisor
 
 _LOOK_SECONDS = 0.3
@@ -96,13 +97,16 @@ def run_home(
     notice = Notice(stay.notice_file, stay.notice_url)
     supervisor = Supervisor(home, database, settings, stay.devices, stay.broker_url, session, flower_port)
     try:
-        with supervisor, Screen(quiet) as screen:
+        with supervisor, Screen(lambda: status_document(home, database), quiet) as screen:
             space = Space(database, home)
             reason = _watch(
                 database, supervisor, screen, interrupts, notice, space, stay.deadline, until_done
             )
+            if reason != "done":
+                screen.say(f"{reason}: steps end and are saved (Ctrl-C again does not wait for them)")
             left = NOTICE_SECONDS if stay.deadline is None else stay.deadline - time.time()
             supervisor.stop(hurry=lambda: interrupts.count > 1, seconds=min(NOTICE_SECONDS, max(left, 1.0)))
+            screen.show(last=True)
     finally:
         notice.stop()
         members.close_session(database, session, reason, time.time())
@@ -131,9 +135,8 @@ def _watch(
             return f"told to leave: {notice.given}"
         if deadline is not None and time.time() >= deadline - hand_over:
             return "deadline"
-        open_ones = queries.open_ablations(database)
-        screen.show(open_ones)
-        if until_done and not open_ones:
+        screen.show()
+        if until_done and not queries.open_ablations(database):
             return "done"
         time.sleep(_LOOK_SECONDS)
 

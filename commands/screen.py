@@ -4,78 +4,61 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.live import Live
 
-#: Without a terminal a line is printed at most this often.
-_LINE_SECONDS = 10.0
+from commands.status_lines import StatusLines
+from commands.status_screen import status_screen
+from commands.terminal import redraws
+
+#: How often a terminal is redrawn, and how often it is looked whether a line is to be printed.
+_DRAW_SECONDS, _LINE_SECONDS = 1.0, 5.0
+
+#: However high the terminal, the screen takes no more lines of it.
+_MOST_LINES = 30
 
 
 class Screen:
-    """Progress bars on a terminal; a line now and then in pipes, notebooks and CI. All on standard error."""
+    """Arms, bars, rates and workers on a terminal; now and then a line elsewhere. All on standard error.
 
-    def __init__(self, quiet: bool) -> None:
-        self._console = Console(stderr=True)
+    `look` returns the document of `status --json`; it is asked when something is to be shown. Use as a context
+    manager: the last state stays on the terminal.
+    """
+
+    def __init__(self, look: Callable[[], dict[str, Any]], quiet: bool) -> None:
+        self._look = look
         self._quiet = quiet
-        self._bars: dict[int, int] = {}
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=self._console,
-        )
-        self._last_line = ""
-        self._next_line = 0.0
+        self._console = Console(stderr=True)
+        self._live: Live | None = None
+        self._lines = StatusLines(sys.stderr)
+        self._next = 0.0
 
     def __enter__(self) -> Screen:
-        if self._fancy:
-            self._progress.start()
+        if not self._quiet and redraws(sys.stderr):
+            self._live = Live(console=self._console, auto_refresh=False)
+            self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._fancy:
-            self._progress.stop()
+        if self._live is not None:
+            self._live.stop()
 
-    @property
-    def _fancy(self) -> bool:
-        return not self._quiet and self._console.is_terminal
-
-    def show(self, ablations: list[dict[str, object]]) -> None:
-        """`ablations`: entries of `status --json` that are still open."""
-        if self._quiet:
+    def show(self, *, last: bool = False) -> None:
+        """Show the present state if it is time to, and in any case when it is the `last` one."""
+        if self._quiet or (time.monotonic() < self._next and not last):
             return
-        for entry in ablations:
-            counts: dict[str, int] = entry["jobs"]  # type: ignore[assignment]
-            total, done = sum(counts.values()), counts["succeeded"]
-            note = self._note(entry, counts)
-            if self._fancy:
-                self._bar(entry, total, done, note)
-            else:
-                self._line(f"{entry['name']}: {done}/{total} jobs{', ' + note if note else ''}")
+        self._next = time.monotonic() + (_LINE_SECONDS if self._live is None else _DRAW_SECONDS)
+        document = self._look()
+        if self._live is None:
+            self._lines(document)
+        else:
+            height = min(self._console.height, _MOST_LINES)
+            self._live.update(status_screen(document, time.time(), self._console.width, height), refresh=True)
 
-    @staticmethod
-    def _note(entry: dict[str, object], counts: dict[str, int]) -> str:
-        runs: list[dict[str, object]] = entry["runs"]  # type: ignore[assignment]
-        parts = [
-            f"{run['arm']}/{run['seed']} {run['step']}/{run['target_steps']}"
-            for run in runs
-            if run["step"] != run["target_steps"] and run["step"]
-        ]
-        if counts["failed"]:
-            parts.append(f"{counts['failed']} failed")
-        return ", ".join(parts)
-
-    def _bar(self, entry: dict[str, object], total: int, done: int, note: str) -> None:
-        key = int(str(entry["id"]))
-        if key not in self._bars:
-            self._bars[key] = self._progress.add_task(str(entry["name"]), total=total, note="")
-        self._progress.update(self._bars[key], completed=done, total=total, note=note)  # type: ignore[arg-type]
-
-    def _line(self, line: str) -> None:
-        now = time.monotonic()
-        if line != self._last_line and now >= self._next_line:
-            print(line, file=sys.stderr, flush=True)
-            self._last_line, self._next_line = line, now + _LINE_SECONDS
+    def say(self, line: str) -> None:
+        """One line that stays, above the bars where there are any."""
+        if not self._quiet:
+            self._console.print(line, soft_wrap=True, markup=False, highlight=False)

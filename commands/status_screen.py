@@ -34,7 +34,10 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
     parts: list[RenderableType] = []
     for entry in shown:
         parts += [_heading(entry, bool(workers)), _runs(entry["runs"], width, most_runs), Text()]
-    parts += [_workers(workers, width), Text()] if workers else [_no_workers(document["home"]), Text()]
+    if workers:
+        parts += [_workers(workers, width), Text()]
+    elif any(entry["state"] == "running" for entry in document["ablations"]):
+        parts += [_no_workers(document["home"]), Text()]
     parts += [_session(entry, now) for entry in sessions]
     if document["flower"]:
         parts.append(Text.assemble(("Flower ", "dim"), document["flower"]))
@@ -57,7 +60,7 @@ def summary_lines(document: Mapping[str, Any]) -> list[str]:
                 if 0 < _step(run) < run["target_steps"]
             ]
             parts.append(time_left_text(entry["time_left"], bool(document["workers"])))
-            lines.append(f"{entry['name']}: {', '.join(parts)}")
+            lines.append(f"{entry['name']}: {', '.join(filter(None, parts))}")
     return lines
 
 

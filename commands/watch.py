@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,26 +11,25 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
-from commands.status_screen import status_screen, summary_lines
-
-#: Without a terminal a line is printed at most this often.
-_LINE_SECONDS = 10.0
+from commands.status_lines import StatusLines
+from commands.status_screen import status_screen
+from commands.terminal import redraws
 
 
 def watch_status(look: Callable[[], dict[str, Any]], interval: float, as_json: bool) -> None:
     """Show what `look` returns, every `interval` seconds, until no ablation is running. Ctrl-C ends it too.
 
-    A terminal shows the screen and keeps its last state; a pipe gets lines that differ from those before;
-    `as_json` prints each document on a line of its own.
+    A terminal shows the screen and keeps its last state; pipes, notebooks and logs get lines that differ from
+    those before; `as_json` prints each document on a line of its own.
     """
     console = Console()
     try:
         if as_json:
             _each(look, interval, lambda document: print(json.dumps(document), flush=True))
-        elif console.is_terminal:
+        elif redraws(sys.stdout):
             _screen(console, look, interval)
         else:
-            _each(look, interval, _Lines())
+            _each(look, interval, StatusLines(sys.stdout))
     except KeyboardInterrupt:
         console.file.flush()
 
@@ -55,20 +55,3 @@ def _each(
         if not any(entry["state"] == "running" for entry in document["ablations"]):
             return document
         time.sleep(interval)
-
-
-class _Lines:
-    """Prints what changed, not too often, and always the end."""
-
-    def __init__(self) -> None:
-        self._last: list[str] = []
-        self._next = 0.0
-
-    def __call__(self, document: dict[str, Any]) -> None:
-        lines = summary_lines(document)
-        if not lines:
-            for entry in document["ablations"]:
-                print(f"{entry['name']}: {entry['state']}", flush=True)
-        elif lines != self._last and time.monotonic() >= self._next:
-            print("\n".join(lines), flush=True)
-            self._last, self._next = lines, time.monotonic() + _LINE_SECONDS

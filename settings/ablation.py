@@ -53,6 +53,9 @@ class Gaze(Section):
     )
     box_threshold: Annotated[float, Field(ge=0, le=1)] = 0.35
     text_threshold: Annotated[float, Field(ge=0, le=1)] = 0.25
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto", description="of GroundingDINO's products; auto: fp16 on a GPU, fp32 on a processor"
+    )
     python: str | None = Field(default=None, description="interpreter that has groundingdino-py")
     stages: tuple[str, ...] | None = Field(default=None, description="stages of the pipeline; null: all")
     key_frame_interval: Positive = Field(
@@ -76,14 +79,14 @@ class Backbones(Section):
 
 
 class Model(Section):
-    """Size by name, single fields of the model's configuration overridden in `override`.
-
-    official_compat reproduces oddities of the official code that change results (docs/model.md).
-    """
+    """Size by name, single fields of the model's configuration overridden in `override`."""
 
     size: str = "toy"
     backbones: Backbones = Backbones()
-    official_compat: bool = False
+    official_compat: bool = Field(
+        default=False,
+        description="with the oddities of the official code that change results (docs/model.md)",
+    )
     override: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -184,7 +187,7 @@ class AblationConfig(Section):
     seeds: tuple[Count, ...] = (0,)
     scheduling: Literal["round_robin", "finish_first"] = Field(
         default="round_robin",
-        description="slices alternate between runs, or one run ends before the next begins",
+        description="slices alternate between runs, or a run is trained and judged before the next begins",
     )
     data: Data = Data()
     gaze: Gaze = Gaze()

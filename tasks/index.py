@@ -25,6 +25,7 @@ def run(context: TaskContext) -> Result:
 
     `untrusted` in the spec says what becomes of frames without a trusted gaze region: `keep` them, `weigh`
     their reconstruction loss by the region's score, or `drop` them. The counts say how many these were.
+    `repeat_motion`: chunks beyond the end of a demonstration repeat its last motion (official compat).
     """
     counts = {
         "items": 0,
@@ -53,7 +54,7 @@ def _items(context: TaskContext, counts: dict[str, int]) -> Iterator[dict[str, A
         name = f"task_{number}"
         episode = load_episode(episodes[name].path)
         gaze, true_boxes, trusted = _read_gaze(regions[name].path, len(episode), untrusted == "weigh")
-        for item in build_items(episode, gaze, number):
+        for item in build_items(episode, gaze, number, context.spec.get("repeat_motion", False)):
             frame = item["frame"] - episode.start
             if untrusted == "drop" and frame not in trusted:
                 counts["dropped"] += 1

@@ -101,11 +101,33 @@ def test_both_readmes_say_the_same_commands() -> None:
     english, chinese = ([line.split("#")[0].strip() for line in console_lines(REPOSITORY / name)]
                         for name in ("README.md", "README.zh-CN.md"))  # fmt: skip
     assert english == chinese
-    headings = [
-        len(re.findall(r"^## ", (REPOSITORY / name).read_text(encoding="utf-8"), re.MULTILINE))
-        for name in ("README.md", "README.zh-CN.md")
+
+
+def shape(page: Path) -> list[tuple[str, int, list[str]]]:
+    """Of every block between blank lines: its first sign, its rows or items, and what it links to."""
+    text = re.sub(r"```console\n.*?```", "```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = text.replace("README.zh-CN.md", "the other").replace("README.md", "the other")
+    return [
+        (
+            re.match(r"#+ |\||\*|!\[|```|", block).group(),
+            len(re.findall(r"^(?:\||\*) ?", block, re.MULTILINE)),
+            sorted(re.findall(r"\]\(([^)\s]+)\)", block)),
+        )
+        for block in re.split(r"\n\s*\n", text.strip())
     ]
-    assert headings[0] == headings[1]
+
+
+def test_both_readmes_have_the_same_blocks_with_the_same_links() -> None:
+    assert shape(REPOSITORY / "README.md") == shape(REPOSITORY / "README.zh-CN.md")
+
+
+def test_both_readmes_say_the_same_figures_and_names() -> None:
+    """Everything in backquotes, every percentage, and which k/5 it is of."""
+    pages = [(REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md")]
+    english, chinese = (
+        sorted(re.findall(r"`[^`\n]+`|\d+(?= %)|\b[0-9][0-9,.]*/[0-9]\b", page)) for page in pages
+    )
+    assert english == chinese
 
 
 def test_completion_knows_the_commands() -> None:

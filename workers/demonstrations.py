@@ -13,6 +13,7 @@ from calvin.instructions import evaluation_instruction, training_instructions
 from calvin.task_names import TASKS
 from errors import ConfigError
 from settings.ablation import Data
+from tasks.gaze_truth import check_true_boxes
 
 #: Frames of a split whose archive's directory is read at submission (0.3 ms each), and that are read whole
 #: (5 ms each).
@@ -75,11 +76,14 @@ def generated(data: Data, split: str) -> Corpus:
     return Corpus(split, "playtable", None, entries, identity, frozenset(phrases))
 
 
-def recorded(root: Path, split: str) -> Corpus:
-    """All demonstrations of one split of a CALVIN dataset. Raises DatasetError as `open_dataset` does,
-    and for a damaged frame among those that are looked at before anything is queued.
+def recorded(root: Path, split: str, with_boxes: bool = False) -> Corpus:
+    """All demonstrations of one split of a CALVIN dataset. Raises DatasetError as `open_dataset` does, for a
+    damaged frame among those that are looked at before anything is queued, and, with_boxes, where true boxes of
+    what the demonstrations handle are missing.
     """
     dataset = open_dataset(root, split)
+    if with_boxes:
+        check_true_boxes(dataset)
     _check_frames(dataset)
     return Corpus(
         split,

@@ -38,7 +38,7 @@ def frames_of_dataset(root: Path, limit: int | None, detector: str, folder: Path
     """The first `limit` demonstrations of the validation split, extracted into `folder` as the jobs do it."""
     from tasks import gaze, index, ingest  # the simulator's library is not needed for a home's frames
 
-    corpus = recorded(root, VALIDATION)
+    corpus = recorded(root, VALIDATION, with_boxes=detector == "oracle")
     entries: Sequence[dict[str, Any]] = corpus.entries[:limit]
     spec: dict[str, Any] = {
         "source": corpus.source,

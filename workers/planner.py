@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from workers.evaluation_plan import closed_loop_shards, has_closed_loop
 _TIMING = frozenset(
     {"slice_seconds", "checkpoint_seconds", "root", "simulators", "parallel", "assets", "python"}
 )
+
+#: Priorities under `finish_first`, where they differ: a trained run is judged before another is trained.
+_FINISH_FIRST = {"pretrain": 50, "evaluate": 45, "attention": 45, "reconstruct": 45}
 
 
 class Planner:
@@ -77,14 +81,15 @@ class Planner:
         if data.root is None:
             corpora = {split: generated(data, split) for split in (TRAINING, VALIDATION)}
         else:
-            corpora = {split: recorded(Path(data.root), split) for split in (TRAINING, VALIDATION)}
+            oracle = self._config.gaze.detector == "oracle"
+            corpora = {split: recorded(Path(data.root), split, oracle) for split in (TRAINING, VALIDATION)}
         if pretrained:
             corpora[PRETRAINING] = generated(data, PRETRAINING)
         return corpora
 
     def _index(self, corpus: Corpus) -> str:
         """Ingest, gaze and index jobs of one split. Returns the index job's key."""
-        data, detector = self._config.data, self._detector()
+        data, detector = self._config.data, self._detector
         resource = "accelerator" if self._config.gaze.detector in ON_ACCELERATOR else None
         needs = []
         for first in range(0, len(corpus.entries), data.chunk):
@@ -113,6 +118,8 @@ class Planner:
         spec = {"split": corpus.split, "numbers": numbers}
         if corpus.split != VALIDATION and self._config.gaze.untrusted != "keep":
             spec["untrusted"] = self._config.gaze.untrusted
+        if self._config.model.official_compat:
+            spec["repeat_motion"] = True
         index = self._add("index", f"index {corpus.split}", spec, needs)
         self._ingests[index] = [need.key for need in needs if need.role == "episode"]
         return index
@@ -121,6 +128,7 @@ class Planner:
         """What reads an index also needs the frames it speaks of."""
         return [Dependency(index, role), *(Dependency(key, role + FRAMES) for key in self._ingests[index])]
 
+    @cached_property
     def _detector(self) -> dict[str, Any]:
         gaze = self._config.gaze
         options: dict[str, Any] = {}
@@ -129,9 +137,13 @@ class Planner:
         if gaze.detector in ("grounding_dino", "groundingdino_py"):
             options |= {"box_threshold": gaze.box_threshold, "text_threshold": gaze.text_threshold}
             options |= {"weights": gaze.weights} if gaze.weights is not None else {}
+        if gaze.detector == "grounding_dino":
+            options["precision"] = gaze.precision
         if gaze.detector == "groundingdino_py" and gaze.python is not None:
             options["python"] = gaze.python
-        version = make_detector(gaze.detector, **options).version
+        detector = make_detector(gaze.detector, **options)
+        version = detector.version
+        detector.check()
         return {"detector": gaze.detector, "version": version, "options": options}
 
     def _train(
@@ -172,7 +184,7 @@ class Planner:
         if closed_loop:
             spec = {"policy": "reconvla", "model": model["model"]}
             if arm.grounding == "crop":
-                spec["gaze"] = self._detector()
+                spec["gaze"] = self._detector
             ends += self._closed_loop(name, ref, spec, [Dependency(train, "checkpoint")])
         return ends
 
@@ -200,7 +212,8 @@ class Planner:
         target_steps: int = 1,
         resource: str | None = None,
     ) -> str:
-        about = kind_named(kind)
+        about, fair = kind_named(kind), self._config.scheduling == "round_robin"
+        priority = about.priority if fair else _FINISH_FIRST.get(kind, about.priority)
         key = _digest(
             {
                 "kind": kind,
@@ -213,8 +226,8 @@ class Planner:
             self._runs[key].append(run)
         if key not in self._jobs:
             self._jobs[key] = PlannedJob(
-                key, kind, label, spec, resource or about.resource, about.priority, target_steps, tuple(needs),
-                fair=self._config.scheduling == "round_robin",
+                key, kind, label, spec, resource or about.resource, priority, target_steps, tuple(needs),
+                fair=fair,
             )  # fmt: skip
         return key
 

@@ -40,7 +40,7 @@ def status(port: int, secret: str | None) -> tuple[int, Any]:
         token = base64.b64encode(f"{USER}:{secret}".encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, None
@@ -83,7 +83,7 @@ def test_flower_wants_the_password_lists_tasks_and_remembers_them(
         ]
         assert not any(secret in word for word in flower.cmdline())
         flower.terminate()
-        flower.wait(30)
+        flower.wait(300)
     assert secret not in log.read_text()
     with running(arguments, log):
         await_flower(port)

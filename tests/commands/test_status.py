@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
-import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
-import threading
 import time
 
 import pytest
@@ -26,7 +20,8 @@ from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
 from settings.home import Home
 from tests.processes import CLI, environment
-from tests.support import start, worker
+from tests.support import await_value, start, worker
+from tests.terminal import in_terminal
 
 ARMS = ("baseline", "recon", "recon_pretrain")
 
@@ -65,13 +60,13 @@ def drawn(document: dict, width: int, height: int | None = None) -> str:
 def test_a_run_that_is_worked_on_shows_its_live_step_and_rate(home, database, capsys):
     make_ablation(database)
     worker_id = worker(database)
-    claim = start(database, "train recon seed 0", worker_id, time.time() - 10)
+    claim = start(database, "train recon seed 0", worker_id, time.time() - 1000)
     progress = {"step": 40, "total": 100, "values": {"total": 2.0, "action": 1.25, "reconstruction": 0.75}}
     members.beat(database, worker_id, claim.job_id, progress, time.time())
     document = document_of(home, capsys)
     run = next(r for r in document["ablations"][0]["runs"] if (r["arm"], r["seed"]) == ("recon", 0))
     assert run["live_step"] == 40 and run["step"] == 0
-    assert run["steps_per_second"] == pytest.approx(4.0, rel=0.5)
+    assert run["steps_per_second"] == pytest.approx(0.04, rel=0.5)
     for width in (80, 100, 120, 150, 200):
         text = drawn(document, width)
         row = next(line for line in text.splitlines() if line.startswith("recon ") and "40/100" in line)
@@ -99,7 +94,7 @@ def test_time_left_is_a_range_of_what_was_measured(home, database, capsys):
 @pytest.mark.parametrize("height", [None, 24, 50])
 def test_the_screen_fits_the_terminal(home, database, capsys, width, height):
     make_ablation(database, "an-ablation-with-a-rather-long-name-that-people-do-give", seeds=20)
-    members.open_session(database, "up", time.time() + 3600, time.time())
+    members.open_session(database, "up", time.time() + 3625, time.time())
     worker(database, "worker-on-a-machine-with-a-long-name")
     text = drawn(document_of(home, capsys), width, height)
     lines = text.rstrip("\n").split("\n")
@@ -165,41 +160,17 @@ def test_watching_in_a_pipe_prints_lines_and_ends_with_the_work(home, database):
     assert process.stdout.readline().startswith("mine: 0/6 jobs")
     finish_all(database, worker(database))
     assert process.stdout.read().splitlines()[-1] == "mine: succeeded"
-    assert process.wait(60) == 0
+    assert process.wait(300) == 0
 
 
 def test_watching_in_a_terminal_keeps_the_last_state(home, database):
     """A real pseudo-terminal of 80 x 24: the other screen while it watches, the end on the first."""
     make_ablation(database)
-    parent, child = pty.openpty()
-    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    process = subprocess.Popen(
-        watched(home), stdin=child, stdout=child, stderr=child, env=environment(TERM="xterm-256color")
-    )
-    os.close(child)
-    seen = bytearray()
-
-    def read() -> None:
-        while True:
-            try:
-                part = os.read(parent, 65536)
-            except OSError:
-                return
-            if not part:
-                return
-            seen.extend(part)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    give_up = time.monotonic() + 60
-    while b"recon_pretrain" not in seen:
-        assert time.monotonic() < give_up, bytes(seen)
-        time.sleep(0.05)
-    finish_all(database, worker(database))
-    assert process.wait(60) == 0
-    reader.join(10)
-    os.close(parent)
-    text = bytes(seen).decode()
+    with in_terminal(watched(home)) as terminal:
+        await_value(lambda: terminal.text, lambda text: "recon_pretrain" in text, "the first screen")
+        finish_all(database, worker(database))
+        assert terminal.wait() == 0
+        text = terminal.text
     assert "\x1b[?1049h" in text and "\x1b[?1049l" in text, "the alternate screen"
     kept = text.rpartition("\x1b[?1049l")[2]
     assert "succeeded" in kept and "100/100" in kept

@@ -37,6 +37,7 @@ def execute(inputs: Path, work: Path, limit: str, monkeypatch: pytest.MonkeyPatc
             "from pathlib import Path",
             f"INPUT = Path({str(inputs)!r})",
             f"WORK = Path({str(work)!r})",
+            f"HOME = Path({str(work / 'baton-home')!r})",
             f"SESSION_LIMIT = {limit!r}",
             f"OPTIONS = {TINY!r}",
         ]
@@ -46,10 +47,11 @@ def execute(inputs: Path, work: Path, limit: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("PYTHONPATH", raising=False)
     NotebookClient(
-        notebook, timeout=540, kernel_name="python3", resources={"metadata": {"path": str(work)}}
+        notebook, timeout=1100, kernel_name="python3", resources={"metadata": {"path": str(work)}}
     ).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs), "the table is shown"
+    assert (work / "report" / "report.html").exists(), "the report is kept"
     return "".join(output.get("text", "") for output in outputs)
 
 

@@ -27,7 +27,7 @@ def query(number: int = 0) -> Query:
     return Query(observation, f"instruction {number}", sequence=number, number=0)
 
 
-def policy(url: str, tries: int = 2, timeout_seconds: float = 5.0, chunk_steps: int = 5) -> RemotePolicy:
+def policy(url: str, tries: int = 2, timeout_seconds: float = 60.0, chunk_steps: int = 5) -> RemotePolicy:
     return RemotePolicy(
         url, tries=tries, pause_seconds=0.01, timeout_seconds=timeout_seconds, chunk_steps=chunk_steps
     )
@@ -58,13 +58,13 @@ def test_requests_that_wait_together_are_one_batch() -> None:
         sizes.append(len(queries))
         if len(sizes) == 1:
             first_is_busy.set()
-            others_are_here.wait(10)
+            others_are_here.wait(60)
         return [np.zeros((5, 7))] * len(queries)
 
     with serving(predict) as url:
         thread = threading.Thread(target=lambda: policy(url).act([query()]))
         thread.start()
-        first_is_busy.wait(10)
+        first_is_busy.wait(60)
         rest = threading.Thread(target=lambda: policy(url).act([query(1), query(2), query(3)]))
         rest.start()
         time.sleep(0.5)  # for the requests to arrive; if they come late the batches are only smaller
@@ -95,12 +95,13 @@ def _hang_up(connection: socket.socket) -> None:
 
 
 def _say_nothing(connection: socket.socket) -> None:
-    time.sleep(3)
+    connection.settimeout(None)
+    connection.recv(1)  # until the client has left
 
 
 def _drip(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    for _ in range(40):
+    while True:  # until the client has left
         connection.sendall(b"1")
         time.sleep(0.1)
 

@@ -104,7 +104,9 @@ def test_checkpoints_on_the_way_do_not_change_the_weights(
     assert digest == uncut[0]
     steps = [file.step for file in context.published if file.name == "weights"]
     assert steps[:1] == [1], "due after every step"
-    assert steps == sorted(set(steps) & set(range(STEPS))), "left out only while the one before is still written"
+    assert steps == sorted(set(steps) & set(range(STEPS))), (
+        "left out only while the one before is still written"
+    )
     assert context.published_points == uncut[1].published_points
 
 

@@ -1,0 +1,64 @@
+"""What `up` shows while it works: bars in a real terminal, lines in pipes, notebooks and CI, a word on Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from db import members
+from db.engine import Database
+from settings.home import Home
+from tests.commands.test_status import finish_all, make_ablation
+from tests.processes import CLI, QUICK, environment
+from tests.support import await_value
+from tests.terminal import in_terminal
+
+
+def up(home: Home) -> list[str]:
+    """A session without workers: the test does the work."""
+    options = ["up", "--until-done", "--cpus", "0", "--gpus", "none"]
+    return [sys.executable, str(CLI), "--home", str(home.root), *options]
+
+
+def work(database: Database) -> None:
+    finish_all(database, members.join(database, "test", "cpu", None, time.time()))
+
+
+def test_a_terminal_shows_bars_and_keeps_the_last_ones(home: Home, database: Database) -> None:
+    make_ablation(database)
+    with in_terminal(up(home), columns=100, **QUICK) as terminal:
+        await_value(lambda: terminal.text, lambda text: "recon_pretrain" in text, "the first bars")
+        assert "0/100" in terminal.text
+        work(database)
+        assert terminal.wait() == 0, terminal.text
+        kept = terminal.text.rpartition("ablation 1")[2]
+        assert kept.count("100/100") == 6 and "6 succeeded" in kept
+        assert "\x1b[?1049h" not in terminal.text, "what was on the terminal before stays there"
+
+
+def test_a_pipe_gets_lines_and_the_end(home: Home, database: Database) -> None:
+    make_ablation(database)
+    process = subprocess.Popen(up(home), stderr=subprocess.PIPE, text=True, env=environment(**QUICK))
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("mine: 0/6 jobs")
+    work(database)
+    assert process.stderr.read().splitlines()[-1] == "mine: succeeded"
+    assert process.wait(180) == 0
+
+
+@pytest.mark.parametrize("variables", [{"JPY_PARENT_PID": "1"}, {"CI": "true"}], ids=["notebook", "CI"])
+def test_pseudo_terminals_of_notebooks_and_ci_get_lines_and_a_word_on_interrupts(
+    home: Home, database: Database, variables: dict[str, str]
+) -> None:
+    make_ablation(database)
+    with in_terminal(up(home), **QUICK, **variables) as terminal:
+        await_value(lambda: terminal.text, lambda text: "mine: 0/6 jobs" in text, "the first line")
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.wait() == 4
+        assert "interrupted: steps end and are saved" in terminal.text
+        assert "stopped (interrupted) with everything saved" in terminal.text
+        assert "\x1b[" not in terminal.text, "nothing moves the cursor"

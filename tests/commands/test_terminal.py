@@ -1,0 +1,43 @@
+"""Where bars may redraw themselves: a real pseudo-terminal, a pipe, and what notebooks and CI make of them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from commands.terminal import redraws
+from tests.support import REPOSITORY
+from tests.terminal import in_terminal
+
+PROGRAM = f"""
+import sys
+sys.path.insert(0, {str(REPOSITORY)!r})
+from commands.terminal import redraws
+print(redraws(sys.stdout))
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "True"),
+        ({"CI": "false"}, "True"),
+        ({"CI": "true"}, "False"),
+        ({"JPY_PARENT_PID": "7"}, "False"),
+        ({"TERM": "dumb"}, "False"),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, "False"),
+    ],
+)
+def test_a_pseudo_terminal(variables: dict[str, str], expected: str) -> None:
+    with in_terminal([sys.executable, "-S", "-c", PROGRAM], **variables) as terminal:
+        assert terminal.wait() == 0
+        assert terminal.text.strip() == expected
+
+
+def test_a_file_gets_lines_whatever_wants_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with (tmp_path / "log").open("w") as stream:
+        assert not redraws(stream)
