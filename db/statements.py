@@ -39,10 +39,10 @@ RING = (
     .values(state=QUEUED, queued_at=bindparam("b_now"))
 )
 
-COUNT_QUEUED = (
-    select(job.c.resource, func.count().label("waiting"))
-    .where(job.c.state == QUEUED)
-    .group_by(job.c.resource)
+COUNT_OUT = (
+    select(job.c.resource, job.c.state, func.count().label("jobs"))
+    .where(job.c.state.in_((QUEUED, RUNNING)))
+    .group_by(job.c.resource, job.c.state)
 )
 
 # queued -> running

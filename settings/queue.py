@@ -22,7 +22,7 @@ class QueueSettings:
     ring_timeout_seconds: float = 5.0
     #: How long the next slice of a run waits for the worker that still holds its model.
     affinity_seconds: float = 10.0
-    #: Jobs rung ahead per resource; small jobs need a supply, and all are rung again after a broker loss.
+    #: Jobs of the processor rung ahead: small ones need a supply, and all are rung again after a broker loss.
     ring_window: int = 256
     #: Failed attempts after which a job fails for good.
     max_failures: int = 3

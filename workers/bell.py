@@ -15,12 +15,14 @@ from kombu.exceptions import OperationalError
 
 from db import jobs, members
 from db.engine import Database
+from db.states import QUEUED, RUNNING
 from settings.queue import QueueSettings
 from workers.app import resource_queue, ring_bell, worker_queue
 
 logger = logging.getLogger("baton.scheduler")
 
-RESOURCES = ("cpu", "accelerator")
+ACCELERATOR = "accelerator"
+RESOURCES = ("cpu", ACCELERATOR)
 
 
 class Bell:
@@ -33,18 +35,31 @@ class Bell:
         self._settings = settings
 
     def ring_ready(self) -> int:
-        """Ring what is ready, up to the window of each resource. Returns how many bells were sent.
+        """Ring what is ready and has room. Returns how many bells were sent.
 
         A broker that cannot be reached is logged; the jobs go back to ready.
         """
         sent = 0
         now = time.time()
-        waiting = jobs.count_queued(self._database)
-        for resource in RESOURCES:
-            room = self._settings.ring_window - waiting.get(resource, 0)
+        for resource, room in self._room(now).items():
             if room > 0:
                 sent += self._send(jobs.ring(self._database, resource, room, now), resource, now)
         return sent
+
+    def _room(self, now: float) -> dict[str, int]:
+        """Jobs to ring now, by resource.
+
+        Small jobs need a supply. Those of the accelerator are long, and what is rung stands in line: they are
+        rung when a worker is free, so that the order is the database's at that moment.
+        """
+        out = jobs.count_out(self._database)
+        living = self._living(now)
+        hands = [worker for worker in living if worker.device != "cpu"] or living
+        busy = out.get((ACCELERATOR, QUEUED), 0) + out.get((ACCELERATOR, RUNNING), 0)
+        return {
+            "cpu": self._settings.ring_window - out.get(("cpu", QUEUED), 0),
+            ACCELERATOR: max(1, len(hands)) - busy,
+        }
 
     def reconcile(self) -> int:
         """queued -> ready where the broker no longer holds the bell. Returns how many."""
@@ -79,8 +94,7 @@ class Bell:
             return 0
         here: set[int] = set()
         if any(row.preferred_worker_id is not None for row in rows):
-            since = now - self._settings.lease_seconds
-            here = {worker.id for worker in members.living(self._database, since)}
+            here = {worker.id for worker in self._living(now)}
         for position, row in enumerate(rows):
             own = row.preferred_worker_id in here
             queue = worker_queue(row.preferred_worker_id) if own else resource_queue(resource)
@@ -91,3 +105,6 @@ class Bell:
                 jobs.unring(self._database, [unsent.id for unsent in rows[position:]])
                 return position
         return len(rows)
+
+    def _living(self, now: float) -> list[Any]:
+        return members.living(self._database, now - self._settings.lease_seconds)

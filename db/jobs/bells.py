@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from db.engine import Database
-from db.statements import COUNT_QUEUED, RING, RINGABLE, job
+from db.statements import COUNT_OUT, RING, RINGABLE, job
 from db.states import QUEUED, READY
 
 
@@ -39,10 +39,10 @@ def unring(db: Database, job_ids: Sequence[int]) -> int:
     return moved
 
 
-def count_queued(db: Database) -> dict[str, int]:
-    """How many bells are out, by resource."""
+def count_out(db: Database) -> dict[tuple[str, str], int]:
+    """How many jobs are queued, and how many run, by (resource, state)."""
     with db.read() as tx:
-        return {row.resource: row.waiting for row in tx.execute(COUNT_QUEUED).all()}
+        return {(row.resource, row.state): row.jobs for row in tx.execute(COUNT_OUT).all()}
 
 
 def queued(db: Database) -> list[Any]:

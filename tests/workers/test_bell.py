@@ -12,6 +12,7 @@ import redis
 from db import jobs, members
 from db.engine import Database
 from db.jobs import Ending, Seconds
+from db.plans import PlannedJob
 from db.silence import Silence
 from db.states import QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
 from settings.home import Home
@@ -70,6 +71,49 @@ def test_the_window_bounds_what_is_rung_ahead(database: Database, bell: Bell, cl
     assert start_one is not None
     assert bell.ring_ready() == 1
     assert client.llen(CPU) == 4
+
+
+def free_worker(database: Database, name: str, device: str = "cpu") -> int:
+    """A worker that was heard from just now, whatever the time is."""
+    me = members.join(database, name, device, None, NOW)
+    members.beat(database, me, None, None, 1e12)
+    return me
+
+
+def trainings(*labels: str) -> list[PlannedJob]:
+    return [
+        planned(label, kind="train", resource="accelerator", priority=50, target_steps=9, fair=False)
+        for label in labels
+    ]
+
+
+def test_long_jobs_are_rung_when_a_worker_is_free_for_them(database: Database, bell: Bell) -> None:
+    submit(database, *trainings("a", "b", "c", "d"))
+    first, second = free_worker(database, "first"), free_worker(database, "second")
+    assert (bell.ring_ready(), bell.ring_ready()) == (2, 0)
+    claimed = [
+        jobs.claim(database, row(database, label).id, worker_id, LEASE_SECONDS, NOW)
+        for label, worker_id in (("a", first), ("b", second))
+    ]
+    assert None not in claimed and bell.ring_ready() == 0, "both are at work"
+    assert claimed[0] is not None
+    jobs.give_back(database, claimed[0], Ending(YIELDED, 3, "slice"), NOW)
+    assert bell.ring_ready() == 1
+    assert states(database) == {"a": QUEUED, "b": RUNNING, "c": READY, "d": READY}, (
+        "its next slice comes before the runs planned after it"
+    )
+
+
+def test_without_workers_one_long_job_is_rung(database: Database, bell: Bell) -> None:
+    submit(database, *trainings("a", "b"))
+    assert (bell.ring_ready(), bell.ring_ready()) == (1, 0)
+
+
+def test_workers_without_a_gpu_are_no_hands_where_there_are_gpus(database: Database, bell: Bell) -> None:
+    submit(database, *trainings("a", "b", "c"))
+    for name, device in (("gpu", "cuda:0"), ("other gpu", "cuda:1"), ("one", "cpu"), ("two", "cpu")):
+        free_worker(database, name, device)
+    assert bell.ring_ready() == 2
 
 
 def test_bells_that_the_broker_still_holds_are_left_alone(
