@@ -7,16 +7,14 @@ import os
 import random
 import resource
 import signal
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import redis
 
-from chaos.world import LEASE_SECONDS, World
+from chaos.world import LEASE_SECONDS, World, rows_of
 from workers.broker import connect
 
 Fault = Callable[[World, random.Random], bool]
@@ -131,8 +129,8 @@ def fill_the_disk(world: World, chance: random.Random) -> bool:
 
 def flip_a_bit(world: World, chance: random.Random) -> bool:
     """One bit of a checkpoint that a run may go on from."""
-    rows = _ask(
-        world,
+    rows = rows_of(
+        world.home,
         "select artifact.path from artifact join job on job.id = artifact.job_id"
         " where artifact.kind = 'checkpoint' and not artifact.final and job.state != 'succeeded'"
         " order by artifact.id desc limit 4",
@@ -196,16 +194,6 @@ def _one(world: World, chance: random.Random, role: str) -> psutil.Process | Non
     return chance.choice(found) if found else None
 
 
-def _ask(world: World, query: str) -> list[Any]:
-    """Rows of the home's state; none before it exists."""
-    state = world.home / "state.db"
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True, timeout=10)) as connection:
-            return connection.execute(query).fetchall()
-    except sqlite3.OperationalError:
-        return []
-
-
 def _signal_one(world: World, chance: random.Random, role: str, number: int) -> bool:
     process = _one(world, chance, role)
     if process is None:
@@ -217,7 +205,7 @@ def _signal_one(world: World, chance: random.Random, role: str, number: int) -> 
 
 def _inside(world: World, chance: random.Random, fault: str) -> psutil.Process | None:
     """Strike a worker that holds a job from inside."""
-    busy = {row[0] for row in _ask(world, "select pid from worker where state = 'busy'")}
+    busy = {row[0] for row in rows_of(world.home, "select pid from worker where state = 'busy'")}
     workers = [process for process in world.members("worker") if process.pid in busy]
     if not workers:
         return None

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -58,8 +61,8 @@ class World:
             if code in (0, 1):
                 return code
             self.restarts += 1
-        # Before the home exists there is nothing to go on with: the same command starts afresh.
-        known = (self.home / "state.db").exists()
+        # Before the ablation is in the state there is nothing to go on with: the same command starts afresh.
+        known = bool(rows_of(self.home, "select 1 from ablation"))
         words = ["up", "--until-done"] if known else [*self.submit]
         log = (self.home.parent / f"{self.home.name}.log").open("ab")
         with log:
@@ -86,6 +89,16 @@ class World:
     def await_end(self, processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
         """Those that are still there after so long."""
         return list(psutil.wait_procs(list(processes), timeout=seconds)[1])
+
+
+def rows_of(home: Path, query: str) -> list[Any]:
+    """Rows of the home's state; none before it exists."""
+    state = home / "state.db"
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True, timeout=10)) as connection:
+            return connection.execute(query).fetchall()
+    except sqlite3.OperationalError:
+        return []
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
