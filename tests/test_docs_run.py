@@ -90,6 +90,7 @@ STORIES: dict[str, tuple[Shown, ...]] = {
               _PLAN, r"three-seeds: [1-9]\d* jobs added, [1-9]\d* already there"),
         Shown("python cli.py submit-ablation --preset quick --set training.steps=2000 --set gaze.detector=oracle",
               _PLAN, r"quick: [1-9]\d* jobs added"),
+        Shown("python cli.py submit-ablation --preset demo", _PLAN, r"demo: [1-9]\d* jobs added"),
         Shown(f"python cli.py submit-ablation --data {_DATA} --set gaze.detector=colour", _PLAN,
               r"quick: [1-9]\d* jobs added"),
     ),
