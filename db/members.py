@@ -108,12 +108,18 @@ def beat(
 
 
 def living(db: Database, since: float) -> list[Any]:
-    """Workers heard from since that time: rows (id, name, device, state, job_id, heartbeat_at)."""
+    """Workers heard from since that time: rows (id, name, host, device, state, job_id, heartbeat_at)."""
     with db.read() as tx:
         return list(
             tx.execute(
                 select(
-                    Worker.id, Worker.name, Worker.device, Worker.state, Worker.job_id, Worker.heartbeat_at
+                    Worker.id,
+                    Worker.name,
+                    Worker.host,
+                    Worker.device,
+                    Worker.state,
+                    Worker.job_id,
+                    Worker.heartbeat_at,
                 )
                 .where(Worker.state.in_((IDLE, BUSY)), Worker.heartbeat_at >= since)
                 .order_by(Worker.id)

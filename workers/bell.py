@@ -41,20 +41,22 @@ class Bell:
         """
         sent = 0
         now = time.time()
-        for resource, room in self._room(now).items():
+        living = members.living(self._database, now - self._settings.lease_seconds)
+        for resource, room in self._room(living).items():
             if room > 0:
-                sent += self._send(jobs.ring(self._database, resource, room, now), resource, now)
+                sent += self._send(jobs.ring(self._database, resource, room, now), resource, living)
         return sent
 
-    def _room(self, now: float) -> dict[str, int]:
+    def _room(self, living: list[Any]) -> dict[str, int]:
         """Jobs to ring now, by resource.
 
         Small jobs need a supply. Those of the accelerator are long, and what is rung stands in line: they are
         rung when a worker is free, so that the order is the database's at that moment.
         """
         out = jobs.count_out(self._database)
-        living = self._living(now)
-        hands = [worker for worker in living if worker.device != "cpu"] or living
+        # Beside GPUs of its machine a worker on the processor leaves the accelerator's jobs to them.
+        with_gpus = {worker.host for worker in living if worker.device != "cpu"}
+        hands = [worker for worker in living if worker.device != "cpu" or worker.host not in with_gpus]
         busy = out.get((ACCELERATOR, QUEUED), 0) + out.get((ACCELERATOR, RUNNING), 0)
         return {
             "cpu": self._settings.ring_window - out.get(("cpu", QUEUED), 0),
@@ -89,12 +91,8 @@ class Bell:
             logger.info("%d bells were lost and are rung again", moved)
         return moved
 
-    def _send(self, rows: list[Any], resource: str, now: float) -> int:
-        if not rows:
-            return 0
-        here: set[int] = set()
-        if any(row.preferred_worker_id is not None for row in rows):
-            here = {worker.id for worker in self._living(now)}
+    def _send(self, rows: list[Any], resource: str, living: list[Any]) -> int:
+        here = {worker.id for worker in living}
         for position, row in enumerate(rows):
             own = row.preferred_worker_id in here
             queue = worker_queue(row.preferred_worker_id) if own else resource_queue(resource)
@@ -105,6 +103,3 @@ class Bell:
                 jobs.unring(self._database, [unsent.id for unsent in rows[position:]])
                 return position
         return len(rows)
-
-    def _living(self, now: float) -> list[Any]:
-        return members.living(self._database, now - self._settings.lease_seconds)

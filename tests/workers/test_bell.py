@@ -109,11 +109,16 @@ def test_without_workers_one_long_job_is_rung(database: Database, bell: Bell) ->
     assert (bell.ring_ready(), bell.ring_ready()) == (1, 0)
 
 
-def test_workers_without_a_gpu_are_no_hands_where_there_are_gpus(database: Database, bell: Bell) -> None:
-    submit(database, *trainings("a", "b", "c"))
+def test_workers_without_a_gpu_are_no_hands_beside_gpus(
+    database: Database, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(database, *trainings("a", "b", "c", "d"))
     for name, device in (("gpu", "cuda:0"), ("other gpu", "cuda:1"), ("one", "cpu"), ("two", "cpu")):
         free_worker(database, name, device)
     assert bell.ring_ready() == 2
+    monkeypatch.setattr("socket.gethostname", lambda: "a machine without GPUs")
+    free_worker(database, "elsewhere")
+    assert bell.ring_ready() == 1
 
 
 def test_bells_that_the_broker_still_holds_are_left_alone(
