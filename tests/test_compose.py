@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from settings.home import Home
 from tests.commands.test_flower import port
 from tests.commands.test_status import make_ablation
+from tests.compose_file import assert_guarded, read_services
 from tests.processes import environment, running
 from tests.support import REPOSITORY, await_value
 from workers.broker import find_server
@@ -30,29 +30,13 @@ WITH_PORT = ("flower", "tensorboard", "metrics")
 
 def services() -> dict[str, Any]:
     """The services with variables filled in as compose would."""
-
-    def value(match: re.Match[str]) -> str:
-        name, operator, rest = match[1], match[2], match[3]
-        if name == "BATON_REDIS_PASSWORD":
-            assert operator == ":?", "without a password nothing may start"
-            return SECRET
-        assert operator == ":-"
-        return rest
-
-    text = re.sub(r"\$\{(\w+)(:[-?])([^}]*)\}", value, FILE.read_text())
-    document: dict[str, Any] = yaml.safe_load(text)
-    return document["services"]
+    return read_services(FILE, {"BATON_REDIS_PASSWORD": SECRET}, {})
 
 
 def test_every_service_restarts_has_a_health_check_and_is_not_root() -> None:
     found = services()
     assert set(found) == {"redis", *OURS}
-    for name, service in found.items():
-        assert service["restart"] == "unless-stopped", name
-        assert service["healthcheck"]["test"][0] == "CMD", name
-        assert service["user"] not in ("root", "0", "0:0"), name
-        for published in service.get("ports", ()):
-            assert published.startswith("127.0.0.1:"), f"{name} is open to the network"
+    assert_guarded(found)
 
 
 def test_a_gpu_worker_has_its_card_and_no_other() -> None:

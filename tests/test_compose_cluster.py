@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from settings.home import Home
 from tests.commands.test_flower import port
+from tests.compose_file import assert_guarded, read_services
 from tests.postgres import PostgresServer, find_binaries
 from tests.processes import running
 from tests.support import REPOSITORY, await_value
@@ -29,29 +29,13 @@ OURS = ("scheduler", "worker-cpu", "worker-gpu0", "worker-gpu1", "flower")
 
 def services(**variables: str) -> dict[str, Any]:
     """The services with variables filled in as compose would."""
-
-    def value(match: re.Match[str]) -> str:
-        name, operator, rest = match[1], match[2], match[3]
-        if name in SECRETS:
-            assert operator == ":?", f"without {name} nothing may start"
-            return SECRETS[name]
-        assert operator == ":-"
-        return variables.get(name, rest)
-
-    text = re.sub(r"\$\{(\w+)(:[-?])([^}]*)\}", value, FILE.read_text())
-    document: dict[str, Any] = yaml.safe_load(text)
-    return document["services"]
+    return read_services(FILE, SECRETS, variables)
 
 
 def test_every_service_restarts_has_a_health_check_and_is_not_root() -> None:
     found = services()
     assert set(found) == {*SERVERS, *OURS}
-    for name, service in found.items():
-        assert service["restart"] == "unless-stopped", name
-        assert service["healthcheck"]["test"][0] == "CMD", name
-        assert service["user"] not in ("root", "0", "0:0"), name
-        for published in service.get("ports", ()):
-            assert published.startswith("127.0.0.1:"), f"{name} is open to the network unless asked for"
+    assert_guarded(found)
 
 
 def test_the_servers_open_to_the_network_only_where_it_is_asked_for() -> None:
