@@ -1,10 +1,11 @@
 """An evaluation interrupted again and again at random moments (SIGKILL, SIGTERM, Ctrl-C) against one left alone.
 
-Both are `cli.py evaluate random --out FILE` and run at the same time; the interrupted one is started again with the
-same command until it is done. What is compared is every entry: tasks done, steps, digest of all actions. Random
-actions and few steps a subtask keep it short: what is tested is the bookkeeping, which does not know the policy.
+Both are `cli.py evaluate POLICY --out FILE` and run at the same time; the interrupted one is started again with the
+same command until it is done. What is compared is every entry: tasks done, steps, digest of all actions. The scripted
+expert solves most tasks, so that sequences differ in all three.
 
-python -m benchmarks.evaluation_interrupts [--sequences 1000] [--interrupts 50] [--max-steps 20] [--assets DIR]
+python -m benchmarks.evaluation_interrupts [--policy expert] [--sequences 1000] [--interrupts 50] [--max-steps 360]
+                                           [--assets DIR]
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 def command(out: Path, options: argparse.Namespace) -> list[str]:
     arguments = [
         "evaluate",
-        "random",
+        options.policy,
         "--sequences",
         str(options.sequences),
         "--max-steps",
@@ -90,9 +91,10 @@ def entries(out: Path) -> dict[int, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--policy", default="expert", choices=("expert", "random"))
     parser.add_argument("--sequences", type=int, default=1000)
     parser.add_argument("--interrupts", type=int, default=50)
-    parser.add_argument("--max-steps", type=int, default=20, help="steps a subtask (CALVIN: 360)")
+    parser.add_argument("--max-steps", type=int, default=360, help="steps a subtask")
     parser.add_argument("--simulators", type=int, default=4)
     parser.add_argument("--assets", help="clone of calvin_env: CALVIN's own scenes")
     options = parser.parse_args()
@@ -106,12 +108,14 @@ def main() -> None:
         one, other = entries(once), entries(often)
     report = {
         "machine": describe(),
+        "policy": options.policy,
         "sequences": options.sequences,
         "max_steps": options.max_steps,
         "interrupts": counts.total(),
         "signals": dict(sorted(counts.items())),
         "equal_sequences": sum(one[number] == other.get(number) for number in one),
         "identical": one == other,
+        "average_length": round(sum(entry["done"] for entry in one.values()) / len(one), 3),
         "different_action_digests": len({entry["actions"] for entry in one.values()}),
         "interrupted_seconds": round(interrupted_seconds, 1),
     }

@@ -214,8 +214,11 @@ def check_frames(
             raise InvalidInput(f"{field} has {count} entries for {len(images)} images")
 
 
-def is_blank(image: NDArray[np.uint8]) -> bool:
-    """True when all pixels of the (H, W, 3) image are equal: a dead camera, not a scene."""
-    first = image[0, 0]
+def blank_frames(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(N,) True where all pixels of a frame of (N, H, W, 3) are equal: a dead camera, not a scene."""
+    first = images[:, :1, :1]
     # A few pixels of a scene are never all of one colour, and settle it at once.
-    return bool((image[::16, ::16] == first).all() and (image == first).all())
+    blank = (images[:, ::16, ::16] == first).all(axis=(1, 2, 3))
+    for frame in np.flatnonzero(blank):
+        blank[frame] = (images[frame] == first[frame]).all()
+    return np.asarray(blank)

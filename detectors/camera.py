@@ -6,6 +6,7 @@ Constants: calvin_env `conf/cameras/cameras/static.yaml` (position, look-at poin
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,7 @@ def project_static(points_m: NDArray[np.floating], image_size: int = 200) -> NDA
 
     Points behind the camera give NaN.
     """
-    eye = np.asarray(STATIC_EYE_M)
-    forward = np.asarray(STATIC_LOOK_AT_M) - eye
-    forward /= np.linalg.norm(forward)
-    right = np.cross(forward, STATIC_UP)
-    right /= np.linalg.norm(right)
-    up = np.cross(right, forward)
+    eye, forward, right, up = _axes()
     offset = np.asarray(points_m, dtype=np.float64).reshape(-1, 3) - eye
     depth = offset @ forward
     depth = np.where(depth > 0, depth, np.nan)
@@ -38,15 +34,21 @@ def project_static(points_m: NDArray[np.floating], image_size: int = 200) -> NDA
 
 def unproject_static(pixel_xy: tuple[float, float], z_m: float, image_size: int = 200) -> tuple[float, float]:
     """World x and y in metres of the point at height `z_m` that appears at a pixel of the static image."""
-    eye = np.asarray(STATIC_EYE_M)
-    forward = np.asarray(STATIC_LOOK_AT_M) - eye
-    forward /= np.linalg.norm(forward)
-    right = np.cross(forward, STATIC_UP)
-    right /= np.linalg.norm(right)
-    up = np.cross(right, forward)
+    eye, forward, right, up = _axes()
     focal = image_size / 2 / math.tan(math.radians(STATIC_FOV_DEGREES) / 2)
     ray = (
         forward + right * (pixel_xy[0] - image_size / 2) / focal - up * (pixel_xy[1] - image_size / 2) / focal
     )
     x, y = (eye + ray * (z_m - eye[2]) / ray[2])[:2]
     return float(x), float(y)
+
+
+@lru_cache(maxsize=1)
+def _axes() -> tuple[NDArray[np.float64], ...]:
+    """The camera's place and its unit vectors forward, right and up, each (3,)."""
+    eye = np.asarray(STATIC_EYE_M)
+    forward = np.asarray(STATIC_LOOK_AT_M) - eye
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, STATIC_UP)
+    right /= np.linalg.norm(right)
+    return eye, forward, right, np.cross(right, forward)

@@ -83,18 +83,18 @@ def find_fixture(
 def _pieces(hsv: NDArray[np.uint8], fixture: Fixture, height: int, width: int, top: int) -> list[_Piece]:
     """Connected parts of the fixture's colour in its zone."""
     low, high = fixture.value
-    mask = (hsv[..., 1] <= fixture.max_saturation) & (hsv[..., 2] >= low) & (hsv[..., 2] <= high)
-    count, labels, stats, centroids = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    wood = hsv[..., 1] > WOOD_SATURATION
+    mask = cv2.inRange(hsv, (0, 0, low), (255, fixture.max_saturation, high))
+    count, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8)
     pieces = []
     for index in range(1, count):
         x, y, box_width, box_height, area = (int(number) for number in stats[index])
         in_zone = fixture.zone_y[0] <= (top + centroids[index][1]) / height <= fixture.zone_y[1]
         if not in_zone or area < MIN_PIECE_SHARE * height * width:
             continue
-        part = (labels == index).astype(np.uint8)
+        near = np.s_[max(0, y - 2) : y + box_height + 2, max(0, x - 2) : x + box_width + 2]
+        part = (labels[near] == index).astype(np.uint8)
         ring = cv2.dilate(part, np.ones((5, 5), np.uint8)).astype(bool) & (part == 0)
-        wood_share = float(wood[ring].mean()) if ring.any() else 0.0
+        wood_share = float((hsv[near][..., 1][ring] > WOOD_SATURATION).mean()) if ring.any() else 0.0
         pieces.append(_Piece((x, y, x + box_width, y + box_height), area, wood_share))
     return pieces
 

@@ -37,8 +37,8 @@ from detectors.base import (
     Reason,
     Source,
     Target,
+    blank_frames,
     check_frames,
-    is_blank,
 )
 from detectors.cache import FinderCache
 from detectors.calibration import Calibration, by_threshold
@@ -124,12 +124,12 @@ class GazePipeline:
         resolved = self.resolve(images, targets, context)
         results: list[Detection | NoTarget] = []
         frames_of: dict[Target, list[int]] = defaultdict(list)
-        for frame, target in enumerate(resolved):
+        for frame, (target, blank) in enumerate(zip(resolved, blank_frames(images), strict=True)):
             if isinstance(target, NoTarget):
                 results.append(target)
                 continue
             results.append(NoTarget(Reason.BLANK_FRAME))
-            if not is_blank(images[frame]):
+            if not blank:
                 frames_of[target].append(frame)
         for target, frames in frames_of.items():
             found = _Episode(self, [images[frame] for frame in frames], target, frames).results()

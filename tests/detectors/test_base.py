@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from detectors.base import Detection, FrameContext, Target, check_frames, is_blank
+from detectors.base import Detection, FrameContext, Target, blank_frames, check_frames
 from errors import InvalidInput
 
 RED = Target("red_block", "red block", "red")
@@ -34,10 +34,10 @@ def test_counts_must_agree():
 
 
 def test_blank_means_one_colour():
-    image = np.full((4, 4, 3), 7, np.uint8)
-    assert is_blank(image)
-    image[3, 3, 0] = 8
-    assert not is_blank(image)
+    images = np.full((3, 4, 4, 3), 7, np.uint8)
+    images[1] = 9
+    images[2, 3, 3, 0] = 8
+    assert blank_frames(images).tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize(("box", "score"), [((5, 5, 5, 9), 0.5), ((0, 0, 2, 2), 1.5)])
