@@ -59,8 +59,8 @@ class ActionTokenizer:
         array = np.asarray(values, dtype=np.float64)
         if not np.all(np.isfinite(array)):
             raise InvalidInput(f"action values must be finite, got {array[~np.isfinite(array)][0]}")
-        clipped = np.clip(array, -1.0, 1.0)
-        return (self.vocab_size - np.digitize(clipped, self.edges)).astype(np.int64)
+        clipped = np.minimum(np.maximum(array, -1.0), 1.0)
+        return self.vocab_size - np.searchsorted(self.edges, clipped, side="right").astype(np.int64)
 
     def decode(self, ids: ArrayLike) -> FloatArray:
         """Bin centres of `ids`, same shape. Ids outside the action range decode to the nearest end."""

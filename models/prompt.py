@@ -8,6 +8,7 @@ as ids and never pass through text: 11 of the 256 do not survive a round trip th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ SYSTEM = (
 BEFORE_INSTRUCTION = f"{SYSTEM} USER: "
 BEFORE_ANSWER = " ASSISTANT:"
 END_OF_ANSWER = "<|im_end|>"
+
+#: Texts whose ids are remembered: CALVIN has some 400 instructions, two texts each.
+_KNOWN_TEXTS = 4096
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class PromptBuilder:
         if end_id is None or end_id == tokenizer.unk_token_id:
             raise InvalidInput(f"the tokenizer has no {END_OF_ANSWER!r}; use that of a Qwen2 chat model")
         self.end_id = int(end_id)
+        self._ids = lru_cache(_KNOWN_TEXTS)(self._tokenised)
 
     def prompt(self, instruction: str, robot_state: ArrayLike, crop: bool = False) -> IdArray:
         """Ids up to and including `ASSISTANT:`, one IMAGE_PLACEHOLDER among them.
@@ -126,9 +131,11 @@ class PromptBuilder:
         many as the state has, are replaced by the state's. Text that takes more ids leaves the first of them.
         """
         call = self._ids(BEFORE_ANSWER)
-        ids = self._ids(f"{text}{self.tokenizer.decode(state.tolist())}{BEFORE_ANSWER}")
+        ids = self._tokenised(f"{text}{self.tokenizer.decode(state.tolist())}{BEFORE_ANSWER}")
         end = int(np.flatnonzero(ids == call[0])[0])
         return np.concatenate([ids[: max(end - len(state), 0)], state, ids[end:]])
 
-    def _ids(self, text: str) -> IdArray:
-        return np.asarray(self.tokenizer(text, add_special_tokens=False)["input_ids"], dtype=np.int64)
+    def _tokenised(self, text: str) -> IdArray:
+        ids = np.asarray(self.tokenizer(text, add_special_tokens=False)["input_ids"], dtype=np.int64)
+        ids.flags.writeable = False
+        return ids
