@@ -82,5 +82,5 @@ def peak_signal_to_noise(ours: NDArray[np.uint8], truth: NDArray[np.uint8]) -> f
 def _pictures(images: Tensor) -> NDArray[np.uint8]:
     """(B, H, W, 3) uint8 of images (B, 3, H, W) in [-1, 1]."""
     scaled = (images.clamp(-1, 1) + 1) * 127.5
-    pictures: NDArray[np.uint8] = scaled.round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return pictures
+    # safetensors writes the bytes as they lie in memory.
+    return np.ascontiguousarray(scaled.round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy())
