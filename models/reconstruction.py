@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,7 +74,7 @@ def reconstruct(
     return Reconstructions(_pictures(truth), _pictures(encoded), _pictures(sampled))
 
 
-def peak_signal_to_noise(ours: NDArray[np.uint8], truth: NDArray[np.uint8]) -> float:
+def peak_signal_to_noise(ours: NDArray[Any], truth: NDArray[np.uint8]) -> float:
     """In dB, over all pixels of all pictures; 99 for equal ones."""
     error = float(np.square(ours.astype(np.float64) - truth.astype(np.float64)).mean())
     return 10 * float(np.log10(255**2 / max(error, 255**2 / 10**9.9)))

@@ -22,6 +22,8 @@ from tasks.trainee import WEIGHTS
 #: Held-out frames that are reconstructed, evenly spaced over those with a target; sampling steps of each.
 FRAMES = 8
 STEPS = 200
+#: Peak signal-to-noise ratios in dB; see `figures_of`.
+FIGURES = ("psnr_db", "psnr_encoded_db", "psnr_mean_colour_db")
 
 
 def run(context: TaskContext) -> Result:
@@ -39,7 +41,7 @@ def run(context: TaskContext) -> Result:
     rows = chosen_rows(recipe, index)
     context.spend("load", time.perf_counter() - began)
     if not rows:
-        return Finished(result={"frames": 0, "psnr_db": None, "psnr_encoded_db": None})
+        return Finished(result={"frames": 0, **dict.fromkeys(FIGURES)})
     began = time.perf_counter()
     batch = collate([sample_of(recipe, index, row) for row in rows], recipe.config, recipe.pad_id)
     generator = torch.Generator().manual_seed(draw_seed(context.spec["seed"], 0))
@@ -67,8 +69,7 @@ def chosen_rows(recipe: Recipe, index: Index) -> list[int]:
 
 
 def figures_of(made: Reconstructions) -> dict[str, float]:
-    """Ratios of the samples, and of the truth after the latents, which bounds them."""
-    return {
-        "psnr_db": peak_signal_to_noise(made.sampled, made.truth),
-        "psnr_encoded_db": peak_signal_to_noise(made.encoded, made.truth),
-    }
+    """FIGURES of the samples; of the truth after the latents, which bounds them; and of its mean colour alone."""
+    mean = np.broadcast_to(made.truth.mean(axis=(1, 2), keepdims=True), made.truth.shape)
+    ratios = [peak_signal_to_noise(pictures, made.truth) for pictures in (made.sampled, made.encoded, mean)]
+    return dict(zip(FIGURES, ratios, strict=True))

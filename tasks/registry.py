@@ -29,8 +29,8 @@ KINDS = {
     "pretrain": Kind("tasks.train:run", "accelerator", 40, 1),
     "train": Kind("tasks.train:run", "accelerator", 50, 1),
     "evaluate": Kind("tasks.evaluate:run", "accelerator", 60, 2),
-    "attention": Kind("tasks.attention:run", "accelerator", 70, 2),
-    "reconstruct": Kind("tasks.reconstruct:run", "accelerator", 75, 1),
+    "attention": Kind("tasks.attention:run", "accelerator", 70, 3),
+    "reconstruct": Kind("tasks.reconstruct:run", "accelerator", 75, 2),
     "report": Kind("tasks.report:run", "cpu", 90, 2),
 }
 
