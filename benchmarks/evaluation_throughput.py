@@ -2,11 +2,9 @@
 
 The policy is the same: the scripted expert's actions, recorded once and played in chunks of five to whoever
 asks with two pictures. So are scene, sequences and outcomes, which are compared one by one with the digest of
-all actions. Ratios are of processor time, which other work on the machine disturbs little; scaling with
-workers is of wall-clock time and wants an idle machine.
+all actions. Ratios are of processor time, which other work on the machine disturbs little.
 
-python -m benchmarks.evaluation_throughput [--sequences 24] [--slow-sequences 12] [--assets DIR]
-                                           [--calvin-python PATH] [--workers 1,2]
+python -m benchmarks.evaluation_throughput [--sequences 12] [--assets DIR] [--calvin-python PATH]
 """
 
 from __future__ import annotations
@@ -35,8 +33,8 @@ from tasks.expert_policy import ExpertPolicy
 from tasks.policies import CHUNK_STEPS, Query
 from tasks.rollout import Rollout
 
-_RESULTS = Path(__file__).parent / "results"
-_SCENE, _MAX_STEPS = "D", 360
+RESULTS = Path(__file__).parent / "results"
+SCENE, _MAX_STEPS = "D", 360
 
 #: Actions of each subtask of each sequence.
 Script = Mapping[int, Sequence[np.ndarray]]
@@ -113,10 +111,10 @@ class DrawsAlways:
 
 
 def record(numbers: Sequence[int], assets: str | None) -> Script:
-    simulator, expert = create("playtable", _SCENE, assets=assets), Recorder()
+    simulator, expert = create("playtable", SCENE, assets=assets), Recorder()
     chains = PROTOCOLS["calvin"].chains()
     list(
-        Rollout(_SCENE, expert, evaluation_instruction, _MAX_STEPS).run(
+        Rollout(SCENE, expert, evaluation_instruction, _MAX_STEPS).run(
             [(n, chains[n]) for n in numbers], [simulator]
         )
     )
@@ -132,7 +130,7 @@ def drive(how: str, script: Script, where: Where, work: Any, start: Any) -> dict
     """
     assets, python = where
     simulator: Any = (
-        CalvinEnv(_SCENE, python) if how == "official" else create("playtable", _SCENE, assets=assets)
+        CalvinEnv(SCENE, python) if how == "official" else create("playtable", SCENE, assets=assets)
     )
     processes = [psutil.Process()]
     if how == "official":
@@ -142,7 +140,7 @@ def drive(how: str, script: Script, where: Where, work: Any, start: Any) -> dict
         return sum(sum(process.cpu_times()[:2]) for process in processes)
 
     used = simulator if how == "ours" else DrawsAlways(simulator, cpu)
-    rollout = Rollout(_SCENE, Player(script), evaluation_instruction, _MAX_STEPS)
+    rollout = Rollout(SCENE, Player(script), evaluation_instruction, _MAX_STEPS)
     start.wait()
     cpu_began, began = cpu(), time.perf_counter()
     found = list(rollout.run(taken(work), [used]))
@@ -184,57 +182,28 @@ def together(
         ]
 
 
-def scaling(
-    counts: Sequence[int], numbers: Sequence[int], script: Script, where: Where, expected: Mapping[int, Any]
-) -> dict[str, Any]:
-    """Wall-clock rates by number of workers. `efficiency` compares with the first count, which should be 1."""
-    figures: dict[str, Any] = {}
-    first = None
-    for workers in counts:
-        parts = together("ours", workers, numbers, script, where)
-        seconds = max(part["ended"] for part in parts) - min(part["began"] for part in parts)
-        rate = 3600 * len(numbers) / seconds
-        first = rate / workers if first is None else first
-        merged = {number: outcome for part in parts for number, outcome in part["outcomes"].items()}
-        busy = sum(part["ended"] - part["began"] for part in parts) / (workers * seconds)
-        figures[str(workers)] = {
-            "sequences_per_hour": round(rate, 1),
-            "efficiency": round(rate / (first * workers), 3),
-            "busy": round(busy, 3),
-            "same_outcomes": merged == expected,
-        }
-    return figures
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sequences", type=int, default=24)
-    parser.add_argument(
-        "--slow-sequences", type=int, default=12, help="of these, as many as are drawn at every step too"
-    )
+    parser.add_argument("--sequences", type=int, default=12)
     parser.add_argument("--assets", help="clone of calvin_env: CALVIN's own scenes")
     parser.add_argument("--calvin-python", help="interpreter with calvin_env: the official simulator as well")
-    parser.add_argument("--workers", default="1", help="numbers of processes to scale over, such as 1,2")
     options = parser.parse_args()
     numbers = list(range(options.sequences))
-    few = numbers[: options.slow_sequences]
     script = record(numbers, options.assets)
     where = (options.assets, options.calvin_python)
 
     kinds = ["ours", "habit"] + (["official"] if options.calvin_python and options.assets else [])
-    runs = {how: together(how, 1, few, script, where)[0] for how in kinds}
+    runs = {how: together(how, 1, numbers, script, where)[0] for how in kinds}
     ours = runs["ours"]
-    (every,) = [ours] if few == numbers else together("ours", 1, numbers, script, where)
     report = {
         "machine": describe(),
-        "scene": f"{'CALVIN' if options.assets else 'Baton'} {_SCENE}",
+        "scene": f"{'CALVIN' if options.assets else 'Baton'} {SCENE}",
         "sequences": len(numbers),
-        "average_length": round(float(np.mean([done for done, _, _ in every["outcomes"].values()])), 3),
+        "average_length": round(float(np.mean([done for done, _, _ in ours["outcomes"].values()])), 3),
         "compared_with_drawing_at_every_step": {
-            "sequences": len(few),
             "steps": ours["steps"],
             "sequences_per_core_hour": {
-                how: round(3600 * len(few) / run["cpu_seconds"], 1) for how, run in runs.items()
+                how: round(3600 * len(numbers) / run["cpu_seconds"], 1) for how, run in runs.items()
             },
             "milliseconds_per_step": {
                 how: round(1000 * r["cpu_seconds"] / r["steps"], 2) for how, r in runs.items()
@@ -245,17 +214,14 @@ def main() -> None:
                 if how != "ours"
             },
             "sequences_with_other_outcomes": {
-                how: sum(run["outcomes"][number] != ours["outcomes"][number] for number in few)
+                how: sum(run["outcomes"][number] != ours["outcomes"][number] for number in numbers)
                 for how, run in runs.items()
             },
         },
-        "scaling": scaling(
-            [int(count) for count in options.workers.split(",")], numbers, script, where, every["outcomes"]
-        ),
     }
-    _RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(exist_ok=True)
     name = "evaluation_throughput_calvin" if options.assets else "evaluation_throughput"
-    (_RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps({key: value for key, value in report.items() if key != "machine"}, indent=2))
 
 

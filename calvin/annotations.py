@@ -44,10 +44,11 @@ def language_file(folder: Path, name: str) -> Path:
     return beside_frames if beside_frames.is_file() and not usual.is_file() else usual
 
 
-def read_annotations(path: Path) -> tuple[Annotation, ...]:
+def read_annotations(path: Path) -> tuple[Annotation | DatasetError, ...]:
     """The annotations in an `auto_lang_ann.npy`, in file order; at least one.
 
-    Raises DatasetError (UnsafePickle for a hostile file) naming the file and the field.
+    In the place of one that cannot be used stands the error that says why. Raises DatasetError (UnsafePickle
+    for a hostile file) naming the file and the field where the file as a whole cannot be read.
     """
     content = _mapping(load_npy_pickle(path), path, "content")
     language = _mapping(_field(content, "language", path), path, "language")
@@ -68,14 +69,17 @@ def read_annotations(path: Path) -> tuple[Annotation, ...]:
     )
 
 
-def _annotation(number: int, task: Any, phrase: Any, frames: Any, path: Path) -> Annotation:
+def _annotation(number: int, task: Any, phrase: Any, frames: Any, path: Path) -> Annotation | DatasetError:
     if not isinstance(task, str) or task not in TASKS:
-        raise DatasetError(
+        return DatasetError(
             f"{path}: language.task[{number}] is {task!r}, which is none of CALVIN's 34 tasks."
         )
     if not isinstance(phrase, str) or not phrase.strip():
-        raise DatasetError(f"{path}: language.ann[{number}] is {phrase!r}, not an instruction.")
-    start, end = _frame_range(frames, path, f"info.indx[{number}]")
+        return DatasetError(f"{path}: language.ann[{number}] is {phrase!r}, not an instruction.")
+    try:
+        start, end = _frame_range(frames, path, f"info.indx[{number}]")
+    except DatasetError as error:
+        return error
     return Annotation(str(task), str(phrase), start, end)
 
 
@@ -99,19 +103,18 @@ def read_embeddings(path: Path) -> np.ndarray | None:
     return embeddings
 
 
-def read_bounds(path: Path) -> np.ndarray:
-    """`ep_start_end_ids.npy`: first and last frame of each recorded episode, int64 (N >= 1, 2), sorted."""
+def read_bounds(path: Path) -> tuple[tuple[int, int], ...]:
+    """`ep_start_end_ids.npy`: first and last frame of each recorded episode, sorted; at least one."""
     bounds = load_npy_pickle(path)
     if not isinstance(bounds, np.ndarray) or bounds.dtype.kind not in "iu" or bounds.shape[1:] != (2,):
         raise DatasetError(f"{path} is not an array of integers with two columns.")
     if not len(bounds):
         raise DatasetError(f"{path} has no episode.")
-    bounds = bounds.astype(np.int64)
-    bounds = bounds[np.argsort(bounds[:, 0], kind="stable")]
-    for start, end in bounds.tolist():
+    episodes = sorted((int(start), int(end)) for start, end in bounds.tolist())
+    for start, end in episodes:
         if not 0 <= start <= end:
             raise DatasetError(f"{path} has an episode from frame {start} to frame {end}.")
-    return bounds
+    return tuple(episodes)
 
 
 def read_scenes(path: Path) -> tuple[SceneRange, ...]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from calvin.actions import relative_action
-from calvin.annotations import read_bounds
 from calvin.dataset import CalvinSplit
+from calvin.downloads import fault_of_scenes
 from calvin.pickles import load_npy_pickle
 from calvin.recording import recorded_renderer
 from calvin.task_names import TASKS, UNKNOWN_SCENE
@@ -18,9 +17,6 @@ from errors import DatasetError
 
 #: `rel_actions` follow from `robot_obs` and `actions` up to the rounding of float32.
 _SAME_ACTION = 1e-4
-#: Frames of the official ABC training split and where each scene lies since September 2022 (facts C1).
-_ABC_LAST_FRAME = 1_795_044
-_ABC_SCENES = {"B": (0, 598_909), "C": (598_910, 1_191_338), "A": (1_191_339, 1_795_044)}
 
 
 def annotated_frames(split: CalvinSplit) -> list[int]:
@@ -37,85 +33,127 @@ class Findings:
 
 
 def examine(split: CalvinSplit, frames: Iterable[int]) -> Findings:
-    """Look at the small files, at each of `frames`, and at what else demonstrations need.
+    """Look at the small files and at each of `frames`, the annotated ones in order.
 
     Lists the folder once; `frames` may report how far it has come.
     """
-    found = [*_faults_of_bounds(split), *_faults_of_scenes(split), *_faults_of_configuration(split)]
-    unreadable: set[int] = set()
+    problems = [*_faults_of_episodes(split), *_faults_of_scenes(split), *_faults_of_other_files(split)]
+    on_disk = split.frames.on_disk()
+    annotated = np.array(annotated_frames(split), dtype=np.int64)
+    last_of_gap = dict(_runs(np.setdiff1d(annotated, on_disk)))
     led_astray: list[int] = []
+    gap_ends = -1
     for frame in frames:
+        if frame in last_of_gap:
+            gap_ends = last_of_gap[frame]
+            problems.append(_gap(split, frame, gap_ends))
+        if frame <= gap_ends:
+            continue
         try:
             arrays = split.frames.read(frame)
         except DatasetError as error:
-            unreadable.add(frame)
-            found.append(str(error))
+            problems.append(str(error))
             continue
         fault = _fault_of_actions(arrays["rel_actions"])
         if fault is not None:
-            found.append(f"{split.frames.path(frame)}: {fault}")
+            problems.append(f"{split.frames.path(frame)}: {fault}")
         elif not _leads_to_its_action(arrays):
             led_astray.append(frame)
-    for demonstration in split.demonstrations:
-        if unreadable.isdisjoint(range(demonstration.start, demonstration.end + 1)):
-            try:
-                split.fingerprint(demonstration)
-            except DatasetError as error:
-                found.append(str(error))
-    return Findings(tuple(found), tuple(_notes(split, led_astray)))
+    problems += _faults_of_boxes(split, annotated)
+    notes = [*_notes_on_frames(split, annotated, on_disk, led_astray), *_notes_on_other_files(split)]
+    return Findings(tuple(problems), tuple(notes))
 
 
-def _notes(split: CalvinSplit, led_astray: list[int]) -> Iterator[str]:
+def stray_frames(split: CalvinSplit, on_disk: np.ndarray) -> list[int]:
+    """Those of the frames `on_disk` that no recorded episode contains (mees/calvin, issue 40)."""
+    starts, ends = np.array(split.recorded, dtype=np.int64).T
+    episode = np.searchsorted(starts, on_disk, side="right") - 1
+    inside = (episode >= 0) & (on_disk <= np.maximum.accumulate(ends)[episode])
+    return [int(frame) for frame in on_disk[~inside]]
+
+
+def _missing(recorded: Sequence[tuple[int, int]], frames: np.ndarray) -> tuple[int, int | None]:
+    """How many frames of the `recorded` episodes are not among the sorted `frames`, and the first such frame."""
+    count, first = 0, None
+    for start, end in recorded:
+        there = frames[np.searchsorted(frames, start) : np.searchsorted(frames, end, side="right")]
+        lacking = end - start + 1 - len(there)
+        if lacking and first is None:
+            # Frame i of an episode without gaps is start + i.
+            in_place = there == np.arange(start, start + len(there))
+            first = start + (len(there) if in_place.all() else int(np.argmin(in_place)))
+        count += lacking
+    return count, first
+
+
+def _runs(frames: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First and last of each stretch of consecutive ids in the sorted `frames`."""
+    if len(frames):
+        for run in np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1):
+            yield int(run[0]), int(run[-1])
+
+
+def _gap(split: CalvinSplit, first: int, last: int) -> str:
+    if first == last:
+        return f"{split.frames.path(first)} is missing: there is a gap at frame {first}."
+    return (
+        f"{split.folder}: {last - first + 1} frames in a row are missing, from {split.frames.path(first).name} to "
+        f"{split.frames.path(last).name}."
+    )
+
+
+def _notes_on_frames(
+    split: CalvinSplit, annotated: np.ndarray, on_disk: np.ndarray, led_astray: list[int]
+) -> Iterator[str]:
     if led_astray:
         yield (
             f"rel_actions of {len(led_astray)} frames (first: {led_astray[0]}) are not those that lead from "
             "robot_obs to actions"
         )
-    stray = stray_frames(split)
+    if not split.recorded:  # ep_start_end_ids.npy is a problem already
+        return
+    stray = stray_frames(split, on_disk)
     if stray:
         yield f"{len(stray)} frames lie outside every recorded episode (first: {stray[0]}); they are not used"
+    count, first = _missing(split.recorded, np.union1d(on_disk, annotated))
+    if count:
+        yield f"{count} frames of recorded episodes are missing (first: {first}); no demonstration needs them"
+
+
+def _notes_on_other_files(split: CalvinSplit) -> Iterator[str]:
+    repeated = len(split.demonstrations) - len({(d.task, d.start, d.end) for d in split.demonstrations})
+    if repeated:
+        yield f"{repeated} annotations repeat task and frames of an earlier one"
     unknown = sum(demonstration.scene == UNKNOWN_SCENE for demonstration in split.demonstrations)
     if unknown:
         yield f"the scene of {unknown} demonstrations is unknown, and with it the order of blocks in scene_obs"
     for name in ("statistics.yaml", ".hydra/merged_config.yaml"):
         if not (split.folder / name).is_file():
             yield f"there is no {name}: CALVIN's own code needs it, Baton does not"
-    silent = [task for task in TASKS if task not in split.validation_instructions]
-    if split.split == "validation" and silent:
-        yield f"embeddings.npy has no instruction for {len(silent)} of {len(TASKS)} tasks: name them to evaluate"
+    if split.split == "validation":
+        try:
+            silent = [task for task in TASKS if task not in split.validation_instructions]
+        except DatasetError:  # a problem already
+            return
+        if silent:
+            yield f"embeddings.npy has no instruction for {len(silent)} of {len(TASKS)} tasks: name them to evaluate"
 
 
-def stray_frames(split: CalvinSplit) -> list[int]:
-    """Frames on disk that no episode of `ep_start_end_ids.npy` contains (mees/calvin, issue 40)."""
-    bounds = read_bounds(split.folder / "ep_start_end_ids.npy")
-    frames = np.array(sorted(_frames_on_disk(split)), dtype=np.int64)
-    episode = np.searchsorted(bounds[:, 0], frames, side="right") - 1
-    inside = (episode >= 0) & (frames <= bounds[episode, 1])
-    return [int(frame) for frame in frames[~inside]]
-
-
-def _frames_on_disk(split: CalvinSplit) -> Iterator[int]:
-    with os.scandir(split.folder) as entries:
-        for entry in entries:
-            number = entry.name.removeprefix("episode_").removesuffix(".npz")
-            if len(number) + 12 == len(entry.name) and number.isdigit():
-                yield int(number)
-
-
-def _faults_of_bounds(split: CalvinSplit) -> Iterator[str]:
+def _faults_of_episodes(split: CalvinSplit) -> Iterator[str]:
     path = split.folder / "ep_start_end_ids.npy"
-    bounds = read_bounds(path)
-    for (start, end), (following, _) in zip(bounds.tolist(), bounds[1:].tolist()):
+    for (start, end), (following, _) in zip(split.recorded, split.recorded[1:]):
         if following <= end:
             yield f"{path}: the episode {start}-{end} overlaps the one that starts at frame {following}."
     lengths_path = split.folder / "ep_lens.npy"
     if not lengths_path.is_file():
         return
-    lengths = load_npy_pickle(lengths_path)
-    expected = bounds[:, 1] - bounds[:, 0] + 1
-    if not isinstance(lengths, np.ndarray) or sorted(lengths.reshape(-1).tolist()) != sorted(
-        expected.tolist()
-    ):
+    try:
+        lengths = np.asarray(load_npy_pickle(lengths_path))
+    except DatasetError as error:
+        yield str(error)
+        return
+    expected = sorted(end - start + 1 for start, end in split.recorded)
+    if expected and (lengths.dtype.kind not in "iu" or sorted(lengths.reshape(-1).tolist()) != expected):
         yield f"{lengths_path} does not hold the lengths of the episodes in ep_start_end_ids.npy."
 
 
@@ -128,20 +166,31 @@ def _faults_of_scenes(split: CalvinSplit) -> Iterator[str]:
                 f"{path}: the demonstration {demonstration.start}-{demonstration.end} lies in scenes"
                 f" {' and '.join(sorted(scenes))}."
             )
-    ranges = {r.scene: (r.start, r.end) for r in split.scene_ranges}
-    last = max((end for _, end in ranges.values()), default=0)
-    if last == _ABC_LAST_FRAME and ranges != _ABC_SCENES:
-        yield (
-            f"{path} is not that of the ABC download since September 2022 (B 0-598909, C 598910-1191338, A"
-            " 1191339-1795044); annotations and scenes of earlier downloads are wrong: download anew."
-        )
+    fault = fault_of_scenes(split.scene_ranges, max((end for _, end in split.recorded), default=None))
+    if fault is not None:
+        yield f"{path}: {fault}"
 
 
-def _faults_of_configuration(split: CalvinSplit) -> Iterator[str]:
+def _faults_of_other_files(split: CalvinSplit) -> Iterator[str]:
     try:
         recorded_renderer(split.folder)
     except DatasetError as error:
         yield str(error)
+    try:
+        _ = split.validation_instructions
+    except DatasetError as error:
+        yield str(error)
+
+
+def _faults_of_boxes(split: CalvinSplit, annotated: np.ndarray) -> Iterator[str]:
+    try:
+        boxes = split.boxes
+    except DatasetError as error:
+        yield str(error)
+        return
+    lacking = [] if boxes is None else [frame for frame in annotated.tolist() if frame not in boxes]
+    if lacking:
+        yield f"{split.boxes_file} has no boxes for {len(lacking)} annotated frames (first: {lacking[0]})."
 
 
 def _fault_of_actions(relative: np.ndarray) -> str | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +27,8 @@ from calvin.annotations import (
 from calvin.episode import FRAME_SHAPES, Episode, FrameBoxes
 from calvin.frames import FrameFiles
 from errors import DatasetError
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,15 @@ class Demonstration:
 
 @dataclass(frozen=True)
 class CalvinSplit:
-    """An opened split. Frames and boxes are read only when asked for."""
+    """An opened split. Frames and boxes are read only when asked for.
+
+    `recorded`: first and last frame of each recorded episode, sorted.
+    """
 
     folder: Path
     split: str
     demonstrations: tuple[Demonstration, ...]
+    recorded: tuple[tuple[int, int], ...]
     scene_ranges: tuple[SceneRange, ...]
     frames: FrameFiles
 
@@ -94,19 +102,25 @@ class CalvinSplit:
         """The evaluation instruction by task; empty where the split has no `embeddings.npy`."""
         return read_instructions(language_file(self.folder, "embeddings.npy"))
 
+    @property
+    def boxes_file(self) -> Path:
+        """Where the true boxes are, if the split has any."""
+        return self.folder / "boxes.json"
+
     @cached_property
-    def _boxes(self) -> dict[int, FrameBoxes] | None:
-        return read_boxes(self.folder / "boxes.json")
+    def boxes(self) -> Mapping[int, FrameBoxes] | None:
+        """True boxes by frame; None where the split has no `boxes.json`. Raises DatasetError as `read`."""
+        return read_boxes(self.boxes_file)
 
     def boxes_of(self, demonstration: Demonstration) -> tuple[FrameBoxes, ...] | None:
         """True boxes of each frame; None where the split has no `boxes.json`. Raises DatasetError as `read`."""
-        if self._boxes is None:
+        if self.boxes is None:
             return None
         frame_ids = range(demonstration.start, demonstration.end + 1)
         for frame in frame_ids:
-            if frame not in self._boxes:
-                raise DatasetError(f"{self.folder / 'boxes.json'} has no boxes for frame {frame}.")
-        return tuple(self._boxes[frame] for frame in frame_ids)
+            if frame not in self.boxes:
+                raise DatasetError(f"{self.boxes_file} has no boxes for frame {frame}.")
+        return tuple(self.boxes[frame] for frame in frame_ids)
 
 
 def open_dataset(root: Path, split: str) -> CalvinSplit:
@@ -115,35 +129,64 @@ def open_dataset(root: Path, split: str) -> CalvinSplit:
     Raises DatasetError, in one sentence naming file and field, when a folder or file is missing, damaged or
     empty, or an annotation lies outside the recorded episodes; UnsafePickle for a hostile file.
     """
+    opened, faults = survey(root, split)
+    if faults:
+        raise faults[0]
+    return opened
+
+
+def survey(root: Path, split: str) -> tuple[CalvinSplit, tuple[DatasetError, ...]]:
+    """As much of `root/split` as can be opened, and all that cannot.
+
+    What a damaged file would have said is absent, and so is the demonstration of a faulty annotation. Raises
+    DatasetError when the folder is missing or holds no frame.
+    """
     folder = Path(root) / split
     if not Path(root).is_dir():
         raise DatasetError(f"{root} is not a folder; give the one that holds training/ and validation/.")
     if not folder.is_dir():
         raise DatasetError(f"{folder} is missing; a CALVIN folder holds training/ and validation/.")
     annotation_path = language_file(folder, "auto_lang_ann.npy")
-    annotations = read_annotations(annotation_path)
-    _check_recorded(annotations, read_bounds(folder / "ep_start_end_ids.npy"), annotation_path)
-    scene_ranges = read_scenes(folder / "scene_info.npy")
+    faults: list[DatasetError] = []
+    annotations = _attempt(read_annotations, annotation_path, faults)
+    recorded = _attempt(read_bounds, folder / "ep_start_end_ids.npy", faults)
+    scene_ranges = _attempt(read_scenes, folder / "scene_info.npy", faults)
+    demonstrations = []
+    for index, annotation in enumerate(annotations):
+        if isinstance(annotation, DatasetError):
+            faults.append(annotation)
+        elif recorded and not _lies_within(annotation, recorded):
+            faults.append(
+                DatasetError(
+                    f"{annotation_path}: info.indx[{index}] runs from frame {annotation.start} to "
+                    f"{annotation.end}, which no episode of ep_start_end_ids.npy contains."
+                )
+            )
+        else:
+            scene = scene_of(annotation.start, scene_ranges)
+            demonstrations.append(Demonstration(index=index, scene=scene, **asdict(annotation)))
     return CalvinSplit(
         folder=folder,
         split=split,
-        demonstrations=tuple(
-            Demonstration(index, a.task, a.instruction, a.start, a.end, scene_of(a.start, scene_ranges))
-            for index, a in enumerate(annotations)
-        ),
+        demonstrations=tuple(demonstrations),
+        recorded=recorded,
         scene_ranges=scene_ranges,
-        frames=FrameFiles.find(folder, annotations[0].start),
-    )
+        frames=FrameFiles.find(folder, demonstrations[0].start if demonstrations else None),
+    ), tuple(faults)
 
 
-def _check_recorded(annotations: tuple[Annotation, ...], bounds: np.ndarray, path: Path) -> None:
-    """Every annotation lies within one recorded episode of the sorted `bounds` (N, 2)."""
-    starts = np.array([annotation.start for annotation in annotations])
-    ends = np.array([annotation.end for annotation in annotations])
-    episode = np.searchsorted(bounds[:, 0], starts, side="right") - 1
-    outside = (episode < 0) | (ends > bounds[episode, 1])
-    for index in np.flatnonzero(outside)[:1].tolist():
-        raise DatasetError(
-            f"{path}: info.indx[{index}] runs from frame {starts[index]} to {ends[index]}, which no "
-            "episode of ep_start_end_ids.npy contains."
-        )
+def _attempt(
+    read: Callable[[Path], tuple[Entry, ...]], path: Path, faults: list[DatasetError]
+) -> tuple[Entry, ...]:
+    """What `read` makes of the file; nothing, and one more of the `faults`, where it cannot."""
+    try:
+        return read(path)
+    except DatasetError as error:
+        faults.append(error)
+        return ()
+
+
+def _lies_within(annotation: Annotation, recorded: Sequence[tuple[int, int]]) -> bool:
+    """Whether one of the sorted `recorded` episodes contains all its frames."""
+    following = bisect_right(recorded, annotation.start, key=lambda episode: episode[0])
+    return following > 0 and annotation.end <= recorded[following - 1][1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS
 from errors import DatasetError
 
 _MAX_DIGITS = 12
+_PREFIX, _SUFFIX = "episode_", ".npz"
 
 
 @dataclass(frozen=True)
@@ -23,21 +26,27 @@ class FrameFiles:
     digits: int
 
     @classmethod
-    def find(cls, folder: Path, frame: int) -> FrameFiles:
+    def find(cls, folder: Path, frame: int | None) -> FrameFiles:
         """Learn the padding from the name of `frame`'s file, without listing a folder of millions of files.
 
-        Raises DatasetError when there is no file for `frame`.
+        Where that file is missing, or no `frame` is known, the first name that the folder gives will do.
+        Raises DatasetError when there is no frame at all.
         """
-        for digits in range(len(str(frame)), _MAX_DIGITS + 1):
-            files = cls(folder, digits)
-            if files.path(frame).is_file():
-                return files
-        raise DatasetError(
-            f"{folder} has no episode_*.npz for frame {frame}, where its first annotation starts."
-        )
+        if frame is not None:
+            for digits in range(len(str(frame)), _MAX_DIGITS + 1):
+                files = cls(folder, digits)
+                if files.path(frame).is_file():
+                    return files
+        for number in _numbers_in(folder):
+            return cls(folder, len(number))
+        raise DatasetError(f"{folder} has no frame: there is no {_PREFIX}*{_SUFFIX} in it.")
 
     def path(self, frame: int) -> Path:
-        return self.folder / f"episode_{frame:0{self.digits}d}.npz"
+        return self.folder / f"{_PREFIX}{frame:0{self.digits}d}{_SUFFIX}"
+
+    def on_disk(self) -> np.ndarray:
+        """Ids of all frames in the folder, int64, sorted. Lists the folder."""
+        return np.unique(np.fromiter((int(number) for number in _numbers_in(self.folder)), np.int64))
 
     def size_bytes(self, frame: int) -> int:
         """Size of the frame's file. Raises DatasetError when it is missing."""
@@ -88,3 +97,13 @@ class FrameFiles:
         if isinstance(error, FileNotFoundError):
             return DatasetError(f"{self.path(frame)} is missing: there is a gap at frame {frame}.")
         return DatasetError(f"{self.path(frame)} is damaged: {error}.")
+
+
+def _numbers_in(folder: Path) -> Iterator[str]:
+    """The numbers in the names of a folder's frames, as they are written and in no order."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            number = entry.name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+            whole = len(_PREFIX + number + _SUFFIX) == len(entry.name)
+            if whole and number.isdecimal() and len(number) <= _MAX_DIGITS:
+                yield number

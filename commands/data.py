@@ -12,7 +12,7 @@ import click
 
 from calvin.task_names import SCENES
 from commands.terminal import redraws
-from errors import DatasetError
+from errors import DatasetError, InvalidInput, Stopped
 
 SPLITS = ("training", "validation")
 
@@ -56,18 +56,35 @@ def check(folder: Path, split: str | None, as_json: bool) -> int:
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions.")
 def extract_command(folder: Path, out: Path, split: str | None, detector: str) -> None:
-    """Write DIR as the folders of ReconVLA's original scripts: img/, crop/, lang_ann.yaml, pictures, JSON."""
+    """Write DIR as the folders of ReconVLA's original scripts: img/, crop/, lang_ann.yaml, pictures, JSON.
+
+    Broken off, the same command goes on where it ended.
+    """
     from calvin.dataset import open_dataset
     from detectors.registry import make_detector
-    from tasks.extract import extract
+    from tasks.extract import extract, items_file
 
     finder = make_detector(detector)
-    for name in (split,) if split else SPLITS:
-        opened = open_dataset(folder, name)
-        total = len(opened.demonstrations)
-        counts = list(_with_progress(f"{name} demonstrations", extract(opened, out, finder), total))
+    names = (split,) if split else SPLITS
+    there = [name for name in names if items_file(out, name).exists()]
+    if len(there) == len(names):
+        raise InvalidInput(
+            f"{out} already holds an extracted {' and '.join(there)} split; name another folder"
+        )
+    opened = {name: open_dataset(folder, name) for name in names if name not in there}
+    for name in there:
+        print(f"{items_file(out, name)} is there already and is left as it is")
+    for name, dataset in opened.items():
+        total, counts = len(dataset.demonstrations), []
+        try:
+            for count in _with_progress(f"{name} demonstrations", extract(dataset, out, finder), total):
+                counts.append(count)
+        except KeyboardInterrupt:
+            raise Stopped(
+                f"stopped after {len(counts)} of {total} {name} demonstrations; the same command goes on from there"
+            ) from None
         frames, crops = (sum(count[key] for count in counts) for key in ("frames", "crops"))
-        print(f"{out / f'{name}_r5.json'}: {crops} items of {total} demonstrations; {frames - crops} of {frames} "
+        print(f"{items_file(out, name)}: {crops} items of {total} demonstrations; {frames - crops} of {frames} "
               "frames have no gaze region and no item")  # fmt: skip
 
 
@@ -116,10 +133,10 @@ def generate(
 
 def _check_split(folder: Path, split: str) -> dict[str, Any]:
     from calvin.check import annotated_frames, examine
-    from calvin.dataset import open_dataset
+    from calvin.dataset import survey
 
     try:
-        opened = open_dataset(folder, split)
+        opened, faults = survey(folder, split)
     except DatasetError as error:
         return {"demonstrations": 0, "tasks": 0, "frames": 0, "problems": [str(error)], "notes": []}
     frames = annotated_frames(opened)
@@ -128,7 +145,7 @@ def _check_split(folder: Path, split: str) -> dict[str, Any]:
         "demonstrations": len(opened.demonstrations),
         "tasks": len({demonstration.task for demonstration in opened.demonstrations}),
         "frames": len(frames),
-        "problems": list(findings.problems),
+        "problems": [*map(str, faults), *findings.problems],
         "notes": list(findings.notes),
     }
 

@@ -17,7 +17,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+import shutil
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,38 +42,110 @@ CHUNK_STEPS = 5
 PROCESSED = f"vla_processed_r{CHUNK_STEPS}"
 
 
+def items_file(out: Path, split: str) -> Path:
+    """The JSON of a split; it is there when all of the split is."""
+    return out / f"{split}_r{CHUNK_STEPS}.json"
+
+
 def extract(split: CalvinSplit, out: Path, detector: Detector) -> Iterator[dict[str, int]]:
     """Write everything, yielding after each demonstration its counts: `frames`, `crops`.
 
-    The JSON appears last. Raises InvalidInput where `out` already has this split, DatasetError for
-    unreadable frames.
+    What was finished before an earlier run was broken off is not done again: until the JSON appears, which is
+    last, `<split>_r5.parts` holds its items. Raises InvalidInput where `out` already has this split, or part of
+    other data or of another detector's regions; DatasetError for unreadable frames.
     """
-    target = out / f"{split.split}_r{CHUNK_STEPS}.json"
-    tasks = out / "tasks" / split.split
-    if target.exists() or tasks.exists():
+    target = items_file(out, split.split)
+    parts, tasks = target.with_suffix(".parts"), out / "tasks" / split.split
+    if target.exists():
         raise InvalidInput(f"{out} already holds an extracted {split.split} split; name another folder")
-    (out / PROCESSED / split.split / "crop").mkdir(parents=True)
+    if tasks.exists() and not parts.exists():
+        raise InvalidInput(
+            f"{tasks} is there, but {parts.name}, which says how far it was extracted, is not; name another folder"
+        )
+    parts.mkdir(parents=True, exist_ok=True)
+    (out / PROCESSED / split.split / "crop").mkdir(parents=True, exist_ok=True)
     embeddings = read_embeddings(language_file(split.folder, "auto_lang_ann.npy"))
-    items: list[dict[str, Any]] = []
     for demonstration in split.demonstrations:
-        episode = split.read(demonstration)
-        folder = tasks / f"{demonstration.index}_{demonstration.task}"
-        embedding = None if embeddings is None else embeddings[demonstration.index]
-        _write_annotation(folder, demonstration, embedding)
-        regions = find_regions(episode, detector).results
-        _write_frames(folder, episode, regions, split.frames.digits)
-        new = [
-            _write_item(out, episode, demonstration, offset, region, split.frames.digits)
-            for offset, region in enumerate(regions)
-            if isinstance(region, Detection)
-        ]
-        items += new
-        yield {"frames": len(episode), "crops": len(new)}
-    target.write_text(json.dumps(items, indent=4), encoding="utf-8")
+        part = parts / f"{demonstration.index}.json"
+        source = {
+            "data": f"{len(split.demonstrations)} {split.fingerprint(demonstration)}",
+            "detector": f"{detector.name} {detector.version}",
+        }
+        if part.exists():
+            done = _read_part(part, source, split.split)
+        else:
+            embedding = None if embeddings is None else embeddings[demonstration.index]
+            items = _extract_one(split, demonstration, out, detector, embedding)
+            done = {"frames": demonstration.end - demonstration.start + 1, "items": items}
+            os.sync()  # the part vouches for the pictures, also after a machine was switched off
+            _write_whole(part, [json.dumps(source | done)])
+        yield {"frames": done["frames"], "crops": len(done["items"])}
+    _write_whole(target, _as_json(parts / f"{d.index}.json" for d in split.demonstrations))
+    shutil.rmtree(parts)
+
+
+def _extract_one(
+    split: CalvinSplit,
+    demonstration: Demonstration,
+    out: Path,
+    detector: Detector,
+    embedding: np.ndarray | None,
+) -> list[dict[str, Any]]:
+    """Write a demonstration's folder and pictures; its items."""
+    folder = out / "tasks" / split.split / f"{demonstration.index}_{demonstration.task}"
+    episode = split.read(demonstration)
+    _write_annotation(folder, demonstration, embedding)
+    regions = find_regions(episode, detector).results
+    _write_frames(folder, episode, regions, split.frames.digits)
+    return [
+        _write_item(out, episode, demonstration, offset, region, split.frames.digits)
+        for offset, region in enumerate(regions)
+        if isinstance(region, Detection)
+    ]
+
+
+def _read_part(part: Path, source: Mapping[str, str], split: str) -> dict[str, Any]:
+    """What is known of a finished demonstration. Raises InvalidInput unless it was made of the same `source`."""
+    try:
+        done: dict[str, Any] = json.loads(part.read_text(encoding="utf-8"))
+        data, detector = done["data"], done["detector"]
+    except (ValueError, KeyError, TypeError):
+        raise InvalidInput(
+            f"{part} is damaged; remove it, and its demonstration is extracted again"
+        ) from None
+    out = part.parent.parent
+    if data != source["data"]:
+        raise InvalidInput(f"{out} holds part of a {split} split of other data; name another folder")
+    if detector != source["detector"]:
+        raise InvalidInput(
+            f"{out} holds part of a {split} split extracted with detector {detector}, not {source['detector']}; "
+            "name another folder"
+        )
+    return done
+
+
+def _as_json(parts: Iterable[Path]) -> Iterator[str]:
+    """All items as `json.dumps(items, indent=4)` writes them, one part in memory at a time."""
+    before = "["
+    for part in parts:
+        for item in json.loads(part.read_text(encoding="utf-8"))["items"]:
+            yield before + "\n" + textwrap.indent(json.dumps(item, indent=4), "    ")
+            before = ","
+    yield "[]" if before == "[" else "\n]"
+
+
+def _write_whole(path: Path, chunks: Iterable[str]) -> None:
+    """The whole file or none of it."""
+    partial = path.with_name(f".{path.name}")
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.writelines(chunks)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)
 
 
 def _write_annotation(folder: Path, demonstration: Demonstration, embedding: np.ndarray | None) -> None:
-    (folder / "lang_ann").mkdir(parents=True)
+    (folder / "lang_ann").mkdir(parents=True, exist_ok=True)
     content = {
         "ann": demonstration.instruction,
         "task": demonstration.task,
@@ -82,8 +157,8 @@ def _write_annotation(folder: Path, demonstration: Demonstration, embedding: np.
 
 
 def _write_frames(folder: Path, episode: Episode, regions: list[Detection | NoTarget], digits: int) -> None:
-    (folder / "img").mkdir()
-    (folder / "crop").mkdir()
+    (folder / "img").mkdir(exist_ok=True)
+    (folder / "crop").mkdir(exist_ok=True)
     lines = []
     for offset, region in enumerate(regions):
         frame = f"{episode.start + offset:0{digits}d}"

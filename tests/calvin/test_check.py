@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calvin.check import annotated_frames, examine, stray_frames
-from calvin.dataset import open_dataset
+from calvin.check import Findings, annotated_frames, examine, stray_frames
+from calvin.dataset import open_dataset, survey
 from calvin.writer import write_split
 from tests.calvin.samples import make_episode
 
@@ -53,9 +53,22 @@ def object_array(value: object) -> np.ndarray:
     return boxed
 
 
-def findings(folder: Path):
-    split = open_dataset(folder.parent, "training")
-    return examine(split, annotated_frames(split))
+def store(value: object) -> Callable[[Path], None]:
+    return lambda path: np.save(path, object_array(value), allow_pickle=True)
+
+
+def change_annotations(folder: Path, **changes: object) -> None:
+    path = folder / "lang_annotations" / "auto_lang_ann.npy"
+    content = np.load(path, allow_pickle=True).item()
+    for field, value in changes.items():
+        content["info" if field == "indx" else "language"][field] = value
+    store(content)(path)
+
+
+def findings(folder: Path, split: str = "training"):
+    opened, faults = survey(folder.parent, split)
+    found = examine(opened, annotated_frames(opened))
+    return Findings((*map(str, faults), *found.problems), found.notes)
 
 
 def test_a_sound_split_has_no_problem(folder: Path) -> None:
@@ -89,14 +102,6 @@ def test_a_sound_split_has_no_problem(folder: Path) -> None:
             ),
             "the demonstration 100-105 lies in scenes A and B",
         ),
-        (
-            lambda folder: np.save(
-                folder / "scene_info.npy",
-                object_array({"calvin_scene_A": [0, 900], "calvin_scene_B": [901, 1_795_044]}),
-                allow_pickle=True,
-            ),
-            "not that of the ABC download since September 2022",
-        ),
     ],
 )  # fmt: skip
 def test_each_fault_is_one_sentence(folder: Path, damage: Callable[[Path], None], sentence: str) -> None:
@@ -109,7 +114,8 @@ def test_each_fault_is_one_sentence(folder: Path, damage: Callable[[Path], None]
 def test_stray_frames_are_noted_not_used(folder: Path) -> None:
     (folder / "episode_0000002.npz").write_bytes((folder / FRAME).read_bytes())
     (folder / "episode_of_nothing.npz").write_bytes(b"")
-    assert stray_frames(open_dataset(folder.parent, "training")) == [2]
+    split = open_dataset(folder.parent, "training")
+    assert stray_frames(split, split.frames.on_disk()) == [2]
     assert any(
         "1 frames lie outside every recorded episode (first: 2)" in note for note in findings(folder).notes
     )
@@ -124,3 +130,113 @@ def test_actions_that_lead_elsewhere_are_noted(folder: Path) -> None:
 def test_an_unknown_scene_is_noted(folder: Path) -> None:
     (folder / "scene_info.npy").unlink()
     assert any("the scene of 2 demonstrations is unknown" in note for note in findings(folder).notes)
+
+
+def test_every_fault_is_listed_and_the_rest_is_read(folder: Path) -> None:
+    write = [make_episode(start, 6) for start in (200, 206, 212, 218)]
+    folder = write_split(folder.parent / "more", "training", write)
+    change_annotations(
+        folder, indx=[(200, 205), (206, 299), (90, 217), (218, 223)], task=["open_drawer", "open_drawer"] * 2
+    )
+    (folder / "episode_0000219.npz").unlink()
+    opened, _ = survey(folder.parent, "training")
+    assert [demonstration.index for demonstration in opened.demonstrations] == [0, 3]
+    first, second, third = findings(folder).problems
+    assert "info.indx[1] runs from frame 206 to 299, which no episode" in first
+    assert "info.indx[2] runs from frame 90 to 217, which no episode" in second
+    assert "there is a gap at frame 219" in third
+
+
+def test_annotations_of_every_wrong_kind_are_listed(folder: Path) -> None:
+    change_annotations(folder, task=["fly", "open_drawer"], ann=["draw", " "])
+    first, second = findings(folder).problems
+    assert "language.task[0] is 'fly'" in first
+    assert "language.ann[1] is ' '" in second
+
+
+def test_the_very_first_frame_missing_is_a_gap(folder: Path) -> None:
+    (folder / "episode_0000100.npz").unlink()
+    (problem,) = findings(folder).problems
+    assert "there is a gap at frame 100" in problem
+
+
+def test_frames_missing_in_a_row_are_one_problem(folder: Path) -> None:
+    for frame in (102, 103, 104, 108):
+        (folder / f"episode_0000{frame}.npz").unlink()
+    run, single = findings(folder).problems
+    assert "3 frames in a row are missing, from episode_0000102.npz to episode_0000104.npz" in run
+    assert "there is a gap at frame 108" in single
+
+
+def test_damaged_small_files_are_listed_together(folder: Path) -> None:
+    (folder / "lang_annotations" / "auto_lang_ann.npy").write_bytes(b"")
+    (folder / "ep_start_end_ids.npy").write_bytes(b"")
+    (folder / "scene_info.npy").write_bytes(b"")
+    (folder / "ep_lens.npy").write_bytes(b"")
+    configured_badly(folder)
+    problems = findings(folder).problems
+    for name in ("auto_lang_ann", "ep_start_end_ids", "scene_info", "ep_lens", "merged_config"):
+        assert len([problem for problem in problems if f"{name}." in problem]) == 1, (name, problems)
+    assert len(problems) == 5
+
+
+def test_frames_are_read_though_the_episodes_are_not_known(folder: Path) -> None:
+    (folder / "ep_start_end_ids.npy").unlink()
+    truncate(folder)
+    first, second = findings(folder).problems
+    assert "ep_start_end_ids.npy cannot be read" in first
+    assert "episode_0000102.npz is damaged" in second
+
+
+def test_damaged_instructions_are_a_problem(tmp_path: Path) -> None:
+    folder = write_split(tmp_path, "validation", [make_episode(100, 6, split="validation")])
+    (folder / "lang_annotations" / "embeddings.npy").write_bytes(b"")
+    (problem,) = findings(folder, "validation").problems
+    assert "embeddings.npy" in problem
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [("{", "boxes.json is not a file of boxes"), ("{}", "has no boxes for 12 annotated frames (first: 100)")],
+)
+def test_wrong_boxes_are_one_problem(folder: Path, content: str, sentence: str) -> None:
+    (folder / "boxes.json").write_text(content)
+    (problem,) = findings(folder).problems
+    assert sentence in problem
+
+
+def test_gaps_between_demonstrations_are_noted(folder: Path) -> None:
+    change_annotations(folder, indx=[(100, 103), (106, 108)])
+    assert not [note for note in findings(folder).notes if "missing" in note]
+    (folder / "episode_0000105.npz").unlink()
+    (folder / "episode_0000110.npz").unlink()
+    found = findings(folder)
+    assert found.problems == ()
+    assert (
+        "2 frames of recorded episodes are missing (first: 105); no demonstration needs them" in found.notes
+    )
+
+
+def test_episodes_of_absurd_length_are_only_counted(folder: Path) -> None:
+    np.save(folder / "ep_start_end_ids.npy", np.array([[100, 10**15]]))
+    np.save(folder / "ep_lens.npy", np.array([10**15 - 99]))
+    found = findings(folder)
+    assert found.problems == ()
+    assert any(
+        f"{10**15 - 111} frames of recorded episodes are missing (first: 112)" in n for n in found.notes
+    )
+
+
+def test_one_episode_may_have_its_length_alone(tmp_path: Path) -> None:
+    """As `ep_lens.npy` of the debug dataset does."""
+    folder = write_split(tmp_path, "training", [make_episode(100, 6)])
+    for save in (np.save, lambda path, value: store(value)(path)):
+        save(folder / "ep_lens.npy", 6)
+        assert findings(folder).problems == ()
+    np.save(folder / "ep_lens.npy", 7)
+    assert "does not hold the lengths" in findings(folder).problems[0]
+
+
+def test_repeated_annotations_are_noted(folder: Path) -> None:
+    change_annotations(folder, indx=[(100, 105), (100, 105)], task=["open_drawer"] * 2)
+    assert "1 annotations repeat task and frames of an earlier one" in findings(folder).notes

@@ -261,8 +261,19 @@ def test_malformed_scenes(folder: Path, info: dict[str, Any], message: str) -> N
 def test_no_frame_files(folder: Path) -> None:
     for path in folder.glob("episode_*.npz"):
         path.unlink()
-    with pytest.raises(DatasetError, match=r"has no episode_\*\.npz for frame 100"):
+    with pytest.raises(DatasetError, match=r"training has no frame: there is no episode_\*\.npz in it"):
         open_folder(folder)
+
+
+@pytest.mark.parametrize("digits", [5, 9])
+def test_first_frame_missing(tmp_path: Path, digits: int) -> None:
+    folder = write_split(tmp_path, "training", [make_episode(98, 4), make_episode(102, 4)], digits=digits)
+    (folder / f"episode_{98:0{digits}d}.npz").unlink()
+    split = open_folder(folder)
+    assert split.frames.digits == digits
+    assert len(split.read(split.demonstrations[1])) == 4
+    with pytest.raises(DatasetError, match="there is a gap at frame 98"):
+        split.read(split.demonstrations[0])
 
 
 def test_gap_in_the_frames(folder: Path) -> None:

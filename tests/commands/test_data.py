@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cli
@@ -40,7 +41,42 @@ def test_extracts_the_folders_of_the_original_scripts(
     assert "validation_r5.json: " in capsys.readouterr().out
     assert (out / "tasks" / "training" / "1_close_drawer" / "img" / "frame_0000200.png").is_file()
     assert cli.main(["data", "extract", str(data), str(out)]) == 2
-    assert "already holds an extracted training split" in capsys.readouterr().err
+    assert "already holds an extracted training and validation split" in capsys.readouterr().err
+
+
+def test_a_damaged_split_is_named_before_anything_is_extracted(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / "validation" / "ep_start_end_ids.npy").unlink()
+    assert cli.main(["data", "extract", str(data), str(tmp_path / "out")]) == 2
+    assert "ep_start_end_ids.npy cannot be read" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_extraction_goes_on_where_it_was_stopped(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    frame = data / "validation" / "episode_0000303.npz"
+    content = frame.read_bytes()
+    frame.unlink()
+    assert cli.main(["data", "extract", str(data), str(out)]) == 2
+    assert "episode_0000303.npz is missing" in capsys.readouterr().err
+    frame.write_bytes(content)
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.extract.find_regions", interrupted)
+        assert cli.main(["data", "extract", str(data), str(out)]) == 4
+    assert (
+        "stopped after 0 of 1 validation demonstrations; the same command goes on" in capsys.readouterr().err
+    )
+    assert cli.main(["data", "extract", str(data), str(out)]) == 0
+    left, extracted = capsys.readouterr().out.splitlines()
+    assert "training_r5.json is there already and is left as it is" in left
+    assert "validation_r5.json: " in extracted
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_every_bad_frame_is_listed_once(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,6 +89,23 @@ def test_every_bad_frame_is_listed_once(data: Path, capsys: pytest.CaptureFixtur
     assert "episode_0000204.npz is missing" in missing
     assert document["splits"]["validation"]["problems"] == []
     assert document["sound"] is False
+
+
+def test_faulty_annotations_do_not_hide_the_rest(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = data / "training" / "lang_annotations" / "auto_lang_ann.npy"
+    content = np.load(path, allow_pickle=True).item()
+    for field in ("task", "ann"):
+        content["language"][field] = [content["language"][field][0]] * 4
+    content["info"]["indx"] = [(100, 105), (150, 160), (200, 205), (203, 300)]
+    np.save(path, content, allow_pickle=True)
+    (data / "training" / "episode_0000100.npz").unlink()
+    assert cli.main(["data", "check", str(data), "--json"]) == 1
+    training = json.loads(capsys.readouterr().out)["splits"]["training"]
+    assert (training["demonstrations"], training["frames"]) == (2, 12)
+    first, second, third = training["problems"]
+    assert "info.indx[1] runs from frame 150 to 160" in first
+    assert "info.indx[3] runs from frame 203 to 300" in second
+    assert "there is a gap at frame 100" in third
 
 
 def test_only_the_named_split_is_read(data: Path) -> None:

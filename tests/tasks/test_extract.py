@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +82,122 @@ def test_nothing_is_written_twice(out: Path) -> None:
     dataset = open_dataset(out.parent / "data", "validation")
     with pytest.raises(InvalidInput, match="already holds an extracted validation split"):
         list(extract(dataset, out, make_detector("oracle")))
+
+
+# --- broken off --------------------------------------------------------------------------------
+
+THREE = [
+    make_episode(100 + 6 * number, 6, number, split="validation", boxes=EPISODE.boxes) for number in range(3)
+]
+
+#: Dies when the given number of demonstrations is done, as a machine does that is taken away.
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from calvin.dataset import open_dataset
+from detectors.registry import make_detector
+from tasks.extract import extract
+data, out, done = sys.argv[1:]
+for number, _ in enumerate(extract(open_dataset(Path(data), "validation"), Path(out), make_detector("oracle")), 1):
+    if number == int(done):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+class Watched:
+    """The oracle; counts the demonstrations that it was asked about and breaks down at one of them."""
+
+    def __init__(self, breaks_at: int | None = None) -> None:
+        self.asked, self._breaks_at, self._oracle = 0, breaks_at, make_detector("oracle")
+        self.name, self.version = self._oracle.name, self._oracle.version
+
+    def check(self) -> None:
+        self._oracle.check()
+
+    def detect(self, images, targets, context=None):
+        self.asked += 1
+        if self.asked == self._breaks_at:
+            raise KeyboardInterrupt
+        return self._oracle.detect(images, targets, context)
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    write_split(tmp_path / "three", "validation", THREE)
+    return tmp_path / "three"
+
+
+def run(data: Path, out: Path, detector) -> list[dict[str, int]]:
+    return list(extract(open_dataset(data, "validation"), out, detector))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_killed_and_run_again_is_the_same_and_does_nothing_twice(three: Path, tmp_path: Path) -> None:
+    counts = run(three, tmp_path / "undisturbed", Watched())
+    died = subprocess.run(
+        [sys.executable, "-c", DYING, three, tmp_path / "out", "2"], cwd=Path(__file__).parents[2]
+    )
+    assert died.returncode == -signal.SIGKILL
+    assert not (tmp_path / "out" / "validation_r5.json").exists()
+    again = Watched()
+    assert run(three, tmp_path / "out", again) == counts
+    assert again.asked == 1
+    assert content(tmp_path / "out") == content(tmp_path / "undisturbed")
+    items = json.loads((tmp_path / "out" / "validation_r5.json").read_text())
+    assert (tmp_path / "out" / "validation_r5.json").read_text() == json.dumps(items, indent=4)
+
+
+def test_broken_off_within_a_demonstration(three: Path, tmp_path: Path) -> None:
+    run(three, tmp_path / "undisturbed", Watched())
+    with pytest.raises(KeyboardInterrupt):
+        run(three, tmp_path / "out", Watched(breaks_at=2))
+    run(three, tmp_path / "out", Watched())
+    assert content(tmp_path / "out") == content(tmp_path / "undisturbed")
+
+
+def test_other_data_do_not_continue_it(three: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(three, tmp_path / "out", Watched(breaks_at=2))
+    write_split(tmp_path / "other", "validation", THREE[:2])
+    write_split(tmp_path / "changed", "validation", [make_episode(100, 6, 7, split="validation"), *THREE[1:]])
+    for data in ("other", "changed"):
+        with pytest.raises(
+            InvalidInput, match="out holds part of a validation split of other data; name another"
+        ):
+            run(tmp_path / data, tmp_path / "out", Watched())
+
+
+def test_another_detector_does_not_continue_it(three: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(three, tmp_path / "out", Watched(breaks_at=2))
+    with pytest.raises(InvalidInput, match=r"extracted with detector oracle .*, not colour .*; name another"):
+        run(three, tmp_path / "out", make_detector("colour"))
+
+
+def test_folders_without_a_record_are_left_alone(three: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(three, tmp_path / "out", Watched(breaks_at=2))
+    shutil.rmtree(tmp_path / "out" / "validation_r5.parts")
+    with pytest.raises(InvalidInput, match=r"validation_r5\.parts.* is not; name another folder"):
+        run(three, tmp_path / "out", Watched())
+
+
+def test_a_damaged_record_is_named(three: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(three, tmp_path / "out", Watched(breaks_at=2))
+    (tmp_path / "out" / "validation_r5.parts" / "0.json").write_text("{")
+    with pytest.raises(InvalidInput, match=r"0\.json is damaged; remove it"):
+        run(three, tmp_path / "out", Watched())
+
+
+def test_no_demonstration_with_a_region_gives_an_empty_list(tmp_path: Path) -> None:
+    nothing = tuple({"drawer": None, "drawer_handle": None} for _ in range(6))
+    write_split(tmp_path / "data", "validation", [make_episode(100, 6, split="validation", boxes=nothing)])
+    assert run(tmp_path / "data", tmp_path / "out", Watched()) == [{"frames": 6, "crops": 0}]
+    assert json.loads((tmp_path / "out" / "validation_r5.json").read_text()) == []
 
 
 def test_embeddings_that_do_not_fit_are_named(tmp_path: Path) -> None:
