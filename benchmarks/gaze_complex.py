@@ -30,7 +30,6 @@ from detectors.scoring import (
     ScoredFrame,
     difficulty,
     iou,
-    object_truths,
     score_frame,
     summarise,
     summarise_objects,
@@ -127,7 +126,7 @@ def complex_pictures(scenery: list[Scenery]) -> int:
     count = 0
     for one in scenery:
         area = one.images.shape[1] * one.images.shape[2]
-        known = [object_truths(one.boxes, target.object) for target in TARGETS]
+        known = [one.truths(target.object) for target in TARGETS]
         count += sum(
             any(difficulty(of_object[frame], area) == "complex" for of_object in known)
             for frame in range(len(one.images))
@@ -144,7 +143,7 @@ def measure(
         area = one.images.shape[1] * one.images.shape[2]
         for target in TARGETS:
             found = detector.detect(one.images, [target] * len(one.images))
-            known = object_truths(one.boxes, target.object)
+            known = one.truths(target.object)
             scored += [score_frame(r, t, area, target.object) for r, t in zip(found, known, strict=True)]
     levels, objects = summarise(scored), summarise_objects(scored)
     return {"stages": list(stages), **levels, "objects": objects, "all": objects["all"]}
@@ -161,7 +160,7 @@ def calibrate(
         scores, right = [], []
         for one in scenery:
             raw = cache.find(finder, list(one.images), target, False)
-            for candidates, truth in zip(raw, object_truths(one.boxes, target.object), strict=True):
+            for candidates, truth in zip(raw, one.truths(target.object), strict=True):
                 if isinstance(candidates, list):
                     best = max(candidates, key=lambda candidate: candidate.score)
                     scores.append(best.score)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.base import Box, Target
+from detectors.scoring import FrameTruth, object_truths
 from detectors.targets import BUTTON, COLOURS, DRAWER, DRAWER_HANDLE, SLIDER_HANDLE, SWITCH, block
 from simulators.base import MAX_RELATIVE_METRES
 from simulators.playtable.env import PlayTable
@@ -27,11 +28,16 @@ _HOVER_METRES = 0.06
 
 @dataclass(frozen=True)
 class Scenery:
-    """Frames (N, 200, 200, 3) uint8 of one episode, with the true boxes of each."""
+    """Frames (N, 200, 200, 3) uint8 of one episode, with the true boxes of each and how many pixels show them."""
 
     scene: str
     images: np.ndarray
     boxes: list[dict[str, Box | None]]
+    pixels: list[dict[str, int]]
+
+    def truths(self, name: str) -> list[FrameTruth | None]:
+        """What is really in each frame for one object."""
+        return object_truths(self.boxes, name, self.pixels)
 
 
 def episodes(count: int, seed: int, assets: str | None = None, first: int = 0) -> Iterator[Scenery]:
@@ -63,7 +69,7 @@ def _episode(simulator: PlayTable, name: str, random: np.random.Generator) -> Sc
     simulator.reset(robot_obs, scene_obs)
     beyond = goal + random.uniform([-0.2, -0.2, 0.0], [0.2, 0.2, 0.15])
     above = goal + np.array([0.0, 0.0, _HOVER_METRES])
-    images, boxes = [], []
+    images, boxes, pixels = [], [], []
     for step in range(STEPS):
         wanted = above if step < STEPS // 2 else beyond
         move = (wanted - simulator.target_pose()[:3]) / MAX_RELATIVE_METRES
@@ -75,7 +81,8 @@ def _episode(simulator: PlayTable, name: str, random: np.random.Generator) -> Sc
             seen = simulator.observe(("static",), boxes=True)
             images.append(seen["rgb_static"])
             boxes.append(seen["true_boxes"])
-    return Scenery(name, np.stack(images), boxes)
+            pixels.append(seen["visible_pixels"])
+    return Scenery(name, np.stack(images), boxes, pixels)
 
 
 def _two_sides(random: np.random.Generator) -> tuple[float, float]:

@@ -6,8 +6,8 @@ Without --data the scripted expert makes the demonstrations; without --weights G
 checkpoint: its boxes are nowhere near the target, so only batches, key frames and the text encoder are measured
 (the other stages would reject every box and look again), and its overlaps mean nothing.
 
-python -m benchmarks.gaze_throughput [--detector colour] [--demonstrations 34] [--data CALVIN_DIR] [--weights PATH]
-                                     [--repeats 5]
+python -m benchmarks.gaze_throughput [--detector colour] [--demonstrations 34] [--data CALVIN_DIR [--split NAME]]
+                                     [--weights PATH] [--repeats 5]
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from detectors.registry import make_detector
 from detectors.scoring import iou
 from detectors.targets import phases_for
 
+_SPLITS = ("training", "validation")
 _RESULTS = Path(__file__).parent / "results"
 
 
@@ -43,11 +44,12 @@ def main() -> None:
     parser.add_argument("--detector", default="colour", choices=["colour", "grounding_dino"])
     parser.add_argument("--demonstrations", type=int, default=34)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--split", choices=_SPLITS, help="of --data; by default both")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--weights")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)  # processor time is compared
-    episodes = list(islice(demonstrations(arguments.data), arguments.demonstrations))
+    episodes = list(islice(demonstrations(arguments.data, arguments.split), arguments.demonstrations))
     with tempfile.TemporaryDirectory() as folder:
         options: dict[str, Any] = {}
         stages: tuple[str, ...] = STAGES
@@ -57,20 +59,21 @@ def main() -> None:
             stages = STAGES if arguments.weights else ("key_frames",)
         result = compare(arguments.detector, episodes, options, stages, arguments.repeats)
     document = {"machine": describe(), "detector": arguments.detector, **result}
-    document["data"] = "dataset" if arguments.data else "scripted expert"
+    # Each set of frames has a file of its own: their ratios differ, and neither shall replace the other's.
+    name = "expert" if arguments.data is None else arguments.data.resolve().name
+    document["data"] = "_".join([name, *([arguments.split] if arguments.split else [])])
     print(json.dumps(result, indent=1))
     _RESULTS.mkdir(exist_ok=True)
-    (_RESULTS / f"gaze_throughput_{arguments.detector}.json").write_text(
-        json.dumps(document, indent=1) + "\n"
-    )
+    file = _RESULTS / f"gaze_throughput_{arguments.detector}_{document['data']}.json"
+    file.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def demonstrations(data: Path | None) -> Iterator[Episode]:
+def demonstrations(data: Path | None, split: str | None) -> Iterator[Episode]:
     if data is not None:
         from calvin.dataset import open_dataset
 
-        for split in ("training", "validation"):
-            opened = open_dataset(data, split)
+        for name in (split,) if split else _SPLITS:
+            opened = open_dataset(data, name)
             yield from map(opened.read, opened.demonstrations)
         return
     from settings.ablation import Data

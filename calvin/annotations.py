@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from calvin.episode import FRAME_SHAPES, FrameBoxes
+from calvin.episode import FRAME_SHAPES, FrameBoxes, FramePixels
 from calvin.pickles import load_npy_pickle
 from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import DatasetError
@@ -165,8 +165,32 @@ def read_boxes(path: Path) -> dict[int, FrameBoxes] | None:
             int(frame): {name: _box(entry["box"]) for name, entry in things.items()}
             for frame, things in content.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(f"{path} is not a file of boxes: {type(error).__name__}: {error}.") from None
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} is not a file of boxes: {error}.") from None
+    except (KeyError, TypeError, AttributeError):
+        form = '{"<frame>": {"<object>": {"box": [x0, y0, x1, y1] or null}}}'
+        raise DatasetError(f"{path} is not a file of boxes: it has another form than {form}.") from None
+
+
+def read_pixels(path: Path) -> dict[int, FramePixels] | None:
+    """`pixels` in a `boxes.json` that `read_boxes` has read; None where the file or any of the counts is absent."""
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not all("pixels" in entry for things in content.values() for entry in things.values()):
+        return None
+    return {
+        int(frame): {name: _count(entry["pixels"], path, frame, name) for name, entry in things.items()}
+        for frame, things in content.items()
+    }
+
+
+def _count(pixels: Any, path: Path, frame: str, name: str) -> int:
+    if not isinstance(pixels, int) or pixels < 0:
+        raise DatasetError(
+            f"{path}: pixels of {name} in frame {frame} is {pixels!r}, not a number of pixels."
+        )
+    return pixels
 
 
 def _box(corners: list[int] | None) -> tuple[int, int, int, int] | None:

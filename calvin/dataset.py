@@ -21,10 +21,11 @@ from calvin.annotations import (
     read_bounds,
     read_boxes,
     read_instructions,
+    read_pixels,
     read_scenes,
     scene_of,
 )
-from calvin.episode import FRAME_SHAPES, Episode, FrameBoxes
+from calvin.episode import FRAME_SHAPES, Episode, FrameBoxes, FramePixels
 from calvin.frames import FrameFiles
 from errors import DatasetError
 
@@ -74,6 +75,7 @@ class CalvinSplit:
             start=demonstration.start,
             end=demonstration.end,
             boxes=self.boxes_of(demonstration),
+            pixels=self.pixels_of(demonstration),
         )
 
     def fingerprint(self, demonstration: Demonstration) -> str:
@@ -83,14 +85,16 @@ class CalvinSplit:
         and the checksums that the first and the last frame's archives carry.
         """
         frame_ids = range(demonstration.start, demonstration.end + 1)
-        boxes = self.boxes_of(demonstration)
-        identity = {
+        boxes, pixels = self.boxes_of(demonstration), self.pixels_of(demonstration)
+        identity: dict[str, object] = {
             "annotation": asdict(demonstration),
             "split": self.split,
             "boxes": None if boxes is None else [dict(frame) for frame in boxes],
             "files": [(self.frames.path(frame).name, self.frames.size_bytes(frame)) for frame in frame_ids],
             "checksums": [self.frames.checksums(frame) for frame in (frame_ids[0], frame_ids[-1])],
         }
+        if pixels is not None:
+            identity["pixels"] = [dict(frame) for frame in pixels]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def scene_of(self, frame: int) -> str:
@@ -121,6 +125,16 @@ class CalvinSplit:
             if frame not in self.boxes:
                 raise DatasetError(f"{self.boxes_file} has no boxes for frame {frame}.")
         return tuple(self.boxes[frame] for frame in frame_ids)
+
+    @cached_property
+    def _pixels(self) -> Mapping[int, FramePixels] | None:
+        return read_pixels(self.boxes_file)
+
+    def pixels_of(self, demonstration: Demonstration) -> tuple[FramePixels, ...] | None:
+        """How many pixels show each thing, by frame; None where `boxes.json` does not say. Raises as `read`."""
+        if self.boxes_of(demonstration) is None or self._pixels is None:
+            return None
+        return tuple(self._pixels[frame] for frame in range(demonstration.start, demonstration.end + 1))
 
 
 def open_dataset(root: Path, split: str) -> CalvinSplit:

@@ -26,6 +26,9 @@ VECTOR_FIELDS = ("robot_obs", "scene_obs", "actions", "rel_actions")
 #: visible.
 FrameBoxes = Mapping[str, tuple[int, int, int, int] | None]
 
+#: How many pixels of `rgb_static` show each thing.
+FramePixels = Mapping[str, int]
+
 
 @dataclass(frozen=True, eq=False)
 class Episode:
@@ -34,7 +37,7 @@ class Episode:
     rgb_static uint8 (T, 200, 200, 3) and rgb_gripper uint8 (T, 84, 84, 3); robot_obs (T, 15), scene_obs (T,
     24), actions (T, 7) and rel_actions (T, 7) of any float type, kept as read-only float64 copies. `start`
     and `end` are frame ids, both inclusive. `scene` is "A".."D" or "unknown". `boxes` has one mapping per
-    frame, or is None where the true boxes are not known.
+    frame, or is None where the true boxes are not known; `pixels` likewise.
 
     Raises DatasetError naming the field that has a wrong shape or type, or is not finite.
     """
@@ -52,6 +55,7 @@ class Episode:
     start: int
     end: int
     boxes: tuple[FrameBoxes, ...] | None = None
+    pixels: tuple[FramePixels, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.start < 0 or self.end < self.start:
@@ -74,8 +78,10 @@ class Episode:
             object.__setattr__(self, field, values)
         if self.scene not in (*SCENES, UNKNOWN_SCENE):
             raise DatasetError(f"{self.name}: scene {self.scene!r} is not one of A, B, C, D, unknown.")
-        if self.boxes is not None and len(self.boxes) != len(self):
-            raise DatasetError(f"{self.name}: boxes are given for {len(self.boxes)} of {len(self)} frames.")
+        for field in ("boxes", "pixels"):
+            known = getattr(self, field)
+            if known is not None and len(known) != len(self):
+                raise DatasetError(f"{self.name}: {field} are given for {len(known)} of {len(self)} frames.")
 
     def __len__(self) -> int:
         """Number of frames, T."""

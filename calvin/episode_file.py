@@ -32,6 +32,8 @@ def save_episode(episode: Episode, path: Path) -> None:
         "end": episode.end,
         "boxes": None if episode.boxes is None else [dict(frame) for frame in episode.boxes],
     }
+    if episode.pixels is not None:
+        about["pixels"] = [dict(frame) for frame in episode.pixels]
     # One metadata key only: safetensors writes several in the random order of a hash map.
     path.write_bytes(to_safetensors(tensors, {METADATA_KEY: json.dumps(about, sort_keys=True)}))
 
@@ -44,11 +46,16 @@ def load_episode(path: Path) -> Episode:
     header, data_offset = _header(path)
     try:
         about = json.loads(header["__metadata__"][METADATA_KEY])
-        boxes = about.pop("boxes")
+        boxes, pixels = about.pop("boxes"), about.pop("pixels", None)
         arrays: dict[str, Any] = {
             field: _tensor(path, field, header[field], data_offset) for field in FRAME_SHAPES
         }
-        return Episode(**arrays, **about, boxes=None if boxes is None else tuple(map(_boxes, boxes)))
+        return Episode(
+            **arrays,
+            **about,
+            boxes=None if boxes is None else tuple(map(_boxes, boxes)),
+            pixels=None if pixels is None else tuple(pixels),
+        )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise DatasetError(f"{path} is not an episode file: {error!r}.") from None
 

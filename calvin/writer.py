@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from calvin.annotations import LANGUAGE_FOLDER, SCENE_PREFIX
-from calvin.episode import FRAME_SHAPES, Episode
+from calvin.episode import FRAME_SHAPES, Episode, FrameBoxes, FramePixels
 from calvin.frames import FrameFiles
 from calvin.task_names import UNKNOWN_SCENE
 from errors import InvalidInput
@@ -64,19 +64,26 @@ class _Summary:
     def __init__(self) -> None:
         self._about: list[tuple[int, int, str, str, str]] = []
         self._vectors: dict[str, list[np.ndarray]] = {"robot_obs": [], "scene_obs": [], "actions": []}
-        self._boxes: dict[int, Mapping[str, tuple[int, int, int, int] | None]] = {}
+        self._boxes: dict[int, FrameBoxes] = {}
+        self._pixels: dict[int, FramePixels] = {}
 
     def add(self, episode: Episode) -> None:
         for start, end, *_ in self._about:
             if episode.start <= end and start <= episode.end:
                 raise InvalidInput(f"{episode.name} shares frames with the episode {start}-{end}.")
-        if self._about and (episode.boxes is None) != (not self._boxes):
-            raise InvalidInput(f"{episode.name}: either all episodes of a split have boxes or none has.")
+        for what, given, have in (
+            ("boxes", episode.boxes, self._boxes),
+            ("pixels", episode.pixels, self._pixels),
+        ):
+            if self._about and (given is None) != (not have):
+                raise InvalidInput(f"{episode.name}: either all episodes of a split have {what} or none has.")
         self._about.append((episode.start, episode.end, episode.scene, episode.task, episode.instruction))
         for field, arrays in self._vectors.items():
             arrays.append(getattr(episode, field))
         if episode.boxes is not None:
             self._boxes.update(zip(range(episode.start, episode.end + 1), episode.boxes))
+        if episode.pixels is not None:
+            self._pixels.update(zip(range(episode.start, episode.end + 1), episode.pixels))
 
     def annotations(self) -> dict[str, dict[str, Any]]:
         """The content of `auto_lang_ann.npy`."""
@@ -99,7 +106,10 @@ class _Summary:
         (folder / "statistics.yaml").write_text(self._statistics(), encoding="utf-8")
         if self._boxes:
             content = {
-                f"{frame:0{digits}d}": {name: {"box": box} for name, box in boxes.items()}
+                f"{frame:0{digits}d}": {
+                    name: {"box": box} | ({"pixels": self._pixels[frame][name]} if self._pixels else {})
+                    for name, box in boxes.items()
+                }
                 for frame, boxes in sorted(self._boxes.items())
             }
             (folder / "boxes.json").write_text(json.dumps(content), encoding="utf-8")

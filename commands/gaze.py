@@ -73,18 +73,23 @@ def command(
         runs = [list(wanted[:count]) for count in range(len(wanted) + 1)]
     home = resolve_home(context, home_path)
     answers = FinderCache(cache) if cache else shared_cache(home.cache if home.exists else None)
+    if preview:
+        _make_folder(out)
     results: list[dict[str, Any]] = []
     sheets: list[str] = []
+    frames_shown = 0
     for number, run in enumerate(runs):
         detector = _make(name, run, answers, options)
         regions = []
         for episode, found in _detect(folder, split, detector, limit):
             regions.append(found)
             if preview and number == len(runs) - 1:
-                sheets.append(str(_write_sheet(out, episode, found)))
+                sheet, shown = _write_sheet(out, episode, found)
+                sheets.append(str(sheet))
+                frames_shown += shown
         results.append(_summary(detector, run, regions))
     if preview:
-        results[-1]["sheets"] = sheets
+        results[-1] |= {"sheets": sheets, "frames_shown": frames_shown}
     if answers.path is not None:
         results[-1]["cache"] = {"file": str(answers.path), "known": answers.hits, "new": answers.misses}
     if as_json:
@@ -92,13 +97,24 @@ def command(
         return
     _show(results, by_stage, score)
     if preview:
-        print(f"{len(sheets)} contact sheets in {out}")
+        of_all = f"{frames_shown} of {results[-1]['frames']} frames shown"
+        print(
+            f"{len(sheets)} contact sheets in {out}: {of_all}, of long demonstrations those that failed first"
+        )
     if answers.path is not None and name not in DIRECT:
         print(f"{answers.hits} answers known before, {answers.misses} new, kept in {answers.path}")
 
 
 def _stage_list(text: str) -> list[str]:
     return [] if text == "none" else [stage.strip() for stage in text.split(",") if stage.strip()]
+
+
+def _make_folder(out: Path) -> None:
+    """Before anything is detected: what cannot hold the sheets shall not cost the work."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"--out {out} cannot be a folder for contact sheets: {error.strerror}") from None
 
 
 def _make(name: str, stages: list[str] | None, cache: Any, options: dict[str, Any]) -> Detector:
@@ -139,91 +155,38 @@ def _summary(detector: Detector, stages: list[str] | None, regions: list[Regions
     return about | {key: value for key, value in summary_of(regions).items() if key != "iou_sum"}
 
 
-def _write_sheet(out: Path, episode: Episode, regions: Regions) -> Path:
-    from detectors.contact_sheet import Shot, contact_sheet
+def _write_sheet(out: Path, episode: Episode, regions: Regions) -> tuple[Path, int]:
+    """The sheet's file, and how many frames it shows."""
+    from detectors.contact_sheet import Shot, contact_sheet, shown_places
 
+    frames = zip(episode.rgb_static, regions.results, regions.truths, regions.scored, strict=True)
     shots = [
-        Shot(image, result, None if truth is None else truth.box, scored.outcome, episode.start + frame)
-        for frame, (image, result, truth, scored) in enumerate(
-            zip(episode.rgb_static, regions.results, regions.truths, regions.scored, strict=True)
-        )
+        Shot(image, result, truth.box if truth else None, scored.outcome, frame, scored.has_failed)
+        for frame, (image, result, truth, scored) in enumerate(frames, episode.start)
     ]
-    out.mkdir(parents=True, exist_ok=True)
     path = out / f"{episode.split}_{episode.start:07d}_{episode.task}.png"
     contact_sheet(shots, f"{episode.task}: {episode.instruction}").save(path)
-    return path
+    return path, len(shown_places([shot.failed for shot in shots]))
 
 
 def _show(results: list[dict[str, Any]], by_stage: bool, score: bool) -> None:
     from rich.console import Console
-    from rich.table import Table
+
+    from commands.gaze_tables import difficulty_table, object_table, source_table, stage_table
 
     console = Console()
     last = results[-1]
     print(
         f"{last['frames']} frames of {last['demonstrations']} demonstrations, {last['trusted']} with a trusted region"
     )
-    counts = Table("how a region was found, or why not", "frames")
-    for source, count in last["sources"].items():
-        counts.add_row(source, str(count))
-    console.print(counts)
+    tables = [source_table(last)]
     if score and not any(entry["visible"] for entry in last["objects"].values()):
         print("no true boxes are known here: nothing can be scored")
     elif score:
-        console.print(_object_table(last))
-        console.print(_difficulty_table(last))
+        tables += [object_table(last), difficulty_table(last)]
     if by_stage:
-        console.print(_stage_table(results))
-
-
-def _object_table(result: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table("object", "frames", "visible", "detected", "rate", "mean IoU", "false targets", "guesses")
-    for name, entry in result["objects"].items():
-        table.add_row(
-            name, str(entry["frames"]), str(entry["visible"]), str(entry["detected"]), _share(entry["rate"]),
-            _number(entry["mean_iou"]), f"{entry['false_targets']} ({_share(entry['false_rate'])})",
-            str(entry["guesses"]),
-        )  # fmt: skip
-    return table
-
-
-def _difficulty_table(result: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table("difficulty", "frames", "detected", "rate", "mean IoU", "outcomes")
-    for level, entry in result["figures"].items():
-        outcomes = ", ".join(f"{name} {count}" for name, count in entry["outcomes"].items())
-        table.add_row(
-            level, str(entry["frames"]), str(entry["detected"]), _share(entry["rate"]),
-            _number(entry["mean_iou"]), outcomes,
-        )  # fmt: skip
-    return table
-
-
-def _stage_table(results: list[dict[str, Any]]) -> Any:
-    from rich.table import Table
-
-    table = Table(
-        "stages so far", "simple", "complex", "mean IoU", "false targets", "guesses", "trusted frames"
-    )
-    for result in results:
-        figures, whole = result["figures"], result["objects"]["all"]
-        name = f"+ {result['stages'][-1]}" if result["stages"] else "none"
-        rates = [
-            _share(figures[level]["rate"]) if level in figures else "-" for level in ("simple", "complex")
-        ]
-        table.add_row(
-            name, *rates, _number(whole["mean_iou"]), str(whole["false_targets"]), str(whole["guesses"]),
-            str(result["trusted"]),
-        )  # fmt: skip
-    return table
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+        tables.append(stage_table(results))
+    for table in tables:
+        print()
+        console.print(table)
+    print()

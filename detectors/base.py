@@ -27,6 +27,7 @@ class Reason(str, Enum):
     """Why a frame has no gaze region. The value is what reports and artifacts hold."""
 
     UNKNOWN_WORDING = "unknown_wording"
+    OTHER_THAN_THE_TASK = "other_than_the_task"
     NOT_FOUND = "not_found"
     OCCLUDED = "occluded"
     BLANK_FRAME = "blank_frame"
@@ -136,6 +137,11 @@ class Finder(Protocol):
     def version(self) -> str: ...
 
     @property
+    def precision(self) -> str | None:
+        """What this machine computes boxes in (`fp32`, `fp16`, ...), where `version` leaves that open; else None."""
+        ...
+
+    @property
     def threshold(self) -> float:
         """The score from which on the finder itself counts a box as found; weaker candidates may be given."""
         ...
@@ -176,6 +182,11 @@ class Detector(Protocol):
 
     @property
     def version(self) -> str: ...
+
+    @property
+    def precision(self) -> str | None:
+        """See `Finder.precision`."""
+        ...
 
     def check(self) -> None:
         """Find out, before there is any work, what would end all of it: raises WeightsMissing where weights are not

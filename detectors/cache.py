@@ -1,6 +1,6 @@
 """Nothing is detected twice: what a finder said about a picture, kept by content.
 
-The key is a hash of the finder's name and version, the phrase and the picture, so a frame that several
+The key is a hash of the finder's name, version and precision, the phrase and the picture, so a frame that several
 demonstrations share, or a second run, costs a look-up. In memory, or in an SQLite file that processes share.
 A cache only saves work: what cannot be read back whole counts as never seen, what cannot be written is lost.
 """
@@ -65,7 +65,9 @@ class FinderCache:
         self, finder: Finder, images: Sequence[NDArray[np.uint8]], target: Target, thoroughly: bool
     ) -> list[list[Candidate] | NoTarget]:
         """The finder's answers for these pictures; it is asked only about those it never saw."""
-        prefix = json.dumps([finder.name, finder.version, asdict(target), thoroughly]).encode()
+        prefix = json.dumps(
+            [finder.name, finder.version, finder.precision, asdict(target), thoroughly]
+        ).encode()
         keys = [_key(prefix, image) for image in images]
         answers = {key: answer for key in set(keys) if (answer := self._read(key)) is not None}
         new: dict[bytes, NDArray[np.uint8]] = {}

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from detectors.base import Box, FrameContext, NoTarget, Reason, Target
 from detectors.camera import project_static
 
+#: Objects of targets that do not say which block: the one handled, and the one it is put upon.
+UNNAMED = frozenset({"block", "other_block"})
+
 #: Boxes of one block over the frames of a demonstration, None where it is not visible.
 Track = Sequence[Box | None]
 
@@ -27,7 +30,7 @@ def carried_block(tracks: Mapping[str, Track], gripper_xy: NDArray[np.floating])
 
 def block_beside(tracks: Mapping[str, Track], carried: str) -> str | None:
     """Name of the other block nearest to the carried one at the end; None if either is never seen."""
-    last_box = next((box for box in reversed(tracks[carried]) if box is not None), None)
+    last_box = next((box for box in reversed(tracks.get(carried, ())) if box is not None), None)
     if last_box is None:
         return None
     distances: dict[str, float] = {}
@@ -43,20 +46,25 @@ def resolve_blocks(
 ) -> list[Target | NoTarget]:
     """Replace `block` and `other_block` by the coloured block meant; other targets pass unchanged.
 
-    NoTarget(ambiguous_block) where the gripper's position is not known or no block is seen.
+    Where one of the two is named, the other is told from the blocks that are left. NoTarget(ambiguous_block) where
+    the gripper's position is not known or no block is seen.
     """
-    unnamed = {"block", "other_block"}
-    if not any(target.object in unnamed for target in targets):
+    objects = {target.object for target in targets}
+    if objects.isdisjoint(UNNAMED):
         return list(targets)
     missing = NoTarget(Reason.AMBIGUOUS_BLOCK, "the gripper's position is not given or no block is in sight")
+    named = next((name for name in objects if name.endswith("_block") and name not in UNNAMED), None)
     carried = None
-    if context is not None and context.gripper_xyz is not None:
-        carried = carried_block(tracks, project_static(context.gripper_xyz, image_size))
+    if named is not None and "block" not in objects:
+        carried = named
+    elif context is not None and context.gripper_xyz is not None:
+        left = {name: track for name, track in tracks.items() if name != named}
+        carried = carried_block(left, project_static(context.gripper_xyz, image_size))
     other = block_beside(tracks, carried) if carried is not None else None
     meaning = {"block": carried, "other_block": other}
     resolved: list[Target | NoTarget] = []
     for target in targets:
-        if target.object not in unnamed:
+        if target.object not in UNNAMED:
             resolved.append(target)
             continue
         name = meaning[target.object]

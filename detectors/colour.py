@@ -60,6 +60,7 @@ class ColourFinder:
 
     name = "colour"
     version = "2"
+    precision = None
     threshold = SMALLEST_BLOCK
 
     def check(self) -> None:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from detectors.base import Box, Detection, NoTarget
 
-#: Frames on a sheet at most, evenly spaced; frames in a row; enlargement of a frame.
+#: Frames on a sheet at most; frames in a row; enlargement of a frame.
 MOST_FRAMES, COLUMNS, SCALE = 24, 6, 2
 _CAPTION_PIXELS, _TITLE_PIXELS = 14, 18
 _TRUSTED, _DOUBTFUL, _TRUE = (0, 230, 0), (255, 170, 0), (255, 255, 255)
@@ -20,25 +20,43 @@ _PAPER, _INK, _ALARM = (24, 24, 24), (235, 235, 235), (255, 70, 70)
 
 @dataclass(frozen=True)
 class Shot:
-    """One frame (H, W, 3) uint8 with what was found, the true box where known, and the verdict on it."""
+    """One frame (H, W, 3) uint8 with what was found, the true box where known, and the verdict on it.
+
+    `failed`: of the frames that a person should see, when not all fit.
+    """
 
     image: NDArray[np.uint8]
     result: Detection | NoTarget
     truth: Box | None
     outcome: str
     frame: int
+    failed: bool = False
+
+
+def shown_places(failed: Sequence[bool]) -> list[int]:
+    """Which of these frames a sheet shows, in order of time: all, or those that failed and others between them."""
+    places = np.arange(len(failed))
+    wrong = _spread(places[np.array(failed, dtype=bool)], MOST_FRAMES)
+    return sorted([*wrong, *_spread(np.setdiff1d(places, wrong), MOST_FRAMES - len(wrong))])
+
+
+def _spread(places: NDArray[np.int_], most: int) -> list[int]:
+    """At most so many of them, evenly spaced."""
+    chosen = np.linspace(0, len(places) - 1, min(most, len(places))).round().astype(int)
+    return [int(place) for place in places[chosen]]
 
 
 def contact_sheet(shots: Sequence[Shot], title: str) -> Image.Image:
-    """A grid of evenly spaced frames. Green: a trusted region; orange: a doubtful one; white: the true box."""
-    places = np.unique(np.linspace(0, len(shots) - 1, min(MOST_FRAMES, len(shots))).round().astype(int))
+    """A grid of frames. Green: a trusted region; orange: a doubtful one; white: the true box; red words: it failed."""
+    places = shown_places([shot.failed for shot in shots])
     height, width = shots[0].image.shape[:2]
     cell_width, cell_height = width * SCALE, height * SCALE + _CAPTION_PIXELS
     columns = min(COLUMNS, len(places))
     rows = -(-len(places) // columns)
     sheet = Image.new("RGB", (columns * cell_width, _TITLE_PIXELS + rows * cell_height), _PAPER)
-    ImageDraw.Draw(sheet).text((4, 3), title, fill=_INK)
-    for cell, place in enumerate(places.tolist()):
+    shown = f"{len(places)} of {len(shots)} frames"
+    ImageDraw.Draw(sheet).text((4, 3), f"{title} ({shown})", fill=_INK)
+    for cell, place in enumerate(places):
         x, y = cell % columns * cell_width, _TITLE_PIXELS + cell // columns * cell_height
         sheet.paste(_cell(shots[place], cell_width, cell_height), (x, y))
     return sheet
@@ -55,8 +73,7 @@ def _cell(shot: Shot, width: int, height: int) -> Image.Image:
     if isinstance(shot.result, Detection):
         _outline(draw, shot.result.box, _TRUSTED if shot.result.is_trusted else _DOUBTFUL)
         note += f" {shot.result.score:.2f} {shot.result.source.value}"
-    is_bad = shot.outcome in ("false_target", "misplaced")
-    draw.text((3, height - _CAPTION_PIXELS + 1), note, fill=_ALARM if is_bad else _INK)
+    draw.text((3, height - _CAPTION_PIXELS + 1), note, fill=_ALARM if shot.failed else _INK)
     return cell
 
 

@@ -28,7 +28,7 @@ from detectors.grounding_dino_io import (
     prepare_image,
     read_predictions,
 )
-from detectors.grounding_dino_official import load_official
+from detectors.grounding_dino_official import load_official, official_processor
 from detectors.tiles import cut, to_frame, windows
 from errors import CheckpointError, ConfigError
 
@@ -72,17 +72,19 @@ class GroundingDinoFinder:
         self.text_threshold = text_threshold
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.batch_size = batch_size
-        self.precision = precision
+        self._planned_precision = precision
+        self.precision = self._resolved(precision)
         self._loaded: tuple[Any, Any] | None = None
 
     @cached_property
     def version(self) -> str:
-        """Code version, digest of the weights, thresholds, precision: all that decides the boxes.
+        """Code version, digest of the weights, thresholds, precision as it was asked for: all that decides the boxes
+        but what `auto` means here, as a job is planned on one machine and runs on another.
 
         Raises WeightsMissing when the weights cannot be had.
         """
         thresholds = f"{self.threshold:g} {self.text_threshold:g}"
-        return f"3 {weights_digest(self.weights)} {thresholds} {self.precision}"
+        return f"3 {weights_digest(self.weights)} {thresholds} {self._planned_precision}"
 
     def check(self) -> None:
         """See `Finder.check`: loads the weights into main memory and drops them."""
@@ -162,11 +164,14 @@ class GroundingDinoFinder:
         return self._loaded
 
     def _computing(self) -> AbstractContextManager[Any]:
-        kind = torch.device(self.device).type
-        precision = self.precision
-        if precision == AUTO:
-            precision = "fp16" if kind == "cuda" else "fp32"
-        return nullcontext() if precision == "fp32" else torch.autocast(kind, PRECISIONS[precision])
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, PRECISIONS[self.precision])
+
+    def _resolved(self, precision: str) -> str:
+        if precision != AUTO:
+            return precision
+        return "fp16" if torch.device(self.device).type == "cuda" else "fp32"
 
 
 def encode_text_once(model: Any) -> None:
@@ -214,11 +219,11 @@ def load_model(weights: str, device: str) -> tuple[Any, Any]:
 
     if weights.endswith(".pth"):
         checkpoint = existing(Path(weights))
+        model = load_official(checkpoint)
         vocabulary = checkpoint.parent / "vocab.txt"
         if not vocabulary.is_file():
             vocabulary = local_folder(OFFICIAL_TOKENIZER, ("vocab.txt",)) / "vocab.txt"
-        processor, model = load_official(checkpoint, vocabulary)
-        return processor, model.to(device).eval()
+        return official_processor(vocabulary), model.to(device).eval()
     folder = local_folder(weights)
     try:
         with _quietly():

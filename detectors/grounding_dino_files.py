@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +42,26 @@ def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
             f"weights {weights!r} are neither a folder here, nor cached, nor to be had from the hub ({reason}): "
             "download them on a connected machine and name their folder, or use the colour detector"
         ) from None
+
+
+def missing_parts(folder: Path) -> list[str]:
+    """What a folder of transformers' format lacks, by file name; empty where all is there. Nothing is opened but
+    the list of its pieces, where the weights are in several."""
+    pieces = folder / "model.safetensors.index.json"
+    needed = [
+        ("config.json",),
+        ("preprocessor_config.json", "processor_config.json"),
+        ("tokenizer.json", "vocab.txt"),
+        *((name,) for name in (_listed(pieces) if pieces.is_file() else ["model.safetensors"])),
+    ]
+    return [" or ".join(names) for names in needed if not any((folder / name).is_file() for name in names)]
+
+
+def _listed(pieces: Path) -> list[str]:
+    try:
+        return sorted(set(json.loads(pieces.read_text())["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return [f"a readable {pieces.name}"]
 
 
 def weights_digest(weights: str) -> str:

@@ -102,11 +102,16 @@ def convert_state(official: Mapping[str, torch.Tensor]) -> dict[str, torch.Tenso
 
 
 def load_official_state(model: Any, official: Mapping[str, torch.Tensor]) -> None:
-    """Fill a `GroundingDinoForObjectDetection` in place. Raises CheckpointError for any name that is left over.
+    """Fill a `GroundingDinoForObjectDetection` in place. Raises CheckpointError for any name that is left over and
+    for a tensor of another shape.
 
     The norm after Swin's last stage exists in transformers only and its output is not used.
     """
-    result = model.load_state_dict(convert_state(official), strict=False)
+    try:
+        result = model.load_state_dict(convert_state(official), strict=False)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"official GroundingDINO checkpoint does not fit: {reason}") from None
     missing = [name for name in result.missing_keys if ".swin.layernorm." not in name]
     if missing or result.unexpected_keys:
         raise CheckpointError(
@@ -115,30 +120,31 @@ def load_official_state(model: Any, official: Mapping[str, torch.Tensor]) -> Non
         )
 
 
-def load_official(checkpoint: Path, vocabulary: Path) -> tuple[Any, Any]:
-    """(processor, model) from an official `.pth` file and bert-base-uncased's `vocab.txt`.
+def load_official(checkpoint: Path) -> Any:
+    """The model in an official `.pth` file.
 
     Raises CheckpointError when the file is damaged or is neither the Swin-T nor the Swin-B model.
     """
-    from transformers import (
-        BertTokenizer,
-        GroundingDinoConfig,
-        GroundingDinoForObjectDetection,
-        GroundingDinoImageProcessor,
-        GroundingDinoProcessor,
-        SwinConfig,
-    )
+    from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection, SwinConfig
 
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         official = {name.removeprefix("module."): tensor for name, tensor in state["model"].items()}
         width = official["backbone.0.patch_embed.proj.weight"].shape[0]
         swin = SwinConfig(**{"embed_dim": width, "out_indices": [2, 3, 4], **SWIN_SIZES[width]})
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, UnpicklingError) as error:
+    except (
+        OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, EOFError, UnpicklingError,
+    ) as error:  # fmt: skip
         raise CheckpointError(
             f"{str(checkpoint)!r} is no official GroundingDINO checkpoint ({type(error).__name__})"
         ) from None
     model = GroundingDinoForObjectDetection(GroundingDinoConfig(backbone_config=swin))
     load_official_state(model, official)
-    processor = GroundingDinoProcessor(GroundingDinoImageProcessor(), BertTokenizer(vocab=str(vocabulary)))
-    return processor, model
+    return model
+
+
+def official_processor(vocabulary: Path) -> Any:
+    """What prepares pictures and words for the official checkpoints, from bert-base-uncased's `vocab.txt`."""
+    from transformers import BertTokenizer, GroundingDinoImageProcessor, GroundingDinoProcessor
+
+    return GroundingDinoProcessor(GroundingDinoImageProcessor(), BertTokenizer(vocab=str(vocabulary)))

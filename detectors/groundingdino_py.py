@@ -27,9 +27,10 @@ PYTHON_VARIABLE = "BATON_GROUNDINGDINO_PYTHON"
 SERVER = Path(__file__).with_name("groundingdino_py_server.py")
 IMPORT_TIMEOUT_SECONDS = 120
 #: The versions that were tried together; later transformers lack what the package calls.
+TRIED_VERSION = "0.4.0"
 HOW_TO_INSTALL = (
-    "python -m venv DIR && DIR/bin/pip install groundingdino-py==0.4.0 'transformers>=4.40,<4.50' 'numpy<2', "
-    f"then set {PYTHON_VARIABLE}=DIR/bin/python"
+    f"python -m venv DIR && DIR/bin/pip install groundingdino-py=={TRIED_VERSION} 'transformers>=4.40,<4.50' "
+    f"'numpy<2', then set {PYTHON_VARIABLE}=DIR/bin/python"
 )
 
 
@@ -42,6 +43,7 @@ class GroundingDinoPyFinder:
     """
 
     name = "groundingdino_py"
+    precision = None
 
     def __init__(
         self,
@@ -136,11 +138,16 @@ class GroundingDinoPyFinder:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             python = find_python(self._python)
-            process = subprocess.Popen(
-                [python, str(SERVER), json.dumps(self._options)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-            )
+            try:
+                process = subprocess.Popen(
+                    [python, str(SERVER), json.dumps(self._options)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            except OSError as error:
+                raise EnvironmentLacks(
+                    f"{python!r}, named for groundingdino-py, cannot be started: {error.strerror}"
+                ) from None
             self._reply(process)
             self._process = process
         return self._process
@@ -152,7 +159,11 @@ class GroundingDinoPyFinder:
             raise EnvironmentLacks(
                 "groundingdino-py's interpreter ended without an answer; see its messages above"
             )
-        reply = json.loads(line)
+        try:
+            reply = json.loads(line)
+        except ValueError:
+            python = find_python(self._python)
+            raise EnvironmentLacks(f"{python!r}, named for groundingdino-py, is no Python") from None
         if "error" in reply:
             process.wait()
             kinds = {"package": EnvironmentLacks, "missing": WeightsMissing, "damaged": CheckpointError}
@@ -186,4 +197,6 @@ def find_python(named: str | None = None) -> str:
         raise EnvironmentLacks(f"no interpreter with groundingdino-py is named: {HOW_TO_INSTALL}")
     if not Path(python).is_file():
         raise EnvironmentLacks(f"{python!r}, named for groundingdino-py, is no file: {HOW_TO_INSTALL}")
+    if not os.access(python, os.X_OK):
+        raise EnvironmentLacks(f"{python!r}, named for groundingdino-py, may not be run: {HOW_TO_INSTALL}")
     return python

@@ -17,6 +17,7 @@ class OracleDetector:
 
     name = "oracle"
     version = "1"
+    precision = None
 
     def check(self) -> None:
         """See `Detector.check`: nothing is needed but true boxes, which the data have or have not."""

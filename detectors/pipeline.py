@@ -42,7 +42,7 @@ from detectors.base import (
 )
 from detectors.cache import FinderCache
 from detectors.calibration import Calibration, by_threshold
-from detectors.carried import resolve_blocks
+from detectors.carried import UNNAMED, resolve_blocks
 from detectors.filters import plausible
 from detectors.key_frames import Link, cover
 from detectors.targets import COLOURS, block
@@ -112,6 +112,11 @@ class GazePipeline:
         settings = json.dumps([PIPELINE_VERSION, order, self._interval, knots])
         return f"{self.finder.version} {hashlib.sha256(settings.encode()).hexdigest()[:12]}"
 
+    @property
+    def precision(self) -> str | None:
+        """See `Detector.precision`."""
+        return self.finder.precision
+
     def check(self) -> None:
         """See `Detector.check`."""
         self.finder.check()
@@ -163,7 +168,7 @@ class GazePipeline:
         self, images: NDArray[np.uint8], targets: Sequence[Target], context: FrameContext | None
     ) -> Sequence[Target | NoTarget]:
         """Name the block that a carrying task handles, from the boxes of all three."""
-        if not any(target.object in ("block", "other_block") for target in targets):
+        if not any(target.object in UNNAMED for target in targets):
             return targets
         tracks: dict[str, list[Box | None]] = {}
         sample = np.unique(np.linspace(0, len(images) - 1, RESOLVING_FRAMES).round().astype(int))

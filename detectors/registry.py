@@ -42,10 +42,12 @@ def make_detector(
         raise ConfigError(f"unknown detector {name!r}: known are {', '.join(sorted(DETECTORS))}")
     module_name, class_name = DETECTORS[name].split(":")
     factory = getattr(import_module(module_name), class_name)
-    try:
-        inspect.signature(factory).bind(**options)
-    except TypeError as error:
-        raise ConfigError(f"detector {name!r} with options {sorted(options)}: {error}") from None
+    known = inspect.signature(factory).parameters
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ConfigError(
+            f"detector {name!r} has no option {' or '.join(unknown)}; its options: {', '.join(known) or 'none'}"
+        )
     made = factory(**options)
     if name in DIRECT:
         detector: Detector = made

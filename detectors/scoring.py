@@ -1,10 +1,11 @@
 """How good gaze regions are: overlap with the true boxes, split by how hard a frame is and by object.
 
 A frame is *absent* when no pixel of the target is visible: the only right answer is no detection. It is
-*complex* when the target is partly hidden (its box has less than 75 % of its usual area, the median over the
-demonstration), small (less than 0.25 % of the image) or crowded (an object of its own class within half its
-width); all other frames are *simple*. Occlusion, size and crowding are the difficulties that COCO and KITTI
-split by (Lin et al. 2014, Geiger et al. 2012). Where no truth is known a frame is *unlabelled*.
+*complex* when the target is partly hidden (fewer than 75 % of its usual pixels show, the median over the frames
+of the demonstration that show it; where pixels were not counted the area of its box stands for them), small
+(its box has less than 0.25 % of the image) or crowded (an object of its own class within half its width); all
+other frames are *simple*. Occlusion, size and crowding are the difficulties that COCO and KITTI split by (Lin et
+al. 2014, Geiger et al. 2012). Where no truth is known a frame is *unlabelled*.
 
 A *false target* is a trusted box (score of 0.5 or more) on something else: the target is out of sight, or the
 overlap with it is below 0.1. It is the costly failure, as training learns to look at the wrong thing. The same
@@ -46,12 +47,26 @@ class FrameTruth:
 @dataclass(frozen=True)
 class ScoredFrame:
     """One frame judged. `outcome`: detected, misplaced, false_target, guess, found (unlabelled), or the reason
-    of a NoTarget. `iou` is None unless there is a true box and a detection. `object`: what was looked for."""
+    of a NoTarget. `iou` is None unless there is a true box and a detection. `object`: what was looked for.
+    `trusted`: the box is."""
 
     difficulty: str
     outcome: str
     iou: float | None = None
     object: str = ""
+    trusted: bool = False
+
+    @property
+    def is_trusted_right(self) -> bool:
+        """What training gets at full weight, and rightly: a trusted box on the target."""
+        return self.trusted and self.outcome == "detected"
+
+    @property
+    def has_failed(self) -> bool:
+        """Not what it should be: no box on what is to be seen, or a box elsewhere. Without truth: no box."""
+        if self.difficulty == "absent":
+            return self.outcome in ("false_target", "guess")
+        return self.outcome not in ("detected", "found")
 
 
 def iou(a: Box, b: Box) -> float:
@@ -64,17 +79,23 @@ def iou(a: Box, b: Box) -> float:
     return overlap / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - overlap)
 
 
-def object_truths(boxes: Sequence[Mapping[str, Box | None]], name: str) -> list[FrameTruth | None]:
+def object_truths(
+    boxes: Sequence[Mapping[str, Box | None]], name: str, pixels: Sequence[Mapping[str, int]] | None = None
+) -> list[FrameTruth | None]:
     """What is really in each frame of a demonstration for one object; None where a frame does not name it.
 
-    `boxes`: true boxes by object name, None where no pixel is visible. How much of it shows is told by the
-    area of its box, as a share of the median over the frames that show it.
+    `boxes`: true boxes by object name, None where no pixel is visible. `pixels`: how many show it, where known.
+    How much of it shows is their number, or else the area of its box, as a share of the median over the frames
+    that show it.
     """
-    areas = [_area(frame.get(name)) for frame in boxes]
-    usual = median([area for area in areas if area > 0] or [1.0])
+    if pixels is None:
+        shown = [_area(frame.get(name)) for frame in boxes]
+    else:
+        shown = [float(frame.get(name, 0)) for frame in pixels]
+    usual = median([amount for amount in shown if amount > 0] or [1.0])
     return [
-        FrameTruth(frame[name], area / usual, _same_class(frame, name)) if name in frame else None
-        for frame, area in zip(boxes, areas, strict=True)
+        FrameTruth(frame[name], amount / usual, _same_class(frame, name)) if name in frame else None
+        for frame, amount in zip(boxes, shown, strict=True)
     ]
 
 
@@ -110,22 +131,25 @@ def score_frame(
     level = difficulty(truth, image_area)
     if isinstance(result, NoTarget):
         return ScoredFrame(level, result.reason.value, None, name)
+    trusted = result.is_trusted
     if truth is None:
-        return ScoredFrame(level, "found", None, name)
-    elsewhere = "false_target" if result.is_trusted else "guess"
+        return ScoredFrame(level, "found", None, name, trusted)
+    elsewhere = "false_target" if trusted else "guess"
     if truth.box is None:
-        return ScoredFrame(level, elsewhere, None, name)
+        return ScoredFrame(level, elsewhere, None, name, trusted)
     overlap = iou(result.box, truth.box)
     if overlap < MIN_SAME_IOU:
-        return ScoredFrame(level, elsewhere, overlap, name)
-    return ScoredFrame(level, "detected" if overlap >= MIN_IOU else "misplaced", overlap, name)
+        return ScoredFrame(level, elsewhere, overlap, name, trusted)
+    outcome = "detected" if overlap >= MIN_IOU else "misplaced"
+    return ScoredFrame(level, outcome, overlap, name, trusted)
 
 
 def summarise(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
-    """Figures per difficulty: frames, detected, rate, mean_iou, outcomes.
+    """Figures per difficulty: frames, detected, rate, mean_iou, trusted_right, outcomes.
 
-    The counts in `outcomes` add up to `frames`. `mean_iou` is over the frames with a detection; it and `rate`
-    are None where nothing could be measured (no frames, or no truth).
+    `detected` counts boxes whatever their score, `trusted_right` those of them that are trusted. The counts in
+    `outcomes` add up to `frames`. `mean_iou` is over the frames with a detection; it and `rate` are None where
+    nothing could be measured (no frames, or no truth).
     """
     by_level: dict[str, list[ScoredFrame]] = {level: [] for level in DIFFICULTIES}
     for frame in frames:
@@ -135,7 +159,7 @@ def summarise(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
 
 def summarise_objects(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
     """Per object, and for all of them as `all`: frames, visible, detected, rate, mean_iou, measured (frames in
-    that mean), false_targets, false_rate, guesses. Rates are None where nothing could be measured."""
+    that mean), trusted_right, false_targets, false_rate, guesses. Rates are None where nothing could be measured."""
     by_object: dict[str, list[ScoredFrame]] = {}
     for frame in frames:
         by_object.setdefault(frame.object, []).append(frame)
@@ -156,6 +180,7 @@ def _object_figures(frames: Sequence[ScoredFrame]) -> dict[str, Any]:
         "rate": outcomes["detected"] / len(visible) if visible else None,
         "mean_iou": fmean(overlaps) if overlaps else None,
         "measured": len(overlaps),
+        "trusted_right": sum(frame.is_trusted_right for frame in labelled),
         "false_targets": outcomes["false_target"],
         "false_rate": outcomes["false_target"] / len(labelled) if labelled else None,
         "guesses": outcomes["guess"],
@@ -172,6 +197,7 @@ def _figures(level: str, frames: Sequence[ScoredFrame]) -> dict[str, Any]:
         "detected": detected,
         "rate": detected / len(frames) if measurable else None,
         "mean_iou": fmean(overlaps) if overlaps else None,
+        "trusted_right": sum(frame.is_trusted_right for frame in frames),
         "outcomes": {name: count for name, count in sorted(outcomes.items()) if count},
     }
 

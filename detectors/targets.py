@@ -17,6 +17,7 @@ Phases = tuple[Target, ...]
 
 CARRIED_BLOCK = Target("block", "block")
 OTHER_BLOCK = Target("other_block", "block")
+_ANY_BLOCK = (CARRIED_BLOCK, OTHER_BLOCK)
 DRAWER_HANDLE = Target("drawer_handle", "drawer handle")
 SLIDER_HANDLE = Target("slider_handle", "sliding door handle")
 DRAWER = Target("drawer", "drawer")
@@ -71,14 +72,35 @@ _DESTINATIONS: dict[str, Target] = {"drawer": DRAWER, "slider": CABINET, "block"
 def phases_for(task: str | None, instruction: str) -> Phases | NoTarget:
     """Gaze phases of a task; where the task has no entry, of the instruction's wording.
 
-    NoTarget(unknown_wording) when neither is understood.
+    A task says "the block" where its instruction may say which. NoTarget(other_than_the_task) when they name
+    different things, NoTarget(unknown_wording) when there is no task and the wording is not understood.
     """
-    if task is not None and task in TASK_PHASES:
-        return TASK_PHASES[task]
     meaning = understand(instruction)
+    if task is not None and task in TASK_PHASES:
+        if meaning is None:
+            return TASK_PHASES[task]
+        phases = _joined(TASK_PHASES[task], _phases(meaning))
+        return phases or NoTarget(Reason.OTHER_THAN_THE_TASK, f"task {task!r}, instruction {instruction!r}")
     if meaning is None:
         return NoTarget(Reason.UNKNOWN_WORDING, f"task {task!r}, instruction {instruction!r}")
     return _phases(meaning)
+
+
+def _joined(phases: Phases, worded: Phases) -> Phases | None:
+    """A task's phases with the colours that the wording gives; None where the two cannot both be meant.
+
+    A task without a destination has none whatever the wording says, as "put it down" is no place to look at.
+    """
+    joined = []
+    for place, target in enumerate(phases):
+        other = worded[place] if place < len(worded) else target
+        if target in _ANY_BLOCK and other.object.endswith("block"):
+            joined.append(target if other in _ANY_BLOCK else other)
+        elif other == target or (other in _ANY_BLOCK and target.object.endswith("block")):
+            joined.append(target)
+        else:
+            return None
+    return tuple(joined)
 
 
 def _phases(meaning: Meaning) -> Phases:

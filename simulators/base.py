@@ -15,6 +15,9 @@ ROBOT_OBS_SIZE = 15
 SCENE_OBS_SIZE = 24
 CONTROL_HZ = 30
 
+#: How often a sequence or demonstration may lose its simulator before the whole evaluation is given up.
+MAX_REPLAYS = 3
+
 CAMERAS = ("static", "gripper")
 BOX_NAMES = (
     "red_block",
@@ -52,7 +55,8 @@ class Simulator(Protocol):
 
     def observe(self, cameras: Sequence[str] = CAMERAS, boxes: bool = False) -> dict[str, Any]:
         """Render. Keys `rgb_static` (200, 200, 3) and `rgb_gripper` (84, 84, 3) uint8 RGB as asked,
-        `robot_obs` (15,), `scene_obs` (24,) float64, and with `boxes` the `true_boxes` of the same render."""
+        `robot_obs` (15,), `scene_obs` (24,) float64, and with `boxes` the `true_boxes` of the same render, with
+        `visible_pixels` where the simulator counts them."""
 
     def state(self) -> tuple[np.ndarray, np.ndarray]:
         """robot_obs (15,) and scene_obs (24,), float64, without rendering."""

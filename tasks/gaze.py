@@ -21,7 +21,7 @@ from detectors.registry import FINDERS, check_planned, make_detector
 from detectors.scoring import FrameTruth, ScoredFrame, score_frame, summarise, summarise_objects
 from detectors.targets import phases_for
 from tasks.context import Draft, Finished, Result, TaskContext, one_input
-from tasks.gaze_truth import frame_truths
+from tasks.gaze_truth import frame_truths, true_targets
 
 #: `robot_obs`: position of the tool centre point in metres; last command to the hand, 1 open and -1 close.
 _HAND_XYZ, _HAND_COMMAND = slice(0, 3), 14
@@ -58,9 +58,15 @@ def run(context: TaskContext) -> Result:
             crops[f"crop_{frame:05d}"] = np.ascontiguousarray(crop)
         rows.append(_row(result) | _labelled(truth))
     file = context.scratch / f"gaze_{number}.safetensors"
-    about = {"detector": f"{detector.name}-{detector.version}", "task": episode.task, "rows": rows}
+    about = {
+        "detector": f"{detector.name}-{detector.version}",
+        "precision": detector.precision,
+        "task": episode.task,
+        "rows": rows,
+    }
     save_file(crops or {"none": np.zeros(0, np.uint8)}, file, metadata={"gaze": json.dumps(about)})
-    return Finished([Draft("gaze", f"task_{number}", file)], result=summary_of([regions]))
+    figures = summary_of([regions]) | {"precision": detector.precision}
+    return Finished([Draft("gaze", f"task_{number}", file)], result=figures)
 
 
 def find_regions(episode: Episode, detector: Detector) -> Regions:
@@ -78,14 +84,12 @@ def find_regions(episode: Episode, detector: Detector) -> Regions:
         )
         targets = frame_targets(phases, known, len(episode))
         results = detector.detect(np.asarray(episode.rgb_static), targets, known)
-    truths = frame_truths(episode, targets)
+    meant = true_targets(episode, targets)
+    truths = frame_truths(episode, meant)
     area = episode.rgb_static.shape[1] * episode.rgb_static.shape[2]
-    names = [
-        "nothing" if isinstance(targets, NoTarget) else target.object for target in _each(targets, episode)
-    ]
     scored = [
-        score_frame(result, truth, area, name)
-        for result, truth, name in zip(results, truths, names, strict=True)
+        score_frame(result, truth, area, target.object if isinstance(target, Target) else "nothing")
+        for result, truth, target in zip(results, truths, meant, strict=True)
     ]
     return Regions(results, targets, truths, scored)
 
@@ -108,10 +112,6 @@ def summary_of(episodes: Iterable[Regions]) -> dict[str, Any]:
         "sources": dict(sorted(sources.items())),
         "iou_sum": _sums(scored),
     }
-
-
-def _each(targets: list[Target] | NoTarget, episode: Episode) -> list[Any]:
-    return [targets] * len(episode) if isinstance(targets, NoTarget) else list(targets)
 
 
 def _row(result: Detection | NoTarget) -> dict[str, Any]:

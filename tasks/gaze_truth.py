@@ -6,37 +6,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calvin.dataset import CalvinSplit
-from calvin.episode import Episode
+from calvin.episode import Episode, FrameBoxes
 from detectors.base import FrameContext, NoTarget, Target
-from detectors.carried import resolve_blocks
+from detectors.carried import UNNAMED, resolve_blocks
 from detectors.scoring import FrameTruth, object_truths
 from detectors.targets import phases_for
 from errors import DatasetError
 
 
-def frame_truths(episode: Episode, targets: Sequence[Target] | NoTarget) -> list[FrameTruth | None]:
-    """The truth of each frame's target; None where it is not known.
+def true_targets(episode: Episode, targets: Sequence[Target] | NoTarget) -> list[Target | NoTarget]:
+    """What each frame looks for, with the block that a carrying task handles by its name where true boxes tell it.
 
-    Which block a carrying task handles is told from the true boxes and the hand, as the oracle detector does.
+    It is told from them and the hand, as the oracle detector does.
     """
-    if episode.boxes is None or isinstance(targets, NoTarget):
-        return [None] * len(episode)
-    names = [name for frame in episode.boxes[:1] for name in frame if name.endswith("_block")]
-    tracks = {name: [frame.get(name) for frame in episode.boxes] for name in names}
+    if isinstance(targets, NoTarget):
+        return [targets] * len(episode)
+    if episode.boxes is None:
+        return list(targets)
+    tracks = {name: [frame.get(name) for frame in episode.boxes] for name in block_names(episode.boxes)}
     hand = FrameContext(gripper_xyz=episode.robot_obs[:, :3])
     resolved = resolve_blocks(targets, tracks, hand, episode.rgb_static.shape[2])
+    return [
+        target if isinstance(told, NoTarget) else told for target, told in zip(targets, resolved, strict=True)
+    ]
+
+
+def frame_truths(episode: Episode, targets: Sequence[Target | NoTarget]) -> list[FrameTruth | None]:
+    """The truth of each frame's target (`true_targets`); None where it is not known."""
+    if episode.boxes is None:
+        return [None] * len(episode)
     known = {
-        name: object_truths(episode.boxes, name)
-        for name in {target.object for target in resolved if isinstance(target, Target)}
+        name: object_truths(episode.boxes, name, episode.pixels)
+        for name in {target.object for target in targets if isinstance(target, Target)}
     }
     return [
         known[target.object][frame] if isinstance(target, Target) else None
-        for frame, target in enumerate(resolved)
+        for frame, target in enumerate(targets)
     ]
 
 
 def check_true_boxes(dataset: CalvinSplit) -> None:
-    """Raise DatasetError, naming file and frame, unless the oracle detector finds an entry for each of its targets."""
+    """Raise DatasetError, naming file and frame, unless the oracle detector finds an entry for each of its targets.
+
+    For scoring alone they may be incomplete: a frame that does not name its target is unlabelled.
+    """
     file = dataset.folder / "boxes.json"
     for demonstration in dataset.demonstrations:
         boxes = dataset.boxes_of(demonstration)
@@ -47,18 +60,20 @@ def check_true_boxes(dataset: CalvinSplit) -> None:
         phases = phases_for(demonstration.task, demonstration.instruction)
         targets = () if isinstance(phases, NoTarget) else phases
         for frame, known in enumerate(boxes, demonstration.start):
-            if known.keys() != boxes[0].keys():
-                raise DatasetError(
-                    f"{file}: frame {frame} names other things than frame {demonstration.start}."
-                )
             for target in targets:
-                if not any(_is_called(name, target) for name in known):
-                    raise DatasetError(
-                        f"{file}: frame {frame} has no entry for {target.object!r}, which detector 'oracle' looks "
-                        f"for in {demonstration.task}."
-                    )
+                for name in _names(target, boxes):
+                    if name not in known:
+                        raise DatasetError(
+                            f"{file}: frame {frame} has no entry for {name!r}, which detector 'oracle' looks for in "
+                            f"{demonstration.task}."
+                        )
 
 
-def _is_called(name: str, target: Target) -> bool:
-    """A carrying task's blocks are known by their colours only."""
-    return name == target.object or (target.object in ("block", "other_block") and name.endswith("_block"))
+def block_names(boxes: Sequence[FrameBoxes]) -> list[str]:
+    """The blocks that any frame names."""
+    return sorted({name for frame in boxes for name in frame if name.endswith("_block")})
+
+
+def _names(target: Target, boxes: Sequence[FrameBoxes]) -> list[str]:
+    """The entries that tell where a target is. A carrying task's blocks are known by their colours only."""
+    return (block_names(boxes) or [target.object]) if target.object in UNNAMED else [target.object]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 
-from commands.checks.finding import MISSING, OK, Finding, version_of
+from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
+from errors import SimulatorMissing
 
 _EXTRAS = {
     "diffusers": ("the VAE of the released recipe", "pip install diffusers"),
@@ -42,11 +45,22 @@ def _egl() -> Finding:
 
 
 def _calvin_env() -> Finding:
-    if find_spec("calvin_env") is not None:
-        return Finding("simulators", "calvin_env", OK, "importable")
-    detail = "not in this interpreter; it may be in another, named by evaluation.calvin_python"
-    remedy = "clone github.com/mees/calvin_env with its submodules and pip install -e it there"
-    return Finding("simulators", "calvin_env", MISSING, detail, remedy)
+    """A named interpreter is tried: it makes scene D, which takes seconds."""
+    from simulators.calvin_env import HOW_TO_INSTALL, HOW_TO_NAME, PYTHON_VARIABLE, CalvinEnv
+
+    name, python = "calvin_env", os.environ.get(PYTHON_VARIABLE)
+    if python is None and find_spec(name) is None:
+        detail = f"not in this interpreter; another is named with {HOW_TO_NAME}"
+        return Finding("simulators", name, MISSING, detail, HOW_TO_INSTALL)
+    try:
+        simulator = CalvinEnv("D", python or sys.executable)
+    except SimulatorMissing as error:
+        remedy = f"correct {PYTHON_VARIABLE}, or {HOW_TO_INSTALL}" if python else HOW_TO_INSTALL
+        return Finding("simulators", name, MISSING, str(error), remedy)
+    told = simulator.description()
+    simulator.close()
+    detail = f"makes scene D in {python or sys.executable} (Python {told['python']}, numpy {told['numpy']})"
+    return Finding("simulators", name, OK, detail)
 
 
 def _detectors() -> list[Finding]:
@@ -63,21 +77,26 @@ def _grounding_dino() -> Finding:
         from huggingface_hub import snapshot_download
 
         from detectors.grounding_dino import DEFAULT_WEIGHTS
+        from detectors.grounding_dino_files import missing_parts
     except ImportError as error:
         remedy = "pip install 'transformers>=5,<6'"
         return Finding("detectors", "grounding_dino", MISSING, str(error), remedy)
+    remedy = f"hf download {DEFAULT_WEIGHTS}, or set gaze.weights to a folder that holds it"
     try:
-        folder = snapshot_download(DEFAULT_WEIGHTS, local_files_only=True)
+        folder = Path(snapshot_download(DEFAULT_WEIGHTS, local_files_only=True))
     except (OSError, ValueError):
-        remedy = f"hf download {DEFAULT_WEIGHTS}, or set gaze.weights to a folder that holds it"
         detail = f"weights {DEFAULT_WEIGHTS} are not on this machine"
+        return Finding("detectors", "grounding_dino", MISSING, detail, remedy)
+    lacking = missing_parts(folder)
+    if lacking:
+        detail = f"weights {DEFAULT_WEIGHTS} are here in part: {folder} lacks {', '.join(lacking)}"
         return Finding("detectors", "grounding_dino", MISSING, detail, remedy)
     return Finding("detectors", "grounding_dino", OK, f"{DEFAULT_WEIGHTS} in {folder}")
 
 
 def _groundingdino_py() -> Finding:
     """Looks into the environment that is named for it, as the package cannot share Baton's."""
-    from detectors.groundingdino_py import HOW_TO_INSTALL, PYTHON_VARIABLE, installed_version
+    from detectors.groundingdino_py import HOW_TO_INSTALL, PYTHON_VARIABLE, TRIED_VERSION, installed_version
 
     name, python = "groundingdino-py", os.environ.get(PYTHON_VARIABLE)
     if python is None:
@@ -86,6 +105,9 @@ def _groundingdino_py() -> Finding:
     version, reason = installed_version(python)
     if version is None:
         return Finding("detectors", name, MISSING, reason, HOW_TO_INSTALL)
+    if version != TRIED_VERSION:
+        detail = f"{version} in {python} is not {TRIED_VERSION}, the version that was tried"
+        return Finding("detectors", name, WARNING, detail, HOW_TO_INSTALL)
     return Finding("detectors", name, OK, f"{version} in {python}")
 
 

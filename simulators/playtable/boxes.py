@@ -19,17 +19,17 @@ def segment_of(part: Part) -> int:
     return uid + ((link + 1) << 24)
 
 
-def true_box(
+def visible_mask(
     picture: Picture,
     parts: list[Part],
     beyond: Beyond | None,
     scene_obs: np.ndarray,
     view: tuple[float, ...],
     lens: Lens,
-) -> PixelBox | None:
-    """The box of what shows of `parts`, or of the side of them that lies `beyond` a plane.
+) -> np.ndarray:
+    """(H, W) bool: where `parts` show, or the side of them that lies `beyond` a plane.
 
-    view and lens are those of the picture; scene_obs says where the joints are. None: nothing shows.
+    view and lens are those of the picture; scene_obs says where the joints are.
     """
     mask = np.isin(picture.segments, [segment_of(part) for part in parts])
     if beyond is not None and mask.any():
@@ -37,7 +37,7 @@ def true_box(
         points = _points(picture, rows, columns, view, lens)
         moved = 0.0 if beyond.joint is None else float(scene_obs[beyond.joint])
         mask[rows, columns] = points @ np.array(beyond.normal) > beyond.metres + moved
-    return box_around(mask)
+    return mask
 
 
 def parts_of(shown: Shown, table: int, links: Mapping[str, int], blocks: Mapping[str, int]) -> list[Part]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from simulators.base import PixelBox
 from simulators.playtable.bounds import Bounds
-from simulators.playtable.boxes import parts_of, true_box
+from simulators.playtable.boxes import box_around, parts_of, visible_mask
 from simulators.playtable.client import Client
 from simulators.playtable.pictures import Picture
 from simulators.playtable.renderers import Renderer
@@ -60,10 +60,14 @@ class Cameras:
         """Plain renderings of everything, by CALVIN's names."""
         return {"rgb_static": self._static.whole(), "rgb_gripper": self._hand.whole()}
 
-    def true_boxes(self, picture: Picture, scene_obs: np.ndarray) -> dict[str, PixelBox | None]:
-        """Boxes by name in a static picture of the state `scene_obs` (24,)."""
+    def visible(
+        self, picture: Picture, scene_obs: np.ndarray
+    ) -> tuple[dict[str, PixelBox | None], dict[str, int]]:
+        """Boxes by name in a static picture of the state `scene_obs` (24,), and how many pixels show each."""
         view, lens = self._static.matrix, self._static.depth_lens
-        return {
-            name: true_box(picture, parts, part, scene_obs, view, lens)
-            for name, (parts, part) in self._shown.items()
-        }
+        boxes: dict[str, PixelBox | None] = {}
+        pixels: dict[str, int] = {}
+        for name, (parts, part) in self._shown.items():
+            mask = visible_mask(picture, parts, part, scene_obs, view, lens)
+            boxes[name], pixels[name] = box_around(mask), int(mask.sum())
+        return boxes, pixels

@@ -86,7 +86,8 @@ class PlayTable:
             if "static" in cameras:
                 observation["rgb_static"] = picture.rgb
             if boxes:
-                observation["true_boxes"] = self._cameras.true_boxes(picture, scene_obs)
+                boxes_by_name, pixels = self._cameras.visible(picture, scene_obs)
+                observation |= {"true_boxes": boxes_by_name, "visible_pixels": pixels}
         if "gripper" in cameras:
             observation["rgb_gripper"] = self._cameras.hand_picture().rgb
         return observation
@@ -107,7 +108,7 @@ class PlayTable:
 
     def true_boxes(self) -> dict[str, PixelBox | None]:
         self._check_thread()
-        return self._cameras.true_boxes(self._static_picture(), self.table.observation())
+        return self._cameras.visible(self._static_picture(), self.table.observation())[0]
 
     def robot_obs_at(self, pose: np.ndarray) -> np.ndarray:
         """robot_obs (15,) of the arm at rest with the tcp at `pose` (6,) and open fingers. Moves the arm."""

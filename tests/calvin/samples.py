@@ -8,11 +8,14 @@ import numpy as np
 
 from calvin.actions import relative_action
 from calvin.episode import Episode
+from calvin.instructions import evaluation_instruction
+from calvin.task_names import TASKS
 
 
 def make_episode(start: int = 100, frames: int = 6, seed: int = 0, **fields: Any) -> Episode:
     """An episode of `frames` frames from `start` on; other fields by keyword."""
     random = np.random.RandomState(seed)
+    task = fields.get("task", "open_drawer")
     poses = np.cumsum(random.uniform(-0.01, 0.01, (frames + 1, 6)), axis=0)
     gripper = np.where(random.rand(frames) < 0.5, -1.0, 1.0)
     defaults: dict[str, Any] = {
@@ -22,8 +25,8 @@ def make_episode(start: int = 100, frames: int = 6, seed: int = 0, **fields: Any
         "scene_obs": random.randn(frames, 24),
         "actions": np.concatenate([poses[1:], gripper[:, None]], axis=1),
         "rel_actions": relative_action(poses[:-1], poses[1:], gripper),
-        "task": "open_drawer",
-        "instruction": "draw the drawer out",
+        "task": task,
+        "instruction": evaluation_instruction(task if task in TASKS else "open_drawer"),
         "scene": "D",
         "split": "training",
         "start": start,

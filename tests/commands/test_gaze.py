@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import cli
+from detectors.contact_sheet import MOST_FRAMES
 from settings.home import Home
 from tests.detectors.calvin_mini import CALVIN_MINI, needs_calvin_mini
 
@@ -40,6 +41,16 @@ def test_scores_previews_and_counts_add_up(capsys, tmp_path):
     assert result["objects"]["all"]["frames"] == result["frames"]
     assert sorted(map(str, out.glob("*.png"))) == sorted(result["sheets"])
     assert len(result["sheets"]) == 2
+    assert 0 < result["frames_shown"] <= result["frames"]
+
+
+@needs_calvin_mini
+def test_frames_that_no_sheet_shows_are_said(capsys, tmp_path):
+    arguments = ("--split", "validation", "--limit", 1, "--preview", "--out", tmp_path)
+    result = json.loads(run(capsys, CALVIN_MINI, *arguments, "--json")[1].out)
+    shown, frames = result["frames_shown"], result["frames"]
+    assert shown == min(frames, MOST_FRAMES)
+    assert f"{shown} of {frames} frames shown" in run(capsys, CALVIN_MINI, *arguments)[1].out
 
 
 @needs_calvin_mini

@@ -95,6 +95,16 @@ def test_where_the_task_is_known_words_of_another_language_do_no_harm(
     assert counts(capsys, dataset(tmp_path, instruction=words)) == {"first_pass": 1, "unchanged": 3}
 
 
+def test_contact_sheets_need_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder, file = dataset(tmp_path / "data"), tmp_path / "sheets"
+    file.write_text("not a folder")
+    for out in (file, file / "below"):
+        code, _, said = gaze(capsys, folder, "--preview", "--out", out)
+        assert code == 2 and said.count("\n") == 1
+        assert "--out" in said and str(out) in said
+    assert gaze(capsys, folder, "--out", file)[0] == 0, "nothing is written without --preview"
+
+
 def test_the_oracle_without_true_boxes_is_refused_by_file(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ class MadeUpFinder:
 
     name = "made_up"
     version = "1"
+    precision = None
     threshold = 0.5
 
     def __init__(self, answers, closer=None):

@@ -34,6 +34,14 @@ def test_phrase_pass_and_version_are_asked_about_apart():
     assert finder.asked == [0, 0, 0] and finder.asked_closer == [0]
 
 
+def test_answers_of_another_precision_are_others():
+    cache, finder = FinderCache(), MadeUpFinder({0: [at(1, 2)]})
+    for precision in ("fp16", "fp32", "fp16"):
+        finder.precision = precision
+        cache.find(finder, list(numbered(1)), BUTTON, False)
+    assert finder.asked == [0, 0]
+
+
 def test_pictures_of_other_shape_with_the_same_bytes_differ():
     cache, finder = FinderCache(), MadeUpFinder({})
     flat = np.zeros((2, 8, 3), np.uint8)

@@ -48,6 +48,25 @@ def test_only_unnamed_blocks_are_resolved():
     assert unknown.reason is Reason.AMBIGUOUS_BLOCK
 
 
+def test_the_block_that_is_named_tells_the_other():
+    gripper_xyz = np.full((1, 3), [0.1, -0.1, 0.46])
+    x, y = project_static(gripper_xyz)[0]
+    tracks = {
+        "red_block": [(x - 5, y - 5, x + 5, y + 5)],
+        "blue_block": [(x + 10, y, x + 20, y + 10)],
+        "pink_block": [(x + 40, y, x + 50, y + 10)],
+    }
+    known = FrameContext(gripper_xyz=np.repeat(gripper_xyz, 2, axis=0))
+    twice = {name: boxes * 2 for name, boxes in tracks.items()}
+    onto_red = [CARRIED_BLOCK, block("red")]
+    assert resolve_blocks(onto_red, twice, known, 200) == [block("blue"), block("red")], "it is put on red"
+    pink_onto = [block("pink"), OTHER_BLOCK]
+    assert resolve_blocks(pink_onto, twice, known, 200) == [block("pink"), block("blue")]
+    assert resolve_blocks(pink_onto, twice, None, 200) == [block("pink"), block("blue")], "without a hand too"
+    [_, unseen] = resolve_blocks(pink_onto, {"red_block": [None, None]}, known, 200)
+    assert isinstance(unseen, NoTarget)
+
+
 @needs_calvin_mini
 @pytest.mark.parametrize(
     "detector", [make_detector("colour"), OracleDetector()], ids=lambda detector: detector.name

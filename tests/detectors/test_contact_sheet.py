@@ -1,7 +1,7 @@
 import numpy as np
 
 from detectors.base import Detection, NoTarget, Reason
-from detectors.contact_sheet import COLUMNS, MOST_FRAMES, SCALE, Shot, contact_sheet
+from detectors.contact_sheet import COLUMNS, MOST_FRAMES, SCALE, Shot, contact_sheet, shown_places
 from tests.detectors.scenes import table
 
 BOX = (60.0, 80.0, 76.0, 96.0)
@@ -28,3 +28,24 @@ def test_a_long_demonstration_is_sampled():
     assert one.width == 200 * SCALE
     assert many.width == COLUMNS * 200 * SCALE
     assert (many.height - 18) // (one.height - 18) == MOST_FRAMES // COLUMNS
+
+
+def test_what_failed_is_shown_before_what_did_not():
+    failed = [False] * 60
+    for place in (1, 30, 31, 59):
+        failed[place] = True
+    shown = shown_places(failed)
+    assert {1, 30, 31, 59} <= set(shown)
+    assert len(shown) == len(set(shown)) == MOST_FRAMES and shown == sorted(shown)
+    assert 0 in shown, "the others are spread over the whole demonstration"
+
+
+def test_more_failures_than_places_are_spread():
+    shown = shown_places([True] * 100 + [False] * 100)
+    assert len(shown) == MOST_FRAMES and shown[0] == 0 and shown[-1] == 99
+    assert np.diff(shown).max() <= 5
+
+
+def test_a_short_demonstration_is_shown_whole():
+    assert shown_places([False, True, False]) == [0, 1, 2]
+    assert shown_places([False] * MOST_FRAMES) == list(range(MOST_FRAMES))

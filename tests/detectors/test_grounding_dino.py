@@ -8,7 +8,7 @@ import torch
 
 from detectors.base import Detection, FrameContext, NoTarget, Reason, Source
 from detectors.grounding_dino import GroundingDinoFinder, load_model
-from detectors.grounding_dino_files import local_folder, weights_digest
+from detectors.grounding_dino_files import local_folder, missing_parts, weights_digest
 from detectors.grounding_dino_io import caption, prepare_image
 from detectors.pipeline import GazePipeline
 from detectors.targets import BUTTON, CARRIED_BLOCK, block
@@ -242,6 +242,9 @@ def test_half_precision_finds_the_same(weights, precision):
 
 def test_precision_is_part_of_the_version(weights):
     assert len({GroundingDinoFinder(weights, precision=one).version for one in ("auto", "fp32", "fp16")}) == 3
+    here, gpu = (GroundingDinoFinder(weights, device=device) for device in ("cpu", "cuda"))
+    assert here.version == gpu.version, "a job is planned where there may be no GPU"
+    assert (here.precision, gpu.precision) == ("fp32", "fp16"), "their answers are told apart all the same"
     with pytest.raises(ConfigError, match="unknown precision 'int8'"):
         GroundingDinoFinder(weights, precision="int8")
 
@@ -259,3 +262,16 @@ def test_truncated_weights_are_damaged(weights, tmp_path):
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CheckpointError, match="cannot be loaded"):
         load_model(str(folder), "cpu")
+
+
+def test_a_folder_says_what_it_lacks(weights, tmp_path):
+    assert missing_parts(Path(weights)) == []
+    folder = Path(shutil.copytree(weights, tmp_path / "half"))
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    pieces = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    listed = {"weight_map": dict(enumerate(pieces))}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(listed))
+    (folder / "processor_config.json").unlink()
+    assert missing_parts(folder) == ["preprocessor_config.json or processor_config.json", pieces[1]]
+    (folder / "model.safetensors.index.json").write_text("[]")
+    assert missing_parts(folder)[-1] == "a readable model.safetensors.index.json"

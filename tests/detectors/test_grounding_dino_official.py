@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from detectors.grounding_dino import load_model
-from detectors.grounding_dino_official import convert_state
+from detectors.grounding_dino_official import convert_state, load_official_state
 from errors import CheckpointError, WeightsMissing
 
 
@@ -27,11 +27,16 @@ def test_missing_file(tmp_path):
         load_model(str(tmp_path / "groundingdino_swint_ogc.pth"), "cpu")
 
 
+@pytest.mark.parametrize("with_words", [True, False])
 @pytest.mark.parametrize("content", [b"not a checkpoint", b""])
-def test_damaged_file(tmp_path, content):
+def test_a_damaged_file_is_blamed_whether_or_not_the_words_are_there(
+    tmp_path, monkeypatch, content, with_words
+):
     path = tmp_path / "groundingdino_swint_ogc.pth"
     path.write_bytes(content)
-    (tmp_path / "vocab.txt").write_text("[PAD]\n")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    if with_words:
+        (tmp_path / "vocab.txt").write_text("[PAD]\n")
     with pytest.raises(CheckpointError, match="no official GroundingDINO checkpoint"):
         load_model(str(path), "cpu")
 
@@ -42,3 +47,25 @@ def test_another_size_is_named(tmp_path):
     (tmp_path / "vocab.txt").write_text("[PAD]\n")
     with pytest.raises(CheckpointError, match="no official GroundingDINO checkpoint"):
         load_model(str(path), "cpu")
+
+
+def test_a_file_of_another_form(tmp_path):
+    path = tmp_path / "groundingdino_swint_ogc.pth"
+    torch.save({"model": ["not", "a", "dict"]}, path)
+    with pytest.raises(CheckpointError, match="no official GroundingDINO checkpoint"):
+        load_model(str(path), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2)}, "size mismatch for weight"),
+        ({"weight": torch.zeros(2, 2)}, "1 tensors missing"),
+        ({"weight": torch.zeros(2, 2), "bias": torch.zeros(2), "more": torch.zeros(1)}, "1 unknown"),
+    ],
+    ids=["another shape", "too few", "too many"],
+)
+def test_tensors_that_do_not_fit_are_one_sentence(state, sentence):
+    with pytest.raises(CheckpointError, match=sentence) as raised:
+        load_official_state(torch.nn.Linear(2, 2), state)
+    assert "\n" not in str(raised.value)

@@ -111,6 +111,25 @@ def test_no_interpreter_says_how_to_make_one(monkeypatch):
     assert find_python() == sys.executable
 
 
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [("/etc/passwd", "may not be run"), (__file__, "may not be run"), ("/bin/echo", "is no Python")],
+)
+def test_a_file_that_is_no_interpreter(weights, named, sentence):
+    finder = GroundingDinoPyFinder(weights, python=named)
+    with pytest.raises(EnvironmentLacks, match=sentence) as caught:
+        finder.find([np.zeros((8, 8, 3), np.uint8)], BUTTON)
+    assert named in str(caught.value)
+
+
+def test_a_script_for_a_shell_that_is_missing(weights, tmp_path):
+    script = tmp_path / "python"
+    script.write_text("#!/no/such/shell\n")
+    script.chmod(0o755)
+    with pytest.raises(EnvironmentLacks, match="cannot be started"):
+        GroundingDinoPyFinder(weights, python=str(script)).find([np.zeros((8, 8, 3), np.uint8)], BUTTON)
+
+
 def test_options_are_checked():
     with pytest.raises(ConfigError, match=r"\.pth"):
         GroundingDinoPyFinder()

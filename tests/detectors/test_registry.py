@@ -20,8 +20,10 @@ def test_unknown_name_lists_the_known():
 
 
 def test_unknown_option_is_the_users_mistake():
-    with pytest.raises(ConfigError, match="sharpness"):
+    with pytest.raises(ConfigError, match=r"'colour' has no option sharpness; its options: none$"):
         make_detector("colour", sharpness=3)
+    with pytest.raises(ConfigError, match=r"no option colour or size; its options: weights, box_threshold"):
+        make_detector("grounding_dino", size=3, colour="red")
 
 
 def test_listing_detectors_imports_no_torch():

@@ -3,7 +3,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.base import Detection, NoTarget, Reason
-from detectors.scoring import FrameTruth, difficulty, iou, object_truths, score_frame, summarise
+from detectors.scoring import (
+    FrameTruth,
+    difficulty,
+    iou,
+    object_truths,
+    score_frame,
+    summarise,
+    summarise_objects,
+)
 
 AREA = 200 * 200
 BOX = (50.0, 50.0, 70.0, 70.0)
@@ -42,6 +50,15 @@ def test_how_much_shows_is_relative_to_the_usual_area():
     assert object_truths(frames, "button")[0].distractors == ()
 
 
+def test_pixels_tell_what_a_box_does_not():
+    """A hand across the middle of a block leaves its box whole."""
+    frames = [{"red_block": (0, 0, 10, 10)}] * 3 + [{"red_block": None}]
+    pixels = [{"red_block": count} for count in (100, 100, 40, 0)]
+    truths = object_truths(frames, "red_block", pixels)
+    assert [truth.visible_share for truth in truths] == [1.0, 1.0, 0.4, 0.0]
+    assert [truth.visible_share for truth in object_truths(frames, "red_block")] == [1.0, 1.0, 1.0, 0.0]
+
+
 def test_what_a_frame_does_not_name_is_not_known():
     assert object_truths([{"button": None}, {}], "button") == [FrameTruth(None, 0.0), None]
 
@@ -77,6 +94,22 @@ def test_outcomes(result, truth, outcome):
     assert score_frame(result, truth, AREA).outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("result", "truth", "failed"),
+    [
+        (found(), FrameTruth(BOX), False),
+        (found((60, 60, 80, 80)), FrameTruth(BOX), True),
+        (NoTarget(Reason.NOT_FOUND), FrameTruth(BOX), True),
+        (found(), FrameTruth(None), True),
+        (NoTarget(Reason.OCCLUDED), FrameTruth(None), False),
+        (found(), None, False),
+        (NoTarget(Reason.NOT_FOUND), None, True),
+    ],
+)
+def test_what_a_person_should_look_at(result, truth, failed):
+    assert score_frame(result, truth, AREA).has_failed is failed
+
+
 def test_summary_counts_add_up():
     hidden = FrameTruth(BOX, visible_share=0.2)
     frames = [
@@ -91,6 +124,7 @@ def test_summary_counts_add_up():
         "detected": 1,
         "rate": 0.5,
         "mean_iou": 1.0,
+        "trusted_right": 1,
         "outcomes": {"detected": 1, "not_found": 1},
     }
     assert summary["complex"]["rate"] == 0.0
@@ -99,7 +133,19 @@ def test_summary_counts_add_up():
     assert all(sum(part["outcomes"].values()) == part["frames"] for part in summary.values())
 
 
+def test_a_right_box_without_trust_is_detected_and_no_more():
+    frames = [score_frame(Detection(BOX, score, "red block"), FrameTruth(BOX), AREA) for score in (0.9, 0.2)]
+    assert summarise(frames)["simple"]["detected"] == 2
+    assert summarise(frames)["simple"]["trusted_right"] == 1
+    whole = summarise_objects(frames)["all"]
+    assert (whole["detected"], whole["trusted_right"]) == (2, 1)
+    unknown = summarise_objects([score_frame(found(), None, AREA)])["all"]
+    assert unknown["trusted_right"] == 0, "where no truth is known nothing is right"
+
+
 def test_what_was_not_measured_is_none():
     summary = summarise([])
-    assert summary["simple"] == {"frames": 0, "detected": 0, "rate": None, "mean_iou": None, "outcomes": {}}
+    assert summary["simple"] == {
+        "frames": 0, "detected": 0, "rate": None, "mean_iou": None, "trusted_right": 0, "outcomes": {},
+    }  # fmt: skip
     assert summarise([score_frame(found(), None, AREA)])["unlabelled"]["rate"] is None

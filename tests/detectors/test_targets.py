@@ -5,7 +5,17 @@ import pytest
 import yaml
 
 from detectors.base import NoTarget, Reason, Target
-from detectors.targets import BUTTON, CARRIED_BLOCK, DRAWER, SLIDER_HANDLE, TASK_PHASES, block, phases_for
+from detectors.targets import (
+    BUTTON,
+    CABINET,
+    CARRIED_BLOCK,
+    DRAWER,
+    OTHER_BLOCK,
+    SLIDER_HANDLE,
+    TASK_PHASES,
+    block,
+    phases_for,
+)
 
 ASSETS = Path(os.environ.get("BATON_CALVIN_ASSETS", Path(__file__).parents[2] / "../shared/calvin_assets"))
 
@@ -25,7 +35,7 @@ def test_all_34_tasks_have_phases():
         ("place_in_drawer", CARRIED_BLOCK),
     ],
 )
-def test_task_decides_whatever_the_wording(task, first):
+def test_the_task_decides_where_the_wording_is_not_understood(task, first):
     phases = phases_for(task, "sing a song")
     assert phases[0] == first
 
@@ -51,6 +61,44 @@ def test_wording_of_an_unknown_task(instruction, expected):
     assert phases_for("my_new_task", instruction) == expected
 
 
+@pytest.mark.parametrize(
+    ("task", "instruction", "expected"),
+    [
+        ("place_in_drawer", "put the red block in the drawer", (block("red"), DRAWER)),
+        ("place_in_drawer", "put the block in the drawer", (CARRIED_BLOCK, DRAWER)),
+        ("push_into_drawer", "push the pink object into the drawer", (block("pink"), DRAWER)),
+        ("stack_block", "stack the red block on top of the blue block", (block("red"), block("blue"))),
+        ("stack_block", "put the red block on top of another block", (block("red"), OTHER_BLOCK)),
+        ("stack_block", "place a block on the pink block", (CARRIED_BLOCK, block("pink"))),
+        ("unstack_block", "take the blue block off the stack", (block("blue"),)),
+        ("place_in_slider", "lift the red block", (block("red"), CABINET)),
+        ("lift_red_block_table", "lift the block", (block("red"),)),
+        ("lift_red_block_table", "lift the red block and put it on the table", (block("red"),)),
+    ],
+)
+def test_a_colour_in_the_instruction_says_which_block(task, instruction, expected):
+    assert phases_for(task, instruction) == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "instruction"),
+    [
+        ("lift_red_block_table", "lift the blue block"),
+        ("lift_red_block_table", "open the drawer"),
+        ("open_drawer", "move the door to the left"),
+        ("turn_on_led", "turn on the light bulb"),
+        ("place_in_drawer", "put the red block in the cabinet"),
+        ("stack_block", "place the block in the drawer"),
+        ("close_drawer", "push the pink block into the drawer"),
+    ],
+)
+def test_a_task_and_an_instruction_of_another_are_named(task, instruction):
+    answer = phases_for(task, instruction)
+    assert isinstance(answer, NoTarget)
+    assert answer.reason is Reason.OTHER_THAN_THE_TASK
+    assert task in answer.detail and instruction in answer.detail
+
+
 @pytest.mark.parametrize("instruction", ["", "fly to the moon", "red", "lift the yellow banana"])
 def test_unknown_wording_is_named(instruction):
     answer = phases_for(None, instruction)
@@ -67,6 +115,7 @@ def test_every_calvin_phrase_parses_to_its_task(name):
     for task, wordings in phrases.items():
         for wording in wordings:
             assert phases_for(None, wording) == TASK_PHASES[task], wording
+            assert phases_for(task, wording) == TASK_PHASES[task], wording
 
 
 def test_targets_are_values():

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 
 from calvin.episode_file import save_episode
@@ -16,6 +17,7 @@ from tasks import gaze, index
 from tasks.context import InputFile
 from tasks.index_reader import load_index
 from tests.calvin.samples import make_episode
+from tests.detectors.tiny_grounding_dino import write_tiny_model
 from tests.tasks.fake_context import FakeContext, input_file
 
 FRAMES = 4
@@ -90,6 +92,21 @@ def test_another_detector_than_planned_is_refused(tmp_path, episode_file):
         gaze.run(FakeContext(tmp_path / "other", spec | {"version": "older"}, [episode_file]))
 
 
+def test_what_auto_meant_is_on_record(tmp_path, episode_file):
+    weights = str(write_tiny_model(tmp_path / "weights"))
+    spec = {
+        "number": 3,
+        "detector": "grounding_dino",
+        "options": {"weights": weights, "stages": ["key_frames"]},
+    }
+    done = gaze.run(FakeContext(tmp_path / "gaze", spec, [episode_file]))
+    with safe_open(done.artifacts[0].file, framework="numpy") as tensors:
+        about = json.loads(tensors.metadata()["gaze"])
+    assert " auto " in about["detector"]
+    expected = "fp16" if torch.cuda.is_available() else "fp32"
+    assert about["precision"] == done.result["precision"] == expected
+
+
 def test_an_instruction_nobody_understands_is_a_counted_absence():
     odd = episode_of(task="polish_the_floor", instruction="wax on")
     regions = gaze.find_regions(odd, gaze.make_detector("oracle"))
@@ -109,6 +126,41 @@ def test_a_carried_block_is_followed_by_its_destination(tmp_path):
     assert [target.object for target in regions.targets] == ["block", "block", "drawer", "drawer"]
     assert [result.box for result in regions.results] == [BOX, BOX, (40, 120, 180, 190), (40, 120, 180, 190)]
     assert [frame.outcome for frame in regions.scored] == ["detected"] * FRAMES
+    assert [frame.object for frame in regions.scored] == ["red_block", "red_block", "drawer", "drawer"]
+
+
+def test_which_block_is_carried_is_not_known_without_true_boxes():
+    carried = make_episode(frames=FRAMES, boxes=None, task="unstack_block")
+    regions = gaze.find_regions(carried, gaze.make_detector("colour"))
+    assert {frame.object for frame in regions.scored} == {"block"}
+
+
+def test_what_is_hidden_is_told_by_pixels_where_they_are_counted():
+    boxes = tuple({"drawer_handle": BOX} for _ in range(FRAMES))
+    pixels = tuple({"drawer_handle": count} for count in (900, 900, 300, 900))
+    for counted, levels in ((pixels, ["simple", "simple", "complex", "simple"]), (None, ["simple"] * FRAMES)):
+        regions = gaze.find_regions(
+            make_episode(frames=FRAMES, boxes=boxes, pixels=counted), gaze.make_detector("oracle")
+        )
+        assert [frame.difficulty for frame in regions.scored] == levels
+
+
+def test_frames_need_not_name_the_same_things():
+    """The first frame names another block than the one that is carried; the second names none."""
+    hand = np.zeros((FRAMES, 15))
+    seen = {"red_block": BOX}
+    boxes = ({"blue_block": (0, 0, 4, 4)}, {}, seen, seen)
+    carried = make_episode(frames=FRAMES, boxes=boxes, task="unstack_block", robot_obs=hand)
+    regions = gaze.find_regions(carried, gaze.make_detector("colour"))
+    assert {frame.object for frame in regions.scored} == {"red_block"}
+    assert [frame.difficulty == "unlabelled" for frame in regions.scored] == [True, True, False, False]
+
+
+def test_a_task_that_its_instruction_denies_is_a_counted_absence():
+    odd = episode_of(task="open_drawer", instruction="lift the red block")
+    for name in ("oracle", "colour"):
+        regions = gaze.find_regions(odd, gaze.make_detector(name))
+        assert gaze.summary_of([regions])["sources"] == {"other_than_the_task": FRAMES}
 
 
 def test_index_has_one_item_a_frame_and_composes_their_pictures(tmp_path, episode_file):

@@ -59,6 +59,18 @@ def test_hidden_block_has_no_box(table_d: PlayTable) -> None:
     assert table_d.true_boxes()["blue_block"] is None
 
 
+def test_pixels_are_counted_within_their_boxes(table_d: PlayTable) -> None:
+    choice = Choice(slide_left=True, blocks=(("block_blue", "slider_left"),))
+    table_d.reset(scene_obs=random_scene(table_d.scene, np.random.default_rng(0), choice))
+    seen = table_d.observe(("static",), boxes=True)
+    assert seen["visible_pixels"].keys() == seen["true_boxes"].keys() == set(BOX_NAMES)
+    assert seen["visible_pixels"]["blue_block"] == 0
+    for name, box in seen["true_boxes"].items():
+        area = 0 if box is None else (box[2] - box[0]) * (box[3] - box[1])
+        assert (seen["visible_pixels"][name] > 0) == (box is not None)
+        assert seen["visible_pixels"][name] <= area
+
+
 def test_own_boxes_lie_near_the_official_ones(calvin_mini: Path, table_d: PlayTable) -> None:
     found = overlaps(calvin_mini, table_d, 8)
     for name in ("red_block", "blue_block", "drawer", "slider", "led"):
