@@ -4,6 +4,12 @@ The policy is the same: the scripted expert's actions, recorded once and played 
 asks with two pictures. So are scene, sequences and outcomes, which are compared one by one with the digest of
 all actions. Ratios are of processor time, which other work on the machine disturbs little.
 
+`habit` is our own simulator drawn at every step. `official` is calvin_env, driven by our `Rollout` over a pipe and
+drawn at every step, and so not the released script itself: its bill includes, at every step, sending both pictures
+and the oracle's state (`get_info()` as JSON) through that pipe, which the released script has in its own process. Its
+resets are taken out of the bill, as ours make a new environment where the released loop keeps one; those of the
+others stay in.
+
 python -m benchmarks.evaluation_throughput [--sequences 12] [--assets DIR] [--calvin-python PATH]
 """
 

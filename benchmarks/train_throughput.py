@@ -49,6 +49,7 @@ class Context:
         self.step = 0
         self.ends: list[float] = []
         self.slice_steps = 0
+        self.waited = 0.0  # seconds that steps waited for their input, the first one aside
 
     def should_stop(self) -> str | None:
         return "slice" if len(self.ends) > self.slice_steps else None
@@ -68,14 +69,15 @@ class Context:
         return ()
 
     def spend(self, bucket: str, seconds: float) -> None:
-        pass
+        if bucket == "idle" and self.ends:
+            self.waited += seconds
 
     def report_save(self, seconds: float) -> None:
         pass
 
     def run_slice(self, steps: int) -> float:
         """Seconds a step, over `steps` steps after a first one that is not counted."""
-        self.ends, self.slice_steps = [], steps
+        self.ends, self.slice_steps, self.waited = [], steps, 0.0
         train.run(self)  # type: ignore[arg-type]
         return (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
 
@@ -99,6 +101,7 @@ def main() -> None:
     )
     spec = {"model": model, "training": settings, "seed": 0}
     seconds: dict[str, list[float]] = {"job": [], "plain": []}
+    waited: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         inputs = made_up_index.write(Path(folder), arguments.frames)
         context = Context(spec, inputs, Path(folder))
@@ -107,6 +110,7 @@ def main() -> None:
         plain(2)
         for _ in range(arguments.rounds):
             seconds["job"].append(context.run_slice(arguments.steps))
+            waited.append(context.waited / arguments.steps)
             seconds["plain"].append(plain(arguments.steps))
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     document = {
@@ -116,12 +120,14 @@ def main() -> None:
         "batch_size": settings["batch_size"],
         "steps_per_second": {name: round(1 / value, 3) for name, value in medians.items()},
         "ratio": round(medians["plain"] / medians["job"], 3),
+        "input_wait_seconds_per_step": round(statistics.median(waited), 6),
         "seconds_per_step": {name: [round(v, 5) for v in values] for name, values in seconds.items()},
         "machine": describe(),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(document["steps_per_second"] | {"ratio": document["ratio"]}))  # type: ignore[operator]
+    shown = ("steps_per_second", "ratio", "input_wait_seconds_per_step")
+    print(json.dumps({name: document[name] for name in shown}))
 
 
 def _plain_loop(spec: Mapping[str, Any], inputs: Sequence[InputFile]) -> Any:

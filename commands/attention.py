@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from commands.checkpoint import HELP, open_named
+from commands.checkpoint import HELP, open_named, precision_option
 from commands.options import existing_home, home_option, resolve_home
 from errors import InvalidInput
 
@@ -19,6 +19,7 @@ from errors import InvalidInput
 @click.option("--data", "data_root", metavar="DIR", default=None,
               help="A CALVIN dataset's validation split [default: the home's own held-out frames].")  # fmt: skip
 @click.option("--demonstrations", type=click.IntRange(1), default=None, help="Only so many of --data.")
+@precision_option
 @click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions of --data.")
 @click.option(
     "--frames", type=click.IntRange(0), default=64, show_default=True, help="Evenly spaced; 0: all."
@@ -37,6 +38,7 @@ def command(
     data_root: str | None,
     demonstrations: int | None,
     detector: str,
+    precision: str,
     frames: int,
     layer: int,
     heads: str | None,
@@ -51,7 +53,8 @@ def command(
     from workers.held_out import frames_of_dataset
 
     chosen = _heads(heads)
-    model, recipe = open_named(resolve_home(context, home_path), checkpoint)
+    named = open_named(resolve_home(context, home_path), checkpoint, precision)
+    model, recipe = named.model, named.recipe
     with tempfile.TemporaryDirectory(prefix="baton-attention-") as folder:
         if data_root is not None:
             files = frames_of_dataset(Path(data_root), demonstrations, detector, Path(folder))

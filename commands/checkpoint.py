@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from errors import InvalidInput
 from settings.home import Home
@@ -16,6 +20,29 @@ if TYPE_CHECKING:
 HELP = "a folder (Hugging Face layout), or the first digits of a checkpoint's SHA-256 in the home"
 
 
+def precision_option(command: Callable[..., None]) -> Callable[..., None]:
+    """`--precision`, as `tasks.standalone` takes it."""
+    return click.option(
+        "--precision",
+        type=click.Choice(("auto", "fp32", "bf16", "fp16", "4bit")),
+        default="auto",
+        show_default=True,
+        help="Of a ReconVLA; auto: as a folder stores it, fp32 for a checkpoint of the home.",
+    )(command)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """identity: SHA-256 of the weights, or of a folder's model files. drawn_by: the renderer of the frames that it
+    was trained on, None where nothing tells.
+    """
+
+    model: ReconVLA
+    recipe: Recipe
+    identity: str
+    drawn_by: str | None
+
+
 def holds_openvla(name: str) -> bool:
     """Whether `name` is the folder of an OpenVLA, which is evaluated and served, but not trained here."""
     if not Path(name).is_dir():
@@ -25,15 +52,19 @@ def holds_openvla(name: str) -> bool:
     return is_openvla(Path(name))
 
 
-def open_named(home: Home, name: str) -> tuple[ReconVLA, Recipe]:
-    """The model and how to ask it. Raises InvalidInput when nothing, or more than one thing, has this name."""
+def open_named(home: Home, name: str, precision: str = "auto") -> Checkpoint:
+    """The model and how to ask it. Raises InvalidInput when nothing, or more than one thing, has this name.
+
+    precision: a value of `precision_option`.
+    """
     from db.checkpoints import find_weights
     from db.migrate import open_state
     from db.shared_store import open_store
+    from tasks.folder_identity import folder_identity
     from tasks.standalone import open_folder, open_weights
 
     if Path(name).is_dir():
-        return open_folder(Path(name))
+        return Checkpoint(*open_folder(Path(name), precision), folder_identity(Path(name)), None)
     if not re.fullmatch(r"[0-9a-f]{4,64}", name):
         raise InvalidInput(f"there is no folder {name}, and it is no digest of a checkpoint either")
     if not home.exists:
@@ -52,4 +83,5 @@ def open_named(home: Home, name: str) -> tuple[ReconVLA, Recipe]:
         listed = ", ".join(f"{entry.sha256[:12]} ({entry.label})" for entry in found)
         raise InvalidInput(f"several digests begin with {name}: {listed}")
     (entry,) = found
-    return open_weights(entry.model, store.verified(entry.path, entry.sha256))
+    weights = store.verified(entry.path, entry.sha256)
+    return Checkpoint(*open_weights(entry.model, weights, precision), entry.sha256, entry.drawn_by)

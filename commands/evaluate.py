@@ -11,11 +11,11 @@ import click
 
 from calvin.protocols import PROTOCOLS, Protocol, protocol_named
 from calvin.task_names import SCENES
-from commands.checkpoint import HELP, holds_openvla, open_named
+from commands.checkpoint import HELP, precision_option
+from commands.named_policy import NamedPolicy, policy_named
 from commands.options import home_option, resolve_home
 from errors import InvalidInput, Stopped
-from settings.home import Home
-from simulators.rendering import AUTO, CHOICES, chosen_renderer
+from simulators.rendering import AUTO, CHOICES, chosen_renderer, usual_renderer
 
 if TYPE_CHECKING:
     from tasks.policies import Policy
@@ -46,7 +46,12 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 @click.option(
     "--assets", metavar="DIR", default=None, help="A clone of calvin_env: playtable in CALVIN's scenes."
 )
-@click.option("--calvin-python", metavar="PATH", default=None, help="Interpreter that imports calvin_env.")
+@click.option(
+    "--calvin-python",
+    metavar="PATH",
+    default=None,
+    help="Interpreter that imports calvin_env [default: BATON_CALVIN_PYTHON].",
+)
 @click.option(
     "--renderer",
     type=click.Choice(CHOICES),
@@ -60,11 +65,20 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 @click.option("--simulators", type=click.IntRange(1), default=8, show_default=True, help="Driven at a time.")
 @click.option("--parallel", is_flag=True, help="Each simulator in a process of its own.")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Rows of a forward pass.")
+@precision_option
 @click.option(
     "--detector", default="colour", show_default=True, help="For a model that is shown gaze regions."
 )
 @click.option("--chunk-steps", type=click.Choice(["1", "5"]), default="5", show_default=True,
               help="Actions carried out per answer of a policy server.")  # fmt: skip
+@click.option(
+    "--server-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="After which one of 20 tries to ask a policy server is given up.",
+)
 @click.option(
     "--statistics",
     metavar="NAME",
@@ -101,10 +115,11 @@ def command(
     if options["official_compat"]:
         protocol = protocol.compatible()
     spec = _spec(protocol, options)
-    policy = _policy(resolve_home(context, home_path), checkpoint, options)
+    named = policy_named(resolve_home(context, home_path), checkpoint, options)
     if options["attention"]:
-        _check_attention(policy, options)
-    document = _evaluate(policy, spec, protocol, checkpoint, options)
+        _check_attention(named.policy, options)
+    spec["renderer"] = chosen_renderer(options["renderer"], named.drawn_by or usual_renderer(options))
+    document = _evaluate(named, spec, protocol, checkpoint, options)
     if as_json:
         print(json.dumps(document))
     else:
@@ -114,9 +129,8 @@ def command(
 
 
 def _spec(protocol: Protocol, options: dict[str, Any]) -> dict[str, Any]:
-    """What `tasks.closed_loop` reads."""
+    """What `tasks.closed_loop` reads, but for the renderer, which may depend on the policy."""
     from calvin.instructions import read_instruction_file
-    from tasks.closed_loop import usual_renderer
 
     tasks = options["tasks"].split(",") if options["tasks"] else []
     sequences = options["sequences"] or protocol.sequences
@@ -128,7 +142,6 @@ def _spec(protocol: Protocol, options: dict[str, Any]) -> dict[str, Any]:
         "scene": options["scene"],
         "assets": options["assets"],
         "python": options["calvin_python"],
-        "renderer": chosen_renderer(options["renderer"], usual_renderer(options)),
         "tasks": tasks,
         "drawn": sequences if tasks else protocol.drawn,
         "sequences": sequences,
@@ -137,29 +150,6 @@ def _spec(protocol: Protocol, options: dict[str, Any]) -> dict[str, Any]:
         "simulators": options["simulators"],
         "parallel": options["parallel"],
     }
-
-
-def _policy(home: Home, name: str, options: dict[str, Any]) -> Policy:
-    if name == "random":
-        from tasks.policies import RandomPolicy
-
-        return RandomPolicy(options["seed"])
-    if name == "expert":
-        from tasks.expert_policy import ExpertPolicy
-
-        return ExpertPolicy()
-    if name.startswith(("http://", "https://")):
-        from tasks.remote_policy import RemotePolicy
-
-        return RemotePolicy(name, chunk_steps=int(options["chunk_steps"]), parallel=options["simulators"])
-    if holds_openvla(name):
-        from tasks.openvla_policy import OpenVLAPolicy
-
-        return OpenVLAPolicy(Path(name), options["statistics"])
-    model, recipe = open_named(home, name)
-    from tasks.standalone import policy_of
-
-    return policy_of(model, recipe, options["batch"], options["detector"], options["official_compat"])
 
 
 def _check_attention(policy: Policy, options: dict[str, Any]) -> None:
@@ -180,7 +170,7 @@ def _folder_for_films(folder: Path) -> Path:
 
 
 def _evaluate(
-    policy: Policy, spec: dict[str, Any], protocol: Protocol, checkpoint: str, options: dict[str, Any]
+    named: NamedPolicy, spec: dict[str, Any], protocol: Protocol, checkpoint: str, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Runs to the end. Ctrl-C raises Stopped where results are kept in a file."""
     from dataclasses import asdict
@@ -193,15 +183,24 @@ def _evaluate(
     from tasks.rollout import Rollout
     from tasks.videos import Look, looks_of, write_failure
 
+    policy = named.policy
+    memory: dict[str, Any] = {}
     films = None if options["videos"] is None else _folder_for_films(Path(options["videos"]))
     chains = chains_of(spec)
-    about = {"policy": checkpoint, "protocol": protocol.name, "official_compat": protocol.official_compat,
-             **{name: value for name, value in spec.items() if name not in ("simulators", "parallel")}}  # fmt: skip
+    (first,) = simulators_of(spec, 1, memory)
+    about = {
+        "policy": checkpoint,
+        **named.about,
+        "protocol": protocol.name,
+        "official_compat": protocol.official_compat,
+        **{name: value for name, value in spec.items() if name not in ("simulators", "parallel")},
+        "simulator_description": first.description(),
+    }
     kept = None if options["out"] is None else ResultsFile(Path(options["out"]), about)
     entries: list[dict[str, Any]] = [] if kept is None else kept.entries
     done = {entry["sequence"] for entry in entries}
     todo = [(number, chains[number]) for number in range(spec["sequences"]) if number not in done]
-    simulators = simulators_of(spec, min(spec["simulators"], len(todo)), {})
+    simulators = simulators_of(spec, max(1, min(spec["simulators"], len(todo))), memory)
     rollout = Rollout(spec["scene"], policy, instructions_of(spec), spec["max_steps"], film=films is not None)
     replays = 0
     try:
@@ -219,13 +218,13 @@ def _evaluate(
     except KeyboardInterrupt:
         where = f"; {len(entries)} results are in {options['out']}, the same command goes on" if kept else ""
         raise Stopped(f"stopped after {len(entries)} of {spec['sequences']} sequences{where}") from None
-    description = simulators[0].description() if simulators else None
     for simulator in simulators:
         simulator.close()
     entries = sorted(entries, key=lambda entry: int(entry["sequence"]))
     return {
         **about,
-        "simulator_description": description,
+        "needs_images": policy.needs_images,
+        "frames_renderer": named.drawn_by,
         "counts": dict(policy.counts) | {"replays": replays},
         **summary(entries, protocol.official_compat),
         "estimate": asdict(running_estimate([entry["done"] for entry in entries])),

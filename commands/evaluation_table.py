@@ -35,9 +35,27 @@ def print_evaluation(document: Mapping[str, Any]) -> None:
         rate = score["succeeded"] / score["attempted"]
         tasks.add_row(task, str(score["succeeded"]), str(score["attempted"]), f"{rate:.0%}")
     console.print(tasks)
-    if document["simulator_description"] is not None:
-        told = document["simulator_description"].items()
-        console.print("Simulator: " + ", ".join(f"{name} {str(value)[:12]}" for name, value in told if value))
+    told = document["simulator_description"].items()
+    console.print("Simulator: " + ", ".join(f"{name} {str(value)[:12]}" for name, value in told if value))
+    warning = _renderer_warning(document)
+    if warning is not None:
+        console.print(warning)
     counted = {name: count for name, count in document["counts"].items() if count}
     if counted:
         console.print("Counted: " + ", ".join(f"{name} {count}" for name, count in counted.items()))
+
+
+def _renderer_warning(document: Mapping[str, Any]) -> str | None:
+    """A sentence where a policy that looks was trained on other pictures, or nothing tells on which."""
+    frames, used = document["frames_renderer"], document["simulator_description"]["renderer"]
+    if not document["needs_images"] or frames == used:
+        return None
+    if frames is None:
+        return (
+            f"Renderer {used} drew these pictures; nothing tells which drew the frames that the policy was trained "
+            "on. evaluate --replay compares with a dataset."
+        )
+    return (
+        f"Renderer {frames} drew the frames that the policy was trained on, {used} these pictures: policies do worse "
+        "on pictures of another renderer."
+    )

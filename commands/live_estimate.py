@@ -37,8 +37,10 @@ def live_estimate(total: int) -> Iterator[Callable[[Sequence[int]], None]]:
 def _in_words(results: Sequence[int]) -> str:
     so_far = running_estimate(results)
     rate_low, rate_high = so_far.success1_ci95
+    # A bootstrap of equal values has no width, which says nothing about the values to come.
     low, high = so_far.avg_len_ci95
+    interval = f"all {so_far.sequences} alike" if len(set(results)) == 1 else f"{low:.2f}, {high:.2f}"
     return (
         f"1/5 {so_far.success1:.1%} [{rate_low:.1%}, {rate_high:.1%}]"
-        f"  average length {so_far.avg_len:.2f} [{low:.2f}, {high:.2f}]"
+        f"  average length {so_far.avg_len:.2f} [{interval}]"
     )

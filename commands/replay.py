@@ -19,8 +19,8 @@ from calvin.recording import recorded_renderer
 from calvin.task_names import UNKNOWN_SCENE
 from commands.terminal import redraws
 from simulators.base import Simulator
-from simulators.rendering import chosen_renderer
-from tasks.closed_loop import simulators_of, usual_renderer
+from simulators.rendering import chosen_renderer, usual_renderer
+from tasks.closed_loop import simulators_of
 from tasks.replay import Replayed, replay
 
 #: Mean difference of pictures, in grey levels, above which another renderer (or scene) must have drawn them.
@@ -77,6 +77,7 @@ def _figures(played: list[Replayed]) -> dict[str, Any]:
     return {
         "played": len(played),
         "accepted": accepted.total(),
+        "replays": sum(one.replays for one in played),
         "median_drift_metres": _median([one.drift_metres for one in played]),
         "static_difference": _median([one.static_difference for one in played]),
         "gripper_difference": _median([one.gripper_difference for one in played]),
@@ -103,6 +104,8 @@ def _print(document: Mapping[str, Any]) -> None:
         f"frames differ by {document['static_difference']:.2f} (static) and {document['gripper_difference']:.2f} "
         "(gripper) grey levels."
     )
+    if document["replays"]:
+        console.print(f"Simulators were lost and demonstrations begun again {document['replays']} times.")
     recorded, used = document["recorded_renderer"], document["simulator_description"]["renderer"]
     if recorded not in (None, used):
         console.print(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.checkpoint import HELP, holds_openvla, open_named
+from commands.checkpoint import HELP, holds_openvla, open_named, precision_option
 from commands.options import home_option, resolve_home
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     "--port", default=9097, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
 )
 @click.option("--batch", default=8, show_default=True, type=click.IntRange(1), help="Rows of a forward pass.")
+@precision_option
 @click.option(
     "--detector", default="colour", show_default=True, help="For a model that is shown gaze regions."
 )
@@ -44,6 +45,7 @@ def command(
     port: int,
     batch: int,
     detector: str,
+    precision: str,
     official_compat: bool,
     statistics: str | None,
 ) -> None:
@@ -55,10 +57,10 @@ def command(
 
         policy = openvla_policy.OpenVLAPolicy(Path(checkpoint), statistics)
     else:
-        model, recipe = open_named(resolve_home(context, home_path), checkpoint)
+        named = open_named(resolve_home(context, home_path), checkpoint, precision)
         from tasks.standalone import policy_of
 
-        policy = policy_of(model, recipe, batch, detector, official_compat)
+        policy = policy_of(named.model, named.recipe, batch, detector, official_compat)
     serve(
         policy.predict,
         host,

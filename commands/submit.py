@@ -7,11 +7,15 @@ import shlex
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from commands.options import SessionOptions, home_option, resolve_home, session_options
-from errors import Stopped
+from errors import ConfigError, Stopped
+
+if TYPE_CHECKING:
+    from settings.ablation import AblationConfig
 
 
 @click.command("submit-ablation")
@@ -47,6 +51,7 @@ def command(
     from db import plans, queries
     from db.migrate import open_state
     from settings.ablation import load_config
+    from settings.elsewhere import elsewhere
     from workers.planner import Planner
 
     home = resolve_home(context, home_path)
@@ -59,6 +64,8 @@ def command(
         data__root=str(Path(data_root).expanduser().absolute()) if data_root else None,
         name=name,
     )
+    if not detach:
+        _check_devices(config, shared=elsewhere(home.root).database is not None)
     stay = plan_session(session)
     plan = Planner(config).plan()
 
@@ -90,3 +97,22 @@ def command(
         if entry["state"] == "paused":
             raise Stopped(f"{entry['name']} is paused with everything saved; go on with: unpause, then up")
     return 0 if entry["state"] == "succeeded" else 1
+
+
+def _check_devices(config: AblationConfig, shared: bool) -> None:
+    """Jobs that want several GPUs are refused where nobody but this session's workers, with one each, could run them.
+
+    shared: workers of other machines may be there, so it is only a warning.
+    """
+    for stage in ("training", "pretraining"):
+        count = getattr(config, stage).devices
+        if count == 1:
+            continue
+        gpus = ",".join(map(str, range(count)))
+        sentence = (
+            f"{stage}.devices is {count}, but workers of a session have one device each: submit with --detach,"
+            f" and start CUDA_VISIBLE_DEVICES={gpus} python cli.py worker --resources accelerator"
+        )
+        if not shared:
+            raise ConfigError(sentence)
+        print(f"warning: {sentence}", file=sys.stderr)

@@ -15,13 +15,16 @@ from db.schema import Artifact
 
 @dataclass(frozen=True)
 class StoredWeights:
-    """`path` is relative to the home, `model` the part `model` of the job's parameters."""
+    """`path` is relative to the home, `model` the part `model` of the job's parameters. `drawn_by`: the renderer of
+    the frames it was trained on, None where the job does not tell.
+    """
 
     sha256: str
     path: str
     label: str
     step: int
     model: Mapping[str, Any]
+    drawn_by: str | None
 
 
 def find_weights(db: Database, digits: str) -> list[StoredWeights]:
@@ -35,7 +38,9 @@ def find_weights(db: Database, digits: str) -> list[StoredWeights]:
     with db.read() as tx:
         rows = tx.execute(statement).all()
     found = {
-        row.sha256: StoredWeights(row.sha256, row.path, row.label, row.step, row.spec["model"])
+        row.sha256: StoredWeights(
+            row.sha256, row.path, row.label, row.step, row.spec["model"], row.spec.get("drawn_by")
+        )
         for row in rows
     }
     return list(found.values())

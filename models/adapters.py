@@ -11,15 +11,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from errors import CheckpointError, EnvironmentLacks
 from models.checkpoint import weights_of
+from models.four_bit import BLOCK_LAYERS, pack_blocks, plain_weight
 from models.reconvla import ReconVLA, seeded
 from models.weights import check_fit
 
-#: The linear layers of a Qwen2 block (QLoRA adapts all of them).
-_ADAPTED = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _ADAPTER = "default"
 
 
@@ -48,12 +47,12 @@ def add_adapters(
         ) from error
     language = model.language_model.requires_grad_(False)
     if four_bit:
-        _quantise(language, compute_dtype, device)
+        pack_blocks(language, compute_dtype, device)
     for part in (language, model.vision_tower):
         for parameter in part.parameters():
             if not parameter.requires_grad and parameter.is_floating_point():
                 parameter.data = parameter.data.to(compute_dtype)
-    settings = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=list(_ADAPTED))
+    settings = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, target_modules=list(BLOCK_LAYERS))
     with seeded(seed, "adapters"):
         inject_adapter_in_model(settings, language, adapter_name=_ADAPTER)
     for name, parameter in language.named_parameters():
@@ -92,7 +91,7 @@ def merged_weights(model: ReconVLA) -> dict[str, Tensor]:
     prefixes = []
     for prefix, layer in _adapted_layers(model):
         prefixes.append(f"{prefix}.")
-        weight = _plain_weight(layer.base_layer) + layer.get_delta_weight(_ADAPTER).float()
+        weight = plain_weight(layer.base_layer) + layer.get_delta_weight(_ADAPTER).float()
         merged[f"{prefix}.weight"] = weight.to(frozen).cpu()
         if layer.base_layer.bias is not None:
             merged[f"{prefix}.bias"] = layer.base_layer.bias.to(frozen).cpu()
@@ -108,42 +107,3 @@ def _adapted_layers(model: ReconVLA) -> Iterator[tuple[str, Any]]:
     if not found:
         raise CheckpointError("the model has no adapters to merge")
     yield from found
-
-
-def _quantise(language: Any, compute_dtype: torch.dtype, device: torch.device | None) -> None:
-    """Replace the adapted linear layers by NF4 ones; the move to a device packs their bytes."""
-    try:
-        import bitsandbytes
-    except ImportError as error:
-        raise EnvironmentLacks(
-            "training.lora.four_bit needs the package bitsandbytes: pip install 'baton-queue[qlora]'"
-        ) from error
-    for name, module in list(language.named_modules()):
-        if not isinstance(module, nn.Linear) or name.rsplit(".", 1)[-1] not in _ADAPTED:
-            continue
-        packed = bitsandbytes.nn.Linear4bit(
-            module.in_features,
-            module.out_features,
-            bias=module.bias is not None,
-            compute_dtype=compute_dtype,
-            quant_type="nf4",
-            device="meta",
-        )
-        packed.load_state_dict(module.state_dict(), assign=True)
-        packed.weight = bitsandbytes.nn.Params4bit(
-            module.weight.data, requires_grad=False, quant_type="nf4", module=packed
-        )
-        packed = packed.to(device or module.weight.device).requires_grad_(False)
-        parent, _, child = name.rpartition(".")
-        setattr(language.get_submodule(parent), child, packed)
-
-
-def _plain_weight(layer: Any) -> Tensor:
-    state = getattr(layer.weight, "quant_state", None)
-    if state is None:
-        weight: Tensor = layer.weight.float()
-        return weight
-    import bitsandbytes
-
-    plain: Tensor = bitsandbytes.functional.dequantize_4bit(layer.weight.data, state).float()
-    return plain

@@ -57,7 +57,8 @@ def attention_rows(
     """Attention of the positions `queries` (B, Q) in one layer, averaged over heads: (B, Q, L), float32.
 
     Every layer runs with its fused kernel, which returns no weights; those of the wanted rows are computed
-    beside it. So the memory is that of Q rows, and not of L x L for each layer.
+    beside it. So the memory grows with Q x L and not with L x L (but for the library's mask of positions, a
+    few bytes each whatever the heads and layers, which a padded batch needs anyway).
     """
     module = _attention_module(model, layer)
     chosen = _heads(model, heads)

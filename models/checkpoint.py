@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "config.json"
 #: The output layer, which is the input embedding again where the two are tied.
-_TIED = "language_model.lm_head.weight"
+_TIED, _EMBEDDING = "language_model.lm_head.weight", "language_model.model.embed_tokens.weight"
 #: Parts that run in float32 whatever type the rest has.
 _FLOAT32_PARTS = ("denoiser.", "latents.")
 
@@ -63,7 +63,7 @@ class Pretrained:
 
 
 def open_checkpoint(folder: Path) -> tuple[ReconVLAConfig, WeightFiles]:
-    """Configuration and tensors of `folder` under our names; no tensor is read yet."""
+    """Configuration and tensors of `folder` under our names; none is read yet but those that should be equal."""
     values = read_json(folder / CONFIG_FILE)
     kind = values.pop("model_type", None)
     if kind == "reconvla":
@@ -71,7 +71,10 @@ def open_checkpoint(folder: Path) -> tuple[ReconVLAConfig, WeightFiles]:
     if kind == official.MODEL_TYPE:
         files = open_weights(folder)
         config = official.config_of_folder(folder, values, files.stored)
-        return config, files.renamed(lambda name: _name_in(config, official.name_from_official(name)))
+        ours = files.renamed(official.name_from_official)
+        if config.language.tied_embeddings:
+            check_tied(ours, str(folder))
+        return config, ours.renamed(lambda name: _name_in(config, name))
     raise CheckpointError(
         f"{folder / CONFIG_FILE} does not describe a ReconVLA: model_type must be 'reconvla' or"
         f" {official.MODEL_TYPE!r}, got {kind!r}"
@@ -100,7 +103,8 @@ def model_of(
     types = {p.dtype for name, p in model.named_parameters() if not name.startswith(_FLOAT32_PARTS)}
     if len(types) > 1:
         raise CheckpointError(
-            f"{source}: tensors are of types {', '.join(sorted(map(str, types)))}; give the one to load them as"
+            f"{source}: tensors are of types {', '.join(sorted(map(str, types)))}; say with --precision (dtype of"
+            " from_pretrained) which one to load them as"
         )
     return model
 
@@ -129,6 +133,15 @@ def fill(
     # Neither library stores these tables in a checkpoint.
     language.model.rotary_emb = type(language.model.rotary_emb)(config=language.config)
     vision.embeddings.position_ids = torch.arange(model.config.vision.patches)[None]
+
+
+def check_tied(files: WeightFiles, source: str) -> None:
+    """Raises CheckpointError when an output layer that is stored beside the embedding it is tied to is another."""
+    if _TIED in files and _EMBEDDING in files and not torch.equal(files[_TIED], files[_EMBEDDING]):
+        raise CheckpointError(
+            f"{source}: tie_word_embeddings is true, but lm_head.weight is not model.embed_tokens.weight; which of"
+            " the two is wrong cannot be told"
+        )
 
 
 def load_weights(model: ReconVLA, tensors: Mapping[str, Tensor], source: str) -> None:

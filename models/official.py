@@ -16,6 +16,7 @@ from errors import CheckpointError
 from models.config import (
     FLUX_LATENTS,
     SEVEN_B,
+    SMALL,
     LatentConfig,
     ReconVLAConfig,
     VisionConfig,
@@ -29,6 +30,9 @@ _OURS = "reconvla_config"
 _QWEN2_VOCABULARY = 151_643
 #: Fixed in the official denoiser, whatever its width.
 _DENOISER_HEADS = 16
+
+#: SigLIP's folders on the hub; the first is that of the released scripts (finetune.sh).
+_TOWERS = ((SEVEN_B.vision, "siglip-so400m-patch14-384"), (SMALL.vision, "siglip-base-patch16-224"))
 
 #: Entries that are the same in every model of the family: with others a checkpoint would load, and mean another
 #: computation.
@@ -116,6 +120,12 @@ def config_from_official(
     parts = {"language model": language, "vision tower": vision, "autoencoder": autoencoder}
     for part, values in parts.items():
         _check_granted(part, values)
+    channels = autoencoder.get("block_out_channels", [0])
+    if not isinstance(channels, list) or not channels:
+        raise CheckpointError(
+            "official config of the autoencoder: block_out_channels must list the channels of each stage,"
+            f" got {channels!r}"
+        )
     try:
         return ReconVLAConfig.from_dict(
             {
@@ -165,7 +175,7 @@ def config_from_official(
 
 
 def config_to_official(config: ReconVLAConfig) -> dict[str, Any]:
-    """An official `config.json`; the `mm_*` folders are those of the released scripts (finetune.sh)."""
+    """An official `config.json`; the `mm_*` folders are named as the released scripts name theirs."""
     language = config.language
     return {
         "architectures": ["ReconQwen2ForCausalLM"],
@@ -181,7 +191,7 @@ def config_to_official(config: ReconVLAConfig) -> dict[str, Any]:
         "tie_word_embeddings": language.tied_embeddings,
         "hidden_act": "silu",
         "rms_norm_eps": 1e-6,
-        "mm_vision_tower": "./siglip-so400m-patch14-384",
+        "mm_vision_tower": f"./{_tower_folder(config.vision)}",
         "mm_hidden_size": config.vision.width,
         "mm_projector_type": "mlp2x_gelu",
         "use_mm_proj": True,
@@ -204,6 +214,14 @@ def config_to_official(config: ReconVLAConfig) -> dict[str, Any]:
         "reconstruct_image_num": 1,
         _OURS: config.to_dict(),
     }
+
+
+def _tower_folder(config: VisionConfig) -> str:
+    """What the folder of this SigLIP is called on the hub; of another, what it is."""
+    for known, name in _TOWERS:
+        if official_vision(known) == official_vision(config):
+            return name
+    return f"siglip-{config.width}x{config.layers}-patch{config.patch_size}-{config.image_size}"
 
 
 def official_vision(config: VisionConfig) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from errors import InvalidInput, WeightsMissing
+from models.checkpoint import check_tied
 from models.config import ReconVLAConfig
 from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights
 
@@ -27,9 +28,11 @@ def vision_weights(config: ReconVLAConfig, folder: Path) -> WeightFiles:
 
 def language_weights(config: ReconVLAConfig, folder: Path) -> WeightFiles:
     """Qwen2. Where embeddings are tied, an output layer that the file repeats is left."""
-    left = ("lm_head.",) if config.language.tied_embeddings else ()
-    files = _open(folder, WEIGHTS_FILE, "Qwen2 language model")
-    return files.renamed(lambda name: None if name.startswith(left) else f"language_model.{name}")
+    files = _open(folder, WEIGHTS_FILE, "Qwen2 language model").renamed(lambda name: f"language_model.{name}")
+    if not config.language.tied_embeddings:
+        return files
+    check_tied(files, str(folder))
+    return files.renamed(lambda name: None if name.startswith("language_model.lm_head.") else name)
 
 
 def autoencoder_weights(config: ReconVLAConfig, folder: Path) -> WeightFiles:

@@ -7,6 +7,7 @@ once, and no more than one tensor is ever held beside the model that takes it.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -94,7 +95,9 @@ def open_weights(folder: Path, file: str = WEIGHTS_FILE) -> WeightFiles:
     if not index.is_file():
         return open_file(folder / file)
     try:
-        places: dict[str, str] = dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
+            raise ValueError("weight_map is not an object of tensor names and shard names")
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{index} is not a safetensors index: {error}") from error
     stored: dict[str, StoredTensor] = {}
@@ -149,8 +152,9 @@ def _entry(path: Path, name: str, entry: Mapping[str, Any], data_begin: int) -> 
         raise CheckpointError(f"{path}: {name} is of type {entry['dtype']}; known are {', '.join(DTYPES)}")
     dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
     begin, end = entry["data_offsets"]
-    tensor = StoredTensor(path, dtype, shape, data_begin + begin, end - begin)
-    expected = torch.empty(shape, dtype=dtype, device="meta").nbytes
-    if begin < 0 or tensor.size_bytes != expected:
-        raise ValueError(f"{name} of shape {shape} takes {tensor.size_bytes} bytes, not {expected}")
-    return tensor
+    if not all(isinstance(number, int) and number >= 0 for number in (*shape, begin, end)):
+        raise ValueError(f"{name} has shape {shape} and place {begin!r} to {end!r}")
+    expected = math.prod(shape) * dtype.itemsize
+    if end - begin != expected:
+        raise ValueError(f"{name} of shape {shape} takes {end - begin} bytes, not {expected}")
+    return StoredTensor(path, dtype, shape, data_begin + begin, end - begin)

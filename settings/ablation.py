@@ -28,7 +28,12 @@ class Section(BaseModel):
 class Data(Section):
     """Where demonstrations come from. `root: null` means the built-in simulator makes them."""
 
-    root: str | None = None
+    root: str | None = Field(default=None, description="a dataset in CALVIN's format")
+    pretraining_root: str | None = Field(
+        default=None,
+        description="a dataset that `recon_pretrain` is pretrained on (its training split); null: `root`, or scenes "
+        "of the built-in simulator where that is null too",
+    )
     training_scenes: tuple[Literal["A", "B", "C", "D"], ...] = ("D",)
     pretraining_scenes: tuple[Literal["A", "B", "C", "D"], ...] = ("A", "B", "C")
     evaluation_scene: Literal["A", "B", "C", "D"] = "D"
@@ -42,6 +47,11 @@ class Data(Section):
     )
     chunk: Positive = Field(default=4, description="demonstrations per ingest job")
     seed: Count = 0
+
+    @property
+    def pretrained_on(self) -> str | None:
+        """The dataset of the pretraining; None where the built-in simulator makes it."""
+        return self.pretraining_root or self.root
 
 
 class Gaze(Section):
@@ -99,6 +109,13 @@ class EarlyStopping(Section):
     min_gain: PositiveFloat = Field(default=0.01, description="relative gain that is worth a window")
 
 
+class OpenLoop(Section):
+    """Measure on held-out frames how far predicted actions are from recorded ones, while a run goes on."""
+
+    every_steps: Positive = Field(default=500, description="steps between measurements")
+    frames: Positive = Field(default=64, description="held-out frames measured on")
+
+
 class Lora(Section):
     """Low-rank adapters in a frozen language model; with four_bit its weights take a quarter of 16 bits."""
 
@@ -122,6 +139,7 @@ class Training(Section):
     checkpoint_seconds: PositiveFloat = 60.0
     log_every_steps: Positive = 10
     early_stopping: EarlyStopping | None = Field(default=None, description="off unless given")
+    open_loop: OpenLoop | None = Field(default=None, description="off unless given; ends no run")
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         default="fp32", description="of products; weights and sums of gradients stay in float32"
     )
@@ -159,13 +177,19 @@ class Evaluation(Section):
     )
     simulators_per_batch: Positive = 8
     parallel_simulators: bool = Field(
-        default=False, description="each simulator in a process of its own: keeps a GPU busy"
+        default=False,
+        description="each simulator in a process of its own: a GPU waits for one of them, not for their sum",
     )
     policy_batch: Positive = Field(
         default=8, description="rows of every forward pass, whatever the number of simulators"
     )
     videos: Count = Field(default=0, description="films of failed subtasks, at most this many a shard")
     video_attention: bool = Field(default=False, description="films show where the model looked")
+    precision: Literal["auto", "fp32", "bf16", "fp16", "4bit"] = Field(
+        default="auto",
+        description="that a trained model is judged in, also its attention and reconstructions; auto: fp32, but "
+        "after training with `lora` the precision its frozen weights had",
+    )
     slice_seconds: PositiveFloat = 600.0
     threads: Positive = 1
     random_baseline: bool = True

@@ -16,7 +16,7 @@ class Arm:
     grounding: how the policy is told where to look: not at all, by a second picture of the gaze region in its
     prompt (found by the ablation's detector, in training and in evaluation), or by having to say the region's
     box before its actions.
-    pretrained: training starts from a checkpoint pretrained on the other scenes.
+    pretrained: training starts from a checkpoint of the `pretraining` stage (docs/model.md says on which data).
     """
 
     name: str

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
-from errors import SimulatorMissing
+from errors import BatonError, SimulatorMissing
 from simulators.piped import ANSWER_SECONDS, PipedSimulator
 from simulators.rendering import EGL, TINY
 
 SCRIPT = Path(__file__).parent / "external" / "calvin_env_script.py"
+#: Names the interpreter where no option does.
+PYTHON_VARIABLE = "BATON_CALVIN_PYTHON"
+HOW_TO_NAME = f"--calvin-python, evaluation.calvin_python or {PYTHON_VARIABLE}"
+HOW_TO_INSTALL = "clone github.com/mees/calvin_env with its submodules and pip install -e it there"
 
 
 class CalvinEnv(PipedSimulator):
@@ -22,17 +28,26 @@ class CalvinEnv(PipedSimulator):
         renderer: str = TINY,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        """renderer: `tiny` or `egl`. Raises SimulatorMissing when `python` is no interpreter that can import
-        calvin_env.
+        """python: where it is None, PYTHON_VARIABLE names it. renderer: `tiny` or `egl`. Raises SimulatorMissing
+        when that is no interpreter that can import calvin_env.
         """
+        python = python or os.environ.get(PYTHON_VARIABLE)
         if python is None:
             raise SimulatorMissing(
-                "the calvin simulator needs the interpreter that calvin_env is installed in; name it"
+                "the calvin simulator needs the interpreter that calvin_env is installed in; name it with "
+                f"{HOW_TO_NAME}"
             )
-        command = (str(Path(python).expanduser()), str(SCRIPT))
-        try:
-            super().__init__(command, {"scene": scene, "use_egl": renderer == EGL}, answer_seconds)
-        except SimulatorMissing as error:
+        program = str(Path(python).expanduser())
+        if shutil.which(program) is None:
             raise SimulatorMissing(
-                f"{error}; clone github.com/mees/calvin_env with its submodules and install it with pip install -e"
-            ) from None
+                f"{python} is no program that can be started; name the interpreter that calvin_env is installed in "
+                f"with {HOW_TO_NAME}"
+            )
+        super().__init__((program, str(SCRIPT)), {"scene": scene, "use_egl": renderer == EGL}, answer_seconds)
+
+    def _refusal(self, error: str) -> BatonError:
+        if error.startswith(("ModuleNotFoundError: ", "ImportError: ")):
+            return SimulatorMissing(
+                f"{self._command[0]} cannot import calvin_env ({error}); {HOW_TO_INSTALL}"
+            )
+        return super()._refusal(error)

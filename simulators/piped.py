@@ -51,7 +51,11 @@ class PipedSimulator:
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
         #: Processes that were lost so far.
         self.losses = 0
-        self._start()
+        try:
+            self._start()
+        except BatonError:
+            self._printed.close()
+            raise
 
     def reset(
         self, robot_obs: np.ndarray | None = None, scene_obs: np.ndarray | None = None, seed: int = 0
@@ -62,7 +66,10 @@ class PipedSimulator:
         if scene_obs is not None:
             request["scene_obs"] = _vector(scene_obs, "scene_obs", SCENE_OBS_SIZE)
         if self._process is None:
-            self._start()
+            try:
+                self._start()
+            except BatonError as error:
+                raise SimulatorLost(f"the simulator is gone and no other could be started: {error}") from None
         self._call(request)
 
     def step(self, action: np.ndarray) -> None:
@@ -98,13 +105,16 @@ class PipedSimulator:
         return _boxes(self._call({"call": "true_boxes"})["true_boxes"])
 
     def description(self) -> dict[str, str]:
-        description: dict[str, str] = self._call({"call": "description"})["description"]
-        return description
+        return dict(self._description)
 
     def close(self) -> None:
+        self._end()
+        self._printed.close()
+
+    def _end(self) -> None:
+        """End the process, if there is one, in peace."""
         process, self._process = self._process, None
         if process is None:
-            self._printed.close()
             return
         assert process.stdin is not None
         assert process.stdout is not None
@@ -118,7 +128,6 @@ class PipedSimulator:
             process.kill()
             process.wait()
         process.stdout.close()
-        self._printed.close()
 
     def _refusal(self, error: str) -> BatonError:
         """What to raise when the process could not make its simulator. error: its exception's name and words."""
@@ -138,11 +147,14 @@ class PipedSimulator:
             raise SimulatorMissing(f"{self._command[0]} cannot be started: {error.strerror}") from None
         try:
             answer = self._exchange(self._opening)
+            if answer["error"] is None:
+                answer = self._exchange({"call": "description"})
         except SimulatorLost as error:
             raise SimulatorMissing(f"{self._command[0]} makes no simulator: {error}") from None
         if answer["error"] is not None:
-            self.close()
+            self._end()
             raise self._refusal(answer["error"])
+        self._description = answer["description"]
 
     def _call(self, request: dict[str, Any]) -> dict[str, Any]:
         """Raises SimulatorError for what the simulator refuses, SimulatorLost when its process is gone."""

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
-from tasks.context import Draft, Finished, Point, Result, TaskContext, Yielded, one_input
+from tasks.context import Draft, Finished, Point, Result, TaskContext, Yielded
 from tasks.index_reader import Index, load_index
+from tasks.judged import judged_model
 from tasks.looking import FIGURES, Looks, figures_of, look, region_of
-from tasks.modelling import load_model, recipe_of
+from tasks.modelling import recipe_of
 from tasks.open_loop import evenly_spaced
-from tasks.trainee import WEIGHTS
 
 
 def run(context: TaskContext) -> Result:
@@ -28,8 +28,7 @@ def run(context: TaskContext) -> Result:
     torch.set_num_threads(context.spec["threads"])
     recipe = recipe_of(context.spec)
     index = load_index(context.inputs, recipe.config.vision.image_size, memory=context.memory)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = load_model(recipe.config, one_input(context.inputs, "checkpoint", WEIGHTS).path).to(device).eval()
+    model = judged_model(context, recipe)
     context.spend("load", time.perf_counter() - started)
     began = time.perf_counter()
     rows = chosen_rows(index, settings["frames"])
@@ -56,7 +55,12 @@ def run(context: TaskContext) -> Result:
     return Finished(
         [Draft("attention", "maps", file)],
         points,
-        result={**figures, "layer": settings["layer"], "heads": settings["heads"]},
+        result={
+            **figures,
+            "layer": settings["layer"],
+            "layers": recipe.config.language.layers,
+            "heads": settings["heads"],
+        },
     )
 
 

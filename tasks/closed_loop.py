@@ -9,7 +9,7 @@ list), `drawn` (length of the list that is drawn), `instructions` (phrase by tas
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calvin.instructions import evaluation_instruction
 from calvin.metrics import chain_scores, official_compat_scores, task_scores
@@ -18,7 +18,9 @@ from simulators.base import Simulator
 from simulators.own_process import OwnProcess
 from simulators.registry import create
 from simulators.rendering import EGL, TINY
-from tasks.rollout import ChainResult
+
+if TYPE_CHECKING:
+    from tasks.rollout import ChainResult
 
 
 def chains_of(spec: Mapping[str, Any]) -> list[Chain]:
@@ -44,11 +46,6 @@ def simulators_of(spec: Mapping[str, Any], count: int, memory: MutableMapping[st
     while len(kept) < count:
         kept.append(make(spec["simulator"], spec["scene"], **options))
     return kept[:count]
-
-
-def usual_renderer(spec: Mapping[str, Any]) -> str | None:
-    """What draws frames of these scenes: Baton's own are always drawn by `tiny`, CALVIN's by who knows."""
-    return None if spec["assets"] is not None or spec["simulator"] == "calvin" else TINY
 
 
 def entry_of(result: ChainResult, chain: Chain) -> dict[str, Any]:

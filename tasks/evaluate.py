@@ -19,12 +19,12 @@ from tasks.closed_loop import (
     summary,
 )
 from tasks.context import Draft, Finished, Note, Result, TaskContext, Yielded, one_input
-from tasks.modelling import load_model, recipe_of
+from tasks.judged import judged_model
+from tasks.modelling import recipe_of
 from tasks.open_loop import run_open_loop
 from tasks.policies import Policy, RandomPolicy, ReconVLAPolicy
 from tasks.regions import RegionFinder
 from tasks.rollout import ChainResult, Rollout
-from tasks.trainee import WEIGHTS
 from tasks.videos import Look, looks_of, write_failure
 
 RESULTS = "results"
@@ -165,8 +165,6 @@ def _policy(context: TaskContext) -> Policy:
 
         return ExpertPolicy()
     recipe = recipe_of(spec)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    weights = one_input(context.inputs, "checkpoint", WEIGHTS)
-    model = load_model(recipe.config, weights.path).to(device)
+    model = judged_model(context, recipe)
     regions = RegionFinder(spec["gaze"]) if recipe.config.grounding == "crop" else None
     return ReconVLAPolicy(model, recipe, batch=spec["policy_batch"], regions=regions)

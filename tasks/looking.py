@@ -35,7 +35,7 @@ _DRAWS = 2000
 _SEED = 7
 
 FIGURES = ("mass_in_gaze", "pointing_accuracy", "entropy_bits", "static_share")
-CENTRE_FIGURES = ("centre_mass_in_gaze", "centre_pointing_accuracy")
+CENTRE_FIGURES = ("centre_mass_in_gaze", "centre_pointing_accuracy", "centre_entropy_bits")
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ def look(
                 ("static_share", mass_in_gaze(attention, static)),
                 ("centre_mass_in_gaze", mass_in_gaze(centre, coverage)),
                 ("centre_pointing_accuracy", points_at_gaze(centre, coverage)),
+                ("centre_entropy_bits", entropy_bits(centre)),
             ):
                 looks.figures[name].append(float(value))
             if row in panels:
@@ -144,9 +145,12 @@ def _maps(
 
 
 def figures_of(looks: Looks) -> dict[str, Any]:
-    """Means, and intervals (95 %) that draw demonstrations anew, as the frames of one are alike."""
+    """Means, and intervals (95 %) that draw demonstrations anew, as the frames of one are alike.
+
+    `mass_over_centre_ci95` and `pointing_over_centre_ci95` are of the difference to the centre prior, frame by
+    frame; the prior's entropy is the same in every frame. `by_demonstration`: means within each.
+    """
     values = {name: np.array(column) for name, column in looks.figures.items()}
-    lift = values["mass_in_gaze"] - values["centre_mass_in_gaze"]
     groups = np.array(looks.demonstrations)
     result: dict[str, Any] = {
         "frames": len(looks.rows),
@@ -158,8 +162,21 @@ def figures_of(looks: Looks) -> dict[str, Any]:
         result[f"{name}_ci95"] = grouped_interval(values[name], groups)
     for name in CENTRE_FIGURES:
         result[name] = float(values[name].mean())
-    result["mass_over_centre_ci95"] = grouped_interval(lift, groups)
+    for name, figure in (("mass", "mass_in_gaze"), ("pointing", "pointing_accuracy")):
+        lift = values[figure] - values[f"centre_{figure}"]
+        result[f"{name}_over_centre_ci95"] = grouped_interval(lift, groups)
+    result["by_demonstration"] = _by_demonstration(values, groups)
     return result
+
+
+def _by_demonstration(
+    values: Mapping[str, NDArray[np.floating]], groups: NDArray[np.integer]
+) -> dict[str, list[float]]:
+    """Columns of equal length: `demonstration` (its number), `frames`, and the mean of each figure over them."""
+    numbers, places = np.unique(groups, return_inverse=True)
+    frames = np.bincount(places)
+    means = {name: (np.bincount(places, column) / frames).tolist() for name, column in values.items()}
+    return {"demonstration": numbers.tolist(), "frames": frames.tolist(), **means}
 
 
 def grouped_interval(values: NDArray[np.floating], groups: NDArray[np.integer]) -> list[float] | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from errors import ConfigError, WeightsMissing
 from models.config import ReconVLAConfig, config_of_size
-from settings.ablation import Backbones, Model
+from settings.ablation import Attention, Backbones, Model
 from settings.arms import Arm
 from tasks.folder_identity import folder_identity
 
@@ -90,6 +90,19 @@ def planned_config(
         raise ConfigError(f"model size {size!r} has no denoiser to reconstruct with")
     denoiser = dataclasses.replace(config.denoiser, loss_weight=reconstruction_weight)
     return dataclasses.replace(config, denoiser=denoiser).to_dict()
+
+
+def check_attention(config: Mapping[str, Any], attention: Attention) -> None:
+    """Raises ConfigError for a layer or head that the language model of `planned_config` has not."""
+    layers, heads = config["language"]["layers"], config["language"]["heads"]
+    if not -layers <= attention.layer < layers:
+        raise ConfigError(
+            f"attention.layer: {attention.layer}, but the model has {layers} layer{'s' if layers > 1 else ''}: "
+            f"{-layers} to {layers - 1}, and -1 is the last"
+        )
+    for head in attention.heads:
+        if head >= heads:
+            raise ConfigError(f"attention.heads: {head}, but the model has heads 0 to {heads - 1}")
 
 
 def final_config(values: Mapping[str, Any], vocab_size: int) -> ReconVLAConfig:

@@ -15,11 +15,15 @@ from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.assembly import assemble
 from models.checkpoint import copy_weights, model_of, weights_of
 from models.config import ReconVLAConfig
+from models.four_bit import pack_blocks
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
 from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
 from models.weight_files import WeightFiles, open_file
 from tasks.model_spec import final_config
+from tasks.precision import FOUR_BIT_PRODUCTS, JUDGED
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,25 @@ def initial_model(
     return assemble(recipe.config, seed, folders, frozen_dtype)
 
 
-def load_model(config: ReconVLAConfig, weights: Path) -> ReconVLA:
-    """A model with these weights, in float32. Raises CheckpointError when they do not fit."""
-    return model_of(ReconVLA, config, open_file(weights), weights.name, torch.float32)
+def load_model(
+    config: ReconVLAConfig,
+    weights: Path,
+    precision: str = "fp32",
+    device: torch.device = CPU,
+) -> ReconVLA:
+    """A model with these weights on `device`, in one of `tasks.precision.JUDGED`.
+
+    Raises CheckpointError when they do not fit, EnvironmentLacks for 4 bits without bitsandbytes.
+    """
+    model = model_of(ReconVLA, config, open_file(weights), weights.name, JUDGED[precision])
+    return placed(model, precision, device)
+
+
+def placed(model: ReconVLA, precision: str, device: torch.device) -> ReconVLA:
+    """`model` on `device`; for `4bit` the blocks of its language model are packed on the way."""
+    if precision == "4bit":
+        pack_blocks(model.language_model, FOUR_BIT_PRODUCTS, device)
+    return model.to(device)
 
 
 def start_from(model: ReconVLA, weights: Path) -> None:

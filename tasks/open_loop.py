@@ -7,15 +7,14 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from models.generation import generate_actions
 from models.reconvla import ReconVLA
-from tasks.context import Draft, Finished, Point, Result, TaskContext, one_input
+from tasks.context import Draft, Finished, Point, Result, TaskContext
 from tasks.index_reader import Index, load_index
-from tasks.modelling import Recipe, load_model, recipe_of
+from tasks.judged import judged_model
+from tasks.modelling import Recipe, recipe_of
 from tasks.samples import question_of
-from tasks.trainee import WEIGHTS
 
 #: Recorded frames that the error is measured on, evenly spaced over the split.
 FRAMES = 200
@@ -27,9 +26,7 @@ def run_open_loop(context: TaskContext) -> Result:
     started = time.perf_counter()
     recipe = recipe_of(context.spec)
     index = load_index(context.inputs, recipe.config.vision.image_size, memory=context.memory)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    weights = one_input(context.inputs, "checkpoint", WEIGHTS)
-    model = load_model(recipe.config, weights.path).to(device).eval()
+    model = judged_model(context, recipe)
     context.spend("load", time.perf_counter() - started)
     began = time.perf_counter()
     rows = evenly_spaced(len(index), FRAMES)

@@ -22,7 +22,8 @@ def make_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) 
 def learning_rate_at(step: int, steps: int, peak: float, warmup_fraction: float) -> float:
     """Linear warm-up, then a cosine to zero (transformers' `cosine`, as the official scripts use).
 
-    The first step already moves: it uses 1/warmup of the peak.
+    Step k of the warm-up has (k + 1) / warmup of the peak, where transformers has k / warmup: there the first step
+    moves nothing. From step `warmup` on both are the same.
     """
     warmup = math.ceil(steps * warmup_fraction)
     if step < warmup:

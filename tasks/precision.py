@@ -1,8 +1,8 @@
-"""In what precision products are computed, and the scaling of gradients that half precision needs.
+"""In what precision a model is trained and judged, and the scaling of gradients that half precision needs.
 
-bf16 and fp16 are autocast: weights, sums of gradients and moments stay in float32. fp16 has little range, so
-losses are scaled up and gradients down again; the scale adapts, so it is part of a checkpoint. A step whose
-gradients overflow is left out, which is as deterministic as any other.
+In training bf16 and fp16 are autocast: weights, sums of gradients and moments stay in float32. fp16 has little
+range, so losses are scaled up and gradients down again; the scale adapts, so it is part of a checkpoint. A step
+whose gradients overflow is left out, which is as deterministic as any other.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ from torch import Tensor
 from errors import TrainingDiverged
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+#: Products beside weights in 4 bits: every GPU has them in fp16, a T4 none in bf16.
+FOUR_BIT_PRODUCTS = torch.float16
+#: What a trained model can be judged in, and the type of its weights then. Of `4bit` only the blocks of the language
+#: model are packed. Denoiser and latent encoder are float32 in any case.
+JUDGED = {**DTYPES, "4bit": FOUR_BIT_PRODUCTS}
 
 #: A scale this small means that no scale helps: gradients are infinite or NaN by themselves.
 _LEAST_SCALE = 2.0**-20

@@ -11,13 +11,13 @@ from safetensors.numpy import save_file
 
 from models.batches import collate
 from models.reconstruction import Reconstructions, peak_signal_to_noise, reconstruct
-from tasks.context import Draft, Finished, Point, Result, TaskContext, one_input
+from tasks.context import Draft, Finished, Point, Result, TaskContext
 from tasks.index_reader import Index, load_index
-from tasks.modelling import Recipe, load_model, recipe_of
+from tasks.judged import device, judged_model
+from tasks.modelling import Recipe, recipe_of
 from tasks.open_loop import evenly_spaced
 from tasks.randomness import draw_seed
 from tasks.samples import sample_of
-from tasks.trainee import WEIGHTS
 
 #: Held-out frames that are reconstructed, evenly spaced over those with a target; sampling steps of each.
 FRAMES = 8
@@ -36,8 +36,7 @@ def run(context: TaskContext) -> Result:
     torch.set_num_threads(context.spec["threads"])
     recipe = recipe_of(context.spec)
     index = load_index(context.inputs, recipe.config.vision.image_size, memory=context.memory)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = load_model(recipe.config, one_input(context.inputs, "checkpoint", WEIGHTS).path).to(device).eval()
+    model = judged_model(context, recipe)
     rows = chosen_rows(recipe, index)
     context.spend("load", time.perf_counter() - began)
     if not rows:
@@ -45,7 +44,7 @@ def run(context: TaskContext) -> Result:
     began = time.perf_counter()
     batch = collate([sample_of(recipe, index, row) for row in rows], recipe.config, recipe.pad_id)
     generator = torch.Generator().manual_seed(draw_seed(context.spec["seed"], 0))
-    made = reconstruct(model, batch.to(device), generator, STEPS)
+    made = reconstruct(model, batch.to(device()), generator, STEPS)
     context.spend("useful", time.perf_counter() - began)
     file = context.scratch / "reconstruction.safetensors"
     captions = [index.items[row]["instruction"] for row in rows]

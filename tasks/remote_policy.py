@@ -7,11 +7,14 @@ unchanged. A try that fails is tried again; a server that keeps failing ends the
 from __future__ import annotations
 
 import json
+import logging
+import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -19,6 +22,10 @@ import requests
 
 from errors import InvalidInput, PolicyServerError
 from tasks.policies import ACTION_DIMS, CHUNK_STEPS, Query, with_binary_gripper
+
+logger = logging.getLogger("baton.policy")
+
+Answer = TypeVar("Answer")
 
 #: As the official client: twenty tries, a second apart.
 TRIES = 20
@@ -46,7 +53,6 @@ class RemotePolicy:
         tries: int = TRIES,
         pause_seconds: float = PAUSE_SECONDS,
         timeout_seconds: float = TIMEOUT_SECONDS,
-        parallel: int = 8,
     ) -> None:
         """Raises InvalidInput for an address without a host."""
         if not urlsplit(url).hostname:
@@ -56,19 +62,27 @@ class RemotePolicy:
         self._tries = tries
         self._pause_seconds = pause_seconds
         self._timeout_seconds = timeout_seconds
-        self._threads = ThreadPoolExecutor(parallel, thread_name_prefix="policy")
         self.counts: Counter[str] = Counter()
 
     def act(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """Raises PolicyServerError when a query still has no answer after all tries."""
-        return list(self._threads.map(self._act, queries))
+        enough = threading.Event()
+        try:
+            answers = [_in_thread(partial(self._act, query, enough)) for query in queries]
+            return [answer.result() for answer in answers]
+        finally:
+            enough.set()
 
-    def _act(self, query: Query) -> np.ndarray:
+    def _act(self, query: Query, enough: threading.Event) -> np.ndarray:
+        """enough: set when nobody waits for the answer any more."""
         fault = ""
         for attempt in range(self._tries):
             if attempt:
                 self.counts["retries"] += 1
-                time.sleep(self._pause_seconds)
+                if attempt == 1:
+                    logger.warning("%s is asked again, as %s (%d tries)", self._url, fault, self._tries)
+                if enough.wait(self._pause_seconds):
+                    break
             try:
                 numbers = self._ask(query)
             except PolicyServerError as error:
@@ -115,6 +129,20 @@ class RemotePolicy:
             self.counts["short_answers"] += 1
             numbers = numbers + [0.0] * (self._numbers - len(numbers))
         return with_binary_gripper(np.reshape(numbers[: self._numbers], (-1, ACTION_DIMS)))
+
+
+def _in_thread(call: Callable[[], Answer]) -> Future[Answer]:
+    """What `call` will return. Its thread may wait for a server that hangs; the interpreter does not wait for it."""
+    answer: Future[Answer] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # raised where the result is asked for
+            answer.set_exception(error)
+
+    threading.Thread(target=work, name="policy", daemon=True).start()
+    return answer
 
 
 def _numbers(content: bytes) -> list[float]:

@@ -7,13 +7,14 @@ them can do better. Pictures of the first frame are compared too; another render
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from calvin.episode import Episode
 from calvin.oracle import TaskOracle
-from simulators.base import CAMERAS, Simulator
+from errors import SimulatorError, SimulatorLost
+from simulators.base import CAMERAS, MAX_REPLAYS, Simulator
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Replayed:
 
     drift_metres: distance between the tool's positions at the last frame, recorded and played.
     static_difference, gripper_difference: mean absolute difference of the first frame's pictures, in grey
-    levels 0 to 255.
+    levels 0 to 255. replays: how often the simulator was lost on the way and the demonstration begun again.
     """
 
     task: str
@@ -33,33 +34,53 @@ class Replayed:
     drift_metres: float
     static_difference: float
     gripper_difference: float
+    replays: int = 0
 
 
 def replay(episodes: Iterable[Episode], simulator_for: Callable[[str], Simulator]) -> Iterator[Replayed]:
-    """Reset to each episode's first frame and carry out its relative actions. `simulator_for`: by scene."""
+    """Reset to each episode's first frame and carry out its relative actions. `simulator_for`: by scene.
+
+    Raises SimulatorError when a demonstration loses its simulator again and again.
+    """
     oracle = TaskOracle()
     for episode in episodes:
         simulator = simulator_for(episode.scene)
-        simulator.reset(episode.robot_obs[0], episode.scene_obs[0])
-        seen = simulator.observe(CAMERAS)
-        start = simulator.info()
-        accepted_at = None
-        for step, action in enumerate(episode.rel_actions):
-            if step == len(episode) - 1:
-                drift = np.linalg.norm(simulator.state()[0][:3] - episode.robot_obs[-1, :3])
-            simulator.step(action)
-            if accepted_at is None and oracle.solved(start, simulator.info(), (episode.task,)):
-                accepted_at = step + 1
-        yield Replayed(
-            task=episode.task,
-            scene=episode.scene,
-            start=episode.start,
-            end=episode.end,
-            accepted_at=accepted_at,
-            drift_metres=float(drift),
-            static_difference=_difference(seen["rgb_static"], episode.rgb_static[0]),
-            gripper_difference=_difference(seen["rgb_gripper"], episode.rgb_gripper[0]),
-        )
+        for replays in range(MAX_REPLAYS + 1):
+            try:
+                played = _play(episode, simulator, oracle)
+            except SimulatorLost as error:
+                fault = error
+                continue
+            yield replace(played, replays=replays)
+            break
+        else:
+            raise SimulatorError(
+                f"the demonstration of frames {episode.start} to {episode.end} lost its simulator {MAX_REPLAYS + 1} "
+                f"times; the last time: {fault}"
+            )
+
+
+def _play(episode: Episode, simulator: Simulator, oracle: TaskOracle) -> Replayed:
+    simulator.reset(episode.robot_obs[0], episode.scene_obs[0])
+    seen = simulator.observe(CAMERAS)
+    start = simulator.info()
+    accepted_at = None
+    for step, action in enumerate(episode.rel_actions):
+        if step == len(episode) - 1:
+            drift = np.linalg.norm(simulator.state()[0][:3] - episode.robot_obs[-1, :3])
+        simulator.step(action)
+        if accepted_at is None and oracle.solved(start, simulator.info(), (episode.task,)):
+            accepted_at = step + 1
+    return Replayed(
+        task=episode.task,
+        scene=episode.scene,
+        start=episode.start,
+        end=episode.end,
+        accepted_at=accepted_at,
+        drift_metres=float(drift),
+        static_difference=_difference(seen["rgb_static"], episode.rgb_static[0]),
+        gripper_difference=_difference(seen["rgb_gripper"], episode.rgb_gripper[0]),
+    )
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:

@@ -17,11 +17,8 @@ from calvin.oracle import TaskOracle
 from calvin.sequences import Chain
 from calvin.task_names import BLOCK_ORDER
 from errors import SimulatorError, SimulatorLost
-from simulators.base import CAMERAS, Simulator
+from simulators.base import CAMERAS, MAX_REPLAYS, Simulator
 from tasks.policies import Policy, Query
-
-#: How often one sequence may lose its simulator before the evaluation is given up.
-MAX_REPLAYS = 3
 
 
 @dataclass(frozen=True)

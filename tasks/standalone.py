@@ -6,34 +6,36 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from models.checkpoint import open_checkpoint
 from models.reconvla import ReconVLA
-from tasks.modelling import Recipe, compatible, load_model, recipe_of
+from tasks.judged import device
+from tasks.modelling import Recipe, compatible, load_model, placed, recipe_of
 from tasks.policies import ReconVLAPolicy
+from tasks.precision import JUDGED
 from tasks.regions import RegionFinder
 
+#: In which a checkpoint is loaded unless it is told: the type that a folder stores it in, and fp32 for a job's.
+AUTO = "auto"
 
-def open_folder(folder: Path) -> tuple[ReconVLA, Recipe]:
+
+def open_folder(folder: Path, precision: str = AUTO) -> tuple[ReconVLA, Recipe]:
     """Ours or the official one: config.json, safetensors and the tokenizer's files, on the GPU if there is one.
 
-    Raises CheckpointError, ConfigError or WeightsMissing, naming the file that is missing or wrong.
+    precision: AUTO or one of `tasks.precision.JUDGED`. Raises CheckpointError, ConfigError or WeightsMissing,
+    naming the file that is missing or wrong; EnvironmentLacks for 4 bits without bitsandbytes.
     """
     config, _ = open_checkpoint(folder)
-    model = ReconVLA.from_pretrained(folder)
+    model = ReconVLA.from_pretrained(folder, None if precision == AUTO else JUDGED[precision])
     spec = {"config": config.to_dict(), "tokenizer": {"root": str(folder)}, "reconstructs": "none"}
-    return model.to(device()), recipe_of({"model": spec})
+    return placed(model, precision, device()), recipe_of({"model": spec})
 
 
-def open_weights(model_spec: Mapping[str, Any], weights: Path) -> tuple[ReconVLA, Recipe]:
-    """`weights` of a job whose parameters have this `model`. Raises CheckpointError when they do not fit."""
+def open_weights(
+    model_spec: Mapping[str, Any], weights: Path, precision: str = AUTO
+) -> tuple[ReconVLA, Recipe]:
+    """`weights` of a job whose parameters have this `model`; else like `open_folder`."""
     recipe = recipe_of({"model": model_spec})
-    return load_model(recipe.config, weights).to(device()), recipe
-
-
-def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return load_model(recipe.config, weights, "fp32" if precision == AUTO else precision, device()), recipe
 
 
 def policy_of(

@@ -81,14 +81,18 @@ class _Attempt:
                 keep(context, trainee)
                 return Yielded(reason)
             began, self._blocked = time.perf_counter(), 0.0
-            losses = train_step(trainee, self._settings, self._ahead.get(trainee.step), self._await_copy)
+            parts = self._ahead.get(trainee.step)
+            fed = time.perf_counter()
+            context.spend("idle", fed - began)  # the device waited for its input
+            losses = train_step(trainee, self._settings, parts, self._await_copy)
             trainee.step += 1
             replayed = trainee.step <= context.reached
-            context.spend("replayed" if replayed else "useful", time.perf_counter() - began - self._blocked)
+            context.spend("replayed" if replayed else "useful", time.perf_counter() - fed - self._blocked)
             context.spend("checkpoint", self._blocked)
             context.report_progress(trainee.step, target, losses)
             if trainee.step % self._settings["log_every_steps"] == 0 or trainee.step == target:
                 self._points += [Point(f"loss/{name}", trainee.step, value) for name, value in losses.items()]
+            self._measure_open_loop(replayed)
             note = self._enough() if trainee.step < target else None
             if note is not None:
                 return self._finish([note])
@@ -113,6 +117,15 @@ class _Attempt:
             return None
         figures = {"step": trainee.step, "gain": decision.gain, "bound": decision.bound}
         return Note("early_stop", decision.sentence(trainee.step, stopping["min_gain"]), figures)
+
+    def _measure_open_loop(self, replayed: bool) -> None:
+        """Where it is due; for people only, no run ends by it."""
+        wanted, trainee = self._settings.get("open_loop"), self._trainee
+        if wanted is None or trainee.step % wanted["every_steps"]:
+            return
+        began = time.perf_counter()
+        self._points += validation.open_loop(trainee, wanted["frames"], self._settings["precision"])
+        self._context.spend("replayed" if replayed else "useful", time.perf_counter() - began)
 
     def _await_copy(self) -> None:
         began = time.perf_counter()

@@ -41,7 +41,8 @@ def train_step(
         scaler.scale(loss).backward()
         sums.append(values)
     replicas.gather()
-    # Read only now: each reading waits for a device, and the devices shall work side by side.
+    # Read only now: each reading waits for a device. A forward pass waits for its own a few times (it looks at
+    # masks), so what devices do side by side is the backward passes, and the end of the forward ones.
     losses: dict[str, float] = {}
     for values in sums:
         for name, value in values.items():

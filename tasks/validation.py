@@ -1,4 +1,4 @@
-"""Loss of a model in training on held-out frames, with the standard error of its mean."""
+"""A model in training on held-out frames: its loss with the standard error of its mean, and its actions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import torch
 from models.batches import collate
 from tasks.context import Point, TaskContext
 from tasks.early_stopping import EvaluationPoint
+from tasks.open_loop import evenly_spaced, open_loop_error
+from tasks.precision import autocast
 from tasks.samples import sample_of
 from tasks.trainee import Trainee
 
 LOSS, ERROR = "validation/action", "validation/action_error"
+OPEN_LOOP, GRIPPER = "open_loop/error", "open_loop/gripper_accuracy"
 
 
 def evaluate(trainee: Trainee, frames: int) -> EvaluationPoint:
@@ -40,6 +43,18 @@ def evaluate(trainee: Trainee, frames: int) -> EvaluationPoint:
     mean = math.fsum(losses) / count
     variance = math.fsum((loss - mean) ** 2 for loss in losses) / max(1, count - 1)
     return EvaluationPoint(trainee.step, mean, math.sqrt(variance / count))
+
+
+def open_loop(trainee: Trainee, frames: int, precision: str) -> list[Point]:
+    """What `tasks.open_loop` measures of a finished model, over at most `frames` frames spread evenly."""
+    index = trainee.validation
+    assert index is not None
+    rows = evenly_spaced(len(index), frames)
+    trainee.model.eval()
+    with autocast(precision, trainee.device):
+        error, gripper, _ = open_loop_error(trainee.model, trainee.recipe, index, rows)
+    trainee.model.train()
+    return [Point(OPEN_LOOP, trainee.step, error), Point(GRIPPER, trainee.step, gripper)]
 
 
 def points_of(measured: EvaluationPoint) -> list[Point]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from calvin.recording import recorded_renderer
 from calvin.task_names import TASKS
 from errors import ConfigError
 from settings.ablation import AblationConfig
+from simulators.calvin_env import PYTHON_VARIABLE
 from simulators.rendering import TINY, chosen_renderer
 from workers.demonstrations import TRAINING, VALIDATION
 
@@ -37,10 +39,13 @@ def closed_loop_shards(config: AblationConfig) -> Iterator[dict[str, Any]]:
             )
         protocol = protocol_named(evaluation.protocol)
         sequences, drawn, max_steps = protocol.sequences, protocol.drawn, protocol.max_steps
-    if evaluation.simulator == "calvin" and evaluation.calvin_python is None:
-        raise ConfigError("evaluation.calvin_python: name the interpreter that imports calvin_env")
+    named = evaluation.calvin_python is not None or PYTHON_VARIABLE in os.environ
+    if evaluation.simulator == "calvin" and not named:
+        raise ConfigError(
+            f"evaluation.calvin_python: name the interpreter that imports calvin_env, here or in {PYTHON_VARIABLE}"
+        )
     instructions = _instructions(config)
-    frames = frames_renderer(config)
+    frames = frames_renderer(config.data.root)
     renderer = chosen_renderer(evaluation.renderer, frames)
     for first in range(0, sequences, evaluation.sequences_per_shard):
         yield {
@@ -68,9 +73,10 @@ def closed_loop_shards(config: AblationConfig) -> Iterator[dict[str, Any]]:
         }
 
 
-def frames_renderer(config: AblationConfig) -> str | None:
-    """What drew the training frames, `egl` or `tiny`; None where a dataset does not tell."""
-    root = config.data.root
+def frames_renderer(root: str | None) -> str | None:
+    """What drew the training frames of a dataset (None: the built-in simulator's), `egl` or `tiny`; None where it
+    does not tell.
+    """
     return TINY if root is None else recorded_renderer(Path(root).expanduser() / TRAINING)
 
 

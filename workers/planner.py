@@ -18,14 +18,14 @@ from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
 from settings.ablation import AblationConfig, Training
 from settings.arms import Arm, arm_named
 from tasks.context import FRAMES
-from tasks.model_spec import backbone_folders, planned_model
+from tasks.model_spec import backbone_folders, check_attention, planned_config, planned_model
 from tasks.registry import kind_named
 from workers.demonstrations import PRETRAINING, TRAINING, VALIDATION, Corpus, generated, recorded
-from workers.evaluation_plan import closed_loop_shards, has_closed_loop
+from workers.evaluation_plan import closed_loop_shards, frames_renderer, has_closed_loop
 
 #: Parameters that change when work happens but not what comes out.
 _TIMING = frozenset(
-    {"slice_seconds", "checkpoint_seconds", "root", "simulators", "parallel", "assets", "python"}
+    {"slice_seconds", "checkpoint_seconds", "root", "simulators", "parallel", "assets", "python", "drawn_by"}
 )
 
 #: Priorities under `finish_first`, where they differ: a trained run is judged before another is trained.
@@ -45,10 +45,12 @@ class Planner:
         """Raises ConfigError or DatasetError for what cannot work; nothing is written by planning."""
         config = self._config
         arms = [arm_named(name) for name in config.arms]
+        for arm in arms:
+            check_attention(planned_config(config.model.size, config.model.override, arm), config.attention)
         corpora = self._corpora(pretrained=any(arm.pretrained for arm in arms))
         self._instructions = sorted(frozenset().union(*(c.instructions for c in corpora.values())))
         self._folders = backbone_folders(config.model.backbones)
-        indexes = {split: self._index(corpus) for split, corpus in corpora.items()}
+        indexes = {purpose: self._index(purpose, corpus) for purpose, corpus in corpora.items()}
         closed_loop = has_closed_loop(config)
 
         training: dict[RunRef, str] = {}
@@ -65,7 +67,7 @@ class Planner:
                 training[ref] = train
                 ends += self._judge(ref, train, indexes[VALIDATION], arm, closed_loop)
         if closed_loop and config.evaluation.random_baseline:
-            ends += self._closed_loop("random", None, {"policy": "random", "seed": 0}, [])
+            ends += self._closed_loop("random", None, {"policy": "random", "seed": 0, "videos": 0}, [])
         results = list(dict.fromkeys([*ends, *indexes.values()]))
         key = _digest({"config": config.model_dump(mode="json"), "results": results})
         needs = [Dependency(result, "result") for result in results]
@@ -77,18 +79,26 @@ class Planner:
         return Plan(key, config.name, config.model_dump(mode="json"), jobs, training)
 
     def _corpora(self, pretrained: bool) -> dict[str, Corpus]:
-        data = self._config.data
-        if data.root is None:
-            corpora = {split: generated(data, split) for split in (TRAINING, VALIDATION)}
-        else:
-            oracle = self._config.gaze.detector == "oracle"
-            corpora = {split: recorded(Path(data.root), split, oracle) for split in (TRAINING, VALIDATION)}
-        if pretrained:
-            corpora[PRETRAINING] = generated(data, PRETRAINING)
+        """The demonstrations by what they are for: training, validation and, if asked, pretraining."""
+        data, oracle = self._config.data, self._config.gaze.detector == "oracle"
+
+        def corpus(root: str | None, purpose: str, split: str) -> Corpus:
+            return generated(data, purpose) if root is None else recorded(Path(root), split, oracle)
+
+        corpora = {split: corpus(data.root, split, split) for split in (TRAINING, VALIDATION)}
+        if pretrained and self._pretrains_on_training_data:
+            corpora[PRETRAINING] = corpora[TRAINING]
+        elif pretrained:
+            corpora[PRETRAINING] = corpus(data.pretrained_on, PRETRAINING, TRAINING)
         return corpora
 
-    def _index(self, corpus: Corpus) -> str:
-        """Ingest, gaze and index jobs of one split. Returns the index job's key."""
+    @property
+    def _pretrains_on_training_data(self) -> bool:
+        data = self._config.data
+        return data.root is not None and data.pretrained_on == data.root
+
+    def _index(self, purpose: str, corpus: Corpus) -> str:
+        """Ingest, gaze and index jobs of one corpus. Returns the index job's key."""
         data, detector = self._config.data, self._detector
         resource = "accelerator" if self._config.gaze.detector in ON_ACCELERATOR else None
         needs = []
@@ -97,7 +107,7 @@ class Planner:
             last = first + len(entries) - 1
             ingest = self._add(
                 "ingest",
-                f"ingest {corpus.split} {first}-{last}",
+                f"ingest {purpose} {first}-{last}",
                 {
                     "source": corpus.source,
                     "split": corpus.split,
@@ -111,7 +121,7 @@ class Planner:
             needs.append(Dependency(ingest, "episode"))
             for entry in entries:
                 spec = {"number": entry["number"], **detector}
-                label = f"gaze {corpus.split} task_{entry['number']}"
+                label = f"gaze {purpose} task_{entry['number']}"
                 found = self._add("gaze", label, spec, [Dependency(ingest, "episode")], resource=resource)
                 needs.append(Dependency(found, "gaze"))
         numbers = [entry["number"] for entry in corpus.entries]
@@ -120,7 +130,7 @@ class Planner:
             spec["untrusted"] = self._config.gaze.untrusted
         if self._config.model.official_compat:
             spec["repeat_motion"] = True
-        index = self._add("index", f"index {corpus.split}", spec, needs)
+        index = self._add("index", f"index {purpose}", spec, needs)
         self._ingests[index] = [need.key for need in needs if need.role == "episode"]
         return index
 
@@ -155,22 +165,28 @@ class Planner:
         needs: Sequence[Dependency],
         validation: str,
     ) -> str:
-        values = settings.model_dump(mode="json")
-        if settings.early_stopping is not None:
+        data, values = self._config.data, settings.model_dump(mode="json")
+        if settings.early_stopping is not None or settings.open_loop is not None:
             needs = [*needs, *self._data(validation, "validation")]
+        if settings.open_loop is None:
+            del values["open_loop"]  # keys are those of the time before it was there
         spec = {
             "model": self._model(settings, arm),
             "training": {name: value for name, value in values.items() if name != "slice_seconds"},
             "seed": ref.seed,
             "slice_seconds": settings.slice_seconds,
+            "drawn_by": frames_renderer(data.pretrained_on if kind == "pretrain" else data.root),
         }
         label = f"train {ref.arm} seed {ref.seed}" if kind == "train" else f"pretrain seed {ref.seed}"
+        if kind == "pretrain" and self._pretrains_on_training_data:
+            label += " on the training data"
         return self._add(kind, label, spec, needs, ref, target_steps=settings.steps)
 
     def _judge(self, ref: RunRef, train: str, validation: str, arm: Arm, closed_loop: bool) -> list[str]:
         """Evaluation and attention of one run."""
         evaluation = self._config.evaluation
-        model = {"model": self._model(self._config.training, arm), "threads": evaluation.threads}
+        judged = {"model": self._model(self._config.training, arm), **self._judged_in}
+        model = {**judged, "threads": evaluation.threads}
         looked_at = self._config.attention.model_dump(mode="json")
         both = [Dependency(train, "checkpoint"), *self._data(validation)]
         name = f"{ref.arm} seed {ref.seed}"
@@ -182,11 +198,19 @@ class Planner:
             shown = {"seed": ref.seed, **model}
             ends.append(self._add("reconstruct", f"reconstructions {name}", shown, both, ref))
         if closed_loop:
-            spec = {"policy": "reconvla", "model": model["model"]}
+            spec = {"policy": "reconvla", **judged}
             if arm.grounding == "crop":
                 spec["gaze"] = self._detector
             ends += self._closed_loop(name, ref, spec, [Dependency(train, "checkpoint")])
         return ends
+
+    @property
+    def _judged_in(self) -> dict[str, str]:
+        """`precision` of the jobs that load a trained model; absent for fp32."""
+        precision, training = str(self._config.evaluation.precision), self._config.training
+        if precision == "auto" and training.lora is not None:
+            precision = "4bit" if training.lora.four_bit else training.precision
+        return {} if precision in ("auto", "fp32") else {"precision": precision}
 
     def _closed_loop(
         self, name: str, ref: RunRef | None, policy: Mapping[str, Any], needs: Sequence[Dependency]

@@ -25,7 +25,8 @@ from tests.training import training_spec
 
 def add(database: Database, store: ArtifactStore, folder: Path, label: str, content: bytes) -> str:
     """A finished training job with `content` as its weights. Returns their digest."""
-    submit(database, planned(label, kind="train", spec=training_spec(steps=1)), key=label)
+    spec = {**training_spec(steps=1), "drawn_by": "egl"}
+    submit(database, planned(label, kind="train", spec=spec), key=label)
     claim = start(database, label, worker(database, label))
     artifact = stored(store, folder, "weights", content)
     jobs.succeed(database, claim, Ending(SUCCEEDED, 1, artifacts=[artifact]), NOW)
@@ -40,10 +41,11 @@ def test_the_model_of_a_home_is_built_from_its_jobs_parameters(
     file = tmp_path / "made.safetensors"
     write_weights(weights_of(model), file)
     digest = add(database, store, tmp_path, "train recon seed 0", file.read_bytes())
-    found, found_recipe = open_named(home, digest[:8])
-    assert found_recipe.config == recipe.config
+    found = open_named(home, digest[:8])
+    assert (found.identity, found.drawn_by) == (digest, "egl")
+    assert found.recipe.config == recipe.config
     for name, tensor in weights_of(model).items():
-        np.testing.assert_array_equal(weights_of(found)[name].cpu().numpy(), tensor.numpy())
+        np.testing.assert_array_equal(weights_of(found.model)[name].cpu().numpy(), tensor.numpy())
 
 
 def test_names_that_say_nothing_or_too_much(

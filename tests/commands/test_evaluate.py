@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -21,10 +25,11 @@ from models.reconvla import ReconVLA
 from models.tokenizer import save_tokenizer
 from tasks.generate import generate
 from tasks.modelling import recipe_of
-from tasks.policies import Query
+from tasks.policies import Query, RandomPolicy
 from tasks.remote_policy import RemotePolicy
 from tasks.standalone import open_folder, policy_of
 from tests.support import REPOSITORY
+from tests.tasks.http_servers import raw_server
 from tests.training import training_spec
 
 RANDOM = ("evaluate", "random", "--max-steps", "5", "--simulators", "2", "--json")
@@ -73,19 +78,78 @@ def test_results_on_disk_are_gone_on_with(tmp_path: Path, capfd: pytest.CaptureF
     again = run(capfd, *RANDOM, "--sequences", "4", "--out", str(out))
     assert again["results"] == whole["results"]
     assert len(out.read_text().splitlines()) == 5
+    finished = run(capfd, *RANDOM, "--sequences", "4", "--out", str(out))
+    assert finished["simulator_description"] == whole["simulator_description"]  # nothing was left to simulate
     sentence = refused(capfd, 2, *RANDOM, "--sequences", "3", "--out", str(out))
     assert "holds results with sequences = 4, not 3" in sentence
     out.write_text("what?\n")
     assert "does not hold results" in refused(capfd, 2, *RANDOM, "--out", str(out))
 
 
-def test_named_protocols_and_their_official_slips(capfd: pytest.CaptureFixture[str]) -> None:
+def test_another_evaluation_is_not_gone_on_with(
+    tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What decides results is compared with the file, not only what the evaluation is called."""
+    out, one = tmp_path / "random.jsonl", ("--sequences", "1")
+    run(capfd, *RANDOM, *one, "--out", str(out))
+    told = refused(capfd, 2, *RANDOM, *one, "--out", str(out), "--seed", "7")
+    assert "holds results with seed = 0, not 7" in told
+    monkeypatch.setattr("simulators.playtable.env.metadata.version", lambda name: "9.9.9")
+    told = refused(capfd, 2, *RANDOM, *one, "--out", str(out))
+    assert "with simulator_description.pybullet = " in told and "not '9.9.9'" in told
+    monkeypatch.undo()
+
+    toy, again = tmp_path / "toy", tmp_path / "again.jsonl"
+    shutil.copytree(folder, toy)
+    given = ("evaluate", str(toy), *RANDOM[2:], *one, "--out", str(again))
+    run(capfd, *given)
+    assert "holds results with batch = 8, not 4" in refused(capfd, 2, *given, "--batch", "4")
+    weights = toy / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert "holds results with weights = " in refused(capfd, 2, *given)
+
+
+def test_named_protocols_and_their_official_slips(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     document = run(capfd, *RANDOM, "--protocol", "reconvla-500", "--sequences", "1")
-    assert (document["drawn"], document["max_steps"]) == (1000, 5)
+    assert (document["drawn"], document["max_steps"], document["official_compat"]) == (1000, 5, False)
     (entry,) = document["results"]
     assert entry["steps"] == 5
-    compat = run(capfd, *RANDOM, "--protocol", "reconvla-500", "--sequences", "1", "--official-compat")
-    assert compat["official_compat"]
+    slips = ("--protocol", "reconvla-500", "--official-compat")
+    compat = run(capfd, "evaluate", "random", *slips, "--sequences", "1", "--json")
+    (entry,) = compat["results"]
+    assert (compat["max_steps"], entry["steps"], entry["done"]) == (500, 500, 0)
+    out = tmp_path / "results.jsonl"
+    run(capfd, *RANDOM, *slips, "--sequences", "2", "--out", str(out))
+    out.write_text(out.read_text().replace('"done": 0', '"done": 1', 1))  # a lucky one
+    compat = run(capfd, *RANDOM, *slips, "--sequences", "2", "--out", str(out))
+    assert compat["success"][:2] == [pytest.approx(1 / 3), 0.0]  # over N + 1
+    assert compat["avg_len"] == 0.5
+
+
+def test_a_simulator_that_is_killed_on_the_way_changes_no_result(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ("evaluate", "random", "--max-steps", "20", "--simulators", "2", "--sequences", "3", "--json")
+    undisturbed = run(capfd, *given)
+    calls, act = [], RandomPolicy.act
+
+    def killing(policy: RandomPolicy, queries: Sequence[Query]) -> list[np.ndarray]:
+        calls.append(1)
+        if len(calls) in (3, 6):
+            os.kill(min(_simulator_processes()), signal.SIGKILL)
+        return act(policy, queries)
+
+    monkeypatch.setattr(RandomPolicy, "act", killing)
+    disturbed = run(capfd, *given, "--parallel")
+    assert disturbed["results"] == undisturbed["results"]
+    assert (undisturbed["counts"]["replays"], disturbed["counts"]["replays"]) == (0, 2)
+
+
+def _simulator_processes() -> list[int]:
+    children = psutil.Process().children()
+    return [child.pid for child in children if "simulators.own_process" in child.cmdline()]
 
 
 @pytest.mark.parametrize(
@@ -98,6 +162,8 @@ def test_named_protocols_and_their_official_slips(capfd: pytest.CaptureFixture[s
         (("evaluate", "random", "--instructions", "none.yaml"), 2, "none.yaml cannot be read"),
         (("evaluate", "random", "--simulator", "calvin"), 3, "needs the interpreter"),
         (("evaluate", "random", "--simulator", "calvin", "--calvin-python", "/bin/false"), 3, "makes no simulator"),
+        (("evaluate", "random", "--simulator", "calvin", "--calvin-python", "/nonexist"), 3, "/nonexist is no program"),
+        (("evaluate", "random", "--calvin-python", "/bin/false"), 2, "simulator 'playtable' takes no python"),
         (("evaluate", "random", "--attention"), 2, "name their folder with --videos"),
         (("evaluate", "random", "--attention", "--videos", "films"), 2, "only a ReconVLA checkpoint"),
         (("evaluate", "random", "--out", "/"), 2, "results cannot be kept in /: Is a directory"),
@@ -126,6 +192,42 @@ def test_a_dead_policy_server_is_named(
     assert "policy server http://127.0.0.1:9/predict gave no action in 2 tries" in told
 
 
+def test_ctrl_c_ends_an_evaluation_whose_policy_server_hangs(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    def hang(connection: socket.socket) -> None:
+        asked.set()
+        connection.settimeout(None)
+        connection.recv(1)  # until the client has left
+
+    with raw_server(hang) as url:
+        out = tmp_path / "results.jsonl"
+        process = subprocess.Popen(
+            [sys.executable, "cli.py", "evaluate", url, "--simulators", "2", "--out", str(out),
+             "--server-timeout", "3600"],
+            cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        try:
+            assert asked.wait(300)
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=600)  # one try waits for an hour
+        finally:
+            process.kill()
+    assert process.returncode == 4
+    assert "stopped after 0 of 1000 sequences; 0 results are in" in told
+
+
+def test_the_time_limit_of_a_policy_server_can_be_named(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults = RemotePolicy.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "tries", 1)
+    with raw_server(lambda connection: connection.settimeout(None) or connection.recv(1)) as url:
+        told = refused(capfd, 1, "evaluate", url, "--sequences", "1", "--server-timeout", "0.2")
+    assert "the last time it did not answer within 0.2 s" in told
+
+
 def test_replay_accepts_what_the_expert_recorded(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     entries = [
         {"number": number, "scene": "D", "task": task, "seed": 3 + number, "starts": "rest"}
@@ -138,6 +240,13 @@ def test_replay_accepts_what_the_expert_recorded(tmp_path: Path, capfd: pytest.C
     assert all(0 < one["accepted_at"] < 100 for one in document["demonstrations"])
     assert cli.main(["evaluate", "--replay", str(tmp_path), "--limit", "1"]) == 0
     assert "1 of 1 demonstrations accepted" in capfd.readouterr().out
+
+
+def test_a_wrong_folder_to_replay_is_refused_before_anything_heavy_is_imported() -> None:
+    program = "import sys, cli; print(cli.main(['evaluate', '--replay', '/nowhere']), 'torch' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True)
+    assert ended.stdout == "2 False\n"
+    assert "/nowhere is not a folder" in ended.stderr
 
 
 @pytest.fixture

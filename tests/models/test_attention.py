@@ -1,8 +1,13 @@
 """Attention maps and how they are scored."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from errors import InvalidInput
 from models.attention import (
@@ -16,7 +21,7 @@ from models.attention import (
     points_at_gaze,
     static_coverage,
 )
-from models.batches import Sample
+from models.batches import Batch, Sample
 from models.generation import generate_actions, prompt_batch
 from models.images import CANVAS, STATIC_ROWS
 from models.prompt import IMAGE_PLACEHOLDER, PromptBuilder
@@ -73,6 +78,57 @@ def test_rows_of_any_layer_and_head_are_those_of_the_library(
     expected = torch.stack([chosen[row].mean(dim=0)[queries[row]] for row in range(3)])
     torch.testing.assert_close(rows, expected, atol=1e-6, rtol=1e-5)
     torch.testing.assert_close(rows.sum(dim=-1), torch.ones(3, 2))
+
+
+def peak_bytes(work: Callable[[], object], folder: Path) -> int:
+    """Most bytes that tensors held at once while `work` ran, of those that it made."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        work()
+    trace = folder / "trace.json"
+    profiler.export_chrome_trace(str(trace))
+    events = [event for event in json.loads(trace.read_text())["traceEvents"] if event["name"] == "[memory]"]
+    held = np.cumsum([event["args"]["Bytes"] for event in sorted(events, key=lambda event: event["ts"])])
+    return int(held.max())
+
+
+def test_memory_grows_with_the_length_and_not_with_its_square(
+    model: ReconVLA, samples: list[Sample], prompts: PromptBuilder, tmp_path: Path
+) -> None:
+    """What holds for 729 patches of a 7B model: twice the tokens, twice the bytes."""
+    text, images = prompts.prompt(INSTRUCTIONS[0], np.zeros(15)), [sample.image for sample in samples[:2]]
+
+    def batch_of(length: int, missing: int) -> Batch:
+        """Two prompts of that many tokens; the second lacks `missing`, so the batch is padded."""
+        longer = np.concatenate([text, np.full(length - len(text), text[-1])])
+        return prompt_batch(model, images, [longer, longer[: length - missing]])
+
+    def rows(batch: Batch) -> int:
+        queries = batch.attention_mask.sum(dim=1)[:, None] - 35 + torch.arange(35)
+        return peak_bytes(lambda: attention_rows(model, batch, queries), tmp_path)
+
+    @torch.inference_mode()
+    def forward(batch: Batch) -> None:
+        model.hidden_states(batch.input_ids, batch.attention_mask, batch.images, batch.crops)
+
+    @torch.inference_mode()
+    def whole_weights(batch: Batch) -> None:
+        states = model.embed(batch.input_ids, batch.images)
+        model.language_model.model(inputs_embeds=states, output_attentions=True)
+
+    short, long = (batch_of(length, missing=0) for length in (240, 480))
+    assert rows(long) < 2.2 * rows(short)
+    short, long = (batch_of(length, missing=3) for length in (240, 480))
+    beside = [
+        rows(batch) - peak_bytes(lambda batch=batch: forward(batch), tmp_path) for batch in (short, long)
+    ]
+    assert 0 < beside[1] < 2.2 * beside[0], "what the rows need beyond a forward pass"
+
+    model.language_model.set_attn_implementation("eager")
+    short, long = (
+        peak_bytes(lambda length=length: whole_weights(batch_of(length, missing=0)), tmp_path)
+        for length in (240, 480)
+    )
+    assert long > 3 * short, "the measure sees the square where the library keeps all weights"
 
 
 def test_layers_and_heads_that_there_are_not(

@@ -115,7 +115,7 @@ def test_shards_are_read_like_one_file(model: ReconVLA, tmp_path: Path) -> None:
         ),
         (
             lambda t: t.update({"projector.0.bias": t["projector.0.bias"].half()}),
-            r"types torch\.float16, torch\.float32; give the one to load them as",
+            r"types torch\.float16, torch\.float32; say with --precision",
         ),
     ],
     ids=["missing", "extra", "misshapen", "integer", "mixed"],

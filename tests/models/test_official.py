@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from errors import CheckpointError, ConfigError
-from models.config import SMALL, AutoencoderConfig, LatentConfig, ReconVLAConfig
+from models.config import SEVEN_B, SMALL, TOY, AutoencoderConfig, LatentConfig, ReconVLAConfig
 from models.official import (
     config_from_official,
     config_of_folder,
@@ -115,6 +115,43 @@ def test_an_entry_of_a_wrong_type(tmp_path: Path, entry: str, value: object, mes
     values = {name: value for name, value in config_to_official(SMALL).items() if name != "reconvla_config"}
     with pytest.raises((CheckpointError, ConfigError), match=message):
         config_of_folder(tmp_path, values | {entry: value}, {})
+
+
+@pytest.mark.parametrize("channels", [None, [], 128])
+def test_an_autoencoder_without_stages(official: ReconVLA, channels: object) -> None:
+    autoencoder = official_autoencoder(official.config.latents) | {"block_out_channels": channels}
+    language, vision = config_to_official(official.config), official_vision(official.config.vision)
+    with pytest.raises(CheckpointError, match="autoencoder: block_out_channels must list the channels"):
+        config_from_official(language, vision, autoencoder, {}, 1000)
+
+
+def test_an_output_layer_that_should_be_the_embedding_and_is_not(official: ReconVLA, tmp_path: Path) -> None:
+    """An untied model whose config.json was edited; where both are equal the file is one like any other."""
+    official.save_pretrained(tmp_path, official_layout=True)
+    values = json.loads((tmp_path / "config.json").read_text())
+    values["reconvla_config"]["language"]["tied_embeddings"] = values["tie_word_embeddings"] = True
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    with pytest.raises(
+        CheckpointError, match=r"true, but lm_head\.weight is not model\.embed_tokens\.weight"
+    ):
+        ReconVLA.from_pretrained(tmp_path)
+    tensors = dict(open_weights(tmp_path))
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
+    write_weights(tensors, tmp_path / "model.safetensors")
+    language = ReconVLA.from_pretrained(tmp_path).language_model
+    assert language.lm_head.weight is language.model.embed_tokens.weight
+
+
+@pytest.mark.parametrize(
+    ("size", "folder"),
+    [
+        (SEVEN_B, "./siglip-so400m-patch14-384"),
+        (SMALL, "./siglip-base-patch16-224"),
+        (TOY, "./siglip-96x3-patch12-96"),
+    ],
+)
+def test_the_folder_of_the_vision_tower_is_that_of_its_size(size: ReconVLAConfig, folder: str) -> None:
+    assert config_to_official(size)["mm_vision_tower"] == folder
 
 
 @pytest.mark.parametrize("rows", [151_646, 151_936, 152_064])

@@ -99,8 +99,43 @@ def test_damaged_shards(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(places))
     with pytest.raises(CheckpointError, match="outside its folder"):
         open_weights(tmp_path)
-    (tmp_path / "model.safetensors.index.json").write_text("[]")
-    with pytest.raises(CheckpointError, match="not a safetensors index"):
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [2**62, 2**62], "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [1.0], "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": [1], "data_offsets": [0.0, 4.0]},
+        {"dtype": ["F32"], "shape": [1], "data_offsets": [0, 4]},
+        {"dtype": "F32", "shape": "1", "data_offsets": "04"},
+        7,
+    ],
+    ids=["negative", "immense", "fraction", "fractional place", "type", "text", "number"],
+)
+def test_a_header_whose_entry_is_none(tmp_path: Path, entry: object) -> None:
+    header = json.dumps({"a": entry}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"1234")
+    with pytest.raises(CheckpointError, match="damaged or truncated"):
+        open_weights(tmp_path)["a"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("[]", "list indices"),
+        ("{}", "weight_map"),
+        ('{"weight_map": 7}', "weight_map is not an object of tensor names and shard names"),
+        ('{"weight_map": {"a": 3}}', "weight_map is not an object of tensor names and shard names"),
+        ('{"weight_map": {"a": "s1.safetensors", "b": null}}', "weight_map is not an object"),
+        ('{"weight_map": [["a", "s1.safetensors"]]}', "weight_map is not an object"),
+    ],
+)
+def test_an_index_that_is_none(tmp_path: Path, content: str, reason: str) -> None:
+    shards(tmp_path)
+    (tmp_path / "model.safetensors.index.json").write_text(content)
+    with pytest.raises(CheckpointError, match=rf"index\.json is not a safetensors index: .*{reason}"):
         open_weights(tmp_path)
 
 

@@ -1,4 +1,8 @@
-"""Denoiser, schedules and sampler against the official modules."""
+"""Denoiser, schedules and sampler against the official modules.
+
+The recording `denoiser_vit.safetensors` has no test: it is of `denoiser_vit.py`, which no official model builds
+(`denoiser_vitNx` builds `denoiser_dit.py`), so there is nothing of it here.
+"""
 
 import math
 

@@ -22,6 +22,8 @@ from tests.parity.model_fixtures import largest_difference, parity_path, read_js
 META = read_json("reconvla_tiny/meta.json")
 IO = read_tensors("reconvla_tiny/io.safetensors")
 WEIGHTS = read_tensors("reconvla_tiny/model.safetensors")
+#: The mean over all heads, and each by itself: a mean does not tell which head is which.
+HEADS = [None, *([head] for head in range(META["llm_config"]["num_attention_heads"]))]
 DRAWS = Draws(IO["in.diffusion_t"], IO["in.diffusion_noise"], IO["in.vae_posterior_noise"])
 
 
@@ -64,6 +66,11 @@ def batch_of(ids: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor, images
         targets=IO["in.target_images"],
         target_mask=torch.ones(len(ids), dtype=torch.bool),
     )
+
+
+def of_heads(weights: torch.Tensor, heads: list[int] | None) -> torch.Tensor:
+    """Recorded attention (B, heads, L, L) averaged over `heads`, None for all."""
+    return weights.mean(dim=1) if heads is None else weights[:, heads].mean(dim=1)
 
 
 @pytest.fixture(scope="module")
@@ -174,12 +181,13 @@ def test_own_loss_leaves_out_samples_without_an_image(
     assert abs(float(losses.total - losses.action - losses.reconstruction)) < 1e-5
 
 
-def test_attention(model: ReconVLA, batch: Batch) -> None:
+@pytest.mark.parametrize("heads", HEADS, ids=str)
+def test_attention(model: ReconVLA, batch: Batch, heads: list[int] | None) -> None:
     length = batch.input_ids.shape[1]
     queries = torch.arange(length).expand(len(batch), -1)
-    ours = attention_rows(model, batch, queries)
+    ours = attention_rows(model, batch, queries, heads=heads)
     mask = batch.attention_mask
-    assert largest_difference(ours[mask], IO["out.attn_last"].mean(dim=1)[mask]) < 1e-4
+    assert largest_difference(ours[mask], of_heads(IO["out.attn_last"], heads)[mask]) < 1e-4
     assert model.language_model.config._attn_implementation == "sdpa"
 
 
@@ -192,16 +200,20 @@ def prompt_of(case: int, said: int = 0) -> Batch:
     return batch_of(ids, torch.full_like(ids, IGNORED_LABEL), ids == ids, IO["in.images"][row : row + 1])
 
 
-def test_scores_and_attention_of_the_first_generation(model: ReconVLA) -> None:
+def test_scores_of_the_first_generation(model: ReconVLA) -> None:
     official = IO["out.gen0_scores_first3"]
     asked = prompt_of(0, said=len(official) - 1)
     with torch.no_grad():
         hidden = model.hidden_states(asked.input_ids, asked.attention_mask, asked.images)
         scores = model.language_model.lm_head(hidden[0, -len(official) :])
     assert largest_difference(scores, official) < 1e-4
+
+
+@pytest.mark.parametrize("heads", HEADS, ids=str)
+def test_attention_of_the_first_generation(model: ReconVLA, heads: list[int] | None) -> None:
     prompt = prompt_of(0)
-    rows = attention_rows(model, prompt, torch.arange(prompt.input_ids.shape[1])[None])
-    assert largest_difference(rows, IO["out.gen0_prefill_attn_last"].mean(dim=1)) < 1e-4
+    rows = attention_rows(model, prompt, torch.arange(prompt.input_ids.shape[1])[None], heads=heads)
+    assert largest_difference(rows, of_heads(IO["out.gen0_prefill_attn_last"], heads)) < 1e-4
 
 
 @pytest.mark.parametrize("case", range(len(META["generation_samples"])))

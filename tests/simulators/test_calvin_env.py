@@ -123,18 +123,31 @@ def test_wrong_use(env: CalvinEnv, call, message: str) -> None:
 
 def test_an_interpreter_without_calvin_env(tmp_path: Path) -> None:
     with pytest.raises(
-        SimulatorMissing, match=r"No module named 'calvin_env'.*clone github.com/mees/calvin_env"
+        SimulatorMissing,
+        match=r"cannot import calvin_env \(.*No module named 'calvin_env'\); clone github.com/mees/calvin_env",
     ):
         CalvinEnv("D", str(make_interpreter(tmp_path, with_calvin_env=False)))
 
 
 def test_no_interpreter() -> None:
-    with pytest.raises(SimulatorMissing, match="/no/python cannot be started: No such file"):
+    with pytest.raises(
+        SimulatorMissing, match=r"^/no/python is no program.*--calvin-python, evaluation\.calvin_python"
+    ):
         create("calvin", "D", python="/no/python")
-    with pytest.raises(SimulatorMissing, match="needs the interpreter"):
+    with pytest.raises(SimulatorMissing, match=r"needs the interpreter.*BATON_CALVIN_PYTHON"):
         create("calvin", "D")
-    with pytest.raises(SimulatorMissing, match="/bin/false makes no simulator: the simulator died"):
+    with pytest.raises(SimulatorMissing, match="/bin/false makes no simulator: the simulator died") as died:
         create("calvin", "D", python="/bin/false")
+    assert "clone" not in str(died.value)  # nobody knows that it would help
+
+
+def test_the_interpreter_may_be_named_by_the_environment(
+    python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATON_CALVIN_PYTHON", python)
+    env = create("calvin", "C")
+    assert env.description()["scene"] == "C"
+    env.close()
 
 
 def test_options_of_another_simulator() -> None:

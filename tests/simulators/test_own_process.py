@@ -49,6 +49,25 @@ def test_it_comes_back_after_a_kill() -> None:
     simulator.close()
 
 
+def test_one_that_cannot_be_started_again_is_lost_until_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator = OwnProcess("playtable", "D")
+    described = simulator.description()
+    assert simulator._process is not None
+    os.kill(simulator._process.pid, signal.SIGKILL)
+    with pytest.raises(SimulatorLost):
+        simulator.state()
+    refused = {**simulator._opening, "scene": "Z"}
+    for name, value in (("_opening", refused), ("_command", ["/bin/false"]), ("_command", ["/no/python"])):
+        with monkeypatch.context() as broken:
+            broken.setattr(simulator, name, value)
+            with pytest.raises(SimulatorLost, match="no other could be started: "):
+                simulator.reset(seed=1)
+    assert simulator.description() == described  # told without asking
+    simulator.reset(seed=1)
+    simulator.step(ACTION)
+    simulator.close()
+
+
 def test_unknown_simulators_start_no_process() -> None:
     with pytest.raises(ConfigError, match="simulator 'cavlin' is unknown"):
         OwnProcess("cavlin", "D")

@@ -16,7 +16,7 @@ from tasks import attention
 from tasks.attention import chosen_rows
 from tasks.context import Finished, InputFile, Yielded
 from tasks.index_reader import ITEMS, Index, load_index
-from tasks.looking import PANELS, Region, grouped_interval, region_of
+from tasks.looking import PANELS, Looks, Region, figures_of, grouped_interval, region_of
 from tasks.modelling import recipe_of
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
@@ -52,6 +52,11 @@ def test_figures_are_shares_with_their_baseline(tmp_path, inputs):
         assert 0 <= result[name] <= 1, name
     assert 0 < result["entropy_bits"] <= np.log2(8 * 8)
     assert result["mass_in_gaze_ci95"] is None, "one demonstration shows no spread"
+    assert 0 < result["centre_entropy_bits"] < np.log2(8 * 8), "a Gaussian is not flat"
+    assert result["pointing_over_centre_ci95"] is None and result["layers"] == 3
+    (within,) = zip(*result["by_demonstration"].values(), strict=True)
+    of_one = dict(zip(result["by_demonstration"], within, strict=True))
+    assert of_one["frames"] == 6 and of_one["mass_in_gaze"] == pytest.approx(result["mass_in_gaze"])
     assert {point.name for point in done.points} >= {"attention/mass_in_gaze", "attention/entropy_bits"}
     assert json.loads(json.dumps(result)) == result
     with safe_open(done.artifacts[0].file, framework="numpy") as tensors:
@@ -112,6 +117,21 @@ def test_rows_are_spread_and_have_a_region(inputs):
     index: Index = load_index(inputs, 96)
     assert chosen_rows(index, 0) == chosen_rows(index, 100) == [0, 1, 3, 4, 6, 7]
     assert chosen_rows(index, 2) == [0, 7]
+
+
+def test_differences_to_the_prior_are_paired():
+    """Where attention beats the prior by the same in every frame, nothing is uncertain about that."""
+    looks = Looks(rows=list(range(6)), demonstrations=[0, 0, 1, 1, 2, 2])
+    for name, column in looks.figures.items():
+        column.extend([0.25, 0.5, 0.75, 0.25, 0.5, 0.25] if name.endswith("accuracy") else [0.5] * 6)
+    looks.figures["pointing_accuracy"] = [value + 0.125 for value in looks.figures["pointing_accuracy"]]
+    result = figures_of(looks)
+    assert result["pointing_over_centre_ci95"] == pytest.approx([0.125, 0.125])
+    assert result["mass_over_centre_ci95"] == pytest.approx([0.0, 0.0])
+    low, high = result["pointing_accuracy_ci95"]
+    assert low < result["pointing_accuracy"] < high
+    assert result["by_demonstration"]["frames"] == [2, 2, 2]
+    assert result["by_demonstration"]["pointing_accuracy"] == [0.5, 0.625, 0.5]
 
 
 def test_intervals_draw_whole_demonstrations():

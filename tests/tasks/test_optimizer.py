@@ -15,6 +15,16 @@ def test_warms_up_then_follows_a_cosine_to_zero():
     assert 0 < rates[-1] < 0.01
 
 
+def test_the_schedule_is_that_of_transformers_but_for_the_warm_up_which_is_one_step_ahead():
+    from transformers import get_cosine_schedule_with_warmup
+
+    optimizer = torch.optim.AdamW(torch.nn.Linear(1, 1).parameters(), lr=2.0)
+    (official,) = get_cosine_schedule_with_warmup(optimizer, 10, 100).lr_lambdas
+    ours = [learning_rate_at(step, 100, 2.0, 0.1) for step in range(100)]
+    assert ours[:10] == pytest.approx([2.0 * official(step + 1) for step in range(10)])
+    assert ours[10:] == pytest.approx([2.0 * official(step) for step in range(10, 100)])
+
+
 def two_steps(model, optimizer):
     for _ in range(2):
         optimizer.zero_grad()

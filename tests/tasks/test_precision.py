@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from errors import EnvironmentLacks, TrainingDiverged
+from models.checkpoint import weights_of
 from models.reconvla import ReconVLA
 from models.weight_files import open_file
 from tasks import train
@@ -18,6 +19,8 @@ from tasks.context import Finished, InputFile
 from tasks.modelling import load_model, recipe_of
 from tasks.precision import check_scale, load_scaler, make_scaler, scaler_state
 from tasks.replicas import Replicas, devices_for
+from tasks.train_step import train_step
+from tasks.trainee import Trainee
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
 
@@ -84,13 +87,32 @@ def test_a_cut_run_gives_the_weights_of_the_uncut_one(
     )
 
 
-def test_fp16_leaves_out_a_step_that_overflows_and_remembers_the_scale(
-    tmp_path: Path, index: tuple[InputFile, ...]
+def test_fp16_leaves_out_a_step_that_overflows_and_halves_the_scale(
+    tmp_path: Path, index: tuple[InputFile, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A scale far beyond fp16's largest number overflows with any gradient; the next step finds another."""
+    scales, changed = [], []
+    monkeypatch.setattr(
+        "tasks.trainee.make_scaler", lambda *_: torch.amp.GradScaler("cpu", init_scale=2.0**100)
+    )
+
+    def watched(trainee: Trainee, *arguments: Any) -> dict[str, float]:
+        if not scales:
+            scales.append(trainee.scaler.get_scale())
+        before = {name: tensor.clone() for name, tensor in weights_of(trainee.model).items()}
+        losses = train_step(trainee, *arguments)
+        scales.append(trainee.scaler.get_scale())
+        changed.append(any(not torch.equal(t, before[n]) for n, t in weights_of(trainee.model).items()))
+        if len(scales) == 2:
+            trainee.scaler.update(2.0**10)
+        return losses
+
+    monkeypatch.setattr(train, "train_step", watched)
     _, context, _ = trained(tmp_path, index, 2, precision="fp16")
+    assert scales == [2.0**100, 2.0**99, 2.0**10, 2.0**10]
+    assert changed == [False, True, True]
     optimizer = next(file for file in context.published if file.name == "optimizer")
-    scale, _ = open_file(optimizer.path)["gradient_scaler"].tolist()
-    assert 0 < scale <= 65536
+    assert open_file(optimizer.path)["gradient_scaler"].tolist() == [2.0**10, 1], "it goes on with that scale"
 
 
 def test_a_scale_goes_on_where_it_was() -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from calvin.sequences import get_sequences
 from errors import SimulatorError, SimulatorLost
+from simulators.base import MAX_REPLAYS
 from tasks.policies import Query, RandomPolicy, with_binary_gripper
-from tasks.rollout import MAX_REPLAYS, Rollout
+from tasks.rollout import Rollout
 
 TASKS = ("move_slider_left", "move_slider_right", "open_drawer", "close_drawer", "turn_on_led", "turn_off_led",
          "push_red_block_left", "lift_red_block_table")  # fmt: skip

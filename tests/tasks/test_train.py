@@ -53,6 +53,33 @@ def run_in_slices(
     return hashlib.sha256(draft.file.read_bytes()).hexdigest(), context
 
 
+def test_waiting_for_input_is_no_useful_time(
+    index: Sequence[InputFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock that only inputs (5 s each) and steps (2 s each) move."""
+    now = [0.0]
+    take, step = train.Prefetcher.get, train.train_step
+
+    def slow_take(self: Any, number: int) -> Any:
+        now[0] += 5.0
+        return take(self, number)
+
+    def slow_step(*arguments: Any) -> dict[str, float]:
+        now[0] += 2.0
+        return step(*arguments)
+
+    monkeypatch.setattr(train.Prefetcher, "get", slow_take)
+    monkeypatch.setattr(train, "train_step", slow_step)
+    monkeypatch.setattr(train.time, "perf_counter", lambda: now[0])
+    context = FakeContext(tmp_path, training_spec(3), index, reached=1)
+    assert isinstance(train.run(context), Finished)
+    assert (context.seconds["idle"], context.seconds["replayed"], context.seconds["useful"]) == (
+        15.0,
+        2.0,
+        4.0,
+    )
+
+
 @pytest.fixture(scope="module")
 def uncut(index: tuple[InputFile, ...], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, FakeContext]:
     return run_in_slices(tmp_path_factory.mktemp("uncut"), training_spec(STEPS), index, [])
@@ -203,3 +230,32 @@ def test_a_run_ends_early_at_the_same_step_however_it_was_cut(
     assert note.kind == "early_stop" and note.message.startswith("stopped at step 4: gain")
     measured = [p for p in [*context.published_points, *result.points] if p.name == "validation/action"]
     assert [p.step for p in measured] == [2, 4]
+
+
+OPEN_LOOP = {"every_steps": 2, "frames": 3}
+
+
+def run_measured(
+    folder: Path, index: Sequence[InputFile], cuts: Sequence[int], **how: bool
+) -> tuple[str, FakeContext]:
+    held_out = [dataclasses.replace(f, role=f.role.replace("index", "validation")) for f in index]
+    return run_in_slices(folder, training_spec(STEPS, open_loop=OPEN_LOOP), (*index, *held_out), cuts, **how)
+
+
+def curves(context: FakeContext) -> dict[str, list[tuple[int, float]]]:
+    names = ("open_loop/error", "open_loop/gripper_accuracy")
+    return {name: [(p.step, p.value) for p in context.published_points if p.name == name] for name in names}
+
+
+def test_measuring_on_the_way_changes_no_bit_and_gives_the_same_curve_however_it_was_cut(
+    tmp_path: Path, index: tuple[InputFile, ...], uncut: tuple[str, FakeContext]
+) -> None:
+    digest, whole = run_measured(tmp_path / "whole", index, ())
+    assert digest == uncut[0]
+    error, gripper = curves(whole).values()
+    assert [step for step, _ in error] == [step for step, _ in gripper] == [2, 4, 6]
+    assert all(0 < value < 2 for _, value in error) and len({value for _, value in error}) > 1
+    assert all(0 <= value <= 1 for _, value in gripper)
+    for cuts, remember in (((3,), False), ((2, 2), True)):
+        cut, context = run_measured(tmp_path / str(cuts), index, cuts, remember=remember)
+        assert cut == digest and curves(context) == curves(whole)

@@ -72,9 +72,12 @@ def test_recorded_data_need_a_simulator_and_phrases(tmp_path: Path) -> None:
     assert (shard["scenes"], shard["assets"]) == ("calvin", "/somewhere")
 
 
-def test_the_official_simulator_needs_its_interpreter() -> None:
+def test_the_official_simulator_needs_its_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = config("evaluation.simulator=calvin", "evaluation.renderer=tiny")
     with pytest.raises(ConfigError, match="calvin_python: name the interpreter"):
-        list(closed_loop_shards(config("evaluation.simulator=calvin")))
+        list(closed_loop_shards(given))
+    monkeypatch.setenv("BATON_CALVIN_PYTHON", "/some/python")  # looked up where the simulator is made
+    assert {shard["python"] for shard in closed_loop_shards(given)} == {None}
 
 
 def test_the_renderer_is_that_of_the_frames_unless_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from calvin.writer import write_split
 from db.plans import Plan, PlannedJob, RunRef
-from errors import CheckpointError, DatasetError
+from errors import CheckpointError, ConfigError, DatasetError
 from settings.ablation import load_config
 from settings.arms import ARMS
 from tests.calvin.samples import make_episode
@@ -52,6 +52,17 @@ def test_the_same_configuration_gives_the_same_plan(usual: Plan) -> None:
     assert plan() == usual
 
 
+def test_checkpoints_know_what_drew_their_frames_and_keys_do_not(
+    usual: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = plan(arms=("recon", "recon_pretrain"))
+    assert {job.spec["drawn_by"] for job in both.jobs if job.kind in ("train", "pretrain")} == {"tiny"}
+    monkeypatch.setattr("workers.planner.frames_renderer", lambda root: "egl")
+    other = plan(arms=("recon", "recon_pretrain"))
+    assert keys(other, "train", "pretrain") == keys(both, "train", "pretrain")
+    assert {job.spec["drawn_by"] for job in other.jobs if job.kind in ("train", "pretrain")} == {"egl"}
+
+
 def test_every_job_follows_what_it_needs(usual: Plan) -> None:
     seen: set[str] = set()
     for job in plan(arms=("baseline", "recon", "recon_pretrain"), seeds=(0, 1)).jobs:
@@ -86,6 +97,7 @@ AFTER_DATA = {"ingest", "gaze", "index", *AFTER_TRAINING}
         ("training.batch_size=9", AFTER_TRAINING),
         ("training.threads=2", AFTER_TRAINING),
         ("training.reconstruction_weight=0.5", AFTER_TRAINING),
+        ("training.open_loop={every_steps: 5}", AFTER_TRAINING),
         ("data.seed=1", AFTER_DATA),
         ("gaze.detector=oracle", {"gaze", "index", *AFTER_TRAINING}),
         ("gaze.stages=[size]", {"gaze", "index", *AFTER_TRAINING}),
@@ -99,6 +111,15 @@ def test_a_change_reaches_what_depends_on_it_and_nothing_else(
     other = plan(override)
     assert changed(usual, other) - {"report", "evaluate"} == new - {"evaluate"}
     assert kept(usual, other) >= {"ingest", "gaze", "index"} - new
+
+
+def test_what_is_measured_on_the_way_is_in_no_key_unless_asked_for(usual: Plan) -> None:
+    """Homes that were trained before it was there go on with what they have."""
+    assert all("open_loop" not in job.spec["training"] for job in usual.jobs if job.kind == "train")
+    measured = [job for job in plan("training.open_loop={every_steps: 5}").jobs if job.kind == "train"]
+    for job in measured:
+        assert job.spec["training"]["open_loop"] == {"every_steps": 5, "frames": 64}
+        assert {"validation", "validation_frames"} <= {need.role for need in job.needs}
 
 
 def test_untrusted_frames_are_the_training_indexs_business(usual: Plan) -> None:
@@ -128,6 +149,32 @@ def test_arms_share_the_data_and_seeds_share_one_pretraining_each() -> None:
     assert train[every.training[RunRef("recon", 0)]].spec["model"]["config"]["denoiser"] is not None
 
 
+@pytest.mark.parametrize(
+    ("overrides", "judged_in"),
+    [
+        ((), None),
+        (("training.precision=bf16",), None),
+        (("evaluation.precision=fp32", "training.lora={four_bit: true}"), None),
+        (("evaluation.precision=bf16",), "bf16"),
+        (("training.lora={}",), None),
+        (("training.lora={}", "training.precision=bf16"), "bf16"),
+        (("training.lora={four_bit: true}", "training.precision=fp16"), "4bit"),
+        (("training.lora={four_bit: true}", "evaluation.precision=fp16"), "fp16"),
+    ],
+)
+def test_what_a_trained_model_is_judged_in(
+    usual: Plan, overrides: tuple[str, ...], judged_in: str | None
+) -> None:
+    planned = plan(*overrides)
+    judging = [job for job in planned.jobs if "checkpoint" in {need.role for need in job.needs}]
+    assert {job.kind for job in judging} == {"evaluate", "attention", "reconstruct"}
+    assert {job.spec.get("precision") for job in judging} == {judged_in}
+    assert all("precision" not in job.spec for job in planned.jobs if job not in judging)
+    if "lora" not in str(overrides) and "training" not in str(overrides):
+        same = {"evaluate", "attention", "reconstruct"} <= kept(usual, planned)
+        assert same == (judged_in is None), "fp32 is in no key"
+
+
 def test_every_arm_of_the_table_is_a_run_of_its_own() -> None:
     every = plan(arms=tuple(ARMS))
     assert len(keys(every)["train"]) == len(ARMS)
@@ -138,6 +185,31 @@ def test_every_arm_of_the_table_is_a_run_of_its_own() -> None:
     shown = {run.arm: job.spec for job in every.jobs if job.kind == "evaluate" for run in job.runs
              if job.spec["mode"] == "closed_loop"}  # fmt: skip
     assert [arm for arm, spec in shown.items() if "gaze" in spec] == ["explicit_grounding"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        (
+            "attention.layer=3",
+            r"^attention\.layer: 3, but the model has 3 layers: -3 to 2, and -1 is the last$",
+        ),
+        ("attention.layer=-4", r"^attention\.layer: -4, but"),
+        ("attention.heads=[0,4]", r"^attention\.heads: 4, but the model has heads 0 to 3$"),
+    ],
+)
+def test_attention_that_the_model_has_not_is_refused_before_anything_is_queued(
+    chosen: str, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        plan(chosen)
+
+
+def test_attention_is_looked_for_in_the_model_as_it_is_overridden() -> None:
+    one = "model.override={language: {layers: 1, heads: 6, kv_heads: 6}}"
+    assert plan(one, "attention.layer=-1", "attention.heads=[5]").jobs
+    with pytest.raises(ConfigError, match="the model has 1 layer: -1 to 0"):
+        plan(one, "attention.layer=2")
 
 
 def test_larger_models_are_planned_and_know_their_backbones_by_content(tmp_path: Path) -> None:
@@ -200,6 +272,57 @@ def test_recorded_data_are_known_by_content_and_not_by_place(tmp_path: Path) -> 
     assert len(keys(first)["ingest"] & keys(other)["ingest"]) == 1, "the validation split is the same"
 
 
+@pytest.fixture
+def dataset(tmp_path: Path) -> Callable[[str, int], str]:
+    """Writes a dataset of one demonstration a split."""
+
+    def write(name: str, seed: int) -> str:
+        write_split(tmp_path / name, "training", [make_episode(100, 4, seed=seed)])
+        write_split(tmp_path / name, "validation", [make_episode(300, 4, split="validation")])
+        return str(tmp_path / name)
+
+    return write
+
+
+def of_kind(plan: Plan, kind: str) -> list[PlannedJob]:
+    return [job for job in plan.jobs if job.kind == kind]
+
+
+def test_recorded_data_are_pretrained_on_themselves_unless_other_data_are_named(
+    dataset: Callable[[str, int], str],
+) -> None:
+    """And never on what the built-in simulator makes."""
+    here, other = dataset("here", 0), dataset("other", 1)
+    arms = ("recon", "recon_pretrain")
+    alone = plan(arms=arms, data__root=here)
+    named = plan(arms=arms, data__root=here, data__pretraining_root=other)
+    assert {job.spec["source"] for job in (*of_kind(alone, "ingest"), *of_kind(named, "ingest"))} == {
+        "calvin"
+    }
+    (pretrain,) = of_kind(alone, "pretrain")
+    assert pretrain.label == "pretrain seed 0 on the training data"
+    training_index = {need.key for need in of_kind(alone, "train")[0].needs if need.role == "index"}
+    assert {need.key for need in pretrain.needs if need.role == "index"} == training_index
+    assert len(of_kind(alone, "ingest")) == 2, "the training split is ingested once"
+
+    (elsewhere,) = of_kind(named, "pretrain")
+    assert elsewhere.label == "pretrain seed 0"
+    (index,) = [job for job in of_kind(named, "index") if job.label == "index pretraining"]
+    assert {need.key for need in elsewhere.needs if need.role == "index"} == {index.key}
+    ingested = {job.label: job.spec for job in of_kind(named, "ingest")}
+    assert ingested["ingest pretraining 0-0"]["root"] == other
+    assert ingested["ingest pretraining 0-0"]["split"] == "training"
+    assert {spec["root"] for label, spec in ingested.items() if "pretraining" not in label} == {here}
+
+
+def test_recorded_data_can_be_pretrained_on_before_the_built_in_simulator(
+    dataset: Callable[[str, int], str],
+) -> None:
+    mixed = plan(arms=("recon_pretrain",), data__pretraining_root=dataset("there", 0))
+    sources = {job.label.split()[1]: job.spec["source"] for job in of_kind(mixed, "ingest")}
+    assert sources == {"training": "playtable", "validation": "playtable", "pretraining": "calvin"}
+
+
 def recorded_without(tmp_path: Path, spoil: Callable[[Path], None]) -> str:
     """A dataset whose demonstrations open the drawer, spoilt in its validation split."""
     boxes = tuple({"drawer_handle": (20, 30, 60, 70)} for _ in range(4))
@@ -224,7 +347,7 @@ def test_the_oracle_is_planned_where_there_are_true_boxes(tmp_path: Path) -> Non
         ),
         (
             lambda file: file.write_text("knob".join(file.read_text().rsplit("handle", 1))),
-            "frame 303 names other",
+            "frame 303 .*drawer_handle",
         ),
         (lambda file: file.write_text(file.read_text()[:40]), "is not a file of boxes"),
     ],
@@ -247,6 +370,11 @@ def test_shards_cover_every_sequence_once(usual: Plan) -> None:
     )
     shards = [j.spec for j in plan(*config).jobs if j.kind == "evaluate" and j.spec["mode"] == "closed_loop"]
     assert [(spec["first"], spec["last"]) for spec in shards] == [(0, 4), (4, 8), (8, 10)]
+
+
+def test_nobody_films_random_actions() -> None:
+    shards = [job.spec for job in plan("evaluation.videos=2").jobs if job.spec.get("mode") == "closed_loop"]
+    assert {(shard["policy"], shard["videos"]) for shard in shards} == {("reconvla", 2), ("random", 0)}
 
 
 def test_a_neural_detector_runs_where_the_gpus_are(tmp_path: Path) -> None:

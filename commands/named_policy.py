@@ -1,0 +1,63 @@
+"""What `evaluate` can be pointed at: a checkpoint, an OpenVLA, a policy server, the expert, chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from commands.checkpoint import holds_openvla, open_named
+from settings.home import Home
+
+if TYPE_CHECKING:
+    from tasks.policies import Policy
+
+
+@dataclass(frozen=True)
+class NamedPolicy:
+    """about: what decides its answers beside the queries, and is not in its name. drawn_by: the renderer of the
+    frames that it was trained on, None where nothing tells.
+    """
+
+    policy: Policy
+    about: Mapping[str, Any] = field(default_factory=dict)
+    drawn_by: str | None = None
+
+
+def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
+    """options: those of `evaluate`. Raises InvalidInput, CheckpointError or WeightsMissing for what is no policy."""
+    if name == "random":
+        from tasks.policies import RandomPolicy
+
+        return NamedPolicy(RandomPolicy(options["seed"]), {"seed": options["seed"]})
+    if name == "expert":
+        from tasks.expert_policy import ExpertPolicy
+
+        return NamedPolicy(ExpertPolicy())
+    if name.startswith(("http://", "https://")):
+        from tasks.remote_policy import RemotePolicy
+
+        chunk_steps = int(options["chunk_steps"])
+        remote = RemotePolicy(name, chunk_steps=chunk_steps, timeout_seconds=options["server_timeout"])
+        return NamedPolicy(remote, {"chunk_steps": chunk_steps})
+    if holds_openvla(name):
+        from tasks.folder_identity import folder_identity
+        from tasks.openvla_policy import OpenVLAPolicy
+
+        openvla = OpenVLAPolicy(Path(name), options["statistics"])
+        about = {"weights": folder_identity(Path(name)), "statistics": options["statistics"]}
+        return NamedPolicy(openvla, about)
+    return _reconvla(home, name, options)
+
+
+def _reconvla(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
+    named = open_named(home, name, options["precision"])
+    from tasks.standalone import policy_of
+
+    batch, detector = options["batch"], options["detector"]
+    policy = policy_of(named.model, named.recipe, batch, detector, options["official_compat"])
+    about = {"weights": named.identity, "batch": batch, "precision": options["precision"]}
+    if named.recipe.config.grounding == "crop":
+        about["detector"] = detector
+    return NamedPolicy(policy, about, named.drawn_by)

@@ -1,0 +1,57 @@
+"""The linear layers of the language model's blocks in 4 bits: NF4 (QLoRA, arXiv 2305.14314), by bitsandbytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from errors import EnvironmentLacks
+
+#: The linear layers of a Qwen2 block: those that are packed, and those that adapters adapt (QLoRA takes them all).
+BLOCK_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+def pack_blocks(language: Any, compute_dtype: torch.dtype, device: torch.device | None = None) -> None:
+    """Replace the linear layers of a Qwen2's blocks by frozen NF4 ones with `compute_dtype` for products.
+
+    They are packed one by one on their way to `device` (None: where they are), so that it never holds them
+    unpacked. Raises EnvironmentLacks without bitsandbytes.
+    """
+    try:
+        import bitsandbytes
+    except ImportError as error:
+        raise EnvironmentLacks(
+            "weights in 4 bits need the package bitsandbytes: pip install 'baton-queue[qlora]'"
+        ) from error
+    for name, module in list(language.named_modules()):
+        if not isinstance(module, nn.Linear) or name.rsplit(".", 1)[-1] not in BLOCK_LAYERS:
+            continue
+        packed = bitsandbytes.nn.Linear4bit(
+            module.in_features,
+            module.out_features,
+            bias=module.bias is not None,
+            compute_dtype=compute_dtype,
+            quant_type="nf4",
+            device="meta",
+        )
+        packed.load_state_dict(module.state_dict(), assign=True)
+        packed.weight = bitsandbytes.nn.Params4bit(
+            module.weight.data, requires_grad=False, quant_type="nf4", module=packed
+        )
+        packed = packed.to(device or module.weight.device).requires_grad_(False)
+        parent, _, child = name.rpartition(".")
+        setattr(language.get_submodule(parent), child, packed)
+
+
+def plain_weight(layer: Any) -> Tensor:
+    """The weight of a linear layer in float32, unpacked where it is in 4 bits."""
+    state = getattr(layer.weight, "quant_state", None)
+    if state is None:
+        weight: Tensor = layer.weight.float()
+        return weight
+    import bitsandbytes
+
+    plain: Tensor = bitsandbytes.functional.dequantize_4bit(layer.weight.data, state).float()
+    return plain

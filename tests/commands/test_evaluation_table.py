@@ -1,0 +1,43 @@
+"""What is printed of one evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from commands.evaluation_table import print_evaluation
+
+
+def printed(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
+    document = {
+        "policy": "3f2a9c01", "sequences": 2, "max_steps": 360, "scene": "D", "success": [0.5, 0, 0, 0, 0],
+        "avg_len": 0.5, "official_compat": False, "tasks": {"open_drawer": {"attempted": 2, "succeeded": 1}},
+        "results": [{"done": 1}, {"done": 0}], "counts": {"replays": 0, "retries": 2}, "needs_images": True,
+        "simulator_description": {"renderer": "tiny", "assets": ""}, "frames_renderer": "tiny", **changes,
+    }  # fmt: skip
+    capsys.readouterr()
+    print_evaluation(document)
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_rates_n_and_what_was_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    told = printed(capsys)
+    assert "n = 2 sequences, 360 steps a subtask, scene D" in told
+    assert "50.0%" in told and "open_drawer" in told
+    assert "Simulator: renderer tiny Counted: retries 2" in told  # nothing to warn of
+
+
+@pytest.mark.parametrize(
+    ("frames", "looks", "sentence"),
+    [
+        ("egl", True, "Renderer egl drew the frames that the policy was trained on, tiny these pictures"),
+        (None, True, "Renderer tiny drew these pictures; nothing tells which drew the frames"),
+        (None, False, None),
+    ],
+)
+def test_another_or_an_unknown_renderer_of_the_frames_is_told(
+    capsys: pytest.CaptureFixture[str], frames: str | None, looks: bool, sentence: str | None
+) -> None:
+    told = printed(capsys, frames_renderer=frames, needs_images=looks)
+    assert sentence in told if sentence is not None else "drew" not in told

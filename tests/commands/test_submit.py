@@ -1,0 +1,38 @@
+"""What is refused of a submission in the foreground, whose workers have one device each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import cli
+from commands.submit import _check_devices
+from errors import ConfigError
+from settings.ablation import load_config
+
+SMOKE = ("submit-ablation", "--preset", "smoke")
+
+
+@pytest.mark.parametrize("stage", ["training", "pretraining"])
+def test_more_gpus_than_a_worker_of_a_session_has(
+    stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    wanted = ("--home", str(home), *SMOKE, "--set", f"{stage}.devices=2")
+    assert cli.main(list(wanted)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {stage}.devices is 2, but workers of a session have one device each")
+    assert "CUDA_VISIBLE_DEVICES=0,1 " in line and not home.exists()
+    assert cli.main([*wanted, "--detach"]) == 0, "a worker that has both may come"
+
+
+def test_where_other_machines_may_have_them_it_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    config = load_config("smoke", None, ("training.devices=8",))
+    _check_devices(config, shared=True)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: training.devices is 8")
+    with pytest.raises(ConfigError):
+        _check_devices(config, shared=False)
+    _check_devices(load_config("smoke"), shared=False)
+    assert capsys.readouterr().err == ""

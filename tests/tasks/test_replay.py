@@ -1,0 +1,64 @@
+"""Demonstrations played again, also where a real simulator's process dies on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from calvin.episode import Episode
+from errors import SimulatorError
+from simulators.base import MAX_REPLAYS
+from simulators.own_process import OwnProcess
+from tasks.generate import generate
+from tasks.replay import replay
+
+
+class Killed(OwnProcess):
+    """Its process is killed in the given steps of its life."""
+
+    def __init__(self, at: range) -> None:
+        super().__init__("playtable", "D")
+        self._at, self._life = at, 0
+
+    def step(self, action: np.ndarray) -> None:
+        self._life += 1
+        if self._life in self._at:
+            assert self._process is not None
+            os.kill(self._process.pid, signal.SIGKILL)
+        super().step(action)
+
+
+@pytest.fixture(scope="module")
+def episode() -> Episode:
+    entry = {"number": 0, "scene": "D", "task": "open_drawer", "seed": 3, "starts": "rest"}
+    (episode,) = generate([entry], "validation")
+    return episode
+
+
+@pytest.fixture
+def killed() -> Iterator[Killed]:
+    simulator = Killed(range(20, 22))
+    yield simulator
+    simulator.close()
+
+
+def test_a_lost_simulator_plays_its_demonstration_again_and_is_counted(
+    episode: Episode, killed: Killed
+) -> None:
+    hit, spared = replay([episode, episode], lambda scene: killed)
+    assert (hit.replays, spared.replays) == (2, 0)
+    assert spared.accepted_at is not None
+    assert replace(hit, replays=0) == spared
+
+
+def test_a_demonstration_that_loses_every_simulator_ends_it(episode: Episode, killed: Killed) -> None:
+    killed._at = range(1, 100)
+    with pytest.raises(
+        SimulatorError, match=rf"lost its simulator {MAX_REPLAYS + 1} times.*died during step"
+    ):
+        list(replay([episode], lambda scene: killed))
