@@ -109,13 +109,14 @@ def runs_of(db: Database, ablation_id: int) -> list[Any]:
 
 
 def attempts_of(db: Database, ablation_id: int) -> list[Any]:
-    """Attempt rows of all jobs of an ablation, each once, with the job's kind."""
+    """Attempt rows of all jobs of an ablation, each once, with the job's kind and the worker's host."""
     jobs_here = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
     with db.read() as tx:
         return list(
             tx.execute(
-                select(Attempt, job.c.kind)
+                select(Attempt, job.c.kind, Worker.host)
                 .join(job, job.c.id == Attempt.job_id)
+                .join(Worker, Worker.id == Attempt.worker_id)
                 .where(Attempt.job_id.in_(jobs_here))
                 .order_by(Attempt.id)
             ).all()

@@ -72,10 +72,12 @@ def _running_mean(values: np.ndarray, reach: int) -> np.ndarray:
 def _draw_marks(
     axes: Axes, attempts: Sequence[Slice], steps: np.ndarray, values: np.ndarray, colour: str
 ) -> list[str]:
-    """A mark on the line where each attempt ended. Returns the outcomes that were marked."""
+    """A mark where each attempt ended, if the line is there. Returns the outcomes that were marked."""
     marked = []
     for outcome, (_, marker) in MARKS.items():
-        ends = [one.step_to for one in attempts if one.outcome == outcome and one.step_to > 0]
+        ends = [
+            one.step_to for one in attempts if one.outcome == outcome and steps[0] <= one.step_to <= steps[-1]
+        ]
         if ends:
             heights = np.interp(ends, steps, values)
             axes.plot(ends, heights, linestyle="", marker=marker, color=colour, markersize=6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,8 +38,10 @@ class AttentionScores:
 
     Share of the attention on image patches that lies in the gaze region (0..1), share of frames whose peak
     does, entropy in bits, share on the static camera's part. `centre_*`: the same figures of a Gaussian in
-    the middle of the static picture. `mass_over_centre_ci95`: of the paired difference to it. `true_boxes`:
-    frames whose region is the simulator's; the others have the detector's.
+    the middle of the static picture; `*_over_centre_ci95`: of the paired difference to it. `true_boxes`:
+    frames whose region is the simulator's; the others have the detector's. `layer` counts from 0, or from the
+    end where negative, of `layers` (None: not recorded); `heads`: those averaged over, all where empty.
+    `by_demonstration`: the number of `frames` of each demonstration, and means over them by name.
     """
 
     mass_in_gaze: float
@@ -49,11 +51,18 @@ class AttentionScores:
     entropy_bits: float | None = None
     entropy_bits_ci95: Interval | None = None
     static_share: float | None = None
+    static_share_ci95: Interval | None = None
     centre_mass_in_gaze: float | None = None
     centre_pointing_accuracy: float | None = None
+    centre_entropy_bits: float | None = None
     mass_over_centre_ci95: Interval | None = None
+    pointing_over_centre_ci95: Interval | None = None
     frames: int = 0
     true_boxes: int = 0
+    layer: int = -1
+    layers: int | None = None
+    heads: tuple[int, ...] = ()
+    by_demonstration: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,9 +112,9 @@ class RunReport:
 
     `results`: tasks done in a row (0..5) per sequence, in the sequences' order. `open_loop_error`: mean
     absolute error of predicted actions on the validation split, in action units (-1..1). `slices`: training
-    attempts. `useful_seconds`: device time whose steps are in the final weights. `title`: what people read
-    for the arm's name; the name itself where empty. `curves`: what else was measured along the way, such as
-    validation. `steps_per_epoch`: steps in which every training sample is drawn once on average.
+    attempts that did steps. `useful_seconds`: device time whose steps are in the final weights. `title`: what
+    people read for the arm's name; the name itself where empty. `curves`: what else was measured along the
+    way, such as validation. `steps_per_epoch`: steps in which every training sample is drawn once on average.
     """
 
     arm: str
@@ -228,7 +237,7 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Environment:
-    """How to get the same figures again."""
+    """How to get the same figures again. `data_digests`: SHA-256 by what it is of."""
 
     command: str = ""
     hardware: str = ""
@@ -245,12 +254,18 @@ class ReportData:
     `runs` in display order: arms appear in the order of their first run. `closed_loop_reason` says why there
     are no success rates, where there are none; `closed_loop_warning` what may have lowered them. `gaze`:
     figures by difficulty (`simple`, `complex`, `absent`, `unlabelled`). `random_results`: the same sequences
-    driven by random actions.
+    driven by random actions. `state` of the ablation and number of `jobs` by state as `status` shows them;
+    `failures`: a sentence for each failed job. `created_at`: when the figures were gathered, Unix seconds.
+    `videos_reason`: why there are no films, where there are none.
     """
 
     ablation: str
     runs: tuple[RunReport, ...]
     ablation_id: str = ""
+    created_at: float | None = None
+    state: str = ""
+    jobs: Mapping[str, int] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
     closed_loop_reason: str | None = None
     closed_loop_warning: str | None = None
     random_results: tuple[int, ...] | None = None
@@ -263,6 +278,7 @@ class ReportData:
     attention_panels: tuple[AttentionPanel, ...] = ()
     reconstructions: tuple[Reconstruction, ...] = ()
     videos: tuple[Video, ...] = ()
+    videos_reason: str | None = None
     environment: Environment = field(default_factory=Environment)
 
     def __post_init__(self) -> None:

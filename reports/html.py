@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from datetime import datetime, timezone
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.attention import attention_note
+from reports.comparisons import MEASURES, METHODS, NOT_COMPARED, comparison_rows, p_words, signed
 from reports.curves import curve_svgs
-from reports.data import AttentionPanel, GazeExample, Ledger, ReportData, RunReport, TaskScore
+from reports.data import (
+    AttentionPanel,
+    AttentionScores,
+    GazeExample,
+    Ledger,
+    ReportData,
+    RunReport,
+    TaskScore,
+)
 from reports.epochs import WORTH, advice_for
 from reports.figures import LEDGER_PARTS, ledger_svg, success_svg
 from reports.pictures import (
@@ -25,6 +36,12 @@ from reports.published import SETTING, SOURCE, published_for
 from reports.summary import Summary
 from reports.table import HEADINGS, NOT_MEASURED, Row, table_rows
 
+#: Failed jobs that are named; of more only the number.
+FAILURES_SHOWN = 8
+
+#: States in which nothing will change by itself.
+_ENDED = ("succeeded", "failed", "cancelled")
+
 
 def render_html(data: ReportData, summary: Summary) -> str:
     """The whole page. Every text from outside is escaped; only figures drawn here go in as markup."""
@@ -35,25 +52,33 @@ def render_html(data: ReportData, summary: Summary) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"fixed": _fixed, "signed": _signed, "p": _p_value, "duration": duration}
+    environment.filters |= {"fixed": _fixed, "signed": signed, "p": p_words, "duration": duration}
     success, ledger_bars = success_svg(summary), ledger_svg(data.ledger_by_kind)
     sequences = {arm.sequences for arm in summary.arms if arm.sequences}
     return environment.get_template("report.html").render(
         data=data,
         summary=summary,
         sequences=" or ".join(str(count) for count in sorted(sequences)),
-        titles={arm.arm: arm.title for arm in summary.arms},
+        standing=_standing(data),
+        written=_written(data.created_at),
+        failures_shown=FAILURES_SHOWN,
         many_seeds=any(len(arm.seeds) > 1 for arm in summary.arms),
         headings=HEADINGS,
+        average_heading=HEADINGS[-2],
         rows=[_row_view(row) for row in table_rows(summary)],
         published=published_for(frozenset(titles_of(data))),
         published_source=f"{SOURCE}; {SETTING}",
         success_svg=Markup(success) if success else None,
+        comparisons=comparison_rows(summary),
+        comparison_measures=MEASURES,
+        comparison_methods=METHODS,
+        not_compared=NOT_COMPARED,
         curve_svgs={name: Markup(svg) for name, svg in curve_svgs(data).items()},
+        open_loop_curve=any(point.name.startswith("open_loop/") for run in data.runs for point in run.curves),
         advice=[(_run_name(run), advice) for run in data.runs if (advice := advice_for(run)) is not None],
         worth=WORTH,
         tasks=_tasks_view(data),
-        attention_runs=[(_run_name(run), run.attention) for run in data.runs if run.attention is not None],
+        attention=_attention_view(data, summary),
         bright_shares=BRIGHT_SHARES,
         panels=[_panel_view(panel) for panel in data.attention_panels],
         reconstructions=[(pair.title, data_uri(reconstruction_png(pair))) for pair in data.reconstructions],
@@ -80,6 +105,45 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _standing(data: ReportData) -> str:
+    """How much of the work is behind these figures: `Failed: 37 of 42 jobs have succeeded, 2 failed, 3 blocked`."""
+    done, total = data.jobs.get("succeeded", 0), sum(data.jobs.values())
+    if not total:
+        return ""
+    if done == total:
+        return "The one job has succeeded." if total == 1 else f"All {total} jobs have succeeded."
+    others = [f"{count} {state}" for state, count in data.jobs.items() if count and state != "succeeded"]
+    verdict = data.state if data.state in _ENDED else f"not finished ({data.state})"
+    return f"{verdict.capitalize()}: {', '.join([f'{done} of {total} jobs have succeeded', *others])}."
+
+
+def _written(seconds: float | None) -> str:
+    """Day and minute, UTC; empty where not known."""
+    if seconds is None:
+        return ""
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+def _attention_view(data: ReportData, summary: Summary) -> dict[str, Any] | None:
+    """Rows (name, scores, whether it is one seed of several), and what the figures are of; None without any."""
+    rows: list[tuple[str, AttentionScores, bool]] = []
+    for arm in summary.arms:
+        if arm.attention is None:
+            continue
+        runs = [(run, run.attention) for run in data.arms()[arm.arm] if run.attention is not None]
+        rows.append((arm.title if len(runs) > 1 else _run_name(runs[0][0]), arm.attention, False))
+        rows += [(f"seed {run.seed}", scores, True) for run, scores in runs if len(runs) > 1]
+    if not rows:
+        return None
+    first = rows[0][1]
+    return {
+        "rows": rows,
+        "prior": first,  # it looks at the frames alone, which are the same for all
+        "note": attention_note(first),
+        "seeds": any(single for _, _, single in rows),
+    }
 
 
 def _row_view(row: Row) -> dict[str, Any]:
@@ -158,13 +222,3 @@ def _environment_view(data: ReportData) -> list[tuple[str, str]]:
 
 def _fixed(value: float, digits: int) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
-
-
-def _signed(value: float, digits: int) -> str:
-    return f"{value:+.{digits}f}".replace("-", "−")
-
-
-def _p_value(value: float | None) -> str:
-    if value is None:
-        return NOT_MEASURED
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -8,7 +8,7 @@ paired. Random draws come from a fixed seed: the same results give the same repo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,25 +29,32 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
+class Difference:
+    """Mean of paired differences in one measure, and the chance of one so far from 0 if there were none.
+
+    `p_value_holm` is `p_value` corrected for the number of pairs of arms that were compared in this measure.
+    """
+
+    delta: float
+    ci95: Interval
+    p_value: float
+    p_value_holm: float
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Arm `b` minus arm `a` on the same sequences and seeds.
 
-    `p_value` tests success at 5 (exact McNemar with one seed, sign flips over sequences with more),
-    `p_value_avg_len` the average length (sign flips); `p_value_holm` is `p_value` corrected for the number of
-    comparisons. All are None when the arms share no seed or no sequences.
+    `success`: at least k tasks done, k = 1..5 (exact McNemar with one seed, sign flips over sequences with
+    more). `avg_len`: the average length (sign flips). Empty and None when the arms share no seed or no sequences.
     """
 
     a: str
     b: str
     seeds: int
     sequences: int
-    delta_success5: float | None = None
-    delta_ci95: Interval | None = None
-    p_value: float | None = None
-    p_value_holm: float | None = None
-    delta_avg_len: float | None = None
-    delta_avg_len_ci95: Interval | None = None
-    p_value_avg_len: float | None = None
+    success: tuple[Difference, ...] = ()
+    avg_len: Difference | None = None
 
 
 def result_matrix(results_by_seed: Sequence[Sequence[int]]) -> NDArray[np.int64]:
@@ -94,20 +101,39 @@ def compare(
     matrix_b = result_matrix([results_b[seed] for seed in seeds])
     if matrix_a.shape != matrix_b.shape or matrix_a.size == 0:
         return Comparison(a, b, len(seeds), 0)
-    solved = (matrix_b >= CHAIN_LENGTH).astype(np.float64) - (matrix_a >= CHAIN_LENGTH)
-    length = (matrix_b - matrix_a).astype(np.float64)
-    return Comparison(
-        a,
-        b,
-        seeds=len(seeds),
-        sequences=matrix_a.shape[1],
-        delta_success5=float(solved.mean()),
-        delta_ci95=_bootstrap_mean(solved),
-        p_value=mcnemar_exact(solved[0]) if len(seeds) == 1 else sign_flip(solved.mean(axis=0)),
-        delta_avg_len=float(length.mean()),
-        delta_avg_len_ci95=_bootstrap_mean(length),
-        p_value_avg_len=sign_flip(length.mean(axis=0)),
+    success = tuple(
+        _difference((matrix_b >= k).astype(np.float64) - (matrix_a >= k), binary=True)
+        for k in range(1, CHAIN_LENGTH + 1)
     )
+    length = _difference((matrix_b - matrix_a).astype(np.float64), binary=False)
+    return Comparison(a, b, len(seeds), matrix_a.shape[1], success, length)
+
+
+def corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Each `p_value_holm` over all these pairs of arms, every measure by itself (Holm 1979)."""
+    found = [(*c.success, c.avg_len) for c in comparisons if c.avg_len is not None]
+    columns = [holm([difference.p_value for difference in column]) for column in zip(*found, strict=True)]
+    by_pair = zip(*columns, strict=True)
+    return tuple(
+        comparison
+        if comparison.avg_len is None
+        else _with_holm(comparison, comparison.avg_len, next(by_pair))
+        for comparison in comparisons
+    )
+
+
+def _with_holm(comparison: Comparison, length: Difference, p_values: Sequence[float]) -> Comparison:
+    *success, last = (
+        replace(difference, p_value_holm=p)
+        for difference, p in zip((*comparison.success, length), p_values, strict=True)
+    )
+    return replace(comparison, success=tuple(success), avg_len=last)
+
+
+def _difference(values: NDArray[np.float64], *, binary: bool) -> Difference:
+    """Of paired differences (seeds, sequences); as long as no other pair is compared, nothing is corrected."""
+    p_value = paired_test(values) if binary else sign_flip(values.mean(axis=0))
+    return Difference(float(values.mean()), _bootstrap_mean(values), p_value, p_value)
 
 
 def against_random(results: NDArray[np.int64], random_results: Sequence[int]) -> float | None:
@@ -117,6 +143,11 @@ def against_random(results: NDArray[np.int64], random_results: Sequence[int]) ->
     if results.shape[1] != len(chance):
         return None
     differences = (results >= 1).astype(np.float64) - (chance >= 1)
+    return paired_test(differences)
+
+
+def paired_test(differences: NDArray[np.float64]) -> float:
+    """p-value of differences of -1, 0 or 1 (seeds, sequences): exact McNemar, or sign flips with several seeds."""
     return mcnemar_exact(differences[0]) if len(differences) == 1 else sign_flip(differences.mean(axis=0))
 
 
@@ -131,8 +162,9 @@ def sign_flip(differences: NDArray[np.float64]) -> float:
 
     Counts the observed arrangement as one of the draws, so it is never 0 (Phipson & Smyth 2010).
     """
-    if not differences.any():
-        return 1.0
+    differences = differences[differences != 0]  # their signs change nothing
+    if differences.size < 2:
+        return 1.0  # either sign of a single pair is as far from 0
     found = stats.permutation_test(
         (differences,),
         lambda values, axis: values.mean(axis=axis),
@@ -145,13 +177,9 @@ def sign_flip(differences: NDArray[np.float64]) -> float:
     return float(found.pvalue)
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction of the p-values that exist; None stays None."""
-    measured = [p for p in p_values if p is not None]
-    if not measured:
-        return list(p_values)
-    corrected = iter(multipletests(measured, method="holm")[1])
-    return [None if p is None else float(next(corrected)) for p in p_values]
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction."""
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
 
 
 @dataclass(frozen=True)

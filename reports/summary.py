@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from math import isnan
 from statistics import fmean
 from typing import Any
 
+from reports.attention import over_seeds
 from reports.data import AttentionScores, GazeRegions, GazeScores, ReportData, RunReport
 from reports.epochs import Advice, advice_for
 from reports.statistics import (
@@ -17,7 +18,7 @@ from reports.statistics import (
     against_random,
     average_length_interval,
     compare,
-    holm,
+    corrected,
     result_matrix,
     success_intervals,
     success_rates,
@@ -67,15 +68,12 @@ def summarise(data: ReportData) -> Summary:
         compare(a, b, _results_by_seed(groups[a]), _results_by_seed(groups[b]))
         for a, b in combinations(groups, 2)
     ]
-    corrected = holm([comparison.p_value for comparison in comparisons])
     random_policy = None
     if data.random_results is not None:
         random_policy = _summarise_arm("random", [RunReport("random", 0, 0, results=data.random_results)])
     return Summary(
         arms=tuple(_summarise_arm(arm, runs, data.random_results) for arm, runs in groups.items()),
-        comparisons=tuple(
-            replace(comparison, p_value_holm=p) for comparison, p in zip(comparisons, corrected, strict=True)
-        ),
+        comparisons=corrected(comparisons),
         random_policy=random_policy,
     )
 
@@ -86,11 +84,17 @@ def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
     return {
         "ablation": data.ablation,
         "ablation_id": data.ablation_id,
+        "created_at": data.created_at,
+        "state": data.state or None,
+        "jobs": dict(data.jobs),
+        "failures": list(data.failures),
         "arms": [_arm_json(arm) for arm in summary.arms],
-        "comparisons": [_plain(asdict(comparison)) for comparison in summary.comparisons],
+        "comparisons": [_comparison_json(comparison) for comparison in summary.comparisons],
         "random_policy": _arm_json(summary.random_policy) if summary.random_policy else None,
         "closed_loop_reason": data.closed_loop_reason,
         "closed_loop_warning": data.closed_loop_warning,
+        "videos": [video.caption for video in data.videos],
+        "videos_reason": data.videos_reason,
         "gaze": _gaze_json(data.gaze),
         "gaze_detector": data.gaze_detector or None,
         "gaze_regions": _regions_json(data.gaze_regions),
@@ -136,12 +140,7 @@ def _summarise_arm(
         device_seconds=device_seconds,
         goodput=useful_seconds / device_seconds if device_seconds and useful_seconds is not None else None,
         open_loop_error=fmean(errors) if errors else None,
-        attention=AttentionScores(
-            fmean(scores.mass_in_gaze for scores in attention),
-            fmean(scores.pointing_accuracy for scores in attention),
-        )
-        if attention
-        else None,
+        attention=over_seeds(attention),
         p_value_random=None
         if results is None or random_results is None
         else against_random(results, random_results),
@@ -156,11 +155,28 @@ def _total(values: Sequence[float | None]) -> float | None:
 
 def _arm_json(arm: ArmSummary) -> dict[str, Any]:
     document = _plain(asdict(arm))
-    scores = arm.attention
-    document["attention"] = {
-        "mass_in_gaze": scores.mass_in_gaze if scores else None,
-        "pointing_accuracy": scores.pointing_accuracy if scores else None,
-    }
+    if arm.attention is None:
+        document["attention"] = {"mass_in_gaze": None, "pointing_accuracy": None}
+    else:
+        del document["attention"]["by_demonstration"]  # each run has its own
+    return document
+
+
+def _comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """`delta_success5`, `delta_ci95`, `p_value` and `p_value_holm` are of 5/5; `success` has all of 1..5."""
+    document: dict[str, Any] = {name: getattr(comparison, name) for name in ("a", "b", "seeds", "sequences")}
+    last = comparison.success[-1] if comparison.success else None
+    for difference, delta, interval, suffix in (
+        (last, "delta_success5", "delta_ci95", ""),
+        (comparison.avg_len, "delta_avg_len", "delta_avg_len_ci95", "_avg_len"),
+    ):
+        document[delta] = difference.delta if difference else None
+        document[interval] = list(difference.ci95) if difference else None
+        document[f"p_value{suffix}"] = difference.p_value if difference else None
+        document[f"p_value{suffix}_holm"] = difference.p_value_holm if difference else None
+    document["success"] = [
+        {"k": k, **_plain(asdict(difference))} for k, difference in enumerate(comparison.success, start=1)
+    ] or None
     return document
 
 
@@ -211,4 +227,4 @@ def _plain(document: dict[str, Any]) -> dict[str, Any]:
 def _listed(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_listed(item) for item in value]
-    return value
+    return _plain(value) if isinstance(value, dict) else value

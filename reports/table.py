@@ -7,11 +7,10 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from matplotlib.figure import Figure
 from rich.table import Table
 
 from reports.data import ReportData
-from reports.figures import png_bytes
+from reports.ruled import Line, ruled_png
 from reports.statistics import CHAIN_LENGTH, Interval
 from reports.summary import ArmSummary, Summary
 
@@ -67,42 +66,21 @@ def table_csv(summary: Summary) -> str:
 
 def table_png(data: ReportData, summary: Summary) -> bytes:
     """The table as a PNG, ruled as in a paper."""
-    rows = table_rows(summary)
-    height = 0.9 + 0.5 * len(rows)
-    figure = Figure(figsize=(9.2, height), dpi=150)
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set_axis_off()
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, height)
-    columns = [0.03, 0.29, 0.40, 0.51, 0.62, 0.73, 0.84, 0.94]
-    top = height - 0.22
-    for x, heading in zip(columns, HEADINGS, strict=True):
-        axes.text(x, top, heading, ha=_align(x, columns), va="center", weight="bold", size=10)
-    axes.hlines([top + 0.18, top - 0.2], 0.02, 0.98, colors="black", linewidths=[1.2, 0.7])
-    for index, row in enumerate(rows):
-        y = top - 0.45 - 0.5 * index
-        colour = "0.45" if row.reference else "black"
-        axes.text(columns[0], y, row.method, ha="left", va="center", size=10, color=colour)
-        for x, (value, interval) in zip(columns[1:-1], _pairs(row), strict=True):
-            missing = value == NOT_MEASURED
-            axes.text(
-                x,
-                y + (0.08 if interval else 0),
-                "–" if missing else value,
-                ha="center",
-                va="center",
-                size=10,
-                color=colour,
-            )
-            axes.text(x, y - 0.12, interval, ha="center", va="center", size=7, color="0.45")
-        axes.text(columns[-1], y, row.trials, ha="center", va="center", size=10, color=colour)
-    bottom = top - 0.2 - 0.5 * len(rows)
-    axes.hlines([bottom], 0.02, 0.98, colors="black", linewidths=[1.2])
+    lines = [
+        Line(
+            row.method,
+            [
+                *(("–" if value == NOT_MEASURED else value, below) for value, below in _pairs(row)),
+                (row.trials, ""),
+            ],
+            row.reference,
+        )
+        for row in table_rows(summary)
+    ]
     note = "Success in %, 95 % intervals below; – = not measured."
     if data.closed_loop_reason:
         note += f" {data.closed_loop_reason}"
-    axes.text(0.02, bottom - 0.16, note, ha="left", va="center", size=7, color="0.45")
-    return png_bytes(figure)
+    return ruled_png(HEADINGS, [0.03, 0.29, 0.40, 0.51, 0.62, 0.73, 0.84, 0.94], lines, note)
 
 
 def _pairs(row: Row) -> list[tuple[str, str]]:
@@ -127,10 +105,6 @@ def _row(arm: ArmSummary, *, reference: bool) -> Row:
 
 def _interval(interval: Interval, scale: float, digits: int) -> str:
     return f"{scale * interval[0]:.{digits}f}–{scale * interval[1]:.{digits}f}"
-
-
-def _align(x: float, columns: list[float]) -> str:
-    return "left" if x == columns[0] else "center"
 
 
 def _record_fields() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Write a report: page, JSON, and the table as CSV, picture and LaTeX."""
+"""Write a report: page, JSON, and the tables as CSV, picture and LaTeX."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from reports.comparisons import comparisons_csv, comparisons_latex, comparisons_png
 from reports.data import ReportData
 from reports.html import render_html
 from reports.latex import table_latex
@@ -16,6 +17,7 @@ from reports.table import table_csv, table_png
 def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
     """Write report.html, report.json, table.csv, .png and .tex into `folder`; returns name -> path.
 
+    With two arms and more comparisons.csv, .png and .tex too.
     The same data give the same bytes. Each file appears whole (temporary name, then rename). Raises
     InvalidInput when results are out of range or the runs of an arm do not fit each other.
     """
@@ -28,6 +30,12 @@ def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
         "table.png": table_png(data, summary),
         "table.tex": table_latex(summary).encode(),
     }
+    if summary.comparisons:
+        contents |= {
+            "comparisons.csv": comparisons_csv(summary).encode(),
+            "comparisons.png": comparisons_png(summary),
+            "comparisons.tex": comparisons_latex(summary).encode(),
+        }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         temporary = folder / f".{name}.{os.getpid()}"

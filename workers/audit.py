@@ -22,16 +22,13 @@ from tasks.context import Draft, Finished, InputFile, Point, Result, TaskContext
 from tasks.local_context import LocalContext
 from tasks.registry import body_of, kind_named
 from workers.attempt import describe
-from workers.environment import attempt_environment
+from workers.environment import FOR_PEOPLE, attempt_environment
 
 EQUAL, DIFFERENT, DAMAGED, NOT_COMPARABLE = "equal", "different", "damaged", "not comparable"
 
 #: Kinds that are audited, and how their units are counted by `--slices` and `--others`.
 SLICED = ("pretrain", "train")
 WHOLE = ("ingest", "gaze", "index", "evaluate", "attention")
-
-#: What has to agree for the same bits to be promised; the rest of an environment is for people.
-_NOT_COMPARED = frozenset({"device"})
 
 
 @dataclass(frozen=True)
@@ -171,7 +168,7 @@ def _other_environment(kind: str, then: Mapping[str, Any] | None) -> list[str]:
     if not then:
         return ["environment, which was not recorded"]
     now = {**attempt_environment(str(then.get("device", "cpu"))), "body": kind_named(kind).version}
-    return [name for name, value in then.items() if name not in _NOT_COMPARED and now.get(name) != value]
+    return [name for name, value in then.items() if name not in FOR_PEOPLE and now.get(name) != value]
 
 
 def _at(artifacts: Sequence[Any], step: int) -> dict[str, str]:

@@ -12,28 +12,50 @@ from pathlib import Path
 #: Libraries whose version can change a result.
 _LIBRARIES = ("torch", "transformers", "numpy", "opencv-python-headless", "pybullet", "pillow")
 
+#: Told to people only: no result depends on these.
+FOR_PEOPLE = frozenset({"device", "baton", "celery", "os", "cores", "memory_gib", "gpus"})
+
 
 @lru_cache(maxsize=1)
 def attempt_environment(device: str) -> dict[str, str | int]:
-    """Processor or GPU, thread count and library versions. Imports none of the libraries."""
-    versions = {}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "absent"
+    """Processor or GPU, thread count and library versions; for people also how much of it the process has.
+
+    Imports none of the libraries. `gpus`: those this process sees.
+    """
     torch = sys.modules.get("torch")
-    gpu = ""
+    gpu, gpus = "", 0
     if torch is not None and device.startswith("cuda") and torch.cuda.is_available():
-        gpu = torch.cuda.get_device_name(0)
+        gpu, gpus = torch.cuda.get_device_name(0), torch.cuda.device_count()
     return {
         "device": device,
         "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30),
         "gpu": gpu,
+        "gpus": gpus,
         "threads": int(os.environ.get("OMP_NUM_THREADS", "0")),
+        "os": _system(),
         "python": platform.python_version(),
-        **versions,
+        "baton": _version("baton-queue"),
+        "celery": _version("celery"),
+        **{name: _version(name) for name in _LIBRARIES},
     }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "absent"
+
+
+def _system() -> str:
+    """Distribution and kernel."""
+    try:
+        distribution = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        distribution = platform.system()
+    return f"{distribution}, kernel {platform.release()}"
 
 
 @lru_cache(maxsize=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,14 +11,17 @@ from db.engine import Database
 from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
-from reports.data import Environment, Ledger, ReportData
+from reports.data import Ledger, ReportData
+from workers.report_environment import report_environment
+from workers.report_films import failure_videos, no_films_because
 from workers.report_gaze import gaze_regions, gaze_scores
-from workers.report_pictures import attention_panels, failure_videos, gaze_examples, reconstructions
-from workers.report_renderer import renderer_warning, simulators_told
+from workers.report_pictures import attention_panels, gaze_examples, reconstructions
+from workers.report_renderer import renderer_warning
 from workers.report_runs import closed_loop_entries, done_in_a_row, is_closed_loop, run_report
 
 NO_SIMULATOR = (
-    "closed-loop evaluation of CALVIN data needs CALVIN's own scenes; this version evaluates them open loop"
+    "closed-loop evaluation of CALVIN data needs CALVIN's own scenes: set evaluation.assets to a clone of "
+    "calvin_env, or evaluation.simulator to calvin"
 )
 
 _BUCKETS = ("useful", "replayed", "checkpoint", "load", "idle")
@@ -33,13 +37,19 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         raise InvalidInput(
             f"no ablation {ablation!r} in this home" if ablation else "nothing was submitted yet"
         )
+    (standing,) = queries.status(database, row.key)["ablations"]
     jobs = queries.jobs_of(database, row.id)
     attempts = queries.attempts_of(database, row.id)
     runs = {run.id: run_report(database, run, jobs, attempts) for run in queries.runs_of(database, row.id)}
     scores = gaze_scores(jobs)
+    videos = failure_videos(database, store, jobs)
     return ReportData(
         ablation=row.name,
         ablation_id=str(row.id),
+        created_at=time.time(),
+        state=standing["state"],
+        jobs=standing["jobs"],
+        failures=tuple(dict.fromkeys(queries.failures(database, row.id))),
         runs=tuple(runs.values()),
         closed_loop_reason=_unfinished(jobs) if any(map(is_closed_loop, jobs)) else NO_SIMULATOR,
         closed_loop_warning=renderer_warning(jobs),
@@ -50,10 +60,11 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         gaze_examples=gaze_examples(database, store, jobs),
         attention_panels=attention_panels(database, store, jobs, runs),
         reconstructions=reconstructions(database, store, jobs),
-        videos=failure_videos(database, store, jobs),
+        videos=videos,
+        videos_reason=None if videos else no_films_because(jobs),
         ledger=_ledger(attempts),
         ledger_by_kind=_ledgers_by_kind(attempts),
-        environment=_environment(row, jobs, attempts),
+        environment=report_environment(database, row, jobs, attempts),
     )
 
 
@@ -75,22 +86,4 @@ def _ledger(attempts: Sequence[Any]) -> Ledger:
         **{f"{bucket}_seconds": round(value, 3) for bucket, value in sums.items()},
         preemptions=sum(a.outcome == PREEMPTED for a in attempts),
         losses=sum(a.outcome == LOST for a in attempts),
-    )
-
-
-def _environment(row: Any, jobs: Sequence[Any], attempts: Sequence[Any]) -> Environment:
-    known = [a.environment for a in attempts if a.environment]
-    hardware = sorted({str(e["gpu"] or e["processor"]) for e in known})
-    versions: dict[str, set[str]] = {}
-    for environment in known:
-        for name, value in environment.items():
-            if name not in ("device", "processor", "gpu", "threads"):
-                versions.setdefault(name, set()).add(str(value))
-    return Environment(
-        command=row.command,
-        hardware=", ".join(hardware),
-        versions={name: " and ".join(sorted(values)) for name, values in sorted(versions.items())},
-        threads=" or ".join(str(count) for count in sorted({e["threads"] for e in known if "threads" in e})),
-        simulator=simulators_told(jobs),
-        data_digests={j.label: j.key[:16] for j in jobs if j.kind == "index"},
     )

@@ -1,4 +1,4 @@
-"""Pictures and films of a report, read from artifacts. Bytes that were cleared away leave none behind."""
+"""Pictures of a report, read from artifacts. Bytes that were cleared away leave none behind."""
 
 from __future__ import annotations
 
@@ -17,11 +17,8 @@ from db.engine import Database
 from db.needed import evenly_spaced
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
-from reports.data import AttentionPanel, GazeExample, Reconstruction, RunReport, Video
+from reports.data import AttentionPanel, GazeExample, Reconstruction, RunReport
 from settings.arms import ARMS
-
-#: Films in the page, and how large they may be together: it shall open on a phone.
-_VIDEOS, _VIDEO_BYTES = 6, 6 * 1024 * 1024
 
 #: Reconstructed frames shown of each arm.
 _RECONSTRUCTIONS = 3
@@ -133,27 +130,6 @@ def _reconstructions(path: Path, arm: str) -> list[Reconstruction]:
         Reconstruction(f"{title}: {captions[place]}", truth[place], encoded[place], sampled[place])
         for place in range(min(_RECONSTRUCTIONS, len(truth)))
     ]
-
-
-def failure_videos(database: Database, store: ArtifactStore, jobs: Sequence[Any]) -> tuple[Video, ...]:
-    """A few films of failed subtasks, taken in turn from the arms."""
-    by_arm: dict[str, list[Any]] = {}
-    for row in jobs:
-        if row.kind == "evaluate" and row.run_id is not None and row.state == SUCCEEDED:
-            films = [a for a in queries.artifacts_of_job(database, row.id) if a.path.endswith(".mp4")]
-            by_arm.setdefault(f"{row.arm} seed {row.seed}", []).extend(films)
-    videos: list[Video] = []
-    size = 0
-    for turn in range(max((len(films) for films in by_arm.values()), default=0)):
-        for arm, films in by_arm.items():
-            if turn >= len(films) or len(videos) == _VIDEOS or size + films[turn].bytes > _VIDEO_BYTES:
-                continue
-            path = _find(store, films[turn])
-            if path is not None:
-                size += films[turn].bytes
-                caption = f"{arm}: {films[turn].name.replace('failure_', 'sequence ')}"
-                videos.append(Video(caption, path.read_bytes()))
-    return tuple(videos)
 
 
 def _find(store: ArtifactStore, artifact: Any) -> Path | None:

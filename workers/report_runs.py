@@ -38,7 +38,7 @@ def run_report(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequ
             if m.name.startswith(_LOSS)
         ),
         curves=tuple(LossPoint(m.step, m.name, m.value) for m in metrics if not m.name.startswith(_LOSS)),
-        slices=len(attempts_here),
+        slices=sum(map(_did_steps, attempts_here)),
         attempts=tuple(
             Slice(
                 a.step_from,
@@ -54,6 +54,12 @@ def run_report(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequ
         steps_per_epoch=_steps_per_epoch(train, jobs),
         tasks=_tasks(entries),
     )
+
+
+def _did_steps(attempt: Any) -> bool:
+    """Whether steps were kept, or time was booked on them."""
+    kept = attempt.step_to is not None and attempt.step_to > attempt.step_from
+    return kept or attempt.useful_seconds + attempt.replayed_seconds > 0
 
 
 def closed_loop_entries(jobs: Sequence[Any]) -> list[Mapping[str, Any]] | None:
@@ -93,8 +99,8 @@ def _attention(result: Mapping[str, Any] | None) -> AttentionScores | None:
         name: result[name] for name in AttentionScores.__annotations__ if name in result
     }
     for name, value in fields.items():
-        if name.endswith("_ci95"):
-            fields[name] = None if value is None else (value[0], value[1])
+        if name == "heads" or (name.endswith("_ci95") and value is not None):
+            fields[name] = tuple(value)
     return AttentionScores(**fields)
 
 

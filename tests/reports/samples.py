@@ -55,9 +55,12 @@ def run(arm: str, seed: int, mean: float) -> RunReport:
             static_share=0.7,
             centre_mass_in_gaze=0.06,
             centre_pointing_accuracy=0.1,
+            centre_entropy_bits=4.6,
             mass_over_centre_ci95=(0.12, 0.18),
+            pointing_over_centre_ci95=(0.2, 0.4),
             frames=64,
             true_boxes=64,
+            layers=3,
         )
         if arm != "baseline"
         else None,
@@ -65,6 +68,8 @@ def run(arm: str, seed: int, mean: float) -> RunReport:
             LossPoint(100, "validation/action", 2.0),
             LossPoint(300, "validation/action", 1.2),
             LossPoint(100, "validation/action_error", 0.1),
+            LossPoint(150, "open_loop/error", 0.4),
+            LossPoint(300, "open_loop/error", 0.3 - 0.02 * seed),
         ),
         attempts=(
             Slice(0, 100, 30.0, "yielded"),

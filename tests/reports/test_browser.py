@@ -18,6 +18,13 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PHONE, LAPTOP = (390, 844), (1280, 800)
 
+#: A4 at 96 px an inch, less the margins that browsers print with.
+PAPER = (718, 1047)
+
+#: Names of the tables that are wider than their place.
+CUT_OFF = """[...document.querySelectorAll('.scroll')]
+    .filter(part => part.scrollWidth > part.clientWidth).map(part => part.ariaLabel)"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
@@ -37,6 +44,11 @@ def page_file(request, tmp_path_factory) -> Path:
     return file
 
 
+def violations(page) -> list[tuple[str, str]]:
+    found = axe.Axe().run(page).response["violations"]
+    return [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["phone", "laptop"])
 def test_in_a_window(browser, page_file, size, scheme):
@@ -54,20 +66,47 @@ def test_in_a_window(browser, page_file, size, scheme):
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     channels = [int(part) for part in paper.removeprefix("rgb(").rstrip(")").split(",")]
     assert (sum(channels) > 384) == (scheme == "light")
-    found = axe.Axe().run(page).response["violations"]
-    assert [(one["id"], one["nodes"][0]["html"][:200]) for one in found] == []
+    assert violations(page) == []
     context.close()
 
 
-def test_on_paper(browser, page_file, tmp_path):
-    page = browser.new_page()
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_paper(browser, page_file, tmp_path, scheme):
+    """White and whole: nothing scrolls on paper, so nothing may be wider than it."""
+    context = browser.new_context(viewport={"width": PAPER[0], "height": PAPER[1]}, color_scheme=scheme)
+    page = context.new_page()
     page.goto(page_file.as_uri())
-    page.emulate_media(media="print")
+    page.emulate_media(media="print", color_scheme=scheme)
+    assert page.evaluate(CUT_OFF) == []
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
     for part in page.query_selector_all("details table"):
         assert part.is_visible(), "what is folded on the screen is printed"
+    assert violations(page) == []
     page.pdf(path=str(tmp_path / "report.pdf"), format="A4")
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
-    page.close()
+    page.add_style_tag(content=".scroll table { min-width: 60rem }")
+    assert page.evaluate(CUT_OFF), "a table wider than the paper would be seen"
+    context.close()
+
+
+def test_a_phone_shows_the_average_and_where_a_table_goes_on(browser, page_file):
+    context = browser.new_context(viewport={"width": PHONE[0], "height": PHONE[1]})
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    shown = page.locator("table").first.locator("thead th:visible").all_inner_texts()
+    assert shown[:2] == ["Method", "Avg. len."] and len(shown) == 8
+    heading = page.locator("table").first.locator("thead th:visible").nth(1).bounding_box()
+    assert heading["x"] + heading["width"] < PHONE[0]
+    wide = page.evaluate(CUT_OFF)
+    assert wide, "some table is wider than a phone, or the next line shows nothing"
+    edges = "name => getComputedStyle(document.querySelector(`[aria-label='${name}']`)).backgroundImage"
+    assert all("gradient" in page.evaluate(edges, name) for name in wide)
+    page.set_viewport_size({"width": LAPTOP[0], "height": LAPTOP[1]})
+    shown = page.locator("table").first.locator("thead th:visible").all_inner_texts()
+    assert shown[-2:] == ["Avg. len.", "n"] and len(shown) == 8
+    context.close()
 
 
 def test_axe_would_find_something(browser, tmp_path):

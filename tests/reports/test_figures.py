@@ -10,7 +10,7 @@ from tests.reports.samples import full, open_loop
 
 def test_svgs_are_well_formed_and_take_the_pages_ink():
     svgs = [success_svg(summarise(full())), ledger_svg(full().ledger_by_kind), *curve_svgs(full()).values()]
-    assert len(svgs) == 5
+    assert len(svgs) == 6
     for svg in svgs:
         root = ElementTree.fromstring(svg)
         assert root.attrib["viewBox"]
@@ -33,7 +33,9 @@ def test_names_are_escaped_in_svg():
 
 
 def test_every_measured_curve_is_drawn_but_no_standard_error():
-    assert set(curve_svgs(full())) == {"action loss", "reconstruction loss", "validation: action"}
+    assert set(curve_svgs(full())) == {
+        "action loss", "reconstruction loss", "validation: action", "open loop: error"
+    }  # fmt: skip
 
 
 def test_ends_of_attempts_are_marked_by_cause():
@@ -44,6 +46,16 @@ def test_ends_of_attempts_are_marked_by_cause():
     drawn = curve_svgs(ReportData("x", (cut,)))["action loss"]
     assert "preempted" in drawn
     assert "worker lost" not in drawn
+
+
+def test_an_end_before_the_first_measurement_has_no_mark():
+    """Else it would float where no line is."""
+    late = tuple(LossPoint(step, "open_loop/error", 0.2) for step in (50, 100))
+    run = RunReport(
+        "a", 0, 100, curves=late, attempts=(Slice(0, 20, 4.0, "lost"), Slice(20, 70, 4.0, "preempted"))
+    )
+    drawn = curve_svgs(ReportData("x", (run,)))["open loop: error"]
+    assert "worker lost" not in drawn and "preempted" in drawn
 
 
 def test_the_ledger_is_in_the_unit_that_fits():

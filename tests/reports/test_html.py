@@ -1,12 +1,13 @@
 import dataclasses
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
-from reports.data import ReportData, RunReport
+from reports.data import AttentionPanel, ReportData, RunReport
 from reports.html import duration, render_html
 from reports.summary import summarise
-from tests.reports.samples import full, open_loop
+from tests.reports.samples import full, open_loop, run
 
 
 class Page(HTMLParser):
@@ -91,6 +92,72 @@ def test_figures_and_names_are_on_the_page():
         "Holm",
     ):
         assert expected in text
+
+
+def one_arm(**fields):
+    """Two seeds of which only the attention was measured: a page that is quick to make."""
+    scores = run("recon", 0, 2.4).attention
+    runs = tuple(RunReport("recon", seed, 1, attention=scores) for seed in (0, 1))
+    return ReportData("mine", runs, **fields)
+
+
+def test_an_ablation_that_half_failed_does_not_look_whole():
+    jobs = {"blocked": 3, "running": 0, "succeeded": 37, "failed": 2}
+    text = page(one_arm(state="failed", jobs=jobs, failures=("train recon seed 0: no <space> left",)))
+    head = text[: text.index("<main>")]
+    assert '<p class="warning">Failed: 37 of 42 jobs have succeeded, 3 blocked, 2 failed.</p>' in head
+    assert "train recon seed 0: no &lt;space&gt; left" in head
+
+
+def test_the_lead_says_how_far_it_is_and_when():
+    done = page(one_arm(state="succeeded", jobs={"succeeded": 42, "failed": 0}, created_at=1_795_450_980.0))
+    head = done[: done.index("<main>")].split("</style>")[1]
+    assert "All 42 jobs have succeeded." in head and "Written 2026-11-23 16:23 UTC." in head
+    assert "warning" not in head
+    under_way = page(one_arm(state="running", jobs={"running": 1, "succeeded": 41}))
+    assert "Not finished (running): 41 of 42 jobs have succeeded, 1 running." in under_way
+
+
+def test_many_failures_are_counted():
+    text = page(
+        one_arm(jobs={"failed": 20}, state="failed", failures=tuple(f"job {n}: no" for n in range(20)))
+    )
+    assert "job 7: no" in text and "job 8: no" not in text and "and 12 more" in text
+
+
+def test_attention_names_its_layer_and_heads_and_the_prior():
+    scores = dataclasses.replace(
+        run("recon", 0, 2.4).attention, layer=1, layers=3, heads=(0, 3), centre_entropy_bits=4.567,
+        pointing_over_centre_ci95=(0.21, 0.39),
+    )  # fmt: skip
+    panel = AttentionPanel(
+        np.zeros((48, 48, 3), np.uint8), None, "open it", {"recon": np.ones((6, 6), np.float32)}
+    )
+    text = page(ReportData("x", (RunReport("recon", 0, 1, attention=scores),), attention_panels=(panel,)))
+    section = text[text.index('<h2 id="attention">') : text.index('<h2 id="gaze">')]
+    assert "Layer 1 of 3, counted from 0, mean over heads 0, 3 and the action tokens." in section
+    assert ">4.57<" in section and "+0.300<small>0.210 to 0.390</small>" in section
+    assert "all heads" not in section
+
+
+def test_seeds_are_shown_beneath_their_arm():
+    section = page(one_arm()).split('<h2 id="attention">')[1]
+    first, second, third = (part.split("</th>")[0] for part in section.split('<th scope="row">')[1:4])
+    assert (first, second, third) == ("recon", "seed 0", "seed 1")
+
+
+def test_the_curve_beside_the_losses_is_named_for_what_it_is():
+    measured = run("recon", 0, 2.4)
+    data = ReportData("x", (RunReport("recon", 0, 300, curves=measured.curves),))
+    text = page(data)
+    assert "It stands in for success" in text and 'aria-label="Curve of open loop: error over' in text
+    without = RunReport("recon", 0, 300, curves=measured.curves[:3])
+    assert "stands in for success" not in page(ReportData("x", (without,)))
+
+
+def test_why_there_are_no_films():
+    text = page(one_arm(videos_reason="evaluation.videos is 0"))
+    assert "No films of failures: evaluation.videos is 0." in text and "<h3>Failures" not in text
 
 
 def test_one_arm_needs_no_comparison():

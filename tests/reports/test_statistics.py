@@ -8,6 +8,7 @@ from errors import InvalidInput
 from reports.statistics import (
     average_length_interval,
     compare,
+    corrected,
     holm,
     mcnemar_exact,
     result_matrix,
@@ -87,9 +88,49 @@ def test_sign_flip_agrees_with_mcnemar_for_one_seed():
     assert 0 < sign_flip(np.ones(60)) < 0.001
 
 
-def test_holm_by_hand_and_absence_stays():
-    assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
-    assert holm([None]) == [None]
+@pytest.mark.parametrize(("signs", "p"), [([], 1.0), ([1], 1.0), ([-1, -1], 0.5), ([1, 1, 1], 0.25)])
+def test_sign_flip_of_few_pairs_is_exact_and_pairs_without_a_difference_change_nothing(signs, p):
+    assert sign_flip(np.array([*signs, 0.0, 0.0, 0.0]) / 3) == pytest.approx(p)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
+
+
+def test_pairs_are_corrected_measure_by_measure_and_what_was_not_compared_does_not_count():
+    """At 1/5 the pairs differ by 8, 7 and 0 of 20 sequences, at 5/5 by none."""
+    base = {0: (0,) * 20}
+    eight, seven, none = ({0: (1,) * count + (0,) * (20 - count)} for count in (8, 7, 0))
+    pairs = [compare("a", name, base, other) for name, other in (("b", eight), ("c", seven), ("d", none))]
+    found = corrected([pairs[0], compare("a", "e", base, {}), *pairs[1:]])
+    assert [c.b for c in found] == ["b", "e", "c", "d"]
+    assert found[1].avg_len is None and found[1].success == ()
+    compared = [found[0], *found[2:]]
+    alone = [2 * 0.5**8, 2 * 0.5**7, 1.0]
+    assert [c.success[0].p_value for c in compared] == pytest.approx(alone)
+    assert [c.success[0].p_value_holm for c in compared] == pytest.approx([3 * alone[0], 2 * alone[1], 1.0])
+    assert [c.success[4].p_value_holm for c in compared] == [1.0, 1.0, 1.0]
+    lengths = [c.avg_len.p_value for c in compared]
+    assert [c.avg_len.p_value_holm for c in compared] == pytest.approx(holm(lengths))
+
+
+def test_every_number_of_tasks_is_tested_on_its_own_pairs():
+    a, b = {0: (0, 1, 2, 3, 4, 5)}, {0: (1, 2, 3, 4, 5, 5)}
+    success = compare("a", "b", a, b).success
+    assert [difference.delta for difference in success] == pytest.approx([1 / 6] * 5)
+    assert [difference.p_value for difference in success] == [1.0] * 5
+    worse = compare("a", "b", {0: (5,) * 10}, {0: (2,) * 10}).success
+    assert [difference.delta for difference in worse] == [0.0, 0.0, -1.0, -1.0, -1.0]
+    assert [difference.p_value for difference in worse] == pytest.approx([1.0, 1.0] + [2 * 0.5**10] * 3)
+
+
+def test_several_seeds_are_tested_by_sequence():
+    """Two seeds that agree are one sequence each, not two trials."""
+    one = compare("a", "b", {0: (0,) * 12}, {0: (1,) * 12})
+    two = compare("a", "b", {0: (0,) * 12, 1: (0,) * 12}, {0: (1,) * 12, 1: (1,) * 12})
+    assert one.success[0].p_value == pytest.approx(2 * 0.5**12)
+    assert two.success[0].p_value == pytest.approx(2 * 0.5**12, abs=3e-4)
 
 
 @settings(max_examples=20, deadline=None)
@@ -97,9 +138,9 @@ def test_holm_by_hand_and_absence_stays():
 def test_comparison_is_antisymmetric(seed):
     a, b = {0: results(seed, 2.0, 20)}, {0: results(seed + 1, 3.0, 20)}
     there, back = compare("a", "b", a, b), compare("b", "a", b, a)
-    assert there.delta_success5 == pytest.approx(-back.delta_success5)
-    assert there.delta_avg_len == pytest.approx(-back.delta_avg_len)
-    assert there.p_value == back.p_value
+    for one, other in zip((*there.success, there.avg_len), (*back.success, back.avg_len), strict=True):
+        assert one.delta == pytest.approx(-other.delta)
+        assert one.p_value == other.p_value
 
 
 def test_comparison_uses_the_seeds_in_common():
@@ -107,12 +148,12 @@ def test_comparison_uses_the_seeds_in_common():
     b = {1: (5,) * 20, 2: (0,) * 20}
     comparison = compare("a", "b", a, b)
     assert (comparison.seeds, comparison.sequences) == (1, 20)
-    assert comparison.delta_success5 == 1.0
-    assert comparison.p_value == pytest.approx(2 * 0.5**20)
+    assert comparison.success[4].delta == 1.0
+    assert comparison.success[4].p_value == pytest.approx(2 * 0.5**20)
 
 
 @pytest.mark.parametrize(("a", "b"), [({}, {0: (1,)}), ({0: (1,)}, {1: (1,)}), ({0: (1, 2)}, {0: (1,)})])
 def test_what_cannot_be_paired_is_not_compared(a, b):
     comparison = compare("a", "b", a, b)
-    assert comparison.delta_success5 is None
-    assert comparison.p_value is None
+    assert comparison.success == ()
+    assert comparison.avg_len is None

@@ -37,7 +37,33 @@ def test_every_pair_of_arms_is_compared_and_corrected():
         ("baseline", "recon_pretrain"),
         ("recon", "recon_pretrain"),
     ]
-    assert all(c.p_value_holm >= c.p_value for c in comparisons)
+    assert all(d.p_value_holm >= d.p_value for c in comparisons for d in (*c.success, c.avg_len))
+    assert any(c.success[0].p_value_holm > c.success[0].p_value for c in comparisons)
+
+
+def test_comparisons_in_json_have_every_number_of_tasks():
+    summary = summarise(full())
+    for found, comparison in zip(to_json(full(), summary)["comparisons"], summary.comparisons, strict=True):
+        assert [entry["k"] for entry in found["success"]] == [1, 2, 3, 4, 5]
+        assert [entry["p_value"] for entry in found["success"]] == [d.p_value for d in comparison.success]
+        last, length = comparison.success[-1], comparison.avg_len
+        assert (found["delta_success5"], found["p_value"], found["p_value_holm"]) == (
+            last.delta,
+            last.p_value,
+            last.p_value_holm,
+        )
+        assert (found["delta_avg_len"], found["p_value_avg_len"], found["p_value_avg_len_holm"]) == (
+            length.delta,
+            length.p_value,
+            length.p_value_holm,
+        )
+        assert found["delta_ci95"] == list(last.ci95)
+
+
+def test_what_cannot_be_compared_is_null():
+    [found] = to_json(open_loop())["comparisons"]
+    assert (found["a"], found["b"]) == ("baseline", "recon")
+    assert {found[name] for name in set(found) - {"a", "b", "seeds", "sequences"}} == {None}
 
 
 def test_unmeasured_is_null():

@@ -1,5 +1,6 @@
 import json
 
+from reports.data import ReportData, RunReport
 from reports.summary import to_json
 from reports.write import write_report
 from tests.reports.samples import full, open_loop
@@ -8,10 +9,16 @@ from tests.reports.samples import full, open_loop
 def test_writes_its_files_the_same_every_time(tmp_path):
     first = write_report(full(), tmp_path / "a")
     second = write_report(full(), tmp_path / "b")
-    assert sorted(first) == ["report.html", "report.json", "table.csv", "table.png", "table.tex"]
+    pairs = ["comparisons.csv", "comparisons.png", "comparisons.tex"]
+    assert sorted(first) == [*pairs, "report.html", "report.json", "table.csv", "table.png", "table.tex"]
     for name, path in first.items():
         assert path.read_bytes() == second[name].read_bytes(), name
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(first)
+
+
+def test_one_arm_has_nothing_to_compare(tmp_path):
+    written = write_report(ReportData("x", (RunReport("a", 0, 1),)), tmp_path)
+    assert not any(name.startswith("comparisons") for name in written)
 
 
 def test_json_on_disk_is_the_document(tmp_path):

@@ -59,6 +59,28 @@ def test_what_is_not_measured_is_null(home, database, submitted):
     assert "2 shards" in document["closed_loop_reason"]
 
 
+def test_what_failed_is_said(home, database, submitted):
+    document = report(home, database)
+    assert (document["state"], document["jobs"]["succeeded"]) == ("running", 0)
+    finish(database, "train", submitted, {"steps": 1})
+    for label in ("shard 0", "shard 1", "random"):
+        ended = Ending(states.FAILED, 0, "the simulator went away")
+        jobs.end(database, start(database, label, submitted), ended, NOW + 20)
+    document = report(home, database)
+    assert document["state"] == "failed"
+    assert document["jobs"] == {**dict.fromkeys(states.STATES, 0), "succeeded": 1, "failed": 3}
+    assert document["failures"][0] == "shard 1: the simulator went away" and len(document["failures"]) == 3
+    assert document["created_at"] > NOW
+
+
+def test_an_attempt_without_a_step_is_no_slice(home, database, submitted):
+    held = start(database, "train", submitted)
+    jobs.give_back(database, held, Ending(states.FAILED, 0, "no space left on the device"), NOW + 1)
+    assert report(home, database)["arms"][0]["slices"] == 0
+    finish(database, "train", submitted, {"steps": 1}, seconds=Seconds(useful=6.0))
+    assert report(home, database)["arms"][0]["slices"] == 1
+
+
 def test_a_rate_needs_every_shard_and_keeps_the_order_of_sequences(home, database, submitted):
     finish(database, "shard 1", submitted, shard(2, 5, 0))
     assert report(home, database)["arms"][0]["success"] is None
@@ -98,7 +120,8 @@ def test_seconds_that_a_lost_attempt_did_not_book_are_idle(home, database, submi
 def test_recorded_data_says_why_there_are_no_rates(home, database):
     config = {"data": {"root": "/somewhere"}, "gaze": {"detector": "oracle"}}
     submit(database, Plan("k", "recorded", config, []), "cli.py", NOW)
-    assert gather_report(database, ArtifactStore(home), "recorded").closed_loop_reason == NO_SIMULATOR
+    reason = gather_report(database, ArtifactStore(home), "recorded").closed_loop_reason
+    assert reason == NO_SIMULATOR and "evaluation.assets" in reason
 
 
 def test_pictures_of_another_renderer_are_told(home, database):

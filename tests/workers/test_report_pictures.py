@@ -20,12 +20,12 @@ ARMS = ("baseline", "recon")
 
 @pytest.fixture
 def ablation(database, store, tmp_path):
-    """Two arms whose attention, reconstruction and evaluation have ended."""
+    """Two arms whose attention and reconstruction have ended."""
     refs = {arm: RunRef(arm, 0) for arm in ARMS}
     planned = [
-        PlannedJob(f"{kind} {arm}", kind, f"{kind} {arm}", {"mode": "open_loop"}, "cpu", 50, 1, (), (ref,))
+        PlannedJob(f"{kind} {arm}", kind, f"{kind} {arm}", {}, "cpu", 50, 1, (), (ref,))
         for arm, ref in refs.items()
-        for kind in ("train", "attention", "reconstruct", "evaluate")
+        for kind in ("train", "attention", "reconstruct")
     ]
     config = {"data": {"root": None}, "gaze": {"detector": "oracle"}}
     submit(
@@ -40,13 +40,6 @@ def ablation(database, store, tmp_path):
                {"mass_in_gaze": 0.1, "pointing_accuracy": 0.2, "frames": 9})  # fmt: skip
         finish(database, store, tmp_path, worker_id, f"reconstruct {arm}", "reconstruction", "samples",
                reconstruction(), {})  # fmt: skip
-    claim = start(database, "evaluate recon", worker_id)
-    film = tmp_path / "film.mp4"
-    film.write_bytes(b"film")
-    digest, path, size = store.put(film)
-    artifact = jobs.StoredArtifact("evaluation", "failure_3", digest, path, size)
-    figures = {"mode": "open_loop", "mean_absolute_error": 0.5}
-    jobs.succeed(database, claim, Ending(states.SUCCEEDED, 1, artifacts=[artifact], result=figures), NOW)
 
 
 def finish(database, store, folder, worker_id, label, kind, name, tensors, result):
@@ -85,20 +78,18 @@ def test_the_same_frame_under_every_arms_map(database, store, ablation):
     assert report.runs[0].attention.frames == 9
 
 
-def test_reconstructions_and_films(database, store, ablation):
+def test_reconstructions(database, store, ablation):
     report = gather_report(database, store, "mine")
     assert [pair.title for pair in report.reconstructions[:2]] == ["baseline: frame 0", "baseline: frame 1"]
     assert len(report.reconstructions) == 6
     assert report.reconstructions[0].sample[0, 0, 0] == 3
-    (film,) = report.videos
-    assert film.data == b"film" and film.caption == "recon seed 0: sequence 3"
 
 
 def test_bytes_that_were_cleared_away_are_left_out(database, store, home, ablation):
     for entry in queries.artifacts(database):
         (home.root / entry["path"]).unlink(missing_ok=True)
     report = gather_report(database, store, "mine")
-    assert report.attention_panels == report.reconstructions == report.videos == ()
+    assert report.attention_panels == report.reconstructions == ()
     assert report.runs[0].attention is not None, "figures are in the database"
 
 

@@ -1,0 +1,177 @@
+"""Arm against arm: the figures of the report's comparisons for the terminal, as CSV, LaTeX and picture."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.box import HORIZONTALS
+from rich.table import Table
+
+from reports.latex import escaped, tabular, with_interval
+from reports.ruled import Line, ruled_png
+from reports.statistics import CHAIN_LENGTH, Comparison, Difference, Interval
+from reports.summary import Summary
+
+NOT_COMPARED = "no sequences and seeds in common"
+METHODS = (
+    "Second arm minus first (successes in points), on the same sequences and seeds. Successes: exact McNemar test "
+    "with one seed, sign flips over sequences with more; average length: sign flips. Holm: p corrected for the "
+    "number of pairs of arms, each measure by itself. Intervals: paired bootstrap, 95\N{NO-BREAK SPACE}%."
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One measure of one pair, formatted; successes in points."""
+
+    delta: str
+    interval: str
+    p: str
+    p_holm: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A pair of arms by title, and its `MEASURES`; none of them where the arms cannot be compared."""
+
+    a: str
+    b: str
+    measures: tuple[Shown, ...]
+
+    @property
+    def arms(self) -> str:
+        return f"{self.a} → {self.b}"
+
+
+#: What is shown of each pair. All of 1/5 to 5/5 are in JSON and CSV.
+MEASURES = ("1/5", f"{CHAIN_LENGTH}/5", "avg. len.")
+
+
+def comparison_rows(summary: Summary) -> list[Row]:
+    """Formatted rows in the order of the arms."""
+    titles = _titles(summary)
+    return [
+        Row(titles[c.a], titles[c.b], tuple(_formatted(*measure) for measure in _shown(c)))
+        for c in summary.comparisons
+    ]
+
+
+def comparisons_terminal(summary: Summary) -> Table:
+    """The comparisons for `rich.print`: a line for each measure of a pair."""
+    table = Table(
+        title="Comparisons", caption=METHODS, title_justify="left", caption_justify="left", box=HORIZONTALS
+    )
+    for heading in ("Arms", "", "Δ", "95 % interval", "p", "p, Holm"):
+        table.add_column(heading, justify="left" if heading in ("Arms", "") else "right")
+    for row in comparison_rows(summary):
+        names = (row.a, f"→ {row.b}", "")
+        for name, measure, shown in zip(names, MEASURES, row.measures):
+            last = measure == MEASURES[-1]
+            cells = (shown.delta, shown.interval, shown.p, shown.p_holm)
+            table.add_row(name, measure, *cells, end_section=last)
+        if not row.measures:
+            table.add_row(row.arms, "", NOT_COMPARED, end_section=True)
+    return table
+
+
+def comparisons_csv(summary: Summary) -> str:
+    """One line per pair and measure, with full precision; empty cells could not be compared."""
+    stream = io.StringIO()
+    names = ["a", "b", "seeds", "sequences", "measure", "delta", "low", "high", "p_value", "p_value_holm"]
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writeheader()
+    for c in summary.comparisons:
+        pair = {"a": c.a, "b": c.b, "seeds": c.seeds, "sequences": c.sequences}
+        measures = [f"success_{k}" for k in range(1, CHAIN_LENGTH + 1)] + ["avg_len"]
+        found = [*c.success, c.avg_len] if c.avg_len is not None else [None] * len(measures)
+        for measure, difference in zip(measures, found, strict=True):
+            writer.writerow(pair | {"measure": measure} | _record(difference))
+    return stream.getvalue()
+
+
+def comparisons_latex(summary: Summary) -> str:
+    """A `tabular` for booktabs; p-values corrected by Holm in brackets."""
+    titles = _titles(summary)
+    headings = ["Arms"]
+    for measure in MEASURES:
+        headings += [rf"$\Delta$ {measure}", "$p$ (Holm)"]
+    rows = []
+    for c in summary.comparisons:
+        cells = [escaped(f"{titles[c.a]} → {titles[c.b]}")]
+        for difference, scale, digits in _shown(c):
+            low, high = difference.ci95
+            edges = (scale * low, scale * high)
+            cells.append(with_interval(scale * difference.delta, edges, digits, sign="+"))
+            cells.append(f"${_latex_p(difference.p_value)}$ (${_latex_p(difference.p_value_holm)}$)")
+        rows.append(cells if len(cells) > 1 else cells + ["--"] * (len(headings) - 1))
+    return tabular(headings, [rows])
+
+
+def comparisons_png(summary: Summary) -> bytes:
+    """The comparisons as a PNG, ruled as in a paper."""
+    headings = ["Arms"]
+    for measure in MEASURES:
+        headings += [f"Δ {measure}", "p"]
+    absent = [("–", "")] * (len(headings) - 1)
+    rows = comparison_rows(summary)
+    lines = []
+    for row in rows:
+        cells = [
+            cell
+            for shown in row.measures
+            for cell in ((shown.delta, shown.interval), (shown.p, f"Holm {shown.p_holm}"))
+        ]
+        lines.append(Line(row.arms, cells or absent))
+    note = METHODS if all(row.measures for row in rows) else f"{METHODS} – = {NOT_COMPARED}."
+    return ruled_png(headings, [0.03, 0.44, 0.54, 0.635, 0.73, 0.83, 0.93], lines, note)
+
+
+def signed(value: float, digits: int) -> str:
+    """`+1.5`, `−0.2`: with a minus sign, not a hyphen."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def p_words(value: float) -> str:
+    """A p-value as people read it; below 0.001 Monte-Carlo draws say no more than that."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _titles(summary: Summary) -> dict[str, str]:
+    return {arm.arm: arm.title for arm in summary.arms}
+
+
+def _shown(comparison: Comparison) -> Iterator[tuple[Difference, float, int]]:
+    """(difference, scale, digits) of what is shown; nothing where the arms cannot be compared."""
+    if comparison.avg_len is not None:
+        yield comparison.success[0], 100, 1
+        yield comparison.success[-1], 100, 1
+        yield comparison.avg_len, 1, 2
+
+
+def _formatted(difference: Difference, scale: float, digits: int) -> Shown:
+    return Shown(
+        signed(scale * difference.delta, digits),
+        _interval(difference.ci95, scale, digits),
+        p_words(difference.p_value),
+        p_words(difference.p_value_holm),
+    )
+
+
+def _interval(interval: Interval, scale: float, digits: int) -> str:
+    low, high = (f"{scale * edge:.{digits}f}".replace("-", "−") for edge in interval)
+    return f"{low} to {high}"
+
+
+def _record(difference: Difference | None) -> dict[str, float]:
+    if difference is None:
+        return {}
+    low, high = difference.ci95
+    return {"delta": difference.delta, "low": low, "high": high,
+            "p_value": difference.p_value, "p_value_holm": difference.p_value_holm}  # fmt: skip
+
+
+def _latex_p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"

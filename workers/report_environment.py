@@ -1,0 +1,99 @@
+"""What a report says on how to get the same figures again: machines, versions and digests of the data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from db import queries
+from db.engine import Database
+from db.states import SUCCEEDED
+from reports.data import Environment
+from workers.report_renderer import simulators_told
+
+#: Entries of an attempt's environment that the report does not list as versions.
+_NOT_VERSIONS = frozenset({"device", "processor", "cores", "memory_gib", "gpu", "gpus", "threads", "body"})
+
+
+def report_environment(
+    database: Database, ablation: Any, jobs: Sequence[Any], attempts: Sequence[Any]
+) -> Environment:
+    """`jobs` and `attempts`: all of the ablation. What earlier versions did not record is left out."""
+    known = [attempt.environment for attempt in attempts if attempt.environment]
+    versions: dict[str, set[str]] = {}
+    for environment in known:
+        for name, value in environment.items():
+            if name not in _NOT_VERSIONS:
+                versions.setdefault(name, set()).add(str(value))
+    told = {name: " and ".join(sorted(values)) for name, values in sorted(versions.items())}
+    bodies = _bodies(attempts)
+    return Environment(
+        command=ablation.command,
+        hardware=_hardware(attempts),
+        versions={**told, **({"body": bodies} if bodies else {})},
+        threads=" or ".join(str(count) for count in sorted({e["threads"] for e in known if "threads" in e})),
+        simulator=simulators_told(jobs),
+        data_digests={**_demonstrations(jobs), **_indexes(database, jobs)},
+    )
+
+
+def _bodies(attempts: Sequence[Any]) -> str:
+    """Version of the code that did each kind of job: `gaze 3, train 1`."""
+    of_kinds: dict[str, set[int]] = {}
+    for attempt in attempts:
+        if attempt.environment and "body" in attempt.environment:
+            of_kinds.setdefault(attempt.kind, set()).add(attempt.environment["body"])
+    return ", ".join(
+        f"{kind} {' and '.join(map(str, sorted(found)))}" for kind, found in sorted(of_kinds.items())
+    )
+
+
+def _hardware(attempts: Sequence[Any]) -> str:
+    """GPUs that attempts ran on, counted over all hosts, and processors with their cores and memory."""
+    gpus: dict[str, dict[tuple[str, str], int]] = {}
+    processors: dict[str, None] = {}
+    for attempt in attempts:
+        environment = attempt.environment
+        if not environment:
+            continue
+        if environment["gpu"]:
+            seen = gpus.setdefault(str(environment["gpu"]), {})
+            place = (attempt.host, str(environment["device"]))
+            seen[place] = max(seen.get(place, 0), int(environment.get("gpus", 1)))
+        processors[_processor(environment)] = None
+    counted = [f"{sum(seen.values())} x {name}" for name, seen in sorted(gpus.items())]
+    return "; ".join([*counted, *sorted(processors)])
+
+
+def _processor(environment: Mapping[str, Any]) -> str:
+    if "cores" not in environment:
+        return str(environment["processor"])
+    cores = "1 core" if environment["cores"] == 1 else f"{environment['cores']} cores"
+    return f"{environment['processor']}, {cores}, {environment['memory_gib']} GiB"
+
+
+def _demonstrations(jobs: Sequence[Any]) -> dict[str, str]:
+    """By split the SHA-256 over what identifies each demonstration (`workers.demonstrations.Corpus.identity`)."""
+    identities: dict[str, dict[int, str]] = {}
+    for row in jobs:
+        if row.kind == "ingest":
+            of_split = identities.setdefault(row.spec["split"], {})
+            for entry, identity in zip(row.spec["demonstrations"], row.spec["identity"], strict=True):
+                of_split[entry["number"]] = identity
+    return {
+        f"demonstrations {split}": hashlib.sha256(
+            "\n".join(of_split[number] for number in sorted(of_split)).encode()
+        ).hexdigest()
+        for split, of_split in sorted(identities.items())
+    }
+
+
+def _indexes(database: Database, jobs: Sequence[Any]) -> dict[str, str]:
+    """SHA-256 of each index that has been made: what was trained and judged on, gaze regions included."""
+    made = {row.id: row.label for row in jobs if row.kind == "index" and row.state == SUCCEEDED}
+    return {
+        label: artifact.sha256
+        for job_id, label in made.items()
+        for artifact in queries.artifacts_of_job(database, job_id)
+    }
