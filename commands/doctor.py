@@ -38,13 +38,13 @@ def command(context: click.Context, home_path: str | None, as_json: bool) -> int
 
 
 def _print(findings: list[Finding]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if Console().is_terminal else 160)
+    from commands.terminal import show
+
     table = Table("", "", "", "", box=None, pad_edge=False, show_header=False)
     for finding in findings:
         remedy = f"\n-> {finding.remedy}" if finding.remedy else ""
         table.add_row(finding.area, finding.name, finding.state, Text(f"{finding.detail}{remedy}"))
-    console.print(table)
+    show(lambda width: table)

@@ -5,18 +5,25 @@ from __future__ import annotations
 import click
 
 from commands.options import broker_from_environment, existing_home, home_option
+from workers.services import SERVICES
 
 
 @click.command("flower")
 @home_option
 @click.option("--broker", metavar="URL", help="Redis to watch [default: $REDIS_URL, else the home's own].")
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=5555, show_default=True, type=click.IntRange(1, 65535), help="Port.")
+@click.option(
+    "--port",
+    default=SERVICES["flower"].port,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="Port.",
+)
 @click.pass_context
 def command(
     context: click.Context, home_path: str | None, broker: str | None, address: str, port: int
 ) -> None:
-    """Run Flower. Its password is made on first use and lies in `run/flower.password` of the home."""
+    """Run Flower. Its password comes from BATON_FLOWER_PASSWORD, or is made on first use in run/flower.password."""
     from workers.broker import private_url
     from workers.flower import flower_main
 

@@ -6,19 +6,17 @@ import click
 
 from commands.options import home_option, resolve_home
 from settings.home import Home
+from workers.services import SERVICES
 
 #: A scheduler turns many times a second; a disk may be slow.
 _SCHEDULER_SECONDS = 30.0
 
 _HTTP_SECONDS = 5.0
 
-#: Services that answer over HTTP: default port and a path that needs no password.
-_HTTP = {"flower": (5555, "/healthcheck"), "tensorboard": (6006, "/"), "metrics": (9464, "/metrics")}
-
 
 @click.command("health")
 @home_option
-@click.argument("service", type=click.Choice(["scheduler", "worker", *_HTTP]))
+@click.argument("service", type=click.Choice(["scheduler", "worker", *SERVICES]))
 @click.option(
     "--port", default=None, type=click.IntRange(1, 65535), help="Port of a service that answers HTTP."
 )
@@ -33,8 +31,8 @@ def command(context: click.Context, home_path: str | None, service: str, port: i
     elif service == "worker":
         trouble = _worker(home)
     else:
-        default, path = _HTTP[service]
-        trouble = _http(f"http://127.0.0.1:{port or default}{path}")
+        found = SERVICES[service]
+        trouble = _http(f"http://127.0.0.1:{port or found.port}{found.health}")
     if trouble is None:
         print(f"{service}: healthy")
         return 0

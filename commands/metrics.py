@@ -5,12 +5,15 @@ from __future__ import annotations
 import click
 
 from commands.options import existing_home, home_option
+from workers.services import SERVICES
+
+_SERVICE = SERVICES["metrics"]
 
 
 @click.command("metrics")
 @home_option
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=9464, show_default=True, type=click.IntRange(1, 65535), help="Port.")
+@click.option("--port", default=_SERVICE.port, show_default=True, type=click.IntRange(1, 65535), help="Port.")
 @click.pass_context
 def command(context: click.Context, home_path: str | None, address: str, port: int) -> None:
     """Serve http://ADDRESS:PORT/metrics until stopped."""
@@ -18,10 +21,17 @@ def command(context: click.Context, home_path: str | None, address: str, port: i
 
     from commands.stopping import stop_on_signals
     from db.migrate import open_state
+    from workers.addresses import note_address
+    from workers.parent import die_with_parent
     from workers.prometheus import serve_metrics
+    from workers.services import announcement, need_services
 
     home = existing_home(context, home_path)
+    die_with_parent()
+    need_services({"metrics": port}, address)
+    home.create()
     database = open_state(home)
-    print(f"Prometheus figures: http://{address}:{port}/metrics", file=sys.stderr, flush=True)
+    print(announcement("metrics", address, port), file=sys.stderr, flush=True)
+    note_address(home, "metrics", _SERVICE.url(address, port))
     serve_metrics(home, database, address, port, stop_on_signals())
     database.close()

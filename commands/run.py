@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -23,6 +24,7 @@ from settings.duration import deadline_in
 from settings.home import Home
 from settings.queue import queue_settings
 from workers.notice import Notice
+from workers.services import announcement, need_services
 from workers.space import Space
 from workers.status import status_document
 from workers.supervisor import Devices, Supervisor
@@ -34,6 +36,9 @@ NOTICE_SECONDS = 25.0
 
 #: Half-written files older than this belong to no attempt that still runs, here or on another machine.
 _ABANDONED_SECONDS = 24 * 3600.0
+
+#: Services that a session starts are open to its own machine only.
+SERVICE_ADDRESS = "127.0.0.1"
 
 
 @dataclass
@@ -78,15 +83,18 @@ def run_home(
     stay: Stay,
     *,
     until_done: bool,
-    flower_port: int | None = None,
+    services: Mapping[str, int] | None = None,
     quiet: bool = False,
 ) -> None:
     """Start what is missing and stay until everything has ended, or for ever.
 
-    Raises Stopped (exit 4) when interrupted, told to leave, or at the deadline with work left.
+    services: name -> port of what is served beside. Raises Stopped (exit 4) when interrupted, told to leave,
+    or at the deadline with work left, and EnvironmentLacks when a service cannot be offered.
     """
+    services = services or {}
     if until_done and not queries.open_ablations(database):
         return
+    need_services(services, SERVICE_ADDRESS, "--{name}-port")
     interrupts = Interrupts()
     interrupts.install()
     settings = queue_settings()
@@ -95,9 +103,11 @@ def run_home(
     session = members.open_session(database, shlex.join(sys.argv), stay.deadline, time.time())
     reason = "failed"
     notice = Notice(stay.notice_file, stay.notice_url)
-    supervisor = Supervisor(home, database, settings, stay.devices, stay.broker_url, session, flower_port)
+    supervisor = Supervisor(home, database, settings, stay.devices, stay.broker_url, session, services)
     try:
         with supervisor, Screen(lambda: status_document(home, database), quiet) as screen:
+            for name, port in services.items():
+                screen.say(announcement(name, SERVICE_ADDRESS, port))
             space = Space(database, home)
             reason = _watch(
                 database, supervisor, screen, interrupts, notice, space, stay.deadline, until_done

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from db.engine import Database
 from db.shared_store import open_store
+from reports.comparisons import comparisons_terminal
 from reports.summary import summarise, to_json
 from reports.table import terminal_table
 from reports.write import write_report
@@ -27,6 +28,8 @@ def print_report(home: Home, database: Database, ablation: str | None, as_json: 
     else:
         console = Console(width=None if Console().is_terminal else 120)
         console.print(terminal_table(data, summary))
+        if any(comparison.avg_len is not None for comparison in summary.comparisons):
+            console.print(comparisons_terminal(summary))
         errors = [f"{a.title} {a.open_loop_error:.4f}" for a in summary.arms if a.open_loop_error is not None]
         if errors:
             console.print(f"Open-loop action error on the validation split: {', '.join(errors)}")

@@ -8,9 +8,6 @@ import click
 
 from commands.options import existing_home, home_option
 
-#: Columns that a pipe gets; nothing is worth cutting there.
-_PIPE_WIDTH = 160
-
 
 @click.command("status")
 @home_option
@@ -51,11 +48,8 @@ def command(
     else:
         import time
 
-        from rich.console import Console
-
         from commands.status_screen import status_screen
+        from commands.terminal import show
 
-        console = Console()
-        console.width = console.width if console.is_terminal else _PIPE_WIDTH
-        console.print(status_screen(document, time.time(), console.width))
+        show(lambda width: status_screen(document, time.time(), width))
     database.close()

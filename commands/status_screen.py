@@ -11,8 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-#: From this width on losses are shown, and from that on long bars.
-_LOSSES_WIDTH, _LONG_BARS_WIDTH = 120, 150
+from workers.services import SERVICES
+
+#: From these widths on: the loss of the actions, all losses, and long bars.
+_ACTION_WIDTH, _LOSSES_WIDTH, _LONG_BARS_WIDTH = 80, 120, 150
 _SHORT_BAR, _LONG_BAR = 14, 40
 
 _STATE_STYLES = {"succeeded": "green", "running": "bold", "failed": "bold red", "paused": "yellow"}
@@ -30,7 +32,8 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
     sessions = [entry for entry in document["sessions"] if entry["ended_at"] is None]
     ablations = [e for e in document["ablations"] if e["state"] == "running"] if height else None
     shown = ablations or document["ablations"][-1 if height else None :]
-    most_runs, most_events = _room(height, len(shown), len(workers) + len(sessions))
+    services = _services(document)
+    most_runs, most_events = _room(height, len(shown), len(workers) + len(sessions) + len(services))
     parts: list[RenderableType] = []
     for entry in shown:
         parts += [_heading(entry, bool(workers)), _runs(entry["runs"], width, most_runs), Text()]
@@ -39,8 +42,7 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
     elif any(entry["state"] == "running" for entry in document["ablations"]):
         parts += [_no_workers(document["home"]), Text()]
     parts += [_session(entry, now) for entry in sessions]
-    if document["flower"]:
-        parts.append(Text.assemble(("Flower ", "dim"), document["flower"]))
+    parts += services
     events = document["events"][-most_events:] if most_events else document["events"]
     parts += [_event(event, width) for event in events]
     return Group(*parts)
@@ -123,30 +125,37 @@ def _runs(runs: Sequence[Mapping[str, Any]], width: int, most: int | None) -> Re
     table.add_column("arm", no_wrap=True)
     table.add_column("seed", justify="right", no_wrap=True)
     table.add_column("steps", justify="right", no_wrap=True)
-    table.add_column("", width=_SHORT_BAR if width < _LONG_BARS_WIDTH else _LONG_BAR)
+    table.add_column("", max_width=_SHORT_BAR if width < _LONG_BARS_WIDTH else _LONG_BAR)
     table.add_column("steps/s", justify="right", no_wrap=True)
     if width >= _LOSSES_WIDTH:
         table.add_column("losses", no_wrap=True, overflow="ellipsis", max_width=40)
+    elif width >= _ACTION_WIDTH:
+        table.add_column("action loss", justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
     for run in shown:
         step, target = _step(run), run["target_steps"]
         rate = run.get("steps_per_second")
-        values = run.get("values", {})
-        losses = "  ".join(
-            f"{name} {value:.3f}" for name, value in values.items() if name != "total" or len(values) == 1
-        )
         table.add_row(
             run["arm"],
             str(run["seed"]),
             f"{step}/{target}",
             ProgressBar(total=target, completed=step, complete_style="cyan", finished_style="green"),
             "" if rate is None else f"{rate:.3g}",
-            *([losses] if width >= _LOSSES_WIDTH else []),
+            *_losses(run.get("values", {}), width),
             Text(run["state"], _STATE_STYLES.get(run["state"], "")),
         )
     if len(shown) == len(runs):
         return table
     return Group(table, Text(f"and {len(runs) - len(shown)} more runs", "dim"))
+
+
+def _losses(values: Mapping[str, float], width: int) -> list[str]:
+    """What the columns for losses hold at this width."""
+    if width >= _LOSSES_WIDTH:
+        return ["  ".join(f"{name} {value:.3f}" for name, value in values.items() if name != "total")]
+    if width >= _ACTION_WIDTH:
+        return [f"{values['action']:.3f}" if "action" in values else ""]
+    return []
 
 
 def _step(run: Mapping[str, Any]) -> int:
@@ -181,6 +190,15 @@ def _session(entry: Mapping[str, Any], now: float) -> Text:
     style = "bold yellow" if left < 600 else ""
     ends = datetime.fromtimestamp(entry["deadline"]).strftime("%H:%M")
     return Text.assemble(f"{begun}, ", (f"ends in {span(max(0.0, left))}", style), f" ({ends})")
+
+
+def _services(document: Mapping[str, Any]) -> list[Text]:
+    """A line for each that runs: what it is, and where."""
+    return [
+        Text.assemble((f"{service.title} ", "dim"), document[name])
+        for name, service in SERVICES.items()
+        if document[name]
+    ]
 
 
 def _event(event: Mapping[str, Any], width: int) -> Text:

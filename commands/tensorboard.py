@@ -5,49 +5,41 @@ from __future__ import annotations
 import click
 
 from commands.options import existing_home, home_option
+from workers.services import SERVICES
 
-_UPDATE_SECONDS = 10.0
+_SERVICE = SERVICES["tensorboard"]
 
 
 @click.command("tensorboard")
 @home_option
 @click.option("--address", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=6006, show_default=True, type=click.IntRange(1, 65535), help="Port.")
+@click.option("--port", default=_SERVICE.port, show_default=True, type=click.IntRange(1, 65535), help="Port.")
 @click.option("--once", is_flag=True, help="Only write the event files, once; needs no TensorBoard.")
 @click.pass_context
 def command(context: click.Context, home_path: str | None, address: str, port: int, once: bool) -> None:
     """Keep event files in `logs/tensorboard` current and serve TensorBoard on them until stopped."""
-    import subprocess
     import sys
-    from importlib.util import find_spec
 
     from commands.stopping import stop_on_signals
     from db.migrate import open_state
-    from errors import EnvironmentLacks
+    from workers.addresses import note_address
     from workers.event_files import EventFiles, event_folder
+    from workers.parent import die_with_parent
+    from workers.services import announcement, need_services
+    from workers.tensorboard import serve_tensorboard
 
     home = existing_home(context, home_path)
-    if not once and find_spec("tensorboard") is None:
-        raise EnvironmentLacks("TensorBoard is not installed; pip install 'baton-queue[tensorboard]'")
+    die_with_parent()
+    if not once:
+        need_services({"tensorboard": port}, address)
     home.create()
     database = open_state(home)
-    files = EventFiles(home, database)
-    written = files.update()
     if once:
-        print(f"{written} points in {event_folder(home)}")
+        files = EventFiles(home, database)
+        print(f"{files.update()} points in {event_folder(home)}")
+        files.close()
     else:
-        stop = stop_on_signals()
-        server = subprocess.Popen(
-            [sys.executable, "-m", "tensorboard.main", "--logdir", str(event_folder(home)),
-             "--host", address, "--port", str(port), "--reload_interval", "10"],
-        )  # fmt: skip
-        while not stop.wait(_UPDATE_SECONDS) and server.poll() is None:
-            files.update()
-        server.terminate()
-        server.wait()
-    files.close()
+        print(announcement("tensorboard", address, port), file=sys.stderr, flush=True)
+        note_address(home, "tensorboard", _SERVICE.url(address, port))
+        serve_tensorboard(home, database, address, port, stop_on_signals())
     database.close()
-    if not once and server.returncode not in (0, -15):
-        raise EnvironmentLacks(
-            f"TensorBoard ended by itself (exit {server.returncode}); is port {port} free?"
-        )

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from functools import wraps
+from typing import Any
+
 import click
 
 from commands.options import SessionOptions, existing_home, home_option, session_options
 from errors import Stopped
+from workers.services import SERVICES
+
+
+def service_options(function: Any) -> Any:
+    """`--NAME` and `--NAME-port` of each service, collected into `services`: name -> port of those wanted."""
+
+    @wraps(function)
+    def collect(*args: Any, **given: Any) -> Any:
+        asked = {name: (given.pop(name), given.pop(f"{name}_port")) for name in SERVICES}
+        services = {name: port for name, (wanted, port) in asked.items() if wanted}
+        return function(*args, services=services, **given)
+
+    for name, service in reversed(list(SERVICES.items())):
+        port = click.IntRange(1, 65535)
+        collect = click.option(f"--{name}-port", default=service.port, show_default=True, type=port)(collect)
+        collect = click.option(f"--{name}", is_flag=True, help=f"Serve {service.title} too.")(collect)
+    return collect
 
 
 @click.command("up")
 @home_option
 @click.option("--until-done", is_flag=True, help="End when nothing is left to do.")
 @session_options
-@click.option("--flower", is_flag=True, help="Start Flower too.")
-@click.option("--flower-port", default=5555, show_default=True, type=click.IntRange(1, 65535))
+@service_options
 @click.pass_context
 def command(
     context: click.Context,
     home_path: str | None,
     until_done: bool,
     session: SessionOptions,
-    flower: bool,
-    flower_port: int,
+    services: dict[str, int],
 ) -> int:
     """Start broker, scheduler and workers. Exit code 1 when an ablation failed, 4 when stopped early."""
     from commands.run import plan_session, run_home
@@ -33,13 +51,7 @@ def command(
     home.create()
     with home.exclusive("up"):
         database = open_state(home)
-        run_home(
-            home,
-            database,
-            plan,
-            until_done=until_done,
-            flower_port=flower_port if flower else None,
-        )
+        run_home(home, database, plan, until_done=until_done, services=services)
         states = {a["name"]: a["state"] for a in queries.status(database)["ablations"]}
         database.close()
     if "failed" in states.values():

@@ -35,6 +35,10 @@ VARIABLES = {
     "BATON_SESSION_DEADLINE": "when this machine goes away, where `--session-limit` is not given",
     "BATON_NOTICE_FILE": "a file that appears when this machine is about to go",
     "BATON_NOTICE_URL": "an address that answers when this machine is about to go",
+    "BATON_FLOWER_PASSWORD": "the password for Flower instead of one that the home makes",
+    "BATON_FLOWER_URL": "where people reach Flower, where `status` cannot know it; also `BATON_TENSORBOARD_URL` and "
+    "`BATON_METRICS_URL`",
+    "BATON_CALVIN_PYTHON": "the interpreter that imports calvin_env, where nothing else names one",
     "BATON_DEVICE": "the device of a `worker` process: `cpu` or `cuda:0`",
 }
 

@@ -32,6 +32,11 @@ FOREIGN_VARIABLES = (
     "BATON_NOTICE_FILE",
     "BATON_NOTICE_URL",
     "BATON_DEVICE",
+    "BATON_CALVIN_PYTHON",
+    "BATON_FLOWER_PASSWORD",
+    "BATON_FLOWER_URL",
+    "BATON_TENSORBOARD_URL",
+    "BATON_METRICS_URL",
     "REDIS_URL",
     *(f"BATON_QUEUE_{field.name.upper()}" for field in fields(QueueSettings)),
 )

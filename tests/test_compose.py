@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -23,14 +24,14 @@ from workers.broker import find_server
 __all__ = ["port"]
 
 FILE = REPOSITORY / "docker-compose.yml"
-SECRET = "not-a-secret"
+SECRETS = dict.fromkeys(("BATON_REDIS_PASSWORD", "BATON_FLOWER_PASSWORD"), "not-a-secret")
 OURS = ("scheduler", "worker-cpu", "worker-gpu0", "worker-gpu1", "flower", "tensorboard", "metrics")
 WITH_PORT = ("flower", "tensorboard", "metrics")
 
 
 def services() -> dict[str, Any]:
     """The services with variables filled in as compose would."""
-    return read_services(FILE, {"BATON_REDIS_PASSWORD": SECRET}, {})
+    return read_services(FILE, SECRETS, {})
 
 
 def test_every_service_restarts_has_a_health_check_and_is_not_root() -> None:
@@ -50,8 +51,9 @@ def test_a_gpu_worker_has_its_card_and_no_other() -> None:
 
 
 def test_no_secret_is_written_down() -> None:
-    assert SECRET in services()["scheduler"]["environment"]["REDIS_URL"]
-    assert "password" not in re.sub(r"#.*|\$\{[^}]*\}|flower\.password", "", FILE.read_text()).lower()
+    assert SECRETS["BATON_REDIS_PASSWORD"] in services()["scheduler"]["environment"]["REDIS_URL"]
+    text = re.sub(r"#.*|\$\{[^}]*\}", "", FILE.read_text())
+    assert not re.search(r"(password|secret)\w*: *\S", text, re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +66,12 @@ def compose() -> list[str]:
 
 def test_compose_accepts_the_file(compose: list[str]) -> None:
     words = [*compose, "--file", str(FILE), "config", "--quiet"]
-    kept = {**os.environ, "BATON_REDIS_PASSWORD": SECRET}
-    accepted = subprocess.run(words, capture_output=True, text=True, env=kept)
+    accepted = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **SECRETS})
     assert accepted.returncode == 0, accepted.stderr
-    del kept["BATON_REDIS_PASSWORD"]
-    refused = subprocess.run(words, capture_output=True, text=True, env=kept)
-    assert refused.returncode != 0 and "set a password for Redis" in refused.stderr
+    for name in SECRETS:
+        kept = {key: value for key, value in SECRETS.items() if key != name}
+        refused = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **kept})
+        assert refused.returncode != 0 and name in refused.stderr
 
 
 # --- services as plain processes --------------------------------------------------------------------------
@@ -93,6 +95,14 @@ def healthy(service: dict[str, Any], variables: dict[str, str], port: int | None
     return done.returncode == 0
 
 
+def linked(name: str, home: Home) -> str | None:
+    """The address of a window in what `status` says, as the scheduler's container would ask it."""
+    words = [sys.executable, str(REPOSITORY / "cli.py"), "--home", str(home.root), "status", "--json"]
+    said = subprocess.run(words, env=environment(), capture_output=True, text=True, check=True).stdout
+    address: str | None = json.loads(said)[name]
+    return address
+
+
 @pytest.mark.parametrize("name", [name for name in OURS if name != "worker-gpu1"])
 def test_a_service_becomes_healthy_and_stops_being_so(
     name: str, home: Home, database: Any, redis_url: str, port: int, tmp_path: Path
@@ -108,6 +118,9 @@ def test_a_service_becomes_healthy_and_stops_being_so(
     assert not healthy(service, variables, own_port)
     with running(plain(service["command"], own_port), tmp_path / "log", **variables) as process:
         await_value(lambda: healthy(service, variables, own_port), bool, f"{name} is healthy")
+        if name in WITH_PORT:
+            published, _, _ = service["ports"][0].rpartition(":")
+            assert f"{linked(name, home)}/".startswith(f"http://{published}/"), "people reach it there"
         process.terminate()
         process.wait(60)
     if name == "scheduler":

@@ -16,15 +16,17 @@ from tests.compose_file import assert_guarded, read_services
 from tests.postgres import PostgresServer, find_binaries
 from tests.processes import running
 from tests.support import REPOSITORY, await_value
-from tests.test_compose import compose, healthy, plain
+from tests.test_compose import OURS, WITH_PORT, compose, healthy, plain
 from tests.test_compose import services as services_of_one_machine
 
 __all__ = ["compose", "port"]
 
 FILE = REPOSITORY / "docker-compose.cluster.yml"
-SECRETS = dict.fromkeys(("BATON_REDIS_PASSWORD", "BATON_POSTGRES_PASSWORD", "BATON_S3_SECRET"), "notasecret")
+SECRETS = dict.fromkeys(
+    ("BATON_REDIS_PASSWORD", "BATON_POSTGRES_PASSWORD", "BATON_S3_SECRET", "BATON_FLOWER_PASSWORD"),
+    "notasecret",
+)
 SERVERS = ("redis", "postgres", "s3")
-OURS = ("scheduler", "worker-cpu", "worker-gpu0", "worker-gpu1", "flower")
 
 
 def services(**variables: str) -> dict[str, Any]:
@@ -42,7 +44,8 @@ def test_the_servers_open_to_the_network_only_where_it_is_asked_for() -> None:
     open_ones = services(BATON_LISTEN="10.0.0.5")
     for name in SERVERS:
         assert open_ones[name]["ports"][0].startswith("10.0.0.5:"), name
-    assert open_ones["flower"]["ports"] == ["127.0.0.1:5555:5555"]
+    for name in WITH_PORT:
+        assert open_ones[name]["ports"][0].startswith("127.0.0.1:"), name
 
 
 def test_another_machine_finds_the_head_by_its_address() -> None:
@@ -51,8 +54,13 @@ def test_another_machine_finds_the_head_by_its_address() -> None:
         assert re.search(r"(@|//)10\.0\.0\.5:", environment[name]), name
 
 
-def test_gpu_workers_and_redis_are_those_of_one_machine() -> None:
+def test_gpu_workers_windows_and_redis_are_those_of_one_machine() -> None:
     there, here = services_of_one_machine(), services()
+    for name in WITH_PORT:
+        for key in ("command", "ports", "healthcheck"):
+            assert here[name][key] == there[name][key]
+        address = f"BATON_{name.upper()}_URL"
+        assert here[name]["environment"][address] == there[name]["environment"][address]
     for name in ("worker-gpu0", "worker-gpu1"):
         for key in ("command", "deploy", "profiles", "healthcheck"):
             assert here[name][key] == there[name][key]
@@ -75,7 +83,7 @@ def test_compose_accepts_the_file(compose: list[str]) -> None:
         assert refused.returncode != 0 and name in refused.stderr
 
 
-@pytest.mark.parametrize("name", ["scheduler", "worker-cpu", "flower"])
+@pytest.mark.parametrize("name", ["scheduler", "worker-cpu", *WITH_PORT])
 def test_a_service_becomes_healthy_and_stops_being_so(
     name: str,
     home: Home,
@@ -85,8 +93,10 @@ def test_a_service_becomes_healthy_and_stops_being_so(
     port: int,
     tmp_path: Path,
 ) -> None:
+    if name == "tensorboard":
+        pytest.importorskip("tensorboard")
     service = services()[name]
-    own_port = port if name == "flower" else None
+    own_port = port if name in WITH_PORT else None
     variables = {
         **service["environment"],
         **s3_variables,

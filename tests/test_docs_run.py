@@ -10,7 +10,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,13 +23,11 @@ import cli
 from db import queries
 from db.migrate import open_state
 from settings.home import Home
-from tests.commands.test_flower import await_flower, status
 from tests.detectors.tiny_grounding_dino import write_tiny_model
-from tests.processes import environment, running
+from tests.processes import environment
 from tests.simulators.conftest import shared_folder
 from tests.support import REPOSITORY
 from tests.test_docs import PAGES, console_lines
-from workers.flower import password
 
 
 class Shown(NamedTuple):
@@ -146,8 +143,12 @@ STORIES: dict[str, tuple[Shown, ...]] = {
 
 #: Lines that run in a test of their own, here or in another file: `file::function`.
 ELSEWHERE = {
-    "python cli.py up --flower": "test_docs_run.py::test_up_with_flower",
-    'eval "$(_BATON_COMPLETE=bash_source baton)"': "test_docs_run.py::test_completion_in_bash",
+    "python cli.py up --flower": "commands/test_up.py::test_services_run_beside_the_work_and_end_with_it",
+    "python cli.py up --tensorboard --metrics":
+        "commands/test_up.py::test_services_run_beside_the_work_and_end_with_it",
+    'eval "$(_BATON_COMPLETE=bash_source baton)"': "test_docs_run.py::test_completion",
+    'eval "$(_BATON_COMPLETE=zsh_source baton)"': "test_docs_run.py::test_completion",
+    "_BATON_COMPLETE=fish_source baton | source": "test_docs_run.py::test_completion",
     'make ablation ARGS="--preset smoke"': "test_docs_run.py::test_make_runs_what_is_run_here",
     "make ablation": "test_docs_run.py::test_make_runs_what_is_run_here",
     "make chaos N=30": "acceptance/test_chaos.py::test_an_ablation_survives_whatever_strikes_it",
@@ -280,32 +281,30 @@ def prepare(story: str, place: Path) -> None:
         (place / _ASSETS).symlink_to(assets)
 
 
-def test_up_with_flower(place: Path, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    home = Home(place / "baton-home")
-    arguments = ["--home", str(home.root), "up", "--flower", "--flower-port", str(port), "--cpus", "0"]
-    with running([*arguments, "--gpus", "none"], tmp_path / "log") as up:
-        await_flower(port)
-        assert status(port, password(home))[0] == 200
-        up.send_signal(signal.SIGTERM)
-        assert up.wait(300) == 4, (tmp_path / "log").read_text()
-    assert "stopped (interrupted) with everything saved" in (tmp_path / "log").read_text()
+#: How each shell runs the line and then tells what completes `baton`.
+_SHELLS = {
+    "bash": ("bash", "-c", "{line}; complete -p baton"),
+    "zsh": ("zsh", "-fc", "autoload -Uz compinit; compinit -D -u; {line}; echo $_comps[baton]"),
+    "fish": ("fish", "--no-config", "-c", "{line}; complete baton"),
+}
 
 
-def test_completion_in_bash(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shell", _SHELLS)
+def test_completion(shell: str, tmp_path: Path) -> None:
     baton = tmp_path / "baton"
     baton.write_text(f"#!{sys.executable}\nimport sys\nimport cli\nsys.exit(cli.main())\n")
     baton.chmod(0o755)
-    line = next(line for line in ELSEWHERE if line.startswith("eval"))
+    (line,) = [line for line in ELSEWHERE if f"{shell}_source" in line]
+    words = [word.replace("{line}", line) for word in _SHELLS[shell]]
+    if shutil.which(shell) is None:  # what it would be given, then
+        words = ["sh", "-c", f"_BATON_COMPLETE={shell}_source baton"]
     asked = subprocess.run(
-        ["bash", "-c", f"{line}; complete -p baton"],
+        words,
         env=environment(PATH=f"{tmp_path}:/usr/bin:/bin"),
         capture_output=True,
         text=True,
     )
-    assert asked.returncode == 0 and "baton" in asked.stdout, asked.stderr
+    assert asked.returncode == 0 and "_baton_completion" in asked.stdout, asked.stderr
 
 
 def test_make_runs_what_is_run_here(tmp_path: Path) -> None:

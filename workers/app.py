@@ -14,6 +14,8 @@ from kombu import Queue
 
 from tasks.registry import KINDS
 
+_TRAINING = ("pretrain", "train")
+
 TASK_PREFIX = "baton."
 
 #: Redis would deliver a message again after this; it is acknowledged before the work starts, so never.
@@ -83,10 +85,14 @@ def task_id(job_id: int, lease_token: int) -> str:
     return f"job-{job_id}-attempt-{lease_token}"
 
 
-def task_arguments(label: str, step: int, target_steps: int) -> str:
-    """What Flower shows as a task's arguments."""
-    steps = f", steps {step}-{target_steps}" if target_steps > 1 else ""
-    return f"({label}{steps})"
+def task_arguments(kind: str, label: str, step: int, target_steps: int) -> str:
+    """What Flower shows as a task's arguments: the label, without the kind that is the task's name.
+
+    Flower cuts what is longer than some 45 letters. Steps are told of training; other kinds count what their
+    label names, such as sequences.
+    """
+    steps = f", steps {step}-{target_steps}" if kind in _TRAINING else ""
+    return f"({label.removeprefix(f'{kind} ')}{steps})"
 
 
 def ring_bell(app: Celery, row: Any, queue: str) -> None:
@@ -99,7 +105,7 @@ def ring_bell(app: Celery, row: Any, queue: str) -> None:
         args=(row.id,),
         queue=queue,
         task_id=task_id(row.id, row.lease_token + 1),
-        argsrepr=task_arguments(row.label, row.step, row.target_steps),
+        argsrepr=task_arguments(row.kind, row.label, row.step, row.target_steps),
         kwargsrepr="{}",
         ignore_result=True,
         retry=False,

@@ -10,12 +10,13 @@ import threading
 from celery import Celery
 
 from db.migrate import open_state
-from errors import EnvironmentLacks
+from errors import ConfigError
 from settings.home import Home
+from workers.addresses import note_address
 from workers.app import make_app
-from workers.flower_address import note_address
 from workers.flower_history import History
 from workers.parent import die_with_parent
+from workers.services import SERVICES, announcement, need_services
 
 USER = "baton"
 
@@ -26,11 +27,23 @@ _SAVE_MILLISECONDS = 10_000
 _COLUMNS = "name,args,state,result,received,runtime,worker,uuid"
 
 #: Flower's own environment variable; unlike an argument it is not in the process list.
-_PASSWORD_VARIABLE = "FLOWER_BASIC_AUTH"
+_LOGIN_VARIABLE = "FLOWER_BASIC_AUTH"
+
+_PASSWORD_VARIABLE = "BATON_FLOWER_PASSWORD"
 
 
 def password(home: Home) -> str:
-    """The home's password for Flower; made on first use, readable by its owner only."""
+    """What `BATON_FLOWER_PASSWORD` says, else the home's own: made on first use, readable by its owner only.
+
+    Raises ConfigError for one with a comma, at which Flower would cut it.
+    """
+    given = os.environ.get(_PASSWORD_VARIABLE)
+    if given:
+        if "," in given:
+            raise ConfigError(
+                f"{_PASSWORD_VARIABLE} must not hold a comma; Flower takes it for two passwords"
+            )
+        return given
     file = home.run / "flower.password"
     if not file.exists():
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -53,21 +66,14 @@ def flower_arguments(home: Home, address: str, port: int) -> list[str]:
 
 
 def flower_main(home: Home, broker_url: str, address: str, port: int) -> None:
-    """Run Flower in this process until SIGTERM or SIGINT. Raises EnvironmentLacks when it is not installed."""
+    """Run Flower in this process until SIGTERM or SIGINT. Raises EnvironmentLacks when it cannot."""
     die_with_parent()
-    try:
-        import flower.command  # noqa: F401
-    except ImportError as error:
-        raise EnvironmentLacks(f"Flower is not installed ({error}); pip install 'flower>=2.0.1,<3'") from None
-    os.environ[_PASSWORD_VARIABLE] = f"{USER}:{password(home)}"
+    need_services({"flower": port}, address)
+    os.environ[_LOGIN_VARIABLE] = f"{USER}:{password(home)}"
     # Flower reads the rest of its options from the process's own arguments.
     sys.argv = ["celery", *flower_arguments(home, address, port)]
-    print(
-        f"Flower: http://{address}:{port} (user {USER}, password in {home.run / 'flower.password'})",
-        file=sys.stderr,
-        flush=True,
-    )
-    note_address(home, f"http://{address}:{port}")
+    print(announcement("flower", address, port), file=sys.stderr, flush=True)
+    note_address(home, "flower", SERVICES["flower"].url(address, port))
     app: Celery = make_app(broker_url)
     history = History(make_app(broker_url), open_state(home))
     threading.Thread(target=history.run, args=(threading.Event(),), name="history", daemon=True).start()

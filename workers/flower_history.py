@@ -67,7 +67,7 @@ class History:
 def _tell(dispatcher: Any, row: Any) -> None:
     dispatcher.hostname = f"{row.worker}@{row.host}"
     about = {"uuid": task_id(row.job_id, row.lease_token)}
-    arguments = task_arguments(row.label, row.step_from, row.target_steps)
+    arguments = task_arguments(row.kind, row.label, row.step_from, row.target_steps)
     dispatcher.send(
         "task-received", **about, name=TASK_PREFIX + row.kind, args=arguments, kwargs="{}", retries=0, eta=None,
         expires=None, timestamp=row.started_at,

@@ -11,8 +11,9 @@ from db import progress, queries
 from db.engine import Database
 from settings.home import Home
 from tasks.registry import KINDS
-from workers.flower_address import running_flower
+from workers.addresses import address_of
 from workers.forecast import OpenWork, TimeLeft, time_left
+from workers.services import SERVICES
 
 #: The newest events shown.
 EVENTS = 8
@@ -22,7 +23,8 @@ def status_document(home: Home, database: Database, ablation: str | None = None)
     """Everything `status` shows, as plain JSON. `ablation`: id or name, or None for all.
 
     To the fields of CONTRACT each run gains `live_step`, `steps_per_second` and `values` (the newest losses)
-    while it is worked on, each ablation `time_left`, and the document `events` and `flower`.
+    while it is worked on, each ablation `time_left`, and the document `events` and the address of each service
+    (`flower`, `tensorboard`, `metrics`; None where it does not run).
     """
     now = time.time()
     document = {"home": str(home.root), **queries.status(database, ablation)}
@@ -36,8 +38,7 @@ def status_document(home: Home, database: Database, ablation: str | None = None)
         left = _time_left(database, entry, workers)
         entry["time_left"] = None if left is None else {**asdict(left), "untimed": list(left.untimed)}
     document["events"] = queries.events(database, limit=EVENTS)
-    document["flower"] = running_flower(home)
-    return document
+    return document | {name: address_of(home, name) for name in SERVICES}
 
 
 def workers_by_resource(devices: Sequence[str]) -> dict[str, int]:

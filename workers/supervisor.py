@@ -1,4 +1,4 @@
-"""Starts and keeps alive the processes of one session: broker, scheduler, one worker per device, Flower."""
+"""Starts and keeps alive the processes of one session: broker, scheduler, one worker per device, services."""
 
 from __future__ import annotations
 
@@ -65,7 +65,10 @@ class Child:
 
 
 class Supervisor:
-    """Use as a context manager: everything it started is gone at the end."""
+    """Use as a context manager: everything it started is gone at the end.
+
+    services: name (`workers.services`) -> port of those that shall run too.
+    """
 
     def __init__(
         self,
@@ -75,14 +78,14 @@ class Supervisor:
         devices: Devices,
         broker_url: str | None,
         session_id: int,
-        flower_port: int | None = None,
+        services: Mapping[str, int] | None = None,
     ) -> None:
         self._home = home
         self._database = database
         self._settings = settings
         self._devices = devices
         self._session_id = session_id
-        self._flower_port = flower_port
+        self._services = services or {}
         self._private = broker_url is None
         self.broker_url = broker_url or broker.private_url(home)
         self._temporary = home.run / "tmp"
@@ -99,8 +102,8 @@ class Supervisor:
             self._add("scheduler", lambda: self._spawn("scheduler", ["scheduler"], {}))
             for name, arguments, environment in self._workers():
                 self._add(name, self._spawner(name, arguments, environment))
-            if self._flower_port is not None:
-                self._add("flower", self._spawner("flower", ["flower", "--port", str(self._flower_port)], {}))
+            for name, port in self._services.items():
+                self._add(name, self._spawner(name, [name, "--port", str(port)], {}))
         except BaseException:
             self.kill()
             raise

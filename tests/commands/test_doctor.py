@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import cli
+from tests.simulators.calvin_env_stand_in import make_interpreter
 
 
 def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
@@ -41,7 +42,9 @@ def test_a_broker_that_does_not_answer_is_exit_code_3(
 ) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
     assert cli.main(["--home", str(tmp_path / "home"), "doctor"]) == 3
-    assert "cannot run here yet: broker" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "cannot run here yet: broker" in said
+    assert not any(line.endswith(" ") for line in said.splitlines())
 
 
 def test_a_home_that_cannot_be_written_is_exit_code_3(
@@ -83,3 +86,19 @@ def test_servers_that_do_not_answer_are_exit_code_3(
     assert cli.main(["--home", str(tmp_path / "home"), "doctor"]) == 3
     shown = capsys.readouterr().out
     assert "cannot run here yet: state, artifacts" in shown and "secret" not in shown
+
+
+def test_a_named_interpreter_of_calvin_env_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(python: str) -> dict[str, object]:
+        monkeypatch.setenv("BATON_CALVIN_PYTHON", python)
+        cli.main(["--home", str(tmp_path / "home"), "doctor", "--json"])
+        return findings(capsys)["calvin_env"]
+
+    found = told(str(make_interpreter(tmp_path / "with")))
+    assert found["state"] == "ok" and "makes scene D" in str(found["detail"])
+    found = told(str(make_interpreter(tmp_path / "without", with_calvin_env=False)))
+    assert found["state"] == "missing" and "cannot import calvin_env" in str(found["detail"])
+    found = told("/no/python")
+    assert found["state"] == "missing" and "is no program" in str(found["detail"])

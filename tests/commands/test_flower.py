@@ -17,6 +17,7 @@ import pytest
 
 import cli
 from db.engine import Database
+from errors import ConfigError
 from settings.home import Home
 from tests.processes import running
 from tests.support import await_value
@@ -56,7 +57,7 @@ def emit_task(redis_url: str) -> None:
     """What a worker says when it receives a training slice."""
     with make_app(redis_url).events.default_dispatcher(hostname="worker@here") as dispatcher:
         dispatcher.send("task-received", uuid=TASK, name="baton.train", retries=0, eta=None, expires=None,
-                        args="(train baseline seed 0, steps 0-20)", kwargs="{}", timestamp=time.time())  # fmt: skip
+                        args="(baseline seed 0, steps 0-20)", kwargs="{}", timestamp=time.time())  # fmt: skip
 
 
 def test_flower_wants_the_password_lists_tasks_and_remembers_them(
@@ -77,7 +78,7 @@ def test_flower_wants_the_password_lists_tasks_and_remembers_them(
 
         task = await_value(seen, lambda tasks: TASK in (tasks or {}), "the task is listed")[TASK]
         assert task["name"] == "baton.train"
-        assert task["args"] == "(train baseline seed 0, steps 0-20)"
+        assert task["args"] == "(baseline seed 0, steps 0-20)"
         assert [c.laddr.ip for c in flower.net_connections() if c.status == psutil.CONN_LISTEN] == [
             "127.0.0.1"
         ]
@@ -96,6 +97,25 @@ def test_the_password_is_made_once_and_its_owners_only(home: Home) -> None:
     assert password(home) == first
     assert stat.S_IMODE((home.run / "flower.password").stat().st_mode) == 0o600
     assert not any(first in argument for argument in flower_arguments(home, "127.0.0.1", 5555))
+
+
+def test_the_password_may_come_from_the_environment(
+    home: Home, database: Database, redis_url: str, port: int, tmp_path: Path
+) -> None:
+    given = "not a secret: 7%"
+    arguments = ["--home", str(home.root), "flower", "--port", str(port), "--broker", redis_url]
+    with running(arguments, tmp_path / "log", BATON_FLOWER_PASSWORD=given) as flower:
+        await_flower(port)
+        assert status(port, "wrong")[0] == 401
+        assert status(port, given) == (200, {})
+        assert not any(given in word for word in flower.cmdline())
+    assert not (home.run / "flower.password").exists()
+
+
+def test_a_password_that_flower_would_cut_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATON_FLOWER_PASSWORD", "one,two")
+    with pytest.raises(ConfigError, match=r"^BATON_FLOWER_PASSWORD must not hold a comma"):
+        password(home)
 
 
 def test_a_home_that_does_not_exist_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,6 +72,7 @@ def test_a_run_that_is_worked_on_shows_its_live_step_and_rate(home, database, ca
         row = next(line for line in text.splitlines() if line.startswith("recon ") and "40/100" in line)
         assert row.split()[:3] == ["recon", "0", "40/100"], width
         assert ("action 1.250  reconstruction 0.750" in row) == (width >= 120)
+        assert "1.250" in row and ("action loss" in text) == (width < 120)
         assert "train recon seed 0 40/100" in text
 
 
@@ -88,6 +89,22 @@ def test_time_left_is_a_range_of_what_was_measured(home, database, capsys):
     # Five runs of 10 s at 0.1 s a step; one attempt says little, so twice as long or half as long may be.
     assert left["low_seconds"] == pytest.approx(25.0)
     assert left["high_seconds"] == pytest.approx(120.0)
+
+
+def test_the_bar_gives_way_to_long_names_and_numbers(home, database, capsys):
+    make_ablation(database)
+    document = document_of(home, capsys)
+    long = {
+        "arm": "explicit_grounding",
+        "live_step": 120_000,
+        "target_steps": 120_000,
+        "values": {"action": 1.25},
+    }
+    document["ablations"][0]["runs"][0] |= {**long, "steps_per_second": 0.0123, "state": "succeeded"}
+    lines = drawn(document, 80).splitlines()
+    (row,) = [line for line in lines if line.startswith("explicit_grounding")]
+    assert row.split()[2] == "120000/120000" and row.split()[-3:] == ["0.0123", "1.250", "succeeded"]
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])

@@ -54,7 +54,7 @@ def test_every_ended_attempt_is_told_once_a_delay(home, database, redis_url, hea
     task = tasks[f"job-{done.job_id}-attempt-1"]
     assert (task.name, task.args, task.state) == (
         "baton.train",
-        "(train baseline seed 0, steps 0-100)",
+        "(baseline seed 0, steps 0-100)",
         "SUCCESS",
     )
     assert task.result == "'succeeded'" and task.runtime == pytest.approx(8.0)

@@ -1,0 +1,109 @@
+"""`up` with services beside the work: told of at once, linked from `status`, started again, gone at the end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import cli
+from db.engine import Database
+from settings.home import Home
+from tests.commands.test_flower import await_flower, status
+from tests.commands.test_status import make_ablation
+from tests.processes import await_gone, of_home, one_of_home, running
+from tests.support import await_value
+from workers.flower import password
+from workers.services import SERVICES
+
+OPTIONS = {name: (f"--{name}", f"--{name}-port") for name in SERVICES}
+
+
+def free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [server.getsockname()[1] for server in held]
+    for server in held:
+        server.close()
+    return ports
+
+
+def answer(url: str) -> str:
+    """What is there; empty while nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=60) as page:
+            return str(page.read().decode())
+    except OSError:
+        return ""
+
+
+def links(home: Home, capsys: pytest.CaptureFixture[str]) -> dict[str, str | None]:
+    capsys.readouterr()
+    assert cli.main(["--home", str(home.root), "status", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    return {name: document[name] for name in SERVICES}
+
+
+def test_services_run_beside_the_work_and_end_with_it(
+    home: Home, database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorboard")
+    make_ablation(database)
+    ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+    words = [word for name, port in ports.items() for word in (OPTIONS[name][0], OPTIONS[name][1], str(port))]
+    log = tmp_path / "log"
+    assert set(links(home, capsys).values()) == {None}
+    with running(["--home", str(home.root), "up", "--cpus", "0", "--gpus", "none", *words], log) as up:
+        await_flower(ports["flower"])
+        assert status(ports["flower"], password(home))[0] == 200
+        metrics = f"http://127.0.0.1:{ports['metrics']}/metrics"
+        await_value(lambda: answer(metrics), lambda text: 'ablation="mine"' in text, "figures are served")
+        tensorboard = f"http://127.0.0.1:{ports['tensorboard']}"
+        await_value(lambda: answer(tensorboard), bool, "TensorBoard answers")
+        found = links(home, capsys)
+        assert found["tensorboard"] == tensorboard and found["metrics"] == metrics
+        assert found["flower"] == f"http://127.0.0.1:{ports['flower']}"
+        assert cli.main(["--home", str(home.root), "status"]) == 0
+        shown = capsys.readouterr().out
+        said = log.read_text()
+        for name, service in SERVICES.items():
+            assert f"{service.title} {found[name]}" in shown
+            assert f"{service.title}: {found[name]}" in said
+        assert password(home) not in said
+
+        killed = one_of_home(home, "metrics")
+        killed.send_signal(signal.SIGKILL)
+        killed.wait(60)
+        await_value(lambda: answer(metrics), bool, "the figures are back")
+        everything = of_home(home)
+        one_of_home(home, "tensorboard").send_signal(
+            signal.SIGKILL
+        )  # the server that it started ends with it
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(300) == 4, log.read_text()
+        await_gone([process for process in everything if process.pid != up.pid])
+    assert of_home(home) == []
+    assert set(links(home, capsys).values()) == {None}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_taken_port_is_told_before_anything_starts(
+    name: str, home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name == "tensorboard":
+        pytest.importorskip("tensorboard")
+    make_ablation(database)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        up = ["up", "--cpus", "0", "--gpus", "none", OPTIONS[name][0], OPTIONS[name][1], str(port)]
+        for words, option in ((up, OPTIONS[name][1]), ([name, "--port", str(port)], "--port")):
+            assert cli.main(["--home", str(home.root), *words]) == 3
+            said = capsys.readouterr().err
+            title = SERVICES[name].title
+            assert said.startswith(f"error: {title} cannot listen on 127.0.0.1:{port} (")
+            assert said.endswith(f"); name another port with {option}\n") and said.count("\n") == 1
+    assert of_home(home) == []

@@ -1,0 +1,40 @@
+"""Where the services of this home listen, for those who want to link to them."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+from settings.home import Home
+
+
+def note_address(home: Home, service: str, url: str) -> None:
+    """Call in the process that serves `url`; the note counts while that process lives.
+
+    Where people reach it by another address, `BATON_<SERVICE>_URL` names that one.
+    """
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{service}.", dir=home.run)
+    os.write(descriptor, (os.environ.get(f"BATON_{service.upper()}_URL") or url).encode())
+    # Never closed: the kernel takes the lock away with the process. Other containers see it too, but not the pid.
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    Path(temporary).replace(_note(home, service))
+
+
+def address_of(home: Home, service: str) -> str | None:
+    """Where this home's service listens on this machine, or None when it does not run."""
+    try:
+        note = _note(home, service).open("rb")
+    except FileNotFoundError:
+        return None
+    with note:
+        try:
+            fcntl.flock(note, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return note.read().decode(errors="replace")
+    return None
+
+
+def _note(home: Home, service: str) -> Path:
+    return home.run / f"{service}.url"
