@@ -50,7 +50,8 @@ class Terminal:
 def in_terminal(words: Sequence[str], columns: int = 80, lines: int = 24, **more: str) -> Iterator[Terminal]:
     parent, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    variables = {"TERM": "xterm-256color", "CI": "", **more}
+    # pytest-xdist tells its workers a width of its own; the terminal's counts.
+    variables = {"TERM": "xterm-256color", "CI": "", "COLUMNS": "", "LINES": "", **more}
     process = subprocess.Popen(
         list(words), stdin=child, stdout=child, stderr=child, env=environment(**variables)
     )

@@ -14,7 +14,7 @@ def test_json_has_the_promised_structure():
     arm_keys |= {"train_steps", "device_seconds", "goodput", "attention"}
     for arm in document["arms"]:
         assert arm_keys <= set(arm)
-        assert set(arm["attention"]) == {"mass_in_gaze", "pointing_accuracy"}
+        assert {"mass_in_gaze", "pointing_accuracy"} <= set(arm["attention"])
         assert len(arm["success"]) == len(arm["success_ci95"]) == 5
         assert sum(arm["success"]) == pytest.approx(arm["avg_len"])
     assert {"a", "b", "delta_success5", "delta_ci95", "p_value"} <= set(document["comparisons"][0])
