@@ -1,4 +1,4 @@
-"""Values made ahead of need by one background thread.
+"""Values made ahead of need by one background thread, or when they are asked for.
 
 What is made for a step is a function of the step alone, so there is nothing to save and nothing to lose: a
 prefetcher that is thrown away and begun again elsewhere gives the same values.
@@ -24,10 +24,12 @@ _JOIN_SECONDS = 1.0
 class Prefetcher(Generic[Value]):
     """`get(step)` for step `first`, `first + 1`, ...; at most `ahead` values wait to be taken.
 
-    An error of `make` is raised by the `get` of its step. Leaving the `with` block ends the thread.
+    With `ahead` 0 there is no thread, and `get` makes the value. An error of `make` is raised by the `get` of its
+    step. Leaving the `with` block ends the thread.
     """
 
     def __init__(self, make: Callable[[int], Value], first: int, end: int, ahead: int = 2) -> None:
+        self.ahead = ahead
         self._make = make
         self._next = first
         self._end = end
@@ -36,7 +38,8 @@ class Prefetcher(Generic[Value]):
         self._thread = threading.Thread(target=self._work, args=(first,), name="prefetch", daemon=True)
 
     def __enter__(self) -> Prefetcher[Value]:
-        self._thread.start()
+        if self.ahead:
+            self._thread.start()
         return self
 
     def __exit__(
@@ -44,12 +47,16 @@ class Prefetcher(Generic[Value]):
     ) -> None:
         self._closed.set()
         # What is in hand may take long, and a worker that was told to stop has no time: the thread ends with it.
-        self._thread.join(_JOIN_SECONDS)
+        if self.ahead:
+            self._thread.join(_JOIN_SECONDS)
 
     def get(self, step: int) -> Value:
         """The value of `step`, which must be the one after the last. Waits until it is made."""
         if step != self._next or step >= self._end:
             raise BatonError(f"step {step} was asked for, step {self._next} of {self._end} comes next")
+        if not self.ahead:
+            self._next += 1
+            return self._make(step)
         made, value, error = self._ready.get()
         assert made == step
         self._next += 1

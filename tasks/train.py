@@ -24,8 +24,8 @@ from tasks.step_input import Part, micro_batch_at, prepare
 from tasks.train_step import train_step
 from tasks.trainee import WEIGHTS, Trainee, forget, keep, take_up
 
-#: Threads that compose pictures while a GPU computes.
-_COMPOSERS = 8
+#: Threads that compose pictures while a GPU computes, and steps whose input may wait.
+_COMPOSERS, _AHEAD = 8, 2
 
 
 def run(context: TaskContext) -> Result:
@@ -47,9 +47,10 @@ def run(context: TaskContext) -> Result:
         )
 
     with (
-        # Beside a GPU the processor's cores are free; on the processor they compute the steps themselves.
+        # Beside a GPU the processor's cores are free. On the processor they compute the steps themselves, and two
+        # threads that take turns in the interpreter lose more than there is to prepare.
         ThreadPoolExecutor(_COMPOSERS) if pinned else nullcontext() as pool,
-        Prefetcher(make, trainee.step, settings["steps"]) as ahead,
+        Prefetcher(make, trainee.step, settings["steps"], _AHEAD if pinned else 0) as ahead,
         CheckpointWriter(context, trainee.snapshot) as writer,
     ):
         return _Attempt(context, trainee, writer, ahead).run()
@@ -82,12 +83,14 @@ class _Attempt:
                 return Yielded(reason)
             began, self._blocked = time.perf_counter(), 0.0
             parts = self._ahead.get(trainee.step)
-            fed = time.perf_counter()
-            context.spend("idle", fed - began)  # the device waited for its input
+            if self._ahead.ahead:  # the device waited for its input
+                waited = time.perf_counter() - began
+                context.spend("idle", waited)
+                began += waited
             losses = train_step(trainee, self._settings, parts, self._await_copy)
             trainee.step += 1
             replayed = trainee.step <= context.reached
-            context.spend("replayed" if replayed else "useful", time.perf_counter() - fed - self._blocked)
+            context.spend("replayed" if replayed else "useful", time.perf_counter() - began - self._blocked)
             context.spend("checkpoint", self._blocked)
             context.report_progress(trainee.step, target, losses)
             if trainee.step % self._settings["log_every_steps"] == 0 or trainee.step == target:

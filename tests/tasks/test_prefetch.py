@@ -64,3 +64,21 @@ def test_steps_are_taken_one_after_the_other() -> None:
         assert [ahead.get(step) for step in range(3)] == [1, 2, 3]
         with pytest.raises(BatonError):
             ahead.get(3)
+
+
+def test_without_a_thread_values_are_made_when_asked_for() -> None:
+    made: list[int] = []
+
+    def make(step: int) -> int:
+        made.append(step)
+        if step == 2:
+            raise ValueError("no such row")
+        return step + 1
+
+    with Prefetcher(make, 0, 10, ahead=0) as ahead:
+        assert made == [] and threads() == 0
+        assert [ahead.get(0), ahead.get(1)] == [1, 2] and made == [0, 1]
+        with pytest.raises(BatonError, match="step 0 was asked for, step 2 of 10 comes next"):
+            ahead.get(0)
+        with pytest.raises(ValueError, match="no such row"):
+            ahead.get(2)

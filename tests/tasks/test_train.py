@@ -14,6 +14,7 @@ import torch
 from errors import TrainingDiverged
 from tasks import train
 from tasks.context import Finished, InputFile, Yielded
+from tasks.prefetch import Prefetcher
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
 
@@ -56,28 +57,28 @@ def run_in_slices(
 def test_waiting_for_input_is_no_useful_time(
     index: Sequence[InputFile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a clock that only inputs (5 s each) and steps (2 s each) move."""
-    now = [0.0]
-    take, step = train.Prefetcher.get, train.train_step
+    """On a clock that only inputs (5 s each) and steps (2 s each) move; prepared ahead, as beside a GPU."""
+    now, step = [0.0], train.train_step
 
-    def slow_take(self: Any, number: int) -> Any:
-        now[0] += 5.0
-        return take(self, number)
+    class SlowPrefetcher(Prefetcher[Any]):
+        def __init__(self, make: Any, first: int, end: int, ahead: int) -> None:
+            super().__init__(make, first, end, 2)
+
+        def get(self, number: int) -> Any:
+            now[0] += 5.0
+            return super().get(number)
 
     def slow_step(*arguments: Any) -> dict[str, float]:
         now[0] += 2.0
         return step(*arguments)
 
-    monkeypatch.setattr(train.Prefetcher, "get", slow_take)
+    monkeypatch.setattr(train, "Prefetcher", SlowPrefetcher)
     monkeypatch.setattr(train, "train_step", slow_step)
     monkeypatch.setattr(train.time, "perf_counter", lambda: now[0])
     context = FakeContext(tmp_path, training_spec(3), index, reached=1)
     assert isinstance(train.run(context), Finished)
-    assert (context.seconds["idle"], context.seconds["replayed"], context.seconds["useful"]) == (
-        15.0,
-        2.0,
-        4.0,
-    )
+    spent = context.seconds
+    assert (spent["idle"], spent["replayed"], spent["useful"]) == (15.0, 2.0, 4.0)
 
 
 @pytest.fixture(scope="module")
