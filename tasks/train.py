@@ -47,8 +47,8 @@ def run(context: TaskContext) -> Result:
         )
 
     with (
-        # Beside a GPU the processor's cores are free. On the processor they compute the steps themselves, and two
-        # threads that take turns in the interpreter lose more than there is to prepare.
+        # Beside a GPU the processor's cores are free; on the processor they compute the steps themselves, and a
+        # thread beside them gained nothing that could be measured.
         ThreadPoolExecutor(_COMPOSERS) if pinned else nullcontext() as pool,
         Prefetcher(make, trainee.step, settings["steps"], _AHEAD if pinned else 0) as ahead,
         CheckpointWriter(context, trainee.snapshot) as writer,

@@ -8,7 +8,7 @@ from typing import Any
 from calvin.metrics import task_scores
 from db import queries
 from db.engine import Database
-from db.states import SUCCEEDED
+from db.states import FAILED, SUCCEEDED
 from reports.data import AttentionScores, LossPoint, RunReport, Slice, TaskScore
 from settings.arms import ARMS
 
@@ -57,9 +57,10 @@ def run_report(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequ
 
 
 def _did_steps(attempt: Any) -> bool:
-    """Whether steps were kept, or time was booked on them."""
+    """Whether steps were kept, or time was booked on them; all the time of a failed attempt is booked as replayed."""
     kept = attempt.step_to is not None and attempt.step_to > attempt.step_from
-    return kept or attempt.useful_seconds + attempt.replayed_seconds > 0
+    replayed = attempt.outcome != FAILED and attempt.replayed_seconds > 0
+    return kept or replayed or attempt.useful_seconds > 0
 
 
 def closed_loop_entries(jobs: Sequence[Any]) -> list[Mapping[str, Any]] | None:

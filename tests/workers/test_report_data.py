@@ -75,7 +75,9 @@ def test_what_failed_is_said(home, database, submitted):
 
 def test_an_attempt_without_a_step_is_no_slice(home, database, submitted):
     held = start(database, "train", submitted)
-    jobs.give_back(database, held, Ending(states.FAILED, 0, "no space left on the device"), NOW + 1)
+    # The time of what failed is booked as one that has to be spent again.
+    fault = Ending(states.FAILED, 0, "no space left on the device", seconds=Seconds(replayed=6.4))
+    jobs.give_back(database, held, fault, NOW + 1)
     assert report(home, database)["arms"][0]["slices"] == 0
     finish(database, "train", submitted, {"steps": 1}, seconds=Seconds(useful=6.0))
     assert report(home, database)["arms"][0]["slices"] == 1
