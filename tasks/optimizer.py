@@ -14,9 +14,12 @@ _SLOTS = ("exp_avg", "exp_avg_sq")
 
 
 def make_optimizer(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    """One parameter group over the trained parameters (ReconVLA finetune.sh: AdamW, single group)."""
+    """One parameter group over the trained parameters (ReconVLA finetune.sh: AdamW, single group).
+
+    Fused: one kernel goes over each parameter once, where the plain loop's ten small ones took 7 % of a toy's step.
+    """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, foreach=False)
+    return torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
 
 
 def learning_rate_at(step: int, steps: int, peak: float, warmup_fraction: float) -> float:
@@ -55,7 +58,7 @@ def load_optimizer(
     for name, parameter in known.items():
         if f"{name}/step" not in tensors:
             continue  # a parameter that no step has touched has no state
-        state = {"step": tensors.pop(f"{name}/step").reshape(())}
+        state = {"step": tensors.pop(f"{name}/step").reshape(()).to(parameter.device)}
         for slot in _SLOTS:
             moment = tensors.pop(f"{name}/{slot}", None)
             if moment is None or moment.shape != parameter.shape:

@@ -62,3 +62,14 @@ def test_state_of_another_model_is_refused():
     ):
         with pytest.raises(CheckpointError, match=said):
             load_optimizer(make_optimizer(other, 0.1, 0.0), other, dict(saved), "optimizer.safetensors")
+
+
+def test_the_fused_kernel_is_adamw():
+    torch.manual_seed(0)
+    ours = torch.nn.Linear(3, 2)
+    plain = torch.nn.Linear(3, 2)
+    plain.load_state_dict(ours.state_dict())
+    two_steps(ours, make_optimizer(ours, 0.1, 0.01))
+    two_steps(plain, torch.optim.AdamW(plain.parameters(), lr=0.1, weight_decay=0.01, foreach=False))
+    for left, right in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-6)
