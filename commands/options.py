@@ -51,7 +51,7 @@ def session_options(function: Any) -> Any:
         click.option("--notice-file", envvar="BATON_NOTICE_FILE", metavar="FILE",
                      type=click.Path(path_type=Path), help="Stop, with all saved, once this file exists."),
         click.option("--cpus", default=None, type=click.IntRange(0), metavar="N", help="CPU workers."),
-        click.option("--gpus", default=None, metavar="0,1|all|none", help="GPUs to use."),
+        click.option("--gpus", default=None, metavar="0,1|0+1|all|none", help="GPUs to use; 0+1: both for one worker."),
         click.option("--session-limit", default=None, metavar="11h30m",
                      help="Stop, with all saved, before this."),
         click.option("--broker", metavar="URL", help="A Redis to use instead of a private one."),

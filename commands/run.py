@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -152,17 +153,29 @@ def _watch(
 
 
 def devices_of(gpus: str | None, cpus: int | None) -> Devices:
-    """`--gpus 0,1|all|none` and `--cpus N`; by default every GPU, and a CPU worker for each core left."""
+    """`--gpus 0,1|0+1|all|none` and `--cpus N`; by default every GPU, and a CPU worker for each core left.
+
+    Commas separate workers, `+` the GPUs that one worker shares a batch over (`training.devices`). Raises InvalidInput.
+    """
     found = visible_gpus()
+    chosen: list[tuple[int, ...]]
     if gpus in (None, "all"):
-        chosen = found
+        chosen = [(gpu,) for gpu in found]
     elif gpus == "none":
         chosen = []
+    elif re.fullmatch(r"\d+([,+]\d+)*", str(gpus)) is None:
+        raise InvalidInput(
+            f"--gpus {gpus!r} is not all, none, or numbers separated by commas (0,1), "
+            "or by + where one worker has several (0+1)"
+        )
     else:
-        try:
-            chosen = [int(part) for part in str(gpus).split(",")]
-        except ValueError:
-            raise InvalidInput(f"--gpus {gpus!r} is not all, none, or numbers separated by commas") from None
+        chosen = [tuple(map(int, group.split("+"))) for group in str(gpus).split(",")]
+        named = [gpu for group in chosen for gpu in group]
+        if len(set(named)) < len(named):
+            raise InvalidInput(f"--gpus {gpus!r} names a GPU twice")
+        missing = sorted(set(named) - set(found)) if found else []
+        if missing:
+            raise InvalidInput(f"--gpus {gpus!r}: this machine has no GPU {missing[0]}, only {found}")
     cores = len(os.sched_getaffinity(0))
     return Devices(chosen, cpus if cpus is not None else max(1, cores - len(chosen)))
 

@@ -64,9 +64,10 @@ def command(
         data__root=str(Path(data_root).expanduser().absolute()) if data_root else None,
         name=name,
     )
-    if not detach:
-        _check_devices(config, shared=elsewhere(home.root).database is not None)
     stay = plan_session(session)
+    if not detach:
+        most = max(map(len, stay.devices.gpus), default=1)
+        _check_devices(config, most, shared=elsewhere(home.root).database is not None)
     plan = Planner(config).plan()
 
     home.create()
@@ -99,19 +100,19 @@ def command(
     return 0 if entry["state"] == "succeeded" else 1
 
 
-def _check_devices(config: AblationConfig, shared: bool) -> None:
-    """Jobs that want several GPUs are refused where nobody but this session's workers, with one each, could run them.
+def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:
+    """Jobs that want more GPUs than any worker of this session has (`most`) are refused where nobody else could
+    run them.
 
     shared: workers of other machines may be there, so it is only a warning.
     """
     for stage in ("training", "pretraining"):
         count = getattr(config, stage).devices
-        if count == 1:
+        if count <= most:
             continue
-        gpus = ",".join(map(str, range(count)))
         sentence = (
-            f"{stage}.devices is {count}, but workers of a session have one device each: submit with --detach,"
-            f" and start CUDA_VISIBLE_DEVICES={gpus} python cli.py worker --resources accelerator"
+            f"{stage}.devices is {count}, but the workers of this session have {most} each at most:"
+            f" give one of them more with --gpus {'+'.join(map(str, range(count)))}"
         )
         if not shared:
             raise ConfigError(sentence)

@@ -45,9 +45,9 @@ BROKER_VARIABLE = "BATON_BROKER"
 
 @dataclass(frozen=True)
 class Devices:
-    """What the workers of a session run on: GPU indices, and how many CPU workers."""
+    """What the workers of a session run on: the GPUs (indices) of each GPU worker, and how many CPU workers."""
 
-    gpus: Sequence[int]
+    gpus: Sequence[tuple[int, ...]]
     cpus: int
 
 
@@ -162,13 +162,14 @@ class Supervisor:
 
     def _workers(self) -> list[tuple[str, list[str], dict[str, str]]]:
         specs = []
-        for gpu in self._devices.gpus:
+        for group in self._devices.gpus:
             environment = {
-                "CUDA_VISIBLE_DEVICES": str(gpu),
-                "BATON_DEVICE": f"cuda:{gpu}",
+                "CUDA_VISIBLE_DEVICES": ",".join(map(str, group)),
+                "BATON_DEVICE": f"cuda:{'+'.join(map(str, group))}",
                 "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # matrix products that repeat bit for bit
             }
-            specs.append((f"worker-gpu{gpu}", ["--resources", "accelerator"], environment))
+            name = f"worker-gpu{'-'.join(map(str, group))}"
+            specs.append((name, ["--resources", "accelerator"], environment))
         resources = ",".join(RESOURCES) if not self._devices.gpus else "cpu"
         for number in range(self._devices.cpus):
             environment = {"CUDA_VISIBLE_DEVICES": "", "BATON_DEVICE": "cpu"}
@@ -198,7 +199,7 @@ class Supervisor:
                     BROKER_VARIABLE: self.broker_url,
                     PARENT_VARIABLE: str(os.getpid()),
                     "TMPDIR": str(self._temporary),
-                    # Every worker has one device; more threads would fight for the same cores.
+                    # There are as many workers as cores or GPUs; more threads would fight for the same cores.
                     "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
                     **environment,
                 },

@@ -1,4 +1,4 @@
-"""What is refused of a submission in the foreground, whose workers have one device each."""
+"""What is refused of a submission in the foreground, whose workers have too few GPUs."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ def test_more_gpus_than_a_worker_of_a_session_has(
     wanted = ("--home", str(home), *SMOKE, "--set", f"{stage}.devices=2")
     assert cli.main(list(wanted)) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: {stage}.devices is 2, but workers of a session have one device each")
-    assert "CUDA_VISIBLE_DEVICES=0,1 " in line and not home.exists()
+    assert line.startswith(
+        f"error: {stage}.devices is 2, but the workers of this session have 1 each at most"
+    )
+    assert line.endswith("--gpus 0+1") and not home.exists()
     assert cli.main([*wanted, "--detach"]) == 0, "a worker that has both may come"
 
 
 def test_where_other_machines_may_have_them_it_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
     config = load_config("smoke", None, ("training.devices=8",))
-    _check_devices(config, shared=True)
+    _check_devices(config, 2, shared=True)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("warning: training.devices is 8")
     with pytest.raises(ConfigError):
-        _check_devices(config, shared=False)
-    _check_devices(load_config("smoke"), shared=False)
+        _check_devices(config, 7, shared=False)
+    _check_devices(config, 8, shared=False)
+    _check_devices(load_config("smoke"), 1, shared=False)
     assert capsys.readouterr().err == ""

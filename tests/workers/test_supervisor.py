@@ -39,6 +39,25 @@ def session(
     assert of_home(home) == []
 
 
+def test_a_worker_is_pinned_to_its_gpus(home: Home, database: Database) -> None:
+    """The variables its process really has, on any machine: nothing here imports torch."""
+    session_id = members.open_session(database, "test", None, time.time())
+    devices = Devices([(0, 1), (3,)], 1)
+    with Supervisor(home, database, queue_settings(), devices, None, session_id) as running:
+        pinned = {}
+        for process in of_home(home):
+            words = process.cmdline()
+            if "worker" in words and "--name" in words:
+                seen = process.environ()
+                pinned[words[words.index("--name") + 1]] = seen["CUDA_VISIBLE_DEVICES"], seen["BATON_DEVICE"]
+        running.kill()
+    assert pinned == {
+        "worker-gpu0-1": ("0,1", "cuda:0+1"),
+        "worker-gpu3": ("3", "cuda:3"),
+        "worker-cpu0": ("", "cpu"),
+    }
+
+
 def until(session: Supervisor, database: Database, label: str, state: str) -> None:
     def look() -> str:
         session.check()
