@@ -237,12 +237,13 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Environment:
-    """How to get the same figures again. `data_digests`: SHA-256 by what it is of."""
+    """How to get the same figures again. `data_digests`: SHA-256 by what it is of; `precision`: by kind of job."""
 
     command: str = ""
     hardware: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     threads: str = ""
+    precision: str = ""
     simulator: str = ""
     data_digests: Mapping[str, str] = field(default_factory=dict)
 

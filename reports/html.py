@@ -213,6 +213,7 @@ def _environment_view(data: ReportData) -> list[tuple[str, str]]:
         ("seeds", ", ".join(map(str, seeds))),
         ("hardware", data.environment.hardware),
         ("threads", data.environment.threads),
+        ("precision", data.environment.precision),
         ("simulator", data.environment.simulator),
     ]
     rows += sorted(data.environment.versions.items())

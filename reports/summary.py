@@ -105,6 +105,7 @@ def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
             "command": data.environment.command,
             "hardware": data.environment.hardware,
             "threads": data.environment.threads,
+            "precision": data.environment.precision,
             "simulator": data.environment.simulator,
             "versions": dict(data.environment.versions),
             "data_digests": dict(data.environment.data_digests),

@@ -33,6 +33,7 @@ def report_environment(
         hardware=_hardware(attempts),
         versions={**told, **({"body": bodies} if bodies else {})},
         threads=" or ".join(str(count) for count in sorted({e["threads"] for e in known if "threads" in e})),
+        precision=_precisions(jobs),
         simulator=simulators_told(jobs),
         data_digests={**_demonstrations(jobs), **_indexes(database, jobs)},
     )
@@ -47,6 +48,20 @@ def _bodies(attempts: Sequence[Any]) -> str:
     return ", ".join(
         f"{kind} {' and '.join(map(str, sorted(found)))}" for kind, found in sorted(of_kinds.items())
     )
+
+
+def _precisions(jobs: Sequence[Any]) -> str:
+    """What models were trained and judged in, as planned: `train fp16 with LoRA in 4 bits, evaluate 4bit`."""
+    of_kinds: dict[str, set[str]] = {}
+    for row in jobs:
+        if row.kind in ("pretrain", "train") and "training" in row.spec:
+            training = row.spec["training"]
+            lora = training.get("lora")
+            adapters = "" if not lora else f" with LoRA{' in 4 bits' if lora['four_bit'] else ''}"
+            of_kinds.setdefault(row.kind, set()).add(training["precision"] + adapters)
+        elif row.kind == "evaluate" and row.spec.get("policy") != "random":
+            of_kinds.setdefault(row.kind, set()).add(row.spec.get("precision", "fp32"))
+    return ", ".join(f"{kind} {' and '.join(sorted(found))}" for kind, found in sorted(of_kinds.items()))
 
 
 def _hardware(attempts: Sequence[Any]) -> str:

@@ -10,7 +10,7 @@ from db.values import Ending
 from tests.support import NOW, start, stored, worker
 from workers.environment import attempt_environment
 from workers.report_data import gather_report
-from workers.report_environment import _hardware  # its input cannot be made without GPUs
+from workers.report_environment import _hardware, _precisions  # their input cannot be made without GPUs
 
 REF = RunRef("recon", 0)
 INGEST = {
@@ -56,6 +56,24 @@ def test_versions_and_machine(database, store, tmp_path):
     assert not {"processor", "gpu", "gpus", "cores", "memory_gib", "threads"} & set(found.versions)
     assert str(here["processor"]) in found.hardware and f"{here['cores']} core" in found.hardware
     assert f"{here['memory_gib']} GiB" in found.hardware
+
+
+class _Job:
+    def __init__(self, kind, **spec):
+        self.kind, self.spec = kind, spec
+
+
+def test_precisions_are_told_by_kind_of_job():
+    adapted = {"precision": "fp16", "lora": {"rank": 16, "four_bit": True}}
+    jobs = [
+        _Job("train", training=adapted),
+        _Job("train", training={"precision": "bf16", "lora": None}),
+        _Job("evaluate", policy="random"),
+        _Job("evaluate", policy="model", precision="4bit"),
+        _Job("ingest"),
+    ]
+    assert _precisions(jobs) == "evaluate 4bit, train bf16 and fp16 with LoRA in 4 bits"
+    assert _precisions([_Job("evaluate", policy="model")]) == "evaluate fp32"
 
 
 class _Attempt:
