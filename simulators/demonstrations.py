@@ -26,7 +26,8 @@ class Recording:
     """One solved task, T frames; every array's first axis is the frame.
 
     rgb_static (T, 200, 200, 3) and rgb_gripper (T, 84, 84, 3) uint8; robot_obs (T, 15), scene_obs (T, 24),
-    actions (T, 7) and rel_actions (T, 7) float64; `boxes` one dict of true boxes a frame.
+    actions (T, 7) and rel_actions (T, 7) float64; `boxes` one dict of true boxes a frame,
+    `pixels` one of how many pixels show each thing.
     `success_frame` is the first frame at which the task counts as solved.
 
     `actions[t]` is the tcp pose measured at frame t + 1 and the gripper command that led there;
@@ -44,6 +45,7 @@ class Recording:
     actions: np.ndarray
     rel_actions: np.ndarray
     boxes: tuple[dict[str, PixelBox | None], ...]
+    pixels: tuple[dict[str, int], ...]
     success_frame: int
 
 
@@ -159,5 +161,6 @@ def _recording(
         actions=actions,
         rel_actions=np.stack([relative_action(obs, act) for obs, act in zip(robot_obs, actions)]),
         boxes=tuple(frame["true_boxes"] for frame in kept),
+        pixels=tuple(frame["visible_pixels"] for frame in kept),
         success_frame=performance.success_step,
     )

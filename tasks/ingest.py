@@ -86,6 +86,7 @@ def make_demonstration(
                 start=0,
                 end=frames - 1,
                 boxes=recording.boxes,
+                pixels=recording.pixels,
             ),
             reasons,
         )

@@ -23,7 +23,7 @@ class Kind:
 
 
 KINDS = {
-    "ingest": Kind("tasks.ingest:run", "cpu", 10, 3),
+    "ingest": Kind("tasks.ingest:run", "cpu", 10, 4),
     "gaze": Kind("tasks.gaze:run", "cpu", 20, 4),
     "index": Kind("tasks.index:run", "cpu", 30, 3),
     "pretrain": Kind("tasks.train:run", "accelerator", 40, 2),

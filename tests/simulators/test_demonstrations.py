@@ -54,7 +54,7 @@ def test_recording_is_a_function_of_scene_task_and_seed(table_d: PlayTable, open
     assert isinstance(again, Recording)
     np.testing.assert_array_equal(again.rgb_static, opening.rgb_static)
     np.testing.assert_array_equal(again.rel_actions, opening.rel_actions)
-    assert again.boxes == opening.boxes
+    assert again.boxes == opening.boxes and again.pixels == opening.pixels
 
 
 def test_replaying_the_relative_actions_opens_the_drawer(table_d: PlayTable, opening: Recording) -> None:

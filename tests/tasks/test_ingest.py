@@ -56,4 +56,9 @@ def test_the_expert_makes_the_same_demonstration_twice(tmp_path):
     episode = load_episode(file.path)
     assert (episode.task, episode.scene) == ("turn_on_led", "B")
     assert episode.boxes is not None and episode.boxes[0]["button"] is not None
+    assert episode.pixels is not None and len(episode.pixels) == len(episode)
+    for boxes, pixels in zip(episode.boxes, episode.pixels, strict=True):
+        assert {name for name, box in boxes.items() if box} == {
+            name for name, count in pixels.items() if count
+        }
     assert episode.scene_obs[0, 5] == 0 and episode.scene_obs[-1, 5] == 1  # the green light went on
