@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,8 @@ def test_ctrl_c_ends_an_evaluation_whose_policy_server_hangs(tmp_path: Path) -> 
             [sys.executable, "cli.py", "evaluate", url, "--simulators", "2", "--out", str(out),
              "--server-timeout", "3600"],
             cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # Tests that run in the background of a shell inherit that Ctrl-C is ignored.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         try:
             assert asked.wait(300)
