@@ -76,6 +76,7 @@ def main() -> None:
         "machine": describe(),
         "seed": arguments.seed,
         "detector": arguments.detector,
+        "version": make_detector(arguments.detector, **options).version,
         "scenes": "calvin_env" if arguments.assets else "playtable",
         "frames": pictures,
         "complex_frames": complex_pictures(scenery),

@@ -6,7 +6,7 @@ learns from hard scenes (`gaze_scenes`) and from demonstrations of the scripted 
 are none that the other benchmarks use. Pictures are cut to a random window half of the time, as the pipeline's
 second pass shows it tiles. A FOLDER that holds such a model already is trained on.
 
-python -m benchmarks.gaze_small_model FOLDER [--minutes 30] [--episodes 160] [--demonstrations 2] [--size 200]
+python -m benchmarks.gaze_small_model FOLDER [--minutes 30] [--episodes 120] [--demonstrations 2] [--size 200]
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--episodes", type=int, default=160)
+    parser.add_argument("--episodes", type=int, default=120)
     parser.add_argument("--demonstrations", type=int, default=2, help="of each task")
     parser.add_argument(
         "--size", type=int, default=200, help="shorter edge of what the model sees, in pixels"

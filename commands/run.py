@@ -155,7 +155,8 @@ def _watch(
 def devices_of(gpus: str | None, cpus: int | None) -> Devices:
     """`--gpus 0,1|0+1|all|none` and `--cpus N`; by default every GPU, and a CPU worker for each core left.
 
-    Commas separate workers, `+` the GPUs that one worker shares a batch over (`training.devices`). Raises InvalidInput.
+    Commas separate workers, `+` the GPUs that one worker shares a batch over (`training.devices`). Numbers
+    are taken at their word where no nvidia-smi can be asked. Raises InvalidInput.
     """
     found = visible_gpus()
     chosen: list[tuple[int, ...]]
