@@ -44,13 +44,15 @@ SERVICE_ADDRESS = "127.0.0.1"
 
 @dataclass
 class Interrupts:
-    """The first SIGINT, SIGTERM or SIGUSR1 asks for an orderly end, a second SIGINT for an immediate one."""
+    """The first SIGINT, SIGTERM, SIGUSR1 or SIGHUP asks for an orderly end, a second SIGINT for an immediate one."""
 
     count: int = 0
 
     def install(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, self._note)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup work goes on
+            signal.signal(signal.SIGHUP, self._note)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1

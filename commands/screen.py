@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -24,6 +25,8 @@ _MOST_LINES = 30
 class Screen:
     """Arms, bars, rates and workers on a terminal; now and then a line elsewhere. All on standard error.
 
+    Work does not depend on being seen: a terminal that was closed and a full disk are put up with.
+
     `look` returns the document of `status --json`; it is asked when something is to be shown. Use as a context
     manager: the last state stays on the terminal.
     """
@@ -44,7 +47,8 @@ class Screen:
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
-            self._live.stop()
+            with contextlib.suppress(OSError):
+                self._live.stop()
 
     def show(self, *, last: bool = False) -> None:
         """Show the present state if it is time to, and in any case when it is the `last` one."""
@@ -52,13 +56,17 @@ class Screen:
             return
         self._next = time.monotonic() + (_LINE_SECONDS if self._live is None else _DRAW_SECONDS)
         document = self._look()
-        if self._live is None:
-            self._lines(document)
-        else:
-            height = min(self._console.height, _MOST_LINES)
-            self._live.update(status_screen(document, time.time(), self._console.width, height), refresh=True)
+        with contextlib.suppress(OSError):
+            if self._live is None:
+                self._lines(document)
+            else:
+                height = min(self._console.height, _MOST_LINES)
+                page = status_screen(document, time.time(), self._console.width, height)
+                self._live.update(page, refresh=True)
 
     def say(self, line: str) -> None:
         """One line that stays, above the bars where there are any."""
-        if not self._quiet:
+        if self._quiet:
+            return
+        with contextlib.suppress(OSError):
             self._console.print(line, soft_wrap=True, markup=False, highlight=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import select
 import struct
 import subprocess
 import termios
@@ -22,6 +23,7 @@ class Terminal:
         self.process = process
         self._descriptor = descriptor
         self._seen = bytearray()
+        self._hung_up = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -35,8 +37,18 @@ class Terminal:
         self._reader.join(10)
         return code
 
+    def hang_up(self) -> None:
+        """The terminal is gone, as when a window is closed: whatever is written to it fails."""
+        if self._hung_up.is_set():
+            return
+        self._hung_up.set()
+        self._reader.join()
+        os.close(self._descriptor)
+
     def _read(self) -> None:
-        while True:
+        while not self._hung_up.is_set():
+            if not select.select([self._descriptor], [], [], 0.05)[0]:
+                continue
             try:
                 part = os.read(self._descriptor, 65536)
             except OSError:  # EIO: the other end is closed
@@ -62,4 +74,4 @@ def in_terminal(words: Sequence[str], columns: int = 80, lines: int = 24, **more
     finally:
         process.kill()
         process.wait()
-        os.close(parent)
+        terminal.hang_up()

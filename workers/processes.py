@@ -78,9 +78,11 @@ def worker_main(
     settings = queue_settings()
     member = Member(database, settings, name, device, session_id)
     executor = Executor(home, database, open_store(home, database), settings, member)
+    idle = threading.Lock()
 
     def run(job_id: int) -> str:
-        outcome = executor.run(job_id)
+        with idle:
+            outcome = executor.run(job_id)
         if executor.released and member.stop.reason is None:
             bell.ring_ready()
         if executor.failed:
@@ -103,7 +105,7 @@ def worker_main(
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
             signal.signal(number, stop)
         if "accelerator" in resources:
-            _get_ready("accelerator")
+            get_ready("accelerator", idle)
 
     names = [worker_queue(member.id), *(resource_queue(r) for r in RESOURCES if r in resources)]
     app.conf.task_queues = queues(names)
@@ -122,8 +124,17 @@ def worker_main(
         database.close()
 
 
-def _get_ready(resource: str) -> None:
-    """Import torch and the models beside the first jobs: whoever takes over a lost run starts seconds sooner."""
-    timer = threading.Timer(_READY_SECONDS, import_bodies, (resource,))
+def get_ready(resource: str, idle: threading.Lock) -> None:
+    """Import torch and the models while no job runs: whoever takes over a lost run starts seconds sooner.
+
+    `idle` is held by a job that runs. Beside one nothing is imported: transformers replaces itself in sys.modules,
+    and a second thread that waits for its import goes on with the module that was replaced, which has no names.
+    """
+
+    def import_when_idle() -> None:
+        with idle:
+            import_bodies(resource)
+
+    timer = threading.Timer(_READY_SECONDS, import_when_idle)
     timer.daemon = True
     timer.start()

@@ -8,9 +8,11 @@ import sys
 import time
 
 import pytest
+from sqlalchemy import select
 
 from db import members
 from db.engine import Database
+from db.schema import Session
 from settings.home import Home
 from tests.commands.test_status import finish_all, make_ablation
 from tests.processes import CLI, QUICK, environment
@@ -26,6 +28,12 @@ def up(home: Home) -> list[str]:
 
 def work(database: Database) -> None:
     finish_all(database, members.join(database, "test", "cpu", None, time.time()))
+
+
+def reasons(database: Database) -> list[str | None]:
+    """Why each session ended."""
+    with database.read() as tx:
+        return list(tx.scalars(select(Session.reason)))
 
 
 def test_a_terminal_shows_bars_and_keeps_the_last_ones(home: Home, database: Database) -> None:
@@ -62,3 +70,44 @@ def test_pseudo_terminals_of_notebooks_and_ci_get_lines_and_a_word_on_interrupts
         assert "interrupted: steps end and are saved" in terminal.text
         assert "stopped (interrupted) with everything saved" in terminal.text
         assert "\x1b[" not in terminal.text, "nothing moves the cursor"
+
+
+def test_work_goes_on_when_the_terminal_is_gone(home: Home, database: Database) -> None:
+    """As after `disown`, or under `setsid`: nobody is told that the window was closed."""
+    make_ablation(database)
+    with in_terminal(up(home), columns=100, **QUICK) as terminal:
+        await_value(lambda: terminal.text, lambda text: "recon_pretrain" in text, "the first bars")
+        terminal.hang_up()
+        time.sleep(3.0)  # a screen or two that cannot be written
+        assert terminal.process.poll() is None
+        work(database)
+        assert terminal.process.wait(180) == 0
+    assert reasons(database) == ["done"]
+
+
+def test_a_hang_up_ends_in_order(home: Home, database: Database) -> None:
+    make_ablation(database)
+    with in_terminal(up(home), columns=100, **QUICK) as terminal:
+        await_value(lambda: terminal.text, lambda text: "recon_pretrain" in text, "the first bars")
+        terminal.hang_up()
+        terminal.process.send_signal(signal.SIGHUP)
+        assert terminal.process.wait(180) == 4
+    assert reasons(database) == ["interrupted"]
+
+
+def test_nohup_is_heeded(home: Home, database: Database) -> None:
+    make_ablation(database)
+    process = subprocess.Popen(
+        ["nohup", *up(home)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(**QUICK),
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("mine: 0/6 jobs")
+    process.send_signal(signal.SIGHUP)
+    work(database)
+    assert process.stderr.read().splitlines()[-1] == "mine: succeeded"
+    assert process.wait(180) == 0
