@@ -19,7 +19,8 @@ NOT_COMPARED = "no sequences and seeds in common"
 METHODS = (
     "Second arm minus first (successes in points), on the same sequences and seeds. Successes: exact McNemar test "
     "with one seed, sign flips over sequences with more; average length: sign flips. Holm: p corrected for the "
-    "number of pairs of arms, each measure by itself. Intervals: paired bootstrap, 95\N{NO-BREAK SPACE}%."
+    "number of pairs of arms, each measure by itself. p speaks of the models as they were trained; the intervals "
+    "(paired bootstrap, 95\N{NO-BREAK SPACE}%) draw seeds anew too, and say more of what other seeds would give."
 )
 
 
