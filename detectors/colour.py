@@ -11,7 +11,7 @@ is in `docs/gaze.md`; `tests/detectors/test_colour.py` repeats the scoring.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -35,6 +35,11 @@ PIECE_GAP_SHARE = 0.05
 NEAR_PIXELS = 24
 #: A door's handle that is cut by the arm no longer says where the door is (share of the image width).
 MIN_DOOR_HANDLE_WIDTH = 0.065
+#: What is too large and too pale to be told by its own pixels, from the box of its handle and the image's width.
+WHOLE_FROM_HANDLE: dict[str, Callable[[Box, int], Box]] = {
+    "drawer": drawer_from_handle,
+    "slider": door_from_handle,
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class ColourFinder:
     """Blocks by hue, handles, switch and button by darkness, drawer and door from their handles."""
 
     name = "colour"
-    version = "2"
+    version = "3"
     precision = None
     threshold = SMALLEST_BLOCK
 
@@ -73,12 +78,14 @@ class ColourFinder:
     def find_thoroughly(
         self, images: Sequence[NDArray[np.uint8]], target: Target
     ) -> list[list[Candidate] | NoTarget]:
-        """See `Finder.find_thoroughly`: paler, darker and smaller pieces of blocks too."""
+        """See `Finder.find_thoroughly`: paler, darker and smaller pieces of blocks too; of others nothing more."""
+        if target.object not in BLOCK_HUES:
+            return [NoTarget(Reason.NOT_FOUND, target.object)] * len(images)
         return [_candidates(image, target, Source.SECOND_PASS) for image in images]
 
     def finds_near(self, target: Target) -> bool:
-        """Blocks and what `fixtures.py` knows; drawer and door are seen by their handles, which lie elsewhere."""
-        return target.object in BLOCK_HUES or target.object in FIXTURES
+        """Blocks, what `fixtures.py` knows, and the drawer and door, whose boxes have their handles in them."""
+        return target.object in BLOCK_HUES or target.object in FIXTURES or target.object in WHOLE_FROM_HANDLE
 
     def find_near(self, image: NDArray[np.uint8], target: Target, box: Box) -> Box | None:
         """See `Finder.find_near`: the largest hit in the box grown by what a hand can move it."""
@@ -89,12 +96,11 @@ class ColourFinder:
         if target.object in BLOCK_HUES:
             hits = find_blocks(part, target.object, frame=(height, width))
         else:
-            hit = find_fixture(part, target.object, (height, width), y0)
-            hits = [] if hit is None else [hit]
-        if not hits:
-            return None
-        a, b, c, d = hits[0][0]
-        return a + x0, b + y0, c + x0, d + y0
+            hits = _fixture(part, _seen_by(target.object), (height, width), y0)
+        whole = _whole(
+            target.object, [((a + x0, b + y0, c + x0, d + y0), s) for (a, b, c, d), s in hits], width
+        )
+        return whole[0][0] if whole else None
 
 
 def _candidates(image: NDArray[np.uint8], target: Target, source: Source) -> list[Candidate] | NoTarget:
@@ -102,17 +108,8 @@ def _candidates(image: NDArray[np.uint8], target: Target, source: Source) -> lis
     name = target.object
     if name in BLOCK_HUES:
         hits = find_blocks(hsv, name, relaxed=source is Source.SECOND_PASS)
-    elif name in FIXTURES:
-        hits = _fixture(hsv, name)
-    elif name == "drawer":
-        hits = [(drawer_from_handle(box, image.shape[1]), s) for box, s in _fixture(hsv, "drawer_handle")]
-    elif name == "slider":
-        handles = _fixture(hsv, "slider_handle")
-        hits = [
-            (door_from_handle(box, image.shape[1]), score)
-            for box, score in handles
-            if box[2] - box[0] >= MIN_DOOR_HANDLE_WIDTH * image.shape[1]
-        ]
+    elif name in FIXTURES or name in WHOLE_FROM_HANDLE:
+        hits = _whole(name, _fixture(hsv, _seen_by(name)), image.shape[1])
     else:
         return NoTarget(Reason.NOT_A_COLOURED_OBJECT, name)
     if not hits:
@@ -120,9 +117,25 @@ def _candidates(image: NDArray[np.uint8], target: Target, source: Source) -> lis
     return [Candidate(box, score, target.phrase, source) for box, score in hits]
 
 
-def _fixture(hsv: NDArray[np.uint8], name: str) -> list[tuple[Box, float]]:
-    hit = find_fixture(hsv, name)
+def _fixture(
+    hsv: NDArray[np.uint8], name: str, frame: tuple[int, int] | None = None, top: int = 0
+) -> list[tuple[Box, float]]:
+    hit = find_fixture(hsv, name, frame, top)
     return [] if hit is None else [hit]
+
+
+def _seen_by(name: str) -> str:
+    """The fixture that tells where an object is: itself, or its handle."""
+    return f"{name}_handle" if name in WHOLE_FROM_HANDLE else name
+
+
+def _whole(name: str, hits: list[tuple[Box, float]], width: int) -> list[tuple[Box, float]]:
+    """Hits of the object that these hits tell of, in a frame `width` pixels wide."""
+    if name not in WHOLE_FROM_HANDLE:
+        return hits
+    if name == "slider":
+        hits = [(box, score) for box, score in hits if box[2] - box[0] >= MIN_DOOR_HANDLE_WIDTH * width]
+    return [(WHOLE_FROM_HANDLE[name](box, width), score) for box, score in hits]
 
 
 def hue_mask(hsv: NDArray[np.uint8], hues: HueRange) -> NDArray[np.bool_]:

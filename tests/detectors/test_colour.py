@@ -128,3 +128,27 @@ def test_on_validation_frames_of_calvin(name, least_rate, least_iou):
     assert detected / visible >= least_rate
     assert np.mean(overlaps) >= least_iou
     assert figures["absent"]["outcomes"].get("false_target", 0) == 0
+
+
+def test_the_second_pass_adds_nothing_to_fixtures():
+    assert ColourFinder().find_thoroughly([table()], DRAWER) == [NoTarget(Reason.NOT_FOUND, "drawer")]
+
+
+@needs_calvin_mini
+@pytest.mark.parametrize(
+    "name", ["blue_block", "drawer_handle", "slider_handle", "switch", "drawer", "slider"]
+)
+def test_a_look_near_the_last_box_finds_what_a_look_at_the_whole_frame_finds(name):
+    finder, target = ColourFinder(), Target(name, name)
+    assert finder.finds_near(target)
+    alike = moves = 0
+    for demonstration in demonstrations("validation"):
+        images, _, _ = frames_of("validation", demonstration)
+        found = finder.find(list(images), target)
+        for image, before, after in zip(images[1:], found, found[1:]):
+            if isinstance(before, NoTarget) or isinstance(after, NoTarget):
+                continue
+            moves += 1
+            alike += finder.find_near(image, target, before[0].box) == after[0].box
+    assert moves > 50
+    assert alike / moves >= 0.95  # pieces that the arm cut off may lie outside of what is looked at
