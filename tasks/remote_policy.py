@@ -63,6 +63,7 @@ class RemotePolicy:
         self._pause_seconds = pause_seconds
         self._timeout_seconds = timeout_seconds
         self.counts: Counter[str] = Counter()
+        self._counting = threading.Lock()  # queries are asked in threads
 
     def act(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """Raises PolicyServerError when a query still has no answer after all tries."""
@@ -78,7 +79,7 @@ class RemotePolicy:
         fault = ""
         for attempt in range(self._tries):
             if attempt:
-                self.counts["retries"] += 1
+                self._count("retries")
                 if attempt == 1:
                     logger.warning("%s is asked again, as %s (%d tries)", self._url, fault, self._tries)
                 if enough.wait(self._pause_seconds):
@@ -93,6 +94,10 @@ class RemotePolicy:
             f"the policy server {self._url} gave no action in {self._tries} tries (sequence {query.sequence},"
             f" query {query.number}); the last time {fault}"
         )
+
+    def _count(self, what: str) -> None:
+        with self._counting:
+            self.counts[what] += 1
 
     def _ask(self, query: Query) -> list[float]:
         """One try. Raises PolicyServerError saying what was wrong with it."""
@@ -126,7 +131,7 @@ class RemotePolicy:
 
     def _chunk(self, numbers: list[float]) -> np.ndarray:
         if len(numbers) < self._numbers:
-            self.counts["short_answers"] += 1
+            self._count("short_answers")
             numbers = numbers + [0.0] * (self._numbers - len(numbers))
         return with_binary_gripper(np.reshape(numbers[: self._numbers], (-1, ACTION_DIMS)))
 

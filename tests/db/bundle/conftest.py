@@ -11,8 +11,9 @@ import pytest
 from db.bundle.export import Exported, export
 from db.bundle.receive import Imported, receive
 from db.migrate import open_state
+from errors import BundleError, HomeInUse
 from settings.home import Home
-from tests.workshop import Workshop
+from tests.workshop import Workshop, dump, files_of
 
 
 def take_out(home: Home, target: Path, since: str | None = None) -> Exported:
@@ -25,6 +26,25 @@ def take_out(home: Home, target: Path, since: str | None = None) -> Exported:
 
 def bring_in(home: Home, bundle: Path) -> Imported:
     return receive(home, bundle, time.time())
+
+
+def content(home: Home) -> tuple[object, object]:
+    """All that a home holds, or nothing where there is none."""
+    return (files_of(home), dump(home)) if home.state_db.exists() else (files_of(home), None)
+
+
+def refused(home: Home, bundle: Path, says: str) -> None:
+    """The bundle is refused with these words, and the home is as it was."""
+    before = content(home)
+    existed = (
+        sorted(path.relative_to(home.root) for path in home.root.rglob("*")) if home.root.exists() else None
+    )
+    with pytest.raises((BundleError, HomeInUse), match=says):
+        bring_in(home, bundle)
+    assert content(home) == before
+    assert home.root.exists() == (existed is not None)
+    if existed is not None and not home.state_db.exists():
+        assert sorted(path.relative_to(home.root) for path in home.root.rglob("*")) == existed
 
 
 @pytest.fixture

@@ -17,33 +17,13 @@ from db.jobs import Ending, Target
 from db.migrate import open_state
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
-from errors import BundleError, HomeInUse, InvalidInput
+from errors import HomeInUse, InvalidInput
 from settings.home import Home
-from tests.db.bundle.conftest import bring_in, take_out
-from tests.db.bundle.forge import Parts, forged
+from tests.db.bundle.conftest import bring_in, content, refused, take_out
 from tests.support import NOW, attempts, event_kinds, planned, row, states, submit
-from tests.workshop import ABLATION, Workshop, dump, files_of
+from tests.workshop import ABLATION, Workshop, dump
 
 WorkshopAt = Callable[[Home], Workshop]
-
-
-def content(home: Home) -> tuple[object, object]:
-    """All that a home holds, or nothing where there is none."""
-    return (files_of(home), dump(home)) if home.state_db.exists() else (files_of(home), None)
-
-
-def refused(home: Home, bundle: Path, says: str) -> None:
-    """The bundle is refused with these words, and the home is as it was."""
-    before = content(home)
-    existed = (
-        sorted(path.relative_to(home.root) for path in home.root.rglob("*")) if home.root.exists() else None
-    )
-    with pytest.raises((BundleError, HomeInUse), match=says):
-        bring_in(home, bundle)
-    assert content(home) == before
-    assert home.root.exists() == (existed is not None)
-    if existed is not None and not home.state_db.exists():
-        assert sorted(path.relative_to(home.root) for path in home.root.rglob("*")) == existed
 
 
 def facts_of(home: Home) -> str:
@@ -313,81 +293,6 @@ def test_a_new_ablation_makes_again_what_was_left_behind(
     there.finish("index")
     there.finish("train more")
     assert {e.state for e in care.verify(there.database, there.store)} <= {care.OK, care.LEFT_BEHIND}
-
-
-@pytest.mark.parametrize(
-    ("statement", "says"),
-    [
-        ("CREATE TRIGGER evil AFTER INSERT ON event BEGIN DELETE FROM job; END", "trigger 'evil'"),
-        ("CREATE VIEW evil AS SELECT * FROM job", "view 'evil'"),
-        ("CREATE TABLE evil (id INTEGER)", "table 'evil'"),
-        ("CREATE VIRTUAL TABLE evil USING fts4(text)", "evil"),
-        ("CREATE INDEX evil ON job (abs(step))", "index 'evil'"),
-        ("DROP INDEX ix_job_lease", "index 'ix_job_lease'"),
-        ("ALTER TABLE job ADD COLUMN evil INTEGER", "table 'job'"),
-        ("ALTER TABLE event RENAME COLUMN message TO \"message VARCHAR NOT NULL\"", "table 'event'"),
-        ("UPDATE alembic_version SET version_num = '0001'", "has the schema 0001"),
-        ("DELETE FROM alembic_version", "has the schema None"),
-        ("UPDATE artifact SET path = '../../outside'", "no place of it in a home"),
-        ("UPDATE artifact SET path = '/etc/passwd'", "no place of it in a home"),
-        ("UPDATE artifact SET path = 'artifacts/../artifacts/' || substr(path, 11)", "no place of it"),
-        ("UPDATE artifact SET sha256 = 'x' || substr(sha256, 2)", "no place of it in a home"),
-        ("UPDATE artifact SET bytes = bytes + 1", "which its state does not know so"),
-        ("DELETE FROM artifact", "which its state does not know so"),
-        ("UPDATE artifact SET job_id = 999 WHERE id = 1", "refers to none of job"),
-        ("UPDATE job SET state = 'running' WHERE label = 'train'", "jobs that are running"),
-        ("UPDATE job SET state = 'sold' WHERE label = 'train'", "jobs that are sold"),
-        ("UPDATE job SET step = 'many' WHERE label = 'train'", r"job.step that is no INTEGER"),
-        ("UPDATE job SET spec = '{' WHERE label = 'train'", r"job.spec that is no JSON"),
-        ("UPDATE job SET cancel_requested = 7", r"job.cancel_requested that is no BOOLEAN"),
-        ("UPDATE job SET label = x'00ff' WHERE label = 'train'", r"job.label that is no VARCHAR"),
-        ("UPDATE attempt SET outcome = NULL, ended_at = NULL", "attempts that ended as None"),
-        ("UPDATE job SET step = step + 1", "not the one that its history names"),
-        ("UPDATE handover SET host = 'elsewhere'", "different histories"),
-        ("DELETE FROM handover", "different histories"),
-        ("UPDATE handover SET key = '../' || key", "different histories"),
-        ("UPDATE handover SET at = 1e999", "different histories"),
-        ("UPDATE identity SET key = '../' || substr(key, 4)", "no key of its own"),
-        ("DELETE FROM identity", "no key of its own"),
-        ("UPDATE identity SET shared = 1", "no key of its own"),
-    ],
-)  # fmt: skip
-def test_a_state_that_is_not_as_it_should_be_is_refused(
-    statement: str, says: str, sealed: Path, new: Home, tmp_path: Path
-) -> None:
-    refused(new, forged(sealed, tmp_path, lambda parts: parts.sql(statement)), says)
-
-
-def _no_database(parts: Parts) -> None:
-    parts.state = b"no database at all"
-    parts.restate()
-
-
-def _torn_page(parts: Parts) -> None:
-    """The start of every page but the first is overwritten; digests agree, as the forger states the new ones."""
-    page = bytearray(parts.state)
-    for start in range(4096, len(page), 4096):
-        page[start : start + 40] = b"\xff" * 40
-    parts.state = bytes(page)
-    parts.restate()
-
-
-def _newer(parts: Parts) -> None:
-    parts.manifest["version"] = "9999"
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (_no_database, "no sound database"),
-        (_torn_page, "no sound database|damaged|does not have"),
-        (_newer, "this Baton does not know; update Baton"),
-    ],
-)
-def test_a_state_that_cannot_be_used_is_refused(
-    change: Callable[[Parts], None], says: str, sealed: Path, new: Home, tmp_path: Path
-) -> None:
-    refused(new, forged(sealed, tmp_path, change), says)
 
 
 def test_a_bundle_of_an_older_version_is_brought_up_to_date(
