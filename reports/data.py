@@ -111,7 +111,8 @@ class RunReport:
     """One arm with one seed. What was not measured is None.
 
     `results`: tasks done in a row (0..5) per sequence, in the sequences' order. `open_loop_error`: mean
-    absolute error of predicted actions on the validation split, in action units (-1..1). `slices`: training
+    absolute error of predicted actions on the validation split, in action units (-1..1). `held_out_loss`: the
+    action loss there, nats a token. `slices`: training
     attempts that did steps. `useful_seconds`: device time whose steps are in the final weights. `title`: what
     people read for the arm's name; the name itself where empty. `curves`: what else was measured along the
     way, such as validation. `steps_per_epoch`: steps in which every training sample is drawn once on average.
@@ -122,6 +123,7 @@ class RunReport:
     train_steps: int
     results: tuple[int, ...] | None = None
     open_loop_error: float | None = None
+    held_out_loss: float | None = None
     losses: tuple[LossPoint, ...] = ()
     slices: int = 0
     device_seconds: float | None = None

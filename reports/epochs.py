@@ -13,8 +13,9 @@ from reports.data import LossPoint, RunReport
 WORTH = 0.01
 _Z = 1.645
 
-#: What is judged: held-out loss where there is any, else the loss that is trained on.
-CURVES = ("validation/action", "action")
+#: What is judged: held-out loss where it was measured twice in every epoch, else the loss that is trained on.
+TRAINED_ON = "action"
+CURVES = ("validation/action", "open_loop/loss", TRAINED_ON)
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,21 @@ def advice_for(run: RunReport) -> Advice | None:
     everything = [*run.curves, *run.losses]
     for curve in CURVES:
         points = [point for point in everything if point.name == curve]
-        if points:
-            epochs = epochs_of(points, run.steps_per_epoch)
+        epochs = epochs_of(points, run.steps_per_epoch)
+        told = not any(
+            math.isnan(epoch.error) for epoch in epochs
+        )  # a single point knows nothing of its error
+        if points and (told or curve == TRAINED_ON):
             return Advice(curve, epochs, _sentence(epochs))
     return None
+
+
+def last_epochs_loss(run: RunReport) -> float | None:
+    """Mean action loss, as training met it, over the steps of the run's last whole epoch or all it has."""
+    points = [point for point in run.losses if point.name == TRAINED_ON]
+    since = run.train_steps - (run.steps_per_epoch or 0)
+    last = [point.value for point in points if point.step > since]
+    return fmean(last) if run.steps_per_epoch and last else None
 
 
 def epochs_of(points: Sequence[LossPoint], steps_per_epoch: float) -> tuple[Epoch, ...]:

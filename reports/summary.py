@@ -11,7 +11,7 @@ from typing import Any
 
 from reports.attention import over_seeds
 from reports.data import AttentionScores, GazeRegions, GazeScores, ReportData, RunReport
-from reports.epochs import Advice, advice_for
+from reports.epochs import Advice, advice_for, last_epochs_loss
 from reports.statistics import (
     Comparison,
     Interval,
@@ -48,6 +48,8 @@ class ArmSummary:
     device_seconds: float | None
     goodput: float | None
     open_loop_error: float | None
+    training_loss: float | None
+    held_out_loss: float | None
     attention: AttentionScores | None
     p_value_random: float | None
 
@@ -125,7 +127,6 @@ def _summarise_arm(
     device_seconds = _total([run.device_seconds for run in runs])
     useful_seconds = _total([run.useful_seconds for run in runs])
     attention = [run.attention for run in runs if run.attention is not None]
-    errors = [run.open_loop_error for run in runs if run.open_loop_error is not None]
     return ArmSummary(
         arm=arm,
         title=runs[0].title or arm,
@@ -140,12 +141,20 @@ def _summarise_arm(
         slices=sum(run.slices for run in runs),
         device_seconds=device_seconds,
         goodput=useful_seconds / device_seconds if device_seconds and useful_seconds is not None else None,
-        open_loop_error=fmean(errors) if errors else None,
+        open_loop_error=_mean([run.open_loop_error for run in runs]),
+        training_loss=_mean([last_epochs_loss(run) for run in runs]),
+        held_out_loss=_mean([run.held_out_loss for run in runs]),
         attention=over_seeds(attention),
         p_value_random=None
         if results is None or random_results is None
         else against_random(results, random_results),
     )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Of those that were measured."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def _total(values: Sequence[float | None]) -> float | None:
@@ -182,7 +191,9 @@ def _comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def _run_json(run: RunReport) -> dict[str, Any]:
-    names = ("arm", "seed", "train_steps", "slices", "open_loop_error", "device_seconds", "useful_seconds")
+    names = (
+        "arm", "seed", "train_steps", "slices", "open_loop_error", "held_out_loss", "device_seconds", "useful_seconds"
+    )  # fmt: skip
     document: dict[str, Any] = {name: getattr(run, name) for name in names}
     document["results"] = None if run.results is None else list(run.results)
     document["attention"] = _plain(asdict(run.attention)) if run.attention else None

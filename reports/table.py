@@ -111,7 +111,14 @@ def _record_fields() -> Iterator[str]:
     yield from ("arm", "method")
     for name in (*(f"success_{k}" for k in range(1, CHAIN_LENGTH + 1)), "avg_len"):
         yield from (name, f"{name}_low", f"{name}_high")
-    yield from ("evaluated_seeds", "sequences", "train_steps", "open_loop_error")
+    yield from (
+        "evaluated_seeds",
+        "sequences",
+        "train_steps",
+        "open_loop_error",
+        "training_loss",
+        "held_out_loss",
+    )
 
 
 def _record(arm: ArmSummary) -> dict[str, str | int | float | None]:
@@ -125,4 +132,5 @@ def _record(arm: ArmSummary) -> dict[str, str | int | float | None]:
         record |= {"avg_len": arm.avg_len, "avg_len_low": low, "avg_len_high": high}
     record |= {"evaluated_seeds": len(arm.evaluated_seeds), "sequences": arm.sequences}
     record |= {"train_steps": arm.train_steps, "open_loop_error": arm.open_loop_error}
+    record |= {"training_loss": arm.training_loss, "held_out_loss": arm.held_out_loss}
     return record

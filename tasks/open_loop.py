@@ -1,20 +1,23 @@
-"""Open-loop error: predicted against recorded actions on held-out frames."""
+"""Open loop: a model on held-out frames, its predicted against the recorded actions and its loss."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Sequence
+from statistics import fmean
 
 import numpy as np
+import torch
 
+from models.batches import collate
 from models.generation import generate_actions
 from models.reconvla import ReconVLA
 from tasks.context import Draft, Finished, Point, Result, TaskContext
 from tasks.index_reader import Index, load_index
 from tasks.judged import judged_model
 from tasks.modelling import Recipe, recipe_of
-from tasks.samples import question_of
+from tasks.samples import question_of, sample_of
 
 #: Recorded frames that the error is measured on, evenly spaced over the split.
 FRAMES = 200
@@ -22,7 +25,7 @@ _BATCH = 8
 
 
 def run_open_loop(context: TaskContext) -> Result:
-    """Mean absolute error of predicted actions (units of -1..1) and gripper accuracy on recorded frames."""
+    """Mean absolute error of predicted actions (units of -1..1), gripper accuracy and action loss (nats a token)."""
     started = time.perf_counter()
     recipe = recipe_of(context.spec)
     index = load_index(context.inputs, recipe.config.vision.image_size, memory=context.memory)
@@ -31,14 +34,19 @@ def run_open_loop(context: TaskContext) -> Result:
     began = time.perf_counter()
     rows = evenly_spaced(len(index), FRAMES)
     error, gripper, outside = open_loop_error(model, recipe, index, rows)
+    loss = fmean(action_losses(model, recipe, index, rows))
     context.spend("useful", time.perf_counter() - began)
     figures = {"mode": "open_loop", "frames": len(rows), "mean_absolute_error": error,
-               "gripper_accuracy": gripper, "outside_tokens": outside}  # fmt: skip
+               "gripper_accuracy": gripper, "outside_tokens": outside, "action_loss": loss}  # fmt: skip
     file = context.scratch / "open_loop.json"
     file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return Finished(
         [Draft("evaluation", "open_loop", file)],
-        [Point("open_loop/mean_absolute_error", 0, error), Point("open_loop/gripper_accuracy", 0, gripper)],
+        [
+            Point("open_loop/mean_absolute_error", 0, error),
+            Point("open_loop/gripper_accuracy", 0, gripper),
+            Point("open_loop/action_loss", 0, loss),
+        ],
         result=figures,
     )
 
@@ -63,6 +71,18 @@ def open_loop_error(
         grips.append(((chunks.actions[..., 6] > 0) == (truth[..., 6] > 0)).mean(axis=1))
         outside += int(chunks.outside.sum())
     return float(np.concatenate(errors).mean()), float(np.concatenate(grips).mean()), outside
+
+
+@torch.no_grad()
+def action_losses(model: ReconVLA, recipe: Recipe, index: Index, rows: Sequence[int]) -> list[float]:
+    """What training minimizes, in nats a token, told the recorded tokens before each: a number for each row."""
+    device = next(model.parameters()).device
+    losses = []
+    for row in rows:
+        batch = collate([sample_of(recipe, index, row)], recipe.config, recipe.pad_id).to(device)
+        hidden = model.hidden_states(batch.input_ids, batch.attention_mask, batch.images, batch.crops)
+        losses.append(model.action_loss(hidden, batch.labels).item())
+    return losses
 
 
 def evenly_spaced(count: int, most: int) -> list[int]:

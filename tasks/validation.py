@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 
-import torch
-
-from models.batches import collate
 from tasks.context import Point, TaskContext
 from tasks.early_stopping import EvaluationPoint
-from tasks.open_loop import evenly_spaced, open_loop_error
+from tasks.open_loop import action_losses, evenly_spaced, open_loop_error
 from tasks.precision import autocast
-from tasks.samples import sample_of
 from tasks.trainee import Trainee
 
 LOSS, ERROR = "validation/action", "validation/action_error"
-OPEN_LOOP, GRIPPER = "open_loop/error", "open_loop/gripper_accuracy"
+OPEN_LOOP, GRIPPER, OPEN_LOOP_LOSS = "open_loop/error", "open_loop/gripper_accuracy", "open_loop/loss"
 
 
 def evaluate(trainee: Trainee, frames: int) -> EvaluationPoint:
@@ -27,18 +23,8 @@ def evaluate(trainee: Trainee, frames: int) -> EvaluationPoint:
     assert index is not None
     count = min(frames, len(index))
     rows = [place * len(index) // count for place in range(count)]
-    losses: list[float] = []
     trainee.model.eval()
-    with torch.no_grad():
-        for row in rows:
-            batch = collate(
-                [sample_of(trainee.recipe, index, row)], trainee.recipe.config, trainee.recipe.pad_id
-            )
-            batch = batch.to(trainee.device)
-            hidden = trainee.model.hidden_states(
-                batch.input_ids, batch.attention_mask, batch.images, batch.crops
-            )
-            losses.append(trainee.model.action_loss(hidden, batch.labels).item())
+    losses = action_losses(trainee.model, trainee.recipe, index, rows)
     trainee.model.train()
     mean = math.fsum(losses) / count
     variance = math.fsum((loss - mean) ** 2 for loss in losses) / max(1, count - 1)
@@ -53,8 +39,13 @@ def open_loop(trainee: Trainee, frames: int, precision: str) -> list[Point]:
     trainee.model.eval()
     with autocast(precision, trainee.device):
         error, gripper, _ = open_loop_error(trainee.model, trainee.recipe, index, rows)
+        loss = math.fsum(action_losses(trainee.model, trainee.recipe, index, rows)) / len(rows)
     trainee.model.train()
-    return [Point(OPEN_LOOP, trainee.step, error), Point(GRIPPER, trainee.step, gripper)]
+    return [
+        Point(OPEN_LOOP, trainee.step, error),
+        Point(GRIPPER, trainee.step, gripper),
+        Point(OPEN_LOOP_LOSS, trainee.step, loss),
+    ]
 
 
 def points_of(measured: EvaluationPoint) -> list[Point]:

@@ -32,6 +32,7 @@ def run_report(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequ
         train_steps=train.step,
         results=done_in_a_row(entries),
         open_loop_error=open_loop["mean_absolute_error"] if open_loop else None,
+        held_out_loss=open_loop.get("action_loss") if open_loop else None,  # older jobs did not measure it
         losses=tuple(
             LossPoint(m.step, m.name.removeprefix(_LOSS), m.value)
             for m in metrics

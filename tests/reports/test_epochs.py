@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reports.data import LossPoint, RunReport
-from reports.epochs import advice_for, epochs_of
+from reports.epochs import advice_for, epochs_of, last_epochs_loss
 
 
 def curve(losses, per_epoch=10, noise=0.0, name="action"):
@@ -60,6 +60,21 @@ def test_held_out_loss_counts_more_than_the_trained_one():
     held_out = replace(run([4.0, 1.0]), curves=curve([3.0, 3.0], noise=0.001, name="validation/action"))
     assert advice_for(held_out).curve == "validation/action"
     assert "1 of 2 epochs" in advice_for(held_out).sentence
+
+
+@pytest.mark.parametrize(("per_epoch", "judged"), [(1, "action"), (2, "open_loop/loss")])
+def test_held_out_loss_is_judged_where_its_error_is_known(per_epoch, judged):
+    measured = curve([3.0, 2.0], per_epoch, noise=0.1, name="open_loop/loss")
+    assert advice_for(replace(run([4.0, 1.0]), curves=measured)).curve == judged
+
+
+def test_the_last_epochs_loss_is_over_as_many_steps_as_an_epoch_has():
+    known = replace(run([4.0, 2.0, 1.0]), train_steps=250)
+    assert last_epochs_loss(replace(known, losses=known.losses[:25])) == pytest.approx(
+        (5 * 2.0 + 5 * 1.0) / 10
+    )
+    assert last_epochs_loss(replace(known, steps_per_epoch=None)) is None
+    assert last_epochs_loss(replace(known, losses=())) is None
 
 
 def test_without_the_length_of_an_epoch_there_is_no_advice():

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from reports.data import ReportData, RunReport
+from reports.epochs import last_epochs_loss
 from reports.summary import summarise, to_json
 from tests.reports.samples import full, open_loop
 
@@ -64,6 +65,15 @@ def test_what_cannot_be_compared_is_null():
     [found] = to_json(open_loop())["comparisons"]
     assert (found["a"], found["b"]) == ("baseline", "recon")
     assert {found[name] for name in set(found) - {"a", "b", "seeds", "sequences"}} == {None}
+
+
+def test_losses_of_an_arm_are_means_over_its_seeds():
+    data = full()
+    arm = to_json(data)["arms"][0]
+    mine = [run for run in data.runs if run.arm == arm["arm"]]
+    assert len(mine) > 1
+    assert arm["held_out_loss"] == pytest.approx(sum(run.held_out_loss for run in mine) / len(mine))
+    assert arm["training_loss"] == pytest.approx(sum(last_epochs_loss(run) for run in mine) / len(mine))
 
 
 def test_unmeasured_is_null():

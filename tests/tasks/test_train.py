@@ -244,7 +244,7 @@ def run_measured(
 
 
 def curves(context: FakeContext) -> dict[str, list[tuple[int, float]]]:
-    names = ("open_loop/error", "open_loop/gripper_accuracy")
+    names = ("open_loop/error", "open_loop/gripper_accuracy", "open_loop/loss")
     return {name: [(p.step, p.value) for p in context.published_points if p.name == name] for name in names}
 
 
@@ -253,8 +253,9 @@ def test_measuring_on_the_way_changes_no_bit_and_gives_the_same_curve_however_it
 ) -> None:
     digest, whole = run_measured(tmp_path / "whole", index, ())
     assert digest == uncut[0]
-    error, gripper = curves(whole).values()
-    assert [step for step, _ in error] == [step for step, _ in gripper] == [2, 4, 6]
+    error, gripper, loss = curves(whole).values()
+    assert all([step for step, _ in curve] == [2, 4, 6] for curve in (error, gripper, loss))
+    assert len({value for _, value in loss}) == 3
     assert all(0 < value < 2 for _, value in error) and len({value for _, value in error}) > 1
     assert all(0 <= value <= 1 for _, value in gripper)
     for cuts, remember in (((3,), False), ((2, 2), True)):

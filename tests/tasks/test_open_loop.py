@@ -1,0 +1,51 @@
+"""Figures of a model on held-out frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+import torch
+
+from models.batches import collate
+from models.checkpoint import weights_of
+from models.reconvla import ReconVLA
+from models.weights import write_weights
+from tasks.context import Finished
+from tasks.index_reader import load_index
+from tasks.modelling import recipe_of
+from tasks.open_loop import action_losses, evenly_spaced, run_open_loop
+from tasks.samples import sample_of
+from tests.tasks.fake_context import FakeContext, input_file
+from tests.training import training_spec, write_training_index
+
+SPEC = training_spec(1, arm="baseline")
+RECIPE = recipe_of(SPEC)
+
+
+def test_the_held_out_loss_is_what_training_minimizes(tmp_path: Path) -> None:
+    files = write_training_index(tmp_path, frames=5)
+    index_files = [input_file("index", "index", name, path) for name, path in files.items()]
+    model = ReconVLA.initialise(RECIPE.config, 3).eval()
+    index = load_index(index_files, RECIPE.config.vision.image_size)
+    rows = range(len(index))
+    batch = collate([sample_of(RECIPE, index, row) for row in rows], RECIPE.config, RECIPE.pad_id)
+    with torch.no_grad():
+        expected = model(batch, None).action.item()
+    losses = action_losses(model, RECIPE, index, rows)
+    assert len(losses) == len(index) and len(set(losses)) > 1
+    assert fmean(losses) == pytest.approx(expected, rel=1e-5)
+
+    write_weights(weights_of(model), tmp_path / "weights.safetensors")
+    checkpoint = input_file("checkpoint", "checkpoint", "weights", tmp_path / "weights.safetensors")
+    spec = {"model": SPEC["model"], "mode": "open_loop", "threads": 1}
+    done = run_open_loop(FakeContext(tmp_path / "job", spec, [*index_files, checkpoint]))
+    assert isinstance(done, Finished)
+    assert done.result["action_loss"] == pytest.approx(expected, rel=1e-5)
+    assert done.result["frames"] == len(index)
+
+
+def test_frames_are_spread_evenly() -> None:
+    assert evenly_spaced(3, 200) == [0, 1, 2]
+    assert evenly_spaced(101, 5) == [0, 25, 50, 75, 100]
