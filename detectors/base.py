@@ -146,6 +146,11 @@ class Finder(Protocol):
         """The score from which on the finder itself counts a box as found; weaker candidates may be given."""
         ...
 
+    @property
+    def zooms(self) -> bool:
+        """True where a part of a frame is seen at a larger scale than the whole."""
+        ...
+
     def check(self) -> None:
         """See `Detector.check`."""
         ...

@@ -67,6 +67,7 @@ class ColourFinder:
     version = "3"
     precision = None
     threshold = SMALLEST_BLOCK
+    zooms = False
 
     def check(self) -> None:
         """See `Finder.check`: nothing is needed."""

@@ -49,6 +49,7 @@ class GroundingDinoFinder:
     """
 
     name = "grounding_dino"
+    zooms = True
 
     def __init__(
         self,

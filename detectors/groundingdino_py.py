@@ -43,6 +43,7 @@ class GroundingDinoPyFinder:
     """
 
     name = "groundingdino_py"
+    zooms = True
     precision = None
 
     def __init__(

@@ -47,6 +47,8 @@ from detectors.filters import plausible
 from detectors.key_frames import Link, cover
 from detectors.targets import COLOURS, block
 from detectors.temporal import choose_track, faded, hidden_reach, is_jump, remember
+from detectors.tiles import Window, cut, to_frame, window_around
+from detectors.tracking import MAX_SPEED_SHARE
 from errors import ConfigError
 
 STAGES = (
@@ -61,7 +63,7 @@ STAGES = (
     "key_frames",
 )
 #: Raised when the stages' behaviour changes.
-PIPELINE_VERSION = 2
+PIPELINE_VERSION = 3
 #: Frames, spread over the demonstration, in which the blocks are looked for to tell which one is handled.
 RESOLVING_FRAMES = 3
 
@@ -150,6 +152,27 @@ class GazePipeline:
             found = self._cache.find(self.finder, images, target, thoroughly)
         else:
             found = (self.finder.find_thoroughly if thoroughly else self.finder.find)(images, target)
+        return self._judged(images, found, target)
+
+    def look_closer(
+        self, images: Sequence[NDArray[np.uint8]], windows: Sequence[Window], target: Target
+    ) -> list[_Found]:
+        """The same of a part of each frame, which the finder sees at a larger scale; boxes in pixels of the frame."""
+        tiles = [cut(image, window) for image, window in zip(images, windows, strict=True)]
+        if self._cache is not None:
+            found = self._cache.find(self.finder, tiles, target, False)
+        else:
+            found = self.finder.find(tiles, target)
+        placed: list[_Found] = []
+        for image, window, candidates in zip(images, windows, found, strict=True):
+            if not isinstance(candidates, NoTarget):
+                candidates = to_frame(candidates, window, image.shape)
+            placed.append(candidates or NoTarget(Reason.BELOW_THRESHOLD, target.phrase))
+        return self._judged(images, placed, target)
+
+    def _judged(
+        self, images: Sequence[NDArray[np.uint8]], found: Sequence[_Found], target: Target
+    ) -> list[_Found]:
         looks: list[_Found] = []
         for image, candidates in zip(images, found, strict=True):
             if not isinstance(candidates, NoTarget):
@@ -241,9 +264,18 @@ class _Episode:
     def _look_again(self, frames: Sequence[int]) -> bool:
         """The second pass over frames that have not had one. True when there was something to do."""
         again = [frame for frame in frames if frame not in self._checked]
+        if not again:
+            return False
         self._checked.update(again)
-        looks = self._pipeline.look([self._images[frame] for frame in again], self._target, thoroughly=True)
-        for frame, more in zip(again, looks, strict=True):
+        windows = {frame: window for frame in again if (window := self._window(frame)) is not None}
+        near, rest = list(windows), [frame for frame in again if frame not in windows]
+        looks = [
+            *self._pipeline.look_closer(
+                [self._images[frame] for frame in near], list(windows.values()), self._target
+            ),
+            *self._pipeline.look([self._images[frame] for frame in rest], self._target, thoroughly=True),
+        ]
+        for frame, more in zip([*near, *rest], looks, strict=True):
             known = self._found[frame]
             if isinstance(known, NoTarget):
                 self._found[frame] = more if not isinstance(more, NoTarget) else known
@@ -251,7 +283,20 @@ class _Episode:
                 self._found[frame] = plausible(
                     self._images[frame], [*known, *more], self._target, self._pipeline.stages
                 )
-        return bool(again)
+        return True
+
+    def _window(self, frame: int) -> Window | None:
+        """The part of a frame in which the target must be, as a trusted box beside it in time tells."""
+        trusted = {
+            other: choice.box
+            for other, choice in self._chosen.items()
+            if isinstance(choice, Candidate) and choice.score >= TRUSTED
+        }
+        if not trusted or not self._pipeline.finder.zooms:
+            return None
+        nearest = min(trusted, key=lambda other: abs(self._times[other] - self._times[frame]))
+        reach = MAX_SPEED_SHARE * self._size * abs(self._times[nearest] - self._times[frame])
+        return window_around(trusted[nearest], reach, *self._images[frame].shape[:2])
 
     def _choose(self) -> None:
         """One candidate, or the reason for none, in every detected frame."""

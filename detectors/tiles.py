@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.base import Candidate, Source
+from detectors.base import Box, Candidate, Source
 
 #: Tiles per axis at each scale, and a tile's edge as a share of the frame's. Neighbours overlap by half of a
 #: tile or more at the first scale, so what one tile cuts another one holds whole.
@@ -33,6 +33,21 @@ def windows(height: int, width: int) -> list[Window]:
             for x in np.linspace(0, width - tile_width, count).astype(int).tolist():
                 found.append((x, y, x + tile_width, y + tile_height))
     return found
+
+
+def window_around(box: Box, reach: float, height: int, width: int) -> Window | None:
+    """The smallest tile size that holds `box` and `reach` pixels around it, in the middle where it can be.
+
+    None where that takes more than the coarsest tile: then one part of the frame is as good as another.
+    """
+    x0, y0, x1, y1 = box
+    for _, share in reversed(SCALES):
+        tile_height, tile_width = round(share * height), round(share * width)
+        if x1 - x0 + 2 * reach <= tile_width and y1 - y0 + 2 * reach <= tile_height:
+            left = min(max(0, round((x0 + x1 - tile_width) / 2)), width - tile_width)
+            top = min(max(0, round((y0 + y1 - tile_height) / 2)), height - tile_height)
+            return left, top, left + tile_width, top + tile_height
+    return None
 
 
 def cut(image: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import select
@@ -85,6 +86,15 @@ def test_work_goes_on_when_the_terminal_is_gone(home: Home, database: Database) 
     assert reasons(database) == ["done"]
 
 
+@pytest.fixture
+def not_under_nohup() -> Iterator[None]:
+    """Tests that run under nohup hand it down to the commands they start."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("not_under_nohup")
 def test_a_hang_up_ends_in_order(home: Home, database: Database) -> None:
     make_ablation(database)
     with in_terminal(up(home), columns=100, **QUICK) as terminal:

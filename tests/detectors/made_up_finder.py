@@ -9,6 +9,7 @@ class MadeUpFinder:
     """`answers` maps a frame's number, painted into its first pixel, to candidates; `closer` likewise."""
 
     name = "made_up"
+    zooms = False
     version = "1"
     precision = None
     threshold = 0.5

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from detectors.base import Detection, FrameContext, NoTarget, Reason, Source
+from detectors.base import Candidate, Detection, FrameContext, NoTarget, Reason, Source
 from detectors.cache import FinderCache
 from detectors.calibration import Calibration
 from detectors.colour import ColourFinder
@@ -204,6 +204,73 @@ def test_where_nobody_looked_the_box_is_uncertain_and_trusted_up_to_a_bound():
     small = found(8)
     assert [result.box[0] for result in small] == [result.box[0] for result in large]
     assert [result.is_trusted for result in small] == [True, True, False, True, True, True, False, True, True]
+
+
+class SeesLargeThings:
+    """Red things, convincing where they are more than a hundredth of the picture that is looked at."""
+
+    name, version, precision, threshold, zooms = "large", "1", None, 0.5, True
+
+    def __init__(self):
+        self.sizes = []
+        self.thorough = 0
+
+    def check(self):
+        pass
+
+    def finds_near(self, target):
+        return False
+
+    def find(self, images, target):
+        found = []
+        for image in images:
+            self.sizes.append(image.shape[:2])
+            y, x = np.nonzero((image == PAINT["red_block"]).all(axis=2))
+            score = 0.9 if len(x) > 0.01 * image.shape[0] * image.shape[1] else 0.3
+            box = tuple(map(float, (x.min(), y.min(), x.max() + 1, y.max() + 1))) if len(x) else None
+            found.append([Candidate(box, score, target.phrase)] if box else NoTarget(Reason.NOT_FOUND))
+        return found
+
+    def find_thoroughly(self, images, target):
+        self.thorough += len(images)
+        return [NoTarget(Reason.NOT_FOUND)] * len(images)
+
+
+def partly_hidden(hidden):
+    """A block of 24 x 24 pixels that moves, of which some frames show a quarter."""
+    images = np.stack([table()] * 9)
+    boxes = []
+    for frame, image in enumerate(images):
+        size = 12 if frame in hidden else 24
+        boxes.append((60 + 2 * frame, 80, 60 + 2 * frame + size, 80 + size))
+        paint(image, boxes[-1], PAINT["red_block"])
+    return images, boxes
+
+
+def test_a_weak_frame_beside_a_sure_one_is_looked_at_where_the_target_must_be():
+    images, boxes = partly_hidden({4})
+    finder = SeesLargeThings()
+    found = GazePipeline(finder, ("second_pass", "temporal", "key_frames")).detect(images, [RED] * 9)
+    assert finder.thorough == 0
+    assert (90, 90) in finder.sizes and len(finder.sizes) < 9
+    assert found[4].box == boxes[4]
+    assert found[4].source is Source.SECOND_PASS and found[4].is_trusted
+
+
+def test_where_nothing_is_sure_yet_a_weak_frame_is_looked_at_everywhere():
+    images, _ = partly_hidden(range(9))
+    finder = SeesLargeThings()
+    GazePipeline(finder, ("second_pass",)).detect(images, [RED] * 9)
+    assert finder.thorough == 9 and set(finder.sizes) == {(200, 200)}
+
+
+def test_a_closer_look_is_remembered_too():
+    images, _ = partly_hidden({4})
+    cache, finder = FinderCache(), SeesLargeThings()
+    pipeline = GazePipeline(finder, ("second_pass", "temporal", "key_frames"), cache=cache)
+    first = pipeline.detect(images, [RED] * 9)
+    asked = len(finder.sizes)
+    assert pipeline.detect(images, [RED] * 9) == first and len(finder.sizes) == asked
 
 
 def test_blank_frames_and_unknown_blocks_have_names():

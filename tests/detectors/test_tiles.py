@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.base import Source
-from detectors.tiles import cut, to_frame, windows
+from detectors.tiles import cut, to_frame, window_around, windows
 from tests.detectors.made_up_finder import at
 
 
@@ -35,3 +35,15 @@ def test_boxes_return_to_the_frame_without_those_the_tile_cut():
 def test_the_frames_own_edge_cuts_nothing():
     [found] = to_frame([at(0, 0)], (0, 0, 130, 130), (200, 200, 3))
     assert found.box == (0, 0, 16, 16)
+
+
+@given(st.integers(0, 184), st.integers(0, 184), st.integers(0, 90))
+def test_a_window_around_a_box_holds_it_and_what_it_may_move(x, y, reach):
+    window = window_around((x, y, x + 16, y + 16), reach, 200, 200)
+    if window is None:
+        assert 16 + 2 * reach > 0.65 * 200
+        return
+    x0, y0, x1, y1 = window
+    assert (x1 - x0, y1 - y0) == ((90, 90) if 16 + 2 * reach <= 90 else (130, 130))
+    assert 0 <= x0 <= max(0, x - reach) and min(200, x + 16 + reach) <= x1 <= 200
+    assert 0 <= y0 <= max(0, y - reach) and min(200, y + 16 + reach) <= y1 <= 200
