@@ -53,6 +53,7 @@ def test_a_state_that_is_not_as_it_should_be_is_refused(
     statement: str, says: str, sealed: Path, new: Home, tmp_path: Path
 ) -> None:
     refused(new, forged(sealed, tmp_path, lambda parts: parts.sql(statement)), says)
+    assert not new.state_db.exists()
 
 
 def _no_database(parts: Parts) -> None:
@@ -85,3 +86,4 @@ def test_a_state_that_cannot_be_used_is_refused(
     change: Callable[[Parts], None], says: str, sealed: Path, new: Home, tmp_path: Path
 ) -> None:
     refused(new, forged(sealed, tmp_path, change), says)
+    assert not new.state_db.exists()
