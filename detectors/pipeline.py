@@ -148,27 +148,27 @@ class GazePipeline:
         self, images: Sequence[NDArray[np.uint8]], target: Target, thoroughly: bool = False
     ) -> list[_Found]:
         """Plausible candidates of single frames, best first, with calibrated scores."""
-        if self._cache is not None:
-            found = self._cache.find(self.finder, images, target, thoroughly)
-        else:
-            found = (self.finder.find_thoroughly if thoroughly else self.finder.find)(images, target)
-        return self._judged(images, found, target)
+        return self._judged(images, self._find(images, target, thoroughly), target)
 
     def look_closer(
         self, images: Sequence[NDArray[np.uint8]], windows: Sequence[Window], target: Target
     ) -> list[_Found]:
         """The same of a part of each frame, which the finder sees at a larger scale; boxes in pixels of the frame."""
         tiles = [cut(image, window) for image, window in zip(images, windows, strict=True)]
-        if self._cache is not None:
-            found = self._cache.find(self.finder, tiles, target, False)
-        else:
-            found = self.finder.find(tiles, target)
+        found = self._find(tiles, target, thoroughly=False)
         placed: list[_Found] = []
         for image, window, candidates in zip(images, windows, found, strict=True):
             if not isinstance(candidates, NoTarget):
                 candidates = to_frame(candidates, window, image.shape)
             placed.append(candidates or NoTarget(Reason.BELOW_THRESHOLD, target.phrase))
         return self._judged(images, placed, target)
+
+    def _find(
+        self, images: Sequence[NDArray[np.uint8]], target: Target, thoroughly: bool
+    ) -> Sequence[_Found]:
+        if self._cache is not None:
+            return self._cache.find(self.finder, images, target, thoroughly)
+        return (self.finder.find_thoroughly if thoroughly else self.finder.find)(images, target)
 
     def _judged(
         self, images: Sequence[NDArray[np.uint8]], found: Sequence[_Found], target: Target
@@ -267,7 +267,7 @@ class _Episode:
         if not again:
             return False
         self._checked.update(again)
-        windows = {frame: window for frame in again if (window := self._window(frame)) is not None}
+        windows = self._windows(again)
         near, rest = list(windows), [frame for frame in again if frame not in windows]
         looks = [
             *self._pipeline.look_closer(
@@ -285,18 +285,23 @@ class _Episode:
                 )
         return True
 
-    def _window(self, frame: int) -> Window | None:
-        """The part of a frame in which the target must be, as a trusted box beside it in time tells."""
+    def _windows(self, frames: Sequence[int]) -> dict[int, Window]:
+        """The parts of frames in which the target must be, as the trusted box nearest in time tells; not of all."""
         trusted = {
-            other: choice.box
-            for other, choice in self._chosen.items()
+            frame: choice.box
+            for frame, choice in self._chosen.items()
             if isinstance(choice, Candidate) and choice.score >= TRUSTED
         }
         if not trusted or not self._pipeline.finder.zooms:
-            return None
-        nearest = min(trusted, key=lambda other: abs(self._times[other] - self._times[frame]))
-        reach = MAX_SPEED_SHARE * self._size * abs(self._times[nearest] - self._times[frame])
-        return window_around(trusted[nearest], reach, *self._images[frame].shape[:2])
+            return {}
+        found: dict[int, Window] = {}
+        for frame in frames:
+            apart, nearest = min((abs(self._times[other] - self._times[frame]), other) for other in trusted)
+            reach = MAX_SPEED_SHARE * self._size * apart
+            window = window_around(trusted[nearest], reach, *self._images[frame].shape[:2])
+            if window is not None:
+                found[frame] = window
+        return found
 
     def _choose(self) -> None:
         """One candidate, or the reason for none, in every detected frame."""
