@@ -15,7 +15,7 @@ _Z = 1.645
 
 #: What is judged: held-out loss where it was measured twice in every epoch, else the loss that is trained on.
 TRAINED_ON = "action"
-CURVES = ("validation/action", "open_loop/loss", TRAINED_ON)
+HELD_OUT = ("validation/action", "open_loop/loss")
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,21 @@ def advice_for(run: RunReport) -> Advice | None:
     if not run.steps_per_epoch:
         return None
     everything = [*run.curves, *run.losses]
-    for curve in CURVES:
+    aside = ""
+    for curve in (*HELD_OUT, TRAINED_ON):
         points = [point for point in everything if point.name == curve]
         epochs = epochs_of(points, run.steps_per_epoch)
         told = not any(
             math.isnan(epoch.error) for epoch in epochs
         )  # a single point knows nothing of its error
         if points and (told or curve == TRAINED_ON):
-            return Advice(curve, epochs, _sentence(epochs))
+            return Advice(curve, epochs, _sentence(epochs) + aside)
+        if len(points) > 1:
+            first, last = points[0], points[-1]
+            aside = (
+                f" That is on frames trained on; held out, the loss was {first.value:.3f} at step {first.step}"
+                f" and {last.value:.3f} at step {last.step}."
+            )
     return None
 
 

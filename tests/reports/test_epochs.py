@@ -68,6 +68,14 @@ def test_held_out_loss_is_judged_where_its_error_is_known(per_epoch, judged):
     assert advice_for(replace(run([4.0, 1.0]), curves=measured)).curve == judged
 
 
+def test_advice_from_frames_trained_on_tells_of_the_held_out_ones():
+    trained = run([4.0, 1.0])
+    held_out = tuple(LossPoint(step, "open_loop/loss", 1.0 + step / 100) for step in (50, 150))
+    sentence = advice_for(replace(trained, curves=held_out)).sentence
+    assert sentence.startswith(advice_for(trained).sentence)
+    assert sentence.endswith("held out, the loss was 1.500 at step 50 and 2.500 at step 150.")
+
+
 def test_the_last_epochs_loss_is_over_as_many_steps_as_an_epoch_has():
     known = replace(run([4.0, 2.0, 1.0]), train_steps=250)
     assert last_epochs_loss(replace(known, losses=known.losses[:25])) == pytest.approx(
