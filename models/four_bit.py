@@ -36,6 +36,9 @@ def pack_blocks(language: Any, compute_dtype: torch.dtype, device: torch.device 
             quant_type="nf4",
             device="meta",
         )
+        # On CPUs with AVX512-BF16 bitsandbytes would repack the weights in place when a model is judged: layers of
+        # widths that 64 does not divide then fail (0.50.2), and figures would depend on the CPU.
+        packed.support_avx512bf16_for_cpu = False
         packed.load_state_dict(module.state_dict(), assign=True)
         packed.weight = bitsandbytes.nn.Params4bit(
             module.weight.data, requires_grad=False, quant_type="nf4", module=packed
