@@ -17,6 +17,9 @@ from errors import DatasetError
 
 LANGUAGE_FOLDER = "lang_annotations"
 SCENE_PREFIX = "calvin_scene_"
+#: Edges of true boxes may lie outside of the image, but not this far.
+_FARTHEST_PIXEL = 10**6
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -154,22 +157,18 @@ def read_instructions(path: Path) -> dict[str, str]:
 def read_boxes(path: Path) -> dict[int, FrameBoxes] | None:
     """`boxes.json`: the true boxes by frame id; None where the file does not exist.
 
-    Its form is `{"0358482": {"red_block": {"box": [x0, y0, x1, y1] or null}, ...}}`. Raises DatasetError where
-    it has another form, or a box holds no pixel of the static image.
+    Its form is `{"0358482": {"red_block": {"box": [x0, y0, x1, y1] or null}, ...}}`. Raises DatasetError naming
+    frame and object where it has another form, or a box holds no pixel of the static image.
     """
     if not path.is_file():
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            int(frame): {name: _box(entry["box"]) for name, entry in things.items()}
-            for frame, things in content.items()
-        }
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"{path} is not a file of boxes: {error}.") from None
-    except (KeyError, TypeError, AttributeError):
-        form = '{"<frame>": {"<object>": {"box": [x0, y0, x1, y1] or null}}}'
-        raise DatasetError(f"{path} is not a file of boxes: it has another form than {form}.") from None
+    return dict(
+        _frame_boxes(path, frame, things) for frame, things in _mapping(content, path, "content").items()
+    )
 
 
 def read_pixels(path: Path) -> dict[int, FramePixels] | None:
@@ -193,14 +192,40 @@ def _count(pixels: Any, path: Path, frame: str, name: str) -> int:
     return pixels
 
 
-def _box(corners: list[int] | None) -> tuple[int, int, int, int] | None:
+def _frame_boxes(path: Path, frame: str, things: Any) -> tuple[int, FrameBoxes]:
+    if not frame.isdecimal() or len(frame) > _MOST_DIGITS:
+        raise DatasetError(f"{path}: {frame!r} is no number of a frame.")
+    boxes = {}
+    for name, entry in _mapping(things, path, f"frame {frame}").items():
+        if not isinstance(entry, Mapping) or "box" not in entry:
+            raise DatasetError(
+                f'{path}: frame {frame}, {name}: {entry!r} is not {{"box": [x0, y0, x1, y1] or null}}.'
+            )
+        try:
+            boxes[name] = _box(entry["box"])
+        except ValueError as error:
+            raise DatasetError(f"{path}: frame {frame}, {name}: box is {entry['box']!r}, {error}.") from None
+    return int(frame), boxes
+
+
+def _box(corners: Any) -> tuple[float, float, float, float] | None:
+    """Raises ValueError with the end of a sentence."""
     if corners is None:
         return None
-    x0, y0, x1, y1 = (int(corner) for corner in corners)
+    if not isinstance(corners, list) or len(corners) != 4 or not all(map(_is_edge, corners)):
+        raise ValueError("not four numbers of pixels or null")
+    x0, y0, x1, y1 = corners
     height, width, _ = FRAME_SHAPES["rgb_static"]
     if max(x0, 0) >= min(x1, width) or max(y0, 0) >= min(y1, height):
-        raise ValueError(f"box {corners} holds no pixel of {width} x {height}")
+        raise ValueError(f"which holds no pixel of {width} x {height}")
+    # 90.0 is 90: the demonstration's identity, which jobs are keyed by, is made of these.
+    x0, y0, x1, y1 = (int(edge) if edge == int(edge) else edge for edge in corners)
     return x0, y0, x1, y1
+
+
+def _is_edge(value: Any) -> bool:
+    """False for what is no number, not finite, or so far off that its squares are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _FARTHEST_PIXEL
 
 
 def _mapping(value: Any, path: Path, field: str) -> Mapping[Any, Any]:

@@ -24,7 +24,7 @@ VECTOR_FIELDS = ("robot_obs", "scene_obs", "actions", "rel_actions")
 
 #: True boxes (x0, y0, x1, y1; pixels of `rgb_static`; x1 and y1 exclusive) by name of the thing; None: not
 #: visible.
-FrameBoxes = Mapping[str, tuple[int, int, int, int] | None]
+FrameBoxes = Mapping[str, tuple[float, float, float, float] | None]
 
 #: How many pixels of `rgb_static` show each thing.
 FramePixels = Mapping[str, int]

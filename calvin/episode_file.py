@@ -89,5 +89,5 @@ def _tensor(path: Path, field: str, entry: dict[str, Any], data_offset: int) -> 
     return mapped if field in IMAGE_FIELDS else np.array(mapped)
 
 
-def _boxes(frame: dict[str, list[int] | None]) -> dict[str, tuple[int, int, int, int] | None]:
+def _boxes(frame: dict[str, list[float] | None]) -> dict[str, tuple[float, float, float, float] | None]:
     return {name: None if box is None else (box[0], box[1], box[2], box[3]) for name, box in frame.items()}

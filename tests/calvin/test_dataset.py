@@ -325,22 +325,51 @@ def test_malformed_frame(folder: Path, changes: dict[str, Any], message: str) ->
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "sentence"),
     [
-        "{",
-        "[]",
-        '{"x": {}}',
-        '{"0000100": {"a": {"box": [1, 2]}}}',
-        '{"0000100": 3}',
-        '{"0000100": {"a": {"box": [5, 5, 5, 9]}}}',
-        '{"0000100": {"a": {"box": [200, 5, 210, 9]}}}',
+        ("{", "is not a file of boxes"),
+        ("[" * 100_000, "is not a file of boxes"),
+        ("[]", "content is a list"),
+        ('{"x": {}}', "'x' is no number of a frame"),
+        (f'{{"{"9" * 5000}": {{}}}}', "is no number of a frame"),
+        ('{"0000100": 3}', "frame 0000100 is a int"),
+        ('{"0000100": {"a": [1, 2, 3, 4]}}', "frame 0000100, a: "),
     ],
 )
-def test_malformed_boxes(folder: Path, content: str) -> None:
+def test_malformed_file_of_boxes(folder: Path, content: str, sentence: str) -> None:
     (folder / "boxes.json").write_text(content)
     split = open_folder(folder)
-    with pytest.raises(DatasetError, match=r"boxes\.json is not a file of boxes"):
+    with pytest.raises(DatasetError, match=rf"boxes\.json.* {sentence}"):
         split.read(split.demonstrations[0])
+
+
+@pytest.mark.parametrize(
+    ("box", "sentence"),
+    [
+        *((box, "which holds no pixel") for box in ("[5, 5, 5, 9]", "[50, 50, 40, 60]", "[200, 5, 210, 9]")),
+        *(
+            (box, "not four numbers")
+            for box in ("[1, 2]", "7", '"1234"', '[1, 2, 3, "4"]', "[1, 2, 3, 4, 5]")
+        ),
+        *((box, "not four numbers") for box in ("[0, 0, Infinity, 5]", "[0, 0, 1e999, 5]", "[0, 0, NaN, 5]")),
+        (f"[0, 0, 1{'0' * 400}, 5]", "not four numbers"),
+    ],
+)
+def test_a_malformed_box_is_named_by_frame_and_object(folder: Path, box: str, sentence: str) -> None:
+    (folder / "boxes.json").write_text(f'{{"0000100": {{"red_block": {{"box": {box}}}}}}}')
+    split = open_folder(folder)
+    with pytest.raises(DatasetError, match=rf"boxes\.json: frame 0000100, red_block: .*{sentence}"):
+        split.read(split.demonstrations[0])
+
+
+def test_boxes_keep_fractions_of_pixels(folder: Path) -> None:
+    content = json.loads((folder / "boxes.json").read_text())
+    first = content["0000100"]
+    first[next(iter(first))]["box"] = [89.9, 89.5, 106.25, 107.0]
+    (folder / "boxes.json").write_text(json.dumps(content))
+    split = open_folder(folder)
+    (episode_boxes, *_) = split.read(split.demonstrations[0]).boxes or ()
+    assert next(iter(episode_boxes.values())) == (89.9, 89.5, 106.25, 107)
 
 
 def test_boxes_missing_for_a_frame(folder: Path) -> None:

@@ -85,11 +85,20 @@ def test_a_split_counts_all_or_none(tmp_path: Path) -> None:
         write_split(tmp_path, "training", [first, second])
 
 
-@pytest.mark.parametrize("content", ["[1]", '{"1": []}', '{"1": {"red_block": {}}}'])
-def test_a_file_of_another_form_is_said_without_pythons_words(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("[1]", "content is a list"),
+        ('{"1": []}', "frame 1 is a list"),
+        ('{"1": {"red_block": {}}}', "frame 1, red_block: "),
+    ],
+)
+def test_a_file_of_another_form_is_said_without_pythons_words(
+    tmp_path: Path, content: str, sentence: str
+) -> None:
     file = split_of(tmp_path)
     file.write_text(content)
     split = open_dataset(tmp_path, "training")
-    with pytest.raises(DatasetError, match="another form") as raised:
+    with pytest.raises(DatasetError, match=sentence) as raised:
         split.read(split.demonstrations[0])
     assert "Error" not in str(raised.value) and "object has no" not in str(raised.value)
