@@ -31,6 +31,9 @@ MOST_ANSWERS = 1_000_000
 _WAIT_SECONDS = 30.0
 _CHECK_BYTES = 8
 _MAGIC = b"SQLite format 3\0"
+#: "Gaze" in the file's header; caches of earlier versions have 0 there, and the one table.
+_APPLICATION_ID = 0x47617A65
+_TABLE = "gaze_answer"
 
 
 class FinderCache:
@@ -51,13 +54,10 @@ class FinderCache:
             self._connection = sqlite3.connect(
                 ":memory:" if path is None else path, timeout=_WAIT_SECONDS, check_same_thread=False
             )
+            # A power cut may cost answers, which are made again; waiting for the disk would cost them all time.
+            self._connection.execute("PRAGMA synchronous = OFF")
             with self._connection as connection:
-                # A power cut may cost answers, which are made again; waiting for the disk would cost them all time.
-                connection.execute("PRAGMA synchronous = OFF")
-                connection.execute(
-                    "CREATE TABLE IF NOT EXISTS gaze_answer "
-                    "(number INTEGER PRIMARY KEY, key BLOB UNIQUE, answer TEXT, digest BLOB)"
-                )
+                _claim(connection, path)
         except (sqlite3.Error, OSError) as error:
             raise InvalidInput(f"{path} cannot be used as a gaze cache: {error}") from None
 
@@ -157,6 +157,28 @@ def shared_cache(folder: Path | None) -> FinderCache:
     except (InvalidInput, OSError) as error:
         logger.warning("answers of gaze detectors are kept in memory only: %s", error)
         return FinderCache()
+
+
+def _claim(connection: sqlite3.Connection, path: Path | None) -> None:
+    """Make the table in an empty database. Raises InvalidInput where the database is anything else than a cache."""
+    [owner] = connection.execute("PRAGMA application_id").fetchone()
+    if owner == _APPLICATION_ID:
+        return
+    connection.execute("BEGIN IMMEDIATE")  # another process may be making it just now
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    names = {name for (name,) in tables if not name.startswith("sqlite_")}
+    [owner] = connection.execute("PRAGMA application_id").fetchone()
+    if names == {_TABLE}:
+        return
+    if names or owner:
+        holds = f"it holds {min(names)!r}" if names else "its application_id says so"
+        raise InvalidInput(
+            f"{path} is another program's database ({holds}): a gaze cache needs a file of its own"
+        )
+    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    connection.execute(
+        f"CREATE TABLE {_TABLE} (number INTEGER PRIMARY KEY, key BLOB UNIQUE, answer TEXT, digest BLOB)"
+    )
 
 
 def _may_be_database(file: Path) -> bool:

@@ -1,4 +1,5 @@
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -54,6 +55,45 @@ def test_another_file_is_refused(tmp_path):
     path.write_text("this is no database, but long enough to be looked at as one" * 40)
     with pytest.raises(InvalidInput, match="gaze cache"):
         FinderCache(path)
+
+
+def test_another_programs_database_is_left_as_it_is(tmp_path):
+    """A home's state.db, say; also one that holds nothing yet but says whose it is."""
+    for number, statement in enumerate(("CREATE TABLE job (id INTEGER)", "PRAGMA application_id = 7")):
+        path = tmp_path / f"{number}.db"
+        with sqlite3.connect(path) as connection:
+            connection.execute(statement)
+        before = path.read_bytes()
+        with pytest.raises(InvalidInput, match="another program's database") as raised:
+            FinderCache(path)
+        assert str(path) in str(raised.value) and path.read_bytes() == before
+
+
+def test_what_gains_a_table_is_still_a_cache_by_its_mark(tmp_path):
+    path = tmp_path / "gaze.sqlite"
+    FinderCache(path).close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() == (0x47617A65,)
+        connection.execute("CREATE TABLE another (one INTEGER)")
+    assert len(FinderCache(path)) == 0
+
+
+def test_a_cache_of_an_earlier_version_has_no_mark_and_is_gone_on_with(tmp_path):
+    path, finder = tmp_path / "gaze.sqlite", MadeUpFinder({})
+    FinderCache(path).find(finder, list(numbered(3)), BUTTON, False)
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA application_id = 0")
+        connection.execute("ANALYZE")  # adds a table of SQLite's own
+    cache = FinderCache(path)
+    cache.find(finder, list(numbered(3)), BUTTON, False)
+    assert cache.hits == 3 and len(finder.asked) == 3
+
+
+def test_many_that_begin_one_file_at_once_all_use_it(tmp_path):
+    path = tmp_path / "gaze.sqlite"
+    with ThreadPoolExecutor(8) as pool:
+        caches = list(pool.map(lambda _: FinderCache(path), range(8)))
+    assert [len(cache) for cache in caches] == [0] * 8
 
 
 def test_the_oldest_answers_go_when_it_is_full(tmp_path):
