@@ -8,7 +8,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-_RIGHT = "trusted\n& right"
+_RIGHT, _WRONG = "trusted\n& right", "trusted\n& wrong"
 
 
 def source_table(result: Mapping[str, Any]) -> Table:
@@ -28,15 +28,16 @@ def object_table(result: Mapping[str, Any]) -> Table:
         "rate",
         "mean\nIoU",
         _RIGHT,
+        _WRONG,
         "false\ntargets",
         "false\nrate",
-        "guess",
     )
     for name, entry in result["objects"].items():
         table.add_row(
             name, str(entry["frames"]), str(entry["visible"]), str(entry["detected"]), _percent(entry["rate"]),
-            _number(entry["mean_iou"]), str(entry["trusted_right"]), str(entry["false_targets"]),
-            _percent(entry["false_rate"]), str(entry["guesses"]),
+            _number(entry["mean_iou"]), str(entry["trusted_right"]),
+            str(entry["trusted_wrong"]), str(entry["false_targets"]),
+            _percent(entry["false_rate"]),
         )  # fmt: skip
     return table
 
@@ -61,6 +62,7 @@ def stage_table(results: Sequence[Mapping[str, Any]]) -> Table:
         "complex",
         "mean\nIoU",
         _RIGHT,
+        _WRONG,
         "false\ntargets",
         "guesses",
         "trusted\nframes",
@@ -70,7 +72,8 @@ def stage_table(results: Sequence[Mapping[str, Any]]) -> Table:
         rates = (figures[level]["rate"] if level in figures else None for level in ("simple", "complex"))
         table.add_row(
             f"+ {result['stages'][-1]}" if result["stages"] else "none", *map(_percent, rates),
-            _number(whole["mean_iou"]), str(whole["trusted_right"]), str(whole["false_targets"]),
+            _number(whole["mean_iou"]), str(whole["trusted_right"]), str(whole["trusted_wrong"]),
+            str(whole["false_targets"]),
             str(whole["guesses"]), str(result["trusted"]),
         )  # fmt: skip
     return table

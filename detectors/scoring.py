@@ -7,9 +7,11 @@ of the demonstration that show it; where pixels were not counted the area of its
 other frames are *simple*. Occlusion, size and crowding are the difficulties that COCO and KITTI split by (Lin et
 al. 2014, Geiger et al. 2012). Where no truth is known a frame is *unlabelled*.
 
-A *false target* is a trusted box (score of 0.5 or more) on something else: the target is out of sight, or the
-overlap with it is below 0.1. It is the costly failure, as training learns to look at the wrong thing. The same
-box with a lower score is a *guess*, which training can weigh down. A box between 0.1 and 0.5 is *misplaced*.
+A *false target* is a trusted box (score of 0.5 or more) on something else: the target is out of sight, the overlap
+with it is below 0.1, or below 0.5 and smaller than that with another object of its class (a block huddled against
+it). It is the costly failure, as training learns to look at the wrong thing. The same box with a lower score is a
+*guess*, which training can weigh down. Any other box of an overlap below 0.5 is *misplaced*. *Trusted and wrong* are
+all trusted boxes that are not detections, false targets and misplaced ones.
 """
 
 from __future__ import annotations
@@ -60,6 +62,11 @@ class ScoredFrame:
     def is_trusted_right(self) -> bool:
         """What training gets at full weight, and rightly: a trusted box on the target."""
         return self.trusted and self.outcome == "detected"
+
+    @property
+    def is_trusted_wrong(self) -> bool:
+        """What training gets at full weight and should not: a trusted box off the target."""
+        return self.trusted and self.outcome in ("misplaced", "false_target")
 
     @property
     def has_failed(self) -> bool:
@@ -138,9 +145,10 @@ def score_frame(
     if truth.box is None:
         return ScoredFrame(level, elsewhere, None, name, trusted)
     overlap = iou(result.box, truth.box)
-    if overlap < MIN_SAME_IOU:
-        return ScoredFrame(level, elsewhere, overlap, name, trusted)
-    outcome = "detected" if overlap >= MIN_IOU else "misplaced"
+    if overlap >= MIN_IOU:
+        return ScoredFrame(level, "detected", overlap, name, trusted)
+    nearest = max((iou(result.box, other) for other in truth.distractors), default=0.0)
+    outcome = elsewhere if overlap < MIN_SAME_IOU or nearest > overlap else "misplaced"
     return ScoredFrame(level, outcome, overlap, name, trusted)
 
 
@@ -159,7 +167,8 @@ def summarise(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
 
 def summarise_objects(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
     """Per object, and for all of them as `all`: frames, visible, detected, rate, mean_iou, measured (frames in
-    that mean), trusted_right, false_targets, false_rate, guesses. Rates are None where nothing could be measured."""
+    that mean), trusted_right, trusted_wrong, false_targets, false_rate, guesses. Rates are None where nothing could
+    be measured."""
     by_object: dict[str, list[ScoredFrame]] = {}
     for frame in frames:
         by_object.setdefault(frame.object, []).append(frame)
@@ -181,6 +190,7 @@ def _object_figures(frames: Sequence[ScoredFrame]) -> dict[str, Any]:
         "mean_iou": fmean(overlaps) if overlaps else None,
         "measured": len(overlaps),
         "trusted_right": sum(frame.is_trusted_right for frame in labelled),
+        "trusted_wrong": sum(frame.is_trusted_wrong for frame in labelled),
         "false_targets": outcomes["false_target"],
         "false_rate": outcomes["false_target"] / len(labelled) if labelled else None,
         "guesses": outcomes["guess"],

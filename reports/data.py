@@ -149,7 +149,8 @@ class GazeScores:
 
 @dataclass(frozen=True)
 class ObjectScores:
-    """Detection figures of one object that was looked for. `visible`: frames known to show it."""
+    """Detection figures of one object that was looked for. `visible`: frames known to show it. `trusted_wrong`: trusted
+    boxes off the target, None where that was not counted."""
 
     frames: int
     visible: int
@@ -157,6 +158,7 @@ class ObjectScores:
     mean_iou: float | None
     false_targets: int
     guesses: int
+    trusted_wrong: int | None = None
 
     @property
     def rate(self) -> float | None:

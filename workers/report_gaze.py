@@ -71,7 +71,12 @@ def _object(rows: Sequence[Mapping[str, Any]]) -> ObjectScores:
         name: sum(row[name] for row in rows)
         for name in ("frames", "visible", "detected", "false_targets", "guesses")
     }
-    return ObjectScores(**counts, mean_iou=overlap / measured if measured else None)
+    wrong = [row.get("trusted_wrong") for row in rows]  # nor of this
+    return ObjectScores(
+        **counts,
+        mean_iou=overlap / measured if measured else None,
+        trusted_wrong=None if None in wrong else sum(wrong),
+    )
 
 
 def _index_use(jobs: Sequence[Any]) -> dict[str, IndexUse]:

@@ -57,6 +57,7 @@ def test_every_object_has_its_line_with_its_figures(result):
     entry = result["objects"]["slider_handle"]
     assert lines["slider_handle"] == [
         str(entry["frames"]), str(entry["visible"]), str(entry["detected"]), f"{100 * entry['rate']:.1f}%",
-        f"{entry['mean_iou']:.3f}", str(entry["trusted_right"]), str(entry["false_targets"]),
-        f"{100 * entry['false_rate']:.1f}%", str(entry["guesses"]),
+        f"{entry['mean_iou']:.3f}", str(entry["trusted_right"]), str(entry["trusted_wrong"]),
+        str(entry["false_targets"]),
+        f"{100 * entry['false_rate']:.1f}%",
     ]  # fmt: skip

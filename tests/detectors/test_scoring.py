@@ -84,6 +84,9 @@ def test_difficulty(truth, level):
     [
         (found(), FrameTruth(BOX), "detected"),
         (found((60, 60, 80, 80)), FrameTruth(BOX), "misplaced"),
+        (found((60, 50, 80, 70)), FrameTruth(BOX, distractors=((70, 50, 90, 70),)), "misplaced"),
+        (found((62, 50, 82, 70)), FrameTruth(BOX, distractors=((70, 50, 90, 70),)), "false_target"),
+        (found((52, 50, 72, 70)), FrameTruth(BOX, distractors=((52, 50, 72, 70),)), "detected"),
         (found(), FrameTruth(None), "false_target"),
         (found(), None, "found"),
         (NoTarget(Reason.OCCLUDED), FrameTruth(None), "occluded"),
@@ -141,6 +144,19 @@ def test_a_right_box_without_trust_is_detected_and_no_more():
     assert (whole["detected"], whole["trusted_right"]) == (2, 1)
     unknown = summarise_objects([score_frame(found(), None, AREA)])["all"]
     assert unknown["trusted_right"] == 0, "where no truth is known nothing is right"
+
+
+def test_trusted_and_wrong_is_every_trusted_box_off_the_target():
+    off = (60, 60, 80, 80)
+    frames = [
+        score_frame(found(), FrameTruth(BOX), AREA),
+        score_frame(found(off), FrameTruth(BOX), AREA),
+        score_frame(Detection(off, 0.2, "red block"), FrameTruth(BOX), AREA),
+        score_frame(found(), FrameTruth(None), AREA),
+        score_frame(found(), None, AREA),
+    ]
+    whole = summarise_objects(frames)["all"]
+    assert (whole["trusted_right"], whole["trusted_wrong"], whole["false_targets"]) == (1, 2, 1)
 
 
 def test_what_was_not_measured_is_none():

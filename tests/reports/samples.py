@@ -115,7 +115,7 @@ def full() -> ReportData:
             {"first_pass": 20, "second_pass": 4, "tracked": 40, "unchanged": 60, "remembered": 7},
             {"occluded": 11, "not_found": 3},
             {
-                "red_block": ObjectScores(100, 96, 90, 0.91, 1, 2),
+                "red_block": ObjectScores(100, 96, 90, 0.91, 1, 2, 4),
                 "nothing": ObjectScores(45, 0, 0, None, 0, 0),
             },
             {"training": IndexUse(100, 96, 7, 0), "validation": IndexUse(45, 35, 0, 0)},
