@@ -6,14 +6,19 @@ to scored frames. Right is an overlap of 0.5 with the true box.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.optimize import isotonic_regression
 
 from detectors.base import TRUSTED
-from errors import InvalidInput
+from errors import CheckpointError, InvalidInput
+
+#: Beside a detector's weights: object name -> [[score, probability], ...], fitted to the scores of these weights.
+FILE_NAME = "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Calibration:
 
     def __post_init__(self) -> None:
         values = np.array(self.knots)
-        if values.ndim != 2 or len(values) < 2 or (np.diff(values, axis=0) < 0).any():
+        if values.ndim != 2 or len(values) < 2 or not (np.diff(values, axis=0) >= 0).all():
             raise InvalidInput(f"calibration knots must rise: {self.knots}")
         if values.min() < 0 or values.max() > 1:
             raise InvalidInput(f"calibration knots must lie in 0..1: {self.knots}")
@@ -32,6 +37,35 @@ class Calibration:
     def __call__(self, score: float) -> float:
         scores, probabilities = zip(*self.knots, strict=True)
         return float(np.interp(score, scores, probabilities))
+
+
+def read_calibrations(folder: Path) -> dict[str, Calibration]:
+    """By object name, from the FILE_NAME of a folder; empty where it has none.
+
+    Raises CheckpointError naming the file, and the object where one of them is at fault.
+    """
+    file = folder / FILE_NAME
+    if not file.is_file():
+        return {}
+    try:
+        plain = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from None
+    if not isinstance(plain, dict):
+        raise CheckpointError(
+            f"{file} must map objects to lists of [score, probability], not be {plain!r:.40}"
+        )
+    found = {}
+    for name, knots in plain.items():
+        try:
+            found[name] = Calibration(
+                tuple((float(score), float(probability)) for score, probability in knots)
+            )
+        except (TypeError, ValueError, InvalidInput):
+            raise CheckpointError(
+                f"{file}, {name}: two or more [score, probability] in 0..1 that rise are needed, not {knots!r:.60}"
+            ) from None
+    return found
 
 
 def by_threshold(threshold: float) -> Calibration:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from detectors.base import Detector
@@ -35,8 +36,9 @@ def make_detector(
 ) -> Detector:
     """Construct the detector of this name.
 
-    `stages` (None: all) and `interval` go to the pipeline around a finder, `options` to the finder. Raises
-    ConfigError for an unknown name, stage or option.
+    `stages` (None: all) and `interval` go to the pipeline around a finder, `options` to the finder. Calibrations are
+    those fitted to the finder, or those that lie beside its `weights`. Raises ConfigError for an unknown name, stage
+    or option, CheckpointError for a damaged calibration.
     """
     if name not in DETECTORS:
         raise ConfigError(f"unknown detector {name!r}: known are {', '.join(sorted(DETECTORS))}")
@@ -52,13 +54,22 @@ def make_detector(
     if name in DIRECT:
         detector: Detector = made
         return detector
+    from detectors.calibration import read_calibrations
     from detectors.fitted import FITTED
     from detectors.pipeline import STAGES, GazePipeline
+
+    calibrations = FITTED.get(name)
+    if calibrations is None and options.get("weights"):
+        weights = Path(
+            options["weights"]
+        )  # what is neither folder nor file is a hub's name: nothing is fitted to it
+        if weights.exists():
+            calibrations = read_calibrations(weights if weights.is_dir() else weights.parent)
 
     return GazePipeline(
         made,
         STAGES if stages is None else stages,
-        FITTED.get(name),
+        calibrations,
         **({} if interval is None else {"interval": interval}),
         cache=cache,
     )

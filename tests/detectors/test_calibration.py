@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
 
-from detectors.calibration import Calibration, by_threshold, fit_calibration
-from errors import InvalidInput
+from detectors.calibration import (
+    FILE_NAME,
+    Calibration,
+    by_threshold,
+    fit_calibration,
+    read_calibrations,
+)
+from errors import CheckpointError, InvalidInput
 
 
 def test_straight_lines_between_the_points():
@@ -43,3 +49,27 @@ def test_bad_points_are_refused(knots):
 def test_nothing_to_fit_is_refused():
     with pytest.raises(InvalidInput, match="at least one"):
         fit_calibration([], [])
+
+
+def test_calibrations_lie_beside_weights(tmp_path):
+    assert read_calibrations(tmp_path) == {}
+    (tmp_path / FILE_NAME).write_text('{"button": [[0, 0], [0.4, 0.9], [1, 1]]}')
+    assert read_calibrations(tmp_path) == {"button": Calibration(((0.0, 0.0), (0.4, 0.9), (1.0, 1.0)))}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "cannot be read"),
+        ("[1, 2]", "must map objects"),
+        ('{"button": [[0, 0]]}', "button: two or more"),
+        ('{"button": [[0, 0], [1, NaN]]}', "button: two or more"),
+        ('{"button": [[0, 0], [1, "a"]]}', "button: two or more"),
+        ('{"button": [[0.5, 0.5], [0.4, 0.9]]}', "button: two or more"),
+        ('{"button": 3}', "button: two or more"),
+    ],
+)
+def test_a_damaged_calibration_is_named(tmp_path, text, message):
+    (tmp_path / FILE_NAME).write_text(text)
+    with pytest.raises(CheckpointError, match=f"{FILE_NAME}.*{message}"):
+        read_calibrations(tmp_path)

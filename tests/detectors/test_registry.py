@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from detectors.registry import DETECTORS, make_detector
-from errors import ConfigError
+from errors import CheckpointError, ConfigError
+from tests.detectors.tiny_grounding_dino import write_tiny_model
 
 
 @pytest.mark.parametrize("name", ["colour", "oracle"])
@@ -48,3 +49,14 @@ def test_stages_and_interval_are_part_of_the_version():
 def test_unknown_stage_lists_the_known():
     with pytest.raises(ConfigError, match=r"'magic'.*second_pass, phrase"):
         make_detector("colour", stages=("magic",))
+
+
+def test_calibrations_come_from_beside_the_weights_and_are_part_of_the_version(tmp_path):
+    folder = write_tiny_model(tmp_path / "weights")
+    before = make_detector("grounding_dino", weights=str(folder)).version
+    (folder / "calibration.json").write_text('{"button": [[0, 0], [0.1, 0.9], [1, 1]]}')
+    fitted = make_detector("grounding_dino", weights=str(folder))
+    assert fitted.version.split()[-1] != before.split()[-1]
+    (folder / "calibration.json").write_text("nothing")
+    with pytest.raises(CheckpointError, match=r"calibration\.json"):
+        make_detector("grounding_dino", weights=str(folder))
