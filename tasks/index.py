@@ -11,7 +11,7 @@ from safetensors import safe_open
 
 from calvin.episode_file import load_episode
 from calvin.training_index import Gaze, build_items, write_index
-from errors import BatonError
+from errors import BatonError, InvalidInput
 from tasks.context import Draft, Finished, Result, TaskContext, Yielded, inputs_of
 from tasks.index_reader import ITEMS
 
@@ -22,6 +22,8 @@ class _Stopped(Exception):
 
 def run(context: TaskContext) -> Result:
     """Publishes `index.json`; the frames stay in the episodes' files.
+
+    Raises InvalidInput where nothing would be left of it.
 
     `untrusted` in the spec says what becomes of frames without a trusted gaze region: `keep` them, `weigh`
     their reconstruction loss by the region's score, or `drop` them. The counts say how many these were.
@@ -69,6 +71,11 @@ def _items(context: TaskContext, counts: dict[str, int]) -> Iterator[dict[str, A
             counts["weighed_down"] += item["gaze"]["weight"] < 1.0
             yield item
         context.report_progress(done + 1, len(context.spec["numbers"]))
+    if counts["dropped"] and not counts["items"]:
+        raise InvalidInput(
+            f"gaze.untrusted is 'drop', and none of the {counts['dropped']} frames of {counts['demonstrations']} "
+            "demonstrations has a trusted gaze region: set it to 'weigh' or 'keep', or gaze.detector to another one"
+        )
 
 
 def _read_gaze(

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from calvin.episode_file import save_episode
 from detectors.base import Detection, NoTarget, Reason, Source
 from detectors.oracle import OracleDetector
-from errors import BatonError, EnvironmentLacks
+from errors import BatonError, EnvironmentLacks, InvalidInput
 from tasks import gaze, index
 from tasks.context import InputFile
 from tasks.index_reader import load_index
@@ -226,3 +226,14 @@ def test_frames_without_a_trusted_region(tmp_path, episode_file, monkeypatch, un
     assert result.result["items"] == items == len(read)
     assert result.result["dropped"] == FRAMES - items
     assert result.result["weighed_down"] == (untrusted == "weigh")
+
+
+def test_an_index_of_which_everything_is_dropped_names_the_setting(tmp_path):
+    hidden = tmp_path / "hidden.safetensors"
+    save_episode(make_episode(frames=FRAMES, boxes=({"drawer_handle": None},) * FRAMES), hidden)
+    episode = input_file("episode", "episode", "task_3", hidden)
+    context, found = extract(tmp_path, episode)
+    kept = context.keep(found.artifacts[0], 0, role="gaze")
+    spec = {"numbers": [3], "split": "training", "untrusted": "drop"}
+    with pytest.raises(InvalidInput, match=r"gaze\.untrusted.* none of the 4 frames of 1 demonstrations"):
+        index.run(FakeContext(tmp_path / "index", spec, [episode, kept]))
