@@ -35,8 +35,9 @@ PIECE_GAP_SHARE = 0.05
 NEAR_PIXELS = 24
 #: A door's handle that is cut by the arm no longer says where the door is (share of the image width).
 MIN_DOOR_HANDLE_WIDTH = 0.065
-#: What is too large and too pale to be told by its own pixels, from the box of its handle and the image's width.
-WHOLE_FROM_HANDLE: dict[str, Callable[[Box, int], Box]] = {
+#: What is too large and too pale to be told by its own pixels, from the box of its handle and the image's height and
+#: width.
+WHOLE_FROM_HANDLE: dict[str, Callable[[Box, int, int], Box]] = {
     "drawer": drawer_from_handle,
     "slider": door_from_handle,
 }
@@ -64,7 +65,7 @@ class ColourFinder:
     """Blocks by hue, handles, switch and button by darkness, drawer and door from their handles."""
 
     name = "colour"
-    version = "3"
+    version = "4"
     precision = None
     threshold = SMALLEST_BLOCK
     zooms = False
@@ -98,9 +99,8 @@ class ColourFinder:
             hits = find_blocks(part, target.object, frame=(height, width))
         else:
             hits = _fixture(part, _seen_by(target.object), (height, width), y0)
-        whole = _whole(
-            target.object, [((a + x0, b + y0, c + x0, d + y0), s) for (a, b, c, d), s in hits], width
-        )
+        placed = [((a + x0, b + y0, c + x0, d + y0), score) for (a, b, c, d), score in hits]
+        whole = _whole(target.object, placed, height, width)
         return whole[0][0] if whole else None
 
 
@@ -110,7 +110,7 @@ def _candidates(image: NDArray[np.uint8], target: Target, source: Source) -> lis
     if name in BLOCK_HUES:
         hits = find_blocks(hsv, name, relaxed=source is Source.SECOND_PASS)
     elif name in FIXTURES or name in WHOLE_FROM_HANDLE:
-        hits = _whole(name, _fixture(hsv, _seen_by(name)), image.shape[1])
+        hits = _whole(name, _fixture(hsv, _seen_by(name)), *image.shape[:2])
     else:
         return NoTarget(Reason.NOT_A_COLOURED_OBJECT, name)
     if not hits:
@@ -130,13 +130,13 @@ def _seen_by(name: str) -> str:
     return f"{name}_handle" if name in WHOLE_FROM_HANDLE else name
 
 
-def _whole(name: str, hits: list[tuple[Box, float]], width: int) -> list[tuple[Box, float]]:
-    """Hits of the object that these hits tell of, in a frame `width` pixels wide."""
+def _whole(name: str, hits: list[tuple[Box, float]], height: int, width: int) -> list[tuple[Box, float]]:
+    """Hits of the object that these hits tell of, in a frame of this size."""
     if name not in WHOLE_FROM_HANDLE:
         return hits
     if name == "slider":
         hits = [(box, score) for box, score in hits if box[2] - box[0] >= MIN_DOOR_HANDLE_WIDTH * width]
-    return [(WHOLE_FROM_HANDLE[name](box, width), score) for box, score in hits]
+    return [(WHOLE_FROM_HANDLE[name](box, height, width), score) for box, score in hits]
 
 
 def hue_mask(hsv: NDArray[np.uint8], hues: HueRange) -> NDArray[np.bool_]:

@@ -67,7 +67,7 @@ class Tracker:
         self._inside = _cut(image, self._core)
 
     def follow(self, image: NDArray[np.uint8]) -> Followed | None:
-        """The box in the next frame (H, W, 3); None where that is in doubt."""
+        """The box in the next frame (H, W, 3), cut to it; None where that is in doubt."""
         difference = cv2.absdiff(self._around, _cut(image, self._window))
         if np.count_nonzero(difference > SAME_LEVELS) <= MAX_CHANGED_SHARE * difference.size:
             self._shift, self._last = (0, 0), self._box
@@ -88,8 +88,14 @@ class Tracker:
         if best < MIN_CORRELATION:
             return None
         self._shift = dx, dy = left + x - x0, top + y - y0
-        moved = (self._box[0] + dx, self._box[1] + dy, self._box[2] + dx, self._box[3] + dy)
-        return Followed(moved, moved=True)
+        height, width = image.shape[:2]
+        moved = (
+            max(0.0, self._box[0] + dx),
+            max(0.0, self._box[1] + dy),
+            min(float(width), self._box[2] + dx),
+            min(float(height), self._box[3] + dy),
+        )
+        return Followed(moved, moved=True) if moved[0] < moved[2] and moved[1] < moved[3] else None
 
     def _look_nearby(self, image: NDArray[np.uint8], nearby: Nearby) -> Followed | None:
         found = nearby(image, self._last)

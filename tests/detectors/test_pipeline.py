@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from detectors.base import Candidate, Detection, FrameContext, NoTarget, Reason, Source
+from detectors.base import Candidate, Detection, FrameContext, NoTarget, Reason, Source, Target
 from detectors.cache import FinderCache
 from detectors.calibration import Calibration
 from detectors.colour import ColourFinder
@@ -11,7 +11,7 @@ from detectors.targets import BUTTON, CARRIED_BLOCK, DRAWER_HANDLE, block
 from errors import ConfigError, InvalidInput
 from tests.detectors.calvin_mini import demonstrations, frames_of, needs_calvin_mini
 from tests.detectors.made_up_finder import MadeUpFinder, at
-from tests.detectors.scenes import PAINT, paint, table
+from tests.detectors.scenes import PAINT, PLACES, furnished, paint, table
 
 RED = block("red")
 #: All that judge pictures are off: the made-up boxes have no pictures.
@@ -288,13 +288,16 @@ def test_very_short_episodes(count):
         assert len(GazePipeline(ColourFinder()).detect(numbered(count), [target] * count, context)) == count
 
 
-@pytest.mark.parametrize(("height", "width"), [(100, 100), (84, 84), (400, 400), (120, 160)])
-def test_other_sizes_are_scaled(height, width):
-    image = table(height, width)
-    box = tuple(int(v) for v in (0.3 * width, 0.4 * height, 0.38 * width, 0.48 * height))
-    paint(image, box, PAINT["red_block"])
-    [found] = GazePipeline(ColourFinder()).detect(image[None], [RED])
-    assert found.box == box
+@pytest.mark.parametrize("name", [*PLACES, "drawer", "slider"])
+@pytest.mark.parametrize(("height", "width"), [(100, 100), (84, 84), (400, 400), (120, 160), (200, 300)])
+def test_other_sizes_are_scaled(height, width, name):
+    pipeline, target = GazePipeline(ColourFinder()), Target(name, name)
+    [usual] = pipeline.detect(furnished()[None], [target])
+    [found] = pipeline.detect(furnished(height, width)[None], [target])
+    scaled = np.array(usual.box) / 200 * [width, height, width, height]
+    assert found.box == pytest.approx(scaled.tolist(), abs=2)
+    if name in PLACES:
+        assert usual.box == pytest.approx([200 * share for share in PLACES[name]], abs=1)
 
 
 @pytest.mark.parametrize("shape", [(1, 200, 200), (1, 200, 200, 1), (1, 200, 200, 4), (200, 200, 3)])

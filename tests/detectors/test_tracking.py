@@ -49,3 +49,23 @@ def test_a_box_at_the_edge():
     edge = (190, 0, 200, 12)
     followed = Tracker(scene(edge), edge).follow(scene((187, 0, 197, 12)))
     assert followed is None or followed.box == (187, 0, 197, 12)
+
+
+def test_a_box_that_leaves_the_frame_is_cut_to_it():
+    texture = np.random.default_rng(0).integers(0, 255, (30, 30, 3), dtype=np.uint8)
+
+    def leaving(x, y):
+        image = np.full((200, 200, 3), 120, np.uint8)
+        shown = texture[max(0, -y) : 200 - y, max(0, -x) : 200 - x]
+        image[max(0, y) :, max(0, x) :][: shown.shape[0], : shown.shape[1]] = shown
+        return image
+
+    for start, end, box in (
+        ((2, 50), (-2, 50), (0, 50, 28, 80)),
+        ((50, 2), (50, -2), (50, 0, 80, 28)),
+        ((168, 50), (172, 50), (172, 50, 200, 80)),
+        ((50, 168), (50, 172), (50, 172, 80, 200)),
+    ):
+        x, y = start
+        followed = Tracker(leaving(x, y), (x, y, x + 30, y + 30)).follow(leaving(*end))
+        assert followed.moved and followed.box == box
