@@ -6,7 +6,7 @@ the open hand goes towards it and past it, so that it hides blocks, handles and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,18 +40,20 @@ class Scenery:
         return object_truths(self.boxes, name, self.pixels)
 
 
-def episodes(count: int, seed: int, assets: str | None = None, first: int = 0) -> Iterator[Scenery]:
-    """Episodes `first` to `count` over the four scenes in turn; the same seed gives the same frames.
+def episodes(
+    count: int, seed: int, assets: str | None = None, first: int = 0, scenes: Sequence[str] = SCENES
+) -> Iterator[Scenery]:
+    """Episodes `first` to `count` over the scenes in turn; the same seed gives the same frames.
 
     assets: a clone of calvin_env, to draw them in CALVIN's own scenes. Raises ValueError unless `first` is a
     multiple of the number of scenes.
     """
-    if first % len(SCENES):
+    if first % len(scenes):
         raise ValueError(f"first is {first}, no multiple of {len(SCENES)}")
-    for name in SCENES:
+    for name in scenes:
         simulator = PlayTable(name, assets)
         try:
-            for number in range(first + SCENES.index(name), count, len(SCENES)):
+            for number in range(first + scenes.index(name), count, len(scenes)):
                 yield _episode(simulator, name, np.random.default_rng([seed, number]))
         finally:
             simulator.close()

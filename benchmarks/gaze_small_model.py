@@ -1,33 +1,32 @@
 """A small GroundingDINO that has learned the play table: with it the path through transformers can be measured
 where the released weights cannot be had.
 
-Architecture and loss are transformers' own, sizes a hundredth of the released model's, from random weights. It
-learns from hard scenes (`gaze_scenes`) and from demonstrations of the scripted expert, with true boxes; their seeds
-are none that the other benchmarks use. Pictures are cut to a random window half of the time, as the pipeline's
-second pass shows it tiles. A FOLDER that holds such a model already is trained on.
+It learns from hard scenes (`gaze_scenes`) and from demonstrations of the scripted expert, with true boxes; their seeds
+are none that the other benchmarks use. With --assets it sees scenes A, B and C as CALVIN draws them too: never scene D,
+of which `calvin_mini` is. Pictures are cut to a random window half of the time, as the pipeline's second pass shows it
+tiles, and their colours are shifted. First the tower learns alone (a third of the time), then all behind it.
 
-python -m benchmarks.gaze_small_model FOLDER [--minutes 30] [--episodes 120] [--demonstrations 2] [--size 200]
+python -m benchmarks.gaze_small_model FOLDER [--minutes 60] [--episodes 160] [--demonstrations 2] [--size 200]
+    [--assets CALVIN_ENV]
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
+import copy
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from transformers.image_transforms import center_to_corners_format
-from transformers.loss.loss_for_object_detection import generalized_box_iou
-from transformers.loss.loss_grounding_dino import sigmoid_focal_loss
 
 from benchmarks.gaze_scenes import TARGETS, episodes
+from benchmarks.small_grounding_dino import DenseDetector, dense_loss, model_loss, small_model
 from detectors.base import Box, Target
 from detectors.grounding_dino_io import caption, prepare_image
 from detectors.scoring import MIN_IOU, iou
@@ -35,11 +34,20 @@ from detectors.targets import CABINET
 
 #: Seeds of hard scenes and of the expert's demonstrations; held-out frames have the next one.
 _SCENES_SEED, _DATA_SEED = 7000, 7000
+#: Scenes that CALVIN draws, and episodes of each.
+_CALVIN_SCENES, _CALVIN_EPISODES = ("A", "B", "C"), 30
 _LEARNED: tuple[Target, ...] = (*TARGETS, CABINET)
 _WORDS = sorted({word for target in _LEARNED for word in target.phrase.split()})
-_BATCH, _LEARNING_RATE, _WARMUP_STEPS = 4, 4e-4, 200
+_TOWER_SHARE = 1 / 3
+_TOWER_BATCH, _TOWER_RATE = 8, 2e-3
+_BATCH, _RATE = 4, 8e-4
+_WARMUP_STEPS, _AVERAGED_STEPS = 200, 500
+#: Captions of one phrase, as the pipeline asks; the others have several.
+_SINGLE_SHARE = 0.35
 #: A picture cut to a window no smaller than this share of its edges; what is left of a box to count.
 _SMALLEST_WINDOW, _LEAST_LEFT = 0.45, 0.3
+#: Half of the pictures have each colour's levels multiplied by up to this more or less, and shifted.
+_GAIN, _SHIFT_LEVELS = 0.15, 12
 _HELD_OUT = 40
 
 Frame = tuple[np.ndarray, Mapping[str, Any]]
@@ -48,35 +56,41 @@ Frame = tuple[np.ndarray, Mapping[str, Any]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--episodes", type=int, default=120)
+    parser.add_argument("--minutes", type=float, default=60.0, help="of one processor core")
+    parser.add_argument("--episodes", type=int, default=160)
     parser.add_argument("--demonstrations", type=int, default=2, help="of each task")
-    parser.add_argument(
-        "--size", type=int, default=200, help="shorter edge of what the model sees, in pixels"
-    )
+    parser.add_argument("--size", type=int, default=200, help="edge of what the model sees, in pixels")
+    parser.add_argument("--assets", help="a clone of calvin_env")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    torch.manual_seed(0)
     frames = [
         *hard_frames(arguments.episodes, _SCENES_SEED),
         *expert_frames(arguments.demonstrations, _DATA_SEED),
     ]
+    if arguments.assets:
+        frames += hard_frames(len(_CALVIN_SCENES) * _CALVIN_EPISODES, _SCENES_SEED, arguments.assets)
     held_out = list(hard_frames(8, _SCENES_SEED + 1))
     held_out = held_out[:: max(1, len(held_out) // _HELD_OUT)]
     print(f"{len(frames)} frames to learn from, {len(held_out)} held out", flush=True)
-    processor, model = small_model(arguments.folder, arguments.size)
-    train(model, processor, frames, held_out, arguments.minutes * 60, arguments.size)
+    size, seconds = arguments.size, arguments.minutes * 60
+    detector = train_tower(frames, seconds * _TOWER_SHARE, size)
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    processor, model = small_model(arguments.folder, _WORDS, detector.tower.state_dict(), size)
+    model = train(model, processor, frames, held_out, seconds * (1 - _TOWER_SHARE), size)
     processor.save_pretrained(arguments.folder)
-    model.save_pretrained(arguments.folder)
-    print(json.dumps(found_shares(model, processor, held_out, arguments.size), indent=1))
+    model.half().save_pretrained(arguments.folder)
+    print(json.dumps(found_shares(model.float(), processor, held_out, size), indent=1))
 
 
-def hard_frames(count: int, seed: int) -> Iterator[Frame]:
-    for scenery in episodes(count, seed):
+def hard_frames(count: int, seed: int, assets: str | None = None) -> Iterator[Frame]:
+    scenes = {"scenes": _CALVIN_SCENES} if assets else {}
+    for scenery in episodes(count, seed, assets, **scenes):
         yield from zip(scenery.images, scenery.boxes, strict=True)
 
 
 def expert_frames(per_task: int, seed: int) -> Iterator[Frame]:
-    """Every fourth frame of demonstrations in scene D."""
+    """Every fourth frame of demonstrations in scene D of the built-in simulator."""
     from settings.ablation import Data
     from tasks.generate import generate
     from workers.demonstrations import TRAINING, generated
@@ -89,126 +103,88 @@ def expert_frames(per_task: int, seed: int) -> Iterator[Frame]:
         yield from list(zip(np.asarray(episode.rgb_static), episode.boxes, strict=True))[::4]
 
 
-def small_model(folder: Path, size: int) -> tuple[Any, Any]:
-    """Processor and model, as transformers makes them from a configuration; the one in `folder` where it has one."""
-    from transformers import (
-        BertConfig,
-        BertTokenizer,
-        GroundingDinoConfig,
-        GroundingDinoForObjectDetection,
-        GroundingDinoImageProcessor,
-        GroundingDinoProcessor,
-        SwinConfig,
-    )
+def train_tower(frames: list[Frame], seconds: float, size: int) -> DenseDetector:
+    random = np.random.default_rng(1)
+    detector = DenseDetector(len(_LEARNED))
 
-    if (folder / "config.json").exists():
-        known = GroundingDinoProcessor.from_pretrained(folder)
-        return known, GroundingDinoForObjectDetection.from_pretrained(folder, disable_custom_kernels=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    # The places of bert-base-uncased's [CLS], [SEP], full stop and question mark are fixed in the model's code.
-    vocabulary = [f"[unused{place}]" for place in range(1030)]
-    vocabulary[0], vocabulary[100:104] = "[PAD]", ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary[104 : 104 + len(_WORDS)] = _WORDS
-    vocabulary[1012], vocabulary[1029] = ".", "?"
-    file = folder / "vocab.txt"
-    file.write_text("\n".join(vocabulary) + "\n")
-    processor = GroundingDinoProcessor(
-        GroundingDinoImageProcessor(size={"shortest_edge": size, "longest_edge": 2 * size}),
-        BertTokenizer(vocab=str(file)),
-    )
-    torch.manual_seed(0)
-    model = GroundingDinoForObjectDetection(
-        GroundingDinoConfig(
-            backbone_config=SwinConfig(
-                embed_dim=24,
-                depths=[1, 1, 2, 1],
-                num_heads=[1, 2, 4, 8],
-                window_size=7,
-                drop_path_rate=0.0,
-                out_indices=[2, 3, 4],  # type: ignore[call-arg]
-            ),
-            text_config=BertConfig(
-                vocab_size=len(vocabulary),
-                hidden_size=64,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                intermediate_size=128,
-                hidden_dropout_prob=0.0,
-                attention_probs_dropout_prob=0.0,
-            ),
-            d_model=64,
-            encoder_layers=1,
-            decoder_layers=2,
-            encoder_attention_heads=4,
-            decoder_attention_heads=4,
-            encoder_ffn_dim=128,
-            decoder_ffn_dim=128,
-            num_queries=100,
-            num_feature_levels=3,
-            dropout=0.0,
-            fusion_droppath=0.0,
-            auxiliary_loss=True,
-            disable_custom_kernels=True,
-        )
-    )
-    for name, parameter in model.named_parameters():
-        if name.endswith(("vision_param", "text_param")):
-            torch.nn.init.constant_(parameter, 0.3)  # 1e-4 is for a model whose halves are pretrained
-    # Scores are products of normalised vectors without a scale: they begin near 0, not saturated.
-    torch.nn.init.constant_(model.model.decoder.layer_norm.weight, 0.1)
-    torch.nn.init.constant_(model.model.enc_output_norm.weight, 0.1)
-    return processor, model
+    def loss() -> torch.Tensor:
+        pictures, known = [], []
+        for place in random.integers(len(frames), size=_TOWER_BATCH):
+            image, boxes = _varied(frames[place], random, size)
+            pictures.append(prepare_image(image, size, 2 * size))
+            known.append([boxes[target.object] or (math.nan,) * 4 for target in _LEARNED])
+        told: torch.Tensor = dense_loss(*detector(torch.stack(pictures)), torch.tensor(known))
+        return told
+
+    averaged: DenseDetector = _learn(detector, loss, _TOWER_RATE, seconds, lambda _: "")
+    return averaged
 
 
 def train(
     model: Any, processor: Any, frames: list[Frame], held_out: list[Frame], seconds: float, size: int
-) -> None:
-    """Until the processor time is used up; the learning rate falls with it along a cosine."""
+) -> Any:
+    """The model with its weights averaged over the last steps."""
     random = np.random.default_rng(0)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=1e-4)
-    started = time.process_time()
-    step, next_look, losses = 0, 60.0, []
+
+    def loss() -> torch.Tensor:
+        pictures, tokens, labels = batch(processor, frames, random, size)
+        told: torch.Tensor = model_loss(model, model(pixel_values=pictures, **tokens), tokens, labels, size)
+        return told
+
+    return _learn(
+        model, loss, _RATE, seconds, lambda averaged: str(found_shares(averaged, processor, held_out, size))
+    ).eval()
+
+
+def _learn(
+    module: Any, loss: Callable[[], torch.Tensor], rate: float, seconds: float, look: Callable[[Any], str]
+) -> Any:
+    """Train until the processor time is used up, the learning rate falling with it along a cosine. Gives the
+    running average of the weights (Polyak), of which `look` tells something every few minutes."""
+    averaged = copy.deepcopy(module)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=1e-4)
+    started, step, next_look, losses, skipped = time.process_time(), 0, 60.0, [], 0
     while (spent := time.process_time() - started) < seconds:
-        rate = (
-            _LEARNING_RATE
-            * min(1.0, (step + 1) / _WARMUP_STEPS)
-            * (1 + math.cos(math.pi * spent / seconds))
-            / 2
-        )
         for group in optimizer.param_groups:
-            group["lr"] = rate
-        pixels, tokens, labels = batch(processor, frames, random, size)
-        model.train()
-        outputs = model(pixel_values=pixels, **tokens, labels=labels)
-        loss = outputs.loss + proposal_loss(outputs, tokens["input_ids"], labels, size)
+            warm = min(1.0, (step + 1) / _WARMUP_STEPS)
+            group["lr"] = rate * warm * (1 + math.cos(math.pi * spent / seconds)) / 2
+        module.train()
+        told = loss()
         optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        losses.append(float(loss.detach()))
+        told.backward()  # type: ignore[no-untyped-call]
+        if torch.isfinite(torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)):
+            optimizer.step()
+        else:
+            skipped += 1
+        losses.append(float(told.detach()))
         step += 1
+        share = 1 / min(_AVERAGED_STEPS, 1 + step / 4)
+        with torch.no_grad():
+            for ours, theirs in zip(
+                averaged.state_dict().values(), module.state_dict().values(), strict=True
+            ):
+                if ours.dtype.is_floating_point:
+                    ours.lerp_(theirs, share)
         if spent > next_look:
             next_look += 180.0
-            shares = found_shares(model, processor, held_out, size)
-            print(f"{spent:.0f} s, step {step}, loss {np.mean(losses[-50:]):.3f}, found {shares}", flush=True)
-    model.eval()
+            line = f"{spent:.0f} s, step {step} ({skipped} skipped), loss {np.mean(losses[-50:]):.3f} "
+            print(line + look(averaged), flush=True)
+    return averaged
 
 
 def batch(
     processor: Any, frames: list[Frame], random: np.random.Generator, size: int
 ) -> tuple[Any, Any, Any]:
     """Pictures, one caption for all of them (of one phrase, as the pipeline asks, or several) and their boxes."""
-    many = 1 if random.random() < 0.4 else int(random.integers(2, len(_LEARNED) + 1))
+    many = 1 if random.random() < _SINGLE_SHARE else int(random.integers(2, len(_LEARNED) + 1))
     wanted = [_LEARNED[place] for place in random.permutation(len(_LEARNED))[:many]]
     text = " ".join(caption(target.phrase) for target in wanted)
     tokens = processor.tokenizer([text] * _BATCH, return_tensors="pt")
     pixels, labels = [], []
     for place in random.integers(len(frames), size=_BATCH):
-        image, boxes = frames[place]
-        window = _window(image, random)
-        x0, y0, x1, y1 = window
-        pixels.append(prepare_image(_resized(image[y0:y1, x0:x1], size), size, 2 * size))
-        known = [(number, _in_window(boxes[target.object], window)) for number, target in enumerate(wanted)]
+        image, boxes = _varied(frames[place], random, size)
+        pixels.append(prepare_image(image, size, 2 * size))
+        known = [(number, boxes[target.object]) for number, target in enumerate(wanted)]
         seen = [(number, box) for number, box in known if box is not None]
         labels.append(
             {
@@ -219,48 +195,18 @@ def batch(
     return torch.stack(pixels), tokens, labels
 
 
-def proposal_loss(outputs: Any, input_ids: Any, labels: list[dict[str, Any]], size: int) -> torch.Tensor:
-    """Every place in the middle of an object shall propose its box and its phrase: the rest learn from that far
-    sooner than from the few proposals that the matching in transformers' loss picks.
-    """
-    from transformers.models.grounding_dino.modeling_grounding_dino import build_label_maps
-
-    classes, boxes = outputs.enc_outputs_class, outputs.enc_outputs_coord_logits
-    phrases = build_label_maps(classes, input_ids)
-    centres, levels = _places(size)
-    wanted = torch.zeros_like(classes)
-    proposed, true = [], []
-    for picture, label in enumerate(labels):
-        for number, box in zip(label["class_labels"].tolist(), label["boxes"], strict=True):
-            level = min(2, max(0, round(math.log2(float(box[2:].max()) / 0.1))))
-            reach = torch.maximum(box[2:] / 4, torch.tensor(0.6 * 8 * 2**level / size))
-            here = ((centres - box[:2]).abs() < reach).all(-1) & (levels == level)
-            here &= torch.isfinite(boxes[picture]).all(-1)
-            wanted[picture, here] = torch.maximum(wanted[picture, here], phrases[picture][number].float())
-            proposed.append(boxes[picture, here].sigmoid())
-            true.append(box.expand(int(here.sum()), 4))
-    seen = torch.isfinite(classes)
-    positive = max(1, sum(map(len, true)))
-    loss = sigmoid_focal_loss(classes[seen], wanted[seen], positive)
-    if not true:
-        return loss
-    ours, theirs = torch.cat(proposed), torch.cat(true)
-    corners: list[Any] = [center_to_corners_format(boxes) for boxes in (ours, theirs)]  # type: ignore[arg-type]
-    overlap = generalized_box_iou(*corners).diagonal()
-    return loss + (5 * (ours - theirs).abs().sum() + 2 * (1 - overlap).sum()) / positive
-
-
-@functools.cache
-def _places(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Centres (N, 2) in shares of the picture and levels (N,) of the encoder's tokens, strides 8, 16 and 32."""
-    centres, levels = [], []
-    for level in range(3):
-        edge = math.ceil(math.ceil(size / 4) / 2 ** (level + 1))
-        steps = (torch.arange(edge) + 0.5) / edge
-        y, x = torch.meshgrid(steps, steps, indexing="ij")
-        centres.append(torch.stack([x, y], -1).reshape(-1, 2))
-        levels.append(torch.full((edge * edge,), level))
-    return torch.cat(centres), torch.cat(levels)
+def _varied(
+    frame: Frame, random: np.random.Generator, size: int
+) -> tuple[np.ndarray, dict[str, tuple[float, float, float, float] | None]]:
+    """A window of the frame as (size, size, 3), and the boxes in it."""
+    image, boxes = frame
+    window = x0, y0, x1, y1 = _window(image, random)
+    cut = _resized(image[y0:y1, x0:x1], size)
+    if random.random() < 0.5:
+        gain = random.uniform(1 - _GAIN, 1 + _GAIN, 3)
+        shift = random.uniform(-_SHIFT_LEVELS, _SHIFT_LEVELS)
+        cut = np.clip(cut * gain + shift, 0, 255).astype(np.uint8)
+    return cut, {target.object: _in_window(boxes[target.object], window) for target in _LEARNED}
 
 
 def _window(image: np.ndarray, random: np.random.Generator) -> tuple[int, int, int, int]:
@@ -292,8 +238,9 @@ def _in_window(
 
 
 @torch.inference_mode()
-def found_shares(model: Any, processor: Any, frames: list[Frame], size: int) -> dict[str, float]:
-    """Share of the held-out frames showing an object in which its best box overlaps enough, by object."""
+def found_shares(model: Any, processor: Any, frames: list[Frame], size: int) -> dict[str, Any]:
+    """By object, of the held-out frames that show it: the share in which its best box overlaps enough, and the mean
+    overlap of that box."""
     model.eval()
     shares = {}
     for target in _LEARNED:
@@ -304,12 +251,13 @@ def found_shares(model: Any, processor: Any, frames: list[Frame], size: int) -> 
         pixels = torch.stack([prepare_image(_resized(image, size), size, 2 * size) for image, _ in showing])
         outputs = model(pixel_values=pixels, **tokens)
         best = outputs.logits.sigmoid().amax(-1).argmax(-1)
-        right = 0
+        overlaps = []
         for place, (image, truth) in enumerate(showing):
             cx, cy, w, h = (outputs.pred_boxes[place, best[place]] * image.shape[1]).tolist()
             assert truth is not None
-            right += iou((cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2), truth) >= MIN_IOU
-        shares[target.object] = round(right / len(showing), 2)
+            overlaps.append(iou((cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2), truth))
+        found = float(np.mean([overlap >= MIN_IOU for overlap in overlaps]))
+        shares[target.object] = round(found, 2), round(float(np.mean(overlaps)), 2)
     return shares
 
 
