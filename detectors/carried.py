@@ -18,14 +18,17 @@ Track = Sequence[Box | None]
 
 
 def carried_block(tracks: Mapping[str, Track], gripper_xy: NDArray[np.floating]) -> str | None:
-    """Name of the track whose boxes stay nearest to the gripper, None when no track has a box.
+    """Name of the track of the block that the hand takes along, None when no track has a box.
 
-    `gripper_xy`: (N, 2) pixels. The distance of a track is its median over the frames that show it, so a
-    block that the hand merely passes does not win.
+    `gripper_xy`: (N, 2) pixels. It is the block that leaves its place; of several the one that is nearest to the hand
+    at the end, as a demonstration may begin with another still in hand. Where none leaves its place it is the one
+    nearest to the hand throughout, by the median over the frames that show it, so that a block that the hand merely
+    passes does not win.
     """
-    distances = {name: _median_distance(track, gripper_xy) for name, track in tracks.items()}
-    seen = {name: distance for name, distance in distances.items() if distance is not None}
-    return min(seen, key=lambda name: seen[name]) if seen else None
+    gaps = {name: gap for name, track in tracks.items() if len(gap := _gaps(track, gripper_xy))}
+    moved = {name: float(gap[-1]) for name, gap in gaps.items() if _leaves_its_place(tracks[name])}
+    distances = moved or {name: float(np.median(gap)) for name, gap in gaps.items()}
+    return min(distances, key=lambda name: distances[name]) if distances else None
 
 
 def block_beside(tracks: Mapping[str, Track], carried: str) -> str | None:
@@ -77,11 +80,19 @@ def _named_block(name: str) -> Target:
     return Target(name, f"{colour} block", colour)
 
 
-def _median_distance(track: Track, gripper_xy: NDArray[np.floating]) -> float | None:
+def _gaps(track: Track, gripper_xy: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Distances between the block and the hand in the frames that show the block."""
     gaps = [
         np.subtract(_centre(box), xy) for box, xy in zip(track, gripper_xy, strict=True) if box is not None
     ]
-    return float(np.median(np.linalg.norm(gaps, axis=1))) if gaps else None
+    return np.linalg.norm(np.reshape(gaps, (-1, 2)), axis=1)
+
+
+def _leaves_its_place(track: Track) -> bool:
+    """From the first to the last frame that shows it the block goes farther than it is long."""
+    seen = [box for box in track if box is not None]
+    x0, y0, x1, y1 = seen[0]
+    return bool(np.linalg.norm(np.subtract(_centre(seen[-1]), _centre(seen[0]))) > max(x1 - x0, y1 - y0))
 
 
 def _centre(box: Box) -> tuple[float, float]:

@@ -16,10 +16,10 @@ from calvin.episode_file import load_episode
 from detectors.base import Detection, Detector, FrameContext, NoTarget, Target
 from detectors.cache import shared_cache
 from detectors.crops import crop_region
-from detectors.phases import frame_targets
+from detectors.phases import frame_targets, is_push
 from detectors.registry import FINDERS, check_planned, make_detector
 from detectors.scoring import FrameTruth, ScoredFrame, score_frame, summarise, summarise_objects
-from detectors.targets import phases_for
+from detectors.targets import Phases, phases_for
 from tasks.context import Draft, Finished, Result, TaskContext, one_input
 from tasks.gaze_truth import frame_truths, true_targets
 
@@ -82,7 +82,7 @@ def find_regions(episode: Episode, detector: Detector) -> Regions:
             gripper_xyz=episode.robot_obs[:, _HAND_XYZ],
             gripper_action=episode.robot_obs[:, _HAND_COMMAND],
         )
-        targets = frame_targets(phases, known, len(episode))
+        targets = _frame_targets(phases, episode, known, detector)
         results = detector.detect(np.asarray(episode.rgb_static), targets, known)
     meant = true_targets(episode, targets)
     truths = frame_truths(episode, meant)
@@ -92,6 +92,16 @@ def find_regions(episode: Episode, detector: Detector) -> Regions:
         for result, truth, target in zip(results, truths, meant, strict=True)
     ]
     return Regions(results, targets, truths, scored)
+
+
+def _frame_targets(phases: Phases, episode: Episode, known: FrameContext, detector: Detector) -> list[Target]:
+    """The target of each frame. A block that is pushed is looked for in all of them first: its way is told by its
+    own boxes."""
+    count, boxes = len(episode), None
+    if is_push(phases, known):
+        found = detector.detect(np.asarray(episode.rgb_static), [phases[0]] * count, known)
+        boxes = [one.box if isinstance(one, Detection) and one.is_trusted else None for one in found]
+    return frame_targets(phases, known, count, boxes)
 
 
 def summary_of(episodes: Iterable[Regions]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Kind:
 
 KINDS = {
     "ingest": Kind("tasks.ingest:run", "cpu", 10, 4),
-    "gaze": Kind("tasks.gaze:run", "cpu", 20, 4),
+    "gaze": Kind("tasks.gaze:run", "cpu", 20, 5),
     "index": Kind("tasks.index:run", "cpu", 30, 3),
     "pretrain": Kind("tasks.train:run", "accelerator", 40, 2),
     "train": Kind("tasks.train:run", "accelerator", 50, 2),

@@ -18,6 +18,15 @@ def test_nearest_over_the_demonstration_wins():
     assert carried_block(tracks, np.full((3, 2), 50.0)) == "red_block"
 
 
+def test_the_one_that_leaves_its_place_wins_though_the_hand_is_longer_near_another():
+    """A push: the hand comes over the red block and pushes the blue one at the end."""
+    tracks = {"red_block": [NEAR] * 5, "blue_block": [FAR, FAR, FAR, FAR, (120, 120, 130, 130)]}
+    hand = np.array([[50.0, 50.0]] * 4 + [[125.0, 125.0]])
+    assert carried_block(tracks, hand) == "blue_block"
+    dropped = {"pink_block": [(50, 50, 60, 60), *[NEAR] * 2, (50, 90, 60, 100), None]}
+    assert carried_block(tracks | dropped, hand) == "blue_block", "it began with another in hand"
+
+
 def test_unseen_blocks_do_not_compete():
     assert carried_block({"red_block": [None], "blue_block": [FAR]}, np.zeros((1, 2))) == "blue_block"
     assert carried_block({"red_block": [None]}, np.zeros((1, 2))) is None
