@@ -7,8 +7,8 @@ a full stop at the end, box threshold 0.35, text threshold 0.25.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,22 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 from detectors.base import Box, Candidate, NoTarget, Reason, Target
-from detectors.grounding_dino_files import existing, local_folder, weights_digest
-from detectors.grounding_dino_io import (
-    CLS_ID,
-    SEP_ID,
-    STOP_ID,
-    Prediction,
-    caption,
-    prepare_image,
-    read_predictions,
-)
-from detectors.grounding_dino_official import load_official, official_processor
+from detectors.grounding_dino_files import DEFAULT_WEIGHTS, vocabulary_of, weights_digest
+from detectors.grounding_dino_io import Prediction, caption, prepare_image, read_predictions
+from detectors.grounding_dino_model import load_model
 from detectors.tiles import cut, to_frame, windows
 from errors import CheckpointError, ConfigError
 
-DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
-OFFICIAL_TOKENIZER = "google-bert/bert-base-uncased"
 #: Which products are computed in what. Weights stay in float32, and so do boxes as they are refined step by step:
 #: eight bits of bf16 would round them to a pixel.
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -79,13 +69,15 @@ class GroundingDinoFinder:
 
     @cached_property
     def version(self) -> str:
-        """Code version, digest of the weights, thresholds, precision as it was asked for: all that decides the boxes
-        but what `auto` means here, as a job is planned on one machine and runs on another.
+        """Code version, digest of weights and words, thresholds, precision as it was asked for: all that decides the
+        boxes but what `auto` means here, as a job is planned on one machine and runs on another.
 
-        Raises WeightsMissing when the weights cannot be had.
+        Raises WeightsMissing when the weights or their words cannot be had.
         """
+        official = Path(self.weights)
+        words = [vocabulary_of(official)] if self.weights.endswith(".pth") and official.is_file() else []
         thresholds = f"{self.threshold:g} {self.text_threshold:g}"
-        return f"3 {weights_digest(self.weights)} {thresholds} {self._planned_precision}"
+        return f"4 {weights_digest(self.weights, *words)} {thresholds} {self._planned_precision}"
 
     def check(self) -> None:
         """See `Finder.check`: loads the weights into main memory and drops them."""
@@ -94,7 +86,8 @@ class GroundingDinoFinder:
     def find(self, images: Sequence[NDArray[np.uint8]], target: Target) -> list[list[Candidate] | NoTarget]:
         """See `Finder.find`. Boxes down to half the threshold are given: they may prove right later.
 
-        Raises WeightsMissing when the weights cannot be had, CheckpointError when they do not fit the model.
+        Raises WeightsMissing when the weights cannot be had, CheckpointError when they do not fit the model or what
+        they give is not finite.
         """
         # A batch holds pictures of one size: padding would change what is seen near the edges.
         places_of: dict[tuple[int, ...], list[int]] = defaultdict(list)
@@ -148,6 +141,7 @@ class GroundingDinoFinder:
                 token_type_ids=torch.zeros_like(tokens).to(self.device),
             )
         logits, boxes = outputs.logits.float().cpu(), outputs.pred_boxes.float().cpu()
+        self._check_finite(logits[..., : len(ids)], boxes, target.phrase)
         found: list[list[Candidate] | NoTarget] = []
         for image, row, places in zip(images, logits, boxes, strict=True):
             predictions = read_predictions(
@@ -156,6 +150,18 @@ class GroundingDinoFinder:
             candidates = [one for p in predictions if (one := _to_candidate(p, image)) is not None]
             found.append(candidates or NoTarget(Reason.BELOW_THRESHOLD, target.phrase))
         return found
+
+    def _check_finite(self, logits: torch.Tensor, boxes: torch.Tensor, phrase: str) -> None:
+        """`logits` (N, Q, words) of the phrase's own words: the places beyond them are minus infinity by design."""
+        if bool(logits.isfinite().all()) and bool(boxes.isfinite().all()):
+            return
+        remedy = (
+            "its weights are of no use" if self.precision == "fp32" else "set gaze.precision to bf16 or fp32"
+        )
+        raise CheckpointError(
+            f"GroundingDINO {self.weights!r} gives numbers that are not finite for {phrase!r} in {self.precision}: "
+            f"{remedy}"
+        )
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
@@ -206,64 +212,6 @@ class OncePerPhrase(torch.nn.Module):
             self._known[phrase] = self.encoder(*first, return_dict=True).last_hidden_state
         state = self._known[phrase].expand(len(input_ids), -1, -1)
         return BaseModelOutput(last_hidden_state=state) if return_dict else (state,)
-
-
-def load_model(weights: str, device: str) -> tuple[Any, Any]:
-    """(processor, model in evaluation mode) from a hub name, a local folder or an official `.pth` file.
-
-    Beside a `.pth` file lies bert-base-uncased's `vocab.txt`, or it comes from the hub. Raises
-    WeightsMissing when nothing is there and the hub does not give it, CheckpointError when the folder or file is
-    damaged or lacks tensors.
-    """
-    from safetensors import SafetensorError
-    from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
-
-    if weights.endswith(".pth"):
-        checkpoint = existing(Path(weights))
-        model = load_official(checkpoint)
-        vocabulary = checkpoint.parent / "vocab.txt"
-        if not vocabulary.is_file():
-            vocabulary = local_folder(OFFICIAL_TOKENIZER, ("vocab.txt",)) / "vocab.txt"
-        return official_processor(vocabulary), model.to(device).eval()
-    folder = local_folder(weights)
-    try:
-        with _quietly():
-            processor = AutoProcessor.from_pretrained(folder)
-            model, info = AutoModelForZeroShotObjectDetection.from_pretrained(
-                folder, output_loading_info=True, ignore_mismatched_sizes=True, dtype=torch.float32
-            )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"GroundingDINO folder {str(folder)!r} cannot be loaded: {reason}") from None
-    other_shapes = sorted(name for name, *_ in info["mismatched_keys"])
-    for fault, names in (("lacks", sorted(info["missing_keys"])), ("has other shapes of", other_shapes)):
-        if names:
-            raise CheckpointError(
-                f"GroundingDINO folder {str(folder)!r} {fault} {len(names)} tensors, first {names[0]}"
-            )
-    ids = processor.tokenizer(caption("block"))["input_ids"]
-    if [*ids[:1], *ids[-2:]] != [CLS_ID, STOP_ID, SEP_ID]:
-        raise CheckpointError(
-            f"GroundingDINO folder {str(folder)!r} has not the words of bert-base-uncased: tokenizer.json or vocab.txt"
-            " is missing or another one's"
-        )
-    return processor, model.to(device).eval()
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """Without transformers' bars and tables: what is wrong with a folder is said in one sentence."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _to_candidate(prediction: Prediction, image: NDArray[np.uint8]) -> Candidate | None:

@@ -7,8 +7,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from detectors.calibration import FILE_NAME as CALIBRATION
 from errors import WeightsMissing
 
+DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
+#: Whose words the official `.pth` files were trained with, and their file's name.
+OFFICIAL_TOKENIZER, VOCABULARY = "google-bert/bert-base-uncased", "vocab.txt"
 HUB_TIMEOUT_SECONDS = 10
 #: What a folder of transformers' format holds that decides boxes: weights, sizes, preparation, words.
 _DECIDING_FILES = ("*.safetensors", "*.json", "*.txt")
@@ -64,11 +68,11 @@ def _listed(pieces: Path) -> list[str]:
         return [f"a readable {pieces.name}"]
 
 
-def weights_digest(weights: str) -> str:
-    """The first 16 digits of the SHA-256 over the weights' files, and over all else in their folder that decides
-    boxes. Raises WeightsMissing."""
+def weights_digest(weights: str, *others: Path) -> str:
+    """The first 16 digits of the SHA-256 over the weights' files, over all else in their folder that decides boxes,
+    and over other files that do. Raises WeightsMissing."""
     digest = hashlib.sha256()
-    for file in _deciding_files(weights):
+    for file in (*_deciding_files(weights), *others):
         digest.update(f"{file.suffix} {file.stat().st_size} ".encode())
         with file.open("rb") as opened:
             while block := opened.read(1 << 20):
@@ -82,7 +86,27 @@ def _deciding_files(weights: str) -> list[Path]:
     folder = local_folder(weights)
     if not any(folder.glob("*.safetensors")):
         raise WeightsMissing(f"GroundingDINO folder {weights!r} holds no .safetensors file")
-    return sorted(file for pattern in _DECIDING_FILES for file in folder.glob(pattern))
+    files = sorted(file for pattern in _DECIDING_FILES for file in folder.glob(pattern))
+    # What is fitted to the scores decides no box, and is in the version of the pipeline that uses it.
+    return [file for file in files if file.name != CALIBRATION]
+
+
+def vocabulary_of(checkpoint: Path) -> Path:
+    """The words of an official `.pth` file: `vocab.txt` beside it, else bert-base-uncased's from the hub or its cache.
+
+    Raises WeightsMissing when neither is there.
+    """
+    beside = checkpoint.with_name(VOCABULARY)
+    if beside.is_file():
+        return beside
+    try:
+        vocabulary = local_folder(OFFICIAL_TOKENIZER, (VOCABULARY,)) / VOCABULARY
+        reason = f"the hub's folder of {OFFICIAL_TOKENIZER} has none"
+    except WeightsMissing as error:
+        raise WeightsMissing(f"{beside}, the words of {checkpoint.name}, is missing: {error}") from None
+    if not vocabulary.is_file():
+        raise WeightsMissing(f"{beside}, the words of {checkpoint.name}, is missing: {reason}")
+    return vocabulary
 
 
 def existing(checkpoint: Path) -> Path:

@@ -123,7 +123,8 @@ def load_official_state(model: Any, official: Mapping[str, torch.Tensor]) -> Non
 def load_official(checkpoint: Path) -> Any:
     """The model in an official `.pth` file.
 
-    Raises CheckpointError when the file is damaged or is neither the Swin-T nor the Swin-B model.
+    Raises CheckpointError when the file is damaged, is neither the Swin-T nor the Swin-B model, or holds numbers that
+    are not finite.
     """
     from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection, SwinConfig
 
@@ -140,11 +141,29 @@ def load_official(checkpoint: Path) -> Any:
         ) from None
     model = GroundingDinoForObjectDetection(GroundingDinoConfig(backbone_config=swin))
     load_official_state(model, official)
+    damaged = first_not_finite(official)
+    if damaged is not None:
+        raise CheckpointError(f"{str(checkpoint)!r}: tensor {damaged} holds numbers that are not finite")
     return model
 
 
+def first_not_finite(tensors: Mapping[str, Any]) -> str | None:
+    """The name of the first tensor that holds a NaN or an infinity."""
+    for name, tensor in tensors.items():
+        if torch.is_tensor(tensor) and tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            return name
+    return None
+
+
 def official_processor(vocabulary: Path) -> Any:
-    """What prepares pictures and words for the official checkpoints, from bert-base-uncased's `vocab.txt`."""
+    """What prepares pictures and words for the official checkpoints, from bert-base-uncased's `vocab.txt`.
+
+    Raises CheckpointError when that is no vocabulary.
+    """
     from transformers import BertTokenizer, GroundingDinoImageProcessor, GroundingDinoProcessor
 
-    return GroundingDinoProcessor(GroundingDinoImageProcessor(), BertTokenizer(vocab=str(vocabulary)))
+    try:
+        tokenizer = BertTokenizer(vocab=str(vocabulary))
+    except Exception as error:  # tokenizers raises nothing more exact
+        raise CheckpointError(f"{vocabulary} is no vocabulary: {error}") from None
+    return GroundingDinoProcessor(GroundingDinoImageProcessor(), tokenizer)

@@ -1,0 +1,160 @@
+"""From files to a GroundingDINO that can be trusted: what is wrong with them is said before a frame is looked at.
+
+Two formats give the same pair of processor and transformers model: a folder, and an official `.pth` file with
+bert-base-uncased's words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detectors.grounding_dino_files import existing, local_folder, vocabulary_of
+from detectors.grounding_dino_io import CLS_ID, SEP_ID, STOP_ID, caption
+from detectors.grounding_dino_official import first_not_finite, load_official, official_processor
+from detectors.targets import TASK_PHASES
+from errors import CheckpointError
+
+_MODEL_TYPES = ("grounding-dino", "mm-grounding-dino")
+#: bert-base-uncased: how many words it has, and the SHA-256 of its `vocab.txt`.
+BERT_WORDS = 30522
+BERT_DIGEST = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
+
+
+def load_model(weights: str, device: str) -> tuple[Any, Any]:
+    """(processor, model in evaluation mode) from a hub name, a local folder or an official `.pth` file.
+
+    Beside a `.pth` file lies bert-base-uncased's `vocab.txt`, or it comes from the hub. Raises WeightsMissing when
+    nothing is there and the hub does not give it, CheckpointError naming file and field when the folder or file is
+    damaged, lacks tensors, holds numbers that are not finite, or has other words than its model learned.
+    """
+    processor, model = _from_file(Path(weights)) if weights.endswith(".pth") else _from_folder(weights)
+    return processor, model.to(device).eval()
+
+
+def _from_file(path: Path) -> tuple[Any, Any]:
+    model = load_official(existing(path))
+    vocabulary = vocabulary_of(path)
+    processor = official_processor(vocabulary)
+    check_words(processor.tokenizer, model, str(vocabulary))
+    if len(processor.tokenizer) == BERT_WORDS and _words_digest(processor.tokenizer) != BERT_DIGEST:
+        raise CheckpointError(
+            f"{vocabulary} has as many words as bert-base-uncased, but not the same or in another order"
+        )
+    return processor, model
+
+
+def _from_folder(weights: str) -> tuple[Any, Any]:
+    from safetensors import SafetensorError
+    from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
+
+    folder = local_folder(weights)
+    try:
+        with _quietly():
+            processor = AutoProcessor.from_pretrained(folder)
+    except Exception as error:  # tokenizers raises nothing more exact
+        raise CheckpointError(
+            f"GroundingDINO folder {str(folder)!r}: what prepares pictures and words (processor_config.json or "
+            f"preprocessor_config.json, tokenizer.json or vocab.txt) cannot be loaded: {_first_line(error)}"
+        ) from None
+    try:
+        with _quietly():
+            model, info = AutoModelForZeroShotObjectDetection.from_pretrained(
+                folder, output_loading_info=True, ignore_mismatched_sizes=True, dtype=torch.float32
+            )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"GroundingDINO folder {str(folder)!r} cannot be loaded: {_first_line(error)}"
+        ) from None
+    if model.config.model_type not in _MODEL_TYPES:
+        raise CheckpointError(
+            f"{folder / 'config.json'}: model_type is {model.config.model_type!r}, not {_MODEL_TYPES[0]!r}"
+        )
+    other_shapes = sorted(name for name, *_ in info["mismatched_keys"])
+    for fault, names in (("lacks", sorted(info["missing_keys"])), ("has other shapes of", other_shapes)):
+        if names:
+            raise CheckpointError(
+                f"GroundingDINO folder {str(folder)!r} {fault} {len(names)} tensors, first {names[0]}"
+            )
+    damaged = first_not_finite(model.state_dict())
+    if damaged is not None:
+        raise CheckpointError(
+            f"GroundingDINO folder {str(folder)!r}: tensor {damaged} holds numbers that are not finite"
+        )
+    check_sizes(processor.image_processor, folder)
+    check_words(
+        processor.tokenizer, model, f"GroundingDINO folder {str(folder)!r}: tokenizer.json or vocab.txt"
+    )
+    return processor, model
+
+
+def check_sizes(image_processor: Any, folder: Path) -> None:
+    """Raise CheckpointError unless pictures are scaled by their edges, as GroundingDINO's are."""
+    size = image_processor.size
+    edges = [size.get(name) for name in ("shortest_edge", "longest_edge")]
+    if not all(isinstance(edge, int) and not isinstance(edge, bool) and edge > 0 for edge in edges):
+        names = ("processor_config.json", "preprocessor_config.json")
+        file = next((folder / name for name in names if (folder / name).is_file()), folder)
+        raise CheckpointError(
+            f"{file}: size is {dict(size)}, where GroundingDINO needs shortest_edge and longest_edge in pixels"
+        )
+
+
+def check_words(tokenizer: Any, model: Any, where: str) -> None:
+    """Raise CheckpointError unless these are the words that the model learned, and those of CALVIN's targets are
+    among them. `where`: the file that they are from."""
+    ids = _ids(tokenizer, "block", where)
+    if [*ids[:1], *ids[-2:]] != [CLS_ID, STOP_ID, SEP_ID]:
+        raise CheckpointError(
+            f"{where} is missing or another one's: these are not the words of bert-base-uncased"
+        )
+    known, learned = len(tokenizer), model.config.text_config.vocab_size
+    if known != learned:
+        raise CheckpointError(
+            f"{where} has {known} words, the model learned {learned}: it is cut off or another one's"
+        )
+    for phrase in sorted({target.phrase for phases in TASK_PHASES.values() for target in phases}):
+        words = _ids(tokenizer, phrase, where)[1:-2]
+        if all(word == tokenizer.unk_token_id for word in words):
+            raise CheckpointError(f"{where} knows no word of {phrase!r}, which is one of CALVIN's targets")
+
+
+def _ids(tokenizer: Any, phrase: str, where: str) -> list[int]:
+    try:
+        ids: list[int] = tokenizer(caption(phrase))["input_ids"]
+    except Exception as error:  # tokenizers raises nothing more exact
+        raise CheckpointError(f"{where} cannot be used: {_first_line(error)}") from None
+    return ids
+
+
+def _words_digest(tokenizer: Any) -> str:
+    """The SHA-256 of the `vocab.txt` that these words would make, whatever ends its lines."""
+    numbers = tokenizer.get_vocab()
+    return hashlib.sha256(
+        "".join(f"{word}\n" for word in sorted(numbers, key=numbers.get)).encode()
+    ).hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without transformers' bars and tables: what is wrong with a folder is said in one sentence."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
