@@ -178,7 +178,7 @@ def _evaluate(
     from commands.live_estimate import live_estimate
     from reports.statistics import running_estimate
     from tasks.closed_loop import chains_of, entry_of, instructions_of, simulators_of, summary
-    from tasks.policies import ReconVLAPolicy
+    from tasks.policies import ReconVLAPolicy, told_counts
     from tasks.results_file import ResultsFile
     from tasks.rollout import Rollout
     from tasks.videos import Look, looks_of, write_failure
@@ -225,7 +225,7 @@ def _evaluate(
         **about,
         "needs_images": policy.needs_images,
         "frames_renderer": named.drawn_by,
-        "counts": dict(policy.counts) | {"replays": replays},
+        "counts": told_counts(policy.counts) | {"replays": replays},
         **summary(entries, protocol.official_compat),
         "estimate": asdict(running_estimate([entry["done"] for entry in entries])),
         "results": entries,

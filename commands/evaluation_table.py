@@ -40,7 +40,12 @@ def print_evaluation(document: Mapping[str, Any]) -> None:
     warning = _renderer_warning(document)
     if warning is not None:
         console.print(warning)
-    counted = {name: count for name, count in document["counts"].items() if count}
+    counted: dict[str, Any] = {}
+    for name, count in document["counts"].items():
+        counted |= (
+            {f"{name} {why}": n for why, n in count.items()} if isinstance(count, dict) else {name: count}
+        )
+    counted = {name: count for name, count in counted.items() if count}
     if counted:
         console.print("Counted: " + ", ".join(f"{name} {count}" for name, count in counted.items()))
 

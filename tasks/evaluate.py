@@ -22,7 +22,7 @@ from tasks.context import Draft, Finished, Note, Result, TaskContext, Yielded, o
 from tasks.judged import judged_model
 from tasks.modelling import recipe_of
 from tasks.open_loop import run_open_loop
-from tasks.policies import Policy, RandomPolicy, ReconVLAPolicy
+from tasks.policies import Policy, RandomPolicy, ReconVLAPolicy, told_counts
 from tasks.regions import RegionFinder
 from tasks.rollout import ChainResult, Rollout
 from tasks.videos import Look, looks_of, write_failure
@@ -92,7 +92,7 @@ class _ClosedLoop:
                 self._publish(policy)
             return Yielded(context.should_stop() or "stopped")
         self._counts.update(policy.counts)
-        counts = dict(sorted(self._counts.items()))
+        counts = told_counts(self._counts)
         return Finished(
             [self._draft(self._sorted(), final=True), *self._videos],
             result={

@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from detectors.base import NoTarget
 from models.action_tokenizer import IdArray
 from models.attention import action_attention
 from models.batch_rows import rows_are_independent
 from models.generation import generate_actions, prompt_batch
-from models.images import STATIC_ROWS, compose, replace_upper, to_model_size
+from models.images import STATIC_ROWS, Picture, compose, replace_upper, to_model_size
 from models.prompt import CROP_PLACEHOLDER
 from models.reconvla import ReconVLA
 from simulators.base import Simulator
@@ -28,6 +29,8 @@ CHUNK_STEPS, ACTION_DIMS = 5, 7
 POLICY_BATCH = 8
 #: Prompts are padded to a multiple of so many positions.
 LENGTH_STEP = 64
+#: In counts, with the reason behind it: answers of a model that is shown the gaze region for which there was none.
+WITHOUT_REGION = "without_region"
 #: Canvas rows of the static view in the official server, which trains with STATIC_ROWS (facts F5).
 OFFICIAL_SERVER_STATIC_ROWS = 167
 
@@ -99,9 +102,10 @@ class ReconVLAPolicy:
 
     def predict(self, queries: Sequence[Query]) -> list[np.ndarray]:
         """Chunks (5, 7) as decoded: the gripper's number is not yet -1 or 1."""
-        questions = [self._question(query) for query in queries]
-        if self._regions is not None:
-            self.counts["without_region"] += sum(question.crop is None for question in questions)
+        regions = [self._region(query) for query in queries]
+        missing = [region.reason.value for region in regions if isinstance(region, NoTarget)]
+        self.counts.update(f"{WITHOUT_REGION}.{reason}" for reason in missing)
+        questions = [self._question(query, region) for query, region in zip(queries, regions, strict=True)]
         lengths = [self._padded_length(question.prompt) for question in questions]
         chunks: dict[int, np.ndarray] = {}
         for length in sorted(set(lengths)):
@@ -117,7 +121,8 @@ class ReconVLAPolicy:
         answer's tokens. One query at a time.
         """
         maps = []
-        for question in map(self._question, queries):
+        for query in queries:
+            question = self._question(query, self._region(query))
             asked = [question.image], [question.prompt]
             crops = [question.crop]
             answer = generate_actions(self._model, *asked, constrained=self._constrained, crops=crops)
@@ -139,15 +144,19 @@ class ReconVLAPolicy:
         self.counts["outside_tokens"] += int(chunks.outside[:count].sum())
         return list(chunks.actions[:count])
 
-    def _question(self, query: Query) -> Question:
+    def _region(self, query: Query) -> Picture | NoTarget | None:
+        """What the model is shown besides the views; None for one that is shown no region."""
+        if self._regions is None:
+            return None
+        return self._regions.crop(query.observation, query.instruction, query.simulator)
+
+    def _question(self, query: Query, region: Picture | NoTarget | None) -> Question:
         size = self._recipe.config.vision.image_size
         views = query.observation["rgb_static"], query.observation["rgb_gripper"]
         canvas = compose(*views, self.static_rows)
         crop = None
-        if self._regions is not None:
-            region = self._regions.crop(query.observation, query.instruction, query.simulator)
-            if region is not None:
-                crop = to_model_size(replace_upper(canvas, region, self.static_rows), size)
+        if region is not None and not isinstance(region, NoTarget):
+            crop = to_model_size(replace_upper(canvas, region, self.static_rows), size)
         prompt = self._recipe.prompts.prompt(
             query.instruction, query.observation["robot_obs"], crop is not None
         )
@@ -188,6 +197,18 @@ class RandomPolicy:
             with_binary_gripper(policy_generator(self._seed, q.sequence, q.number).uniform(-1, 1, shape))
             for q in queries
         ]
+
+
+def told_counts(counts: Mapping[str, int]) -> dict[str, Any]:
+    """A policy's counts for results: those of one thing by reason (`thing.reason`) are a mapping of their own."""
+    told: dict[str, Any] = {}
+    for name, count in sorted(counts.items()):
+        thing, _, reason = name.partition(".")
+        if reason or thing == WITHOUT_REGION:  # checkpoints of earlier versions know no reasons
+            told.setdefault(thing, {})[reason or "not_told"] = count
+        else:
+            told[thing] = count
+    return told
 
 
 def with_binary_gripper(chunks: np.ndarray) -> np.ndarray:

@@ -36,14 +36,14 @@ class RegionFinder:
 
     def crop(
         self, observation: Mapping[str, Any], instruction: str, simulator: Simulator | None
-    ) -> Picture | None:
-        """The region's pixels, (h, w, 3), or None where there is no target in sight or in the wording.
+    ) -> Picture | NoTarget:
+        """The region's pixels, (h, w, 3), or why there is none, in sight or in the wording.
 
         simulator: asked for true boxes by the oracle detector, by no other.
         """
         phases = phases_for(None, instruction)
         if isinstance(phases, NoTarget):
-            return None
+            return phases
         state = np.asarray(observation["robot_obs"], dtype=np.float64)
         target = phases[-1 if state[_GRIPPER_COMMAND] < 0 else 0]
         boxes = None
@@ -51,4 +51,4 @@ class RegionFinder:
             boxes = [simulator.true_boxes()]
         known = FrameContext(boxes=boxes, gripper_xyz=state[None, :3])
         (found,) = self._detector.detect(observation["rgb_static"][None], [target], known)
-        return crop_region(observation["rgb_static"], found.box) if isinstance(found, Detection) else None
+        return crop_region(observation["rgb_static"], found.box) if isinstance(found, Detection) else found

@@ -29,6 +29,15 @@ def test_rates_n_and_what_was_counted(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize(
+    ("count", "said"),
+    [({"not_found": 3, "occluded": 0}, "without_region not_found 3"), (3, "without_region 3")],
+    ids=["by reason", "of an earlier version"],
+)
+def test_counts_by_reason(capsys: pytest.CaptureFixture[str], count: Any, said: str) -> None:
+    assert printed(capsys, counts={"replays": 0, "without_region": count}).endswith(f"Counted: {said}")
+
+
+@pytest.mark.parametrize(
     ("frames", "looks", "sentence"),
     [
         ("egl", True, "Renderer egl drew the frames that the policy was trained on, tiny these pictures"),

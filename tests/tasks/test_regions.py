@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from detectors.base import NoTarget, Reason
 from errors import EnvironmentLacks
 from models.reconvla import ReconVLA
 from tasks.modelling import recipe_of
-from tasks.policies import Query, ReconVLAPolicy
+from tasks.policies import Query, ReconVLAPolicy, told_counts
 from tasks.regions import RegionFinder
 from tests.training import training_spec
 
@@ -40,10 +41,12 @@ def test_the_region_is_cut_out_of_the_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    "instruction", ["lift the red block", "sing a song"], ids=["out of sight", "unknown"]
+    ("instruction", "reason"),
+    [("lift the red block", Reason.OCCLUDED), ("sing a song", Reason.UNKNOWN_WORDING)],
 )
-def test_absence_is_no_picture(instruction: str) -> None:
-    assert RegionFinder(ORACLE).crop(observation(), instruction, SIMULATOR) is None
+def test_absence_is_no_picture_and_has_a_reason(instruction: str, reason: Reason) -> None:
+    absent = RegionFinder(ORACLE).crop(observation(), instruction, SIMULATOR)
+    assert isinstance(absent, NoTarget) and absent.reason is reason
 
 
 def test_what_is_carried_is_no_longer_looked_at() -> None:
@@ -59,13 +62,20 @@ def test_a_policy_is_shown_it_and_counts_when_there_is_none() -> None:
     texts = ("open the drawer", "lift the red block", "open the drawer")
     queries = [Query(observation(n), text, n, 0, simulator=SIMULATOR) for n, text in enumerate(texts)]
     together = policy.predict(queries)
-    assert policy.counts["without_region"] == 1
+    assert told_counts(policy.counts)["without_region"] == {"occluded": 1}
     alone = [policy.predict([query])[0] for query in queries]
     for first, second in zip(together, alone):
         np.testing.assert_array_equal(first, second)
-    question = policy._question(queries[0])
+    question = policy._question(queries[0], policy._region(queries[0]))
     assert question.crop is not None and question.crop.shape == question.image.shape
     assert isinstance(policy.counts, Counter)
+
+
+def test_counts_by_reason_are_told_as_such_and_those_of_earlier_checkpoints_with_them() -> None:
+    counts = Counter({"without_region.not_found": 2, "without_region.occluded": 1, "outside_tokens": 3})
+    counts.update({"without_region": 4})
+    by_reason = {"not_told": 4, "not_found": 2, "occluded": 1}
+    assert told_counts(counts) == {"outside_tokens": 3, "without_region": by_reason}
 
 
 def test_another_detector_than_planned_is_refused():
