@@ -34,6 +34,13 @@ if TYPE_CHECKING:
 )
 @click.option("--python", default=None, metavar="PATH", help="Interpreter that has groundingdino-py.")
 @click.option("--stages", default=None, metavar="A,B", help="Stages of the pipeline, or none [default: all].")
+@click.option(
+    "--unknown-wording",
+    default="no_target",
+    show_default=True,
+    type=click.Choice(("no_target", "task")),
+    help="What an instruction that is not understood gives: no region, or that of its task.",
+)
 @click.option("--by-stage", is_flag=True, help="Switch the stages on one after the other and compare.")
 @click.option("--score", is_flag=True, help="Print how right the regions are, where true boxes are known.")
 @click.option("--preview", is_flag=True, help="Write a contact sheet of each demonstration.")
@@ -55,7 +62,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     context: click.Context, folder: Path, split: str | None, name: str, weights: str | None,
-    precision: str | None, python: str | None, stages: str | None, by_stage: bool, score: bool,
+    precision: str | None, python: str | None, stages: str | None, unknown_wording: str, by_stage: bool, score: bool,
     preview: bool, out: Path, limit: int | None, cache: Path | None, home_path: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Detect gaze regions in every annotated frame of DIR, a dataset in CALVIN's format."""
@@ -81,7 +88,7 @@ def command(
     for number, run in enumerate(runs):
         detector = _make(name, run, answers, options)
         regions = []
-        for episode, found in _detect(folder, split, detector, limit):
+        for episode, found in _detect(folder, split, detector, limit, unknown_wording):
             regions.append(found)
             if preview and number == len(runs) - 1:
                 sheet, shown = _write_sheet(out, episode, found)
@@ -128,9 +135,10 @@ def _make(name: str, stages: list[str] | None, cache: Any, options: dict[str, An
 
 
 def _detect(
-    folder: Path, split: str | None, detector: Detector, limit: int | None
+    folder: Path, split: str | None, detector: Detector, limit: int | None, unknown_wording: str
 ) -> Iterator[tuple[Episode, Regions]]:
     from calvin.dataset import open_dataset
+    from detectors.targets import BY_TASK
     from tasks.gaze import find_regions
     from tasks.gaze_truth import check_true_boxes
 
@@ -140,10 +148,10 @@ def _detect(
     for name in splits:
         opened = open_dataset(folder, name)
         if detector.name == "oracle":
-            check_true_boxes(opened)
+            check_true_boxes(opened, unknown_wording == BY_TASK)
         for demonstration in opened.demonstrations[:limit]:
             episode = opened.read(demonstration)
-            yield episode, find_regions(episode, detector)
+            yield episode, find_regions(episode, detector, unknown_wording)
 
 
 def _summary(detector: Detector, stages: list[str] | None, regions: list[Regions]) -> dict[str, Any]:
@@ -172,7 +180,13 @@ def _write_sheet(out: Path, episode: Episode, regions: Regions) -> tuple[Path, i
 def _show(results: list[dict[str, Any]], by_stage: bool, score: bool) -> None:
     from rich.console import Console
 
-    from commands.gaze_tables import difficulty_table, object_table, source_table, stage_table
+    from commands.gaze_tables import (
+        difficulty_table,
+        object_table,
+        source_table,
+        stage_table,
+        wording_sentence,
+    )
 
     console = Console()
     last = results[-1]
@@ -186,7 +200,9 @@ def _show(results: list[dict[str, Any]], by_stage: bool, score: bool) -> None:
         tables += [object_table(last), difficulty_table(last)]
     if by_stage:
         tables.append(stage_table(results))
-    for table in tables:
+    for number, table in enumerate(tables):
         print()
         console.print(table)
+        if number == 0 and (sentence := wording_sentence(last)):
+            print(sentence)
     print()

@@ -18,6 +18,19 @@ def source_table(result: Mapping[str, Any]) -> Table:
     return table
 
 
+def wording_sentence(result: Mapping[str, Any]) -> str | None:
+    """What became of instructions that are not understood; None where all are."""
+    unknown, by_task = result["sources"].get("unknown_wording", 0), result["by_task"]
+    if unknown:
+        return "unknown_wording: gaze.unknown_wording=task (here --unknown-wording task) takes the task's target."
+    if by_task["demonstrations"]:
+        return (
+            f"In {by_task['demonstrations']} of {result['demonstrations']} demonstrations ({by_task['frames']} frames) "
+            "the instruction is not understood: the task's target was taken."
+        )
+    return None
+
+
 def object_table(result: Mapping[str, Any]) -> Table:
     """How right the regions are by what was looked for; rates are of the visible and of all labelled frames."""
     table = _table(

@@ -12,6 +12,12 @@ from __future__ import annotations
 from detectors.base import NoTarget, Reason, Target
 from detectors.wording import COLOURS, Meaning, understand
 
+#: Raised when a task or an instruction comes to mean other targets.
+TARGETS_VERSION = 2
+
+#: What an instruction that is not understood gives (`gaze.unknown_wording`).
+NO_TARGET, BY_TASK = "no_target", "task"
+
 #: Gaze phases of one task, one or two, in the order in which they happen.
 Phases = tuple[Target, ...]
 
@@ -69,21 +75,21 @@ _HANDLED: dict[str, Target] = {
 _DESTINATIONS: dict[str, Target] = {"drawer": DRAWER, "slider": CABINET, "block": OTHER_BLOCK}
 
 
-def phases_for(task: str | None, instruction: str) -> Phases | NoTarget:
-    """Gaze phases of a task; where the task has no entry, of the instruction's wording.
+def phases_for(task: str | None, instruction: str, by_task: bool = False) -> Phases | NoTarget:
+    """Gaze phases of a task as its instruction words them; where the task has no entry, of the wording alone.
 
     A task says "the block" where its instruction may say which. NoTarget(other_than_the_task) when they name
-    different things, NoTarget(unknown_wording) when there is no task and the wording is not understood.
+    different things, NoTarget(unknown_wording) when the wording is not understood; with by_task such a task's own
+    phases.
     """
+    told = f"task {task!r}, instruction {instruction!r}"
     meaning = understand(instruction)
-    if task is not None and task in TASK_PHASES:
-        if meaning is None:
-            return TASK_PHASES[task]
-        phases = _joined(TASK_PHASES[task], _phases(meaning))
-        return phases or NoTarget(Reason.OTHER_THAN_THE_TASK, f"task {task!r}, instruction {instruction!r}")
+    known = TASK_PHASES.get(task) if task is not None else None
     if meaning is None:
-        return NoTarget(Reason.UNKNOWN_WORDING, f"task {task!r}, instruction {instruction!r}")
-    return _phases(meaning)
+        return known if known and by_task else NoTarget(Reason.UNKNOWN_WORDING, told)
+    if known is None:
+        return _phases(meaning)
+    return _joined(known, _phases(meaning)) or NoTarget(Reason.OTHER_THAN_THE_TASK, told)
 
 
 def _joined(phases: Phases, worded: Phases) -> Phases | None:

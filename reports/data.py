@@ -180,7 +180,8 @@ class GazeRegions:
     """How the regions of all frames came about.
 
     `sources`: frames with a region, by the stage that gave it; `reasons`: frames without one, by why. `trusted`:
-    regions more likely right than wrong. `demonstrations`: how many were looked at, of how many. Raises
+    regions more likely right than wrong. `demonstrations`: how many were looked at, of how many.
+    `by_task`: demonstrations and frames whose instruction is not understood and whose target is the task's. Raises
     InvalidInput where the counts do not add up to the frames.
     """
 
@@ -191,6 +192,7 @@ class GazeRegions:
     objects: Mapping[str, ObjectScores]
     index: Mapping[str, IndexUse] = field(default_factory=dict)
     demonstrations: tuple[int, int] = (0, 0)
+    by_task: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         sums = {

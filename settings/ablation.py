@@ -71,6 +71,11 @@ class Gaze(Section):
     key_frame_interval: Positive = Field(
         default=8, description="frames over which a moving target is followed"
     )
+    unknown_wording: Literal["no_target", "task"] = Field(
+        default="no_target",
+        description="demonstrations whose instruction is not understood: without gaze regions, or with those of "
+        "their task",
+    )
     untrusted: Literal["keep", "weigh", "drop"] = Field(
         default="keep",
         description="training frames without a trusted region: keep them, weigh their reconstruction by the "

@@ -19,7 +19,8 @@ from detectors.crops import crop_region
 from detectors.phases import frame_targets, is_push
 from detectors.registry import FINDERS, check_planned, make_detector
 from detectors.scoring import FrameTruth, ScoredFrame, score_frame, summarise, summarise_objects
-from detectors.targets import Phases, phases_for
+from detectors.targets import BY_TASK, NO_TARGET, Phases, phases_for
+from detectors.wording import understand
 from tasks.context import Draft, Finished, Result, TaskContext, one_input
 from tasks.gaze_truth import frame_truths, true_targets
 
@@ -31,13 +32,15 @@ _HAND_XYZ, _HAND_COMMAND = slice(0, 3), 14
 class Regions:
     """One entry per frame of an episode: what was found, what was looked for, what is really there, the verdict.
 
-    `targets` is one NoTarget where the instruction is not understood.
+    `targets` is one NoTarget where the instruction says none. `by_task`: the instruction is not understood, and the
+    targets are those of the task.
     """
 
     results: list[Detection | NoTarget]
     targets: list[Target] | NoTarget
     truths: list[FrameTruth | None]
     scored: list[ScoredFrame]
+    by_task: bool = False
 
 
 def run(context: TaskContext) -> Result:
@@ -48,7 +51,7 @@ def run(context: TaskContext) -> Result:
     number = context.spec["number"]
     episode = load_episode(one_input(context.inputs, "episode", f"task_{number}").path)
     detector = _detector(context)
-    regions = find_regions(episode, detector)
+    regions = find_regions(episode, detector, context.spec.get("unknown_wording", NO_TARGET))
 
     crops: dict[str, np.ndarray] = {}
     rows = []
@@ -69,9 +72,12 @@ def run(context: TaskContext) -> Result:
     return Finished([Draft("gaze", f"task_{number}", file)], result=figures)
 
 
-def find_regions(episode: Episode, detector: Detector) -> Regions:
-    """Find and judge. An instruction that names no known target gives the same NoTarget for every frame."""
-    phases = phases_for(episode.task, episode.instruction)
+def find_regions(episode: Episode, detector: Detector, unknown_wording: str = NO_TARGET) -> Regions:
+    """Find and judge. An instruction that names no known target gives the same NoTarget for every frame.
+
+    unknown_wording: what one that is not understood gives, NO_TARGET or BY_TASK (the targets of its task).
+    """
+    phases = phases_for(episode.task, episode.instruction, unknown_wording == BY_TASK)
     targets: list[Target] | NoTarget
     if isinstance(phases, NoTarget):
         targets = phases
@@ -91,7 +97,8 @@ def find_regions(episode: Episode, detector: Detector) -> Regions:
         score_frame(result, truth, area, target.object if isinstance(target, Target) else "nothing")
         for result, truth, target in zip(results, truths, meant, strict=True)
     ]
-    return Regions(results, targets, truths, scored)
+    by_task = isinstance(targets, list) and understand(episode.instruction) is None
+    return Regions(results, targets, truths, scored, by_task)
 
 
 def _frame_targets(phases: Phases, episode: Episode, known: FrameContext, detector: Detector) -> list[Target]:
@@ -108,7 +115,8 @@ def summary_of(episodes: Iterable[Regions]) -> dict[str, Any]:
     """Counts over episodes, as plain JSON. Those of `outcomes` and `sources` add up to the frames.
 
     `figures` by difficulty, `objects` by what was looked for, `sources`: how boxes were found and why there
-    are none, `trusted`: frames whose box is more likely right than wrong.
+    are none, `trusted`: frames whose box is more likely right than wrong, `by_task`: demonstrations and frames whose
+    instruction is not understood and whose target is the task's.
     """
     regions = list(episodes)
     scored = [frame for one in regions for frame in one.scored]
@@ -120,6 +128,10 @@ def summary_of(episodes: Iterable[Regions]) -> dict[str, Any]:
         "figures": {level: f for level, f in summarise(scored).items() if f["frames"]},
         "objects": summarise_objects(scored),
         "sources": dict(sorted(sources.items())),
+        "by_task": {
+            "demonstrations": sum(one.by_task for one in regions),
+            "frames": sum(len(one.results) for one in regions if one.by_task),
+        },
         "iou_sum": _sums(scored),
     }
 

@@ -45,10 +45,11 @@ def frame_truths(episode: Episode, targets: Sequence[Target | NoTarget]) -> list
     ]
 
 
-def check_true_boxes(dataset: CalvinSplit) -> None:
+def check_true_boxes(dataset: CalvinSplit, by_task: bool = False) -> None:
     """Raise DatasetError, naming file and frame, unless the oracle detector finds an entry for each of its targets.
 
-    For scoring alone they may be incomplete: a frame that does not name its target is unlabelled.
+    For scoring alone they may be incomplete: a frame that does not name its target is unlabelled. by_task: as
+    `phases_for` is asked.
     """
     file = dataset.folder / "boxes.json"
     for demonstration in dataset.demonstrations:
@@ -57,7 +58,7 @@ def check_true_boxes(dataset: CalvinSplit) -> None:
             raise DatasetError(
                 f"{file} is missing: detector 'oracle' answers with a dataset's true boxes, and there are none here."
             )
-        phases = phases_for(demonstration.task, demonstration.instruction)
+        phases = phases_for(demonstration.task, demonstration.instruction, by_task)
         targets = () if isinstance(phases, NoTarget) else phases
         for frame, known in enumerate(boxes, demonstration.start):
             for target in targets:

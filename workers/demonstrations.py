@@ -76,14 +76,15 @@ def generated(data: Data, split: str) -> Corpus:
     return Corpus(split, "playtable", None, entries, identity, frozenset(phrases))
 
 
-def recorded(root: Path, split: str, with_boxes: bool = False) -> Corpus:
+def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = False) -> Corpus:
     """All demonstrations of one split of a CALVIN dataset. Raises DatasetError as `open_dataset` does, for a
     damaged frame among those that are looked at before anything is queued, and, with_boxes, where true boxes of
-    what the demonstrations handle are missing.
+    what the demonstrations handle are missing. by_task: what handles an instruction that is not understood is known by
+    its task.
     """
     dataset = open_dataset(root, split)
     if with_boxes:
-        check_true_boxes(dataset)
+        check_true_boxes(dataset, by_task)
     _check_frames(dataset)
     return Corpus(
         split,

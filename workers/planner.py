@@ -15,6 +15,7 @@ from typing import Any
 
 from db.plans import Dependency, Plan, PlannedJob, RunRef
 from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
+from detectors.targets import BY_TASK, TARGETS_VERSION
 from settings.ablation import AblationConfig, Training
 from settings.arms import Arm, arm_named
 from tasks.context import FRAMES
@@ -80,10 +81,11 @@ class Planner:
 
     def _corpora(self, pretrained: bool) -> dict[str, Corpus]:
         """The demonstrations by what they are for: training, validation and, if asked, pretraining."""
-        data, oracle = self._config.data, self._config.gaze.detector == "oracle"
+        data, gaze = self._config.data, self._config.gaze
+        known = gaze.detector == "oracle", gaze.unknown_wording == BY_TASK
 
         def corpus(root: str | None, purpose: str, split: str) -> Corpus:
-            return generated(data, purpose) if root is None else recorded(Path(root), split, oracle)
+            return generated(data, purpose) if root is None else recorded(Path(root), split, *known)
 
         corpora = {split: corpus(data.root, split, split) for split in (TRAINING, VALIDATION)}
         if pretrained and self._pretrains_on_training_data:
@@ -120,7 +122,8 @@ class Planner:
             )
             needs.append(Dependency(ingest, "episode"))
             for entry in entries:
-                spec = {"number": entry["number"], **detector}
+                wording = self._config.gaze.unknown_wording
+                spec = {"number": entry["number"], "unknown_wording": wording, **detector}
                 label = f"gaze {purpose} task_{entry['number']}"
                 found = self._add("gaze", label, spec, [Dependency(ingest, "episode")], resource=resource)
                 needs.append(Dependency(found, "gaze"))
@@ -154,7 +157,8 @@ class Planner:
         detector = make_detector(gaze.detector, **options)
         version = detector.version
         detector.check()
-        return {"detector": gaze.detector, "version": version, "options": options}
+        about = {"detector": gaze.detector, "version": version, "options": options}
+        return about | {"targets": TARGETS_VERSION}
 
     def _train(
         self,

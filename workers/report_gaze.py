@@ -56,7 +56,13 @@ def gaze_regions(jobs: Sequence[Any]) -> GazeRegions | None:
         objects=_objects([result["objects"] for result in results]),
         index=_index_use(jobs),
         demonstrations=(len(results), sum(row.kind == "gaze" for row in jobs)),
+        by_task=(_by_task(results, "demonstrations"), _by_task(results, "frames")),
     )
+
+
+def _by_task(results: Sequence[Mapping[str, Any]], name: str) -> int:
+    """Earlier versions took the task's target as well, and did not count it."""
+    return sum(result.get("by_task", {}).get(name, 0) for result in results)
 
 
 def _objects(tables: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, ObjectScores]:

@@ -17,6 +17,7 @@ from tests.calvin.samples import make_episode
 from tests.detectors.scenes import PAINT, paint, table
 
 FIRST, FRAMES = 100, 4
+BY_TASK = ("--unknown-wording", "task")
 
 
 def scene() -> np.ndarray:
@@ -37,6 +38,25 @@ def gaze(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
     code = cli.main(["gaze", *map(str, arguments), "--json"])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
+
+
+def test_another_language_is_counted_and_what_to_do_is_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = dataset(tmp_path, instruction="hebe den roten Klotz vom Tisch")
+    absent, taken = (json.loads(gaze(capsys, folder, *asked)[1]) for asked in ((), BY_TASK))
+    assert absent["sources"] == {"unknown_wording": FRAMES} and absent["by_task"]["frames"] == 0
+    assert "unknown_wording" not in taken["sources"] and taken["trusted"] == FRAMES
+    assert taken["by_task"] == {"demonstrations": 1, "frames": FRAMES}
+    said = []
+    for asked in ((), BY_TASK):
+        assert cli.main(["gaze", str(folder), *asked]) == 0
+        said.append(capsys.readouterr().out)
+    assert "gaze.unknown_wording=task (here --unknown-wording task) takes the task's target." in said[0]
+    assert f"In 1 of 1 demonstrations ({FRAMES} frames) the instruction is not understood" in said[1]
+    assert "gaze.unknown_wording" not in said[1]
+    code, _, refused = gaze(capsys, folder, "--unknown-wording", "guess")
+    assert code == 2 and "'guess'" in refused
 
 
 @pytest.mark.parametrize(
@@ -61,8 +81,8 @@ def test_other_pictures_than_calvins_are_refused_by_file_and_field(
     assert file.name in said and "rgb_static" in said
 
 
-def counts(capsys: pytest.CaptureFixture[str], folder: Path) -> dict[str, int]:
-    code, out, _ = gaze(capsys, folder)
+def counts(capsys: pytest.CaptureFixture[str], folder: Path, *asked: str) -> dict[str, int]:
+    code, out, _ = gaze(capsys, folder, *asked)
     result = json.loads(out)
     assert code == 0
     assert sum(result["sources"].values()) == result["frames"]
@@ -89,10 +109,21 @@ def test_nothing_but_blank_frames(capsys: pytest.CaptureFixture[str], tmp_path: 
 
 
 @pytest.mark.parametrize("words", ["nimm den roten Block", "抓住红色方块", "🤖"])
-def test_where_the_task_is_known_words_of_another_language_do_no_harm(
+def test_words_of_another_language_are_counted_or_do_no_harm(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, words: str
 ) -> None:
-    assert counts(capsys, dataset(tmp_path, instruction=words)) == {"first_pass": 1, "unchanged": 3}
+    folder = dataset(tmp_path, instruction=words)
+    assert counts(capsys, folder) == {"unknown_wording": FRAMES}
+    assert counts(capsys, folder, *BY_TASK) == {"first_pass": 1, "unchanged": 3}
+
+
+def test_true_boxes_are_asked_for_where_the_task_tells_the_target(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = dataset(tmp_path, instruction="hebe den roten Klotz", boxes=({"drawer": None},) * FRAMES)
+    assert gaze(capsys, folder, "--detector", "oracle")[0] == 0
+    code, _, said = gaze(capsys, folder, "--detector", "oracle", *BY_TASK)
+    assert code == 2 and "no entry for 'red_block'" in said
 
 
 def test_contact_sheets_need_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

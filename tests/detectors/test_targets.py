@@ -35,9 +35,11 @@ def test_all_34_tasks_have_phases():
         ("place_in_drawer", CARRIED_BLOCK),
     ],
 )
-def test_the_task_decides_where_the_wording_is_not_understood(task, first):
-    phases = phases_for(task, "sing a song")
-    assert phases[0] == first
+def test_the_task_decides_where_the_wording_is_not_understood_if_that_is_asked_for(task, first):
+    answer = phases_for(task, "sing a song")
+    assert isinstance(answer, NoTarget) and answer.reason is Reason.UNKNOWN_WORDING
+    assert phases_for(task, "sing a song", by_task=True) == TASK_PHASES[task]
+    assert TASK_PHASES[task][0] == first
 
 
 def test_a_carried_block_has_a_destination():
@@ -105,6 +107,8 @@ def test_unknown_wording_is_named(instruction):
     assert isinstance(answer, NoTarget)
     assert answer.reason is Reason.UNKNOWN_WORDING
     assert repr(instruction) in answer.detail
+    assert phases_for(None, instruction, by_task=True) == answer
+    assert phases_for("my_new_task", instruction, by_task=True).reason is Reason.UNKNOWN_WORDING
 
 
 @pytest.mark.skipif(not ASSETS.is_dir(), reason="no CALVIN phrases (BATON_CALVIN_ASSETS)")

@@ -117,6 +117,27 @@ def test_an_instruction_nobody_understands_is_a_counted_absence():
     assert summary["sources"] == {"unknown_wording": FRAMES} and summary["trusted"] == 0
 
 
+GERMAN = "schiebe den Griff nach links"
+
+
+def test_another_language_is_a_counted_absence_or_the_tasks_target(tmp_path):
+    path = tmp_path / "episode.safetensors"
+    save_episode(episode_of(task="open_drawer", instruction=GERMAN), path)
+    told = {}
+    for choice in ({}, {"unknown_wording": "no_target"}, {"unknown_wording": "task"}):
+        spec = {"number": 3, "detector": "oracle", "options": {}} | choice
+        context = FakeContext(
+            tmp_path / str(choice), spec, [input_file("episode", "episode", "task_3", path)]
+        )
+        result = gaze.run(context).result
+        told[choice.get("unknown_wording", "")] = result["sources"], result["by_task"]
+    absent = {"unknown_wording": FRAMES}, {"demonstrations": 0, "frames": 0}
+    assert told[""] == told["no_target"] == absent
+    assert told["task"] == ({"first_pass": 3, "occluded": 1}, {"demonstrations": 1, "frames": FRAMES})
+    understood = gaze.find_regions(episode_of(), gaze.make_detector("oracle"), "task")
+    assert gaze.summary_of([understood])["by_task"] == {"demonstrations": 0, "frames": 0}
+
+
 def test_a_carried_block_is_followed_by_its_destination(tmp_path):
     hand = np.zeros((FRAMES, 15))
     hand[:, 0] = np.linspace(0, 0.3, FRAMES)

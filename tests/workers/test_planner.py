@@ -101,6 +101,7 @@ AFTER_DATA = {"ingest", "gaze", "index", *AFTER_TRAINING}
         ("data.seed=1", AFTER_DATA),
         ("gaze.detector=oracle", {"gaze", "index", *AFTER_TRAINING}),
         ("gaze.stages=[size]", {"gaze", "index", *AFTER_TRAINING}),
+        ("gaze.unknown_wording=task", {"gaze", "index", *AFTER_TRAINING}),
         ("model.official_compat=true", {"index", *AFTER_TRAINING}),
         ("evaluation.threads=2", {"evaluate", "attention", "reconstruct"}),
     ],

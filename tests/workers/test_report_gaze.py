@@ -88,6 +88,30 @@ def test_counts_add_up_to_the_frames(ended):
     assert used.weighed_down == 0 and used.with_target == regions.trusted
 
 
+def test_wording_that_is_not_understood_is_told_with_what_to_do(ended):
+    regions = gaze_regions(ended)
+    assert regions.by_task == (0, 0)
+    data = ReportData("x", (), gaze=gaze_scores(ended), gaze_regions=regions)
+    page = render_html(data, summarise(data))
+    assert "<code>gaze.unknown_wording=task</code> takes the task's target instead." in page
+    assert "the task's target was taken" not in page
+    taken = dataclasses.replace(
+        regions, reasons={"blank_frame": FRAMES + 2}, by_task=(1, FRAMES)
+    )  # fmt: skip
+    data = ReportData("x", (), gaze=gaze_scores(ended), gaze_regions=taken)
+    page = render_html(data, summarise(data))
+    assert "gaze.unknown_wording" not in page
+    assert f"In 1 of 3 demonstrations ({FRAMES} frames) the instruction is not understood" in page
+    assert to_json(data)["gaze_regions"]["by_task"] == [1, FRAMES]
+
+
+def test_results_of_earlier_versions_did_not_count_the_tasks_targets(ended):
+    counted = [row for row in ended if row.kind == "gaze" and row.state == states.SUCCEEDED]
+    counted[0].result["by_task"] = {"demonstrations": 1, "frames": FRAMES}
+    del counted[1].result["by_task"]
+    assert gaze_regions(ended).by_task == (1, FRAMES)
+
+
 def test_objects_are_scored_where_the_truth_is_known(ended):
     regions = gaze_regions(ended)
     handle = regions.objects["drawer_handle"]
