@@ -20,15 +20,15 @@ Track = Sequence[Box | None]
 def carried_block(tracks: Mapping[str, Track], gripper_xy: NDArray[np.floating]) -> str | None:
     """Name of the track of the block that the hand takes along, None when no track has a box.
 
-    `gripper_xy`: (N, 2) pixels. It is the block that leaves its place; of several the one that is nearest to the hand
-    at the end, as a demonstration may begin with another still in hand. Where none leaves its place it is the one
-    nearest to the hand throughout, by the median over the frames that show it, so that a block that the hand merely
-    passes does not win.
+    `gripper_xy`: (N, 2) pixels. It is the block that leaves its place: goes farther than a block is long. Of several,
+    as a demonstration may begin with another still in hand, and of all where none does, it is the one nearest to the
+    hand at the end, in the last frame that shows it. On the way to it the hand may be longer near others.
     """
-    gaps = {name: gap for name, track in tracks.items() if len(gap := _gaps(track, gripper_xy))}
-    moved = {name: float(gap[-1]) for name, gap in gaps.items() if _leaves_its_place(tracks[name])}
-    distances = moved or {name: float(np.median(gap)) for name, gap in gaps.items()}
-    return min(distances, key=lambda name: distances[name]) if distances else None
+    shown = {name: track for name, track in tracks.items() if any(track)}
+    length = max((_length(box) for track in shown.values() for box in track if box), default=0.0)
+    moved = {name: track for name, track in shown.items() if _way(track) > length}
+    gaps = {name: _last_gap(track, gripper_xy) for name, track in (moved or shown).items()}
+    return min(gaps, key=lambda name: gaps[name]) if gaps else None
 
 
 def block_beside(tracks: Mapping[str, Track], carried: str) -> str | None:
@@ -80,19 +80,23 @@ def _named_block(name: str) -> Target:
     return Target(name, f"{colour} block", colour)
 
 
-def _gaps(track: Track, gripper_xy: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Distances between the block and the hand in the frames that show the block."""
-    gaps = [
-        np.subtract(_centre(box), xy) for box, xy in zip(track, gripper_xy, strict=True) if box is not None
-    ]
-    return np.linalg.norm(np.reshape(gaps, (-1, 2)), axis=1)
+def _last_gap(track: Track, gripper_xy: NDArray[np.floating]) -> float:
+    """Distance between the block and the hand in the last frame that shows the block."""
+    return [
+        float(np.linalg.norm(np.subtract(_centre(box), xy)))
+        for box, xy in zip(track, gripper_xy, strict=True)
+        if box is not None
+    ][-1]
 
 
-def _leaves_its_place(track: Track) -> bool:
-    """From the first to the last frame that shows it the block goes farther than it is long."""
+def _way(track: Track) -> float:
+    """Distance between the block's places in the first and the last frame that show it."""
     seen = [box for box in track if box is not None]
-    x0, y0, x1, y1 = seen[0]
-    return bool(np.linalg.norm(np.subtract(_centre(seen[-1]), _centre(seen[0]))) > max(x1 - x0, y1 - y0))
+    return float(np.linalg.norm(np.subtract(_centre(seen[-1]), _centre(seen[0]))))
+
+
+def _length(box: Box) -> float:
+    return max(box[2] - box[0], box[3] - box[1])
 
 
 def _centre(box: Box) -> tuple[float, float]:

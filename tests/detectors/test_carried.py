@@ -13,7 +13,7 @@ FAR = (150, 150, 160, 160)
 NEAR = (40, 40, 60, 60)
 
 
-def test_nearest_over_the_demonstration_wins():
+def test_a_block_that_the_hand_passes_does_not_win():
     tracks = {"red_block": [NEAR, NEAR, NEAR], "blue_block": [FAR, (50, 50, 51, 51), FAR]}
     assert carried_block(tracks, np.full((3, 2), 50.0)) == "red_block"
 
@@ -25,6 +25,14 @@ def test_the_one_that_leaves_its_place_wins_though_the_hand_is_longer_near_anoth
     assert carried_block(tracks, hand) == "blue_block"
     dropped = {"pink_block": [(50, 50, 60, 60), *[NEAR] * 2, (50, 90, 60, 100), None]}
     assert carried_block(tracks | dropped, hand) == "blue_block", "it began with another in hand"
+
+
+def test_slivers_of_a_block_behind_a_door_do_not_move():
+    """An unstacked block is lifted by less than its length, and a door uncovers parts of another."""
+    slivers = [(58, 62, 59, 64), (58, 62, 59, 64), (62, 68, 70, 71)]
+    lifted = [(120, 94, 140, 112), (120, 94, 140, 112), (112, 86, 132, 103)]
+    hand = np.array([[60.0, 60.0], [60.0, 60.0], [122.0, 95.0]])
+    assert carried_block({"red_block": slivers, "blue_block": lifted}, hand) == "blue_block"
 
 
 def test_unseen_blocks_do_not_compete():
