@@ -76,7 +76,7 @@ def main() -> None:
     size, seconds = arguments.size, arguments.minutes * 60
     detector = train_tower(frames, seconds * _TOWER_SHARE, size)
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    processor, model = small_model(arguments.folder, _WORDS, detector.tower.state_dict(), size)
+    processor, model = small_model(arguments.folder, _WORDS, detector, size)
     model = train(model, processor, frames, held_out, seconds * (1 - _TOWER_SHARE), size)
     processor.save_pretrained(arguments.folder)
     model.half().save_pretrained(arguments.folder)
@@ -113,7 +113,7 @@ def train_tower(frames: list[Frame], seconds: float, size: int) -> DenseDetector
             image, boxes = _varied(frames[place], random, size)
             pictures.append(prepare_image(image, size, 2 * size))
             known.append([boxes[target.object] or (math.nan,) * 4 for target in _LEARNED])
-        told: torch.Tensor = dense_loss(*detector(torch.stack(pictures)), torch.tensor(known))
+        told: torch.Tensor = dense_loss(*detector(torch.stack(pictures)), torch.tensor(known), size)
         return told
 
     averaged: DenseDetector = _learn(detector, loss, _TOWER_RATE, seconds, lambda _: "")

@@ -1,10 +1,10 @@
 """A GroundingDINO small enough to learn the play table on a processor core: its parts and what it learns from.
 
 Architecture is transformers' own, sizes a hundredth of the released model's, from random weights. The tower is a
-ResNet, as in DETR (Carion et al. 2020), because it learns from little; it first learns alone, as the tower of an
-anchor-free detector (FCOS, Tian et al. 2019). Everything behind it then learns from every query near an object
-instead of the one that is matched with it (hybrid matching, Jia et al. 2023), with the overlap of its box as the
-score that is wanted (varifocal loss, Zhang et al. 2021): with one match an object it would take days.
+ResNet, as in DETR (Carion et al. 2020), because it learns from little; it first learns alone with what proposes
+boxes, as an anchor-free detector (FCOS, Tian et al. 2019). Everything behind it then learns from every query near an
+object instead of the one that is matched with it (hybrid matching, Jia et al. 2023), with the overlap of its box as
+the score that is wanted (varifocal loss, Zhang et al. 2021): with one match an object it would take days.
 
 Boxes are (cx, cy, w, h) in shares of the picture, as in transformers.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,10 @@ from transformers import (
     ResNetBackbone,
     ResNetConfig,
 )
-from transformers.models.grounding_dino.modeling_grounding_dino import build_label_maps
+from transformers.models.grounding_dino.modeling_grounding_dino import (
+    GroundingDinoMLPPredictionHead,
+    build_label_maps,
+)
 
 #: Strides of the tower's three outputs in pixels.
 STRIDES = (8, 16, 32)
@@ -46,52 +49,46 @@ _WIDTH = 64
 _EDGE_LOSS, _OVERLAP_LOSS, _SCORE_LOSS = 5.0, 2.0, 2.0
 #: A proposal stands for the object whose box it overlaps this much, or in whose middle it lies.
 _NEAR_IOU = 0.4
-#: Largest distance in shares of the picture by which an edge of a box may lie inside of the place that tells it.
-_INSIDE = 0.05
+#: Scores are products of normalised vectors without a scale of their own: they shall begin near 0, not saturated.
+_SCORE_SCALE = 0.1
+#: Of what words add to places at first. transformers' 1e-4 is for halves that are pretrained.
+_FUSION_SCALE = 0.1
 
 
 class DenseDetector(nn.Module):
-    """The tower, and what makes a detector of it while it learns: a score and a box of every object at every place."""
+    """The tower and what proposes boxes from its places, with a score for every known object instead of a caption's
+    words: a GroundingDINO whose encoder changes nothing, in which all that matters is learned in minutes."""
 
     def __init__(self, objects: int) -> None:
         super().__init__()
-        self.objects = objects
         self.tower = ResNetBackbone(ResNetConfig(**_TOWER))  # type: ignore[arg-type]
-        self.levels = nn.ModuleList(nn.Conv2d(width, _WIDTH, 1) for width in _TOWER["hidden_sizes"][1:])  # type: ignore[index]
-        self.mix = nn.Conv2d(_WIDTH, 96, 3, padding=1)
-        self.score = nn.Conv2d(96, objects, 1)
-        self.edges = nn.Conv2d(96, 4 * objects, 1)
-        nn.init.constant_(self.score.bias, -4.0)  # objects are rare  # type: ignore[arg-type]
+        self.levels = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(channels, _WIDTH, 1), nn.GroupNorm(32, _WIDTH))
+            for channels in self.tower.channels
+        )
+        self.query, self.norm = nn.Linear(_WIDTH, _WIDTH), nn.LayerNorm(_WIDTH)
+        self.box = GroundingDinoMLPPredictionHead(_WIDTH, _WIDTH, 4, 3)
+        self.score = nn.Linear(_WIDTH, objects)
+        nn.init.constant_(self.norm.weight, _SCORE_SCALE)
+        nn.init.constant_(self.score.bias, -4.0)  # objects are rare
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores' logits (B, objects, places) and boxes (B, objects, places, 4) of (B, 3, size, size)."""
+        """Scores' logits (B, places, objects) and boxes (B, places, 4) of (B, 3, size, size)."""
         maps = self.tower(pixels).feature_maps
-        shape = maps[0].shape[-2:]
-        scaled = [
-            functional.interpolate(level(one), size=shape, mode="bilinear")
-            for level, one in zip(self.levels, maps, strict=True)
-        ]
-        hidden = functional.relu(self.mix(torch.stack(scaled).sum(0)))
-        away = functional.softplus(self.edges(hidden).reshape(len(pixels), self.objects, 4, -1)).mT
-        low = _middles(shape[0]) - away[..., :2] / 10 + _INSIDE
-        high = _middles(shape[0]) + away[..., 2:] / 10 - _INSIDE
-        boxes = torch.cat([(low + high) / 2, (high - low).clamp(min=1e-4)], -1)
-        return self.score(hidden).flatten(2), boxes
+        seen = [level(one).flatten(2).mT for level, one in zip(self.levels, maps, strict=True)]
+        queries = self.norm(self.query(functional.layer_norm(torch.cat(seen, 1), (_WIDTH,))))
+        return self.score(queries), (self.box(queries) + _anchors(pixels.shape[-1])).sigmoid()
 
 
-def dense_loss(logits: torch.Tensor, boxes: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+def dense_loss(logits: torch.Tensor, boxes: torch.Tensor, true: torch.Tensor, size: int) -> torch.Tensor:
     """Of a `DenseDetector`'s answer. true: (B, objects, 4), NaN where an object is not in the picture."""
-    middles = _middles(math.isqrt(logits.shape[-1]))
-    wanted = torch.nan_to_num(true)[:, :, None]
-    reach = torch.maximum(wanted[..., 2:] / 4, torch.tensor(0.75 / math.isqrt(len(middles))))
-    near = ((middles - wanted[..., :2]).abs() < reach).all(-1) & ~true[:, :, None, 0].isnan()
-    return _loss(logits, boxes[near], wanted.expand_as(boxes)[near], near.nonzero(as_tuple=True))
+    near = _told_by(torch.nan_to_num(true), size) & ~true[..., :1].isnan()
+    picture, number, place = at = near.nonzero(as_tuple=True)
+    return _loss(logits.mT, boxes[picture, place], true[picture, number], at)
 
 
-def small_model(
-    folder: Path, words: Sequence[str], tower: Mapping[str, torch.Tensor], size: int
-) -> tuple[Any, Any]:
-    """Processor and model, which sees pictures of `size` pixels and knows `words`. tower: weights it has learned."""
+def small_model(folder: Path, words: Sequence[str], learned: DenseDetector, size: int) -> tuple[Any, Any]:
+    """Processor and model, which sees pictures of `size` pixels, knows `words` and proposes what `learned` does."""
     # The places of bert-base-uncased's [CLS], [SEP], full stop and question mark are fixed in the model's code.
     vocabulary = [f"[unused{place}]" for place in range(1030)]
     vocabulary[0], vocabulary[100:104] = "[PAD]", ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -129,16 +126,27 @@ def small_model(
             disable_custom_kernels=True,
         )
     )
-    # The model holds the tower's normalisation as it was learned, and transformers keeps a ResNet from learning on.
-    model.model.backbone.conv_encoder.model.load_state_dict(
-        {name: weight for name, weight in tower.items() if not name.endswith("num_batches_tracked")}
-    )
-    for name, parameter in model.named_parameters():
-        if name.endswith(("vision_param", "text_param")):
-            nn.init.constant_(parameter, 0.3)  # 1e-4 is for a model whose halves are pretrained
-    # Scores are products of normalised vectors without a scale: they begin near 0, not saturated.
-    nn.init.constant_(model.model.decoder.layer_norm.weight, 0.1)
-    nn.init.constant_(model.model.enc_output_norm.weight, 0.1)
+    inner = model.model
+    tower = {
+        name: weight
+        for name, weight in learned.tower.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    for theirs, ours in (
+        (inner.backbone.conv_encoder.model, tower),  # frozen from here on, as transformers does with a ResNet
+        (inner.input_proj_vision, learned.levels.state_dict()),
+        (inner.enc_output, learned.query.state_dict()),
+        (inner.enc_output_norm, learned.norm.state_dict()),
+        (inner.encoder_output_bbox_embed, learned.box.state_dict()),
+    ):
+        theirs.load_state_dict(ours)
+    for layer in inner.encoder.layers:
+        nn.init.zeros_(layer.deformable_layer.self_attn.output_proj.weight)
+        nn.init.zeros_(layer.deformable_layer.fc2.weight)
+        nn.init.zeros_(layer.deformable_layer.fc2.bias)
+        nn.init.constant_(layer.fusion_layer.vision_param, _FUSION_SCALE)
+        nn.init.constant_(layer.fusion_layer.text_param, _FUSION_SCALE)
+    nn.init.constant_(inner.decoder.layer_norm.weight, _SCORE_SCALE)
     return processor, model
 
 
@@ -195,18 +203,13 @@ def _query_loss(
 def _proposal_loss(outputs: Any, phrases: Any, labels: Any, size: int) -> torch.Tensor:
     """Every place of the encoder in the middle of an object shall propose its box and its phrase."""
     logits, boxes = outputs.enc_outputs_class, outputs.enc_outputs_coord_logits
-    centres, levels = _places(size)
     pictures, places, wanted, tokens = [], [], [], []
     for picture, label in enumerate(labels):
-        inside = torch.isfinite(boxes[picture]).all(-1)
-        for number, box in zip(label["class_labels"].tolist(), label["boxes"], strict=True):
-            level = min(len(STRIDES) - 1, max(0, round(math.log2(float(box[2:].max()) / 0.1))))
-            reach = torch.maximum(box[2:] / 4, torch.tensor(0.6 * STRIDES[level] / size))
-            here = (((centres - box[:2]).abs() < reach).all(-1) & (levels == level) & inside).nonzero()[:, 0]
-            pictures.append(torch.full_like(here, picture))
-            places.append(here)
-            wanted.append(box.expand(len(here), 4))
-            tokens.append(phrases[picture][number].expand(len(here), -1))
+        number, place = _told_by(label["boxes"], size).nonzero(as_tuple=True)
+        pictures.append(torch.full_like(place, picture))
+        places.append(place)
+        wanted.append(label["boxes"][number])
+        tokens.append(phrases[picture][label["class_labels"][number]])
     if not wanted:
         return _loss(logits, boxes[:0, 0], boxes[:0, 0], None)
     at = torch.cat(pictures), torch.cat(places)
@@ -248,17 +251,31 @@ def _corners(boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2
 
 
-@functools.cache
-def _middles(edge: int) -> torch.Tensor:
-    """(edge * edge, 2): x and y of the places of a square map, in shares of the picture."""
-    steps = (torch.arange(edge) + 0.5) / edge
-    y, x = torch.meshgrid(steps, steps, indexing="ij")
-    return torch.stack([x, y], -1).reshape(-1, 2)
+def _told_by(boxes: torch.Tensor, size: int) -> torch.Tensor:
+    """(..., N, places) of boxes (..., N, 4): places in the middle of a box, on the level that fits its longer edge."""
+    middles, levels = _places(size)
+    fitting = (boxes[..., 2:].amax(-1).clamp(min=1e-6) / 0.1).log2().round().clamp(0, len(STRIDES) - 1)
+    reach = torch.maximum(boxes[..., 2:] / 4, (0.6 * 8 / size) * 2 ** fitting[..., None])[..., None, :]
+    inside = ((middles - boxes[..., None, :2]).abs() < reach).all(-1)
+    return inside & (levels == fitting[..., None])
 
 
 @functools.cache
 def _places(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Middles (N, 2) and levels (N,) of the encoder's places."""
-    edges = [math.ceil(size / stride) for stride in STRIDES]
-    levels = [torch.full((edge * edge,), level) for level, edge in enumerate(edges)]
-    return torch.cat([_middles(edge) for edge in edges]), torch.cat(levels)
+    """Middles (places, 2) in shares of the picture and levels (places,) of what the encoder sees."""
+    middles, levels = [], []
+    for level, stride in enumerate(STRIDES):
+        edge = math.ceil(size / stride)
+        steps = (torch.arange(edge) + 0.5) / edge
+        y, x = torch.meshgrid(steps, steps, indexing="ij")
+        middles.append(torch.stack([x, y], -1).reshape(-1, 2))
+        levels.append(torch.full((edge * edge,), level))
+    return torch.cat(middles), torch.cat(levels)
+
+
+@functools.cache
+def _anchors(size: int) -> torch.Tensor:
+    """(places, 4): logits of the boxes that are proposed where nothing is learned, GroundingDINO's own."""
+    middles, levels = _places(size)
+    edges = (0.05 * 2.0**levels)[:, None].expand(-1, 2)
+    return torch.special.logit(torch.cat([middles, edges], -1))

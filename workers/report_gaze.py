@@ -77,11 +77,11 @@ def _object(rows: Sequence[Mapping[str, Any]]) -> ObjectScores:
         name: sum(row[name] for row in rows)
         for name in ("frames", "visible", "detected", "false_targets", "guesses")
     }
-    wrong = [row.get("trusted_wrong") for row in rows]  # nor of this
+    wrong = [row["trusted_wrong"] for row in rows if "trusted_wrong" in row]  # nor of this
     return ObjectScores(
         **counts,
         mean_iou=overlap / measured if measured else None,
-        trusted_wrong=None if None in wrong else sum(wrong),
+        trusted_wrong=sum(wrong) if len(wrong) == len(rows) else None,
     )
 
 
