@@ -15,16 +15,21 @@ if TYPE_CHECKING:
 
 
 @click.command("doctor")
+@click.option(
+    "--weights", default=None, metavar="PATH", help="Try these too: folder or .pth (GroundingDINO)."
+)
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def command(context: click.Context, home_path: str | None, as_json: bool) -> int:
-    """Look, change nothing. Exit code 0 when an ablation can run here with the embedded default, else 3."""
-    from commands.checks import machine, queue, science, servers
+def command(context: click.Context, weights: str | None, home_path: str | None, as_json: bool) -> int:
+    """Look, change nothing. Exit code 0 when an ablation can run here with the embedded default, and weights that were
+    named can be loaded, else 3."""
+    from commands.checks import detectors, machine, queue, science, servers
     from commands.checks.finding import OK
 
     home = resolve_home(context, home_path)
-    findings = [*machine.findings(home.root), *queue.findings(), *servers.findings(home), *science.findings()]
+    findings = [*machine.findings(home.root), *queue.findings(), *servers.findings(home)]
+    findings += [*science.findings(), *detectors.findings(weights)]
     lacking = [finding for finding in findings if finding.needed and finding.state != OK]
     if as_json:
         print(json.dumps({"ready": not lacking, "findings": [asdict(finding) for finding in findings]}))

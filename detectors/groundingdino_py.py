@@ -8,7 +8,6 @@ shared. Name the interpreter by the option `python` or by BATON_GROUNDINGDINO_PY
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Sequence
 from functools import cached_property
@@ -20,25 +19,19 @@ from numpy.typing import NDArray
 
 from detectors.base import Box, Candidate, NoTarget, Reason, Target
 from detectors.grounding_dino_files import existing, weights_digest
+from detectors.groundingdino_py_interpreter import SERVER, find_python, package_version
 from detectors.tiles import cut, to_frame, windows
 from errors import CheckpointError, ConfigError, EnvironmentLacks, WeightsMissing
 
-PYTHON_VARIABLE = "BATON_GROUNDINGDINO_PYTHON"
-SERVER = Path(__file__).with_name("groundingdino_py_server.py")
-IMPORT_TIMEOUT_SECONDS = 120
-#: The versions that were tried together; later transformers lack what the package calls.
-TRIED_VERSION = "0.4.0"
-HOW_TO_INSTALL = (
-    f"python -m venv DIR && DIR/bin/pip install groundingdino-py=={TRIED_VERSION} 'transformers>=4.40,<4.50' "
-    f"'numpy<2', then set {PYTHON_VARIABLE}=DIR/bin/python"
-)
+#: What tells text encoders apart in a folder: weights, sizes, words.
+_ENCODER_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt")
 
 
 class GroundingDinoPyFinder:
     """The original code's boxes for the target's phrase; the other interpreter starts at the first use.
 
     `weights`: an official `.pth` checkpoint. `config`: the model's configuration file, by default the one that
-    the package has for the checkpoint's name; `text_encoder`: a folder with bert-base-uncased, by default the
+    the package has for the checkpoint's file name; `text_encoder`: a folder with bert-base-uncased, by default the
     hub's. Raises ConfigError when a threshold lies outside 0..1 or no weights are named.
     """
 
@@ -64,6 +57,8 @@ class GroundingDinoPyFinder:
         self.weights = weights
         self.threshold = box_threshold
         self._python = python
+        self._config, self._text_encoder = config, text_encoder
+        self._text_threshold = text_threshold
         self._options = {
             "weights": weights,
             "config": config,
@@ -76,17 +71,32 @@ class GroundingDinoPyFinder:
 
     @cached_property
     def version(self) -> str:
-        """Code version, digest of the weights, thresholds. Raises WeightsMissing."""
-        text_threshold = self._options["text_threshold"]
-        return f"1 {weights_digest(self.weights)} {self.threshold:g} {text_threshold:g}"
+        """Code version, digest of the weights, of the configuration and of the text encoder where these are named,
+        thresholds, the package's version (`package_version`). Raises WeightsMissing, and ConfigError where a file of
+        the others is missing."""
+        config, encoder = self._config, self._text_encoder
+        others = [] if config is None else [Path(config)]
+        if encoder is not None and Path(encoder).is_dir():
+            others += sorted(file for pattern in _ENCODER_FILES for file in Path(encoder).glob(pattern))
+            encoder = None
+        try:
+            digest = weights_digest(self.weights, *others)
+        except OSError as error:
+            raise ConfigError(
+                f"{error.filename}, named for groundingdino_py, cannot be read: {error.strerror}"
+            ) from None
+        parts = ["2", digest, f"{self.threshold:g}", f"{self._text_threshold:g}"]
+        parts += [package_version(self._python), *([encoder] if encoder else [])]
+        return " ".join(parts)
 
     def check(self) -> None:
         """See `Finder.check`: that there are weights; what reads them is another interpreter, the workers' own."""
         existing(Path(self.weights))
 
     def find(self, images: Sequence[NDArray[np.uint8]], target: Target) -> list[list[Candidate] | NoTarget]:
-        """See `Finder.find`. Raises EnvironmentLacks when the other interpreter or its package is missing,
-        WeightsMissing or CheckpointError when the weights are."""
+        """See `Finder.find`. Raises EnvironmentLacks when the other interpreter or its package is missing or does not
+        work there, WeightsMissing or CheckpointError when the weights are missing or damaged,
+        ConfigError when the configuration is none."""
         found: list[list[Candidate] | NoTarget] = []
         for image in images:
             answer = self._ask(image, target.phrase)
@@ -167,37 +177,12 @@ class GroundingDinoPyFinder:
             raise EnvironmentLacks(f"{python!r}, named for groundingdino-py, is no Python") from None
         if "error" in reply:
             process.wait()
-            kinds = {"package": EnvironmentLacks, "missing": WeightsMissing, "damaged": CheckpointError}
+            self._process = None
+            kinds = {
+                "package": EnvironmentLacks,
+                "config": ConfigError,
+                "missing": WeightsMissing,
+                "damaged": CheckpointError,
+            }
             raise kinds[reply["error"]](reply["message"])
         return reply
-
-
-def installed_version(python: str) -> tuple[str | None, str]:
-    """The package's version if it can be imported by this interpreter, else None and why not."""
-    code = "import importlib.metadata as m, groundingdino.util.inference as i; print(m.version('groundingdino-py'))"
-    try:
-        done = subprocess.run(
-            [python, "-W", "ignore", "-c", code],
-            capture_output=True,
-            text=True,
-            timeout=IMPORT_TIMEOUT_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return None, f"{python} does not answer: {error}"
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        return None, f"{python} cannot import it: {last}"
-    return done.stdout.strip().splitlines()[-1], ""
-
-
-def find_python(named: str | None = None) -> str:
-    """The interpreter that has the package. Raises EnvironmentLacks saying how to make one."""
-    python = named or os.environ.get(PYTHON_VARIABLE)
-    if python is None:
-        raise EnvironmentLacks(f"no interpreter with groundingdino-py is named: {HOW_TO_INSTALL}")
-    if not Path(python).is_file():
-        raise EnvironmentLacks(f"{python!r}, named for groundingdino-py, is no file: {HOW_TO_INSTALL}")
-    if not os.access(python, os.X_OK):
-        raise EnvironmentLacks(f"{python!r}, named for groundingdino-py, may not be run: {HOW_TO_INSTALL}")
-    return python

@@ -62,7 +62,17 @@ def test_detectors_say_why_they_do_not_work_here(
     cli.main(["--home", str(tmp_path / "home"), "doctor", "--json"])
     found = findings(capsys)
     assert "does not run with transformers 5" in str(found["groundingdino-py"]["detail"])
-    assert "not on this machine" in str(found["grounding_dino"]["detail"])
+    assert "not in this machine's cache" in str(found["grounding_dino"]["detail"])
+    assert "not in this machine's cache" in str(found["grounding_dino .pth"]["detail"])
+
+
+def test_weights_that_were_named_and_cannot_be_loaded_are_exit_code_3(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = tmp_path / "official.pth"
+    damaged.write_bytes(b"no checkpoint")
+    assert cli.main(["--home", str(tmp_path / "home"), "doctor", "--weights", str(damaged)]) == 3
+    assert "cannot run here yet: grounding_dino .pth" in capsys.readouterr().out
 
 
 def test_servers_that_machines_share_are_asked(

@@ -1,13 +1,24 @@
 """The other interpreter's protocol, with a stand-in for its package that answers what a test can check."""
 
+import shutil
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from detectors.base import NoTarget, Reason
-from detectors.groundingdino_py import PYTHON_VARIABLE, GroundingDinoPyFinder, find_python, installed_version
+from detectors.groundingdino_py import GroundingDinoPyFinder
+from detectors.groundingdino_py_interpreter import (
+    PYTHON_VARIABLE,
+    TRIED_VERSION,
+    Installed,
+    find_python,
+    look_into,
+    package_version,
+)
 from detectors.targets import BUTTON, block
 from errors import CheckpointError, ConfigError, EnvironmentLacks, WeightsMissing
 
@@ -25,14 +36,25 @@ PACKAGE = {
         """,
     "models/__init__.py": """
         import torch
-        def build_model(arguments): return torch.nn.Linear(1, 1)
+        def build_model(arguments):
+            if arguments.text_encoder_type == "nowhere": raise OSError("no such text encoder")
+            if arguments.text_encoder_type == "odd": raise ValueError("Unknown text_encoder_type odd")
+            model = torch.nn.ModuleDict({"seen": torch.nn.Linear(1, 1), "bert": torch.nn.Linear(1, 1)})
+            model["alias"] = model["seen"]
+            model["bert"].register_buffer("position_ids", torch.arange(3))
+            return model
         """,
     "util/__init__.py": "",
     "util/misc.py": "clean_state_dict = dict",
     "util/slconfig.py": """
         class SLConfig:
+            text_encoder_type = "bert-base-uncased"
             @staticmethod
-            def fromfile(name): return SLConfig()
+            def fromfile(name):
+                made = SLConfig()
+                made.name = name
+                if not name.endswith(".py"): raise OSError("Only py type are supported")
+                return made
         """,
     "util/inference.py": """
         import torch
@@ -45,22 +67,52 @@ PACKAGE = {
 }
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    for name, text in PACKAGE.items():
-        path = tmp_path / "groundingdino" / name
+#: As old as the package needs it.
+TRANSFORMERS = """
+class BertModel:
+    get_extended_attention_mask = invert_attention_mask = get_head_mask = None
+"""
+VERSIONS = {"groundingdino_py": "0.4.0", "transformers": "4.44.2", "numpy": "1.26.4"}
+
+
+def stand_in(folder, transformers_code=TRANSFORMERS, **versions):
+    """The package and its dependencies, as importing and as asking for versions finds them."""
+    files = {f"groundingdino/{name}": text for name, text in PACKAGE.items()}
+    for name, version in (VERSIONS | versions).items():
+        about = f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: {version}\n"
+        files[f"{name}-{version}.dist-info/METADATA"] = about
+    for name, text in (files | {"transformers/__init__.py": transformers_code}).items():
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return folder
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(stand_in(tmp_path)))
+
+
+def state(**changes):
+    """What the stand-in's model has, less what need not be in a file."""
+    whole = {}
+    for part in ("seen", "bert"):
+        whole |= {f"{part}.weight": torch.ones(1, 1), f"{part}.bias": torch.ones(1)}
+    return {name: tensor for name, tensor in (whole | changes).items() if tensor is not None}
 
 
 @pytest.fixture
 def weights(tmp_path):
-    import torch
-
     path = tmp_path / "groundingdino_swint_ogc.pth"
-    torch.save({"model": {}}, path)
+    torch.save({"model": state()}, path)
     return str(path)
+
+
+def refused(kind, sentence, weights, **options):
+    finder = GroundingDinoPyFinder(str(weights), python=sys.executable, **options)
+    with pytest.raises(kind, match=sentence) as raised:
+        finder.find([np.zeros((8, 8, 3), np.uint8)], BUTTON)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.usefixtures("package")
@@ -95,10 +147,115 @@ def test_missing_and_damaged_weights(tmp_path):
         GroundingDinoPyFinder(str(damaged), python=sys.executable).find([image], BUTTON)
 
 
+@pytest.mark.usefixtures("package")
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"seen.weight": None, "bert.bias": None}, "lacks 3 tensors, first seen.weight"),
+        ({"seen.weight": torch.ones(2, 2)}, "does not fit .*size mismatch for seen.weight"),
+        ({"bert.weight": torch.full((1, 1), torch.nan)}, "bert.weight holds numbers that are not finite"),
+    ],
+    ids=["too few", "another shape", "not finite"],
+)
+def test_a_checkpoint_that_leaves_random_weights_is_damaged(tmp_path, changes, sentence):
+    path = tmp_path / "other.pth"
+    torch.save({"model": state(**changes)}, path)
+    refused(CheckpointError, sentence, path)
+
+
+@pytest.mark.usefixtures("package")
+def test_an_alias_may_fill_a_tensor(tmp_path):
+    path = tmp_path / "aliases.pth"
+    torch.save({"model": {name.replace("seen", "alias"): tensor for name, tensor in state().items()}}, path)
+    finder = GroundingDinoPyFinder(str(path), python=sys.executable)
+    try:
+        assert finder.find([np.zeros((8, 8, 3), np.uint8)], BUTTON)
+    finally:
+        finder.close()
+
+
+@pytest.mark.usefixtures("package")
+def test_what_builds_the_model_is_blamed_by_name(weights):
+    refused(ConfigError, r"'odd\.yaml' is no configuration", weights, config="odd.yaml")
+    refused(WeightsMissing, "text encoder 'nowhere' cannot be had", weights, text_encoder="nowhere")
+    refused(
+        ConfigError, "cannot build the model .*Unknown text_encoder_type odd", weights, text_encoder="odd"
+    )
+
+
+@pytest.mark.usefixtures("package")
+def test_the_files_name_tells_the_size_and_not_its_folder(tmp_path, weights):
+    folder = tmp_path / "swinb-and-others"
+    folder.mkdir()
+    with_folder = Path(shutil.copy(weights, folder))
+    (tmp_path / "groundingdino/models/__init__.py").write_text(
+        "def build_model(arguments): raise ValueError(arguments.name)"
+    )
+    refused(EnvironmentLacks, r"GroundingDINO_SwinT_OGC\.py", with_folder)
+    large = with_folder.rename(folder / "groundingdino_swinb_cogcoor.pth")
+    refused(EnvironmentLacks, r"GroundingDINO_SwinB_cfg\.py", large)
+
+
 def test_an_interpreter_without_the_package(weights):
-    finder = GroundingDinoPyFinder(weights, python=sys.executable)
-    with pytest.raises(EnvironmentLacks, match="cannot be imported"):
-        finder.find([np.zeros((8, 8, 3), np.uint8)], BUTTON)
+    refused(EnvironmentLacks, "cannot be imported", weights)
+
+
+def test_transformers_that_lack_what_the_package_calls(weights, tmp_path, monkeypatch):
+    """As from version 5 on: importing works, building the model does not."""
+    newer = stand_in(tmp_path / "newer", "class BertModel: pass", transformers="5.1.0")
+    monkeypatch.setenv("PYTHONPATH", str(newer))
+    sentence = r"transformers 5\.1\.0.* has no BertModel\.get_extended_attention_mask"
+    refused(EnvironmentLacks, sentence, weights)
+    told = look_into(sys.executable)
+    assert told.fault is not None and "BertModel" in told.fault and told.versions["transformers"] == "5.1.0"
+
+
+def test_versions_that_were_not_tried_are_doubts():
+    tried = {"groundingdino-py": "0.4.0", "transformers": "4.49.0", "numpy": "1.26.4"}
+    assert Installed(tried, None).doubts == []
+    for name, version in (("groundingdino-py", "0.1.0"), ("transformers", "4.50.0"), ("numpy", "2.1.0")):
+        [doubt] = Installed(tried | {name: version}, None).doubts
+        assert name in doubt and version in doubt
+
+
+@pytest.mark.usefixtures("package")
+def test_the_version_tells_all_that_decides_boxes_apart(weights, tmp_path, monkeypatch):
+    config, encoder = tmp_path / "config.py", tmp_path / "encoder"
+    config.write_text("num_queries = 900")
+    encoder.mkdir()
+    (encoder / "vocab.txt").write_text("[PAD]")
+    named = {"config": str(config), "text_encoder": str(encoder)}
+
+    def version(**options):
+        return GroundingDinoPyFinder(weights, python=sys.executable, **options).version
+
+    versions = {
+        version(),
+        version(config=str(config)),
+        version(text_encoder="bert-base-uncased"),
+        version(**named),
+    }
+    config.write_text("num_queries = 100")
+    versions.add(version(**named))
+    (encoder / "vocab.txt").write_text("[UNK]")
+    versions.add(version(**named))
+    assert len(versions) == 6
+    with pytest.raises(ConfigError, match=r"none\.py"):
+        version(config=str(tmp_path / "none.py"))
+    here = version()
+    monkeypatch.setenv("PYTHONPATH", str(stand_in(tmp_path / "older", groundingdino_py="0.3.0")))
+    assert version() != here
+
+
+def test_jobs_are_planned_for_the_tried_version_where_there_is_no_interpreter(weights, monkeypatch):
+    monkeypatch.delenv(PYTHON_VARIABLE, raising=False)
+    assert (
+        package_version(None)
+        == package_version("/no/such/python")
+        == package_version("/bin/echo")
+        == TRIED_VERSION
+    )
+    assert GroundingDinoPyFinder(weights).version.endswith(TRIED_VERSION)
 
 
 def test_no_interpreter_says_how_to_make_one(monkeypatch):
@@ -138,7 +295,9 @@ def test_options_are_checked():
 
 
 def test_doctor_is_told_whether_it_can_be_imported(tmp_path):
-    version, reason = installed_version(sys.executable)
-    assert version is None and "groundingdino" in reason
-    version, reason = installed_version(str(tmp_path / "python"))
-    assert version is None and "does not answer" in reason
+    told = look_into(sys.executable)
+    assert told.fault is not None and "groundingdino" in told.fault and "numpy" in str(told)
+    told = look_into(str(tmp_path / "python"))
+    assert told.fault is not None and "does not answer" in told.fault
+    told = look_into("/bin/false")
+    assert told.fault is not None and "is no Python" in told.fault

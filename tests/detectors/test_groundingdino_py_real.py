@@ -13,15 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from detectors.groundingdino_py import (
-    PYTHON_VARIABLE,
-    TRIED_VERSION,
-    GroundingDinoPyFinder,
-    installed_version,
-)
+from detectors.groundingdino_py import GroundingDinoPyFinder
+from detectors.groundingdino_py_interpreter import PYTHON_VARIABLE, TRIED_VERSION, look_into
 from detectors.targets import block
+from errors import CheckpointError
 from tests.detectors.tiny_grounding_dino import write_tiny_model
 
 pytestmark = pytest.mark.skipif(
@@ -106,7 +104,8 @@ def write_text_encoder(folder: Path) -> None:
 
 def test_its_boxes_come_through_the_pipes(tmp_path: Path) -> None:
     python = os.environ[PYTHON_VARIABLE]
-    assert installed_version(python) == (TRIED_VERSION, "")
+    there = look_into(python)
+    assert there.fault is None and there.versions["groundingdino-py"] == TRIED_VERSION
     picture = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
     Image.fromarray(picture).save(tmp_path / "picture.png")
     (tmp_path / "config.py").write_text(CONFIG)
@@ -115,13 +114,9 @@ def test_its_boxes_come_through_the_pipes(tmp_path: Path) -> None:
         [python, "-W", "ignore", "-c", BUILD, str(tmp_path)], stdout=subprocess.PIPE, text=True, check=True
     )
     boxes, scores, words = json.loads(done.stdout.splitlines()[-1])
+    options = {"config": str(tmp_path / "config.py"), "text_encoder": str(tmp_path / "text")}
     finder = GroundingDinoPyFinder(
-        str(tmp_path / "official.pth"),
-        box_threshold=0.0,
-        text_threshold=0.0,
-        python=python,
-        config=str(tmp_path / "config.py"),
-        text_encoder=str(tmp_path / "text"),
+        str(tmp_path / "official.pth"), box_threshold=0.0, text_threshold=0.0, python=python, **options
     )
     try:
         [found] = finder.find([picture], block("red"))
@@ -136,3 +131,27 @@ def test_its_boxes_come_through_the_pipes(tmp_path: Path) -> None:
     np.testing.assert_allclose([one.box for one in found], expected, atol=1e-3)
     np.testing.assert_allclose([one.score for one in found], scores, atol=1e-5)
     assert [one.words for one in found] == words
+    damaged(tmp_path, python, options)
+
+
+def damaged(folder: Path, python: str, options: dict[str, str]) -> None:
+    """One of the layers that the boxes share may be missing under one of its names; others may not."""
+    state = torch.load(folder / "official.pth", weights_only=True)["model"]
+    aliases = [name for name in state if name.startswith("transformer.decoder.bbox_embed.")]
+    spare = ("bert.embeddings.position_ids", *aliases)
+    lacking = {name: tensor for name, tensor in state.items() if name not in spare}
+    for dropped in (None, "transformer.level_embed"):
+        torch.save(
+            {"model": {name: tensor for name, tensor in lacking.items() if name != dropped}},
+            folder / "half.pth",
+        )
+        finder = GroundingDinoPyFinder(str(folder / "half.pth"), python=python, **options)
+        picture = [np.zeros((60, 80, 3), np.uint8)]
+        try:
+            if dropped is None:
+                assert aliases and finder.find(picture, block("red"))
+            else:
+                with pytest.raises(CheckpointError, match=f"lacks 1 tensors, first {dropped}"):
+                    finder.find(picture, block("red"))
+        finally:
+            finder.close()
