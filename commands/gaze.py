@@ -14,6 +14,7 @@ from commands.options import home_option, resolve_home
 from errors import DatasetError, InvalidInput
 
 if TYPE_CHECKING:
+    from calvin.dataset import CalvinSplit
     from calvin.episode import Episode
     from detectors.base import Detector
     from tasks.gaze import Regions
@@ -79,6 +80,8 @@ def command(
         wanted = STAGES if runs[0] is None else check_stages(runs[0])
         runs = [list(wanted[:count]) for count in range(len(wanted) + 1)]
     home = resolve_home(context, home_path)
+    _make(name, runs[0], None, options)  # what cannot be used is said before anything is written
+    splits = _open(folder, split)
     answers = FinderCache(cache) if cache else shared_cache(home.cache if home.exists else None)
     if preview:
         _make_folder(out)
@@ -88,7 +91,7 @@ def command(
     for number, run in enumerate(runs):
         detector = _make(name, run, answers, options)
         regions = []
-        for episode, found in _detect(folder, split, detector, limit, unknown_wording):
+        for episode, found in _detect(splits, detector, limit, unknown_wording):
             regions.append(found)
             if preview and number == len(runs) - 1:
                 sheet, shown = _write_sheet(out, episode, found)
@@ -134,19 +137,23 @@ def _make(name: str, stages: list[str] | None, cache: Any, options: dict[str, An
     return make_detector(name, stages=stages, cache=cache, **options)
 
 
-def _detect(
-    folder: Path, split: str | None, detector: Detector, limit: int | None, unknown_wording: str
-) -> Iterator[tuple[Episode, Regions]]:
+def _open(folder: Path, split: str | None) -> list[CalvinSplit]:
     from calvin.dataset import open_dataset
+
+    names = (split,) if split else tuple(name for name in SPLITS if (folder / name).is_dir())
+    if not names:
+        raise DatasetError(f"{folder} is no CALVIN dataset: it has no {' or '.join(f'{s}/' for s in SPLITS)}")
+    return [open_dataset(folder, name) for name in names]
+
+
+def _detect(
+    splits: list[CalvinSplit], detector: Detector, limit: int | None, unknown_wording: str
+) -> Iterator[tuple[Episode, Regions]]:
     from detectors.targets import BY_TASK
     from tasks.gaze import find_regions
     from tasks.gaze_truth import check_true_boxes
 
-    splits = (split,) if split else tuple(name for name in SPLITS if (folder / name).is_dir())
-    if not splits:
-        raise DatasetError(f"{folder} is no CALVIN dataset: it has no {' or '.join(f'{s}/' for s in SPLITS)}")
-    for name in splits:
-        opened = open_dataset(folder, name)
+    for opened in splits:
         if detector.name == "oracle":
             check_true_boxes(opened, unknown_wording == BY_TASK)
         for demonstration in opened.demonstrations[:limit]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,38 @@ def test_contact_sheets_need_a_folder(capsys: pytest.CaptureFixture[str], tmp_pa
         assert code == 2 and said.count("\n") == 1
         assert "--out" in said and str(out) in said
     assert gaze(capsys, folder, "--out", file)[0] == 0, "nothing is written without --preview"
+
+
+@pytest.mark.parametrize("wrong", [["/no/such/dataset"], ["--detector", "yolo"], ["--split", "training"]])
+def test_what_cannot_be_used_leaves_nothing_behind(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, wrong: list[str]
+) -> None:
+    folder = [] if wrong[0].startswith("/") else [dataset(tmp_path / "data")]
+    out, cache = tmp_path / "sheets", tmp_path / "below" / "answers.sqlite"
+    assert gaze(capsys, *folder, *wrong, "--preview", "--out", out, "--cache", cache)[0] == 2
+    assert not out.exists() and not cache.parent.exists()
+
+
+def test_another_programs_database_is_no_cache(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "state.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("CREATE TABLE job (id INTEGER)")
+    code, _, said = gaze(capsys, dataset(tmp_path / "data"), "--cache", file)
+    assert code == 2 and str(file) in said and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "box", ["[0, 0, Infinity, 5]", "[0, 0, 1e999, 5]", "[50, 50, 40, 60]", "[1, 2, 3, 4, 5]"]
+)
+def test_a_true_box_that_is_none_is_named_by_frame_and_object(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, box: str
+) -> None:
+    (dataset(tmp_path) / "validation" / "boxes.json").write_text(
+        f'{{"0000100": {{"red_block": {{"box": {box}}}}}}}'
+    )
+    code, _, said = gaze(capsys, tmp_path, "--score")
+    assert code == 2 and said.count("\n") == 1
+    assert "boxes.json: frame 0000100, red_block: " in said
 
 
 def test_the_oracle_without_true_boxes_is_refused_by_file(
