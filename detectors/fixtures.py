@@ -43,6 +43,8 @@ FIXTURES: dict[str, Fixture] = {
 MIN_WOOD_AROUND = 0.4
 #: Wood is saturated in all four scenes, the arm is grey.
 WOOD_SATURATION = 60
+#: Pixels that lie around one.
+_RING = np.ones((5, 5), np.uint8)
 #: A smaller piece is noise: 12 pixels of 200 x 200.
 MIN_PIECE_SHARE = 0.0003
 
@@ -84,17 +86,17 @@ def _pieces(hsv: NDArray[np.uint8], fixture: Fixture, height: int, width: int, t
     """Connected parts of the fixture's colour in its zone."""
     low, high = fixture.value
     mask = cv2.inRange(hsv, (0, 0, low), (255, fixture.max_saturation, high))
-    count, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    _, labels, stats, centroids = cv2.connectedComponentsWithStats(mask, connectivity=8)
     pieces = []
-    for index in range(1, count):
-        x, y, box_width, box_height, area = (int(number) for number in stats[index])
+    for index, (x, y, box_width, box_height, area) in enumerate(stats.tolist()):
         in_zone = fixture.zone_y[0] <= (top + centroids[index][1]) / height <= fixture.zone_y[1]
-        if not in_zone or area < MIN_PIECE_SHARE * height * width:
+        if index == 0 or not in_zone or area < MIN_PIECE_SHARE * height * width:
             continue
         near = np.s_[max(0, y - 2) : y + box_height + 2, max(0, x - 2) : x + box_width + 2]
-        part = (labels[near] == index).astype(np.uint8)
-        ring = cv2.dilate(part, np.ones((5, 5), np.uint8)).astype(bool) & (part == 0)
-        wood_share = float((hsv[near][..., 1][ring] > WOOD_SATURATION).mean()) if ring.any() else 0.0
+        part = (labels[near] == index).view(np.uint8)
+        ring = cv2.dilate(part, _RING) - part
+        wood = (hsv[near][..., 1] > WOOD_SATURATION).view(np.uint8)
+        wood_share = np.count_nonzero(ring & wood) / max(1, np.count_nonzero(ring))
         pieces.append(_Piece((x, y, x + box_width, y + box_height), area, wood_share))
     return pieces
 
