@@ -2,10 +2,11 @@
 
 Scores every object of `gaze_scenes.TARGETS` in every frame against the simulator's boxes, until at least
 `--frames` pictures are complex: they show an object that is, by the definition in `detectors/scoring.py`.
-`--calibrate` prints calibrations fitted to these frames instead; use another seed for that than for the table.
+GroundingDINO is the small model of this folder unless others' weights are named. `--calibrate` writes calibrations
+fitted to these frames to a file instead; use another seed for that than for the table.
 
 python -m benchmarks.gaze_complex [--frames 2000] [--seed 0] [--detector colour] [--weights PATH]
-    [--assets CALVIN_ENV] [--calibrate]
+    [--assets CALVIN_ENV] [--calibrate FILE]
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 import cv2
 
-from benchmarks.gaze_scenes import SCENES, TARGETS, Scenery, episodes
+from benchmarks.gaze_scenes import SCENES, SMALL_MODEL, TARGETS, Scenery, episodes
 from benchmarks.machine import describe
 from detectors.cache import FinderCache
 from detectors.calibration import fit_calibration
@@ -46,16 +47,19 @@ def main() -> None:
     parser.add_argument("--detector", default="colour")
     parser.add_argument("--weights")
     parser.add_argument("--assets")
-    parser.add_argument("--calibrate", action="store_true")
+    parser.add_argument("--calibrate", type=Path)
     arguments = parser.parse_args()
-    options = {} if arguments.weights is None else {"weights": arguments.weights}
+    options = {}
+    if arguments.weights or arguments.detector == "grounding_dino":
+        options["weights"] = arguments.weights or str(SMALL_MODEL)
     cv2.setNumThreads(1)
     started = time.perf_counter()
     scenery = collect(arguments.frames, arguments.seed, arguments.assets)
     drawn = time.perf_counter()
     cache = FinderCache()
     if arguments.calibrate:
-        print(json.dumps(calibrate(scenery, arguments.detector, cache, options), indent=1))
+        fitted = calibrate(scenery, arguments.detector, cache, options)
+        arguments.calibrate.write_text(json.dumps(fitted, indent=1) + "\n")
         return
     pictures = sum(len(one.images) for one in scenery)
     print(f"{pictures} frames, {complex_pictures(scenery)} of them complex, drawn in {drawn - started:.0f} s")
@@ -102,6 +106,7 @@ def show(row: dict[str, Any], runs: list[tuple[str, ...]]) -> None:
             for level in ("simple", "complex")
         )
         + f"  IoU {row['all']['mean_iou'] or 0:.3f}"
+        f"  trusted and right {row['all']['trusted_right']}, wrong {row['all']['trusted_wrong']}"
         f"  false targets {row['all']['false_targets']} of {row['all']['frames']}"
         f"  guesses {row['all']['guesses']}  {row['seconds']:.1f} s",
         flush=True,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from detectors.targets import BUTTON, COLOURS, DRAWER, DRAWER_HANDLE, SLIDER_HAN
 from simulators.base import MAX_RELATIVE_METRES
 from simulators.playtable.env import PlayTable
 
+#: GroundingDINO's weights where no others are named (`gaze_small_model`).
+SMALL_MODEL = Path(__file__).parent / "play_table_grounding_dino"
 TARGETS: tuple[Target, ...] = (*map(block, COLOURS), DRAWER_HANDLE, SLIDER_HANDLE, SWITCH, BUTTON, DRAWER)
 SCENES = ("A", "B", "C", "D")
 #: Control steps of an episode, and how many of them pass between two frames.

@@ -1,15 +1,16 @@
 """Which frames of a demonstration to detect, and what their neighbours have from them.
 
 First the first. What can be followed from a detected frame is; where that ends early the last frame is detected;
-short stretches between two boxes that overlap well lie on the line between them; in the middle of each stretch
-that is left the next detection is made, all of them in one batch, until no frame is left. A still scene costs one
-detection. Frames are numbered by `times` where some of a demonstration are left out.
+what is followed from both sides is the more like the one the nearer it is; short stretches between two boxes that
+overlap well lie on the line between them; in the middle of each stretch that is left, as where the two sides disagree,
+the next detection is made, all of them in one batch, until no frame is left. A still scene costs one detection. Frames
+are numbered by `times` where some of a demonstration are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -36,6 +37,8 @@ class Link:
 
 #: Frames that may lie between two detected ones, and their boxes' least overlap, to put boxes on a straight line.
 LONGEST_LINE, MIN_LINE_IOU = 3, 0.5
+#: Least overlap of the boxes that a frame has from the detected ones before and after it.
+MIN_AGREEMENT_IOU = 0.6
 #: A finder that looks near a box does so in every this many frames, and is trusted for this many intervals.
 LOOK_EVERY, NEARBY_INTERVALS = 4, 6
 
@@ -62,23 +65,26 @@ def cover(
     wanted = [0]
     while True:
         seen = look(wanted)
-        links: dict[int, Link] = {}
         order = sorted(seen)
-        # Backwards only what could not be followed forwards.
-        for step in (1, -1):
+        ahead: dict[int, Link] = {}
+        behind: dict[int, Link] = {}
+        for step, links in ((1, ahead), (-1, behind)):
             for frame, neighbour in pairwise([*order, end][::step]):
-                if frame == end:
-                    continue
-                box = seen[frame]
+                box = None if frame == end else seen[frame]
                 if box is None:
                     continue
-                places = [at for at in range(frame + step, neighbour, step) if step > 0 or at not in links]
+                places = list(range(frame + step, neighbour, step))
+                if (
+                    nearby is not None and step < 0
+                ):  # each look is the finder's own: none is better for a second one
+                    places = [at for at in places if at not in ahead]
                 if not places or abs(places[0] - frame) != 1:
                     continue
                 key = (frame, box, step)
                 if key not in spreads:
                     spreads[key] = _spread(images, times, frame, box, places, interval, nearby)
                 links.update(zip(places, spreads[key], strict=False))
+        links = _joined(order, times, ahead, behind)
         links |= _lines(order, times, seen, links)
         wanted = _middles(order, times, seen, links, interval)
         if end - 1 not in seen and end - 1 not in links:
@@ -120,6 +126,45 @@ def _spread(
             between = _between(last, followed.box, gone / (gone + left))
             links.append(Link(frame, between, followed.moved, unseen))
     return links
+
+
+def _joined(
+    order: Sequence[int], times: Sequence[int], ahead: Mapping[int, Link], behind: Mapping[int, Link]
+) -> dict[int, Link]:
+    """One link of a frame that has some: followed onwards from the detected frame before it, or back from the one
+    after it, or both where they agree."""
+    links = dict(ahead) | {at: link for at, link in behind.items() if at not in ahead or not link.moved}
+    for before, after in pairwise(order):
+        both = [at for at in range(before + 1, after) if at in ahead and at in behind]
+        both = [at for at in both if ahead[at].moved and behind[at].moved]
+        if not both:
+            continue
+        for at in both:
+            if iou(ahead[at].box, behind[at].box) < MIN_AGREEMENT_IOU:
+                del links[at]
+                continue
+            share = _share(times, before, at, after)
+            origin = ahead[at].origin if share <= 0.5 else behind[at].origin
+            links[at] = Link(origin, _between(ahead[at].box, behind[at].box, share), True)
+        # What comes before is corrected by as much of the difference as it is near to it, and what comes after.
+        for first, last, own in ((before, both[0], ahead), (after, both[-1], behind)):
+            if last in links:
+                for at in range(min(first, last) + 1, max(first, last)):
+                    if at in own and own[at].moved:
+                        moved = _corrected(
+                            own[at].box, own[last].box, links[last].box, _share(times, first, at, last)
+                        )
+                        links[at] = replace(own[at], box=moved)
+    return links
+
+
+def _share(times: Sequence[int], start: int, at: int, end: int) -> float:
+    return (times[at] - times[start]) / (times[end] - times[start])
+
+
+def _corrected(box: Box, wrong: Box, right: Box, share: float) -> Box:
+    x0, y0, x1, y1 = (edge + share * (r - w) for edge, w, r in zip(box, wrong, right, strict=True))
+    return x0, y0, x1, y1
 
 
 def _between(a: Box, b: Box, share: float) -> Box:

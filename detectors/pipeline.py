@@ -63,7 +63,7 @@ STAGES = (
     "key_frames",
 )
 #: Raised when the stages' behaviour changes.
-PIPELINE_VERSION = 3
+PIPELINE_VERSION = 4
 #: Frames, spread over the demonstration, in which the blocks are looked for to tell which one is handled.
 RESOLVING_FRAMES = 3
 
