@@ -49,8 +49,9 @@ _WIDTH = 64
 _EDGE_LOSS, _OVERLAP_LOSS, _SCORE_LOSS = 5.0, 2.0, 2.0
 #: A proposal stands for the object whose box it overlaps this much, or in whose middle it lies.
 _NEAR_IOU = 0.4
-#: Scores are products of normalised vectors without a scale of their own: they shall begin near 0, not saturated.
-_SCORE_SCALE = 0.1
+#: Scores are products of normalised vectors without a scale of their own: with words as short as this they begin near
+#: 0, not saturated. (The queries must keep their length: the decoder refines boxes before it normalises them.)
+_TEXT_SCALE = 0.1
 #: Of what words add to places at first. transformers' 1e-4 is for halves that are pretrained.
 _FUSION_SCALE = 0.1
 
@@ -69,7 +70,6 @@ class DenseDetector(nn.Module):
         self.query, self.norm = nn.Linear(_WIDTH, _WIDTH), nn.LayerNorm(_WIDTH)
         self.box = GroundingDinoMLPPredictionHead(_WIDTH, _WIDTH, 4, 3)
         self.score = nn.Linear(_WIDTH, objects)
-        nn.init.constant_(self.norm.weight, _SCORE_SCALE)
         nn.init.constant_(self.score.bias, -4.0)  # objects are rare
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -114,7 +114,7 @@ def small_model(folder: Path, words: Sequence[str], learned: DenseDetector, size
             ),
             d_model=_WIDTH,
             encoder_layers=1,
-            decoder_layers=3,
+            decoder_layers=2,
             encoder_attention_heads=4,
             decoder_attention_heads=4,
             encoder_ffn_dim=2 * _WIDTH,
@@ -146,7 +146,7 @@ def small_model(folder: Path, words: Sequence[str], learned: DenseDetector, size
         nn.init.zeros_(layer.deformable_layer.fc2.bias)
         nn.init.constant_(layer.fusion_layer.vision_param, _FUSION_SCALE)
         nn.init.constant_(layer.fusion_layer.text_param, _FUSION_SCALE)
-    nn.init.constant_(inner.decoder.layer_norm.weight, _SCORE_SCALE)
+        nn.init.constant_(layer.text_enhancer_layer.layer_norm_after.weight, _TEXT_SCALE)
     return processor, model
 
 

@@ -96,7 +96,7 @@ def _pieces(hsv: NDArray[np.uint8], fixture: Fixture, height: int, width: int, t
         part = (labels[near] == index).view(np.uint8)
         ring = cv2.dilate(part, _RING) - part
         wood = (hsv[near][..., 1] > WOOD_SATURATION).view(np.uint8)
-        wood_share = np.count_nonzero(ring & wood) / max(1, np.count_nonzero(ring))
+        wood_share = int(np.count_nonzero(ring & wood)) / max(1, int(np.count_nonzero(ring)))
         pieces.append(_Piece((x, y, x + box_width, y + box_height), area, wood_share))
     return pieces
 
