@@ -2,13 +2,14 @@
 
 First the first. What can be followed from a detected frame is; where that ends early the last frame is detected;
 what is followed from both sides is the more like the one the nearer it is; short stretches between two boxes that
-overlap well lie on the line between them; in the middle of each stretch that is left, as where the two sides disagree,
-the next detection is made, all of them in one batch, until no frame is left. A still scene costs one detection. Frames
-are numbered by `times` where some of a demonstration are left out.
+overlap well lie on the line between them; in the stretches that are left, as where the two sides disagree, the next
+detections are made, all of them in one batch, until no frame is left. A still scene costs one detection. Frames are
+numbered by `times` where some of a demonstration are left out.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -86,9 +87,15 @@ def cover(
                 links.update(zip(places, spreads[key], strict=False))
         links = _joined(order, times, ahead, behind)
         links |= _lines(order, times, seen, links)
-        wanted = _middles(order, times, seen, links, interval)
-        if end - 1 not in seen and end - 1 not in links:
-            wanted.append(end - 1)
+        wanted = _next(
+            order,
+            times,
+            seen,
+            links,
+            interval,
+            end,
+            interval if nearby is None else interval * NEARBY_INTERVALS,
+        )
         if not wanted:
             return links
 
@@ -193,19 +200,31 @@ def _lines(
     return found
 
 
-def _middles(
+def _next(
     order: Sequence[int],
     times: Sequence[int],
     seen: Mapping[int, Box | None],
     links: Mapping[int, Link],
     interval: int,
+    end: int,
+    reach: int,
 ) -> list[int]:
-    """The middle of every stretch of frames that are neither detected nor linked nor taken to be empty."""
-    middles = []
-    for before, after in pairwise(order):
-        if seen[before] is None and seen[after] is None and times[after] - times[before] <= interval:
+    """What to detect next: of every stretch of frames that are neither detected nor linked nor taken to be empty as
+    many, evenly spread, as it takes to follow `reach` frames from each to both sides; and the last frame, if there
+    is a stretch that it ends."""
+    wanted = []
+    for before, after in pairwise([*order, end]):
+        if (
+            after < end
+            and seen[before] is None
+            and seen[after] is None
+            and times[after] - times[before] <= interval
+        ):
             continue
         left = [frame for frame in range(before + 1, after) if frame not in links]
-        if left:
-            middles.append(left[len(left) // 2])
-    return middles
+        if after == end and left:
+            wanted.append(left.pop())
+            left = left[:-reach]
+        parts = math.ceil(len(left) / (2 * reach))
+        wanted += [left[(2 * part + 1) * len(left) // (2 * parts)] for part in range(parts)]
+    return wanted

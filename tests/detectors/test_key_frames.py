@@ -29,8 +29,10 @@ class Looking:
     def __init__(self, places, shifts=()):
         self.places, self.shifts = places, dict(shifts)
         self.seen = {}
+        self.rounds = 0
 
     def __call__(self, frames):
+        self.rounds += 1
         for frame in frames:
             self.seen[frame] = box_at(self.places[frame], self.shifts.get(frame, 0.0))
         return dict(self.seen)
@@ -74,3 +76,12 @@ def test_two_sides_that_disagree_are_looked_at_again():
     links = cover(scene(places), look, interval=6)
     assert sorted([*look.seen, *links]) == list(range(9))
     assert len(look.seen) > 2, "neither end is believed for what lies between them"
+
+
+def test_long_stretches_are_detected_in_few_batches():
+    places = [(20 + 2 * frame, 60) for frame in range(64)]
+    look = Looking(places)
+    links = cover(scene(places), look, interval=4)
+    assert sorted([*look.seen, *links]) == list(range(64))
+    assert look.rounds <= 4
+    assert len(look.seen) <= 64 // 4
