@@ -24,12 +24,17 @@ MAX_SPEED_SHARE = (0.02 * 270 + 1) / 200
 #: Grey levels of 255 by which a pixel may differ and be the same (rounding and mild compression), and the
 #: share of pixels that may differ more.
 SAME_LEVELS, MAX_CHANGED_SHARE = 12, 0.02
-#: Correlation from which on the picture found is that of the box. Chosen on training demonstrations of scene D,
-#: where it keeps 0.98 of the overlap with detection in every frame (`docs/gaze.md`).
-MIN_CORRELATION = 0.87
+#: Grey levels from which on a pixel shows something else, however large the difference is: what passes in front of
+#: a target changes no more than the pixels that it hides (a truncated difference, as robust estimators have it).
+OTHER_LEVELS = 40
+#: Mean difference, in shares of OTHER_LEVELS, up to which the picture found is that of the box, and by how much less it
+#: must differ for every pixel that the target would have moved. Chosen on training demonstrations (`docs/gaze.md`).
+MAX_DIFFERENCE, AWAY_PER_PIXEL = 0.12, 0.01
+#: Pixels of a picture that are compared at most, evenly spread.
+COMPARED_PIXELS = 400
 #: Pixels around a box that are compared too: its own outline, and what may come to hide it.
 MARGIN_PIXELS = 2
-#: Standard deviation in grey levels below which a picture has nothing to correlate.
+#: Standard deviation in grey levels below which a picture has nothing to find again.
 MIN_TEXTURE_LEVELS = 4.0
 #: What is searched for is the box without its rim (share of its edges), which shows what lies behind it.
 RIM_SHARE = 0.1
@@ -83,9 +88,10 @@ class Tracker:
         left, top, right, bottom = _grown(near, 0, image.shape)
         if right - left < x1 - x0 or bottom - top < y1 - y0:
             return None
-        match = cv2.matchTemplate(image[top:bottom, left:right], self._inside, cv2.TM_CCOEFF_NORMED)
-        _, best, _, (x, y) = cv2.minMaxLoc(match)
-        if best < MIN_CORRELATION:
+        x, y, differing = _nearest_match(
+            image[top:bottom, left:right], self._inside, (x0 + dx - left, y0 + dy - top)
+        )
+        if differing > MAX_DIFFERENCE:
             return None
         self._shift = dx, dy = left + x - x0, top + y - y0
         height, width = image.shape[:2]
@@ -117,8 +123,32 @@ def _core(box: Box, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     return _grown((box[0] + rim_x, box[1] + rim_y, box[2] - rim_x, box[3] - rim_y), 0, shape)
 
 
+def _nearest_match(
+    image: NDArray[np.uint8], picture: NDArray[np.uint8], expected: tuple[int, int]
+) -> tuple[int, int, float]:
+    """Where (x, y) `picture` differs least from `image`, and by how much (0..1); of places that differ alike the one
+    nearest to `expected`."""
+    height, width = picture.shape[:2]
+    step = math.ceil(math.sqrt(height * width / COMPARED_PIXELS))
+    places = np.lib.stride_tricks.sliding_window_view(image, (height, width), axis=(0, 1))[
+        ..., ::step, ::step
+    ]
+    wanted = picture[::step, ::step].transpose(2, 0, 1)
+    levels = np.maximum(places, wanted) - np.minimum(
+        places, wanted
+    )  # (Y, X, 3, h, w) in uint8, which is fastest
+    np.minimum(levels, OTHER_LEVELS, out=levels)
+    differences = levels.reshape(*levels.shape[:2], -1).sum(-1, dtype=np.uint32) / (
+        wanted.size * OTHER_LEVELS
+    )
+    y, x = np.ogrid[: differences.shape[0], : differences.shape[1]]
+    away = np.hypot(x - expected[0], y - expected[1])
+    best_y, best_x = np.unravel_index((differences + AWAY_PER_PIXEL * away).argmin(), differences.shape)
+    return int(best_x), int(best_y), float(differences[best_y, best_x])
+
+
 def _has_texture(part: NDArray[np.uint8]) -> bool:
-    """False where correlation would compare noise."""
+    """False for a plain surface, which looks the same wherever it is."""
     return part.size > 0 and float(cv2.meanStdDev(part)[1].max()) >= MIN_TEXTURE_LEVELS
 
 

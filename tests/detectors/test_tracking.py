@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from detectors.tracking import Tracker
 from tests.detectors.scenes import PAINT, paint, table
@@ -38,6 +39,12 @@ def test_a_move_is_followed_step_by_step():
 
 def test_a_hand_in_front_is_a_doubt():
     assert Tracker(scene(), BOX).follow(scene(hand=(50, 70, 70, 120))) is None
+
+
+def test_what_passes_in_front_does_not_take_the_box_along():
+    """The one thing to be seen in a plain block is the finger before it."""
+    followed = Tracker(scene(hand=(66, 70, 68, 86)), BOX).follow(scene(hand=(70, 70, 72, 86)))
+    assert followed.box == pytest.approx(BOX, abs=1)
 
 
 def test_what_is_gone_is_a_doubt():
