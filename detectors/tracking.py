@@ -1,7 +1,7 @@
 """Following a box from a frame in which it was detected to another one without detecting it again.
 
 The camera does not move, so most boxes are where they were: where the pixels in and around a box are the same,
-so is the box. Otherwise the picture inside it is searched for nearby; a match that is not good is a doubt, and
+so is the box. Otherwise the picture inside it is searched for nearby; one that differs too much is a doubt, and
 a doubtful frame is detected again. Frames are always compared with the one that was detected, so nothing
 drifts.
 """
@@ -130,17 +130,12 @@ def _nearest_match(
     nearest to `expected`."""
     height, width = picture.shape[:2]
     step = math.ceil(math.sqrt(height * width / COMPARED_PIXELS))
-    places = np.lib.stride_tricks.sliding_window_view(image, (height, width), axis=(0, 1))[
-        ..., ::step, ::step
-    ]
+    places = np.lib.stride_tricks.sliding_window_view(image, (height, width), axis=(0, 1))
+    places = places[..., ::step, ::step]  # (Y, X, 3, h, w)
     wanted = picture[::step, ::step].transpose(2, 0, 1)
-    levels = np.maximum(places, wanted) - np.minimum(
-        places, wanted
-    )  # (Y, X, 3, h, w) in uint8, which is fastest
-    np.minimum(levels, OTHER_LEVELS, out=levels)
-    differences = levels.reshape(*levels.shape[:2], -1).sum(-1, dtype=np.uint32) / (
-        wanted.size * OTHER_LEVELS
-    )
+    levels = np.maximum(places, wanted) - np.minimum(places, wanted)  # in uint8, which is fastest
+    sums = np.minimum(levels, OTHER_LEVELS).reshape(*levels.shape[:2], -1).sum(-1, dtype=np.uint32)
+    differences = sums / (wanted.size * OTHER_LEVELS)
     y, x = np.ogrid[: differences.shape[0], : differences.shape[1]]
     away = np.hypot(x - expected[0], y - expected[1])
     best_y, best_x = np.unravel_index((differences + AWAY_PER_PIXEL * away).argmin(), differences.shape)
