@@ -17,7 +17,7 @@ from scipy.optimize import isotonic_regression
 from detectors.base import TRUSTED
 from errors import CheckpointError, InvalidInput
 
-#: Beside a detector's weights: object name -> [[score, probability], ...], fitted to the scores of these weights.
+#: In the folder of a detector's weights: object name -> [[score, probability], ...], fitted to their scores.
 FILE_NAME = "calibration.json"
 
 
@@ -39,12 +39,13 @@ class Calibration:
         return float(np.interp(score, scores, probabilities))
 
 
-def read_calibrations(folder: Path) -> dict[str, Calibration]:
-    """By object name, from the FILE_NAME of a folder; empty where it has none.
+def read_calibrations(weights: Path) -> dict[str, Calibration]:
+    """By object name, from the FILE_NAME in a folder of weights, or NAME.FILE_NAME beside NAME.pth; empty where there
+    is none.
 
     Raises CheckpointError naming the file, and the object where one of them is at fault.
     """
-    file = folder / FILE_NAME
+    file = weights / FILE_NAME if weights.is_dir() else weights.with_name(f"{weights.stem}.{FILE_NAME}")
     if not file.is_file():
         return {}
     try:

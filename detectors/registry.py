@@ -60,11 +60,7 @@ def make_detector(
 
     calibrations = FITTED.get(name)
     if calibrations is None and options.get("weights"):
-        weights = Path(
-            options["weights"]
-        )  # what is neither folder nor file is a hub's name: nothing is fitted to it
-        if weights.exists():
-            calibrations = read_calibrations(weights if weights.is_dir() else weights.parent)
+        calibrations = read_calibrations(Path(options["weights"]))  # a hub's name has none
 
     return GazePipeline(
         made,

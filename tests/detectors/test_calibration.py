@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -55,6 +57,13 @@ def test_calibrations_lie_beside_weights(tmp_path):
     assert read_calibrations(tmp_path) == {}
     (tmp_path / FILE_NAME).write_text('{"button": [[0, 0], [0.4, 0.9], [1, 1]]}')
     assert read_calibrations(tmp_path) == {"button": Calibration(((0.0, 0.0), (0.4, 0.9), (1.0, 1.0)))}
+
+
+def test_each_official_file_has_its_own(tmp_path):
+    (tmp_path / f"swint.{FILE_NAME}").write_text('{"button": [[0, 0], [1, 1]]}')
+    assert list(read_calibrations(tmp_path / "swint.pth")) == ["button"]
+    assert read_calibrations(tmp_path / "swinb.pth") == {}
+    assert read_calibrations(Path("IDEA-Research/grounding-dino-tiny")) == {}
 
 
 @pytest.mark.parametrize(
