@@ -9,7 +9,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 # The version that was tested; without a pin pip may fetch a build for another CUDA.
 TORCH := torch==2.13.0
 
-.PHONY: ablation test chaos lint clean
+.PHONY: ablation test trials chaos lint clean
 
 ablation: $(STAMP)
 	$(RUN) cli.py submit-ablation $(ARGS)
@@ -19,6 +19,11 @@ test: $(DEV_STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+# What takes hours and is no part of make test: make trials, or make trials NAMES=upgrade
+NAMES ?= $(patsubst trials/%.py,%,$(filter-out trials/__init__.py,$(wildcard trials/*.py)))
+trials: $(DEV_STAMP)
+	for name in $(NAMES); do $(RUN) -m trials.$$name || exit 1; done
 
 # A real ablation under random kills: make chaos N=300 SEED=1
 N ?= 30

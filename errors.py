@@ -43,6 +43,10 @@ class HomeInUse(InvalidInput):
     """Another command already runs this home."""
 
 
+class OtherBuild(InvalidInput):
+    """An open ablation wants other versions of its bodies than this build of Baton has."""
+
+
 class BundleError(InvalidInput):
     """A bundle is damaged, unsafe, or does not continue this home; the home is as it was."""
 

@@ -29,8 +29,12 @@ from workers.services import announcement, need_services
 from workers.space import Space
 from workers.status import status_document
 from workers.supervisor import Devices, Supervisor
+from workers.upgrades import check_build
 
 _LOOK_SECONDS = 0.3
+
+#: How often it is looked whether another build submitted something here.
+_BUILD_CHECK_SECONDS = 60.0
 
 #: Whoever stops a machine gives this much notice at least; everything is put away in a shorter time.
 NOTICE_SECONDS = 25.0
@@ -92,9 +96,11 @@ def run_home(
     """Start what is missing and stay until everything has ended, or for ever.
 
     services: name -> port of what is served beside. Raises Stopped (exit 4) when interrupted, told to leave,
-    or at the deadline with work left, and EnvironmentLacks when a service cannot be offered.
+    or at the deadline with work left, EnvironmentLacks when a service cannot be offered, and OtherBuild where an
+    ablation was begun by another build.
     """
     services = services or {}
+    check_build(home, database)
     if until_done and not queries.open_ablations(database):
         return
     need_services(services, SERVICE_ADDRESS, "--{name}-port")
@@ -113,7 +119,7 @@ def run_home(
                 screen.say(announcement(name, SERVICE_ADDRESS, port))
             space = Space(database, home)
             reason = _watch(
-                database, supervisor, screen, interrupts, notice, space, stay.deadline, until_done
+                home, database, supervisor, screen, interrupts, notice, space, stay.deadline, until_done
             )
             if reason != "done":
                 screen.say(f"{reason}: steps end and are saved (Ctrl-C again does not wait for them)")
@@ -129,6 +135,7 @@ def run_home(
 
 
 def _watch(
+    home: Home,
     database: Database,
     supervisor: Supervisor,
     screen: Screen,
@@ -139,6 +146,7 @@ def _watch(
     until_done: bool,
 ) -> str:
     hand_over = queue_settings().hand_over_seconds
+    next_build_check = time.monotonic() + _BUILD_CHECK_SECONDS
     while True:
         supervisor.check()
         space.check()
@@ -149,6 +157,10 @@ def _watch(
         if deadline is not None and time.time() >= deadline - hand_over:
             return "deadline"
         screen.show()
+        if until_done and time.monotonic() >= next_build_check:
+            # Another build may have submitted into this home meanwhile; nobody here would ever do that.
+            check_build(home, database)
+            next_build_check = time.monotonic() + _BUILD_CHECK_SECONDS
         if until_done and not queries.open_ablations(database):
             return "done"
         time.sleep(_LOOK_SECONDS)

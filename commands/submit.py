@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.options import SessionOptions, home_option, resolve_home, session_options
-from errors import ConfigError, Stopped
+from errors import ConfigError, OtherBuild, Stopped
 
 if TYPE_CHECKING:
+    from db.engine import Database
+    from db.plans import Plan, Submitted
     from settings.ablation import AblationConfig
+    from settings.home import Home
 
 
 @click.command("submit-ablation")
@@ -48,7 +51,7 @@ def command(
     """Plan an ablation and run it to the end. The same command again continues it."""
     from commands.run import plan_session, run_home
     from commands.show import print_report
-    from db import plans, queries
+    from db import queries
     from db.migrate import open_state
     from settings.ablation import load_config
     from settings.elsewhere import elsewhere
@@ -73,7 +76,7 @@ def command(
     home.create()
     if detach:
         database = open_state(home)
-        submitted = plans.submit(database, plan, shlex.join(sys.argv), time.time())
+        submitted = _submit(home, database, config, plan)
         database.close()
         document = {"ablation": submitted.ablation_id, "name": plan.name, "home": str(home.root),
                     "jobs_added": submitted.jobs_added, "jobs_shared": submitted.jobs_shared}  # fmt: skip
@@ -87,7 +90,7 @@ def command(
         return 0
     with home.exclusive("submit-ablation"):
         database = open_state(home)
-        submitted = plans.submit(database, plan, shlex.join(sys.argv), time.time())
+        submitted = _submit(home, database, config, plan)
         run_home(home, database, stay, until_done=True, quiet=as_json)
         (entry,) = queries.status(database, str(submitted.ablation_id))["ablations"]
         print_report(home, database, str(submitted.ablation_id), as_json)
@@ -98,6 +101,30 @@ def command(
         if entry["state"] == "paused":
             raise Stopped(f"{entry['name']} is paused with everything saved; go on with: unpause, then up")
     return 0 if entry["state"] == "succeeded" else 1
+
+
+def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) -> Submitted:
+    """Write the plan; where another build planned an ablation of these settings, that one is continued instead.
+
+    Raises OtherBuild where this build cannot: nothing is done again without being asked for.
+    """
+    from db import jobs, plans
+    from workers.upgrades import begun_by_another_build, outdated
+
+    for entry in outdated(database):
+        raise OtherBuild(entry.sentence(home))
+    earlier = begun_by_another_build(database, config, plan)
+    if earlier is None:
+        return plans.submit(database, plan, shlex.join(sys.argv), time.time())
+    row, differences = earlier
+    print(
+        f"{row.name}: going on with ablation {row.id}, which another build planned with {differences}; to do again "
+        f"with this one what differs: cli.py --home {home.root} upgrade {row.id}",
+        file=sys.stderr,
+    )
+    target = jobs.Target("ablation", row.id, f"ablation {row.name}")
+    retried = jobs.retry(database, target, time.time()).jobs
+    return plans.Submitted(row.id, False, 0, row.job_count, retried)
 
 
 def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from db.schema import Event
 
@@ -36,3 +36,9 @@ def record(
             "data": dict(data) if data is not None else None,
         },
     )
+
+
+def said(tx: Connection, kind: str, message: str, ablation_id: int) -> bool:
+    """Whether the ablation has this event already."""
+    same = Event.kind == kind, Event.message == message, Event.ablation_id == ablation_id
+    return tx.execute(select(Event.id).where(*same).limit(1)).first() is not None

@@ -37,7 +37,10 @@ class RunRef:
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job before it has a row. `key` decides identity: an existing job with it is used as it is."""
+    """A job before it has a row. `key` decides identity: an existing job with it is used as it is.
+
+    version: of the kind's body, which only builds that have it may run; None where any build may.
+    """
 
     key: str
     kind: str
@@ -49,6 +52,7 @@ class PlannedJob:
     needs: Sequence[Dependency] = ()
     runs: Sequence[RunRef] = ()
     fair: bool = True
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
                     {
                         "key": planned.key,
                         "kind": planned.kind,
+                        "version": planned.version,
                         "label": planned.label,
                         "spec": dict(planned.spec),
                         "resource": planned.resource,

@@ -72,6 +72,12 @@ def ablation_row(db: Database, wanted: str | None) -> Any:
     return rows[-1] if rows else None
 
 
+def ablation_rows(db: Database) -> list[Any]:
+    """All ablations, oldest first: rows as `ablation_row`."""
+    with db.read() as tx:
+        return _select_ablations(tx, None)
+
+
 def jobs_of(db: Database, ablation_id: int) -> list[Any]:
     """Job rows of an ablation with `run_id`, `arm` and `seed` (null where shared by all runs)."""
     with db.read() as tx:

@@ -41,6 +41,7 @@ class Job(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(unique=True)
     kind: Mapped[str]
+    version: Mapped[int | None]  # of the kind's body; only builds that have it run the job. None: any build
     label: Mapped[str]
     spec: Mapped[dict[str, Any]]
     resource: Mapped[str]  # cpu, accelerator

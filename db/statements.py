@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, case, func, insert, literal, select, update
+from sqlalchemy import Table, bindparam, case, func, insert, literal, select, tuple_, update
 
 from db.schema import Ablation, AblationJob, Artifact, Attempt, Job, JobDependency, Metric, Run
 from db.states import BLOCKED, QUEUED, READY, RUNNING, SUCCEEDED
@@ -45,10 +45,15 @@ COUNT_OUT = (
     .group_by(job.c.resource, job.c.state)
 )
 
+#: Jobs whose body this build has, by `b_versions`: pairs (kind, version). Some may be run by any build.
+OF_THIS_BUILD = job.c.version.is_(None) | tuple_(job.c.kind, job.c.version).in_(
+    bindparam("b_versions", expanding=True)
+)
+
 # queued -> running
 CLAIM = (
     update(job)
-    .where(job.c.id == bindparam("b_id"), job.c.state == QUEUED)
+    .where(job.c.id == bindparam("b_id"), job.c.state == QUEUED, OF_THIS_BUILD)
     .values(
         state=RUNNING,
         lease_token=job.c.lease_token + 1,
@@ -133,6 +138,7 @@ RINGABLE = (
         job.c.held.is_(False),
         job.c.resource == bindparam("b_resource"),
         job.c.not_before <= bindparam("b_now"),
+        OF_THIS_BUILD,
     )
     .order_by(job.c.priority, job.c.turn, job.c.id)
     .limit(bindparam("b_limit"))

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+#: (kind, version) of the bodies that a build has.
+Versions = Sequence[tuple[str, int]]
+
 
 @dataclass(frozen=True)
 class Lease:

@@ -243,7 +243,8 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Environment:
-    """How to get the same figures again. `data_digests`: SHA-256 by what it is of; `precision`: by kind of job."""
+    """How to get the same figures again. `data_digests`: SHA-256 by what it is of; `precision`: by kind of job;
+    `mixed`: a sentence for each job whose steps were computed on machines, or by versions, that differ."""
 
     command: str = ""
     hardware: str = ""
@@ -252,6 +253,7 @@ class Environment:
     precision: str = ""
     simulator: str = ""
     data_digests: Mapping[str, str] = field(default_factory=dict)
+    mixed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

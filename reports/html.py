@@ -216,6 +216,7 @@ def _environment_view(data: ReportData) -> list[tuple[str, str]]:
         ("precision", data.environment.precision),
         ("simulator", data.environment.simulator),
     ]
+    rows += [("not one environment", sentence) for sentence in data.environment.mixed]
     rows += sorted(data.environment.versions.items())
     rows += sorted(data.environment.data_digests.items())
     return [(name, value) for name, value in rows if value]

@@ -111,6 +111,7 @@ def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
             "simulator": data.environment.simulator,
             "versions": dict(data.environment.versions),
             "data_digests": dict(data.environment.data_digests),
+            "mixed": list(data.environment.mixed),
         },
     }
 

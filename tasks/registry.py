@@ -14,12 +14,21 @@ Body = Callable[[TaskContext], Result]
 
 @dataclass(frozen=True)
 class Kind:
-    """version: part of every job's key; raise it when the body's output changes for the same input."""
+    """version: part of every job's key; raise it when the body's output changes for the same input.
+
+    any_build: it computes nothing and only shows results, so an open job of another version may be run.
+    """
 
     body: str  # "module:function", imported on use
     resource: str  # cpu, accelerator
     priority: int  # lower first
     version: int
+    any_build: bool = False
+
+    @property
+    def planned_version(self) -> int | None:
+        """What a job's row says: the version that must run it, None for any."""
+        return None if self.any_build else self.version
 
 
 KINDS = {
@@ -31,8 +40,13 @@ KINDS = {
     "evaluate": Kind("tasks.evaluate:run", "accelerator", 60, 2),
     "attention": Kind("tasks.attention:run", "accelerator", 70, 3),
     "reconstruct": Kind("tasks.reconstruct:run", "accelerator", 75, 2),
-    "report": Kind("tasks.report:run", "cpu", 90, 2),
+    "report": Kind("tasks.report:run", "cpu", 90, 2, any_build=True),
 }
+
+
+def versions() -> list[tuple[str, int]]:
+    """(kind, version) of all bodies that this build has: the jobs that it may run."""
+    return [(name, kind.version) for name, kind in KINDS.items()]
 
 
 def kind_named(name: str) -> Kind:

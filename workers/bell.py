@@ -17,6 +17,7 @@ from db import jobs, members
 from db.engine import Database
 from db.states import QUEUED, RUNNING
 from settings.queue import QueueSettings
+from tasks.registry import versions
 from workers.app import resource_queue, ring_bell, worker_queue
 
 logger = logging.getLogger("baton.scheduler")
@@ -44,7 +45,8 @@ class Bell:
         living = members.living(self._database, now - self._settings.lease_seconds)
         for resource, room in self._room(living).items():
             if room > 0:
-                sent += self._send(jobs.ring(self._database, resource, room, now), resource, living)
+                rows = jobs.ring(self._database, resource, room, now, versions())
+                sent += self._send(rows, resource, living)
         return sent
 
     def _room(self, living: list[Any]) -> dict[str, int]:

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from db import inputs, jobs, states, timings
+from db import builds, inputs, jobs, states, timings
 from db.engine import Database
 from db.jobs import Claim, Ending, Seconds
 from db.store import ArtifactStore
@@ -17,7 +18,7 @@ from errors import ArtifactDamaged, LeaseLost
 from settings.home import Home
 from settings.queue import QueueSettings
 from tasks.context import Result, TaskContext, Yielded
-from tasks.registry import body_of, kind_named
+from tasks.registry import body_of, kind_named, versions
 from workers import policy
 from workers.attempt import AttemptContext, describe, metric_points, notes
 from workers.environment import attempt_environment, release_device_memory
@@ -48,6 +49,7 @@ class Executor:
         self._settings = settings
         self._member = member
         self._body_for = body_for
+        self._versions = versions()
         self._memory: dict[str, Any] = {}
         #: Whether the last attempt left something ready to be rung, and whether it failed.
         self.released = False
@@ -63,9 +65,11 @@ class Executor:
             must_end_at = self._latest_end(job_id, self._member.deadline)
             if must_end_at is None:
                 return "no time left before the deadline"
-        claim = jobs.claim(self._database, job_id, self._member.id, self._settings.lease_seconds, time.time())
+        claim = jobs.claim(
+            self._database, job_id, self._member.id, self._settings.lease_seconds, time.time(), self._versions
+        )
         if claim is None:
-            return "already taken"
+            return "planned by another build" if builds.is_queued(self._database, job_id) else "already taken"
         logger.debug("%s: attempt %d starts at step %d", claim.label, claim.lease_token, claim.step)
         try:
             with job_log(self._home, claim.job_id, claim.lease_token), ExitStack() as cleanup:
@@ -96,6 +100,7 @@ class Executor:
                 self._member.stop,
                 policy.slice_end(time.time(), claim.spec.get("slice_seconds")),
                 must_end_at,
+                environment=partial(self._environment, claim),
             )
             self._member.begin(claim, context)
             context.take_up()
@@ -170,7 +175,14 @@ class Executor:
         missing = self._store.absent(paths)[:_REDONE_AT_ONCE]
         damaged = [error.path] if error.path in paths and error.path not in missing else []
         redone = jobs.redo_inputs(
-            self._database, claim, ending, damaged, missing, self._settings.max_failures, time.time()
+            self._database,
+            claim,
+            ending,
+            damaged,
+            missing,
+            self._settings.max_failures,
+            time.time(),
+            self._versions,
         )
         self.released = bool(redone)
         logger.warning("%s: %s", claim.label, error)

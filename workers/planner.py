@@ -255,7 +255,7 @@ class Planner:
         if key not in self._jobs:
             self._jobs[key] = PlannedJob(
                 key, kind, label, spec, resource or about.resource, priority, target_steps, tuple(needs),
-                fair=fair,
+                fair=fair, version=about.planned_version,
             )  # fmt: skip
         return key
 

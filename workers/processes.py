@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 
 from celery import Celery
@@ -28,9 +29,15 @@ from workers.pool import WakingThreadPool
 from workers.pulse import Pulse
 from workers.scheduler import Scheduler
 from workers.task_events import BatchedEvents
+from workers.upgrades import note_other_builds
+
+#: How often it is looked whether jobs wait for another build.
+_BUILD_CHECK_SECONDS = 60.0
 
 #: The first job has what it imports itself by then.
 _READY_SECONDS = 1.0
+
+logger = logging.getLogger("baton.scheduler")
 
 _LOG_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
 
@@ -52,7 +59,12 @@ def scheduler_main(home: Home, broker_url: str) -> None:
     settings = queue_settings()
     scheduler = Scheduler(database, make_bell(database, broker_url), settings)
     pulse = Pulse(home, "scheduler")
+    next_build_check = 0.0
     while not stop.is_set():
+        if time.monotonic() >= next_build_check:
+            for sentence in note_other_builds(home, database, time.time()):
+                logger.warning("%s", sentence)
+            next_build_check = time.monotonic() + _BUILD_CHECK_SECONDS
         scheduler.tick()
         pulse.beat()
         stop.wait(settings.tick_seconds)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from db import queries
 from db.engine import Database
 from db.states import SUCCEEDED
 from reports.data import Environment
+from workers.environment import FOR_PEOPLE
 from workers.report_renderer import simulators_told
 
 #: Entries of an attempt's environment that the report does not list as versions.
@@ -36,7 +37,27 @@ def report_environment(
         precision=_precisions(jobs),
         simulator=simulators_told(jobs),
         data_digests={**_demonstrations(jobs), **_indexes(database, jobs)},
+        mixed=tuple(_mixed(jobs, attempts)),
     )
+
+
+def _mixed(jobs: Sequence[Any], attempts: Sequence[Any]) -> Iterator[str]:
+    """A sentence for each job whose steps are of attempts that differ in what decides results."""
+    of_jobs: dict[int, list[Mapping[str, Any]]] = {}
+    for attempt in attempts:
+        moved = attempt.outcome == SUCCEEDED or (attempt.step_to or 0) > attempt.step_from
+        if attempt.environment and moved:
+            of_jobs.setdefault(attempt.job_id, []).append(attempt.environment)
+    labels = {row.id: row.label for row in jobs}
+    for job_id, environments in of_jobs.items():
+        names = sorted({name for environment in environments for name in environment} - FOR_PEOPLE)
+        told = []
+        for name in names:
+            values = dict.fromkeys(str(e[name]) for e in environments if name in e)
+            if len(values) > 1:
+                told.append(f"{name} {', then '.join(values)}")
+        if told:
+            yield f"{labels[job_id]}: {'; '.join(told)}"
 
 
 def _bodies(attempts: Sequence[Any]) -> str:

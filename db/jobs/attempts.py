@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from db.statements import (
     metric,
 )
 from db.states import CANCELLED, FAILED, OOM, READY, YIELDED
-from db.values import Claim, Ending, MetricPoint, Seconds, StoredArtifact
+from db.values import Claim, Ending, MetricPoint, Seconds, StoredArtifact, Versions
 from errors import IllegalMove, LeaseLost
 
 #: What people asked of a running job, as its heartbeat learns it.
@@ -36,11 +36,25 @@ CANCEL_ASKED, PAUSE_ASKED = "cancelled", "paused"
 CANCEL_REQUESTED = select(job.c.cancel_requested).where(*HOLDS_LEASE)
 
 
-def claim(db: Database, job_id: int, worker_id: int, lease_seconds: float, now: float) -> Claim | None:
-    """queued -> running. None when the job is not queued: another worker has it, or the bell is stale."""
+def claim(
+    db: Database,
+    job_id: int,
+    worker_id: int,
+    lease_seconds: float,
+    now: float,
+    versions: Versions = (),
+) -> Claim | None:
+    """queued -> running. None when the job is not queued: another worker has it, or the bell is stale; or when it
+    wants another version of its kind's body than `versions` name."""
     with db.write() as tx:
         row = tx.execute(
-            CLAIM, {"b_id": job_id, "b_expires": now + lease_seconds, "b_worker": worker_id}
+            CLAIM,
+            {
+                "b_id": job_id,
+                "b_expires": now + lease_seconds,
+                "b_worker": worker_id,
+                "b_versions": list(versions),
+            },
         ).first()
         if row is None:
             return None
@@ -103,8 +117,13 @@ def publish(
     metrics: Sequence[MetricPoint],
     seconds: Seconds,
     now: float,
+    environment: Mapping[str, Any] | None = None,
 ) -> None:
-    """Make a checkpoint a fact while the attempt goes on. Raises LeaseLost."""
+    """Make a checkpoint a fact while the attempt goes on. Raises LeaseLost.
+
+    environment: on what it was computed; an attempt that is killed later says it too.
+    """
+    told = {"environment": dict(environment)} if environment is not None else {}
     with db.write(durable=True) as tx:
         check(
             tx,
@@ -117,7 +136,7 @@ def publish(
         tx.execute(
             update(attempt)
             .where(attempt.c.id == held.attempt_id)
-            .values(step_to=step, **_seconds_columns(seconds))
+            .values(step_to=step, **_seconds_columns(seconds), **told)
         )
 
 

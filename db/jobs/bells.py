@@ -10,15 +10,18 @@ from sqlalchemy import select, update
 from db.engine import Database
 from db.statements import COUNT_OUT, RING, RINGABLE, job
 from db.states import QUEUED, READY
+from db.values import Versions
 
 
-def ring(db: Database, resource: str, limit: int, now: float) -> list[Any]:
-    """ready -> queued for up to `limit` jobs of `resource` that some active ablation wants.
+def ring(db: Database, resource: str, limit: int, now: float, versions: Versions = ()) -> list[Any]:
+    """ready -> queued for up to `limit` jobs of `resource` that some active ablation wants and whose body is among
+    `versions` (jobs that any build may run always are).
 
     Returns rows (id, kind, label, step, target_steps, lease_token, preferred_worker_id), in ringing order.
     """
+    given = {"b_resource": resource, "b_now": now, "b_limit": limit, "b_versions": list(versions)}
     with db.write() as tx:
-        rows = tx.execute(RINGABLE, {"b_resource": resource, "b_now": now, "b_limit": limit}).all()
+        rows = tx.execute(RINGABLE, given).all()
         if rows:
             tx.execute(RING, [{"b_id": row.id, "b_now": now} for row in rows])
     return list(rows)

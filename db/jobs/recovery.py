@@ -23,7 +23,7 @@ from db.statements import (
     job,
 )
 from db.states import BLOCKED, CANCELLED, FAILED, LOST, QUEUED, READY, RUNNING, SUCCEEDED
-from db.values import Claim, Ending, Lease, Lost
+from db.values import Claim, Ending, Lease, Lost, Versions
 
 
 def take_back(db: Database, leases: Sequence[Lease], reason: str, max_losses: int, now: float) -> list[Lost]:
@@ -83,14 +83,17 @@ def redo_inputs(
     missing: Sequence[str],
     max_failures: int,
     now: float,
+    versions: Versions | None = None,
 ) -> list[str]:
     """running -> blocked (or cancelled, where that was asked for) for a job whose inputs are not sound;
     succeeded -> ready for the jobs that made them.
 
     damaged, missing: paths of artifacts as their rows state them. Their rows go, so that nothing reads them
     again. A producer whose output keeps getting damaged fails after `max_failures`; what is missing was
-    removed or left behind by a bundle, and costs nothing. Returns the labels of what will be done again.
-    Raises LeaseLost.
+    removed or left behind by a bundle, and costs nothing. A producer that wants another version of its body than
+    `versions` name (None: all are there) fails, as this build would make something else.
+
+    Returns the labels of what will be done again. Raises LeaseLost.
     """
     unsound = [*damaged, *missing]
     redone = []
@@ -111,7 +114,7 @@ def redo_inputs(
         )
         close_attempt(tx, held, ending, now)
         producers = tx.execute(
-            select(job.c.id, job.c.label, job.c.failures)
+            select(job.c.id, job.c.label, job.c.failures, job.c.kind, job.c.version)
             .where(
                 job.c.id.in_(select(artifact.c.job_id).where(artifact.c.path.in_(unsound))),
                 job.c.state == SUCCEEDED,
@@ -122,17 +125,16 @@ def redo_inputs(
         tx.execute(delete(artifact).where(artifact.c.path.in_(unsound)))
         for row in producers:
             failures = row.failures + (row.id in guilty)
-            spent = failures >= max_failures
-            reason = f"what it made was damaged {failures} times"
+            reason = _cannot_be_redone(row, failures, max_failures, versions)
             tx.execute(
                 update(job)
                 .where(job.c.id == row.id, job.c.state == SUCCEEDED)
                 .values(
-                    state=FAILED if spent else READY,
+                    state=FAILED if reason else READY,
                     step=_newest_step(),
                     failures=failures,
-                    error=reason if spent else None,
-                    finished_at=now if spent else None,
+                    error=reason,
+                    finished_at=now if reason else None,
                 )
             )
             # Whoever has not read it yet waits for it again; who is running has, or will come here too.
@@ -151,6 +153,18 @@ def redo_inputs(
             job_id=held.job_id, attempt_id=held.attempt_id,
         )  # fmt: skip
     return redone
+
+
+def _cannot_be_redone(
+    producer: Any, failures: int, max_failures: int, versions: Versions | None
+) -> str | None:
+    version = producer.version
+    if versions is not None and version is not None and (producer.kind, version) not in versions:
+        return (
+            f"what it made is damaged or gone, and it was made by {producer.kind} {version}, which this build does not "
+            "have; `upgrade` does it again with this one"
+        )
+    return f"what it made was damaged {failures} times" if failures >= max_failures else None
 
 
 def unbooked(now: float) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import stat
 
 import pytest
@@ -46,16 +48,31 @@ def test_a_home_of_the_first_schema_keeps_its_rows(home: Home) -> None:
             tx.execute(text(statement))
     database.close()
     opened = open_state(home)
-    assert states(opened) == {"a": "succeeded", "b": "ready"}
+    assert states(opened) == {"a": "succeeded", "b": "ready", "c": "ready", "d": "ready"}
     (entry,) = status(opened)["ablations"]
     assert (entry["jobs"]["succeeded"], entry["jobs"]["ready"], entry["runs"][0]["step"]) == (1, 1, 4)
-    (rung,) = jobs.ring(opened, "cpu", 10, NOW)
-    assert rung.label == "b"
+    rung = jobs.ring(opened, "cpu", 10, NOW, [("ingest", 4), ("train", 2)])
+    assert [entry.label for entry in rung] == ["b", "d"], (
+        "what another version made, or none, waits for its build"
+    )
     with opened.read() as tx:
         assert tx.execute(text("pragma foreign_key_check")).all() == []
         assert tx.execute(text("select reached, turn from job where label = 'b'")).one() == (4, 2)
+        versions = dict(tx.execute(text("select label, version from job")).all())
+        assert versions == {"a": 3, "b": 4, "c": 0, "d": None}, (
+            "found in the keys; 0 where no version gives the key"
+        )
     opened.close()
 
+
+def _key(version: int, needs: list[list[str]]) -> str:
+    """A job's key as the planner makes it, here of an `ingest` job without parameters."""
+    about = {"kind": "ingest", "version": version, "spec": {}, "needs": needs}
+    return hashlib.sha256(json.dumps(about, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+_KEYS = {"a": _key(3, []), "d": "of a report, which any build may make"}
+_KEYS |= {"b": _key(4, [[_KEYS["a"], "input"]]), "c": "of no version"}
 
 FIRST_SCHEMA_ROWS = (
     "insert into ablation values (1, 'k', 'one', '{}', 'submit', 'active', 1.0)",
@@ -63,8 +80,14 @@ FIRST_SCHEMA_ROWS = (
     *(
         "insert into job (id, key, kind, label, spec, resource, priority, state, waiting_on, not_before,"
         " lease_token, cancel_requested, step, target_steps, slices, failures, losses, created_at)"
-        f" values ({number}, '{label}', 'ingest', '{label}', '{{}}', 'cpu', 1, '{state}', 0, 0, 1, 0, 4, 8, 2, 0, 0, 1)"
-        for number, label, state in ((1, "a", "succeeded"), (2, "b", "ready"))
+        f" values ({number}, '{_KEYS[label]}', '{kind}', '{label}', '{{\"root\": \"/x\"}}', 'cpu', 1, '{state}',"
+        " 0, 0, 1, 0, 4, 8, 2, 0, 0, 1)"
+        for number, label, kind, state in (
+            (1, "a", "ingest", "succeeded"),
+            (2, "b", "ingest", "ready"),
+            (3, "c", "ingest", "ready"),
+            (4, "d", "report", "ready"),
+        )
     ),
     "insert into job_dependency values (2, 1, 'input')",
     "insert into run values (1, 1, 'baseline', 0, 2)",

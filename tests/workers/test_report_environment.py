@@ -58,6 +58,23 @@ def test_versions_and_machine(database, store, tmp_path):
     assert f"{here['memory_gib']} GiB" in found.hardware
 
 
+def test_steps_of_two_environments_are_told(database, store, tmp_path):
+    """A machine or a library that changed between two slices is no secret of the event log."""
+    config = {"data": {"root": None}, "gaze": {"detector": "oracle"}}
+    planned = [PlannedJob(name, "train", name, {}, "cpu", 50, 4, (), (REF,)) for name in ("moved", "same")]
+    submit(database, Plan("k", "mine", config, planned, {REF: "moved"}), "cli.py all", NOW)
+    worker_id = worker(database)
+    for name, others in (
+        ("moved", [{"torch": "2.12"}, {"torch": "2.13"}]),
+        ("same", [{"os": "a"}, {"os": "b"}]),
+    ):
+        for step, other in enumerate(others, start=1):
+            environment = {**attempt_environment("cpu"), "torch": "2.13", "body": 2, **other}
+            ending = Ending(states.YIELDED, step, environment=environment)
+            jobs.give_back(database, start(database, name, worker_id), ending, NOW + step)
+    assert gather_report(database, store, "mine").environment.mixed == ("moved: torch 2.12, then 2.13",)
+
+
 class _Job:
     def __init__(self, kind, **spec):
         self.kind, self.spec = kind, spec

@@ -1,0 +1,213 @@
+"""An ablation of an older build, killed at its work, opened by this build: the old result, or a refusal.
+
+    python -m trials.upgrade [--old COMMIT] [--kinds train,gaze,evaluate] [--json FILE]
+
+The older build comes out of the repository's own history, in a git worktree. It runs preset `smoke` undisturbed
+once. Then, for each kind, it runs `smoke` in another home and everything is killed (SIGKILL) while a job of that kind
+is at work and has done some of it. This build opens the home: either `up` ends it, and every artifact has the bytes of
+the undisturbed run; or `up` refuses with exit code 2 and changes nothing, its command plans again, and `up` ends that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+#: The build whose homes people have.
+OLD = "753aa3a"
+
+RESULTS = Path(__file__).parent / "results" / "upgrade.json"
+
+_DEADLINE_SECONDS = 1800.0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--old", default=OLD)
+    parser.add_argument("--kinds", default="train,gaze,evaluate")
+    parser.add_argument("--json", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="baton-upgrade-") as folder,
+        _worktree(options.old, Path(folder)) as old,
+    ):
+        undisturbed = Path(folder) / "undisturbed"
+        _run(old, undisturbed, *_SMOKE)
+        expected = _artifacts(undisturbed)
+        cases = {}
+        for kind in options.kinds.split(","):
+            cases[kind] = _case(kind, old, Path(folder) / kind, expected)
+            print(kind, json.dumps(cases[kind]), flush=True)
+    document = {
+        "what": "homes of an older build, killed while a job of this kind ran, opened by this build",
+        "old": options.old,
+        "commit": _git("rev-parse", "--short", "HEAD"),
+        "machine": _machine(),
+        "artifacts_of_the_old_build": len(expected),
+        "cases": cases,
+    }
+    options.json.parent.mkdir(exist_ok=True)
+    options.json.write_text(json.dumps(document, indent=1) + "\n")
+    return 0 if all(case["holds"] for case in cases.values()) else 1
+
+
+_SMOKE = ("submit-ablation", "--preset", "smoke", "--gpus", "none")
+
+
+def _case(kind: str, old: Path, home: Path, expected: dict[str, str]) -> dict[str, Any]:
+    killed_at = _killed_in(kind, old, home)
+    done = _artifacts(home)
+    first = _baton(REPOSITORY, home, "up", "--until-done", "--gpus", "none")
+    case: dict[str, Any] = {
+        "killed": killed_at,
+        "finished_jobs_then": _count(home, "succeeded"),
+        "up": first.returncode,
+    }
+    if first.returncode == 0:
+        found = _artifacts(home)
+        case["outcome"] = "the old result"
+        case["artifacts"] = len(found)
+        case["other_bytes"] = sorted(name for name in expected if found.get(name) != expected[name])
+        case["holds"] = not case["other_bytes"] and found.keys() == expected.keys()
+        return case
+    # One sentence, nothing changed, and its command leads on.
+    (sentence,) = first.stderr.strip().splitlines()[-1:]
+    case["outcome"], case["sentence"] = "refused", sentence.replace(str(home), "HOME")
+    unchanged = _artifacts(home) == done
+    command = re.search(r"cli\.py --home \S+ (upgrade .*)$", sentence)
+    case["holds"] = False
+    if first.returncode == 2 and command and unchanged:
+        again = _baton(REPOSITORY, home, *shlex.split(command.group(1)))
+        case["upgrade"] = again.stdout.strip().replace(str(home), "HOME").splitlines()
+        last = _baton(REPOSITORY, home, "up", "--until-done", "--gpus", "none")
+        case["up_after"] = last.returncode
+        mixed = _mixed(home)
+        case["mixed_jobs"] = mixed
+        case["holds"] = again.returncode == 0 and last.returncode == 0 and not mixed
+    return case
+
+
+def _killed_in(kind: str, old: Path, home: Path) -> str:
+    """Run `smoke` with the old build and kill all of it while a job of `kind` has done some of its work."""
+    process = subprocess.Popen(
+        [sys.executable, "cli.py", "--home", str(home), *_SMOKE],
+        cwd=old, env=_environment(old), start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    end = time.monotonic() + _DEADLINE_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        running = _query(home, f"SELECT label, step FROM job WHERE state = 'running' AND kind = '{kind}'")
+        ended = _query(home, f"SELECT count(*) FROM job WHERE state = 'succeeded' AND kind = '{kind}'")
+        far = [row for row in running if row[1] > 0 or (ended and ended[0][0] > 0)]
+        if far:
+            break
+        time.sleep(0.02)
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.send_signal(signal.SIGKILL)
+    process.wait()
+    if not far:
+        raise SystemExit(f"no job of kind {kind} was seen at work")
+    return f"{far[0][0]}, step {far[0][1]}"
+
+
+def _mixed(home: Path) -> list[str]:
+    """Jobs that attempts of two versions of a body took part in."""
+    rows = _query(
+        home, "SELECT job.label, attempt.environment FROM attempt JOIN job ON job.id = attempt.job_id"
+    )
+    bodies: dict[str, set[int]] = {}
+    for label, environment in rows:
+        if environment:
+            bodies.setdefault(label, set()).add(json.loads(environment)["body"])
+    # The same label stands for a job of the old plan and one of the new.
+    versions = dict(_query(home, "SELECT label, count(DISTINCT version) FROM job GROUP BY label"))
+    return sorted(label for label, found in bodies.items() if len(found) > versions[label])
+
+
+def _artifacts(home: Path) -> dict[str, str]:
+    """`job/name` -> digest of what a finished ablation has, without reports, which show the time."""
+    rows = _query(
+        home,
+        "SELECT job.label, artifact.name, artifact.sha256 FROM artifact JOIN job ON job.id = artifact.job_id "
+        "WHERE artifact.final AND job.kind != 'report'",
+    )
+    return {f"{label}/{name}": digest for label, name, digest in rows}
+
+
+def _count(home: Path, state: str) -> int:
+    return int(_query(home, f"SELECT count(*) FROM job WHERE state = '{state}'")[0][0])
+
+
+def _query(home: Path, statement: str) -> list[Any]:
+    try:
+        connection = sqlite3.connect(f"{(home / 'state.db').as_uri()}?mode=ro", uri=True, timeout=30)
+        try:
+            return connection.execute(statement).fetchall()
+        finally:
+            connection.close()
+    except sqlite3.OperationalError:
+        return []  # it is being made
+
+
+def _run(tree: Path, home: Path, *words: str) -> None:
+    done = _baton(tree, home, *words)
+    if done.returncode != 0:
+        raise SystemExit(f"{words} ended with {done.returncode}: {done.stderr}")
+
+
+def _baton(tree: Path, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "cli.py", "--home", str(home), *words],
+        cwd=tree, env=_environment(tree), capture_output=True, text=True, check=False, timeout=_DEADLINE_SECONDS,
+    )  # fmt: skip
+
+
+def _environment(tree: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BATON_")}
+    return {**kept, "PYTHONPATH": str(tree)}
+
+
+@contextlib.contextmanager
+def _worktree(commit: str, folder: Path) -> Iterator[Path]:
+    tree = folder / "old"
+    _git("worktree", "add", "--detach", str(tree), commit)
+    try:
+        yield tree
+    finally:
+        shutil.rmtree(tree, ignore_errors=True)
+        _git("worktree", "prune")
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _machine() -> dict[str, Any]:
+    from workers.environment import attempt_environment
+
+    return dict(attempt_environment("cpu"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
