@@ -78,7 +78,7 @@ def _case(kind: str, old: Path, home: Path, expected: dict[str, str]) -> dict[st
     first = _baton(REPOSITORY, home, "up", "--until-done", "--gpus", "none")
     case: dict[str, Any] = {
         "killed": killed_at,
-        "finished_jobs_then": _count(home, "succeeded"),
+        "final_artifacts_then": len(done),
         "up": first.returncode,
     }
     if first.returncode == 0:
@@ -112,7 +112,7 @@ def _killed_in(kind: str, old: Path, home: Path) -> str:
         cwd=old, env=_environment(old), start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    end = time.monotonic() + _DEADLINE_SECONDS
+    end, far = time.monotonic() + _DEADLINE_SECONDS, []
     while time.monotonic() < end and process.poll() is None:
         running = _query(home, f"SELECT label, step FROM job WHERE state = 'running' AND kind = '{kind}'")
         ended = _query(home, f"SELECT count(*) FROM job WHERE state = 'succeeded' AND kind = '{kind}'")
@@ -152,10 +152,6 @@ def _artifacts(home: Path) -> dict[str, str]:
         "WHERE artifact.final AND job.kind != 'report'",
     )
     return {f"{label}/{name}": digest for label, name, digest in rows}
-
-
-def _count(home: Path, state: str) -> int:
-    return int(_query(home, f"SELECT count(*) FROM job WHERE state = '{state}'")[0][0])
 
 
 def _query(home: Path, statement: str) -> list[Any]:
