@@ -8,20 +8,25 @@ import re
 import subprocess
 import sys
 import time
+from datetime import datetime
 
 import pytest
 from rich.console import Console
+from sqlalchemy import update
 
 import cli
 from commands.status_screen import span, status_screen, summary_lines, time_left_text
 from db import jobs, members, states
 from db.engine import Database
 from db.plans import Plan, PlannedJob, RunRef, submit
+from db.schema import Worker
+from db.silence import Hearing
 from db.values import Ending, Seconds
 from settings.home import Home
 from tests.processes import CLI, environment
 from tests.support import LEASE_SECONDS, await_value, start, worker
 from tests.terminal import in_terminal
+from workers.status import status_document
 
 ARMS = ("baseline", "recon", "recon_pretrain")
 
@@ -202,3 +207,44 @@ def test_watching_as_json_prints_a_document_a_line(home, database):
     )
     (line,) = done.stdout.splitlines()
     assert json.loads(line)["ablations"][0]["state"] == "succeeded"
+
+
+def test_heartbeats_of_other_machines_have_no_age_until_somebody_listened(home, database, capsys):
+    make_ablation(database)
+    here, there = worker(database, "here"), worker(database, "there")
+    with database.write() as tx:
+        tx.execute(update(Worker).where(Worker.id == there).values(host="there", boot="another start"))
+    members.beat(database, here, None, None, time.time() - 172_800)
+    document = document_of(home, capsys)
+    mine, other = document["workers"]
+    assert 0.0 <= mine["heartbeat_age_seconds"] < 60.0
+    assert other["heartbeat_age_seconds"] is None
+    text = drawn(document, 120)
+    assert re.search(r"here .* \d+ s ago", text) and re.search(r"there .* at \d\d:\d\d:\d\d there", text)
+    hearing = Hearing()
+    status_document(home, database, hearing=hearing)
+    members.beat(database, there, None, None, time.time() + 172_800)
+    status_document(home, database, hearing=hearing)
+    other = status_document(home, database, hearing=hearing)["workers"][1]
+    assert 0.0 <= other["heartbeat_age_seconds"] < 60.0
+
+
+@pytest.mark.parametrize("shift", [-172_800.0, 172_800.0])
+def test_a_session_is_shown_as_it_counts_itself(home, database, capsys, shift):
+    make_ablation(database)
+    session = members.open_session(database, "up", 7200.0, time.time() + shift)
+    members.note_age(database, session, 4500.0)
+    text = drawn(document_of(home, capsys), 120)
+    assert "for 75 min, ends in 45 min" in text
+    assert f"({datetime.fromtimestamp(time.time() + 2700):%H:%M})" in text
+
+
+def test_a_worker_of_this_machine_is_healthy_by_its_steady_clock(home, database, monkeypatch, capsys):
+    me = worker(database)
+    for moment in (time.time() - 172_800, time.time() + 172_800):
+        members.beat(database, me, None, None, moment)
+        assert cli.main(["--home", str(home.root), "health", "worker"]) == 0
+    with database.write() as tx:
+        tx.execute(update(Worker).values(steady_at=Worker.steady_at - 31.0))
+    assert cli.main(["--home", str(home.root), "health", "worker"]) == 1
+    assert "no worker of this machine gave a sign of life in 30 s" in capsys.readouterr().err
