@@ -45,13 +45,12 @@ def _scheduler(home: Home) -> str | None:
 
     age = pulse_age_seconds(home, "scheduler")
     if age is None:
-        return "never ran on this machine"
+        return "never ran since this machine started"
     return None if age <= _SCHEDULER_SECONDS else f"no sign of life for {age:.0f} s"
 
 
 def _worker(home: Home) -> str | None:
     import socket
-    import time
 
     from db import progress
     from db.migrate import open_state
@@ -61,7 +60,7 @@ def _worker(home: Home) -> str | None:
         return "there is no state yet"
     lease = queue_settings().lease_seconds
     database = open_state(home)
-    here = progress.workers_of_host(database, socket.gethostname(), time.time() - lease)
+    here = progress.workers_here(database, socket.gethostname(), lease)
     database.close()
     return None if here else f"no worker of this machine gave a sign of life in {lease:.0f} s"
 

@@ -12,20 +12,24 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from commands.options import SessionOptions, broker_from_environment
 from commands.screen import Screen
-from db import members, queries
+from db import garbage, members, queries
 from db.engine import Database
+from db.silence import Hearing
 from db.store import ArtifactStore
 from errors import InvalidInput, Stopped
-from settings.duration import deadline_in
+from settings.clock import steady
+from settings.duration import session_seconds
 from settings.home import Home
 from settings.queue import queue_settings
 from workers.notice import Notice
 from workers.services import announcement, need_services
+from workers.session import SessionClock
 from workers.space import Space
 from workers.status import status_document
 from workers.supervisor import Devices, Supervisor
@@ -38,9 +42,6 @@ _BUILD_CHECK_SECONDS = 60.0
 
 #: Whoever stops a machine gives this much notice at least; everything is put away in a shorter time.
 NOTICE_SECONDS = 25.0
-
-#: Half-written files older than this belong to no attempt that still runs, here or on another machine.
-_ABANDONED_SECONDS = 24 * 3600.0
 
 #: Services that a session starts are open to its own machine only.
 SERVICE_ADDRESS = "127.0.0.1"
@@ -64,11 +65,15 @@ class Interrupts:
 
 @dataclass(frozen=True)
 class Stay:
-    """One stay on this machine: what to run on, until when, and how its end is announced."""
+    """One stay on this machine: what to run on, how long, and how its end is announced.
+
+    limit_seconds: counted from `began` on, a reading of `settings.clock.steady`.
+    """
 
     devices: Devices
     broker_url: str | None
-    deadline: float | None
+    limit_seconds: float | None
+    began: float
     notice_file: Path | None = None
     notice_url: str | None = None
 
@@ -78,7 +83,8 @@ def plan_session(options: SessionOptions) -> Stay:
     return Stay(
         devices_of(options.gpus, options.cpus),
         options.broker or broker_from_environment(),
-        deadline_in(options.session_limit, time.time()),
+        session_seconds(options.session_limit, time.time()),
+        steady(),
         options.notice_file,
         options.notice_url,
     )
@@ -108,27 +114,29 @@ def run_home(
     interrupts.install()
     settings = queue_settings()
     members.close_dead_sessions(database, time.time())
-    ArtifactStore(home).clear_scratch(_ABANDONED_SECONDS)
-    session = members.open_session(database, shlex.join(sys.argv), stay.deadline, time.time())
+    garbage.clear_scratch(database, home, ArtifactStore(home))
+    session = SessionClock(database, shlex.join(sys.argv), stay.limit_seconds, time.time(), stay.began)
     reason = "failed"
     notice = Notice(stay.notice_file, stay.notice_url)
-    supervisor = Supervisor(home, database, settings, stay.devices, stay.broker_url, session, services)
+    supervisor = Supervisor(home, database, settings, stay.devices, stay.broker_url, session.id, services)
     try:
-        with supervisor, Screen(lambda: status_document(home, database), quiet) as screen:
+        look = partial(status_document, home, database, hearing=Hearing())
+        with supervisor, Screen(look, quiet) as screen:
             for name, port in services.items():
                 screen.say(announcement(name, SERVICE_ADDRESS, port))
             space = Space(database, home)
             reason = _watch(
-                home, database, supervisor, screen, interrupts, notice, space, stay.deadline, until_done
+                home, database, supervisor, screen, interrupts, notice, space, session, until_done
             )
             if reason != "done":
                 screen.say(f"{reason}: steps end and are saved (Ctrl-C again does not wait for them)")
-            left = NOTICE_SECONDS if stay.deadline is None else stay.deadline - time.time()
-            supervisor.stop(hurry=lambda: interrupts.count > 1, seconds=min(NOTICE_SECONDS, max(left, 1.0)))
+            left = session.left_seconds
+            seconds = NOTICE_SECONDS if left is None else min(NOTICE_SECONDS, max(left, 1.0))
+            supervisor.stop(hurry=lambda: interrupts.count > 1, seconds=seconds)
             screen.show(last=True)
     finally:
         notice.stop()
-        members.close_session(database, session, reason, time.time())
+        session.close(reason, time.time())
         database.settle()
     if reason != "done":
         raise Stopped(f"stopped ({reason}) with everything saved; go on with: cli.py --home {home.root} up")
@@ -142,7 +150,7 @@ def _watch(
     interrupts: Interrupts,
     notice: Notice,
     space: Space,
-    deadline: float | None,
+    session: SessionClock,
     until_done: bool,
 ) -> str:
     hand_over = queue_settings().hand_over_seconds
@@ -150,11 +158,12 @@ def _watch(
     while True:
         supervisor.check()
         space.check()
+        session.tell()
         if interrupts.count:
             return "interrupted"
         if notice.given is not None:
             return f"told to leave: {notice.given}"
-        if deadline is not None and time.time() >= deadline - hand_over:
+        if session.left_seconds is not None and session.left_seconds <= hand_over:
             return "deadline"
         screen.show()
         if until_done and time.monotonic() >= next_build_check:

@@ -41,8 +41,10 @@ def command(
         raise InvalidInput(f"no ablation {ablation!r} in {home.root}")
     if watch:
         from commands.watch import watch_status
+        from db.silence import Hearing
 
-        watch_status(lambda: status_document(home, database, ablation), interval, as_json)
+        hearing = Hearing()
+        watch_status(lambda: status_document(home, database, ablation, hearing), interval, as_json)
     elif as_json:
         print(json.dumps(document))
     else:

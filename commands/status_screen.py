@@ -27,7 +27,10 @@ _ABLATION_LINES, _OTHER_LINES = 5, 4
 
 
 def status_screen(document: Mapping[str, Any], now: float, width: int, height: int | None = None) -> Group:
-    """All of a status document as one renderable. `height`: lines there are; None for as many as needed."""
+    """All of a status document as one renderable. `height`: lines there are; None for as many as needed.
+
+    now: the time of day, in which ends are told.
+    """
     workers = document["workers"]
     sessions = [entry for entry in document["sessions"] if entry["ended_at"] is None]
     ablations = [e for e in document["ablations"] if e["state"] == "running"] if height else None
@@ -173,9 +176,17 @@ def _workers(workers: Sequence[Mapping[str, Any]], width: int) -> Table:
             worker["name"],
             worker["device"],
             f"{worker['job']}{steps}" if worker["job"] else Text(worker["state"], "dim"),
-            Text(f"{worker['heartbeat_age_seconds']:.0f} s ago", "dim"),
+            Text(_seen(worker), "dim"),
         )
     return table
+
+
+def _seen(worker: Mapping[str, Any]) -> str:
+    """For how long it has said nothing, or what its own clock showed when it spoke last."""
+    age = worker["heartbeat_age_seconds"]
+    if age is None:
+        return f"at {datetime.fromtimestamp(worker['heartbeat_at']):%H:%M:%S} there"
+    return f"{age:.0f} s ago"
 
 
 def _no_workers(home: str) -> Text:
@@ -183,13 +194,15 @@ def _no_workers(home: str) -> Text:
 
 
 def _session(entry: Mapping[str, Any], now: float) -> Text:
-    begun = f"session {entry['id']} on {entry['host']} for {span(now - entry['started_at'])}"
-    if entry["deadline"] is None:
+    begun = f"session {entry['id']} on {entry['host']}"
+    if entry["age_seconds"] is not None:
+        begun += f" for {span(entry['age_seconds'])}"
+    left = entry["left_seconds"]
+    if left is None:
         return Text(f"{begun}, no deadline")
-    left = entry["deadline"] - now
     style = "bold yellow" if left < 600 else ""
-    ends = datetime.fromtimestamp(entry["deadline"]).strftime("%H:%M")
-    return Text.assemble(f"{begun}, ", (f"ends in {span(max(0.0, left))}", style), f" ({ends})")
+    ends = datetime.fromtimestamp(now + left).strftime("%H:%M")
+    return Text.assemble(f"{begun}, ", (f"ends in {span(left)}", style), f" ({ends})")
 
 
 def _services(document: Mapping[str, Any]) -> list[Text]:

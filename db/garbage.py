@@ -23,16 +23,11 @@ from db.needed import SPENT, SUPERSEDED, producers, shown_in_reports, verdicts
 from db.shared_store import open_store
 from db.statements import artifact, job
 from db.states import RUNNING
-from db.store import LOCK_FILES, ArtifactStore
+from db.store import ATTEMPT_SCRATCH, LOCK_FILES, ArtifactStore
 from settings.home import Home
 
 #: Where an artifact may lie, relative to the home: a folder named by the digest's start, the digest, a suffix.
 ARTIFACT_PATH = re.compile(r"artifacts/([0-9a-f]{2})/(\1[0-9a-f]{62})(\.[A-Za-z0-9]{1,16})?")
-
-_SCRATCH_NAME = re.compile(r"(\d+)-(\d+)-\d+")
-
-#: Half-written files that no attempt's name is on (an interrupted import) are garbage after this.
-_ABANDONED_SECONDS = 24 * 3600.0
 
 #: Jobs whose rows are looked at in one writing transaction.
 _CHUNK = 200
@@ -89,20 +84,28 @@ def collect(
         files += len(garbage)
         size += sum(length for _, length in garbage)
     objects, object_bytes = _collect_objects(db, store, shown, gone, foreign, dry_run, wait_seconds)
-    scratch = _dead_scratch(db, home)
+    scratch = clear_scratch(db, home, store, dry_run=dry_run)
+    if not dry_run and (rows or files or objects):
+        with db.write() as tx:
+            shared = f", {objects} shared objects, {object_bytes} bytes" if store.remote else ""
+            events.record(
+                tx, now, "garbage_collected",
+                f"removed {rows} superseded checkpoints' rows and {files} files, {size} bytes{shared}",
+                data={"rows": rows, "files": files, "bytes": size, "objects": objects},
+            )  # fmt: skip
+    return Collected(rows, files, size, scratch, tuple(sorted(foreign)), objects, object_bytes)
+
+
+def clear_scratch(db: Database, home: Home, store: ArtifactStore, *, dry_run: bool = False) -> int:
+    """Remove half-written files of attempts that no longer hold their job and of commands that were killed.
+
+    Returns the number of folders.
+    """
+    dead = _dead_scratch(db, home)
     if not dry_run:
-        for path in scratch:
+        for path in dead:
             shutil.rmtree(path, ignore_errors=True)
-        store.clear_scratch(_ABANDONED_SECONDS)
-        if rows or files or objects:
-            with db.write() as tx:
-                shared = f", {objects} shared objects, {object_bytes} bytes" if store.remote else ""
-                events.record(
-                    tx, now, "garbage_collected",
-                    f"removed {rows} superseded checkpoints' rows and {files} files, {size} bytes{shared}",
-                    data={"rows": rows, "files": files, "bytes": size, "objects": objects},
-                )  # fmt: skip
-    return Collected(rows, files, size, len(scratch), tuple(sorted(foreign)), objects, object_bytes)
+    return len(dead) + store.clear_scratch(dry_run=dry_run)
 
 
 def _collect_objects(
@@ -214,7 +217,7 @@ def _dead_scratch(db: Database, home: Home) -> list[Path]:
     named = {
         path: (int(match[1]), int(match[2]))
         for path in (home.scratch.iterdir() if home.scratch.is_dir() else ())
-        if (match := _SCRATCH_NAME.fullmatch(path.name))
+        if (match := ATTEMPT_SCRATCH.fullmatch(path.name))
     }
     # Only now: an attempt that began meanwhile has its folder not in `named`, or its lease in `held`.
     with db.read() as tx:

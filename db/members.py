@@ -21,6 +21,7 @@ from db.schema import Session, Worker
 from db.silence import Silence
 from db.states import RUNNING
 from db.values import Lease
+from settings.clock import boot_name, steady
 
 IDLE, BUSY, STOPPED, GONE = "idle", "busy", "stopped", "lost"
 
@@ -35,7 +36,14 @@ class Missing:
     leases: Sequence[Lease]
 
 
-def open_session(db: Database, command: str, deadline: float | None, now: float) -> int:
+def open_session(
+    db: Database, command: str, limit_seconds: float | None, now: float, began: float | None = None
+) -> int:
+    """A stay that lasts at most `limit_seconds`, from `began` (`settings.clock.steady`) or else this moment on.
+
+    now: the time of day; people are told the same end by it.
+    """
+    age_seconds = 0.0 if began is None else steady() - began
     with db.write() as tx:
         session_id: int = tx.execute(
             insert(Session).returning(Session.id),
@@ -44,10 +52,21 @@ def open_session(db: Database, command: str, deadline: float | None, now: float)
                 "pid": os.getpid(),
                 "command": without_passwords(command),
                 "started_at": now,
-                "deadline": deadline,
+                "deadline": None if limit_seconds is None else now + limit_seconds - age_seconds,
+                "pid_started_at": process_start(os.getpid()),
+                "boot": boot_name(),
+                "steady_at": steady() - age_seconds,
+                "limit_seconds": limit_seconds,
+                "age_seconds": age_seconds,
             },
         ).scalar_one()
         return session_id
+
+
+def note_age(db: Database, session_id: int, age_seconds: float) -> None:
+    """What a session's own command counted; elsewhere nobody could tell it from a time of day."""
+    with db.write() as tx:
+        tx.execute(update(Session).where(Session.id == session_id).values(age_seconds=age_seconds))
 
 
 def close_session(db: Database, session_id: int, reason: str, now: float) -> None:
@@ -55,12 +74,24 @@ def close_session(db: Database, session_id: int, reason: str, now: float) -> Non
         tx.execute(update(Session).where(Session.id == session_id).values(ended_at=now, reason=reason))
 
 
-def session_deadline(db: Database, session_id: int | None) -> float | None:
-    """Unix time at which the session's machine goes away, or None."""
+def session_end(db: Database, session_id: int | None) -> float | None:
+    """The reading of this machine's `settings.clock.steady` at which the session's machine goes away, or None.
+
+    A process elsewhere counts from now on what the session had left when it last said so.
+    """
     if session_id is None:
         return None
     with db.read() as tx:
-        return tx.execute(select(Session.deadline).where(Session.id == session_id)).scalar_one_or_none()
+        row = tx.execute(
+            select(Session.boot, Session.steady_at, Session.limit_seconds, Session.age_seconds).where(
+                Session.id == session_id
+            )
+        ).first()
+    if row is None or row.limit_seconds is None:
+        return None
+    if row.boot == boot_name():
+        return float(row.steady_at + row.limit_seconds)
+    return steady() + float(row.limit_seconds - row.age_seconds)
 
 
 def join(db: Database, name: str, device: str, session_id: int | None, now: float) -> int:
@@ -78,6 +109,8 @@ def join(db: Database, name: str, device: str, session_id: int | None, now: floa
                 "state": IDLE,
                 "started_at": now,
                 "heartbeat_at": now,
+                "boot": boot_name(),
+                "steady_at": steady(),
             },
         ).scalar_one()
         return worker_id
@@ -100,6 +133,7 @@ def beat(
             .where(Worker.id == worker_id)
             .values(
                 heartbeat_at=now,
+                steady_at=steady(),
                 state=IDLE if job_id is None else BUSY,
                 job_id=job_id,
                 progress=dict(progress) if progress else None,
@@ -107,8 +141,9 @@ def beat(
         )
 
 
-def living(db: Database, since: float) -> list[Any]:
-    """Workers heard from since that time: rows (id, name, host, device, state, job_id, heartbeat_at)."""
+def living(db: Database) -> list[Any]:
+    """Workers that neither left nor are missed by a scheduler (`find_missing`): rows (id, name, host, device, state,
+    job_id)."""
     with db.read() as tx:
         return list(
             tx.execute(
@@ -119,9 +154,8 @@ def living(db: Database, since: float) -> list[Any]:
                     Worker.device,
                     Worker.state,
                     Worker.job_id,
-                    Worker.heartbeat_at,
                 )
-                .where(Worker.state.in_((IDLE, BUSY)), Worker.heartbeat_at >= since)
+                .where(Worker.state.in_((IDLE, BUSY)))
                 .order_by(Worker.id)
             ).all()
         )
@@ -174,13 +208,14 @@ def find_missing(db: Database, lease_seconds: float, silence: Silence) -> list[M
 
 def heartbeats_here(db: Database) -> dict[tuple[int, float], float]:
     """(process number, `process_start`) -> last sign of life of this host's workers that have not left."""
+    mine = Worker.host == socket.gethostname(), Worker.boot == boot_name()
     with db.read() as tx:
         rows = tx.execute(
-            select(Worker.pid, Worker.pid_started_at, func.max(Worker.heartbeat_at).label("heartbeat_at"))
-            .where(Worker.host == socket.gethostname(), Worker.state.in_((IDLE, BUSY, GONE)))
+            select(Worker.pid, Worker.pid_started_at, func.max(Worker.steady_at).label("steady_at"))
+            .where(*mine, Worker.state.in_((IDLE, BUSY, GONE)))
             .group_by(Worker.pid, Worker.pid_started_at)
         ).all()
-    return {(row.pid, row.pid_started_at): row.heartbeat_at for row in rows}
+    return {(row.pid, row.pid_started_at): row.steady_at for row in rows}
 
 
 def mark_gone(db: Database, worker_id: int, reason: str, now: float) -> None:
@@ -224,20 +259,13 @@ def close_dead_sessions(db: Database, now: float) -> int:
     closed = 0
     with db.read() as tx:
         rows = tx.execute(
-            select(Session.id, Session.pid, Session.started_at).where(
+            select(Session.id, Session.pid, Session.pid_started_at, Session.boot).where(
                 Session.host == here, Session.ended_at.is_(None)
             )
         ).all()
     for row in rows:
-        if not _alive_since(row.pid, row.started_at):
+        # Sessions of before these columns ran no longer when the state was brought up to date.
+        if row.boot != boot_name() or not process_alive(row.pid, row.pid_started_at):
             close_session(db, row.id, "killed", now)
             closed += 1
     return closed
-
-
-def _alive_since(pid: int, moment: float) -> bool:
-    """Whether a process of this number runs and began before `moment`."""
-    try:
-        return psutil.Process(pid).create_time() <= moment
-    except psutil.NoSuchProcess:
-        return False

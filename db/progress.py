@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from db.engine import Database
 from db.schema import Ablation, AblationJob, Attempt, Event, Job, Run, Worker
 from db.states import FINAL, RUNNING, SUCCEEDED
+from settings.clock import boot_name, seconds_since
 
 #: Attempts a pace is learned from, per kind: the newest ones, as machines change.
 _PACE_ATTEMPTS = 100
@@ -38,16 +40,19 @@ def open_work(db: Database, ablation_id: int) -> list[Any]:
 
 
 def paces(db: Database, kinds: list[str]) -> dict[str, list[float]]:
-    """Seconds per step of the newest attempts of each kind that brought a job further; newest first."""
+    """Seconds per step of the newest attempts of each kind that brought a job further; newest first.
+
+    Attempts whose time was never measured tell nothing.
+    """
     steps = (Attempt.step_to - Attempt.step_from).label("steps")
-    seconds = (Attempt.ended_at - Attempt.started_at).label("seconds")
+    seconds = Attempt.took_seconds.label("seconds")
     found: dict[str, list[float]] = {}
     with db.read() as tx:
         for kind in kinds:
             rows = tx.execute(
                 select(seconds, steps)
                 .join(Job, Job.id == Attempt.job_id)
-                .where(Job.kind == kind, Attempt.ended_at.is_not(None), steps > 0)
+                .where(Job.kind == kind, Attempt.ended_at.is_not(None), seconds > 0, steps > 0)
                 .order_by(Attempt.id.desc())
                 .limit(_PACE_ATTEMPTS)
             ).all()
@@ -56,7 +61,10 @@ def paces(db: Database, kinds: list[str]) -> dict[str, list[float]]:
 
 
 def running_attempts(db: Database) -> list[Any]:
-    """Rows (job_id, kind, worker_id, progress, started_at, step_from) of what is being worked on now."""
+    """Rows (job_id, kind, worker_id, progress, took_seconds, step_from) of what is being worked on now.
+
+    progress and took_seconds are of the worker's last heartbeat.
+    """
     with db.read() as tx:
         return list(
             tx.execute(
@@ -65,7 +73,7 @@ def running_attempts(db: Database) -> list[Any]:
                     Job.kind,
                     Job.worker_id,
                     Worker.progress,
-                    Attempt.started_at,
+                    Attempt.took_seconds,
                     Attempt.step_from,
                 )
                 .join(
@@ -121,9 +129,12 @@ def events_of_job(db: Database, job_id: int) -> list[Any]:
 
 
 def attempt_totals(db: Database) -> list[Any]:
-    """Rows (kind, outcome, attempts, useful, replayed, checkpoint, load, idle): ended attempts, seconds by use."""
+    """Rows (kind, outcome, attempts, useful, replayed, checkpoint, load, idle): ended attempts, seconds by use.
+
+    None where an attempt of an earlier version has a negative one, as a clock was set back meanwhile.
+    """
     columns = [
-        func.sum(column).label(column.key.removesuffix("_seconds"))
+        case((func.min(column) >= 0.0, func.sum(column))).label(column.key.removesuffix("_seconds"))
         for column in (
             Attempt.useful_seconds,
             Attempt.replayed_seconds,
@@ -163,16 +174,17 @@ def runs_with_ablations(db: Database) -> list[Any]:
         )
 
 
-def workers_of_host(db: Database, host: str, since: float) -> list[Any]:
-    """Rows (id, name) of the workers of a host that were heard from since that time."""
+def workers_here(db: Database, host: str, within_seconds: float) -> list[Any]:
+    """Rows (id, name, boot, steady_at) of the workers of this machine, named `host`, that were heard from in so
+    long."""
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(Worker.id, Worker.name).where(
-                    Worker.host == host, Worker.stopped_at.is_(None), Worker.heartbeat_at >= since
-                )
-            ).all()
-        )
+        rows = tx.execute(
+            select(Worker.id, Worker.name, Worker.boot, Worker.steady_at).where(
+                Worker.host == host, Worker.stopped_at.is_(None), Worker.boot == boot_name()
+            )
+        ).all()
+    ages = [(row, seconds_since(row.boot, row.steady_at)) for row in rows]
+    return [row for row, age in ages if age is not None and age <= within_seconds]
 
 
 def newest_job(db: Database, kind: str) -> Any:
@@ -186,33 +198,36 @@ def newest_job(db: Database, kind: str) -> Any:
         ).first()
 
 
-def attempts_ended(db: Database, after: float, until: float, limit: int) -> list[Any]:
-    """Attempts that ended in (after, until], the newest `limit` of them, oldest first, with job and worker.
+def attempts_since(db: Database, above: int, open_ids: Collection[int], limit: int) -> list[Any]:
+    """Attempts with an id above `above`, the newest `limit` of them, and those of `open_ids`; by id.
 
-    Rows (job_id, lease_token, kind, label, target_steps, step_from, step_to, outcome, reason, started_at,
-    ended_at, worker, host).
+    Rows (id, job_id, lease_token, kind, label, target_steps, step_from, step_to, outcome, reason, started_at,
+    ended_at, took_seconds, worker, host); `outcome` is None of what still runs.
     """
+    newest = select(Attempt.id).where(Attempt.id > above).order_by(Attempt.id.desc()).limit(limit)
     with db.read() as tx:
-        rows = tx.execute(
-            select(
-                Attempt.job_id,
-                Attempt.lease_token,
-                Job.kind,
-                Job.label,
-                Job.target_steps,
-                Attempt.step_from,
-                Attempt.step_to,
-                Attempt.outcome,
-                Attempt.reason,
-                Attempt.started_at,
-                Attempt.ended_at,
-                Worker.name.label("worker"),
-                Worker.host,
-            )
-            .join(Job, Job.id == Attempt.job_id)
-            .join(Worker, Worker.id == Attempt.worker_id)
-            .where(Attempt.ended_at > after, Attempt.ended_at <= until)
-            .order_by(Attempt.ended_at.desc())
-            .limit(limit)
-        ).all()
-    return list(reversed(rows))
+        return list(
+            tx.execute(
+                select(
+                    Attempt.id,
+                    Attempt.job_id,
+                    Attempt.lease_token,
+                    Job.kind,
+                    Job.label,
+                    Job.target_steps,
+                    Attempt.step_from,
+                    Attempt.step_to,
+                    Attempt.outcome,
+                    Attempt.reason,
+                    Attempt.started_at,
+                    Attempt.ended_at,
+                    Attempt.took_seconds,
+                    Worker.name.label("worker"),
+                    Worker.host,
+                )
+                .join(Job, Job.id == Attempt.job_id)
+                .join(Worker, Worker.id == Attempt.worker_id)
+                .where(Attempt.id.in_(newest.scalar_subquery()) | Attempt.id.in_(list(open_ids)))
+                .order_by(Attempt.id)
+            ).all()
+        )

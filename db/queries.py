@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,13 +13,17 @@ from db.jobs.control import ACTIVE, PAUSED
 from db.members import BUSY, IDLE
 from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, Run, Session, Worker
 from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
+from settings.clock import seconds_since
 
 _UNFINISHED = tuple(state for state in STATES if state != SUCCEEDED)
 
 
 def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
-    """The document of `status --json` without `home` (CONTRACT: JSON). `ablation`: id or name, or all."""
-    now = time.time()
+    """The document of `status --json` without `home` (CONTRACT: JSON). `ablation`: id or name, or all.
+
+    `heartbeat_age_seconds` is None of workers on other machines: their clocks are not
+    this one's, and whoever looks again and again may listen (`db.silence.Hearing`).
+    """
     with db.read() as tx:
         ablations = _ablations(tx, _select_ablations(tx, ablation))
         workers = tx.execute(select(Worker).where(Worker.state.in_((IDLE, BUSY))).order_by(Worker.id)).all()
@@ -40,7 +43,8 @@ def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
                 "state": w.state,
                 "job": labels.get(w.job_id),
                 "progress": w.progress,
-                "heartbeat_age_seconds": round(max(0.0, now - w.heartbeat_at), 3),
+                "heartbeat_age_seconds": _rounded(seconds_since(w.boot, w.steady_at)),
+                "heartbeat_at": w.heartbeat_at,
             }
             for w in workers
         ],
@@ -52,10 +56,23 @@ def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
                 "deadline": s.deadline,
                 "ended_at": s.ended_at,
                 "reason": s.reason,
+                "age_seconds": _rounded(s.age_seconds),
+                "left_seconds": _left(s),
             }
             for s in sessions
         ],
     }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def _left(session: Any) -> float | None:
+    """Until a session's end, as far as it counted; None of one that has ended or has no end."""
+    if session.ended_at is not None or session.limit_seconds is None:
+        return None
+    return _rounded(max(0.0, session.limit_seconds - session.age_seconds))
 
 
 def open_ablations(db: Database) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""The tables of the state. Times are Unix seconds (UTC); JSON columns hold plain JSON."""
+"""The tables of the state. Times (`*_at`, `deadline`) are Unix seconds (UTC), for people: clocks are set, so no
+duration is a difference of two. JSON columns hold plain JSON."""
 
 from __future__ import annotations
 
@@ -6,6 +7,9 @@ from typing import Any
 
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+#: Few jobs wait and this is asked many times a second: an index of those alone, used where a query says the same.
+WAITS = text("wait_seconds > 0")
 
 
 class Base(DeclarativeBase):
@@ -52,7 +56,9 @@ class Job(Base):
     intent: Mapped[str] = mapped_column(default="active")  # active, paused
     held: Mapped[bool] = mapped_column(default=False)  # paused, or wanted by nothing active: not rung
     waiting_on: Mapped[int] = mapped_column(default=0)
-    not_before: Mapped[float] = mapped_column(default=0.0)
+    wait_seconds: Mapped[float] = mapped_column(
+        default=0.0
+    )  # a ready job is rung once a ringer counted so many
     queued_at: Mapped[float | None]
     lease_token: Mapped[int] = mapped_column(default=0)
     lease_expires_at: Mapped[float | None]
@@ -74,6 +80,7 @@ class Job(Base):
     __table_args__ = (
         Index(None, "state", "held", "resource", "priority", "turn", "id"),
         Index("ix_job_lease", "lease_expires_at", sqlite_where=text("state = 'running'")),
+        Index("ix_job_wait", "wait_seconds", sqlite_where=WAITS, postgresql_where=WAITS),
     )
 
 
@@ -116,7 +123,8 @@ class AblationJob(Base):
 
 
 class Session(Base):
-    """One stay on one machine."""
+    """One stay on one machine. `steady_at` is its beginning as `settings.clock.steady` of the start `boot` tells it;
+    `age_seconds` is what its command counted, some seconds old while it runs."""
 
     __tablename__ = "session"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -127,11 +135,16 @@ class Session(Base):
     deadline: Mapped[float | None]
     ended_at: Mapped[float | None]
     reason: Mapped[str | None]
+    pid_started_at: Mapped[float | None]
+    boot: Mapped[str | None]
+    steady_at: Mapped[float | None]
+    limit_seconds: Mapped[float | None]  # from the beginning to the deadline
+    age_seconds: Mapped[float | None]
 
 
 class Worker(Base):
     """One worker process. `pid_started_at` (`db.members.process_start`) tells it from a later process
-    with the same number."""
+    with the same number. `steady_at`: its last heartbeat, as `settings.clock.steady` of the start `boot` tells it."""
 
     __tablename__ = "worker"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -147,12 +160,15 @@ class Worker(Base):
     started_at: Mapped[float]
     heartbeat_at: Mapped[float]
     stopped_at: Mapped[float | None]
+    boot: Mapped[str | None]
+    steady_at: Mapped[float | None]
 
     __table_args__ = (Index(None, "state"),)
 
 
 class Attempt(Base):
-    """One execution of a job. Its seconds are split by what they were spent on."""
+    """One execution of a job. Its seconds are split by what they were spent on. `took_seconds`: all of them, by the
+    worker's monotonic clock; of an attempt that was killed, what it said last; None where it was never measured."""
 
     __tablename__ = "attempt"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -172,6 +188,7 @@ class Attempt(Base):
     load_seconds: Mapped[float] = mapped_column(default=0.0)
     idle_seconds: Mapped[float] = mapped_column(default=0.0)
     save_seconds: Mapped[float | None]  # longest time from a stop to its checkpoint's row, not in the sum
+    took_seconds: Mapped[float | None]
 
     __table_args__ = (UniqueConstraint("job_id", "lease_token"),)
 

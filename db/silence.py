@@ -34,3 +34,25 @@ class Silence:
             silent[who] = before[1] + passed if before is not None and before[0] == word else 0.0
         self._heard = {who: (said[who], seconds) for who, seconds in silent.items()}
         return silent
+
+
+class Hearing:
+    """The same for people, who look as often as they like: how long ago each was heard to say something new.
+
+    None of whom was not heard to since this listener began: what it said before is of an unknown age.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._heard: dict[Hashable, tuple[object, float | None]] = {}  # who -> (what was said last, when)
+
+    def ages(self, said: Mapping[Who, object]) -> dict[Who, float | None]:
+        """Seconds by who. Who is not in `said` is forgotten."""
+        now = self._clock()
+        heard: dict[Hashable, tuple[object, float | None]] = {}
+        for who, word in said.items():
+            before = self._heard.get(who, (word, None))
+            heard[who] = before if before[0] == word else (word, now)
+        self._heard = heard
+        moments = {who: heard[who][1] for who in said}
+        return {who: None if at is None else now - at for who, at in moments.items()}

@@ -22,9 +22,7 @@ ablation_job = cast(Table, AblationJob.__table__)
 run = cast(Table, Run.__table__)
 
 #: How an attempt's time is split.
-SECONDS_COLUMNS = tuple(
-    column.name for column in attempt.c if column.name.endswith("_seconds") and column.name != "save_seconds"
-)
+SECONDS_COLUMNS = tuple(f"{use}_seconds" for use in ("useful", "replayed", "checkpoint", "load", "idle"))
 
 HOLDS_LEASE = (
     job.c.id == bindparam("b_id"),
@@ -104,7 +102,7 @@ CLOSE_ATTEMPT = (
         step_to=bindparam("b_step"),
         environment=bindparam("b_environment", type_=attempt.c.environment.type),
         save_seconds=bindparam("b_save"),
-        **{name: bindparam(f"b_{name}") for name in SECONDS_COLUMNS},
+        **{name: bindparam(f"b_{name}") for name in (*SECONDS_COLUMNS, "took_seconds")},
     )
 )
 
@@ -122,7 +120,7 @@ UNBLOCK = (
 )
 
 
-#: Ready jobs that something active wants, in ringing order.
+#: Ready jobs that something active wants and that need not wait, in ringing order.
 RINGABLE = (
     select(
         job.c.id,
@@ -137,7 +135,7 @@ RINGABLE = (
         job.c.state == READY,
         job.c.held.is_(False),
         job.c.resource == bindparam("b_resource"),
-        job.c.not_before <= bindparam("b_now"),
+        job.c.wait_seconds == 0.0,
         OF_THIS_BUILD,
     )
     .order_by(job.c.priority, job.c.turn, job.c.id)

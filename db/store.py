@@ -10,11 +10,12 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ _BLOCK = 1 << 20
 
 #: Lock files in the artifacts folder: publications hold the first, having come through the second.
 LOCK_FILES = _LOCK, _TURNSTILE = ".lock", ".turnstile"
+
+#: Names of attempts' scratch folders: job, lease token, process.
+ATTEMPT_SCRATCH = re.compile(r"(\d+)-(\d+)-\d+")
 
 #: How often `standstill` looks for its gap, and how long it keeps others out for it at a time.
 _LOOK_SECONDS = 0.002
@@ -52,13 +56,14 @@ class ArtifactStore:
 
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
-        """A folder of an attempt's own for files being written, gone afterwards."""
+        """A folder of an attempt's own for files being written, gone afterwards. Locked while it is in use."""
         folder = self._home.scratch / f"{name}-{os.getpid()}"
-        folder.mkdir(parents=True, exist_ok=True)
+        lock = _make_and_lock(folder)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
 
     @contextmanager
     def publication(self) -> Iterator[None]:
@@ -188,16 +193,15 @@ class ArtifactStore:
             raise OSError(f"{path} is no file")
         return file_sha256(path), found.st_size
 
-    def clear_scratch(self, older_than_seconds: float) -> int:
-        """Remove what dead attempts left half-written. Returns the number of folders removed."""
-        removed = 0
+    def clear_scratch(self, *, dry_run: bool = False) -> int:
+        """Remove what killed commands left half-written: folders that no process holds, however old or new.
+
+        An attempt's folder (ATTEMPT_SCRATCH) is judged by its lease (`db.garbage`). Returns the number of folders.
+        """
         if not self._home.scratch.is_dir():
             return 0
-        for folder in self._home.scratch.iterdir():
-            if time.time() - folder.stat().st_mtime > older_than_seconds:
-                shutil.rmtree(folder, ignore_errors=True)
-                removed += 1
-        return removed
+        folders = [path for path in self._home.scratch.iterdir() if not ATTEMPT_SCRATCH.fullmatch(path.name)]
+        return sum(_clear_unless_held(folder, dry_run) for folder in sorted(folders))
 
 
 def file_sha256(path: Path) -> str:
@@ -207,6 +211,40 @@ def file_sha256(path: Path) -> str:
         while block := stream.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _make_and_lock(folder: Path) -> int:
+    """A descriptor of the folder, with a shared lock on it. Whoever finds it without one may remove it."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        with suppress(OSError):  # a file system without locks on folders: there nobody removes it either
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        with suppress(FileNotFoundError):  # removed before it was locked
+            if os.path.samestat(os.fstat(descriptor), folder.stat()):
+                return descriptor
+        os.close(descriptor)
+
+
+def _clear_unless_held(folder: Path, dry_run: bool) -> bool:
+    """Whether the folder was held by nobody, and went. One that cannot be locked stays."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        if not dry_run:
+            shutil.rmtree(folder, ignore_errors=True)
+        return True
+    finally:
+        os.close(descriptor)
 
 
 def _identity(path: Path) -> tuple[int, int, int]:

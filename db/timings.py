@@ -19,7 +19,8 @@ _RECENT = 8
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds, as measured. A part that no attempt measured is 0; `whole` is that of attempts that succeeded."""
+    """Seconds, as measured by workers. A part that no attempt measured is 0; `whole` is that of attempts that
+    succeeded."""
 
     load: float
     step: float
@@ -56,7 +57,7 @@ def timing_of(rows: Sequence[Any]) -> Timing | None:
         if row.step_to is not None and row.step_to > row.step_from
     ]
     saves = [row.save_seconds for row in rows if row.save_seconds is not None]
-    whole = [row.ended_at - row.started_at for row in rows if row.outcome == SUCCEEDED]
+    whole = [row.took_seconds for row in rows if row.outcome == SUCCEEDED and row.took_seconds is not None]
     return Timing(
         load=median(row.load_seconds for row in rows),
         step=median(steps) if steps else 0.0,

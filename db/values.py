@@ -76,13 +76,15 @@ class Note:
 
 @dataclass(frozen=True)
 class Seconds:
-    """How an attempt's time was spent."""
+    """How an attempt's time was spent. `took`: all of it, by a monotonic clock; the others are its parts, which a
+    running attempt has not booked all."""
 
     useful: float = 0.0
     replayed: float = 0.0
     checkpoint: float = 0.0
     load: float = 0.0
     idle: float = 0.0
+    took: float = 0.0
 
 
 @dataclass(frozen=True)

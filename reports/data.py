@@ -24,11 +24,12 @@ class LossPoint:
 
 @dataclass(frozen=True)
 class Slice:
-    """One ended attempt of a training job: the steps it did, in how many seconds, and how it ended."""
+    """One ended attempt of a training job: the steps it did, in how many seconds (None: not measured), and how it
+    ended."""
 
     step_from: int
     step_to: int
-    seconds: float
+    seconds: float | None
     outcome: str
 
 

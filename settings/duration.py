@@ -1,4 +1,4 @@
-"""Durations as people write them, and the session's deadline."""
+"""Durations as people write them, and how long a session may last."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ def seconds_of(text: str) -> float:
     return plain
 
 
-def deadline_in(limit: str | None, now: float) -> float | None:
-    """Unix time at which this session ends: now + `limit`, or `BATON_SESSION_DEADLINE` (Unix seconds)."""
+def session_seconds(limit: str | None, now: float) -> float | None:
+    """How long this session may last: `limit`, or until `BATON_SESSION_DEADLINE` (Unix seconds; negative once that
+    is past). That time of day is compared with `now` here, once: the clock may be set later."""
     if limit is not None:
-        return now + seconds_of(limit)
+        return seconds_of(limit)
     text = os.environ.get(DEADLINE_VARIABLE)
     if not text:
         return None
@@ -41,4 +42,4 @@ def deadline_in(limit: str | None, now: float) -> float | None:
         deadline = math.nan
     if not math.isfinite(deadline):
         raise ConfigError(f"{DEADLINE_VARIABLE} must be Unix seconds, not {text!r}")
-    return deadline
+    return deadline - now

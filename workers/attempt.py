@@ -16,6 +16,7 @@ from db.engine import Database
 from db.jobs import Claim, MetricPoint, Note, Seconds, StoredArtifact
 from db.store import ArtifactStore
 from errors import ArtifactDamaged, BatonError
+from settings.clock import steady
 from tasks import context as task_context
 from tasks.context import FRAMES, Draft, InputFile, Point
 
@@ -35,7 +36,11 @@ class StopSignal:
 
 
 class AttemptContext:
-    """Implements `tasks.context.TaskContext` for a claimed job."""
+    """Implements `tasks.context.TaskContext` for a claimed job.
+
+    slice_ends_at is a reading of `clock`, must_end_at one of `settings.clock.steady`: a machine that sleeps comes
+    nearer to its end, and its slices are as long as before.
+    """
 
     def __init__(
         self,
@@ -47,13 +52,15 @@ class AttemptContext:
         worker_stop: StopSignal,
         slice_ends_at: float | None,
         must_end_at: float | None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        steady_clock: Callable[[], float] = steady,
         environment: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
         self._database = database
         self._store = store
         self._claim = claim
-        self._clock = clock
+        self._clock, self._steady_clock = clock, steady_clock
+        self._began = clock()
         self._environment = environment
         self._worker_stop = worker_stop
         self._slice_ends_at = slice_ends_at
@@ -115,12 +122,19 @@ class AttemptContext:
 
     @property
     def seconds(self) -> Seconds:
-        return Seconds(**self._seconds)
+        """What was booked so far, and how long the attempt has taken."""
+        return Seconds(**self._seconds, took=self._clock() - self._began)
+
+    def book_rest(self, unbooked: str) -> None:
+        """What the body did not book was idle; where it books no steps at all, it counts as `unbooked`."""
+        steps = self._seconds["useful"] + self._seconds["replayed"]
+        rest = self._clock() - self._began - sum(self._seconds.values())
+        self.spend("idle" if steps else unbooked, max(0.0, rest))
 
     def should_stop(self) -> str | None:
         """A slice is over only once it brought the job further: loading longer than a slice must not loop."""
         reason = self.job_stop.reason or self._worker_stop.reason
-        if reason is None and _reached(self._must_end_at, self._clock()):
+        if reason is None and _reached(self._must_end_at, self._steady_clock()):
             reason = "deadline"
         if reason is None and self._progress and _reached(self._slice_ends_at, self._clock()):
             reason = "slice"
@@ -146,7 +160,7 @@ class AttemptContext:
                 stored,
                 metric_points(points),
                 self.seconds,
-                self._clock(),
+                time.time(),
                 self._environment(),
             )
         self.step = step
@@ -193,7 +207,7 @@ class AttemptContext:
         if not damage:
             return
         message = f"{self._claim.label}: back to step {step} from {self._claim.step}: {'; '.join(damage)}"
-        jobs.fall_back(self._database, self._claim, step, message, self._clock())
+        jobs.fall_back(self._database, self._claim, step, message, time.time())
         self.step = step
 
     def _file(self, role: str, row: Any) -> InputFile:

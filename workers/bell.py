@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -15,6 +16,7 @@ from kombu.exceptions import OperationalError
 
 from db import jobs, members
 from db.engine import Database
+from db.silence import Silence
 from db.states import QUEUED, RUNNING
 from settings.queue import QueueSettings
 from tasks.registry import versions
@@ -27,13 +29,24 @@ RESOURCES = ("cpu", ACCELERATOR)
 
 
 class Bell:
-    """Any number of processes may ring: every move is guarded."""
+    """Any number of processes may ring: every move is guarded.
 
-    def __init__(self, database: Database, app: Celery, broker: redis.Redis, settings: QueueSettings) -> None:
+    Each counts by its own clock for how long it saw a bell unanswered, and a job wait.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        app: Celery,
+        broker: redis.Redis,
+        settings: QueueSettings,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
         self._app = app
         self._broker = broker
         self._settings = settings
+        self._unanswered, self._waits = Silence(clock), Silence(clock)
 
     def ring_ready(self) -> int:
         """Ring what is ready and has room. Returns how many bells were sent.
@@ -41,13 +54,18 @@ class Bell:
         A broker that cannot be reached is logged; the jobs go back to ready.
         """
         sent = 0
-        now = time.time()
-        living = members.living(self._database, now - self._settings.lease_seconds)
+        self._end_waits()
+        living = members.living(self._database)
         for resource, room in self._room(living).items():
             if room > 0:
-                rows = jobs.ring(self._database, resource, room, now, versions())
+                rows = jobs.ring(self._database, resource, room, time.time(), versions())
                 sent += self._send(rows, resource, living)
         return sent
+
+    def _end_waits(self) -> None:
+        wanted = {(row.id, row.lease_token): row.wait_seconds for row in jobs.waiting(self._database)}
+        waited = self._waits.seconds(wanted)
+        jobs.end_wait(self._database, [who for who, seconds in waited.items() if seconds >= wanted[who]])
 
     def _room(self, living: list[Any]) -> dict[str, int]:
         """Jobs to ring now, by resource.
@@ -67,12 +85,12 @@ class Bell:
 
     def reconcile(self) -> int:
         """queued -> ready where the broker no longer holds the bell. Returns how many."""
-        now = time.time()
         rows = jobs.queued(self._database)
+        unanswered = self._unanswered.seconds({row.id: row.queued_at for row in rows})
         stale = [
             row.id
             for row in rows
-            if row.preferred_worker_id is not None and row.queued_at < now - self._settings.affinity_seconds
+            if row.preferred_worker_id is not None and unanswered[row.id] > self._settings.affinity_seconds
         ]
         for resource in RESOURCES:
             old = [
@@ -80,7 +98,7 @@ class Bell:
                 for row in rows
                 if row.resource == resource
                 and row.preferred_worker_id is None
-                and row.queued_at < now - self._settings.ring_timeout_seconds
+                and unanswered[row.id] > self._settings.ring_timeout_seconds
             ]
             try:
                 if old and self._broker.llen(resource_queue(resource)) == 0:

@@ -12,9 +12,10 @@ from typing import Any
 
 from db import builds, inputs, jobs, states, timings
 from db.engine import Database
-from db.jobs import Claim, Ending, Seconds
+from db.jobs import Claim, Ending
 from db.store import ArtifactStore
 from errors import ArtifactDamaged, LeaseLost
+from settings.clock import steady
 from settings.home import Home
 from settings.queue import QueueSettings
 from tasks.context import Result, TaskContext, Yielded
@@ -61,8 +62,8 @@ class Executor:
         if self._member.stop.reason is not None:
             return "worker is stopping"
         must_end_at = None
-        if self._member.deadline is not None:
-            must_end_at = self._latest_end(job_id, self._member.deadline)
+        if self._member.ends_at is not None:
+            must_end_at = self._latest_end(job_id, self._member.ends_at)
             if must_end_at is None:
                 return "no time left before the deadline"
         claim = jobs.claim(
@@ -85,50 +86,40 @@ class Executor:
         waiting = timings.waiting(self._database, job_id)
         if waiting is None:
             return None
-        return policy.latest_end(time.time(), deadline, waiting.spec, waiting.timing, self._settings)
+        return policy.latest_end(steady(), deadline, waiting.spec, waiting.timing, self._settings)
 
     def _attempt(self, claim: Claim, must_end_at: float | None, cleanup: ExitStack) -> str:
-        context: AttemptContext | None = None
-        started = time.perf_counter()
+        context = AttemptContext(
+            self._database,
+            self._store,
+            claim,
+            cleanup,
+            self._memory,
+            self._member.stop,
+            policy.slice_end(time.monotonic(), claim.spec.get("slice_seconds")),
+            must_end_at,
+            environment=partial(self._environment, claim),
+        )
         try:
-            context = AttemptContext(
-                self._database,
-                self._store,
-                claim,
-                cleanup,
-                self._memory,
-                self._member.stop,
-                policy.slice_end(time.time(), claim.spec.get("slice_seconds")),
-                must_end_at,
-                environment=partial(self._environment, claim),
-            )
             self._member.begin(claim, context)
             context.take_up()
-            context.spend("load", time.perf_counter() - started)
+            context.spend("load", context.seconds.took)
             result = self._body_for(claim.kind)(context)
             # A short body books nothing itself: all it did was its work.
-            self._book_rest(context, started, "useful")
+            context.book_rest("useful")
             return self._commit(claim, context, result)
         except LeaseLost:
             raise
         except ArtifactDamaged as error:
             self._memory.clear()
-            return self._redo(claim, error)
+            context.book_rest("replayed")
+            return self._redo(claim, context, error)
         except Exception as error:
             logger.exception("%s failed", claim.label)
-            if context is not None:
-                self._book_rest(context, started, "replayed")
+            context.book_rest("replayed")
             return self._failed(claim, context, error)
         finally:
             self._member.end()
-
-    @staticmethod
-    def _book_rest(context: AttemptContext, started: float, unbooked: str) -> None:
-        """What the body did not book was idle; where it books no steps at all, it counts as `unbooked`."""
-        seconds = context.seconds
-        steps = seconds.useful + seconds.replayed
-        rest = time.perf_counter() - started - sum(vars(seconds).values())
-        context.spend("idle" if steps else unbooked, max(0.0, rest))
 
     def _commit(self, claim: Claim, context: AttemptContext, result: Result) -> str:
         now = time.time()
@@ -167,9 +158,9 @@ class Executor:
     def _environment(self, claim: Claim) -> dict[str, str | int]:
         return {**attempt_environment(self._member.device), "body": kind_named(claim.kind).version}
 
-    def _redo(self, claim: Claim, error: ArtifactDamaged) -> str:
+    def _redo(self, claim: Claim, context: AttemptContext, error: ArtifactDamaged) -> str:
         """What it was to read is damaged: whoever made it makes it again, and this job waits for that."""
-        ending = Ending(states.YIELDED, claim.step, str(error))
+        ending = Ending(states.YIELDED, claim.step, str(error), seconds=context.seconds)
         # A bundle leaves behind what nobody needed then: all of that is made again at once, not one by one.
         paths = dict.fromkeys(row.path for row in inputs.stated(self._database, claim.job_id))
         missing = self._store.absent(paths)[:_REDONE_AT_ONCE]
@@ -188,23 +179,21 @@ class Executor:
         logger.warning("%s: %s", claim.label, error)
         return f"input damaged, made again by {', '.join(redone) or 'another job'}"
 
-    def _failed(self, claim: Claim, context: AttemptContext | None, error: Exception) -> str:
+    def _failed(self, claim: Claim, context: AttemptContext, error: Exception) -> str:
         self._memory.clear()  # whatever it left behind may be half-made
-        now = time.time()
-        step = context.step if context is not None else claim.step
         ending = Ending(
             states.FAILED,
-            step,
+            context.step,
             describe(error),
             environment=self._environment(claim),
-            seconds=context.seconds if context is not None else Seconds(),
+            seconds=context.seconds,
         )
         if policy.machine_fault(error):
             ending = replace(ending, outcome=states.PREEMPTED)
-            self._give_back(claim, ending, now + self._settings.retry_seconds)
+            self._give_back(claim, ending, self._settings.retry_seconds)
         elif policy.out_of_memory(error):
             release_device_memory()
-            learned = policy.halved_micro_batch(claim.spec, claim.learned, step)
+            learned = policy.halved_micro_batch(claim.spec, claim.learned, context.step)
             ending = replace(ending, outcome=states.OOM, learned=learned)
             self._retry_or_end(claim, ending, error)
         else:
@@ -220,7 +209,7 @@ class Executor:
         elif after.final:
             jobs.end(self._database, claim, replace(ending, outcome=states.FAILED), time.time())
         else:
-            self._give_back(claim, ending, time.time() + after.wait_seconds)
+            self._give_back(claim, ending, after.wait_seconds)
 
-    def _give_back(self, claim: Claim, ending: Ending, not_before: float) -> None:
-        jobs.give_back(self._database, claim, ending, time.time(), not_before=not_before)
+    def _give_back(self, claim: Claim, ending: Ending, wait_seconds: float) -> None:
+        jobs.give_back(self._database, claim, ending, time.time(), wait_seconds=wait_seconds)

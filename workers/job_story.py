@@ -65,7 +65,7 @@ def _attempt_entries(number: int, row: Any) -> list[Entry]:
     if row.ended_at is not None:
         reason = f" ({row.reason})" if row.reason else ""
         step = "" if row.step_to is None else f" at step {row.step_to}"
-        took = f"{row.ended_at - row.started_at:.1f} s"
+        took = "its time not measured" if row.took_seconds is None else f"{row.took_seconds:.1f} s"
         entries.append(
             Entry(row.ended_at, "attempt", f"attempt {number} {row.outcome}{reason}{step}, {took}")
         )

@@ -28,7 +28,8 @@ class Member:
         self.device = device
         self.session_id = session_id
         self.id = members.join(database, name, device, session_id, time.time())
-        self.deadline = members.session_deadline(database, session_id)
+        #: When the machine goes away, as `settings.clock.steady` tells it; None: not known.
+        self.ends_at = members.session_end(database, session_id)
         self.stop = StopSignal()
         self._current: tuple[Claim, AttemptContext] | None = None
         self._left = threading.Event()

@@ -89,7 +89,7 @@ def halved_micro_batch(
 
 
 def slice_end(now: float, slice_seconds: float | None) -> float | None:
-    """When a slice that starts now is over, or None for no limit."""
+    """When a slice that starts now is over, by the clock that `now` is of; None for no limit."""
     return None if slice_seconds is None else now + slice_seconds
 
 
@@ -98,6 +98,7 @@ def latest_end(
 ) -> float | None:
     """When an attempt that starts now has to stop for a checkpoint; None: it could not progress before.
 
+    now, deadline and what comes back are of one clock, which nobody sets (`settings.clock.steady`).
     A sliced job progresses once it has loaded, done what it does at once (a step, or one round of simulators)
     and saved it; any other job by ending. Without measurements nothing is known but the default margin.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry
@@ -13,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from db import progress
 from db.engine import Database
+from db.silence import Hearing
 from settings.home import Home
 from workers.status import status_document
 
@@ -25,9 +25,10 @@ class StateCollector(Collector):
     def __init__(self, home: Home, database: Database) -> None:
         self._home = home
         self._database = database
+        self._hearing = Hearing()
 
     def collect(self) -> Iterator[Metric]:
-        document = status_document(self._home, self._database)
+        document = status_document(self._home, self._database, hearing=self._hearing)
         jobs = GaugeMetricFamily("baton_jobs", "Jobs by state.", labels=["ablation", "state"])
         steps = GaugeMetricFamily(
             "baton_run_step", "Training step that a run has reached.", labels=["ablation", "arm", "seed"]
@@ -50,9 +51,9 @@ class StateCollector(Collector):
             labels=["worker", "device", "state"],
         )  # fmt: skip
         for worker in document["workers"]:
-            ages.add_metric(
-                [worker["name"], worker["device"], worker["state"]], worker["heartbeat_age_seconds"]
-            )
+            age = worker["heartbeat_age_seconds"]
+            if age is not None:
+                ages.add_metric([worker["name"], worker["device"], worker["state"]], age)
         yield ages
         left = GaugeMetricFamily(
             "baton_session_deadline_seconds",
@@ -60,8 +61,8 @@ class StateCollector(Collector):
             labels=["session", "host"],
         )
         for session in document["sessions"]:
-            if session["ended_at"] is None and session["deadline"] is not None:
-                left.add_metric([str(session["id"]), session["host"]], session["deadline"] - time.time())
+            if session["left_seconds"] is not None:
+                left.add_metric([str(session["id"]), session["host"]], session["left_seconds"])
         yield left
         yield from self._totals()
 
@@ -73,7 +74,9 @@ class StateCollector(Collector):
         for row in progress.attempt_totals(self._database):
             attempts.add_metric([row.kind, row.outcome], row.attempts)
             for use in _SPENT_ON:
-                seconds.add_metric([row.kind, row.outcome, use], getattr(row, use))
+                spent = getattr(row, use)
+                if spent is not None:
+                    seconds.add_metric([row.kind, row.outcome, use], spent)
         events = CounterMetricFamily("baton_events", "Entries of the event log.", labels=["kind"])
         for row in progress.event_totals(self._database):
             events.add_metric([row.kind], row.events)

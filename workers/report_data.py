@@ -80,10 +80,19 @@ def _ledgers_by_kind(attempts: Sequence[Any]) -> dict[str, Ledger]:
 
 
 def _ledger(attempts: Sequence[Any]) -> Ledger:
-    """Sums over all attempts; db.jobs booked every second of each."""
-    sums = {bucket: sum(getattr(a, f"{bucket}_seconds") for a in attempts) for bucket in _BUCKETS}
+    """Sums over all attempts; db.jobs booked every second of each.
+
+    Earlier versions booked the rest of an attempt that was lost by the time of day: where a clock was set back
+    meanwhile it is negative, and the sum not measured.
+    """
+    columns = {
+        f"{bucket}_seconds": [getattr(a, f"{bucket}_seconds") for a in attempts] for bucket in _BUCKETS
+    }
     return Ledger(
-        **{f"{bucket}_seconds": round(value, 3) for bucket, value in sums.items()},
+        **{
+            name: round(sum(seconds), 3) if min(seconds, default=0.0) >= 0.0 else None
+            for name, seconds in columns.items()
+        },
         preemptions=sum(a.outcome == PREEMPTED for a in attempts),
         losses=sum(a.outcome == LOST for a in attempts),
     )

@@ -44,13 +44,13 @@ def run_report(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequ
             Slice(
                 a.step_from,
                 a.step_to if a.step_to is not None else a.step_from,
-                a.ended_at - a.started_at,
+                a.took_seconds,
                 a.outcome,
             )
             for a in ended
         ),
-        device_seconds=sum(a.ended_at - a.started_at for a in ended) if ended else None,
-        useful_seconds=sum(a.useful_seconds for a in ended) if ended else None,
+        device_seconds=_total([a.took_seconds for a in ended]),
+        useful_seconds=_total([a.useful_seconds for a in ended]),
         attention=_attention(attention),
         steps_per_epoch=_steps_per_epoch(train, jobs),
         tasks=_tasks(entries),
@@ -62,6 +62,12 @@ def _did_steps(attempt: Any) -> bool:
     kept = attempt.step_to is not None and attempt.step_to > attempt.step_from
     replayed = attempt.outcome != FAILED and attempt.replayed_seconds > 0
     return kept or replayed or attempt.useful_seconds > 0
+
+
+def _total(seconds: Sequence[float | None]) -> float | None:
+    """None unless every attempt's were measured: a part of them would pass for the whole."""
+    known = [value for value in seconds if value is not None]
+    return sum(known) if known and len(known) == len(seconds) else None
 
 
 def closed_loop_entries(jobs: Sequence[Any]) -> list[Mapping[str, Any]] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from db import progress, queries
 from db.engine import Database
+from db.silence import Hearing
 from settings.home import Home
 from tasks.registry import KINDS
 from workers.addresses import address_of
@@ -19,22 +19,27 @@ from workers.services import SERVICES
 EVENTS = 8
 
 
-def status_document(home: Home, database: Database, ablation: str | None = None) -> dict[str, Any]:
+def status_document(
+    home: Home, database: Database, ablation: str | None = None, hearing: Hearing | None = None
+) -> dict[str, Any]:
     """Everything `status` shows, as plain JSON. `ablation`: id or name, or None for all.
 
     To the fields of CONTRACT each run gains `live_step`, `steps_per_second` and `values` (the newest losses)
     while it is worked on, each ablation `time_left`, and the document `events` and the address of each service
     (`flower`, `tensorboard`, `metrics`; None where it does not run).
+
+    hearing: of whoever looks again and again, the same each time: the age of heartbeats of other machines.
     """
-    now = time.time()
     document = {"home": str(home.root), **queries.status(database, ablation)}
+    if hearing is not None:
+        _listen(document["workers"], hearing)
     running = progress.running_attempts(database)
     train_jobs = progress.train_jobs(database)
     by_job = {row.job_id: row for row in running}
     workers = workers_by_resource([worker["device"] for worker in document["workers"]])
     for entry in document["ablations"]:
         for run in entry["runs"]:
-            run |= _live(by_job.get(train_jobs[run["id"]]), now)
+            run |= _live(by_job.get(train_jobs[run["id"]]))
         left = _time_left(database, entry, workers)
         entry["time_left"] = None if left is None else {**asdict(left), "untimed": list(left.untimed)}
     document["events"] = queries.events(database, limit=EVENTS)
@@ -51,15 +56,23 @@ def workers_by_resource(devices: Sequence[str]) -> dict[str, int]:
     return counts
 
 
-def _live(row: Any, now: float) -> dict[str, Any]:
-    """What the worker last said of a run; empty while nobody works on it."""
+def _listen(workers: Sequence[dict[str, Any]], hearing: Hearing) -> None:
+    ages = hearing.ages({worker["id"]: worker["heartbeat_at"] for worker in workers})
+    for worker in workers:
+        age = ages[worker["id"]]
+        if worker["heartbeat_age_seconds"] is None and age is not None:
+            worker["heartbeat_age_seconds"] = round(age, 3)
+
+
+def _live(row: Any) -> dict[str, Any]:
+    """What the worker last said of a run, all of the same moment; empty while nobody works on it."""
     reached = _progress_of(row)
     if reached is None:
         return {}
-    done, spent = reached["step"] - row.step_from, now - row.started_at
+    done, took = reached["step"] - row.step_from, row.took_seconds
     return {
         "live_step": reached["step"],
-        "steps_per_second": done / spent if done > 0 and spent > 0 else None,
+        "steps_per_second": done / took if done > 0 and took else None,
         "values": reached.get("values") or {},
     }
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from sqlalchemy import select
 
@@ -30,10 +30,14 @@ from db.migrate import open_state, revisions, upgrade
 from db.schema import Base, Worker
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, HomeInUse, InvalidInput
+from settings.clock import seconds_since
 from settings.home import Home
 from settings.queue import queue_settings
 
 _STAGING = "import-"
+
+#: How often workers elsewhere are listened for.
+_LISTEN_SECONDS = 0.5
 
 #: The copied state is staged, written to the log and then to the database.
 _STATE_COPIES = 3
@@ -125,17 +129,39 @@ def _facts_of(home: Home, manifest: Manifest) -> str | None:
 
 
 def _check_nobody_works(database: Database) -> None:
-    """Workers of a cluster do not hold the home's lock."""
-    heard_since = time.time() - queue_settings().lease_seconds
+    """Workers of a cluster do not hold the home's lock. One that runs elsewhere is listened for, a lease long: when
+    it was last heard is a time of day of another machine."""
+    here = socket.gethostname()
+    elsewhere = {}
+    for worker in _workers(database):
+        age = seconds_since(worker.boot, worker.steady_at)
+        if worker.host == here:
+            if process_alive(worker.pid, worker.pid_started_at):
+                raise _at_work(worker)
+        elif (
+            age is None or age <= queue_settings().lease_seconds
+        ):  # a container of this machine has its clock
+            elsewhere[worker.id] = worker.heartbeat_at
+    give_up = time.monotonic() + queue_settings().lease_seconds
+    while elsewhere and time.monotonic() < give_up:
+        time.sleep(_LISTEN_SECONDS)
+        for worker in _workers(database):
+            if worker.heartbeat_at != elsewhere.get(worker.id, worker.heartbeat_at):
+                raise _at_work(worker)
+
+
+def _workers(database: Database) -> list[Any]:
+    """Those that neither left nor were missed."""
+    columns = (
+        Worker.id, Worker.name, Worker.host, Worker.pid, Worker.pid_started_at, Worker.heartbeat_at, Worker.boot,
+        Worker.steady_at,
+    )  # fmt: skip
     with database.read() as tx:
-        found = tx.execute(
-            select(Worker.name, Worker.host, Worker.pid, Worker.pid_started_at).where(
-                Worker.state.in_((IDLE, BUSY)), Worker.heartbeat_at >= heard_since
-            )
-        ).all()
-    for worker in found:
-        if worker.host != socket.gethostname() or process_alive(worker.pid, worker.pid_started_at):
-            raise HomeInUse(f"worker {worker.name} on {worker.host} is at work in this home; stop it first")
+        return list(tx.execute(select(*columns).where(Worker.state.in_((IDLE, BUSY)))).all())
+
+
+def _at_work(worker: Any) -> HomeInUse:
+    return HomeInUse(f"worker {worker.name} on {worker.host} is at work in this home; stop it first")
 
 
 def _check_space(home: Home, manifest: Manifest) -> None:

@@ -66,6 +66,7 @@ def claim(
                 "worker_id": worker_id,
                 "started_at": now,
                 "step_from": row.step,
+                "took_seconds": 0.0,
             },
         ).scalar_one()
     return Claim(
@@ -167,17 +168,19 @@ def succeed(db: Database, held: Claim, ending: Ending, now: float) -> int:
         return _release_dependents(tx, held.job_id)
 
 
-def give_back(db: Database, held: Claim, ending: Ending, now: float, *, not_before: float = 0.0) -> None:
+def give_back(db: Database, held: Claim, ending: Ending, now: float, *, wait_seconds: float = 0.0) -> None:
     """running -> ready: yielded, preempted, out of memory, or failed with tries left. Raises LeaseLost.
+
+    wait_seconds: whoever rings counts so many first, by a clock of its own.
 
     The outcome names the ledger it is booked in: failed spends a try; out of memory counts as a loss unless
     something was learned from it. A job whose cancellation was asked for meanwhile is cancelled instead.
     """
     with db.write() as tx:
-        _give_back(tx, held, ending, now, not_before)
+        _give_back(tx, held, ending, now, wait_seconds)
 
 
-def _give_back(tx: Connection, held: Claim, ending: Ending, now: float, not_before: float) -> None:
+def _give_back(tx: Connection, held: Claim, ending: Ending, now: float, wait_seconds: float) -> None:
     progressed = ending.step > held.step
     broke = ending.outcome in (FAILED, OOM)
     stays_lost = ending.outcome == OOM and ending.learned is None
@@ -191,7 +194,7 @@ def _give_back(tx: Connection, held: Claim, ending: Ending, now: float, not_befo
         "turn": case((job.c.fair, job.c.turn + 1), else_=job.c.turn),
         "failures": job.c.failures + int(ending.outcome == FAILED),
         "losses": (0 if progressed else job.c.losses) + int(stays_lost),
-        "not_before": not_before,
+        "wait_seconds": wait_seconds,
         "lease_expires_at": None,
         "preferred_worker_id": held.worker_id if progressed else None,
         "error": ending.reason if broke else None,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, or_, select, update
 
 from db.engine import Database
+from db.schema import WAITS
 from db.statements import COUNT_OUT, RING, RINGABLE, job
 from db.states import QUEUED, READY
 from db.values import Versions
@@ -19,12 +20,31 @@ def ring(db: Database, resource: str, limit: int, now: float, versions: Versions
 
     Returns rows (id, kind, label, step, target_steps, lease_token, preferred_worker_id), in ringing order.
     """
-    given = {"b_resource": resource, "b_now": now, "b_limit": limit, "b_versions": list(versions)}
+    given = {"b_resource": resource, "b_limit": limit, "b_versions": list(versions)}
     with db.write() as tx:
         rows = tx.execute(RINGABLE, given).all()
         if rows:
             tx.execute(RING, [{"b_id": row.id, "b_now": now} for row in rows])
     return list(rows)
+
+
+def waiting(db: Database) -> list[Any]:
+    """Ready jobs that wait after a failed attempt: rows (id, lease_token, wait_seconds)."""
+    with db.read() as tx:
+        return list(
+            tx.execute(
+                select(job.c.id, job.c.lease_token, job.c.wait_seconds).where(job.c.state == READY, WAITS)
+            ).all()
+        )
+
+
+def end_wait(db: Database, waited: Sequence[tuple[int, int]]) -> None:
+    """Jobs (id, lease token as it was when they were seen to wait) may be rung. Those that ran since wait on."""
+    if not waited:
+        return
+    these = or_(*(and_(job.c.id == job_id, job.c.lease_token == token) for job_id, token in waited))
+    with db.write() as tx:
+        tx.execute(update(job).where(job.c.state == READY, these).values(wait_seconds=0.0))
 
 
 def unring(db: Database, job_ids: Sequence[int]) -> int:

@@ -101,7 +101,7 @@ def revive(tx: Connection, job_ids: Any) -> int:
         .where(job.c.id.in_(job_ids), job.c.state.in_((FAILED, CANCELLED)))
         .values(
             state=BLOCKED, waiting_on=UNCOUNTED, failures=0, losses=0, error=None, finished_at=None,
-            not_before=0.0, cancel_requested=False,
+            wait_seconds=0.0, cancel_requested=False,
         )
     ).rowcount  # fmt: skip
 

@@ -36,11 +36,13 @@ def hand_over(tx: Connection, reason: str, now: float) -> int:
             outcome=PREEMPTED,
             reason=reason,
             step_to=case((attempt.c.step_to.is_(None), attempt.c.step_from), else_=attempt.c.step_to),
-            **unbooked(now),
+            **unbooked(),
         )
     )
     tx.execute(update(job).where(job.c.state == QUEUED).values(state=READY))
     # What was to wait for the old machine's deadline, its workers or its broker need not wait here.
-    bound = job.c.queued_at.is_not(None) | job.c.preferred_worker_id.is_not(None) | (job.c.not_before != 0.0)
-    tx.execute(update(job).where(bound).values(queued_at=None, preferred_worker_id=None, not_before=0.0))
+    bound = (
+        job.c.queued_at.is_not(None) | job.c.preferred_worker_id.is_not(None) | (job.c.wait_seconds != 0.0)
+    )
+    tx.execute(update(job).where(bound).values(queued_at=None, preferred_worker_id=None, wait_seconds=0.0))
     return running

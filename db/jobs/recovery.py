@@ -68,7 +68,7 @@ def take_back(db: Database, leases: Sequence[Lease], reason: str, max_losses: in
             tx.execute(
                 update(attempt)
                 .where(attempt.c.job_id == lease.job_id, attempt.c.lease_token == lease.token)
-                .values(ended_at=now, outcome=LOST, reason=reason, step_to=row.step, **unbooked(now))
+                .values(ended_at=now, outcome=LOST, reason=reason, step_to=row.step, **unbooked())
             )
             events.record(tx, now, "job_lost", f"{row.label}: {error or reason}", job_id=lease.job_id)
             taken.append(Lost(lease.job_id, row.label, state))
@@ -167,14 +167,14 @@ def _cannot_be_redone(
     return f"what it made was damaged {failures} times" if failures >= max_failures else None
 
 
-def unbooked(now: float) -> dict[str, Any]:
-    """Where the time of a lost attempt went: into work that counts for nothing, where it booked none at all;
-    else what it did not book passed between its last sign of life and now."""
+def unbooked() -> dict[str, Any]:
+    """Where the rest of what a lost attempt said last that it took went: into work that counts for nothing, where
+    it booked none at all; else it was idle. When it died and when that was found out is in no clock it had."""
     booked = sum((attempt.c[name] for name in SECONDS_COLUMNS[1:]), attempt.c[SECONDS_COLUMNS[0]])
-    all_of_it = now - attempt.c.started_at
+    rest = case((attempt.c.took_seconds > booked, attempt.c.took_seconds - booked), else_=0.0)
     return {
-        "replayed_seconds": case((booked == 0, all_of_it), else_=attempt.c.replayed_seconds),
-        "idle_seconds": case((booked == 0, 0.0), else_=attempt.c.idle_seconds + all_of_it - booked),
+        "replayed_seconds": attempt.c.replayed_seconds + case((booked == 0, rest), else_=0.0),
+        "idle_seconds": attempt.c.idle_seconds + case((booked == 0, 0.0), else_=rest),
     }
 
 

@@ -100,13 +100,15 @@ def test_scratch_of_attempts_that_hold_nothing_goes(workshop: Workshop) -> None:
     claim = workshop.claim("ingest")
     living = workshop.home.scratch / f"{claim.job_id}-{claim.lease_token}-{os.getpid()}"
     dead = workshop.home.scratch / f"{claim.job_id}-{claim.lease_token - 1}-{os.getpid()}"
-    importing = workshop.home.scratch / "import-x"
-    for folder in (living, dead, importing):
+    killed = workshop.home.scratch / "import-x-1"
+    for folder in (living, dead, killed):
         folder.mkdir()
         (folder / "half").write_bytes(b"half")
-    assert collect(workshop, dry_run=True).scratch_folders == 1 and dead.exists()
-    assert collect(workshop).scratch_folders == 1
-    assert living.exists() and importing.exists() and not dead.exists()
+    with workshop.store.scratch("import-y") as importing:
+        os.utime(importing, (0, 0))
+        assert collect(workshop, dry_run=True).scratch_folders == 2 and dead.exists() and killed.exists()
+        assert collect(workshop).scratch_folders == 2
+        assert living.exists() and importing.exists() and not dead.exists() and not killed.exists()
 
 
 def test_bytes_between_their_rename_and_their_row_are_waited_for(workshop: Workshop, tmp_path: Path) -> None:

@@ -21,15 +21,13 @@ def hand(database: Database, now: float = NOW + 10) -> int:
 def test_running_jobs_go_back_to_their_last_checkpoint(database: Database) -> None:
     submit(database, planned("a", target_steps=9), planned("b", ["a"]))
     claim = start(database, "a", worker(database))
-    jobs.publish(database, claim, 4, [], [], Seconds(useful=3.0), NOW)
+    jobs.publish(database, claim, 4, [], [], Seconds(useful=3.0, took=5.0), NOW)
     assert hand(database) == 1
     now, (attempt,) = row(database, "a"), attempts(database, "a")
     assert (now.state, now.step, now.losses, now.failures, now.slices) == (READY, 4, 0, 0, 1)
     assert (now.lease_expires_at, now.preferred_worker_id) == (None, None)
     assert (attempt.outcome, attempt.reason, attempt.step_to) == (PREEMPTED, "handed over", 4)
-    assert attempt.useful_seconds + attempt.idle_seconds == pytest.approx(
-        attempt.ended_at - attempt.started_at
-    )
+    assert (attempt.useful_seconds, attempt.idle_seconds, attempt.took_seconds) == (3.0, 2.0, 5.0)
     with pytest.raises(LeaseLost):
         jobs.succeed(database, claim, Ending(SUCCEEDED, 9), NOW)
     assert start(database, "a", worker(database)).step == 4
@@ -38,7 +36,7 @@ def test_running_jobs_go_back_to_their_last_checkpoint(database: Database) -> No
 def test_bells_waits_and_preferences_stay_behind(database: Database) -> None:
     submit(database, planned("queued"), planned("later"), planned("warm", target_steps=9))
     claim = start(database, "later", worker(database))
-    jobs.give_back(database, claim, Ending(PREEMPTED, 0, "deadline"), NOW, not_before=NOW + 1e6)
+    jobs.give_back(database, claim, Ending(PREEMPTED, 0, "deadline"), NOW, wait_seconds=1e6)
     claim = start(database, "warm", worker(database))
     jobs.give_back(database, claim, Ending(YIELDED, 3, "slice"), NOW)
     jobs.ring(database, "cpu", 10, NOW)
@@ -46,7 +44,7 @@ def test_bells_waits_and_preferences_stay_behind(database: Database) -> None:
     assert set(states(database).values()) == {READY}
     for label in ("queued", "later", "warm"):
         now = row(database, label)
-        assert (now.queued_at, now.not_before, now.preferred_worker_id) == (None, 0.0, None)
+        assert (now.queued_at, now.wait_seconds, now.preferred_worker_id) == (None, 0.0, None)
 
 
 def test_a_job_that_was_to_stop_for_good_does(database: Database) -> None:

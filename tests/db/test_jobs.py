@@ -74,10 +74,17 @@ def test_ringing_obeys_the_limit_the_resource_and_the_wait(database: Database) -
     submit(database, planned("gpu", resource="accelerator"), planned("a"), planned("b"), planned("c"))
     claim = start(database, "a", worker(database))
     jobs.unring(database, [row(database, label).id for label in ("b", "c")])
-    jobs.give_back(database, claim, Ending(FAILED, 0, "broke"), NOW, not_before=NOW + 8)
-    assert [entry.label for entry in jobs.ring(database, "cpu", 1, NOW + 7)] == ["b"]
-    assert [entry.label for entry in jobs.ring(database, "cpu", 10, NOW + 7)] == ["c"]
-    assert [entry.label for entry in jobs.ring(database, "cpu", 10, NOW + 8)] == ["a"]
+    jobs.give_back(database, claim, Ending(FAILED, 0, "broke"), NOW, wait_seconds=8.0)
+    assert [entry.label for entry in jobs.ring(database, "cpu", 1, 1e12)] == ["b"]
+    assert [entry.label for entry in jobs.ring(database, "cpu", 10, 1e12)] == ["c"], (
+        "whatever the time of day is"
+    )
+    (waiting,) = jobs.waiting(database)
+    assert (waiting.id, waiting.wait_seconds) == (claim.job_id, 8.0)
+    jobs.end_wait(database, [(waiting.id, waiting.lease_token - 1)])
+    assert jobs.ring(database, "cpu", 10, NOW) == [], "another scheduler saw an earlier wait end"
+    jobs.end_wait(database, [(waiting.id, waiting.lease_token)])
+    assert [entry.label for entry in jobs.ring(database, "cpu", 10, NOW)] == ["a"]
     assert states(database)["gpu"] == READY
 
 

@@ -79,10 +79,13 @@ def test_silence_longer_than_a_lease_is_a_loss_until_the_worker_speaks_again(dat
     later = NOW + LEASE_SECONDS + 1
     members.mark_gone(database, me, missing.reason, later)
     assert event_kinds(database) == ["worker_lost"]
-    assert members.heartbeats_here(database) == {(os.getpid(), members.process_start(os.getpid())): NOW}
-    assert members.living(database, 0.0) == []
+    (spoke,) = members.heartbeats_here(database).items()
+    assert spoke[0] == (os.getpid(), members.process_start(os.getpid()))
+    assert members.living(database) == []
     members.beat(database, me, None, None, later)
-    assert [entry.id for entry in members.living(database, later)] == [me]
+    assert [entry.id for entry in members.living(database)] == [me]
+    (again,) = members.heartbeats_here(database).items()
+    assert again[1] > spoke[1]
 
 
 def test_a_lease_that_ran_out_is_missed_although_the_worker_beats(database: Database) -> None:
@@ -105,15 +108,38 @@ def test_a_worker_that_left_is_not_missed(database: Database) -> None:
 
 
 def test_sessions_of_dead_commands_are_closed(database: Database) -> None:
-    mine = members.open_session(database, "up", NOW + 60, 1e12)
-    dead = members.open_session(database, "up", None, NOW)
-    with database.write() as tx:
-        tx.execute(update(Session).where(Session.id == dead).values(pid=2**22 + 1))
-    assert members.close_dead_sessions(database, NOW) == 1
+    """Whatever the time of day was when they began."""
+    mine = members.open_session(database, "up", None, -1e6)
+    dead, old, earlier = (members.open_session(database, "up", None, 1e12) for _ in range(3))
+    for session, what in (
+        (dead, {"pid": 2**22 + 1}),
+        (old, {"boot": "another start"}),
+        (earlier, {"boot": None}),
+    ):
+        with database.write() as tx:
+            tx.execute(update(Session).where(Session.id == session).values(**what))
+    assert members.close_dead_sessions(database, NOW) == 3
     with database.read() as tx:
         assert tx.execute(select(Session.id, Session.reason).order_by(Session.id)).all() == [
             (mine, None),
-            (dead, "killed"),
+            *((session, "killed") for session in (dead, old, earlier)),
         ]
-    assert members.session_deadline(database, mine) == NOW + 60
-    assert members.session_deadline(database, None) is None
+
+
+def test_a_session_ends_by_the_steady_clock_of_its_machine(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(members, "steady", clock)
+    mine = members.open_session(database, "up", 60.0, NOW, began=90.0)
+    clock.now = 130.0
+    assert members.session_end(database, mine) == 150.0, "its limit counts from when it was asked for"
+    assert members.session_end(database, None) is None
+    assert members.session_end(database, members.open_session(database, "up", None, NOW)) is None
+    with database.write() as tx:
+        assert tx.execute(select(Session.deadline).where(Session.id == mine)).scalar_one() == NOW + 50.0
+        tx.execute(update(Session).where(Session.id == mine).values(boot="another machine"))
+    members.note_age(database, mine, 45.0)
+    assert members.session_end(database, mine) == 130.0 + 60.0 - 45.0, (
+        "elsewhere: what it had left by its own count"
+    )

@@ -99,6 +99,58 @@ FIRST_SCHEMA_ROWS = (
 )
 
 
+#: Attempts of schema 0004 as (outcome, reason, started, ended, useful, idle), of one job each but the last two, and
+#: what they took.
+BEFORE_STEADY_CLOCKS = (
+    (("succeeded", None, 100.0, 130.0, 25.0, 4.0), 29.0),
+    (
+        ("succeeded", None, 100.0, -172_700.0, 25.0, 4.0),
+        29.0,
+    ),  # split by a monotonic clock, while the time was set
+    (("preempted", "deadline", 100.0, 172_900.0, 25.0, 0.0), 25.0),
+    (("yielded", "it is damaged", 100.0, 107.0, 0.0, 0.0), None),  # of this nothing was booked
+    (("lost", "gone", 100.0, 130.0, 25.0, 5.0), 30.0),
+    (("lost", "gone", 100.0, -172_653.0, 25.0, -172_778.0), None),
+    (("preempted", "handed over in a bundle", 100.0, 50.0, 0.0, -50.0), None),
+    (("lost", "gone", 100.0, 172_900.0, 25.0, 172_775.0), None),  # which runs into the next
+    (("succeeded", None, 140.0, 150.0, 9.0, 1.0), 10.0),
+)
+
+
+def test_attempts_of_before_steady_clocks_took_what_was_booked_or_what_is_not_absurd(home: Home) -> None:
+    database = Database(home.state_url)
+    last = len(BEFORE_STEADY_CLOCKS)
+    with database.write() as tx:
+        upgrade(tx, "0001")
+        for statement in FIRST_SCHEMA_ROWS[1:4]:
+            tx.execute(text(statement))
+        upgrade(tx, "0004")
+        tx.execute(text("update job set not_before = 1.8e9"))
+        tx.execute(text("insert into session values (1, 'h', 1, 'up', 1.0, 2.0, null, null)"))
+        for number, ((outcome, reason, began, ended, useful, idle), _) in enumerate(BEFORE_STEADY_CLOCKS, 1):
+            job, token = (2, number) if number >= last - 1 else (1, number)
+            began_, ended_ = (began, ended) if job == 2 else (number * 1e6 + began, number * 1e6 + ended)
+            tx.execute(
+                text(
+                    "insert into attempt (id, job_id, lease_token, worker_id, started_at, ended_at, outcome, reason,"
+                    " step_from, useful_seconds, replayed_seconds, checkpoint_seconds, load_seconds, idle_seconds)"
+                    " values (:id, :job, :token, 1, :began, :ended, :outcome, :reason, 0, :useful, 0, 0, 0, :idle)"
+                ),
+                {"id": number, "job": job, "token": token, "began": began_, "ended": ended_, "outcome": outcome,
+                 "reason": reason, "useful": useful, "idle": idle},
+            )  # fmt: skip
+    database.close()
+    opened = open_state(home)
+    with opened.read() as tx:
+        took = list(tx.execute(text("select took_seconds from attempt order by id")).scalars())
+        assert took == [expected for _, expected in BEFORE_STEADY_CLOCKS]
+        assert set(tx.execute(text("select wait_seconds from job")).scalars()) == {0.0}
+    (session,) = status(opened)["sessions"]
+    assert (session["age_seconds"], session["left_seconds"]) == (None, None)
+    assert session["deadline"] == 2.0
+    opened.close()
+
+
 def test_a_state_of_a_newer_version_is_left_alone(database: Database, home: Home) -> None:
     with database.write() as tx:
         tx.execute(text("update alembic_version set version_num = '9999'"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.silence import Silence
+from db.silence import Hearing, Silence
 from tests.support import Clock
 
 
@@ -41,3 +41,15 @@ def test_who_left_and_comes_again_is_new() -> None:
     clock.now += 1.0
     assert silence.seconds({}) == {}
     assert silence.seconds({"a": 1.0}) == {"a": 0.0}
+
+
+def test_an_age_is_known_once_somebody_was_heard_to_speak_anew() -> None:
+    """Also where nobody looked for a minute, and whatever the others take for the time."""
+    clock = Clock()
+    hearing = Hearing(clock)
+    assert hearing.ages({"a": 1e9, "b": 1e9}) == {"a": None, "b": None}
+    clock.now += 5.0
+    assert hearing.ages({"a": 1e9 - 172_800, "b": 1e9}) == {"a": 0.0, "b": None}
+    clock.now += 60.0
+    assert hearing.ages({"a": 1e9 - 172_800, "c": 1.0}) == {"a": 60.0, "c": None}
+    assert hearing.ages({"a": 1e9 - 172_800, "b": 1e9}) == {"a": 60.0, "b": None}

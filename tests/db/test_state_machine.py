@@ -214,6 +214,10 @@ class Queue(RuleBasedStateMachine):
     def clock_jumps(self, seconds: float) -> None:
         self.now += seconds
 
+    @rule()
+    def waits_end(self) -> None:
+        jobs.end_wait(self.db, [(entry.id, entry.lease_token) for entry in jobs.waiting(self.db)])
+
     # --- workers
 
     @precondition(lambda self: self.bells)
@@ -268,10 +272,8 @@ class Queue(RuleBasedStateMachine):
     def _give_back(self, place: int, how: int) -> None:
         claim = self.claims[place % len(self.claims)]
         step, outcome = self.steps[claim.job_id], (YIELDED, "preempted", OOM, FAILED)[how % 4]
-        ending, not_before = Ending(outcome, step, outcome), self.now + how % 2 * 60.0
-        if self._act(
-            place, lambda held: jobs.give_back(self.db, held, ending, self.now, not_before=not_before)
-        ):
+        ending, wait = Ending(outcome, step, outcome), how % 2 * 60.0
+        if self._act(place, lambda held: jobs.give_back(self.db, held, ending, self.now, wait_seconds=wait)):
             del self.holder[claim.job_id]
             if step > claim.step:
                 self.losses[claim.job_id] = 0
@@ -362,6 +364,7 @@ class Queue(RuleBasedStateMachine):
         for label in NEEDS:
             jobs.unpause(self.db, self._target(label), self.now)
         later = max(self.now, NOW) + 1e9
+        self.waits_end()
         for _ in NEEDS:
             for resource in ("cpu", "accelerator"):
                 for entry in jobs.ring(self.db, resource, 100, later):

@@ -116,13 +116,17 @@ def test_a_scratch_folder_ends_with_its_attempt(store: ArtifactStore, home: Home
 
 
 def test_scratch_folders_of_the_dead_are_cleared(store: ArtifactStore, home: Home) -> None:
-    old, new = home.scratch / "old", home.scratch / "new"
-    for folder in (old, new):
+    """However young: what counts is whether a process has it. Attempts' folders are judged by their leases."""
+    left = home.scratch / "export-12345"
+    attempt = home.scratch / "7-1-12345"
+    for folder in (left, attempt):
         folder.mkdir()
         (folder / "half").write_bytes(b"half")
-    os.utime(old, (0, 0))
-    assert store.clear_scratch(older_than_seconds=3600) == 1
-    assert [path.name for path in home.scratch.iterdir()] == ["new"]
+    with store.scratch("import-x") as held:
+        os.utime(held, (0, 0))
+        assert store.clear_scratch(dry_run=True) == 1 and left.exists()
+        assert store.clear_scratch() == 1
+        assert {path.name for path in home.scratch.iterdir()} == {held.name, attempt.name}
 
 
 def damage(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from errors import ConfigError
-from settings.duration import deadline_in, seconds_of
+from settings.duration import seconds_of, session_seconds
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,15 @@ def test_other_forms_are_refused(text: str) -> None:
         seconds_of(text)
 
 
-def test_the_deadline_is_the_option_then_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert deadline_in(None, 100.0) is None
+def test_a_session_lasts_for_the_option_or_until_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert session_seconds(None, 100.0) is None
     monkeypatch.setenv("BATON_SESSION_DEADLINE", "250.5")
-    assert deadline_in(None, 100.0) == 250.5
-    assert deadline_in("10s", 100.0) == 110.0
+    assert session_seconds(None, 100.0) == 150.5
+    assert session_seconds(None, 300.5) == -50.0
+    assert session_seconds("10s", 100.0) == 10.0
     for text in ("tomorrow", "nan", "inf"):
         monkeypatch.setenv("BATON_SESSION_DEADLINE", text)
         with pytest.raises(ConfigError, match="BATON_SESSION_DEADLINE"):
-            deadline_in(None, 100.0)
+            session_seconds(None, 100.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64decode
 from collections.abc import Iterator
 
@@ -14,7 +15,7 @@ from db.engine import Database
 from db.jobs import Ending, Seconds
 from db.plans import PlannedJob
 from db.silence import Silence
-from db.states import QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
+from db.states import FAILED, QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
 from settings.home import Home
 from settings.queue import QueueSettings
 from tests.support import LEASE_SECONDS, NOW, Clock, event_kinds, planned, row, start, states, submit, worker
@@ -50,6 +51,11 @@ def messages(client: redis.Redis, queue: str) -> list[tuple[str, int]]:
     return found
 
 
+def reconcile(bell: Bell) -> int:
+    """Two looks: for whom the first finds it is a new bell."""
+    return bell.reconcile() + bell.reconcile()
+
+
 def test_a_bell_carries_the_kind_and_the_job_id_only(
     database: Database, bell: Bell, client: redis.Redis
 ) -> None:
@@ -74,10 +80,7 @@ def test_the_window_bounds_what_is_rung_ahead(database: Database, bell: Bell, cl
 
 
 def free_worker(database: Database, name: str, device: str = "cpu") -> int:
-    """A worker that was heard from just now, whatever the time is."""
-    me = members.join(database, name, device, None, NOW)
-    members.beat(database, me, None, None, 1e12)
-    return me
+    return members.join(database, name, device, None, NOW)
 
 
 def trainings(*labels: str) -> list[PlannedJob]:
@@ -126,7 +129,7 @@ def test_bells_that_the_broker_still_holds_are_left_alone(
 ) -> None:
     submit(database, planned("a"), planned("b"))
     bell.ring_ready()
-    assert bell.reconcile() == 0
+    assert reconcile(bell) == 0
     assert (states(database), client.llen(CPU)) == ({"a": QUEUED, "b": QUEUED}, 2)
 
 
@@ -135,7 +138,7 @@ def test_after_flushall_every_job_is_rung_again(database: Database, bell: Bell, 
     bell.ring_ready()
     before = messages(client, CPU)
     client.flushall()
-    assert bell.reconcile() == 2
+    assert reconcile(bell) == 2
     assert bell.ring_ready() == 2
     assert messages(client, CPU) == before
 
@@ -145,7 +148,7 @@ def test_a_job_that_runs_is_not_rung_again(database: Database, bell: Bell, clien
     bell.ring_ready()
     assert jobs.claim(database, row(database, "a").id, worker(database), LEASE_SECONDS, NOW) is not None
     client.flushall()
-    assert (bell.reconcile(), bell.ring_ready()) == (0, 0)
+    assert (reconcile(bell), bell.ring_ready()) == (0, 0)
     assert states(database) == {"a": RUNNING}
 
 
@@ -160,10 +163,10 @@ def test_a_killed_broker_costs_nothing_but_time(
     assert states(database) == {"rung before": QUEUED, "ready later": READY}, (
         "a bell that was not sent is not rung"
     )
-    assert bell.reconcile() == 0, "nobody knows what a dead broker holds"
+    assert reconcile(bell) == 0, "nobody knows what a dead broker holds"
     again = start_private(home, home.logs / "redis.log")
     try:
-        assert bell.reconcile() == 1
+        assert reconcile(bell) == 1
         assert bell.ring_ready() == 2
         with connect(again.url) as fresh:
             assert {job_id for _, job_id in messages(fresh, CPU)} == {
@@ -180,10 +183,9 @@ def test_the_next_slice_goes_to_the_worker_that_has_the_model(
     submit(database, planned("a", target_steps=9))
     me = worker(database)
     jobs.give_back(database, start(database, "a", me), Ending(YIELDED, 3, "slice"), NOW)
-    members.beat(database, me, None, None, 1e12)
     bell.ring_ready()
     assert messages(client, worker_queue(me)) == [("baton.ingest", row(database, "a").id)]
-    assert bell.reconcile() == 1, "it did not come in time"
+    assert reconcile(bell) == 1, "it did not come in time"
     bell.ring_ready()
     assert messages(client, CPU) == [("baton.ingest", row(database, "a").id)], "now anybody may have it"
 
@@ -215,7 +217,7 @@ def test_the_scheduler_takes_back_what_a_silent_worker_held(
     assert taken == 1
     assert (row(database, "a").state, row(database, "a").losses) == (READY, 1)
     assert {"job_lost", "worker_lost"} <= set(event_kinds(database))
-    assert scheduler.reap() == 0
+    assert (scheduler.reap(), bell.reconcile()) == (0, 0)
     assert scheduler.tick() == 2, "and b, whose bell the broker never had"
     assert {job_id for _, job_id in messages(client, CPU)} == {row(database, label).id for label in "ab"}
 
@@ -234,3 +236,68 @@ def test_a_living_worker_keeps_its_job(database: Database, bell: Bell) -> None:
         jobs.extend_lease(database, claim, LEASE_SECONDS, 0, Seconds(), moment)
         assert scheduler.reap() == 0
     jobs.succeed(database, claim, Ending(SUCCEEDED, 1), NOW)
+
+
+@pytest.fixture
+def patient(database: Database, redis_url: str, client: redis.Redis) -> tuple[Bell, Clock]:
+    """With the usual times, and a clock that the test moves. What others take for the time of day is far off."""
+    clock = Clock()
+    return Bell(database, make_app(redis_url), client, QueueSettings(), clock), clock
+
+
+@pytest.mark.parametrize("shift", [-172_800.0, -3600.0, 3600.0, 172_800.0])
+def test_a_lost_bell_is_missed_after_some_seconds_of_the_ringers_own_clock(
+    database: Database, patient: tuple[Bell, Clock], client: redis.Redis, shift: float
+) -> None:
+    submit(database, planned("a"))
+    bell, clock = patient
+    jobs.ring(database, "cpu", 1, time.time() + shift)
+    passed = 0.0
+    while bell.reconcile() == 0:
+        clock.now += 1.0
+        passed += 1.0
+        assert passed < 20.0
+    assert passed == QueueSettings().ring_timeout_seconds + 1.0
+
+
+@pytest.mark.parametrize("shift", [-172_800.0, -3600.0, 3600.0, 172_800.0])
+def test_a_failed_attempt_waits_by_the_ringers_own_clock(
+    database: Database, patient: tuple[Bell, Clock], client: redis.Redis, shift: float
+) -> None:
+    submit(database, planned("a"))
+    bell, clock = patient
+    claim = start(database, "a", worker(database))
+    jobs.give_back(database, claim, Ending(FAILED, 0, "broke"), time.time() + shift, wait_seconds=8.0)
+    assert bell.ring_ready() == 0
+    for _ in range(7):
+        clock.now += 1.0
+        assert bell.ring_ready() == 0
+    clock.now += 1.0
+    assert bell.ring_ready() == 1
+
+
+def test_whoever_failed_again_waits_again(
+    database: Database, patient: tuple[Bell, Clock], client: redis.Redis
+) -> None:
+    submit(database, planned("a"))
+    bell, clock = patient
+    me = worker(database)
+    for wait in (2.0, 4.0):
+        claim = start(database, "a", me)
+        jobs.give_back(database, claim, Ending(FAILED, 0, "broke"), NOW, wait_seconds=wait)
+        assert bell.ring_ready() == 0
+        clock.now += 1.5
+        assert bell.ring_ready() == 0
+        for _ in range(int(wait)):
+            clock.now += 1.0
+            if bell.ring_ready():
+                break
+        assert states(database) == {"a": QUEUED}
+        clock.now += 1000.0
+
+
+def test_workers_of_a_machine_whose_clock_is_off_are_hands_too(database: Database, bell: Bell) -> None:
+    submit(database, *trainings("a", "b"))
+    for name, shift in (("behind", -172_800.0), ("ahead", 172_800.0)):
+        members.beat(database, free_worker(database, name), None, None, time.time() + shift)
+    assert bell.ring_ready() == 2

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from db import jobs, states
 from db.plans import Plan, PlannedJob, RunRef, submit
+from db.statements import attempt
 from db.store import ArtifactStore
 from db.values import Ending, Lease, MetricPoint, Seconds
 from errors import InvalidInput
 from reports.summary import to_json
-from tests.support import NOW, start, worker
+from tests.support import LEASE_SECONDS, NOW, start, worker
 from workers.report_data import NO_SIMULATOR, gather_report
 
 RUN = RunRef("recon", 0)
@@ -96,7 +98,9 @@ def test_a_rate_needs_every_shard_and_keeps_the_order_of_sequences(home, databas
     assert gather_report(database, ArtifactStore(home), None).runs[0].results == (1, 2, 5, 0)
 
 
-def test_seconds_that_a_lost_attempt_did_not_book_are_idle(home, database, submitted):
+@pytest.mark.parametrize("clock_shift", [15, -172_800, 172_800, -3600, 3600])
+def test_seconds_that_a_lost_attempt_did_not_book_are_idle(home, database, submitted, clock_shift):
+    """Up to its last sign of life: the rest is in no clock of its own, and the time of day may have been set."""
     held = start(database, "train", submitted)
     jobs.publish(
         database,
@@ -104,11 +108,16 @@ def test_seconds_that_a_lost_attempt_did_not_book_are_idle(home, database, submi
         0,
         [],
         [MetricPoint("loss/action", 10, 2.5)],
-        Seconds(useful=4.0, checkpoint=1.0),
+        Seconds(useful=4.0, checkpoint=1.0, took=6.0),
         NOW + 5,
     )
-    jobs.take_back(database, [Lease(held.job_id, held.lease_token)], "its process is gone", 3, NOW + 12)
-    finish(database, "train", submitted, {"steps": 1}, seconds=Seconds(useful=6.0, load=2.0))
+    jobs.extend_lease(
+        database, held, LEASE_SECONDS, 0, Seconds(useful=4.0, checkpoint=1.0, took=12.0), NOW + 12
+    )
+    jobs.take_back(
+        database, [Lease(held.job_id, held.lease_token)], "its process is gone", 3, NOW + clock_shift
+    )
+    finish(database, "train", submitted, {"steps": 1}, seconds=Seconds(useful=6.0, load=2.0, took=10.0))
     document = report(home, database)
     ledger = document["ledger"]
     assert ledger["useful_seconds"] == 10.0 and ledger["checkpoint_seconds"] == 1.0
@@ -117,6 +126,32 @@ def test_seconds_that_a_lost_attempt_did_not_book_are_idle(home, database, submi
     (arm,) = document["arms"]
     assert arm["device_seconds"] == pytest.approx(12 + 10)
     assert arm["goodput"] == pytest.approx(10 / 22)
+
+
+def test_an_attempt_that_booked_nothing_lost_what_it_took(home, database, submitted):
+    held = start(database, "train", submitted)
+    jobs.extend_lease(database, held, LEASE_SECONDS, 0, Seconds(took=9.0), NOW + 9)
+    jobs.take_back(database, [Lease(held.job_id, held.lease_token)], "its process is gone", 3, NOW - 1e6)
+    at_once = start(database, "train", submitted)
+    jobs.take_back(
+        database, [Lease(at_once.job_id, at_once.lease_token)], "its process is gone", 9, NOW + 1e6
+    )
+    document = report(home, database)
+    assert (document["ledger"]["replayed_seconds"], document["ledger"]["idle_seconds"]) == (9.0, 0.0)
+    assert document["arms"][0]["device_seconds"] == 9.0
+
+
+def test_what_an_earlier_version_booked_by_a_clock_set_back_is_not_measured(home, database, submitted):
+    held = start(database, "train", submitted)
+    jobs.take_back(database, [Lease(held.job_id, held.lease_token)], "its process is gone", 3, NOW)
+    with database.write() as tx:
+        tx.execute(update(attempt).values(took_seconds=None, idle_seconds=-172_753.0))
+    finish(database, "train", submitted, {"steps": 1}, seconds=Seconds(useful=6.0, took=7.0))
+    document = report(home, database)
+    assert document["ledger"]["idle_seconds"] is None and document["ledger"]["useful_seconds"] == 6.0
+    (arm,), (run,) = document["arms"], document["runs"]
+    assert (arm["device_seconds"], arm["goodput"], run["useful_seconds"]) == (None, None, 6.0)
+    assert [entry["seconds"] for entry in run["attempts"]] == [None, 7.0]
 
 
 def test_recorded_data_says_why_there_are_no_rates(home, database):
