@@ -10,10 +10,25 @@ from db import queries
 from db.engine import Database
 from db.states import SUCCEEDED
 from reports.data import Environment
+from settings.arithmetic import FIXED_VARIABLES
+from settings.machine import ABSENT
 from workers.report_renderer import simulators_told
 
 #: Entries of an attempt's environment that the report does not list as versions.
-_NOT_VERSIONS = frozenset({"device", "processor", "cores", "memory_gib", "gpu", "gpus", "threads", "body"})
+_NOT_VERSIONS = frozenset(
+    {
+        "device",
+        "processor",
+        "cores",
+        "memory_gib",
+        "gpu",
+        "gpus",
+        "threads",
+        "body",
+        "variables",
+        "instructions",
+    }
+)
 
 
 def report_environment(
@@ -24,9 +39,10 @@ def report_environment(
     versions: dict[str, set[str]] = {}
     for environment in known:
         for name, value in environment.items():
-            if name not in _NOT_VERSIONS:
+            if name not in _NOT_VERSIONS and value != ABSENT:
                 versions.setdefault(name, set()).add(str(value))
     told = {name: " and ".join(sorted(values)) for name, values in sorted(versions.items())}
+    told |= {"variables": words} if (words := _variables(known)) else {}
     bodies = _bodies(attempts)
     return Environment(
         command=ablation.command,
@@ -37,6 +53,17 @@ def report_environment(
         simulator=simulators_told(jobs),
         data_digests={**_demonstrations(jobs), **_indexes(database, jobs)},
     )
+
+
+def _variables(environments: Sequence[Mapping[str, Any]]) -> str:
+    """Environment variables that decide arithmetic, beside those that every process of Baton has."""
+    found = {
+        f"{name}={text}"
+        for environment in environments
+        for name, text in environment.get("variables", {}).items()
+        if FIXED_VARIABLES.get(name) != text
+    }
+    return ", ".join(sorted(found))
 
 
 def _bodies(attempts: Sequence[Any]) -> str:
