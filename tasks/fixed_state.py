@@ -23,11 +23,11 @@ from settings.machine import instructions, processor, version
 _SEED = 0
 
 
-def threads_of(spec: Mapping[str, Any]) -> int:
-    """The number of threads that a job's parameters name, else THREADS."""
+def threads_of(spec: Mapping[str, Any], otherwise: int = THREADS) -> int:
+    """The number of threads that a job's parameters name; `otherwise` where they name none."""
     training = spec.get("training")
     named = training.get("threads") if isinstance(training, Mapping) else spec.get("threads")
-    return THREADS if named is None else int(named)
+    return otherwise if named is None else int(named)
 
 
 class FixedState:

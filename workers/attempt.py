@@ -48,11 +48,13 @@ class AttemptContext:
         slice_ends_at: float | None,
         must_end_at: float | None,
         clock: Callable[[], float] = time.time,
+        environment: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
         self._database = database
         self._store = store
         self._claim = claim
         self._clock = clock
+        self._environment = environment
         self._worker_stop = worker_stop
         self._slice_ends_at = slice_ends_at
         self._must_end_at = must_end_at
@@ -138,8 +140,9 @@ class AttemptContext:
         with self._store.publication():
             stored = self.store(artifacts)
             jobs.publish(
-                self._database, self._claim, step, stored, metric_points(points), self.seconds, self._clock()
-            )
+                self._database, self._claim, step, stored, metric_points(points), self.seconds, self._clock(),
+                self._environment(),
+            )  # fmt: skip
         self.step = step
         return {item.name: item.sha256 for item in stored}
 

@@ -19,6 +19,33 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "bitsandbytes", "dif
 #: Told to people only: no result depends on these.
 FOR_PEOPLE = frozenset({"device", "baton", "celery", "os", "cores", "memory_gib", "gpus"})
 
+#: Kinds of job for which less decides: they sum nothing on a GPU and load no model.
+_DECIDE_LITTLE = {
+    "ingest": frozenset(
+        {"processor", "instructions", "python", "numpy", "pybullet", "pillow", "variables", "body"}
+    ),
+    "index": frozenset({"python", "numpy", "body"}),
+    "gaze": frozenset(
+        {"processor", "instructions", "python", "numpy", "opencv-python-headless", "variables", "body"}
+    ),
+}
+
+#: Detectors that load no model, so that a gaze job of theirs is of `_DECIDE_LITTLE`.
+_WITHOUT_MODEL = frozenset({"colour", "oracle"})
+
+
+def decides(name: str, kind: str, spec: Mapping[str, Any]) -> bool:
+    """Whether the entry `name` of an attempt's environment decides what a job of this kind makes.
+
+    Threads do not: a job is done again with the number it had.
+    """
+    if name in FOR_PEOPLE or name == "threads":
+        return False
+    little = _DECIDE_LITTLE.get(kind)
+    if little is None or (kind == "gaze" and spec.get("detector") not in _WITHOUT_MODEL):
+        return True
+    return name in little
+
 
 def attempt_environment(device: str, threads: int = THREADS) -> dict[str, Any]:
     """Processor or GPU and library versions; for people also how much of it the process has.

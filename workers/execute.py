@@ -98,6 +98,7 @@ class Executor:
                 self._member.stop,
                 policy.slice_end(time.time(), claim.spec.get("slice_seconds")),
                 must_end_at,
+                environment=lambda: self._environment(claim),
             )
             self._member.begin(claim, context)
             context.take_up()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -103,8 +103,12 @@ def publish(
     metrics: Sequence[MetricPoint],
     seconds: Seconds,
     now: float,
+    environment: Mapping[str, Any] | None = None,
 ) -> None:
-    """Make a checkpoint a fact while the attempt goes on. Raises LeaseLost."""
+    """Make a checkpoint a fact while the attempt goes on. Raises LeaseLost.
+
+    environment: of the attempt, which may not live to tell it at its end.
+    """
     with db.write(durable=True) as tx:
         check(
             tx,
@@ -117,7 +121,11 @@ def publish(
         tx.execute(
             update(attempt)
             .where(attempt.c.id == held.attempt_id)
-            .values(step_to=step, **_seconds_columns(seconds))
+            .values(
+                step_to=step,
+                **({} if environment is None else {"environment": dict(environment)}),
+                **_seconds_columns(seconds),
+            )
         )
 
 
