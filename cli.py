@@ -10,6 +10,7 @@ import sys
 import click
 
 from errors import BatonError, DiskFull
+from settings.arithmetic import fix_variables
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {
@@ -70,6 +71,7 @@ def cli(context: click.Context, home: str | None) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit code; users' mistakes are one sentence, never a traceback."""
+    fix_variables()  # no figure depends on the shell; libraries read this when a command imports them
     try:
         result = cli.main(arguments, prog_name=_program(), standalone_mode=False)
     except BatonError as error:

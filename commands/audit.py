@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from dataclasses import asdict
 
 import click
 
 from commands.options import existing_home, home_option
-from errors import InvalidInput
+from errors import EnvironmentLacks, InvalidInput
 
 
 @click.command("audit")
@@ -30,16 +29,23 @@ def command(
     seed: int,
     as_json: bool,
 ) -> int:
-    """Train, detect and evaluate a random sample again. Exit code 1 when different bytes come out.
+    """Hash all that was made, and train, detect and evaluate a random sample again.
 
-    Work of another processor, GPU or library version may differ in its last bits; it is counted apart.
+    Each piece of work is done as its worker did it: with its threads, device and variables. Exit code 1 when other
+    bytes or figures come out, or bytes are damaged; 3 when something cannot be compared here, as work of another
+    processor, GPU or library version may differ in its last bits.
     """
+    from commands.bytes_bar import bytes_bar
     from db import queries
     from db.migrate import open_state
     from db.shared_store import open_store
     from workers import audit
 
     counts = [_count("--slices", slices), _count("--others", others)]
+    if counts == [0, 0]:
+        raise InvalidInput(
+            "--slices 0 and --others 0 leave nothing to do again; artifacts verify hashes alone"
+        )
     home = existing_home(context, home_path)
     database = open_state(home)
     row = queries.ablation_row(database, ablation)
@@ -55,25 +61,35 @@ def command(
                 flush=True,
             )
 
-    findings = audit.audit(
-        database,
-        open_store(home, database),
-        row.id if ablation else None,
-        home.scratch / "audit",
-        slices=counts[0],
-        others=counts[1],
-        seed=seed,
-        on_finding=show,
-    )
+    with bytes_bar("hashing") as on_bytes:
+        findings = audit.audit(
+            database,
+            open_store(home, database),
+            row.id if ablation else None,
+            home.scratch / "audit",
+            home.logs / "audit.log",
+            slices=counts[0],
+            others=counts[1],
+            seed=seed,
+            on_finding=show,
+            on_bytes=on_bytes,
+        )
     database.close()
     totals = Counter(finding.verdict for finding in findings)
     if as_json:
         names = (audit.EQUAL, audit.DIFFERENT, audit.DAMAGED, audit.NOT_COMPARABLE)
         print(json.dumps({"checked": len(findings), **{name.replace(" ", "_"): totals[name] for name in names},
                           "findings": [asdict(finding) for finding in findings]}))  # fmt: skip
-    elif not findings:
-        print("nothing has been made yet", file=sys.stderr)
-    return 1 if totals[audit.DIFFERENT] or totals[audit.DAMAGED] else 0
+    if totals[audit.DIFFERENT] or totals[audit.DAMAGED]:
+        return 1
+    if not findings:
+        raise InvalidInput("nothing of what was asked for has been made yet: nothing was compared")
+    if totals[audit.NOT_COMPARABLE]:
+        raise EnvironmentLacks(
+            f"{totals[audit.NOT_COMPARABLE]} of {len(findings)} could not be compared on this machine; "
+            "run the audit where they were made"
+        )
+    return 0
 
 
 def _count(option: str, text: str) -> int | None:

@@ -15,18 +15,23 @@ from db.statements import ablation_job, artifact, attempt, job, metric
 
 @dataclass(frozen=True)
 class AuditedJob:
-    """A job and its artifact rows, oldest step first."""
+    """A job and its artifact rows, oldest step first. `step`: the last that it reached."""
 
     id: int
     kind: str
     label: str
     state: str
-    artifacts: Sequence[Any]
+    step: int
+    artifacts: list[Any]
 
 
 @dataclass(frozen=True)
 class Given:
-    """What a slice of a job starts from, and what its attempts left: rows of `artifact` and plain values."""
+    """What a slice of a job starts from, and what its attempts left: rows of `artifact` and plain values.
+
+    points: measured before it. measured: in it. environments: of the attempts that made its artifacts, newest first;
+    None for one that was not recorded. result: where the job ends with it.
+    """
 
     spec: Mapping[str, Any]
     learned: Mapping[str, Any]
@@ -34,7 +39,9 @@ class Given:
     resume: Sequence[Any]
     outputs: Sequence[Any]
     points: Sequence[tuple[str, int, float]]
-    environment: Mapping[str, Any] | None
+    measured: Sequence[tuple[str, int, float]]
+    environments: Sequence[Mapping[str, Any] | None]
+    result: Mapping[str, Any] | None
 
 
 def audited_jobs(db: Database, ablation_id: int | None, kinds: Sequence[str]) -> list[AuditedJob]:
@@ -45,6 +52,7 @@ def audited_jobs(db: Database, ablation_id: int | None, kinds: Sequence[str]) ->
             job.c.kind,
             job.c.label,
             job.c.state,
+            job.c.step.label("reached_step"),
             artifact.c.name,
             artifact.c.sha256,
             artifact.c.step,
@@ -60,35 +68,46 @@ def audited_jobs(db: Database, ablation_id: int | None, kinds: Sequence[str]) ->
     found: dict[int, AuditedJob] = {}
     with db.read() as tx:
         for row in tx.execute(statement):
-            entry = found.setdefault(row.id, AuditedJob(row.id, row.kind, row.label, row.state, []))
-            entry.artifacts.append(row)  # type: ignore[attr-defined]
+            about = AuditedJob(row.id, row.kind, row.label, row.state, row.reached_step, [])
+            found.setdefault(row.id, about).artifacts.append(row)
     return list(found.values())
 
 
-def given(db: Database, job_id: int, first: int, last: int) -> Given:
-    """What the work between two steps starts from. Raises ArtifactDamaged when an input is being made again."""
+def given(db: Database, job_id: int, first: int, last: int, ends: bool) -> Given:
+    """What the work between two steps starts from; `ends`: no step comes after them. Raises ArtifactDamaged when an
+    input is being made again.
+    """
     needed = inputs.needed(db, job_id)
     own = inputs.own(db, job_id)
     with db.read() as tx:
-        row = tx.execute(select(job.c.spec, job.c.learned).where(job.c.id == job_id)).one()
+        row = tx.execute(select(job.c.spec, job.c.learned, job.c.result).where(job.c.id == job_id)).one()
         points = tx.execute(
             select(metric.c.name, metric.c.step, metric.c.value)
-            .where(metric.c.job_id == job_id, metric.c.step <= first)
-            .order_by(metric.c.step)
+            .where(metric.c.job_id == job_id, *([] if ends else [metric.c.step <= last]))
+            .order_by(metric.c.step, metric.c.name)
         ).all()
-        environment = tx.execute(
-            select(attempt.c.environment)
+        environments = tx.execute(
+            select(attempt.c.id, attempt.c.environment)
             .join(artifact, artifact.c.attempt_id == attempt.c.id)
-            .where(artifact.c.job_id == job_id, artifact.c.step <= last, attempt.c.environment.is_not(None))
-            .order_by(artifact.c.step.desc())
-            .limit(1)
-        ).scalar()
+            .where(artifact.c.job_id == job_id, artifact.c.step > first, artifact.c.step <= last)
+            .order_by(artifact.c.step.desc(), attempt.c.id.desc())
+        ).all()
+        if all(entry.environment is None for entry in environments):
+            # Earlier versions recorded none of an attempt that died; the one before it is the best guess.
+            environments = tx.execute(
+                select(attempt.c.id, attempt.c.environment)
+                .where(attempt.c.job_id == job_id, attempt.c.environment.is_not(None))
+                .order_by(attempt.c.id.desc())
+                .limit(1)
+            ).all()
     return Given(
         row.spec,
         row.learned or {},
         needed,
         [entry for entry in own if entry.step == first] if first else [],
         [entry for entry in own if first < entry.step <= last or entry.step == last],
-        [(point.name, point.step, point.value) for point in points],
-        environment,
+        [(point.name, point.step, point.value) for point in points if first and point.step <= first],
+        [(point.name, point.step, point.value) for point in points if point.step > first or not first],
+        list({entry.id: entry.environment for entry in environments}.values()),
+        row.result if ends else None,
     )

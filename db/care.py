@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from db.engine import Database
 from db.needed import NEEDED, producers, shown_in_reports, verdicts
-from db.statements import artifact, job
+from db.statements import ablation_job, artifact, job
 from db.store import ArtifactStore
 
 OK, DAMAGED, MISSING = "ok", "damaged", "missing"
@@ -38,17 +38,25 @@ class Checked:
 
 
 def verify(
-    db: Database, store: ArtifactStore, on_bytes: Callable[[int, int], None] = lambda _done, _total: None
+    db: Database,
+    store: ArtifactStore,
+    on_bytes: Callable[[int, int], None] = lambda _done, _total: None,
+    ablation_id: int | None = None,
 ) -> list[Checked]:
     """Hash everything the rows point to, by job. Each file is read once, however many rows share it.
 
-    on_bytes: told (bytes hashed, bytes in all) after every file.
+    on_bytes: told (bytes hashed, bytes in all) after every file. ablation_id: only what its jobs made.
     """
+    statement = (
+        select(artifact, job.c.label)
+        .join(job, job.c.id == artifact.c.job_id)
+        .order_by(artifact.c.job_id, artifact.c.step, artifact.c.id)
+    )
+    if ablation_id is not None:
+        mine = select(ablation_job.c.job_id).where(ablation_job.c.ablation_id == ablation_id)
+        statement = statement.where(artifact.c.job_id.in_(mine))
     with db.read() as tx:
-        rows = tx.execute(
-            select(artifact, job.c.label).join(job, job.c.id == artifact.c.job_id)
-            .order_by(artifact.c.job_id, artifact.c.step, artifact.c.id)
-        ).all()  # fmt: skip
+        rows = tx.execute(statement).all()
         unneeded = {
             output_id
             for _, producer in producers(tx, shown_in_reports(tx))

@@ -1,7 +1,8 @@
 """Nothing is detected twice: what a finder said about a picture, kept by content.
 
-The key is a hash of the finder's name, version and precision, the phrase and the picture, so a frame that several
-demonstrations share, or a second run, costs a look-up. In memory, or in an SQLite file that processes share.
+The key is a hash of the finder's name, version and precision, the phrase, the picture and what the process computes
+with, so a frame that several demonstrations share, or a second run, costs a look-up. In memory, or in an SQLite
+file that processes share.
 A cache only saves work: what cannot be read back whole counts as never seen, what cannot be written is lost.
 """
 
@@ -40,11 +41,13 @@ class FinderCache:
     """Answers of finders. `path`: an SQLite file, made where it is missing; None keeps them in memory.
 
     `hits` and `misses` count pictures, `unkept` those whose answers could not be written. Raises InvalidInput
-    when the file is no such cache.
+    when the file is no such cache. `arithmetic`: what decides the last bits of answers (threads, processor, versions
+    of libraries) in words; answers that were given with another count as never seen.
     """
 
     def __init__(self, path: Path | None = None, most_answers: int = MOST_ANSWERS) -> None:
         self.path = path
+        self.arithmetic = ""
         self.hits = self.misses = self.unkept = 0
         self._most_answers = most_answers
         self._complained = False
@@ -66,7 +69,7 @@ class FinderCache:
     ) -> list[list[Candidate] | NoTarget]:
         """The finder's answers for these pictures; it is asked only about those it never saw."""
         prefix = json.dumps(
-            [finder.name, finder.version, finder.precision, asdict(target), thoroughly]
+            [finder.name, finder.version, finder.precision, asdict(target), thoroughly, self.arithmetic]
         ).encode()
         keys = [_key(prefix, image) for image in images]
         answers = {key: answer for key in set(keys) if (answer := self._read(key)) is not None}

@@ -22,6 +22,7 @@ from detectors.scoring import FrameTruth, ScoredFrame, score_frame, summarise, s
 from detectors.targets import BY_TASK, NO_TARGET, Phases, phases_for
 from detectors.wording import understand
 from tasks.context import Draft, Finished, Result, TaskContext, one_input
+from tasks.fixed_state import arithmetic, settle_libraries
 from tasks.gaze_truth import frame_truths, true_targets
 
 #: `robot_obs`: position of the tool centre point in metres; last command to the hand, 1 open and -1 close.
@@ -179,5 +180,8 @@ def _detector(context: TaskContext) -> Detector:
             options["cache"] = context.memory["gaze cache"]
         context.memory[key] = make_detector(name, **options)
     detector: Detector = context.memory[key]
+    settle_libraries()  # a detector may have been the first to import torch
+    if "gaze cache" in context.memory:
+        context.memory["gaze cache"].arithmetic = arithmetic()
     check_planned(detector, context.spec.get("version"))
     return detector

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from calvin.dataset import open_dataset
+from calvin.dataset import CalvinSplit, open_dataset
 from calvin.episode import Episode
 from calvin.episode_file import save_episode
 from calvin.instructions import evaluation_instruction, training_instructions
 from calvin.oracle import TaskOracle
-from errors import SimulatorError
+from errors import DatasetError, SimulatorError
 from simulators.demonstrations import Failed, record
 from simulators.playtable.env import PlayTable
 from tasks.context import Draft, Finished, Result, TaskContext, Yielded
@@ -33,7 +33,7 @@ def run(context: TaskContext) -> Result:
             return Yielded(reason)
         entry = demonstrations[done]
         if context.spec["source"] == "calvin":
-            episode = _read(context, entry)
+            episode = _read(context, done)
         else:
             episode, reasons = make_demonstration(_table(context, entry["scene"]), entry, split)
             missed += reasons
@@ -101,11 +101,31 @@ def _table(context: TaskContext, scene: str) -> PlayTable:
     return table
 
 
-def _read(context: TaskContext, entry: Mapping[str, Any]) -> Episode:
-    root, split = context.spec["root"], context.spec["split"]
+def _read(context: TaskContext, done: int) -> Episode:
+    """Raises DatasetError where the demonstration is not the one that was planned."""
+    root, split, number = context.spec["root"], context.spec["split"], _number(context, done)
     key = f"calvin {root} {split}"
-    if key not in context.memory:
-        context.memory[key] = open_dataset(Path(root), split)
-    dataset = context.memory[key]
-    episode: Episode = dataset.read(dataset.demonstrations[entry["number"]])
-    return episode
+    dataset: CalvinSplit | None = context.memory.get(key)
+    if dataset is None or not _is_planned(context, dataset, done):
+        # What the worker opened for an earlier job may not be what lies there now.
+        dataset = context.memory[key] = open_dataset(Path(root), split)
+        if not _is_planned(context, dataset, done):
+            raise DatasetError(
+                f"{dataset.folder}: demonstration {number} is not the one that the ablation was planned with; "
+                "restore the dataset, or submit the ablation again"
+            )
+    return dataset.read(dataset.demonstrations[number])
+
+
+def _is_planned(context: TaskContext, dataset: CalvinSplit, done: int) -> bool:
+    """Whether the dataset has the demonstration that the job's `identity` names; True where none is named."""
+    number = _number(context, done)
+    if number >= len(dataset.demonstrations):
+        return False
+    planned = context.spec.get("identity")
+    return planned is None or dataset.fingerprint(dataset.demonstrations[number]) == planned[done]
+
+
+def _number(context: TaskContext, done: int) -> int:
+    number: int = context.spec["demonstrations"][done]["number"]
+    return number

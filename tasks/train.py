@@ -33,7 +33,7 @@ def run(context: TaskContext) -> Result:
     began = time.perf_counter()
     settings = context.spec["training"]
     torch.set_num_threads(settings["threads"])
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")
     trainee = take_up(context)
     context.spend("load", time.perf_counter() - began)
     schedule = context.learned.get("micro_batch", ())

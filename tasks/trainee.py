@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +31,7 @@ _MEMORY = "training"
 
 @dataclass
 class Trainee:
-    """A model in training. `step` steps are done."""
+    """A model in training. `step` steps are done. work: what it is trained for, as `_work_of` tells it."""
 
     recipe: Recipe
     index: Index
@@ -41,6 +42,7 @@ class Trainee:
     replicas: Replicas
     step: int
     checkpoint: str  # SHA-256 of the weights last published or loaded; "" before the first
+    work: str = ""
     snapshot: Snapshot = field(default_factory=Snapshot)
 
     @property
@@ -70,7 +72,8 @@ def take_up(context: TaskContext) -> Trainee:
     held = context.memory.pop(_MEMORY, None)
     if isinstance(held, Trainee) and files:
         newest = files[WEIGHTS]
-        if (held.checkpoint, held.step) == (newest.sha256, newest.step):
+        # Jobs that differ in what they measure, stop by or are judged on may have equal weights.
+        if (held.checkpoint, held.step, held.work) == (newest.sha256, newest.step, _work_of(context)):
             return held
     del held
     settings = context.spec["training"]
@@ -92,7 +95,15 @@ def take_up(context: TaskContext) -> Trainee:
         validation = load_index(context.inputs, size, "validation", context.memory, jpeg)
     step, checkpoint = (files[WEIGHTS].step, files[WEIGHTS].sha256) if files else (0, "")
     replicas = Replicas(model, devices)
-    return Trainee(recipe, index, validation, model, optimizer, scaler, replicas, step, checkpoint)
+    return Trainee(
+        recipe, index, validation, model, optimizer, scaler, replicas, step, checkpoint, _work_of(context)
+    )
+
+
+def _work_of(context: TaskContext) -> str:
+    """The job's parameters and what it reads, as text."""
+    read = sorted((file.role, file.name, file.sha256) for file in context.inputs)
+    return json.dumps([context.spec, read], sort_keys=True)
 
 
 def _model(

@@ -1,46 +1,54 @@
-"""Doing stored work again and comparing digests: is what the home says it has what its inputs give?
+"""Doing stored work again and comparing: is what the home says it has what its inputs give?
 
 A unit is one slice of a training job, from a stored checkpoint to the next, or a whole job of another kind.
-Digests recomputed over tampered bytes do not help: the bytes themselves must come out again.
+Digests recomputed over tampered bytes do not help: the bytes themselves must come out again, and so must every
+figure that the job left in the database. All bytes are hashed, whatever is done again.
 """
 
 from __future__ import annotations
 
 import random
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from db import audits
+from db import audits, care
 from db.engine import Database
 from db.states import SUCCEEDED
-from db.store import ArtifactStore, file_sha256
+from db.store import ArtifactStore
 from errors import ArtifactDamaged
-from tasks.context import Draft, Finished, InputFile, Point, Result, TaskContext
-from tasks.local_context import LocalContext
-from tasks.registry import body_of, kind_named
-from workers.attempt import describe
-from workers.environment import FOR_PEOPLE, attempt_environment
+from tasks.context import InputFile
+from workers.audit_process import Again, Made, Work, work_threads
+from workers.audited_figures import different_figures
+from workers.environment import decides
 
 EQUAL, DIFFERENT, DAMAGED, NOT_COMPARABLE = "equal", "different", "damaged", "not comparable"
 
-#: Kinds that are audited, and how their units are counted by `--slices` and `--others`.
+#: Kinds that are audited, and how their units are counted by `--slices` and `--others`. A report is made of rows,
+#: and made anew by `report`.
 SLICED = ("pretrain", "train")
-WHOLE = ("ingest", "gaze", "index", "evaluate", "attention")
+WHOLE = ("ingest", "gaze", "index", "evaluate", "attention", "reconstruct")
+
+#: Films of failures: which ones were kept depends on interruptions, what is in them does not.
+_FILM = "failure_"
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Work to do again: `job_id` from step `first` (0: from the beginning) to step `last`."""
+    """Work to do again: `job_id` from step `first` (0: from the beginning) to step `last`.
+
+    expected: digests at `last` by name. ends: the job has succeeded with it. step: the last that the job's row tells.
+    """
 
     job_id: int
     kind: str
     label: str
     first: int
     last: int
-    expected: Mapping[str, str]  # artifact name -> digest at `last`
+    expected: Mapping[str, str]
+    ends: bool
+    step: int
 
     @property
     def name(self) -> str:
@@ -49,40 +57,15 @@ class Unit:
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of a unit."""
+    """What came of a unit, or of an artifact whose bytes are not sound."""
 
     unit: str
     verdict: str
     why: str = ""
 
 
-class AuditContext(LocalContext):
-    """Runs a body from a stored checkpoint to another, and keeps what it makes out of the home."""
-
-    def __init__(self, folder: Path, given: audits.Given, unit: Unit, inputs: Sequence[InputFile]) -> None:
-        super().__init__(folder, given.spec, inputs)
-        self.step = self.reached = unit.first
-        self.learned = given.learned
-        self.made: dict[str, str] = {}
-        self._unit = unit
-        self._points = given.points
-        self._at = unit.first
-
-    def points(self, name: str) -> list[Point]:
-        return [Point(n, step, value) for n, step, value in self._points if n == name and step <= self.step]
-
-    def should_stop(self) -> str | None:
-        return "audit" if self._unit.kind in SLICED and self._at >= self._unit.last else None
-
-    def report_progress(self, step: int, total: int, values: Mapping[str, float] | None = None) -> None:
-        self._at = step
-
-    def publish(self, step: int, artifacts: Sequence[Draft], points: Sequence[Point] = ()) -> dict[str, str]:
-        digests = {draft.name: file_sha256(draft.file) for draft in artifacts}
-        self.step = step
-        if self._unit.kind not in SLICED or step == self._unit.last:
-            self.made.update(digests)
-        return digests
+#: Does work under the environment of an attempt: `workers.audit_process.Again`.
+Doer = Callable[[Work, Mapping[str, Any] | None], Made]
 
 
 def audit(
@@ -90,89 +73,151 @@ def audit(
     store: ArtifactStore,
     ablation_id: int | None,
     folder: Path,
+    log: Path,
     *,
     slices: int | None,
     others: int | None,
     seed: int,
     on_finding: Callable[[Finding], None] = lambda _finding: None,
+    on_bytes: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> list[Finding]:
-    """Do a random sample again; None for a count means all. `folder` is for what is made, and emptied."""
+    """Hash all that was made, and do a random sample of the work again; None for a count means all.
+
+    folder: for what is made, and emptied. log: what the bodies print. One finding for each unit that was done again,
+    in their order, after one for each artifact that is damaged or missing.
+    """
+    checked = care.verify(database, store, on_bytes, ablation_id)
+    findings = [_unsound(entry) for entry in checked if entry.state in care.BAD]
+    for finding in findings:
+        on_finding(finding)
+    gone = {entry.path for entry in checked if entry.state == care.LEFT_BEHIND}
+    with Again(folder, log) as again:
+        for unit in _sample(units_of(database, ablation_id), slices, others, seed):
+            finding = redo(database, store, unit, again, gone)
+            on_finding(finding)
+            findings.append(finding)
+    return findings
+
+
+def _sample(units: Sequence[Unit], slices: int | None, others: int | None, seed: int) -> list[Unit]:
     chance = random.Random(seed)
-    units = units_of(database, ablation_id)
-    chosen = []
+    chosen: list[Unit] = []
     for kinds, count in ((SLICED, slices), (WHOLE, others)):
         these = [unit for unit in units if unit.kind in kinds]
         chosen += (
             these if count is None else sorted(chance.sample(these, min(count, len(these))), key=these.index)
         )
-    findings = []
-    for unit in chosen:
-        finding = redo(database, store, unit, folder)
-        on_finding(finding)
-        findings.append(finding)
-    return findings
+    return chosen
+
+
+def _unsound(entry: care.Checked) -> Finding:
+    return Finding(f"{entry.job}: {entry.name}, step {entry.step}", DAMAGED, f"{entry.path} is {entry.state}")
 
 
 def units_of(database: Database, ablation_id: int | None) -> list[Unit]:
     """Everything that can be done again: what succeeded, and the checkpoints that are still there."""
     units = []
     for row in audits.audited_jobs(database, ablation_id, (*SLICED, *WHOLE)):
+        ended = row.state == SUCCEEDED
+        last = row.artifacts[-1].step
         if row.kind in WHOLE:
             final = {item.name: item.sha256 for item in row.artifacts if item.final}
-            if final and row.state == SUCCEEDED:
-                units.append(Unit(row.id, row.kind, row.label, 0, row.artifacts[-1].step, final))
+            if final and ended:
+                units.append(Unit(row.id, row.kind, row.label, 0, last, final, True, row.step))
             continue
         first = 0
         for step in sorted({item.step for item in row.artifacts}):
-            units.append(Unit(row.id, row.kind, row.label, first, step, _at(row.artifacts, step)))
+            expected = {item.name: item.sha256 for item in row.artifacts if item.step == step}
+            ends = ended and step == last
+            units.append(Unit(row.id, row.kind, row.label, first, step, expected, ends, row.step))
             first = step
     return units
 
 
-def redo(database: Database, store: ArtifactStore, unit: Unit, folder: Path) -> Finding:
-    """Run the unit's body again and compare what it makes."""
-    given = audits.given(database, unit.job_id, unit.first, unit.last)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    failure = None
+def redo(
+    database: Database, store: ArtifactStore, unit: Unit, again: Doer, gone: Collection[str] = ()
+) -> Finding:
+    """Run the unit's body again and compare what it makes. `gone`: paths of artifacts that nothing needs any more."""
     try:
-        context = AuditContext(folder, given, unit, [_input(store, row.role, row) for row in given.inputs])
-        context.resume = [_input(store, "resume", row) for row in given.resume]
+        given = audits.given(database, unit.job_id, unit.first, unit.last, unit.ends)
+        lost = [row.path for row in (*given.inputs, *given.resume) if row.path in gone]
+        if lost:
+            return Finding(
+                unit.name, NOT_COMPARABLE, f"{lost[0]}, which it read, was removed as nothing needs it"
+            )
         for row in given.outputs:
-            store.verified(row.path, row.sha256)
-        made = _made(context, body_of(unit.kind))
+            if row.path not in gone:
+                store.verified(row.path, row.sha256)
+        then = next((one for one in given.environments if one is not None), None)
+        made = again(_work_of(unit, given, then, store), then)
     except ArtifactDamaged as error:
-        return Finding(unit.name, DAMAGED, str(error))
-    except Exception as error:
-        made, failure = {}, f"doing it again failed: {describe(error)}"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    different = sorted(name for name, digest in unit.expected.items() if made.get(name) != digest)
-    if not different:
+        return Finding(unit.name, DAMAGED if error.path else NOT_COMPARABLE, str(error))
+    if made.damaged is not None:
+        return Finding(unit.name, DAMAGED, made.damaged)
+    if made.lacking is not None:
+        return Finding(unit.name, NOT_COMPARABLE, made.lacking)
+    differences = _differences(unit, given, then, made)
+    if not differences:
         return Finding(unit.name, EQUAL)
-    foreign = _other_environment(unit.kind, given.environment)
+    foreign = _other_environments(unit.kind, given, made)
     if foreign:
         return Finding(unit.name, NOT_COMPARABLE, f"made with other {', '.join(foreign)}")
-    return Finding(unit.name, DIFFERENT, failure or f"{', '.join(different)} came out with other bytes")
+    return Finding(unit.name, DIFFERENT, made.failure or "; ".join(differences))
 
 
-def _made(context: AuditContext, body: Callable[[TaskContext], Result]) -> Mapping[str, str]:
-    result = body(context)
-    if isinstance(result, Finished):
-        context.made.update({draft.name: file_sha256(draft.file) for draft in result.artifacts})
-    return context.made
+def _work_of(unit: Unit, given: audits.Given, then: Mapping[str, Any] | None, store: ArtifactStore) -> Work:
+    spec = dict(given.spec)
+    if any(name.startswith(_FILM) for name in unit.expected):
+        spec["videos"] = spec["last"] - spec["first"]
+    return Work(
+        unit.kind,
+        spec,
+        given.learned,
+        unit.first,
+        unit.last if unit.kind in SLICED else None,
+        given.points,
+        [_input(store, row.role, row) for row in given.inputs],
+        [_input(store, "resume", row) for row in given.resume],
+        str((then or {}).get("device", "cpu")),
+        str((then or {}).get("gpu", "")),
+        work_threads(spec, then),
+    )
 
 
-def _other_environment(kind: str, then: Mapping[str, Any] | None) -> list[str]:
-    """Names of what differs between the environment of then and this one; empty where they agree."""
-    if not then:
-        return ["environment, which was not recorded"]
-    now = {**attempt_environment(str(then.get("device", "cpu"))), "body": kind_named(kind).version}
-    return [name for name, value in then.items() if name not in FOR_PEOPLE and now.get(name) != value]
+def _differences(unit: Unit, given: audits.Given, then: Mapping[str, Any] | None, made: Made) -> list[str]:
+    """What did not come out as it is stored, in words."""
+    names = sorted(name for name, digest in unit.expected.items() if made.digests.get(name) != digest)
+    if unit.kind in WHOLE:
+        more = made.digests.keys() - unit.expected.keys()
+        names += sorted(name for name in more if not name.startswith(_FILM))
+    found = [f"{', '.join(names)} came out with other bytes"] if names else []
+    if made.failure is not None:
+        return [*found, made.failure]
+    # What earlier versions recorded may lack figures that were added since.
+    exact = then is not None and "variables" in then
+    stored = [point for point in given.measured if unit.ends or point[1] <= unit.last]
+    found += different_figures(unit.kind, given.result, made.result, stored, made.points, exact)
+    if unit.kind in SLICED and unit.ends and made.step != unit.step:
+        found.append(f"the job's step is {unit.step}, it ends at {made.step}")
+    return found
 
 
-def _at(artifacts: Sequence[Any], step: int) -> dict[str, str]:
-    return {item.name: item.sha256 for item in artifacts if item.step == step}
+def _other_environments(kind: str, given: audits.Given, made: Made) -> list[str]:
+    """Names of what decides the kind's figures and differs from what they were made with; empty where all agrees."""
+    names: dict[str, None] = {}
+    for then in given.environments or [None]:
+        if then is None:
+            return ["environment, which was not recorded"]
+        for name, value in then.items():
+            if decides(name, kind, given.spec) and made.environment.get(name) != value:
+                names[name] = None
+        if "variables" not in then and decides("torch", kind, given.spec) and not _names_threads(given.spec):
+            names["number of threads, which was not recorded"] = None
+    return list(names)
+
+
+def _names_threads(spec: Mapping[str, Any]) -> bool:
+    return "threads" in spec or "threads" in (spec.get("training") or {})
 
 
 def _input(store: ArtifactStore, role: str, row: Any) -> InputFile:

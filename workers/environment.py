@@ -5,48 +5,84 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
-from importlib import metadata
-from pathlib import Path
+from typing import Any
+
+from settings.arithmetic import THREADS, deciding_variables
+from settings.machine import instructions, processor, version
 
 #: Libraries whose version can change a result.
-_LIBRARIES = ("torch", "transformers", "numpy", "opencv-python-headless", "pybullet", "pillow")
+LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "bitsandbytes", "diffusers", "numpy",
+              "opencv-python-headless", "pybullet", "pillow")  # fmt: skip
 
 #: Told to people only: no result depends on these.
 FOR_PEOPLE = frozenset({"device", "baton", "celery", "os", "cores", "memory_gib", "gpus"})
 
+#: Kinds of job for which less decides: they sum nothing on a GPU and load no model.
+_DECIDE_LITTLE = {
+    "ingest": frozenset(
+        {"processor", "instructions", "python", "numpy", "pybullet", "pillow", "variables", "body"}
+    ),
+    "index": frozenset({"python", "numpy", "body"}),
+    "gaze": frozenset(
+        {"processor", "instructions", "python", "numpy", "opencv-python-headless", "variables", "body"}
+    ),
+}
 
-@lru_cache(maxsize=1)
-def attempt_environment(device: str) -> dict[str, str | int]:
-    """Processor or GPU, thread count and library versions; for people also how much of it the process has.
+#: Detectors that load no model, so that a gaze job of theirs is of `_DECIDE_LITTLE`.
+_WITHOUT_MODEL = frozenset({"colour", "oracle"})
 
-    Imports none of the libraries. `gpus`: those this process sees.
+
+def decides(name: str, kind: str, spec: Mapping[str, Any]) -> bool:
+    """Whether the entry `name` of an attempt's environment decides what a job of this kind makes.
+
+    Threads do not: a job is done again with the number it had.
+    """
+    if name in FOR_PEOPLE or name == "threads":
+        return False
+    little = _DECIDE_LITTLE.get(kind)
+    if little is None or (kind == "gaze" and spec.get("detector") not in _WITHOUT_MODEL):
+        return True
+    return name in little
+
+
+def attempt_environment(device: str, threads: int = THREADS) -> dict[str, Any]:
+    """Processor or GPU and library versions; for people also how much of it the process has.
+
+    Imports none of the libraries. `gpus`: those this process sees. `threads`: those of the work (`tasks.fixed_state`).
+    `variables`: those of the environment that decide arithmetic; attempts of earlier versions have none, and their
+    `threads` are what OMP_NUM_THREADS said.
     """
     torch = sys.modules.get("torch")
     gpu, gpus = "", 0
-    if torch is not None and device.startswith("cuda") and torch.cuda.is_available():
+    used = torch is not None and (device.startswith("cuda") or torch.cuda.is_initialized())
+    if torch is not None and used and torch.cuda.is_available():
         gpu, gpus = torch.cuda.get_device_name(0), torch.cuda.device_count()
     return {
         "device": device,
-        "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30),
         "gpu": gpu,
         "gpus": gpus,
-        "threads": int(os.environ.get("OMP_NUM_THREADS", "0")),
-        "os": _system(),
-        "python": platform.python_version(),
-        "baton": _version("baton-queue"),
-        "celery": _version("celery"),
-        **{name: _version(name) for name in _LIBRARIES},
+        "threads": threads,
+        "variables": deciding_variables(),
+        **_machine(),
     }
 
 
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "absent"
+@lru_cache(maxsize=1)
+def _machine() -> Mapping[str, str | int]:
+    """What stays as it is while the process lives."""
+    return {
+        "processor": processor(),
+        "instructions": instructions(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30),
+        "os": _system(),
+        "python": platform.python_version(),
+        "baton": version("baton-queue"),
+        "celery": version("celery"),
+        **{name: version(name) for name in LIBRARIES},
+    }
 
 
 def _system() -> str:
@@ -56,18 +92,6 @@ def _system() -> str:
     except (OSError, KeyError):
         distribution = platform.system()
     return f"{distribution}, kernel {platform.release()}"
-
-
-@lru_cache(maxsize=1)
-def processor() -> str:
-    """The processor's name as Linux tells it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def release_device_memory() -> None:

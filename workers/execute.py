@@ -19,6 +19,7 @@ from settings.clock import steady
 from settings.home import Home
 from settings.queue import QueueSettings
 from tasks.context import Result, TaskContext, Yielded
+from tasks.fixed_state import FixedState, threads_of
 from tasks.registry import body_of, kind_named, versions
 from workers import policy
 from workers.attempt import AttemptContext, describe, metric_points, notes
@@ -52,6 +53,7 @@ class Executor:
         self._body_for = body_for
         self._versions = versions()
         self._memory: dict[str, Any] = {}
+        self._state = FixedState()
         #: Whether the last attempt left something ready to be rung, and whether it failed.
         self.released = False
         self.failed = False
@@ -104,7 +106,9 @@ class Executor:
             self._member.begin(claim, context)
             context.take_up()
             context.spend("load", context.seconds.took)
-            result = self._body_for(claim.kind)(context)
+            body = self._body_for(claim.kind)  # imports what the body needs, which is then settled too
+            self._state.establish(threads_of(claim.spec))
+            result = body(context)
             # A short body books nothing itself: all it did was its work.
             context.book_rest("useful")
             return self._commit(claim, context, result)
@@ -155,12 +159,19 @@ class Executor:
             self.released = jobs.succeed(self._database, claim, ending, time.time()) > 0
         return states.SUCCEEDED
 
-    def _environment(self, claim: Claim) -> dict[str, str | int]:
-        return {**attempt_environment(self._member.device), "body": kind_named(claim.kind).version}
+    def _environment(self, claim: Claim) -> dict[str, Any]:
+        here = attempt_environment(self._member.device, threads_of(claim.spec))
+        return {**here, "body": kind_named(claim.kind).version}
 
     def _redo(self, claim: Claim, context: AttemptContext, error: ArtifactDamaged) -> str:
         """What it was to read is damaged: whoever made it makes it again, and this job waits for that."""
-        ending = Ending(states.YIELDED, claim.step, str(error), seconds=context.seconds)
+        ending = Ending(
+            states.YIELDED,
+            claim.step,
+            str(error),
+            seconds=context.seconds,
+            environment=self._environment(claim),
+        )
         # A bundle leaves behind what nobody needed then: all of that is made again at once, not one by one.
         paths = dict.fromkeys(row.path for row in inputs.stated(self._database, claim.job_id))
         missing = self._store.absent(paths)[:_REDONE_AT_ONCE]

@@ -10,11 +10,26 @@ from db import queries
 from db.engine import Database
 from db.states import SUCCEEDED
 from reports.data import Environment
-from workers.environment import FOR_PEOPLE
+from settings.arithmetic import FIXED_VARIABLES
+from settings.machine import ABSENT
+from workers.environment import decides
 from workers.report_renderer import simulators_told
 
 #: Entries of an attempt's environment that the report does not list as versions.
-_NOT_VERSIONS = frozenset({"device", "processor", "cores", "memory_gib", "gpu", "gpus", "threads", "body"})
+_NOT_VERSIONS = frozenset(
+    {
+        "device",
+        "processor",
+        "cores",
+        "memory_gib",
+        "gpu",
+        "gpus",
+        "threads",
+        "body",
+        "variables",
+        "instructions",
+    }
+)
 
 
 def report_environment(
@@ -25,9 +40,10 @@ def report_environment(
     versions: dict[str, set[str]] = {}
     for environment in known:
         for name, value in environment.items():
-            if name not in _NOT_VERSIONS:
+            if name not in _NOT_VERSIONS and value != ABSENT:
                 versions.setdefault(name, set()).add(str(value))
     told = {name: " and ".join(sorted(values)) for name, values in sorted(versions.items())}
+    told |= {"variables": words} if (words := _variables(known)) else {}
     bodies = _bodies(attempts)
     return Environment(
         command=ablation.command,
@@ -48,16 +64,28 @@ def _mixed(jobs: Sequence[Any], attempts: Sequence[Any]) -> Iterator[str]:
         moved = attempt.outcome == SUCCEEDED or (attempt.step_to or 0) > attempt.step_from
         if attempt.environment and moved:
             of_jobs.setdefault(attempt.job_id, []).append(attempt.environment)
-    labels = {row.id: row.label for row in jobs}
+    by_id = {row.id: row for row in jobs}
     for job_id, environments in of_jobs.items():
-        names = sorted({name for environment in environments for name in environment} - FOR_PEOPLE)
-        told = []
-        for name in names:
+        row, told = by_id[job_id], []
+        for name in sorted({name for environment in environments for name in environment}):
+            if name != "threads" and not decides(name, row.kind, row.spec):
+                continue
             values = dict.fromkeys(str(e[name]) for e in environments if name in e)
             if len(values) > 1:
                 told.append(f"{name} {', then '.join(values)}")
         if told:
-            yield f"{labels[job_id]}: {'; '.join(told)}"
+            yield f"{row.label}: {'; '.join(told)}"
+
+
+def _variables(environments: Sequence[Mapping[str, Any]]) -> str:
+    """Environment variables that decide arithmetic, beside those that every process of Baton has."""
+    found = {
+        f"{name}={text}"
+        for environment in environments
+        for name, text in environment.get("variables", {}).items()
+        if FIXED_VARIABLES.get(name) != text
+    }
+    return ", ".join(sorted(found))
 
 
 def _bodies(attempts: Sequence[Any]) -> str:

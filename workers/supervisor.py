@@ -166,7 +166,6 @@ class Supervisor:
             environment = {
                 "CUDA_VISIBLE_DEVICES": ",".join(map(str, group)),
                 "BATON_DEVICE": f"cuda:{'+'.join(map(str, group))}",
-                "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # matrix products that repeat bit for bit
             }
             name = f"worker-gpu{'-'.join(map(str, group))}"
             specs.append((name, ["--resources", "accelerator"], environment))
@@ -199,8 +198,6 @@ class Supervisor:
                     BROKER_VARIABLE: self.broker_url,
                     PARENT_VARIABLE: str(os.getpid()),
                     "TMPDIR": str(self._temporary),
-                    # There are as many workers as cores or GPUs; more threads would fight for the same cores.
-                    "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
                     **environment,
                 },
             )

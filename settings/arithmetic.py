@@ -1,0 +1,57 @@
+"""Environment variables that decide the last bits of a sum: how many threads, which instructions, which kernels.
+
+Libraries read them once, when they are loaded, so they are set before anything is imported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, MutableMapping
+
+#: Threads of work that names no number, whatever the machine has: `training.threads` and `evaluation.threads` name one.
+THREADS = 1
+
+#: How many threads a library begins with. Never taken from the shell; jobs that name a number set it in the process.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "GOTO_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+)
+
+#: Further ones that the shell may have set: recorded with every attempt, and set again by an audit.
+_FAMILIES = (
+    "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "NVPL_", "NUMEXPR_", "NPY_",
+    "ATEN_", "TORCH_", "PYTORCH_", "DNNL_", "ONEDNN_", "XNNPACK_", "OPENCV_", "JSIMD_", "GLIBC_TUNABLES",
+    "CUBLAS_", "CUBLASLT_", "CUDNN_", "NVIDIA_TF32_", "BNB_", "LIBGL_", "MESA_", "GALLIUM_", "LP_", "EGL_",
+)  # fmt: skip
+
+#: Of those names, what says where files lie or what is printed.
+_NO_ARITHMETIC = frozenset({"TORCH_HOME", "TORCH_EXTENSIONS_DIR", "TORCH_LOGS", "OMP_DISPLAY_ENV", "MKL_VERBOSE",
+                            "DNNL_VERBOSE", "ONEDNN_VERBOSE", "OPENCV_LOG_LEVEL"})  # fmt: skip
+
+#: What every process of Baton has. With this workspace matrix products of cuBLAS repeat bit for bit.
+FIXED_VARIABLES = {**dict.fromkeys(THREAD_VARIABLES, str(THREADS)), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+
+def fix_variables(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Have every library that is loaded from now on begin with THREADS threads, whatever the shell says."""
+    environment.update(FIXED_VARIABLES)
+
+
+def deciding_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Those that are set, by name."""
+    return {
+        name: environment[name]
+        for name in sorted(environment)
+        if name.startswith(_FAMILIES) and name not in _NO_ARITHMETIC
+    }
+
+
+def with_variables(environment: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with these and no other deciding variables."""
+    deciding = deciding_variables(environment)
+    return {name: text for name, text in environment.items() if name not in deciding} | dict(variables)
