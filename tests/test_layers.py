@@ -23,7 +23,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
 RANK = {package: rank for rank, packages in enumerate(TIERS) for package in packages}
 
 #: These look at the product from outside.
-OUTSIDE = {"tests", "benchmarks", "chaos"}
+OUTSIDE = {"tests", "benchmarks", "chaos", "trials"}
 
 #: Packages below that a package does not see although it is higher.
 HIDDEN = {
