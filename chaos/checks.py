@@ -15,6 +15,11 @@ from chaos.world import CLI, World, await_quiet
 #: Slices of training, and jobs of other kinds, that are done again.
 _AUDITED = 2
 
+#: No attempt takes as long; the smallest shift of a clock that is set does.
+_LONG_SECONDS = 3600.0
+
+_PARTS = ("useful_seconds", "replayed_seconds", "checkpoint_seconds", "load_seconds", "idle_seconds")
+
 
 def facts(home: Path) -> dict[str, Any]:
     """Everything that does not depend on when work happened: by job key, digests, results' figures, metrics."""
@@ -43,6 +48,10 @@ def violations(world: World, undisturbed: dict[str, Any]) -> list[str]:
             "select label, state from job where state != 'succeeded'")]  # fmt: skip
         wrong += [f"attempt {row[0]} never ended" for row in state.execute(
             "select id from attempt where ended_at is null")]  # fmt: skip
+        for name in (*_PARTS, "took_seconds"):
+            absurd = f"{name} is null or {name} not between 0 and {_LONG_SECONDS}"
+            wrong += [f"attempt {number} has {name} {value}" for number, value in state.execute(
+                f"select id, {name} from attempt where {absurd}")]  # fmt: skip
         done = Counter(
             row[0] for row in state.execute("select job_id from attempt where outcome = 'succeeded'")
         )

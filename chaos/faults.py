@@ -179,12 +179,20 @@ def leak_memory(world: World, chance: random.Random) -> bool:
     return True
 
 
+def set_the_clock(world: World, chance: random.Random) -> bool:
+    """The time of day of the command, its scheduler or a worker is set back or forward."""
+    process = _one(world, chance, chance.choice(["command", "scheduler", "worker"]))
+    if process is None:
+        return False
+    return _strike(world, process, f"clock {chance.choice([-172_800, -3600, 3600, 172_800])}")
+
+
 FAULTS: dict[str, Fault] = {
     fault.__name__: fault
     for fault in (
         kill_worker, terminate_worker, freeze_worker, wake_a_zombie, segfault, deadlock, leak_memory,
         kill_scheduler, kill_redis, flush_redis, kill_everything, terminate_everything, interrupt_twice,
-        fill_the_disk, flip_a_bit,
+        fill_the_disk, flip_a_bit, set_the_clock,
     )
 }  # fmt: skip
 
@@ -210,12 +218,16 @@ def _inside(world: World, chance: random.Random, fault: str) -> psutil.Process |
     if not workers:
         return None
     worker = chance.choice(workers)
+    return worker if _strike(world, worker, fault) else None
+
+
+def _strike(world: World, process: psutil.Process, fault: str) -> bool:
     Path(world.environment["BATON_CHAOS_FAULT"]).write_text(fault, encoding="ascii")
     with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
-        if _listens(worker.pid, signal.SIGUSR2):
-            worker.send_signal(signal.SIGUSR2)
-            return worker
-    return None
+        if _listens(process.pid, signal.SIGUSR2):
+            process.send_signal(signal.SIGUSR2)
+            return True
+    return False
 
 
 def _listens(pid: int, number: int) -> bool:

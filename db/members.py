@@ -69,9 +69,13 @@ def note_age(db: Database, session_id: int, age_seconds: float) -> None:
         tx.execute(update(Session).where(Session.id == session_id).values(age_seconds=age_seconds))
 
 
-def close_session(db: Database, session_id: int, reason: str, now: float) -> None:
+def close_session(
+    db: Database, session_id: int, reason: str, now: float, age_seconds: float | None = None
+) -> None:
+    """age_seconds: where its own command closes it; of one that was killed, what it said last stands."""
+    age = {} if age_seconds is None else {"age_seconds": age_seconds}
     with db.write() as tx:
-        tx.execute(update(Session).where(Session.id == session_id).values(ended_at=now, reason=reason))
+        tx.execute(update(Session).where(Session.id == session_id).values(ended_at=now, reason=reason, **age))
 
 
 def session_end(db: Database, session_id: int | None) -> float | None:

@@ -32,7 +32,8 @@ VARIABLES = {
     "BATON_STATE_URL": "the state in PostgreSQL (`postgresql://user:password@host/name`) instead of SQLite in the home",
     "BATON_ARTIFACTS_URL": "artifacts that machines share: `s3://bucket/folder`, or another place that fsspec knows",
     "REDIS_URL": "a Redis to use instead of a private one",
-    "BATON_SESSION_DEADLINE": "when this machine goes away, where `--session-limit` is not given",
+    "BATON_SESSION_DEADLINE": "when this machine goes away (Unix seconds, compared with the clock once, at the start), "
+    "where `--session-limit` is not given",
     "BATON_NOTICE_FILE": "a file that appears when this machine is about to go",
     "BATON_NOTICE_URL": "an address that answers when this machine is about to go",
     "BATON_FLOWER_PASSWORD": "the password for Flower instead of one that the home makes",

@@ -113,9 +113,10 @@ class RunReport:
 
     `results`: tasks done in a row (0..5) per sequence, in the sequences' order. `open_loop_error`: mean
     absolute error of predicted actions on the validation split, in action units (-1..1). `held_out_loss`: the
-    action loss there, nats a token. `slices`: training
-    attempts that did steps. `useful_seconds`: device time whose steps are in the final weights. `title`: what
-    people read for the arm's name; the name itself where empty. `curves`: what else was measured along the
+    action loss there, nats a token. `slices`: training attempts that did steps. `device_seconds`: what all attempts
+    took, by their workers' monotonic clocks; those that were killed count up to their last sign of life.
+    `useful_seconds`: device time whose steps are in the final weights. `title`: what people read for the arm's name;
+    the name itself where empty. `curves`: what else was measured along the
     way, such as validation. `steps_per_epoch`: steps in which every training sample is drawn once on average.
     """
 

@@ -50,7 +50,10 @@ def success_svg(summary: Summary) -> str | None:
 
 
 def ledger_svg(ledgers: Mapping[str, Ledger]) -> str | None:
-    """One bar of device time per kind of job, in the unit that fits; None when nothing took any time."""
+    """One bar of device time per kind of job, in the unit that fits; None when nothing took any time.
+
+    The name of a kind says so where some of its time was not measured.
+    """
     totals = {
         kind: sum(getattr(ledger, field) or 0.0 for field, _, _ in LEDGER_PARTS)
         for kind, ledger in ledgers.items()
@@ -69,9 +72,14 @@ def ledger_svg(ledgers: Mapping[str, Ledger]) -> str | None:
         values = np.array([(getattr(ledgers[kind], field) or 0.0) / seconds for kind in kinds])
         axes.barh(range(len(kinds)), values, 0.65, left=left, label=name, color=colour)
         left += values
-    axes.set_yticks(range(len(kinds)), kinds)
+    names = [kind if _measured(ledgers[kind]) else f"{kind} (in part)" for kind in kinds]
+    axes.set_yticks(range(len(kinds)), names)
     axes.set_xlabel(f"device time ({unit})")
     return svg(figure, axes, "ledger", grid="x", columns=5)
+
+
+def _measured(ledger: Ledger) -> bool:
+    return all(getattr(ledger, field) is not None for field, _, _ in LEDGER_PARTS)
 
 
 def png_bytes(figure: Figure) -> bytes:

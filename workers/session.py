@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from db import members
 from db.engine import Database
 from settings.clock import steady
+
+logger = logging.getLogger("baton.session")
 
 #: How often others are told.
 _TELL_SECONDS = 3.0
@@ -46,11 +49,17 @@ class SessionClock:
         return None if self._limit_seconds is None else self._limit_seconds - self.age_seconds
 
     def tell(self) -> None:
-        """Write down the age now and then. Call it as often as you like."""
-        if self._clock() >= self._tell_at:
-            self._tell_at = self._clock() + _TELL_SECONDS
+        """Write down the age now and then. Call it as often as you like.
+
+        A full disk or a state that is busy does not end a session: the next time may get through.
+        """
+        if self._clock() < self._tell_at:
+            return
+        self._tell_at = self._clock() + _TELL_SECONDS
+        try:
             members.note_age(self._database, self.id, self.age_seconds)
+        except Exception:
+            logger.warning("the session's age could not be written down", exc_info=True)
 
     def close(self, reason: str, now: float) -> None:
-        members.note_age(self._database, self.id, self.age_seconds)
-        members.close_session(self._database, self.id, reason, now)
+        members.close_session(self._database, self.id, reason, now, self.age_seconds)

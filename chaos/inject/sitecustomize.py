@@ -13,6 +13,13 @@ from pathlib import Path
 
 _LEAK_BYTES = 64 << 20
 
+_right_time = time.time
+
+
+def _set_clock(seconds: float) -> None:
+    """The process's time of day is off by so much from now on; `time.monotonic` is not, as on a machine."""
+    time.time = lambda: _right_time() + seconds
+
 
 def _leak() -> None:
     """Takes memory and keeps it, until killed."""
@@ -30,6 +37,8 @@ def _fault(_number: int, _frame: object) -> None:
         ctypes.PyDLL(None).sleep(3600)  # PyDLL calls hold the interpreter's lock
     elif fault == "leak":
         threading.Thread(target=_leak, daemon=True).start()
+    elif fault.startswith("clock "):
+        _set_clock(float(fault.removeprefix("clock ")))
 
 
 if "BATON_CHAOS_FAULT" in os.environ:

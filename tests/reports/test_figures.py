@@ -64,3 +64,10 @@ def test_the_ledger_is_in_the_unit_that_fits():
         assert f"device time ({unit})" in drawn
         assert "train" in drawn
         assert "report" not in drawn, "what took no time has no bar"
+
+
+def test_a_bar_of_which_a_part_was_not_measured_says_so() -> None:
+    whole = Ledger(5.0, 0.0, 1.0, 1.0, 1.0)
+    drawn = ledger_svg({"train": replace(whole, idle_seconds=None), "evaluate": whole})
+    assert drawn is not None
+    assert "train (in part)" in drawn and "evaluate (in part)" not in drawn

@@ -10,6 +10,7 @@ import pytest
 
 from db import jobs, queries
 from db.engine import Database
+from db.statements import SECONDS_COLUMNS
 from db.states import BLOCKED, FAILED, LOST, OOM, QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
 from db.store import ArtifactStore
 from errors import DatasetError
@@ -341,3 +342,79 @@ def test_a_second_bell_finds_the_job_taken(bench: Bench, database: Database) -> 
     submit(database, planned("a"))
     assert bench.run("a", body) == SUCCEEDED
     assert bench.executor.run(row(database, "a").id) == "already taken"
+
+
+@pytest.mark.parametrize("shift", [-172_800.0, -3600.0, 3600.0, 172_800.0])
+def test_an_attempt_takes_what_it_took_while_the_clock_is_set(
+    bench: Bench, database: Database, monkeypatch: pytest.MonkeyPatch, shift: float
+) -> None:
+    """Neither its slice nor its deadline comes nearer or goes away, and its cost is no difference of times of day."""
+    right = time.time
+
+    def body(context: TaskContext) -> Result:
+        context.report_progress(1, 9)
+        assert context.should_stop() is None
+        monkeypatch.setattr(time, "time", lambda: right() + shift)
+        assert context.should_stop() is None, "the slice and the deadline are an hour away"
+        context.spend("useful", 0.001)
+        time.sleep(0.05)
+        context.publish(1, [])
+        return Yielded("slice")
+
+    submit(database, planned("a", spec={"slice_seconds": 3000}, target_steps=9))
+    bench.member.ends_at = steady() + 3300.0
+    began = time.monotonic()
+    assert bench.run("a", body) == "yielded at step 1"
+    wall = time.monotonic() - began
+    (attempt,) = attempts(database, "a")
+    assert attempt.ended_at - attempt.started_at == pytest.approx(shift, abs=300.0), "for people"
+    booked = sum(getattr(attempt, name) for name in SECONDS_COLUMNS)
+    assert 0.05 <= booked <= attempt.took_seconds <= wall
+    assert min(getattr(attempt, name) for name in SECONDS_COLUMNS) >= 0.0
+
+
+@pytest.mark.parametrize("shift", [-172_800.0, 172_800.0])
+def test_a_slice_and_a_deadline_end_although_the_clock_was_set(
+    bench: Bench, database: Database, monkeypatch: pytest.MonkeyPatch, shift: float
+) -> None:
+    right = time.time
+
+    def body(context: TaskContext) -> Result:
+        monkeypatch.setattr(time, "time", lambda: right() + shift)
+        context.report_progress(1, 9)
+        reason = await_value(context.should_stop, bool, "the end")
+        return Yielded(str(reason))
+
+    submit(database, planned("a", spec={"slice_seconds": 0.2}, target_steps=9))
+    bench.run("a", body)
+    submit(database, planned("b", kind="gaze", target_steps=9), key="other")
+    room = SETTINGS.hand_over_seconds + SETTINGS.deadline_margin_seconds
+    bench.member.ends_at = steady() + room + 1.0
+    bench.run("b", body)
+    assert [a.reason for a in attempts(database, "b")] == ["deadline"]
+
+
+def test_an_attempt_whose_input_is_damaged_costs_time_too(
+    bench: Bench, database: Database, home: Home
+) -> None:
+    def read(context: TaskContext) -> Result:
+        time.sleep(0.05)
+        return Finished(result={"inputs": len(context.inputs)})
+
+    submit(database, planned("a"), planned("b", ["a"]))
+    bench.run("a", make)
+    (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+    (home.root / fact.path).unlink()
+    bench.run("b", read)
+    (attempt,) = attempts(database, "b")
+    assert attempt.outcome == YIELDED
+    assert 0.05 <= attempt.replayed_seconds <= attempt.took_seconds
+
+
+def test_a_heartbeat_says_how_long_an_attempt_has_taken(bench: Bench, database: Database) -> None:
+    def body(_context: TaskContext) -> Result:
+        await_value(lambda: attempts(database, "a")[0].took_seconds, lambda took: took > 0.0, "a heartbeat")
+        return Finished()
+
+    submit(database, planned("a"))
+    assert bench.run("a", body) == SUCCEEDED

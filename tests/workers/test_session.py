@@ -8,6 +8,7 @@ import pytest
 
 from db import members, queries
 from db.engine import Database
+from errors import DiskFull
 from tests.support import Clock
 from workers import session as session_module
 from workers.session import SessionClock
@@ -51,3 +52,21 @@ def test_without_a_limit_nothing_is_left_to_tell(database: Database, steady: Clo
     session = SessionClock(database, "up", None, 1000.0, clock=steady)
     assert session.left_seconds is None
     assert entry(database) == {"age_seconds": 0.0, "left_seconds": None, "deadline": None}
+
+
+def test_a_full_disk_does_not_end_it(
+    database: Database, steady: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = SessionClock(database, "up", 60.0, 1000.0, clock=steady)
+
+    def full(*_: object) -> None:
+        raise DiskFull("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(members, "note_age", full)
+        steady.now += 5.0
+        session.tell()
+    assert "could not be written down" in caplog.text
+    steady.now += 5.0
+    session.tell()
+    assert entry(database)["age_seconds"] == 10.0

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from db import care, jobs, members, migrate, plans
-from db.bundle import lineage
+from db.bundle import lineage, receive
 from db.jobs import Ending, Target
 from db.migrate import open_state
+from db.schema import Worker
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from errors import HomeInUse, InvalidInput
@@ -182,6 +185,55 @@ def test_a_worker_that_was_killed_is_not_waited_for(bundle: Path, idle: Workshop
         members.join(open_state(copy), "dead", "cpu", None, time.time())
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
+    assert not bring_in(copy, tmp_path / "two.bundle").already
+
+
+@pytest.mark.parametrize("shift", [-172_800.0, 172_800.0])
+def test_workers_of_other_machines_are_listened_for(
+    bundle: Path, idle: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift: float
+) -> None:
+    """When their last heartbeat was is a time of day of another machine: what counts is whether there comes another."""
+    take_out(idle.home, tmp_path / "two.bundle")
+    copy = Home(tmp_path / "copy")
+    bring_in(copy, bundle)
+    monkeypatch.setattr(receive, "_LISTEN_SECONDS", 0.01)
+    monkeypatch.setenv("BATON_QUEUE_HEARTBEAT_SECONDS", "0.1")
+    monkeypatch.setenv("BATON_QUEUE_LEASE_SECONDS", "60")
+    database = open_state(copy)
+    worker_id = members.join(database, "there", "cpu", None, time.time() + shift)
+    with database.write() as tx:
+        tx.execute(update(Worker).values(host="there", boot="another start"))
+    left = threading.Event()
+
+    def beat() -> None:
+        while not left.wait(0.02):
+            members.beat(database, worker_id, None, None, time.time() + shift)
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    with pytest.raises(HomeInUse, match="worker there on there is at work"):
+        bring_in(copy, tmp_path / "two.bundle")
+    left.set()
+    beating.join()
+    database.close()
+    monkeypatch.setenv("BATON_QUEUE_LEASE_SECONDS", "0.3")
+    assert not bring_in(copy, tmp_path / "two.bundle").already, "a lease long nothing came"
+
+
+def test_a_worker_of_another_container_is_as_old_as_its_steady_clock_says(
+    bundle: Path, idle: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_out(idle.home, tmp_path / "two.bundle")
+    copy = Home(tmp_path / "copy")
+    bring_in(copy, bundle)
+    database = open_state(copy)
+    members.join(database, "there", "cpu", None, time.time())
+    with database.write() as tx:
+        tx.execute(update(Worker).values(host="there", steady_at=Worker.steady_at - 31.0))
+    database.close()
+    monkeypatch.setattr(
+        receive.time, "sleep", lambda _: pytest.fail("listened for one that is known to be gone")
+    )
     assert not bring_in(copy, tmp_path / "two.bundle").already
 
 
