@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from commands.checkpoint import HELP, open_named, precision_option
-from commands.options import existing_home, home_option, resolve_home
+from commands.options import existing_home, home_option, resolve_home, threads_option
 from errors import InvalidInput
 
 
@@ -20,6 +20,7 @@ from errors import InvalidInput
               help="A CALVIN dataset's validation split [default: the home's own held-out frames].")  # fmt: skip
 @click.option("--demonstrations", type=click.IntRange(1), default=None, help="Only so many of --data.")
 @precision_option
+@threads_option
 @click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions of --data.")
 @click.option(
     "--frames", type=click.IntRange(0), default=64, show_default=True, help="Evenly spaced; 0: all."
@@ -39,6 +40,7 @@ def command(
     demonstrations: int | None,
     detector: str,
     precision: str,
+    threads: int,
     frames: int,
     layer: int,
     heads: str | None,
@@ -48,6 +50,7 @@ def command(
     import tempfile
 
     from tasks.attention import chosen_rows, write_looks
+    from tasks.fixed_state import FixedState
     from tasks.index_reader import load_index
     from tasks.looking import figures_of, look
     from workers.held_out import frames_of_dataset
@@ -55,6 +58,7 @@ def command(
     chosen = _heads(heads)
     named = open_named(resolve_home(context, home_path), checkpoint, precision)
     model, recipe = named.model, named.recipe
+    FixedState().establish(threads)
     with tempfile.TemporaryDirectory(prefix="baton-attention-") as folder:
         if data_root is not None:
             files = frames_of_dataset(Path(data_root), demonstrations, detector, Path(folder))
@@ -66,7 +70,12 @@ def command(
             raise InvalidInput("no held-out frame has a gaze region to judge attention by")
         looks = look(model.eval(), recipe, index, rows, layer, chosen)
         assert looks is not None
-        figures: dict[str, Any] = {**figures_of(looks), "layer": layer, "heads": chosen or []}
+        figures: dict[str, Any] = {
+            **figures_of(looks),
+            "layer": layer,
+            "heads": chosen or [],
+            "threads": threads,
+        }
         if out is not None:
             Path(out).mkdir(parents=True, exist_ok=True)
             write_looks(looks, index, Path(out) / "attention.safetensors")

@@ -13,7 +13,7 @@ from calvin.protocols import PROTOCOLS, Protocol, protocol_named
 from calvin.task_names import SCENES
 from commands.checkpoint import HELP, precision_option
 from commands.named_policy import NamedPolicy, policy_named
-from commands.options import home_option, resolve_home
+from commands.options import home_option, resolve_home, threads_option
 from errors import InvalidInput, Stopped
 from simulators.rendering import AUTO, CHOICES, chosen_renderer, usual_renderer
 
@@ -66,6 +66,7 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 @click.option("--parallel", is_flag=True, help="Each simulator in a process of its own.")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Rows of a forward pass.")
 @precision_option
+@threads_option
 @click.option(
     "--detector", default="colour", show_default=True, help="For a model that is shown gaze regions."
 )
@@ -102,8 +103,12 @@ def command(
     context: click.Context, checkpoint: str | None, home_path: str | None, replay: str | None, split: str,
     limit: int | None, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
+    from tasks.fixed_state import FixedState
+
     if replay is not None:
         from commands.replay import replay_and_print
+
+        FixedState().establish()
 
         replay_and_print(Path(replay), split, limit, as_json, options)
         return
@@ -116,6 +121,7 @@ def command(
         protocol = protocol.compatible()
     spec = _spec(protocol, options)
     named = policy_named(resolve_home(context, home_path), checkpoint, options)
+    FixedState().establish(options["threads"])
     if options["attention"]:
         _check_attention(named.policy, options)
     spec["renderer"] = chosen_renderer(options["renderer"], named.drawn_by or usual_renderer(options))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.data import SPLITS
-from commands.options import home_option, resolve_home
+from commands.options import home_option, resolve_home, threads_option
 from errors import DatasetError, InvalidInput
 
 if TYPE_CHECKING:
@@ -58,18 +58,20 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Keep the detector's answers here [default: in the home, where there is one].",
 )
+@threads_option
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(
     context: click.Context, folder: Path, split: str | None, name: str, weights: str | None,
     precision: str | None, python: str | None, stages: str | None, unknown_wording: str, by_stage: bool, score: bool,
-    preview: bool, out: Path, limit: int | None, cache: Path | None, home_path: str | None, as_json: bool,
+    preview: bool, out: Path, limit: int | None, cache: Path | None, threads: int, home_path: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Detect gaze regions in every annotated frame of DIR, a dataset in CALVIN's format."""
     from detectors.cache import FinderCache, shared_cache
     from detectors.pipeline import STAGES, check_stages
     from detectors.registry import DIRECT
+    from tasks.fixed_state import FixedState, arithmetic
 
     given = {"weights": weights, "precision": precision, "python": python}
     options = {key: value for key, value in given.items() if value is not None}
@@ -81,8 +83,10 @@ def command(
         runs = [list(wanted[:count]) for count in range(len(wanted) + 1)]
     home = resolve_home(context, home_path)
     _make(name, runs[0], None, options)  # what cannot be used is said before anything is written
+    FixedState().establish(threads)  # after the detector's libraries are imported
     splits = _open(folder, split)
     answers = FinderCache(cache) if cache else shared_cache(home.cache if home.exists else None)
+    answers.arithmetic = arithmetic()
     if preview:
         _make_folder(out)
     results: list[dict[str, Any]] = []
@@ -97,7 +101,7 @@ def command(
                 sheet, shown = _write_sheet(out, episode, found)
                 sheets.append(str(sheet))
                 frames_shown += shown
-        results.append(_summary(detector, run, regions))
+        results.append(_summary(detector, run, regions) | {"threads": threads})
     if preview:
         results[-1] |= {"sheets": sheets, "frames_shown": frames_shown}
     if answers.path is not None:

@@ -46,7 +46,8 @@ def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPoli
         from tasks.openvla_policy import OpenVLAPolicy
 
         openvla = OpenVLAPolicy(Path(name), options["statistics"])
-        about = {"weights": folder_identity(Path(name)), "statistics": options["statistics"]}
+        about = {"weights": folder_identity(Path(name)), "statistics": options["statistics"],
+                 "threads": options["threads"]}  # fmt: skip
         return NamedPolicy(openvla, about)
     return _reconvla(home, name, options)
 
@@ -57,7 +58,8 @@ def _reconvla(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
 
     batch, detector = options["batch"], options["detector"]
     policy = policy_of(named.model, named.recipe, batch, detector, options["official_compat"])
-    about = {"weights": named.identity, "batch": batch, "precision": options["precision"]}
+    about = {"weights": named.identity, "batch": batch, "precision": options["precision"],
+             "threads": options["threads"]}  # fmt: skip
     if named.recipe.config.grounding == "crop":
         about["detector"] = detector
     return NamedPolicy(policy, about, named.drawn_by)

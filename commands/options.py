@@ -12,12 +12,25 @@ from urllib.parse import urlparse
 import click
 
 from errors import EnvironmentLacks, InvalidInput
+from settings.arithmetic import THREADS
 from settings.home import Home, home_at
 
 
 def home_option(function: Any) -> Any:
     """`--home` after the command's name too, where people type it."""
     return click.option("--home", "home_path", metavar="DIR", help="Home folder.", default=None)(function)
+
+
+def threads_option(function: Any) -> Any:
+    """`--threads` of commands that compute without the queue: part of their figures, so never taken from the shell."""
+    return click.option(
+        "--threads",
+        default=THREADS,
+        show_default=True,
+        type=click.IntRange(1),
+        metavar="N",
+        help="Of sums on a processor, which decide their last bits; like evaluation.threads.",
+    )(function)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.checkpoint import HELP, holds_openvla, open_named, precision_option
-from commands.options import home_option, resolve_home
+from commands.options import home_option, resolve_home, threads_option
 
 if TYPE_CHECKING:
     from tasks.openvla_policy import OpenVLAPolicy
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 )
 @click.option("--batch", default=8, show_default=True, type=click.IntRange(1), help="Rows of a forward pass.")
 @precision_option
+@threads_option
 @click.option(
     "--detector", default="colour", show_default=True, help="For a model that is shown gaze regions."
 )
@@ -46,9 +47,11 @@ def command(
     batch: int,
     detector: str,
     precision: str,
+    threads: int,
     official_compat: bool,
     statistics: str | None,
 ) -> None:
+    from tasks.fixed_state import FixedState
     from tasks.policy_server import serve
 
     policy: OpenVLAPolicy | ReconVLAPolicy
@@ -61,6 +64,7 @@ def command(
         from tasks.standalone import policy_of
 
         policy = policy_of(named.model, named.recipe, batch, detector, official_compat)
+    FixedState().establish(threads)
     serve(
         policy.predict,
         host,

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from db.engine import Database
 from db.migrate import open_state
 from db.store import ArtifactStore
+from settings.arithmetic import FIXED_VARIABLES
 from settings.elsewhere import DATABASE_VARIABLE
 from settings.home import Home
 from tests.postgres import PostgresServer, empty, find_binaries, postgres_server
@@ -30,6 +31,8 @@ def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the shell of whoever runs the tests says about homes, brokers and timing does not count."""
     for name in FOREIGN_VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    for name, text in FIXED_VARIABLES.items():
+        monkeypatch.setenv(name, text)  # as every command does; put back after the test
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from db.jobs import Ending
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from settings.home import Home
+from tasks.registry import kind_named
+from tests.db.test_store import damage
 from tests.support import NOW, planned, start, stored, submit, worker
 
 
@@ -23,6 +25,7 @@ from tests.support import NOW, planned, start, stored, submit, worker
         (["other"], "no ablation 'other'"),
         (["--slices", "many"], "--slices 'many' is neither a number nor all"),
         (["--others", "-1"], "--others '-1' is neither a number nor all"),
+        (["--slices", "0", "--others", "0"], "leave nothing to do again"),
     ],
 )
 def test_wrong_words_are_named(
@@ -37,8 +40,10 @@ def test_a_home_without_work_has_nothing_to_audit(
     home: Home, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     submit(database, planned("a"))
-    assert main(["--home", str(home.root), "audit", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["checked"] == 0
+    assert main(["--home", str(home.root), "audit", "--json"]) == 2
+    output = capsys.readouterr()
+    assert json.loads(output.out)["checked"] == 0
+    assert "nothing of what was asked for has been made yet" in output.err
 
 
 def test_work_that_cannot_be_done_again_is_a_finding_and_exit_code_1(
@@ -47,9 +52,28 @@ def test_work_that_cannot_be_done_again_is_a_finding_and_exit_code_1(
     """An index made of nothing: its job has no inputs from which it could come."""
     submit(database, planned("a", kind="index", spec={"split": "training", "numbers": [0]}))
     made = stored(store, tmp_path, "index.json", b"{}", kind="index")
-    environment = {"device": "cpu"}
+    environment = {"device": "cpu", "body": kind_named("index").version}
     claim = start(database, "a", worker(database))
     jobs.succeed(database, claim, Ending(SUCCEEDED, 1, artifacts=[made], environment=environment), NOW)
     assert main(["--home", str(home.root), "audit", "--others", "all"]) == 1
     out = capsys.readouterr().out
     assert out.startswith("different") and "doing it again failed" in out
+    damage(home.root / made.path)
+    assert main(["--home", str(home.root), "audit", "--others", "0", "--slices", "1"]) == 1
+    assert capsys.readouterr().out == f"damaged         a: index.json, step 1: {made.path} is damaged\n"
+
+
+def test_work_of_another_machine_alone_is_no_success(
+    home: Home, database: Database, store: ArtifactStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database, planned("a", kind="index", spec={"split": "training", "numbers": [0]}))
+    made = stored(store, tmp_path, "index.json", b"{}", kind="index")
+    claim = start(database, "a", worker(database))
+    environment = {"device": "cpu", "numpy": "0.1"}
+    jobs.succeed(database, claim, Ending(SUCCEEDED, 1, artifacts=[made], environment=environment), NOW)
+    assert main(["--home", str(home.root), "audit", "--others", "all", "--json"]) == 3
+    output = capsys.readouterr()
+    assert json.loads(output.out)["not_comparable"] == 1
+    assert output.err == (
+        "error: 1 of 1 could not be compared on this machine; run the audit where they were made\n"
+    )

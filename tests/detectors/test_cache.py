@@ -154,3 +154,11 @@ def test_without_a_usable_folder_answers_stay_in_memory(tmp_path):
     assert cache.find(MadeUpFinder({}), list(numbered(1)), BUTTON, False) == [
         NoTarget(Reason.NOT_FOUND, "button")
     ]
+
+
+def test_answers_that_were_given_with_other_arithmetic_are_made_again(tmp_path):
+    cache, finder = shared_cache(tmp_path), MadeUpFinder({})
+    for arithmetic, misses in (("1 thread", 2), ("2 threads", 4), ("1 thread", 4)):
+        cache.arithmetic = arithmetic
+        cache.find(finder, list(numbered(2)), BUTTON, False)
+        assert cache.misses == misses

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from calvin.dataset import open_dataset
 from calvin.episode_file import load_episode
 from calvin.writer import write_split
+from errors import DatasetError
 from tasks import ingest
 from tasks.context import Finished, Yielded
 from tests.calvin.samples import assert_same_episode, make_episode
@@ -41,6 +44,34 @@ def test_stops_between_demonstrations_and_goes_on_with_the_next(tmp_path, datase
     second = FakeContext(tmp_path / "home", spec_of(dataset), earlier=first)
     assert isinstance(ingest.run(second), Finished)
     assert [file.name for file in second.published] == ["task_0", "task_1"]
+
+
+def planned_spec(dataset):
+    split = open_dataset(dataset, "training")
+    return {**spec_of(dataset), "identity": [split.fingerprint(d) for d in split.demonstrations]}
+
+
+def test_a_worker_reads_what_lies_there_now_and_not_what_it_opened_for_another_job(tmp_path, dataset):
+    memory = {}
+    ingest.run(FakeContext(tmp_path / "one", planned_spec(dataset), memory=memory))
+    shutil.rmtree(dataset)
+    write_split(dataset, "training", [make_episode(start=100, seed=3), make_episode(start=200, seed=4)])
+    context = FakeContext(tmp_path / "two", planned_spec(dataset), memory=memory)
+    ingest.run(context)
+    split = open_dataset(dataset, "training")
+    assert_same_episode(load_episode(context.published[0].path), split.read(split.demonstrations[0]))
+
+
+def test_a_dataset_that_changed_since_it_was_planned_is_refused(tmp_path, dataset):
+    spec = planned_spec(dataset)
+    shutil.rmtree(dataset)
+    write_split(dataset, "training", [make_episode(start=100, seed=1), make_episode(start=200, seed=5)])
+    context = FakeContext(tmp_path / "home", spec)
+    with pytest.raises(
+        DatasetError, match="demonstration 1 is not the one that the ablation was planned with"
+    ):
+        ingest.run(context)
+    assert [file.name for file in context.published] == ["task_0"]
 
 
 def test_the_expert_makes_the_same_demonstration_twice(tmp_path):

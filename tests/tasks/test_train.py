@@ -124,6 +124,23 @@ def test_a_worker_that_remembers_another_step_goes_on_from_the_files(
     assert hashlib.sha256(result.artifacts[0].file.read_bytes()).hexdigest() == uncut[0]
 
 
+def test_a_worker_does_not_go_on_with_the_trainee_of_other_work(
+    tmp_path: Path, index: tuple[InputFile, ...]
+) -> None:
+    """Two jobs with equal weights at a step, of which only the second measures on held-out frames."""
+    plain = FakeContext(tmp_path / "plain", training_spec(STEPS), index, memory={}, checks=2)
+    train.run(plain)
+    held_out = tuple(dataclasses.replace(file, role="validation") for file in index)
+    other = tmp_path / "measuring", training_spec(STEPS, open_loop=OPEN_LOOP), (*index, *held_out)
+    earlier = FakeContext(*other, checks=2)
+    train.run(earlier)
+    assert [file.sha256 for file in earlier.published[:1]] == [file.sha256 for file in plain.published[:1]]
+    again = FakeContext(*other, memory=plain.memory, earlier=earlier)
+    result = train.run(again)
+    assert isinstance(result, Finished)
+    assert "open_loop/error" in {point.name for point in (*again.published_points, *result.points)}
+
+
 def test_checkpoints_on_the_way_do_not_change_the_weights(
     tmp_path: Path, index: tuple[InputFile, ...], uncut: tuple[str, FakeContext]
 ) -> None:

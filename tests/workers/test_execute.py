@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from db import jobs, queries
 from db.engine import Database
@@ -14,6 +15,7 @@ from db.statements import SECONDS_COLUMNS
 from db.states import BLOCKED, FAILED, LOST, OOM, QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
 from db.store import ArtifactStore
 from errors import DatasetError
+from settings.arithmetic import deciding_variables
 from settings.clock import steady
 from settings.home import Home
 from tasks.context import Draft, Finished, Note, Result, TaskContext, Yielded
@@ -144,6 +146,44 @@ def test_memory_survives_from_attempt_to_attempt_but_not_a_failure(bench: Bench,
     for _ in range(3):
         bench.run("a", body)
     assert seen == [{}, {"model": "in memory"}, {}]
+
+
+def test_a_job_that_names_no_threads_has_one_whatever_ran_before(bench: Bench, database: Database) -> None:
+    seen: list[int] = []
+
+    def body(context: TaskContext) -> Result:
+        seen.append(torch.get_num_threads())
+        torch.set_num_threads(2)  # as a body does that is told so
+        return Finished()
+
+    submit(
+        database,
+        planned("a"),
+        planned("b", kind="gaze", spec={"detector": "grounding_dino"}),
+        planned("c", kind="evaluate", spec={"threads": 2}),
+        planned("d", kind="train", spec={"training": {"threads": 2}}),
+        planned("e", kind="ingest"),
+    )
+    for label in "abcde":
+        assert bench.run(label, body) == SUCCEEDED
+    assert seen == [1, 1, 2, 2, 1]
+    assert [attempts(database, label)[0].environment["threads"] for label in "abcde"] == seen
+    assert attempts(database, "e")[0].environment["variables"] == deciding_variables()
+
+
+def test_an_attempt_that_is_lost_has_recorded_its_environment(
+    bench: Bench, database: Database, tmp_path: Path
+) -> None:
+    def body(context: TaskContext) -> Result:
+        bodies.count(context)
+        entry = row(database, "a")
+        jobs.take_back(database, [jobs.Lease(entry.id, entry.lease_token)], "silent", 3, NOW)
+        return Finished()
+
+    submit(database, planned("a", spec={"target": 1, "log": str(tmp_path / "log")}))
+    assert bench.run("a", body) == "fenced"
+    (attempt,) = attempts(database, "a")
+    assert attempt.outcome == LOST and attempt.environment["device"] == "cpu"
 
 
 def test_a_cancelled_job_stops_at_the_next_heartbeat(bench: Bench, database: Database) -> None:

@@ -1,0 +1,34 @@
+"""Variables that decide arithmetic: fixed ones for every process, the others recorded and set again."""
+
+from __future__ import annotations
+
+from settings.arithmetic import FIXED_VARIABLES, deciding_variables, fix_variables, with_variables
+
+
+def test_the_shell_decides_no_thread_count() -> None:
+    environment = {
+        "OMP_NUM_THREADS": "4,1",
+        "MKL_NUM_THREADS": "",
+        "OPENBLAS_NUM_THREADS": "64",
+        "HOME": "/root",
+    }
+    fix_variables(environment)
+    assert environment == {**FIXED_VARIABLES, "HOME": "/root"}
+    assert FIXED_VARIABLES["OMP_NUM_THREADS"] == FIXED_VARIABLES["OPENBLAS_NUM_THREADS"] == "1"
+
+
+def test_what_decides_is_told_and_what_only_prints_is_not() -> None:
+    environment = {
+        "MKL_CBWR": "COMPATIBLE", "ATEN_CPU_CAPABILITY": "default", "NVIDIA_TF32_OVERRIDE": "0",
+        "ONEDNN_MAX_CPU_ISA": "SSE41", "DNNL_VERBOSE": "1", "TORCH_HOME": "/models", "PATH": "/bin",
+        "AWS_SECRET_ACCESS_KEY": "secret", "CUDA_VISIBLE_DEVICES": "0",
+    }  # fmt: skip
+    assert deciding_variables(environment) == {
+        "ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "NVIDIA_TF32_OVERRIDE": "0",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+    }  # fmt: skip
+
+
+def test_surroundings_have_the_given_variables_and_no_other_deciding_one() -> None:
+    environment = {"PATH": "/bin", "MKL_CBWR": "AVX2", "OMP_NUM_THREADS": "8"}
+    assert with_variables(environment, {"OMP_NUM_THREADS": "1"}) == {"PATH": "/bin", "OMP_NUM_THREADS": "1"}
