@@ -39,6 +39,10 @@ class CheckpointError(InvalidInput):
     """A checkpoint does not fit the model: missing, extra or misshapen tensors, damaged file."""
 
 
+class NotFinite(CheckpointError):
+    """A model gave NaN or an infinity where an action or a figure would be made of it."""
+
+
 class HomeInUse(InvalidInput):
     """Another command already runs this home."""
 

@@ -27,7 +27,7 @@ def precision_option(command: Callable[..., None]) -> Callable[..., None]:
         type=click.Choice(("auto", "fp32", "bf16", "fp16", "4bit")),
         default="auto",
         show_default=True,
-        help="Of a ReconVLA; auto: as a folder stores it, fp32 for a checkpoint of the home.",
+        help="auto: as a folder stores it, fp32 for a checkpoint of the home. 4bit: a ReconVLA only.",
     )(command)
 
 

@@ -229,9 +229,11 @@ def _evaluate(
     entries = sorted(entries, key=lambda entry: int(entry["sequence"]))
     return {
         **about,
+        **named.told,
         "needs_images": policy.needs_images,
         "frames_renderer": named.drawn_by,
         "counts": told_counts(policy.counts) | {"replays": replays},
+        "counted_sequences": len(todo),
         **summary(entries, protocol.official_compat),
         "estimate": asdict(running_estimate([entry["done"] for entry in entries])),
         "results": entries,

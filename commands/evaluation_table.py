@@ -40,14 +40,27 @@ def print_evaluation(document: Mapping[str, Any]) -> None:
     warning = _renderer_warning(document)
     if warning is not None:
         console.print(warning)
-    counted: dict[str, Any] = {}
-    for name, count in document["counts"].items():
-        counted |= (
-            {f"{name} {why}": n for why, n in count.items()} if isinstance(count, dict) else {name: count}
-        )
-    counted = {name: count for name, count in counted.items() if count}
+    if document.get("statistics_used") is not None:
+        console.print(f"Actions are in the units of data set {document['statistics_used']!r}.")
+    counted = _counted(document["counts"])
     if counted:
-        console.print("Counted: " + ", ".join(f"{name} {count}" for name, count in counted.items()))
+        whole = document["counted_sequences"] == len(document["results"])
+        which = "" if whole else f" in the {document['counted_sequences']} sequences of this call"
+        console.print(f"Counted{which}: {', '.join(counted)}")
+
+
+def _counted(counts: Mapping[str, Any]) -> list[str]:
+    """What happened on the way. Tokens that are no actions are told with their total also where there are none."""
+    told = []
+    answered = counts.get("answer_tokens")
+    if answered:
+        told.append(f"outside_tokens {counts.get('outside_tokens', 0)} of {answered}")
+    for name, count in counts.items():
+        if isinstance(count, dict):
+            told += [f"{name} {why} {n}" for why, n in count.items() if n]
+        elif count and not (answered and name in ("outside_tokens", "answer_tokens")):
+            told.append(f"{name} {count}")
+    return told
 
 
 def _renderer_warning(document: Mapping[str, Any]) -> str | None:

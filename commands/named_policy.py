@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class NamedPolicy:
     """about: what decides its answers beside the queries, and is not in its name. drawn_by: the renderer of the
-    frames that it was trained on, None where nothing tells.
+    frames that it was trained on, None where nothing tells. told: what else results should say; not compared with
+    those of earlier calls.
     """
 
     policy: Policy
     about: Mapping[str, Any] = field(default_factory=dict)
     drawn_by: str | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
@@ -44,11 +46,15 @@ def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPoli
     if holds_openvla(name):
         from tasks.folder_identity import folder_identity
         from tasks.openvla_policy import OpenVLAPolicy
+        from tasks.standalone import AUTO
 
-        openvla = OpenVLAPolicy(Path(name), options["statistics"])
+        precision = options["precision"]
+        openvla = OpenVLAPolicy(Path(name), options["statistics"], precision)
         about = {"weights": folder_identity(Path(name)), "statistics": options["statistics"],
                  "threads": options["threads"]}  # fmt: skip
-        return NamedPolicy(openvla, about)
+        if precision != AUTO:  # which results of earlier versions, where there was no choice, do not name
+            about["precision"] = precision
+        return NamedPolicy(openvla, about, told={"statistics_used": openvla.statistics})
     return _reconvla(home, name, options)
 
 

@@ -58,7 +58,7 @@ def command(
     if holds_openvla(checkpoint):
         from tasks import openvla_policy
 
-        policy = openvla_policy.OpenVLAPolicy(Path(checkpoint), statistics)
+        policy = openvla_policy.OpenVLAPolicy(Path(checkpoint), statistics, precision)
     else:
         named = open_named(resolve_home(context, home_path), checkpoint, precision)
         from tasks.standalone import policy_of

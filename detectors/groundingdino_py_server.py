@@ -166,6 +166,8 @@ def find(model: Any, request: dict[str, Any], options: dict[str, Any]) -> list[A
     from PIL import Image
 
     height, width = request["height"], request["width"]
+    outputs: list[Any] = []
+    hook = model.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     pixels = np.frombuffer(sys.stdin.buffer.read(height * width * 3), np.uint8).reshape(height, width, 3)
     try:
         prepare = transforms.Compose(
@@ -189,6 +191,10 @@ def find(model: Any, request: dict[str, Any], options: dict[str, Any]) -> list[A
         raise Refused(
             "package", f"groundingdino-py fails on a picture ({has}): {first_line(error)}"
         ) from None
+    finally:
+        hook.remove()
+    for output in outputs:
+        check_finite(output["pred_logits"], output["pred_boxes"], request["phrase"], options["weights"])
     half = boxes[:, 2:] / 2
     corners = torch.cat([boxes[:, :2] - half, boxes[:, :2] + half], 1).clamp(0, 1)
     corners = corners * torch.tensor([width, height, width, height])
@@ -197,6 +203,13 @@ def find(model: Any, request: dict[str, Any], options: dict[str, Any]) -> list[A
         for box, score, phrase in zip(corners.tolist(), scores.tolist(), phrases)
         if box[0] < box[2] and box[1] < box[3]
     ]
+
+
+def check_finite(logits: Any, boxes: Any, phrase: str, weights: str) -> None:
+    """Raise Refused: a NaN is above no threshold, so that nothing would be found. Minus infinity stands at the places
+    beyond the phrase by design."""
+    if bool((logits.isnan() | (logits == float("inf"))).any()) or not bool(boxes.isfinite().all()):
+        raise Refused("damaged", f"{weights!r} gives numbers that are not finite for {phrase!r}")
 
 
 def first_line(error: Exception) -> str:

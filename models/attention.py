@@ -14,6 +14,7 @@ from transformers.models.qwen2.modeling_qwen2 import rotate_half
 from errors import InvalidInput
 from models.action_tokenizer import FloatArray, IdArray
 from models.batches import Batch
+from models.finite import check_finite
 from models.generation import prompt_batch
 from models.images import CANVAS, STATIC_ROWS, Picture
 from models.prompt import IMAGE_PLACEHOLDER
@@ -34,7 +35,8 @@ def action_attention(
 
     `token_ids` (B, answer tokens) are the answers, e.g. `ActionChunks.token_ids`. Row k is the query that
     predicts token k: the one whose attention a step of generation reports. Each map sums to what goes to the
-    image, at most 1. Raises InvalidInput for a prompt without an image, or a layer or head there is not.
+    image, at most 1. Raises InvalidInput for a prompt without an image, or a layer or head there is not, and
+    NotFinite as `attention_rows` does.
     """
     full = [np.concatenate([prompt, ids[:-1]]) for prompt, ids in zip(prompts, token_ids, strict=True)]
     batch = prompt_batch(model, images, full, crops=crops)
@@ -58,7 +60,8 @@ def attention_rows(
 
     Every layer runs with its fused kernel, which returns no weights; those of the wanted rows are computed
     beside it. So the memory grows with Q x L and not with L x L (but for the library's mask of positions, a
-    few bytes each whatever the heads and layers, which a padded batch needs anyway).
+    few bytes each whatever the heads and layers, which a padded batch needs anyway). Raises NotFinite where
+    weights are NaN or infinite, as products in fp16 can make them though the fused kernel does not.
     """
     module = _attention_module(model, layer)
     chosen = _heads(model, heads)
@@ -73,6 +76,7 @@ def attention_rows(
         model.hidden_states(batch.input_ids, batch.attention_mask, batch.images, batch.crops)
     finally:
         hook.remove()
+    check_finite(model, kept[0], f"attention weights of layer {layer}")
     return kept[0]
 
 

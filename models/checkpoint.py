@@ -16,8 +16,10 @@ from torch import Tensor
 
 from errors import CheckpointError
 from models import official
+from models.beside import check_beside
 from models.config import ReconVLAConfig
-from models.weight_files import WeightFiles, open_weights
+from models.tower_beside import check_tower
+from models.weight_files import WeightFiles, open_weights, weight_file_names
 from models.weights import SHARD_BYTES, check_fit, write_atomically, write_sharded
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ class Pretrained:
 
         dtype: type of the weights, except those of the denoiser and the latent encoder, which run in float32;
         None keeps the type they were stored in. Raises CheckpointError or ConfigError, in one sentence, for
-        missing, extra or misshapen tensors, a damaged file, or a configuration that does not fit.
+        missing, extra or misshapen tensors, a damaged file, a configuration that does not fit, or a file beside the
+        weights that would decide actions and is not read (`models.beside`, `models.tower_beside`).
         """
         config, files = open_checkpoint(Path(folder))
         return model_of(cls, config, files, str(folder), dtype)
@@ -63,9 +66,14 @@ class Pretrained:
 
 
 def open_checkpoint(folder: Path) -> tuple[ReconVLAConfig, WeightFiles]:
-    """Configuration and tensors of `folder` under our names; none is read yet but those that should be equal."""
+    """Configuration and tensors of `folder` under our names; none is read yet but those that should be equal.
+
+    Raises CheckpointError and ConfigError as `Pretrained.from_pretrained` does.
+    """
     values = read_json(folder / CONFIG_FILE)
     kind = values.pop("model_type", None)
+    if kind in ("reconvla", official.MODEL_TYPE):
+        check_beside(folder, weight_file_names(folder))
     if kind == "reconvla":
         return ReconVLAConfig.from_dict(values), open_weights(folder)
     if kind == official.MODEL_TYPE:
@@ -74,6 +82,7 @@ def open_checkpoint(folder: Path) -> tuple[ReconVLAConfig, WeightFiles]:
         ours = files.renamed(official.name_from_official)
         if config.language.tied_embeddings:
             check_tied(ours, str(folder))
+        check_tower(folder, values, ours)
         return config, ours.renamed(lambda name: _name_in(config, name))
     raise CheckpointError(
         f"{folder / CONFIG_FILE} does not describe a ReconVLA: model_type must be 'reconvla' or"
@@ -99,14 +108,19 @@ def model_of(
     """A model that owns `tensors`; no weights are drawn first. Raises CheckpointError as `check_fit` does."""
     with torch.device("meta"):
         model: Any = cls(config)  # type: ignore[call-arg]
+    model.source = source
     fill(model, tensors, source, lambda name: torch.float32 if name.startswith(_FLOAT32_PARTS) else dtype)
     types = {p.dtype for name, p in model.named_parameters() if not name.startswith(_FLOAT32_PARTS)}
     if len(types) > 1:
-        raise CheckpointError(
-            f"{source}: tensors are of types {', '.join(sorted(map(str, types)))}; say with --precision (dtype of"
-            " from_pretrained) which one to load them as"
-        )
+        raise several_types(source, types)
     return model
+
+
+def several_types(source: str, types: Collection[torch.dtype]) -> CheckpointError:
+    return CheckpointError(
+        f"{source}: tensors are of types {', '.join(sorted(map(str, types)))}; say with --precision (dtype of"
+        " from_pretrained) which one to load them as"
+    )
 
 
 def fill(
@@ -125,7 +139,7 @@ def fill(
         own = {name: tensor for name, tensor in own.items() if name.partition(".")[0] in parts}
     check_fit(tensors, own, source)
     model.load_state_dict(
-        {name: _typed(tensors[name], dtype_of(name)) for name in tensors}, strict=False, assign=True
+        {name: typed(tensors[name], dtype_of(name)) for name in tensors}, strict=False, assign=True
     )
     language, vision = model.language_model, model.vision_tower
     if model.config.language.tied_embeddings:
@@ -157,7 +171,8 @@ def copy_weights(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], sourc
             tensor.copy_(tensors[name])
 
 
-def _typed(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+def typed(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """Numbers of floating point as `dtype`; None, and other tensors, as they are."""
     return tensor if dtype is None or not tensor.is_floating_point() else tensor.to(dtype)
 
 

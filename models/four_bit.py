@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from errors import EnvironmentLacks
+from errors import CheckpointError, EnvironmentLacks
 
 #: The linear layers of a Qwen2 block: those that are packed, and those that adapters adapt (QLoRA takes them all).
 BLOCK_LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -17,7 +17,8 @@ def pack_blocks(language: Any, compute_dtype: torch.dtype, device: torch.device 
     """Replace the linear layers of a Qwen2's blocks by frozen NF4 ones with `compute_dtype` for products.
 
     They are packed one by one on their way to `device` (None: where they are), so that it never holds them
-    unpacked. Raises EnvironmentLacks without bitsandbytes.
+    unpacked. Raises EnvironmentLacks without bitsandbytes, CheckpointError naming a weight with numbers that are
+    not finite: packed, it may come out as a number like any other.
     """
     try:
         import bitsandbytes
@@ -28,6 +29,11 @@ def pack_blocks(language: Any, compute_dtype: torch.dtype, device: torch.device 
     for name, module in list(language.named_modules()):
         if not isinstance(module, nn.Linear) or name.rsplit(".", 1)[-1] not in BLOCK_LAYERS:
             continue
+        if not bool(module.weight.isfinite().all()):
+            raise CheckpointError(
+                f"{name}.weight holds numbers that are not finite in {str(module.weight.dtype)[6:]}, so it cannot be "
+                "packed in 4 bits; where it is sound in bf16 or fp32, load it so"
+            )
         packed = bitsandbytes.nn.Linear4bit(
             module.in_features,
             module.out_features,

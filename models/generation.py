@@ -13,6 +13,7 @@ from transformers import DynamicCache
 
 from models.action_tokenizer import ActionTokenizer, FloatArray, IdArray
 from models.batches import Batch, Sample, collate
+from models.finite import check_finite_steps
 from models.images import Picture
 from models.prompt import IGNORED_LABEL
 from models.reconvla import ReconVLA
@@ -63,7 +64,7 @@ def generate_actions(
 
     Greedy over the whole vocabulary, as the official server decodes; `constrained` considers action tokens
     only. `tokenizer` defaults to uniform bins at the model's vocabulary; `length` is `prompt_batch`'s.
-    Raises InvalidInput for pictures or prompts that do not fit the model.
+    Raises InvalidInput for pictures or prompts that do not fit the model, NotFinite as `greedy_tokens` does.
     """
     tokenizer = tokenizer or ActionTokenizer(model.config.language.action_vocab_size)
     ids = greedy_tokens(
@@ -84,7 +85,10 @@ def generate_actions(
 
 @torch.inference_mode()
 def greedy_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | None = None) -> IdArray:
-    """The `count` most likely next tokens, one after the other: (B, count). `allowed` limits the choice."""
+    """The `count` most likely next tokens, one after the other: (B, count). `allowed` limits the choice.
+
+    Raises NotFinite where any logit of any token is NaN or infinite, also one that `allowed` leaves out.
+    """
     language = model.language_model
     lengths = batch.attention_mask.sum(dim=1)  # (B,)
     padded = not bool(batch.attention_mask.all())
@@ -97,7 +101,8 @@ def greedy_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | No
         use_cache=True,
     ).last_hidden_state
     last = states[torch.arange(len(batch), device=states.device), lengths - 1]  # (B, hidden)
-    tokens = [_most_likely(model, last, allowed)]
+    token, finite = _most_likely(model, last, allowed)
+    tokens, all_finite = [token], [finite]
     for step in range(count - 1):
         # Padding stays in the cache between prompt and answer: masked, and skipped by the positions.
         mask = torch.cat([mask, mask.new_ones(len(batch), 1)], dim=1)
@@ -108,12 +113,18 @@ def greedy_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | No
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        tokens.append(_most_likely(model, states[:, -1], allowed))
+        token, finite = _most_likely(model, states[:, -1], allowed)
+        tokens.append(token)
+        all_finite.append(finite)
+    # Looked at once, at the end: each look waits for the device.
+    check_finite_steps(model, torch.stack(all_finite, dim=1), "logits")
     return torch.stack(tokens, dim=1).cpu().numpy()
 
 
-def _most_likely(model: ReconVLA, states: Tensor, allowed: range | None) -> Tensor:
+def _most_likely(model: ReconVLA, states: Tensor, allowed: range | None) -> tuple[Tensor, Tensor]:
+    """Of each row the id (B,) of the greatest logit, and whether all logits were finite (B,)."""
     logits = model.language_model.lm_head(states).float()  # (B, vocabulary)
+    finite = logits.isfinite().all(dim=-1)
     if allowed is None:
-        return logits.argmax(dim=-1)
-    return logits[:, allowed.start : allowed.stop].argmax(dim=-1) + allowed.start
+        return logits.argmax(dim=-1), finite
+    return logits[:, allowed.start : allowed.stop].argmax(dim=-1) + allowed.start, finite

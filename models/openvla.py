@@ -22,6 +22,8 @@ from transformers import (
     SiglipVisionModel,
 )
 
+from models.finite import check_finite
+
 #: Of both towers (timm's vision transformers).
 _NORM_EPS = 1e-6
 
@@ -68,6 +70,7 @@ class OpenVLA(nn.Module):
     def __init__(self, shape: OpenVLAShape) -> None:
         super().__init__()
         self.shape = shape
+        self.source = "the OpenVLA"  # in messages
         self.dino = _dino(shape)
         self.siglip = _siglip(shape)
         language = LlamaConfig(**shape.language)
@@ -92,7 +95,7 @@ class OpenVLA(nn.Module):
     ) -> list[int]:
         """The `count` likeliest next tokens, one after the other, after `input_ids` (1, L).
 
-        The picture's patches stand behind the first token.
+        The picture's patches stand behind the first token. Raises NotFinite where any logit is NaN or infinite.
         """
         text = self.language_model.get_input_embeddings()(input_ids)  # (1, L, hidden)
         picture = self.features(dino_pixels, siglip_pixels).to(text.dtype)
@@ -103,7 +106,9 @@ class OpenVLA(nn.Module):
         )
         tokens: list[int] = []
         while True:
-            tokens.append(int(state.logits[0, -1].argmax()))
+            logits = state.logits[0, -1]
+            check_finite(self, logits, f"logits of token {len(tokens) + 1} of {count}")
+            tokens.append(int(logits.argmax()))
             if len(tokens) == count:
                 return tokens
             following = torch.tensor([tokens[-1:]], device=input_ids.device)

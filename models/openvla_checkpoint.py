@@ -8,6 +8,7 @@ openvla/openvla, prismatic/extern/hf; its towers have timm's names.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from errors import CheckpointError, InvalidInput, WeightsMissing
-from models.checkpoint import CONFIG_FILE, read_json
+from models.beside import check_beside
+from models.checkpoint import CONFIG_FILE, read_json, several_types, typed
 from models.openvla import OpenVLA, OpenVLAShape, TowerShape
-from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights
+from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights, weight_file_names
 from models.weights import check_fit
 
 MODEL_TYPE = "openvla"
@@ -31,6 +33,21 @@ STATISTICS_FILE = "dataset_statistics.json"
 _TIMM_IDS = ("vit_large_patch14_reg4_dinov2.lvd142m", "vit_so400m_patch14_siglip_224")
 _HEADS = 16
 _DINO, _SIGLIP = "vision_backbone.featurizer.", "vision_backbone.fused_featurizer."
+#: Of the released model; entries of `config.json` that may be left out.
+_GRANTED: dict[str, Any] = {
+    "architectures": ["OpenVLAForActionPrediction"],
+    "arch_specifier": "no-align+fused-gelu-mlp",
+    "use_fused_vision_backbone": True,
+    "timm_override_act_layers": [None, None],
+    "quantization_config": None,
+}
+#: The code that comes with a checkpoint, and what only that of OpenVLA-OFT and its kin has: chunks decoded at once
+#: (also without an action head), states of the robot, several pictures, language in the towers.
+_CODE_FILE = "modeling_prismatic.py"
+_OF_OFT = re.compile(
+    r"NUM_ACTIONS_CHUNK|num_actions_chunk|action_head|proprio_projector|use_proprio|use_film|use_l1_regression|"
+    r"use_diffusion|noisy_action|num_images_in_input"
+)
 #: SigLIP's pooling head and the towers' final norms are not run.
 _LEFT = ("attn_pool.", "norm.")
 _DINO_NAMES = {
@@ -91,15 +108,19 @@ class OpenVLAConfig:
         numbers = self.action_vocabulary - np.array(tokens)
         return np.asarray(centres[np.clip(numbers - 1, 0, len(centres) - 1)])
 
-    def statistics_named(self, name: str | None) -> ActionStatistics:
-        """Of data set `name`; None: of the only one. Raises InvalidInput naming those there are."""
+    def name_of(self, name: str | None) -> str:
+        """Data set `name`; None: the only one. Raises InvalidInput naming those there are."""
         known = ", ".join(sorted(self.statistics))
         if name is None and len(self.statistics) != 1:
             raise InvalidInput(f"name the data set whose units the actions have (--statistics): {known}")
         name = next(iter(self.statistics)) if name is None else name
         if name not in self.statistics:
             raise InvalidInput(f"--statistics: the model knows no data set {name!r}; it knows: {known}")
-        return self.statistics[name]
+        return name
+
+    def statistics_named(self, name: str | None) -> ActionStatistics:
+        """Of data set `name`, as `name_of` takes it."""
+        return self.statistics[self.name_of(name)]
 
 
 def is_openvla(folder: Path) -> bool:
@@ -112,9 +133,13 @@ def is_openvla(folder: Path) -> bool:
 
 
 def read_config(folder: Path) -> OpenVLAConfig:
-    """Raises CheckpointError for what is missing, damaged, or of another kind of OpenVLA than the released one."""
+    """Raises CheckpointError for what is missing, damaged, or of another kind of OpenVLA than the released one, with
+    the file that shows it.
+    """
     file = folder / CONFIG_FILE
     values = read_json(file)
+    check_beside(folder, weight_file_names(folder))
+    _check_kind(folder, values)
     try:
         ids, sizes = tuple(values["timm_model_ids"]), list(values["image_sizes"])
         resizing, bins = values["image_resize_strategy"], int(values["n_action_bins"])
@@ -138,10 +163,11 @@ def read_config(folder: Path) -> OpenVLAConfig:
     return OpenVLAConfig(values, int(sizes[0]), bins, vocabulary, statistics)
 
 
-def load_openvla(folder: Path, config: OpenVLAConfig) -> OpenVLA:
-    """The model in the type its weights were stored in, on the CPU.
+def load_openvla(folder: Path, config: OpenVLAConfig, dtype: torch.dtype | None = None) -> OpenVLA:
+    """The model on the CPU. dtype: type of its weights; None keeps the one they were stored in.
 
-    Raises WeightsMissing where there are none, CheckpointError for tensors that do not fit.
+    Raises WeightsMissing where there are none, CheckpointError for tensors that do not fit or, without `dtype`, are
+    of several types.
     """
     if not has_weights(folder):
         raise WeightsMissing(
@@ -157,11 +183,38 @@ def load_openvla(folder: Path, config: OpenVLAConfig) -> OpenVLA:
     )
     with torch.device("meta"):
         model = OpenVLA(shape)
-    tensors = dict(_renamed(files, shape))
+    tensors = {name: typed(tensor, dtype) for name, tensor in _renamed(files, shape)}
     check_fit(tensors, model.state_dict(), str(folder))
+    types = {tensor.dtype for tensor in tensors.values()}
+    if len(types) > 1:
+        raise several_types(str(folder), types)
     model.load_state_dict(tensors, assign=True)
     model.restore_tables()
+    model.source = str(folder)
     return model.eval()
+
+
+def _check_kind(folder: Path, values: Mapping[str, Any]) -> None:
+    """Raises CheckpointError for what tells that the code it is from computes actions in another way."""
+    file = folder / CONFIG_FILE
+    for entry, granted in _GRANTED.items():
+        if values.get(entry, granted) != granted:
+            raise CheckpointError(f"{file}: {entry} is {values[entry]!r}, where only {granted!r} is known")
+    for entry in sorted(values):
+        if _OF_OFT.search(entry) and values[entry]:
+            raise CheckpointError(
+                f"{file}: {entry} is {values[entry]!r}, which the released OpenVLA does not have"
+            )
+    code = folder / _CODE_FILE
+    try:
+        found = _OF_OFT.search(code.read_text(encoding="utf-8", errors="replace")) if code.is_file() else None
+    except OSError as error:
+        raise CheckpointError(f"{code} cannot be read: {error.strerror}") from None
+    if found:
+        raise CheckpointError(
+            f"{code} is not the released OpenVLA's code but OpenVLA-OFT's or another's ({found[0]}), which computes "
+            "actions in another way: this is not a model that can be judged here"
+        )
 
 
 def _tower_shape(folder: Path, files: WeightFiles, prefix: str) -> TowerShape:
@@ -212,9 +265,12 @@ def _statistics(file: Path, name: str, entry: Any) -> ActionStatistics:
     """As released: q01 and q99 are the ends, `mask` tells what was scaled (predict_action)."""
     try:
         action = entry["action"]
-        low, high = (np.array(action[key], dtype=np.float64) for key in ("q01", "q99"))
-        scaled = np.array(action.get("mask", [True] * len(low)), dtype=np.bool_)
-        middle = (float(action["min"][-1]) + float(action["max"][-1])) / 2
+        low, high, least, most = (_numbers(action[key], key) for key in ("q01", "q99", "min", "max"))
+        mask = action.get("mask", [True] * len(low))
+        if not all(value in (True, False) for value in mask):
+            raise ValueError(f"mask must tell true or false of each dimension, got {mask}")
+        scaled = np.array(mask, dtype=np.bool_)
+        middle = float(least[-1] + most[-1]) / 2
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise CheckpointError(
             f"{file}: the action statistics of {name!r} cannot be read: {error!r}"
@@ -224,3 +280,10 @@ def _statistics(file: Path, name: str, entry: Any) -> ActionStatistics:
             f"{file}: the action statistics of {name!r} must have {ACTION_DIMS} numbers each"
         )
     return ActionStatistics(low, high, scaled, middle)
+
+
+def _numbers(values: Any, key: str) -> NDArray[np.float64]:
+    """JSON knows NaN and Infinity, and texts would pass for numbers."""
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
+        raise ValueError(f"{key} must hold finite numbers, got {values}")
+    return np.array(values, dtype=np.float64)

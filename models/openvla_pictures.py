@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,8 @@ from PIL import Image
 
 from errors import CheckpointError
 
+#: Of torchvision, as that file writes it: PIL's.
+_BICUBIC = int(Image.Resampling.BICUBIC)
 _FILE = "preprocessor_config.json"
 
 
@@ -32,8 +36,11 @@ class Normalisation:
         ]
 
 
-def read_normalisation(folder: Path) -> Normalisation:
-    """From the folder's `preprocessor_config.json`. Raises CheckpointError where it is missing or unusable."""
+def read_normalisation(folder: Path, size: int) -> Normalisation:
+    """From the folder's `preprocessor_config.json`, for pictures of `size` px.
+
+    Raises CheckpointError where it is missing or unusable, or asks for another preparation than the released one.
+    """
     file = folder / _FILE
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
@@ -42,8 +49,52 @@ def read_normalisation(folder: Path) -> Normalisation:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{file} does not tell how pictures are normalised: {error!r}") from None
-    if means.shape != (2, 3) or deviations.shape != (2, 3) or not (deviations > 0).all():
+    _check_preparation(file, values, size)
+    sound = np.isfinite(means).all() and np.isfinite(deviations).all() and (deviations > 0).all()
+    if means.shape != (2, 3) or deviations.shape != (2, 3) or not sound:
         raise CheckpointError(
-            f"{file}: means and stds must be three numbers for each of two towers, stds above 0"
+            f"{file}: means and stds must be three finite numbers for each of two towers, stds above 0"
         )
     return Normalisation(means, deviations)
+
+
+def _check_preparation(file: Path, values: Mapping[str, Any], size: int) -> None:
+    """Entries that may be left out, and what the released code makes of them (processing_prismatic.py).
+
+    Those that begin with tvf are made of the others when it starts, and then replaced by what the file says.
+    """
+    granted = {
+        "use_fused_vision_backbone": True,
+        "image_resize_strategy": "resize-naive",
+        "input_sizes": [[3, size, size]] * 2,
+        "interpolations": ["bicubic"] * 2,
+        "tvf_do_letterbox": False,
+        "tvf_crop_params": [{"output_size": [size, size]}] * 2,
+        "tvf_resize_params": [
+            {"antialias": True, "interpolation": _BICUBIC, "max_size": None, "size": [size, size]}
+        ] * 2,
+    }  # fmt: skip
+    for entry, value in granted.items():
+        if values.get(entry, value) != value:
+            raise CheckpointError(f"{file}: {entry} is {values[entry]!r}, where only {value!r} is known")
+    named = [
+        {"mean": mean, "std": deviation, "inplace": False}
+        for mean, deviation in zip(values["means"], values["stds"])
+    ]
+    told = values.get("tvf_normalize_params")
+    if told is not None and not _alike(told, named):
+        raise CheckpointError(
+            f"{file}: tvf_normalize_params is {told!r}, which is not what means and stds say"
+        )
+
+
+def _alike(told: Any, named: list[dict[str, Any]]) -> bool:
+    """But for what float32 rounds."""
+    try:
+        return len(told) == len(named) and all(
+            np.allclose(one[key], other[key], rtol=1e-6, atol=0)
+            for one, other in zip(told, named)
+            for key in ("mean", "std")
+        )
+    except (KeyError, TypeError, ValueError):
+        return False

@@ -13,6 +13,7 @@ from torch import Tensor
 from errors import InvalidInput
 from models.batches import Batch
 from models.diffusion import evenly_spaced, sample
+from models.finite import check_finite
 from models.prompt import IMAGE_PLACEHOLDER
 from models.reconvla import ReconVLA
 
@@ -45,7 +46,7 @@ def reconstruct(
 
     `generator` gives all noise, on its own device. `steps` are spread evenly over the training steps that keep
     at least `least_signal` of the picture; 1000 and 0 are the official sampler. Raises InvalidInput for a
-    model without a denoiser or a row without a target.
+    model without a denoiser or a row without a target, NotFinite where states or pictures are NaN or infinite.
     """
     if model.denoiser is None or model.latents is None:
         raise InvalidInput("this model was not trained to reconstruct, so it has nothing to show")
@@ -53,6 +54,7 @@ def reconstruct(
         raise InvalidInput("every row needs a target to stand beside its reconstruction")
     grid, device = model.config.vision.grid, batch.images.device
     hidden = model.hidden_states(batch.input_ids, batch.attention_mask, batch.images, batch.crops)
+    check_finite(model, hidden[batch.attention_mask.bool()], "states")
     states = hidden[batch.input_ids == IMAGE_PLACEHOLDER].float().unflatten(0, (len(batch), grid**2))
     denoiser = model.denoiser
     with torch.autocast(device.type, enabled=False):
@@ -71,6 +73,8 @@ def reconstruct(
         truth = torch.nn.functional.interpolate(batch.targets.clamp(-1, 1), size, mode="bilinear")
         encoded = model.latents.decode(model.latents.encode(batch.targets, None))
         sampled = model.latents.decode(latents)
+    for pictures, which in ((encoded, "encoded pictures"), (sampled, "sampled pictures")):
+        check_finite(model, pictures, which)
     return Reconstructions(_pictures(truth), _pictures(encoded), _pictures(sampled))
 
 

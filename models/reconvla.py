@@ -48,6 +48,7 @@ class ReconVLA(Pretrained, nn.Module):
     def __init__(self, config: ReconVLAConfig, seed: int = 0) -> None:
         super().__init__()
         self.config = config
+        self.source = "the model"  # in messages: the folder or file that its weights are from
         self.schedule = Schedule.training()
         self.vision_tower: Any = build_part(config, "vision_tower", seed)
         self.projector: Any = build_part(config, "projector", seed)

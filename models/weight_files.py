@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from errors import CheckpointError
+from models.beside import check_no_adapter
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -89,26 +90,58 @@ def has_weights(folder: Path, file: str = WEIGHTS_FILE) -> bool:
 def open_weights(folder: Path, file: str = WEIGHTS_FILE) -> WeightFiles:
     """The tensors of `folder`: of its single `file`, or of the shards that its index names.
 
-    Raises CheckpointError when a file is missing or damaged, or a shard does not hold what the index promises.
+    Raises CheckpointError when a file is missing or damaged, a shard does not hold what the index promises, two hold
+    the same tensor, there are both shards and a single file, or the folder is an adapter of another model.
+    """
+    check_no_adapter(folder)
+    places = shards_of(folder, file)
+    if places is None:
+        return open_file(folder / file)
+    stored: dict[str, StoredTensor] = {}
+    for shard in sorted(set(places.values())):
+        own = open_file(folder / shard).stored
+        twice = sorted(set(own) & set(stored))
+        if twice:
+            raise CheckpointError(
+                f"{folder}: both {stored[twice[0]].path.name} and {shard} hold {listed(twice)}; which is meant cannot "
+                "be told"
+            )
+        stored.update(own)
+    absent = sorted(set(places) - set(stored))
+    if absent:
+        raise CheckpointError(f"{folder}: shard {places[absent[0]]} lacks {listed(absent)}")
+    return WeightFiles(stored)
+
+
+def weight_file_names(folder: Path, file: str = WEIGHTS_FILE) -> set[str]:
+    """Names of the files that `open_weights` reads. Raises CheckpointError as it does for the index."""
+    places = shards_of(folder, file)
+    return {file} if places is None else set(places.values())
+
+
+def shards_of(folder: Path, file: str = WEIGHTS_FILE) -> dict[str, str] | None:
+    """Names of tensors and of the shards they lie in, as the index says; None without one.
+
+    Raises CheckpointError for an index that cannot be used, or stands beside a single `file`.
     """
     index = index_path(folder, file)
     if not index.is_file():
-        return open_file(folder / file)
+        return None
+    if (folder / file).is_file():
+        raise CheckpointError(
+            f"{folder} holds both {file} and {index.name}, and programs differ in which they read: move away the one "
+            "that is not meant"
+        )
     try:
         places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
             raise ValueError("weight_map is not an object of tensor names and shard names")
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{index} is not a safetensors index: {error}") from error
-    stored: dict[str, StoredTensor] = {}
-    for shard in sorted(set(places.values())):
+    for shard in places.values():
         if Path(shard).name != shard:
             raise CheckpointError(f"{index} names a shard outside its folder: {shard!r}")
-        stored.update(open_file(folder / shard).stored)
-    absent = sorted(set(places) - set(stored))
-    if absent:
-        raise CheckpointError(f"{folder}: shard {places[absent[0]]} lacks {listed(absent)}")
-    return WeightFiles(stored)
+    return places
 
 
 def open_file(path: Path) -> WeightFiles:

@@ -22,7 +22,7 @@ from tasks.context import Draft, Finished, Note, Result, TaskContext, Yielded, o
 from tasks.judged import judged_model
 from tasks.modelling import recipe_of
 from tasks.open_loop import run_open_loop
-from tasks.policies import Policy, RandomPolicy, ReconVLAPolicy, told_counts
+from tasks.policies import ANSWERED, OUTSIDE, Policy, RandomPolicy, ReconVLAPolicy, told_counts
 from tasks.regions import RegionFinder
 from tasks.rollout import ChainResult, Rollout
 from tasks.videos import Look, looks_of, write_failure
@@ -54,6 +54,9 @@ class _ClosedLoop:
         earlier = _earlier(context)
         self._entries: list[dict[str, Any]] = earlier["results"]
         self._counts: Counter[str] = Counter(earlier["counts"])
+        if OUTSIDE in self._counts and ANSWERED not in self._counts:
+            # A checkpoint of an earlier version: how many tokens these were among is not known.
+            self._counts[f"{OUTSIDE}_of_unknown_total"] = self._counts.pop(OUTSIDE)
         self._videos: list[Draft] = []
         self._lost_steps = 0
 

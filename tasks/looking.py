@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from errors import NotFinite
 from models.attention import (
     action_attention,
     centre_prior,
@@ -86,7 +87,7 @@ def look(
     """Attention of the action tokens on `rows`, each of which has a region; None when told to stop.
 
     Memory does not grow with the number of rows beyond a few numbers for each. Raises InvalidInput for a
-    layer or a head that the model has not.
+    layer or a head that the model has not, NotFinite where the model gives NaN, infinities, or no attention.
     """
     looks = Looks()
     panels = {
@@ -141,6 +142,12 @@ def _maps(
     answers = generate_actions(model, images, prompts, crops=crops).token_ids
     maps = action_attention(model, images, prompts, answers, crops, layer, heads)
     averaged: NDArray[np.float32] = maps[:, recipe.config.box_tokens :].mean(axis=1)
+    blind = np.flatnonzero(averaged.sum(axis=(1, 2)) == 0)
+    if len(blind):
+        raise NotFinite(
+            f"{model.source} pays the picture of held-out row {rows[blind[0]]} no attention at all in layer {layer}: "
+            "which share of it goes to the gaze region cannot be told; look at another layer"
+        )
     return averaged
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from models.batches import collate
+from models.finite import check_finite
 from models.generation import generate_actions
 from models.reconvla import ReconVLA
 from tasks.context import Draft, Finished, Point, Result, TaskContext
@@ -34,6 +35,7 @@ def run_open_loop(context: TaskContext) -> Result:
     began = time.perf_counter()
     rows = evenly_spaced(len(index), FRAMES)
     error, gripper, outside = open_loop_error(model, recipe, index, rows)
+    asked = len(rows) * recipe.config.answer_tokens
     loss = fmean(action_losses(model, recipe, index, rows))
     context.spend("useful", time.perf_counter() - began)
     figures = {"mode": "open_loop", "frames": len(rows), "mean_absolute_error": error,
@@ -47,14 +49,17 @@ def run_open_loop(context: TaskContext) -> Result:
             Point("open_loop/gripper_accuracy", 0, gripper),
             Point("open_loop/action_loss", 0, loss),
         ],
-        result=figures,
+        result={**figures, "answer_tokens": asked},
     )
 
 
 def open_loop_error(
     model: ReconVLA, recipe: Recipe, index: Index, rows: Sequence[int]
 ) -> tuple[float, float, int]:
-    """(mean absolute error of the six motion numbers, share of right gripper commands, stray tokens)."""
+    """(mean absolute error of the six motion numbers, share of right gripper commands, stray tokens).
+
+    Raises NotFinite where the model gives NaN or infinities.
+    """
     errors, grips, outside = [], [], 0
     for start in range(0, len(rows), _BATCH):
         part = rows[start : start + _BATCH]
@@ -75,13 +80,18 @@ def open_loop_error(
 
 @torch.no_grad()
 def action_losses(model: ReconVLA, recipe: Recipe, index: Index, rows: Sequence[int]) -> list[float]:
-    """What training minimizes, in nats a token, told the recorded tokens before each: a number for each row."""
+    """What training minimizes, in nats a token, told the recorded tokens before each: a number for each row.
+
+    Raises NotFinite where it is none.
+    """
     device = next(model.parameters()).device
     losses = []
     for row in rows:
         batch = collate([sample_of(recipe, index, row)], recipe.config, recipe.pad_id).to(device)
         hidden = model.hidden_states(batch.input_ids, batch.attention_mask, batch.images, batch.crops)
-        losses.append(model.action_loss(hidden, batch.labels).item())
+        loss = model.action_loss(hidden, batch.labels)
+        check_finite(model, loss, f"action loss of held-out row {row}")
+        losses.append(loss.item())
     return losses
 
 

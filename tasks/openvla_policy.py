@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from errors import InvalidInput
 from models.openvla_checkpoint import ACTION_DIMS, load_openvla, read_config
 from models.openvla_pictures import read_normalisation
 from models.tokenizer import load_tokenizer
-from tasks.policies import Query
-from tasks.standalone import device
+from tasks.policies import ANSWERED, OUTSIDE, Query
+from tasks.precision import DTYPES
+from tasks.standalone import AUTO, device
 
 #: openvla/openvla, README.
 _PROMPT = "In: What action should the robot take to {}?\nOut:"
@@ -30,16 +32,24 @@ class OpenVLAPolicy:
 
     needs_images = True
 
-    def __init__(self, folder: Path, statistics: str | None = None) -> None:
+    def __init__(self, folder: Path, statistics: str | None = None, precision: str = AUTO) -> None:
         """folder: in the released layout. statistics: the data set whose units the actions have; None: the only
-        one. Raises CheckpointError and InvalidInput for what does not fit, WeightsMissing for missing files.
+        one. precision: fp32, bf16, fp16, or AUTO, the type that the folder stores the weights in. Raises
+        CheckpointError and InvalidInput for what does not fit, WeightsMissing for missing files.
         """
+        if precision not in (AUTO, *DTYPES):
+            raise InvalidInput(
+                f"--precision {precision} is for a ReconVLA; an OpenVLA takes {', '.join(DTYPES)}"
+            )
         self._config = read_config(folder)
-        self._statistics = self._config.statistics_named(statistics)
-        self._normalisation = read_normalisation(folder)
+        #: The data set whose units the actions have.
+        self.statistics = self._config.name_of(statistics)
+        self._statistics = self._config.statistics[self.statistics]
+        self._normalisation = read_normalisation(folder, self._config.image_size)
         self._tokenizer = load_tokenizer(folder)
         self._device = device()
-        self._model = load_openvla(folder, self._config).to(self._device)
+        dtype = None if precision == AUTO else DTYPES[precision]
+        self._model = load_openvla(folder, self._config, dtype).to(self._device)
         self.counts: Counter[str] = Counter()
 
     def act(self, queries: Sequence[Query]) -> list[np.ndarray]:
@@ -49,7 +59,7 @@ class OpenVLAPolicy:
         return chunks
 
     def predict(self, queries: Sequence[Query]) -> list[np.ndarray]:
-        """Actions (1, 7) in the data set's units, the gripper's number as decoded."""
+        """Actions (1, 7) in the data set's units, the gripper's number as decoded. Raises NotFinite."""
         return [self._predict(query) for query in queries]
 
     def _predict(self, query: Query) -> np.ndarray:
@@ -66,5 +76,6 @@ class OpenVLAPolicy:
         prompt = torch.tensor([ids], device=self._device)
         tokens = self._model.generate(dino, siglip, prompt, ACTION_DIMS)
         first = self._config.action_vocabulary - self._config.bins
-        self.counts["outside_tokens"] += sum(not first <= t < self._config.action_vocabulary for t in tokens)
+        self.counts[OUTSIDE] += sum(not first <= t < self._config.action_vocabulary for t in tokens)
+        self.counts[ANSWERED] += len(tokens)
         return self._statistics.actions(self._config.decode(tokens))[None]

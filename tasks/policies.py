@@ -29,6 +29,8 @@ CHUNK_STEPS, ACTION_DIMS = 5, 7
 POLICY_BATCH = 8
 #: Prompts are padded to a multiple of so many positions.
 LENGTH_STEP = 64
+#: In counts: tokens that are no actions, and all tokens that were answered.
+OUTSIDE, ANSWERED = "outside_tokens", "answer_tokens"
 #: In counts, with the reason behind it: answers of a model that is shown the gaze region for which there was none.
 WITHOUT_REGION = "without_region"
 #: Canvas rows of the static view in the official server, which trains with STATIC_ROWS (facts F5).
@@ -61,7 +63,8 @@ class Policy(Protocol):
     def act(self, queries: Sequence[Query]) -> Sequence[np.ndarray]:
         """Relative actions (steps, 7) for each query in CALVIN's units, gripper exactly -1 or 1.
 
-        What a query gets depends on that query alone, not on those beside it.
+        What a query gets depends on that query alone, not on those beside it. A model whose numbers are not
+        finite raises NotFinite.
         """
 
 
@@ -141,7 +144,8 @@ class ReconVLAPolicy:
             length=length,
             crops=[question.crop for question in full],
         )
-        self.counts["outside_tokens"] += int(chunks.outside[:count].sum())
+        self.counts[OUTSIDE] += int(chunks.outside[:count].sum())
+        self.counts[ANSWERED] += chunks.token_ids[:count].size
         return list(chunks.actions[:count])
 
     def _region(self, query: Query) -> Picture | NoTarget | None:

@@ -154,9 +154,10 @@ def _numbers(content: bytes) -> list[float]:
     try:
         answer = json.loads(content)
         numbers = np.asarray(answer, dtype=np.float64)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise PolicyServerError(f"it answered {_shown(content)}, which is no list of numbers") from None
-    if not isinstance(answer, list) or numbers.ndim != 1 or not len(numbers):
+    # Texts and booleans would pass for numbers.
+    if not isinstance(answer, list) or not answer or not all(type(one) in (int, float) for one in answer):
         raise PolicyServerError(f"it answered {_shown(content)}, which is no list of numbers")
     if not np.isfinite(numbers).all():
         raise PolicyServerError("it answered with numbers that are not finite")

@@ -16,7 +16,7 @@ from calvin.initial_states import initial_state_obs
 from calvin.oracle import TaskOracle
 from calvin.sequences import Chain
 from calvin.task_names import BLOCK_ORDER
-from errors import SimulatorError, SimulatorLost
+from errors import NotFinite, SimulatorError, SimulatorLost
 from simulators.base import CAMERAS, MAX_REPLAYS, Simulator
 from tasks.policies import Policy, Query
 
@@ -71,7 +71,8 @@ class Rollout:
 
         A simulator whose chain has ended takes the next one. What a chain gives depends on neither its
         simulator nor its neighbours. `abandoned` is told how many steps each chain had done that a stop
-        request cut short. Raises SimulatorError when a sequence loses its simulator again and again.
+        request cut short. Raises SimulatorError when a sequence loses its simulator again and again, NotFinite
+        where the policy answers with an action that is no number.
         """
         oracle = TaskOracle()
         waiting = iter(chains)
@@ -84,6 +85,7 @@ class Rollout:
                 asked = list(each(_Run.query, active))
                 queries = [(run, query) for run, query in zip(active, asked) if query is not None]
                 chunks = self.policy.act([query for _, query in queries])
+                _check_actions([query for _, query in queries], chunks)
                 list(each(lambda job: job[0][0].execute(job[1], oracle), zip(queries, chunks)))
                 for place, run in enumerate(active):
                     if run.ended:
@@ -93,6 +95,16 @@ class Rollout:
                 active = [run for run in active if not run.ended]
         for run in active:
             abandoned(run.total_steps)
+
+
+def _check_actions(queries: Sequence[Query], chunks: Sequence[np.ndarray]) -> None:
+    """Whatever the policy is: a NaN in a gripper's command would pass for closing it."""
+    for query, chunk in zip(queries, chunks, strict=True):
+        if not np.isfinite(chunk).all():
+            raise NotFinite(
+                f"the policy's answer to query {query.number} of sequence {query.sequence} ({query.instruction!r}) "
+                "holds numbers that are not finite; no figure can be made of it"
+            )
 
 
 @contextmanager

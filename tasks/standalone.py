@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.checkpoint import open_checkpoint
 from models.reconvla import ReconVLA
 from tasks.judged import device
 from tasks.modelling import Recipe, compatible, load_model, placed, recipe_of
@@ -24,9 +23,8 @@ def open_folder(folder: Path, precision: str = AUTO) -> tuple[ReconVLA, Recipe]:
     precision: AUTO or one of `tasks.precision.JUDGED`. Raises CheckpointError, ConfigError or WeightsMissing,
     naming the file that is missing or wrong; EnvironmentLacks for 4 bits without bitsandbytes.
     """
-    config, _ = open_checkpoint(folder)
     model = ReconVLA.from_pretrained(folder, None if precision == AUTO else JUDGED[precision])
-    spec = {"config": config.to_dict(), "tokenizer": {"root": str(folder)}, "reconstructs": "none"}
+    spec = {"config": model.config.to_dict(), "tokenizer": {"root": str(folder)}, "reconstructs": "none"}
     return placed(model, precision, device()), recipe_of({"model": spec})
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from errors import TrainingDiverged
 from models.weights import write_weights
 from tasks import validation
 from tasks.checkpoints import CheckpointWriter
@@ -150,6 +151,10 @@ class _Attempt:
 
     def _finish(self, notes: list[Note]) -> Finished:
         began = time.perf_counter()
+        counted: dict[str, int] = {}
+        if self._trainee.scaler.is_enabled():
+            counted = {"overflowed_steps": self._trainee.step - self._trainee.updates}
+            notes = [*notes, *_overflows(self._trainee, counted["overflowed_steps"])]
         self._writer.finish()
         file = self._context.scratch / "weights.safetensors"
         write_weights(self._trainee.final_weights(), file)
@@ -157,4 +162,18 @@ class _Attempt:
         self._context.spend("checkpoint", time.perf_counter() - began)
         step = self._trainee.step
         drafts = [Draft("checkpoint", WEIGHTS, file)]
-        return Finished(drafts, self._points, result={"steps": step}, step=step, notes=notes)
+        result = {"steps": step, **counted}
+        return Finished(drafts, self._points, result=result, step=step, notes=notes)
+
+
+def _overflows(trainee: Trainee, left_out: int) -> list[Note]:
+    """A note on steps that fp16 left out. Raises TrainingDiverged when these are all: nothing was trained."""
+    if not left_out:
+        return []
+    if left_out == trainee.step:
+        raise TrainingDiverged(
+            f"gradients overflowed in fp16 in each of {left_out} steps, so nothing was trained: set training.precision "
+            "to bf16 or fp32"
+        )
+    told = f"{left_out} of {trainee.step} steps were left out: their gradients overflowed in fp16"
+    return [Note("overflowed_steps", told, {"steps": left_out, "of": trainee.step})]

@@ -58,13 +58,19 @@ def train_step(
     norm = torch.nn.utils.clip_grad_norm_(
         trainee.model.trained_parameters(), settings["gradient_clip"], foreach=False
     ).item()
-    if not math.isfinite(norm) and not scaler.is_enabled():
+    if not math.isfinite(norm) and not (scaler.is_enabled() and _overflowed(trainee)):
         raise TrainingDiverged(f"the gradient's norm is {norm} at step {step}; the last checkpoint is kept")
     before_update()
     scaler.step(trainee.optimizer)  # left out where scaled gradients overflowed
     scaler.update()
     check_scale(scaler, step)
     return losses
+
+
+def _overflowed(trainee: Trainee) -> bool:
+    """Whether gradients are not finite themselves, which a smaller scale may mend, and not only their norm."""
+    gradients = (parameter.grad for parameter in trainee.model.trained_parameters())
+    return any(grad is not None and not bool(grad.isfinite().all()) for grad in gradients)
 
 
 def _loss(trainee: Trainee, part: Part, turn: int) -> tuple[Tensor, dict[str, Tensor]]:

@@ -50,6 +50,12 @@ class Trainee:
         """Where the model is that is measured and saved."""
         return self.replicas.devices[0]
 
+    @property
+    def updates(self) -> int:
+        """Steps that changed the weights: those whose gradients overflowed in fp16 did not."""
+        steps = (int(state["step"]) for state in self.optimizer.state.values() if "step" in state)
+        return max(steps, default=0)
+
     def checkpoint_files(self) -> dict[str, dict[str, Tensor]]:
         """Tensors of both checkpoint artifacts, not copied. The weights come first.
 

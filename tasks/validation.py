@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
+from errors import NotFinite, TrainingDiverged
 from tasks.context import Point, TaskContext
 from tasks.early_stopping import EvaluationPoint
 from tasks.open_loop import action_losses, evenly_spaced, open_loop_error
 from tasks.precision import autocast
 from tasks.trainee import Trainee
 
+logger = logging.getLogger("baton.train")
+
 LOSS, ERROR = "validation/action", "validation/action_error"
+NOT_FINITE = "open_loop/not_finite"
 OPEN_LOOP, GRIPPER, OPEN_LOOP_LOSS = "open_loop/error", "open_loop/gripper_accuracy", "open_loop/loss"
 
 
 def evaluate(trainee: Trainee, frames: int) -> EvaluationPoint:
     """Action loss over `frames` frames spread evenly over the validation index (all of them, if fewer).
 
-    Frames of one demonstration are alike, so the standard error is somewhat too small.
+    Frames of one demonstration are alike, so the standard error is somewhat too small. Raises TrainingDiverged
+    where the loss of a frame is not finite: no comparison with such a mean would say anything.
     """
     index = trainee.validation
     assert index is not None
     count = min(frames, len(index))
     rows = [place * len(index) // count for place in range(count)]
     trainee.model.eval()
-    losses = action_losses(trainee.model, trainee.recipe, index, rows)
+    try:
+        losses = action_losses(trainee.model, trainee.recipe, index, rows)
+    except NotFinite as error:
+        raise TrainingDiverged(f"at step {trainee.step} {error}; the last checkpoint is kept") from None
     trainee.model.train()
     mean = math.fsum(losses) / count
     variance = math.fsum((loss - mean) ** 2 for loss in losses) / max(1, count - 1)
@@ -32,15 +41,24 @@ def evaluate(trainee: Trainee, frames: int) -> EvaluationPoint:
 
 
 def open_loop(trainee: Trainee, frames: int, precision: str) -> list[Point]:
-    """What `tasks.open_loop` measures of a finished model, over at most `frames` frames spread evenly."""
+    """What `tasks.open_loop` measures of a finished model, over at most `frames` frames spread evenly.
+
+    Where the model gives numbers that are not finite there is no figure, but the point NOT_FINITE; training goes on,
+    as its own losses are looked at in every step.
+    """
     index = trainee.validation
     assert index is not None
     rows = evenly_spaced(len(index), frames)
     trainee.model.eval()
-    with autocast(precision, trainee.device):
-        error, gripper, _ = open_loop_error(trainee.model, trainee.recipe, index, rows)
-        loss = math.fsum(action_losses(trainee.model, trainee.recipe, index, rows)) / len(rows)
-    trainee.model.train()
+    try:
+        with autocast(precision, trainee.device):
+            error, gripper, _ = open_loop_error(trainee.model, trainee.recipe, index, rows)
+            loss = math.fsum(action_losses(trainee.model, trainee.recipe, index, rows)) / len(rows)
+    except NotFinite as fault:
+        logger.warning("not measured on held-out frames at step %d: %s", trainee.step, fault)
+        return [Point(NOT_FINITE, trainee.step, 1.0)]
+    finally:
+        trainee.model.train()
     return [
         Point(OPEN_LOOP, trainee.step, error),
         Point(GRIPPER, trainee.step, gripper),

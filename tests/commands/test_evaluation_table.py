@@ -14,6 +14,7 @@ def printed(capsys: pytest.CaptureFixture[str], **changes: Any) -> str:
         "policy": "3f2a9c01", "sequences": 2, "max_steps": 360, "scene": "D", "success": [0.5, 0, 0, 0, 0],
         "avg_len": 0.5, "official_compat": False, "tasks": {"open_drawer": {"attempted": 2, "succeeded": 1}},
         "results": [{"done": 1}, {"done": 0}], "counts": {"replays": 0, "retries": 2}, "needs_images": True,
+        "counted_sequences": 2,
         "simulator_description": {"renderer": "tiny", "assets": ""}, "frames_renderer": "tiny", **changes,
     }  # fmt: skip
     capsys.readouterr()
@@ -50,3 +51,17 @@ def test_another_or_an_unknown_renderer_of_the_frames_is_told(
 ) -> None:
     told = printed(capsys, frames_renderer=frames, needs_images=looks)
     assert sentence in told if sentence is not None else "drew" not in told
+
+
+def test_tokens_that_are_no_actions_are_told_with_their_total(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, counts={"outside_tokens": 0, "answer_tokens": 350}).endswith(
+        "Counted: outside_tokens 0 of 350"
+    )
+    told = printed(
+        capsys, counts={"answer_tokens": 70, "outside_tokens": 3, "replays": 1}, counted_sequences=1
+    )
+    assert told.endswith("Counted in the 1 sequences of this call: outside_tokens 3 of 70, replays 1")
+
+
+def test_the_units_of_an_openvla_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "in the units of data set 'bridge_orig'" in printed(capsys, statistics_used="bridge_orig")

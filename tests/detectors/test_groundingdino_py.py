@@ -301,3 +301,29 @@ def test_doctor_is_told_whether_it_can_be_imported(tmp_path):
     assert told.fault is not None and "does not answer" in told.fault
     told = look_into("/bin/false")
     assert told.fault is not None and "is no Python" in told.fault
+
+
+GIVES = """
+import torch
+def predict(model, image, caption, box_threshold, text_threshold, device):
+    logits = torch.full((1, 2, 256), float("-inf"))
+    logits[..., :3] = float("LOGIT")
+    model.forward = lambda picture: {"pred_logits": logits, "pred_boxes": torch.full((1, 2, 4), float("BOX"))}
+    model(image)
+    return torch.zeros(0, 4), torch.zeros(0), []
+"""
+
+
+@pytest.mark.usefixtures("package")
+@pytest.mark.parametrize(("logit", "box"), [("nan", "0.5"), ("inf", "0.5"), ("-3", "nan")])
+def test_numbers_that_are_not_finite_are_not_taken_for_nothing_found(tmp_path, weights, logit, box):
+    """A NaN is above no threshold; minus infinity is what the package puts at places beyond the phrase."""
+    file = tmp_path / "groundingdino" / "util" / "inference.py"
+    file.write_text(GIVES.replace("LOGIT", "-3").replace("BOX", "0.5"))
+    finder = GroundingDinoPyFinder(weights, python=sys.executable)
+    assert finder.find([np.zeros((8, 8, 3), np.uint8)], BUTTON) == [
+        NoTarget(Reason.BELOW_THRESHOLD, "button")
+    ]
+    finder.close()
+    file.write_text(GIVES.replace("LOGIT", logit).replace("BOX", box))
+    refused(CheckpointError, "gives numbers that are not finite for 'button'", weights)

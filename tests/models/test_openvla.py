@@ -115,7 +115,7 @@ def test_statistics_of_fine_tuning_take_the_place_of_the_released_ones(tmp_path:
 
 def test_pictures_are_normalised_for_either_tower(folder: Path) -> None:
     picture = np.full((200, 200, 3), (255, 0, 51), dtype=np.uint8)
-    dino, siglip = read_normalisation(folder).views(picture, SIZE)
+    dino, siglip = read_normalisation(folder, SIZE).views(picture, SIZE)
     assert dino.shape == siglip.shape == (3, SIZE, SIZE)
     np.testing.assert_allclose(siglip[:, 0, 0], [1.0, -1.0, -0.6], atol=1e-6)
     np.testing.assert_allclose(dino[2, 5, 5], (0.2 - 0.40625) / 0.224609375, rtol=1e-5)
@@ -187,6 +187,18 @@ def test_weights_that_do_not_fit_are_named(
             {"norm_stats": {"x": {"action": {k: [0.0] for k in ("q01", "q99", "min", "max")}}}},
             "7 numbers each",
         ),
+        *[
+            (
+                {
+                    "norm_stats": {
+                        "x": {"action": STATISTICS["calvin"]["action"] | {key: [*[0.1] * 6, value]}}
+                    }
+                },
+                f"of 'x' cannot be read: .*{key} must",
+            )
+            for key in ("q01", "q99", "min", "max", "mask")
+            for value in (float("nan"), float("inf"), "0.5")
+        ],
         ({"text_config": {}}, "describes no OpenVLA: KeyError"),
     ],
 )
@@ -203,14 +215,20 @@ def test_configurations_of_another_kind_are_refused(
 
 @pytest.mark.parametrize(
     "values",
-    [{}, {"means": [[1, 2, 3]], "stds": [[1, 2, 3]]}, {"means": [[1] * 3] * 2, "stds": [[0] * 3] * 2}],
+    [
+        {},
+        {"means": [[1, 2, 3]], "stds": [[1, 2, 3]]},
+        {"means": [[1] * 3] * 2, "stds": [[0] * 3] * 2},
+        {"means": [[1] * 3, [1, 1, float("nan")]], "stds": [[1] * 3] * 2},
+        {"means": [[1] * 3] * 2, "stds": [[1] * 3, [1, float("inf"), 1]]},
+    ],
 )
 def test_normalisation_that_cannot_be_used_is_named(tmp_path: Path, values: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError, match=r"preprocessor_config\.json cannot be read"):
-        read_normalisation(tmp_path)
+        read_normalisation(tmp_path, SIZE)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(values))
     with pytest.raises(CheckpointError, match=r"preprocessor_config\.json"):
-        read_normalisation(tmp_path)
+        read_normalisation(tmp_path, SIZE)
 
 
 def test_values_are_frozen(folder: Path) -> None:

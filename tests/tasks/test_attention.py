@@ -6,9 +6,10 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 
-from errors import InvalidInput
+from errors import InvalidInput, NotFinite
 from models.checkpoint import weights_of
 from models.reconvla import ReconVLA
 from models.weights import write_weights
@@ -143,3 +144,30 @@ def test_intervals_draw_whole_demonstrations():
     low, high = once
     assert low < means.mean() < high
     assert high - low == pytest.approx(2 * 1.96 * means.std() / np.sqrt(12), rel=0.2)
+
+
+def damaged(tmp_path, inputs, change):
+    """The inputs with other weights."""
+    model = ReconVLA.initialise(recipe_of(training_spec(1)).config, 0)
+    with torch.no_grad():
+        change(model)
+    write_weights(weights_of(model), tmp_path / "weights.safetensors")
+    checkpoint = input_file("checkpoint", "checkpoint", "weights", tmp_path / "weights.safetensors")
+    return [*inputs[:-1], checkpoint]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_give_no_figure(tmp_path, inputs, value):
+    def change(model):
+        model.language_model.model.layers[1].self_attn.v_proj.weight[0] = value
+
+    with pytest.raises(NotFinite, match="not finite in fp32"):
+        look(tmp_path, damaged(tmp_path, inputs, change))
+
+
+def test_a_picture_that_gets_no_attention_has_no_shares(tmp_path, inputs, monkeypatch):
+    monkeypatch.setattr(
+        "tasks.looking.action_attention", lambda model, images, *_: np.zeros((len(images), 35, 8, 8))
+    )
+    with pytest.raises(NotFinite, match="pays the picture of held-out row 0 no attention at all in layer -1"):
+        look(tmp_path, inputs)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from errors import PolicyServerError
+from errors import NotFinite, PolicyServerError
 from models.checkpoint import weights_of
 from models.reconvla import ReconVLA
 from models.weights import write_weights
@@ -155,7 +155,10 @@ def test_the_result_tells_rates_tasks_and_what_happened(
     assert result["success"] == [0.0] * 5  # ten steps are too few for anything
     assert sum(task["attempted"] for task in result["tasks"].values()) == SEQUENCES
     assert result["policy_batch"] == 4
-    assert result["counts"]["outside_tokens"] >= 0
+    counts = result["counts"]
+    assert (
+        0 <= counts["outside_tokens"] <= counts["answer_tokens"] == SEQUENCES * 2 * 35
+    )  # two chunks in ten steps
     assert result["counts"]["one_by_one_shapes"] == 0
     json.dumps(result)
 
@@ -194,3 +197,31 @@ def test_films_show_where_the_model_looked(
     assert static.shape == gripper.shape == (336, 336)
     assert max(static.max(), gripper.max()) == pytest.approx(1.0, abs=0.2)
     assert min(static.min(), gripper.min()) >= 0.0
+
+
+def test_tokens_of_an_earlier_version_whose_total_is_not_known_stay_apart(
+    tmp_path: Path, checkpoint: InputFile, memory: dict[str, Any]
+) -> None:
+    first = FakeContext(tmp_path, spec(simulators=2), [checkpoint], memory=memory, checks=3)
+    assert isinstance(run(first), Yielded)
+    (kept,) = [file for file in first.published if file.name == RESULTS]
+    content = json.loads(kept.path.read_text())
+    done = len(content["results"])
+    content["counts"] |= {"outside_tokens": 5}
+    del content["counts"]["answer_tokens"]
+    kept.path.write_text(json.dumps(content))
+    result = run(FakeContext(tmp_path, spec(simulators=2), [checkpoint], memory=memory, earlier=first))
+    assert isinstance(result, Finished)
+    counts = result.result["counts"]
+    assert counts["outside_tokens_of_unknown_total"] == 5
+    assert counts["answer_tokens"] == (SEQUENCES - done) * 2 * 35
+
+
+def test_weights_that_are_no_numbers_end_the_job(tmp_path: Path, memory: dict[str, Any]) -> None:
+    model = ReconVLA.initialise(recipe_of(spec()).config, seed=1)
+    with torch.no_grad():
+        model.language_model.model.norm.weight.fill_(float("nan"))
+    write_weights(weights_of(model), tmp_path / "weights.safetensors")
+    damaged = input_file("checkpoint", "checkpoint", "weights", tmp_path / "weights.safetensors")
+    with pytest.raises(NotFinite, match=r"weights\.safetensors gives numbers that are not finite in fp32"):
+        run(FakeContext(tmp_path / "job", spec(), [damaged], memory=memory))

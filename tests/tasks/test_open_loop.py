@@ -8,6 +8,7 @@ from statistics import fmean
 import pytest
 import torch
 
+from errors import NotFinite
 from models.batches import collate
 from models.checkpoint import weights_of
 from models.reconvla import ReconVLA
@@ -15,7 +16,7 @@ from models.weights import write_weights
 from tasks.context import Finished
 from tasks.index_reader import load_index
 from tasks.modelling import recipe_of
-from tasks.open_loop import action_losses, evenly_spaced, run_open_loop
+from tasks.open_loop import action_losses, evenly_spaced, open_loop_error, run_open_loop
 from tasks.samples import sample_of
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
@@ -44,8 +45,28 @@ def test_the_held_out_loss_is_what_training_minimizes(tmp_path: Path) -> None:
     assert isinstance(done, Finished)
     assert done.result["action_loss"] == pytest.approx(expected, rel=1e-5)
     assert done.result["frames"] == len(index)
+    assert done.result["answer_tokens"] == len(index) * 35 >= done.result["outside_tokens"]
 
 
 def test_frames_are_spread_evenly() -> None:
     assert evenly_spaced(3, 200) == [0, 1, 2]
     assert evenly_spaced(101, 5) == [0, 25, 50, 75, 100]
+
+
+@pytest.mark.parametrize("part", ["lm_head", "final norm", "projector"])
+def test_a_model_whose_numbers_are_not_finite_has_no_figures(tmp_path: Path, part: str) -> None:
+    files = write_training_index(tmp_path, frames=3)
+    index_files = [input_file("index", "index", name, path) for name, path in files.items()]
+    model = ReconVLA.initialise(RECIPE.config, 3).eval()
+    weight = {
+        "lm_head": model.language_model.lm_head.weight,
+        "final norm": model.language_model.model.norm.weight,
+        "projector": model.projector[0].weight,
+    }[part]
+    with torch.no_grad():
+        weight[3] = float("inf")
+    index = load_index(index_files, RECIPE.config.vision.image_size)
+    with pytest.raises(NotFinite, match=r"in fp32 \(logits of row 1"):
+        open_loop_error(model, RECIPE, index, range(len(index)))
+    with pytest.raises(NotFinite, match=r"in fp32 \(action loss of held-out row 0\)"):
+        action_losses(model, RECIPE, index, range(len(index)))

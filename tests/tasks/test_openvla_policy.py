@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors.torch import load_file, save_file
 
 from commands.evaluate import command
-from errors import WeightsMissing
+from errors import CheckpointError, InvalidInput, NotFinite, WeightsMissing
 from tasks.openvla_policy import OpenVLAPolicy
 from tasks.policies import Query
 from tests.models.openvla_sample import make_openvla
@@ -62,11 +63,43 @@ def test_what_a_query_gets_depends_on_it_alone(policy: OpenVLAPolicy) -> None:
 def test_tokens_that_are_no_actions_are_counted(folder: Path) -> None:
     policy = OpenVLAPolicy(folder)
     policy.predict([query(0)])
-    assert policy.counts["outside_tokens"] == 0
+    assert (policy.counts["outside_tokens"], policy.counts["answer_tokens"]) == (0, 7)
     with torch.no_grad():
         policy._model.language_model.lm_head.weight[31744:32000] = 0.0
     policy.predict([query(0)])
-    assert policy.counts["outside_tokens"] == 7
+    assert (policy.counts["outside_tokens"], policy.counts["answer_tokens"]) == (7, 14)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_are_not_finite_are_no_action(folder: Path, value: float) -> None:
+    policy = OpenVLAPolicy(folder)
+    with torch.no_grad():
+        policy._model.language_model.lm_head.weight[5] = value  # no action token
+    with pytest.raises(NotFinite, match=rf"^{folder} gives numbers .* in fp32 \(logits of token 1 of 7\)"):
+        policy.predict([query(0)])
+
+
+def test_an_overflow_in_half_precision_is_no_action_and_another_precision_can_be_asked_for(
+    tmp_path: Path,
+) -> None:
+    make_openvla(tmp_path, seed=4)
+    tensors = {
+        name: tensor.to(torch.float16) for name, tensor in load_file(tmp_path / "model.safetensors").items()
+    }
+    tensors["language_model.model.layers.1.mlp.down_proj.weight"] *= 6e4
+    tensors["language_model.model.layers.1.mlp.up_proj.weight"] *= 6e4
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(NotFinite, match=r"in fp16 .*bf16 and fp32 reach further"):
+        OpenVLAPolicy(tmp_path).predict([query(0)])
+    assert np.isfinite(OpenVLAPolicy(tmp_path, precision="bf16").predict([query(0)])).all()
+    with pytest.raises(InvalidInput, match="--precision 4bit is for a ReconVLA"):
+        OpenVLAPolicy(tmp_path, precision="4bit")
+    tensors["projector.fc1.weight"] = tensors["projector.fc1.weight"].float()
+    save_file(tensors, tmp_path / "model.safetensors")
+    with pytest.raises(
+        CheckpointError, match=r"tensors are of types torch\.float16, torch\.float32; say with"
+    ):
+        OpenVLAPolicy(tmp_path)
 
 
 def test_a_folder_without_tokenizer_is_named(tmp_path: Path) -> None:
@@ -82,4 +115,5 @@ def test_evaluate_takes_its_folder(folder: Path) -> None:
     assert ended.exit_code == 0
     document = json.loads(ended.stdout)
     assert document["results"][0]["steps"] == 2
-    assert "outside_tokens" in document["counts"]
+    assert document["counts"]["answer_tokens"] == 14 and "outside_tokens" in document["counts"]
+    assert (document["statistics"], document["statistics_used"]) == (None, "calvin")

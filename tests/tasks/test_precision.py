@@ -115,6 +115,23 @@ def test_fp16_leaves_out_a_step_that_overflows_and_halves_the_scale(
     assert open_file(optimizer.path)["gradient_scaler"].tolist() == [2.0**10, 1], "it goes on with that scale"
 
 
+def test_steps_that_fp16_left_out_are_told_and_a_run_of_nothing_else_fails(
+    tmp_path: Path, index: tuple[InputFile, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(folder: str, scale: float) -> Finished:
+        monkeypatch.setattr(
+            "tasks.trainee.make_scaler", lambda *_: torch.amp.GradScaler("cpu", init_scale=scale)
+        )
+        result = train.run(FakeContext(tmp_path / folder, training_spec(STEPS, precision="fp16"), index))
+        assert isinstance(result, Finished)
+        return result
+
+    sound = run("sound", 2.0**4)
+    assert (sound.result, sound.notes) == ({"steps": 3, "overflowed_steps": 0}, [])
+    with pytest.raises(TrainingDiverged, match="fp16 in each of 3 steps, so nothing was trained"):
+        run("nothing", 2.0**120)
+
+
 def test_a_scale_goes_on_where_it_was() -> None:
     first = make_scaler("fp16", CPU)
     first.scale(torch.ones(1))

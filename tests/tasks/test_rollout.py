@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from calvin.sequences import get_sequences
-from errors import SimulatorError, SimulatorLost
+from errors import NotFinite, SimulatorError, SimulatorLost
 from simulators.base import MAX_REPLAYS
 from tasks.policies import Query, RandomPolicy, with_binary_gripper
 from tasks.rollout import Rollout
@@ -166,3 +166,21 @@ def test_gripper_is_open_above_zero_and_closed_otherwise():
     chunk = np.zeros((1, 3, 7))
     chunk[0, :, 6] = (0.2, 0.0, -0.2)
     assert with_binary_gripper(chunk)[0, :, 6].tolist() == [1.0, -1.0, -1.0]
+
+
+@pytest.mark.parametrize("place", [(0, 6), (4, 0)], ids=["the gripper", "the last step"])
+def test_an_action_that_is_no_number_is_not_carried_out(monkeypatch, place):
+    """Whatever policy it is of: in the gripper's place a NaN would pass for closing."""
+
+    class Broken(RandomPolicy):
+        def act(self, queries):
+            chunks = super().act(queries)
+            chunks[0][place] = np.nan
+            return chunks
+
+    script = Script(solves=0, after=1)
+    with pytest.raises(
+        NotFinite, match=r"answer to query 0 of sequence 7 \('.*'\) holds numbers that are not"
+    ):
+        run(monkeypatch, script, 20, Broken(0))
+    assert script.steps == 0

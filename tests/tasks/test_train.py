@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from errors import TrainingDiverged
+from models.reconvla import ReconVLA
 from tasks import train
 from tasks.context import Finished, InputFile, Yielded
 from tasks.prefetch import Prefetcher
@@ -278,3 +279,41 @@ def test_measuring_on_the_way_changes_no_bit_and_gives_the_same_curve_however_it
     for cuts, remember in (((3,), False), ((2, 2), True)):
         cut, context = run_measured(tmp_path / str(cuts), index, cuts, remember=remember)
         assert cut == digest and curves(context) == curves(whole)
+
+
+def held_out(index: Sequence[InputFile]) -> list[InputFile]:
+    return [dataclasses.replace(f, role=f.role.replace("index", "validation")) for f in index]
+
+
+def test_a_held_out_loss_that_is_not_finite_ends_a_run_that_compares_it(
+    tmp_path: Path, index: tuple[InputFile, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A NaN is smaller than nothing, so the least of such losses would be whichever came first."""
+    monkeypatch.setattr(ReconVLA, "action_loss", _nan_when_judged(ReconVLA.action_loss))
+    spec = training_spec(STEPS, early_stopping=EARLY)
+    with pytest.raises(
+        TrainingDiverged, match=r"at step 2 .* not finite in fp32 \(action loss of held-out row 0\)"
+    ):
+        train.run(FakeContext(tmp_path, spec, (*index, *held_out(index))))
+
+
+def test_a_figure_for_people_that_cannot_be_had_is_told_and_ends_nothing(
+    tmp_path: Path,
+    index: tuple[InputFile, ...],
+    uncut: tuple[str, FakeContext],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ReconVLA, "action_loss", _nan_when_judged(ReconVLA.action_loss))
+    digest, context = run_measured(tmp_path, index, ())
+    assert digest == uncut[0]
+    assert not any(curves(context).values())
+    told = [(p.step, p.value) for p in context.published_points if p.name == "open_loop/not_finite"]
+    assert told == [(2, 1.0), (4, 1.0), (6, 1.0)]
+
+
+def _nan_when_judged(action_loss: Any) -> Any:
+    def damaged(model: ReconVLA, *arguments: Any) -> torch.Tensor:
+        loss = action_loss(model, *arguments)
+        return loss if model.training else loss * float("nan")
+
+    return damaged

@@ -1,0 +1,117 @@
+"""What lies beside a checkpoint's weights and would decide its actions in the code it is from: honoured or refused.
+
+That code finds such files by their names, and so must this. A file of tensors that is no part of what is loaded is
+refused by name, as it may be an action head, a projector, an adapter or a whole other tower; copies of the whole model
+that transformers passes over too, and what a training leaves for its own resumption, are not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from errors import CheckpointError
+
+GENERATION_FILE = "generation_config.json"
+ADAPTER_FILE = "adapter_config.json"
+
+_TENSOR_SUFFIXES = (
+    ".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npz", ".npy", ".msgpack", ".h5", ".pkl", ".gguf", ".onnx",
+)  # fmt: skip
+#: Other copies of the whole model: transformers takes safetensors first, and none of a variant it was not asked for.
+_VARIANT = r"(\.(fp16|bf16|fp32|ema|non_ema))?"
+_COPIES = re.compile(
+    rf"(pytorch_model|model|tf_model|flax_model|diffusion_pytorch_model){_VARIANT}(-\d+-of-\d+)?{_VARIANT}"
+    r"\.(safetensors|bin|h5|msgpack)"
+)
+#: What the Trainer of transformers, and DeepSpeed, keep to go on with.
+_OF_TRAINING = re.compile(
+    r"(training_args|optimizer|scheduler|scaler)\.(bin|pt)|rng_state(_\d+)?\.pth|random_states_\d+\.pkl"
+)
+#: Folders of intermediate states, which nothing looks into.
+_STATES = re.compile(r"checkpoint-\d+|global_step\d+|runs|logs|wandb")
+#: Entries by which a greedy choice is none any more, and their values that change nothing.
+_GREEDY: dict[str, tuple[Any, ...]] = {
+    "num_beams": (1,),
+    "num_beam_groups": (1,),
+    "penalty_alpha": (0,),
+    "repetition_penalty": (1,),
+    "encoder_repetition_penalty": (1,),
+    "no_repeat_ngram_size": (0,),
+    "encoder_no_repeat_ngram_size": (0,),
+    "min_length": (0,),
+    "min_new_tokens": (0,),
+    "bad_words_ids": ([],),
+    "force_words_ids": ([],),
+    "constraints": ([],),
+    "suppress_tokens": ([],),
+    "begin_suppress_tokens": ([],),
+    "forced_bos_token_id": (),
+    "forced_eos_token_id": (),
+    "forced_decoder_ids": ([],),
+    "sequence_bias": ({}, []),
+    "exponential_decay_length_penalty": (),
+    "guidance_scale": (1,),
+    "watermarking_config": (),
+    "dola_layers": (),
+}
+
+
+def check_beside(folder: Path, parts: Collection[str]) -> None:
+    """Raises CheckpointError naming the first file in `folder` that would decide actions and is not read.
+
+    parts: names of the files whose tensors are read.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            if not _STATES.fullmatch(path.name) and (path / ADAPTER_FILE).is_file():
+                raise _refused(
+                    path, "holds an adapter; whether the weights beside it have it merged cannot be told"
+                )
+        elif path.name in parts or _COPIES.fullmatch(path.name) or _OF_TRAINING.fullmatch(path.name):
+            continue
+        elif path.suffix in _TENSOR_SUFFIXES:
+            raise _refused(
+                path, "holds tensors that no part of the model here takes, and may decide its actions"
+            )
+    check_no_adapter(folder)
+    check_greedy(folder)
+
+
+def check_no_adapter(folder: Path) -> None:
+    """Raises CheckpointError where transformers would take `folder` for an adapter of another model."""
+    file = folder / ADAPTER_FILE
+    if file.is_file():
+        raise CheckpointError(
+            f"{file} makes this folder an adapter, which its own code adds to another model: merge it into the weights "
+            "and save those without it"
+        )
+
+
+def check_greedy(folder: Path) -> None:
+    """Raises CheckpointError naming an entry of `generation_config.json` that changes what greedy decoding gives."""
+    file = folder / GENERATION_FILE
+    if not file.is_file():
+        return
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from None
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{file} must hold an object, not {type(values).__name__}")
+    for entry, neutral in _GREEDY.items():
+        value = values.get(entry)
+        if value is not None and value not in neutral:
+            raise CheckpointError(
+                f"{file}: {entry} is {value!r}; actions are decoded greedily here, without it, so this model would not "
+                "give its own"
+            )
+
+
+def _refused(path: Path, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"{path} {why}: this is not a model that can be judged here; move it away if it is none of the model's"
+    )
