@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import DynamicCache
 
 from models.action_tokenizer import ActionTokenizer, FloatArray, IdArray
 from models.batches import Batch, Sample, collate
 from models.images import Picture
 from models.prompt import IGNORED_LABEL
 from models.reconvla import ReconVLA
+from models.token_choice import TokenChoice
+from models.windows import cache_of, cached_mask
 
 
 @dataclass(frozen=True)
@@ -84,36 +85,45 @@ def generate_actions(
 
 @torch.inference_mode()
 def greedy_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | None = None) -> IdArray:
-    """The `count` most likely next tokens, one after the other: (B, count). `allowed` limits the choice."""
+    """The `count` most likely next tokens, one after the other: (B, count). `allowed` limits the choice, and so do the
+    rules of the folder that the model is from (`generation_rules`)."""
     language = model.language_model
     lengths = batch.attention_mask.sum(dim=1)  # (B,)
+    choice = TokenChoice(model.config.generation, lengths)
     padded = not bool(batch.attention_mask.all())
     mask = batch.attention_mask
-    cache = DynamicCache(config=language.config)
+    cache = cache_of(model)
     states = language.model(
         inputs_embeds=model.embed(batch.input_ids, batch.images, batch.crops),
-        attention_mask=mask if padded else None,
+        attention_mask=cached_mask(model, mask, padded),
         past_key_values=cache,
         use_cache=True,
     ).last_hidden_state
     last = states[torch.arange(len(batch), device=states.device), lengths - 1]  # (B, hidden)
-    tokens = [_most_likely(model, last, allowed)]
+    tokens = [_most_likely(model, last, allowed, choice, [])]
     for step in range(count - 1):
         # Padding stays in the cache between prompt and answer: masked, and skipped by the positions.
         mask = torch.cat([mask, mask.new_ones(len(batch), 1)], dim=1)
         states = language.model(
             input_ids=tokens[-1][:, None],
-            attention_mask=mask if padded else None,
+            attention_mask=cached_mask(model, mask, padded, lengths + step),
             position_ids=(lengths + step)[:, None],
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        tokens.append(_most_likely(model, states[:, -1], allowed))
+        tokens.append(_most_likely(model, states[:, -1], allowed, choice, tokens))
     return torch.stack(tokens, dim=1).cpu().numpy()
 
 
-def _most_likely(model: ReconVLA, states: Tensor, allowed: range | None) -> Tensor:
+def _most_likely(
+    model: ReconVLA, states: Tensor, allowed: range | None, choice: TokenChoice, before: Sequence[Tensor]
+) -> Tensor:
+    """before: tokens (B,) of the answer so far."""
     logits = model.language_model.lm_head(states).float()  # (B, vocabulary)
+    answer = (
+        torch.stack([*before], dim=1) if before else states.new_zeros((len(states), 0), dtype=torch.int64)
+    )
+    logits = choice.adjusted(logits, answer, len(before))
     if allowed is None:
         return logits.argmax(dim=-1)
     return logits[:, allowed.start : allowed.stop].argmax(dim=-1) + allowed.start
