@@ -22,6 +22,9 @@ from transformers import (
     SiglipVisionModel,
 )
 
+from models.generation_rules import GenerationRules
+from models.token_choice import TokenChoice
+
 #: Of both towers (timm's vision transformers).
 _NORM_EPS = 1e-6
 
@@ -68,6 +71,7 @@ class OpenVLA(nn.Module):
     def __init__(self, shape: OpenVLAShape) -> None:
         super().__init__()
         self.shape = shape
+        self.rules: GenerationRules | None = None  # of its folder, beside greed
         self.dino = _dino(shape)
         self.siglip = _siglip(shape)
         language = LlamaConfig(**shape.language)
@@ -102,8 +106,10 @@ class OpenVLA(nn.Module):
             logits_to_keep=1,
         )
         tokens: list[int] = []
+        choice = TokenChoice(self.rules, torch.tensor([input_ids.shape[1]], device=input_ids.device))
         while True:
-            tokens.append(int(state.logits[0, -1].argmax()))
+            context = torch.cat([input_ids, input_ids.new_tensor([tokens])], dim=1)
+            tokens.append(int(choice.adjusted(state.logits[:, -1].float(), context, len(tokens)).argmax()))
             if len(tokens) == count:
                 return tokens
             following = torch.tensor([tokens[-1:]], device=input_ids.device)

@@ -22,6 +22,7 @@ from torch import Tensor
 from errors import CheckpointError, InvalidInput, WeightsMissing
 from models.checkpoint import CONFIG_FILE, read_json
 from models.openvla import OpenVLA, OpenVLAShape, TowerShape
+from models.openvla_entries import check_openvla_entries, openvla_rules
 from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights
 from models.weights import check_fit
 
@@ -115,6 +116,7 @@ def read_config(folder: Path) -> OpenVLAConfig:
     """Raises CheckpointError for what is missing, damaged, or of another kind of OpenVLA than the released one."""
     file = folder / CONFIG_FILE
     values = read_json(file)
+    check_openvla_entries(file, values)
     try:
         ids, sizes = tuple(values["timm_model_ids"]), list(values["image_sizes"])
         resizing, bins = values["image_resize_strategy"], int(values["n_action_bins"])
@@ -161,6 +163,7 @@ def load_openvla(folder: Path, config: OpenVLAConfig) -> OpenVLA:
     check_fit(tensors, model.state_dict(), str(folder))
     model.load_state_dict(tensors, assign=True)
     model.restore_tables()
+    model.rules = openvla_rules(folder, config.values, config.action_vocabulary, config.bins)
     return model.eval()
 
 
