@@ -64,7 +64,7 @@ def command(
             files = frames_of_dataset(Path(data_root), demonstrations, detector, Path(folder))
         else:
             files = _frames_of_home(existing_home(context, home_path))
-        index = load_index(files, recipe.config.vision.image_size)
+        index = load_index(files, recipe.config.vision.image_size, resample=recipe.config.vision.resample)
         rows = chosen_rows(index, frames)
         if not rows:
             raise InvalidInput("no held-out frame has a gaze region to judge attention by")

@@ -127,8 +127,9 @@ class GroundingDinoFinder:
         self, images: Sequence[NDArray[np.uint8]], target: Target
     ) -> list[list[Candidate] | NoTarget]:
         processor, model = self._load()
-        size = processor.image_processor.size
-        prepared = [prepare_image(image, size["shortest_edge"], size["longest_edge"]) for image in images]
+        pictures = processor.image_processor
+        edges = pictures.size["shortest_edge"], pictures.size["longest_edge"]
+        prepared = [prepare_image(image, *edges, pictures.image_mean, pictures.image_std) for image in images]
         ids = processor.tokenizer(caption(target.phrase))["input_ids"]
         pixels = torch.stack(prepared)  # (N, 3, h, w)
         tokens = torch.tensor([ids] * len(images))

@@ -54,14 +54,21 @@ def resized_shape(
 
 
 def prepare_image(
-    image: NDArray[np.uint8], shortest: int = SHORTEST_EDGE, longest: int = LONGEST_EDGE
+    image: NDArray[np.uint8],
+    shortest: int = SHORTEST_EDGE,
+    longest: int = LONGEST_EDGE,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
 ) -> torch.Tensor:
-    """(H, W, 3) uint8 RGB -> (3, h, w) float32: resized by Pillow's bilinear filter, ImageNet-normalised."""
+    """(H, W, 3) uint8 RGB -> (3, h, w) float32: resized by Pillow's bilinear filter and normalised.
+
+    mean, std: of values 0 to 1, by colour; ImageNet's unless a folder says otherwise.
+    """
     height, width = resized_shape(image.shape[0], image.shape[1], shortest, longest)
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
     pixels = torch.from_numpy(np.array(resized)).permute(2, 0, 1).float() / 255
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return (pixels - mean) / std
+    means, deviations = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
+    return (pixels - means) / deviations
 
 
 def read_predictions(

@@ -51,12 +51,19 @@ def _from_file(path: Path) -> tuple[Any, Any]:
 
 def _from_folder(weights: str) -> tuple[Any, Any]:
     from safetensors import SafetensorError
-    from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
+    from transformers import (
+        AutoModelForZeroShotObjectDetection,
+        AutoProcessor,
+        PreTrainedTokenizerFast,
+    )
 
     folder = local_folder(weights)
     try:
         with _quietly():
             processor = AutoProcessor.from_pretrained(folder)
+            if (folder / "tokenizer.json").is_file():
+                # As it stands: transformers 5 builds a BertTokenizer anew from the words in it alone.
+                processor.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     except Exception as error:  # tokenizers raises nothing more exact
         raise CheckpointError(
             f"GroundingDINO folder {str(folder)!r}: what prepares pictures and words (processor_config.json or "
@@ -87,6 +94,7 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
             f"GroundingDINO folder {str(folder)!r}: tensor {damaged} holds numbers that are not finite"
         )
     check_sizes(processor.image_processor, folder)
+    check_preparation(processor.image_processor, folder)
     check_words(
         processor.tokenizer, model, f"GroundingDINO folder {str(folder)!r}: tokenizer.json or vocab.txt"
     )
@@ -98,11 +106,39 @@ def check_sizes(image_processor: Any, folder: Path) -> None:
     size = image_processor.size
     edges = [size.get(name) for name in ("shortest_edge", "longest_edge")]
     if not all(isinstance(edge, int) and not isinstance(edge, bool) and edge > 0 for edge in edges):
-        names = ("processor_config.json", "preprocessor_config.json")
-        file = next((folder / name for name in names if (folder / name).is_file()), folder)
         raise CheckpointError(
-            f"{file}: size is {dict(size)}, where GroundingDINO needs shortest_edge and longest_edge in pixels"
+            f"{_preparing_file(folder)}: size is {dict(size)}, where GroundingDINO needs shortest_edge and longest_edge"
+            " in pixels"
         )
+
+
+def check_preparation(image_processor: Any, folder: Path) -> None:
+    """Raise CheckpointError unless pictures are prepared as `grounding_dino_io.prepare_image` does.
+
+    Means and deviations are the folder's own.
+    """
+    needed = {"do_resize": True, "resample": 2, "do_rescale": True, "do_normalize": True}
+    for name, value in needed.items():
+        found = getattr(image_processor, name, value)
+        if found != value:
+            raise CheckpointError(
+                f"{_preparing_file(folder)}: {name} is {found!r}, where only {value!r} is known"
+            )
+    factor = getattr(image_processor, "rescale_factor", 1 / 255)
+    if abs(factor * 255 - 1) > 1e-6:
+        raise CheckpointError(
+            f"{_preparing_file(folder)}: rescale_factor is {factor!r}, where only 1 / 255 is known"
+        )
+    for name in ("image_mean", "image_std"):
+        values = getattr(image_processor, name)
+        usable = isinstance(values, list | tuple) and all(type(value) in (int, float) for value in values)
+        if not usable or len(values) != 3 or (name == "image_std" and min(values) <= 0):
+            raise CheckpointError(f"{_preparing_file(folder)}: {name} must be three numbers, got {values!r}")
+
+
+def _preparing_file(folder: Path) -> Path:
+    names = ("processor_config.json", "preprocessor_config.json")
+    return next((folder / name for name in names if (folder / name).is_file()), folder)
 
 
 def check_words(tokenizer: Any, model: Any, where: str) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from models.checkpoint import fill, open_checkpoint
 from models.config import ReconVLAConfig
+from models.folder_config import with_folders
 from models.pretrained import autoencoder_weights, language_weights, vision_weights
 from models.reconvla import PARTS, ReconVLA, build_part
 from models.weight_files import WeightFiles
@@ -27,11 +28,14 @@ def assemble(
 ) -> ReconVLA:
     """The model of `config` with the parts that `folders` name; what they lack follows from `seed`.
 
+    What the folders' configurations say counts (`folder_config.with_folders`): the model's `config` has it.
+
     folders: `vision`, `language`, `autoencoder`, or `checkpoint`, a whole ReconVLA of ours or the official
     layout, whose parts give way to the others'. frozen_dtype: type of the language model and vision tower that
     are read; the rest is float32. Raises WeightsMissing for a folder without weights, CheckpointError for
     weights that do not fit.
     """
+    config = with_folders(config, folders)
     files = WeightFiles({})
     if "checkpoint" in folders:
         _, files = open_checkpoint(folders["checkpoint"])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from models.batches import Batch
 from models.reconvla import ReconVLA
+from models.windows import cache_of, cached_mask
 
 
 @torch.inference_mode()
@@ -26,17 +26,19 @@ def rows_are_independent(model: ReconVLA, batch: Batch) -> bool:
 
 def _states(model: ReconVLA, input_ids: Tensor, mask: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
     """Last states of the prompts, padding set to 0: (B, L, hidden), and of one token more: (B, 1, hidden)."""
-    cache = DynamicCache(config=model.language_model.config)
+    cache = cache_of(model)
     prompts = model.language_model.model(
         inputs_embeds=model.embed(input_ids, images),
-        attention_mask=mask,
+        attention_mask=cached_mask(model, mask, True),
         past_key_values=cache,
         use_cache=True,
     ).last_hidden_state
     lengths = mask.sum(dim=1)  # (B,)
     following = model.language_model.model(
         input_ids=input_ids[torch.arange(len(mask), device=mask.device), lengths - 1][:, None],
-        attention_mask=torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1),
+        attention_mask=cached_mask(
+            model, torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1), True, lengths
+        ),
         position_ids=lengths[:, None],
         past_key_values=cache,
         use_cache=True,

@@ -16,6 +16,9 @@ from models.diffusion import TRAINING_STEPS
 from models.images import Picture
 from models.prompt import CROP_PLACEHOLDER, IGNORED_LABEL, IMAGE_PLACEHOLDER
 
+#: SigLIP's means and deviations.
+HALVES = (0.5, 0.5, 0.5)
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -39,8 +42,12 @@ class Batch:
     input_ids: Tensor  # (B, L) int64
     labels: Tensor  # (B, L) int64
     attention_mask: Tensor  # (B, L) bool
-    images: Tensor  # (B, 3, size, size) float32, normalised to [-1, 1]
-    targets: Tensor | None  # like images; zeros where target_mask is False; None when no sample has one
+    images: (
+        Tensor  # (B, 3, size, size) float32, normalised as the tower's pictures are; most towers' to [-1, 1]
+    )
+    targets: (
+        Tensor | None
+    )  # like images, to [-1, 1]; zeros where target_mask is False; None when no sample has one
     target_mask: Tensor  # (B,) bool
     target_weights: Tensor | None = None  # (B,) float32; None: all 1
     crops: Tensor | None = None  # like images; zeros where the prompt has none; None when no sample has one
@@ -108,13 +115,15 @@ def collate(
     if not samples:
         raise InvalidInput("a batch needs at least one sample")
     size, patches = config.vision.image_size, config.vision.patches
+    seen_as = config.vision.image_mean, config.vision.image_std
     rows = [expand_placeholder(sample.input_ids, sample.labels, patches) for sample in samples]
     longest = max(len(ids) for ids, _ in rows)
     length = longest if length is None else length
     if longest > length:
         raise InvalidInput(f"prompt of {longest} tokens exceeds the {length} of its batch")
-    if length > config.language.max_positions:
-        raise InvalidInput(f"prompt of {length} tokens exceeds the model's {config.language.max_positions}")
+    most = config.language.most_positions
+    if longest > most or length > config.language.max_positions:
+        raise InvalidInput(f"prompt of {max(longest, length)} tokens exceeds the model's {most}")
     input_ids = np.full((len(rows), length), pad_id, dtype=np.int64)
     labels = np.full_like(input_ids, IGNORED_LABEL)
     attention_mask = np.zeros(input_ids.shape, dtype=np.bool_)
@@ -130,26 +139,38 @@ def collate(
         input_ids=torch.from_numpy(input_ids),
         labels=torch.from_numpy(labels),
         attention_mask=torch.from_numpy(attention_mask),
-        images=normalised([sample.image for sample in samples], size),
+        images=normalised([sample.image for sample in samples], size, *seen_as),
         targets=_with_gaps([sample.target for sample in samples], size),
         target_mask=torch.tensor([sample.target is not None for sample in samples]),
         target_weights=torch.tensor([sample.target_weight for sample in samples], dtype=torch.float32),
-        crops=_with_gaps([sample.crop for sample in samples], size),
+        crops=_with_gaps([sample.crop for sample in samples], size, *seen_as),
     )
 
 
-def _with_gaps(pictures: Sequence[Picture | None], size: int) -> Tensor | None:
+def _with_gaps(
+    pictures: Sequence[Picture | None],
+    size: int,
+    mean: Sequence[float] = HALVES,
+    std: Sequence[float] = HALVES,
+) -> Tensor | None:
     """`normalised`, with zeros for None; None when there is no picture at all."""
     if all(picture is None for picture in pictures):
         return None
     blank = np.zeros((size, size, 3), dtype=np.uint8)
-    stacked = normalised([blank if picture is None else picture for picture in pictures], size)
+    filled = [blank if picture is None else picture for picture in pictures]
+    stacked = normalised(filled, size, mean, std)
     stacked[[picture is None for picture in pictures]] = 0.0
     return stacked
 
 
-def normalised(pictures: Sequence[Picture], size: int) -> Tensor:
-    """(B, 3, size, size) float32: (u / 255 - 0.5) / 0.5 of (size, size, 3) uint8 pictures, as SigLIP's."""
+def normalised(
+    pictures: Sequence[Picture],
+    size: int,
+    mean: Sequence[float] = HALVES,
+    std: Sequence[float] = HALVES,
+) -> Tensor:
+    """(B, 3, size, size) float32: (u / 255 - mean) / std, by colour, of (size, size, 3) uint8 pictures; without the two
+    as SigLIP's, to [-1, 1]."""
     for picture in pictures:
         if picture.shape != (size, size, 3) or picture.dtype != np.uint8:
             raise InvalidInput(
@@ -157,7 +178,8 @@ def normalised(pictures: Sequence[Picture], size: int) -> Tensor:
                 f" got shape {picture.shape} of {picture.dtype}; resize it with models.images.to_model_size"
             )
     stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-    return (stacked.float() / 255.0 - 0.5) / 0.5
+    means, deviations = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
+    return (stacked.float() / 255.0 - means) / deviations
 
 
 def expand_placeholder(input_ids: IdArray, labels: IdArray, patches: int) -> tuple[IdArray, IdArray]:

@@ -7,15 +7,12 @@ that transformers passes over too, and what a training leaves for its own resump
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from errors import CheckpointError
 
-GENERATION_FILE = "generation_config.json"
 ADAPTER_FILE = "adapter_config.json"
 
 _TENSOR_SUFFIXES = (
@@ -33,31 +30,6 @@ _OF_TRAINING = re.compile(
 )
 #: Folders of intermediate states, which nothing looks into.
 _STATES = re.compile(r"checkpoint-\d+|global_step\d+|runs|logs|wandb")
-#: Entries by which a greedy choice is none any more, and their values that change nothing.
-_GREEDY: dict[str, tuple[Any, ...]] = {
-    "num_beams": (1,),
-    "num_beam_groups": (1,),
-    "penalty_alpha": (0,),
-    "repetition_penalty": (1,),
-    "encoder_repetition_penalty": (1,),
-    "no_repeat_ngram_size": (0,),
-    "encoder_no_repeat_ngram_size": (0,),
-    "min_length": (0,),
-    "min_new_tokens": (0,),
-    "bad_words_ids": ([],),
-    "force_words_ids": ([],),
-    "constraints": ([],),
-    "suppress_tokens": ([],),
-    "begin_suppress_tokens": ([],),
-    "forced_bos_token_id": (),
-    "forced_eos_token_id": (),
-    "forced_decoder_ids": ([],),
-    "sequence_bias": ({}, []),
-    "exponential_decay_length_penalty": (),
-    "guidance_scale": (1,),
-    "watermarking_config": (),
-    "dola_layers": (),
-}
 
 
 def check_beside(folder: Path, parts: Collection[str]) -> None:
@@ -78,7 +50,6 @@ def check_beside(folder: Path, parts: Collection[str]) -> None:
                 path, "holds tensors that no part of the model here takes, and may decide its actions"
             )
     check_no_adapter(folder)
-    check_greedy(folder)
 
 
 def check_no_adapter(folder: Path) -> None:
@@ -89,26 +60,6 @@ def check_no_adapter(folder: Path) -> None:
             f"{file} makes this folder an adapter, which its own code adds to another model: merge it into the weights "
             "and save those without it"
         )
-
-
-def check_greedy(folder: Path) -> None:
-    """Raises CheckpointError naming an entry of `generation_config.json` that changes what greedy decoding gives."""
-    file = folder / GENERATION_FILE
-    if not file.is_file():
-        return
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read: {error}") from None
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{file} must hold an object, not {type(values).__name__}")
-    for entry, neutral in _GREEDY.items():
-        value = values.get(entry)
-        if value is not None and value not in neutral:
-            raise CheckpointError(
-                f"{file}: {entry} is {value!r}; actions are decoded greedily here, without it, so this model would not "
-                "give its own"
-            )
 
 
 def _refused(path: Path, why: str) -> CheckpointError:

@@ -6,6 +6,7 @@ memory of its own and fills it tensor by tensor, so it never takes twice the mod
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from errors import CheckpointError
 from models import official
 from models.beside import check_beside
 from models.config import ReconVLAConfig
+from models.generation_rules import GENERATION_FILE, rules_of_folder
+from models.json_files import read_json as read_json
 from models.tower_beside import check_tower
 from models.weight_files import WeightFiles, open_weights, weight_file_names
 from models.weights import SHARD_BYTES, check_fit, write_atomically, write_sharded
@@ -63,6 +66,9 @@ class Pretrained:
             values = {"model_type": "reconvla", **self.config.to_dict()}
         write_sharded(tensors, folder, shard_bytes)
         write_atomically(folder / CONFIG_FILE, (json.dumps(values, indent=2) + "\n").encode())
+        if self.config.generation is not None:
+            rules = self.config.generation.to_official()
+            write_atomically(folder / GENERATION_FILE, (json.dumps(rules, indent=2) + "\n").encode())
 
 
 def open_checkpoint(folder: Path) -> tuple[ReconVLAConfig, WeightFiles]:
@@ -71,11 +77,16 @@ def open_checkpoint(folder: Path) -> tuple[ReconVLAConfig, WeightFiles]:
     Raises CheckpointError and ConfigError as `Pretrained.from_pretrained` does.
     """
     values = read_json(folder / CONFIG_FILE)
-    kind = values.pop("model_type", None)
+    kind = values.get("model_type")
     if kind in ("reconvla", official.MODEL_TYPE):
         check_beside(folder, weight_file_names(folder))
     if kind == "reconvla":
-        return ReconVLAConfig.from_dict(values), open_weights(folder)
+        del values["model_type"]
+        config = ReconVLAConfig.from_dict(values)
+        if (folder / GENERATION_FILE).is_file():
+            rules = rules_of_folder(folder, values, config.action_ids)
+            config = dataclasses.replace(config, generation=rules)
+        return config, open_weights(folder)
     if kind == official.MODEL_TYPE:
         files = open_weights(folder)
         config = official.config_of_folder(folder, values, files.stored)
@@ -181,16 +192,3 @@ def _name_in(config: ReconVLAConfig, name: str) -> str | None:
     if config.language.tied_embeddings and name == _TIED:
         return None
     return None if config.denoiser is None and name.startswith("latents.") else name
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises CheckpointError when it cannot be read or holds something else."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} must hold an object, not {type(values).__name__}")
-    return values

@@ -8,13 +8,16 @@ denoiser of depth 3 and width 1024 over FLUX.1 latents. `small` takes the small 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from errors import ConfigError
+from models.activations import AUTOENCODER_ACTIVATIONS, TRANSFORMER_ACTIVATIONS
+from models.generation_rules import GenerationRules
 from models.grounding import BOX_TOKENS
-from models.plain_values import dataclass_from, require
+from models.plain_values import LATER, dataclass_from, plain, require
+from models.rope import RopeScaling
 
 #: How an arm is told where to look: not at all, by a second picture of the gaze region in the prompt, or by
 #: having to say the region's box before it acts (ReconVLA's table: explicit and CoT grounding).
@@ -24,10 +27,20 @@ GROUNDINGS = ("none", "crop", "box")
 ACTION_BINS = 256
 
 
+#: Kinds of a language model's layers, as transformers calls them.
+FULL, SLIDING = "full_attention", "sliding_attention"
+#: Names of Pillow's filters, which `models.images` resizes with.
+RESAMPLINGS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
+
+
+def _require_one_of(name: str, value: str, known: Collection[str]) -> None:
+    require(value in known, name, f"must be one of {', '.join(sorted(known))}, got {value!r}")
+
+
 def _require_positive(config: Any, prefix: str, *fields: str) -> None:
-    for field in fields:
-        value = getattr(config, field)
-        require(value > 0, f"{prefix}.{field}", f"must be positive, got {value}")
+    for name in fields:
+        value = getattr(config, name)
+        require(value > 0, f"{prefix}.{name}", f"must be positive, got {value}")
 
 
 @dataclass(frozen=True)
@@ -42,9 +55,25 @@ class VisionConfig:
     mlp_width: int
     pooling_head: bool  # carried only so that the original checkpoints round-trip; never run
     frozen: bool
+    hidden_act: str = field(default="gelu_pytorch_tanh", metadata=LATER)
+    norm_eps: float = field(default=1e-6, metadata=LATER)
+    #: Of values 0 to 1, by colour: what its pictures are normalised with.
+    image_mean: tuple[float, ...] = field(default=(0.5, 0.5, 0.5), metadata=LATER)
+    image_std: tuple[float, ...] = field(default=(0.5, 0.5, 0.5), metadata=LATER)
+    resample: str = field(default="bicubic", metadata=LATER)  # how they are brought to its size
 
     def __post_init__(self) -> None:
-        _require_positive(self, "vision", "image_size", "patch_size", "width", "heads", "mlp_width")
+        _require_positive(
+            self, "vision", "image_size", "patch_size", "width", "heads", "mlp_width", "norm_eps"
+        )
+        _require_one_of("vision.hidden_act", self.hidden_act, TRANSFORMER_ACTIVATIONS)
+        _require_one_of("vision.resample", self.resample, RESAMPLINGS)
+        for name, values in (("image_mean", self.image_mean), ("image_std", self.image_std)):
+            require(
+                len(values) == 3 and (name == "image_mean" or all(value > 0 for value in values)),
+                f"vision.{name}",
+                f"must be three numbers{'' if name == 'image_mean' else ' above 0'}, got {list(values)}",
+            )
         require(self.layers >= 2, "vision.layers", f"must be at least 2, got {self.layers}")
         require(
             self.patch_size <= self.image_size,
@@ -84,12 +113,39 @@ class LanguageConfig:
     smooth_action_init: bool
     #: Deviation of initial weights. Qwen2's own suits thousands of channels; 1 / sqrt(hidden) suits any.
     initializer_range: float = 0.02
+    hidden_act: str = field(default="silu", metadata=LATER)
+    norm_eps: float = field(default=1e-6, metadata=LATER)
+    head_width: int | None = field(default=None, metadata=LATER)  # None: hidden / heads
+    rope_scaling: RopeScaling | None = field(default=None, metadata=LATER)
+    #: Tokens that a layer of kind SLIDING looks back over; `layer_kinds` names each layer's, None: all are FULL.
+    sliding_window: int | None = field(default=None, metadata=LATER)
+    layer_kinds: tuple[str, ...] | None = field(default=None, metadata=LATER)
+    longest_prompt: int | None = field(default=None, metadata=LATER)  # beyond it the official code cuts
 
     def __post_init__(self) -> None:
+        _require_one_of("language.hidden_act", self.hidden_act, TRANSFORMER_ACTIVATIONS)
+        kinds = self.layer_kinds or ()
+        require(
+            set(kinds) <= {FULL, SLIDING} and len(kinds) in (0, self.layers),
+            "language.layer_kinds",
+            f"must name {self.layers} layers, each {FULL} or {SLIDING}, got {list(kinds)}",
+        )
+        require(
+            (SLIDING in kinds) == (self.sliding_window is not None and self.sliding_window > 0),
+            "language.sliding_window",
+            f"must be positive where a layer is {SLIDING}, and null elsewhere, got {self.sliding_window}",
+        )
+        require(
+            self.head_width is None or (self.head_width > 0 and self.head_width % 2 == 0),
+            "language.head_width",
+            f"must be positive and even, got {self.head_width}",
+        )
         _require_positive(
             self,
             "language",
             "initializer_range",
+            "norm_eps",
+            "rope_theta",
             "vocab_size",
             "hidden",
             "layers",
@@ -99,7 +155,8 @@ class LanguageConfig:
             "max_positions",
         )
         require(
-            self.hidden % self.heads == 0 and (self.hidden // self.heads) % 2 == 0,
+            self.head_width is not None
+            or (self.hidden % self.heads == 0 and (self.hidden // self.heads) % 2 == 0),
             "language.heads",
             f"must split language.hidden ({self.hidden}) into heads of even width, got {self.heads}",
         )
@@ -115,17 +172,34 @@ class LanguageConfig:
             f" got {self.action_vocab_size}",
         )
 
+    @property
+    def attention_width(self) -> int:
+        """Of one head."""
+        return self.head_width or self.hidden // self.heads
+
+    @property
+    def most_positions(self) -> int:
+        """The most positions that a prompt may take and be computed as the official code does."""
+        limits = [self.max_positions, self.longest_prompt]
+        if self.rope_scaling is not None:
+            limits.append(self.rope_scaling.most_positions)
+        return min(limit for limit in limits if limit is not None)
+
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """Architecture of a diffusers `AutoencoderKL` of the FLUX.1 kind (no quantisation convolutions)."""
+    """Architecture of a diffusers `AutoencoderKL`; FLUX.1's has no quantisation convolutions."""
 
     block_channels: tuple[int, ...]
     layers_per_block: int
     norm_groups: int
     middle_attention: bool
+    act_fn: str = field(default="silu", metadata=LATER)
+    quant_conv: bool = field(default=False, metadata=LATER)
+    post_quant_conv: bool = field(default=False, metadata=LATER)
 
     def __post_init__(self) -> None:
+        _require_one_of("latents.autoencoder.act_fn", self.act_fn, AUTOENCODER_ACTIVATIONS)
         _require_positive(self, "latents.autoencoder", "layers_per_block", "norm_groups")
         for channels in self.block_channels:
             require(
@@ -197,6 +271,7 @@ class ReconVLAConfig:
     state_dims: int = 15
     grounding: str = "none"
     official_compat: bool = False
+    generation: GenerationRules | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         require(
@@ -204,8 +279,8 @@ class ReconVLAConfig:
             "grounding",
             f"must be one of {', '.join(GROUNDINGS)}, got {self.grounding!r}",
         )
-        for field in ("chunk_steps", "action_dims", "state_dims"):
-            require(getattr(self, field) > 0, field, f"must be positive, got {getattr(self, field)}")
+        for name in ("chunk_steps", "action_dims", "state_dims"):
+            require(getattr(self, name) > 0, name, f"must be positive, got {getattr(self, name)}")
         images, answer = self.vision.patches * self.pictures, self.answer_tokens + 1
         require(
             images + self.state_dims + answer <= self.language.max_positions,
@@ -213,6 +288,11 @@ class ReconVLAConfig:
             f"cannot hold {images} image tokens and {answer} answer tokens,"
             f" got {self.language.max_positions}",
         )
+
+    @property
+    def action_ids(self) -> range:
+        """Ids of the action tokens."""
+        return range(self.language.action_vocab_size - ACTION_BINS, self.language.action_vocab_size)
 
     @property
     def action_tokens(self) -> int:
@@ -248,8 +328,14 @@ class ReconVLAConfig:
         return dataclasses.replace(self, denoiser=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested plain dictionary, ready for JSON."""
-        return dataclasses.asdict(self)
+        """Nested plain dictionary, ready for JSON; what most models have at its default is left out there."""
+        values: dict[str, Any] = plain(self)
+        return values
+
+    def all_values(self) -> dict[str, Any]:
+        """`to_dict` with nothing left out."""
+        values: dict[str, Any] = plain(self, whole=True)
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ReconVLAConfig:

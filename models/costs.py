@@ -150,8 +150,8 @@ def training_flops(
 
 def _adapter_parameters(config: ReconVLAConfig, rank: int) -> int:
     language = config.language
-    keys = language.hidden // language.heads * language.kv_heads
-    shapes = [(language.hidden, language.hidden)] * 2 + [(language.hidden, keys)] * 2
+    keys, queries = (language.attention_width * heads for heads in (language.kv_heads, language.heads))
+    shapes = [(language.hidden, queries)] * 2 + [(language.hidden, keys)] * 2
     shapes += [(language.hidden, language.mlp_width)] * 3
     return language.layers * rank * sum(inside + outside for inside, outside in shapes)
 
@@ -159,7 +159,7 @@ def _adapter_parameters(config: ReconVLAConfig, rank: int) -> int:
 def _block_bytes(config: ReconVLAConfig, positions: int, width: int) -> float:
     """What one block keeps for its backward pass."""
     language = config.language
-    keys = language.hidden // language.heads * language.kv_heads
+    keys = language.attention_width * language.kv_heads
     # Both norms keep input and output and work in float32; queries, attention output and its projection.
     states = 7 * language.hidden * width + 2 * 2 * language.hidden * 4
     return float(positions * (states + 2 * keys * width + 4 * language.mlp_width * width))

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import DynamicCache
 
 from models.action_tokenizer import ActionTokenizer, FloatArray, IdArray
 from models.batches import Batch, Sample, collate
@@ -17,6 +16,8 @@ from models.finite import check_finite_steps
 from models.images import Picture
 from models.prompt import IGNORED_LABEL
 from models.reconvla import ReconVLA
+from models.token_choice import TokenChoice
+from models.windows import cache_of, cached_mask
 
 
 @dataclass(frozen=True)
@@ -85,35 +86,37 @@ def generate_actions(
 
 @torch.inference_mode()
 def greedy_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | None = None) -> IdArray:
-    """The `count` most likely next tokens, one after the other: (B, count). `allowed` limits the choice.
+    """The `count` most likely next tokens, one after the other: (B, count). `allowed` limits the choice, and so do the
+    rules of the folder that the model is from (`generation_rules`).
 
     Raises NotFinite where any logit of any token is NaN or infinite, also one that `allowed` leaves out.
     """
     language = model.language_model
     lengths = batch.attention_mask.sum(dim=1)  # (B,)
+    choice = TokenChoice(model.config.generation, lengths)
     padded = not bool(batch.attention_mask.all())
     mask = batch.attention_mask
-    cache = DynamicCache(config=language.config)
+    cache = cache_of(model)
     states = language.model(
         inputs_embeds=model.embed(batch.input_ids, batch.images, batch.crops),
-        attention_mask=mask if padded else None,
+        attention_mask=cached_mask(model, mask, padded),
         past_key_values=cache,
         use_cache=True,
     ).last_hidden_state
     last = states[torch.arange(len(batch), device=states.device), lengths - 1]  # (B, hidden)
-    token, finite = _most_likely(model, last, allowed)
+    token, finite = _most_likely(model, last, allowed, choice, [])
     tokens, all_finite = [token], [finite]
     for step in range(count - 1):
         # Padding stays in the cache between prompt and answer: masked, and skipped by the positions.
         mask = torch.cat([mask, mask.new_ones(len(batch), 1)], dim=1)
         states = language.model(
             input_ids=tokens[-1][:, None],
-            attention_mask=mask if padded else None,
+            attention_mask=cached_mask(model, mask, padded, lengths + step),
             position_ids=(lengths + step)[:, None],
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        token, finite = _most_likely(model, states[:, -1], allowed)
+        token, finite = _most_likely(model, states[:, -1], allowed, choice, tokens)
         tokens.append(token)
         all_finite.append(finite)
     # Looked at once, at the end: each look waits for the device.
@@ -121,10 +124,19 @@ def greedy_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | No
     return torch.stack(tokens, dim=1).cpu().numpy()
 
 
-def _most_likely(model: ReconVLA, states: Tensor, allowed: range | None) -> tuple[Tensor, Tensor]:
-    """Of each row the id (B,) of the greatest logit, and whether all logits were finite (B,)."""
+def _most_likely(
+    model: ReconVLA, states: Tensor, allowed: range | None, choice: TokenChoice, before: Sequence[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Of each row the id (B,) of the greatest logit, and whether all logits were finite (B,), before any was adjusted.
+
+    before: tokens (B,) of the answer so far.
+    """
     logits = model.language_model.lm_head(states).float()  # (B, vocabulary)
     finite = logits.isfinite().all(dim=-1)
+    answer = (
+        torch.stack([*before], dim=1) if before else states.new_zeros((len(states), 0), dtype=torch.int64)
+    )
+    logits = choice.adjusted(logits, answer, len(before))
     if allowed is None:
         return logits.argmax(dim=-1), finite
     return logits[:, allowed.start : allowed.stop].argmax(dim=-1) + allowed.start, finite

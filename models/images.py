@@ -55,9 +55,9 @@ def pad_to_square(picture: Picture) -> Picture:
     return square
 
 
-def to_model_size(picture: Picture, image_size: int) -> Picture:
-    """(image_size, image_size, 3): bicubic, as SigLIP's processor resizes."""
-    return _resized(picture, image_size, image_size, Image.Resampling.BICUBIC)
+def to_model_size(picture: Picture, image_size: int, resample: str = "bicubic") -> Picture:
+    """(image_size, image_size, 3) by a filter of `models.config.RESAMPLINGS`; SigLIP's processor takes bicubic."""
+    return _resized(picture, image_size, image_size, Image.Resampling[resample.upper()])
 
 
 def _resized(picture: Picture, width: int, height: int, how: Image.Resampling) -> Picture:

@@ -137,9 +137,10 @@ def _autoencoder(config: LatentConfig) -> Any:
         layers_per_block=shape.layers_per_block,
         latent_channels=config.channels,
         norm_num_groups=shape.norm_groups,
+        act_fn=shape.act_fn,
         scaling_factor=config.scale,
         shift_factor=config.shift,
-        use_quant_conv=False,
-        use_post_quant_conv=False,
+        use_quant_conv=shape.quant_conv,
+        use_post_quant_conv=shape.post_quant_conv,
         mid_block_add_attention=shape.middle_attention,
     )

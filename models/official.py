@@ -7,24 +7,41 @@ folders that these name.
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from errors import CheckpointError
+from errors import CheckpointError, ConfigError
 from models.config import (
     FLUX_LATENTS,
     SEVEN_B,
     SMALL,
+    LanguageConfig,
     LatentConfig,
     ReconVLAConfig,
     VisionConfig,
 )
+from models.folder_values import (
+    AUTOENCODER_NAMES,
+    LANGUAGE_NAMES,
+    LATENT_NAMES,
+    VISION_NAMES,
+    autoencoder_values,
+    language_values,
+    normalisation_values,
+    picture_values,
+    vision_values,
+)
+from models.generation_rules import rules_of_folder
+from models.json_files import read_json
+from models.known_entries import OFFICIAL
+from models.plain_values import same_value
 
 MODEL_TYPE = "recon_qwen2"
 #: Where `config_to_official` keeps our own configuration, which says more than the official entries.
-_OURS = "reconvla_config"
+OURS = "reconvla_config"
 #: Qwen2's tokenizer has this many ids below its special tokens; embeddings have rows beyond them, how many
 #: depends on the model's size and on whether it was cut to its tokenizer.
 _QWEN2_VOCABULARY = 151_643
@@ -34,25 +51,9 @@ _DENOISER_HEADS = 16
 #: SigLIP's folders on the hub; the first is that of the released scripts (finetune.sh).
 _TOWERS = ((SEVEN_B.vision, "siglip-so400m-patch14-384"), (SMALL.vision, "siglip-base-patch16-224"))
 
-#: Entries that are the same in every model of the family: with others a checkpoint would load, and mean another
-#: computation.
-_GRANTED: dict[str, dict[str, Any]] = {
-    "language model": {
-        "hidden_act": "silu",
-        "rms_norm_eps": 1e-6,
-        "use_sliding_window": False,
-        "rope_scaling": None,
-        "mm_projector_type": "mlp2x_gelu",
-    },
-    "vision tower": {"hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6, "num_channels": 3},
-    "autoencoder": {
-        "act_fn": "silu",
-        "in_channels": 3,
-        "out_channels": 3,
-        "use_quant_conv": False,
-        "use_post_quant_conv": False,
-    },
-}
+#: Fields that an official configuration need not decide.
+_OPTIONAL = frozenset(["hidden_act", "norm_eps", "head_width", "act_fn", "quant_conv", "post_quant_conv"])
+_GRANTED: Mapping[str, Any] = {"mm_projector_type": "mlp2x_gelu"}
 
 #: (official prefix, ours); the first that fits counts, so `model.` comes last.
 _PREFIXES = (
@@ -81,24 +82,70 @@ def name_to_official(name: str) -> str:
     raise CheckpointError(f"tensor {name!r} has no official name")
 
 
+@dataclass(frozen=True)
+class OfficialParts:
+    """What the folders of an official model say, as fields of our sections; `files` says which file each is from."""
+
+    language: dict[str, Any]
+    vision: dict[str, Any]
+    latents: dict[str, Any]
+    files: dict[str, Path]
+
+
 def config_of_folder(folder: Path, values: Mapping[str, Any], stored: Mapping[str, Any]) -> ReconVLAConfig:
     """The configuration of an official checkpoint folder whose `config.json` holds `values`.
 
-    stored: its tensors (anything with a `shape`) by official name. Configurations of vision tower and
-    autoencoder are looked for in the folders that `mm_vision_tower` and `mm_pixel_decoder` name, absolute or
-    beside the weights; where there are none, they are those of the released recipe.
+    stored: its tensors (anything with a `shape`) by official name. What its `generation_config.json` says of the
+    choice of tokens is in it. Raises CheckpointError naming file and entry, as `official_parts` does.
     """
-    if _OURS in values:
-        return ReconVLAConfig.from_dict(values[_OURS])
-    vision = _neighbour(folder, values.get("mm_vision_tower"))
-    autoencoder = _neighbour(folder, values.get("mm_pixel_decoder"))
-    rows = values.get("vocab_size")
-    return config_from_official(
-        values,
-        vision or official_vision(SEVEN_B.vision),
-        autoencoder or official_autoencoder(FLUX_LATENTS),
-        stored,
-        min(rows, _QWEN2_VOCABULARY) if isinstance(rows, int) else 0,
+    file = folder / "config.json"
+    try:
+        if OURS in values:
+            config = ReconVLAConfig.from_dict(values[OURS])
+            _check_agreement(file, values, config)
+        else:
+            parts = official_parts(folder, values)
+            rows = values.get("vocab_size")
+            vocabulary = min(rows, _QWEN2_VOCABULARY) if isinstance(rows, int) else 0
+            config = _config(parts, stored, vocabulary, values.get("tokenizer_model_max_length"))
+    except ConfigError as error:
+        raise CheckpointError(f"{file}: {error}") from None
+    return dataclasses.replace(config, generation=rules_of_folder(folder, values, config.action_ids))
+
+
+def official_parts(folder: Path, values: Mapping[str, Any], trains: bool = False) -> OfficialParts:
+    """What decides the computation of an official model in `folder`, whose `config.json` holds `values`.
+
+    Configurations of vision tower and autoencoder are looked for in the folders that `mm_vision_tower` and
+    `mm_pixel_decoder` name, absolute or beside the weights; where there are none, they are those of the released
+    recipe, and pictures are normalised as `values` says. trains: whether the model is trained here. Raises
+    CheckpointError naming file and entry for what is damaged, contradicts itself or cannot be computed here.
+    """
+    file = folder / "config.json"
+    language = _language(str(file), values, trains)
+    tower, decoder = (
+        _neighbour(folder, values.get(name)) for name in ("mm_vision_tower", "mm_pixel_decoder")
+    )
+    if tower is None:
+        known = _tower_named(values.get("mm_vision_tower"))
+        vision = vision_values(str(file), official_vision(known), trains)
+        if values.get("image_mean") is not None or values.get("image_std") is not None:
+            vision |= normalisation_values(str(file), values)
+    else:
+        vision = vision_values(str(tower), read_json(tower), trains)
+        vision |= (prepared := picture_values(tower.parent, vision.get("image_size")))
+        own = normalisation_values(str(file), values) if values.get("image_mean") is not None else None
+        if prepared and own is not None and any(own[name] != prepared[name] for name in own):
+            raise CheckpointError(
+                f"{file}: image_mean and image_std are {values['image_mean']} and {values.get('image_std')}, but"
+                f" {tower.parent} has pictures normalised otherwise"
+            )
+        vision |= {} if own is None else own
+    about = official_autoencoder(FLUX_LATENTS) if decoder is None else read_json(decoder)
+    latents = autoencoder_values(str(decoder or file), about)
+    _check_target_size(file, values, vision, latents)
+    return OfficialParts(
+        language, vision, latents, {"language": file, "vision": tower or file, "latents": decoder or file}
     )
 
 
@@ -113,65 +160,82 @@ def config_from_official(
 
     The denoiser's size is no entry of theirs, so it is read off the shapes in `stored`; its 16 heads are
     fixed in the official code. Without denoiser weights (official fine-tuning drops them) there is none.
-    Raises CheckpointError naming an entry that is missing, or has a value that no such model has; ConfigError
+    Raises CheckpointError naming an entry that is missing, or that nothing here computes; ConfigError
     naming our field for one of a wrong type.
     """
-    vision = vision.get("vision_config", vision)
-    parts = {"language model": language, "vision tower": vision, "autoencoder": autoencoder}
-    for part, values in parts.items():
-        _check_granted(part, values)
-    channels = autoencoder.get("block_out_channels", [0])
-    if not isinstance(channels, list) or not channels:
-        raise CheckpointError(
-            "official config of the autoencoder: block_out_channels must list the channels of each stage,"
-            f" got {channels!r}"
-        )
-    try:
-        return ReconVLAConfig.from_dict(
-            {
-                "size": "official",
-                "vision": {
-                    "image_size": vision["image_size"],
-                    "patch_size": vision["patch_size"],
-                    "width": vision["hidden_size"],
-                    "layers": vision["num_hidden_layers"],
-                    "heads": vision["num_attention_heads"],
-                    "mlp_width": vision["intermediate_size"],
-                    "pooling_head": True,
-                    "frozen": True,
-                },
-                "language": {
-                    "vocab_size": language["vocab_size"],
-                    "action_vocab_size": action_vocab_size,
-                    "hidden": language["hidden_size"],
-                    "layers": language["num_hidden_layers"],
-                    "heads": language["num_attention_heads"],
-                    "kv_heads": language["num_key_value_heads"],
-                    "mlp_width": language["intermediate_size"],
-                    "max_positions": language["max_position_embeddings"],
-                    "rope_theta": (language.get("rope_parameters") or language)["rope_theta"],
-                    "tied_embeddings": language["tie_word_embeddings"],
-                    "smooth_action_init": False,
-                },
-                "latents": {
-                    "channels": autoencoder["latent_channels"],
-                    "cell": 2 ** (len(autoencoder["block_out_channels"]) - 1),
-                    "scale": autoencoder["scaling_factor"],
-                    "shift": autoencoder["shift_factor"],
-                    "autoencoder": {
-                        "block_channels": autoencoder["block_out_channels"],
-                        "layers_per_block": autoencoder["layers_per_block"],
-                        "norm_groups": autoencoder["norm_num_groups"],
-                        "middle_attention": autoencoder["mid_block_add_attention"],
-                    },
-                },
-                "denoiser": _denoiser(stored),
-            }
-        )
-    except KeyError as error:
-        raise CheckpointError(f"official config lacks the entry {error}") from error
-    except (TypeError, AttributeError) as error:
-        raise CheckpointError(f"official config has an entry of a wrong kind: {error}") from error
+    config = "official config of the"
+    parts = OfficialParts(
+        _language(f"{config} language model", language, trains=False),
+        vision_values(f"{config} vision tower", vision, trains=False),
+        autoencoder_values(f"{config} autoencoder", autoencoder),
+        {},
+    )
+    return _config(parts, stored, action_vocab_size, None)
+
+
+def _config(
+    parts: OfficialParts, stored: Mapping[str, Any], action_vocab_size: int, longest_prompt: Any
+) -> ReconVLAConfig:
+    for section, names in (
+        (parts.vision, VISION_NAMES),
+        (parts.language, LANGUAGE_NAMES),
+        (parts.latents, LATENT_NAMES),
+        (parts.latents["autoencoder"], AUTOENCODER_NAMES),
+    ):
+        for theirs, ours in names.items():
+            if ours not in section and ours not in _OPTIONAL:
+                raise CheckpointError(f"official config lacks the entry {theirs!r}")
+    cut = isinstance(longest_prompt, int) and longest_prompt < parts.language["max_positions"]
+    return ReconVLAConfig.from_dict(
+        {
+            "size": "official",
+            "vision": {**parts.vision, "pooling_head": True, "frozen": True},
+            "language": {
+                **parts.language,
+                "action_vocab_size": action_vocab_size,
+                "smooth_action_init": False,
+                "longest_prompt": longest_prompt if cut else None,
+            },
+            "latents": parts.latents,
+            "denoiser": _denoiser(stored),
+        }
+    )
+
+
+def _language(place: str, values: Mapping[str, Any], trains: bool) -> dict[str, Any]:
+    for entry, granted in _GRANTED.items():
+        if values.get(entry, granted) != granted:
+            raise CheckpointError(f"{place}: {entry} is {values[entry]!r}, where only {granted!r} is known")
+    others = {name for name in values if name.startswith(("mm_", "image_"))} | OFFICIAL | {OURS}
+    return language_values(place, values, trains, others)
+
+
+def _check_target_size(
+    file: Path, values: Mapping[str, Any], vision: Mapping[str, Any], latents: Mapping[str, Any]
+) -> None:
+    told, side, patch = values.get("decode_image_size"), vision.get("image_size"), vision.get("patch_size")
+    if (
+        told is None
+        or not isinstance(side, int)
+        or not isinstance(patch, int)
+        or patch <= 0
+        or "cell" not in latents
+    ):
+        return
+    size = side // patch * 2 * latents["cell"]
+    if told != size:
+        raise CheckpointError(f"{file}: decode_image_size is {told!r}, where {size} px are reconstructed")
+
+
+def _check_agreement(file: Path, values: Mapping[str, Any], config: ReconVLAConfig) -> None:
+    """Raises CheckpointError unless our own part of an official `config.json` says what its other entries say."""
+    own = config.all_values()["language"]
+    for name, value in _language(str(file), values, trains=False).items():
+        if name not in ("vocab_size", "hidden", "layers", "mlp_width") and not same_value(value, own[name]):
+            raise CheckpointError(
+                f"{file}: its entries and its {OURS} disagree, language.{name} is {value!r} by the former and"
+                f" {own[name]!r} by the latter"
+            )
 
 
 def config_to_official(config: ReconVLAConfig) -> dict[str, Any]:
@@ -189,8 +253,9 @@ def config_to_official(config: ReconVLAConfig) -> dict[str, Any]:
         "max_position_embeddings": language.max_positions,
         "rope_theta": language.rope_theta,
         "tie_word_embeddings": language.tied_embeddings,
-        "hidden_act": "silu",
-        "rms_norm_eps": 1e-6,
+        "hidden_act": language.hidden_act,
+        "rms_norm_eps": language.norm_eps,
+        **_rarer_entries(language),
         "mm_vision_tower": f"./{_tower_folder(config.vision)}",
         "mm_hidden_size": config.vision.width,
         "mm_projector_type": "mlp2x_gelu",
@@ -202,8 +267,8 @@ def config_to_official(config: ReconVLAConfig) -> dict[str, Any]:
         "mm_use_im_patch_token": False,
         "image_embed_len": config.vision.patches,
         "image_aspect_ratio": "pad",
-        "image_mean": [0.5, 0.5, 0.5],
-        "image_std": [0.5, 0.5, 0.5],
+        "image_mean": list(config.vision.image_mean),
+        "image_std": list(config.vision.image_std),
         "decode_image_size": config.reconstruction_size,
         "recon_enable": config.denoiser is not None,
         "mm_pixel_decoder": "./pretrained_vae",
@@ -212,8 +277,23 @@ def config_to_official(config: ReconVLAConfig) -> dict[str, Any]:
         "mm_inv_hidden_size": config.latent_channels,
         "reconstruct_image": False,
         "reconstruct_image_num": 1,
-        _OURS: config.to_dict(),
+        OURS: config.to_dict(),
     }
+
+
+def _rarer_entries(language: LanguageConfig) -> dict[str, Any]:
+    entries: dict[str, Any] = {}
+    if language.head_width is not None:
+        entries["head_dim"] = language.head_width
+    if language.rope_scaling is not None:
+        entries["rope_scaling"] = language.rope_scaling.parameters()
+    if language.sliding_window is not None and language.layer_kinds is not None:
+        entries["use_sliding_window"] = True
+        entries["sliding_window"], entries["layer_types"] = (
+            language.sliding_window,
+            list(language.layer_kinds),
+        )
+    return entries
 
 
 def _tower_folder(config: VisionConfig) -> str:
@@ -224,8 +304,14 @@ def _tower_folder(config: VisionConfig) -> str:
     return f"siglip-{config.width}x{config.layers}-patch{config.patch_size}-{config.image_size}"
 
 
+def _tower_named(named: Any) -> VisionConfig:
+    """The SigLIP whose folder has this name on the hub; the released recipe's for any other."""
+    names = {name: known for known, name in _TOWERS}
+    return names.get(Path(named).name, SEVEN_B.vision) if isinstance(named, str) else SEVEN_B.vision
+
+
 def official_vision(config: VisionConfig) -> dict[str, Any]:
-    """The entries of SigLIP's `config.json` that decide its shape."""
+    """The entries of SigLIP's `config.json` that decide its shape, and its own others where it has any."""
     return {
         "image_size": config.image_size,
         "patch_size": config.patch_size,
@@ -233,11 +319,13 @@ def official_vision(config: VisionConfig) -> dict[str, Any]:
         "num_hidden_layers": config.layers,
         "num_attention_heads": config.heads,
         "intermediate_size": config.mlp_width,
+        "hidden_act": config.hidden_act,
+        "layer_norm_eps": config.norm_eps,
     }
 
 
 def official_autoencoder(config: LatentConfig) -> dict[str, Any]:
-    """The entries of an `AutoencoderKL`'s `config.json` that decide its shape and scale."""
+    """The entries of an `AutoencoderKL`'s `config.json` that decide its shape and what it computes."""
     assert config.autoencoder is not None
     return {
         "latent_channels": config.channels,
@@ -247,29 +335,19 @@ def official_autoencoder(config: LatentConfig) -> dict[str, Any]:
         "layers_per_block": config.autoencoder.layers_per_block,
         "norm_num_groups": config.autoencoder.norm_groups,
         "mid_block_add_attention": config.autoencoder.middle_attention,
+        "act_fn": config.autoencoder.act_fn,
+        "use_quant_conv": config.autoencoder.quant_conv,
+        "use_post_quant_conv": config.autoencoder.post_quant_conv,
     }
 
 
-def _check_granted(part: str, values: Mapping[str, Any]) -> None:
-    for entry, granted in _GRANTED[part].items():
-        if values.get(entry, granted) != granted:
-            raise CheckpointError(
-                f"official config of the {part}: {entry} is {values[entry]!r}, where only {granted!r} is known"
-            )
-
-
-def _neighbour(folder: Path, named: Any) -> dict[str, Any] | None:
+def _neighbour(folder: Path, named: Any) -> Path | None:
     """The config.json of a folder named in the checkpoint's own, or None where it is not on this machine."""
     if not isinstance(named, str):
         return None
     for place in (Path(named), folder / named, folder / Path(named).name, folder.parent / Path(named).name):
-        file = place / "config.json"
-        if file.is_file():
-            try:
-                values = json.loads(file.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise CheckpointError(f"{file} is not JSON: {error}") from error
-            return values if isinstance(values, dict) else None
+        if (place / "config.json").is_file():
+            return place / "config.json"
     return None
 
 

@@ -23,6 +23,8 @@ from transformers import (
 )
 
 from models.finite import check_finite
+from models.generation_rules import GenerationRules
+from models.token_choice import TokenChoice
 
 #: Of both towers (timm's vision transformers).
 _NORM_EPS = 1e-6
@@ -71,6 +73,7 @@ class OpenVLA(nn.Module):
         super().__init__()
         self.shape = shape
         self.source = "the OpenVLA"  # in messages
+        self.rules: GenerationRules | None = None  # of its folder, beside greed
         self.dino = _dino(shape)
         self.siglip = _siglip(shape)
         language = LlamaConfig(**shape.language)
@@ -105,10 +108,12 @@ class OpenVLA(nn.Module):
             logits_to_keep=1,
         )
         tokens: list[int] = []
+        choice = TokenChoice(self.rules, torch.tensor([input_ids.shape[1]], device=input_ids.device))
         while True:
-            logits = state.logits[0, -1]
+            logits = state.logits[:, -1].float()
             check_finite(self, logits, f"logits of token {len(tokens) + 1} of {count}")
-            tokens.append(int(logits.argmax()))
+            context = torch.cat([input_ids, input_ids.new_tensor([tokens])], dim=1)
+            tokens.append(int(choice.adjusted(logits, context, len(tokens)).argmax()))
             if len(tokens) == count:
                 return tokens
             following = torch.tensor([tokens[-1:]], device=input_ids.device)

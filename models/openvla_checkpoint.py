@@ -24,6 +24,7 @@ from errors import CheckpointError, InvalidInput, WeightsMissing
 from models.beside import check_beside
 from models.checkpoint import CONFIG_FILE, read_json, several_types, typed
 from models.openvla import OpenVLA, OpenVLAShape, TowerShape
+from models.openvla_entries import check_openvla_entries, openvla_rules
 from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights, weight_file_names
 from models.weights import check_fit
 
@@ -140,6 +141,7 @@ def read_config(folder: Path) -> OpenVLAConfig:
     values = read_json(file)
     check_beside(folder, weight_file_names(folder))
     _check_kind(folder, values)
+    check_openvla_entries(file, values)
     try:
         ids, sizes = tuple(values["timm_model_ids"]), list(values["image_sizes"])
         resizing, bins = values["image_resize_strategy"], int(values["n_action_bins"])
@@ -191,6 +193,7 @@ def load_openvla(folder: Path, config: OpenVLAConfig, dtype: torch.dtype | None 
     model.load_state_dict(tensors, assign=True)
     model.restore_tables()
     model.source = str(folder)
+    model.rules = openvla_rules(folder, config.values, config.action_vocabulary, config.bins)
     return model.eval()
 
 

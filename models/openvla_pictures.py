@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from errors import CheckpointError
+from models.openvla_entries import check_openvla_pictures
 
 #: Of torchvision, as that file writes it: PIL's.
 _BICUBIC = int(Image.Resampling.BICUBIC)
@@ -44,6 +45,7 @@ def read_normalisation(folder: Path, size: int) -> Normalisation:
     file = folder / _FILE
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
+        check_openvla_pictures(file, values)
         means, deviations = (np.array(values[key], dtype=np.float32) for key in ("means", "stds"))
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None

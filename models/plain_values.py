@@ -11,13 +11,39 @@ from errors import ConfigError
 
 Value = TypeVar("Value")
 
+#: Metadata of a field that `plain` leaves out at its default: what was written before there was the field stays
+#: byte for byte what it was, and so do the keys that are made of it.
+LATER: Mapping[str, Any] = {"later": True}
+
+
+def plain(value: Any, whole: bool = False) -> Any:
+    """Nested dictionaries of a dataclass, ready for JSON. Fields marked LATER are left out at their default, unless
+    `whole`."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {
+            field.name: plain(getattr(value, field.name), whole)
+            for field in dataclasses.fields(value)
+            if whole or not field.metadata.get("later") or getattr(value, field.name) != field.default
+        }
+    return value
+
 
 def dataclass_from(cls: type[Value], values: Mapping[str, Any]) -> Value:
-    """Inverse of `dataclasses.asdict`, nested ones included.
+    """Inverse of `plain`, nested ones included.
 
     Raises ConfigError naming the first field that is unknown, missing or of another type.
     """
     return _dataclass(cls, values, "")
+
+
+def same_value(first: Any, second: Any) -> bool:
+    """Equality of plain values, whether their rows are lists or tuples, and 1 is 1.0; None among them is left out."""
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        names = {name for values in (first, second) for name, value in values.items() if value is not None}
+        return all(same_value(first.get(name), second.get(name)) for name in names)
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        return len(first) == len(second) and all(map(same_value, first, second))
+    return bool(first == second)
 
 
 def require(condition: bool, field: str, message: str) -> None:

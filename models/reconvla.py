@@ -209,6 +209,8 @@ def build_vision_tower(config: VisionConfig) -> Any:
             num_hidden_layers=config.layers,
             num_attention_heads=config.heads,
             intermediate_size=config.mlp_width,
+            hidden_act=config.hidden_act,
+            layer_norm_eps=config.norm_eps,
             vision_use_head=config.pooling_head,
         )
     )
@@ -220,20 +222,7 @@ def build_vision_tower(config: VisionConfig) -> Any:
 
 def build_language_model(config: LanguageConfig) -> Any:
     """A Qwen2 with its output layer."""
-    model = Qwen2ForCausalLM(
-        Qwen2Config(
-            vocab_size=config.vocab_size,
-            hidden_size=config.hidden,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            num_key_value_heads=config.kv_heads,
-            intermediate_size=config.mlp_width,
-            max_position_embeddings=config.max_positions,
-            rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
-            tie_word_embeddings=config.tied_embeddings,
-            initializer_range=config.initializer_range,
-        )
-    )
+    model = Qwen2ForCausalLM(language_config(config))
     if config.smooth_action_init:
         tokenizer = ActionTokenizer(config.action_vocab_size)
         rows = slice(tokenizer.first_id, tokenizer.vocab_size)
@@ -244,6 +233,31 @@ def build_language_model(config: LanguageConfig) -> Any:
                     centres, config.hidden, config.initializer_range
                 )
     return model
+
+
+def language_config(config: LanguageConfig) -> Qwen2Config:
+    """What transformers calls it."""
+    rope: dict[str, Any] = {"rope_type": "default"}
+    rope |= {} if config.rope_scaling is None else config.rope_scaling.parameters()
+    others: dict[str, Any] = {} if config.head_width is None else {"head_dim": config.head_width}
+    if config.sliding_window is not None and config.layer_kinds is not None:
+        others |= {"use_sliding_window": True, "sliding_window": config.sliding_window}
+        others["layer_types"] = list(config.layer_kinds)
+    return Qwen2Config(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.kv_heads,
+        intermediate_size=config.mlp_width,
+        max_position_embeddings=config.max_positions,
+        hidden_act=config.hidden_act,
+        rms_norm_eps=config.norm_eps,
+        rope_parameters={**rope, "rope_theta": config.rope_theta},
+        tie_word_embeddings=config.tied_embeddings,
+        initializer_range=config.initializer_range,
+        **others,
+    )
 
 
 def smooth_features(

@@ -12,10 +12,12 @@ from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from errors import InvalidInput, WeightsMissing
+from errors import CheckpointError, InvalidInput, WeightsMissing
 from models.config import ACTION_BINS
+from models.json_files import read_json
 from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION, END_OF_ANSWER
 
+_CONFIG, _WHOLE = "tokenizer_config.json", "tokenizer.json"
 PAD, UNKNOWN, NEWLINE = "<|pad|>", "<|unknown|>", "\n"
 #: Segments that every prompt shares cost the toy one token each, where Qwen2 spends about thirty.
 _FIXED = (PAD, UNKNOWN, END_OF_ANSWER, NEWLINE, BEFORE_INSTRUCTION, BEFORE_ANSWER)
@@ -47,12 +49,39 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer saved in `folder`; never asks the network. Raises WeightsMissing when there is none."""
-    if not (folder / "tokenizer_config.json").is_file():
-        raise WeightsMissing(
-            f"{folder} holds no tokenizer (tokenizer_config.json); copy the model's folder there"
-        )
-    return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    """The tokenizer saved in `folder`; never asks the network.
+
+    A `tokenizer.json` is taken as it stands, whatever class `tokenizer_config.json` names: transformers 5 builds some
+    classes (Qwen2's, Llama's, BERT's) anew from the vocabulary in it and leaves its normaliser and its way to split
+    texts, which the folder may have adapted. Raises WeightsMissing when there is none, CheckpointError for files that
+    cannot be read, contradict each other, or put tokens around every text.
+    """
+    if not (folder / _CONFIG).is_file():
+        raise WeightsMissing(f"{folder} holds no tokenizer ({_CONFIG}); copy the model's folder there")
+    as_it_stands = (folder / _WHOLE).is_file()
+    try:
+        kind: Any = PreTrainedTokenizerFast if as_it_stands else AutoTokenizer
+        tokenizer = kind.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # tokenizers raises nothing more exact
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"the tokenizer in {folder} cannot be loaded: {reason}") from None
+    if as_it_stands:
+        _check_same_words(folder, tokenizer)
+    return tokenizer
+
+
+def _check_same_words(folder: Path, tokenizer: Any) -> None:
+    """`vocab.json`, which the official servers' slow tokenizer reads, must number words as `tokenizer.json` does."""
+    file = folder / "vocab.json"
+    if not file.is_file():
+        return
+    numbers = tokenizer.get_vocab()
+    for word, number in read_json(file).items():
+        if numbers.get(word) != number:
+            raise CheckpointError(
+                f"{file} gives {word!r} the id {number!r}, {folder / _WHOLE} gives it {numbers.get(word)!r}: one of the"
+                " two is another model's"
+            )
 
 
 def pad_id(tokenizer: Any) -> int:

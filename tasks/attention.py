@@ -27,7 +27,8 @@ def run(context: TaskContext) -> Result:
     settings = context.spec["attention"]
     torch.set_num_threads(context.spec["threads"])
     recipe = recipe_of(context.spec)
-    index = load_index(context.inputs, recipe.config.vision.image_size, memory=context.memory)
+    vision = recipe.config.vision
+    index = load_index(context.inputs, vision.image_size, memory=context.memory, resample=vision.resample)
     model = judged_model(context, recipe)
     context.spend("load", time.perf_counter() - started)
     began = time.perf_counter()

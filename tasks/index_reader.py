@@ -144,7 +144,9 @@ class Index:
     files that the official builder writes.
     """
 
-    def __init__(self, items: Items, frames: Frames, image_size: int, jpeg: bool = False) -> None:
+    def __init__(
+        self, items: Items, frames: Frames, image_size: int, jpeg: bool = False, resample: str = "bicubic"
+    ) -> None:
         self.items = items
         shape = (image_size, image_size, 3)
         self.images = Pictures(self._image, len(items), shape)
@@ -152,6 +154,7 @@ class Index:
         self._frames = frames
         self._image_size = image_size
         self._jpeg = jpeg
+        self._resample = resample
 
     def __len__(self) -> int:
         return len(self.items)
@@ -173,7 +176,8 @@ class Index:
 
     def _composed(self, upper: Picture, lower: Picture) -> Picture:
         canvas = compose(upper, lower)
-        return to_model_size(through_jpeg(canvas) if self._jpeg else canvas, self._image_size)
+        seen = through_jpeg(canvas) if self._jpeg else canvas
+        return to_model_size(seen, self._image_size, self._resample)
 
     def _views(self, item: Mapping[str, Any]) -> tuple[Picture, Picture]:
         static, gripper = self._frames.read(item["demonstration"], item["frame"])
@@ -186,13 +190,15 @@ def load_index(
     role: str = "index",
     memory: MutableMapping[str, Any] | None = None,
     jpeg: bool = False,
+    resample: str = "bicubic",
 ) -> Index:
     """The index among a job's inputs, with the episodes in the role of its frames.
 
-    memory: a worker's own, where the index stays open for later jobs on the same data. jpeg: see `Index`.
+    memory: a worker's own, where the index stays open for later jobs on the same data. jpeg: see `Index`. resample:
+    how pictures are brought to `image_size`, as `models.images.to_model_size` takes it.
     """
     file = one_input(files, role, ITEMS)
-    key = f"index {file.sha256} {image_size} {jpeg}"
+    key = f"index {file.sha256} {image_size} {jpeg} {resample}"
     if memory is not None and key in memory:
         kept: Index = memory[key]
         return kept
@@ -201,7 +207,7 @@ def load_index(
         for frames in files
         if frames.role in (role, role + FRAMES) and frames.name.startswith("task_")
     }
-    index = Index(Items(file.path), Frames(episodes), image_size, jpeg)
+    index = Index(Items(file.path), Frames(episodes), image_size, jpeg, resample)
     if memory is not None:
         memory[key] = index
     return index

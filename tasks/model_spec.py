@@ -13,6 +13,7 @@ from typing import Any
 
 from errors import ConfigError, WeightsMissing
 from models.config import ReconVLAConfig, config_of_size
+from models.folder_config import with_folders
 from settings.ablation import Attention, Backbones, Model
 from settings.arms import Arm
 from tasks.folder_identity import folder_identity
@@ -59,7 +60,12 @@ def planned_model(
     """
     spec: dict[str, Any] = {
         "config": planned_config(
-            model.size, model.override, arm, reconstruction_weight, model.official_compat
+            model.size,
+            model.override,
+            arm,
+            reconstruction_weight,
+            model.official_compat,
+            {name: Path(folder["root"]) for name, folder in folders.items() if name != "tokenizer"},
         ),
         "reconstructs": arm.reconstruction,
         "backbones": {name: dict(folder) for name, folder in folders.items() if name != "tokenizer"},
@@ -75,21 +81,26 @@ def planned_config(
     arm: Arm,
     reconstruction_weight: float = 1.0,
     official_compat: bool = False,
+    folders: Mapping[str, Path] | None = None,
 ) -> dict[str, Any]:
-    """Configuration of `size` for `arm` with `override` merged in, as plain JSON.
+    """Configuration of `size` for `arm` with `override` merged in, and what the `folders` of pretrained parts say, as
+    plain JSON.
 
-    Raises ConfigError naming the field that is unknown or does not fit.
+    Raises ConfigError naming the field that is unknown, does not fit, or contradicts a folder; CheckpointError for a
+    folder's entry that is damaged or cannot be computed here.
     """
-    values = config_of_size(size, _ANY_VOCABULARY if size == "toy" else None).to_dict()
+    values = config_of_size(size, _ANY_VOCABULARY if size == "toy" else None).all_values()
     values |= {"grounding": arm.grounding, "official_compat": official_compat}
     _merge(values, override, "model.override")
     config = ReconVLAConfig.from_dict(values)
     if arm.reconstruction == "none":
-        return config.without_reconstruction().to_dict()
-    if config.denoiser is None:
+        config = config.without_reconstruction()
+    elif config.denoiser is None:
         raise ConfigError(f"model size {size!r} has no denoiser to reconstruct with")
-    denoiser = dataclasses.replace(config.denoiser, loss_weight=reconstruction_weight)
-    return dataclasses.replace(config, denoiser=denoiser).to_dict()
+    else:
+        denoiser = dataclasses.replace(config.denoiser, loss_weight=reconstruction_weight)
+        config = dataclasses.replace(config, denoiser=denoiser)
+    return with_folders(config, folders or {}, override, check_shapes=False).to_dict()
 
 
 def check_attention(config: Mapping[str, Any], attention: Attention) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +15,13 @@ from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.assembly import assemble
 from models.checkpoint import copy_weights, model_of, weights_of
 from models.config import ReconVLAConfig
+from models.folder_config import with_folders
 from models.four_bit import pack_blocks
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
 from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
 from models.weight_files import WeightFiles, open_file
+from tasks.folder_identity import folder_identity
 from tasks.model_spec import final_config
 from tasks.precision import FOUR_BIT_PRODUCTS, JUDGED
 
@@ -69,10 +71,47 @@ def initial_model(
     """The model before its first step: the pretrained parts that `spec` names, random weights for the rest.
 
     frozen_dtype: of the parts that adapters leave as they are. Raises WeightsMissing for a folder without
-    weights, CheckpointError for weights that do not fit.
+    weights, CheckpointError for weights that do not fit, and as `check_folders` does.
     """
-    folders = {name: Path(folder["root"]) for name, folder in spec["model"]["backbones"].items()}
-    return assemble(recipe.config, seed, folders, frozen_dtype)
+    check_folders(recipe, spec)
+    return assemble(recipe.config, seed, _folders(spec), frozen_dtype)
+
+
+def check_folders(recipe: Recipe, spec: Mapping[str, Any]) -> None:
+    """Raises CheckpointError where a folder of `spec` is no longer what the job was planned with: other files, or a
+    configuration that decides other figures (as a job of an earlier version has it, which did not read them).
+
+    Folders that are not on this machine are no matter: what goes on from a checkpoint needs none.
+    """
+    model = spec["model"]
+    tokenizer = {"tokenizer": model["tokenizer"]} if "tokenizer" in model else {}
+    for name, folder in {**model["backbones"], **tokenizer}.items():
+        place = Path(folder["root"])
+        if place.is_dir() and folder_identity(place) != folder["identity"]:
+            raise CheckpointError(
+                f"{place} (model.backbones.{name}) has changed since the ablation was planned: submit it again"
+            )
+    there = {name: folder for name, folder in _folders(spec).items() if folder.is_dir()}
+    said = with_folders(recipe.config, there)
+    if said != recipe.config:
+        named = ", ".join(_differences(recipe.config.all_values(), said.all_values()))
+        raise CheckpointError(
+            f"{', '.join(map(str, there.values()))}: the configuration says otherwise than this job was planned with"
+            f" ({named}): submit the ablation again"
+        )
+
+
+def _folders(spec: Mapping[str, Any]) -> dict[str, Path]:
+    return {name: Path(folder["root"]) for name, folder in spec["model"]["backbones"].items()}
+
+
+def _differences(planned: Mapping[str, Any], said: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in planned.items():
+        other = said[name]
+        if isinstance(value, Mapping) and isinstance(other, Mapping):
+            yield from _differences(value, other, f"{prefix}{name}.")
+        elif value != other:
+            yield f"{prefix}{name} {value!r}, there {other!r}"
 
 
 def load_model(

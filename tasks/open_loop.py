@@ -29,7 +29,8 @@ def run_open_loop(context: TaskContext) -> Result:
     """Mean absolute error of predicted actions (units of -1..1), gripper accuracy and action loss (nats a token)."""
     started = time.perf_counter()
     recipe = recipe_of(context.spec)
-    index = load_index(context.inputs, recipe.config.vision.image_size, memory=context.memory)
+    vision = recipe.config.vision
+    index = load_index(context.inputs, vision.image_size, memory=context.memory, resample=vision.resample)
     model = judged_model(context, recipe)
     context.spend("load", time.perf_counter() - started)
     began = time.perf_counter()

@@ -155,16 +155,17 @@ class ReconVLAPolicy:
         return self._regions.crop(query.observation, query.instruction, query.simulator)
 
     def _question(self, query: Query, region: Picture | NoTarget | None) -> Question:
-        size = self._recipe.config.vision.image_size
+        vision = self._recipe.config.vision
+        size = vision.image_size
         views = query.observation["rgb_static"], query.observation["rgb_gripper"]
         canvas = compose(*views, self.static_rows)
         crop = None
         if region is not None and not isinstance(region, NoTarget):
-            crop = to_model_size(replace_upper(canvas, region, self.static_rows), size)
+            crop = to_model_size(replace_upper(canvas, region, self.static_rows), size, vision.resample)
         prompt = self._recipe.prompts.prompt(
             query.instruction, query.observation["robot_obs"], crop is not None
         )
-        return Question(to_model_size(canvas, size), prompt, crop)
+        return Question(to_model_size(canvas, size, vision.resample), prompt, crop)
 
     def _padded_length(self, prompt: IdArray) -> int:
         """Positions of its batch, the image's included: more than it has, so that there is always padding."""

@@ -35,7 +35,8 @@ def run(context: TaskContext) -> Result:
     began = time.perf_counter()
     torch.set_num_threads(context.spec["threads"])
     recipe = recipe_of(context.spec)
-    index = load_index(context.inputs, recipe.config.vision.image_size, memory=context.memory)
+    vision = recipe.config.vision
+    index = load_index(context.inputs, vision.image_size, memory=context.memory, resample=vision.resample)
     model = judged_model(context, recipe)
     rows = chosen_rows(recipe, index)
     context.spend("load", time.perf_counter() - began)

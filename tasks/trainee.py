@@ -18,7 +18,7 @@ from models.weights import read_file
 from tasks.checkpoints import Snapshot
 from tasks.context import InputFile, TaskContext, inputs_of, one_input
 from tasks.index_reader import Index, load_index
-from tasks.modelling import Recipe, initial_model, load_model, recipe_of, start_from
+from tasks.modelling import Recipe, check_folders, initial_model, load_model, recipe_of, start_from
 from tasks.optimizer import load_optimizer, make_optimizer, optimizer_state
 from tasks.precision import DTYPES, load_scaler, make_scaler, scaler_state
 from tasks.randomness import weight_seed
@@ -95,10 +95,11 @@ def take_up(context: TaskContext) -> Trainee:
         load_scaler(scaler, tensors)
         load_optimizer(optimizer, model, tensors, files[OPTIMIZER].path.name)
     size, jpeg = recipe.config.vision.image_size, recipe.config.official_compat
-    index = load_index(context.inputs, size, memory=context.memory, jpeg=jpeg)
+    resample = recipe.config.vision.resample
+    index = load_index(context.inputs, size, memory=context.memory, jpeg=jpeg, resample=resample)
     validation = None
     if inputs_of(context, "validation"):
-        validation = load_index(context.inputs, size, "validation", context.memory, jpeg)
+        validation = load_index(context.inputs, size, "validation", context.memory, jpeg, resample)
     step, checkpoint = (files[WEIGHTS].step, files[WEIGHTS].sha256) if files else (0, "")
     replicas = Replicas(model, devices)
     return Trainee(
@@ -118,6 +119,8 @@ def _model(
     """The model at the step of `files`, or at its beginning, ready to be trained on `device`."""
     settings, seed = context.spec["training"], weight_seed(context.spec["seed"])
     adapters = settings["lora"]
+    if files:
+        check_folders(recipe, context.spec)
     if files and adapters is None:
         return load_model(recipe.config, files[WEIGHTS].path).to(device).train()
     frozen = torch.float32 if adapters is None else DTYPES[settings["precision"]]

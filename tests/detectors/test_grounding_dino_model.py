@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import detectors.grounding_dino_model as models
 from detectors.grounding_dino import GroundingDinoFinder, load_model
+from detectors.grounding_dino_io import prepare_image
 from detectors.grounding_dino_official import load_official
 from detectors.targets import BUTTON
 from errors import CheckpointError, WeightsMissing
@@ -169,3 +171,49 @@ def test_as_many_words_as_bert_has_must_be_berts(official: Path, monkeypatch: py
     load_model(str(official), "cpu")
     words.write_bytes(words.read_bytes().replace(b"\n", b"\r\n"))
     load_model(str(official), "cpu")
+
+
+def _edit(folder: Path, part: str, **entries: Any) -> Path:
+    """Entries of what prepares pictures (`image_processor`) or of the tokenizer's file."""
+    file = folder / ("processor_config.json" if part == "image_processor" else "tokenizer.json")
+    values = json.loads(file.read_text(encoding="utf-8"))
+    values[part] |= entries
+    file.write_text(json.dumps(values), encoding="utf-8")
+    return file
+
+
+def test_pictures_are_normalised_as_the_folder_says(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "model")
+    mean, std = [0.5, 0.4, 0.3], [0.3, 0.2, 0.1]
+    _edit(folder, "image_processor", image_mean=mean, image_std=std)
+    processor, _ = load_model(str(folder), "cpu")
+    image = np.random.default_rng(0).integers(0, 256, (96, 130, 3), dtype=np.uint8)
+    pictures = processor.image_processor
+    ours = prepare_image(image, 96, 160, pictures.image_mean, pictures.image_std)
+    theirs = pictures(image, return_tensors="pt")["pixel_values"][0]
+    assert (ours - theirs).abs().max() < 0.05  # a rounding of 1 / 255 between two ways to resize
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [("resample", 3), ("do_rescale", False), ("do_normalize", False), ("rescale_factor", 1.0)],
+)
+def test_pictures_prepared_otherwise_are_refused_by_name(tmp_path: Path, entry: str, value: Any) -> None:
+    folder = write_tiny_model(tmp_path / "model")
+    file = _edit(folder, "image_processor", **{entry: value})
+    with pytest.raises(CheckpointError) as caught:
+        load_model(str(folder), "cpu")
+    assert str(caught.value).startswith(f"{file}: {entry} is {value!r}")
+
+
+def test_an_adapted_tokenizer_is_taken_as_it_stands(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "model")
+    plain, _ = load_model(str(folder), "cpu")
+    assert plain.tokenizer("reds.")["input_ids"] != plain.tokenizer("red.")["input_ids"]
+    file = folder / "tokenizer.json"
+    values = json.loads(file.read_text(encoding="utf-8"))
+    also = {"type": "Replace", "pattern": {"String": "reds"}, "content": "red"}
+    values["normalizer"] = {"type": "Sequence", "normalizers": [values["normalizer"], also]}
+    file.write_text(json.dumps(values), encoding="utf-8")
+    adapted, _ = load_model(str(folder), "cpu")
+    assert adapted.tokenizer("reds.")["input_ids"] == plain.tokenizer("red.")["input_ids"]

@@ -114,44 +114,6 @@ def test_an_adapter_s_folder_is_no_model(checkpoint: tuple[Path, Any]) -> None:
         open_weights(folder)  # so also for a part of a model
 
 
-@pytest.mark.parametrize(
-    ("entry", "value"),
-    [
-        ("repetition_penalty", 1.05),
-        ("num_beams", 4),
-        ("no_repeat_ngram_size", 3),
-        ("suppress_tokens", [1, 2]),
-        ("bad_words_ids", [[5]]),
-        ("min_new_tokens", 9),
-        ("forced_eos_token_id", 2),
-        ("penalty_alpha", 0.6),
-        ("guidance_scale", 3.0),
-    ],
-)
-def test_what_makes_decoding_other_than_greedy_is_refused(
-    checkpoint: tuple[Path, Any], entry: str, value: Any
-) -> None:
-    folder, load = checkpoint
-    (folder / "generation_config.json").write_text(json.dumps({entry: value}))
-    with pytest.raises(CheckpointError, match=rf"generation_config\.json: {entry} is "):
-        load(folder)
-
-
-def test_what_leaves_decoding_greedy_is_not(checkpoint: tuple[Path, Any]) -> None:
-    """Sampling's entries do nothing, as the released servers ask for none."""
-    folder, load = checkpoint
-    values = {"do_sample": True, "temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.0,
-              "num_beams": 1, "eos_token_id": [1, 2], "max_new_tokens": 2048, "suppress_tokens": None}  # fmt: skip
-    (folder / "generation_config.json").write_text(json.dumps(values))
-    load(folder)
-    for content in ("{", "[]"):
-        (folder / "generation_config.json").write_text(content)
-        with pytest.raises(
-            CheckpointError, match=r"generation_config\.json (cannot be read|must hold an object)"
-        ):
-            load(folder)
-
-
 def test_shards_and_a_single_file_are_not_both_meant(checkpoint: tuple[Path, Any]) -> None:
     """transformers reads the single file, others the shards; equal or not."""
     folder, load = checkpoint

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import Qwen2ForCausalLM
 
-from errors import CheckpointError, ConfigError
+from errors import CheckpointError, ConfigError, InvalidInput
+from models.batches import Sample, collate
 from models.config import SEVEN_B, SMALL, TOY, AutoencoderConfig, LatentConfig, ReconVLAConfig
 from models.official import (
     config_from_official,
@@ -86,20 +88,151 @@ def test_a_config_that_does_not_fit_its_weights(official: ReconVLA, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("part", "entry", "value"),
-    [(0, "rms_norm_eps", 1e-5), (1, "hidden_act", "gelu"), (2, "use_quant_conv", True)],
+    ("part", "entry", "value", "field"),
+    [
+        (0, "rms_norm_eps", 1e-5, "language.norm_eps"),
+        (0, "num_attention_heads", 2, "language.heads"),
+        (1, "hidden_act", "gelu", "vision.hidden_act"),
+        (1, "layer_norm_eps", 1e-5, "vision.norm_eps"),
+        (2, "use_quant_conv", True, "latents.autoencoder.quant_conv"),
+        (2, "scaling_factor", 1.5, "latents.scale"),
+    ],
 )
-def test_an_entry_that_would_mean_another_computation(
-    official: ReconVLA, part: int, entry: str, value: object
+def test_an_entry_that_means_another_computation_is_in_our_configuration(
+    official: ReconVLA, part: int, entry: str, value: object, field: str
 ) -> None:
     language = config_to_official(official.config)
     parts = [language, official_vision(official.config.vision), official_autoencoder(official.config.latents)]
     stored = {name_to_official(name): tensor for name, tensor in official.state_dict().items()}
     vocabulary = official.config.language.action_vocab_size
-    config_from_official(*parts, stored, vocabulary)
+    before = config_from_official(*parts, stored, vocabulary).all_values()
     parts[part] = {**parts[part], entry: value}
-    with pytest.raises(CheckpointError, match=rf"{entry} is {value!r}, where only"):
-        config_from_official(*parts, stored, vocabulary)
+    after = config_from_official(*parts, stored, vocabulary).all_values()
+    for name in field.split("."):
+        before, after = before[name], after[name]
+    assert (before, after) == (before, value) and before != after
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "value"),
+    [(0, "mm_projector_type", "linear"), (0, "s2", True), (1, "num_channels", 1), (2, "out_channels", 4)],
+)
+def test_an_entry_that_nothing_computes_is_refused(
+    official: ReconVLA, part: int, entry: str, value: object
+) -> None:
+    parts = [
+        config_to_official(official.config),
+        official_vision(official.config.vision),
+        official_autoencoder(official.config.latents),
+    ]
+    parts[part] = {**parts[part], entry: value}
+    with pytest.raises(CheckpointError, match=rf": {entry} is {value!r}"):
+        config_from_official(*parts, {}, 1000)
+
+
+@pytest.fixture
+def released(official: ReconVLA, tmp_path: Path) -> Path:
+    """A folder as the official trainer leaves it, with SigLIP and autoencoder beside the weights."""
+    official.save_pretrained(tmp_path, official_layout=True)
+    edit(tmp_path, reconvla_config=None, mm_vision_tower="./siglip", mm_pixel_decoder="./vae")
+    for name, about in (
+        ("siglip", {"model_type": "siglip_vision_model", **official_vision(official.config.vision)}),
+        ("vae", {"_class_name": "AutoencoderKL", **official_autoencoder(official.config.latents)}),
+    ):
+        (tmp_path / name).mkdir()
+        blocks = (
+            {f"{way}_block_types": [f"{block}Block2D"] * 3 for way, block in BLOCKS} if name == "vae" else {}
+        )
+        (tmp_path / name / "config.json").write_text(json.dumps(about | blocks))
+    return tmp_path
+
+
+BLOCKS = (("down", "DownEncoder"), ("up", "UpDecoder"))
+
+
+def edit(folder: Path, **entries: object) -> None:
+    """Entries of `config.json`; None takes one out."""
+    values = json.loads((folder / "config.json").read_text()) | entries
+    told = {name: value for name, value in values.items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(told))
+
+
+def test_a_released_folder(official: ReconVLA, released: Path) -> None:
+    found = ReconVLA.from_pretrained(released).config
+    expected = dataclasses.replace(official.config, size=found.size)
+    assert found.to_dict()["vision"] == expected.to_dict()["vision"]
+    assert found.latents == expected.latents
+    assert (found.language.rope_theta, found.language.heads) == (1e4, official.config.language.heads)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}},
+        {
+            "rope_theta": None,
+            "rope_parameters": {
+                "rope_theta": 5e5, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32
+            },
+        },
+        {"rope_theta": None},
+        {"rms_norm_eps": 1e-2, "num_attention_heads": 2, "num_key_value_heads": 1},
+        {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 0},
+    ],
+    ids=["old place", "new place", "left out", "norm and heads", "window"],
+)  # fmt: skip
+def test_a_released_language_model_computes_what_transformers_does(
+    released: Path, tmp_path_factory: pytest.TempPathFactory, entries: dict[str, object]
+) -> None:
+    edit(released, **entries)
+    model = ReconVLA.from_pretrained(released).language_model.eval()
+    bare = tmp_path_factory.mktemp("qwen2")
+    ours = ("model.vision", "model.mm_", "model.pixel")
+    tensors = {name: t for name, t in open_weights(released).items() if not name.startswith(ours)}
+    write_weights(tensors, bare / "model.safetensors")
+    (bare / "config.json").write_text(
+        json.dumps(json.loads((released / "config.json").read_text()) | {"model_type": "qwen2"})
+    )
+    theirs = Qwen2ForCausalLM.from_pretrained(bare).eval()
+    ids = torch.arange(40)[None]
+    assert torch.equal(model(ids).logits, theirs(ids).logits)
+
+
+def test_pictures_of_a_released_folder(released: Path) -> None:
+    """The tower's folder says it; without one there the model's own configuration does."""
+    mean, std = [0.48, 0.46, 0.41], [0.27, 0.26, 0.28]
+    (released / "siglip/preprocessor_config.json").write_text(
+        json.dumps({"image_mean": mean, "image_std": std})
+    )
+    with pytest.raises(
+        CheckpointError, match=r"config\.json: image_mean and image_std are \[0\.5.*otherwise"
+    ):
+        ReconVLA.from_pretrained(released)
+    edit(released, image_mean=mean, image_std=std)
+    assert ReconVLA.from_pretrained(released).config.vision.image_mean == tuple(mean)
+    values = json.loads((released / "config.json").read_text())
+    values |= {"mm_vision_tower": "./elsewhere", "decode_image_size": None, "max_position_embeddings": 4096}
+    assert config_of_folder(released, values, {}).vision.image_std == tuple(std)
+
+
+def test_a_target_of_another_size(released: Path) -> None:
+    edit(released, decode_image_size=64)
+    with pytest.raises(CheckpointError, match=r"config\.json: decode_image_size is 64, where 32 px"):
+        ReconVLA.from_pretrained(released)
+
+
+def test_prompts_that_the_official_code_would_cut(released: Path, samples: list[Sample]) -> None:
+    edit(released, tokenizer_model_max_length=30)
+    config = ReconVLA.from_pretrained(released).config
+    with pytest.raises(InvalidInput, match="exceeds the model's 30"):
+        collate(samples, config, 0)
+
+
+def test_an_edited_entry_against_our_own_part_of_the_file(official: ReconVLA, tmp_path: Path) -> None:
+    official.save_pretrained(tmp_path, official_layout=True)
+    edit(tmp_path, rope_theta=1e6)
+    with pytest.raises(CheckpointError, match=r"disagree, language\.rope_theta is 1000000\.0 .* 10000\.0"):
+        ReconVLA.from_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize(

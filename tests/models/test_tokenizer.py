@@ -1,11 +1,18 @@
 """The toy's tokenizer, and loading from a folder."""
 
+import json
 from pathlib import Path
 
 import pytest
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import BPE
+from tokenizers.normalizers import Lowercase
+from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
+from tokenizers.trainers import BpeTrainer
 
-from errors import InvalidInput, WeightsMissing
-from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION
+from errors import CheckpointError, InvalidInput, WeightsMissing
+from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
+from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION, PromptBuilder
 from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id, save_tokenizer
 from tests.models.conftest import INSTRUCTIONS
 
@@ -61,3 +68,61 @@ def test_nothing_to_build_or_load(tmp_path: Path) -> None:
         build_word_tokenizer(["", " "])
     with pytest.raises(WeightsMissing, match="holds no tokenizer"):
         load_tokenizer(tmp_path)
+
+
+@pytest.fixture
+def adapted(tmp_path: Path) -> Path:
+    """A byte-level tokenizer that its folder made lower-case, under the name of Qwen2's class."""
+    made = Tokenizer(BPE())
+    made.normalizer = Lowercase()
+    made.pre_tokenizer = Sequence([Split("|", "removed"), ByteLevel(add_prefix_space=False)])
+    made.train_from_iterator(
+        ["open the drawer"] * 5, BpeTrainer(vocab_size=280, initial_alphabet=ByteLevel.alphabet())
+    )
+    made.add_special_tokens([AddedToken("<|endoftext|>"), AddedToken("<|im_end|>")])
+    made.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "Qwen2Tokenizer", "eos_token": "<|im_end|>"})
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["Qwen2Tokenizer", "Qwen2TokenizerFast", "LlamaTokenizer", None])
+def test_an_adapted_tokenizer_is_taken_as_it_stands(adapted: Path, kind: str | None) -> None:
+    (adapted / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind} if kind else {}))
+    (adapted / "config.json").write_text('{"model_type": "qwen2"}')
+    loaded, itself = load_tokenizer(adapted), Tokenizer.from_file(str(adapted / "tokenizer.json"))
+    for text in ("Open THE drawer", "open|the  drawer\n<|im_end|>"):
+        assert loaded(text, add_special_tokens=False)["input_ids"] == itself.encode(text).ids
+    assert loaded("Open THE drawer")["input_ids"] == loaded("open the drawer")["input_ids"]
+
+
+def test_two_vocabularies_that_disagree(adapted: Path) -> None:
+    words = json.loads((adapted / "tokenizer.json").read_text())["model"]["vocab"]
+    (adapted / "vocab.json").write_text(json.dumps(words))
+    load_tokenizer(adapted)
+    (adapted / "vocab.json").write_text(json.dumps(words | {"a": words["b"], "b": words["a"]}))
+    with pytest.raises(
+        CheckpointError, match=r"vocab\.json gives '[ab]' the id \d+, .*tokenizer\.json gives it"
+    ):
+        load_tokenizer(adapted)
+
+
+def test_a_tokenizer_that_adds_tokens_to_every_text(adapted: Path) -> None:
+    values = json.loads((adapted / "tokenizer.json").read_text())
+    values["post_processor"] = {
+        "type": "TemplateProcessing", "pair": [], "special_tokens": {"<|endoftext|>": {
+            "id": "<|endoftext|>", "ids": [1], "tokens": ["<|endoftext|>"]}},
+        "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+    }  # fmt: skip
+    (adapted / "tokenizer.json").write_text(json.dumps(values))
+    tokenizer = load_tokenizer(adapted)
+    assert len(tokenizer("a")["input_ids"]) == 2
+    with pytest.raises(InvalidInput, match="adds 1 token to every text"):
+        PromptBuilder(tokenizer, ActionTokenizer(len(tokenizer)), OFFICIAL_STATE_STATISTICS)
+
+
+def test_a_damaged_tokenizer(adapted: Path) -> None:
+    (adapted / "tokenizer.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"the tokenizer in .* cannot be loaded"):
+        load_tokenizer(adapted)

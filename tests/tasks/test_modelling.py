@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import Qwen2ForCausalLM
 
+from errors import CheckpointError, ConfigError
 from models.checkpoint import weights_of
 from models.config import config_of_size
 from models.reconvla import ReconVLA, build_language_model, build_vision_tower
@@ -17,8 +21,9 @@ from settings.ablation import Backbones, Model
 from settings.arms import ARMS
 from tasks import train
 from tasks.context import Finished
-from tasks.model_spec import backbone_folders, planned_model
-from tasks.modelling import compatible, initial_model, recipe_of, start_from
+from tasks.model_spec import backbone_folders, planned_config, planned_model
+from tasks.modelling import compatible, initial_model, load_model, recipe_of, start_from
+from tasks.standalone import open_folder
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import INSTRUCTION, training_spec, write_training_index
 
@@ -99,3 +104,86 @@ def test_an_arm_without_reconstruction_leaves_the_denoiser_of_a_checkpoint(
     start_from(model, tmp_path / "init.safetensors")
     assert model.denoiser is None
     assert torch.equal(model.projector[0].weight, pretrained.projector[0].weight)
+
+
+def edit(folder: Path, name: str = "config.json", **entries: Any) -> Path:
+    """Another folder like `folder`, with these entries in one of its files."""
+    file = folder / name
+    values = json.loads(file.read_text()) if file.is_file() else {}
+    file.write_text(json.dumps(values | entries))
+    return folder
+
+
+@pytest.fixture
+def others(folders: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The same weights under configurations that decide other figures."""
+    for name, place in folders.items():
+        shutil.copytree(place, tmp_path / name)
+    yarn = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64, "rope_theta": 1e5}
+    edit(tmp_path / "language", rope_parameters=yarn, rms_norm_eps=1e-3)
+    edit(tmp_path / "language", "generation_config.json", repetition_penalty=1.3)
+    edit(tmp_path / "vision", layer_norm_eps=1e-3)
+    edit(
+        tmp_path / "vision", "preprocessor_config.json", image_mean=[0.4] * 3, image_std=[0.3] * 3, resample=2
+    )
+    return {name: str(tmp_path / name) for name in folders}
+
+
+def test_a_plan_holds_what_the_folders_say(folders: dict[str, str], others: dict[str, str]) -> None:
+    plain, config = (spec_with(named)["model"]["config"] for named in (folders, others))
+    assert plain == planned_config("toy", {}, ARMS["recon"]), (
+        "what says nothing new leaves the keys as they were"
+    )
+    assert config["language"]["rope_theta"] == 1e5
+    assert config["language"]["rope_scaling"]["rope_type"] == "yarn"
+    assert (config["language"]["norm_eps"], config["vision"]["norm_eps"]) == (1e-3, 1e-3)
+    assert (config["vision"]["image_mean"], config["vision"]["resample"]) == ((0.4,) * 3, "bilinear")
+    assert config["generation"]["repetition_penalty"] == 1.3
+    assert json.loads(json.dumps(config)) == json.loads(json.dumps(recipe_of(spec_with(others)).config.to_dict() | {
+        "language": config["language"]})), "and a job reads it back"  # fmt: skip
+
+
+def test_the_users_word_against_a_folder(others: dict[str, str]) -> None:
+    with pytest.raises(
+        ConfigError, match=r"model\.override\.language\.norm_eps is 1e-06, but .*config\.json says"
+    ):
+        spec_with(others, override={"language": {"norm_eps": 1e-6}})
+    with pytest.raises(ConfigError, match=r"model\.override\.vision\.image_mean is \[0\.5"):
+        spec_with(others, override={"vision": {"image_mean": [0.5] * 3}})
+    spec_with(others, override={"language": {"norm_eps": 1e-3}})
+
+
+def test_trained_resumed_and_judged_with_what_the_folders_say(others: dict[str, str], tmp_path: Path) -> None:
+    spec = spec_with(others)
+    recipe = recipe_of(spec)
+    model = initial_model(recipe, spec, 0)
+    assert model.config == recipe.config
+    write_weights(weights_of(model), tmp_path / "weights.safetensors")
+    again = load_model(recipe.config, tmp_path / "weights.safetensors")
+    ids = torch.arange(20)[None]
+    theirs = Qwen2ForCausalLM.from_pretrained(others["language"]).eval()
+    with torch.no_grad():
+        expected = theirs(ids).logits
+        assert torch.equal(again.language_model.eval()(ids).logits, expected)
+    again.save_pretrained(tmp_path / "folder")
+    save_tokenizer(recipe.prompts.tokenizer, tmp_path / "folder")
+    loaded, its = open_folder(tmp_path / "folder")
+    assert loaded.config == its.config == recipe.config
+    with torch.no_grad():
+        assert torch.equal(loaded.language_model.cpu().eval()(ids).logits, expected)
+
+
+def test_a_folder_that_changed_since_the_plan(others: dict[str, str]) -> None:
+    spec = spec_with(others)
+    edit(Path(others["language"]), rms_norm_eps=1e-2)
+    with pytest.raises(CheckpointError, match=r"model\.backbones\.language\) has changed since the ablation"):
+        initial_model(recipe_of(spec), spec, 0)
+
+
+def test_a_job_of_the_time_when_configurations_were_not_read(others: dict[str, str]) -> None:
+    spec = spec_with(others)
+    spec["model"]["config"] = planned_config("toy", {}, ARMS["recon"])
+    with pytest.raises(
+        CheckpointError, match=r"language\.norm_eps 1e-06, there 0\.001.*submit the ablation again"
+    ):
+        initial_model(recipe_of(spec), spec, 0)

@@ -1,0 +1,331 @@
+"""What the `config.json` of a Qwen2, a SigLIP or an AutoencoderKL says, as fields of our configuration.
+
+No tensor's shape shows most of it: bases and scalings of positions, norms, activations, numbers of heads, windows, how
+pictures are prepared, how latents are scaled. Each entry is known and read, known to change no output, or refused by
+name. Entries that are left out have the default of their library where the configuration names its kind
+(`model_type`, `_class_name`); tests compare all with the libraries' own models. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from errors import CheckpointError
+from models.config import FULL, RESAMPLINGS, SLIDING
+from models.json_files import read_json
+from models.known_entries import AUTOENCODER, LANGUAGE, OF_TRANSFORMERS, PICTURES, ROPE, VISION
+
+_PREPARING = ("SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil")
+
+#: transformers' defaults of Qwen2Config and SiglipVisionConfig, diffusers' of AutoencoderKL.
+QWEN2_DEFAULTS: Mapping[str, Any] = {
+    "vocab_size": 151_936,
+    "hidden_size": 4096,
+    "intermediate_size": 22_016,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 32,
+    "hidden_act": "silu",
+    "max_position_embeddings": 32_768,
+    "rms_norm_eps": 1e-6,
+    "tie_word_embeddings": False,
+    "use_sliding_window": False,
+    "sliding_window": 4096,
+    "max_window_layers": 28,
+}
+SIGLIP_DEFAULTS: Mapping[str, Any] = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "num_channels": 3,
+    "image_size": 224,
+    "patch_size": 16,
+    "hidden_act": "gelu_pytorch_tanh",
+    "layer_norm_eps": 1e-6,
+}
+AUTOENCODER_DEFAULTS: Mapping[str, Any] = {
+    "in_channels": 3,
+    "out_channels": 3,
+    "down_block_types": ["DownEncoderBlock2D"],
+    "up_block_types": ["UpDecoderBlock2D"],
+    "block_out_channels": [64],
+    "layers_per_block": 1,
+    "act_fn": "silu",
+    "latent_channels": 4,
+    "norm_num_groups": 32,
+    "scaling_factor": 0.18215,
+    "shift_factor": None,
+    "use_quant_conv": True,
+    "use_post_quant_conv": True,
+    "mid_block_add_attention": True,
+}
+#: Their names of our fields, where one entry decides one field.
+LANGUAGE_NAMES: Mapping[str, str] = {
+    "vocab_size": "vocab_size",
+    "hidden_size": "hidden",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+    "num_key_value_heads": "kv_heads",
+    "intermediate_size": "mlp_width",
+    "max_position_embeddings": "max_positions",
+    "tie_word_embeddings": "tied_embeddings",
+    "hidden_act": "hidden_act",
+    "rms_norm_eps": "norm_eps",
+    "head_dim": "head_width",
+}
+VISION_NAMES: Mapping[str, str] = {
+    "image_size": "image_size",
+    "patch_size": "patch_size",
+    "hidden_size": "width",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+    "intermediate_size": "mlp_width",
+    "hidden_act": "hidden_act",
+    "layer_norm_eps": "norm_eps",
+}
+LATENT_NAMES: Mapping[str, str] = {
+    "latent_channels": "channels",
+    "scaling_factor": "scale",
+    "shift_factor": "shift",
+}
+AUTOENCODER_NAMES: Mapping[str, str] = {
+    "block_out_channels": "block_channels",
+    "layers_per_block": "layers_per_block",
+    "norm_num_groups": "norm_groups",
+    "mid_block_add_attention": "middle_attention",
+    "act_fn": "act_fn",
+    "use_quant_conv": "quant_conv",
+    "use_post_quant_conv": "post_quant_conv",
+}
+_ROPE_THETA = 10_000.0
+
+
+def language_values(
+    place: str, values: Mapping[str, Any], trains: bool, others: Collection[str] = ()
+) -> dict[str, Any]:
+    """Fields of `LanguageConfig` that a Qwen2's `config.json` decides; without its kind only those it has entries for.
+
+    place: the file, in messages. trains: whether the model is trained here, which dropout would change. others: names
+    of entries that somebody else reads. Raises CheckpointError naming file and entry.
+    """
+    _check_known(place, values, LANGUAGE | OF_TRANSFORMERS, others)
+    kind = values.get("model_type")
+    if kind not in (None, "qwen2", "recon_qwen2"):
+        raise CheckpointError(f"{place}: model_type is {kind!r}, where a qwen2 is needed")
+    _check_dropout(place, values, trains)
+    full = ({**QWEN2_DEFAULTS} if kind is not None else {}) | dict(values)
+    told = _renamed(full, LANGUAGE_NAMES)
+    if full.get("num_key_value_heads", 0) is None:  # transformers: as many as heads
+        told["kv_heads"] = told.get("heads")
+    if told.get("head_width") is not None and _split(told) == told["head_width"]:
+        told["head_width"] = None
+    if kind is not None or {"rope_theta", "rope_scaling", "rope_parameters"} & set(values):
+        told |= _positions(place, full)
+    if "sliding_window" in full or "layer_types" in full:
+        told |= _windows(place, full)
+    return told
+
+
+def vision_values(place: str, values: Mapping[str, Any], trains: bool) -> dict[str, Any]:
+    """Fields of `VisionConfig` that the `config.json` of a SigLIP, the tower's or the whole one's, decides.
+
+    Arguments and errors as `language_values` has them.
+    """
+    whole = values.get("vision_config", values)
+    if not isinstance(whole, Mapping):
+        raise CheckpointError(f"{place}: vision_config must be an object, got {whole!r}")
+    kind = whole.get("model_type", values.get("model_type"))
+    if kind not in (None, "siglip", "siglip_vision_model"):
+        raise CheckpointError(f"{place}: model_type is {kind!r}, where a siglip is needed")
+    if whole is not values:
+        whole_known = OF_TRANSFORMERS | {
+            "vision_config",
+            "text_config",
+            "tie_word_embeddings",
+            "projection_dim",
+        }
+        _check_known(place, values, whole_known)
+    _check_known(place, whole, VISION | OF_TRANSFORMERS)
+    _check_dropout(place, whole, trains)
+    full = ({**SIGLIP_DEFAULTS} if kind is not None else {}) | dict(whole)
+    _check_granted(place, full, {"num_channels": 3})
+    for entry in ("image_size", "patch_size"):
+        side = full.get(entry)
+        if isinstance(side, list) and len(set(side)) == 1:
+            full[entry] = side[0]
+    return _renamed(full, VISION_NAMES)
+
+
+def autoencoder_values(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `LatentConfig` (those of its autoencoder nested) that an AutoencoderKL's `config.json` decides.
+
+    Errors as `language_values` has them.
+    """
+    _check_known(place, values, AUTOENCODER)
+    kind = values.get("_class_name")
+    if kind not in (None, "AutoencoderKL"):
+        raise CheckpointError(f"{place}: _class_name is {kind!r}, where an AutoencoderKL is needed")
+    full = ({**AUTOENCODER_DEFAULTS} if kind is not None else {}) | dict(values)
+    _check_granted(place, full, {"in_channels": 3, "out_channels": 3})
+    for entry, block in (("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")):
+        if any(name != block for name in full.get(entry) or []):
+            raise CheckpointError(f"{place}: {entry} is {full[entry]!r}, where only {block!r} is computed")
+    channels = full.get("block_out_channels", [1])
+    if not isinstance(channels, list) or not channels:
+        raise CheckpointError(
+            f"{place}: block_out_channels must list the channels of each stage, got {channels!r}"
+        )
+    told = _renamed(full, LATENT_NAMES)
+    if "shift" in told and told["shift"] is None:
+        told["shift"] = 0.0
+    if "block_out_channels" in full:
+        told["cell"] = 2 ** (len(channels) - 1)
+    told["autoencoder"] = _renamed(full, AUTOENCODER_NAMES)
+    return told
+
+
+def picture_values(folder: Path, image_size: int | None) -> dict[str, Any]:
+    """Fields of `VisionConfig` that the folder of a SigLIP decides by how it has pictures prepared: its
+    `preprocessor_config.json`, or what `processor_config.json` says of pictures. None of the two: nothing.
+
+    image_size: of the tower in px, None where it is not known. Errors as `language_values` has them.
+    """
+    file, values = folder / "preprocessor_config.json", None
+    if file.is_file():
+        values = read_json(file)
+    elif (folder / "processor_config.json").is_file():
+        file = folder / "processor_config.json"
+        values = read_json(file).get("image_processor")
+    if not isinstance(values, Mapping):
+        return {}
+    place = str(file)
+    _check_known(place, values, PICTURES)
+    kind = values.get("image_processor_type", values.get("feature_extractor_type"))
+    if kind not in (None, *_PREPARING):
+        raise CheckpointError(f"{place}: image_processor_type is {kind!r}, where a {_PREPARING[0]} is needed")
+    _check_granted(place, values, {"do_resize": True})
+    size = values.get("size")
+    sides = [size.get("height"), size.get("width")] if isinstance(size, Mapping) else [size, size]
+    if size is not None and image_size is not None and sides != [image_size, image_size]:
+        raise CheckpointError(
+            f"{place}: size is {size!r}, where the tower's pictures are {image_size} px square"
+        )
+    number = values.get("resample", RESAMPLINGS.index("bicubic"))
+    if type(number) is not int or not 0 <= number < len(RESAMPLINGS):
+        raise CheckpointError(
+            f"{place}: resample is {number!r}, where one of 0 to {len(RESAMPLINGS) - 1} is needed"
+        )
+    return normalisation_values(place, values) | {"resample": RESAMPLINGS[number]}
+
+
+def normalisation_values(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`image_mean` and `image_std` of `VisionConfig`, rescaling included: the mean is of values 0 to 1 there."""
+    mean, std = values.get("image_mean"), values.get("image_std")
+    told = []
+    for name, given in (("image_mean", mean), ("image_std", std)):
+        numbers = [0.5] * 3 if given is None else given if isinstance(given, list) else [given] * 3
+        if len(numbers) != 3 or not all(type(number) in (int, float) for number in numbers):
+            raise CheckpointError(f"{place}: {name} must be three numbers, got {given!r}")
+        told.append([float(number) for number in numbers])
+    if values.get("do_normalize", True) is False:
+        told = [[0.0] * 3, [1.0] * 3]
+    factor = values.get("rescale_factor", 1 / 255) if values.get("do_rescale", True) else 1.0
+    if type(factor) not in (int, float) or factor <= 0:
+        raise CheckpointError(f"{place}: rescale_factor must be a positive number, got {factor!r}")
+    share = factor * 255
+    if abs(share - 1) > 1e-9:
+        told = [[number / share for number in numbers] for numbers in told]
+    return dict(zip(("image_mean", "image_std"), told))
+
+
+def _check_known(
+    place: str, values: Mapping[str, Any], known: Collection[str], others: Collection[str] = ()
+) -> None:
+    for entry, value in values.items():
+        off = value is None or value is False or value in ("", [], {})
+        if not (entry in known or entry in others or entry.startswith("_") or off):
+            raise CheckpointError(
+                f"{place}: {entry} is {value!r}, and nothing here computes or knows such an entry; take it out if it"
+                " changes no output"
+            )
+
+
+def _check_granted(place: str, values: Mapping[str, Any], granted: Mapping[str, Any]) -> None:
+    for entry, only in granted.items():
+        if values.get(entry, only) != only:
+            raise CheckpointError(f"{place}: {entry} is {values[entry]!r}, where only {only!r} is known")
+
+
+def _check_dropout(place: str, values: Mapping[str, Any], trains: bool) -> None:
+    if trains and values.get("attention_dropout"):
+        raise CheckpointError(
+            f"{place}: attention_dropout is {values['attention_dropout']!r}, where only 0.0 is trained here: all that"
+            " is random must follow from the seed"
+        )
+
+
+def _renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {ours: values[theirs] for theirs, ours in names.items() if theirs in values}
+
+
+def _split(told: Mapping[str, Any]) -> int | None:
+    hidden, heads = told.get("hidden"), told.get("heads")
+    return hidden // heads if isinstance(hidden, int) and isinstance(heads, int) and heads > 0 else None
+
+
+def _positions(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`rope_theta` and `rope_scaling`, by the precedence that transformers gives their old and new places."""
+    entry = "rope_scaling" if values.get("rope_scaling") else "rope_parameters"
+    given = values.get(entry) or {}
+    if not isinstance(given, Mapping):
+        raise CheckpointError(
+            f"{place}: {entry} is an entry of a wrong kind: it must be an object, got {given!r}"
+        )
+    for name, value in given.items():
+        if isinstance(value, Mapping) or (name not in ROPE and value not in (None, False)):
+            raise CheckpointError(f"{place}: {entry}.{name} is {value!r}, which a Qwen2 has no use for")
+    kind = given.get("rope_type", given.get("type", "default"))
+    theta = given.get("rope_theta", values.get("rope_theta", _ROPE_THETA))
+    if kind == "default":
+        return {"rope_theta": theta, "rope_scaling": None}
+    partial = given.get("partial_rotary_factor", values.get("partial_rotary_factor"))
+    if partial not in (None, 1, 1.0):
+        raise CheckpointError(
+            f"{place}: partial_rotary_factor is {partial!r}, where a Qwen2 turns all of a head"
+        )
+    scaling = {
+        name: value
+        for name, value in given.items()
+        if name not in ("type", "rope_theta", "partial_rotary_factor") and value is not None
+    }
+    longest = values.get("max_position_embeddings", QWEN2_DEFAULTS["max_position_embeddings"])
+    if kind in ("yarn", "longrope", "llama3"):
+        outside = values.get("original_max_position_embeddings")
+        scaling.setdefault("original_max_position_embeddings", longest)
+        scaling |= {} if outside is None else {"original_max_position_embeddings": outside}
+        original = scaling["original_max_position_embeddings"]
+        if kind == "yarn" and scaling.get("factor") is None and "factor" in given:
+            scaling["factor"] = longest / original
+    return {"rope_theta": theta, "rope_scaling": {**scaling, "rope_type": kind}}
+
+
+def _windows(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`sliding_window` and `layer_kinds`, as transformers' Qwen2Config makes them of its entries."""
+    window = values.get("sliding_window") if values.get("use_sliding_window") else None
+    kinds, layers = values.get("layer_types"), values.get("num_hidden_layers")
+    if kinds is None:
+        first = values.get("max_window_layers", QWEN2_DEFAULTS["max_window_layers"])
+        count = layers if window is not None and isinstance(layers, int) else 0
+        kinds = [SLIDING if layer >= first else FULL for layer in range(count)]
+    if not isinstance(kinds, list) or not set(kinds) <= {FULL, SLIDING}:
+        raise CheckpointError(f"{place}: layer_types is {kinds!r}, where only {FULL} and {SLIDING} are known")
+    if SLIDING not in kinds:
+        return {"sliding_window": None, "layer_kinds": None}
+    if window is None:
+        raise CheckpointError(
+            f"{place}: layer_types has {SLIDING}, but use_sliding_window and sliding_window give it no window"
+        )
+    return {"sliding_window": window, "layer_kinds": kinds}
