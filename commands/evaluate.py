@@ -225,6 +225,7 @@ def _evaluate(
         **about,
         "needs_images": policy.needs_images,
         "frames_renderer": named.drawn_by,
+        "frames_basis": named.drawn_basis,
         "counts": told_counts(policy.counts) | {"replays": replays},
         **summary(entries, protocol.official_compat),
         "estimate": asdict(running_estimate([entry["done"] for entry in entries])),

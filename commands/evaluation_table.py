@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,9 +37,8 @@ def print_evaluation(document: Mapping[str, Any]) -> None:
     console.print(tasks)
     told = document["simulator_description"].items()
     console.print("Simulator: " + ", ".join(f"{name} {str(value)[:12]}" for name, value in told if value))
-    warning = _renderer_warning(document)
-    if warning is not None:
-        console.print(warning)
+    for sentence in _about_frames(document):
+        console.print(sentence)
     counted: dict[str, Any] = {}
     for name, count in document["counts"].items():
         counted |= (
@@ -50,17 +49,22 @@ def print_evaluation(document: Mapping[str, Any]) -> None:
         console.print("Counted: " + ", ".join(f"{name} {count}" for name, count in counted.items()))
 
 
-def _renderer_warning(document: Mapping[str, Any]) -> str | None:
-    """A sentence where a policy that looks was trained on other pictures, or nothing tells on which."""
+def _about_frames(document: Mapping[str, Any]) -> Iterator[str]:
+    """For a policy that looks: what drew the frames that it was trained on, and whether that differs from here."""
     frames, used = document["frames_renderer"], document["simulator_description"]["renderer"]
-    if not document["needs_images"] or frames == used:
-        return None
+    basis = document.get("frames_basis")
+    if not document["needs_images"]:
+        return
     if frames is None:
-        return (
-            f"Renderer {used} drew these pictures; nothing tells which drew the frames that the policy was trained "
-            "on. evaluate --replay compares with a dataset."
+        why = "nothing tells which drew the frames that the policy was trained on"
+        if basis is not None:
+            why = f"which drew the frames that the policy was trained on is unknown ({basis})"
+        yield f"Renderer {used} drew these pictures; {why}. evaluate --replay compares with a dataset."
+        return
+    if basis is not None:
+        yield f"Renderer {frames} drew the frames that the policy was trained on: {basis}."
+    if frames != used:
+        yield (
+            f"Renderer {frames} drew the frames that the policy was trained on, {used} these pictures: policies do "
+            "worse on pictures of another renderer."
         )
-    return (
-        f"Renderer {frames} drew the frames that the policy was trained on, {used} these pictures: policies do worse "
-        "on pictures of another renderer."
-    )

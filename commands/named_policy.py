@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class NamedPolicy:
     """about: what decides its answers beside the queries, and is not in its name. drawn_by: the renderer of the
-    frames that it was trained on, None where nothing tells.
+    frames that it was trained on, None where nothing tells; drawn_basis: what that rests on.
     """
 
     policy: Policy
     about: Mapping[str, Any] = field(default_factory=dict)
     drawn_by: str | None = None
+    drawn_basis: str | None = None
 
 
 def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
@@ -60,4 +61,4 @@ def _reconvla(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
     about = {"weights": named.identity, "batch": batch, "precision": options["precision"]}
     if named.recipe.config.grounding == "crop":
         about["detector"] = detector
-    return NamedPolicy(policy, about, named.drawn_by)
+    return NamedPolicy(policy, about, named.drawn_by, named.drawn_basis)

@@ -10,7 +10,7 @@ from db import queries
 from db.engine import Database
 from db.states import SUCCEEDED
 from reports.data import Environment
-from workers.report_renderer import simulators_told
+from workers.report_renderer import frames_told, simulators_told
 
 #: Entries of an attempt's environment that the report does not list as versions.
 _NOT_VERSIONS = frozenset({"device", "processor", "cores", "memory_gib", "gpu", "gpus", "threads", "body"})
@@ -34,9 +34,15 @@ def report_environment(
         versions={**told, **({"body": bodies} if bodies else {})},
         threads=" or ".join(str(count) for count in sorted({e["threads"] for e in known if "threads" in e})),
         precision=_precisions(jobs),
-        simulator=simulators_told(jobs),
+        simulator=_simulator(jobs),
         data_digests={**_demonstrations(jobs), **_indexes(database, jobs)},
     )
+
+
+def _simulator(jobs: Sequence[Any]) -> str:
+    """What the evaluation was simulated with, and what drew the frames of the training."""
+    simulator, frames = simulators_told(jobs), frames_told(jobs)
+    return "; ".join([simulator, *([f"training frames: {frames}"] if frames else [])]) if simulator else ""
 
 
 def _bodies(attempts: Sequence[Any]) -> str:

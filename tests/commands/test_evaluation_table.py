@@ -50,3 +50,11 @@ def test_another_or_an_unknown_renderer_of_the_frames_is_told(
 ) -> None:
     told = printed(capsys, frames_renderer=frames, needs_images=looks)
     assert sentence in told if sentence is not None else "drew" not in told
+
+
+def test_what_the_claim_rests_on_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    told = printed(capsys, frames_basis="3 frames drawn anew come out the same")
+    assert "Renderer tiny drew the frames that the policy was trained on: 3 frames drawn anew" in told
+    assert "do worse" not in told
+    told = printed(capsys, frames_renderer=None, frames_basis="only a file says egl")
+    assert "which drew the frames that the policy was trained on is unknown (only a file says egl)" in told
