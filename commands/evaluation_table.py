@@ -37,7 +37,7 @@ def print_evaluation(document: Mapping[str, Any]) -> None:
     console.print(tasks)
     told = document["simulator_description"].items()
     console.print("Simulator: " + ", ".join(f"{name} {str(value)[:12]}" for name, value in told if value))
-    for sentence in _about_frames(document):
+    for sentence in (*_about_frames(document), *_about_words(document)):
         console.print(sentence)
     counted: dict[str, Any] = {}
     for name, count in document["counts"].items():
@@ -68,3 +68,18 @@ def _about_frames(document: Mapping[str, Any]) -> Iterator[str]:
             f"Renderer {frames} drew the frames that the policy was trained on, {used} these pictures: policies do "
             "worse on pictures of another renderer."
         )
+
+
+def _about_words(document: Mapping[str, Any]) -> Iterator[str]:
+    """For a policy that is told what to do: in whose words, and what of it is known."""
+    policy = str(document["policy"])
+    if policy in ("expert", "random"):
+        return
+    calvin = document.get("assets") is not None or document.get("simulator") == "calvin"
+    if calvin and document.get("instructions") is None:
+        yield (
+            "Instructions were Baton's own phrases. A policy that was trained on CALVIN's does worse with them: name "
+            "CALVIN's with --instructions (calvin_models/conf/annotations/new_playtable_validation.yaml)."
+        )
+    if policy.startswith(("http://", "https://")):
+        yield f"What answered at {policy} is known by its address alone: no weights can be named."

@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from commands.options import SessionOptions, home_option, resolve_home, session_
 from errors import ConfigError, Stopped
 
 if TYPE_CHECKING:
+    from db.plans import PlannedJob
     from settings.ablation import AblationConfig
 
 
@@ -71,6 +73,7 @@ def command(
         _check_devices(config, most, shared=elsewhere(home.root).database is not None)
         check_gpus(stay.devices.gpus)
     plan = Planner(config).plan()
+    _tell_untrained(plan.jobs)
 
     home.create()
     if detach:
@@ -100,6 +103,13 @@ def command(
         if entry["state"] == "paused":
             raise Stopped(f"{entry['name']} is paused with everything saved; go on with: unpause, then up")
     return 0 if entry["state"] == "succeeded" else 1
+
+
+def _tell_untrained(jobs: Sequence[PlannedJob]) -> None:
+    """Say on standard error which tasks are judged that no training demonstration shows."""
+    untrained = sorted({task for job in jobs for task in job.spec.get("untrained_tasks") or ()})
+    if untrained:
+        print(f"warning: data.tasks: no training demonstration shows {', '.join(untrained)}", file=sys.stderr)
 
 
 def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:

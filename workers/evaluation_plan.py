@@ -19,7 +19,7 @@ from simulators.calvin_env import PYTHON_VARIABLE
 from simulators.rendering import chosen_renderer
 from tasks.drawn_anew import looked_at, maker
 from tasks.simulator_identity import simulator_identity
-from workers.demonstrations import TRAINING, VALIDATION
+from workers.demonstrations import TRAINING, VALIDATION, known_tasks
 
 #: The frames of the built-in simulator's demonstrations, which are made without any dataset.
 _OWN_FRAMES = Recording(TINY, "Baton draws its own demonstrations with it", BATON)
@@ -48,6 +48,7 @@ def closed_loop_shards(
             )
         protocol = protocol_named(evaluation.protocol)
         sequences, drawn, max_steps = protocol.sequences, protocol.drawn, protocol.max_steps
+    known_tasks(config.data)
     _check_sequences(config)
     unused = {"calvin": "assets", "playtable": "calvin_python"}[evaluation.simulator]
     if getattr(evaluation, unused) is not None:
@@ -67,6 +68,7 @@ def closed_loop_shards(
     )
     frames = recording() if recording is not None else frames_recording(config, config.data.root)
     renderer = chosen_renderer(evaluation.renderer, frames.renderer)
+    untrained = untrained_tasks(config)
     for first in range(0, sequences, evaluation.sequences_per_shard):
         yield {
             "mode": "closed_loop",
@@ -79,6 +81,7 @@ def closed_loop_shards(
             "frames_renderer": frames.renderer,
             "frames_basis": frames.basis,
             "frames_scenes": frames.scenes,
+            "untrained_tasks": untrained,
             **identity,
             "tasks": list(config.data.tasks),
             "drawn": drawn,
@@ -109,6 +112,15 @@ def frames_recording(config: AblationConfig, root: str | None) -> Recording:
     return looked_at(open_dataset(Path(root).expanduser(), TRAINING), make)
 
 
+def untrained_tasks(config: AblationConfig) -> list[str]:
+    """Tasks that the evaluation asks for and no training demonstration shows."""
+    if config.data.root is None:
+        return []
+    split = open_dataset(Path(config.data.root).expanduser(), TRAINING)
+    shown = {demonstration.task for demonstration in split.demonstrations}
+    return [task for task in config.data.tasks or TASKS if task not in shown]
+
+
 def _check_sequences(config: AblationConfig) -> None:
     """Raises ConfigError where the tasks form no sequence, hours before the evaluation would say so."""
     try:
@@ -127,7 +139,8 @@ def _instructions(config: AblationConfig) -> dict[str, str] | None:
         return read_instruction_file(Path(config.evaluation.instructions).expanduser())
     if config.data.root is None:
         return None
-    phrases = dict(open_dataset(Path(config.data.root), VALIDATION).validation_instructions)
+    root = Path(config.data.root).expanduser()
+    phrases = dict(open_dataset(root, VALIDATION).validation_instructions)
     missing = [task for task in config.data.tasks or TASKS if task not in phrases]
     if missing:
         raise ConfigError(

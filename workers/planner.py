@@ -22,13 +22,13 @@ from settings.arms import Arm, arm_named
 from tasks.context import FRAMES
 from tasks.model_spec import backbone_folders, check_attention, planned_config, planned_model
 from tasks.registry import kind_named
-from workers.demonstrations import PRETRAINING, TRAINING, VALIDATION, Corpus, generated, recorded
+from workers.demonstrations import PRETRAINING, TRAINING, VALIDATION, Corpus, generated, known_tasks, recorded
 from workers.evaluation_plan import closed_loop_shards, frames_recording, has_closed_loop
 
 #: Parameters that change when or where work happens, or what is said of it, but not what comes out.
 _TIMING = frozenset(
     {"slice_seconds", "checkpoint_seconds", "root", "simulators", "parallel", "assets", "python"}
-    | {"drawn_by", "drawn_basis", "frames_basis", "frames_scenes"}
+    | {"drawn_by", "drawn_basis", "frames_basis", "frames_scenes", "untrained_tasks"}
 )
 
 #: Priorities under `finish_first`, where they differ: a trained run is judged before another is trained.
@@ -51,6 +51,7 @@ class Planner:
         arms = [arm_named(name) for name in config.arms]
         for arm in arms:
             check_attention(planned_config(config.model.size, config.model.override, arm), config.attention)
+        known_tasks(config.data)
         closed_loop = has_closed_loop(config)
         if closed_loop:
             _ = self._shards  # what cannot be evaluated is refused before anything else is looked at

@@ -57,6 +57,11 @@ def renderer_warning(jobs: Sequence[Any]) -> str | None:
         )
     if any(spec.get("frames_scenes") == "baton" and spec.get("scenes") == "calvin" for spec in told):
         sentences.append("Training frames show Baton's own scenes, the evaluation shows CALVIN's.")
+    untrained = sorted({task for spec in told for task in spec.get("untrained_tasks") or ()})
+    if untrained:
+        sentences.append(
+            f"No training demonstration shows {', '.join(untrained)}, which the evaluation asks for."
+        )
     return " ".join(sentences) or None
 
 

@@ -58,3 +58,15 @@ def test_what_the_claim_rests_on_is_told(capsys: pytest.CaptureFixture[str]) -> 
     assert "do worse" not in told
     told = printed(capsys, frames_renderer=None, frames_basis="only a file says egl")
     assert "which drew the frames that the policy was trained on is unknown (only a file says egl)" in told
+
+
+def test_the_words_and_the_address_of_a_policy_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    own = "Instructions were Baton's own phrases"
+    assert own not in printed(capsys, assets=None, simulator="playtable", instructions=None)
+    assert own in printed(capsys, assets="calvin_env", simulator="playtable", instructions=None)
+    assert own in printed(capsys, assets=None, simulator="calvin", instructions=None)
+    assert own not in printed(
+        capsys, assets="calvin_env", simulator="playtable", instructions={"open_drawer": "x"}
+    )
+    assert own not in printed(capsys, policy="random", assets="calvin_env", instructions=None)
+    assert "is known by its address alone" in printed(capsys, policy="http://host:1")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import cli
 from calvin.task_names import TASKS
 from calvin.writer import write_split
 from errors import ConfigError, SimulatorMissing
@@ -204,3 +205,39 @@ def test_an_edited_file_does_not_tell_what_drew_the_frames(
         given = (f"evaluation.assets={clone}", "data.tasks=[]", f"evaluation.instructions={phrases}")
         shard = next(closed_loop_shards(config(*given, data={"root": str(root)})))
         assert shard["frames_renderer"] == drawn_by, shard["frames_basis"]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("data.training_scenes=[]", r"data\.training_scenes is empty"),
+        ("data.training_scenes=[D, D]", r"data\.training_scenes: the scene 'D' is listed more than once"),
+        ("data.pretraining_scenes=[]", r"data\.pretraining_scenes is empty"),
+    ],
+)
+def test_scenes_without_demonstrations_are_refused(given: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        Planner(load_config("smoke", None, (given,))).plan()
+
+
+def test_tasks_that_the_data_lack_are_told_and_make_no_other_job(
+    tmp_path: Path, clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = [
+        "move_slider_right",
+        "open_drawer",
+        "turn_on_led",
+        "push_pink_block_left",
+        "lift_pink_block_table",
+    ]
+    phrases = tmp_path / "phrases.yaml"
+    phrases.write_text("".join(f"{task}: [do {task}]\n" for task in TASKS))
+    root = tmp_path / "data"
+    write_split(root, "training", [make_episode(10 * i, 4, i, task=tasks[i]) for i in range(4)])
+    write_split(root, "validation", [make_episode(300, 6, split="validation")])
+    given = (f"evaluation.assets={clone}", f"evaluation.instructions={phrases}")
+    shard = next(closed_loop_shards(config(*given, data={"root": str(root)})))
+    assert shard["untrained_tasks"] == ["lift_pink_block_table"]
+    words = ("--set", given[0], "--set", given[1], "--data", str(root), "--arms", "recon", "--detach")
+    assert cli.main(["--home", str(tmp_path / "home"), "submit-ablation", "--preset", "smoke", *words]) == 0
+    assert "no training demonstration shows lift_pink_block_table" in capsys.readouterr().err

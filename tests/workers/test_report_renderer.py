@@ -78,3 +78,8 @@ def test_other_scenes_than_the_evaluations_are_told() -> None:
         renderer_warning([own]) == "Training frames show Baton's own scenes, the evaluation shows CALVIN's."
     )
     assert renderer_warning([with_basis("tiny", "x", "tiny", frames_scenes="baton", scenes="baton")]) is None
+
+
+def test_tasks_without_demonstrations_are_told() -> None:
+    told = renderer_warning([with_basis("egl", "x", "egl", untrained_tasks=["stack_block", "open_drawer"])])
+    assert told == "No training demonstration shows open_drawer, stack_block, which the evaluation asks for."
