@@ -150,6 +150,8 @@ def read_instructions(path: Path) -> dict[str, str]:
             raise DatasetError(
                 f"{path}: {task!r} is not one of CALVIN's 34 tasks with a list of instructions."
             )
+        if not phrases[0].strip():
+            raise DatasetError(f"{path}: the instruction of {task!r} is empty.")
         instructions[str(task)] = str(phrases[0])
     return instructions
 

@@ -11,7 +11,7 @@ from calvin.actions import relative_action
 from calvin.dataset import CalvinSplit
 from calvin.downloads import fault_of_scenes
 from calvin.pickles import load_npy_pickle
-from calvin.recording import recorded_renderer
+from calvin.recording import read_record, recorded_renderer
 from calvin.task_names import TASKS, UNKNOWN_SCENE
 from errors import DatasetError
 
@@ -174,6 +174,10 @@ def _faults_of_scenes(split: CalvinSplit) -> Iterator[str]:
 def _faults_of_other_files(split: CalvinSplit) -> Iterator[str]:
     try:
         recorded_renderer(split.folder)
+    except DatasetError as error:
+        yield str(error)
+    try:
+        read_record(split.folder, split.recorded, split.frames)
     except DatasetError as error:
         yield str(error)
     try:

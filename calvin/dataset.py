@@ -25,6 +25,7 @@ from calvin.annotations import (
     read_scenes,
     scene_of,
 )
+from calvin.downloads import fault_of_scenes
 from calvin.episode import FRAME_SHAPES, Episode, FrameBoxes, FramePixels
 from calvin.frames import FrameFiles
 from errors import DatasetError
@@ -141,11 +142,15 @@ def open_dataset(root: Path, split: str) -> CalvinSplit:
     """Open `root/split` (`training` or `validation`), reading its small files and looking for one frame.
 
     Raises DatasetError, in one sentence naming file and field, when a folder or file is missing, damaged or
-    empty, or an annotation lies outside the recorded episodes; UnsafePickle for a hostile file.
+    empty, an annotation lies outside the recorded episodes, or the scenes are those of a download from before they
+    were corrected; UnsafePickle for a hostile file.
     """
     opened, faults = survey(root, split)
     if faults:
         raise faults[0]
+    wrong = fault_of_scenes(opened.scene_ranges, max((end for _, end in opened.recorded), default=None))
+    if wrong is not None:
+        raise DatasetError(f"{opened.folder / 'scene_info.npy'}: {wrong}")
     return opened
 
 

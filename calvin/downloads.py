@@ -4,6 +4,8 @@ The README of mees/calvin dates the corrections: ABC and ABCD on 16 September 20
 on 24 February 2023. The ranges below are those of the corrected files as denizyuret/calvin-scripts printed them
 (calvin_scene_info.py), which agree with the numbers of frames in the scenes. Before, ABCD had A and D the other
 way round (mees/calvin, issue 14) and D was said to be A (issue 40).
+
+All of them were drawn with EGL (mees/calvin_env, issue 3).
 """
 
 from __future__ import annotations
@@ -45,6 +47,28 @@ _DOWNLOADS = (
         },
     ),
 )
+
+#: Last frames of the other folders (the table in the README of denizyuret/calvin-scripts).
+_DEBUG = "debug"
+_OTHER_LAST_FRAMES = {
+    ("training", 361_252): _DEBUG,
+    ("validation", 555_241): _DEBUG,
+    ("validation", 420_498): "D, ABC and ABCD",
+}
+
+
+def known_download(
+    split: str, ranges: Sequence[SceneRange], recorded: Sequence[tuple[int, int]]
+) -> str | None:
+    """The name of the download whose `split` this is, by its last frame as in `fault_of_scenes`; None for other data.
+
+    recorded: first and last frame of each recorded episode.
+    """
+    last_recorded = max((end for _, end in recorded), default=None)
+    if last_recorded is not None and (split, last_recorded) in _OTHER_LAST_FRAMES:
+        return _OTHER_LAST_FRAMES[split, last_recorded]
+    last_frames = {last_recorded, max((r.end for r in ranges), default=None)}
+    return next((download.name for download in _DOWNLOADS if download.last_frame in last_frames), None)
 
 
 def fault_of_scenes(ranges: Sequence[SceneRange], last_recorded: int | None) -> str | None:

@@ -125,6 +125,8 @@ def read_instruction_file(path: Path) -> dict[str, str]:
         phrases = content.get(task)
         if not isinstance(phrases, list) or not phrases or not isinstance(phrases[0], str):
             raise DatasetError(f"{path} has no list of instructions for {task}.")
+        if not phrases[0].strip():
+            raise DatasetError(f"{path} has an empty instruction for {task}.")
     return {task: content[task][0] for task in TASKS}
 
 

@@ -1,24 +1,80 @@
-"""How a split was recorded, as far as its own configuration tells."""
+"""Who drew the pictures of a split, and what that rests on.
+
+`.hydra/merged_config.yaml` is no evidence: people write `use_egl: false` into it so that calvin_env runs where EGL
+does not, and the pictures stay what they were. CALVIN's own downloads are known by their frames, and a split that
+Baton wrote carries a record that is sealed with its frames. What was drawn can be looked at, too: `tasks.drawn_anew`.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from calvin.dataset import CalvinSplit
+from calvin.downloads import known_download
+from calvin.frames import FrameFiles
 from errors import DatasetError
 
 #: The names that simulators give to PyBullet's renderers.
 EGL, TINY = "egl", "tiny"
+#: Whose scenes the pictures show.
+BATON, CALVIN = "baton", "calvin"
+
+RECORD = "recording.json"
+CONFIGURATION = Path(".hydra", "merged_config.yaml")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What drew a split's pictures: `egl`, `tiny`, or None where nothing but an editable file tells.
+
+    basis: what that rests on, a part of a sentence. scenes: `baton` or `calvin`, None where it is not known.
+    """
+
+    renderer: str | None
+    basis: str
+    scenes: str | None = None
+
+
+def recording_of(split: CalvinSplit) -> Recording:
+    """What is known without drawing anything.
+
+    Raises DatasetError for a configuration that is not YAML; a record of Baton's that does not fit is no evidence.
+    """
+    claimed = recorded_renderer(split.folder)
+    download = known_download(split.split, split.scene_ranges, split.recorded)
+    if download is not None:
+        basis = f"its frames are those of CALVIN's {download} download, which was drawn with EGL"
+        if claimed == TINY:
+            basis += f", although {CONFIGURATION} says use_egl: false"
+        return Recording(EGL, basis, CALVIN)
+    try:
+        record = read_record(split.folder, split.recorded, split.frames)
+    except DatasetError as error:
+        return Recording(None, str(error).removesuffix("."))
+    if record is not None:
+        return Recording(
+            record["drawn_by"], f"Baton drew the frames and recorded it in {RECORD}", record["scenes"]
+        )
+    if claimed is not None:
+        return Recording(None, f"only {CONFIGURATION} says {claimed}, and people edit that file")
+    return Recording(None, "nothing in the dataset tells")
 
 
 def recorded_renderer(split_folder: Path) -> str | None:
-    """The renderer that drew the pictures of a split: `egl` or `tiny`, None where it is not told.
+    """The renderer that the split's configuration names: `egl` or `tiny`, None where it names none.
 
     calvin_env draws with EGL where `env.use_egl` is true, else with PyBullet's own renderer
-    (calvin_env/envs/play_table_env.py). Raises DatasetError for a configuration that is not YAML.
+    (calvin_env/envs/play_table_env.py). It says what was asked for last, not what drew the frames. Raises
+    DatasetError for a configuration that is not YAML.
     """
-    file = split_folder / ".hydra" / "merged_config.yaml"
+    file = split_folder / CONFIGURATION
     if not file.is_file():
         return None
     try:
@@ -28,3 +84,40 @@ def recorded_renderer(split_folder: Path) -> str | None:
     env = config.get("env") if isinstance(config, dict) else None
     used = env.get("use_egl") if isinstance(env, dict) else None
     return (EGL if used else TINY) if isinstance(used, bool) else None
+
+
+def write_record(
+    folder: Path, recorded: Sequence[tuple[int, int]], frames: FrameFiles, *, drawn_by: str, scenes: str
+) -> None:
+    """Leave word of what drew the frames, sealed with them. recorded: first and last frame of each episode."""
+    record = {"drawn_by": drawn_by, "scenes": scenes}
+    content = {**record, "seal": _seal(record, recorded, frames)}
+    (folder / RECORD).write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+def read_record(
+    folder: Path, recorded: Sequence[tuple[int, int]], frames: FrameFiles
+) -> dict[str, str] | None:
+    """`drawn_by` and `scenes` as Baton wrote them, None where it wrote none.
+
+    Raises DatasetError where the record is damaged, or was not written for these frames in these words.
+    """
+    file = folder / RECORD
+    if not file.is_file():
+        return None
+    try:
+        content: Any = json.loads(file.read_text(encoding="utf-8"))
+        record = {"drawn_by": content["drawn_by"], "scenes": content["scenes"]}
+        known = record["drawn_by"] in (EGL, TINY) and record["scenes"] in (BATON, CALVIN)
+        seal = content["seal"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DatasetError(f"{file} is damaged.") from None
+    if not known or seal != _seal(record, recorded, frames):
+        raise DatasetError(f"{file} was changed, or is of other frames than these.")
+    return record
+
+
+def _seal(record: dict[str, str], recorded: Sequence[tuple[int, int]], frames: FrameFiles) -> str:
+    """SHA-256 over the record and the checksums in the archives of each episode's first and last frame."""
+    ends = [[start, end, frames.checksums(start), frames.checksums(end)] for start, end in sorted(recorded)]
+    return hashlib.sha256(json.dumps([record, ends], sort_keys=True).encode()).hexdigest()

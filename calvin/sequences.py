@@ -58,6 +58,16 @@ def get_sequences(
     return [Chain(states[state].as_dict(), tuple(TASKS[task] for task in chain)) for state, chain in rows]
 
 
+def check_tasks(tasks: Sequence[str], length: int = CHAIN_LENGTH) -> None:
+    """Raises InvalidInput when a task is unknown or repeated, or no sequence of `length` can be made of `tasks`.
+
+    Draws nothing, so it is quick where `get_sequences` would search.
+    """
+    names = _in_official_order(tasks)
+    if not any(_has_chain(state, names, length) for state in _initial_states()):
+        raise InvalidInput(_no_chain(names, length))
+
+
 def draw_rows(n: int) -> list[Row]:
     """The official `n` chains, drawn: what `calvin.official_sequences` keeps."""
     return list(_drawn(n, TASKS, CHAIN_LENGTH))
@@ -74,11 +84,7 @@ def _drawn(n: int, names: tuple[str, ...], length: int) -> tuple[Row, ...]:
         (seed, state) for seed, state in enumerate(_initial_states()) if _has_chain(state, names, length)
     ]
     if not starts:
-        kinds = len({CATEGORIES[name] for name in names})
-        raise InvalidInput(
-            f"The tasks {', '.join(names) or '(none)'} form no sequence of {length}: each must be possible "
-            f"after those before it and of another kind than they, and these are of {kinds} kinds."
-        )
+        raise InvalidInput(_no_chain(names, length))
     chains: list[Row] = []
     for (seed, state), count in zip(starts, _shares(n, len(starts))):
         for chain in islice(_draw_chains(state, names, length, seed), count):
@@ -86,6 +92,15 @@ def _drawn(n: int, names: tuple[str, ...], length: int) -> tuple[Row, ...]:
     order = np.arange(len(chains))
     np.random.RandomState(0).shuffle(order)
     return tuple(chains[i] for i in order)
+
+
+def _no_chain(names: tuple[str, ...], length: int) -> str:
+    kinds = len({CATEGORIES[name] for name in names})
+    if kinds < length:
+        why = f"each must be of another kind, and these are of {kinds} kinds: name tasks of {length - kinds} more"
+    else:
+        why = "each must be possible after those before it, and from no start there is such an order: name more tasks"
+    return f"The tasks {', '.join(names) or '(none)'} form no sequence of {length}: {why}."
 
 
 def _in_official_order(tasks: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from calvin.annotations import LANGUAGE_FOLDER, SCENE_PREFIX
 from calvin.episode import FRAME_SHAPES, Episode, FrameBoxes, FramePixels
 from calvin.frames import FrameFiles
+from calvin.recording import write_record
 from calvin.task_names import UNKNOWN_SCENE
 from errors import InvalidInput
 
@@ -25,6 +26,8 @@ def write_split(
     *,
     digits: int = 7,
     validation_instructions: Mapping[str, str] | None = None,
+    drawn_by: str | None = None,
+    scenes: str | None = None,
 ) -> Path:
     """Write `episodes` to the folder `root/split` and return it; each becomes one recorded, annotated
     episode.
@@ -32,6 +35,8 @@ def write_split(
     Episodes are taken one at a time and may come from a generator. Language embeddings, which the official
     files carry and nothing here uses, are zeros. `boxes.json` holds the boxes of the frames where they are
     known. `auto_lang_ann.npy` comes last: without it a folder does not open, so half a split is never read.
+    drawn_by, scenes: what drew the pictures and whose scenes they show, for `calvin.recording`; where both are
+    given, a record of it is left beside the frames.
 
     Raises InvalidInput when the folder already has content, there is no episode, episodes share frames, only
     some of them have boxes, or those of one scene are not consecutive.
@@ -48,6 +53,8 @@ def write_split(
             arrays: dict[str, Any] = {field: getattr(episode, field)[position] for field in FRAME_SHAPES}
             np.savez_compressed(files.path(frame), **arrays)
     summary.write(folder, digits)
+    if drawn_by is not None and scenes is not None:
+        write_record(folder, summary.recorded, files, drawn_by=drawn_by, scenes=scenes)
     if validation_instructions is not None:
         embeddings = {
             task: {"emb": _no_embeddings(1), "ann": [phrase]}
@@ -84,6 +91,11 @@ class _Summary:
             self._boxes.update(zip(range(episode.start, episode.end + 1), episode.boxes))
         if episode.pixels is not None:
             self._pixels.update(zip(range(episode.start, episode.end + 1), episode.pixels))
+
+    @property
+    def recorded(self) -> list[tuple[int, int]]:
+        """First and last frame of each episode."""
+        return [(start, end) for start, end, *_ in self._about]
 
     def annotations(self) -> dict[str, dict[str, Any]]:
         """The content of `auto_lang_ann.npy`."""

@@ -34,13 +34,14 @@ def precision_option(command: Callable[..., None]) -> Callable[..., None]:
 @dataclass(frozen=True)
 class Checkpoint:
     """identity: SHA-256 of the weights, or of a folder's model files. drawn_by: the renderer of the frames that it
-    was trained on, None where nothing tells.
+    was trained on, None where nothing tells; drawn_basis: what that rests on.
     """
 
     model: ReconVLA
     recipe: Recipe
     identity: str
     drawn_by: str | None
+    drawn_basis: str | None = None
 
 
 def holds_openvla(name: str) -> bool:
@@ -84,4 +85,5 @@ def open_named(home: Home, name: str, precision: str = "auto") -> Checkpoint:
         raise InvalidInput(f"several digests begin with {name}: {listed}")
     (entry,) = found
     weights = store.verified(entry.path, entry.sha256)
-    return Checkpoint(*open_weights(entry.model, weights, precision), entry.sha256, entry.drawn_by)
+    model, recipe = open_weights(entry.model, weights, precision)
+    return Checkpoint(model, recipe, entry.sha256, entry.drawn_by, entry.drawn_basis)

@@ -6,13 +6,16 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from calvin.task_names import SCENES
 from commands.terminal import redraws
 from errors import DatasetError, InvalidInput, Stopped
+
+if TYPE_CHECKING:
+    from calvin.dataset import CalvinSplit
 
 SPLITS = ("training", "validation")
 
@@ -47,6 +50,9 @@ def check(folder: Path, split: str | None, as_json: bool) -> int:
                 print(f"  {problem}")
             for note in result["notes"]:
                 print(f"  note: {note}")
+            if result["renderer"] is not None:
+                told = result["renderer"]
+                print(f"  note: drawn by {told['drawn_by'] or 'unknown'}: {told['basis']}")
     return 0 if sound else 1
 
 
@@ -107,6 +113,7 @@ def generate(
 ) -> None:
     """Have the scripted expert solve CALVIN's tasks and write DIR in CALVIN's layout."""
     from calvin.instructions import evaluation_instruction
+    from calvin.recording import BATON, TINY
     from calvin.writer import write_split
     from settings.ablation import Data
     from tasks.generate import generate as episodes
@@ -127,6 +134,8 @@ def generate(
             split,
             _with_progress(f"{split} demonstrations", episodes(entries, split), len(entries)),
             validation_instructions={task: evaluation_instruction(task) for task in known},
+            drawn_by=TINY,  # `tasks.generate` draws with nothing else
+            scenes=BATON,
         )
         print(f"{folder / split}: {len(entries)} demonstrations of {len(known)} tasks")
 
@@ -138,7 +147,14 @@ def _check_split(folder: Path, split: str) -> dict[str, Any]:
     try:
         opened, faults = survey(folder, split)
     except DatasetError as error:
-        return {"demonstrations": 0, "tasks": 0, "frames": 0, "problems": [str(error)], "notes": []}
+        return {
+            "demonstrations": 0,
+            "tasks": 0,
+            "frames": 0,
+            "problems": [str(error)],
+            "notes": [],
+            "renderer": None,
+        }
     frames = annotated_frames(opened)
     findings = examine(opened, _with_progress(f"{split} frames", frames, len(frames)))
     return {
@@ -147,7 +163,19 @@ def _check_split(folder: Path, split: str) -> dict[str, Any]:
         "frames": len(frames),
         "problems": [*map(str, faults), *findings.problems],
         "notes": list(findings.notes),
+        "renderer": _renderer(opened),
     }
+
+
+def _renderer(split: CalvinSplit) -> dict[str, str | None] | None:
+    """What drew the frames, and what that rests on; None where the configuration cannot be read, a problem already."""
+    from calvin.recording import recording_of
+
+    try:
+        recording = recording_of(split)
+    except DatasetError:
+        return None
+    return {"drawn_by": recording.renderer, "basis": recording.basis}
 
 
 def _with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from calvin.protocols import PROTOCOLS, Protocol, protocol_named
+from calvin.sequences import check_tasks
 from calvin.task_names import SCENES
 from commands.checkpoint import HELP, precision_option
 from commands.named_policy import NamedPolicy, policy_named
@@ -105,6 +106,7 @@ def command(
 ) -> None:  # fmt: skip
     from tasks.fixed_state import FixedState
 
+    _check_use(context, checkpoint, replay)
     if replay is not None:
         from commands.replay import replay_and_print
 
@@ -134,11 +136,48 @@ def command(
         print_evaluation(document)
 
 
+#: What `--replay` reads beside the dataset; everything else is of an evaluation.
+_OF_BOTH = frozenset({"home_path", "as_json", "simulator", "scene", "assets", "calvin_python", "renderer"})
+_OF_REPLAY = frozenset({"split", "limit"})
+
+
+def _check_use(context: click.Context, checkpoint: str | None, replay: str | None) -> None:
+    """Raises InvalidInput for what was given and would not be heeded."""
+    if replay is not None and checkpoint is not None:
+        raise InvalidInput(
+            f"--replay plays a dataset's own demonstrations; leave out CHECKPOINT ({checkpoint})"
+        )
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if not isinstance(parameter, click.Option) or name in _OF_BOTH or name == "replay":
+            continue
+        given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        if given and (replay is not None) != (name in _OF_REPLAY):
+            how = (
+                "is not heeded by --replay, which plays"
+                if replay is not None
+                else "is of --replay, which plays"
+            )
+            raise InvalidInput(f"{parameter.opts[0]} {how} a dataset's own demonstrations; leave it out")
+
+
+def _tasks(named: str | None) -> list[str]:
+    """Raises InvalidInput where no sequence can be made of them."""
+    if named is None:
+        return []
+    tasks = [task.strip() for task in named.split(",")]
+    try:
+        check_tasks(tasks)
+    except InvalidInput as error:
+        raise InvalidInput(f"--tasks: {error}") from None
+    return tasks
+
+
 def _spec(protocol: Protocol, options: dict[str, Any]) -> dict[str, Any]:
     """What `tasks.closed_loop` reads, but for the renderer, which may depend on the policy."""
     from calvin.instructions import read_instruction_file
 
-    tasks = options["tasks"].split(",") if options["tasks"] else []
+    tasks = _tasks(options["tasks"])
     sequences = options["sequences"] or protocol.sequences
     if not tasks and sequences > protocol.sequences:
         raise InvalidInput(f"--sequences: {protocol.name} has {protocol.sequences}, not {sequences}")
@@ -232,6 +271,7 @@ def _evaluate(
         **named.told,
         "needs_images": policy.needs_images,
         "frames_renderer": named.drawn_by,
+        "frames_basis": named.drawn_basis,
         "counts": told_counts(policy.counts) | {"replays": replays},
         "counted_sequences": len(todo),
         **summary(entries, protocol.official_compat),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -37,9 +37,8 @@ def print_evaluation(document: Mapping[str, Any]) -> None:
     console.print(tasks)
     told = document["simulator_description"].items()
     console.print("Simulator: " + ", ".join(f"{name} {str(value)[:12]}" for name, value in told if value))
-    warning = _renderer_warning(document)
-    if warning is not None:
-        console.print(warning)
+    for sentence in (*_about_frames(document), *_about_words(document)):
+        console.print(sentence)
     if document.get("statistics_used") is not None:
         console.print(f"Actions are in the units of data set {document['statistics_used']!r}.")
     counted = _counted(document["counts"])
@@ -63,17 +62,37 @@ def _counted(counts: Mapping[str, Any]) -> list[str]:
     return told
 
 
-def _renderer_warning(document: Mapping[str, Any]) -> str | None:
-    """A sentence where a policy that looks was trained on other pictures, or nothing tells on which."""
+def _about_frames(document: Mapping[str, Any]) -> Iterator[str]:
+    """For a policy that looks: what drew the frames that it was trained on, and whether that differs from here."""
     frames, used = document["frames_renderer"], document["simulator_description"]["renderer"]
-    if not document["needs_images"] or frames == used:
-        return None
+    basis = document.get("frames_basis")
+    if not document["needs_images"]:
+        return
     if frames is None:
-        return (
-            f"Renderer {used} drew these pictures; nothing tells which drew the frames that the policy was trained "
-            "on. evaluate --replay compares with a dataset."
+        why = "nothing tells which drew the frames that the policy was trained on"
+        if basis is not None:
+            why = f"which drew the frames that the policy was trained on is unknown ({basis})"
+        yield f"Renderer {used} drew these pictures; {why}. evaluate --replay compares with a dataset."
+        return
+    if basis is not None:
+        yield f"Renderer {frames} drew the frames that the policy was trained on: {basis}."
+    if frames != used:
+        yield (
+            f"Renderer {frames} drew the frames that the policy was trained on, {used} these pictures: policies do "
+            "worse on pictures of another renderer."
         )
-    return (
-        f"Renderer {frames} drew the frames that the policy was trained on, {used} these pictures: policies do worse "
-        "on pictures of another renderer."
-    )
+
+
+def _about_words(document: Mapping[str, Any]) -> Iterator[str]:
+    """For a policy that is told what to do: in whose words, and what of it is known."""
+    policy = str(document["policy"])
+    if policy in ("expert", "random"):
+        return
+    calvin = document.get("assets") is not None or document.get("simulator") == "calvin"
+    if calvin and document.get("instructions") is None:
+        yield (
+            "Instructions were Baton's own phrases. A policy that was trained on CALVIN's does worse with them: name "
+            "CALVIN's with --instructions (calvin_models/conf/annotations/new_playtable_validation.yaml)."
+        )
+    if policy.startswith(("http://", "https://")):
+        yield f"What answered at {policy} is known by its address alone: no weights can be named."

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class NamedPolicy:
     """about: what decides its answers beside the queries, and is not in its name. drawn_by: the renderer of the
-    frames that it was trained on, None where nothing tells. told: what else results should say; not compared with
-    those of earlier calls.
+    frames that it was trained on, None where nothing tells; drawn_basis: what that rests on. told: what else results
+    should say; not compared with those of earlier calls.
     """
 
     policy: Policy
     about: Mapping[str, Any] = field(default_factory=dict)
     drawn_by: str | None = None
+    drawn_basis: str | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -68,4 +69,4 @@ def _reconvla(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
              "threads": options["threads"]}  # fmt: skip
     if named.recipe.config.grounding == "crop":
         about["detector"] = detector
-    return NamedPolicy(policy, about, named.drawn_by)
+    return NamedPolicy(policy, about, named.drawn_by, named.drawn_basis)

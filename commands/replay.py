@@ -15,12 +15,12 @@ from rich.progress import track
 from rich.table import Table
 
 from calvin.dataset import open_dataset
-from calvin.recording import recorded_renderer
 from calvin.task_names import UNKNOWN_SCENE
 from commands.terminal import redraws
 from simulators.base import Simulator
 from simulators.rendering import chosen_renderer, usual_renderer
 from tasks.closed_loop import simulators_of
+from tasks.drawn_anew import looked_at, maker
 from tasks.replay import Replayed, replay
 
 #: Mean difference of pictures, in grey levels, above which another renderer (or scene) must have drawn them.
@@ -34,8 +34,9 @@ def replay_and_print(
     dataset = open_dataset(root, split)
     chosen = dataset.demonstrations[:limit]
     memory: dict[str, Any] = {}
-    drawn_by = recorded_renderer(dataset.folder)
-    renderer = chosen_renderer(options["renderer"], drawn_by or usual_renderer(options))
+    make = maker(options["simulator"], options["assets"], options["calvin_python"])
+    recording = looked_at(dataset, make if usual_renderer(options) is None else None)
+    renderer = chosen_renderer(options["renderer"], recording.renderer or usual_renderer(options))
 
     def simulator_for(scene: str) -> Simulator:
         spec = {
@@ -56,7 +57,8 @@ def replay_and_print(
         "dataset": str(root),
         "split": split,
         "simulator": options["simulator"],
-        "recorded_renderer": drawn_by,
+        "recorded_renderer": recording.renderer,
+        "recorded_basis": recording.basis,
         "simulator_description": simulators[0].description(),
         **_figures(played),
         "demonstrations": [asdict(one) for one in played],
@@ -107,10 +109,9 @@ def _print(document: Mapping[str, Any]) -> None:
     if document["replays"]:
         console.print(f"Simulators were lost and demonstrations begun again {document['replays']} times.")
     recorded, used = document["recorded_renderer"], document["simulator_description"]["renderer"]
-    if recorded not in (None, used):
-        console.print(
-            f"Renderer {recorded} drew the recorded frames, as the dataset tells, and {used} these."
-        )
+    console.print(
+        f"Renderer {recorded or 'unknown'} drew the recorded frames ({document['recorded_basis']}), {used} these."
+    )
     if document["static_difference"] > _OTHER_RENDERER:
         console.print(
             "Another renderer, or another scene, drew the recorded frames: expect lower success rates."

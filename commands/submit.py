@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from errors import ConfigError, OtherBuild, Stopped
 
 if TYPE_CHECKING:
     from db.engine import Database
-    from db.plans import Plan, Submitted
+    from db.plans import Plan, PlannedJob, Submitted
     from settings.ablation import AblationConfig
     from settings.home import Home
 
@@ -49,6 +50,7 @@ def command(
     session: SessionOptions,
 ) -> int:
     """Plan an ablation and run it to the end. The same command again continues it."""
+    from commands.checks.trial import check_gpus
     from commands.run import plan_session, run_home
     from commands.show import print_report
     from db import queries
@@ -71,7 +73,9 @@ def command(
     if not detach:
         most = max(map(len, stay.devices.gpus), default=1)
         _check_devices(config, most, shared=elsewhere(home.root).database is not None)
+        check_gpus(stay.devices.gpus)
     plan = Planner(config).plan()
+    _tell_untrained(plan.jobs)
 
     home.create()
     if detach:
@@ -125,6 +129,13 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
     target = jobs.Target("ablation", row.id, f"ablation {row.name}")
     retried = jobs.retry(database, target, time.time()).jobs
     return plans.Submitted(row.id, False, 0, row.job_count, retried)
+
+
+def _tell_untrained(jobs: Sequence[PlannedJob]) -> None:
+    """Say on standard error which tasks are judged that no training demonstration shows."""
+    untrained = sorted({task for job in jobs for task in job.spec.get("untrained_tasks") or ()})
+    if untrained:
+        print(f"warning: data.tasks: no training demonstration shows {', '.join(untrained)}", file=sys.stderr)
 
 
 def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:

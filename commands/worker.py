@@ -7,6 +7,7 @@ import socket
 
 import click
 
+from commands.checks.trial import check_own_gpus
 from commands.options import home_option, need_broker, resolve_home
 
 
@@ -28,6 +29,8 @@ def command(
     """Run one worker process, pinned to the device in BATON_DEVICE and CUDA_VISIBLE_DEVICES."""
     from workers.processes import worker_main
 
+    if session is None and "accelerator" in resources.split(","):
+        check_own_gpus()  # a session has looked before it started its workers
     home = resolve_home(context, home_path)
     home.create()
     worker_main(

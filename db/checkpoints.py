@@ -16,7 +16,8 @@ from db.schema import Artifact
 @dataclass(frozen=True)
 class StoredWeights:
     """`path` is relative to the home, `model` the part `model` of the job's parameters. `drawn_by`: the renderer of
-    the frames it was trained on, None where the job does not tell.
+    the frames it was trained on, None where it is not known; `drawn_basis`: what that rests on, None where the job
+    does not tell.
     """
 
     sha256: str
@@ -25,6 +26,7 @@ class StoredWeights:
     step: int
     model: Mapping[str, Any]
     drawn_by: str | None
+    drawn_basis: str | None = None
 
 
 def find_weights(db: Database, digits: str) -> list[StoredWeights]:
@@ -39,7 +41,13 @@ def find_weights(db: Database, digits: str) -> list[StoredWeights]:
         rows = tx.execute(statement).all()
     found = {
         row.sha256: StoredWeights(
-            row.sha256, row.path, row.label, row.step, row.spec["model"], row.spec.get("drawn_by")
+            row.sha256,
+            row.path,
+            row.label,
+            row.step,
+            row.spec["model"],
+            row.spec.get("drawn_by"),
+            row.spec.get("drawn_basis"),
         )
         for row in rows
     }

@@ -107,6 +107,10 @@ class PipedSimulator:
     def description(self) -> dict[str, str]:
         return dict(self._description)
 
+    def describe_again(self) -> dict[str, str]:
+        """What the process says of itself now; `description` is from its start."""
+        return dict(self._call({"call": "description"})["description"])
+
     def close(self) -> None:
         self._end()
         self._printed.close()

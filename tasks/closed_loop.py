@@ -3,7 +3,9 @@
 Keys of such a description: `simulator`, `scene`, `assets` (a clone of calvin_env, or null), `python` (the
 interpreter of the official simulator, or null), `renderer` (`tiny` or `egl`), `tasks` (empty: CALVIN's own
 list), `drawn` (length of the list that is drawn), `instructions` (phrase by task; null: Baton's own),
-`max_steps`, `simulators` (how many), `parallel` (each in a process of its own).
+`max_steps`, `simulators` (how many), `parallel` (each in a process of its own). Jobs also have what a simulator from
+outside is made of (`tasks.simulator_identity`), and what drew the training frames: `frames_renderer` (null: unknown),
+`frames_basis` (what that rests on), `frames_scenes` (`baton`, `calvin` or null).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from simulators.base import Simulator
 from simulators.own_process import OwnProcess
 from simulators.registry import create
 from simulators.rendering import EGL, TINY
+from tasks.simulator_identity import check_identity
 
 if TYPE_CHECKING:
     from tasks.rollout import ChainResult
@@ -35,16 +38,22 @@ def instructions_of(spec: Mapping[str, Any]) -> Callable[[str], str]:
 
 
 def simulators_of(spec: Mapping[str, Any], count: int, memory: MutableMapping[str, Any]) -> list[Simulator]:
-    """`count` simulators, kept in `memory`: making one costs as much as many episodes of physics."""
+    """`count` simulators, kept in `memory`: making one costs as much as many episodes of physics.
+
+    Raises ConfigError where they are not made of what the job was planned with.
+    """
     options = {name: spec[name] for name in ("assets", "python") if spec[name] is not None}
     options["renderer"] = spec.get("renderer", TINY)  # jobs planned before there was a choice have none
     # Jobs come in any thread, and EGL draws in one only. The official simulator has its own process anyway.
     apart = (spec["parallel"] or options["renderer"] == EGL) and spec["simulator"] != "calvin"
-    key = f"simulators {spec['simulator']} {spec['scene']} {options} {apart}"
+    made_of = {name: spec[name] for name in ("assets_digest", "calvin_env") if name in spec}
+    key = f"simulators {spec['simulator']} {spec['scene']} {options} {apart} {made_of}"
     kept: list[Simulator] = memory.setdefault(key, [])
     make = OwnProcess if apart else create
     while len(kept) < count:
         kept.append(make(spec["simulator"], spec["scene"], **options))
+    if made_of and kept:
+        check_identity(spec, kept[0])
     return kept[:count]
 
 

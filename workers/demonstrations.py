@@ -40,10 +40,14 @@ class Corpus:
 
 
 def known_tasks(data: Data) -> tuple[str, ...]:
-    """The tasks of the configuration, or all 34 (the expert solves each). Raises ConfigError for unknown ones."""
+    """The tasks of the configuration, or all 34 (the expert solves each). Raises ConfigError for unknown ones, and for
+    one that is listed twice: its demonstrations would count twice.
+    """
     for task in data.tasks:
         if task not in TASKS:
             raise ConfigError(f"data.tasks: unknown task {task!r}; CALVIN's tasks are {', '.join(TASKS)}")
+        if data.tasks.count(task) > 1:
+            raise ConfigError(f"data.tasks: the task {task!r} is listed more than once")
     return data.tasks or TASKS
 
 
@@ -55,6 +59,7 @@ def generated(data: Data, split: str) -> Corpus:
         VALIDATION: (data.validation_demonstrations_per_task, data.training_scenes),
         PRETRAINING: (data.pretraining_demonstrations_per_task, data.pretraining_scenes),
     }[split]
+    _check_scenes(scenes, "data.pretraining_scenes" if split == PRETRAINING else "data.training_scenes")
     entries: list[dict[str, Any]] = []
     for scene in scenes:
         for repeat in range(per_task):
@@ -74,6 +79,14 @@ def generated(data: Data, split: str) -> Corpus:
         " ".join(str(e[name]) for name in ("scene", "task", "seed", "number", "starts")) for e in entries
     ]
     return Corpus(split, "playtable", None, entries, identity, frozenset(phrases))
+
+
+def _check_scenes(scenes: Sequence[str], entry: str) -> None:
+    if not scenes:
+        raise ConfigError(f"{entry} is empty: there would be no demonstration")
+    for scene in scenes:
+        if scenes.count(scene) > 1:
+            raise ConfigError(f"{entry}: the scene {scene!r} is listed more than once")
 
 
 def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = False) -> Corpus:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from calvin.dataset import open_dataset
 from calvin.instructions import read_instruction_file
 from calvin.protocols import protocol_named
-from calvin.recording import recorded_renderer
+from calvin.recording import BATON, TINY, Recording
+from calvin.sequences import check_tasks
 from calvin.task_names import TASKS
-from errors import ConfigError
+from errors import ConfigError, InvalidInput
 from settings.ablation import AblationConfig
 from simulators.calvin_env import PYTHON_VARIABLE
-from simulators.rendering import TINY, chosen_renderer
-from workers.demonstrations import TRAINING, VALIDATION
+from simulators.rendering import chosen_renderer
+from tasks.drawn_anew import looked_at, maker
+from tasks.simulator_identity import simulator_identity
+from workers.demonstrations import TRAINING, VALIDATION, known_tasks
+
+#: The frames of the built-in simulator's demonstrations, which are made without any dataset.
+_OWN_FRAMES = Recording(TINY, "Baton draws its own demonstrations with it", BATON)
 
 
 def has_closed_loop(config: AblationConfig) -> bool:
@@ -25,10 +31,13 @@ def has_closed_loop(config: AblationConfig) -> bool:
     return config.data.root is None or evaluation.assets is not None or evaluation.simulator == "calvin"
 
 
-def closed_loop_shards(config: AblationConfig) -> Iterator[dict[str, Any]]:
+def closed_loop_shards(
+    config: AblationConfig, recording: Callable[[], Recording] | None = None
+) -> Iterator[dict[str, Any]]:
     """The description of each shard (see `tasks.closed_loop`), without its policy.
 
-    Raises ConfigError for options that contradict each other.
+    recording: tells what drew the training frames, by default `frames_recording`. Raises ConfigError for options that
+    contradict each other or form no sequence, SimulatorMissing where the simulator's files are not here.
     """
     evaluation = config.evaluation
     sequences, drawn, max_steps = evaluation.sequences, evaluation.sequences, evaluation.max_steps
@@ -39,24 +48,41 @@ def closed_loop_shards(config: AblationConfig) -> Iterator[dict[str, Any]]:
             )
         protocol = protocol_named(evaluation.protocol)
         sequences, drawn, max_steps = protocol.sequences, protocol.drawn, protocol.max_steps
+    known_tasks(config.data)
+    _check_sequences(config)
+    unused = {"calvin": "assets", "playtable": "calvin_python"}[evaluation.simulator]
+    if getattr(evaluation, unused) is not None:
+        raise ConfigError(
+            f"evaluation.{unused}: the simulator {evaluation.simulator} does not use it; leave it out, or choose "
+            "another evaluation.simulator"
+        )
     named = evaluation.calvin_python is not None or PYTHON_VARIABLE in os.environ
     if evaluation.simulator == "calvin" and not named:
         raise ConfigError(
             f"evaluation.calvin_python: name the interpreter that imports calvin_env, here or in {PYTHON_VARIABLE}"
         )
     instructions = _instructions(config)
-    frames = frames_renderer(config.data.root)
-    renderer = chosen_renderer(evaluation.renderer, frames)
+    assets = None if evaluation.assets is None else str(Path(evaluation.assets).expanduser().absolute())
+    identity = simulator_identity(
+        evaluation.simulator, config.data.evaluation_scene, assets, evaluation.calvin_python
+    )
+    frames = recording() if recording is not None else frames_recording(config, config.data.root)
+    renderer = chosen_renderer(evaluation.renderer, frames.renderer)
+    untrained = untrained_tasks(config)
     for first in range(0, sequences, evaluation.sequences_per_shard):
         yield {
             "mode": "closed_loop",
             "simulator": evaluation.simulator,
             "scene": config.data.evaluation_scene,
             "scenes": "baton" if _is_built_in(config) else "calvin",
-            "assets": evaluation.assets,
+            "assets": assets,
             "python": evaluation.calvin_python,
             "renderer": renderer,
-            "frames_renderer": frames,
+            "frames_renderer": frames.renderer,
+            "frames_basis": frames.basis,
+            "frames_scenes": frames.scenes,
+            "untrained_tasks": untrained,
+            **identity,
             "tasks": list(config.data.tasks),
             "drawn": drawn,
             "instructions": instructions,
@@ -73,11 +99,34 @@ def closed_loop_shards(config: AblationConfig) -> Iterator[dict[str, Any]]:
         }
 
 
-def frames_renderer(root: str | None) -> str | None:
-    """What drew the training frames of a dataset (None: the built-in simulator's), `egl` or `tiny`; None where it
-    does not tell.
+def frames_recording(config: AblationConfig, root: str | None) -> Recording:
+    """What drew the training frames of a dataset (None: the built-in simulator's), and what that rests on.
+
+    Frames are drawn anew where the evaluation has a simulator of CALVIN's scenes.
     """
-    return TINY if root is None else recorded_renderer(Path(root).expanduser() / TRAINING)
+    if root is None:
+        return _OWN_FRAMES
+    evaluation, make = config.evaluation, None
+    if has_closed_loop(config) and not _is_built_in(config):
+        make = maker(evaluation.simulator, evaluation.assets, evaluation.calvin_python)
+    return looked_at(open_dataset(Path(root).expanduser(), TRAINING), make)
+
+
+def untrained_tasks(config: AblationConfig) -> list[str]:
+    """Tasks that the evaluation asks for and no training demonstration shows."""
+    if config.data.root is None:
+        return []
+    split = open_dataset(Path(config.data.root).expanduser(), TRAINING)
+    shown = {demonstration.task for demonstration in split.demonstrations}
+    return [task for task in config.data.tasks or TASKS if task not in shown]
+
+
+def _check_sequences(config: AblationConfig) -> None:
+    """Raises ConfigError where the tasks form no sequence, hours before the evaluation would say so."""
+    try:
+        check_tasks(config.data.tasks or TASKS)
+    except InvalidInput as error:
+        raise ConfigError(f"data.tasks: {error}") from None
 
 
 def _is_built_in(config: AblationConfig) -> bool:
@@ -90,7 +139,8 @@ def _instructions(config: AblationConfig) -> dict[str, str] | None:
         return read_instruction_file(Path(config.evaluation.instructions).expanduser())
     if config.data.root is None:
         return None
-    phrases = dict(open_dataset(Path(config.data.root), VALIDATION).validation_instructions)
+    root = Path(config.data.root).expanduser()
+    phrases = dict(open_dataset(root, VALIDATION).validation_instructions)
     missing = [task for task in config.data.tasks or TASKS if task not in phrases]
     if missing:
         raise ConfigError(

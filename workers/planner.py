@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from calvin.recording import Recording
 from db.plans import Dependency, Plan, PlannedJob, RunRef
 from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
 from detectors.targets import BY_TASK, TARGETS_VERSION
@@ -21,12 +22,13 @@ from settings.arms import Arm, arm_named
 from tasks.context import FRAMES
 from tasks.model_spec import backbone_folders, check_attention, planned_config, planned_model
 from tasks.registry import kind_named
-from workers.demonstrations import PRETRAINING, TRAINING, VALIDATION, Corpus, generated, recorded
-from workers.evaluation_plan import closed_loop_shards, frames_renderer, has_closed_loop
+from workers.demonstrations import PRETRAINING, TRAINING, VALIDATION, Corpus, generated, known_tasks, recorded
+from workers.evaluation_plan import closed_loop_shards, frames_recording, has_closed_loop
 
-#: Parameters that change when work happens but not what comes out.
+#: Parameters that change when or where work happens, or what is said of it, but not what comes out.
 _TIMING = frozenset(
-    {"slice_seconds", "checkpoint_seconds", "root", "simulators", "parallel", "assets", "python", "drawn_by"}
+    {"slice_seconds", "checkpoint_seconds", "root", "simulators", "parallel", "assets", "python"}
+    | {"drawn_by", "drawn_basis", "frames_basis", "frames_scenes", "untrained_tasks"}
 )
 
 #: Priorities under `finish_first`, where they differ: a trained run is judged before another is trained.
@@ -41,6 +43,7 @@ class Planner:
         self._jobs: dict[str, PlannedJob] = {}
         self._runs: dict[str, list[RunRef]] = {}
         self._ingests: dict[str, list[str]] = {}  # index -> jobs that made its frames
+        self._recordings: dict[str | None, Recording] = {}
 
     def plan(self) -> Plan:
         """Raises ConfigError or DatasetError for what cannot work; nothing is written by planning."""
@@ -48,11 +51,14 @@ class Planner:
         arms = [arm_named(name) for name in config.arms]
         for arm in arms:
             check_attention(planned_config(config.model.size, config.model.override, arm), config.attention)
+        known_tasks(config.data)
+        closed_loop = has_closed_loop(config)
+        if closed_loop:
+            _ = self._shards  # what cannot be evaluated is refused before anything else is looked at
         corpora = self._corpora(pretrained=any(arm.pretrained for arm in arms))
         self._instructions = sorted(frozenset().union(*(c.instructions for c in corpora.values())))
         self._folders = backbone_folders(config.model.backbones)
         indexes = {purpose: self._index(purpose, corpus) for purpose, corpus in corpora.items()}
-        closed_loop = has_closed_loop(config)
 
         training: dict[RunRef, str] = {}
         ends: list[str] = []
@@ -170,6 +176,7 @@ class Planner:
         validation: str,
     ) -> str:
         data, values = self._config.data, settings.model_dump(mode="json")
+        frames = self._recording(data.pretrained_on if kind == "pretrain" else data.root)
         if settings.early_stopping is not None or settings.open_loop is not None:
             needs = [*needs, *self._data(validation, "validation")]
         if settings.open_loop is None:
@@ -179,7 +186,8 @@ class Planner:
             "training": {name: value for name, value in values.items() if name != "slice_seconds"},
             "seed": ref.seed,
             "slice_seconds": settings.slice_seconds,
-            "drawn_by": frames_renderer(data.pretrained_on if kind == "pretrain" else data.root),
+            "drawn_by": frames.renderer,
+            "drawn_basis": frames.basis,
         }
         label = f"train {ref.arm} seed {ref.seed}" if kind == "train" else f"pretrain seed {ref.seed}"
         if kind == "pretrain" and self._pretrains_on_training_data:
@@ -208,6 +216,10 @@ class Planner:
             ends += self._closed_loop(name, ref, spec, [Dependency(train, "checkpoint")])
         return ends
 
+    @cached_property
+    def _shards(self) -> list[dict[str, Any]]:
+        return list(closed_loop_shards(self._config, lambda: self._recording(self._config.data.root)))
+
     @property
     def _judged_in(self) -> dict[str, str]:
         """`precision` of the jobs that load a trained model; absent for fp32."""
@@ -216,11 +228,17 @@ class Planner:
             precision = "4bit" if training.lora.four_bit else training.precision
         return {} if precision in ("auto", "fp32") else {"precision": precision}
 
+    def _recording(self, root: str | None) -> Recording:
+        """Looked up once for each dataset: frames may be drawn for it."""
+        if root not in self._recordings:
+            self._recordings[root] = frames_recording(self._config, root)
+        return self._recordings[root]
+
     def _closed_loop(
         self, name: str, ref: RunRef | None, policy: Mapping[str, Any], needs: Sequence[Dependency]
     ) -> list[str]:
         keys = []
-        for shard in closed_loop_shards(self._config):
+        for shard in self._shards:
             label = f"evaluate {name} sequences {shard['first']}-{shard['last'] - 1}"
             steps = shard["last"] - shard["first"]
             keys.append(self._add("evaluate", label, {**shard, **policy}, needs, ref, target_steps=steps))

@@ -13,7 +13,7 @@ from reports.data import Environment
 from settings.arithmetic import FIXED_VARIABLES
 from settings.machine import ABSENT
 from workers.environment import decides
-from workers.report_renderer import simulators_told
+from workers.report_renderer import frames_told, simulators_told
 
 #: Entries of an attempt's environment that the report does not list as versions.
 _NOT_VERSIONS = frozenset(
@@ -51,7 +51,7 @@ def report_environment(
         versions={**told, **({"body": bodies} if bodies else {})},
         threads=" or ".join(str(count) for count in sorted({e["threads"] for e in known if "threads" in e})),
         precision=_precisions(jobs),
-        simulator=simulators_told(jobs),
+        simulator=_simulator(jobs),
         data_digests={**_demonstrations(jobs), **_indexes(database, jobs)},
         mixed=tuple(_mixed(jobs, attempts)),
     )
@@ -86,6 +86,12 @@ def _variables(environments: Sequence[Mapping[str, Any]]) -> str:
         if FIXED_VARIABLES.get(name) != text
     }
     return ", ".join(sorted(found))
+
+
+def _simulator(jobs: Sequence[Any]) -> str:
+    """What the evaluation was simulated with, and what drew the frames of the training."""
+    simulator, frames = simulators_told(jobs), frames_told(jobs)
+    return "; ".join([simulator, *([f"training frames: {frames}"] if frames else [])]) if simulator else ""
 
 
 def _bodies(attempts: Sequence[Any]) -> str:

@@ -164,6 +164,7 @@ class Supervisor:
         specs = []
         for group in self._devices.gpus:
             environment = {
+                "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as nvidia-smi counts; by itself CUDA counts from the fastest
                 "CUDA_VISIBLE_DEVICES": ",".join(map(str, group)),
                 "BATON_DEVICE": f"cuda:{'+'.join(map(str, group))}",
             }

@@ -80,7 +80,9 @@ def _gpus() -> list[Finding]:
 def _torch() -> Finding:
     try:
         import torch
-    except ImportError as error:
+
+        from models.gpus import visible_gpus
+    except (ImportError, OSError) as error:  # OSError: a library of CUDA's that does not load
         remedy = "pip install 'torch>=2.6,<3'"
         return Finding("machine", "torch", MISSING, str(error), remedy, needed=True)
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
@@ -88,4 +90,8 @@ def _torch() -> Finding:
     if shutil.which("nvidia-smi") and not torch.cuda.is_available():
         remedy = "install a torch build for this driver's CUDA version (see pytorch.org, Get Started)"
         return Finding("machine", "torch", WARNING, f"{detail}; it sees no GPU", remedy)
+    faulty = [gpu for gpu in visible_gpus() if gpu.fault is not None]
+    if faulty:
+        told = "; ".join(f"GPU {gpu.index} ({gpu.name}): {gpu.fault}" for gpu in faulty)
+        return Finding("machine", "torch", WARNING, f"{detail}; {told}", faulty[0].remedy)
     return Finding("machine", "torch", OK, detail)

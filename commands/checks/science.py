@@ -6,10 +6,11 @@ import os
 import sys
 from importlib.util import find_spec
 
-from commands.checks.finding import MISSING, OK, Finding, version_of
+from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
+from commands.checks.trial import try_machine
 from errors import SimulatorMissing
 
-_EXTRAS = {
+EXTRAS = {
     "diffusers": ("the VAE of the released recipe", "pip install diffusers"),
     "peft": ("LoRA training of large models", "pip install peft"),
     "bitsandbytes": ("4-bit weights of large models", "pip install bitsandbytes"),
@@ -64,10 +65,14 @@ def _calvin_env() -> Finding:
 
 def _models() -> list[Finding]:
     found = []
-    for name, (purpose, remedy) in _EXTRAS.items():
-        version = version_of(name)
+    faults = try_machine(packages=True).faults
+    for name, (purpose, remedy) in EXTRAS.items():
+        version, fault = version_of(name), faults.get(name)
         if version is None:
             found.append(Finding("models", name, MISSING, f"not installed: {purpose}", remedy))
+        elif fault is not None:
+            remedy = f"mend what this names, or {remedy} again"
+            found.append(Finding("models", name, WARNING, f"{version} cannot be imported: {fault}", remedy))
         else:
             found.append(Finding("models", name, OK, version))
     return found

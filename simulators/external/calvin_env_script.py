@@ -10,10 +10,12 @@ field `call`; every answer has `error` (null or a sentence) and its values.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import struct
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -154,18 +156,36 @@ class Official:
         return {"info": self._env.get_info()}
 
     def do_description(self) -> dict[str, Any]:
-        import pybullet
-
         return {
             "description": {
                 "simulator": "calvin_env",
                 "renderer": "egl" if self._use_egl else "tiny",
-                "pybullet_api": str(pybullet.getAPIVersion()),
+                "digest": content_digest(self._root),
+                "pybullet": pybullet_version(),
                 "python": sys.version.split()[0],
                 "numpy": np.__version__,
                 "scene": self._scene,
             }
         }
+
+
+def content_digest(root: Path) -> str:
+    """SHA-256 over names and contents of what calvin_env runs and loads: its modules, conf/ and data/."""
+    files = [file for file in (root / "calvin_env").rglob("*.py") if file.is_file()]
+    for folder in ("conf", "data"):
+        files += [file for file in (root / folder).rglob("*") if file.is_file()]
+    total = hashlib.sha256()
+    for name, file in sorted((str(file.relative_to(root)), file) for file in files):
+        total.update((name + "\0" + hashlib.sha256(file.read_bytes()).hexdigest() + "\n").encode())
+    return total.hexdigest()
+
+
+def pybullet_version() -> str:
+    """The package's; PyBullet's own getAPIVersion has been the same number for years."""
+    try:
+        return metadata.version("pybullet")
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def answer_requests(make: Any) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from calvin.annotations import SceneRange
-from calvin.downloads import fault_of_scenes
+from calvin.dataset import open_dataset
+from calvin.downloads import fault_of_scenes, known_download
+from calvin.writer import write_split
+from errors import DatasetError
+from tests.calvin.samples import make_episode
 
 D, ABC, ABCD = 611_098, 1_795_044, 2_406_143
 RIGHT = [
@@ -53,3 +59,19 @@ def test_downloads_of_before_are_named(last: int, scenes: dict[str, tuple[int, i
 def test_other_data_are_not_compared() -> None:
     assert fault_of_scenes(ranges({"A": (0, 900), "B": (901, 5000)}), 5000) is None
     assert fault_of_scenes((), D) is None
+
+
+def test_a_download_is_known_by_its_last_frame_of_its_split() -> None:
+    assert known_download("training", ranges({"D": (0, D)}), [(5, 9)]) == "D"
+    assert known_download("training", (), [(0, 9), (20, ABC)]) == "ABC"
+    assert known_download("validation", (), [(0, 53_818), (399_946, 420_498)]) == "D, ABC and ABCD"
+    for split, last in (("validation", 361_252), ("training", 555_241), ("training", 420_498)):
+        assert known_download(split, (), [(0, last)]) is None
+    assert known_download("training", (), []) is None
+
+
+def test_a_download_of_before_is_not_opened(tmp_path: Path) -> None:
+    """Its annotations are wrong as well, so training on it would be."""
+    write_split(tmp_path, "training", [make_episode(D - 5, 6, scene="A")])
+    with pytest.raises(DatasetError, match=r"scene_info\.npy: scene A is said to be frames 611093-611098"):
+        open_dataset(tmp_path, "training")

@@ -172,7 +172,13 @@ def _simulator_processes() -> list[int]:
         (("evaluate", "random", "--videos", "/dev/null"), 2, "the folder /dev/null cannot be made: File exists"),
         (("evaluate", "http://"), 2, "http:// is no address of a policy server"),
         (("evaluate", "random", "--tasks", "fly"), 2, "Unknown CALVIN task 'fly'"),
+        (("evaluate", "random", "--tasks", "open_drawer,close_drawer"), 2, "--tasks: The tasks open_drawer"),
+        (("evaluate", "random", "--tasks", "open_drawer,open_drawer"), 2, "is listed more than once"),
+        (("evaluate", "random", "--limit", "2"), 2, "--limit is of --replay"),
         (("evaluate", "--replay", "/nowhere"), 2, "/nowhere is not a folder"),
+        (("evaluate", "random", "--replay", "/nowhere"), 2, "leave out CHECKPOINT (random)"),
+        (("evaluate", "--replay", "/nowhere", "--tasks", "open_drawer"), 2, "--tasks is not heeded by --replay"),
+        (("evaluate", "--replay", "/nowhere", "--protocol", "calvin"), 2, "--protocol is not heeded by --replay"),
         (("serve", "nowhere"), 2, "there is no folder nowhere"),
     ],
 )  # fmt: skip

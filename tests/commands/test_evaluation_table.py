@@ -65,3 +65,23 @@ def test_tokens_that_are_no_actions_are_told_with_their_total(capsys: pytest.Cap
 
 def test_the_units_of_an_openvla_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "in the units of data set 'bridge_orig'" in printed(capsys, statistics_used="bridge_orig")
+
+
+def test_what_the_claim_rests_on_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    told = printed(capsys, frames_basis="3 frames drawn anew come out the same")
+    assert "Renderer tiny drew the frames that the policy was trained on: 3 frames drawn anew" in told
+    assert "do worse" not in told
+    told = printed(capsys, frames_renderer=None, frames_basis="only a file says egl")
+    assert "which drew the frames that the policy was trained on is unknown (only a file says egl)" in told
+
+
+def test_the_words_and_the_address_of_a_policy_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    own = "Instructions were Baton's own phrases"
+    assert own not in printed(capsys, assets=None, simulator="playtable", instructions=None)
+    assert own in printed(capsys, assets="calvin_env", simulator="playtable", instructions=None)
+    assert own in printed(capsys, assets=None, simulator="calvin", instructions=None)
+    assert own not in printed(
+        capsys, assets="calvin_env", simulator="playtable", instructions={"open_drawer": "x"}
+    )
+    assert own not in printed(capsys, policy="random", assets="calvin_env", instructions=None)
+    assert "is known by its address alone" in printed(capsys, policy="http://host:1")

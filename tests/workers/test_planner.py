@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from calvin.recording import Recording
 from calvin.writer import write_split
 from db.plans import Plan, PlannedJob, RunRef
 from errors import CheckpointError, ConfigError, DatasetError
@@ -57,10 +58,12 @@ def test_checkpoints_know_what_drew_their_frames_and_keys_do_not(
 ) -> None:
     both = plan(arms=("recon", "recon_pretrain"))
     assert {job.spec["drawn_by"] for job in both.jobs if job.kind in ("train", "pretrain")} == {"tiny"}
-    monkeypatch.setattr("workers.planner.frames_renderer", lambda root: "egl")
+    told = Recording("egl", "drawn anew")
+    monkeypatch.setattr("workers.planner.frames_recording", lambda config, root: told)
     other = plan(arms=("recon", "recon_pretrain"))
     assert keys(other, "train", "pretrain") == keys(both, "train", "pretrain")
-    assert {job.spec["drawn_by"] for job in other.jobs if job.kind in ("train", "pretrain")} == {"egl"}
+    trained = [job.spec for job in other.jobs if job.kind in ("train", "pretrain")]
+    assert {(spec["drawn_by"], spec["drawn_basis"]) for spec in trained} == {("egl", "drawn anew")}
 
 
 def test_every_job_follows_what_it_needs(usual: Plan) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workers.report_renderer import renderer_warning, simulators_told
+from workers.report_renderer import frames_told, renderer_warning, simulators_told
 
 
 def shard(frames: str | None, used: str | None) -> Any:
@@ -49,3 +49,37 @@ def test_jobs_of_other_kinds_and_older_ones_are_passed_over() -> None:
     assert simulators_told([older, training]) == (
         "assets_digest 0123456789ab, renderer tiny, scene D, simulator playtable"
     )
+
+
+def with_basis(frames: str | None, basis: str, used: str, **entries: Any) -> Any:
+    job = shard(frames, used)
+    job.spec |= {"frames_basis": basis, **entries}
+    return job
+
+
+def test_what_the_claim_rests_on_is_told() -> None:
+    known = with_basis("egl", "its frames are those of a download", "egl")
+    assert renderer_warning([known]) is None
+    assert frames_told([known, known]) == "egl (its frames are those of a download)"
+    other = with_basis("egl", "its frames are those of a download", "tiny")
+    assert "(its frames are those of a download)" in (renderer_warning([other]) or "")
+
+
+def test_unknown_is_not_taken_for_the_same() -> None:
+    unknown = with_basis(None, "only a file says tiny", "tiny")
+    warning = renderer_warning([unknown]) or ""
+    assert "what drew the training frames is unknown (only a file says tiny)" in warning
+    assert frames_told([unknown]) == "unknown (only a file says tiny)"
+
+
+def test_other_scenes_than_the_evaluations_are_told() -> None:
+    own = with_basis("tiny", "recorded", "tiny", frames_scenes="baton", scenes="calvin")
+    assert (
+        renderer_warning([own]) == "Training frames show Baton's own scenes, the evaluation shows CALVIN's."
+    )
+    assert renderer_warning([with_basis("tiny", "x", "tiny", frames_scenes="baton", scenes="baton")]) is None
+
+
+def test_tasks_without_demonstrations_are_told() -> None:
+    told = renderer_warning([with_basis("egl", "x", "egl", untrained_tasks=["stack_block", "open_drawer"])])
+    assert told == "No training demonstration shows open_drawer, stack_block, which the evaluation asks for."

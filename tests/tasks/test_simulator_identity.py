@@ -1,0 +1,83 @@
+"""What a simulator from outside is made of, and that a job runs with nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from errors import ConfigError
+from tasks.closed_loop import simulators_of
+from tasks.simulator_identity import simulator_identity
+from tests.simulators.calvin_env_stand_in import make_interpreter
+from tests.simulators.clone_stand_in import make_clone
+
+
+@pytest.fixture
+def memory() -> Iterator[dict[str, Any]]:
+    """Simulators that a worker keeps from job to job, closed at the end."""
+    memory: dict[str, Any] = {}
+    yield memory
+    for simulators in memory.values():
+        for simulator in simulators:
+            simulator.close()
+
+
+def spec(simulator: str, assets: Path | None, python: Path | None, **entries: Any) -> dict[str, Any]:
+    place = {"assets": assets and str(assets), "python": python and str(python)}
+    identity = simulator_identity(simulator, "D", **place)
+    return {
+        "simulator": simulator,
+        "scene": "D",
+        **place,
+        "renderer": "tiny",
+        "parallel": False,
+        **identity,
+        **entries,
+    }
+
+
+def append(file: Path) -> None:
+    with file.open("a") as stream:
+        stream.write("\n")
+
+
+def test_nothing_from_outside_has_no_identity() -> None:
+    assert simulator_identity("playtable", "D", None, None) == {}
+
+
+def test_a_clone_that_was_changed_after_planning_is_refused(tmp_path: Path, memory: dict[str, Any]) -> None:
+    clone = make_clone(tmp_path / "clone")
+    planned = spec("playtable", clone, None)
+    (made,) = simulators_of(planned, 1, memory)
+    assert made.description()["assets_digest"] == planned["assets_digest"]
+    append(clone / "data" / "table.urdf")
+    with pytest.raises(ConfigError, match=r"^evaluation\.assets: the files in .*clone .* are not those"):
+        simulators_of(planned, 1, memory)  # kept by the worker from before the change
+    (again,) = simulators_of(spec("playtable", clone, None), 1, memory)
+    assert again is not made
+
+
+def test_an_interpreter_that_was_changed_after_planning_is_refused(
+    tmp_path: Path, memory: dict[str, Any]
+) -> None:
+    python = make_interpreter(tmp_path)
+    planned = spec("calvin", None, python)
+    assert planned["calvin_env"].keys() == {"digest", "pybullet", "numpy", "python"}
+    simulators_of(planned, 1, memory)
+    append(tmp_path / "clone" / "calvin_env" / "env.py")
+    with pytest.raises(ConfigError, match=r"^evaluation\.calvin_python: the files of calvin_env"):
+        simulators_of(planned, 1, memory)
+    other = spec("calvin", None, python)
+    other["calvin_env"] = {**other["calvin_env"], "pybullet": "2.8.4"}
+    with pytest.raises(ConfigError, match=r"^evaluation\.calvin_python: the pybullet"):
+        simulators_of(other, 1, memory)
+
+
+def test_a_job_of_an_earlier_version_runs(tmp_path: Path, memory: dict[str, Any]) -> None:
+    clone = make_clone(tmp_path / "clone")
+    older = spec("playtable", clone, None)
+    del older["assets_digest"]
+    assert len(simulators_of(older, 1, memory)) == 1
