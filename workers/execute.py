@@ -116,7 +116,7 @@ class Executor:
             raise
         except ArtifactDamaged as error:
             self._memory.clear()
-            context.book_rest("replayed")
+            context.book_rest("load")
             return self._redo(claim, context, error)
         except Exception as error:
             logger.exception("%s failed", claim.label)

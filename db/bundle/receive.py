@@ -131,18 +131,16 @@ def _facts_of(home: Home, manifest: Manifest) -> str | None:
 def _check_nobody_works(database: Database) -> None:
     """Workers of a cluster do not hold the home's lock. One that runs elsewhere is listened for, a lease long: when
     it was last heard is a time of day of another machine."""
-    here = socket.gethostname()
+    here, lease = socket.gethostname(), queue_settings().lease_seconds
     elsewhere = {}
     for worker in _workers(database):
-        age = seconds_since(worker.boot, worker.steady_at)
+        age = seconds_since(worker.boot, worker.steady_at)  # a container of this machine has its clock
         if worker.host == here:
             if process_alive(worker.pid, worker.pid_started_at):
                 raise _at_work(worker)
-        elif (
-            age is None or age <= queue_settings().lease_seconds
-        ):  # a container of this machine has its clock
+        elif age is None or age <= lease:
             elsewhere[worker.id] = worker.heartbeat_at
-    give_up = time.monotonic() + queue_settings().lease_seconds
+    give_up = time.monotonic() + lease
     while elsewhere and time.monotonic() < give_up:
         time.sleep(_LISTEN_SECONDS)
         for worker in _workers(database):
