@@ -174,6 +174,7 @@ class Again:
 
     def _start(self, surroundings: Mapping[str, str]) -> None:
         reading, writing = os.pipe()
+        self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "workers.audit_process", str(self._folder), str(writing)],

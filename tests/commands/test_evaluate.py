@@ -87,6 +87,22 @@ def test_results_on_disk_are_gone_on_with(tmp_path: Path, capfd: pytest.CaptureF
     assert "does not hold results" in refused(capfd, 2, *RANDOM, "--out", str(out))
 
 
+def test_threads_are_those_of_the_option_and_never_of_the_shell(
+    tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    torch.set_num_threads(2)
+    out = tmp_path / "results.jsonl"
+    words = ("evaluate", str(folder), "--sequences", "1", "--max-steps", "5", "--json", "--out", str(out))
+    assert run(capfd, *words)["threads"] == torch.get_num_threads() == 1
+    assert os.environ["OMP_NUM_THREADS"] == "1", "what the simulators' processes and numpy begin with"
+    told = refused(capfd, 2, *words, "--threads", "2")
+    assert "holds results with threads = 1, not 2" in told
+    out.unlink()
+    assert run(capfd, *words, "--threads", "2")["threads"] == torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+
+
 def test_another_evaluation_is_not_gone_on_with(
     tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

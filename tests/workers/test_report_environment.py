@@ -54,6 +54,8 @@ def test_versions_and_machine(database, store, tmp_path):
     assert found.versions["body"] == "index 2, ingest 3, train 1"
     assert {"baton", "celery", "os", "python", "torch"} <= set(found.versions)
     assert not {"processor", "gpu", "gpus", "cores", "memory_gib", "threads"} & set(found.versions)
+    assert "instructions" not in found.versions
+    assert found.threads == "1" and "absent" not in found.versions.values()
     assert str(here["processor"]) in found.hardware and f"{here['cores']} core" in found.hardware
     assert f"{here['memory_gib']} GiB" in found.hardware
 
@@ -73,6 +75,12 @@ def test_steps_of_two_environments_are_told(database, store, tmp_path):
             ending = Ending(states.YIELDED, step, environment=environment)
             jobs.give_back(database, start(database, name, worker_id), ending, NOW + step)
     assert gather_report(database, store, "mine").environment.mixed == ("moved: torch 2.12, then 2.13",)
+
+
+def test_variables_that_choose_other_kernels_are_told(database, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    found = environment_of(database, store, tmp_path, {"ingest": 3})
+    assert found.versions["variables"].split(", ").count("MKL_CBWR=COMPATIBLE") == 1
 
 
 class _Job:
