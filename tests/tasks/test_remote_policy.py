@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from errors import PolicyServerError
+from errors import NotFinite, PolicyServerError
 from tasks.policies import Query
 from tasks.remote_policy import RemotePolicy
 from tests.tasks.http_servers import body, raw_server, serving
@@ -159,3 +159,11 @@ def test_a_server_that_comes_back_is_counted() -> None:
         client = policy(url, tries=5)
         assert len(client.act([query()])) == 1
     assert client.counts["retries"] == 2
+
+
+def test_a_served_model_whose_numbers_are_not_finite_is_answered_with_a_sentence() -> None:
+    def predict(queries):
+        raise NotFinite("qwen2 gives numbers that are not finite in fp16")
+
+    with serving(predict) as url, pytest.raises(PolicyServerError, match=r"status 500: .*not finite in fp16"):
+        policy(url).act([query()])
