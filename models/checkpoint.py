@@ -68,8 +68,11 @@ class Pretrained:
             write_atomically(folder / GENERATION_FILE, (json.dumps(rules, indent=2) + "\n").encode())
 
 
-def open_checkpoint(folder: Path) -> tuple[ReconVLAConfig, WeightFiles]:
-    """Configuration and tensors of `folder` under our names; none is read yet but those that should be equal."""
+def open_checkpoint(folder: Path, autoencoder: bool = False) -> tuple[ReconVLAConfig, WeightFiles]:
+    """Configuration and tensors of `folder` under our names; none is read yet but those that should be equal.
+
+    autoencoder: keep that of an official checkpoint whose denoiser was dropped, for a model that gets a fresh one.
+    """
     values = read_json(folder / CONFIG_FILE)
     kind = values.get("model_type")
     if kind == "reconvla":
@@ -85,7 +88,7 @@ def open_checkpoint(folder: Path) -> tuple[ReconVLAConfig, WeightFiles]:
         ours = files.renamed(official.name_from_official)
         if config.language.tied_embeddings:
             check_tied(ours, str(folder))
-        return config, ours.renamed(lambda name: _name_in(config, name))
+        return config, ours.renamed(lambda name: _name_in(config, name, autoencoder))
     raise CheckpointError(
         f"{folder / CONFIG_FILE} does not describe a ReconVLA: model_type must be 'reconvla' or"
         f" {official.MODEL_TYPE!r}, got {kind!r}"
@@ -172,8 +175,9 @@ def _typed(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
     return tensor if dtype is None or not tensor.is_floating_point() else tensor.to(dtype)
 
 
-def _name_in(config: ReconVLAConfig, name: str) -> str | None:
+def _name_in(config: ReconVLAConfig, name: str, autoencoder: bool) -> str | None:
     """None for what the model has no use for: a tied output layer, an autoencoder without a denoiser."""
     if config.language.tied_embeddings and name == _TIED:
         return None
-    return None if config.denoiser is None and name.startswith("latents.") else name
+    unused = config.denoiser is None and not autoencoder
+    return None if unused and name.startswith("latents.") else name
