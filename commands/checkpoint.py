@@ -61,11 +61,10 @@ def open_named(home: Home, name: str, precision: str = "auto") -> Checkpoint:
     from db.checkpoints import find_weights
     from db.migrate import open_state
     from db.shared_store import open_store
-    from tasks.folder_identity import folder_identity
-    from tasks.standalone import open_folder, open_weights
+    from tasks.standalone import identity_of, open_folder, open_weights
 
     if Path(name).is_dir():
-        return Checkpoint(*open_folder(Path(name), precision), folder_identity(Path(name)), None)
+        return Checkpoint(*open_folder(Path(name), precision), identity_of(Path(name)), None)
     if not re.fullmatch(r"[0-9a-f]{4,64}", name):
         raise InvalidInput(f"there is no folder {name}, and it is no digest of a checkpoint either")
     if not home.exists:

@@ -38,7 +38,7 @@ def assemble(
     config = with_folders(config, folders)
     files = WeightFiles({})
     if "checkpoint" in folders:
-        _, files = open_checkpoint(folders["checkpoint"])
+        _, files = open_checkpoint(folders["checkpoint"], autoencoder=True)
         if config.denoiser is None:
             unused = ("denoiser.", "latents.")
             files = files.renamed(lambda name: None if name.startswith(unused) else name)

@@ -71,9 +71,10 @@ class Pretrained:
             write_atomically(folder / GENERATION_FILE, (json.dumps(rules, indent=2) + "\n").encode())
 
 
-def open_checkpoint(folder: Path) -> tuple[ReconVLAConfig, WeightFiles]:
+def open_checkpoint(folder: Path, autoencoder: bool = False) -> tuple[ReconVLAConfig, WeightFiles]:
     """Configuration and tensors of `folder` under our names; none is read yet but those that should be equal.
 
+    autoencoder: keep that of an official checkpoint whose denoiser was dropped, for a model that gets a fresh one.
     Raises CheckpointError and ConfigError as `Pretrained.from_pretrained` does.
     """
     values = read_json(folder / CONFIG_FILE)
@@ -94,7 +95,7 @@ def open_checkpoint(folder: Path) -> tuple[ReconVLAConfig, WeightFiles]:
         if config.language.tied_embeddings:
             check_tied(ours, str(folder))
         check_tower(folder, values, ours)
-        return config, ours.renamed(lambda name: _name_in(config, name))
+        return config, ours.renamed(lambda name: _name_in(config, name, autoencoder))
     raise CheckpointError(
         f"{folder / CONFIG_FILE} does not describe a ReconVLA: model_type must be 'reconvla' or"
         f" {official.MODEL_TYPE!r}, got {kind!r}"
@@ -187,8 +188,9 @@ def typed(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
     return tensor if dtype is None or not tensor.is_floating_point() else tensor.to(dtype)
 
 
-def _name_in(config: ReconVLAConfig, name: str) -> str | None:
+def _name_in(config: ReconVLAConfig, name: str, autoencoder: bool) -> str | None:
     """None for what the model has no use for: a tied output layer, an autoencoder without a denoiser."""
     if config.language.tied_embeddings and name == _TIED:
         return None
-    return None if config.denoiser is None and name.startswith("latents.") else name
+    unused = config.denoiser is None and not autoencoder
+    return None if unused and name.startswith("latents.") else name

@@ -17,6 +17,8 @@ from models.config import FULL, RESAMPLINGS, SLIDING
 from models.json_files import read_json
 from models.known_entries import AUTOENCODER, LANGUAGE, OF_TRANSFORMERS, PICTURES, ROPE, VISION
 
+#: Of a tower's folder: how pictures are prepared.
+PICTURE_FILES = ("preprocessor_config.json", "processor_config.json")
 _PREPARING = ("SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil")
 
 #: transformers' defaults of Qwen2Config and SiglipVisionConfig, diffusers' of AutoencoderKL.
@@ -193,11 +195,12 @@ def picture_values(folder: Path, image_size: int | None) -> dict[str, Any]:
 
     image_size: of the tower in px, None where it is not known. Errors as `language_values` has them.
     """
-    file, values = folder / "preprocessor_config.json", None
-    if file.is_file():
+    alone, among_others = (folder / name for name in PICTURE_FILES)
+    file, values = alone, None
+    if alone.is_file():
         values = read_json(file)
-    elif (folder / "processor_config.json").is_file():
-        file = folder / "processor_config.json"
+    elif among_others.is_file():
+        file = among_others
         values = read_json(file).get("image_processor")
     if not isinstance(values, Mapping):
         return {}

@@ -27,6 +27,7 @@ from models.folder_values import (
     AUTOENCODER_NAMES,
     LANGUAGE_NAMES,
     LATENT_NAMES,
+    PICTURE_FILES,
     VISION_NAMES,
     autoencoder_values,
     language_values,
@@ -302,6 +303,17 @@ def _tower_folder(config: VisionConfig) -> str:
         if official_vision(known) == official_vision(config):
             return name
     return f"siglip-{config.width}x{config.layers}-patch{config.patch_size}-{config.image_size}"
+
+
+def neighbour_files(folder: Path, values: Mapping[str, Any]) -> list[Path]:
+    """Files of other folders that decide what the official model in `folder` computes, those that are there."""
+    if OURS in values:
+        return []
+    tower, decoder = (
+        _neighbour(folder, values.get(name)) for name in ("mm_vision_tower", "mm_pixel_decoder")
+    )
+    beside = [] if tower is None else [tower.parent / name for name in PICTURE_FILES]
+    return [file for file in (tower, decoder, *beside) if file is not None and file.is_file()]
 
 
 def _tower_named(named: Any) -> VisionConfig:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from models.checkpoint import CONFIG_FILE, read_json
+from models.official import MODEL_TYPE, neighbour_files
 from models.reconvla import ReconVLA
+from tasks.folder_identity import folder_identity
 from tasks.judged import device
 from tasks.modelling import Recipe, compatible, load_model, placed, recipe_of
 from tasks.policies import ReconVLAPolicy
@@ -26,6 +30,20 @@ def open_folder(folder: Path, precision: str = AUTO) -> tuple[ReconVLA, Recipe]:
     model = ReconVLA.from_pretrained(folder, None if precision == AUTO else JUDGED[precision])
     spec = {"config": model.config.to_dict(), "tokenizer": {"root": str(folder)}, "reconstructs": "none"}
     return placed(model, precision, device()), recipe_of({"model": spec})
+
+
+def identity_of(folder: Path) -> str:
+    """What tells the model in `folder` from others: SHA-256 of its files, and of an official model's neighbours' files
+    that decide what it computes. Raises CheckpointError, WeightsMissing."""
+    own = folder_identity(folder)
+    values = read_json(folder / CONFIG_FILE)
+    others = neighbour_files(folder, values) if values.get("model_type") == MODEL_TYPE else []
+    if not others:
+        return own
+    digest = hashlib.sha256(own.encode())
+    for file in others:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def open_weights(

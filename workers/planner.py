@@ -20,7 +20,7 @@ from detectors.targets import BY_TASK, TARGETS_VERSION
 from settings.ablation import AblationConfig, Training
 from settings.arms import Arm, arm_named
 from tasks.context import FRAMES
-from tasks.model_spec import backbone_folders, check_attention, planned_config, planned_model
+from tasks.model_spec import backbone_folders, check_attention, planned_model
 from tasks.registry import kind_named
 from workers.demonstrations import PRETRAINING, TRAINING, VALIDATION, Corpus, generated, known_tasks, recorded
 from workers.evaluation_plan import closed_loop_shards, frames_recording, has_closed_loop
@@ -49,8 +49,6 @@ class Planner:
         """Raises ConfigError or DatasetError for what cannot work; nothing is written by planning."""
         config = self._config
         arms = [arm_named(name) for name in config.arms]
-        for arm in arms:
-            check_attention(planned_config(config.model.size, config.model.override, arm), config.attention)
         known_tasks(config.data)
         closed_loop = has_closed_loop(config)
         if closed_loop:
@@ -58,6 +56,8 @@ class Planner:
         corpora = self._corpora(pretrained=any(arm.pretrained for arm in arms))
         self._instructions = sorted(frozenset().union(*(c.instructions for c in corpora.values())))
         self._folders = backbone_folders(config.model.backbones)
+        for arm in arms:
+            check_attention(self._model(config.training, arm)["config"], config.attention)
         indexes = {purpose: self._index(purpose, corpus) for purpose, corpus in corpora.items()}
 
         training: dict[RunRef, str] = {}

@@ -23,6 +23,8 @@ from models.official import (
 from models.reconvla import ReconVLA
 from models.weight_files import open_weights
 from models.weights import write_weights
+from tasks.folder_identity import folder_identity
+from tasks.standalone import identity_of
 
 
 @pytest.fixture
@@ -213,6 +215,16 @@ def test_pictures_of_a_released_folder(released: Path) -> None:
     values = json.loads((released / "config.json").read_text())
     values |= {"mm_vision_tower": "./elsewhere", "decode_image_size": None, "max_position_embeddings": 4096}
     assert config_of_folder(released, values, {}).vision.image_std == tuple(std)
+
+
+def test_the_files_of_other_folders_that_decide_are_part_of_what_identifies_it(released: Path) -> None:
+    before = identity_of(released)
+    assert before != folder_identity(released)
+    tower = json.loads((released / "siglip/config.json").read_text())
+    (released / "siglip/config.json").write_text(json.dumps(tower | {"layer_norm_eps": 1e-3}))
+    assert identity_of(released) != before
+    edit(released, mm_vision_tower="./nowhere", mm_pixel_decoder="./nowhere")
+    assert identity_of(released) == folder_identity(released)
 
 
 def test_a_target_of_another_size(released: Path) -> None:

@@ -1,6 +1,7 @@
 """Pretrained parts from folders that transformers and diffusers wrote."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from models.assembly import assemble
 from models.checkpoint import weights_of
 from models.config import AutoencoderConfig, LatentConfig, ReconVLAConfig
 from models.reconvla import ReconVLA, build_language_model, build_vision_tower
+from models.weight_files import open_weights
+from models.weights import write_weights
 
 
 def test_vision_tower(model: ReconVLA, tmp_path: Path) -> None:
@@ -78,6 +81,29 @@ def test_a_checkpoint_without_denoiser_gets_a_fresh_one(model: ReconVLA, tmp_pat
     whole = assemble(model.config, 3, {"checkpoint": tmp_path})
     fresh = ReconVLA.initialise(model.config, 3)
     assert torch.equal(whole.denoiser.x_embedder.proj.weight, fresh.denoiser.x_embedder.proj.weight)
+
+
+def test_the_autoencoder_of_an_official_checkpoint_without_denoiser(
+    config: ReconVLAConfig, tmp_path: Path
+) -> None:
+    """The official fine-tuning keeps it, and a fresh denoiser learns its latents."""
+    pytest.importorskip("diffusers", reason="needs the extra `vae`")
+    shape = AutoencoderConfig((8, 8, 8), layers_per_block=1, norm_groups=4, middle_attention=True)
+    latents = LatentConfig(channels=4, cell=4, scale=0.5, shift=0.1, autoencoder=shape)
+    vision = dataclasses.replace(config.vision, pooling_head=True)
+    whole = dataclasses.replace(config, latents=latents, vision=vision)
+    made = ReconVLA.initialise(whole, 1)
+    made.save_pretrained(tmp_path, official_layout=True)
+    tensors = {k: v for k, v in open_weights(tmp_path).items() if "mm_inv_projector" not in k}
+    write_weights(tensors, tmp_path / "model.safetensors")
+    values = json.loads((tmp_path / "config.json").read_text())
+    values["reconvla_config"]["denoiser"] = None
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    begun = assemble(whole, 5, {"checkpoint": tmp_path})
+    theirs = made.latents.state_dict()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in begun.latents.state_dict().items())
+    bare = assemble(whole.without_reconstruction(), 5, {"checkpoint": tmp_path})
+    assert bare.latents is None
 
 
 def test_frozen_parts_in_half_precision(model: ReconVLA, tmp_path: Path) -> None:
