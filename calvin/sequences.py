@@ -97,7 +97,8 @@ def _drawn(n: int, names: tuple[str, ...], length: int) -> tuple[Row, ...]:
 def _no_chain(names: tuple[str, ...], length: int) -> str:
     kinds = len({CATEGORIES[name] for name in names})
     if kinds < length:
-        why = f"each must be of another kind, and these are of {kinds} kinds: name tasks of {length - kinds} more"
+        plural = "" if kinds == 1 else "s"
+        why = f"they must be of that many kinds, and these are of {kinds} kind{plural}: add {length - kinds} more"
     else:
         why = "each must be possible after those before it, and from no start there is such an order: name more tasks"
     return f"The tasks {', '.join(names) or '(none)'} form no sequence of {length}: {why}."

@@ -139,7 +139,7 @@ def test_a_simulator_that_cannot_be_had_is_refused_when_planning(
 @pytest.mark.parametrize(
     ("tasks", "sentence"),
     [
-        ("[open_drawer]", "form no sequence of 5: .* of 1 kinds: name tasks of 4 more"),
+        ("[open_drawer]", "form no sequence of 5: .* of 1 kind: add 4 more"),
         ("[open_drawer, close_drawer, turn_on_led, turn_off_led]", "of 2 kinds"),
         ("[open_drawer, turn_on_led, move_slider_left, place_in_slider, stack_block]", "from no start"),
         ("[open_drawer, open_drawer]", "'open_drawer' is listed more than once"),
