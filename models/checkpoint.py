@@ -19,6 +19,7 @@ from models import official
 from models.config import ReconVLAConfig
 from models.weight_files import WeightFiles, open_weights
 from models.weights import SHARD_BYTES, check_fit, write_atomically, write_sharded
+from settings.documents import parse_json
 
 if TYPE_CHECKING:
     from models.reconvla import ReconVLA
@@ -171,7 +172,7 @@ def _name_in(config: ReconVLAConfig, name: str) -> str | None:
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises CheckpointError when it cannot be read or holds something else."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:

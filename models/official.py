@@ -7,7 +7,6 @@ folders that these name.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from models.config import (
     ReconVLAConfig,
     VisionConfig,
 )
+from settings.documents import parse_json
 
 MODEL_TYPE = "recon_qwen2"
 #: Where `config_to_official` keeps our own configuration, which says more than the official entries.
@@ -266,7 +266,7 @@ def _neighbour(folder: Path, named: Any) -> dict[str, Any] | None:
         file = place / "config.json"
         if file.is_file():
             try:
-                values = json.loads(file.read_text(encoding="utf-8"))
+                values = parse_json(file.read_text(encoding="utf-8"))
             except ValueError as error:
                 raise CheckpointError(f"{file} is not JSON: {error}") from error
             return values if isinstance(values, dict) else None

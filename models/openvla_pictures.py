@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from errors import CheckpointError
+from settings.documents import parse_json
 
 _FILE = "preprocessor_config.json"
 
@@ -36,7 +36,7 @@ def read_normalisation(folder: Path) -> Normalisation:
     """From the folder's `preprocessor_config.json`. Raises CheckpointError where it is missing or unusable."""
     file = folder / _FILE
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = parse_json(file.read_text(encoding="utf-8"))
         means, deviations = (np.array(values[key], dtype=np.float32) for key in ("means", "stds"))
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None

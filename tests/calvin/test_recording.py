@@ -39,3 +39,15 @@ def test_without_a_configuration_nobody_knows(tmp_path: Path) -> None:
 def test_a_damaged_configuration_is_named(tmp_path: Path, text: str | bytes) -> None:
     with pytest.raises(DatasetError, match=r"merged_config\.yaml is not YAML"):
         recorded_renderer(configured(tmp_path, text))
+
+
+def test_a_key_twice_is_named_and_the_official_readers_rules_hold(tmp_path: Path) -> None:
+    (tmp_path / "twice").mkdir()
+    twice = configured(tmp_path / "twice", "env:\n  use_egl: true\ncameras: {}\nenv:\n  use_egl: false\n")
+    with pytest.raises(DatasetError, match=r"merged_config\.yaml, line 4: the key 'env' is given twice"):
+        recorded_renderer(twice)
+    (tmp_path / "odd").mkdir()
+    odd = configured(
+        tmp_path / "odd", "date: 2021-07-08\nport: 012\ntime: 1:30\nnothing: ~\nenv: {use_egl: yes}\n"
+    )
+    assert recorded_renderer(odd) == "egl"
