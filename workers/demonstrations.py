@@ -10,15 +10,11 @@ from typing import Any
 
 from calvin.dataset import CalvinSplit, open_dataset
 from calvin.instructions import evaluation_instruction, training_instructions
+from calvin.sampled_check import check_sample
 from calvin.task_names import TASKS
 from errors import ConfigError
 from settings.ablation import Data
 from tasks.gaze_truth import check_true_boxes
-
-#: Frames of a split whose archive's directory is read at submission (0.3 ms each), and that are read whole
-#: (5 ms each).
-_ARCHIVES_OPENED = 10_000
-_FRAMES_READ = 200
 
 TRAINING, VALIDATION, PRETRAINING = "training", "validation", "pretraining"
 
@@ -77,15 +73,15 @@ def generated(data: Data, split: str) -> Corpus:
 
 
 def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = False) -> Corpus:
-    """All demonstrations of one split of a CALVIN dataset. Raises DatasetError as `open_dataset` does, for a
-    damaged frame among those that are looked at before anything is queued, and, with_boxes, where true boxes of
+    """All demonstrations of one split of a CALVIN dataset. Raises DatasetError as `open_dataset` does, as
+    `check_sample` does for frames that are looked at before anything is queued, and, with_boxes, where true boxes of
     what the demonstrations handle are missing. by_task: what handles an instruction that is not understood is known by
     its task.
     """
     dataset = open_dataset(root, split)
     if with_boxes:
         check_true_boxes(dataset, by_task)
-    _check_frames(dataset)
+    check_sample(dataset)
     return Corpus(
         split,
         "calvin",
@@ -94,15 +90,6 @@ def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = F
         [dataset.fingerprint(demonstration) for demonstration in dataset.demonstrations],
         _phrases(dataset),
     )
-
-
-def _check_frames(dataset: CalvinSplit) -> None:
-    """Open archives and read frames, evenly spaced. A fault that this misses ends the frame's ingest job."""
-    frames = sorted({frame for d in dataset.demonstrations for frame in range(d.start, d.end + 1)})
-    for frame in frames[:: len(frames) // _ARCHIVES_OPENED + 1]:
-        dataset.frames.checksums(frame)
-    for frame in frames[:: len(frames) // _FRAMES_READ + 1]:
-        dataset.frames.read(frame)
 
 
 def dataset_root(root: Path) -> Path:
