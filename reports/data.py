@@ -242,6 +242,37 @@ class Ledger:
 
 
 @dataclass(frozen=True)
+class DataSource:
+    """What demonstrations were used for one purpose (training, validation, pretraining).
+
+    dataset: the folder's name. scenes: demonstrations by scene, empty where not recorded. renderer: what drew the
+    frames, None where nobody knows.
+    """
+
+    purpose: str
+    dataset: str
+    demonstrations: int
+    scenes: Mapping[str, int] = field(default_factory=dict)
+    renderer: str | None = None
+
+    @property
+    def told(self) -> str:
+        count = f"{self.demonstrations} demonstration{'s' if self.demonstrations != 1 else ''}"
+        scenes = ", ".join(f"{count} in {scene}" for scene, count in sorted(self.scenes.items()))
+        parts = [f"{self.dataset}: {count}", f"drawn by {self.renderer or 'unknown'}"]
+        return ", ".join([parts[0], *([f"scenes: {scenes}"] if scenes else []), parts[1]])
+
+
+@dataclass(frozen=True)
+class OtherGaze:
+    """Gaze figures of a second dataset, that of the pretraining: never added to those of the first."""
+
+    dataset: str
+    scores: Mapping[str, GazeScores]
+    regions: GazeRegions | None
+
+
+@dataclass(frozen=True)
 class Environment:
     """How to get the same figures again. `data_digests`: SHA-256 by what it is of; `precision`: by kind of job."""
 
@@ -259,8 +290,9 @@ class ReportData:
     """Everything in the report of one ablation.
 
     `runs` in display order: arms appear in the order of their first run. `closed_loop_reason` says why there
-    are no success rates, where there are none; `closed_loop_warning` what may have lowered them. `gaze`:
-    figures by difficulty (`simple`, `complex`, `absent`, `unlabelled`). `random_results`: the same sequences
+    are no success rates, where there are none; `closed_loop_warning` what may have lowered them. `gaze`,
+    `gaze_regions` and `gaze_examples` are of the demonstrations of training and validation (and of a pretraining on the
+    same dataset), `other_gaze` of a dataset that the pretraining has to itself. `gaze`: figures by difficulty (`simple`, `complex`, `absent`, `unlabelled`). `random_results`: the same sequences
     driven by random actions. `state` of the ablation and number of `jobs` by state as `status` shows them;
     `failures`: a sentence for each failed job. `created_at`: when the figures were gathered, Unix seconds.
     `videos_reason`: why there are no films, where there are none.
@@ -278,6 +310,8 @@ class ReportData:
     random_results: tuple[int, ...] | None = None
     gaze: Mapping[str, GazeScores] | None = None
     gaze_regions: GazeRegions | None = None
+    other_gaze: OtherGaze | None = None
+    data: tuple[DataSource, ...] = ()
     gaze_detector: str = ""
     gaze_examples: tuple[GazeExample, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)

@@ -216,6 +216,7 @@ def _environment_view(data: ReportData) -> list[tuple[str, str]]:
         ("precision", data.environment.precision),
         ("simulator", data.environment.simulator),
     ]
+    rows += [(f"data of {source.purpose}", source.told) for source in data.data]
     rows += sorted(data.environment.versions.items())
     rows += sorted(data.environment.data_digests.items())
     return [(name, value) for name, value in rows if value]

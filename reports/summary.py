@@ -98,6 +98,14 @@ def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
         "videos": [video.caption for video in data.videos],
         "videos_reason": data.videos_reason,
         "gaze": _gaze_json(data.gaze),
+        "gaze_pretraining": None
+        if data.other_gaze is None
+        else {
+            "dataset": data.other_gaze.dataset,
+            "gaze": _gaze_json(data.other_gaze.scores),
+            "gaze_regions": _regions_json(data.other_gaze.regions),
+        },
+        "data": [_plain(asdict(source)) for source in data.data],
         "gaze_detector": data.gaze_detector or None,
         "gaze_regions": _regions_json(data.gaze_regions),
         "ledger": asdict(data.ledger),

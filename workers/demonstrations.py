@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ class Corpus:
     """The demonstrations of one split.
 
     entries: what the ingest job of each demonstration needs, plain JSON. identity: decides the bytes it
-    gives, one string an entry. source: calvin or playtable.
+    gives, one string an entry. source: calvin or playtable. scenes: demonstrations by scene.
     """
 
     split: str
@@ -33,6 +34,7 @@ class Corpus:
     entries: Sequence[dict[str, Any]]
     identity: Sequence[str]
     instructions: frozenset[str]
+    scenes: Mapping[str, int]
 
 
 def known_tasks(data: Data) -> tuple[str, ...]:
@@ -69,7 +71,9 @@ def generated(data: Data, split: str) -> Corpus:
     identity = [
         " ".join(str(e[name]) for name in ("scene", "task", "seed", "number", "starts")) for e in entries
     ]
-    return Corpus(split, "playtable", None, entries, identity, frozenset(phrases))
+    return Corpus(
+        split, "playtable", None, entries, identity, frozenset(phrases), Counter(e["scene"] for e in entries)
+    )
 
 
 def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = False) -> Corpus:
@@ -89,6 +93,7 @@ def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = F
         [{"number": demonstration.index} for demonstration in dataset.demonstrations],
         [dataset.fingerprint(demonstration) for demonstration in dataset.demonstrations],
         _phrases(dataset),
+        Counter(demonstration.scene for demonstration in dataset.demonstrations),
     )
 
 

@@ -26,7 +26,17 @@ from workers.evaluation_plan import closed_loop_shards, frames_renderer, has_clo
 
 #: Parameters that change when work happens but not what comes out.
 _TIMING = frozenset(
-    {"slice_seconds", "checkpoint_seconds", "root", "simulators", "parallel", "assets", "python", "drawn_by"}
+    {
+        "slice_seconds",
+        "checkpoint_seconds",
+        "root",
+        "simulators",
+        "parallel",
+        "assets",
+        "python",
+        "drawn_by",
+        "about",
+    }
 )
 
 #: Priorities under `finish_first`, where they differ: a trained run is judged before another is trained.
@@ -128,12 +138,14 @@ class Planner:
                 found = self._add("gaze", label, spec, [Dependency(ingest, "episode")], resource=resource)
                 needs.append(Dependency(found, "gaze"))
         numbers = [entry["number"] for entry in corpus.entries]
-        spec = {"split": corpus.split, "numbers": numbers}
+        about: dict[str, Any] = {"split": corpus.split, "numbers": numbers}
+        if corpus.scenes:
+            about["about"] = {"scenes": dict(corpus.scenes)}
         if corpus.split != VALIDATION and self._config.gaze.untrusted != "keep":
-            spec["untrusted"] = self._config.gaze.untrusted
+            about["untrusted"] = self._config.gaze.untrusted
         if self._config.model.official_compat:
-            spec["repeat_motion"] = True
-        index = self._add("index", f"index {purpose}", spec, needs)
+            about["repeat_motion"] = True
+        index = self._add("index", f"index {purpose}", about, needs)
         self._ingests[index] = [need.key for need in needs if need.role == "episode"]
         return index
 

@@ -11,11 +11,14 @@ from db.engine import Database
 from db.states import FAILED, SUCCEEDED
 from reports.data import AttentionScores, LossPoint, RunReport, Slice, TaskScore
 from settings.arms import ARMS
+from workers.report_corpora import TRAINING, Corpora
 
 _LOSS = "loss/"
 
 
-def run_report(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequence[Any]) -> RunReport:
+def run_report(
+    database: Database, run: Any, jobs: Sequence[Any], attempts: Sequence[Any], corpora: Corpora
+) -> RunReport:
     """What there is of `run` now. `jobs` and `attempts`: all of its ablation."""
     mine = [j for j in jobs if j.run_id == run.id]
     train = next(j for j in mine if j.id == run.train_job_id)
@@ -52,7 +55,7 @@ def run_report(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequ
         device_seconds=sum(a.ended_at - a.started_at for a in ended) if ended else None,
         useful_seconds=sum(a.useful_seconds for a in ended) if ended else None,
         attention=_attention(attention),
-        steps_per_epoch=_steps_per_epoch(train, jobs),
+        steps_per_epoch=_steps_per_epoch(train, corpora),
         tasks=_tasks(entries),
     )
 
@@ -106,10 +109,8 @@ def _attention(result: Mapping[str, Any] | None) -> AttentionScores | None:
     return AttentionScores(**fields)
 
 
-def _steps_per_epoch(train: Any, jobs: Sequence[Any]) -> float | None:
+def _steps_per_epoch(train: Any, corpora: Corpora) -> float | None:
     """Samples of the training index over those of a step; None until the index is there."""
-    index = next(
-        (j.result for j in jobs if j.kind == "index" and j.label == "index training" and j.result), None
-    )
+    index = next((j.result for j in corpora.of("index", TRAINING) if j.result), None)
     batch = train.spec.get("training", {}).get("batch_size")
     return index["items"] / batch if index and batch else None
