@@ -154,7 +154,7 @@ def _states(motions: Motions) -> list[str]:
     """robot_obs in other units, or empty."""
     found = []
     least = min(_FEW, len(motions))
-    empty = ~motions.pose.any(axis=1) & motions.action[:, :6].any(axis=1)
+    empty = np.asarray(~motions.pose.any(axis=1) & motions.action[:, :6].any(axis=1))
     if empty.sum() >= least and empty.sum() > len(motions) / 2:
         found.append(
             f"robot_obs of {_of(empty)} frames (first: {_first(motions, empty)}) has no pose: it is zero."

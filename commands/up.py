@@ -42,12 +42,14 @@ def command(
     services: dict[str, int],
 ) -> int:
     """Start broker, scheduler and workers. Exit code 1 when an ablation failed, 4 when stopped early."""
+    from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
     from db import queries
     from db.migrate import open_state
 
     home = existing_home(context, home_path)
     plan = plan_session(session)
+    need_gpus(plan.devices.gpus)
     home.create()
     with home.exclusive("up"):
         database = open_state(home)

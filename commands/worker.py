@@ -26,7 +26,10 @@ def command(
     session: int | None,
 ) -> None:
     """Run one worker process, pinned to the device in BATON_DEVICE and CUDA_VISIBLE_DEVICES."""
+    from tasks.devices import pin
     from workers.processes import worker_main
+
+    device = pin(os.environ.get("BATON_DEVICE"))
 
     home = resolve_home(context, home_path)
     home.create()
@@ -34,7 +37,7 @@ def command(
         home,
         need_broker(broker),
         name or f"worker-{socket.gethostname()}-{os.getpid()}",
-        os.environ.get("BATON_DEVICE", "cpu"),
+        device,
         tuple(resources.split(",")),
         session,
     )

@@ -112,10 +112,10 @@ class RunReport:
 
     `results`: tasks done in a row (0..5) per sequence, in the sequences' order. `open_loop_error`: mean
     absolute error of predicted actions on the validation split, in action units (-1..1). `held_out_loss`: the
-    action loss there, nats a token. `slices`: training
-    attempts that did steps. `useful_seconds`: device time whose steps are in the final weights. `title`: what
-    people read for the arm's name; the name itself where empty. `curves`: what else was measured along the
-    way, such as validation. `steps_per_epoch`: steps in which every training sample is drawn once on average.
+    action loss on the same `held_out_frames` frames, nats a token; curves of held-out losses are of these frames too.
+    `slices`: training attempts that did steps. `useful_seconds`: device time whose steps are in the final weights.
+    `title`: what people read for the arm's name; the name itself where empty. `curves`: what else was measured along
+    the way, such as validation. `steps_per_epoch`: steps in which every training sample is drawn once on average.
     """
 
     arm: str
@@ -124,6 +124,7 @@ class RunReport:
     results: tuple[int, ...] | None = None
     open_loop_error: float | None = None
     held_out_loss: float | None = None
+    held_out_frames: int | None = None
     losses: tuple[LossPoint, ...] = ()
     slices: int = 0
     device_seconds: float | None = None
@@ -290,9 +291,10 @@ class ReportData:
     """Everything in the report of one ablation.
 
     `runs` in display order: arms appear in the order of their first run. `closed_loop_reason` says why there
-    are no success rates, where there are none; `closed_loop_warning` what may have lowered them. `gaze`,
-    `gaze_regions` and `gaze_examples` are of the demonstrations of training and validation (and of a pretraining on the
-    same dataset), `other_gaze` of a dataset that the pretraining has to itself. `gaze`: figures by difficulty (`simple`, `complex`, `absent`, `unlabelled`). `random_results`: the same sequences
+    are no success rates, where there are none; `closed_loop_warning` what may have lowered them. `gaze` (figures
+    by difficulty: `simple`, `complex`, `absent`, `unlabelled`), `gaze_regions` and `gaze_examples` are of the
+    demonstrations of training and validation, and of a pretraining on the same dataset; `other_gaze` is of a dataset
+    that the pretraining has to itself. `random_results`: the same sequences
     driven by random actions. `state` of the ablation and number of `jobs` by state as `status` shows them;
     `failures`: a sentence for each failed job. `created_at`: when the figures were gathered, Unix seconds.
     `videos_reason`: why there are no films, where there are none.

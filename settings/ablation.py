@@ -132,7 +132,9 @@ class EarlyStopping(Section):
     """End a run when more training is not worth its time (tasks/early_stopping.py has the rule)."""
 
     every_steps: Positive = Field(default=100, description="steps between measurements")
-    frames: Positive = Field(default=64, description="held-out frames measured on")
+    frames: Positive = Field(
+        default=64, description="held-out frames measured on, at the end too (200 where nothing says)"
+    )
     window: Positive = Field(default=3, description="measurements without a worthwhile gain before the end")
     min_gain: PositiveFloat = Field(default=0.01, description="relative gain that is worth a window")
 
@@ -141,7 +143,9 @@ class OpenLoop(Section):
     """Measure on held-out frames how far predicted actions are from recorded ones, while a run goes on."""
 
     every_steps: Positive = Field(default=500, description="steps between measurements")
-    frames: Positive = Field(default=64, description="held-out frames measured on")
+    frames: Positive = Field(
+        default=64, description="held-out frames measured on, at the end too (200 where nothing says)"
+    )
 
 
 class Lora(Section):
@@ -177,6 +181,15 @@ class Training(Section):
     gradient_checkpointing: bool = Field(default=False, description="less memory, a third more time")
     lora: Lora | None = Field(default=None, description="train adapters instead of the language model")
     devices: Positive = Field(default=1, description="GPUs of one worker that share each batch")
+
+    @model_validator(mode="after")
+    def _one_set_of_frames(self) -> Training:
+        if self.early_stopping and self.open_loop and self.early_stopping.frames != self.open_loop.frames:
+            raise ValueError(
+                f"early_stopping.frames ({self.early_stopping.frames}) and open_loop.frames ({self.open_loop.frames}) "
+                "differ: both give held-out losses of one report, which must be of the same frames"
+            )
+        return self
 
 
 class Evaluation(Section):

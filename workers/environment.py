@@ -9,6 +9,8 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
+from tasks.devices import computed_on
+
 #: Libraries whose version can change a result.
 _LIBRARIES = ("torch", "transformers", "numpy", "opencv-python-headless", "pybullet", "pillow")
 
@@ -16,23 +18,22 @@ _LIBRARIES = ("torch", "transformers", "numpy", "opencv-python-headless", "pybul
 FOR_PEOPLE = frozenset({"device", "baton", "celery", "os", "cores", "memory_gib", "gpus"})
 
 
-@lru_cache(maxsize=1)
 def attempt_environment(device: str) -> dict[str, str | int]:
     """Processor or GPU, thread count and library versions; for people also how much of it the process has.
 
-    Imports none of the libraries. `gpus`: those this process sees.
+    Imports none of the libraries. Device and GPU are what torch computed on, not what the worker was told (`device`).
+    `gpus`: those this process sees.
     """
-    torch = sys.modules.get("torch")
-    gpu, gpus = "", 0
-    if torch is not None and device.startswith("cuda") and torch.cuda.is_available():
-        gpu, gpus = torch.cuda.get_device_name(0), torch.cuda.device_count()
+    device, gpu, gpus = computed_on(device)
+    return {"device": device, "gpu": gpu, "gpus": gpus, **_machine()}
+
+
+@lru_cache(maxsize=1)
+def _machine() -> dict[str, str | int]:
     return {
-        "device": device,
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30),
-        "gpu": gpu,
-        "gpus": gpus,
         "threads": int(os.environ.get("OMP_NUM_THREADS", "0")),
         "os": _system(),
         "python": platform.python_version(),

@@ -186,6 +186,8 @@ class Planner:
             needs = [*needs, *self._data(validation, "validation")]
         if settings.open_loop is None:
             del values["open_loop"]  # keys are those of the time before it was there
+        if settings.early_stopping is not None:
+            values["early_stopping"]["same_frames"] = True  # not so in jobs that were planned before
         spec = {
             "model": self._model(settings, arm),
             "training": {name: value for name, value in values.items() if name != "slice_seconds"},
@@ -207,7 +209,7 @@ class Planner:
         both = [Dependency(train, "checkpoint"), *self._data(validation)]
         name = f"{ref.arm} seed {ref.seed}"
         ends = [
-            self._add("evaluate", f"open-loop error {name}", {"mode": "open_loop", **model}, both, ref),
+            self._add("evaluate", f"open-loop error {name}", {**self._open_loop, **model}, both, ref),
             self._add("attention", f"attention {name}", {"attention": looked_at, **model}, both, ref),
         ]
         if arm.reconstruction != "none":
@@ -219,6 +221,14 @@ class Planner:
                 spec["gaze"] = self._detector
             ends += self._closed_loop(name, ref, spec, [Dependency(train, "checkpoint")])
         return ends
+
+    @property
+    def _open_loop(self) -> dict[str, Any]:
+        """The frames are those on which held-out losses are measured during training, as both stand in one report."""
+        training, spec = self._config.training, {"mode": "open_loop"}
+        measured = training.open_loop or training.early_stopping
+        frames = {} if measured is None else {"frames": measured.frames}
+        return {**spec, **frames, **({"jpeg": True} if self._config.model.official_compat else {})}
 
     @property
     def _judged_in(self) -> dict[str, str]:

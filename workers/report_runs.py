@@ -36,6 +36,7 @@ def run_report(
         results=done_in_a_row(entries),
         open_loop_error=open_loop["mean_absolute_error"] if open_loop else None,
         held_out_loss=open_loop.get("action_loss") if open_loop else None,  # older jobs did not measure it
+        held_out_frames=open_loop["frames"] if open_loop else None,
         losses=tuple(
             LossPoint(m.step, m.name.removeprefix(_LOSS), m.value)
             for m in metrics

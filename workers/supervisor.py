@@ -164,6 +164,8 @@ class Supervisor:
         specs = []
         for group in self._devices.gpus:
             environment = {
+                # As nvidia-smi counts; CUDA itself counts from the fastest.
+                "CUDA_DEVICE_ORDER": os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
                 "CUDA_VISIBLE_DEVICES": ",".join(map(str, group)),
                 "BATON_DEVICE": f"cuda:{'+'.join(map(str, group))}",
                 "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # matrix products that repeat bit for bit

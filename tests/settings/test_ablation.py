@@ -170,3 +170,12 @@ def test_numbers_that_a_protocol_would_ignore_are_refused(override: str) -> None
         load_config("calvin-abc-d", None, (override,))
     load_config("calvin-abc-d", None, (override, "evaluation.protocol=null"))
     assert load_config("smoke", None, ("data.tasks=[]", "evaluation.protocol=calvin")).evaluation.protocol
+
+
+def test_held_out_losses_of_one_report_have_one_set_of_frames() -> None:
+    both = ("training.open_loop.frames=32", "training.early_stopping.frames=64")
+    with pytest.raises(
+        ConfigError, match=r"early_stopping\.frames \(64\) and open_loop\.frames \(32\) differ"
+    ):
+        load_config("smoke", None, both)
+    load_config("smoke", None, ("training.open_loop.frames=32", "training.early_stopping.frames=32"))
