@@ -49,10 +49,11 @@ def command(
 
     home = existing_home(context, home_path)
     plan = plan_session(session)
-    need_gpus(plan.devices.gpus)
     home.create()
     with home.exclusive("up"):
         database = open_state(home)
+        if not until_done or queries.open_ablations(database):
+            need_gpus(plan.devices.gpus)
         run_home(home, database, plan, until_done=until_done, services=services)
         states = {a["name"]: a["state"] for a in queries.status(database)["ablations"]}
         database.close()

@@ -27,9 +27,11 @@ def command(
 ) -> None:
     """Run one worker process, pinned to the device in BATON_DEVICE and CUDA_VISIBLE_DEVICES."""
     from tasks.devices import pin
+    from workers.parent import die_with_parent
     from workers.processes import worker_main
 
-    device = pin(os.environ.get("BATON_DEVICE"))
+    die_with_parent()  # asking torch takes seconds
+    device = pin(os.environ.get("BATON_DEVICE") or None)
 
     home = resolve_home(context, home_path)
     home.create()
