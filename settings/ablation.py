@@ -324,7 +324,9 @@ def load_config(
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{place}: unknown key {where!r}") from None
-        raise ConfigError(f"{place}: {where}: {first['msg']} (got {first['input']!r})"[:400]) from None
+        raise ConfigError(
+            f"{place}: {where}: {first['msg'].removeprefix('Value error, ')} (got {first['input']!r})"[:400]
+        ) from None
     if config.evaluation.protocol is not None:
         _check_protocol_decides(config.evaluation.protocol, said_by)
     return config
