@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from calvin.episode import FRAME_SHAPES, FrameBoxes, FramePixels
 from calvin.pickles import load_npy_pickle
 from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import DatasetError
+from settings.documents import parse_json
 
 LANGUAGE_FOLDER = "lang_annotations"
 SCENE_PREFIX = "calvin_scene_"
@@ -165,7 +165,7 @@ def read_boxes(path: Path) -> dict[int, FrameBoxes] | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"{path} is not a file of boxes: {error}.") from None
     return dict(
@@ -177,7 +177,7 @@ def read_pixels(path: Path) -> dict[int, FramePixels] | None:
     """`pixels` in a `boxes.json` that `read_boxes` has read; None where the file or any of the counts is absent."""
     if not path.is_file():
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = parse_json(path.read_text(encoding="utf-8"))
     if not all("pixels" in entry for things in content.values() for entry in things.values()):
         return None
     return {

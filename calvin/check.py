@@ -7,16 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calvin.actions import relative_action
+from calvin.action_check import ActionTable, look_at_actions
 from calvin.dataset import CalvinSplit
 from calvin.downloads import fault_of_scenes
 from calvin.pickles import load_npy_pickle
 from calvin.recording import read_record, recorded_renderer
 from calvin.task_names import TASKS, UNKNOWN_SCENE
 from errors import DatasetError
-
-#: `rel_actions` follow from `robot_obs` and `actions` up to the rounding of float32.
-_SAME_ACTION = 1e-4
 
 
 def annotated_frames(split: CalvinSplit) -> list[int]:
@@ -41,26 +38,26 @@ def examine(split: CalvinSplit, frames: Iterable[int]) -> Findings:
     on_disk = split.frames.on_disk()
     annotated = np.array(annotated_frames(split), dtype=np.int64)
     last_of_gap = dict(_runs(np.setdiff1d(annotated, on_disk)))
-    led_astray: list[int] = []
+    table = ActionTable(len(annotated))
+    faults: dict[str, list[str]] = {}  # what is wrong, without the file -> sentences
     gap_ends = -1
     for frame in frames:
         if frame in last_of_gap:
             gap_ends = last_of_gap[frame]
-            problems.append(_gap(split, frame, gap_ends))
+            faults[f"gap {frame}"] = [_gap(split, frame, gap_ends)]
         if frame <= gap_ends:
             continue
         try:
             arrays = split.frames.read(frame)
         except DatasetError as error:
-            problems.append(str(error))
+            kind = str(error).replace(str(split.frames.path(frame)), "")
+            faults.setdefault(kind, []).append(str(error))
             continue
-        fault = _fault_of_actions(arrays["rel_actions"])
-        if fault is not None:
-            problems.append(f"{split.frames.path(frame)}: {fault}")
-        elif not _leads_to_its_action(arrays):
-            led_astray.append(frame)
-    problems += _faults_of_boxes(split, annotated)
-    notes = [*_notes_on_frames(split, annotated, on_disk, led_astray), *_notes_on_other_files(split)]
+        table.add(frame, arrays)
+    problems += map(_told_once, faults.values())
+    actions = look_at_actions(table.motions, split.folder)
+    problems += [*actions.systematic, *actions.faults, *_faults_of_boxes(split, annotated)]
+    notes = [*actions.notes, *_notes_on_frames(split, annotated, on_disk), *_notes_on_other_files(split)]
     return Findings(tuple(problems), tuple(notes))
 
 
@@ -102,14 +99,15 @@ def _gap(split: CalvinSplit, first: int, last: int) -> str:
     )
 
 
-def _notes_on_frames(
-    split: CalvinSplit, annotated: np.ndarray, on_disk: np.ndarray, led_astray: list[int]
-) -> Iterator[str]:
-    if led_astray:
-        yield (
-            f"rel_actions of {len(led_astray)} frames (first: {led_astray[0]}) are not those that lead from "
-            "robot_obs to actions"
-        )
+def _told_once(sentences: list[str]) -> str:
+    """The first of sentences that say the same of several frames, with their number."""
+    if len(sentences) == 1:
+        return sentences[0]
+    more = len(sentences) - 1
+    return f"{sentences[0].removesuffix('.')}; the same holds for {more} more frame{'s' if more > 1 else ''}."
+
+
+def _notes_on_frames(split: CalvinSplit, annotated: np.ndarray, on_disk: np.ndarray) -> Iterator[str]:
     if not split.recorded:  # ep_start_end_ids.npy is a problem already
         return
     stray = stray_frames(split, on_disk)
@@ -195,17 +193,3 @@ def _faults_of_boxes(split: CalvinSplit, annotated: np.ndarray) -> Iterator[str]
     lacking = [] if boxes is None else [frame for frame in annotated.tolist() if frame not in boxes]
     if lacking:
         yield f"{split.boxes_file} has no boxes for {len(lacking)} annotated frames (first: {lacking[0]})."
-
-
-def _fault_of_actions(relative: np.ndarray) -> str | None:
-    if relative[6] not in (-1.0, 1.0):
-        return f"the gripper's command in rel_actions is {relative[6]}, not 1 or -1."
-    if np.abs(relative).max() > 1 + _SAME_ACTION:
-        return f"rel_actions reach {np.abs(relative).max():.3g}; they are scaled to -1..1."
-    return None
-
-
-def _leads_to_its_action(frame: dict[str, np.ndarray]) -> bool:
-    pose, action = frame["robot_obs"][:6], frame["actions"]
-    expected = relative_action(pose, action[:6], action[6])
-    return bool(np.abs(frame["rel_actions"] - expected).max() <= _SAME_ACTION)

@@ -10,10 +10,9 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
-import yaml
-
 from calvin.task_names import BLOCK_COLOURS, TASKS
 from errors import DatasetError, InvalidInput
+from settings.documents import parse_yaml
 
 #: task -> (ways to begin, ways to go on). Their first combination is held out for evaluation.
 _BLOCK_PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -114,10 +113,10 @@ def read_instruction_file(path: Path) -> dict[str, str]:
     task.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"), str(path), DatasetError)
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except UnicodeDecodeError:
         raise DatasetError(f"{path} is not YAML.") from None
     if not isinstance(content, dict):
         raise DatasetError(f"{path} is not a mapping of tasks to instructions.")

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from calvin.dataset import CalvinSplit
 from calvin.downloads import known_download
 from calvin.frames import FrameFiles
 from errors import DatasetError
+from settings.documents import parse_yaml
 
 #: The names that simulators give to PyBullet's renderers.
 EGL, TINY = "egl", "tiny"
@@ -72,14 +71,14 @@ def recorded_renderer(split_folder: Path) -> str | None:
 
     calvin_env draws with EGL where `env.use_egl` is true, else with PyBullet's own renderer
     (calvin_env/envs/play_table_env.py). It says what was asked for last, not what drew the frames. Raises
-    DatasetError for a configuration that is not YAML.
+    DatasetError for a configuration that is not YAML or has a key twice.
     """
     file = split_folder / CONFIGURATION
     if not file.is_file():
         return None
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError):
+        config = parse_yaml(file.read_text(encoding="utf-8"), str(file), DatasetError)
+    except UnicodeDecodeError:
         raise DatasetError(f"{file} is not YAML.") from None
     env = config.get("env") if isinstance(config, dict) else None
     used = env.get("use_egl") if isinstance(env, dict) else None

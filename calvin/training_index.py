@@ -19,6 +19,7 @@ from calvin.actions import padded_chunk
 from calvin.episode import Episode
 from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import InvalidInput
+from settings.documents import parse_json
 
 CHUNK_STEPS = 5
 ROBOT_OBS_SIZE = 15
@@ -110,7 +111,7 @@ def write_index(items: Iterable[dict[str, Any]], path: Path) -> int:
 def read_index(path: Path) -> list[dict[str, Any]]:
     """The items in `path`, each checked. Raises InvalidInput naming the file, item and field at fault."""
     try:
-        items = json.loads(path.read_text(encoding="utf-8"))
+        items = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{path} is not a training index: {error}.") from None
     if not isinstance(items, list) or not items:

@@ -67,6 +67,7 @@ def extract_command(folder: Path, out: Path, split: str | None, detector: str) -
     Broken off, the same command goes on where it ended.
     """
     from calvin.dataset import open_dataset
+    from calvin.sampled_check import check_sample
     from detectors.registry import make_detector
     from tasks.extract import extract, items_file
 
@@ -78,6 +79,8 @@ def extract_command(folder: Path, out: Path, split: str | None, detector: str) -
             f"{out} already holds an extracted {' and '.join(there)} split; name another folder"
         )
     opened = {name: open_dataset(folder, name) for name in names if name not in there}
+    for dataset in opened.values():
+        check_sample(dataset)
     for name in there:
         print(f"{items_file(out, name)} is there already and is left as it is")
     for name, dataset in opened.items():

@@ -15,6 +15,7 @@ from rich.progress import track
 from rich.table import Table
 
 from calvin.dataset import open_dataset
+from calvin.sampled_check import check_sample
 from calvin.task_names import UNKNOWN_SCENE
 from commands.terminal import redraws
 from simulators.base import Simulator
@@ -32,6 +33,7 @@ def replay_and_print(
 ) -> None:
     """Raises DatasetError for an unreadable dataset, SimulatorMissing where a scene cannot be had."""
     dataset = open_dataset(root, split)
+    check_sample(dataset)
     chosen = dataset.demonstrations[:limit]
     memory: dict[str, Any] = {}
     make = maker(options["simulator"], options["assets"], options["calvin_python"])

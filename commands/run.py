@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shlex
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -16,13 +12,14 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from commands.gpus import devices_of
 from commands.options import SessionOptions, broker_from_environment
 from commands.screen import Screen
 from db import garbage, members, queries
 from db.engine import Database
 from db.silence import Hearing
 from db.store import ArtifactStore
-from errors import InvalidInput, Stopped
+from errors import Stopped
 from settings.clock import steady
 from settings.duration import session_seconds
 from settings.home import Home
@@ -173,45 +170,3 @@ def _watch(
         if until_done and not queries.open_ablations(database):
             return "done"
         time.sleep(_LOOK_SECONDS)
-
-
-def devices_of(gpus: str | None, cpus: int | None) -> Devices:
-    """`--gpus 0,1|0+1|all|none` and `--cpus N`; by default every GPU, and a CPU worker for each core left.
-
-    Commas separate workers, `+` the GPUs that one worker shares a batch over (`training.devices`). Numbers
-    are taken at their word where no nvidia-smi can be asked. Raises InvalidInput.
-    """
-    found = visible_gpus()
-    chosen: list[tuple[int, ...]]
-    if gpus in (None, "all"):
-        chosen = [(gpu,) for gpu in found]
-    elif gpus == "none":
-        chosen = []
-    elif re.fullmatch(r"\d+([,+]\d+)*", str(gpus)) is None:
-        raise InvalidInput(
-            f"--gpus {gpus!r} is not all, none, or numbers separated by commas (0,1), "
-            "or by + where one worker has several (0+1)"
-        )
-    else:
-        chosen = [tuple(map(int, group.split("+"))) for group in str(gpus).split(",")]
-        named = [gpu for group in chosen for gpu in group]
-        if len(set(named)) < len(named):
-            raise InvalidInput(f"--gpus {gpus!r} names a GPU twice")
-        missing = sorted(set(named) - set(found)) if found else []
-        if missing:
-            raise InvalidInput(f"--gpus {gpus!r}: this machine has no GPU {missing[0]}, only {found}")
-    cores = len(os.sched_getaffinity(0))
-    return Devices(chosen, cpus if cpus is not None else max(1, cores - len(chosen)))
-
-
-def visible_gpus() -> list[int]:
-    """Indices of the NVIDIA GPUs of this machine, without importing torch."""
-    if shutil.which("nvidia-smi") is None:
-        return []
-    listed = subprocess.run(
-        ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return [int(line) for line in listed.stdout.split()] if listed.returncode == 0 else []

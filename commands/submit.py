@@ -50,7 +50,7 @@ def command(
     session: SessionOptions,
 ) -> int:
     """Plan an ablation and run it to the end. The same command again continues it."""
-    from commands.checks.trial import check_gpus
+    from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
     from commands.show import print_report
     from db import queries
@@ -73,7 +73,7 @@ def command(
     if not detach:
         most = max(map(len, stay.devices.gpus), default=1)
         _check_devices(config, most, shared=elsewhere(home.root).database is not None)
-        check_gpus(stay.devices.gpus)
+        need_gpus(stay.devices.gpus)
     plan = Planner(config).plan()
     _tell_untrained(plan.jobs)
 

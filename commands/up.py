@@ -42,17 +42,18 @@ def command(
     services: dict[str, int],
 ) -> int:
     """Start broker, scheduler and workers. Exit code 1 when an ablation failed, 4 when stopped early."""
-    from commands.checks.trial import check_gpus
+    from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
     from db import queries
     from db.migrate import open_state
 
     home = existing_home(context, home_path)
     plan = plan_session(session)
-    check_gpus(plan.devices.gpus)
     home.create()
     with home.exclusive("up"):
         database = open_state(home)
+        if not until_done or queries.open_ablations(database):
+            need_gpus(plan.devices.gpus)
         run_home(home, database, plan, until_done=until_done, services=services)
         states = {a["name"]: a["state"] for a in queries.status(database)["ablations"]}
         database.close()

@@ -27,17 +27,22 @@ def command(
     session: int | None,
 ) -> None:
     """Run one worker process, pinned to the device in BATON_DEVICE and CUDA_VISIBLE_DEVICES."""
+    from tasks.devices import pin
+    from workers.parent import die_with_parent
     from workers.processes import worker_main
 
+    die_with_parent()  # asking torch takes seconds
+    device = pin(os.environ.get("BATON_DEVICE") or None)
     if session is None and "accelerator" in resources.split(","):
         check_own_gpus()  # a session has looked before it started its workers
+
     home = resolve_home(context, home_path)
     home.create()
     worker_main(
         home,
         need_broker(broker),
         name or f"worker-{socket.gethostname()}-{os.getpid()}",
-        os.environ.get("BATON_DEVICE", "cpu"),
+        device,
         tuple(resources.split(",")),
         session,
     )

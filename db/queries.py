@@ -12,6 +12,7 @@ from db.jobs import job
 from db.jobs.control import ACTIVE, PAUSED
 from db.members import BUSY, IDLE
 from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, Run, Session, Worker
+from db.statements import dependency
 from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
 from settings.clock import seconds_since
 
@@ -107,6 +108,18 @@ def jobs_of(db: Database, ablation_id: int) -> list[Any]:
                 .order_by(job.c.id)
             ).all()
         )
+
+
+def dependencies_of(db: Database, ablation_id: int) -> list[tuple[int, int, str]]:
+    """(job, the job it depends on, role) of all jobs of an ablation."""
+    with db.read() as tx:
+        mine = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
+        rows = tx.execute(
+            select(dependency.c.job_id, dependency.c.depends_on_id, dependency.c.role)
+            .where(dependency.c.job_id.in_(mine))
+            .order_by(dependency.c.job_id, dependency.c.depends_on_id)
+        ).all()
+    return [(row.job_id, row.depends_on_id, row.role) for row in rows]
 
 
 def find_jobs(db: Database, wanted: str) -> list[Any]:

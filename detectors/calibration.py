@@ -6,7 +6,6 @@ to scored frames. Right is an overlap of 0.5 with the true box.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from scipy.optimize import isotonic_regression
 
 from detectors.base import TRUSTED
 from errors import CheckpointError, InvalidInput
+from settings.documents import parse_json
 
 #: In the folder of a detector's weights: object name -> [[score, probability], ...], fitted to their scores.
 FILE_NAME = "calibration.json"
@@ -49,7 +49,7 @@ def read_calibrations(weights: Path) -> dict[str, Calibration]:
     if not file.is_file():
         return {}
     try:
-        plain = json.loads(file.read_text())
+        plain = parse_json(file.read_text())
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file} cannot be read: {error}") from None
     if not isinstance(plain, dict):

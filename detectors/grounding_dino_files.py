@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from detectors.calibration import FILE_NAME as CALIBRATION
 from errors import WeightsMissing
+from settings.documents import parse_json
 
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
 #: Whose words the official `.pth` files were trained with, and their file's name.
@@ -63,7 +63,7 @@ def missing_parts(folder: Path) -> list[str]:
 
 def _listed(pieces: Path) -> list[str]:
     try:
-        return sorted(set(json.loads(pieces.read_text())["weight_map"].values()))
+        return sorted(set(parse_json(pieces.read_text())["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError):
         return [f"a readable {pieces.name}"]
 

@@ -23,8 +23,12 @@ HEAD = """# Configuration reference
 Made by `python docs/generate_configuration.py`; do not edit.
 
 A configuration is YAML: a preset ([`presets/`](../presets)), over it `--config FILE`, over it
-`--set key.path=value`, over it options such as `--arms`. Unknown keys are errors. Here is every key with its
-default.
+`--set key.path=value`, over it options such as `--arms`. Here is every key with its default.
+
+Unknown keys are errors, and so is what can be read in two ways: a key twice in one mapping, two `--set` that give one
+key different values, numbers such as `012` and `1:30`, `~` for null, `yes` or `off` where a number is wanted. `1e6` is
+a number and `2024-01-01` is text. An alias (`*training`) repeats values: a later `training.steps` leaves the others as
+they are. `~/` in front of a folder is the home folder.
 """
 
 VARIABLES = {
@@ -40,7 +44,8 @@ VARIABLES = {
     "BATON_FLOWER_URL": "where people reach Flower, where `status` cannot know it; also `BATON_TENSORBOARD_URL` and "
     "`BATON_METRICS_URL`",
     "BATON_CALVIN_PYTHON": "the interpreter that imports calvin_env, where nothing else names one",
-    "BATON_DEVICE": "the device of a `worker` process: `cpu` or `cuda:0`",
+    "BATON_DEVICE": "the device of a `worker` process: `cpu`, or `cuda:0`, which torch must see; without it the GPU "
+    "that torch sees, else the processor",
 }
 
 

@@ -7,7 +7,6 @@ openvla/openvla, prismatic/extern/hf; its towers have timm's names.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,7 @@ from models.openvla import OpenVLA, OpenVLAShape, TowerShape
 from models.openvla_entries import check_openvla_entries, openvla_rules
 from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights, weight_file_names
 from models.weights import check_fit
+from settings.documents import parse_json
 
 MODEL_TYPE = "openvla"
 STATISTICS_FILE = "dataset_statistics.json"
@@ -127,7 +127,7 @@ class OpenVLAConfig:
 def is_openvla(folder: Path) -> bool:
     """Whether the folder's `config.json` says so."""
     try:
-        values = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        values = parse_json((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(values, dict) and values.get("model_type") == MODEL_TYPE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image
 
 from errors import CheckpointError
 from models.openvla_entries import check_openvla_pictures
+from settings.documents import parse_json
 
 #: Of torchvision, as that file writes it: PIL's.
 _BICUBIC = int(Image.Resampling.BICUBIC)
@@ -44,7 +44,7 @@ def read_normalisation(folder: Path, size: int) -> Normalisation:
     """
     file = folder / _FILE
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = parse_json(file.read_text(encoding="utf-8"))
         check_openvla_pictures(file, values)
         means, deviations = (np.array(values[key], dtype=np.float32) for key in ("means", "stds"))
     except OSError as error:

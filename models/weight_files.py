@@ -6,7 +6,6 @@ once, and no more than one tensor is ever held beside the model that takes it.
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from errors import CheckpointError
 from models.beside import check_no_adapter
+from settings.documents import parse_json
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -133,7 +133,7 @@ def shards_of(folder: Path, file: str = WEIGHTS_FILE) -> dict[str, str] | None:
             "that is not meant"
         )
     try:
-        places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        places = parse_json(index.read_text(encoding="utf-8"))["weight_map"]
         if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
             raise ValueError("weight_map is not an object of tensor names and shard names")
     except (ValueError, KeyError, TypeError) as error:
@@ -154,7 +154,7 @@ def open_file(path: Path) -> WeightFiles:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(size, _LONGEST_HEADER_BYTES):
                 raise ValueError(f"its header would take {length} bytes")
-            header: dict[str, Any] = json.loads(file.read(length))
+            header: dict[str, Any] = parse_json(file.read(length))
         header.pop("__metadata__", None)
         stored = {name: _entry(path, name, entry, 8 + length) for name, entry in header.items()}
     except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError) as error:

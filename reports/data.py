@@ -113,11 +113,12 @@ class RunReport:
 
     `results`: tasks done in a row (0..5) per sequence, in the sequences' order. `open_loop_error`: mean
     absolute error of predicted actions on the validation split, in action units (-1..1). `held_out_loss`: the
-    action loss there, nats a token. `slices`: training attempts that did steps. `device_seconds`: what all attempts
-    took, by their workers' monotonic clocks; those that were killed count up to their last sign of life.
-    `useful_seconds`: device time whose steps are in the final weights. `title`: what people read for the arm's name;
-    the name itself where empty. `curves`: what else was measured along the
-    way, such as validation. `steps_per_epoch`: steps in which every training sample is drawn once on average.
+    action loss on the same `held_out_frames` frames, nats a token; curves of held-out losses are of these frames too.
+    `slices`: training attempts that did steps. `device_seconds`: what all attempts took, by their workers' monotonic
+    clocks; those that were killed count up to their last sign of life. `useful_seconds`: device time whose steps are in
+    the final weights. `title`: what people read for the arm's name; the name itself where empty. `curves`: what else
+    was measured along the way, such as validation. `steps_per_epoch`: steps in which every training sample is drawn
+    once on average.
     """
 
     arm: str
@@ -126,6 +127,7 @@ class RunReport:
     results: tuple[int, ...] | None = None
     open_loop_error: float | None = None
     held_out_loss: float | None = None
+    held_out_frames: int | None = None
     losses: tuple[LossPoint, ...] = ()
     slices: int = 0
     device_seconds: float | None = None
@@ -244,6 +246,37 @@ class Ledger:
 
 
 @dataclass(frozen=True)
+class DataSource:
+    """What demonstrations were used for one purpose (training, validation, pretraining).
+
+    dataset: the folder's name. scenes: demonstrations by scene, empty where not recorded. renderer: what drew the
+    frames, None where nobody knows.
+    """
+
+    purpose: str
+    dataset: str
+    demonstrations: int
+    scenes: Mapping[str, int] = field(default_factory=dict)
+    renderer: str | None = None
+
+    @property
+    def told(self) -> str:
+        count = f"{self.demonstrations} demonstration{'s' if self.demonstrations != 1 else ''}"
+        scenes = ", ".join(f"{count} in {scene}" for scene, count in sorted(self.scenes.items()))
+        parts = [f"{self.dataset}: {count}", f"drawn by {self.renderer or 'unknown'}"]
+        return ", ".join([parts[0], *([f"scenes: {scenes}"] if scenes else []), parts[1]])
+
+
+@dataclass(frozen=True)
+class OtherGaze:
+    """Gaze figures of a second dataset, that of the pretraining: never added to those of the first."""
+
+    dataset: str
+    scores: Mapping[str, GazeScores]
+    regions: GazeRegions | None
+
+
+@dataclass(frozen=True)
 class Environment:
     """How to get the same figures again. `data_digests`: SHA-256 by what it is of; `precision`: by kind of job;
     `mixed`: a sentence for each job whose steps were computed on machines, or by versions, that differ."""
@@ -263,8 +296,10 @@ class ReportData:
     """Everything in the report of one ablation.
 
     `runs` in display order: arms appear in the order of their first run. `closed_loop_reason` says why there
-    are no success rates, where there are none; `closed_loop_warning` what may have lowered them. `gaze`:
-    figures by difficulty (`simple`, `complex`, `absent`, `unlabelled`). `random_results`: the same sequences
+    are no success rates, where there are none; `closed_loop_warning` what may have lowered them. `gaze` (figures
+    by difficulty: `simple`, `complex`, `absent`, `unlabelled`), `gaze_regions` and `gaze_examples` are of the
+    demonstrations of training and validation, and of a pretraining on the same dataset; `other_gaze` is of a dataset
+    that the pretraining has to itself. `random_results`: the same sequences
     driven by random actions. `state` of the ablation and number of `jobs` by state as `status` shows them;
     `failures`: a sentence for each failed job. `created_at`: when the figures were gathered, Unix seconds.
     `videos_reason`: why there are no films, where there are none.
@@ -282,6 +317,8 @@ class ReportData:
     random_results: tuple[int, ...] | None = None
     gaze: Mapping[str, GazeScores] | None = None
     gaze_regions: GazeRegions | None = None
+    other_gaze: OtherGaze | None = None
+    data: tuple[DataSource, ...] = ()
     gaze_detector: str = ""
     gaze_examples: tuple[GazeExample, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)

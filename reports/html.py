@@ -217,6 +217,7 @@ def _environment_view(data: ReportData) -> list[tuple[str, str]]:
         ("simulator", data.environment.simulator),
     ]
     rows += [("not one environment", sentence) for sentence in data.environment.mixed]
+    rows += [(f"data of {source.purpose}", source.told) for source in data.data]
     rows += sorted(data.environment.versions.items())
     rows += sorted(data.environment.data_digests.items())
     return [(name, value) for name, value in rows if value]

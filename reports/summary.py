@@ -30,8 +30,10 @@ class ArmSummary:
     """Figures of one arm over its seeds; None where not measured. `goodput` is useful over device seconds.
 
     `sequences` is the number per seed, `evaluated_seeds` are those that have results. `train_steps`
-    is what every seed reached; slices and seconds are sums over seeds. `p_value_random`: the chance of such
-    a difference to random actions at 1/5, on the same sequences, if there were none.
+    is what every seed reached; slices and seconds are sums over seeds. `training_loss`, `held_out_loss` and
+    `open_loop_error` are means over the same `held_out_seeds`, those whose final weights were judged on held-out frames
+    (`held_out_frames` of each; None where seeds differ in them). `p_value_random`: the chance of such a difference to
+    random actions at 1/5, on the same sequences, if there were none.
     """
 
     arm: str
@@ -50,6 +52,8 @@ class ArmSummary:
     open_loop_error: float | None
     training_loss: float | None
     held_out_loss: float | None
+    held_out_frames: int | None
+    held_out_seeds: tuple[int, ...]
     attention: AttentionScores | None
     p_value_random: float | None
 
@@ -98,6 +102,14 @@ def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
         "videos": [video.caption for video in data.videos],
         "videos_reason": data.videos_reason,
         "gaze": _gaze_json(data.gaze),
+        "gaze_pretraining": None
+        if data.other_gaze is None
+        else {
+            "dataset": data.other_gaze.dataset,
+            "gaze": _gaze_json(data.other_gaze.scores),
+            "gaze_regions": _regions_json(data.other_gaze.regions),
+        },
+        "data": [_plain(asdict(source)) for source in data.data],
         "gaze_detector": data.gaze_detector or None,
         "gaze_regions": _regions_json(data.gaze_regions),
         "ledger": asdict(data.ledger),
@@ -128,6 +140,8 @@ def _summarise_arm(
     device_seconds = _total([run.device_seconds for run in runs])
     useful_seconds = _total([run.useful_seconds for run in runs])
     attention = [run.attention for run in runs if run.attention is not None]
+    judged = [run for run in runs if run.open_loop_error is not None]
+    frames = {run.held_out_frames for run in judged}
     return ArmSummary(
         arm=arm,
         title=runs[0].title or arm,
@@ -142,9 +156,11 @@ def _summarise_arm(
         slices=sum(run.slices for run in runs),
         device_seconds=device_seconds,
         goodput=useful_seconds / device_seconds if device_seconds and useful_seconds is not None else None,
-        open_loop_error=_mean([run.open_loop_error for run in runs]),
-        training_loss=_mean([last_epochs_loss(run) for run in runs]),
-        held_out_loss=_mean([run.held_out_loss for run in runs]),
+        open_loop_error=_mean([run.open_loop_error for run in judged]),
+        training_loss=_mean([last_epochs_loss(run) for run in judged or runs]),
+        held_out_loss=_mean([run.held_out_loss for run in judged]),
+        held_out_frames=frames.pop() if len(frames) == 1 else None,
+        held_out_seeds=tuple(run.seed for run in judged),
         attention=over_seeds(attention),
         p_value_random=None
         if results is None or random_results is None
@@ -193,7 +209,8 @@ def _comparison_json(comparison: Comparison) -> dict[str, Any]:
 
 def _run_json(run: RunReport) -> dict[str, Any]:
     names = (
-        "arm", "seed", "train_steps", "slices", "open_loop_error", "held_out_loss", "device_seconds", "useful_seconds"
+        "arm", "seed", "train_steps", "slices", "open_loop_error", "held_out_loss", "held_out_frames",
+        "device_seconds", "useful_seconds",
     )  # fmt: skip
     document: dict[str, Any] = {name: getattr(run, name) for name in names}
     document["results"] = None if run.results is None else list(run.results)

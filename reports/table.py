@@ -118,6 +118,7 @@ def _record_fields() -> Iterator[str]:
         "open_loop_error",
         "training_loss",
         "held_out_loss",
+        "held_out_frames",
     )
 
 
@@ -133,4 +134,5 @@ def _record(arm: ArmSummary) -> dict[str, str | int | float | None]:
     record |= {"evaluated_seeds": len(arm.evaluated_seeds), "sequences": arm.sequences}
     record |= {"train_steps": arm.train_steps, "open_loop_error": arm.open_loop_error}
     record |= {"training_loss": arm.training_loss, "held_out_loss": arm.held_out_loss}
+    record["held_out_frames"] = arm.held_out_frames
     return record

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from errors import ConfigError
 from settings.arms import arm_named
+from settings.documents import parse_yaml
+from settings.overlays import check_consistent, merge, nested, override_of
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
 
@@ -17,6 +28,8 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+#: The name of a file or folder; a `~` in front is the home folder, as in a shell.
+Place = Annotated[str, AfterValidator(os.path.expanduser)]
 
 
 class Section(BaseModel):
@@ -24,12 +37,22 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic would take `yes` for 1 and `off` for 0."""
+        wants_truth = cls.model_fields[str(info.field_name)].annotation is bool
+        found = value if isinstance(value, (list, tuple)) else [value]
+        if not wants_truth and any(isinstance(item, bool) for item in found):
+            raise ValueError("this is true or false (or yes, no, on, off) where something else is wanted")
+        return value
+
 
 class Data(Section):
     """Where demonstrations come from. `root: null` means the built-in simulator makes them."""
 
-    root: str | None = Field(default=None, description="a dataset in CALVIN's format")
-    pretraining_root: str | None = Field(
+    root: Place | None = Field(default=None, description="a dataset in CALVIN's format")
+    pretraining_root: Place | None = Field(
         default=None,
         description="a dataset that `recon_pretrain` is pretrained on (its training split); null: `root`, or scenes "
         "of the built-in simulator where that is null too",
@@ -58,7 +81,7 @@ class Gaze(Section):
     """Which detector finds the gaze region, how sure it must be, and what becomes of frames without one."""
 
     detector: str = "colour"
-    weights: str | None = Field(
+    weights: Place | None = Field(
         default=None, description="hub name, local folder or .pth file (GroundingDINO)"
     )
     box_threshold: Annotated[float, Field(ge=0, le=1)] = 0.35
@@ -66,7 +89,7 @@ class Gaze(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto", description="of GroundingDINO's products; auto: fp16 on a GPU, fp32 on a processor"
     )
-    python: str | None = Field(default=None, description="interpreter that has groundingdino-py")
+    python: Place | None = Field(default=None, description="interpreter that has groundingdino-py")
     stages: tuple[str, ...] | None = Field(default=None, description="stages of the pipeline; null: all")
     key_frame_interval: Positive = Field(
         default=8, description="frames over which a moving target is followed"
@@ -109,7 +132,9 @@ class EarlyStopping(Section):
     """End a run when more training is not worth its time (tasks/early_stopping.py has the rule)."""
 
     every_steps: Positive = Field(default=100, description="steps between measurements")
-    frames: Positive = Field(default=64, description="held-out frames measured on")
+    frames: Positive = Field(
+        default=64, description="held-out frames measured on, at the end too (200 where nothing says)"
+    )
     window: Positive = Field(default=3, description="measurements without a worthwhile gain before the end")
     min_gain: PositiveFloat = Field(default=0.01, description="relative gain that is worth a window")
 
@@ -118,7 +143,9 @@ class OpenLoop(Section):
     """Measure on held-out frames how far predicted actions are from recorded ones, while a run goes on."""
 
     every_steps: Positive = Field(default=500, description="steps between measurements")
-    frames: Positive = Field(default=64, description="held-out frames measured on")
+    frames: Positive = Field(
+        default=64, description="held-out frames measured on, at the end too (200 where nothing says)"
+    )
 
 
 class Lora(Section):
@@ -155,6 +182,15 @@ class Training(Section):
     lora: Lora | None = Field(default=None, description="train adapters instead of the language model")
     devices: Positive = Field(default=1, description="GPUs of one worker that share each batch")
 
+    @model_validator(mode="after")
+    def _one_set_of_frames(self) -> Training:
+        if self.early_stopping and self.open_loop and self.early_stopping.frames != self.open_loop.frames:
+            raise ValueError(
+                f"early_stopping.frames ({self.early_stopping.frames}) and open_loop.frames ({self.open_loop.frames}) "
+                "differ: both give held-out losses of one report, which must be of the same frames"
+            )
+        return self
+
 
 class Evaluation(Section):
     """CALVIN's long-horizon evaluation; `max_steps` are environment steps per subtask (official: 360)."""
@@ -166,7 +202,7 @@ class Evaluation(Section):
     sequences_per_shard: Positive = 25
     max_steps: Positive = 360
     simulator: Literal["playtable", "calvin"] = "playtable"
-    assets: str | None = Field(
+    assets: Place | None = Field(
         default=None, description="a clone of calvin_env: playtable in CALVIN's scenes"
     )
     calvin_python: str | None = Field(
@@ -264,30 +300,23 @@ def load_config(
         if preset not in preset_names():
             raise ConfigError(f"unknown preset {preset!r}; known presets: {', '.join(preset_names())}")
         place = f"preset {preset}"
-        values = {"name": preset, **_read_yaml(PRESETS / f"{preset}.yaml")}
+        merge(values, {"name": preset, **_read_yaml(PRESETS / f"{preset}.yaml")})
+    said_by: list[tuple[str, dict[str, Any]]] = []  # what people wrote, with its place
     if file is not None:
         place = str(file)
-        _merge(values, {"name": file.stem, **_read_yaml(file)})
-    for text in overrides:
-        key, separator, value = text.partition("=")
-        if not separator or not key:
-            raise ConfigError(f"--set {text!r} is not of the form key.path=value")
-        try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {text!r}: the value is not YAML") from None
+        said_by.append((place, _read_yaml(file)))
+        merge(values, {"name": file.stem, **said_by[0][1]})
+    said = [override_of(text) for text in overrides]
+    check_consistent(said)
+    for key, value in said:
         place = f"--set {key}"
-        for part in reversed(key.split(".")):
-            parsed = {part: parsed}
-        _merge(values, parsed)
+        said_by.append((place, nested(key, value)))
+        merge(values, said_by[-1][1])
     for key, value in direct.items():
         if value is not None:
-            nested: Any = value
-            for part in reversed(key.split("__")):
-                nested = {part: nested}
-            _merge(values, nested)
+            merge(values, nested(key, value, "__"))
     try:
-        return AblationConfig.model_validate(values)
+        config = AblationConfig.model_validate(values)
     except ConfigError:
         raise
     except ValidationError as error:
@@ -295,26 +324,36 @@ def load_config(
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{place}: unknown key {where!r}") from None
-        raise ConfigError(f"{place}: {where}: {first['msg']} (got {first['input']!r})"[:400]) from None
+        raise ConfigError(
+            f"{place}: {where}: {first['msg'].removeprefix('Value error, ')} (got {first['input']!r})"[:400]
+        ) from None
+    if config.evaluation.protocol is not None:
+        _check_protocol_decides(config.evaluation.protocol, said_by)
+    return config
+
+
+def _check_protocol_decides(protocol: str, said_by: list[tuple[str, dict[str, Any]]]) -> None:
+    """A preset's numbers give way to a protocol that is named over it; numbers that somebody wrote are not ignored."""
+    for place, values in said_by:
+        section = values.get("evaluation")
+        for name in ("sequences", "max_steps"):
+            if isinstance(section, dict) and name in section:
+                raise ConfigError(
+                    f"{place}: evaluation.{name} would be ignored, as evaluation.protocol {protocol} decides it; leave "
+                    "it out, or set evaluation.protocol to null"
+                )
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from None
+    loaded = parse_yaml(text, str(path), is_ours=True)
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path} must hold a mapping, not {type(loaded).__name__}")
     return loaded
-
-
-def _merge(into: dict[str, Any], values: dict[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = value

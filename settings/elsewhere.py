@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import ConfigError
+from settings.documents import parse_yaml
 
 DATABASE_VARIABLE = "BATON_STATE_URL"
 ARTIFACTS_VARIABLE = "BATON_ARTIFACTS_URL"
@@ -47,12 +48,7 @@ def _read(path: Path) -> dict[str, str]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from None
-    import yaml
-
-    try:
-        found = yaml.safe_load(text) or {}
-    except yaml.YAMLError:
-        raise ConfigError(f"{path} is not YAML") from None
+    found = parse_yaml(text, str(path), is_ours=True) or {}
     if not isinstance(found, dict):
         raise ConfigError(f"{path} must hold a mapping, not {type(found).__name__}")
     for key, value in found.items():

@@ -36,6 +36,7 @@ from detectors.base import Detection, Detector, NoTarget
 from detectors.crops import crop_region
 from errors import InvalidInput
 from models.images import compose
+from settings.documents import parse_json
 from tasks.gaze import find_regions
 
 CHUNK_STEPS = 5
@@ -107,7 +108,7 @@ def _extract_one(
 def _read_part(part: Path, source: Mapping[str, str], split: str) -> dict[str, Any]:
     """What is known of a finished demonstration. Raises InvalidInput unless it was made of the same `source`."""
     try:
-        done: dict[str, Any] = json.loads(part.read_text(encoding="utf-8"))
+        done: dict[str, Any] = parse_json(part.read_text(encoding="utf-8"))
         data, detector = done["data"], done["detector"]
     except (ValueError, KeyError, TypeError):
         raise InvalidInput(
@@ -128,7 +129,7 @@ def _as_json(parts: Iterable[Path]) -> Iterator[str]:
     """All items as `json.dumps(items, indent=4)` writes them, one part in memory at a time."""
     before = "["
     for part in parts:
-        for item in json.loads(part.read_text(encoding="utf-8"))["items"]:
+        for item in parse_json(part.read_text(encoding="utf-8"))["items"]:
             yield before + "\n" + textwrap.indent(json.dumps(item, indent=4), "    ")
             before = ","
     yield "[]" if before == "[" else "\n]"

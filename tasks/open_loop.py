@@ -20,21 +20,27 @@ from tasks.judged import judged_model
 from tasks.modelling import Recipe, recipe_of
 from tasks.samples import question_of, sample_of
 
-#: Recorded frames that the error is measured on, evenly spaced over the split.
+#: Recorded frames that the error is measured on, evenly spaced over the split, where the job does not say.
 FRAMES = 200
 _BATCH = 8
 
 
 def run_open_loop(context: TaskContext) -> Result:
-    """Mean absolute error of predicted actions (units of -1..1), gripper accuracy and action loss (nats a token)."""
+    """Mean absolute error of predicted actions (units of -1..1), gripper accuracy and action loss (nats a token).
+
+    The spec may give `frames`, those that a run was measured on as it was trained, so that its last loss and this one
+    are of the same pictures; and `jpeg`, whether these have the losses of the official builder's files.
+    """
     started = time.perf_counter()
     recipe = recipe_of(context.spec)
-    vision = recipe.config.vision
-    index = load_index(context.inputs, vision.image_size, memory=context.memory, resample=vision.resample)
+    vision, jpeg = recipe.config.vision, context.spec.get("jpeg", False)
+    index = load_index(
+        context.inputs, vision.image_size, memory=context.memory, jpeg=jpeg, resample=vision.resample
+    )
     model = judged_model(context, recipe)
     context.spend("load", time.perf_counter() - started)
     began = time.perf_counter()
-    rows = evenly_spaced(len(index), FRAMES)
+    rows = evenly_spaced(len(index), context.spec.get("frames", FRAMES))
     error, gripper, outside = open_loop_error(model, recipe, index, rows)
     asked = len(rows) * recipe.config.answer_tokens
     loss = fmean(action_losses(model, recipe, index, rows))

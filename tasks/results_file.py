@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import InvalidInput
+from settings.documents import parse_json
 
 
 class ResultsFile:
@@ -46,7 +47,7 @@ class ResultsFile:
         content = self._path.read_text(encoding="utf-8")
         whole, _, torn = content.rpartition("\n")
         try:
-            head, *entries = [json.loads(line) for line in whole.splitlines()]
+            head, *entries = [parse_json(line) for line in whole.splitlines()]
             earlier = dict(_flat(head["evaluation"]))
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InvalidInput(f"{self._path} does not hold results of an evaluation") from None

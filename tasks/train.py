@@ -112,7 +112,7 @@ class _Attempt:
         if stopping is None or trainee.step % stopping["every_steps"]:
             return None
         began = time.perf_counter()
-        measured = validation.evaluate(trainee, stopping["frames"])
+        measured = validation.evaluate(trainee, stopping["frames"], stopping.get("same_frames", False))
         self._context.spend("useful", time.perf_counter() - began)
         self._measured.append(measured)
         self._points += validation.points_of(measured)

@@ -19,16 +19,19 @@ NOT_FINITE = "open_loop/not_finite"
 OPEN_LOOP, GRIPPER, OPEN_LOOP_LOSS = "open_loop/error", "open_loop/gripper_accuracy", "open_loop/loss"
 
 
-def evaluate(trainee: Trainee, frames: int) -> EvaluationPoint:
+def evaluate(trainee: Trainee, frames: int, same_frames: bool = True) -> EvaluationPoint:
     """Action loss over `frames` frames spread evenly over the validation index (all of them, if fewer).
 
-    Frames of one demonstration are alike, so the standard error is somewhat too small. Raises TrainingDiverged
-    where the loss of a frame is not finite: no comparison with such a mean would say anything.
+    same_frames: those of `open_loop` and of the finished run's open-loop error; runs that were planned before this was
+    asked for go on with their own. Frames of one demonstration are alike, so the standard error is somewhat too small.
+    Raises TrainingDiverged where the loss of a frame is not finite: no comparison with such a mean would say anything.
     """
     index = trainee.validation
     assert index is not None
     count = min(frames, len(index))
-    rows = [place * len(index) // count for place in range(count)]
+    rows = evenly_spaced(len(index), frames)
+    if not same_frames:
+        rows = [place * len(index) // count for place in range(count)]
     trainee.model.eval()
     try:
         losses = action_losses(trainee.model, trainee.recipe, index, rows)

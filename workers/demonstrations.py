@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from calvin.dataset import CalvinSplit, open_dataset
 from calvin.instructions import evaluation_instruction, training_instructions
+from calvin.sampled_check import check_sample
 from calvin.task_names import TASKS
 from errors import ConfigError
 from settings.ablation import Data
 from tasks.gaze_truth import check_true_boxes
-
-#: Frames of a split whose archive's directory is read at submission (0.3 ms each), and that are read whole
-#: (5 ms each).
-_ARCHIVES_OPENED = 10_000
-_FRAMES_READ = 200
 
 TRAINING, VALIDATION, PRETRAINING = "training", "validation", "pretraining"
 
@@ -28,7 +25,7 @@ class Corpus:
     """The demonstrations of one split.
 
     entries: what the ingest job of each demonstration needs, plain JSON. identity: decides the bytes it
-    gives, one string an entry. source: calvin or playtable.
+    gives, one string an entry. source: calvin or playtable. scenes: demonstrations by scene.
     """
 
     split: str
@@ -37,6 +34,7 @@ class Corpus:
     entries: Sequence[dict[str, Any]]
     identity: Sequence[str]
     instructions: frozenset[str]
+    scenes: Mapping[str, int]
 
 
 def known_tasks(data: Data) -> tuple[str, ...]:
@@ -78,7 +76,9 @@ def generated(data: Data, split: str) -> Corpus:
     identity = [
         " ".join(str(e[name]) for name in ("scene", "task", "seed", "number", "starts")) for e in entries
     ]
-    return Corpus(split, "playtable", None, entries, identity, frozenset(phrases))
+    return Corpus(
+        split, "playtable", None, entries, identity, frozenset(phrases), Counter(e["scene"] for e in entries)
+    )
 
 
 def _check_scenes(scenes: Sequence[str], entry: str) -> None:
@@ -90,15 +90,15 @@ def _check_scenes(scenes: Sequence[str], entry: str) -> None:
 
 
 def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = False) -> Corpus:
-    """All demonstrations of one split of a CALVIN dataset. Raises DatasetError as `open_dataset` does, for a
-    damaged frame among those that are looked at before anything is queued, and, with_boxes, where true boxes of
+    """All demonstrations of one split of a CALVIN dataset. Raises DatasetError as `open_dataset` does, as
+    `check_sample` does for frames that are looked at before anything is queued, and, with_boxes, where true boxes of
     what the demonstrations handle are missing. by_task: what handles an instruction that is not understood is known by
     its task.
     """
     dataset = open_dataset(root, split)
     if with_boxes:
         check_true_boxes(dataset, by_task)
-    _check_frames(dataset)
+    check_sample(dataset)
     return Corpus(
         split,
         "calvin",
@@ -106,16 +106,8 @@ def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = F
         [{"number": demonstration.index} for demonstration in dataset.demonstrations],
         [dataset.fingerprint(demonstration) for demonstration in dataset.demonstrations],
         _phrases(dataset),
+        Counter(demonstration.scene for demonstration in dataset.demonstrations),
     )
-
-
-def _check_frames(dataset: CalvinSplit) -> None:
-    """Open archives and read frames, evenly spaced. A fault that this misses ends the frame's ingest job."""
-    frames = sorted({frame for d in dataset.demonstrations for frame in range(d.start, d.end + 1)})
-    for frame in frames[:: len(frames) // _ARCHIVES_OPENED + 1]:
-        dataset.frames.checksums(frame)
-    for frame in frames[:: len(frames) // _FRAMES_READ + 1]:
-        dataset.frames.read(frame)
 
 
 def dataset_root(root: Path) -> Path:

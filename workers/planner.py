@@ -27,7 +27,7 @@ from workers.evaluation_plan import closed_loop_shards, frames_recording, has_cl
 
 #: Parameters that change when or where work happens, or what is said of it, but not what comes out.
 _TIMING = frozenset(
-    {"slice_seconds", "checkpoint_seconds", "root", "simulators", "parallel", "assets", "python"}
+    {"slice_seconds", "checkpoint_seconds", "root", "simulators", "parallel", "assets", "python", "about"}
     | {"drawn_by", "drawn_basis", "frames_basis", "frames_scenes", "untrained_tasks"}
 )
 
@@ -134,12 +134,14 @@ class Planner:
                 found = self._add("gaze", label, spec, [Dependency(ingest, "episode")], resource=resource)
                 needs.append(Dependency(found, "gaze"))
         numbers = [entry["number"] for entry in corpus.entries]
-        spec = {"split": corpus.split, "numbers": numbers}
+        about: dict[str, Any] = {"split": corpus.split, "numbers": numbers}
+        if corpus.scenes:
+            about["about"] = {"scenes": dict(corpus.scenes)}
         if corpus.split != VALIDATION and self._config.gaze.untrusted != "keep":
-            spec["untrusted"] = self._config.gaze.untrusted
+            about["untrusted"] = self._config.gaze.untrusted
         if self._config.model.official_compat:
-            spec["repeat_motion"] = True
-        index = self._add("index", f"index {purpose}", spec, needs)
+            about["repeat_motion"] = True
+        index = self._add("index", f"index {purpose}", about, needs)
         self._ingests[index] = [need.key for need in needs if need.role == "episode"]
         return index
 
@@ -181,6 +183,8 @@ class Planner:
             needs = [*needs, *self._data(validation, "validation")]
         if settings.open_loop is None:
             del values["open_loop"]  # keys are those of the time before it was there
+        if settings.early_stopping is not None:
+            values["early_stopping"]["same_frames"] = True  # not so in jobs that were planned before
         spec = {
             "model": self._model(settings, arm),
             "training": {name: value for name, value in values.items() if name != "slice_seconds"},
@@ -203,7 +207,7 @@ class Planner:
         both = [Dependency(train, "checkpoint"), *self._data(validation)]
         name = f"{ref.arm} seed {ref.seed}"
         ends = [
-            self._add("evaluate", f"open-loop error {name}", {"mode": "open_loop", **model}, both, ref),
+            self._add("evaluate", f"open-loop error {name}", {**self._open_loop, **model}, both, ref),
             self._add("attention", f"attention {name}", {"attention": looked_at, **model}, both, ref),
         ]
         if arm.reconstruction != "none":
@@ -219,6 +223,14 @@ class Planner:
     @cached_property
     def _shards(self) -> list[dict[str, Any]]:
         return list(closed_loop_shards(self._config, lambda: self._recording(self._config.data.root)))
+
+    @property
+    def _open_loop(self) -> dict[str, Any]:
+        """The frames are those on which held-out losses are measured during training, as both stand in one report."""
+        training, spec = self._config.training, {"mode": "open_loop"}
+        measured = training.open_loop or training.early_stopping
+        frames = {} if measured is None else {"frames": measured.frames}
+        return {**spec, **frames, **({"jpeg": True} if self._config.model.official_compat else {})}
 
     @property
     def _judged_in(self) -> dict[str, str]:

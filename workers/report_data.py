@@ -12,9 +12,10 @@ from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
 from reports.data import Ledger, ReportData
+from workers.report_corpora import corpora_of
 from workers.report_environment import report_environment
 from workers.report_films import failure_videos, no_films_because
-from workers.report_gaze import gaze_regions, gaze_scores
+from workers.report_gaze import gaze_regions, gaze_scores, other_gaze
 from workers.report_pictures import attention_panels, gaze_examples, reconstructions
 from workers.report_renderer import renderer_warning
 from workers.report_runs import closed_loop_entries, done_in_a_row, is_closed_loop, run_report
@@ -40,8 +41,13 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
     (standing,) = queries.status(database, row.key)["ablations"]
     jobs = queries.jobs_of(database, row.id)
     attempts = queries.attempts_of(database, row.id)
-    runs = {run.id: run_report(database, run, jobs, attempts) for run in queries.runs_of(database, row.id)}
-    scores = gaze_scores(jobs)
+    corpora = corpora_of(database, row, jobs)
+    runs = {
+        run.id: run_report(database, run, jobs, attempts, corpora)
+        for run in queries.runs_of(database, row.id)
+    }
+    own = corpora.without_other(jobs)
+    scores = gaze_scores(own)
     videos = failure_videos(database, store, jobs)
     return ReportData(
         ablation=row.name,
@@ -55,16 +61,18 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         closed_loop_warning=renderer_warning(jobs),
         random_results=done_in_a_row(closed_loop_entries([j for j in jobs if j.run_id is None])),
         gaze=scores or None,
-        gaze_regions=gaze_regions(jobs),
+        gaze_regions=gaze_regions(own, corpora),
+        other_gaze=other_gaze(jobs, corpora),
+        data=corpora.sources(jobs, row.config["data"]["root"]),
         gaze_detector=row.config["gaze"]["detector"],
-        gaze_examples=gaze_examples(database, store, jobs),
+        gaze_examples=gaze_examples(database, store, own, corpora),
         attention_panels=attention_panels(database, store, jobs, runs),
         reconstructions=reconstructions(database, store, jobs),
         videos=videos,
         videos_reason=None if videos else no_films_because(jobs),
         ledger=_ledger(attempts),
         ledger_by_kind=_ledgers_by_kind(attempts),
-        environment=report_environment(database, row, jobs, attempts),
+        environment=report_environment(database, row, jobs, attempts, corpora),
     )
 
 

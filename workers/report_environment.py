@@ -13,6 +13,7 @@ from reports.data import Environment
 from settings.arithmetic import FIXED_VARIABLES
 from settings.machine import ABSENT
 from workers.environment import decides
+from workers.report_corpora import Corpora
 from workers.report_renderer import frames_told, simulators_told
 
 #: Entries of an attempt's environment that the report does not list as versions.
@@ -33,7 +34,7 @@ _NOT_VERSIONS = frozenset(
 
 
 def report_environment(
-    database: Database, ablation: Any, jobs: Sequence[Any], attempts: Sequence[Any]
+    database: Database, ablation: Any, jobs: Sequence[Any], attempts: Sequence[Any], corpora: Corpora
 ) -> Environment:
     """`jobs` and `attempts`: all of the ablation. What earlier versions did not record is left out."""
     known = [attempt.environment for attempt in attempts if attempt.environment]
@@ -52,7 +53,7 @@ def report_environment(
         threads=" or ".join(str(count) for count in sorted({e["threads"] for e in known if "threads" in e})),
         precision=_precisions(jobs),
         simulator=_simulator(jobs),
-        data_digests={**_demonstrations(jobs), **_indexes(database, jobs)},
+        data_digests={**_demonstrations(jobs, corpora), **_indexes(database, jobs, corpora)},
         mixed=tuple(_mixed(jobs, attempts)),
     )
 
@@ -143,12 +144,14 @@ def _processor(environment: Mapping[str, Any]) -> str:
     return f"{environment['processor']}, {cores}, {environment['memory_gib']} GiB"
 
 
-def _demonstrations(jobs: Sequence[Any]) -> dict[str, str]:
-    """By split the SHA-256 over what identifies each demonstration (`workers.demonstrations.Corpus.identity`)."""
+def _demonstrations(jobs: Sequence[Any], corpora: Corpora) -> dict[str, str]:
+    """By purpose the SHA-256 over what identifies each demonstration (`workers.demonstrations.Corpus.identity`)."""
     identities: dict[str, dict[int, str]] = {}
     for row in jobs:
-        if row.kind == "ingest":
-            of_split = identities.setdefault(row.spec["split"], {})
+        if row.kind != "ingest":
+            continue
+        for purpose in corpora.purposes_of(row):
+            of_split = identities.setdefault(purpose, {})
             for entry, identity in zip(row.spec["demonstrations"], row.spec["identity"], strict=True):
                 of_split[entry["number"]] = identity
     return {
@@ -159,11 +162,12 @@ def _demonstrations(jobs: Sequence[Any]) -> dict[str, str]:
     }
 
 
-def _indexes(database: Database, jobs: Sequence[Any]) -> dict[str, str]:
+def _indexes(database: Database, jobs: Sequence[Any], corpora: Corpora) -> dict[str, str]:
     """SHA-256 of each index that has been made: what was trained and judged on, gaze regions included."""
-    made = {row.id: row.label for row in jobs if row.kind == "index" and row.state == SUCCEEDED}
     return {
-        label: artifact.sha256
-        for job_id, label in made.items()
-        for artifact in queries.artifacts_of_job(database, job_id)
+        f"index {purpose}": artifact.sha256
+        for row in jobs
+        if row.kind == "index" and row.state == SUCCEEDED
+        for artifact in queries.artifacts_of_job(database, row.id)
+        for purpose in corpora.purposes_of(row)
     }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from db.states import SUCCEEDED
 from detectors.base import Source
-from reports.data import GazeRegions, GazeScores, IndexUse, ObjectScores
+from reports.data import GazeRegions, GazeScores, IndexUse, ObjectScores, OtherGaze
+from workers.report_corpora import PRETRAINING, Corpora
 
 _BOX_SOURCES = frozenset(source.value for source in Source)
 
@@ -40,7 +42,7 @@ def gaze_scores(jobs: Sequence[Any]) -> dict[str, GazeScores]:
     }
 
 
-def gaze_regions(jobs: Sequence[Any]) -> GazeRegions | None:
+def gaze_regions(jobs: Sequence[Any], corpora: Corpora | None = None) -> GazeRegions | None:
     """How the regions came about, by object, and what the indexes made of them; None before any gaze job ended."""
     results = _results(jobs, "gaze")
     if not results:
@@ -54,7 +56,7 @@ def gaze_regions(jobs: Sequence[Any]) -> GazeRegions | None:
         sources={way: count for way, count in sorted(ways.items()) if way in _BOX_SOURCES},
         reasons={way: count for way, count in sorted(ways.items()) if way not in _BOX_SOURCES},
         objects=_objects([result["objects"] for result in results]),
-        index=_index_use(jobs),
+        index=_index_use(jobs, corpora),
         demonstrations=(len(results), sum(row.kind == "gaze" for row in jobs)),
         by_task=(_by_task(results, "demonstrations"), _by_task(results, "frames")),
     )
@@ -85,11 +87,28 @@ def _object(rows: Sequence[Mapping[str, Any]]) -> ObjectScores:
     )
 
 
-def _index_use(jobs: Sequence[Any]) -> dict[str, IndexUse]:
-    """By split, in the order of the jobs."""
+def other_gaze(jobs: Sequence[Any], corpora: Corpora) -> OtherGaze | None:
+    """The same of a dataset that the pretraining has to itself; None where there is none."""
+    if corpora.other_dataset is None:
+        return None
+    rows = corpora.of_other(jobs)
+    regions = gaze_regions(rows, corpora)
+    if regions is not None:
+        regions = replace(
+            regions, index={name: use for name, use in regions.index.items() if name == PRETRAINING}
+        )
+    return OtherGaze(corpora.other_dataset, gaze_scores(rows), regions)
+
+
+def _index_use(jobs: Sequence[Any], corpora: Corpora | None) -> dict[str, IndexUse]:
+    """By what the index is for, in the order of the jobs."""
     names = ("items", "with_target", "weighed_down", "dropped")
     ended = [row for row in jobs if row.kind == "index" and row.state == SUCCEEDED]
-    return {row.spec["split"]: IndexUse(*(row.result[name] for name in names)) for row in ended}
+    return {
+        purpose: IndexUse(*(row.result[name] for name in names))
+        for row in ended
+        for purpose in (corpora.purposes_of(row) if corpora else (row.spec["split"],))
+    }
 
 
 def _results(jobs: Sequence[Any], kind: str) -> list[Mapping[str, Any]]:

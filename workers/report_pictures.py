@@ -19,12 +19,15 @@ from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from reports.data import AttentionPanel, GazeExample, Reconstruction, RunReport
 from settings.arms import ARMS
+from workers.report_corpora import Corpora
 
 #: Reconstructed frames shown of each arm.
 _RECONSTRUCTIONS = 3
 
 
-def gaze_examples(database: Database, store: ArtifactStore, jobs: Sequence[Any]) -> tuple[GazeExample, ...]:
+def gaze_examples(
+    database: Database, store: ArtifactStore, jobs: Sequence[Any], corpora: Corpora
+) -> tuple[GazeExample, ...]:
     """Frames from the middle of a few episodes, spread over the gaze jobs that have ended."""
     ended = [row for row in jobs if row.kind == "gaze" and row.state == SUCCEEDED]
     ingests = {row.id: row for row in jobs if row.kind == "ingest"}
@@ -33,12 +36,13 @@ def gaze_examples(database: Database, store: ArtifactStore, jobs: Sequence[Any])
     episodes: dict[tuple[str, str], Any] = {}
     for ingest in ingests.values():
         for artifact in queries.artifacts_of_job(database, ingest.id):
-            episodes[(ingest.spec["split"], artifact.name)] = artifact
+            for purpose in corpora.purposes_of(ingest):
+                episodes[(purpose, artifact.name)] = artifact
     examples = []
     for row in (ended[place] for place in evenly_spaced(len(ended))):
         name = f"task_{row.spec['number']}"
         (artifact,) = queries.artifacts_of_job(database, row.id)
-        episode_file = _find(store, episodes[(row.label.split()[1], name)])
+        episode_file = _find(store, episodes[(corpora.purposes_of(row)[0], name)])
         gaze_file = _find(store, artifact)
         if episode_file is None or gaze_file is None:
             continue

@@ -11,11 +11,14 @@ from db.engine import Database
 from db.states import FAILED, SUCCEEDED
 from reports.data import AttentionScores, LossPoint, RunReport, Slice, TaskScore
 from settings.arms import ARMS
+from workers.report_corpora import TRAINING, Corpora
 
 _LOSS = "loss/"
 
 
-def run_report(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequence[Any]) -> RunReport:
+def run_report(
+    database: Database, run: Any, jobs: Sequence[Any], attempts: Sequence[Any], corpora: Corpora
+) -> RunReport:
     """What there is of `run` now. `jobs` and `attempts`: all of its ablation."""
     mine = [j for j in jobs if j.run_id == run.id]
     train = next(j for j in mine if j.id == run.train_job_id)
@@ -33,6 +36,7 @@ def run_report(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequ
         results=done_in_a_row(entries),
         open_loop_error=open_loop["mean_absolute_error"] if open_loop else None,
         held_out_loss=open_loop.get("action_loss") if open_loop else None,  # older jobs did not measure it
+        held_out_frames=open_loop["frames"] if open_loop else None,
         losses=tuple(
             LossPoint(m.step, m.name.removeprefix(_LOSS), m.value)
             for m in metrics
@@ -52,7 +56,7 @@ def run_report(database: Database, run: Any, jobs: Sequence[Any], attempts: Sequ
         device_seconds=_total([a.took_seconds for a in ended]),
         useful_seconds=_total([a.useful_seconds for a in ended]),
         attention=_attention(attention),
-        steps_per_epoch=_steps_per_epoch(train, jobs),
+        steps_per_epoch=_steps_per_epoch(train, corpora),
         tasks=_tasks(entries),
     )
 
@@ -112,10 +116,8 @@ def _attention(result: Mapping[str, Any] | None) -> AttentionScores | None:
     return AttentionScores(**fields)
 
 
-def _steps_per_epoch(train: Any, jobs: Sequence[Any]) -> float | None:
+def _steps_per_epoch(train: Any, corpora: Corpora) -> float | None:
     """Samples of the training index over those of a step; None until the index is there."""
-    index = next(
-        (j.result for j in jobs if j.kind == "index" and j.label == "index training" and j.result), None
-    )
+    index = next((j.result for j in corpora.of("index", TRAINING) if j.result), None)
     batch = train.spec.get("training", {}).get("batch_size")
     return index["items"] / batch if index and batch else None

@@ -164,7 +164,8 @@ class Supervisor:
         specs = []
         for group in self._devices.gpus:
             environment = {
-                "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as nvidia-smi counts; by itself CUDA counts from the fastest
+                # As nvidia-smi counts; CUDA itself counts from the fastest.
+                "CUDA_DEVICE_ORDER": os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
                 "CUDA_VISIBLE_DEVICES": ",".join(map(str, group)),
                 "BATON_DEVICE": f"cuda:{'+'.join(map(str, group))}",
             }

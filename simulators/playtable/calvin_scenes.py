@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from errors import InvalidInput, SimulatorError, SimulatorMissing
+from settings.documents import parse_yaml
 from simulators.playtable import assets
 from simulators.playtable.camera_models import Lens, StaticCamera
 from simulators.playtable.own_scenes import SCENES
@@ -197,8 +197,8 @@ def _lens(file: Path, config: Mapping[str, Any]) -> Lens:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = parse_yaml(file.read_text(encoding="utf-8"), str(file), InvalidInput)
+    except UnicodeDecodeError as error:
         raise InvalidInput(f"{file} is not YAML: {error}") from None
     if not isinstance(content, dict):
         raise InvalidInput(f"{file} is not a configuration of calvin_env")

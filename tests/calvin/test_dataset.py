@@ -387,3 +387,11 @@ def test_malformed_validation_instructions(folder: Path, entry: Any) -> None:
     np.save(path, np.array({"open_drawer": entry}, dtype=object), allow_pickle=True)
     with pytest.raises(DatasetError, match=r"embeddings\.npy"):
         _ = open_folder(folder).validation_instructions
+
+
+def test_a_frame_twice_in_the_boxes_is_refused(tmp_path: Path) -> None:
+    folder = write_split(tmp_path, "training", [make_episode(100, 2)])
+    boxes = '{"0000100": {"drawer": {"box": [0, 0, 9, 9]}},\n"0000100": {"drawer": {"box": null}}}'
+    (folder / "boxes.json").write_text(boxes)
+    with pytest.raises(DatasetError, match=r"boxes\.json .*line 2: the key '0000100' is given twice"):
+        _ = open_dataset(tmp_path, "training").boxes

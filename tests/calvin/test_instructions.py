@@ -59,3 +59,10 @@ def test_unusable_instruction_files(tmp_path: Path, content: str | None, message
         file.write_text(content)
     with pytest.raises(DatasetError, match=message):
         read_instruction_file(file)
+
+
+def test_an_instruction_file_with_a_task_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "phrases.yaml"
+    file.write_text("".join(f'{task}: ["do {task}"]\n' for task in TASKS) + 'open_drawer: ["close it"]\n')
+    with pytest.raises(DatasetError, match=r"phrases\.yaml, line 35: the key 'open_drawer' is given twice"):
+        read_instruction_file(file)

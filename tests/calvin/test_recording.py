@@ -121,3 +121,15 @@ def test_a_record_does_not_follow_other_frames(sealed: Path, tmp_path: Path) -> 
     other = write_split(tmp_path / "other", "training", [make_episode(0, 4, 7), make_episode(4, 4, 1)])
     shutil.copy(sealed / RECORD, other)
     assert recording_of(open_dataset(tmp_path / "other", "training")).renderer is None
+
+
+def test_a_key_twice_is_named_and_the_official_readers_rules_hold(tmp_path: Path) -> None:
+    (tmp_path / "twice").mkdir()
+    twice = configured(tmp_path / "twice", "env:\n  use_egl: true\ncameras: {}\nenv:\n  use_egl: false\n")
+    with pytest.raises(DatasetError, match=r"merged_config\.yaml, line 4: the key 'env' is given twice"):
+        recorded_renderer(twice)
+    (tmp_path / "odd").mkdir()
+    odd = configured(
+        tmp_path / "odd", "date: 2021-07-08\nport: 012\ntime: 1:30\nnothing: ~\nenv: {use_egl: yes}\n"
+    )
+    assert recorded_renderer(odd) == "egl"

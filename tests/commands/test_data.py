@@ -62,7 +62,9 @@ def test_an_extraction_goes_on_where_it_was_stopped(
     frame.unlink()
     assert cli.main(["data", "extract", str(data), str(out)]) == 2
     assert "episode_0000303.npz is missing" in capsys.readouterr().err
+    assert not out.exists()
     frame.write_bytes(content)
+    assert cli.main(["data", "extract", str(data), str(out), "--split", "training"]) == 0
     with monkeypatch.context() as patch:
         patch.setattr("tasks.extract.find_regions", interrupted)
         assert cli.main(["data", "extract", str(data), str(out)]) == 4
@@ -151,3 +153,22 @@ def test_generate_names_an_unknown_task(tmp_path: Path, capsys: pytest.CaptureFi
     assert cli.main(["data", "generate", str(tmp_path / "made"), "--tasks", "dance"]) == 2
     assert "unknown task 'dance'" in capsys.readouterr().err
     assert not (tmp_path / "made").exists()
+
+
+def test_actions_in_metres_are_a_problem_and_nothing_is_made_of_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`data check` ends with 1, whatever works on the data with 2 and without a change."""
+    data, out, home = tmp_path / "data", tmp_path / "out", tmp_path / "home"
+    for split, start in (("training", 100), ("validation", 300)):
+        episode = make_episode(start, 8, split=split)
+        metres = episode.rel_actions * [0.02, 0.02, 0.02, 1, 1, 1, 1]
+        write_split(data, split, [make_episode(start, 8, split=split, rel_actions=metres)])
+    assert cli.main(["data", "check", str(data)]) == 1
+    told = capsys.readouterr().out
+    assert "rel_actions of 8 of 8 frames (first: 100)" in told and "off by a factor of 1/50 (metres" in told
+    submit = ["--home", str(home), "submit-ablation", "--preset", "smoke", "--data", str(data), "--detach"]
+    for words in (["data", "extract", str(data), str(out)], submit, ["evaluate", "--replay", str(data)]):
+        assert cli.main(words) == 2, words
+        assert "off by a factor of 1/50 (metres" in capsys.readouterr().err
+    assert not out.exists() and not home.exists()

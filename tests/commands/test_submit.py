@@ -39,3 +39,19 @@ def test_where_other_machines_may_have_them_it_is_a_warning(capsys: pytest.Captu
     _check_devices(config, 8, shared=False)
     _check_devices(load_config("smoke"), 1, shared=False)
     assert capsys.readouterr().err == ""
+
+
+def test_gpus_that_are_not_there_are_refused_before_anything_is_planned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker would compute on the processor, and the record would name a GPU."""
+    monkeypatch.setattr("commands.gpus._listed", lambda: iter(()))
+    monkeypatch.setattr("commands.gpus._ASK_TORCH", "print('2.9', 'none', 0)")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    home = tmp_path / "home"
+    assert cli.main(["--home", str(home), *SMOKE, "--gpus", "0,1"]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "GPUs 0, 1 are asked for, and torch 2.9 (built without CUDA) sees 0 of them" in line
+    assert not home.exists()
+    assert cli.main(["--home", str(home), *SMOKE, "--detach"]) == 0
+    assert cli.main(["--home", str(home), "up", "--gpus", "0"]) == 3

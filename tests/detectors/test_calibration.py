@@ -82,3 +82,9 @@ def test_a_damaged_calibration_is_named(tmp_path, text, message):
     (tmp_path / FILE_NAME).write_text(text)
     with pytest.raises(CheckpointError, match=f"{FILE_NAME}.*{message}"):
         read_calibrations(tmp_path)
+
+
+def test_an_object_calibrated_twice_is_named(tmp_path):
+    (tmp_path / FILE_NAME).write_text('{"drawer": [[0, 0], [1, 1]],\n "drawer": [[0, 0], [1, 0.5]]}')
+    with pytest.raises(CheckpointError, match="line 2: the key 'drawer' is given twice"):
+        read_calibrations(tmp_path)

@@ -12,7 +12,7 @@ import torch
 
 from errors import CheckpointError, ConfigError
 from models.batches import Sample, collate, draw_noise
-from models.checkpoint import load_weights, weights_of
+from models.checkpoint import load_weights, read_json, weights_of
 from models.reconvla import ReconVLA
 from models.weight_files import open_weights
 from models.weights import write_sharded, write_weights
@@ -178,3 +178,9 @@ def test_loading_takes_the_memory_of_the_model_once_and_saving_none(model: Recon
     assert size > 5e7
     assert 0.9 < loading < 1.35
     assert saving < 0.35
+
+
+def test_an_entry_twice_in_a_configuration_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"hidden": 8,\n "hidden": 16}')
+    with pytest.raises(CheckpointError, match=r"config\.json .*line 2: the key 'hidden' is given twice"):
+        read_json(tmp_path / "config.json")

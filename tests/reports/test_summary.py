@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from reports.data import ReportData, RunReport
+from reports.data import LossPoint, ReportData, RunReport
 from reports.epochs import last_epochs_loss
 from reports.summary import summarise, to_json
 from tests.reports.samples import full, open_loop
@@ -100,3 +100,25 @@ def test_seeds_without_results_do_not_count_as_zero():
     assert arm.avg_len == 4.0
     assert arm.seeds == (0, 1)
     assert arm.evaluated_seeds == (0,)
+
+
+def test_losses_of_an_arm_are_means_over_the_same_seeds() -> None:
+    """The third seed is trained and not judged yet: its loss is not averaged beside the others' held-out figures."""
+    runs = [
+        RunReport(
+            "recon",
+            seed,
+            10,
+            open_loop_error=error,
+            held_out_loss=held_out,
+            held_out_frames=None if error is None else 64,
+            losses=(LossPoint(10, "action", loss),),
+            steps_per_epoch=5.0,
+        )
+        for seed, error, held_out, loss in ((0, 0.2, 2.0, 1.0), (1, 0.4, 4.0, 3.0), (2, None, None, 100.0))
+    ]
+    (arm,) = summarise(ReportData("mine", tuple(runs))).arms
+    assert (arm.training_loss, arm.held_out_loss) == (2.0, 3.0)
+    assert arm.open_loop_error == pytest.approx(0.3)
+    assert (arm.held_out_seeds, arm.held_out_frames) == ((0, 1), 64)
+    assert summarise(ReportData("mine", (runs[2],))).arms[0].training_loss == 100.0

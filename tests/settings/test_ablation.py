@@ -79,3 +79,103 @@ def test_the_preset_of_the_papers_table_is_the_papers() -> None:
     for training in (config.training, config.pretraining):
         assert (training.batch_size, training.learning_rate, training.weight_decay) == (512, 2e-5, 0.0)
         assert training.warmup_fraction == 0.03
+
+
+def test_a_key_twice_names_file_line_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("training:\n  steps: 7\ntraining:\n  batch_size: 2\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml, line 3: the key 'training' is given twice"):
+        load_config("smoke", file)
+
+
+def test_numbers_are_numbers_wherever_they_stand(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "training: {learning_rate: 2e-5, steps: 1e3}\nmodel: {override: {language: {rope_theta: 1e6}}}\n"
+    )
+    config = load_config("smoke", file)
+    assert (config.training.learning_rate, config.training.steps) == (2e-5, 1000)
+    assert repr(config.model.override["language"]["rope_theta"]) == "1000000.0"
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "data: {root: ~/calvin, pretraining_root: ~/abc}\nevaluation: {assets: ~/calvin_env}\n"
+        "gaze: {weights: ~/gdino, python: ~/venv/bin/python}\n"
+    )
+    config = load_config("smoke", file)
+    assert (config.data.root, config.data.pretraining_root) == ("/somewhere/calvin", "/somewhere/abc")
+    assert config.evaluation.assets == "/somewhere/calvin_env"
+    assert (config.gaze.weights, config.gaze.python) == ("/somewhere/gdino", "/somewhere/venv/bin/python")
+
+
+def test_a_value_that_an_alias_repeats_is_changed_in_one_place_only() -> None:
+    """`--set` changes one value: the presets give `pretraining` the values of `training` by an alias."""
+    config = load_config("calvin-abc-d", None, ("training.steps=7", "training.lora.rank=2"))
+    assert (config.training.steps, config.pretraining.steps) == (7, 4000)
+    assert config.training.lora is not None and config.pretraining.lora is not None
+    assert (config.training.lora.rank, config.pretraining.lora.rank) == (2, 64)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "training.steps=yes",
+        "seeds=[on]",
+        "gaze.box_threshold=no",
+        "attention.layer=off",
+        "training.devices=true",
+    ],
+)
+def test_yes_and_no_are_no_numbers(override: str) -> None:
+    with pytest.raises(ConfigError, match="true or false"):
+        load_config("smoke", None, (override,))
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("training.steps=012", "octal"),
+        ("training.slice_seconds=1:30", "base 60"),
+        ("data.root=~", "null in YAML"),
+        ("name=no", "true or false"),
+    ],
+)
+def test_values_that_are_read_in_two_ways_are_refused(override: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        load_config("smoke", None, (override,))
+
+
+def test_yes_is_true_where_truth_is_wanted() -> None:
+    assert load_config("smoke", None, ("training.gradient_checkpointing=on",)).training.gradient_checkpointing
+    assert not load_config("smoke", None, ("evaluation.random_baseline=no",)).evaluation.random_baseline
+
+
+def test_two_values_for_one_key_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--set training\.steps is given twice and differently: 7 and 8"):
+        load_config("smoke", None, ("training.steps=7", "training.steps=8"))
+
+
+def test_a_date_is_a_name() -> None:
+    assert load_config("smoke", None, ("name=2024-01-01",)).name == "2024-01-01"
+
+
+@pytest.mark.parametrize("override", ["evaluation.sequences=10", "evaluation={max_steps: 100}"])
+def test_numbers_that_a_protocol_would_ignore_are_refused(override: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"would be ignored, as evaluation\.protocol reconvla-500 decides it"
+    ):
+        load_config("calvin-abc-d", None, (override,))
+    load_config("calvin-abc-d", None, (override, "evaluation.protocol=null"))
+    assert load_config("smoke", None, ("data.tasks=[]", "evaluation.protocol=calvin")).evaluation.protocol
+
+
+def test_held_out_losses_of_one_report_have_one_set_of_frames() -> None:
+    both = ("training.open_loop.frames=32", "training.early_stopping.frames=64")
+    with pytest.raises(
+        ConfigError, match=r"early_stopping\.frames \(64\) and open_loop\.frames \(32\) differ"
+    ):
+        load_config("smoke", None, both)
+    load_config("smoke", None, ("training.open_loop.frames=32", "training.early_stopping.frames=32"))

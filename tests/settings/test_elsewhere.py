@@ -47,6 +47,7 @@ def test_an_empty_variable_says_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         ("database: /var/lib/state.db", "database must be a URL"),
         ("database: 7", "database must be a URL"),
         ("- database", "must hold a mapping"),
+        ("database: s3://a\ndatabase: s3://b", "line 2: the key 'database' is given twice"),
         ("a: [", "not YAML"),
     ],
 )

@@ -15,6 +15,7 @@ from errors import TrainingDiverged
 from models.reconvla import ReconVLA
 from tasks import train
 from tasks.context import Finished, InputFile, Yielded
+from tasks.open_loop import run_open_loop
 from tasks.prefetch import Prefetcher
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
@@ -317,3 +318,27 @@ def _nan_when_judged(action_loss: Any) -> Any:
         return loss if model.training else loss * float("nan")
 
     return damaged
+
+
+def test_held_out_losses_of_one_report_are_of_the_same_frames(
+    tmp_path: Path, index: tuple[InputFile, ...]
+) -> None:
+    """The last points of both curves and the loss of the finished run are one number, as the weights are the same."""
+    held_out = [dataclasses.replace(f, role=f.role.replace("index", "validation")) for f in index]
+    early = {"every_steps": 2, "frames": 3, "window": 1, "min_gain": 0.9, "same_frames": True}
+    spec = training_spec(STEPS, early_stopping=early, open_loop=OPEN_LOOP)
+    context = FakeContext(tmp_path, spec, (*index, *held_out))
+    result = train.run(context)
+    assert isinstance(result, Finished) and result.step == 4
+    points = {(p.name, p.step): p.value for p in [*context.published_points, *result.points]}
+    weights = input_file("checkpoint", "checkpoint", "weights", result.artifacts[0].file)
+    judged = {"model": spec["model"], "mode": "open_loop", "threads": 1, "frames": 3}
+    final = run_open_loop(FakeContext(tmp_path / "judged", judged, (*index, weights)))
+    assert isinstance(final, Finished) and final.result["frames"] == 3
+    loss = final.result["action_loss"]
+    assert points["validation/action", 4] == pytest.approx(loss, rel=1e-6)
+    assert points["open_loop/loss", 4] == pytest.approx(loss, rel=1e-6)
+    assert points["open_loop/error", 4] == pytest.approx(final.result["mean_absolute_error"], rel=1e-6)
+    judged.pop("frames")
+    every = run_open_loop(FakeContext(tmp_path / "every", judged, (*index, weights)))
+    assert isinstance(every, Finished) and every.result["action_loss"] != pytest.approx(loss, rel=1e-3)

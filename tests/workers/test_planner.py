@@ -397,3 +397,20 @@ def test_weights_that_are_none_are_refused_before_anything_is_queued(tmp_path: P
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     with pytest.raises(CheckpointError, match="cannot be loaded"):
         plan("gaze.detector=grounding_dino", f"gaze.weights={tmp_path}")
+
+
+def open_loop_jobs(*overrides: str) -> list[PlannedJob]:
+    return [job for job in plan(*overrides).jobs if job.spec.get("mode") == "open_loop"]
+
+
+@pytest.mark.parametrize("section", ["open_loop={every_steps: 5, frames: 40}", "early_stopping={frames: 40}"])
+def test_the_end_is_judged_on_the_frames_that_training_was_measured_on(section: str) -> None:
+    assert {job.spec["frames"] for job in open_loop_jobs(f"training.{section}")} == {40}
+    trained = [job.spec["training"] for job in plan(f"training.{section}").jobs if job.kind == "train"]
+    (settings,) = {str(training.get("early_stopping")) for training in trained}
+    assert ("same_frames" in settings) == section.startswith("early")
+
+
+def test_without_a_measurement_on_the_way_jobs_are_as_ever() -> None:
+    assert all(not {"frames", "jpeg"} & set(job.spec) for job in open_loop_jobs())
+    assert all(job.spec["jpeg"] for job in open_loop_jobs("model.official_compat=true"))

@@ -1,0 +1,173 @@
+"""YAML and JSON that people wrote: what can be taken in two ways is an error that names the place."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from errors import BatonError, ConfigError
+
+if TYPE_CHECKING:
+    import yaml
+
+#: Numbers with an exponent that PyYAML takes for text, as it knows them only with a point and a sign: 1e6, 2.5e6.
+_EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+\Z")
+
+#: Octal to YAML 1.1, decimal to YAML 1.2; and base 60 to YAML 1.1, text to YAML 1.2.
+_LEADING_ZERO = re.compile(r"[-+]?0[\d_]+\Z")
+_BASE_60 = re.compile(r"[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.[\d_]*)?\Z")
+
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]', re.DOTALL)
+
+
+def parse_yaml(
+    text: str, place: str, error: type[BatonError] = ConfigError, *, is_ours: bool = False, lines: bool = True
+) -> Any:
+    """The one document in `text`, read as the official code does (OmegaConf's rules): a key twice in a mapping is an
+    error, numbers may have an exponent alone (`1e6`), dates are text. Merge keys (`<<`) and anchors are YAML's.
+
+    is_ours: a file written for Baton, in which also plain scalars are errors that readers of YAML 1.1 and 1.2 take
+    differently (`012`, `1:30`), and `~`, which is null and looks like a folder. lines: name lines.
+
+    Raises `error`: one sentence that begins with `place` and names line and key.
+    """
+    import yaml
+
+    def fail(node: yaml.Node, sentence: str) -> BatonError:
+        return error(f"{place}{f', line {node.start_mark.line + 1}' if lines else ''}: {sentence}")
+
+    loader = _loader()(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        for path, node in _nodes(root):
+            if isinstance(node, yaml.MappingNode):
+                _check_keys(loader, path, node, fail)
+            elif is_ours and isinstance(node, yaml.ScalarNode) and node.style is None:
+                _check_scalar(path, node, fail)
+        return loader.construct_document(root)
+    except yaml.YAMLError as fault:
+        raise error(f"{place} is not YAML: {_told(fault)}") from None
+    except (RecursionError, ValueError) as fault:
+        raise error(f"{place} is not YAML: {fault}") from None
+    finally:
+        loader.dispose()
+
+
+def parse_json(text: str | bytes) -> Any:
+    """As `json.loads`, but a key twice in an object is a ValueError that names key and line."""
+    twice: list[str] = []
+
+    def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            twice.append("")
+        return values
+
+    loaded = json.loads(text, object_pairs_hook=once)
+    if twice:
+        key, line, first = _twice_in_json(text if isinstance(text, str) else text.decode("utf-8"))
+        raise ValueError(f"line {line}: the key {key!r} is given twice (first in line {first})")
+    return loaded
+
+
+@cache
+def _loader() -> Any:
+    """The class of loaders; made on demand, as the help of commands needs no YAML."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    float_tag, timestamp_tag = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in known if tag != timestamp_tag]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    Loader.add_implicit_resolver(float_tag, _EXPONENT, list("-+.0123456789"))
+    return Loader
+
+
+def _nodes(root: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+    """Every node once, with the dotted path to it."""
+    import yaml
+
+    seen: set[int] = set()
+    waiting: list[tuple[str, yaml.Node]] = [("", root)]
+    while waiting:
+        path, node = waiting.pop()
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        yield path, node
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [(f"{path}[{place}]", item) for place, item in reversed(list(enumerate(node.value)))]
+        elif isinstance(node, yaml.MappingNode):
+            waiting += [(_joined(path, key), value) for key, value in reversed(node.value)]
+
+
+def _joined(path: str, key: yaml.Node) -> str:
+    name = key.value if isinstance(key.value, str) else "?"
+    return f"{path}.{name}" if path else name
+
+
+def _check_keys(loader: Any, path: str, mapping: Any, fail: Any) -> None:
+    """Keys are compared as Python would: 1, 1.0 and true are one key of a dict."""
+    lines: dict[Any, int] = {}
+    for key, _ in mapping.value:
+        if not isinstance(key.value, str):  # a list or mapping as a key: construction refuses it
+            continue
+        name = "<<" if key.tag.endswith(":merge") else loader.construct_object(key)
+        if name in lines:
+            raise fail(
+                key, f"the key {_joined(path, key)!r} is given twice (first in line {lines[name]}); keep one of them"
+            )  # fmt: skip
+        lines[name] = key.start_mark.line + 1
+
+
+def _check_scalar(path: str, node: Any, fail: Any) -> None:
+    kind, text, where = node.tag.rpartition(":")[2], node.value, f"{path}: " if path else ""
+    if _LEADING_ZERO.match(text):
+        raise fail(
+            node,
+            f"{where}{text} is octal to some readers of YAML and decimal to others; write it without the leading 0",
+        )
+    if kind in ("int", "float") and _BASE_60.match(text):
+        raise fail(
+            node,
+            f"{where}{text} is a number of base 60 to some readers of YAML and text to others; write the number",
+        )
+    if kind == "null" and text == "~":
+        raise fail(node, f"{where}~ is null in YAML; write null, or the folder's name in full")
+
+
+def _told(fault: Exception) -> str:
+    """PyYAML's words in one line: what is wrong, and in which line."""
+    problem, mark = getattr(fault, "problem", None), getattr(fault, "problem_mark", None)
+    if problem is None or mark is None:
+        return str(fault).splitlines()[0]
+    return f"{problem} (line {mark.line + 1})".replace("\n", " ")
+
+
+def _twice_in_json(text: str) -> tuple[str, int, int]:
+    """(key, its line, the line of its first place) of the first key that is given twice in one object of `text`."""
+    open_objects: list[dict[str, int] | None] = []  # None: a list
+    tokens = list(_JSON_TOKEN.finditer(text))
+    for token, following in zip(tokens, [*tokens[1:], None]):
+        word = token.group()
+        if word in ("{", "["):
+            open_objects.append({} if word == "{" else None)
+        elif word in ("}", "]"):
+            open_objects.pop()
+        elif word[0] == '"' and following is not None and following.group() == ":":
+            keys, key = open_objects[-1], json.loads(word, strict=False)
+            line = text.count("\n", 0, token.start()) + 1
+            assert keys is not None
+            if key in keys:
+                return key, line, keys[key]
+            keys[key] = line
+    raise AssertionError("no key is given twice")

@@ -1,0 +1,70 @@
+"""Laying one part of a configuration over another: preset, file, `--set`, options."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from errors import ConfigError
+from settings.documents import parse_yaml
+
+
+def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    """Lay `values` over `into`, mapping by mapping. `into` never shares a mapping with `values`, nor two of its places
+    one: an alias in YAML is the same value in both, not one thing.
+    """
+    for key, value in values.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            merge(into[key], value)
+        else:
+            into[key] = _own(value)
+
+
+def override_of(text: str) -> tuple[str, Any]:
+    """(dotted key, value) of a `--set key.path=value`. Raises ConfigError."""
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--set {text!r} is not of the form key.path=value")
+    return key, parse_yaml(value, f"--set {key}", is_ours=True, lines=False)
+
+
+def check_consistent(overrides: Iterable[tuple[str, Any]]) -> None:
+    """Raises ConfigError where two `--set` give one key different values."""
+    said: dict[str, tuple[str, Any]] = {}
+    for key, value in overrides:
+        for place, leaf in _leaves(key, value):
+            for other, (by, before) in said.items():
+                inner = (f"{other}.".startswith(f"{place}.") and leaf != {}) or (
+                    f"{place}.".startswith(f"{other}.") and before != {}
+                )
+                if (inner or place == other) and (other, before) != (place, leaf):
+                    both = f"{before!r} and {leaf!r}" if other == place else f"{by!r} and {key!r}"
+                    raise ConfigError(
+                        f"--set {place} is given twice and differently: {both}; keep one of them"
+                    )
+            said[place] = (key, leaf)
+
+
+def nested(key: str, value: Any, separator: str = ".") -> dict[str, Any]:
+    """`value` under its dotted key."""
+    for part in reversed(key.split(separator)):
+        value = {part: value}
+    return dict(value)
+
+
+def _leaves(place: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves(f"{place}.{key}", inner)
+    else:
+        yield place, value
+
+
+def _own(value: Any) -> Any:
+    """A copy in which no two places share a mapping or list."""
+    if isinstance(value, Mapping):
+        return {key: _own(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_own(inner) for inner in value]
+    return copy.copy(value)

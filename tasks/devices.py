@@ -1,0 +1,65 @@
+"""The device of a worker process: what it is told, what it sees, and what it computed on."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+
+from errors import EnvironmentLacks
+
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def pin(told: str | None) -> str:
+    """Make this process compute on `told` (`cpu`, `cuda:1`, `cuda:0+1`) and nothing else; None: on the GPU that torch
+    sees, else on the processor. Call it before torch is imported. Returns the device.
+
+    Where CUDA_VISIBLE_DEVICES is set already it decides which GPUs these are, and their number in `told` is for people.
+    Raises EnvironmentLacks where torch sees fewer GPUs: it would compute on the processor, under the name of a GPU.
+    """
+    if told is None:
+        seen = _seen() if _may_have_gpu() else 0
+        return f"cuda:{os.environ.get(_VISIBLE) or '0'}".replace(",", "+") if seen else "cpu"
+    if told == "cpu":
+        os.environ[_VISIBLE] = ""
+        return told
+    numbers = re.fullmatch(r"cuda(?::(\d+(?:\+\d+)*))?", told)
+    if numbers is None:
+        raise EnvironmentLacks(
+            f"BATON_DEVICE={told}: a worker computes on cpu, cuda:0 or several as cuda:0+1"
+        )
+    wanted = (numbers[1] or "0").split("+")
+    if _VISIBLE not in os.environ:
+        os.environ[_VISIBLE] = ",".join(wanted)
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    seen = _seen()
+    if seen < len(wanted):
+        raise EnvironmentLacks(
+            f"this worker is to compute on {told}, and torch sees {seen} GPUs here ({_VISIBLE}="
+            f"{os.environ[_VISIBLE]}): install a torch build and a driver for them, or set BATON_DEVICE=cpu"
+        )
+    return told
+
+
+def computed_on(told: str) -> tuple[str, str, int]:
+    """(device, GPU's name or empty, GPUs in sight) of this process, as torch knows: whoever never began to use CUDA has
+    computed on the processor, whatever its worker is called. Imports nothing.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None or not hasattr(torch, "cuda") or not torch.cuda.is_initialized():
+        return "cpu", "", 0
+    device = told if told.startswith("cuda") else f"cuda:{torch.cuda.current_device()}"
+    return device, torch.cuda.get_device_name(0), torch.cuda.device_count()
+
+
+def _may_have_gpu() -> bool:
+    """Whether it is worth importing torch to ask."""
+    return os.environ.get(_VISIBLE) != "" and shutil.which("nvidia-smi") is not None
+
+
+def _seen() -> int:
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -1,0 +1,59 @@
+"""Laying one part of a configuration over another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from errors import ConfigError
+from settings.overlays import check_consistent, merge, override_of
+
+
+def test_mappings_are_merged_and_the_rest_is_replaced() -> None:
+    values: dict[str, Any] = {"a": {"x": 1, "y": [1]}, "b": 1}
+    merge(values, {"a": {"y": [2]}, "b": {"z": 3}})
+    assert values == {"a": {"x": 1, "y": [2]}, "b": {"z": 3}}
+
+
+def test_two_places_never_share_a_mapping() -> None:
+    shared = {"steps": 1, "lora": {"rank": 8}, "tasks": [1]}
+    values: dict[str, Any] = {}
+    merge(values, {"training": shared, "pretraining": {**shared}})
+    merge(values, {"training": {"steps": 7, "lora": {"rank": 2}}})
+    values["training"]["tasks"].append(2)
+    assert values["pretraining"] == shared == {"steps": 1, "lora": {"rank": 8}, "tasks": [1]}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("training.steps=7", "training.steps=8"),
+        ("training={steps: 7}", "training.steps=8"),
+        ("training.lora=null", "training.lora.rank=8"),
+        ("training.lora.rank=8", "seeds=[1]", "training.lora=null"),
+        ("training.lora={}", "training.lora=null"),
+        ("data.tasks=[a]", "data.tasks=[a, b]"),
+    ],
+)
+def test_two_overrides_that_contradict_each_other(texts: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="given twice and differently"):
+        check_consistent([override_of(text) for text in texts])
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("training.steps=7", "training.steps=7"),
+        ("training.steps=7", "pretraining.steps=8", "training.steps_more=1"),
+        ("training={steps: 7}", "training={batch_size: 2}"),
+        ("training.lora={}", "training.lora.rank=8"),
+    ],
+)
+def test_overrides_that_agree(texts: tuple[str, ...]) -> None:
+    check_consistent([override_of(text) for text in texts])
+
+
+def test_an_override_with_a_key_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--set training: the key 'steps' is given twice"):
+        override_of("training={steps: 7, steps: 8}")

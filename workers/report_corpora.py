@@ -1,0 +1,112 @@
+"""Which demonstrations the jobs of an ablation worked on: those of training, validation or pretraining.
+
+A job's label and its `split` do not tell: a dataset named for the pretraining is read from its own training split, and
+equal work that two ablations share has the label of the first. What a run was trained on follows from what it needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from db import queries
+from db.engine import Database
+from reports.data import DataSource
+
+TRAINING, VALIDATION, PRETRAINING = PURPOSES = ("training", "validation", "pretraining")
+
+#: (kind of a job that reads an index, the role in which it does) -> what that index is for.
+_READERS = {
+    ("train", "index"): TRAINING,
+    ("pretrain", "index"): PRETRAINING,
+    ("train", "validation"): VALIDATION,
+    ("pretrain", "validation"): VALIDATION,
+    ("evaluate", "index"): VALIDATION,
+    ("attention", "index"): VALIDATION,
+    ("reconstruct", "index"): VALIDATION,
+}
+
+
+class Corpora:
+    """Purposes of the ingest, gaze and index jobs of one ablation."""
+
+    def __init__(
+        self, jobs: Sequence[Any], needs: Sequence[tuple[int, int, str]], config: Mapping[str, Any]
+    ) -> None:
+        """needs: (job, the job it depends on, role) of all jobs."""
+        self._jobs = {row.id: row for row in jobs if row.kind in ("ingest", "gaze", "index")}
+        self._purposes: dict[int, set[str]] = {}
+        kinds = {row.id: row.kind for row in jobs}
+        for reader, index, role in needs:
+            purpose = _READERS.get((kinds.get(reader, ""), role))
+            if purpose is not None and kinds.get(index) == "index":
+                self._purposes.setdefault(index, set()).add(purpose)
+        for index, made_of, _ in needs:
+            if kinds.get(index) == "index" and made_of in self._jobs:
+                self._purposes.setdefault(made_of, set()).update(self._purposes.get(index, ()))
+        data = config.get("data", {})
+        root, pretraining_root = data.get("root"), data.get("pretraining_root")
+        self._pretraining_root = pretraining_root if pretraining_root not in (None, root) else None
+
+    def purposes_of(self, row: Any) -> tuple[str, ...]:
+        """In the order of PURPOSES; pretraining on the training data itself is not told apart from training."""
+        found = self._purposes.get(row.id)
+        if not found:  # nothing reads it yet
+            word = row.label.split()[1] if " " in row.label else row.spec.get("split", "")
+            found = {word if word in PURPOSES else row.spec.get("split", TRAINING)}
+        if TRAINING in found and self._pretraining_root is None:
+            found = found - {PRETRAINING}
+        return tuple(sorted(found, key=lambda name: (PURPOSES.index(name) if name in PURPOSES else 9, name)))
+
+    def of(self, kind: str, purpose: str) -> list[Any]:
+        """Jobs of a kind that are for `purpose`."""
+        return [row for row in self._jobs.values() if row.kind == kind and purpose in self.purposes_of(row)]
+
+    @property
+    def other_dataset(self) -> str | None:
+        """The name of the pretraining's own dataset; None where it has the data of the ablation."""
+        return None if self._pretraining_root is None else PurePath(self._pretraining_root).name
+
+    def without_other(self, jobs: Sequence[Any]) -> list[Any]:
+        """`jobs` without what is for the pretraining's own dataset alone."""
+        return [row for row in jobs if not self._is_other(row, alone=True)]
+
+    def of_other(self, jobs: Sequence[Any]) -> list[Any]:
+        """Those of `jobs` that are for the pretraining's own dataset."""
+        return [row for row in jobs if self._is_other(row, alone=False)]
+
+    def _is_other(self, row: Any, alone: bool) -> bool:
+        if self._pretraining_root is None or row.id not in self._jobs:
+            return False
+        purposes = self.purposes_of(row)
+        return purposes == (PRETRAINING,) if alone else PRETRAINING in purposes
+
+    def sources(self, jobs: Sequence[Any], root: str | None) -> tuple[DataSource, ...]:
+        """What was trained, validated and pretrained on, as it was planned."""
+        drawn_by = {
+            {"train": TRAINING, "pretrain": PRETRAINING}[row.kind]: row.spec["drawn_by"]
+            for row in jobs
+            if row.kind in ("train", "pretrain") and "drawn_by" in row.spec
+        }
+        found = []
+        for purpose in PURPOSES:
+            ingests = self.of("ingest", purpose)
+            entries = [entry for row in ingests for entry in row.spec["demonstrations"]]
+            if not entries:
+                continue
+            place = self._pretraining_root if purpose == PRETRAINING and self._pretraining_root else root
+            scenes = {
+                scene: count
+                for row in self.of("index", purpose)
+                for scene, count in row.spec.get("about", {}).get("scenes", {}).items()
+            }
+            renderer = drawn_by.get(purpose, drawn_by.get(TRAINING) if purpose != PRETRAINING else None)
+            name = "the scripted expert" if place is None else PurePath(place).name
+            found.append(DataSource(purpose, name, len(entries), scenes, renderer))
+        return tuple(found)
+
+
+def corpora_of(database: Database, ablation: Any, jobs: Sequence[Any]) -> Corpora:
+    """`jobs`: all of the ablation, whose row is `ablation`."""
+    return Corpora(jobs, queries.dependencies_of(database, ablation.id), ablation.config)
