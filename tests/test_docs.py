@@ -97,6 +97,17 @@ def test_the_configuration_reference_is_current() -> None:
     )
 
 
+def test_every_row_of_what_decides_a_figure_names_tests_that_are_there() -> None:
+    rows = (
+        (REPOSITORY / "docs" / "what-decides.md").read_text(encoding="utf-8").split("|---|")[1].splitlines()
+    )
+    for row in rows:
+        if row.startswith("| "):
+            named = re.findall(r"`(\w+/test_\w+)`", row.split("|")[4])
+            assert named, row
+            assert all((REPOSITORY / "tests" / f"{name}.py").is_file() for name in named), row
+
+
 def test_both_readmes_say_the_same_commands() -> None:
     english, chinese = ([line.split("#")[0].strip() for line in console_lines(REPOSITORY / name)]
                         for name in ("README.md", "README.zh-CN.md"))  # fmt: skip
