@@ -86,8 +86,8 @@ def command(
         raise InvalidInput("nothing of what was asked for has been made yet: nothing was compared")
     if totals[audit.NOT_COMPARABLE]:
         raise EnvironmentLacks(
-            f"{totals[audit.NOT_COMPARABLE]} of {len(findings)} could not be compared on this machine; "
-            "run the audit where they were made"
+            f"{totals[audit.NOT_COMPARABLE]} of {len(findings)} could not be compared here; "
+            "each says why, and what another machine made is compared there"
         )
     return 0
 

@@ -75,5 +75,5 @@ def test_work_of_another_machine_alone_is_no_success(
     output = capsys.readouterr()
     assert json.loads(output.out)["not_comparable"] == 1
     assert output.err == (
-        "error: 1 of 1 could not be compared on this machine; run the audit where they were made\n"
+        "error: 1 of 1 could not be compared here; each says why, and what another machine made is compared there\n"
     )
