@@ -111,7 +111,8 @@ def test_sessions_are_refused_with_nothing_changed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     home = str(tmp_path / "home")
-    monkeypatch.setattr("commands.run.visible_gpus", lambda: [0])
+    monkeypatch.setattr("commands.gpus.visible_gpus", lambda: [0])
+    monkeypatch.setattr("commands.gpus._ASK_TORCH", "print('2.13 12.8 1')")  # it sees the GPU
     found(OLD)
     if command == ["up"]:
         assert (
