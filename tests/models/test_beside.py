@@ -244,7 +244,10 @@ def released(tmp_path: Path, config: ReconVLAConfig) -> tuple[Path, Path]:
     )  # fmt: skip
     del values["reconvla_config"]
     # No folder of an autoencoder is here: it is the released one, of 8 px a cell.
-    values |= {"mm_vision_tower": "./siglip", "decode_image_size": vision.image_size // vision.patch_size * 2 * 8}
+    values |= {
+        "mm_vision_tower": "./siglip",
+        "decode_image_size": vision.image_size // vision.patch_size * 2 * 8,
+    }
     (folder / "config.json").write_text(json.dumps(values))
     save_file(
         {
