@@ -10,8 +10,9 @@ from sqlalchemy import func, select, update
 
 from db import events
 from db.engine import Database
+from db.jobs.control import hold
 from db.statements import ablation, ablation_job, job, run
-from db.states import BLOCKED, QUEUED, READY, RUNNING, SUCCEEDED
+from db.states import BLOCKED, CANCELLED, QUEUED, READY, RUNNING, SUCCEEDED
 
 OPEN = (BLOCKED, READY, QUEUED, RUNNING)
 
@@ -76,9 +77,12 @@ def versions_of(db: Database, ablation_id: int) -> dict[str, set[int]]:
 
 
 def supersede(db: Database, old: int, new: int, message: str, now: float) -> None:
-    """What people asked of ablation `old` (paused, a run cancelled) is asked of `new`, with an event."""
+    """What people asked of ablation `old` (paused, a run cancelled) is asked of `new`, with an event; nothing where
+    `old` was cancelled, as it is once another has its place."""
     with db.write() as tx:
         intent = tx.execute(select(ablation.c.intent).where(ablation.c.id == old)).scalar_one()
+        if intent == CANCELLED:
+            return
         tx.execute(update(ablation).where(ablation.c.id == new).values(intent=intent))
         asked = tx.execute(
             select(run.c.arm, run.c.seed, run.c.intent).where(
@@ -91,6 +95,7 @@ def supersede(db: Database, old: int, new: int, message: str, now: float) -> Non
                 .where(run.c.ablation_id == new, run.c.arm == row.arm, run.c.seed == row.seed)
                 .values(intent=row.intent)
             )
+        hold(tx, select(ablation_job.c.job_id).where(ablation_job.c.ablation_id == new))
         events.record(tx, now, "ablation_planned_again", message, ablation_id=new)
 
 

@@ -84,6 +84,11 @@ class GenerationRules:
             "generation.biases",
             f"must be {len(self.biased_ids)} numbers, got {len(self.biases)}",
         )
+        require(
+            not any(map(math.isnan, self.biases)),
+            "generation.biases",
+            f"must be numbers, got {list(self.biases)}",
+        )
 
     def to_official(self) -> dict[str, Any]:
         """Entries of a `generation_config.json`."""
@@ -125,7 +130,22 @@ def rules_of_folder(
     stopping = [token for token in ends if actions is not None and token in actions]
     if stopping:
         raise CheckpointError(f"{file}: eos_token_id {stopping[0]} is one of the action tokens, {actions}")
-    return _rules(file, values, ends)
+    rules = _rules(file, values, ends)
+    rows = _vocabulary(config)
+    for name in ("bad_words_ids", "biased_ids") if rules is not None and rows is not None else ():
+        beyond = [token for row in getattr(rules, name) for token in row if token >= rows]
+        if beyond:
+            entry = name.replace("biased_ids", "sequence_bias")
+            raise CheckpointError(f"{file}: {entry} names token {beyond[0]}, of a vocabulary of {rows}")
+    return rules
+
+
+def _vocabulary(config: Mapping[str, Any]) -> int | None:
+    """Entries of a `config.json`: Qwen2's and the official one's, OpenVLA's, ours."""
+    for values in (config, config.get("text_config"), config.get("language")):
+        if isinstance(values, Mapping) and isinstance(values.get("vocab_size"), int):
+            return int(values["vocab_size"])
+    return None
 
 
 def _is_harmless(name: str, value: Any, overridden: Collection[str]) -> bool:

@@ -77,7 +77,8 @@ GENERATION = _names(
     min_new_tokens min_length
     """
 )
-#: Overridden by the servers, or without a say in which token is likeliest.
+#: Overridden by the servers, or without a say in which token is likeliest. The last line's are arguments of loading,
+#: which transformers leaves in the file when a model is saved again.
 GENERATION_HARMLESS = _names(
     """
     do_sample temperature top_k top_p min_p top_h typical_p epsilon_cutoff eta_cutoff renormalize_logits max_length
@@ -86,7 +87,7 @@ GENERATION_HARMLESS = _names(
     output_logits return_dict_in_generate return_legacy_cache compile_config disable_compile num_assistant_tokens
     num_assistant_tokens_schedule assistant_confidence_threshold assistant_lookbehind target_lookbehind
     max_matching_ngram_size is_assistant max_cache_len cache_config prefill_chunk_size chat_format max_window_size
-    transformers_version
+    transformers_version attn_implementation torch_dtype dtype trust_remote_code use_flash_attention_2
     """
 )
 #: What transformers' `generate` knows besides, and nothing here computes.

@@ -50,7 +50,7 @@ class TokenChoice:
         if rules.end_ids and bool(too_early.any()):
             logits = logits.clone()
             for token in rules.end_ids:
-                logits[too_early, token] = -torch.inf
+                logits[too_early, token : token + 1] = -torch.inf  # none, beyond the vocabulary
         for processor in self._last:
             logits = processor(context, logits)
         if step == 0 and rules.begin_suppress_tokens:

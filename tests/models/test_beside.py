@@ -180,8 +180,6 @@ def test_the_code_of_oft_without_its_heads_is_refused(tmp_path: Path, word: str)
             "tvf_resize_params",
             [{"antialias": False, "interpolation": 2, "max_size": None, "size": [SIZE, SIZE]}] * 2,
         ),
-        ("tvf_normalize_params", [{"inplace": False, "mean": [0.5] * 3, "std": [0.5] * 3}] * 2),
-        ("tvf_normalize_params", "none"),
     ],
 )
 def test_another_preparation_of_pictures_is_refused(tmp_path: Path, entry: str, value: Any) -> None:
@@ -211,6 +209,21 @@ def test_another_preparation_of_pictures_is_refused(tmp_path: Path, entry: str, 
         read_normalisation(tmp_path, SIZE)
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "none", {}, [{"mean": [0.5] * 3, "std": [0.5] * 3}], [{"mean": [0.5] * 3}] * 2,
+        [{"mean": [0.5] * 3, "std": [0.0] * 3}] * 2, [{"mean": [float("nan")] * 3, "std": [0.5] * 3}] * 2,
+    ],
+)  # fmt: skip
+def test_a_normalisation_that_nothing_can_compute_is_refused(tmp_path: Path, told: Any) -> None:
+    make_openvla(tmp_path)
+    file = tmp_path / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"tvf_normalize_params": told}))
+    with pytest.raises(CheckpointError, match=r"preprocessor_config\.json"):
+        read_normalisation(tmp_path, SIZE)
+
+
 @pytest.fixture
 def released(tmp_path: Path, config: ReconVLAConfig) -> tuple[Path, Path]:
     """A checkpoint as the released code saves it, and the tower's folder that it names, with equal weights."""
@@ -230,7 +243,12 @@ def released(tmp_path: Path, config: ReconVLAConfig) -> tuple[Path, Path]:
         )
     )  # fmt: skip
     del values["reconvla_config"]
-    (folder / "config.json").write_text(json.dumps(values | {"mm_vision_tower": "./siglip"}))
+    # No folder of an autoencoder is here: it is the released one, of 8 px a cell.
+    values |= {
+        "mm_vision_tower": "./siglip",
+        "decode_image_size": vision.image_size // vision.patch_size * 2 * 8,
+    }
+    (folder / "config.json").write_text(json.dumps(values))
     save_file(
         {
             f"vision_model.{name}": tensor.contiguous()

@@ -16,9 +16,10 @@ from errors import CheckpointError
 from models.batches import Sample, collate
 from models.config import ReconVLAConfig
 from models.generation import generate_actions, greedy_tokens, prompt_batch
-from models.generation_rules import GENERATION_FILE, rules_of_folder
+from models.generation_rules import GENERATION_FILE, GenerationRules, rules_of_folder
 from models.known_entries import GENERATION, GENERATION_HARMLESS, GENERATION_REFUSED
 from models.reconvla import ReconVLA
+from models.token_choice import TokenChoice
 
 COUNT = 12
 #: Of the model with a window, before two logits are alike to the last bit.
@@ -152,6 +153,39 @@ def test_what_nothing_computes_is_refused_by_name(tmp_path: Path, entries: dict[
     with pytest.raises(CheckpointError) as caught:
         rules_from(tmp_path, entries)
     assert str(caught.value).startswith(f"{tmp_path / GENERATION_FILE}") and said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "config", [{"vocab_size": 50}, {"text_config": {"vocab_size": 50}}, {"language": {"vocab_size": 50}}]
+)
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ({"bad_words_ids": [[3, 60]]}, "bad_words_ids names token 60, of a vocabulary of 50"),
+        ({"sequence_bias": [[[60], 1.0]]}, "sequence_bias names token 60, of a vocabulary of 50"),
+        ({"sequence_bias": [[[3], float("nan")]]}, "generation.biases: must be numbers"),
+    ],
+)
+def test_rules_that_no_logits_can_follow_are_refused(
+    tmp_path: Path, entries: dict[str, Any], said: str, config: dict[str, Any]
+) -> None:
+    (tmp_path / GENERATION_FILE).write_text(json.dumps(entries))
+    with pytest.raises(CheckpointError, match=said):
+        rules_of_folder(tmp_path, config, None)
+
+
+def test_an_end_beyond_the_vocabulary_is_never_chosen_anyway() -> None:
+    rules = GenerationRules(min_new_tokens=2, end_ids=(1, 60))
+    logits = TokenChoice(rules, torch.tensor([4])).adjusted(
+        torch.zeros(1, 50), torch.zeros(1, 0, dtype=torch.int64), 0
+    )
+    assert logits.isneginf().nonzero().tolist() == [[0, 1]]
+
+
+def test_arguments_of_loading_that_were_saved_with_it_change_nothing(tmp_path: Path) -> None:
+    """transformers keeps what `from_pretrained` was called with."""
+    entries = {"attn_implementation": "flash_attention_2", "torch_dtype": "bfloat16", "eos_token_id": 151645}
+    assert rules_from(tmp_path, entries) is None
 
 
 def test_what_a_server_does_not_override_is_refused(tmp_path: Path) -> None:

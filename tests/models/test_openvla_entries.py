@@ -98,7 +98,7 @@ def test_what_nothing_computes_is_refused_by_name(
     file.write_text(json.dumps(values | entries))
     with pytest.raises(CheckpointError) as caught:
         config = read_config(tmp_path)
-        read_normalisation(tmp_path)
+        read_normalisation(tmp_path, SIZE)
         load_openvla(tmp_path, config)
     assert str(caught.value).startswith(f"{file}: {said}")
 
@@ -112,16 +112,28 @@ def test_the_released_entries_are_known(tmp_path: Path) -> None:
         vision_backbone_id="dinosiglip-vit-so-224px", torch_dtype="bfloat16", auto_map={"AutoConfig": "x"},
     )  # fmt: skip
     file = tmp_path / "preprocessor_config.json"
-    crop = {"output_size": [224, 224]}
+    crop, resize = {"output_size": [SIZE] * 2}, {"antialias": True, "interpolation": 3, "max_size": None}
+    rounded = [
+        {
+            "inplace": False,
+            "mean": [0.484375, 0.455078125, 0.40625],
+            "std": [0.228515625, 0.2236328125, 0.224609375],
+        },
+        {"inplace": False, "mean": [0.5] * 3, "std": [0.5] * 3},
+    ]
     file.write_text(json.dumps(json.loads(file.read_text()) | {
         "image_processor_type": "PrismaticImageProcessor", "image_resize_strategy": "resize-naive",
-        "input_sizes": [[3, 224, 224]] * 2, "interpolations": ["bicubic"] * 2, "processor_class": "PrismaticProcessor",
+        "input_sizes": [[3, SIZE, SIZE]] * 2, "interpolations": ["bicubic"] * 2,
+        "processor_class": "PrismaticProcessor",
         "tvf_crop_params": [crop] * 2, "tvf_do_letterbox": False, "tvf_letterbox_fill": None,
-        "tvf_normalize_params": [{"inplace": False}] * 2, "tvf_resize_params": [{"size": [224, 224]}] * 2,
+        "tvf_normalize_params": rounded, "tvf_resize_params": [{**resize, "size": [SIZE] * 2}] * 2,
+        "means": [[0.485, 0.456, 0.406], [0.5] * 3], "stds": [[0.229, 0.224, 0.225], [0.5] * 3],
         "use_fused_vision_backbone": True, "auto_map": {"AutoImageProcessor": "x"},
     }))  # fmt: skip
     (tmp_path / "generation_config.json").write_text(
         json.dumps({"_from_model_config": True, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 32000})
     )
-    read_normalisation(tmp_path)
+    found = read_normalisation(tmp_path, SIZE)
+    assert found.means.tolist() == [one["mean"] for one in rounded], "what the released code computes with"
+    assert found.deviations.tolist() == [one["std"] for one in rounded]
     assert load_openvla(tmp_path, read_config(tmp_path)).rules is None

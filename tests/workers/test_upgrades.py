@@ -125,6 +125,26 @@ def test_planning_again_keeps_what_is_the_same(database: Database, older: Plan) 
     assert (repeated.ablation_id, repeated.added) == (again.ablation_id, 0)
 
 
+def test_what_was_paused_stays_paused(database: Database, older: Plan) -> None:
+    """Nothing of the new ablation is rung while it is paused, and all of it once it is not."""
+    finish(database, "ingest")
+    jobs.pause(database, jobs.Target("ablation", 1, "smoke"), NOW)
+    again = upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
+    build = [(name, kind.version) for name, kind in KINDS.items()]
+    assert jobs.ring(database, "cpu", 100, NOW, build) == []
+    new = jobs.Target("ablation", again.ablation_id, "smoke")
+    jobs.unpause(database, new, NOW)
+    assert {entry.label.split()[0] for entry in jobs.ring(database, "cpu", 100, NOW, build)} == {"gaze"}
+
+
+def test_planning_again_twice_cancels_nothing_of_the_new_one(database: Database, older: Plan) -> None:
+    """The old one is cancelled by the first time; that is no wish about the new one."""
+    first = upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
+    upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
+    assert queries.ablation_row(database, str(first.ablation_id)).intent == "active"
+    assert {run["state"] for run in queries.status(database)["ablations"][1]["runs"]} == {"running"}
+
+
 def test_settings_that_mean_nothing_here_are_named(database: Database, older: Plan) -> None:
     with database.write() as tx:
         tx.exec_driver_sql("""UPDATE ablation SET config = '{"training": {"stepps": 1}}'""")
