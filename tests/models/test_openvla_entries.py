@@ -98,7 +98,7 @@ def test_what_nothing_computes_is_refused_by_name(
     file.write_text(json.dumps(values | entries))
     with pytest.raises(CheckpointError) as caught:
         config = read_config(tmp_path)
-        read_normalisation(tmp_path)
+        read_normalisation(tmp_path, SIZE)
         load_openvla(tmp_path, config)
     assert str(caught.value).startswith(f"{file}: {said}")
 
@@ -113,15 +113,20 @@ def test_the_released_entries_are_known(tmp_path: Path) -> None:
     )  # fmt: skip
     file = tmp_path / "preprocessor_config.json"
     crop = {"output_size": [224, 224]}
-    file.write_text(json.dumps(json.loads(file.read_text()) | {
+    told = json.loads(file.read_text())
+    normalisation = [
+        {"mean": mean, "std": std, "inplace": False} for mean, std in zip(told["means"], told["stds"])
+    ]
+    resizing = {"antialias": True, "interpolation": 3, "max_size": None, "size": [224, 224]}
+    file.write_text(json.dumps(told | {
         "image_processor_type": "PrismaticImageProcessor", "image_resize_strategy": "resize-naive",
         "input_sizes": [[3, 224, 224]] * 2, "interpolations": ["bicubic"] * 2, "processor_class": "PrismaticProcessor",
         "tvf_crop_params": [crop] * 2, "tvf_do_letterbox": False, "tvf_letterbox_fill": None,
-        "tvf_normalize_params": [{"inplace": False}] * 2, "tvf_resize_params": [{"size": [224, 224]}] * 2,
+        "tvf_normalize_params": normalisation, "tvf_resize_params": [resizing] * 2,
         "use_fused_vision_backbone": True, "auto_map": {"AutoImageProcessor": "x"},
     }))  # fmt: skip
     (tmp_path / "generation_config.json").write_text(
         json.dumps({"_from_model_config": True, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 32000})
     )
-    read_normalisation(tmp_path)
+    read_normalisation(tmp_path, 224)
     assert load_openvla(tmp_path, read_config(tmp_path)).rules is None
