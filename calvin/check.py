@@ -11,6 +11,7 @@ from calvin.action_check import ActionTable, look_at_actions
 from calvin.dataset import CalvinSplit
 from calvin.downloads import fault_of_scenes
 from calvin.pickles import load_npy_pickle
+from calvin.picture_check import PictureTable
 from calvin.recording import read_record, recorded_renderer
 from calvin.task_names import TASKS, UNKNOWN_SCENE
 from errors import DatasetError
@@ -38,7 +39,7 @@ def examine(split: CalvinSplit, frames: Iterable[int]) -> Findings:
     on_disk = split.frames.on_disk()
     annotated = np.array(annotated_frames(split), dtype=np.int64)
     last_of_gap = dict(_runs(np.setdiff1d(annotated, on_disk)))
-    table = ActionTable(len(annotated))
+    table, pictures = ActionTable(len(annotated)), PictureTable()
     faults: dict[str, list[str]] = {}  # what is wrong, without the file -> sentences
     gap_ends = -1
     for frame in frames:
@@ -54,10 +55,17 @@ def examine(split: CalvinSplit, frames: Iterable[int]) -> Findings:
             faults.setdefault(kind, []).append(str(error))
             continue
         table.add(frame, arrays)
+        pictures.add(frame, arrays)
     problems += map(_told_once, faults.values())
+    seen = pictures.findings(split.folder)
     actions = look_at_actions(table.motions, split.folder)
-    problems += [*actions.systematic, *actions.faults, *_faults_of_boxes(split, annotated)]
-    notes = [*actions.notes, *_notes_on_frames(split, annotated, on_disk), *_notes_on_other_files(split)]
+    problems += [*seen.systematic, *actions.systematic, *actions.faults, *_faults_of_boxes(split, annotated)]
+    notes = [
+        *seen.notes,
+        *actions.notes,
+        *_notes_on_frames(split, annotated, on_disk),
+        *_notes_on_other_files(split),
+    ]
     return Findings(tuple(problems), tuple(notes))
 
 

@@ -31,6 +31,22 @@ def precision_option(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
+def crop_option(command: Callable[..., None]) -> Callable[..., None]:
+    """`--center-crop`, as `tasks.openvla_policy` takes it."""
+    return click.option(
+        "--center-crop/--no-center-crop",
+        default=None,
+        help="Show an OpenVLA the middle of pictures [default: where its folder's name says image_aug].",
+    )(command)
+
+
+def refuse_crop(center_crop: bool | None, name: str) -> None:
+    """Raises InvalidInput where an option of OpenVLA was given for another policy."""
+    if center_crop is not None:
+        option = "--center-crop" if center_crop else "--no-center-crop"
+        raise InvalidInput(f"{option} is for a folder of OpenVLA, which {name} is not")
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """identity: SHA-256 of the weights, or of a folder's model files. drawn_by: the renderer of the frames that it

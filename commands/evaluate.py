@@ -12,7 +12,7 @@ import click
 from calvin.protocols import PROTOCOLS, Protocol, protocol_named
 from calvin.sequences import check_tasks
 from calvin.task_names import SCENES
-from commands.checkpoint import HELP, precision_option
+from commands.checkpoint import HELP, crop_option, precision_option
 from commands.named_policy import NamedPolicy, policy_named
 from commands.options import home_option, resolve_home, threads_option
 from errors import InvalidInput, Stopped
@@ -87,6 +87,7 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
     default=None,
     help="Data set whose units an OpenVLA's actions have [default: its only one].",
 )
+@crop_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of random actions.")
 @click.option("--videos", metavar="DIR", default=None, help="Films of failed subtasks.")
 @click.option("--attention", is_flag=True, help="Show in the films where the model looked.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from commands.checkpoint import holds_openvla, open_named
+from commands.checkpoint import holds_openvla, open_named, refuse_crop
 from settings.home import Home
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ class NamedPolicy:
 
 def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
     """options: those of `evaluate`. Raises InvalidInput, CheckpointError or WeightsMissing for what is no policy."""
+    if holds_openvla(name):
+        return _openvla(Path(name), options)
+    refuse_crop(options["center_crop"], name)
     if name == "random":
         from tasks.policies import RandomPolicy
 
@@ -44,19 +47,23 @@ def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPoli
         chunk_steps = int(options["chunk_steps"])
         remote = RemotePolicy(name, chunk_steps=chunk_steps, timeout_seconds=options["server_timeout"])
         return NamedPolicy(remote, {"chunk_steps": chunk_steps})
-    if holds_openvla(name):
-        from tasks.folder_identity import folder_identity
-        from tasks.openvla_policy import OpenVLAPolicy
-        from tasks.standalone import AUTO
-
-        precision = options["precision"]
-        openvla = OpenVLAPolicy(Path(name), options["statistics"], precision)
-        about = {"weights": folder_identity(Path(name)), "statistics": options["statistics"],
-                 "threads": options["threads"]}  # fmt: skip
-        if precision != AUTO:  # which results of earlier versions, where there was no choice, do not name
-            about["precision"] = precision
-        return NamedPolicy(openvla, about, told={"statistics_used": openvla.statistics})
     return _reconvla(home, name, options)
+
+
+def _openvla(folder: Path, options: Mapping[str, Any]) -> NamedPolicy:
+    from tasks.folder_identity import folder_identity
+    from tasks.openvla_policy import OpenVLAPolicy
+    from tasks.standalone import AUTO
+
+    precision = options["precision"]
+    openvla = OpenVLAPolicy(folder, options["statistics"], precision, options["center_crop"])
+    about = {"weights": folder_identity(folder), "statistics": options["statistics"],
+             "threads": options["threads"]}  # fmt: skip
+    if precision != AUTO:  # which results of earlier versions, where there was no choice, do not name
+        about["precision"] = precision
+    if openvla.center_crop:  # nor was there a crop
+        about["center_crop"] = True
+    return NamedPolicy(openvla, about, told={"statistics_used": openvla.statistics})
 
 
 def _reconvla(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.checkpoint import HELP, holds_openvla, open_named, precision_option
+from commands.checkpoint import HELP, crop_option, holds_openvla, open_named, precision_option, refuse_crop
 from commands.options import home_option, resolve_home, threads_option
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     default=None,
     help="Data set whose units an OpenVLA's actions have [default: its only one].",
 )
+@crop_option
 @click.pass_context
 def command(
     context: click.Context,
@@ -50,6 +51,7 @@ def command(
     threads: int,
     official_compat: bool,
     statistics: str | None,
+    center_crop: bool | None,
 ) -> None:
     from tasks.fixed_state import FixedState
     from tasks.policy_server import serve
@@ -58,8 +60,9 @@ def command(
     if holds_openvla(checkpoint):
         from tasks import openvla_policy
 
-        policy = openvla_policy.OpenVLAPolicy(Path(checkpoint), statistics, precision)
+        policy = openvla_policy.OpenVLAPolicy(Path(checkpoint), statistics, precision, center_crop)
     else:
+        refuse_crop(center_crop, checkpoint)
         named = open_named(resolve_home(context, home_path), checkpoint, precision)
         from tasks.standalone import policy_of
 

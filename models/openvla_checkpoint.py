@@ -190,11 +190,24 @@ def load_openvla(folder: Path, config: OpenVLAConfig, dtype: torch.dtype | None 
     types = {tensor.dtype for tensor in tensors.values()}
     if len(types) > 1:
         raise several_types(str(folder), types)
+    _check_tied(folder, language, tensors)
     model.load_state_dict(tensors, assign=True)
     model.restore_tables()
     model.source = str(folder)
     model.rules = openvla_rules(folder, config.values, config.action_vocabulary, config.bins)
     return model.eval()
+
+
+def _check_tied(folder: Path, language: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Raises CheckpointError for an output layer that is not the embedding it is tied to: the released code overwrites
+    the one with the other, later versions of transformers keep both.
+    """
+    head, embedding = (tensors[f"language_model.{name}.weight"] for name in ("lm_head", "model.embed_tokens"))
+    if language.get("tie_word_embeddings") and not torch.equal(head, embedding):
+        raise CheckpointError(
+            f"{folder / CONFIG_FILE}: text_config.tie_word_embeddings is true, but language_model.lm_head.weight is not"
+            " language_model.model.embed_tokens.weight; which of the two is wrong cannot be told"
+        )
 
 
 def _check_kind(folder: Path, values: Mapping[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from models.config import ACTION_BINS
 from models.json_files import read_json
 from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION, END_OF_ANSWER
 
-_CONFIG, _WHOLE = "tokenizer_config.json", "tokenizer.json"
+_CONFIG, _WHOLE, _MERGES = "tokenizer_config.json", "tokenizer.json", "merges.txt"
 PAD, UNKNOWN, NEWLINE = "<|pad|>", "<|unknown|>", "\n"
 #: Segments that every prompt shares cost the toy one token each, where Qwen2 spends about thirty.
 _FIXED = (PAD, UNKNOWN, END_OF_ANSWER, NEWLINE, BEFORE_INSTRUCTION, BEFORE_ANSWER)
@@ -71,16 +72,50 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def _check_same_words(folder: Path, tokenizer: Any) -> None:
-    """`vocab.json`, which the official servers' slow tokenizer reads, must number words as `tokenizer.json` does."""
-    file = folder / "vocab.json"
-    if not file.is_file():
-        return
+    """Files that the official servers' slow tokenizer reads must number words, and join them, as `tokenizer.json` does.
+
+    Raises CheckpointError, also for a tokenizer that leaves out merges by chance (BPE dropout): an instruction would
+    have other ids each time.
+    """
+    whole = folder / _WHOLE
+    model = read_json(whole).get("model")
+    model = model if isinstance(model, dict) else {}
+    if model.get("dropout"):
+        raise CheckpointError(
+            f"{whole}: model.dropout is {model['dropout']!r}, which splits a text in another way each time it is read;"
+            " set it to null"
+        )
     numbers = tokenizer.get_vocab()
-    for word, number in read_json(file).items():
-        if numbers.get(word) != number:
+    for name, words in _other_words(folder):
+        for word, number in words.items():
+            if numbers.get(word) != number:
+                raise CheckpointError(
+                    f"{folder / name} gives {word!r} the id {number!r}, {whole} gives it {numbers.get(word)!r}: one of"
+                    " the two is another model's"
+                )
+    if (folder / _MERGES).is_file() and isinstance(model.get("merges"), list):
+        _check_same_merges(folder, [m if isinstance(m, str) else " ".join(m) for m in model["merges"]])
+
+
+def _other_words(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Files beside `tokenizer.json` that number words too, and what they say."""
+    for name in ("vocab.json", "added_tokens.json"):
+        if (folder / name).is_file():
+            yield name, read_json(folder / name)
+    added = read_json(folder / _CONFIG).get("added_tokens_decoder")
+    if isinstance(added, dict):
+        words = {about.get("content"): number for number, about in added.items() if isinstance(about, dict)}
+        yield _CONFIG, {word: int(number) if number.isdecimal() else number for word, number in words.items()}
+
+
+def _check_same_merges(folder: Path, merges: list[str]) -> None:
+    text = (folder / _MERGES).read_text(encoding="utf-8", errors="replace")
+    others = [line for line in text.split("\n") if line and not line.startswith("#version")]
+    for rank, (own, other) in enumerate(zip_longest(merges, others)):
+        if own != other:
             raise CheckpointError(
-                f"{file} gives {word!r} the id {number!r}, {folder / _WHOLE} gives it {numbers.get(word)!r}: one of the"
-                " two is another model's"
+                f"{folder / _MERGES} has {other!r} as merge {rank}, {folder / _WHOLE} has {own!r}: one of the two is"
+                " another model's"
             )
 
 

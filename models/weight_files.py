@@ -159,7 +159,7 @@ def open_file(path: Path) -> WeightFiles:
         stored = {name: _entry(path, name, entry, 8 + length) for name, entry in header.items()}
     except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged or truncated: {error}") from error
-    end = max((tensor.begin + tensor.size_bytes for tensor in stored.values()), default=8 + length)
+    end = _end_of(path, stored, 8 + length)
     if end != size:
         raise CheckpointError(f"{path} is damaged or truncated: it should have {end} bytes and has {size}")
     return WeightFiles(stored)
@@ -178,6 +178,17 @@ def index_path(folder: Path, file: str = WEIGHTS_FILE) -> Path:
 def listed(names: list[str], most: int = 3) -> str:
     """The first few of `names` for a message."""
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _end_of(path: Path, stored: Mapping[str, StoredTensor], begin: int) -> int:
+    """The byte behind the last tensor. The format knows neither gaps nor tensors that share bytes (CheckpointError)."""
+    previous = "the header"
+    for name, tensor in sorted(stored.items(), key=lambda item: (item[1].begin, item[1].size_bytes)):
+        if tensor.begin != begin:
+            what = "shares bytes with" if tensor.begin < begin else "does not follow on"
+            raise CheckpointError(f"{path} is damaged or truncated: {name} {what} {previous}")
+        begin, previous = tensor.begin + tensor.size_bytes, name
+    return begin
 
 
 def _entry(path: Path, name: str, entry: Mapping[str, Any], data_begin: int) -> StoredTensor:

@@ -21,6 +21,8 @@ from tasks.standalone import AUTO, device
 _PROMPT = "In: What action should the robot take to {}?\nOut:"
 #: The empty token of Llama's vocabulary; every prompt ended with it in training (predict_action).
 _EMPTY_TOKEN = 29871
+#: In the names that finetune.py gives to folders of models trained with random crops; all that tells of them.
+_AUGMENTED = "image_aug"
 
 
 class OpenVLAPolicy:
@@ -32,11 +34,24 @@ class OpenVLAPolicy:
 
     needs_images = True
 
-    def __init__(self, folder: Path, statistics: str | None = None, precision: str = AUTO) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        statistics: str | None = None,
+        precision: str = AUTO,
+        center_crop: bool | None = None,
+    ) -> None:
         """folder: in the released layout. statistics: the data set whose units the actions have; None: the only
-        one. precision: fp32, bf16, fp16, or AUTO, the type that the folder stores the weights in. Raises
+        one. precision: fp32, bf16, fp16, or AUTO, the type that the folder stores the weights in. center_crop: show
+        it the middle of pictures; None: where the folder's name says that it was trained with random crops. Raises
         CheckpointError and InvalidInput for what does not fit, WeightsMissing for missing files.
         """
+        augmented = any(_AUGMENTED in str(place) for place in (folder.absolute(), folder.resolve()))
+        if augmented and center_crop is False:
+            raise InvalidInput(
+                f"--no-center-crop: {folder} says {_AUGMENTED}, and the released evaluation refuses such a model"
+                " without the crop that it was trained for; rename the folder if it was not"
+            )
         if precision not in (AUTO, *DTYPES):
             raise InvalidInput(
                 f"--precision {precision} is for a ReconVLA; an OpenVLA takes {', '.join(DTYPES)}"
@@ -46,6 +61,8 @@ class OpenVLAPolicy:
         self.statistics = self._config.name_of(statistics)
         self._statistics = self._config.statistics[self.statistics]
         self._normalisation = read_normalisation(folder, self._config.image_size)
+        #: Whether it sees the middle of pictures alone.
+        self.center_crop = augmented if center_crop is None else center_crop
         self._tokenizer = load_tokenizer(folder)
         self._device = device()
         dtype = None if precision == AUTO else DTYPES[precision]
@@ -66,7 +83,9 @@ class OpenVLAPolicy:
         dtype = self._model.projector.fc1.weight.dtype
         dino, siglip = (
             torch.from_numpy(view)[None].to(self._device, dtype)
-            for view in self._normalisation.views(query.observation["rgb_static"], self._config.image_size)
+            for view in self._normalisation.views(
+                query.observation["rgb_static"], self._config.image_size, self.center_crop
+            )
         )
         ids = self._tokenizer(_PROMPT.format(query.instruction.lower()))["input_ids"]
         if ids[0] != self._tokenizer.bos_token_id:  # the picture stands behind it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from errors import CheckpointError, InvalidInput, WeightsMissing
 from models.openvla import OpenVLA
 from models.openvla_checkpoint import ActionStatistics, OpenVLAConfig, is_openvla, load_openvla, read_config
-from models.openvla_pictures import read_normalisation
+from models.openvla_pictures import middle, read_normalisation
 from tests.models.openvla_sample import SIZE, STATISTICS, TEXT, features, make_openvla
 
 IDS = torch.tensor([[1, 12, 13, 20, 29871]])
@@ -121,6 +122,24 @@ def test_pictures_are_normalised_for_either_tower(folder: Path) -> None:
     np.testing.assert_allclose(dino[2, 5, 5], (0.2 - 0.40625) / 0.224609375, rtol=1e-5)
 
 
+def test_the_middle_of_a_picture(folder: Path) -> None:
+    ramp = np.broadcast_to(np.arange(200, dtype=np.uint8)[:, None, None], (200, 200, 3)).copy()
+    ramp[..., 1] = ramp[..., 1].T
+    seen = middle(ramp, 224)
+    side = math.sqrt(0.9)
+    places = 199 * ((1 - side) / 2 + side * np.arange(224) / 223)  # edges of the crop are the outer samples
+    np.testing.assert_array_equal(seen[:, 7, 0], np.floor(places * 255.5 / 255).astype(np.uint8))
+    np.testing.assert_array_equal(seen[7, :, 1], seen[:, 7, 0])
+    assert seen.shape == (224, 224, 3) and seen[0, 0, 0] == 5 and seen[-1, -1, 0] == 194
+    white = np.full((200, 200, 3), 255, dtype=np.uint8)
+    assert (middle(white, 10) == 255).all()
+    normalisation = read_normalisation(folder, SIZE)
+    for cropped, other in zip(
+        normalisation.views(ramp, SIZE, crop=True), normalisation.views(middle(ramp, SIZE), SIZE)
+    ):
+        np.testing.assert_array_equal(cropped, other)
+
+
 def test_only_a_folder_that_says_so_is_an_openvla(folder: Path, tmp_path: Path) -> None:
     assert is_openvla(folder)
     assert not is_openvla(tmp_path)
@@ -145,6 +164,15 @@ def _changed(change: Callable[[dict[str, Tensor]], None]) -> Callable[[Path], No
         save_file(tensors, folder / "model.safetensors")
 
     return damage
+
+
+def test_a_tied_output_layer_is_the_embedding(tmp_path: Path) -> None:
+    tensors = make_openvla(tmp_path, text_config={**TEXT, "tie_word_embeddings": True})
+    with pytest.raises(CheckpointError, match=r"config\.json: text_config\.tie_word_embeddings is true, but"):
+        load_openvla(tmp_path, read_config(tmp_path))
+    tensors["language_model.lm_head.weight"] = tensors["language_model.model.embed_tokens.weight"].clone()
+    save_file(tensors, tmp_path / "model.safetensors")
+    load_openvla(tmp_path, read_config(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,45 @@ def test_two_vocabularies_that_disagree(adapted: Path) -> None:
         load_tokenizer(adapted)
 
 
+def test_added_tokens_that_disagree(adapted: Path) -> None:
+    about = json.loads((adapted / "tokenizer.json").read_text())
+    number = next(token["id"] for token in about["added_tokens"] if token["content"] == "<|im_end|>")
+    (adapted / "added_tokens.json").write_text(json.dumps({"<|im_end|>": number}))
+    load_tokenizer(adapted)
+    (adapted / "added_tokens.json").write_text(json.dumps({"<|im_end|>": number + 5}))
+    with pytest.raises(CheckpointError, match=r"added_tokens\.json gives '<\|im_end\|>' the id"):
+        load_tokenizer(adapted)
+    (adapted / "added_tokens.json").unlink()
+    config = json.loads((adapted / "tokenizer_config.json").read_text())
+    for key, fits in ((str(number), True), (str(number + 7), False)):
+        added = {key: {"content": "<|im_end|>", "special": True}}
+        (adapted / "tokenizer_config.json").write_text(json.dumps(config | {"added_tokens_decoder": added}))
+        if fits:
+            load_tokenizer(adapted)
+            continue
+        with pytest.raises(CheckpointError, match=r"tokenizer_config\.json gives '<\|im_end\|>' the id"):
+            load_tokenizer(adapted)
+
+
+def test_merges_that_disagree(adapted: Path) -> None:
+    merges = json.loads((adapted / "tokenizer.json").read_text())["model"]["merges"]
+    lines = [merge if isinstance(merge, str) else " ".join(merge) for merge in merges]
+    (adapted / "merges.txt").write_text("\n".join(["#version: 0.2", *lines]) + "\n")
+    load_tokenizer(adapted)
+    for other in (lines[::-1], lines[:-1], [*lines, "q z"]):
+        (adapted / "merges.txt").write_text("\n".join(["#version: 0.2", *other]) + "\n")
+        with pytest.raises(CheckpointError, match=r"merges\.txt has .* as merge \d+, .*tokenizer\.json has"):
+            load_tokenizer(adapted)
+
+
+def test_a_tokenizer_that_splits_texts_by_chance(adapted: Path) -> None:
+    values = json.loads((adapted / "tokenizer.json").read_text())
+    values["model"]["dropout"] = 0.1
+    (adapted / "tokenizer.json").write_text(json.dumps(values))
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json: model\.dropout is 0\.1"):
+        load_tokenizer(adapted)
+
+
 def test_a_tokenizer_that_adds_tokens_to_every_text(adapted: Path) -> None:
     values = json.loads((adapted / "tokenizer.json").read_text())
     values["post_processor"] = {

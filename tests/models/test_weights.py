@@ -102,6 +102,18 @@ def test_damaged_shards(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("second", "reason"), [([8, 24], "shares bytes with a"), ([20, 36], "does not follow on a")]
+)
+def test_tensors_that_overlap_or_leave_a_gap(tmp_path: Path, second: list[int], reason: str) -> None:
+    entry = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
+    header = json.dumps({"a": entry, "b": {**entry, "data_offsets": second}}).encode()
+    content = len(header).to_bytes(8, "little") + header + bytes(second[1])
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"damaged or truncated: b {reason}"):
+        open_weights(tmp_path)
+
+
+@pytest.mark.parametrize(
     "entry",
     [
         {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]},

@@ -14,9 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from commands.evaluate import command
 from errors import CheckpointError, InvalidInput, NotFinite, WeightsMissing
+from models.openvla_pictures import middle
 from tasks.openvla_policy import OpenVLAPolicy
 from tasks.policies import Query
-from tests.models.openvla_sample import make_openvla
+from tests.models.openvla_sample import SIZE, make_openvla
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +118,36 @@ def test_evaluate_takes_its_folder(folder: Path) -> None:
     assert document["results"][0]["steps"] == 2
     assert document["counts"]["answer_tokens"] == 14 and "outside_tokens" in document["counts"]
     assert (document["statistics"], document["statistics_used"]) == (None, "calvin")
+
+
+def test_a_model_trained_with_crops_sees_the_middle(folder: Path, tmp_path: Path) -> None:
+    plain = OpenVLAPolicy(folder)
+    assert not plain.center_crop
+    run = tmp_path / "openvla-7b+calvin+b16--image_aug"
+    run.symlink_to(folder)
+    cropped = OpenVLAPolicy(run)
+    assert cropped.center_crop and OpenVLAPolicy(folder, center_crop=True).center_crop
+    seen = [middle(query(seed).observation["rgb_static"], SIZE) for seed in range(6)]
+    for seed, picture in enumerate(seen):
+        asked = query(seed)
+        asked.observation["rgb_static"] = picture
+        np.testing.assert_array_equal(cropped.predict([query(seed)])[0], plain.predict([asked])[0])
+    with pytest.raises(InvalidInput, match=r"^--no-center-crop: .*image_aug says image_aug, and"):
+        OpenVLAPolicy(run, center_crop=False)
+    with pytest.raises(InvalidInput, match="rename the folder"):
+        OpenVLAPolicy(tmp_path / "openvla-7b+calvin+b16--image_aug" / ".", center_crop=False)
+
+
+def test_results_say_that_pictures_were_cropped(folder: Path, tmp_path: Path) -> None:
+    given = ["--sequences", "1", "--max-steps", "1", "--simulators", "1", "--json"]
+    out = ["--out", str(tmp_path / "results.json")]
+    ended = CliRunner().invoke(command, [str(folder), *given, *out], catch_exceptions=False)
+    assert ended.exit_code == 0 and "center_crop" not in json.loads(ended.stdout)
+    ended = CliRunner().invoke(command, [str(folder), *given, "--center-crop"], catch_exceptions=False)
+    assert ended.exit_code == 0 and json.loads(ended.stdout)["center_crop"] is True
+    with pytest.raises(InvalidInput):
+        CliRunner().invoke(command, [str(folder), *given, *out, "--center-crop"], catch_exceptions=False)
+    with pytest.raises(
+        InvalidInput, match="--no-center-crop is for a folder of OpenVLA, which random is not"
+    ):
+        CliRunner().invoke(command, ["random", *given, "--no-center-crop"], catch_exceptions=False)
