@@ -39,8 +39,9 @@ def parse_yaml(
     def fail(node: yaml.Node, sentence: str) -> BatonError:
         return error(f"{place}{f', line {node.start_mark.line + 1}' if lines else ''}: {sentence}")
 
-    loader = _loader()(text)
+    loader = None
     try:
+        loader = _loader()(text)  # looks for characters that YAML does not allow
         root = loader.get_single_node()
         if root is None:
             return None
@@ -55,7 +56,8 @@ def parse_yaml(
     except (RecursionError, ValueError) as fault:
         raise error(f"{place} is not YAML: {fault}") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -165,6 +165,18 @@ def test_right_actions_are_right_in_every_precision_of_files(dtype: str) -> None
     assert bool(found.notes) == (dtype == "float16")
 
 
+def test_rounding_is_not_explained_by_what_differs_in_other_frames_only() -> None:
+    """Slow motion that needs no clipping, its rel_actions alone in half precision."""
+    slow = recording()
+    small = clipped(slow.wanted) * 0.9
+    poses = slow.action.copy()
+    poses[:, :6] = slow.pose + small * np.repeat([0.02, 0.05], 3)
+    relative = np.c_[small, slow.relative[:, 6]].astype("f2").astype("f8")
+    found = look(Motions(slow.ids, slow.pose, poses, relative))
+    assert (found.systematic, found.faults) == ((), ())
+    assert len(found.notes) == 1 and " of 120 frames" in found.notes[0]
+
+
 def test_a_few_odd_frames_are_a_note_with_count_and_first() -> None:
     def odd(motions: Motions) -> np.ndarray:
         relative = motions.relative.copy()

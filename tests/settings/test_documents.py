@@ -89,6 +89,7 @@ def test_what_readers_of_yaml_take_differently_is_refused_where_it_is_ours(text:
         ("a: [", "line 1"),
         ("a: !!python/name:os.system x", "tag"),
         ("[" * 3000, "not YAML"),
+        ("a: \x07", "unacceptable character"),
     ],
 )
 def test_what_is_no_yaml_is_one_sentence_with_a_line(text: str, says: str) -> None:
