@@ -104,7 +104,9 @@ def _other_words(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, read_json(folder / name)
     added = read_json(folder / _CONFIG).get("added_tokens_decoder")
     if isinstance(added, dict):
-        words = {about.get("content"): number for number, about in added.items() if isinstance(about, dict)}
+        words = {
+            str(about.get("content")): number for number, about in added.items() if isinstance(about, dict)
+        }
         yield _CONFIG, {word: int(number) if number.isdecimal() else number for word, number in words.items()}
 
 
