@@ -39,6 +39,8 @@ def check(folder: Path, split: str | None, as_json: bool) -> int:
         wanted = " or ".join(f"{name}/" for name in splits)
         raise DatasetError(f"{folder} is no CALVIN dataset: it has no {wanted}")
     results = {name: _check_split(folder, name) for name in splits}
+    if split is None:
+        results["validation"]["notes"] += _notes_on_both(folder)
     sound = not any(result["problems"] for result in results.values())
     if as_json:
         print(json.dumps({"folder": str(folder), "sound": sound, "splits": results}))
@@ -168,6 +170,18 @@ def _check_split(folder: Path, split: str) -> dict[str, Any]:
         "notes": list(findings.notes),
         "renderer": _renderer(opened),
     }
+
+
+def _notes_on_both(folder: Path) -> list[str]:
+    from calvin.dataset import survey
+    from calvin.shared_frames import told_shared
+
+    try:
+        (trained, _), (held_out, _) = (survey(folder, name) for name in SPLITS)
+    except DatasetError:  # a problem already
+        return []
+    note = told_shared(held_out, trained)
+    return [] if note is None else [note]
 
 
 def _renderer(split: CalvinSplit) -> dict[str, str | None] | None:

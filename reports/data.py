@@ -250,7 +250,7 @@ class DataSource:
     """What demonstrations were used for one purpose (training, validation, pretraining).
 
     dataset: the folder's name. scenes: demonstrations by scene, empty where not recorded. renderer: what drew the
-    frames, None where nobody knows.
+    frames, None where nobody knows. not_held_out: of a validation, demonstrations whose frames were trained on too.
     """
 
     purpose: str
@@ -258,13 +258,20 @@ class DataSource:
     demonstrations: int
     scenes: Mapping[str, int] = field(default_factory=dict)
     renderer: str | None = None
+    not_held_out: int = 0
 
     @property
     def told(self) -> str:
         count = f"{self.demonstrations} demonstration{'s' if self.demonstrations != 1 else ''}"
         scenes = ", ".join(f"{count} in {scene}" for scene, count in sorted(self.scenes.items()))
         parts = [f"{self.dataset}: {count}", f"drawn by {self.renderer or 'unknown'}"]
-        return ", ".join([parts[0], *([f"scenes: {scenes}"] if scenes else []), parts[1]])
+        told = ", ".join([parts[0], *([f"scenes: {scenes}"] if scenes else []), parts[1]])
+        if not self.not_held_out:
+            return told
+        return (
+            f"{told}; frames of {self.not_held_out} of them were trained on too: figures of validation are not of"
+            " held-out data"
+        )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from reports.attention import over_seeds
-from reports.data import AttentionScores, GazeRegions, GazeScores, ReportData, RunReport
+from reports.data import AttentionScores, DataSource, GazeRegions, GazeScores, ReportData, RunReport
 from reports.epochs import Advice, advice_for, last_epochs_loss
 from reports.statistics import (
     Comparison,
@@ -109,7 +109,7 @@ def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
             "gaze": _gaze_json(data.other_gaze.scores),
             "gaze_regions": _regions_json(data.other_gaze.regions),
         },
-        "data": [_plain(asdict(source)) for source in data.data],
+        "data": [_source_json(source) for source in data.data],
         "gaze_detector": data.gaze_detector or None,
         "gaze_regions": _regions_json(data.gaze_regions),
         "ledger": asdict(data.ledger),
@@ -228,6 +228,14 @@ def _advice_json(advice: Advice) -> dict[str, Any]:
         for epoch in advice.epochs
     ]
     return {"curve": advice.curve, "advice": advice.sentence, "epochs": epochs}
+
+
+def _source_json(source: DataSource) -> dict[str, Any]:
+    """`not_held_out` only where there is any."""
+    values: dict[str, Any] = _plain(asdict(source))
+    if not source.not_held_out:
+        del values["not_held_out"]
+    return values
 
 
 def _gaze_json(gaze: Mapping[str, GazeScores] | None) -> dict[str, Any]:

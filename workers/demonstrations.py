@@ -12,6 +12,7 @@ from typing import Any
 from calvin.dataset import CalvinSplit, open_dataset
 from calvin.instructions import evaluation_instruction, training_instructions
 from calvin.sampled_check import check_sample
+from calvin.shared_frames import shared_demonstrations
 from calvin.task_names import TASKS
 from errors import ConfigError
 from settings.ablation import Data
@@ -108,6 +109,12 @@ def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = F
         _phrases(dataset),
         Counter(demonstration.scene for demonstration in dataset.demonstrations),
     )
+
+
+def shared(held_out: Path, *trained: Path) -> int:
+    """How many validation demonstrations of a dataset are in the training split of any of `trained` too."""
+    split = open_dataset(held_out, VALIDATION)
+    return max(shared_demonstrations(split, open_dataset(root, TRAINING)) for root in trained)
 
 
 def dataset_root(root: Path) -> Path:

@@ -22,7 +22,16 @@ from settings.arms import Arm, arm_named
 from tasks.context import FRAMES
 from tasks.model_spec import backbone_folders, check_attention, planned_model
 from tasks.registry import kind_named
-from workers.demonstrations import PRETRAINING, TRAINING, VALIDATION, Corpus, generated, known_tasks, recorded
+from workers.demonstrations import (
+    PRETRAINING,
+    TRAINING,
+    VALIDATION,
+    Corpus,
+    generated,
+    known_tasks,
+    recorded,
+    shared,
+)
 from workers.evaluation_plan import closed_loop_shards, frames_recording, has_closed_loop
 
 #: Parameters that change when or where work happens, or what is said of it, but not what comes out.
@@ -78,7 +87,7 @@ class Planner:
         results = list(dict.fromkeys([*ends, *indexes.values()]))
         key = _digest({"config": config.model_dump(mode="json"), "results": results})
         needs = [Dependency(result, "result") for result in results]
-        self._add("report", "report", {"ablation": key}, needs)
+        self._add("report", "report", {"ablation": key, **self._not_held_out(PRETRAINING in corpora)}, needs)
         jobs = [
             planned if planned.key not in self._runs else _with_runs(planned, self._runs[planned.key])
             for planned in self._jobs.values()
@@ -99,6 +108,17 @@ class Planner:
         elif pretrained:
             corpora[PRETRAINING] = corpus(data.pretrained_on, PRETRAINING, TRAINING)
         return corpora
+
+    def _not_held_out(self, pretrained: bool) -> dict[str, int]:
+        """For the report: how many validation demonstrations were trained on too. Nothing where none was."""
+        data = self._config.data
+        if data.root is None:
+            return {}
+        roots = dict.fromkeys(
+            [data.root, *([data.pretrained_on] if pretrained and data.pretrained_on else [])]
+        )
+        count = shared(Path(data.root), *map(Path, roots))
+        return {"not_held_out": count} if count else {}
 
     @property
     def _pretrains_on_training_data(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from db import queries
@@ -11,8 +12,8 @@ from db.engine import Database
 from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
-from reports.data import Ledger, ReportData
-from workers.report_corpora import corpora_of
+from reports.data import DataSource, Ledger, ReportData
+from workers.report_corpora import VALIDATION, corpora_of
 from workers.report_environment import report_environment
 from workers.report_films import failure_videos, no_films_because
 from workers.report_gaze import gaze_regions, gaze_scores, other_gaze
@@ -63,7 +64,7 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         gaze=scores or None,
         gaze_regions=gaze_regions(own, corpora),
         other_gaze=other_gaze(jobs, corpora),
-        data=corpora.sources(jobs, row.config["data"]["root"]),
+        data=_with_shared(corpora.sources(jobs, row.config["data"]["root"]), jobs),
         gaze_detector=row.config["gaze"]["detector"],
         gaze_examples=gaze_examples(database, store, own, corpora),
         attention_panels=attention_panels(database, store, jobs, runs),
@@ -73,6 +74,14 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         ledger=_ledger(attempts),
         ledger_by_kind=_ledgers_by_kind(attempts),
         environment=report_environment(database, row, jobs, attempts, corpora),
+    )
+
+
+def _with_shared(sources: tuple[DataSource, ...], jobs: Sequence[Any]) -> tuple[DataSource, ...]:
+    """Validation says how many of its demonstrations were trained on too, which was counted when it was planned."""
+    count = max((job.spec.get("not_held_out", 0) for job in jobs if job.kind == "report"), default=0)
+    return tuple(
+        replace(source, not_held_out=count) if source.purpose == VALIDATION else source for source in sources
     )
 
 

@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from errors import InvalidInput
-from reports.data import ReportData, RunReport
+from reports.data import DataSource, ReportData, RunReport
+from reports.summary import to_json
+from tests.reports.samples import full
 
 
 def test_arms_keep_the_order_of_their_first_run():
@@ -13,3 +17,15 @@ def test_arms_keep_the_order_of_their_first_run():
 def test_a_run_given_twice_is_refused():
     with pytest.raises(InvalidInput, match="twice"):
         ReportData("x", (RunReport("a", 0, 1), RunReport("a", 0, 2)))
+
+
+def test_a_validation_that_was_trained_on_says_so() -> None:
+    held_out = DataSource("validation", "debug", 9, {"D": 9}, "egl")
+    assert held_out.told == "debug: 9 demonstrations, scenes: 9 in D, drawn by egl"
+    shared = replace(held_out, not_held_out=7)
+    assert shared.told == (
+        "debug: 9 demonstrations, scenes: 9 in D, drawn by egl; frames of 7 of them were trained on too: figures of"
+        " validation are not of held-out data"
+    )
+    first, second = to_json(replace(full(), data=(held_out, shared)))["data"]
+    assert "not_held_out" not in first and second["not_held_out"] == 7

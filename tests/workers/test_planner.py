@@ -276,6 +276,23 @@ def test_recorded_data_are_known_by_content_and_not_by_place(tmp_path: Path) -> 
     assert len(keys(first)["ingest"] & keys(other)["ingest"]) == 1, "the validation split is the same"
 
 
+def test_a_report_is_told_of_a_validation_that_is_trained_on(tmp_path: Path) -> None:
+    write_split(tmp_path / "a", "training", [make_episode(100, 4), make_episode(200, 4, seed=1)])
+    write_split(tmp_path / "a", "validation", [make_episode(100, 4, split="validation")])
+    write_split(tmp_path / "b", "training", [make_episode(100, 4, seed=2)])
+    write_split(tmp_path / "b", "validation", [make_episode(300, 4, split="validation")])
+
+    def told(arm: str = "recon", **entries: str) -> dict[str, int]:
+        (report,) = (job for job in plan(arms=(arm,), **entries).jobs if job.kind == "report")
+        return {name: value for name, value in report.spec.items() if name != "ablation"}
+
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    assert told(data__root=a) == {"not_held_out": 1}
+    assert told(data__root=b) == {}
+    assert told(data__root=b, data__pretraining_root=a) == {}, "nobody reads it"
+    assert told("recon_pretrain", data__root=b, data__pretraining_root=a) == {"not_held_out": 1}
+
+
 @pytest.fixture
 def dataset(tmp_path: Path) -> Callable[[str, int], str]:
     """Writes a dataset of one demonstration a split."""

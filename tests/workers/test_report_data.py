@@ -11,9 +11,10 @@ from db.statements import attempt
 from db.store import ArtifactStore
 from db.values import Ending, Lease, MetricPoint, Seconds
 from errors import InvalidInput
+from reports.data import DataSource
 from reports.summary import to_json
 from tests.support import LEASE_SECONDS, NOW, start, worker
-from workers.report_data import NO_SIMULATOR, gather_report
+from workers.report_data import NO_SIMULATOR, _with_shared, gather_report
 
 RUN = RunRef("recon", 0)
 
@@ -178,3 +179,10 @@ def test_pictures_of_another_renderer_are_told(home, database):
 def test_an_unknown_ablation_is_named(home, database):
     with pytest.raises(InvalidInput, match="other"):
         gather_report(database, ArtifactStore(home), "other")
+
+
+def test_what_the_plan_counted_is_told_of_the_validation_alone():
+    sources = tuple(DataSource(purpose, "D", 4) for purpose in ("training", "validation"))
+    jobs_ = [planned("train", "train", (RUN,)), planned("report", "report", not_held_out=3)]
+    assert [source.not_held_out for source in _with_shared(sources, jobs_)] == [0, 3]
+    assert _with_shared(sources, [planned("report", "report")]) == sources
