@@ -75,9 +75,9 @@ def need_gpus(groups: Sequence[tuple[int, ...]]) -> None:
         raise EnvironmentLacks("torch does not tell which GPUs it sees; doctor says more") from None
     if int(count) < len(chosen):
         told = "built without CUDA" if build == "none" else f"built for {build}"
-        names = ", ".join(map(str, chosen))
+        names = f"GPU {chosen[0]} is" if len(chosen) == 1 else f"GPUs {', '.join(map(str, chosen))} are"
         raise EnvironmentLacks(
-            f"GPUs {names} are asked for, and torch {version} ({told}) sees {count} of them: install "
+            f"{names} asked for, and torch {version} ({told}) sees {count} of them: install "
             "a torch build and a driver for them (doctor says more), or compute on the processor with --gpus none"
         )
     check_gpus(groups)

@@ -110,6 +110,9 @@ def test_gpus_that_torch_does_not_see_are_refused(
         EnvironmentLacks, match=rf"GPUs 0, 1 are asked for, and torch 2.9 \({build}\) sees \d of them"
     ):
         gpus.need_gpus([(0, 1)])
+    if build == "built without CUDA":
+        with pytest.raises(EnvironmentLacks, match="GPU 3 is asked for"):
+            gpus.need_gpus([(3,)])
     gpus.need_gpus([])
     monkeypatch.setattr(gpus, "_ASK_TORCH", "print('2.9', '12.6', 2)")
     gpus.need_gpus([(0,), (1,)])
