@@ -154,6 +154,16 @@ def open_dataset(root: Path, split: str) -> CalvinSplit:
     return opened
 
 
+def check_folder(root: Path, split: str) -> None:
+    """Raises DatasetError unless there is a folder of that split."""
+    if not Path(root).is_dir():
+        raise DatasetError(f"{root} is not a folder; give the one that holds training/ and validation/.")
+    if not (Path(root) / split).is_dir():
+        raise DatasetError(
+            f"{Path(root) / split} is missing; a CALVIN folder holds training/ and validation/."
+        )
+
+
 def survey(root: Path, split: str) -> tuple[CalvinSplit, tuple[DatasetError, ...]]:
     """As much of `root/split` as can be opened, and all that cannot.
 
@@ -161,10 +171,7 @@ def survey(root: Path, split: str) -> tuple[CalvinSplit, tuple[DatasetError, ...
     DatasetError when the folder is missing or holds no frame.
     """
     folder = Path(root) / split
-    if not Path(root).is_dir():
-        raise DatasetError(f"{root} is not a folder; give the one that holds training/ and validation/.")
-    if not folder.is_dir():
-        raise DatasetError(f"{folder} is missing; a CALVIN folder holds training/ and validation/.")
+    check_folder(root, split)
     annotation_path = language_file(folder, "auto_lang_ann.npy")
     faults: list[DatasetError] = []
     annotations = _attempt(read_annotations, annotation_path, faults)

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from calvin.dataset import check_folder
 from calvin.recording import Recording
 from db.plans import Dependency, Plan, PlannedJob, RunRef
 from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
@@ -59,12 +60,14 @@ class Planner:
         config = self._config
         arms = [arm_named(name) for name in config.arms]
         known_tasks(config.data)
+        if config.data.root is not None:
+            check_folder(Path(config.data.root).expanduser(), TRAINING)
+        self._folders = backbone_folders(config.model.backbones)
         closed_loop = has_closed_loop(config)
         if closed_loop:
-            _ = self._shards  # what cannot be evaluated is refused before anything else is looked at
+            _ = self._shards  # what cannot be evaluated is refused before the frames are looked at
         corpora = self._corpora(pretrained=any(arm.pretrained for arm in arms))
         self._instructions = sorted(frozenset().union(*(c.instructions for c in corpora.values())))
-        self._folders = backbone_folders(config.model.backbones)
         for arm in arms:
             check_attention(self._model(config.training, arm)["config"], config.attention)
         indexes = {purpose: self._index(purpose, corpus) for purpose, corpus in corpora.items()}
