@@ -72,7 +72,7 @@ class PromptBuilder:
         if end_id is None or end_id == tokenizer.unk_token_id:
             raise InvalidInput(f"the tokenizer has no {END_OF_ANSWER!r}; use that of a Qwen2 chat model")
         self.end_id = int(end_id)
-        added = len(tokenizer("a", add_special_tokens=True)["input_ids"]) - len(self._tokenised("a"))
+        added = len(tokenizer(":", add_special_tokens=True)["input_ids"]) - len(self._tokenised(":"))
         if added:  # the official server keeps them, once or with every part of a prompt
             raise InvalidInput(
                 f"the tokenizer adds {added} token{'s' if added != 1 else ''} to every text (its post_processor), where"
