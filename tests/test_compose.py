@@ -113,6 +113,8 @@ def test_a_service_becomes_healthy_and_stops_being_so(
     service = services()[name]
     own_port = port if name in WITH_PORT else None
     variables = {**service["environment"], "BATON_HOME": str(home.root), "REDIS_URL": redis_url}
+    if name == "worker-gpu0":
+        variables["BATON_DEVICE"] = "cpu"  # without that GPU it would not begin (tests/tasks/test_devices.py)
     # A worker that is killed is missed after a lease; short ones make for a short test.
     variables |= {"BATON_QUEUE_LEASE_SECONDS": "4", "BATON_QUEUE_HEARTBEAT_SECONDS": "0.5"}
     assert not healthy(service, variables, own_port)

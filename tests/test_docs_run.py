@@ -153,6 +153,8 @@ ELSEWHERE = {
     "make ablation": "test_docs_run.py::test_make_runs_what_is_run_here",
     "make chaos N=30": "acceptance/test_chaos.py::test_an_ablation_survives_whatever_strikes_it",
     "make chaos N=300 SEED=1": "acceptance/test_chaos.py::test_an_ablation_survives_whatever_strikes_it",
+    "python cli.py upgrade": "workers/test_upgrades.py::test_commands_refuse_continue_and_plan_again",
+    "python cli.py upgrade quick": "workers/test_upgrades.py::test_commands_refuse_continue_and_plan_again",
     "python cli.py metrics": "commands/test_metrics.py::test_figures_agree_with_the_rows",
     "python cli.py tensorboard": "test_compose.py::test_a_service_becomes_healthy_and_stops_being_so",
     "python cli.py scheduler": "test_compose.py::test_a_service_becomes_healthy_and_stops_being_so",
