@@ -6,23 +6,16 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from commands.checks.trial import check_gpus
+from commands.checks.trial import Trial, try_machine
 from errors import EnvironmentLacks, InvalidInput
+from tasks.devices import VISIBLE
 from workers.supervisor import Devices
 
-#: CUDA's own list of the GPUs that a process may see.
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-
-#: Longest wait for a tool that names GPUs, and for torch on a machine that is busy with other things.
-_TOOL_SECONDS, _TORCH_SECONDS = 60.0, 600.0
-
-_ASK_TORCH = (
-    "import torch; print(torch.__version__, torch.version.cuda or torch.version.hip or 'none', "
-    "torch.cuda.device_count() if torch.cuda.is_available() else 0)"
-)
+#: Longest wait for a tool that names GPUs.
+_TOOL_SECONDS = 60.0
 
 
 def devices_of(gpus: str | None, cpus: int | None) -> Devices:
@@ -54,39 +47,50 @@ def devices_of(gpus: str | None, cpus: int | None) -> Devices:
 
 
 def need_gpus(groups: Sequence[tuple[int, ...]]) -> None:
-    """Raises EnvironmentLacks unless torch sees all these GPUs and has kernels for them: their workers would compute on
-    the processor, and the record would name a GPU. torch is asked in a process of its own, as a worker will be started.
+    """Raises EnvironmentLacks unless torch sees all these GPUs (nvidia-smi's numbers) and computes on them: their
+    workers would compute on the processor, or fail at the first product. Asked in a process of its own.
     """
-    chosen = [gpu for group in groups for gpu in group]
+    chosen = tuple(gpu for group in groups for gpu in group)
     if not chosen:
         return
-    environment = {**os.environ, **worker_gpus(chosen)}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _ASK_TORCH],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_TORCH_SECONDS,
-            check=False,
-        )
-        version, build, count = done.stdout.split()[-3:]
-    except (ValueError, subprocess.TimeoutExpired):
-        raise EnvironmentLacks("torch does not tell which GPUs it sees; doctor says more") from None
-    if int(count) < len(chosen):
-        told = "built without CUDA" if build == "none" else f"built for {build}"
-        names = f"GPU {chosen[0]} is" if len(chosen) == 1 else f"GPUs {', '.join(map(str, chosen))} are"
+    trial = _sound(try_machine(gpus=chosen))
+    if len(trial.gpus) < len(chosen):
+        names = ", ".join(map(str, chosen))
         raise EnvironmentLacks(
-            f"{names} asked for, and torch {version} ({told}) sees {count} of them: install "
-            "a torch build and a driver for them (doctor says more), or compute on the processor with --gpus none"
+            f"{f'GPU {names} is' if len(chosen) == 1 else f'GPUs {names} are'} asked for, and torch {trial.torch} sees "
+            f"{len(trial.gpus)} of them: install a torch build and a driver for them (doctor says more), or compute on "
+            "the processor with --gpus none"
         )
-    check_gpus(groups)
+    _refuse({chosen[gpu["index"]]: gpu for gpu in trial.gpus}, "--gpus {}", "none")
 
 
-def worker_gpus(group: Sequence[int]) -> dict[str, str]:
-    """The variables that show a process these GPUs alone, by nvidia-smi's numbers."""
-    order = os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # CUDA itself counts from the fastest
-    return {"CUDA_DEVICE_ORDER": order, VISIBLE: ",".join(map(str, group))}
+def need_own_gpus() -> None:
+    """The same for the GPUs that this process sees, however they were chosen; none is fine."""
+    if os.environ.get(VISIBLE) == "" or shutil.which("nvidia-smi") is None:
+        return
+    trial = _sound(try_machine())
+    _refuse({gpu["index"]: gpu for gpu in trial.gpus}, f"{VISIBLE}={{}}", "")
+
+
+def _sound(trial: Trial) -> Trial:
+    if trial.ended is not None:
+        raise EnvironmentLacks(f"a process that tries this machine {trial.ended}; doctor says more")
+    for name, fault in trial.faults.items():
+        if fault is not None:
+            raise EnvironmentLacks(f"{name} cannot be imported here: {fault}; doctor says more")
+    return trial
+
+
+def _refuse(gpus: Mapping[int, Mapping[str, Any]], how: str, nothing: str) -> None:
+    """gpus: by the number that people choose them by, which is done as `how` says; `nothing` chooses none."""
+    faulty = {number: gpu for number, gpu in gpus.items() if gpu["fault"] is not None}
+    if not faulty:
+        return
+    number, gpu = next(iter(faulty.items()))
+    others = ",".join(str(number) for number in gpus if number not in faulty) or nothing
+    raise EnvironmentLacks(
+        f"GPU {number} ({gpu['name']}): {gpu['fault']}; start with {how.format(others)}, or {gpu['remedy']}"
+    )
 
 
 def visible_gpus() -> list[int]:

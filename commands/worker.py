@@ -7,7 +7,6 @@ import socket
 
 import click
 
-from commands.checks.trial import check_own_gpus
 from commands.options import home_option, need_broker, resolve_home
 
 
@@ -27,6 +26,7 @@ def command(
     session: int | None,
 ) -> None:
     """Run one worker process, pinned to the device in BATON_DEVICE and CUDA_VISIBLE_DEVICES."""
+    from commands.gpus import need_own_gpus
     from tasks.devices import pin
     from workers.parent import die_with_parent
     from workers.processes import worker_main
@@ -34,7 +34,7 @@ def command(
     die_with_parent()  # asking torch takes seconds
     device = pin(os.environ.get("BATON_DEVICE") or None)
     if session is None and "accelerator" in resources.split(","):
-        check_own_gpus()  # a session has looked before it started its workers
+        need_own_gpus()  # a session has looked before it started its workers
 
     home = resolve_home(context, home_path)
     home.create()

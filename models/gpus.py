@@ -34,6 +34,13 @@ class Gpu:
         return f"choose another GPU, or install a torch built for {build} (pytorch.org, Get Started)"
 
 
+def built_for() -> str:
+    """This torch in words: `2.13.0 (built for CUDA 12.8)`."""
+    cuda, rocm = torch.version.cuda, torch.version.hip
+    build = f"for CUDA {cuda}" if cuda else f"for ROCm {rocm}" if rocm else "without CUDA"
+    return f"{torch.__version__} (built {build})"
+
+
 def visible_gpus() -> list[Gpu]:
     """Every GPU that this process sees, each judged by what torch was built for; nothing runs on them."""
     if not torch.cuda.is_available():

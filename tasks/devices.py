@@ -6,10 +6,19 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 
 from errors import EnvironmentLacks
 
-_VISIBLE = "CUDA_VISIBLE_DEVICES"
+#: CUDA's own list of the GPUs that a process may see.
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def only(gpus: Sequence[int | str]) -> dict[str, str]:
+    """The variables that show a process these GPUs alone, by nvidia-smi's numbers: CUDA itself counts from the
+    fastest, unless the user chose an order."""
+    order = os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    return {"CUDA_DEVICE_ORDER": order, VISIBLE: ",".join(map(str, gpus))}
 
 
 def pin(told: str | None) -> str:
@@ -21,9 +30,9 @@ def pin(told: str | None) -> str:
     """
     if told is None:
         seen = _seen() if _may_have_gpu() else 0
-        return f"cuda:{os.environ.get(_VISIBLE) or '0'}".replace(",", "+") if seen else "cpu"
+        return f"cuda:{os.environ.get(VISIBLE) or '0'}".replace(",", "+") if seen else "cpu"
     if told == "cpu":
-        os.environ[_VISIBLE] = ""
+        os.environ[VISIBLE] = ""
         return told
     numbers = re.fullmatch(r"cuda(?::(\d+(?:\+\d+)*))?", told)
     if numbers is None:
@@ -31,14 +40,13 @@ def pin(told: str | None) -> str:
             f"BATON_DEVICE={told}: a worker computes on cpu, cuda:0 or several as cuda:0+1"
         )
     wanted = (numbers[1] or "0").split("+")
-    if _VISIBLE not in os.environ:
-        os.environ[_VISIBLE] = ",".join(wanted)
-        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    if VISIBLE not in os.environ:
+        os.environ.update(only(wanted))
     seen = _seen()
     if seen < len(wanted):
         raise EnvironmentLacks(
-            f"this worker is to compute on {told}, and torch sees {seen} GPUs here ({_VISIBLE}="
-            f"{os.environ[_VISIBLE]}): install a torch build and a driver for them, or set BATON_DEVICE=cpu"
+            f"this worker is to compute on {told}, and torch sees {seen} GPUs here ({VISIBLE}="
+            f"{os.environ[VISIBLE]}): install a torch build and a driver for them, or set BATON_DEVICE=cpu"
         )
     return told
 
@@ -56,7 +64,7 @@ def computed_on(told: str) -> tuple[str, str, int]:
 
 def _may_have_gpu() -> bool:
     """Whether it is worth importing torch to ask."""
-    return os.environ.get(_VISIBLE) != "" and shutil.which("nvidia-smi") is not None
+    return os.environ.get(VISIBLE) != "" and shutil.which("nvidia-smi") is not None
 
 
 def _seen() -> int:

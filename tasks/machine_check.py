@@ -1,7 +1,8 @@
 """A process that does here what a worker will do first: import the bodies of jobs, and use each GPU.
 
 `python -m tasks.machine_check [--packages]` prints one JSON object a line: `{"trying": NAME}` before each import, so
-that a crash has a name, `{"package": NAME, "fault": ...}` after it, then `{"gpu": {...}}` for each GPU that it sees.
+that a crash has a name, `{"package": NAME, "fault": ...}` after it, then `{"torch": WORDS}`, what torch was built for,
+and `{"gpu": {...}}` for each GPU that it sees.
 A broken package breaks others in ways that its version does not tell: a torchvision of another build of torch, say,
 breaks `import transformers`.
 """
@@ -44,9 +45,10 @@ def check(packages: bool) -> Iterator[dict[str, Any]]:
             yield {"package": name, "fault": import_fault(module, attribute)}
     yield {"trying": "GPUs"}
     try:
-        from models.gpus import tried, visible_gpus
+        from models.gpus import built_for, tried, visible_gpus
     except (ImportError, OSError):  # torch's own fault, told above
         return
+    yield {"torch": built_for()}
     for gpu in visible_gpus():
         yield {"gpu": {**asdict(tried(gpu)), "remedy": gpu.remedy}}
 

@@ -20,6 +20,7 @@ from db.engine import Database
 from db.silence import Silence
 from settings.home import Home
 from settings.queue import QueueSettings
+from tasks.devices import only
 from workers import broker
 from workers.bell import RESOURCES
 from workers.parent import PARENT_VARIABLE
@@ -163,12 +164,7 @@ class Supervisor:
     def _workers(self) -> list[tuple[str, list[str], dict[str, str]]]:
         specs = []
         for group in self._devices.gpus:
-            environment = {
-                # As nvidia-smi counts; CUDA itself counts from the fastest.
-                "CUDA_DEVICE_ORDER": os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID"),
-                "CUDA_VISIBLE_DEVICES": ",".join(map(str, group)),
-                "BATON_DEVICE": f"cuda:{'+'.join(map(str, group))}",
-            }
+            environment = {**only(group), "BATON_DEVICE": f"cuda:{'+'.join(map(str, group))}"}
             name = f"worker-gpu{'-'.join(map(str, group))}"
             specs.append((name, ["--resources", "accelerator"], environment))
         resources = ",".join(RESOURCES) if not self._devices.gpus else "cpu"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import cli
+from commands.checks.trial import Trial
 from commands.submit import _check_devices
 from errors import ConfigError
 from settings.ablation import load_config
@@ -46,7 +47,7 @@ def test_gpus_that_are_not_there_are_refused_before_anything_is_planned(
 ) -> None:
     """A worker would compute on the processor, and the record would name a GPU."""
     monkeypatch.setattr("commands.gpus._listed", lambda: iter(()))
-    monkeypatch.setattr("commands.gpus._ASK_TORCH", "print('2.9', 'none', 0)")
+    monkeypatch.setattr("commands.gpus.try_machine", lambda gpus: Trial(torch="2.9 (built without CUDA)"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     home = tmp_path / "home"
     assert cli.main(["--home", str(home), *SMOKE, "--gpus", "0,1"]) == 3

@@ -1,18 +1,15 @@
-"""Sessions and workers on GPUs that cannot be used are refused before they start."""
+"""What is tried in a process of its own, and what `doctor` says of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+import torch
 
-import cli
-from commands.checks import imports, science, trial
+from commands.checks import imports, science
 from commands.checks.finding import MISSING, OK, WARNING
-from commands.checks.trial import Trial, check_gpus, check_own_gpus, try_machine
-from errors import EnvironmentLacks
+from commands.checks.trial import Trial, try_machine
 
 OLD = {
     "name": "Tesla P100",
@@ -22,111 +19,12 @@ OLD = {
 GOOD = {"name": "Tesla T4", "fault": None, "remedy": "get another"}
 
 
-@pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
-    """Have the machine be found so; returns the calls."""
-
-    def given(*gpus: dict[str, Any], **faults: str | None) -> list[Any]:
-        calls: list[Any] = []
-
-        def answer(packages: bool = False, gpus_: tuple[int, ...] | None = None, **more: Any) -> Trial:
-            calls.append(more.get("gpus", gpus_))
-            return Trial(faults, [{"index": index, **gpu} for index, gpu in enumerate(gpus)])
-
-        monkeypatch.setattr(trial, "try_machine", answer)
-        return calls
-
-    return given
-
-
-def test_without_gpus_nothing_is_tried(found: Callable[..., list[Any]]) -> None:
-    calls = found(OLD)
-    check_gpus([])
-    assert calls == []
-
-
-def test_good_gpus_pass(found: Callable[..., list[Any]]) -> None:
-    calls = found(GOOD, GOOD, torch=None)
-    check_gpus([(2,), (3,)])
-    assert calls == [(2, 3)]
-
-
-@pytest.mark.parametrize(
-    ("gpus", "groups", "sentence"),
-    [
-        (
-            [OLD],
-            [(0,)],
-            r"^GPU 0 \(Tesla P100\): torch 2\.13 has no kernels .*; start with --gpus none, or get",
-        ),
-        ([GOOD, OLD], [(4,), (7,)], r"^GPU 7 \(Tesla P100\): .*; start with --gpus 4, or get another"),
-        ([OLD, GOOD, GOOD], [(0, 1), (2,)], r"^GPU 0 .*; start with --gpus 1,2, or"),
-    ],
-)
-def test_one_that_fails_is_named_with_what_to_do(
-    gpus: list[Any], groups: list[tuple[int, ...]], sentence: str, found: Callable[..., list[Any]]
-) -> None:
-    found(*gpus)
-    with pytest.raises(EnvironmentLacks, match=sentence):
-        check_gpus(groups)
-
-
-def test_a_broken_import_is_named(found: Callable[..., list[Any]]) -> None:
-    found(GOOD, torch=None, training="RuntimeError: operator torchvision::nms does not exist")
-    with pytest.raises(
-        EnvironmentLacks, match="training cannot be imported here: RuntimeError: operator torchvision"
-    ):
-        check_gpus([(0,)])
-
-
-def test_a_torch_that_sees_none_is_told(
-    found: Callable[..., list[Any]], capsys: pytest.CaptureFixture[str]
-) -> None:
-    found()
-    check_gpus([(0,)])
-    assert "warning: torch sees no GPU here" in capsys.readouterr().err
-
-
-def test_a_single_worker_looks_too(
-    found: Callable[..., list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found(GOOD, OLD)
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    with pytest.raises(EnvironmentLacks, match=r"^GPU 1 .*; start with CUDA_VISIBLE_DEVICES=0, or"):
-        check_own_gpus()
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    check_own_gpus()
-
-
-@pytest.mark.parametrize("command", [["submit-ablation", "--preset", "smoke"], ["up"]])
-def test_sessions_are_refused_with_nothing_changed(
-    command: list[str],
-    found: Callable[..., list[Any]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    home = str(tmp_path / "home")
-    monkeypatch.setattr("commands.gpus.visible_gpus", lambda: [0])
-    monkeypatch.setattr("commands.gpus._ASK_TORCH", "print('2.13 12.8 1')")  # it sees the GPU
-    found(OLD)
-    if command == ["up"]:
-        assert (
-            cli.main(["--home", home, "submit-ablation", "--preset", "smoke", "--detach"]) == 0
-        )  # works anywhere
-    assert cli.main(["--home", home, *command]) == 3
-    assert capsys.readouterr().err.startswith("error: GPU 0 (Tesla P100)")
-    assert Path(home).exists() is (command == ["up"])
-
-
 def test_the_process_tells_of_this_machine() -> None:
     told = try_machine()
     assert told.ended is None
     assert told.faults == {"numpy": None, "opencv": None, "torch": None, "training": None, "evaluation": None}
+    assert told.torch.startswith(f"{torch.__version__} (built ")
+    assert len(told.gpus) == (torch.cuda.device_count() if torch.cuda.is_available() else 0)
 
 
 def test_a_torchvision_of_another_build_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
