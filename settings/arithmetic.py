@@ -44,14 +44,18 @@ def fix_variables(environment: MutableMapping[str, str] = os.environ) -> None:
 
 def deciding_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Those that are set, by name."""
-    return {
-        name: environment[name]
-        for name in sorted(environment)
-        if name.startswith(_FAMILIES) and name not in _NO_ARITHMETIC
-    }
+    return {name: environment[name] for name in sorted(environment) if _decides(name)}
 
 
 def with_variables(environment: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """`environment` with these and no other deciding variables."""
-    deciding = deciding_variables(environment)
-    return {name: text for name, text in environment.items() if name not in deciding} | dict(variables)
+    """`environment` with these and no other deciding variables.
+
+    variables: as somebody recorded them, perhaps a stranger. What decides no arithmetic is not set, nor what names a
+    place in the file system: a library may be loaded from there.
+    """
+    kept = {name: text for name, text in environment.items() if not _decides(name)}
+    return kept | {name: text for name, text in variables.items() if _decides(name) and "/" not in str(text)}
+
+
+def _decides(name: str) -> bool:
+    return name.startswith(_FAMILIES) and name not in _NO_ARITHMETIC

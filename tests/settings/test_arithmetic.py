@@ -32,3 +32,9 @@ def test_what_decides_is_told_and_what_only_prints_is_not() -> None:
 def test_surroundings_have_the_given_variables_and_no_other_deciding_one() -> None:
     environment = {"PATH": "/bin", "MKL_CBWR": "AVX2", "OMP_NUM_THREADS": "8"}
     assert with_variables(environment, {"OMP_NUM_THREADS": "1"}) == {"PATH": "/bin", "OMP_NUM_THREADS": "1"}
+
+
+def test_a_record_sets_nothing_that_would_load_code() -> None:
+    """An attempt's record may have come in a stranger's bundle."""
+    recorded = {"LD_PRELOAD": "x.so", "PYTHONPATH": "x", "LIBGL_DRIVERS_PATH": "/tmp/x", "MKL_CBWR": "AVX2"}
+    assert with_variables({"PATH": "/bin"}, recorded) == {"PATH": "/bin", "MKL_CBWR": "AVX2"}
