@@ -18,6 +18,7 @@ from commands.screen import Screen
 from db import garbage, members, queries
 from db.engine import Database
 from db.silence import Hearing
+from db.states import QUEUED, RUNNING
 from db.store import ArtifactStore
 from errors import Stopped
 from settings.clock import steady
@@ -163,10 +164,13 @@ def _watch(
         if session.left_seconds is not None and session.left_seconds <= hand_over:
             return "deadline"
         screen.show()
-        if until_done and time.monotonic() >= next_build_check:
-            # Another build may have submitted into this home meanwhile; nobody here would ever do that.
-            check_build(home, database)
-            next_build_check = time.monotonic() + _BUILD_CHECK_SECONDS
-        if until_done and not queries.open_ablations(database):
-            return "done"
+        if until_done:
+            unfinished = queries.open_ablations(database)
+            if not unfinished:
+                return "done"
+            idle = not any(entry["jobs"][QUEUED] or entry["jobs"][RUNNING] for entry in unfinished)
+            if idle and time.monotonic() >= next_build_check:
+                # Another build may have submitted into this home meanwhile; nobody here would ever do that.
+                check_build(home, database)
+                next_build_check = time.monotonic() + _BUILD_CHECK_SECONDS
         time.sleep(_LOOK_SECONDS)

@@ -113,22 +113,31 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
     Raises OtherBuild where this build cannot: nothing is done again without being asked for.
     """
     from db import jobs, plans
-    from workers.upgrades import begun_by_another_build, outdated
+    from workers.upgrades import differences, outdated, with_the_same_settings
 
     for entry in outdated(database):
         raise OtherBuild(entry.sentence(home))
-    earlier = begun_by_another_build(database, config, plan)
-    if earlier is None:
-        return plans.submit(database, plan, shlex.join(sys.argv), time.time())
-    row, differences = earlier
-    print(
-        f"{row.name}: going on with ablation {row.id}, which another build planned with {differences}; to do again "
-        f"with this one what differs: cli.py --home {home.root} upgrade {row.id}",
-        file=sys.stderr,
-    )
-    target = jobs.Target("ablation", row.id, f"ablation {row.name}")
-    retried = jobs.retry(database, target, time.time()).jobs
-    return plans.Submitted(row.id, False, 0, row.job_count, retried)
+    earlier = with_the_same_settings(database, config, plan)
+    other = "" if earlier is None else differences(database, earlier.id)
+    if other:
+        print(
+            f"{earlier.name}: going on with ablation {earlier.id}, which another build planned with {other}; to do "
+            f"again with this one what differs: cli.py --home {home.root} upgrade {earlier.id}",
+            file=sys.stderr,
+        )
+        target = jobs.Target("ablation", earlier.id, f"ablation {earlier.name}")
+        return plans.Submitted(
+            earlier.id, False, 0, earlier.job_count, jobs.retry(database, target, time.time()).jobs
+        )
+    submitted = plans.submit(database, plan, shlex.join(sys.argv), time.time())
+    if earlier is not None:
+        print(
+            f"{plan.name}: ablation {earlier.id} has these settings too, but {submitted.jobs_added} jobs are not as "
+            "they were planned then (what they read changed, or how they are planned); "
+            f"{submitted.jobs_shared} are shared",
+            file=sys.stderr,
+        )
+    return submitted
 
 
 def _tell_untrained(jobs: Sequence[PlannedJob]) -> None:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from db import builds, jobs, plans, queries
 from db.engine import Database
 from db.plans import Plan
+from db.states import CANCELLED
 from detectors.registry import make_detector
 from detectors.targets import TARGETS_VERSION
 from errors import BatonError, ConfigError, OtherBuild
@@ -98,24 +99,23 @@ def note_other_builds(home: Home, database: Database, now: float) -> list[str]:
     return [text for ablation_id, text in sentences if builds.note_once(database, ablation_id, text, now)]
 
 
-def begun_by_another_build(database: Database, config: AblationConfig, plan: Plan) -> Any:
-    """The newest ablation with these settings that another build planned, as a row, and what differs, as a
-    sentence's part; None where there is none or this very plan is there already.
+def with_the_same_settings(database: Database, config: AblationConfig, plan: Plan) -> Any:
+    """The newest ablation that was planned otherwise with these settings, as a row; None where there is none, or this
+    very plan is there already.
     """
-    rows = [row for row in queries.ablation_rows(database) if row.intent != "cancelled"]
+    rows = [row for row in queries.ablation_rows(database) if row.intent != CANCELLED]
     if any(row.key == plan.key for row in rows):
         return None
-    for row in reversed(rows):
-        if _same_settings(row.config, config):
-            found = builds.versions_of(database, row.id)
-            other = [
-                _difference(kind, wanted)
-                for kind, wanted in sorted(found.items())
-                if kind not in KINDS or wanted != {KINDS[kind].version}
-            ]
-            if other:
-                return row, ", ".join(other)
-    return None
+    return next((row for row in reversed(rows) if _same_settings(row.config, config)), None)
+
+
+def differences(database: Database, ablation_id: int) -> str:
+    """What jobs of an ablation this build computes in another way: `gaze 5 (here 6)`; empty where it has all."""
+    return ", ".join(
+        _difference(kind, wanted)
+        for kind, wanted in sorted(builds.versions_of(database, ablation_id).items())
+        if kind not in KINDS or wanted != {KINDS[kind].version}
+    )
 
 
 def plan_again(database: Database, ablation: Any, command: str, now: float) -> PlannedAgain:

@@ -83,7 +83,7 @@ def redo_inputs(
     missing: Sequence[str],
     max_failures: int,
     now: float,
-    versions: Versions | None = None,
+    versions: Versions = (),
 ) -> list[str]:
     """running -> blocked (or cancelled, where that was asked for) for a job whose inputs are not sound;
     succeeded -> ready for the jobs that made them.
@@ -91,7 +91,7 @@ def redo_inputs(
     damaged, missing: paths of artifacts as their rows state them. Their rows go, so that nothing reads them
     again. A producer whose output keeps getting damaged fails after `max_failures`; what is missing was
     removed or left behind by a bundle, and costs nothing. A producer that wants another version of its body than
-    `versions` name (None: all are there) fails, as this build would make something else.
+    `versions` name fails, as this build would make something else.
 
     Returns the labels of what will be done again. Raises LeaseLost.
     """
@@ -155,11 +155,9 @@ def redo_inputs(
     return redone
 
 
-def _cannot_be_redone(
-    producer: Any, failures: int, max_failures: int, versions: Versions | None
-) -> str | None:
+def _cannot_be_redone(producer: Any, failures: int, max_failures: int, versions: Versions) -> str | None:
     version = producer.version
-    if versions is not None and version is not None and (producer.kind, version) not in versions:
+    if version is not None and (producer.kind, version) not in versions:
         return (
             f"what it made is damaged or gone, and it was made by {producer.kind} {version}, which this build does not "
             "have; `upgrade` does it again with this one"

@@ -66,7 +66,12 @@ def test_they_agree_after_broker_loss(
     def batch(name: str) -> None:
         spec = {"target": 2, "log": str(tmp_path / "log")}
         jobs = [planned(f"{name} {n}", kind="count", spec=spec, target_steps=2) for n in range(JOBS)]
-        submit(database, Plan(name, name, {"gaze": {"detector": "oracle"}}, jobs), "submit", time.time())
+        submit(
+            database,
+            Plan(name, name, {"gaze": {"detector": "oracle"}, "data": {"root": None}}, jobs),
+            "submit",
+            time.time(),
+        )
 
     def done() -> int:
         session.check()

@@ -78,10 +78,10 @@ def test_what_this_build_has_goes_on(database: Database, older: Plan, home: Home
     """Ended gaze jobs of the older body are no reason to stop: what reads them is computed as it was."""
     finish(database, "ingest", "gaze")
     upgrades.check_build(home, database)
-    found, differences = upgrades.begun_by_another_build(database, SMOKE, Planner(SMOKE).plan())
-    assert (found.key, differences) == (
-        older.key,
-        f"gaze {KINDS['gaze'].version - 1} (here {KINDS['gaze'].version})",
+    found = upgrades.with_the_same_settings(database, SMOKE, Planner(SMOKE).plan())
+    assert found.key == older.key
+    assert upgrades.differences(database, found.id) == (
+        f"gaze {KINDS['gaze'].version - 1} (here {KINDS['gaze'].version})"
     )
 
 
@@ -143,6 +143,20 @@ def test_planning_again_twice_cancels_nothing_of_the_new_one(database: Database,
     upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
     assert queries.ablation_row(database, str(first.ablation_id)).intent == "active"
     assert {run["state"] for run in queries.status(database)["ablations"][1]["runs"]} == {"running"}
+
+
+def test_jobs_that_are_planned_otherwise_are_told(
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same settings, and no body of another version: what a job reads is in its key."""
+    with monkeypatch.context() as patch:
+        patch.setattr("workers.planner.TARGETS_VERSION", 0)
+        plans.submit(database, Planner(SMOKE).plan(), "before", NOW)
+    finish(database, "ingest", "gaze")
+    smoke = ["submit-ablation", "--preset", "smoke", "--arms", "baseline", "--seeds", "0", "--detach"]
+    assert cli.main(["--home", str(home.root), *smoke]) == 0
+    assert "ablation 1 has these settings too, but " in capsys.readouterr().err
+    assert len(queries.ablation_rows(database)) == 2
 
 
 def test_settings_that_mean_nothing_here_are_named(database: Database, older: Plan) -> None:
