@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import os
 import sys
+from pathlib import Path
 
 import click
 
 from errors import BatonError, DiskFull
 from settings.arithmetic import fix_variables
+from settings.ownership import refusal
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {
@@ -86,6 +89,10 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
+            refused = refusal("use", Path(os.fsdecode(error.filename)))
+            _say(f"error: {refused}")
+            return refused.exit_code
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" ({error.filename})" if error.filename else ""

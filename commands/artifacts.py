@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.options import existing_home, home_option
+from commands.options import existing_home, home_option, named_home
 
 if TYPE_CHECKING:
     from settings.home import Home
@@ -29,12 +29,12 @@ def command(
 ) -> None:
     """List artifacts: digest, kind, step and path relative to the home."""
     from db import queries
-    from db.migrate import open_state
+    from db.migrate import look_at_state
 
     if context.invoked_subcommand is not None:
-        context.obj = home_path or context.obj
+        context.obj = named_home(context, home_path)
         return
-    database = open_state(existing_home(context, home_path))
+    database = look_at_state(existing_home(context, home_path))
     entries = queries.artifacts(database, kind, run)
     database.close()
     if as_json:
@@ -54,11 +54,11 @@ def verify_command(context: click.Context, home_path: str | None, as_json: bool)
     """Hash everything the state points to. Exit code 1 when something is damaged or missing."""
     from commands.bytes_bar import bytes_bar
     from db import care
-    from db.migrate import open_state
+    from db.migrate import look_at_state
     from db.shared_store import open_store
 
     home = existing_home(context, home_path)
-    database = open_state(home)
+    database = look_at_state(home)
     with bytes_bar("verifying") as on_bytes:
         checked = care.verify(database, open_store(home, database), on_bytes)
     database.close()

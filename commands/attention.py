@@ -102,11 +102,11 @@ def _heads(text: str | None) -> list[int] | None:
 
 
 def _frames_of_home(home: Any) -> Any:
-    from db.migrate import open_state
+    from db.migrate import look_at_state
     from db.shared_store import open_store
     from workers.held_out import frames_of_home
 
-    database = open_state(home)
+    database = look_at_state(home)
     files = frames_of_home(database, open_store(home, database))
     database.close()
     return files

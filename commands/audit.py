@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from commands.options import existing_home, home_option
 from errors import EnvironmentLacks, InvalidInput
+
+if TYPE_CHECKING:
+    from settings.home import Home
 
 
 @click.command("audit")
@@ -37,7 +46,7 @@ def command(
     """
     from commands.bytes_bar import bytes_bar
     from db import queries
-    from db.migrate import open_state
+    from db.migrate import look_at_state
     from db.shared_store import open_store
     from workers import audit
 
@@ -47,7 +56,7 @@ def command(
             "--slices 0 and --others 0 leave nothing to do again; artifacts verify hashes alone"
         )
     home = existing_home(context, home_path)
-    database = open_state(home)
+    database = look_at_state(home)
     row = queries.ablation_row(database, ablation)
     if row is None:
         raise InvalidInput(
@@ -61,13 +70,13 @@ def command(
                 flush=True,
             )
 
-    with bytes_bar("hashing") as on_bytes:
+    with bytes_bar("hashing") as on_bytes, _workplace(home) as (scratch, log):
         findings = audit.audit(
             database,
             open_store(home, database),
             row.id if ablation else None,
-            home.scratch / "audit",
-            home.logs / "audit.log",
+            scratch,
+            log,
             slices=counts[0],
             others=counts[1],
             seed=seed,
@@ -90,6 +99,16 @@ def command(
             "each says why, and what another machine made is compared there"
         )
     return 0
+
+
+@contextmanager
+def _workplace(home: Home) -> Iterator[tuple[Path, Path]]:
+    """Where the work is done again, and what it prints: in the home, or elsewhere for one that can only be read."""
+    if os.access(home.logs, os.W_OK) and os.access(home.scratch, os.W_OK):
+        yield home.scratch / "audit", home.logs / "audit.log"
+        return
+    with tempfile.TemporaryDirectory(prefix="baton-audit-") as folder:
+        yield Path(folder) / "audit", Path(folder) / "audit.log"
 
 
 def _count(option: str, text: str) -> int | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from commands.options import existing_home, home_option, resolve_home
+from commands.options import existing_home, home_option, named_home, resolve_home
 
 
 @click.group("bundle")
@@ -18,7 +18,7 @@ from commands.options import existing_home, home_option, resolve_home
 @click.pass_context
 def command(context: click.Context, home_path: str | None) -> None:
     """Carry a home to another machine, path or user in one file."""
-    context.obj = home_path or context.obj
+    context.obj = named_home(context, home_path)
 
 
 @command.command("export")
@@ -37,10 +37,10 @@ def export_command(
 
     from commands.bytes_bar import bytes_bar
     from db.bundle.export import export
-    from db.migrate import open_state
+    from db.migrate import look_at_state
 
     home = existing_home(context, home_path)
-    database = open_state(home)
+    database = look_at_state(home)
     with bytes_bar("exporting") as on_bytes:
         made = export(database, home, file, since, time.time(), on_bytes)
     database.close()
@@ -56,6 +56,8 @@ def export_command(
     print(
         f"{file}: bundle {made.key[:8]}, {decimal(made.bytes)}: the state and {made.files} artifacts{before}"
     )
+    if not made.recorded:
+        print("this home can only be read, so it does not know of the bundle: --since cannot name it later")
     if made.running:
         print(
             f"{made.running} running jobs start again from their last checkpoints where it goes; this home and "
@@ -85,5 +87,5 @@ def import_command(context: click.Context, home_path: str | None, file: Path, as
     else:
         print(
             f"{home.root}: bundle {taken.key[:8]} imported, {taken.files} artifacts, {decimal(taken.bytes)}; "
-            f"go on with: cli.py --home {home.root} up --until-done"
+            f"go on with: cli.py --home {home.argument} up --until-done"
         )

@@ -75,7 +75,7 @@ def open_named(home: Home, name: str, precision: str = "auto") -> Checkpoint:
     precision: a value of `precision_option`.
     """
     from db.checkpoints import find_weights
-    from db.migrate import open_state
+    from db.migrate import look_at_state
     from db.shared_store import open_store
     from tasks.standalone import identity_of, open_folder, open_weights
 
@@ -87,7 +87,7 @@ def open_named(home: Home, name: str, precision: str = "auto") -> Checkpoint:
         raise InvalidInput(
             f"there is no folder {name}, and no home at {home.root} whose checkpoint it could be"
         )
-    database = open_state(home)
+    database = look_at_state(home)
     found = find_weights(database, name)
     store = open_store(home, database)
     database.close()

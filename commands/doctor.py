@@ -28,7 +28,7 @@ def command(context: click.Context, weights: str | None, home_path: str | None, 
     from commands.checks.finding import OK
 
     home = resolve_home(context, home_path)
-    findings = [*machine.findings(home.root), *queue.findings(), *servers.findings(home)]
+    findings = [*machine.findings(home), *queue.findings(), *servers.findings(home)]
     findings += [*imports.findings(), *science.findings(), *detectors.findings(weights)]
     lacking = [finding for finding in findings if finding.needed and finding.state != OK]
     if as_json:

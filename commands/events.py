@@ -20,9 +20,9 @@ from commands.options import existing_home, home_option
 def command(context: click.Context, home_path: str | None, limit: int, as_json: bool) -> None:
     """Show the newest events, oldest first."""
     from db import queries
-    from db.migrate import open_state
+    from db.migrate import look_at_state
 
-    database = open_state(existing_home(context, home_path))
+    database = look_at_state(existing_home(context, home_path))
     entries = queries.events(database, limit=limit)
     database.close()
     if as_json:

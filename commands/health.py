@@ -53,13 +53,13 @@ def _worker(home: Home) -> str | None:
     import socket
 
     from db import progress
-    from db.migrate import open_state
+    from db.migrate import look_at_state
     from settings.queue import queue_settings
 
     if not home.exists:
         return "there is no state yet"
     lease = queue_settings().lease_seconds
-    database = open_state(home)
+    database = look_at_state(home)
     here = progress.workers_here(database, socket.gethostname(), lease)
     database.close()
     return None if here else f"no worker of this machine gave a sign of life in {lease:.0f} s"

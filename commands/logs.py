@@ -29,12 +29,12 @@ _LIVE_SECONDS = 5.0
 def command(context: click.Context, home_path: str | None, job: str, follow: bool, as_json: bool) -> None:
     """Show attempts, losses, events and printed lines of JOB: an id, a label, or Flower's task id."""
     from db import progress
-    from db.migrate import open_state
+    from db.migrate import look_at_state
     from db.states import FINAL
     from workers.job_story import Entry, job_of, job_story
 
     home = existing_home(context, home_path)
-    database = open_state(home)
+    database = look_at_state(home)
     row = job_of(database, job)
     if as_json and not follow:
         entries = [entry.as_json() for entry in job_story(home, database, row.id)]

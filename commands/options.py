@@ -75,11 +75,17 @@ def session_options(function: Any) -> Any:
 
 def resolve_home(context: click.Context, home_path: str | None) -> Home:
     """The home named after the command, before it, by `BATON_HOME`, or the default."""
-    return home_at(home_path or context.obj)
+    return home_at(named_home(context, home_path))
+
+
+def named_home(context: click.Context, home_path: str | None) -> str | None:
+    """What `--home` says after the command or, failing that, before it. One that says nothing is still an answer."""
+    named: str | None = context.obj if home_path is None else home_path
+    return named
 
 
 def existing_home(context: click.Context, home_path: str | None) -> Home:
-    """Raises InvalidInput when nothing was ever submitted there."""
+    """Raises InvalidInput when nothing was ever submitted there, or somebody else's home may not be seen."""
     home = resolve_home(context, home_path)
     if not home.exists:
         raise InvalidInput(f"there is no Baton home at {home.root}; submit an ablation first or name another")

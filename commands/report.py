@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from commands.options import existing_home, home_option
@@ -10,14 +12,25 @@ from commands.options import existing_home, home_option
 @click.command("report")
 @home_option
 @click.argument("ablation", required=False)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write the files here. [default: in reports/]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report's JSON document.")
 @click.pass_context
-def command(context: click.Context, home_path: str | None, ablation: str | None, as_json: bool) -> None:
-    """Write HTML, JSON, CSV and PNG into `reports/`; what is not measured yet is shown as such."""
+def command(
+    context: click.Context, home_path: str | None, ablation: str | None, out: Path | None, as_json: bool
+) -> None:
+    """Write HTML, JSON, CSV and PNG into `reports/`; what is not measured yet is shown as such.
+
+    A home that cannot be written is reported on all the same, into another folder (--out).
+    """
     from commands.show import print_report
-    from db.migrate import open_state
+    from db.migrate import look_at_state
 
     home = existing_home(context, home_path)
-    database = open_state(home)
-    print_report(home, database, ablation, as_json)
+    database = look_at_state(home)
+    print_report(home, database, ablation, as_json, out)
     database.close()

@@ -137,7 +137,9 @@ def run_home(
         session.close(reason, time.time())
         database.settle()
     if reason != "done":
-        raise Stopped(f"stopped ({reason}) with everything saved; go on with: cli.py --home {home.root} up")
+        raise Stopped(
+            f"stopped ({reason}) with everything saved; go on with: cli.py --home {home.argument} up"
+        )
 
 
 def _watch(

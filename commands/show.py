@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -9,20 +10,34 @@ from rich.console import Console
 
 from db.engine import Database
 from db.shared_store import open_store
+from errors import InvalidInput
 from reports.comparisons import comparisons_terminal
 from reports.summary import summarise, to_json
 from reports.table import terminal_table
 from reports.write import write_report
 from settings.home import Home
+from settings.ownership import refusal
 from workers.report_data import gather_report
 
 
-def print_report(home: Home, database: Database, ablation: str | None, as_json: bool) -> Path:
-    """Write the report's files and print its table. Returns the folder. Raises InvalidInput for no ablation."""
+def print_report(
+    home: Home, database: Database, ablation: str | None, as_json: bool, out: Path | None = None
+) -> Path:
+    """Write the report's files and print its table. Returns the folder: `out`, or one in `reports/`.
+
+    Raises InvalidInput for no ablation, or a folder that cannot be written.
+    """
     data = gather_report(database, open_store(home, database), ablation)
     summary = summarise(data)
-    folder = home.reports / f"{data.ablation_id}-{_file_name(data.ablation)}"
-    write_report(data, folder)
+    folder = out or home.reports / f"{data.ablation_id}-{_file_name(data.ablation)}"
+    try:
+        write_report(data, folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise refusal("write", folder, "name another folder with --out") from None
+        raise InvalidInput(f"cannot write the report into {folder}: {error.strerror or error}") from None
     if as_json:
         print(json.dumps(to_json(data, summary)))
     else:
@@ -33,7 +48,7 @@ def print_report(home: Home, database: Database, ablation: str | None, as_json: 
         errors = [f"{a.title} {a.open_loop_error:.4f}" for a in summary.arms if a.open_loop_error is not None]
         if errors:
             console.print(f"Open-loop action error on the validation split: {', '.join(errors)}")
-        console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+        console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, markup=False, highlight=False)
     return folder
 
 

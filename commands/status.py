@@ -30,12 +30,12 @@ def command(
     Time left is a range: what earlier attempts took, on the workers there are now. Kinds of job that have
     not run yet are named and not guessed.
     """
-    from db.migrate import open_state
+    from db.migrate import look_at_state
     from errors import InvalidInput
     from workers.status import status_document
 
     home = existing_home(context, home_path)
-    database = open_state(home)
+    database = look_at_state(home)
     document = status_document(home, database, ablation)
     if ablation is not None and not document["ablations"]:
         raise InvalidInput(f"no ablation {ablation!r} in {home.root}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -190,7 +191,7 @@ def _seen(worker: Mapping[str, Any]) -> str:
 
 
 def _no_workers(home: str) -> Text:
-    return Text(f"no workers; start them with: cli.py --home {home} up")
+    return Text(f"no workers; start them with: cli.py --home {shlex.quote(home)} up")
 
 
 def _session(entry: Mapping[str, Any], now: float) -> Text:

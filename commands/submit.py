@@ -89,7 +89,7 @@ def command(
         else:
             print(
                 f"{plan.name}: {submitted.jobs_added} jobs added, {submitted.jobs_shared} already there; "
-                f"run them with: cli.py --home {home.root} up --until-done"
+                f"run them with: cli.py --home {home.argument} up --until-done"
             )
         return 0
     with home.exclusive("submit-ablation"):
@@ -122,7 +122,7 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
     if other:
         print(
             f"{earlier.name}: going on with ablation {earlier.id}, which another build planned with {other}; to do "
-            f"again with this one what differs: cli.py --home {home.root} upgrade {earlier.id}",
+            f"again with this one what differs: cli.py --home {home.argument} upgrade {earlier.id}",
             file=sys.stderr,
         )
         target = jobs.Target("ablation", earlier.id, f"ablation {earlier.name}")

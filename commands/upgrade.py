@@ -53,5 +53,5 @@ def command(context: click.Context, home_path: str | None, ablation: str | None,
     elif not done:
         print("nothing here was planned by another build")
     elif any(entry.added for entry in done):
-        print(f"run them with: cli.py --home {home.root} up --until-done")
+        print(f"run them with: cli.py --home {home.argument} up --until-done")
     return 0

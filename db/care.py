@@ -13,6 +13,7 @@ from db.engine import Database
 from db.needed import NEEDED, producers, shown_in_reports, verdicts
 from db.statements import ablation_job, artifact, job
 from db.store import ArtifactStore
+from settings.ownership import refusal
 
 OK, DAMAGED, MISSING = "ok", "damaged", "missing"
 #: Missing, but nothing unfinished reads it: left behind by a bundle or removed by `gc --spent`.
@@ -45,7 +46,8 @@ def verify(
 ) -> list[Checked]:
     """Hash everything the rows point to, by job. Each file is read once, however many rows share it.
 
-    on_bytes: told (bytes hashed, bytes in all) after every file. ablation_id: only what its jobs made.
+    on_bytes: told (bytes hashed, bytes in all) after every file. ablation_id: only what its jobs made. Raises
+    InvalidInput for a file that this user may not read.
     """
     statement = (
         select(artifact, job.c.label)
@@ -81,6 +83,8 @@ def _state(store: ArtifactStore, row: Any) -> str:
         return OK if store.digest(row.path) == (row.sha256, row.bytes) else DAMAGED
     except FileNotFoundError:
         return MISSING
+    except PermissionError:  # whether they are right is not known
+        raise refusal("read", store.path(row.path)) from None
     except OSError:  # the disk cannot read it
         return DAMAGED
 

@@ -25,11 +25,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from db import postgres
-from errors import DiskFull, StateLost
+from db.read_only import ReadOnlyFile
+from errors import DiskFull, InvalidInput, StateLost
+from settings.ownership import refusal
 
 #: How long a writer waits for another writer's transaction, and everybody for a server that is restarted.
 BUSY_TIMEOUT_SECONDS = 60.0
@@ -39,6 +41,8 @@ _RECONNECT_SECONDS = 0.5
 #: How a disk without room shows: SQLite's words, and the server's.
 _NO_ROOM = ("disk is full", "No space left on device")
 
+_MAY_NOT_WRITE = "attempt to write a readonly database"
+
 #: A commit nobody waits for is on the disk after this at the latest (and one sync).
 _SYNC_SECONDS = 0.1
 
@@ -46,35 +50,43 @@ _BEGIN = "baton_begin"
 
 
 class Database:
-    """The state behind one URL. Safe to share between threads; open one per process."""
+    """The state in one place. Safe to share between threads; open one per process."""
 
-    def __init__(self, url: str) -> None:
-        """Connects to nothing yet. Raises ArgumentError for a URL that is no state's."""
-        self.url = url
+    def __init__(self, place: str | Path, *, read_only: bool = False) -> None:
+        """place: an SQLite file, or a URL. read_only: of a file that this process may not write, and which it leaves
+        alone (`db.read_only`); `write` then raises InvalidInput.
+
+        Connects to nothing yet. Raises ArgumentError for a URL that is no state's.
+        """
+        self.is_sqlite = isinstance(place, Path) or place.startswith("sqlite")
+        self.read_only: ReadOnlyFile | None = None
         self._reader: Engine
         self._writer: Engine
         self._log: _LogSync | None = None
         self._answered = False
-        if self.is_sqlite:
+        if isinstance(place, Path) and read_only:
+            self.read_only = ReadOnlyFile(place, sqlite_module(), BUSY_TIMEOUT_SECONDS)
+            self._reader = self._writer = _sqlite_engine(URL.create("sqlite"), self.read_only)
+        elif self.is_sqlite:
+            # A path is no URL: `?` in it begins no options.
+            url = URL.create("sqlite", database=str(place)) if isinstance(place, Path) else make_url(place)
             self._reader = _sqlite_engine(url)
             self._writer = self._reader.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-            self._log = _LogSync(Path(url.partition("///")[2] + "-wal"))
-        elif postgres.is_postgres(url):
-            self._reader, self._writer = postgres.make_engines(url)
+            self._log = _LogSync(Path(f"{url.database}-wal"))
+        elif postgres.is_postgres(str(place)):
+            self._reader, self._writer = postgres.make_engines(str(place))
         else:
             raise ArgumentError("the state's URL must begin with postgresql:// or sqlite://")
-
-    @property
-    def is_sqlite(self) -> bool:
-        return self.url.startswith("sqlite")
 
     @contextmanager
     def write(self, *, durable: bool = False) -> Iterator[Connection]:
         """One writing transaction: commits at the end, rolls back on any exception. No other writes meanwhile.
 
         Raises DiskFull when there is no room for it, StateLost when the server goes away: a commit that was
-        under way then may have happened.
+        under way then may have happened. Raises InvalidInput where the state can only be read.
         """
+        if self.read_only is not None:
+            raise refusal("write", self.read_only.path)
         with _named_errors(), self._connect(self._writer) as connection, connection.begin():
             if not self.is_sqlite:
                 postgres.become_writer(connection, BUSY_TIMEOUT_SECONDS)
@@ -123,6 +135,8 @@ class Database:
     def close(self) -> None:
         self.settle()
         self._reader.dispose()
+        if self.read_only is not None:
+            self.read_only.close()
 
     def _connect(self, engine: Engine) -> Connection:
         """A server that answered before and does not now is waited for: nothing was begun, so nothing is lost."""
@@ -150,6 +164,10 @@ def _named_errors() -> Iterator[None]:
             raise DiskFull(
                 "the disk that holds the state is full; all that was committed is safe: make room "
                 "(artifacts gc) and run the same command again"
+            ) from None
+        if _MAY_NOT_WRITE in str(error.orig):
+            raise InvalidInput(
+                "the state cannot be written any more: somebody took the right to it away, or the disk's"
             ) from None
         if error.connection_invalidated:
             raise _lost(error) from None
@@ -239,19 +257,29 @@ def sqlite_module() -> ModuleType:
     return module
 
 
-def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(
-        url,
-        module=sqlite_module(),
-        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
-        pool_reset_on_return=None,  # `read` and `write` never return a connection inside a transaction
-    )
+def _sqlite_engine(url: URL, read_only: ReadOnlyFile | None = None) -> Engine:
+    if read_only is None:
+        engine = create_engine(
+            url,
+            module=sqlite_module(),
+            connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+            pool_reset_on_return=None,  # `read` and `write` never return a connection inside a transaction
+        )
+    else:
+        engine = create_engine(
+            url,
+            module=sqlite_module(),
+            creator=read_only.connect,
+            poolclass=NullPool,
+            pool_reset_on_return=None,
+        )
 
     @event.listens_for(engine, "connect")
     def _configure(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.isolation_level = None  # transactions are begun below, not guessed by the driver
         cursor = dbapi_connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        if read_only is None:
+            cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA cache_size=-65536")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from db.engine import Database, first_line, fresh_file_mode
 from errors import DiskFull, EnvironmentLacks, InvalidInput
 from settings.home import Home
+from settings.ownership import READ, refusal
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
@@ -24,10 +26,14 @@ def open_state(home: Home) -> Database:
     """The state of `home`, created or upgraded if need be.
 
     Raises EnvironmentLacks when a newer version of Baton wrote it, or a server does not answer; InvalidInput when
-    it is no such state.
+    it is no such state, or cannot be written by this user.
     """
+    if home.state_in_home:
+        refused = home.obstacle(only_state=True)
+        if refused is not None:
+            raise refused
     with _named_errors(home):
-        database = Database(home.state_url)
+        database = Database(home.state)
         if home.state_in_home and not home.state_db.exists():
             fresh_file_mode(home.state_db)
         with database.read() as connection:
@@ -36,19 +42,50 @@ def open_state(home: Home) -> Database:
     if current == head:
         return database
     if current is not None and current not in known:
-        raise EnvironmentLacks(
-            f"{home.state_place} was written by a newer Baton (schema {current}, this one knows {head}); "
-            "update Baton"
-        )
+        raise _newer(home, current, head)
     with database.write() as connection:
         upgrade(connection)
     return database
 
 
+def look_at_state(home: Home) -> Database:
+    """The state of `home` for a command that only looks: as `open_state` where it can be written, else read as it is.
+
+    An older schema is then brought up to date in a copy. Raises as `open_state`, and InvalidInput where the state
+    cannot be read.
+    """
+    if not home.state_in_home or home.obstacle(only_state=True) is None:
+        return open_state(home)
+    for file in home.state_files:
+        if file.exists() and not os.access(file, READ):
+            raise refusal("read", file)
+    head, known = revisions()
+    with _named_errors(home):
+        database = Database(home.state_db, read_only=True)
+        with database.read() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+        if current == head:
+            return database
+        if current is None or current not in known:
+            raise _newer(home, current, head) if current else ArgumentError("it holds no tables of Baton")
+        assert database.read_only is not None
+        copy = Database(database.read_only.keep_copy())
+        with copy.write() as connection:
+            upgrade(connection)
+        copy.close()
+    return database
+
+
+def _newer(home: Home, current: str, head: str) -> EnvironmentLacks:
+    return EnvironmentLacks(
+        f"{home.state_place} was written by a newer Baton (schema {current}, this one knows {head}); update Baton"
+    )
+
+
 def server_version(home: Home) -> str:
     """What holds the state of `home`, where that is a server. Changes nothing. Raises as `open_state`."""
     with _named_errors(home):
-        database = Database(home.state_url)
+        database = Database(home.state)
         with database.read() as connection:
             found = connection.exec_driver_sql("SHOW server_version").scalar_one()
         database.close()
@@ -72,7 +109,7 @@ def _named_errors(home: Home) -> Iterator[None]:
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
 
 

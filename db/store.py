@@ -7,6 +7,7 @@ removes garbage waits for publications that are between the two (`publication`, 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -109,8 +110,19 @@ class ArtifactStore:
 
     @contextmanager
     def _lock_file(self, name: str) -> Iterator[int]:
-        """A descriptor to lock; closing it unlocks, and so does the end of the process."""
-        descriptor = os.open(self._home.artifacts / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """A descriptor to lock; closing it unlocks, and so does the end of the process.
+
+        In a home that can only be read it is held as well, so that its owner removes nothing meanwhile; where it is
+        not there or not to be had, that folder stands for it, which nobody else locks.
+        """
+        path = self._home.artifacts / name
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EROFS):
+                raise
+            readable = os.access(path, os.R_OK)
+            descriptor = os.open(path if readable else self._home.artifacts, os.O_RDONLY | os.O_CLOEXEC)
         try:
             yield descriptor
         finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from errors import ConfigError
 from settings.documents import parse_yaml
+from settings.ownership import refusal
 
 DATABASE_VARIABLE = "BATON_STATE_URL"
 ARTIFACTS_VARIABLE = "BATON_ARTIFACTS_URL"
@@ -44,8 +45,10 @@ def _choose(variable: str, written: dict[str, str], key: str, path: Path) -> tup
 def _read(path: Path) -> dict[str, str]:
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
+    except PermissionError:
+        raise refusal("read", path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from None
     found = parse_yaml(text, str(path), is_ours=True) or {}

@@ -4,32 +4,59 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import shlex
+import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from errors import HomeInUse, InvalidInput
 from settings.elsewhere import elsewhere
+from settings.ownership import (
+    FOLDER,
+    READ,
+    THERE,
+    WRITE,
+    is_on_read_only_disk,
+    not_usable,
+    refusal,
+    user_name,
+)
 
 HOME_VARIABLE = "BATON_HOME"
 DEFAULT_HOME = Path("baton-home")
 
+#: SQLite opens no file with a path of more than 512 bytes; below a home they have up to a hundred of their own.
+_LONGEST_BYTES = 400
+
+#: What a terminal, a log or a configuration file would take for an end of line or an order, and what is no UTF-8.
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+
 
 @dataclass(frozen=True)
 class Home:
-    """Paths under one home folder, all owner-only. `root` is absolute."""
+    """Paths under one home folder. `root` is canonical, however it was given (`canonical`)."""
 
     root: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", canonical(self.root))
+
+    @property
+    def argument(self) -> str:
+        """The home as people type it after `--home` in a shell, for messages."""
+        return shlex.quote(str(self.root))
 
     @property
     def state_db(self) -> Path:
         return self.root / "state.db"
 
     @property
-    def state_url(self) -> str:
-        """SQLAlchemy URL of the state: the one that was named (`settings.elsewhere`), or SQLite in the home."""
-        return elsewhere(self.root).database or f"sqlite:///{self.state_db}"
+    def state(self) -> str | Path:
+        """The URL of the state that was named (`settings.elsewhere`), or the SQLite file in the home."""
+        return elsewhere(self.root).database or self.state_db
 
     @property
     def state_in_home(self) -> bool:
@@ -77,39 +104,101 @@ class Home:
         """Results kept by content to save work. Whoever finds it empty does the work again; nothing else is lost."""
         return self.root / "cache"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        return (self.artifacts, self.scratch, self.reports, self.logs, self.run, self.cache)
+
     def relative(self, path: Path) -> str:
-        """`path` as the database stores it: relative to the home, with forward slashes."""
-        return path.resolve().relative_to(self.root).as_posix()
+        """`path` as the database stores it: relative to the home, with forward slashes.
+
+        Folders of a home may be links to other disks, so none is followed.
+        """
+        return path.relative_to(self.root).as_posix()
 
     @property
     def exists(self) -> bool:
-        return self.state_db.exists() or not self.state_in_home
+        """Whether there is a state. Raises InvalidInput where this user may not even look."""
+        if not self.state_in_home:
+            return True
+        try:
+            self.state_db.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            raise refusal("read", self.state_db, _NAME_ANOTHER) from None
+        return True
+
+    @property
+    def state_files(self) -> tuple[Path, ...]:
+        """The state in the home, and what SQLite keeps beside it while it is open or was not closed."""
+        return (self.state_db, *(self.state_db.with_name(f"state.db-{name}") for name in ("wal", "shm")))
+
+    def obstacle(self, *, only_state: bool = False) -> InvalidInput | None:
+        """What keeps this process from working in the home, with the file and whose it is; else None.
+
+        only_state: what keeps it from changing rows. Changes nothing, and needs no home to be there.
+        """
+        if not os.access(self.root, THERE):
+            place = next(folder for folder in self.root.parents if os.access(folder, THERE))
+            if not place.is_dir():
+                return InvalidInput(
+                    f"cannot write the home folder {self.root}: {place} is no folder; {_NAME_ANOTHER}"
+                )
+            return None if os.access(place, os.W_OK | os.X_OK) else refusal("write", place, _NAME_ANOTHER)
+        if not self.root.is_dir():
+            return InvalidInput(f"cannot write the home folder {self.root}: it is no folder; {_NAME_ANOTHER}")
+        found = next(self._not_writable(only_state), None)
+        if found is None:
+            return None
+        return refusal("write" if _written(found) else "read", found, self._remedy(found))
+
+    def _not_writable(self, only_state: bool) -> Iterator[Path]:
+        """What this process cannot use as it has to. A command that another user ran once leaves such files."""
+        for folder in (self.root, *(() if only_state else self.folders)):
+            if folder.is_dir() and not os.access(folder, FOLDER):
+                yield folder
+        if self.state_in_home:
+            yield from (
+                file for file in self.state_files if os.access(file, THERE) and not os.access(file, WRITE)
+            )
+        if only_state:
+            return
+        for folder in (self.run, self.logs, self.reports, self.cache, self.scratch):
+            yield from not_usable(folder, WRITE)
+        with suppress(OSError):
+            for path in sorted(self.artifacts.iterdir()):
+                if re.fullmatch(r"[0-9a-f]{2}", path.name):
+                    if not os.access(path, FOLDER):
+                        yield path
+                    yield from not_usable(path, READ)
+                elif path.is_file() and not os.access(path, WRITE):
+                    yield path
+
+    def _remedy(self, found: Path) -> str:
+        """Whoever owns the home can have its files back; in another's home nobody shall."""
+        me = os.geteuid()
+        if self.root.stat().st_uid != me or is_on_read_only_disk(found):
+            return _NAME_ANOTHER
+        if found.stat().st_uid == me:
+            return f"make it writable with: chmod u+w {shlex.quote(str(found))}"
+        return f"take it back with: sudo chown -R {user_name(me).removeprefix('user ')} {self.argument}"
 
     def create(self) -> None:
-        """Make the folders. Raises InvalidInput when the place cannot be written."""
+        """Make the folders that are missing, for their owner only; one that was there keeps its mode.
+
+        Raises InvalidInput when something in the home cannot be written by this user, naming it and its owner.
+        """
+        refused = self.obstacle()
+        if refused is not None:
+            raise refused
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            for folder in (
-                self.root,
-                self.artifacts,
-                self.scratch,
-                self.reports,
-                self.logs,
-                self.run,
-                self.cache,
-            ):
-                folder.mkdir(exist_ok=True)
-                folder.chmod(0o700)
+            self.root.parent.mkdir(parents=True, exist_ok=True)
+            for folder in (self.root, *self.folders):
+                folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise InvalidInput(
-                f"cannot write the home folder {self.root}: {error.strerror or error}; "
-                f"choose another with --home or {HOME_VARIABLE}"
+                f"cannot write the home folder {self.root}: {error.strerror or error}; {_NAME_ANOTHER}"
             ) from None
-        if not os.access(self.root, os.W_OK | os.X_OK):
-            raise InvalidInput(
-                f"cannot write the home folder {self.root}: permission denied; "
-                f"choose another with --home or {HOME_VARIABLE}"
-            )
 
     @contextmanager
     def exclusive(self, command: str) -> Iterator[None]:
@@ -136,6 +225,41 @@ class Home:
 
 
 def home_at(path: str | Path | None) -> Home:
-    """The home named by `--home`, else `BATON_HOME`, else `./baton-home`. Creates nothing."""
-    chosen = path or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME
-    return Home(Path(chosen).expanduser().absolute())
+    """The home named by `--home`, else `BATON_HOME`, else `./baton-home`. Creates nothing. Raises InvalidInput."""
+    return Home(canonical(path if path is not None else os.environ.get(HOME_VARIABLE) or DEFAULT_HOME))
+
+
+def canonical(path: str | Path) -> Path:
+    """The one way in which every process writes a home's path: absolute, without `~`, `..` and links.
+
+    Nothing needs to be there yet. Raises InvalidInput for one that cannot be a folder's, or that cannot be printed.
+    """
+    text = os.fspath(path)
+    if not text:
+        raise InvalidInput(f"the home's path is empty; {_NAME_ANOTHER}")
+    try:
+        found = Path(text).expanduser().resolve()
+    except FileNotFoundError:
+        raise InvalidInput(
+            f"the home {text!a} is relative to a folder that is gone; change to another, or name a whole path"
+        ) from None
+    except (OSError, RuntimeError) as error:  # a loop of links, or ~ of nobody
+        raise InvalidInput(f"the home {text!a} cannot be found: {error}") from None
+    if any(unicodedata.category(character) in _UNPRINTABLE for character in str(found)):
+        raise InvalidInput(
+            f"the home's path {str(found)!a} holds characters that cannot be printed; {_NAME_ANOTHER}"
+        )
+    if len(os.fsencode(found)) > _LONGEST_BYTES or any(len(os.fsencode(part)) > 255 for part in found.parts):
+        raise InvalidInput(
+            f"the home's path is too long ({len(os.fsencode(found))} bytes: at most {_LONGEST_BYTES}, and 255 for a "
+            f"name): {found}; {_NAME_ANOTHER}"
+        )
+    return found
+
+
+_NAME_ANOTHER = f"choose another with --home or {HOME_VARIABLE}"
+
+
+def _written(path: Path) -> bool:
+    """Artifacts are read; all else in a home is written too."""
+    return not re.fullmatch(r"[0-9a-f]{2}", path.parent.name)

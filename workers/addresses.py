@@ -23,10 +23,10 @@ def note_address(home: Home, service: str, url: str) -> None:
 
 
 def address_of(home: Home, service: str) -> str | None:
-    """Where this home's service listens on this machine, or None when it does not run."""
+    """Where this home's service listens on this machine; None when it does not run, or is not for this user to see."""
     try:
         note = _note(home, service).open("rb")
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     with note:
         try:

@@ -24,6 +24,7 @@ import redis
 
 from errors import EnvironmentLacks
 from settings.home import Home
+from settings.ownership import user_name
 from workers import parent
 
 URL_VARIABLE = "REDIS_URL"
@@ -84,13 +85,13 @@ def start_private(home: Home, log: Path) -> PrivateRedis:
     config = "\n".join(
         (
             "port 0",
-            f"unixsocket {socket}",
+            f"unixsocket {_word(socket)}",
             "unixsocketperm 600",
             f"requirepass {password}",
             'save ""',
             "appendonly no",
             "maxmemory-policy noeviction",
-            f"dir {home.run}",
+            f"dir {_word(home.run)}",
             "daemonize no",
             "",
         )
@@ -129,15 +130,29 @@ def connect(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
 
 
+def _word(path: Path) -> str:
+    """A path as one word of Redis's configuration, whatever characters are in it."""
+    return '"' + "".join(f"\\x{byte:02x}" for byte in os.fsencode(path)) + '"'
+
+
 def _socket(home: Home) -> Path:
     """In the home, or, where that path is too long for a socket, in a private temporary folder."""
     preferred = home.run / "redis.sock"
-    if len(str(preferred).encode()) <= _SOCKET_PATH_LIMIT:
+    if _fits(preferred):
         return preferred
     digest = hashlib.sha256(str(home.root).encode()).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"baton-{os.getuid()}-{digest}"
+    name = f"baton-{os.getuid()}-{digest}"
+    folder = Path(tempfile.gettempdir()) / name
+    if not _fits(folder / preferred.name):
+        folder = Path("/tmp") / name
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode) or status.st_mode & 0o077:
-        raise EnvironmentLacks(f"{folder} belongs to somebody else; remove it or use a shorter --home")
-    return folder / "redis.sock"
+        raise EnvironmentLacks(
+            f"{folder} belongs to {user_name(status.st_uid)} or is open to others; remove it or use a shorter --home"
+        )
+    return folder / preferred.name
+
+
+def _fits(socket: Path) -> bool:
+    return len(os.fsencode(socket)) <= _SOCKET_PATH_LIMIT

@@ -44,7 +44,7 @@ class Outdated:
         return (
             f"{some} ablation {self.name} were planned by another build of Baton, with {', '.join(self.differences)}; "
             f"end it with that build, or do again with this one what differs: "
-            f"cli.py --home {home.root} upgrade {self.ablation_id}"
+            f"cli.py --home {home.argument} upgrade {self.ablation_id}"
         )
 
 

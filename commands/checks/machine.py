@@ -7,11 +7,11 @@ import platform
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import psutil
 
 from commands.checks.finding import MISSING, OK, WARNING, Finding
+from settings.home import Home
 
 #: The default ablation ("quick") writes well under this; CALVIN runs want far more.
 _DISK_GIB = 5.0
@@ -19,7 +19,7 @@ _MEMORY_GIB = 4.0
 _GIB = 2**30
 
 
-def findings(home: Path) -> list[Finding]:
+def findings(home: Home) -> list[Finding]:
     return [_python(), _cores(), _memory(), _disk(home), *_gpus(), _torch()]
 
 
@@ -43,14 +43,15 @@ def _memory() -> Finding:
     return Finding("machine", "memory", WARNING, detail, "use fewer workers: up --cpus 1")
 
 
-def _disk(home: Path) -> Finding:
-    """Free space where the home is or would be."""
-    place = next(folder for folder in (home, *home.parents) if folder.exists())
+def _disk(home: Home) -> Finding:
+    """Free space where the home is or would be, and whether this user can work there."""
+    refused = home.obstacle()
+    if refused is not None:
+        sentence, _, remedy = str(refused).rpartition("; ")
+        return Finding("machine", "disk", MISSING, sentence, remedy, needed=True)
+    place = next(folder for folder in (home.root, *home.root.parents) if folder.exists())
     free = shutil.disk_usage(place).free / _GIB
-    detail = f"{free:.1f} GiB free at {home}"
-    if not os.access(place, os.W_OK):
-        remedy = "name a folder that can be written with --home or BATON_HOME"
-        return Finding("machine", "disk", MISSING, f"{place} cannot be written", remedy, needed=True)
+    detail = f"{free:.1f} GiB free at {home.root}"
     if free >= _DISK_GIB:
         return Finding("machine", "disk", OK, detail)
     return Finding("machine", "disk", WARNING, detail, "name a larger disk with --home or BATON_HOME")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from commands.checks.finding import MISSING, OK, WARNING, Finding
 from db.migrate import server_version
 from db.remote import Remote
@@ -10,7 +12,9 @@ from settings.home import Home
 
 
 def findings(home: Home) -> list[Finding]:
-    """Nothing for a home that lives in its folder."""
+    """Nothing for a home that lives in its folder, or that may not be looked into, which `machine` tells."""
+    if home.root.is_dir() and not os.access(home.root, os.R_OK | os.X_OK):
+        return []
     found = []
     if not home.state_in_home:
         found.append(_state(home))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from db.schema import Handover
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, InvalidInput
 from settings.home import Home
+from settings.ownership import refusal
 
 #: `--since last`: whatever bundle this home made or imported last.
 LAST = "last"
@@ -31,7 +33,8 @@ LAST = "last"
 @dataclass(frozen=True)
 class Exported:
     """What a bundle holds. earlier: artifacts that bundle `since` brought already. absent: lost or damaged
-    ones, which their jobs make again. running: attempts that go on here and start again there."""
+    ones, which their jobs make again. running: attempts that go on here and start again there. recorded: whether the
+    home knows of it; one that could only be read does not, and no later bundle can continue this one."""
 
     key: str
     since: str | None
@@ -40,6 +43,7 @@ class Exported:
     earlier: int
     absent: tuple[str, ...]
     running: int
+    recorded: bool
 
 
 @dataclass(frozen=True)
@@ -89,15 +93,18 @@ def export(
         with store.publication(), _partial(target) as (partial, stream):
             while True:
                 try:
-                    snapshot, manifest, size = _write(home, store, stream, earlier, damaged, now, on_bytes)
+                    snapshot, manifest, size = _write(db, store, stream, earlier, damaged, now, on_bytes)
                     break
                 except _Damaged as found:
                     damaged.add(found.path)
             # Before the file has its name: what follows this bundle must find it in this home's past.
-            with db.write(durable=True) as tx:
-                note(tx, snapshot.handed, [file.path for file in manifest.files])
+            if db.read_only is None:
+                with db.write(durable=True) as tx:
+                    note(tx, snapshot.handed, [file.path for file in manifest.files])
             partial.replace(target)
             _sync(target.parent)
+    except PermissionError as error:
+        raise refusal("use", Path(error.filename or target)) from None
     except OSError as error:
         raise InvalidInput(f"cannot write {target}: {error.strerror or error}") from None
     except (OperationalError, sqlite_module().OperationalError) as error:  # the copy's disk is full
@@ -105,12 +112,12 @@ def export(
     inside = len(manifest.inside)
     return Exported(
         manifest.key, manifest.since, size, inside, len(manifest.files) - inside,
-        tuple(snapshot.absent), snapshot.running,
+        tuple(snapshot.absent), snapshot.running, db.read_only is None,
     )  # fmt: skip
 
 
 def _write(
-    home: Home,
+    db: Database,
     store: ArtifactStore,
     stream: BinaryIO,
     earlier: _Earlier | None,
@@ -119,9 +126,9 @@ def _write(
     on_bytes: Callable[[int, int], None],
 ) -> tuple[Snapshot, Manifest, int]:
     """One try. Raises _Damaged when an artifact turns out to be wrong."""
-    with store.scratch("export") as folder:
+    with store.scratch("export") if db.read_only is None else _folder_elsewhere() as folder:
         state = folder / STATE
-        snapshot = take(home.state_db, state, store, secrets.token_hex(16), damaged, now)
+        snapshot = take(db, state, store, secrets.token_hex(16), damaged, now)
         sent = earlier.paths if earlier is not None else frozenset()
         manifest = Manifest(
             format=FORMAT,
@@ -145,6 +152,12 @@ def _write(
             )
         _copy_all(store, state, manifest, stream, total, on_bytes)
     return snapshot, manifest, total
+
+
+@contextmanager
+def _folder_elsewhere() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="baton-export-") as folder:
+        yield Path(folder)
 
 
 def _copy_all(

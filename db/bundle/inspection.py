@@ -104,7 +104,7 @@ def _schema_at(version: str) -> set[tuple[str, str, str]]:
     """The schema that Baton's migrations give."""
     with tempfile.TemporaryDirectory(prefix="baton-schema-") as folder:
         path = Path(folder) / "state.db"
-        database = Database(f"sqlite:///{path}")
+        database = Database(path)
         with database.write() as tx:
             upgrade(tx, version)
         database.close()

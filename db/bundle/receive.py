@@ -32,6 +32,7 @@ from db.store import ArtifactStore, file_sha256
 from errors import BundleError, HomeInUse, InvalidInput
 from settings.clock import seconds_since
 from settings.home import Home
+from settings.ownership import refusal
 from settings.queue import queue_settings
 
 _STAGING = "import-"
@@ -79,6 +80,8 @@ def receive(
                 return _receive(home, stream, manifest, now, on_bytes)
     except BundleError as error:
         raise BundleError(f"{source}: {error}") from None
+    except PermissionError as error:
+        raise refusal("use", Path(error.filename or home.root)) from None
     except OSError as error:
         raise InvalidInput(f"cannot import {source}: {error.strerror or error}") from None
     except sqlite_module().OperationalError as error:  # the disk is full, or another process holds the state
@@ -211,7 +214,7 @@ def _check_earlier(store: ArtifactStore, manifest: Manifest) -> None:
 def _bring_up_to_date(state: Path, manifest: Manifest) -> None:
     if manifest.version == revisions()[0]:
         return
-    database = Database(f"sqlite:///{state}")
+    database = Database(state)
     with database.write() as tx:
         upgrade(tx)
     database.close()

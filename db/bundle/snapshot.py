@@ -9,13 +9,14 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, null, select, update
 
 from db import events
 from db.bundle import lineage
 from db.bundle.manifest import Handed
-from db.engine import BUSY_TIMEOUT_SECONDS, Database, fresh_file_mode, sqlite_module
+from db.engine import Database, fresh_file_mode, sqlite_module
 from db.jobs.handover import hand_over
 from db.members import BUSY, IDLE, STOPPED
 from db.needed import NEEDED, SUPERSEDED, producers, shown_in_reports, verdicts
@@ -45,15 +46,15 @@ class Snapshot:
 
 
 def take(
-    state_db: Path, target: Path, store: ArtifactStore, key: str, damaged: Set[str], now: float
+    source: Database, target: Path, store: ArtifactStore, key: str, damaged: Set[str], now: float
 ) -> Snapshot:
     """Copy the state to the new file `target` while others write, and make it ready to leave.
 
     damaged: paths whose bytes were found to be wrong: they count as absent. The copy is one transaction's view:
     SQLite's backup in a single step never sees a later commit, and in WAL mode keeps no writer waiting.
     """
-    _copy(state_db, target)
-    database = Database(f"sqlite:///{target}")
+    _copy(source, target)
+    database = Database(target)
     try:
         with database.write() as tx:
             left = lineage.facts(tx.exec_driver_sql)
@@ -90,16 +91,15 @@ def note(tx: Connection, handed: Handed, paths: Sequence[str]) -> None:
     )
 
 
-def _copy(state_db: Path, target: Path) -> None:
-    module = sqlite_module()
+def _copy(source: Database, target: Path) -> None:
     fresh_file_mode(target)
-    source = module.connect(str(state_db), timeout=BUSY_TIMEOUT_SECONDS)
-    copy = module.connect(str(target))
+    copy = sqlite_module().connect(str(target))
     try:
-        source.backup(copy, pages=-1)
+        with source.read() as tx:
+            connection: Any = tx.connection.driver_connection
+            connection.backup(copy, pages=-1)
     finally:
         copy.close()
-        source.close()
 
 
 def _make_one_file(target: Path) -> None:

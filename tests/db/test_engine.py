@@ -30,7 +30,7 @@ def _is_log_of(home: Home, descriptor: int) -> bool:
 
 def test_writers_wait_for_each_other_and_readers_for_nobody(database: Database, home: Home) -> None:
     submit(database, planned("a"))
-    other = Database(home.state_url)
+    other = Database(home.state)
     done = threading.Event()
 
     def write() -> None:

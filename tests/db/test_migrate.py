@@ -41,7 +41,7 @@ def test_opening_again_keeps_what_is_there(database: Database, home: Home) -> No
 
 def test_a_home_of_the_first_schema_keeps_its_rows(home: Home) -> None:
     """Jobs that others depend on, an attempt and a run: nothing may be dropped or copied on the way."""
-    database = Database(home.state_url)
+    database = Database(home.state)
     with database.write() as tx:
         upgrade(tx, "0001")
         for statement in FIRST_SCHEMA_ROWS:
@@ -118,7 +118,7 @@ BEFORE_STEADY_CLOCKS = (
 
 
 def test_attempts_of_before_steady_clocks_took_what_was_booked_or_what_is_not_absurd(home: Home) -> None:
-    database = Database(home.state_url)
+    database = Database(home.state)
     last = len(BEFORE_STEADY_CLOCKS)
     with database.write() as tx:
         upgrade(tx, "0001")

@@ -87,7 +87,7 @@ class Queue(RuleBasedStateMachine):
     def open(self) -> Database:
         """A state without rows."""
         shutil.copy(self.template, self.folder / "state.db")
-        return Database(f"sqlite:///{self.folder / 'state.db'}")
+        return Database(self.folder / "state.db")
 
     def teardown(self) -> None:
         try:

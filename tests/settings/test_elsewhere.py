@@ -15,7 +15,7 @@ DATABASE = "postgresql://baton@db/baton"
 
 def test_without_a_word_all_is_in_the_home(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    assert home.state_url == f"sqlite:///{tmp_path}/state.db"
+    assert home.state == tmp_path / "state.db"
     assert (home.state_in_home, home.artifacts_url, home.exists) == (True, None, False)
     assert home.state_place == str(home.state_db)
 
@@ -25,12 +25,12 @@ def test_the_file_names_both_and_a_variable_goes_before_it(
 ) -> None:
     (tmp_path / FILE).write_text(f"database: {DATABASE}\nartifacts: s3://bucket/runs\n")
     home = Home(tmp_path)
-    assert (home.state_url, home.artifacts_url) == (DATABASE, "s3://bucket/runs")
+    assert (home.state, home.artifacts_url) == (DATABASE, "s3://bucket/runs")
     assert (home.state_in_home, home.exists) == (False, True)
     assert str(tmp_path / FILE) in home.state_place and "database" in home.state_place
     assert "artifacts" in home.artifacts_place
     monkeypatch.setenv("BATON_STATE_URL", "postgresql://other/baton")
-    assert home.state_url == "postgresql://other/baton"
+    assert home.state == "postgresql://other/baton"
     assert home.state_place == "BATON_STATE_URL"
     assert home.artifacts_url == "s3://bucket/runs"
 
