@@ -112,8 +112,8 @@ class ArtifactStore:
     def _lock_file(self, name: str) -> Iterator[int]:
         """A descriptor to lock; closing it unlocks, and so does the end of the process.
 
-        In a home that can only be read it is held as well, so that its owner removes nothing meanwhile; where it is
-        not there or not to be had, that folder stands for it, which nobody else locks.
+        In a home that can only be read it is held as well, so that its owner removes nothing meanwhile. Where it is not
+        there or not to be had, the folder stands for it: nobody else locks that, and nothing is stored from here.
         """
         path = self._home.artifacts / name
         try:
@@ -121,8 +121,8 @@ class ArtifactStore:
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EROFS):
                 raise
-            readable = os.access(path, os.R_OK)
-            descriptor = os.open(path if readable else self._home.artifacts, os.O_RDONLY | os.O_CLOEXEC)
+            no_other = not os.access(path, os.R_OK) and not os.access(self._home.artifacts, os.W_OK)
+            descriptor = os.open(self._home.artifacts if no_other else path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             yield descriptor
         finally:

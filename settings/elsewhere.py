@@ -8,7 +8,7 @@ from pathlib import Path
 
 from errors import ConfigError
 from settings.documents import parse_yaml
-from settings.ownership import refusal
+from settings.ownership import THERE, refusal
 
 DATABASE_VARIABLE = "BATON_STATE_URL"
 ARTIFACTS_VARIABLE = "BATON_ARTIFACTS_URL"
@@ -48,7 +48,7 @@ def _read(path: Path) -> dict[str, str]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except PermissionError:
-        raise refusal("read", path) from None
+        raise refusal("read", path if os.access(path, THERE) else path.parent) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}") from None
     found = parse_yaml(text, str(path), is_ours=True) or {}

@@ -25,6 +25,7 @@ import redis
 from errors import EnvironmentLacks
 from settings.home import Home
 from settings.ownership import user_name
+from settings.secret import secret_in
 from workers import parent
 
 URL_VARIABLE = "REDIS_URL"
@@ -66,13 +67,7 @@ class PrivateRedis:
 
 def private_url(home: Home) -> str:
     """URL of the home's private Redis; makes its password on first use."""
-    password_file = home.run / "redis.password"
-    if not password_file.exists():
-        descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            stream.write(secrets.token_hex(24))
-    password = password_file.read_text(encoding="ascii")
-    return f"redis+socket://:{password}@{quote(str(_socket(home)))}"
+    return f"redis+socket://:{_password(home)}@{quote(str(_socket(home)))}"
 
 
 def start_private(home: Home, log: Path) -> PrivateRedis:
@@ -81,13 +76,12 @@ def start_private(home: Home, log: Path) -> PrivateRedis:
     url = private_url(home)
     socket = _socket(home)
     socket.unlink(missing_ok=True)
-    password = (home.run / "redis.password").read_text(encoding="ascii")
     config = "\n".join(
         (
             "port 0",
             f"unixsocket {_word(socket)}",
             "unixsocketperm 600",
-            f"requirepass {password}",
+            f"requirepass {_password(home)}",
             'save ""',
             "appendonly no",
             "maxmemory-policy noeviction",
@@ -128,6 +122,10 @@ def connect(url: str) -> redis.Redis:
     if url.startswith("redis+socket://"):
         url = "unix://" + url.removeprefix("redis+socket://")
     return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
+
+
+def _password(home: Home) -> str:
+    return secret_in(home.run / "redis.password", lambda: secrets.token_hex(24))
 
 
 def _word(path: Path) -> str:

@@ -12,6 +12,7 @@ from celery import Celery
 from db.migrate import open_state
 from errors import ConfigError
 from settings.home import Home
+from settings.secret import secret_in
 from workers.addresses import note_address
 from workers.app import make_app
 from workers.flower_history import History
@@ -44,12 +45,7 @@ def password(home: Home) -> str:
                 f"{_PASSWORD_VARIABLE} must not hold a comma; Flower takes it for two passwords"
             )
         return given
-    file = home.run / "flower.password"
-    if not file.exists():
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as stream:
-            stream.write(secrets.token_urlsafe(18))
-    return file.read_text(encoding="ascii")
+    return secret_in(home.run / "flower.password", lambda: secrets.token_urlsafe(18))
 
 
 def flower_arguments(home: Home, address: str, port: int) -> list[str]:

@@ -110,3 +110,17 @@ def test_a_full_disk_has_a_name_and_costs_nothing_that_was_committed(database: D
         tx.execute(text("create table ballast (bytes)"))
         tx.execute(text("insert into ballast values (zeroblob(10000000))"))
     assert states(database) == {"a": "ready"}
+
+
+@pytest.mark.parametrize("name", ["?a=1", "a b", "100%41", "a#b", "a;b,c", 'it\'s "so"', "données"])
+def test_the_state_is_in_its_file_whatever_the_path_is(name: str, tmp_path: Path) -> None:
+    """`?` begins the options of a URL, and a path is none."""
+    file = tmp_path / name / "state.db"
+    file.parent.mkdir()
+    database = Database(file)
+    with database.write(durable=True) as tx:
+        tx.execute(text("create table t (n)"))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert {path.name for path in file.parent.iterdir()} == {"state.db", "state.db-wal", "state.db-shm"}
+    database.close()
+    assert file.stat().st_size > 0

@@ -135,3 +135,14 @@ def damage(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(bytes(content))
+
+
+def test_a_store_that_was_moved_to_another_disk_and_linked(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    home.artifacts.rename(tmp_path / "disk" / "artifacts")
+    home.artifacts.symlink_to(tmp_path / "disk" / "artifacts")
+    file = tmp_path / "result.bin"
+    file.write_bytes(b"result")
+    digest, relative, _ = ArtifactStore(home).put(file)
+    assert relative == f"artifacts/{digest[:2]}/{digest}.bin"
+    assert ArtifactStore(home).verified(relative, digest).read_bytes() == b"result"

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import psutil
 import pytest
@@ -125,3 +126,27 @@ def _alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+@pytest.mark.parametrize("name", ["my home", 'it\'s "100%41" \\ #;,?a=1', "données-实验", "x" * 150])
+def test_it_answers_whatever_the_homes_path_is(name: str, tmp_path: Path) -> None:
+    home = Home(tmp_path / name)
+    home.create()
+    server = start_private(home, home.logs / "redis.log")
+    try:
+        with connect(server.url) as client:
+            assert client.config_get("dir")["dir"] == str(home.run)
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+def test_a_socket_has_a_short_path_where_the_temporary_folder_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("t" * 90)))
+    home = Home(tmp_path / ("x" * 90))
+    home.create()
+    path = unquote(broker.private_url(home).partition("@")[2])
+    assert len(path) <= 100
+    Path(path).parent.rmdir()
