@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,11 @@ def test_a_broker_that_does_not_answer_is_exit_code_3(
 def test_a_home_that_cannot_be_written_is_exit_code_3(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("commands.checks.machine.os.access", lambda *_: False)
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, how: may(path, how) and not how & os.W_OK)
     assert cli.main(["--home", str(tmp_path / "home"), "doctor", "--json"]) == 3
-    assert findings(capsys)["disk"]["state"] == "missing"
+    disk = findings(capsys)["disk"]
+    assert disk["state"] == "missing" and str(disk["detail"]).startswith(f"cannot write {tmp_path}: ")
 
 
 def test_detectors_say_why_they_do_not_work_here(
