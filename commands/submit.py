@@ -55,8 +55,8 @@ def command(
     from commands.show import print_report
     from db import queries
     from db.migrate import open_state
-    from settings.ablation import load_config
     from settings.elsewhere import elsewhere
+    from settings.presets import load_config
     from workers.planner import Planner
 
     home = resolve_home(context, home_path)

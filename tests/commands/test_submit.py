@@ -10,7 +10,7 @@ import cli
 from commands.checks.trial import Trial
 from commands.submit import _check_devices
 from errors import ConfigError
-from settings.ablation import load_config
+from settings.presets import load_config
 
 SMOKE = ("submit-ablation", "--preset", "smoke")
 
