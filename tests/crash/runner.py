@@ -1,6 +1,6 @@
 """Kills a process at every moment of the jobs' life, lets another go on, and looks at what came of it.
 
-    python -m tests.crash.runner FOLDER [--only 17]
+    python -m tests.crash.runner FOLDER [--only 17 | --every 5]
 
 Prints one JSON document. Every life is a forked child of this process, which does nothing itself: it has no
 threads and no connection to the state.
@@ -49,6 +49,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", type=int, default=None)
+    parser.add_argument("--every", type=int, default=1, help="die at one moment of so many")
     options = parser.parse_args()
     torch.set_num_threads(1)
     folder, words = options.folder, options.folder / "words"
@@ -63,7 +64,7 @@ def main() -> int:
     broken: dict[int, list[str]] = {}
     try:
         expected = _undisturbed(folder, template, server.url, words)
-        numbers = range(_LIMIT) if options.only is None else [options.only]
+        numbers = range(0, _LIMIT, options.every) if options.only is None else [options.only]
         for number in numbers:
             home = Home(folder / "home")
             shutil.copytree(template.root, home.root, symlinks=True)
