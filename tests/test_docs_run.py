@@ -313,7 +313,8 @@ def test_make_runs_what_is_run_here(tmp_path: Path) -> None:
     """`make -n`, as if everything was installed: the command line is one that the stories have run."""
     installed = tmp_path / "venv"
     installed.mkdir()
-    (installed / ".installed").touch()
+    for stamp in (".installed-torch", ".installed"):
+        (installed / stamp).touch()
     for options in ("", "--preset smoke"):
         asked = subprocess.run(
             ["make", "-n", "--no-print-directory", "ablation", f"VENV={installed}", f"ARGS={options}"],
