@@ -10,7 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from db import ownership
@@ -70,7 +70,10 @@ def open_state(
 def schema_of(home: Home, database: Database) -> str | None:
     """The version of the schema that a state has, None before it has any. Raises as `open_state`; changes nothing."""
     with _named_errors(home), database.read() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        found = MigrationContext.configure(connection).get_current_revision()
+        if found is None and database.is_sqlite and (tables := inspect(connection).get_table_names()):
+            raise InvalidInput(f"{home.state_place} is another program's database: it holds {min(tables)!r}")
+        return found
 
 
 def server_version(home: Home) -> str:

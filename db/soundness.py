@@ -59,9 +59,12 @@ def damage_of(path: Path, *, thorough: bool = False) -> str | None:
         return "it is empty, and its write-ahead log is not" if _has_log(path) else None
     if not thorough and size > _SMALL_BYTES:
         return None
-    if not _has_log(path) and _look(path, thorough, alone=True) is None:
-        return None
-    return _look(path, thorough, alone=False)  # somebody may have begun to write meanwhile
+    if not _has_log(path):
+        if _look(path, thorough, alone=True) is None:
+            return None
+        if not _log(path).exists():  # else somebody began to write meanwhile, and may have ended it again
+            return _look(path, thorough, alone=True)
+    return _look(path, thorough, alone=False)
 
 
 def check_values(connection: Any) -> str | None:
@@ -128,9 +131,12 @@ def _check_words(connection: Any) -> str | None:
     return None
 
 
+def _log(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
 def _has_log(path: Path) -> bool:
-    log = path.with_name(f"{path.name}-wal")
-    return log.exists() and log.stat().st_size > 0
+    return _log(path).exists() and _log(path).stat().st_size > 0
 
 
 def _is_sound_alone(path: Path) -> bool:
