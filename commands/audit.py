@@ -47,7 +47,7 @@ def command(
             "--slices 0 and --others 0 leave nothing to do again; artifacts verify hashes alone"
         )
     home = existing_home(context, home_path)
-    database = open_state(home)
+    database = open_state(home, thorough=True)
     row = queries.ablation_row(database, ablation)
     if row is None:
         raise InvalidInput(

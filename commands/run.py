@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,10 @@ from commands.screen import Screen
 from db import garbage, members, queries
 from db.engine import Database
 from db.silence import Hearing
+from db.soundness import need_sound_state
 from db.states import QUEUED, RUNNING
 from db.store import ArtifactStore
-from errors import Stopped
+from errors import StateDamaged, Stopped
 from settings.clock import steady
 from settings.duration import session_seconds
 from settings.home import Home
@@ -37,6 +39,9 @@ _LOOK_SECONDS = 0.3
 
 #: How often it is looked whether another build submitted something here.
 _BUILD_CHECK_SECONDS = 60.0
+
+#: How often the state is looked through where processes keep dying.
+_DAMAGE_CHECK_SECONDS = 10.0
 
 #: Whoever stops a machine gives this much notice at least; everything is put away in a shorter time.
 NOTICE_SECONDS = 25.0
@@ -100,8 +105,8 @@ def run_home(
     """Start what is missing and stay until everything has ended, or for ever.
 
     services: name -> port of what is served beside. Raises Stopped (exit 4) when interrupted, told to leave,
-    or at the deadline with work left, EnvironmentLacks when a service cannot be offered, and OtherBuild where an
-    ablation was begun by another build.
+    or at the deadline with work left, StateDamaged once everybody has stopped, EnvironmentLacks when a service
+    cannot be offered, and OtherBuild where an ablation was begun by another build.
     """
     services = services or {}
     check_build(home, database)
@@ -134,8 +139,9 @@ def run_home(
             screen.show(last=True)
     finally:
         notice.stop()
-        session.close(reason, time.time())
-        database.settle()
+        with suppress(StateDamaged):  # it is what ended the session, or whoever asks for the outcome is told
+            session.close(reason, time.time())
+            database.settle()
     if reason != "done":
         raise Stopped(f"stopped ({reason}) with everything saved; go on with: cli.py --home {home.root} up")
 
@@ -153,8 +159,12 @@ def _watch(
 ) -> str:
     hand_over = queue_settings().hand_over_seconds
     next_build_check = time.monotonic() + _BUILD_CHECK_SECONDS
+    next_damage_check, restarts = time.monotonic(), supervisor.restarts
     while True:
         supervisor.check()
+        if supervisor.restarts != restarts and time.monotonic() >= next_damage_check:
+            need_sound_state(home)  # a child may have come across damage where nobody here looks
+            next_damage_check, restarts = time.monotonic() + _DAMAGE_CHECK_SECONDS, supervisor.restarts
         space.check()
         session.tell()
         if interrupts.count:

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,7 +30,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from db import postgres
-from errors import DiskFull, StateLost
+from errors import DiskFull, StateDamaged, StateLost
 
 #: How long a writer waits for another writer's transaction, and everybody for a server that is restarted.
 BUSY_TIMEOUT_SECONDS = 60.0
@@ -38,6 +39,9 @@ _RECONNECT_SECONDS = 0.5
 
 #: How a disk without room shows: SQLite's words, and the server's.
 _NO_ROOM = ("disk is full", "No space left on device")
+
+#: How SQLite says that a file is not what it wrote, or that the disk does not give it back.
+_DAMAGE = ("malformed", "not a database", "disk I/O error", "Could not decode to UTF-8")
 
 #: A commit nobody waits for is on the disk after this at the latest (and one sync).
 _SYNC_SECONDS = 0.1
@@ -55,6 +59,7 @@ class Database:
         self._writer: Engine
         self._log: _LogSync | None = None
         self._answered = False
+        self._named_errors = partial(_named_errors, sqlite_file(url))
         if self.is_sqlite:
             self._reader = _sqlite_engine(url)
             self._writer = self._reader.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
@@ -73,9 +78,9 @@ class Database:
         """One writing transaction: commits at the end, rolls back on any exception. No other writes meanwhile.
 
         Raises DiskFull when there is no room for it, StateLost when the server goes away: a commit that was
-        under way then may have happened.
+        under way then may have happened. Raises StateDamaged when SQLite comes across damage, as `read` does.
         """
-        with _named_errors(), self._connect(self._writer) as connection, connection.begin():
+        with self._named_errors(), self._connect(self._writer) as connection, connection.begin():
             if not self.is_sqlite:
                 postgres.become_writer(connection, BUSY_TIMEOUT_SECONDS)
             yield connection
@@ -91,8 +96,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent snapshot. Never waits for a writer. Raises StateLost."""
-        with _named_errors(), self._connect(self._reader) as connection, connection.begin():
+        """One consistent snapshot. Never waits for a writer. Raises StateLost and StateDamaged."""
+        with self._named_errors(), self._connect(self._reader) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -104,7 +109,11 @@ class Database:
         if self.is_sqlite:
             yield
             return
-        with _named_errors(), self._connect(self._writer) as connection, postgres.publication(connection):
+        with (
+            self._named_errors(),
+            self._connect(self._writer) as connection,
+            postgres.publication(connection),
+        ):
             yield
 
     @contextmanager
@@ -114,7 +123,7 @@ class Database:
             yield
             return
         with (
-            _named_errors(),
+            self._named_errors(),
             self._connect(self._writer) as connection,
             postgres.standstill(connection, wait_seconds),
         ):
@@ -142,10 +151,12 @@ class Database:
 
 
 @contextmanager
-def _named_errors() -> Iterator[None]:
+def _named_errors(file: Path | None) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if file is not None and tells_damage(str(error.orig)):
+            raise StateDamaged(damage_sentence(file, first_line(error))) from None
         if any(words in str(error.orig) for words in _NO_ROOM):
             raise DiskFull(
                 "the disk that holds the state is full; all that was committed is safe: make room "
@@ -161,6 +172,24 @@ def _lost(error: DBAPIError) -> StateLost:
         f"the state's database went away ({first_line(error)}); all that was committed is safe: "
         "run the same command again once it is back"
     )
+
+
+def tells_damage(said: str) -> bool:
+    """Whether SQLite said that the file is damaged, or that the disk does not give it back."""
+    return any(words in said for words in _DAMAGE)
+
+
+def damage_sentence(file: Path, said: str) -> str:
+    """What is wrong with a state, and the way back."""
+    return (
+        f"{file} is damaged ({said}); what it names is left alone: put a copy of it back, or move {file.name}, "
+        f"{file.name}-wal and {file.name}-shm away and import the newest bundle (docs/bundles.md, Copies and damage)"
+    )
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a state in SQLite; None for a server's."""
+    return Path(url.partition("///")[2].partition("?")[0]) if url.startswith("sqlite") else None
 
 
 def first_line(error: DBAPIError) -> str:

@@ -10,39 +10,70 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from db.engine import Database, first_line, fresh_file_mode
+from db import ownership
+from db.engine import Database, first_line, fresh_file_mode, sqlite_file
+from db.soundness import need_sound
 from errors import DiskFull, EnvironmentLacks, InvalidInput
 from settings.home import Home
+
+#: The version of the schema since which a state has a key of its own.
+FIRST_WITH_KEY = "0004"
 
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 
-def open_state(home: Home) -> Database:
-    """The state of `home`, created or upgraded if need be.
+def open_state(
+    home: Home, *, thorough: bool = False, check_owner: bool = True, check_new: bool = True
+) -> Database:
+    """The state of `home`, created or upgraded if need be, once it is known to be sound and its store to be its own.
 
-    Raises EnvironmentLacks when a newer version of Baton wrote it, or a server does not answer; InvalidInput when
-    it is no such state.
+    thorough: look through all of the file (`db.soundness`). check_owner, check_new: False for who decides by itself
+    whose the store's files are (`db.ownership`). Raises EnvironmentLacks when a newer version of Baton wrote it, or a
+    server does not answer; InvalidInput when it is no such state; StateDamaged; StoreOfAnother.
     """
     with _named_errors(home):
         database = Database(home.state_url)
+    file = sqlite_file(home.state_url)
+    if file is not None:
+        need_sound(file, thorough=thorough)
+        if check_new and not (file.exists() and file.stat().st_size):
+            ownership.check_new(home)  # before SQLite makes a file
+    with _named_errors(home):
         if home.state_in_home and not home.state_db.exists():
             fresh_file_mode(home.state_db)
-        with database.read() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+    current = schema_of(home, database)
     head, known = revisions()
-    if current == head:
-        return database
-    if current is not None and current not in known:
-        raise EnvironmentLacks(
-            f"{home.state_place} was written by a newer Baton (schema {current}, this one knows {head}); "
-            "update Baton"
-        )
-    with database.write() as connection:
-        upgrade(connection)
+    try:
+        if current is not None and current not in known:
+            raise EnvironmentLacks(
+                f"{home.state_place} was written by a newer Baton (schema {current}, this one knows {head}); "
+                "update Baton"
+            )
+        if check_new and current is None:
+            ownership.check_new(home)
+        if check_owner and current is not None and current >= FIRST_WITH_KEY:
+            ownership.admit(home, database)  # nothing of a stranger's is changed
+        if current != head:
+            with database.write() as connection:
+                upgrade(connection)
+            if check_owner:
+                ownership.admit(home, database)
+    except BaseException:
+        database.close()
+        raise
     return database
+
+
+def schema_of(home: Home, database: Database) -> str | None:
+    """The version of the schema that a state has, None before it has any. Raises as `open_state`; changes nothing."""
+    with _named_errors(home), database.read() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+        if found is None and database.is_sqlite and (tables := inspect(connection).get_table_names()):
+            raise InvalidInput(f"{home.state_place} is another program's database: it holds {min(tables)!r}")
+        return found
 
 
 def server_version(home: Home) -> str:

@@ -31,6 +31,12 @@ _BLOCK = 1 << 20
 #: Lock files in the artifacts folder: publications hold the first, having come through the second.
 LOCK_FILES = _LOCK, _TURNSTILE = ".lock", ".turnstile"
 
+#: Whose files these are (`db.ownership`), the same while it is written, and the lock of whoever writes it.
+OWNER_FILES = OWNER, OWNER_PARTIAL, OWNER_LOCK = ".owner", ".owner.partial", ".owner.lock"
+
+#: Where an artifact may lie, relative to the home: a folder named by the digest's start, the digest, a suffix.
+ARTIFACT_PATH = re.compile(r"artifacts/([0-9a-f]{2})/(\1[0-9a-f]{62})(\.[A-Za-z0-9]{1,16})?")
+
 #: Names of attempts' scratch folders: job, lease token, process.
 ATTEMPT_SCRATCH = re.compile(r"(\d+)-(\d+)-\d+")
 

@@ -13,6 +13,9 @@ from errors import HomeInUse, InvalidInput
 from settings.elsewhere import elsewhere
 
 HOME_VARIABLE = "BATON_HOME"
+#: Under this key a command's context holds the home that it works on.
+HOME_KEY = "baton.home"
+
 DEFAULT_HOME = Path("baton-home")
 
 

@@ -117,6 +117,7 @@ STORIES: dict[str, tuple[Shown, ...]] = {
         Shown("python cli.py artifacts gc --dry-run", "--home old", r"would remove \d+ superseded"),
         Shown("python cli.py artifacts gc", "--home old", r"removed \d+ superseded"),
         Shown("python cli.py artifacts gc --spent", "--home old", r"removed \d+ superseded .* [1-9]\d* files"),
+        Shown("python cli.py artifacts adopt", "--home old", r"belong to .*state.db"),
     ),
     "done again": (Shown("python cli.py audit --slices 3", "--others 1", r"(?s)equal .*\nequal "),),
     "gaze regions": (

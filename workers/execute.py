@@ -14,7 +14,7 @@ from db import builds, inputs, jobs, states, timings
 from db.engine import Database
 from db.jobs import Claim, Ending
 from db.store import ArtifactStore
-from errors import ArtifactDamaged, LeaseLost
+from errors import ArtifactDamaged, LeaseLost, StateDamaged
 from settings.clock import steady
 from settings.home import Home
 from settings.queue import QueueSettings
@@ -112,7 +112,7 @@ class Executor:
             # A short body books nothing itself: all it did was its work.
             context.book_rest("useful")
             return self._commit(claim, context, result)
-        except LeaseLost:
+        except (LeaseLost, StateDamaged):  # the latter costs no try: it could not be written down either
             raise
         except ArtifactDamaged as error:
             self._memory.clear()
