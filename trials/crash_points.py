@@ -2,7 +2,7 @@
 
     python -m trials.crash_points [--json FILE]
 
-`make test` dies at one moment in five.
+`make test` dies at one moment in six of each kind.
 """
 
 from __future__ import annotations
