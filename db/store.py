@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import stat
 import time
@@ -31,7 +32,7 @@ _BLOCK = 1 << 20
 #: Lock files in the artifacts folder: publications hold the first, having come through the second.
 LOCK_FILES = _LOCK, _TURNSTILE = ".lock", ".turnstile"
 
-#: Names of attempts' scratch folders: job, lease token, process.
+#: Names of attempts' scratch folders: job, lease token, a random number.
 ATTEMPT_SCRATCH = re.compile(r"(\d+)-(\d+)-\d+")
 
 #: How often `standstill` looks for its gap, and how long it keeps others out for it at a time.
@@ -57,7 +58,8 @@ class ArtifactStore:
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
         """A folder of an attempt's own for files being written, gone afterwards. Locked while it is in use."""
-        folder = self._home.scratch / f"{name}-{os.getpid()}"
+        # Machines and containers share a home, and their processes' numbers are no names there.
+        folder = self._home.scratch / f"{name}-{secrets.randbits(64)}"
         lock = _make_and_lock(folder)
         try:
             yield folder
