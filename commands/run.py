@@ -16,7 +16,7 @@ from types import FrameType
 from commands.gpus import devices_of
 from commands.options import SessionOptions, broker_from_environment
 from commands.screen import Screen
-from db import garbage, members, queries
+from db import garbage, missing, queries
 from db.engine import Database
 from db.silence import Hearing
 from db.soundness import need_sound_state
@@ -116,9 +116,16 @@ def run_home(
     interrupts = Interrupts()
     interrupts.install()
     settings = queue_settings()
-    members.close_dead_sessions(database, time.time())
+    missing.close_dead_sessions(database, time.time(), alone=home.state_in_home)
     garbage.clear_scratch(database, home, ArtifactStore(home))
-    session = SessionClock(database, shlex.join(sys.argv), stay.limit_seconds, time.time(), stay.began)
+    session = SessionClock(
+        database,
+        shlex.join(sys.argv),
+        stay.limit_seconds,
+        time.time(),
+        stay.began,
+        tell_seconds=settings.heartbeat_seconds,
+    )
     reason = "failed"
     notice = Notice(stay.notice_file, stay.notice_url)
     supervisor = Supervisor(home, database, settings, stay.devices, stay.broker_url, session.id, services)
@@ -135,7 +142,7 @@ def run_home(
                 screen.say(f"{reason}: steps end and are saved (Ctrl-C again does not wait for them)")
             left = session.left_seconds
             seconds = NOTICE_SECONDS if left is None else min(NOTICE_SECONDS, max(left, 1.0))
-            supervisor.stop(hurry=lambda: interrupts.count > 1, seconds=seconds)
+            supervisor.stop(hurry=partial(_hurry, interrupts, session), seconds=seconds)
             screen.show(last=True)
     finally:
         notice.stop()
@@ -144,6 +151,11 @@ def run_home(
             database.settle()
     if reason != "done":
         raise Stopped(f"stopped ({reason}) with everything saved; go on with: cli.py --home {home.root} up")
+
+
+def _hurry(interrupts: Interrupts, session: SessionClock) -> bool:
+    session.tell()
+    return interrupts.count > 1
 
 
 def _watch(

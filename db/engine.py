@@ -16,6 +16,7 @@ and two of them may not hold one lease token.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -45,6 +46,9 @@ _DAMAGE = ("malformed", "not a database", "disk I/O error", "Could not decode to
 
 #: A commit nobody waits for is on the disk after this at the latest (and one sync).
 _SYNC_SECONDS = 0.1
+
+#: A machine that has too little of something at the moment has failed to sync nothing yet.
+_PASSING_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 _BEGIN = "baton_begin"
 
@@ -242,6 +246,9 @@ class _LogSync:
             try:
                 _sync(self._path)
             except OSError as error:
+                if error.errno in _PASSING_ERRNOS:
+                    time.sleep(_SYNC_SECONDS)
+                    continue
                 self._failure = error
             with self._changed:
                 self._synced = goal

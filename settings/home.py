@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,7 +133,9 @@ class Home:
                     f"or add work to it with submit-ablation --detach"
                 ) from None
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"'{command}' (process {os.getpid()})".encode(), 0)
+            os.pwrite(
+                descriptor, f"'{command}' (process {os.getpid()} on {socket.gethostname()})".encode(), 0
+            )
             yield
         finally:
             os.close(descriptor)

@@ -74,9 +74,11 @@ class Bell:
         rung when a worker is free, so that the order is the database's at that moment.
         """
         out = jobs.count_out(self._database)
-        # Beside GPUs of its machine a worker on the processor leaves the accelerator's jobs to them.
-        with_gpus = {worker.host for worker in living if worker.device != "cpu"}
-        hands = [worker for worker in living if worker.device != "cpu" or worker.host not in with_gpus]
+        # Beside GPUs of its machine (or container) a worker on the processor leaves the accelerator's jobs to them.
+        with_gpus = {worker.process_space for worker in living if worker.device != "cpu"}
+        hands = [
+            worker for worker in living if worker.device != "cpu" or worker.process_space not in with_gpus
+        ]
         busy = out.get((ACCELERATOR, QUEUED), 0) + out.get((ACCELERATOR, RUNNING), 0)
         return {
             "cpu": self._settings.ring_window - out.get(("cpu", QUEUED), 0),

@@ -72,7 +72,7 @@ class StateCollector(Collector):
             labels=["session", "host"],
         )
         for session in document["sessions"]:
-            if session["left_seconds"] is not None:
+            if session["left_seconds"] is not None and session["lives"] is not False:
                 left.add_metric([str(session["id"]), session["host"]], session["left_seconds"])
         yield left
         yield from self._totals()

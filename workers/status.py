@@ -18,6 +18,9 @@ from workers.services import SERVICES
 #: The newest events shown.
 EVENTS = 8
 
+#: A session that was heard within so long is there.
+_HEARD_SECONDS = 30.0
+
 
 def status_document(
     home: Home, database: Database, ablation: str | None = None, hearing: Hearing | None = None
@@ -28,11 +31,12 @@ def status_document(
     while it is worked on, each ablation `time_left`, and the document `events` and the address of each service
     (`flower`, `tensorboard`, `metrics`; None where it does not run).
 
-    hearing: of whoever looks again and again, the same each time: the age of heartbeats of other machines.
+    hearing: of whoever looks again and again, the same each time: the age of heartbeats of other machines,
+    and whether their sessions live.
     """
     document = {"home": str(home.root), **queries.status(database, ablation)}
     if hearing is not None:
-        _listen(document["workers"], hearing)
+        _listen(document, hearing)
     running = progress.running_attempts(database)
     train_jobs = progress.train_jobs(database)
     by_job = {row.job_id: row for row in running}
@@ -56,12 +60,20 @@ def workers_by_resource(devices: Sequence[str]) -> dict[str, int]:
     return counts
 
 
-def _listen(workers: Sequence[dict[str, Any]], hearing: Hearing) -> None:
-    ages = hearing.ages({worker["id"]: worker["heartbeat_at"] for worker in workers})
+def _listen(document: Mapping[str, Any], hearing: Hearing) -> None:
+    workers, sessions = document["workers"], [s for s in document["sessions"] if s["lives"] is None]
+    ages = hearing.ages(
+        {("worker", worker["id"]): worker["heartbeat_at"] for worker in workers}
+        | {("session", session["id"]): session["age_seconds"] for session in sessions}
+    )
     for worker in workers:
-        age = ages[worker["id"]]
+        age = ages["worker", worker["id"]]
         if worker["heartbeat_age_seconds"] is None and age is not None:
             worker["heartbeat_age_seconds"] = round(age, 3)
+    for session in sessions:
+        age = ages["session", session["id"]]
+        if age is not None and age <= _HEARD_SECONDS:
+            session["lives"] = True
 
 
 def _live(row: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -19,11 +20,15 @@ from db import members
 from db.engine import Database
 from db.silence import Silence
 from settings.home import Home
+from settings.processes import process_start
 from settings.queue import QueueSettings
 from tasks.devices import only
 from workers import broker
 from workers.bell import RESOURCES
 from workers.parent import PARENT_VARIABLE
+from workers.policy import machine_fault
+
+logger = logging.getLogger("baton.supervisor")
 
 CLI = Path(__file__).resolve().parent.parent / "cli.py"
 
@@ -125,7 +130,14 @@ class Supervisor:
                 child.restart_at = now + child.wait_seconds
                 child.wait_seconds = min(child.wait_seconds * 2, _RESTART_LIMIT_SECONDS)
             elif now >= child.restart_at:
-                child.process = child.start()
+                try:
+                    child.process = child.start()
+                except OSError as error:
+                    if not machine_fault(error):
+                        raise
+                    logger.warning("%s cannot be started now: %s", child.name, error)
+                    child.restart_at = None  # waits again, and longer
+                    continue
                 child.started_at = now
                 child.restart_at = None
                 child.restarts += 1
@@ -208,12 +220,12 @@ class Supervisor:
 
     def _kill_silent(self) -> None:
         """A worker whose heartbeats stopped (a deadlock that holds the GIL) or never began is replaced."""
-        beats = members.heartbeats_here(self._database)
+        beats = members.heartbeats_of(self._database, self._session_id)
         workers = {}
         for child in self._children:
             if child.name.startswith("worker") and child.process.poll() is None:
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    workers[child.process.pid, members.process_start(child.process.pid)] = child
+                    workers[child.process.pid, process_start(child.process.pid)] = child
         silent = self._silence.seconds({worker: beats.get(worker) for worker in workers})
         for worker, child in workers.items():
             joined = worker in beats

@@ -26,7 +26,7 @@ from db.bundle.archive import STATE, Reader, read_manifest
 from db.bundle.inspection import inspect_state
 from db.bundle.manifest import Manifest
 from db.engine import BUSY_TIMEOUT_SECONDS, Database, sqlite_module
-from db.members import BUSY, IDLE, process_alive
+from db.members import BUSY, IDLE
 from db.migrate import open_state, revisions, upgrade
 from db.ownership import Owner
 from db.schema import Base, Worker
@@ -34,6 +34,7 @@ from db.store import ArtifactStore, file_sha256
 from errors import BundleError, HomeInUse, InvalidInput
 from settings.clock import seconds_since
 from settings.home import Home
+from settings.processes import process_lives
 from settings.queue import queue_settings
 
 _STAGING = "import-"
@@ -142,16 +143,16 @@ def _facts_of(home: Home, manifest: Manifest) -> str | None:
 
 
 def _check_nobody_works(database: Database) -> None:
-    """Workers of a cluster do not hold the home's lock. One that runs elsewhere is listened for, a lease long: when
-    it was last heard is a time of day of another machine."""
-    here, lease = socket.gethostname(), queue_settings().lease_seconds
+    """Workers of a cluster do not hold the home's lock. One that cannot be looked up from here is listened for, a
+    lease long: when it was last heard is a time of day of another machine."""
+    lease = queue_settings().lease_seconds
     elsewhere = {}
     for worker in _workers(database):
         age = seconds_since(worker.boot, worker.steady_at)  # a container of this machine has its clock
-        if worker.host == here:
-            if process_alive(worker.pid, worker.pid_started_at):
-                raise _at_work(worker)
-        elif age is None or age <= lease:
+        lives = process_lives(worker.process_space, worker.pid, worker.pid_started_at)
+        if lives:
+            raise _at_work(worker)
+        if lives is None and (age is None or age <= lease):
             elsewhere[worker.id] = worker.heartbeat_at
     give_up = time.monotonic() + lease
     while elsewhere and time.monotonic() < give_up:
@@ -165,7 +166,7 @@ def _workers(database: Database) -> list[Any]:
     """Those that neither left nor were missed."""
     columns = (
         Worker.id, Worker.name, Worker.host, Worker.pid, Worker.pid_started_at, Worker.heartbeat_at, Worker.boot,
-        Worker.steady_at,
+        Worker.steady_at, Worker.process_space,
     )  # fmt: skip
     with database.read() as tx:
         return list(tx.execute(select(*columns).where(Worker.state.in_((IDLE, BUSY)))).all())

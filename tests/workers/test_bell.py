@@ -119,7 +119,10 @@ def test_workers_without_a_gpu_are_no_hands_beside_gpus(
     for name, device in (("gpu", "cuda:0"), ("other gpu", "cuda:1"), ("one", "cpu"), ("two", "cpu")):
         free_worker(database, name, device)
     assert bell.ring_ready() == 2
-    monkeypatch.setattr("socket.gethostname", lambda: "a machine without GPUs")
+    monkeypatch.setattr("socket.gethostname", lambda: "another name of the same machine")
+    free_worker(database, "after a renaming")
+    assert bell.ring_ready() == 0
+    monkeypatch.setattr(members, "process_space", lambda: "a machine without GPUs")
     free_worker(database, "elsewhere")
     assert bell.ring_ready() == 1
 

@@ -16,7 +16,7 @@ from settings.arithmetic import deciding_variables
 from settings.home import Home
 from tasks.context import Draft, Finished, Note, Result, TaskContext, Yielded
 from tests import bodies
-from tests.support import NOW, attempts, planned, row, states, submit
+from tests.support import NOW, attempts, event_kinds, planned, row, states, submit
 from tests.workers.conftest import SETTINGS, Bench
 
 
@@ -259,6 +259,21 @@ def test_a_full_disk_is_the_machines_fault_and_spends_no_try(bench: Bench, datab
     entry = row(database, "a")
     assert (entry.state, entry.failures, entry.losses) == (READY, 0, 0)
     assert entry.wait_seconds == SETTINGS.retry_seconds, "tried again later"
+
+
+def test_a_machine_short_of_something_is_named_once_and_spends_no_try(
+    bench: Bench, database: Database
+) -> None:
+    def body(_context: TaskContext) -> Result:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    submit(database, planned("a"))
+    for _ in range(4):
+        outcome = bench.run("a", body)
+    assert outcome.startswith("preempted: this machine is short of open files (OSError")
+    entry = row(database, "a")
+    assert (entry.state, entry.failures, entry.losses, entry.session_losses) == (READY, 0, 0, 0)
+    assert event_kinds(database).count("machine_fault") == 1
 
 
 def test_out_of_memory_halves_the_micro_batch_until_one_sample_is_too_much(

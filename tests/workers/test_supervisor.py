@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +58,31 @@ def test_a_worker_is_pinned_to_its_gpus(home: Home, database: Database) -> None:
         "worker-gpu3": ("3", "cuda:3"),
         "worker-cpu0": ("", "cpu"),
     }
+
+
+def test_a_machine_that_cannot_start_a_process_now_is_asked_again(
+    home: Home, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_RESTART_SECONDS", 0.0)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    refused = [OSError(number, "no more") for number in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE)]
+
+    def start() -> subprocess.Popen[bytes]:
+        if refused:
+            raise refused.pop()
+        return dead
+
+    session = Supervisor(home, database, queue_settings(), Devices([], 0), None, 1)
+    child = supervisor.Child("worker-cpu0", start, dead, wait_seconds=0.0)
+    session._children.append(child)
+    while child.restarts == 0:
+        session.check()
+    assert not refused
+    child.start = lambda: (_ for _ in ()).throw(FileNotFoundError("python"))
+    with pytest.raises(FileNotFoundError):
+        while True:
+            session.check()
 
 
 def until(session: Supervisor, database: Database, label: str, state: str) -> None:
