@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 def command(context: click.Context, weights: str | None, home_path: str | None, as_json: bool) -> int:
     """Look, change nothing. Exit code 0 when an ablation can run here with the embedded default, and weights that were
     named can be loaded, else 3."""
-    from commands.checks import detectors, imports, machine, queue, science, servers
+    from commands.checks import detectors, imports, machine, queue, science, servers, session
     from commands.checks.finding import OK
 
     home = resolve_home(context, home_path)
-    findings = [*machine.findings(home.root), *queue.findings(), *servers.findings(home)]
+    findings = [
+        *machine.findings(home.root),
+        *queue.findings(),
+        *servers.findings(home),
+        *session.findings(home),
+    ]
     findings += [*imports.findings(), *science.findings(), *detectors.findings(weights)]
     lacking = [finding for finding in findings if finding.needed and finding.state != OK]
     if as_json:
