@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 def command(context: click.Context, weights: str | None, home_path: str | None, as_json: bool) -> int:
     """Look, change nothing. Exit code 0 when an ablation can run here with the embedded default, and weights that were
     named can be loaded, else 3; 2 when the home's state is damaged."""
-    from commands.checks import detectors, imports, machine, queue, science, servers, state
+    from commands.checks import detectors, imports, machine, queue, science, servers, session, state
     from commands.checks.finding import OK
 
     home = resolve_home(context, home_path)
     of_state, damage = state.findings(home)
-    findings = [*machine.findings(home.root), *of_state, *queue.findings(), *servers.findings(home)]
+    findings = [
+        *machine.findings(home.root),
+        *of_state,
+        *queue.findings(),
+        *servers.findings(home),
+        *session.findings(home),
+    ]
     findings += [*imports.findings(), *science.findings(), *detectors.findings(weights)]
     lacking = [finding for finding in findings if finding.needed and finding.state != OK]
     if as_json:

@@ -27,6 +27,7 @@ from settings.clock import steady
 from settings.duration import session_seconds
 from settings.home import Home
 from settings.queue import queue_settings
+from workers.broker import ask
 from workers.notice import Notice
 from workers.services import announcement, need_services
 from workers.session import SessionClock
@@ -82,10 +83,13 @@ class Stay:
 
 
 def plan_session(options: SessionOptions) -> Stay:
-    """The options of a command, checked. Raises InvalidInput."""
+    """The options of a command, checked, and the broker asked. Raises InvalidInput, EnvironmentLacks."""
+    broker = options.broker or broker_from_environment()
+    if broker is not None:
+        ask(broker)
     return Stay(
         devices_of(options.gpus, options.cpus),
-        options.broker or broker_from_environment(),
+        broker,
         session_seconds(options.session_limit, time.time()),
         steady(),
         options.notice_file,

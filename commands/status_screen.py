@@ -46,14 +46,16 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
         parts += [_no_workers(document["home"]), Text()]
     parts += [_session(entry, now) for entry in sessions]
     parts += services
+    parts += [Text(trouble, "bold red") for trouble in document.get("troubles", ())]
     events = document["events"][-most_events:] if most_events else document["events"]
     parts += [_event(event, width) for event in events]
     return Group(*parts)
 
 
 def summary_lines(document: Mapping[str, Any]) -> list[str]:
-    """A line per open ablation, for pipes and logs."""
-    lines = []
+    """A line per open ablation, for pipes and logs, after what keeps them from going on."""
+    open_ones = any(entry["state"] == "running" for entry in document["ablations"])
+    lines = [f"trouble: {sentence}" for sentence in document.get("troubles", ()) if open_ones]
     for entry in document["ablations"]:
         if entry["state"] == "running":
             counts = entry["jobs"]

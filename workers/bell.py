@@ -20,7 +20,7 @@ from db.silence import Silence
 from db.states import QUEUED, RUNNING
 from settings.queue import QueueSettings
 from tasks.registry import versions
-from workers.app import resource_queue, ring_bell, worker_queue
+from workers.app import key_of, resource_queue, ring_bell, worker_queue
 
 logger = logging.getLogger("baton.scheduler")
 
@@ -103,7 +103,7 @@ class Bell:
                 and unanswered[row.id] > self._settings.ring_timeout_seconds
             ]
             try:
-                if old and self._broker.llen(resource_queue(resource)) == 0:
+                if old and self._broker.llen(key_of(self._app, resource_queue(resource))) == 0:
                     stale += old
             except redis.RedisError as error:
                 logger.warning("broker: %s", error)

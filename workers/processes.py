@@ -15,6 +15,7 @@ from celery.signals import worker_ready
 
 from db import ownership
 from db.engine import Database
+from db.identity import namespace
 from db.migrate import open_state
 from db.remote import Remote
 from db.shared_store import open_store
@@ -86,7 +87,8 @@ def note_ownership(home: Home, database: Database, remote: Remote | None) -> Non
 
 
 def make_bell(database: Database, broker_url: str, app: Celery | None = None) -> Bell:
-    return Bell(database, app or make_app(broker_url), connect(broker_url), queue_settings())
+    app = app or make_app(broker_url, namespace=namespace(database))
+    return Bell(database, app, connect(broker_url), queue_settings())
 
 
 def worker_main(
@@ -121,7 +123,7 @@ def worker_main(
             raise AttemptFailed(outcome)
         return outcome
 
-    app = make_app(broker_url, run)
+    app = make_app(broker_url, run, namespace(database))
     app.steps["consumer"].add(BatchedEvents)
     bell = make_bell(database, broker_url, app)
 

@@ -14,6 +14,7 @@ from tasks.registry import KINDS
 from workers.addresses import address_of
 from workers.forecast import OpenWork, TimeLeft, time_left
 from workers.services import SERVICES
+from workers.troubles import troubles_of
 
 #: The newest events shown.
 EVENTS = 8
@@ -29,7 +30,8 @@ def status_document(
 
     To the fields of CONTRACT each run gains `live_step`, `steps_per_second` and `values` (the newest losses)
     while it is worked on, each ablation `time_left`, and the document `events` and the address of each service
-    (`flower`, `tensorboard`, `metrics`; None where it does not run).
+    (`flower`, `tensorboard`, `metrics`; None where it does not run), and `troubles`: sentences on what keeps the
+    session of this machine from working.
 
     hearing: of whoever looks again and again, the same each time: the age of heartbeats of other machines,
     and whether their sessions live.
@@ -46,6 +48,7 @@ def status_document(
             run |= _live(by_job.get(train_jobs[run["id"]]))
         left = _time_left(database, entry, workers)
         entry["time_left"] = None if left is None else {**asdict(left), "untimed": list(left.untimed)}
+    document["troubles"] = troubles_of(home)
     document["events"] = queries.events(database, limit=EVENTS)
     return document | {name: address_of(home, name) for name in SERVICES}
 

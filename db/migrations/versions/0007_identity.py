@@ -2,14 +2,14 @@
 
 Rows of the time before do not say in which PID namespace their numbers count: they are only listened to.
 
-Revision ID: 0008
+Revision ID: 0007
 Revises: 0006
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
+revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
