@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.10 || command -v python3.12 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
+TORCH_STAMP := $(VENV)/.installed-torch
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
@@ -14,11 +15,14 @@ TORCH := torch==2.13.0
 ablation: $(STAMP)
 	$(RUN) cli.py submit-ablation $(ARGS)
 
+# One more than cores: tests wait for processes and disks.
+PROCESSES ?= $(shell $(RUN) -c "import os; print(min(5, len(os.sched_getaffinity(0)) + 1))" 2>/dev/null || echo 2)
+
 test: $(DEV_STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(RUN) -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
 # What takes hours and is no part of make test: make trials, or make trials NAMES=upgrade
 NAMES ?= $(patsubst trials/%.py,%,$(filter-out trials/__init__.py,$(wildcard trials/*.py)))
@@ -35,15 +39,21 @@ lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-$(STAMP): pyproject.toml
+# Bytecode is made of what is imported, when it is imported: making it of all that is installed takes a minute.
+INSTALL := $(RUN) -m pip install --quiet --no-compile
+
+$(TORCH_STAMP):
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet $(TORCH)
-	$(RUN) -m pip install --quiet -c constraints.txt -e .
+	$(INSTALL) $(TORCH)
 	touch $@
 
-$(DEV_STAMP): $(STAMP)
-	$(RUN) -m pip install --quiet -c constraints.txt -e '.[dev,vae,qlora]'
+$(STAMP): $(TORCH_STAMP) pyproject.toml
+	$(INSTALL) -c constraints.txt -e .
 	touch $@
+
+$(DEV_STAMP): $(TORCH_STAMP) pyproject.toml
+	$(INSTALL) -c constraints.txt -e '.[dev,vae,qlora]'
+	touch $(STAMP) $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -8,11 +8,13 @@ import importlib
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from errors import BatonError, DiskFull
 from settings.arithmetic import fix_variables
+from settings.home import HOME_KEY
 from settings.ownership import refusal
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
@@ -58,6 +60,19 @@ class LazyGroup(click.Group):
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name or "command")
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Whatever goes wrong over a damaged state is told as that."""
+        try:
+            return super().invoke(ctx)
+        except (BatonError, click.ClickException, click.exceptions.Exit, click.Abort, OSError):
+            raise
+        except Exception:
+            if (home := ctx.meta.get(HOME_KEY)) is not None:
+                from db.soundness import need_sound_state
+
+                need_sound_state(home)
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

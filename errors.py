@@ -47,6 +47,14 @@ class HomeInUse(InvalidInput):
     """Another command already runs this home."""
 
 
+class StateDamaged(InvalidInput):
+    """The file that holds the state is not what Baton wrote there; the message names the way back."""
+
+
+class StoreOfAnother(InvalidInput):
+    """The files in a home's store belong to another state than the one that was named; nothing was removed."""
+
+
 class OtherBuild(InvalidInput):
     """An open ablation wants other versions of its bodies than this build of Baton has."""
 

@@ -22,10 +22,10 @@ import torch
 from benchmarks.machine import describe
 from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer, IdArray
 from models.batches import Batch
-from models.config import config_of_size, known_sizes
 from models.generation import greedy_tokens, prompt_batch
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
+from models.sizes import config_of_size, known_sizes
 from models.tokenizer import build_word_tokenizer
 
 _RESULT = Path(__file__).parent / "results" / "decode_cache.json"

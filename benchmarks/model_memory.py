@@ -20,10 +20,11 @@ import torch
 from benchmarks.machine import describe
 from models.adapters import add_adapters
 from models.batches import Batch, draw_noise
-from models.config import ReconVLAConfig, config_of_size
+from models.config import ReconVLAConfig
 from models.costs import METHODS, Method, count_parameters, training_costs
 from models.prompt import IGNORED_LABEL, IMAGE_PLACEHOLDER
 from models.reconvla import ReconVLA
+from models.sizes import config_of_size
 from tasks.optimizer import make_optimizer
 
 _RESULT = Path(__file__).parent / "results" / "model_memory.json"

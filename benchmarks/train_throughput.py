@@ -24,8 +24,8 @@ import torch
 from benchmarks import made_up_index
 from benchmarks.machine import describe
 from models.batches import collate, draw_noise
-from settings.ablation import load_config
 from settings.arms import arm_named
+from settings.presets import load_config
 from tasks import train
 from tasks.context import Draft, InputFile, Point
 from tasks.index_reader import load_index

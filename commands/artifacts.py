@@ -58,7 +58,7 @@ def verify_command(context: click.Context, home_path: str | None, as_json: bool)
     from db.shared_store import open_store
 
     home = existing_home(context, home_path)
-    database = look_at_state(home)
+    database = look_at_state(home, thorough=True)
     with bytes_bar("verifying") as on_bytes:
         checked = care.verify(database, open_store(home, database), on_bytes)
     database.close()
@@ -100,7 +100,7 @@ def gc_command(
     from db.migrate import open_state
 
     home = existing_home(context, home_path)
-    database = open_state(home)
+    database = open_state(home, thorough=True)
     found = garbage.collect(database, home, time.time(), spent=spent, dry_run=dry_run)
     database.close()
     answers = _forget_answers(home, dry_run) if spent else 0
@@ -115,6 +115,24 @@ def gc_command(
     )
     for name in found.foreign:
         print(f"left alone, as it is not Baton's: {name}")
+
+
+@command.command("adopt")
+@home_option
+@click.pass_context
+def adopt_command(context: click.Context, home_path: str | None) -> None:
+    """Say that the files here belong to this state, after an older copy of it was put back. Removes nothing."""
+    from db import ownership
+    from db.migrate import open_state
+    from db.shared_store import remote_of
+
+    home = existing_home(context, home_path)
+    database = open_state(home, thorough=True, check_owner=False)
+    ownership.adopt(home, database, remote_of(home, database))
+    database.close()
+    print(
+        f"the files in {home.artifacts} belong to {home.state_place}; what no row names goes with: artifacts gc"
+    )
 
 
 def _forget_answers(home: Home, dry_run: bool) -> int:

@@ -56,7 +56,7 @@ def command(
             "--slices 0 and --others 0 leave nothing to do again; artifacts verify hashes alone"
         )
     home = existing_home(context, home_path)
-    database = look_at_state(home)
+    database = look_at_state(home, thorough=True)
     row = queries.ablation_row(database, ablation)
     if row is None:
         raise InvalidInput(

@@ -38,9 +38,10 @@ def check(folder: Path, split: str | None, as_json: bool) -> int:
     if not any((folder / name).is_dir() for name in splits):
         wanted = " or ".join(f"{name}/" for name in splits)
         raise DatasetError(f"{folder} is no CALVIN dataset: it has no {wanted}")
-    results = {name: _check_split(folder, name) for name in splits}
+    surveyed = {name: _surveyed(folder, name) for name in splits}
+    results = {name: _result_of(*survey) for name, survey in surveyed.items()}
     if split is None:
-        results["validation"]["notes"] += _notes_on_both(folder)
+        results["validation"]["notes"] += _notes_on_both(*(opened for opened, _ in surveyed.values()))
     sound = not any(result["problems"] for result in results.values())
     if as_json:
         print(json.dumps({"folder": str(folder), "sound": sound, "splits": results}))
@@ -145,40 +146,39 @@ def generate(
         print(f"{folder / split}: {len(entries)} demonstrations of {len(known)} tasks")
 
 
-def _check_split(folder: Path, split: str) -> dict[str, Any]:
-    from calvin.check import annotated_frames, examine
+def _surveyed(folder: Path, split: str) -> tuple[CalvinSplit | None, list[str]]:
+    """The split, None where it cannot be opened, and what is wrong so far."""
     from calvin.dataset import survey
 
     try:
         opened, faults = survey(folder, split)
     except DatasetError as error:
-        return {
-            "demonstrations": 0,
-            "tasks": 0,
-            "frames": 0,
-            "problems": [str(error)],
-            "notes": [],
-            "renderer": None,
-        }
+        return None, [str(error)]
+    return opened, list(map(str, faults))
+
+
+def _result_of(opened: CalvinSplit | None, faults: list[str]) -> dict[str, Any]:
+    from calvin.check import annotated_frames, examine
+
+    if opened is None:
+        nothing = {"demonstrations": 0, "tasks": 0, "frames": 0}
+        return {**nothing, "problems": faults, "notes": [], "renderer": None}
     frames = annotated_frames(opened)
-    findings = examine(opened, _with_progress(f"{split} frames", frames, len(frames)))
+    findings = examine(opened, _with_progress(f"{opened.split} frames", frames, len(frames)))
     return {
         "demonstrations": len(opened.demonstrations),
         "tasks": len({demonstration.task for demonstration in opened.demonstrations}),
         "frames": len(frames),
-        "problems": [*map(str, faults), *findings.problems],
+        "problems": [*faults, *findings.problems],
         "notes": list(findings.notes),
         "renderer": _renderer(opened),
     }
 
 
-def _notes_on_both(folder: Path) -> list[str]:
-    from calvin.dataset import survey
+def _notes_on_both(trained: CalvinSplit | None, held_out: CalvinSplit | None) -> list[str]:
     from calvin.shared_frames import told_shared
 
-    try:
-        (trained, _), (held_out, _) = (survey(folder, name) for name in SPLITS)
-    except DatasetError:  # a problem already
+    if trained is None or held_out is None:  # a problem already
         return []
     note = told_shared(held_out, trained)
     return [] if note is None else [note]

@@ -23,12 +23,19 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(context: click.Context, weights: str | None, home_path: str | None, as_json: bool) -> int:
     """Look, change nothing. Exit code 0 when an ablation can run here with the embedded default, and weights that were
-    named can be loaded, else 3."""
-    from commands.checks import detectors, imports, machine, queue, science, servers
+    named can be loaded, else 3; 2 when the home's state is damaged."""
+    from commands.checks import detectors, imports, machine, queue, science, servers, session, state
     from commands.checks.finding import OK
 
     home = resolve_home(context, home_path)
-    findings = [*machine.findings(home), *queue.findings(), *servers.findings(home)]
+    of_state, damage = state.findings(home)
+    findings = [
+        *machine.findings(home),
+        *of_state,
+        *queue.findings(),
+        *servers.findings(home),
+        *session.findings(home),
+    ]
     findings += [*imports.findings(), *science.findings(), *detectors.findings(weights)]
     lacking = [finding for finding in findings if finding.needed and finding.state != OK]
     if as_json:
@@ -39,6 +46,8 @@ def command(context: click.Context, weights: str | None, home_path: str | None, 
             print(f"An ablation cannot run here yet: {', '.join(finding.name for finding in lacking)}.")
         else:
             print("An ablation can run here: cli.py submit-ablation")
+    if damage is not None:
+        raise damage
     return 3 if lacking else 0
 
 

@@ -9,13 +9,14 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from commands.checks.tool import ask_tool
 from commands.checks.trial import Trial, try_machine
 from errors import EnvironmentLacks, InvalidInput
 from tasks.devices import VISIBLE
 from workers.supervisor import Devices
 
-#: Longest wait for a tool that names GPUs.
-_TOOL_SECONDS = 60.0
+#: Longest wait for a tool that names GPUs; with driver persistence off and eight GPUs it takes some ten seconds.
+_TOOL_SECONDS = 20.0
 
 
 def devices_of(gpus: str | None, cpus: int | None) -> Devices:
@@ -25,7 +26,7 @@ def devices_of(gpus: str | None, cpus: int | None) -> Devices:
     nvidia-smi's; GPUs that CUDA_VISIBLE_DEVICES hides are left alone. Where no nvidia-smi can be asked numbers are for
     torch to judge (`need_gpus`). Raises InvalidInput, and EnvironmentLacks for GPUs that are hidden.
     """
-    found = visible_gpus()
+    found = [] if gpus == "none" else visible_gpus()  # a driver that hangs is then not waited for
     chosen: list[tuple[int, ...]]
     if gpus in (None, "all"):
         chosen = [(gpu,) for gpu in found]
@@ -117,13 +118,7 @@ def _listed() -> Iterator[tuple[int, str]]:
     if shutil.which("nvidia-smi") is None:
         return
     try:
-        listed = subprocess.run(
-            ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=_TOOL_SECONDS,
-            check=False,
-        )
+        listed = ask_tool(["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"], _TOOL_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return
     for line in listed.stdout.splitlines() if listed.returncode == 0 else ():

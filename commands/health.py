@@ -50,8 +50,6 @@ def _scheduler(home: Home) -> str | None:
 
 
 def _worker(home: Home) -> str | None:
-    import socket
-
     from db import progress
     from db.migrate import look_at_state
     from settings.queue import queue_settings
@@ -60,7 +58,7 @@ def _worker(home: Home) -> str | None:
         return "there is no state yet"
     lease = queue_settings().lease_seconds
     database = look_at_state(home)
-    here = progress.workers_here(database, socket.gethostname(), lease)
+    here = progress.workers_here(database, lease)
     database.close()
     return None if here else f"no worker of this machine gave a sign of life in {lease:.0f} s"
 

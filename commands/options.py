@@ -13,7 +13,7 @@ import click
 
 from errors import EnvironmentLacks, InvalidInput
 from settings.arithmetic import THREADS
-from settings.home import Home, home_at
+from settings.home import HOME_KEY, Home, home_at
 
 
 def home_option(function: Any) -> Any:
@@ -75,7 +75,9 @@ def session_options(function: Any) -> Any:
 
 def resolve_home(context: click.Context, home_path: str | None) -> Home:
     """The home named after the command, before it, by `BATON_HOME`, or the default."""
-    return home_at(named_home(context, home_path))
+    home = home_at(named_home(context, home_path))
+    context.meta[HOME_KEY] = home
+    return home
 
 
 def named_home(context: click.Context, home_path: str | None) -> str | None:

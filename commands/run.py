@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,16 +16,18 @@ from types import FrameType
 from commands.gpus import devices_of
 from commands.options import SessionOptions, broker_from_environment
 from commands.screen import Screen
-from db import garbage, members, queries
+from db import garbage, missing, queries
 from db.engine import Database
 from db.silence import Hearing
+from db.soundness import need_sound_state
 from db.states import QUEUED, RUNNING
 from db.store import ArtifactStore
-from errors import Stopped
+from errors import StateDamaged, Stopped
 from settings.clock import steady
 from settings.duration import session_seconds
 from settings.home import Home
 from settings.queue import queue_settings
+from workers.broker import ask
 from workers.notice import Notice
 from workers.services import announcement, need_services
 from workers.session import SessionClock
@@ -37,6 +40,9 @@ _LOOK_SECONDS = 0.3
 
 #: How often it is looked whether another build submitted something here.
 _BUILD_CHECK_SECONDS = 60.0
+
+#: How often the state is looked through where processes keep dying.
+_DAMAGE_CHECK_SECONDS = 10.0
 
 #: Whoever stops a machine gives this much notice at least; everything is put away in a shorter time.
 NOTICE_SECONDS = 25.0
@@ -77,10 +83,13 @@ class Stay:
 
 
 def plan_session(options: SessionOptions) -> Stay:
-    """The options of a command, checked. Raises InvalidInput."""
+    """The options of a command, checked, and the broker asked. Raises InvalidInput, EnvironmentLacks."""
+    broker = options.broker or broker_from_environment()
+    if broker is not None:
+        ask(broker)
     return Stay(
         devices_of(options.gpus, options.cpus),
-        options.broker or broker_from_environment(),
+        broker,
         session_seconds(options.session_limit, time.time()),
         steady(),
         options.notice_file,
@@ -100,8 +109,8 @@ def run_home(
     """Start what is missing and stay until everything has ended, or for ever.
 
     services: name -> port of what is served beside. Raises Stopped (exit 4) when interrupted, told to leave,
-    or at the deadline with work left, EnvironmentLacks when a service cannot be offered, and OtherBuild where an
-    ablation was begun by another build.
+    or at the deadline with work left, StateDamaged once everybody has stopped, EnvironmentLacks when a service
+    cannot be offered, and OtherBuild where an ablation was begun by another build.
     """
     services = services or {}
     check_build(home, database)
@@ -111,9 +120,16 @@ def run_home(
     interrupts = Interrupts()
     interrupts.install()
     settings = queue_settings()
-    members.close_dead_sessions(database, time.time())
+    missing.close_dead_sessions(database, time.time(), alone=home.state_in_home)
     garbage.clear_scratch(database, home, ArtifactStore(home))
-    session = SessionClock(database, shlex.join(sys.argv), stay.limit_seconds, time.time(), stay.began)
+    session = SessionClock(
+        database,
+        shlex.join(sys.argv),
+        stay.limit_seconds,
+        time.time(),
+        stay.began,
+        tell_seconds=settings.heartbeat_seconds,
+    )
     reason = "failed"
     notice = Notice(stay.notice_file, stay.notice_url)
     supervisor = Supervisor(home, database, settings, stay.devices, stay.broker_url, session.id, services)
@@ -130,16 +146,22 @@ def run_home(
                 screen.say(f"{reason}: steps end and are saved (Ctrl-C again does not wait for them)")
             left = session.left_seconds
             seconds = NOTICE_SECONDS if left is None else min(NOTICE_SECONDS, max(left, 1.0))
-            supervisor.stop(hurry=lambda: interrupts.count > 1, seconds=seconds)
+            supervisor.stop(hurry=partial(_hurry, interrupts, session), seconds=seconds)
             screen.show(last=True)
     finally:
         notice.stop()
-        session.close(reason, time.time())
-        database.settle()
+        with suppress(StateDamaged):  # it is what ended the session, or whoever asks for the outcome is told
+            session.close(reason, time.time())
+            database.settle()
     if reason != "done":
         raise Stopped(
             f"stopped ({reason}) with everything saved; go on with: cli.py --home {home.argument} up"
         )
+
+
+def _hurry(interrupts: Interrupts, session: SessionClock) -> bool:
+    session.tell()
+    return interrupts.count > 1
 
 
 def _watch(
@@ -155,8 +177,12 @@ def _watch(
 ) -> str:
     hand_over = queue_settings().hand_over_seconds
     next_build_check = time.monotonic() + _BUILD_CHECK_SECONDS
+    next_damage_check, restarts = time.monotonic(), supervisor.restarts
     while True:
         supervisor.check()
+        if supervisor.restarts != restarts and time.monotonic() >= next_damage_check:
+            need_sound_state(home)  # a child may have come across damage where nobody here looks
+            next_damage_check, restarts = time.monotonic() + _DAMAGE_CHECK_SECONDS, supervisor.restarts
         space.check()
         session.tell()
         if interrupts.count:

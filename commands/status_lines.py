@@ -24,18 +24,22 @@ class StatusLines:
         self._last: list[str] = []
         self._states: dict[int, str] | None = None
         self._failed = 0
+        self._troubles: list[str] = []
 
     def __call__(self, document: Mapping[str, Any]) -> None:
         """`document`: that of `status --json`. Ablations that had ended before are told of only if none goes on."""
         entries = document["ablations"]
         lines = summary_lines(document)
         failed = sum(entry["jobs"]["failed"] for entry in entries if entry["state"] == "running")
-        if lines and lines != self._last and (self._clock() >= self._next or failed > self._failed):
+        troubles = list(document.get("troubles", ()))
+        told_at_once = failed > self._failed or troubles != self._troubles
+        if lines and lines != self._last and (self._clock() >= self._next or told_at_once):
             self._print(lines)
             self._last = lines
             now = self._clock()
             self._next = now + max(_LEAST_SECONDS, _SHARE * (now - self._began))
         self._failed = failed
+        self._troubles = troubles
         before = self._states or (
             {} if lines else dict.fromkeys((entry["id"] for entry in entries), "running")
         )

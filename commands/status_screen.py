@@ -33,7 +33,7 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
     now: the time of day, in which ends are told.
     """
     workers = document["workers"]
-    sessions = [entry for entry in document["sessions"] if entry["ended_at"] is None]
+    sessions = [entry for entry in document["sessions"] if entry["lives"] is not False]
     ablations = [e for e in document["ablations"] if e["state"] == "running"] if height else None
     shown = ablations or document["ablations"][-1 if height else None :]
     services = _services(document)
@@ -47,14 +47,16 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
         parts += [_no_workers(document["home"]), Text()]
     parts += [_session(entry, now) for entry in sessions]
     parts += services
+    parts += [Text(trouble, "bold red") for trouble in document.get("troubles", ())]
     events = document["events"][-most_events:] if most_events else document["events"]
     parts += [_event(event, width) for event in events]
     return Group(*parts)
 
 
 def summary_lines(document: Mapping[str, Any]) -> list[str]:
-    """A line per open ablation, for pipes and logs."""
-    lines = []
+    """A line per open ablation, for pipes and logs, after what keeps them from going on."""
+    open_ones = any(entry["state"] == "running" for entry in document["ablations"])
+    lines = [f"trouble: {sentence}" for sentence in document.get("troubles", ()) if open_ones]
     for entry in document["ablations"]:
         if entry["state"] == "running":
             counts = entry["jobs"]
@@ -195,10 +197,14 @@ def _no_workers(home: str) -> Text:
 
 
 def _session(entry: Mapping[str, Any], now: float) -> Text:
+    """Of one that nobody here saw or heard: what it said last, at whatever time that was."""
     begun = f"session {entry['id']} on {entry['host']}"
     if entry["age_seconds"] is not None:
         begun += f" for {span(entry['age_seconds'])}"
     left = entry["left_seconds"]
+    if entry["lives"] is None:
+        had = "no deadline" if left is None else f"{span(left)} left"
+        return Text(f"{begun} and with {had} when it spoke last; not seen from here")
     if left is None:
         return Text(f"{begun}, no deadline")
     style = "bold yellow" if left < 600 else ""

@@ -55,8 +55,8 @@ def command(
     from commands.show import print_report
     from db import queries
     from db.migrate import open_state
-    from settings.ablation import load_config
     from settings.elsewhere import elsewhere
+    from settings.presets import load_config
     from workers.planner import Planner
 
     home = resolve_home(context, home_path)
@@ -79,7 +79,7 @@ def command(
 
     home.create()
     if detach:
-        database = open_state(home)
+        database = open_state(home, thorough=True)
         submitted = _submit(home, database, config, plan)
         database.close()
         document = {"ablation": submitted.ablation_id, "name": plan.name, "home": str(home.root),
@@ -93,7 +93,7 @@ def command(
             )
         return 0
     with home.exclusive("submit-ablation"):
-        database = open_state(home)
+        database = open_state(home, thorough=True)
         submitted = _submit(home, database, config, plan)
         run_home(home, database, stay, until_done=True, quiet=as_json)
         (entry,) = queries.status(database, str(submitted.ablation_id))["ablations"]

@@ -51,7 +51,7 @@ def command(
     plan = plan_session(session)
     home.create()
     with home.exclusive("up"):
-        database = open_state(home)
+        database = open_state(home, thorough=True)
         if not until_done or queries.open_ablations(database):
             need_gpus(plan.devices.gpus)
         run_home(home, database, plan, until_done=until_done, services=services)

@@ -16,11 +16,13 @@ and two of them may not hold one lease token.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,7 +32,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from db import postgres
 from db.read_only import ReadOnlyFile
-from errors import DiskFull, InvalidInput, StateLost
+from errors import DiskFull, InvalidInput, StateDamaged, StateLost
 from settings.ownership import refusal
 
 #: How long a writer waits for another writer's transaction, and everybody for a server that is restarted.
@@ -41,10 +43,16 @@ _RECONNECT_SECONDS = 0.5
 #: How a disk without room shows: SQLite's words, and the server's.
 _NO_ROOM = ("disk is full", "No space left on device")
 
+#: How SQLite says that a file is not what it wrote, or that the disk does not give it back.
+_DAMAGE = ("malformed", "not a database", "disk I/O error", "Could not decode to UTF-8")
+
 _MAY_NOT_WRITE = "attempt to write a readonly database"
 
 #: A commit nobody waits for is on the disk after this at the latest (and one sync).
 _SYNC_SECONDS = 0.1
+
+#: A machine that has too little of something at the moment has failed to sync nothing yet.
+_PASSING_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 _BEGIN = "baton_begin"
 
@@ -59,11 +67,13 @@ class Database:
         Connects to nothing yet. Raises ArgumentError for a URL that is no state's.
         """
         self.is_sqlite = isinstance(place, Path) or place.startswith("sqlite")
+        self.file = sqlite_file(place)
         self.read_only: ReadOnlyFile | None = None
         self._reader: Engine
         self._writer: Engine
         self._log: _LogSync | None = None
         self._answered = False
+        self._named_errors = partial(_named_errors, self.file)
         if isinstance(place, Path) and read_only:
             self.read_only = ReadOnlyFile(place, sqlite_module(), BUSY_TIMEOUT_SECONDS)
             self._reader = self._writer = _sqlite_engine(URL.create("sqlite"), self.read_only)
@@ -83,11 +93,12 @@ class Database:
         """One writing transaction: commits at the end, rolls back on any exception. No other writes meanwhile.
 
         Raises DiskFull when there is no room for it, StateLost when the server goes away: a commit that was
-        under way then may have happened. Raises InvalidInput where the state can only be read.
+        under way then may have happened. Raises StateDamaged when SQLite comes across damage, as `read` does, and
+        InvalidInput where the state can only be read.
         """
         if self.read_only is not None:
             raise refusal("write", self.read_only.path)
-        with _named_errors(), self._connect(self._writer) as connection, connection.begin():
+        with self._named_errors(), self._connect(self._writer) as connection, connection.begin():
             if not self.is_sqlite:
                 postgres.become_writer(connection, BUSY_TIMEOUT_SECONDS)
             yield connection
@@ -103,8 +114,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent snapshot. Never waits for a writer. Raises StateLost."""
-        with _named_errors(), self._connect(self._reader) as connection, connection.begin():
+        """One consistent snapshot. Never waits for a writer. Raises StateLost and StateDamaged."""
+        with self._named_errors(), self._connect(self._reader) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -116,7 +127,11 @@ class Database:
         if self.is_sqlite:
             yield
             return
-        with _named_errors(), self._connect(self._writer) as connection, postgres.publication(connection):
+        with (
+            self._named_errors(),
+            self._connect(self._writer) as connection,
+            postgres.publication(connection),
+        ):
             yield
 
     @contextmanager
@@ -126,7 +141,7 @@ class Database:
             yield
             return
         with (
-            _named_errors(),
+            self._named_errors(),
             self._connect(self._writer) as connection,
             postgres.standstill(connection, wait_seconds),
         ):
@@ -156,10 +171,12 @@ class Database:
 
 
 @contextmanager
-def _named_errors() -> Iterator[None]:
+def _named_errors(file: Path | None) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if file is not None and tells_damage(str(error.orig)):
+            raise StateDamaged(damage_sentence(file, first_line(error))) from None
         if any(words in str(error.orig) for words in _NO_ROOM):
             raise DiskFull(
                 "the disk that holds the state is full; all that was committed is safe: make room "
@@ -179,6 +196,26 @@ def _lost(error: DBAPIError) -> StateLost:
         f"the state's database went away ({first_line(error)}); all that was committed is safe: "
         "run the same command again once it is back"
     )
+
+
+def tells_damage(said: str) -> bool:
+    """Whether SQLite said that the file is damaged, or that the disk does not give it back."""
+    return any(words in said for words in _DAMAGE)
+
+
+def damage_sentence(file: Path, said: str) -> str:
+    """What is wrong with a state, and the way back."""
+    return (
+        f"{file} is damaged ({said}); what it names is left alone: put a copy of it back, or move {file.name}, "
+        f"{file.name}-wal and {file.name}-shm away and import the newest bundle (docs/bundles.md, Copies and damage)"
+    )
+
+
+def sqlite_file(place: str | Path) -> Path | None:
+    """The file of a state in SQLite, named by itself or by a URL; None for a server's."""
+    if isinstance(place, Path):
+        return place
+    return Path(place.partition("///")[2].partition("?")[0]) if place.startswith("sqlite") else None
 
 
 def first_line(error: DBAPIError) -> str:
@@ -231,6 +268,9 @@ class _LogSync:
             try:
                 _sync(self._path)
             except OSError as error:
+                if error.errno in _PASSING_ERRNOS:
+                    time.sleep(_SYNC_SECONDS)
+                    continue
                 self._failure = error
             with self._changed:
                 self._synced = goal

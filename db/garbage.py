@@ -17,17 +17,14 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, select
 
-from db import events
+from db import events, ownership
 from db.engine import Database
 from db.needed import SPENT, SUPERSEDED, producers, shown_in_reports, verdicts
 from db.shared_store import open_store
 from db.statements import artifact, job
 from db.states import RUNNING
-from db.store import ATTEMPT_SCRATCH, LOCK_FILES, ArtifactStore
+from db.store import ARTIFACT_PATH, ATTEMPT_SCRATCH, LOCK_FILES, OWNER_FILES, ArtifactStore
 from settings.home import Home
-
-#: Where an artifact may lie, relative to the home: a folder named by the digest's start, the digest, a suffix.
-ARTIFACT_PATH = re.compile(r"artifacts/([0-9a-f]{2})/(\1[0-9a-f]{62})(\.[A-Za-z0-9]{1,16})?")
 
 #: Jobs whose rows are looked at in one writing transaction.
 _CHUNK = 200
@@ -55,36 +52,41 @@ def collect(
     now: float,
     *,
     spent: bool = False,
+    superseded_only: bool = False,
     dry_run: bool = False,
     wait_seconds: float = 60.0,
 ) -> Collected:
-    """Remove what serves nothing any more; safe beside workers. Raises StoreBusy when they leave no gap.
+    """Remove what serves nothing any more; safe beside workers. Raises StoreBusy when they leave no gap, and
+    StoreOfAnother, with nothing changed, where this state does not know what the store's files are for.
 
     spent: also remove the bytes of what only finished jobs have read; their rows stay, and whoever asks for
     them makes their jobs run again (`db.jobs.redo_inputs`).
+    superseded_only: nothing but superseded checkpoints, with their bytes: what nobody looks at before it goes.
     wait_seconds: how long to wait for a gap between publications, for each folder of the store.
     """
     store = open_store(home, db)
+    ownership.need_ours(home, db, store.remote)
     with db.read() as tx:
         shown = shown_in_reports(tx)
-    rows = _superseded_rows(db, shown) if dry_run else _delete_rows(db, shown)
+    removed = _superseded_paths(db, shown) if dry_run else _delete_rows(db, shown)
+    rows, only = len(removed), set(removed) if superseded_only else None
     gone = {SPENT} if spent else set()
     if dry_run:
         gone.add(SUPERSEDED)
     files = size = 0
     folders, foreign = _folders(home)
     for folder in folders:
-        if dry_run:
-            garbage = _garbage(db, home, folder, shown, gone, foreign)
-        else:
-            with store.standstill(wait_seconds):
-                garbage = _garbage(db, home, folder, shown, gone, foreign)
+        if only is not None and not any(path.split("/")[1] == folder.name for path in only):
+            continue
+        with nullcontext() if dry_run else store.standstill(wait_seconds):
+            garbage = _garbage(db, home, folder, shown, gone, foreign, only)
+            if not dry_run:
                 for path, _ in garbage:
                     path.unlink()
         files += len(garbage)
         size += sum(length for _, length in garbage)
-    objects, object_bytes = _collect_objects(db, store, shown, gone, foreign, dry_run, wait_seconds)
-    scratch = clear_scratch(db, home, store, dry_run=dry_run)
+    objects, object_bytes = _collect_objects(db, store, shown, gone, foreign, only, dry_run, wait_seconds)
+    scratch = 0 if superseded_only else clear_scratch(db, home, store, dry_run=dry_run)
     if not dry_run and (rows or files or objects):
         with db.write() as tx:
             shared = f", {objects} shared objects, {object_bytes} bytes" if store.remote else ""
@@ -114,6 +116,7 @@ def _collect_objects(
     shown: Set[int],
     gone: Set[str],
     foreign: set[str],
+    only: Set[str] | None,
     dry_run: bool,
     wait_seconds: float,
 ) -> tuple[int, int]:
@@ -122,6 +125,8 @@ def _collect_objects(
         return 0, 0
     objects = size = 0
     for prefix in (f"{number:02x}" for number in range(256)):
+        if only is not None and not any(path.split("/")[1] == prefix for path in only):
+            continue
         with nullcontext() if dry_run else store.standstill(wait_seconds):
             listed = store.remote.listing(prefix)
             if not listed:
@@ -130,31 +135,39 @@ def _collect_objects(
                 kept = _kept_paths(tx, prefix, shown, gone)
             foreign.update(path for path in listed if not ARTIFACT_PATH.fullmatch(path))
             garbage = [path for path in listed if ARTIFACT_PATH.fullmatch(path) and path not in kept]
+            if only is not None:
+                garbage = [path for path in garbage if path in only]
             if not dry_run:
                 store.remote.remove(garbage)
         objects += len(garbage)
         size += sum(listed[path] for path in garbage)
-    if not dry_run:
+    if not dry_run and only is None:
         with store.standstill(wait_seconds):
             store.remote.remove_incoming()
     return objects, size
 
 
-def _superseded_rows(db: Database, shown: Set[int]) -> int:
+def _superseded_paths(db: Database, shown: Set[int]) -> list[str]:
+    """One for each row."""
     with db.read() as tx:
-        return sum(len(_superseded(tx, shown, part)) for part in _chunks(_jobs_with_checkpoints(tx)))
+        parts = _chunks(_jobs_with_checkpoints(tx))
+        return [path for part in parts for path in _superseded(tx, shown, part).values()]
 
 
-def _delete_rows(db: Database, shown: Set[int]) -> int:
-    """The rule is applied within the transaction that deletes, so a job that falls back keeps its two."""
+def _delete_rows(db: Database, shown: Set[int]) -> list[str]:
+    """The rule is applied within the transaction that deletes, so a job that falls back keeps its two.
+
+    Returns the paths that the rows named.
+    """
     with db.read() as tx:
         jobs_here = _jobs_with_checkpoints(tx)
-    removed = 0
+    removed: list[str] = []
     for part in _chunks(jobs_here):
         with db.write() as tx:
-            ids = _superseded(tx, shown, part)
-            if ids:
-                removed += tx.execute(delete(artifact).where(artifact.c.id.in_(ids))).rowcount
+            found = _superseded(tx, shown, part)
+            if found:
+                tx.execute(delete(artifact).where(artifact.c.id.in_(found)))
+        removed += found.values()
     return removed
 
 
@@ -163,13 +176,13 @@ def _jobs_with_checkpoints(tx: Connection) -> list[int]:
     return list(tx.execute(statement).scalars())
 
 
-def _superseded(tx: Connection, shown: Set[int], job_ids: Sequence[int]) -> list[int]:
-    return [
-        output_id
-        for _, producer in producers(tx, shown, job_ids)
-        for output_id, verdict in verdicts(producer).items()
-        if verdict == SUPERSEDED
-    ]
+def _superseded(tx: Connection, shown: Set[int], job_ids: Sequence[int]) -> dict[int, str]:
+    """Artifact id -> path."""
+    found: dict[int, str] = {}
+    for _, producer in producers(tx, shown, job_ids):
+        judged = verdicts(producer)
+        found |= {output.id: output.path for output in producer.outputs if judged[output.id] == SUPERSEDED}
+    return found
 
 
 def _folders(home: Home) -> tuple[list[Path], set[str]]:
@@ -178,15 +191,24 @@ def _folders(home: Home) -> tuple[list[Path], set[str]]:
     for entry in sorted(home.artifacts.iterdir()):
         if re.fullmatch(r"[0-9a-f]{2}", entry.name) and entry.is_dir() and not entry.is_symlink():
             folders.append(entry)
-        elif entry.name not in (home.scratch.name, *LOCK_FILES):
+        elif entry.name not in (home.scratch.name, *LOCK_FILES, *OWNER_FILES):
             foreign.add(f"{home.artifacts.name}/{entry.name}")
     return folders, foreign
 
 
 def _garbage(
-    db: Database, home: Home, folder: Path, shown: Set[int], gone: Set[str], foreign: set[str]
+    db: Database,
+    home: Home,
+    folder: Path,
+    shown: Set[int],
+    gone: Set[str],
+    foreign: set[str],
+    only: Set[str] | None,
 ) -> list[tuple[Path, int]]:
-    """Files of one folder that no row keeps, with their sizes. What is not an artifact goes to `foreign`."""
+    """Files of one folder that no row keeps, with their sizes. What is not an artifact goes to `foreign`.
+
+    only: of these alone; None: of all.
+    """
     with db.read() as tx:
         kept = _kept_paths(tx, folder.name, shown, gone)
     garbage = []
@@ -194,7 +216,7 @@ def _garbage(
         relative = f"{home.artifacts.name}/{folder.name}/{path.name}"
         if not ARTIFACT_PATH.fullmatch(relative) or path.is_symlink() or not path.is_file():
             foreign.add(relative)
-        elif relative not in kept:
+        elif relative not in kept and (only is None or relative in only):
             garbage.append((path, path.stat().st_size))
     return garbage
 

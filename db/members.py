@@ -1,39 +1,22 @@
-"""Sessions and workers: who is here, until when, and who stopped answering."""
+"""Sessions and workers: who is here, and until when. Who stopped answering: `db.missing`."""
 
 from __future__ import annotations
 
 import os
 import socket
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import psutil
 from sqlalchemy import func, insert, select, update
 
 from db import events
 from db.engine import Database
-from db.jobs import job
 from db.redaction import without_passwords
 from db.schema import Session, Worker
-from db.silence import Silence
-from db.states import RUNNING
-from db.values import Lease
 from settings.clock import boot_name, steady
+from settings.processes import process_space, process_start
 
 IDLE, BUSY, STOPPED, GONE = "idle", "busy", "stopped", "lost"
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A worker that will not answer again, and the leases it held."""
-
-    worker_id: int
-    name: str
-    reason: str
-    leases: Sequence[Lease]
 
 
 def open_session(
@@ -54,6 +37,7 @@ def open_session(
                 "started_at": now,
                 "deadline": None if limit_seconds is None else now + limit_seconds - age_seconds,
                 "pid_started_at": process_start(os.getpid()),
+                "process_space": process_space(),
                 "boot": boot_name(),
                 "steady_at": steady() - age_seconds,
                 "limit_seconds": limit_seconds,
@@ -64,9 +48,16 @@ def open_session(
 
 
 def note_age(db: Database, session_id: int, age_seconds: float) -> None:
-    """What a session's own command counted; elsewhere nobody could tell it from a time of day."""
+    """What a session's own command counted; elsewhere nobody could tell it from a time of day.
+
+    A session that was taken for gone meanwhile is there again.
+    """
     with db.write() as tx:
-        tx.execute(update(Session).where(Session.id == session_id).values(age_seconds=age_seconds))
+        tx.execute(
+            update(Session)
+            .where(Session.id == session_id)
+            .values(age_seconds=age_seconds, ended_at=None, reason=None)
+        )
 
 
 def close_session(
@@ -113,6 +104,7 @@ def join(db: Database, name: str, device: str, session_id: int | None, now: floa
                 "state": IDLE,
                 "started_at": now,
                 "heartbeat_at": now,
+                "process_space": process_space(),
                 "boot": boot_name(),
                 "steady_at": steady(),
             },
@@ -146,7 +138,7 @@ def beat(
 
 
 def living(db: Database) -> list[Any]:
-    """Workers that neither left nor are missed by a scheduler (`find_missing`): rows (id, name, host, device, state,
+    """Workers that neither left nor are missed by a scheduler: rows (id, name, process_space, device, state,
     job_id)."""
     with db.read() as tx:
         return list(
@@ -154,7 +146,7 @@ def living(db: Database) -> list[Any]:
                 select(
                     Worker.id,
                     Worker.name,
-                    Worker.host,
+                    Worker.process_space,
                     Worker.device,
                     Worker.state,
                     Worker.job_id,
@@ -165,58 +157,12 @@ def living(db: Database) -> list[Any]:
         )
 
 
-def find_missing(db: Database, lease_seconds: float, silence: Silence) -> list[Missing]:
-    """Workers whose process is gone from this host, or that said nothing for longer than a lease.
-
-    A job whose lease was not extended is reported even when its worker still beats for others.
-    silence: the caller's, the same each time.
-    """
-    here = socket.gethostname()
-    with db.read() as tx:
-        workers = tx.execute(
-            select(Worker.id, Worker.name, Worker.host, Worker.pid, Worker.pid_started_at, Worker.heartbeat_at)
-            .where(Worker.state.in_((IDLE, BUSY)))
-        ).all()  # fmt: skip
-        held = tx.execute(
-            select(job.c.id, job.c.lease_token, job.c.worker_id, job.c.lease_expires_at).where(
-                job.c.state == RUNNING
-            )
-        ).all()
-    missing = []
-    silent = silence.seconds(
-        {("worker", worker.id, 0): worker.heartbeat_at for worker in workers}
-        | {("lease", row.id, row.lease_token): row.lease_expires_at for row in held}
-    )
-    expired = {
-        Lease(row.id, row.lease_token, row.lease_expires_at)
-        for row in held
-        if silent["lease", row.id, row.lease_token] > lease_seconds
-    }
-    for worker in workers:
-        mine = [row for row in held if row.worker_id == worker.id]
-        seconds = silent["worker", worker.id, 0]
-        if worker.host == here and not process_alive(worker.pid, worker.pid_started_at):
-            reason = "its process is gone"
-            leases = [Lease(row.id, row.lease_token) for row in mine]
-        elif seconds > lease_seconds:
-            reason = f"silent for {seconds:.0f} s"
-            leases = [Lease(row.id, row.lease_token, row.lease_expires_at) for row in mine]
-        else:
-            continue
-        missing.append(Missing(worker.id, worker.name, reason, leases))
-        expired.difference_update(leases)
-    if expired:
-        missing.append(Missing(0, "", "lease ran out", sorted(expired, key=lambda lease: lease.job_id)))
-    return missing
-
-
-def heartbeats_here(db: Database) -> dict[tuple[int, float], float]:
-    """(process number, `process_start`) -> last sign of life of this host's workers that have not left."""
-    mine = Worker.host == socket.gethostname(), Worker.boot == boot_name()
+def heartbeats_of(db: Database, session_id: int) -> dict[tuple[int, float], float]:
+    """(process number, `process_start`) -> last sign of life of the session's workers that have not left."""
     with db.read() as tx:
         rows = tx.execute(
             select(Worker.pid, Worker.pid_started_at, func.max(Worker.steady_at).label("steady_at"))
-            .where(*mine, Worker.state.in_((IDLE, BUSY, GONE)))
+            .where(Worker.session_id == session_id, Worker.state.in_((IDLE, BUSY, GONE)))
             .group_by(Worker.pid, Worker.pid_started_at)
         ).all()
     return {(row.pid, row.pid_started_at): row.steady_at for row in rows}
@@ -231,45 +177,3 @@ def mark_gone(db: Database, worker_id: int, reason: str, now: float) -> None:
         ).rowcount
         if moved:
             events.record(tx, now, "worker_lost", f"worker {worker_id}: {reason}", worker_id=worker_id)
-
-
-def process_alive(pid: int, started_at: float) -> bool:
-    """Whether that very process runs on this host (its number may since belong to another)."""
-    try:
-        return process_start(pid) == started_at and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def process_start(pid: int) -> float:
-    """A number that tells a process from others that had its number, whatever is done to the clock.
-
-    On Linux the seconds from the machine's start to the process's (field 22 of proc(5)'s /proc/PID/stat): the
-    time of day at which it started changes whenever the clock is set. Raises psutil.NoSuchProcess.
-    """
-    if not sys.platform.startswith("linux"):
-        return psutil.Process(pid).create_time()
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        raise psutil.NoSuchProcess(pid) from None
-    after_name = fields.rpartition(")")[2].split()  # from field 3 on: a name may hold blanks
-    return int(after_name[22 - 3]) / os.sysconf("SC_CLK_TCK")
-
-
-def close_dead_sessions(db: Database, now: float) -> int:
-    """End the sessions of this host whose process is gone. Returns how many."""
-    here = socket.gethostname()
-    closed = 0
-    with db.read() as tx:
-        rows = tx.execute(
-            select(Session.id, Session.pid, Session.pid_started_at, Session.boot).where(
-                Session.host == here, Session.ended_at.is_(None)
-            )
-        ).all()
-    for row in rows:
-        # Sessions of before these columns ran no longer when the state was brought up to date.
-        if row.boot != boot_name() or not process_alive(row.pid, row.pid_started_at):
-            close_session(db, row.id, "killed", now)
-            closed += 1
-    return closed

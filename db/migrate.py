@@ -11,22 +11,31 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from db.engine import Database, first_line, fresh_file_mode
+from db import ownership
+from db.engine import Database, first_line, fresh_file_mode, sqlite_file
+from db.soundness import need_sound
 from errors import DiskFull, EnvironmentLacks, InvalidInput
 from settings.home import Home
 from settings.ownership import READ, refusal
 
+#: The version of the schema since which a state has a key of its own.
+FIRST_WITH_KEY = "0004"
+
 MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 
-def open_state(home: Home) -> Database:
-    """The state of `home`, created or upgraded if need be.
+def open_state(
+    home: Home, *, thorough: bool = False, check_owner: bool = True, check_new: bool = True
+) -> Database:
+    """The state of `home`, created or upgraded if need be, once it is known to be sound and its store to be its own.
 
-    Raises EnvironmentLacks when a newer version of Baton wrote it, or a server does not answer; InvalidInput when
-    it is no such state, or cannot be written by this user.
+    thorough: look through all of the file (`db.soundness`). check_owner, check_new: False for who decides by itself
+    whose the store's files are (`db.ownership`). Raises EnvironmentLacks when a newer version of Baton wrote it, or a
+    server does not answer; InvalidInput when it is no such state, or cannot be written by this user; StateDamaged;
+    StoreOfAnother.
     """
     if home.state_in_home:
         refused = home.obstacle(only_state=True)
@@ -34,45 +43,73 @@ def open_state(home: Home) -> Database:
             raise refused
     with _named_errors(home):
         database = Database(home.state)
+    file = sqlite_file(home.state)
+    if file is not None:
+        need_sound(file, thorough=thorough)
+        if check_new and not (file.exists() and file.stat().st_size):
+            ownership.check_new(home)  # before SQLite makes a file
+    with _named_errors(home):
         if home.state_in_home and not home.state_db.exists():
             fresh_file_mode(home.state_db)
-        with database.read() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+    current = schema_of(home, database)
     head, known = revisions()
-    if current == head:
-        return database
-    if current is not None and current not in known:
-        raise _newer(home, current, head)
-    with database.write() as connection:
-        upgrade(connection)
+    try:
+        if current is not None and current not in known:
+            raise _newer(home, current, head)
+        if check_new and current is None:
+            ownership.check_new(home)
+        if check_owner and current is not None and current >= FIRST_WITH_KEY:
+            ownership.admit(home, database)  # nothing of a stranger's is changed
+        if current != head:
+            with database.write() as connection:
+                upgrade(connection)
+            if check_owner:
+                ownership.admit(home, database)
+    except BaseException:
+        database.close()
+        raise
     return database
 
 
-def look_at_state(home: Home) -> Database:
+def schema_of(home: Home, database: Database) -> str | None:
+    """The version of the schema that a state has, None before it has any. Raises as `open_state`; changes nothing."""
+    with _named_errors(home), database.read() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+        if found is None and database.is_sqlite and (tables := inspect(connection).get_table_names()):
+            raise InvalidInput(f"{home.state_place} is another program's database: it holds {min(tables)!r}")
+        return found
+
+
+def look_at_state(home: Home, *, thorough: bool = False) -> Database:
     """The state of `home` for a command that only looks: as `open_state` where it can be written, else read as it is.
 
-    An older schema is then brought up to date in a copy. Raises as `open_state`, and InvalidInput where the state
-    cannot be read.
+    An older schema is then brought up to date in a copy. thorough: as there. Raises as `open_state`, and InvalidInput
+    where the state cannot be read.
     """
     if not home.state_in_home or home.obstacle(only_state=True) is None:
-        return open_state(home)
+        return open_state(home, thorough=thorough)
     for file in home.state_files:
         if file.exists() and not os.access(file, READ):
             raise refusal("read", file)
+    need_sound(home.state_db, thorough=thorough)
     head, known = revisions()
     with _named_errors(home):
         database = Database(home.state_db, read_only=True)
-        with database.read() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-        if current == head:
-            return database
+    try:
+        current = schema_of(home, database)
         if current is None or current not in known:
-            raise _newer(home, current, head) if current else ArgumentError("it holds no tables of Baton")
-        assert database.read_only is not None
-        copy = Database(database.read_only.keep_copy())
-        with copy.write() as connection:
-            upgrade(connection)
-        copy.close()
+            with _named_errors(home):
+                raise _newer(home, current, head) if current else ArgumentError("it holds no tables of Baton")
+        if current != head:
+            assert database.read_only is not None
+            copy = Database(database.read_only.keep_copy())
+            with copy.write() as connection:
+                upgrade(connection)
+            copy.close()
+        ownership.check(home, database)
+    except BaseException:
+        database.close()
+        raise
     return database
 
 

@@ -11,6 +11,7 @@ from db.engine import Database
 from db.schema import Ablation, AblationJob, Attempt, Event, Job, Run, Worker
 from db.states import FINAL, RUNNING, SUCCEEDED
 from settings.clock import boot_name, seconds_since
+from settings.processes import process_space
 
 #: Attempts a pace is learned from, per kind: the newest ones, as machines change.
 _PACE_ATTEMPTS = 100
@@ -174,13 +175,15 @@ def runs_with_ablations(db: Database) -> list[Any]:
         )
 
 
-def workers_here(db: Database, host: str, within_seconds: float) -> list[Any]:
-    """Rows (id, name, boot, steady_at) of the workers of this machine, named `host`, that were heard from in so
-    long."""
+def workers_here(db: Database, within_seconds: float) -> list[Any]:
+    """Rows (id, name, boot, steady_at) of the workers of this machine (this container of it, where it is one) that
+    were heard from in so long."""
     with db.read() as tx:
         rows = tx.execute(
             select(Worker.id, Worker.name, Worker.boot, Worker.steady_at).where(
-                Worker.host == host, Worker.stopped_at.is_(None), Worker.boot == boot_name()
+                Worker.process_space.is_not_distinct_from(process_space()),
+                Worker.stopped_at.is_(None),
+                Worker.boot == boot_name(),
             )
         ).all()
     ages = [(row, seconds_since(row.boot, row.steady_at)) for row in rows]

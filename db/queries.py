@@ -15,6 +15,7 @@ from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, R
 from db.statements import dependency
 from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
 from settings.clock import seconds_since
+from settings.processes import process_lives
 
 _UNFINISHED = tuple(state for state in STATES if state != SUCCEEDED)
 
@@ -22,8 +23,8 @@ _UNFINISHED = tuple(state for state in STATES if state != SUCCEEDED)
 def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
     """The document of `status --json` without `home` (CONTRACT: JSON). `ablation`: id or name, or all.
 
-    `heartbeat_age_seconds` is None of workers on other machines: their clocks are not
-    this one's, and whoever looks again and again may listen (`db.silence.Hearing`).
+    `heartbeat_age_seconds` is None of workers on other machines, and `lives` of sessions elsewhere: their clocks are
+    not this one's, and whoever looks again and again may listen (`db.silence.Hearing`).
     """
     with db.read() as tx:
         ablations = _ablations(tx, _select_ablations(tx, ablation))
@@ -59,6 +60,7 @@ def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
                 "reason": s.reason,
                 "age_seconds": _rounded(s.age_seconds),
                 "left_seconds": _left(s),
+                "lives": _lives(s),
             }
             for s in sessions
         ],
@@ -67,6 +69,13 @@ def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
+
+
+def _lives(session: Any) -> bool | None:
+    """Whether its command runs; None of one that cannot be looked up from here."""
+    if session.ended_at is not None:
+        return False
+    return process_lives(session.process_space, session.pid, session.pid_started_at)
 
 
 def _left(session: Any) -> float | None:

@@ -20,7 +20,7 @@ _ATOMIC = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az"})
 #: Where such copies lie. Nobody is making one while the store stands still.
 _INCOMING = "incoming"
 
-_MARK = "README"
+_MARK, _NOTE = "README", "owner"
 
 #: The folder of the home that the objects mirror.
 _ARTIFACTS = "artifacts/"
@@ -75,6 +75,19 @@ class Remote:
     def is_marked(self) -> bool:
         with self._reached():
             return bool(self._files.exists(self._key(_MARK)))
+
+    def note(self, text: bytes) -> None:
+        """Keep a few words about the objects (`db.ownership`) beside them."""
+        with self._reached(absence=False):
+            self._files.pipe_file(self._key(_NOTE), text)
+
+    def noted(self) -> bytes | None:
+        """What `note` kept last, None where nothing was."""
+        with self._reached():
+            try:
+                return bytes(self._files.cat_file(self._key(_NOTE)))
+            except FileNotFoundError:
+                return None
 
     def download(self, relative: str, target: Path) -> None:
         """Raises FileNotFoundError when there is no such object."""

@@ -71,7 +71,8 @@ class Job(Base):
     learned: Mapped[dict[str, Any] | None]  # what attempts found out and later ones obey
     slices: Mapped[int] = mapped_column(default=0)
     failures: Mapped[int] = mapped_column(default=0)
-    losses: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(default=0)  # of its worker alone, without progress in between
+    session_losses: Mapped[int] = mapped_column(default=0)  # of its worker's whole session, likewise
     result: Mapped[dict[str, Any] | None]
     error: Mapped[str | None]
     created_at: Mapped[float]
@@ -123,8 +124,9 @@ class AblationJob(Base):
 
 
 class Session(Base):
-    """One stay on one machine. `steady_at` is its beginning as `settings.clock.steady` of the start `boot` tells it;
-    `age_seconds` is what its command counted, some seconds old while it runs."""
+    """One stay on one machine, named `host` for people (who it is: as of `Worker`). `steady_at` is its beginning as
+    `settings.clock.steady` of the start `boot` tells it; `age_seconds` is what its command counted, some seconds old
+    while it runs."""
 
     __tablename__ = "session"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -140,11 +142,13 @@ class Session(Base):
     steady_at: Mapped[float | None]
     limit_seconds: Mapped[float | None]  # from the beginning to the deadline
     age_seconds: Mapped[float | None]
+    process_space: Mapped[str | None]
 
 
 class Worker(Base):
-    """One worker process. `pid_started_at` (`db.members.process_start`) tells it from a later process
-    with the same number. `steady_at`: its last heartbeat, as `settings.clock.steady` of the start `boot` tells it."""
+    """One worker process. `pid` counts in `process_space`, and `pid_started_at` tells it from a later process with the
+    same number (`settings.processes`); `host` is for people. `steady_at`: its last heartbeat, as
+    `settings.clock.steady` of the start `boot` tells it."""
 
     __tablename__ = "worker"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -162,6 +166,7 @@ class Worker(Base):
     stopped_at: Mapped[float | None]
     boot: Mapped[str | None]
     steady_at: Mapped[float | None]
+    process_space: Mapped[str | None]
 
     __table_args__ = (Index(None, "state"),)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import select, update
 
+from db import ownership
 from db.engine import Database
 from db.remote import Remote
 from db.schema import Artifact, Identity
@@ -96,8 +97,20 @@ class SharedArtifactStore(ArtifactStore):
 def open_store(home: Home, database: Database) -> ArtifactStore:
     """The store of a home's artifacts: its folder, with the objects behind `Home.artifacts_url` if it has one.
 
-    Raises ConfigError or EnvironmentLacks for a URL that cannot be used here, StoreUnreachable.
+    Raises ConfigError or EnvironmentLacks for a URL that cannot be used here, StoreUnreachable, and StoreOfAnother
+    when the folder holds what belongs to another state.
     """
+    remote = remote_of(home, database)
+    if remote is None:
+        ownership.admit(home, database, copies=False)
+        return ArtifactStore(home)
+    home.create()  # a machine that comes to read has no folder yet
+    ownership.admit(home, database, copies=True)
+    return SharedArtifactStore(home, database, remote)
+
+
+def remote_of(home: Home, database: Database) -> Remote | None:
+    """The objects behind `Home.artifacts_url`; None where the folder is all there is. Raises as `open_store`."""
     url, place = home.artifacts_url, home.artifacts_place
     with database.read() as tx:
         state = tx.execute(select(Identity.key, Identity.shared)).one()
@@ -107,7 +120,7 @@ def open_store(home: Home, database: Database) -> ArtifactStore:
             raise ConfigError(
                 f"the artifacts of this state are shared between machines: name their URL in {place}"
             )
-        return ArtifactStore(home)
+        return None
     remote = Remote(f"{url.rstrip('/')}/{state.key}", place)
     # What is looked for in a wrong place is missing, and would all be made again.
     if not state.shared and begun:
@@ -120,8 +133,7 @@ def open_store(home: Home, database: Database) -> ArtifactStore:
             tx.execute(update(Identity).values(shared=True))
     elif not remote.is_marked():
         raise ConfigError(f"this state's artifacts are not where {place} says; correct it")
-    home.create()  # a machine that comes to read has no folder yet
-    return SharedArtifactStore(home, database, remote)
+    return remote
 
 
 def _prefix(relative: str) -> str:

@@ -88,6 +88,7 @@ SUCCEED = (
         lease_expires_at=None,
         finished_at=bindparam("b_now"),
         error=None,
+        session_losses=0,
         cancel_requested=False,  # it was done before it could stop
     )
 )

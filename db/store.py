@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import stat
 import time
@@ -32,7 +33,13 @@ _BLOCK = 1 << 20
 #: Lock files in the artifacts folder: publications hold the first, having come through the second.
 LOCK_FILES = _LOCK, _TURNSTILE = ".lock", ".turnstile"
 
-#: Names of attempts' scratch folders: job, lease token, process.
+#: Whose files these are (`db.ownership`), the same while it is written, and the lock of whoever writes it.
+OWNER_FILES = OWNER, OWNER_PARTIAL, OWNER_LOCK = ".owner", ".owner.partial", ".owner.lock"
+
+#: Where an artifact may lie, relative to the home: a folder named by the digest's start, the digest, a suffix.
+ARTIFACT_PATH = re.compile(r"artifacts/([0-9a-f]{2})/(\1[0-9a-f]{62})(\.[A-Za-z0-9]{1,16})?")
+
+#: Names of attempts' scratch folders: job, lease token, a random number.
 ATTEMPT_SCRATCH = re.compile(r"(\d+)-(\d+)-\d+")
 
 #: How often `standstill` looks for its gap, and how long it keeps others out for it at a time.
@@ -58,7 +65,8 @@ class ArtifactStore:
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
         """A folder of an attempt's own for files being written, gone afterwards. Locked while it is in use."""
-        folder = self._home.scratch / f"{name}-{os.getpid()}"
+        # Machines and containers share a home, and their processes' numbers are no names there.
+        folder = self._home.scratch / f"{name}-{secrets.randbits(64)}"
         lock = _make_and_lock(folder)
         try:
             yield folder

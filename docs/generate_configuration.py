@@ -60,8 +60,9 @@ def page() -> str:
     """The whole page."""
     if str(REPOSITORY) not in sys.path:
         sys.path.insert(0, str(REPOSITORY))
-    from settings.ablation import AblationConfig, preset_names
+    from settings.ablation import AblationConfig
     from settings.arms import ARMS
+    from settings.presets import preset_names
     from settings.queue import QueueSettings
 
     parts = [HEAD, "## The ablation\n", *_section(AblationConfig, "", {})]

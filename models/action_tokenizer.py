@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from errors import InvalidInput
-from models.config import ACTION_BINS
+from models.part_configs import ACTION_BINS
 
 FloatArray = NDArray[np.float64]
 IdArray = NDArray[np.int64]

@@ -21,6 +21,7 @@ from models.beside import check_beside
 from models.config import ReconVLAConfig
 from models.generation_rules import GENERATION_FILE, rules_of_folder
 from models.json_files import read_json as read_json
+from models.official_entries import MODEL_TYPE, config_to_official
 from models.tower_beside import check_tower
 from models.weight_files import WeightFiles, open_weights, weight_file_names
 from models.weights import SHARD_BYTES, check_fit, write_atomically, write_sharded
@@ -61,7 +62,7 @@ class Pretrained:
         folder, tensors = Path(folder), weights_of(self)
         if official_layout:
             tensors = {official.name_to_official(name): tensor for name, tensor in tensors.items()}
-            values = official.config_to_official(self.config)
+            values = config_to_official(self.config)
         else:
             values = {"model_type": "reconvla", **self.config.to_dict()}
         write_sharded(tensors, folder, shard_bytes)
@@ -79,7 +80,7 @@ def open_checkpoint(folder: Path, autoencoder: bool = False) -> tuple[ReconVLACo
     """
     values = read_json(folder / CONFIG_FILE)
     kind = values.get("model_type")
-    if kind in ("reconvla", official.MODEL_TYPE):
+    if kind in ("reconvla", MODEL_TYPE):
         check_beside(folder, weight_file_names(folder))
     if kind == "reconvla":
         del values["model_type"]
@@ -88,7 +89,7 @@ def open_checkpoint(folder: Path, autoencoder: bool = False) -> tuple[ReconVLACo
             rules = rules_of_folder(folder, values, config.action_ids)
             config = dataclasses.replace(config, generation=rules)
         return config, open_weights(folder)
-    if kind == official.MODEL_TYPE:
+    if kind == MODEL_TYPE:
         files = open_weights(folder)
         config = official.config_of_folder(folder, values, files.stored)
         ours = files.renamed(official.name_from_official)
@@ -98,7 +99,7 @@ def open_checkpoint(folder: Path, autoencoder: bool = False) -> tuple[ReconVLACo
         return config, ours.renamed(lambda name: _name_in(config, name, autoencoder))
     raise CheckpointError(
         f"{folder / CONFIG_FILE} does not describe a ReconVLA: model_type must be 'reconvla' or"
-        f" {official.MODEL_TYPE!r}, got {kind!r}"
+        f" {MODEL_TYPE!r}, got {kind!r}"
     )
 
 

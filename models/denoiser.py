@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.config import DenoiserConfig
+from models.part_configs import DenoiserConfig
 
 
 def sincos_position_embedding(width: int, grid: int) -> Tensor:

@@ -19,12 +19,13 @@ from models.folder_values import (
     VISION_NAMES,
     autoencoder_values,
     language_values,
-    picture_values,
     vision_values,
 )
 from models.generation_rules import GENERATION_FILE, rules_of_folder
 from models.json_files import read_json
-from models.official import MODEL_TYPE, OURS, official_parts
+from models.official import official_parts
+from models.official_entries import MODEL_TYPE, OURS
+from models.picture_values import picture_values
 from models.plain_values import plain, same_value
 
 CONFIG_FILE = "config.json"

@@ -9,17 +9,19 @@ name. Entries that are left out have the default of their library where the conf
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 from errors import CheckpointError
-from models.config import FULL, RESAMPLINGS, SLIDING
-from models.json_files import read_json
-from models.known_entries import AUTOENCODER, LANGUAGE, OF_TRANSFORMERS, PICTURES, ROPE, VISION
-
-#: Of a tower's folder: how pictures are prepared.
-PICTURE_FILES = ("preprocessor_config.json", "processor_config.json")
-_PREPARING = ("SiglipImageProcessor", "SiglipImageProcessorFast", "SiglipImageProcessorPil")
+from models.known_entries import (
+    AUTOENCODER,
+    LANGUAGE,
+    OF_TRANSFORMERS,
+    ROPE,
+    VISION,
+    check_granted,
+    check_known,
+)
+from models.part_configs import FULL, SLIDING
 
 #: transformers' defaults of Qwen2Config and SiglipVisionConfig, diffusers' of AutoencoderKL.
 QWEN2_DEFAULTS: Mapping[str, Any] = {
@@ -113,7 +115,7 @@ def language_values(
     place: the file, in messages. trains: whether the model is trained here, which dropout would change. others: names
     of entries that somebody else reads. Raises CheckpointError naming file and entry.
     """
-    _check_known(place, values, LANGUAGE | OF_TRANSFORMERS, others)
+    check_known(place, values, LANGUAGE | OF_TRANSFORMERS | frozenset(others))
     kind = values.get("model_type")
     if kind not in (None, "qwen2", "recon_qwen2"):
         raise CheckpointError(f"{place}: model_type is {kind!r}, where a qwen2 is needed")
@@ -149,11 +151,11 @@ def vision_values(place: str, values: Mapping[str, Any], trains: bool) -> dict[s
             "tie_word_embeddings",
             "projection_dim",
         }
-        _check_known(place, values, whole_known)
-    _check_known(place, whole, VISION | OF_TRANSFORMERS)
+        check_known(place, values, whole_known)
+    check_known(place, whole, VISION | OF_TRANSFORMERS)
     _check_dropout(place, whole, trains)
     full = ({**SIGLIP_DEFAULTS} if kind is not None else {}) | dict(whole)
-    _check_granted(place, full, {"num_channels": 3})
+    check_granted(place, full, {"num_channels": 3})
     for entry in ("image_size", "patch_size"):
         side = full.get(entry)
         if isinstance(side, list) and len(set(side)) == 1:
@@ -166,12 +168,12 @@ def autoencoder_values(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
     Errors as `language_values` has them.
     """
-    _check_known(place, values, AUTOENCODER)
+    check_known(place, values, AUTOENCODER)
     kind = values.get("_class_name")
     if kind not in (None, "AutoencoderKL"):
         raise CheckpointError(f"{place}: _class_name is {kind!r}, where an AutoencoderKL is needed")
     full = ({**AUTOENCODER_DEFAULTS} if kind is not None else {}) | dict(values)
-    _check_granted(place, full, {"in_channels": 3, "out_channels": 3})
+    check_granted(place, full, {"in_channels": 3, "out_channels": 3})
     for entry, block in (("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")):
         if any(name != block for name in full.get(entry) or []):
             raise CheckpointError(f"{place}: {entry} is {full[entry]!r}, where only {block!r} is computed")
@@ -187,79 +189,6 @@ def autoencoder_values(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
         told["cell"] = 2 ** (len(channels) - 1)
     told["autoencoder"] = _renamed(full, AUTOENCODER_NAMES)
     return told
-
-
-def picture_values(folder: Path, image_size: int | None) -> dict[str, Any]:
-    """Fields of `VisionConfig` that the folder of a SigLIP decides by how it has pictures prepared: its
-    `preprocessor_config.json`, or what `processor_config.json` says of pictures. None of the two: nothing.
-
-    image_size: of the tower in px, None where it is not known. Errors as `language_values` has them.
-    """
-    alone, among_others = (folder / name for name in PICTURE_FILES)
-    file, values = alone, None
-    if alone.is_file():
-        values = read_json(file)
-    elif among_others.is_file():
-        file = among_others
-        values = read_json(file).get("image_processor")
-    if not isinstance(values, Mapping):
-        return {}
-    place = str(file)
-    _check_known(place, values, PICTURES)
-    kind = values.get("image_processor_type", values.get("feature_extractor_type"))
-    if kind not in (None, *_PREPARING):
-        raise CheckpointError(f"{place}: image_processor_type is {kind!r}, where a {_PREPARING[0]} is needed")
-    _check_granted(place, values, {"do_resize": True})
-    size = values.get("size")
-    sides = [size.get("height"), size.get("width")] if isinstance(size, Mapping) else [size, size]
-    if size is not None and image_size is not None and sides != [image_size, image_size]:
-        raise CheckpointError(
-            f"{place}: size is {size!r}, where the tower's pictures are {image_size} px square"
-        )
-    number = values.get("resample", RESAMPLINGS.index("bicubic"))
-    if type(number) is not int or not 0 <= number < len(RESAMPLINGS):
-        raise CheckpointError(
-            f"{place}: resample is {number!r}, where one of 0 to {len(RESAMPLINGS) - 1} is needed"
-        )
-    return normalisation_values(place, values) | {"resample": RESAMPLINGS[number]}
-
-
-def normalisation_values(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """`image_mean` and `image_std` of `VisionConfig`, rescaling included: the mean is of values 0 to 1 there."""
-    mean, std = values.get("image_mean"), values.get("image_std")
-    told = []
-    for name, given in (("image_mean", mean), ("image_std", std)):
-        numbers = [0.5] * 3 if given is None else given if isinstance(given, list) else [given] * 3
-        if len(numbers) != 3 or not all(type(number) in (int, float) for number in numbers):
-            raise CheckpointError(f"{place}: {name} must be three numbers, got {given!r}")
-        told.append([float(number) for number in numbers])
-    if values.get("do_normalize", True) is False:
-        told = [[0.0] * 3, [1.0] * 3]
-    factor = values.get("rescale_factor", 1 / 255) if values.get("do_rescale", True) else 1.0
-    if type(factor) not in (int, float) or factor <= 0:
-        raise CheckpointError(f"{place}: rescale_factor must be a positive number, got {factor!r}")
-    share = factor * 255
-    if abs(share - 1) > 1e-9:
-        told = [[number / share for number in numbers] for numbers in told]
-    return dict(zip(("image_mean", "image_std"), told))
-
-
-def _check_known(
-    place: str, values: Mapping[str, Any], known: Collection[str], others: Collection[str] = ()
-) -> None:
-    for entry, value in values.items():
-        off = value is None or value is False or value in ("", [], {})
-        if not (entry in known or entry in others or entry.startswith("_") or off):
-            raise CheckpointError(
-                f"{place}: {entry} is {value!r}, and nothing here computes or knows such an entry; take it out if it"
-                " changes no output"
-            )
-
-
-def _check_granted(place: str, values: Mapping[str, Any], granted: Mapping[str, Any]) -> None:
-    for entry, only in granted.items():
-        if values.get(entry, only) != only:
-            raise CheckpointError(f"{place}: {entry} is {values[entry]!r}, where only {only!r} is known")
 
 
 def _check_dropout(place: str, values: Mapping[str, Any], trains: bool) -> None:

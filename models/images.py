@@ -56,7 +56,7 @@ def pad_to_square(picture: Picture) -> Picture:
 
 
 def to_model_size(picture: Picture, image_size: int, resample: str = "bicubic") -> Picture:
-    """(image_size, image_size, 3) by a filter of `models.config.RESAMPLINGS`; SigLIP's processor takes bicubic."""
+    """(image_size, image_size, 3) by one of `part_configs.RESAMPLINGS`; SigLIP's processor takes bicubic."""
     return _resized(picture, image_size, image_size, Image.Resampling[resample.upper()])
 
 

@@ -3,6 +3,14 @@
 What is in none of these tables is refused by name, unless it is off (null, false, empty).
 """
 
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from errors import CheckpointError
+
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -98,3 +106,30 @@ GENERATION_REFUSED = _names(
     token_healing encoder_no_repeat_ngram_size
     """
 )
+
+
+def check_known(
+    place: str | Path, values: Mapping[str, Any], known: Collection[str], within: str = ""
+) -> None:
+    """Raises CheckpointError naming the first entry that is not `known` and not off.
+
+    within: the object of the file that `values` are, as `text_config.`
+    """
+    for entry, value in values.items():
+        off = value is None or value is False or value in ("", [], {})
+        if not (entry in known or entry.startswith("_") or off):
+            raise CheckpointError(
+                f"{place}: {within}{entry} is {value!r}, and nothing here computes or knows such an entry; take it out"
+                " if it changes no output"
+            )
+
+
+def check_granted(
+    place: str | Path, values: Mapping[str, Any], granted: Mapping[str, Any], within: str = ""
+) -> None:
+    """Raises CheckpointError naming the first entry that is there with another value than the `granted` one."""
+    for entry, only in granted.items():
+        if values.get(entry, only) != only:
+            raise CheckpointError(
+                f"{place}: {within}{entry} is {values[entry]!r}, where only {only!r} is known"
+            )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from errors import EnvironmentLacks
-from models.config import LatentConfig
+from models.part_configs import LatentConfig
 
 
 class LatentEncoder(nn.Module):

@@ -14,43 +14,30 @@ from pathlib import Path
 from typing import Any
 
 from errors import CheckpointError, ConfigError
-from models.config import (
-    FLUX_LATENTS,
-    SEVEN_B,
-    SMALL,
-    LanguageConfig,
-    LatentConfig,
-    ReconVLAConfig,
-    VisionConfig,
-)
+from models.config import ReconVLAConfig
 from models.folder_values import (
     AUTOENCODER_NAMES,
     LANGUAGE_NAMES,
     LATENT_NAMES,
-    PICTURE_FILES,
     VISION_NAMES,
     autoencoder_values,
     language_values,
-    normalisation_values,
-    picture_values,
     vision_values,
 )
 from models.generation_rules import rules_of_folder
 from models.json_files import read_json
-from models.known_entries import OFFICIAL
+from models.known_entries import OFFICIAL, check_granted
+from models.official_entries import OURS, TOWERS, official_autoencoder, official_vision
+from models.part_configs import VisionConfig
+from models.picture_values import PICTURE_FILES, normalisation_values, picture_values
 from models.plain_values import same_value
+from models.sizes import FLUX_LATENTS, SEVEN_B
 
-MODEL_TYPE = "recon_qwen2"
-#: Where `config_to_official` keeps our own configuration, which says more than the official entries.
-OURS = "reconvla_config"
 #: Qwen2's tokenizer has this many ids below its special tokens; embeddings have rows beyond them, how many
 #: depends on the model's size and on whether it was cut to its tokenizer.
 _QWEN2_VOCABULARY = 151_643
 #: Fixed in the official denoiser, whatever its width.
 _DENOISER_HEADS = 16
-
-#: SigLIP's folders on the hub; the first is that of the released scripts (finetune.sh).
-_TOWERS = ((SEVEN_B.vision, "siglip-so400m-patch14-384"), (SMALL.vision, "siglip-base-patch16-224"))
 
 #: Fields that an official configuration need not decide.
 _OPTIONAL = frozenset(["hidden_act", "norm_eps", "head_width", "act_fn", "quant_conv", "post_quant_conv"])
@@ -204,9 +191,7 @@ def _config(
 
 
 def _language(place: str, values: Mapping[str, Any], trains: bool) -> dict[str, Any]:
-    for entry, granted in _GRANTED.items():
-        if values.get(entry, granted) != granted:
-            raise CheckpointError(f"{place}: {entry} is {values[entry]!r}, where only {granted!r} is known")
+    check_granted(place, values, _GRANTED)
     others = {name for name in values if name.startswith(("mm_", "image_"))} | OFFICIAL | {OURS}
     return language_values(place, values, trains, others)
 
@@ -239,72 +224,6 @@ def _check_agreement(file: Path, values: Mapping[str, Any], config: ReconVLAConf
             )
 
 
-def config_to_official(config: ReconVLAConfig) -> dict[str, Any]:
-    """An official `config.json`; the `mm_*` folders are named as the released scripts name theirs."""
-    language = config.language
-    return {
-        "architectures": ["ReconQwen2ForCausalLM"],
-        "model_type": MODEL_TYPE,
-        "vocab_size": language.vocab_size,
-        "hidden_size": language.hidden,
-        "num_hidden_layers": language.layers,
-        "num_attention_heads": language.heads,
-        "num_key_value_heads": language.kv_heads,
-        "intermediate_size": language.mlp_width,
-        "max_position_embeddings": language.max_positions,
-        "rope_theta": language.rope_theta,
-        "tie_word_embeddings": language.tied_embeddings,
-        "hidden_act": language.hidden_act,
-        "rms_norm_eps": language.norm_eps,
-        **_rarer_entries(language),
-        "mm_vision_tower": f"./{_tower_folder(config.vision)}",
-        "mm_hidden_size": config.vision.width,
-        "mm_projector_type": "mlp2x_gelu",
-        "use_mm_proj": True,
-        "mm_vision_select_layer": -2,
-        "mm_vision_select_feature": "patch",
-        "mm_patch_merge_type": "flat",
-        "mm_use_im_start_end": False,
-        "mm_use_im_patch_token": False,
-        "image_embed_len": config.vision.patches,
-        "image_aspect_ratio": "pad",
-        "image_mean": list(config.vision.image_mean),
-        "image_std": list(config.vision.image_std),
-        "decode_image_size": config.reconstruction_size,
-        "recon_enable": config.denoiser is not None,
-        "mm_pixel_decoder": "./pretrained_vae",
-        "mm_inv_projector_type": f"denoiser_vit{config.denoiser.depth if config.denoiser else 3}x",
-        "use_mm_inv_proj": config.denoiser is not None,
-        "mm_inv_hidden_size": config.latent_channels,
-        "reconstruct_image": False,
-        "reconstruct_image_num": 1,
-        OURS: config.to_dict(),
-    }
-
-
-def _rarer_entries(language: LanguageConfig) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
-    if language.head_width is not None:
-        entries["head_dim"] = language.head_width
-    if language.rope_scaling is not None:
-        entries["rope_scaling"] = language.rope_scaling.parameters()
-    if language.sliding_window is not None and language.layer_kinds is not None:
-        entries["use_sliding_window"] = True
-        entries["sliding_window"], entries["layer_types"] = (
-            language.sliding_window,
-            list(language.layer_kinds),
-        )
-    return entries
-
-
-def _tower_folder(config: VisionConfig) -> str:
-    """What the folder of this SigLIP is called on the hub; of another, what it is."""
-    for known, name in _TOWERS:
-        if official_vision(known) == official_vision(config):
-            return name
-    return f"siglip-{config.width}x{config.layers}-patch{config.patch_size}-{config.image_size}"
-
-
 def neighbour_files(folder: Path, values: Mapping[str, Any]) -> list[Path]:
     """Files of other folders that decide what the official model in `folder` computes, those that are there."""
     if OURS in values:
@@ -318,39 +237,8 @@ def neighbour_files(folder: Path, values: Mapping[str, Any]) -> list[Path]:
 
 def _tower_named(named: Any) -> VisionConfig:
     """The SigLIP whose folder has this name on the hub; the released recipe's for any other."""
-    names = {name: known for known, name in _TOWERS}
+    names = {name: known for known, name in TOWERS}
     return names.get(Path(named).name, SEVEN_B.vision) if isinstance(named, str) else SEVEN_B.vision
-
-
-def official_vision(config: VisionConfig) -> dict[str, Any]:
-    """The entries of SigLIP's `config.json` that decide its shape, and its own others where it has any."""
-    return {
-        "image_size": config.image_size,
-        "patch_size": config.patch_size,
-        "hidden_size": config.width,
-        "num_hidden_layers": config.layers,
-        "num_attention_heads": config.heads,
-        "intermediate_size": config.mlp_width,
-        "hidden_act": config.hidden_act,
-        "layer_norm_eps": config.norm_eps,
-    }
-
-
-def official_autoencoder(config: LatentConfig) -> dict[str, Any]:
-    """The entries of an `AutoencoderKL`'s `config.json` that decide its shape and what it computes."""
-    assert config.autoencoder is not None
-    return {
-        "latent_channels": config.channels,
-        "scaling_factor": config.scale,
-        "shift_factor": config.shift,
-        "block_out_channels": list(config.autoencoder.block_channels),
-        "layers_per_block": config.autoencoder.layers_per_block,
-        "norm_num_groups": config.autoencoder.norm_groups,
-        "mid_block_add_attention": config.autoencoder.middle_attention,
-        "act_fn": config.autoencoder.act_fn,
-        "use_quant_conv": config.autoencoder.quant_conv,
-        "use_post_quant_conv": config.autoencoder.post_quant_conv,
-    }
 
 
 def _neighbour(folder: Path, named: Any) -> Path | None:

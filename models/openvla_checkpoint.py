@@ -34,14 +34,6 @@ STATISTICS_FILE = "dataset_statistics.json"
 _TIMM_IDS = ("vit_large_patch14_reg4_dinov2.lvd142m", "vit_so400m_patch14_siglip_224")
 _HEADS = 16
 _DINO, _SIGLIP = "vision_backbone.featurizer.", "vision_backbone.fused_featurizer."
-#: Of the released model; entries of `config.json` that may be left out.
-_GRANTED: dict[str, Any] = {
-    "architectures": ["OpenVLAForActionPrediction"],
-    "arch_specifier": "no-align+fused-gelu-mlp",
-    "use_fused_vision_backbone": True,
-    "timm_override_act_layers": [None, None],
-    "quantization_config": None,
-}
 #: The code that comes with a checkpoint, and what only that of OpenVLA-OFT and its kin has: chunks decoded at once
 #: (also without an action head), states of the robot, several pictures, language in the towers.
 _CODE_FILE = "modeling_prismatic.py"
@@ -213,9 +205,6 @@ def _check_tied(folder: Path, language: Mapping[str, Any], tensors: Mapping[str,
 def _check_kind(folder: Path, values: Mapping[str, Any]) -> None:
     """Raises CheckpointError for what tells that the code it is from computes actions in another way."""
     file = folder / CONFIG_FILE
-    for entry, granted in _GRANTED.items():
-        if values.get(entry, granted) != granted:
-            raise CheckpointError(f"{file}: {entry} is {values[entry]!r}, where only {granted!r} is known")
     for entry in sorted(values):
         if _OF_OFT.search(entry) and values[entry]:
             raise CheckpointError(

@@ -12,7 +12,7 @@ from typing import Any
 
 from errors import CheckpointError
 from models.generation_rules import GenerationRules, rules_of_folder
-from models.known_entries import LANGUAGE, OF_TRANSFORMERS
+from models.known_entries import LANGUAGE, OF_TRANSFORMERS, check_granted, check_known
 
 _CONFIG = OF_TRANSFORMERS | {
     "vision_backbone_id", "llm_backbone_id", "arch_specifier", "use_fused_vision_backbone", "image_resize_strategy",
@@ -28,11 +28,19 @@ _PICTURES = frozenset(
         "tvf_letterbox_fill", "tvf_normalize_params", "tvf_resize_params",
     }
 )  # fmt: skip
+#: Of the released model; entries of `config.json` that may be left out.
+_GRANTED: Mapping[str, Any] = {
+    "architectures": ["OpenVLAForActionPrediction"],
+    "arch_specifier": "no-align+fused-gelu-mlp",
+    "use_fused_vision_backbone": True,
+    "quantization_config": None,
+}
 
 
 def check_openvla_entries(file: Path, values: Mapping[str, Any]) -> None:
     """Raises CheckpointError naming an entry of `config.json` that nothing here computes."""
-    _check(file, values, _CONFIG, {"use_fused_vision_backbone": True})
+    check_granted(file, values, _GRANTED)
+    check_known(file, values, _CONFIG)
     acts = values.get("timm_override_act_layers")
     if acts is not None and any(name is not None for name in acts):
         raise CheckpointError(
@@ -40,13 +48,14 @@ def check_openvla_entries(file: Path, values: Mapping[str, Any]) -> None:
         )
     text = values.get("text_config")
     if isinstance(text, Mapping):
-        _check(file, text, _LLAMA, {"model_type": "llama"}, "text_config.")
+        check_known(file, text, _LLAMA, "text_config.")
+        check_granted(file, text, {"model_type": "llama"}, "text_config.")
 
 
 def check_openvla_pictures(file: Path, values: Mapping[str, Any]) -> None:
     """Raises CheckpointError naming an entry of `preprocessor_config.json` that nothing here computes."""
-    granted = {"image_resize_strategy": "resize-naive", "use_fused_vision_backbone": True}
-    _check(file, values, _PICTURES, granted)
+    check_known(file, values, _PICTURES)
+    check_granted(file, values, {"image_resize_strategy": "resize-naive", "use_fused_vision_backbone": True})
     ways = values.get("interpolations", [])
     if any(way != "bicubic" for way in ways):
         raise CheckpointError(f"{file}: interpolations is {ways!r}, where only 'bicubic' is known")
@@ -60,19 +69,3 @@ def openvla_rules(
 ) -> GenerationRules | None:
     """The rules by which `predict_action` has tokens chosen; of generation's entries it overrides but two."""
     return rules_of_folder(folder, values, range(vocabulary - bins, vocabulary), overridden=())
-
-
-def _check(
-    file: Path, values: Mapping[str, Any], known: frozenset[str], granted: Mapping[str, Any], prefix: str = ""
-) -> None:
-    for entry, value in values.items():
-        off = value is None or value is False or value in ("", [], {})
-        if not (entry in known or entry.startswith("_") or off):
-            raise CheckpointError(
-                f"{file}: {prefix}{entry} is {value!r}, and nothing here computes or knows such an entry; take it out"
-                " if it changes no output"
-            )
-        if entry in granted and value != granted[entry]:
-            raise CheckpointError(
-                f"{file}: {prefix}{entry} is {value!r}, where only {granted[entry]!r} is known"
-            )

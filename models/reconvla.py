@@ -23,10 +23,11 @@ from errors import InvalidInput
 from models.action_tokenizer import ActionTokenizer
 from models.batches import Batch, Draws
 from models.checkpoint import Pretrained
-from models.config import LanguageConfig, ReconVLAConfig, VisionConfig
+from models.config import ReconVLAConfig
 from models.denoiser import Denoiser
 from models.diffusion import Schedule, noise_prediction_losses
 from models.latents import LatentEncoder, build_latent_encoder
+from models.part_configs import LanguageConfig, VisionConfig
 from models.prompt import CROP_PLACEHOLDER, IGNORED_LABEL, IMAGE_PLACEHOLDER
 
 #: Children of the model, in the order in which a checkpoint names them.

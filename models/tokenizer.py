@@ -14,8 +14,8 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from errors import CheckpointError, InvalidInput, WeightsMissing
-from models.config import ACTION_BINS
 from models.json_files import read_json
+from models.part_configs import ACTION_BINS
 from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION, END_OF_ANSWER
 
 _CONFIG, _WHOLE, _MERGES = "tokenizer_config.json", "tokenizer.json", "merges.txt"

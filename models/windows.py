@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from models.config import FULL, SLIDING
+from models.part_configs import FULL, SLIDING
 from models.reconvla import ReconVLA
 
 

@@ -13,17 +13,10 @@ from markupsafe import Markup
 from reports.attention import attention_note
 from reports.comparisons import MEASURES, METHODS, NOT_COMPARED, comparison_rows, p_words, signed
 from reports.curves import curve_svgs
-from reports.data import (
-    AttentionPanel,
-    AttentionScores,
-    GazeExample,
-    Ledger,
-    ReportData,
-    RunReport,
-    TaskScore,
-)
+from reports.data import AttentionPanel, AttentionScores, Ledger, ReportData, RunReport, TaskScore
 from reports.epochs import WORTH, advice_for
 from reports.figures import LEDGER_PARTS, ledger_svg, success_svg
+from reports.gaze_data import GazeExample
 from reports.pictures import (
     BRIGHT_SHARES,
     attention_png,

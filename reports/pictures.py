@@ -10,7 +10,8 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from reports.data import AttentionPanel, GazeExample, Reconstruction
+from reports.data import AttentionPanel, Reconstruction
+from reports.gaze_data import GazeExample
 
 Picture = NDArray[np.uint8]
 Box = tuple[float, float, float, float]

@@ -10,8 +10,9 @@ from statistics import fmean
 from typing import Any
 
 from reports.attention import over_seeds
-from reports.data import AttentionScores, DataSource, GazeRegions, GazeScores, ReportData, RunReport
+from reports.data import AttentionScores, DataSource, ReportData, RunReport
 from reports.epochs import Advice, advice_for, last_epochs_loss
+from reports.gaze_data import GazeRegions, GazeScores
 from reports.statistics import (
     Comparison,
     Interval,

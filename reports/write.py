@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import secrets
 from pathlib import Path
 
 from reports.comparisons import comparisons_csv, comparisons_latex, comparisons_png
@@ -38,7 +38,7 @@ def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
         }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
-        temporary = folder / f".{name}.{os.getpid()}"
+        temporary = folder / f".{name}.{secrets.token_hex(8)}"
         temporary.write_bytes(content)
         temporary.replace(folder / name)
     return {name: folder / name for name in contents}

@@ -34,14 +34,19 @@ def boot_name() -> str:
 
     Where the kernel names no start, the host's name: a reading from before a restart is then in the future.
     """
-    try:
-        boot = _BOOT_ID.read_text(encoding="ascii").strip()
-    except OSError:
-        boot = socket.gethostname()
+    boot = boot_id() or socket.gethostname()
     try:
         return f"{boot} {_TIME_NAMESPACE.readlink()}"
     except OSError:
         return boot
+
+
+def boot_id() -> str | None:
+    """The kernel's random name of this start of this machine; None where it has none."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip() or None
+    except OSError:
+        return None
 
 
 def seconds_since(boot: str | None, moment: float | None) -> float | None:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import shlex
+import socket
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,9 @@ from settings.ownership import (
 )
 
 HOME_VARIABLE = "BATON_HOME"
+#: Under this key a command's context holds the home that it works on.
+HOME_KEY = "baton.home"
+
 DEFAULT_HOME = Path("baton-home")
 
 #: SQLite opens no file with a path of more than 512 bytes; below a home they have up to a hundred of their own.
@@ -218,7 +222,9 @@ class Home:
                     f"or add work to it with submit-ablation --detach"
                 ) from None
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"'{command}' (process {os.getpid()})".encode(), 0)
+            os.pwrite(
+                descriptor, f"'{command}' (process {os.getpid()} on {socket.gethostname()})".encode(), 0
+            )
             yield
         finally:
             os.close(descriptor)

@@ -30,6 +30,8 @@ class QueueSettings:
     retry_seconds: float = 2.0
     #: Attempts that took their worker with them, without progress in between, before a job is poison.
     max_losses: int = 3
+    #: Losses of whole sessions in which a job ran, without progress in between, before it is held.
+    max_session_losses: int = 5
     #: Before anything was measured: time kept free before a session's end to put a checkpoint away.
     deadline_margin_seconds: float = 30.0
     #: The processes themselves end this long before the deadline.

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from errors import ConfigError, WeightsMissing
-from models.config import ReconVLAConfig, config_of_size
+from models.config import ReconVLAConfig
 from models.folder_config import with_folders
+from models.sizes import config_of_size
 from settings.ablation import Attention, Backbones, Model
 from settings.arms import Arm
 from tasks.folder_identity import folder_identity

@@ -1,11 +1,13 @@
 """A policy behind HTTP, spoken to as the official client does (CustomModel of evaluate_policy_multiserver.py).
 
 Official ReconVLA servers, or any that answers its protocol (see `tasks.policy_server`), are evaluated
-unchanged. A try that fails is tried again; a server that keeps failing ends the evaluation with its name.
+unchanged. A try that fails is tried again; a server that keeps failing, or refuses for good, ends the evaluation with
+its name. Servers of this machine are asked directly, whatever proxy the environment names.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import logging
 import threading
@@ -35,6 +37,15 @@ TIMEOUT_SECONDS = 120.0
 #: 128 tokens, the most that the official server generates, take a fifth of this.
 _MOST_BYTES = 1 << 14
 
+_PATH = "/predict"
+
+#: Statuses under 500 that pass by themselves: too slow, too early, too many; any other answers every try alike.
+_PASSING = frozenset({408, 423, 425, 429})
+
+
+class _Refused(PolicyServerError):
+    """What the server said of this request, it will say of the same one again."""
+
 
 class RemotePolicy:
     """`chunk_steps`: actions executed per answer, 5 or (official `--not_action_chunk`) 1.
@@ -54,10 +65,9 @@ class RemotePolicy:
         pause_seconds: float = PAUSE_SECONDS,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        """Raises InvalidInput for an address without a host."""
-        if not urlsplit(url).hostname:
-            raise InvalidInput(f"{url} is no address of a policy server; http://HOST:PORT is")
-        self._url = url.rstrip("/") + "/predict"
+        """url: http://HOST:PORT, with or without the /predict that `serve` prints. Raises InvalidInput for others."""
+        self._url, host = _address(url)
+        self._proxies = {"http": "", "https": ""} if _is_here(host) else None
         self._numbers = chunk_steps * ACTION_DIMS
         self._tries = tries
         self._pause_seconds = pause_seconds
@@ -86,6 +96,10 @@ class RemotePolicy:
                     break
             try:
                 numbers = self._ask(query)
+            except _Refused as error:
+                raise PolicyServerError(
+                    f"the policy server {self._url} refuses (sequence {query.sequence}, query {query.number}): {error}"
+                ) from None
             except PolicyServerError as error:
                 fault = str(error)
                 continue
@@ -110,12 +124,22 @@ class RemotePolicy:
         }
         began = time.monotonic()
         try:
-            with requests.post(self._url, files=files, timeout=self._timeout_seconds, stream=True) as answer:
+            with requests.post(
+                self._url,
+                files=files,
+                timeout=self._timeout_seconds,
+                stream=True,
+                proxies=self._proxies,
+                allow_redirects=False,  # a POST that is redirected arrives as a GET, without the pictures
+            ) as answer:
                 content = self._read(answer, began)
         except requests.RequestException as error:
             raise PolicyServerError(_in_words(error, self._timeout_seconds)) from None
         if answer.status_code != 200:
-            raise PolicyServerError(f"it answered with status {answer.status_code}: {_shown(content)}")
+            fault = _Refused if _is_for_good(answer.status_code) else PolicyServerError
+            place = answer.headers.get("location")
+            moved = f", moved to {place[:200]!r}" if place else ""
+            raise fault(f"it answered with status {answer.status_code}{moved}: {_shown(content)}")
         return _numbers(content)
 
     def _read(self, answer: requests.Response, began: float) -> bytes:
@@ -134,6 +158,31 @@ class RemotePolicy:
             self._count("short_answers")
             numbers = numbers + [0.0] * (self._numbers - len(numbers))
         return with_binary_gripper(np.reshape(numbers[: self._numbers], (-1, ACTION_DIMS)))
+
+
+def _address(url: str) -> tuple[str, str]:
+    """Where to post, and the host of it."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:  # a port that is none, brackets that do not match
+        host = None
+    if not host or parts.query or parts.fragment:
+        raise InvalidInput(f"{url} is no address of a policy server; http://HOST:PORT is")
+    return url.rstrip("/").removesuffix(_PATH).rstrip("/") + _PATH, host
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine by its name or address, which no proxy can reach for us."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
+def _is_for_good(status: int) -> bool:
+    return 300 <= status < 500 and status not in _PASSING
 
 
 def _in_thread(call: Callable[[], Answer]) -> Future[Answer]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from models.checkpoint import CONFIG_FILE, read_json
-from models.official import MODEL_TYPE, neighbour_files
+from models.official import neighbour_files
+from models.official_entries import MODEL_TYPE
 from models.reconvla import ReconVLA
 from tasks.folder_identity import folder_identity
 from tasks.judged import device

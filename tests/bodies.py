@@ -25,13 +25,15 @@ def install() -> None:
 
 
 def count(context: TaskContext) -> Result:
-    """Counts to spec `target`, publishing every number; each step is also a line in the file spec `log`."""
+    """Counts to spec `target`, publishing every number, spec `seconds` (0) for each; each step is also a line in the
+    file spec `log`."""
     for number in range(context.step, context.spec["target"]):
         reason = context.should_stop()
         if reason:
             return Yielded(reason)
         with Path(context.spec["log"]).open("a") as log:
             log.write(f"{number}\n")
+        time.sleep(context.spec.get("seconds", 0.0))
         context.publish(
             number + 1, [_number(context, number + 1)], [Point("number", number + 1, number + 1.0)]
         )

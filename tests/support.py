@@ -102,9 +102,9 @@ def event_kinds(database: Database) -> list[str]:
         return list(tx.execute(select(Event.kind).order_by(Event.id)).scalars())
 
 
-def worker(database: Database, name: str = "worker") -> int:
+def worker(database: Database, name: str = "worker", session: int | None = None) -> int:
     """This process, registered as one more worker."""
-    return members.join(database, name, "cpu", None, NOW)
+    return members.join(database, name, "cpu", session, NOW)
 
 
 def start(database: Database, label: str, worker_id: int, now: float = NOW) -> Claim:

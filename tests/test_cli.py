@@ -21,8 +21,8 @@ from click.testing import CliRunner
 
 import cli
 from calvin.writer import write_split
-from settings.ablation import load_config
 from settings.home import Home
+from settings.presets import load_config
 from tests.calvin.samples import make_episode
 from tests.support import REPOSITORY
 

@@ -117,6 +117,7 @@ STORIES: dict[str, tuple[Shown, ...]] = {
         Shown("python cli.py artifacts gc --dry-run", "--home old", r"would remove \d+ superseded"),
         Shown("python cli.py artifacts gc", "--home old", r"removed \d+ superseded"),
         Shown("python cli.py artifacts gc --spent", "--home old", r"removed \d+ superseded .* [1-9]\d* files"),
+        Shown("python cli.py artifacts adopt", "--home old", r"belong to .*state.db"),
     ),
     "done again": (Shown("python cli.py audit --slices 3", "--others 1", r"(?s)equal .*\nequal "),),
     "gaze regions": (
@@ -313,7 +314,8 @@ def test_make_runs_what_is_run_here(tmp_path: Path) -> None:
     """`make -n`, as if everything was installed: the command line is one that the stories have run."""
     installed = tmp_path / "venv"
     installed.mkdir()
-    (installed / ".installed").touch()
+    for stamp in (".installed-torch", ".installed"):
+        (installed / stamp).touch()
     for options in ("", "--preset smoke"):
         asked = subprocess.run(
             ["make", "-n", "--no-print-directory", "ablation", f"VENV={installed}", f"ARGS={options}"],

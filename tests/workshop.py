@@ -16,7 +16,7 @@ from db.jobs import Claim, Ending, Seconds
 from db.migrate import open_state
 from db.plans import RunRef
 from db.states import SUCCEEDED, YIELDED
-from db.store import LOCK_FILES, ArtifactStore
+from db.store import LOCK_FILES, OWNER_FILES, ArtifactStore
 from settings.home import Home
 from tests.support import LEASE_SECONDS, planned, row, start, stored, submit
 
@@ -134,10 +134,11 @@ def dump(home: Home) -> dict[str, list[Any]]:
 
 def files_of(home: Home) -> dict[str, bytes]:
     """Everything under a home that is not the database, a lock or empty: path -> content."""
+    besides = {*LOCK_FILES, *OWNER_FILES, "lock"}
     return {
         str(path.relative_to(home.root)): path.read_bytes()
         for path in sorted(home.root.rglob("*"))
-        if path.is_file() and not path.name.startswith("state.db") and path.name not in (*LOCK_FILES, "lock")
+        if path.is_file() and not path.name.startswith("state.db") and path.name not in besides
     }
 
 

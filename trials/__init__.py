@@ -1,0 +1,32 @@
+"""What takes hours: matrices, kill counts, engines. `make trials`; each keeps its last result as JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def git(*words: str) -> str:
+    """What git prints in this repository. Raises CalledProcessError."""
+    done = subprocess.run(["git", *words], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def keep(place: Path, what: str, found: Mapping[str, Any]) -> None:
+    """Write what a trial found, with the commit and the machine it was run on."""
+    from workers.environment import attempt_environment
+
+    document = {
+        "what": what,
+        "commit": git("rev-parse", "--short", "HEAD"),
+        "machine": dict(attempt_environment("cpu")),
+        **found,
+    }
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

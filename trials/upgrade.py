@@ -29,12 +29,10 @@ from typing import Any
 
 import psutil
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from trials import REPOSITORY, RESULTS, git, keep
 
 #: The build whose homes people have.
 OLD = "753aa3a"
-
-RESULTS = Path(__file__).parent / "results" / "upgrade.json"
 
 _DEADLINE_SECONDS = 1800.0
 
@@ -43,7 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--old", default=OLD)
     parser.add_argument("--kinds", default="train,gaze,evaluate")
-    parser.add_argument("--json", type=Path, default=RESULTS)
+    parser.add_argument("--json", type=Path, default=RESULTS / "upgrade.json")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="baton-upgrade-") as folder,
@@ -56,16 +54,9 @@ def main() -> int:
         for kind in options.kinds.split(","):
             cases[kind] = _case(kind, old, Path(folder) / kind, expected)
             print(kind, json.dumps(cases[kind]), flush=True)
-    document = {
-        "what": "homes of an older build, killed while a job of this kind ran, opened by this build",
-        "old": options.old,
-        "commit": _git("rev-parse", "--short", "HEAD"),
-        "machine": _machine(),
-        "artifacts_of_the_old_build": len(expected),
-        "cases": cases,
-    }
-    options.json.parent.mkdir(exist_ok=True)
-    options.json.write_text(json.dumps(document, indent=1) + "\n")
+    what = "homes of an older build, killed while a job of this kind ran, opened by this build"
+    found = {"old": options.old, "artifacts_of_the_old_build": len(expected), "cases": cases}
+    keep(options.json, what, found)
     return 0 if all(case["holds"] for case in cases.values()) else 1
 
 
@@ -186,23 +177,12 @@ def _environment(tree: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def _worktree(commit: str, folder: Path) -> Iterator[Path]:
     tree = folder / "old"
-    _git("worktree", "add", "--detach", str(tree), commit)
+    git("worktree", "add", "--detach", str(tree), commit)
     try:
         yield tree
     finally:
         shutil.rmtree(tree, ignore_errors=True)
-        _git("worktree", "prune")
-
-
-def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def _machine() -> dict[str, Any]:
-    from workers.environment import attempt_environment
-
-    return dict(attempt_environment("cpu"))
+        git("worktree", "prune")
 
 
 if __name__ == "__main__":

@@ -26,8 +26,11 @@ class AttemptFailed(Exception):
     """Raised after a failed attempt was committed, so that Flower shows it as failed."""
 
 
-def make_app(broker_url: str, run: Callable[[int], str] | None = None) -> Celery:
-    """An application on `broker_url`. `run` executes a job id; without it the app can only ring."""
+def make_app(broker_url: str, run: Callable[[int], str] | None = None, namespace: str = "") -> Celery:
+    """An application on `broker_url`. `run` executes a job id; without it the app can only ring.
+
+    namespace: `db.identity.namespace`, in front of all names in the broker, where other homes may have theirs.
+    """
     app = Celery("baton", broker=broker_url)
     app.conf.update(
         accept_content=["json"],
@@ -49,6 +52,7 @@ def make_app(broker_url: str, run: Callable[[int], str] | None = None) -> Celery
             "socket_timeout": 30,
             "socket_connect_timeout": 5,
             "health_check_interval": 10,
+            "global_keyprefix": namespace,
         },
     )
     for kind in KINDS:
@@ -69,6 +73,11 @@ def _register(app: Celery, kind: str, run: Callable[[int], str] | None) -> None:
 
 def resource_queue(resource: str) -> str:
     return f"baton.{resource}"
+
+
+def key_of(app: Celery, queue: str) -> str:
+    """The key of the list that is this queue in Redis."""
+    return f"{app.conf.broker_transport_options['global_keyprefix']}{queue}"
 
 
 def worker_queue(worker_id: int) -> str:

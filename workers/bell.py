@@ -20,7 +20,7 @@ from db.silence import Silence
 from db.states import QUEUED, RUNNING
 from settings.queue import QueueSettings
 from tasks.registry import versions
-from workers.app import resource_queue, ring_bell, worker_queue
+from workers.app import key_of, resource_queue, ring_bell, worker_queue
 
 logger = logging.getLogger("baton.scheduler")
 
@@ -74,9 +74,11 @@ class Bell:
         rung when a worker is free, so that the order is the database's at that moment.
         """
         out = jobs.count_out(self._database)
-        # Beside GPUs of its machine a worker on the processor leaves the accelerator's jobs to them.
-        with_gpus = {worker.host for worker in living if worker.device != "cpu"}
-        hands = [worker for worker in living if worker.device != "cpu" or worker.host not in with_gpus]
+        # Beside GPUs of its machine (or container) a worker on the processor leaves the accelerator's jobs to them.
+        with_gpus = {worker.process_space for worker in living if worker.device != "cpu"}
+        hands = [
+            worker for worker in living if worker.device != "cpu" or worker.process_space not in with_gpus
+        ]
         busy = out.get((ACCELERATOR, QUEUED), 0) + out.get((ACCELERATOR, RUNNING), 0)
         return {
             "cpu": self._settings.ring_window - out.get(("cpu", QUEUED), 0),
@@ -101,7 +103,7 @@ class Bell:
                 and unanswered[row.id] > self._settings.ring_timeout_seconds
             ]
             try:
-                if old and self._broker.llen(resource_queue(resource)) == 0:
+                if old and self._broker.llen(key_of(self._app, resource_queue(resource))) == 0:
                     stale += old
             except redis.RedisError as error:
                 logger.warning("broker: %s", error)

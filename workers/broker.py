@@ -6,11 +6,13 @@ disk and never evicts. It is stopped with the command that started it, however t
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import os
 import secrets
 import shutil
+import socket
 import stat
 import subprocess
 import sys
@@ -18,11 +20,11 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import redis
 
-from errors import EnvironmentLacks
+from errors import EnvironmentLacks, InvalidInput
 from settings.home import Home
 from settings.ownership import user_name
 from settings.secret import secret_in
@@ -32,6 +34,11 @@ URL_VARIABLE = "REDIS_URL"
 
 #: The kernel's limit on a Unix socket's path (sun_path), with room for the final zero.
 _SOCKET_PATH_LIMIT = 100
+
+_SCHEMES = ("redis", "rediss", "redis+socket")
+
+#: What file systems answer that have no sockets: shared folders of virtual machines, FUSE, some network ones.
+_NO_SOCKETS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENXIO})
 
 #: A server that runs and does not answer yet may have to wait for a processor.
 _START_SECONDS = 60.0
@@ -74,12 +81,12 @@ def start_private(home: Home, log: Path) -> PrivateRedis:
     """Start the home's Redis and wait until it answers. Raises EnvironmentLacks with its last words."""
     server = find_server()
     url = private_url(home)
-    socket = _socket(home)
-    socket.unlink(missing_ok=True)
+    place = _socket(home)
+    place.unlink(missing_ok=True)
     config = "\n".join(
         (
             "port 0",
-            f"unixsocket {_word(socket)}",
+            f"unixsocket {_word(place)}",
             "unixsocketperm 600",
             f"requirepass {_password(home)}",
             'save ""',
@@ -117,10 +124,42 @@ def start_private(home: Home, log: Path) -> PrivateRedis:
     raise EnvironmentLacks(f"{server} did not start: {last[0] if last else 'no output'} (see {log})")
 
 
+def ask(url: str) -> None:
+    """Ask a Redis once. Raises InvalidInput for a URL that Celery and redis-py do not both take, EnvironmentLacks."""
+    try:
+        parts = urlsplit(url)
+        place = parts.path if parts.scheme == "redis+socket" else parts.hostname
+        usable = parts.scheme in _SCHEMES and place and parts.port != 0
+    except ValueError:
+        usable = False
+    name = parts.path.strip("/") if usable and parts.scheme != "redis+socket" else ""
+    if not usable or (name and not name.isdecimal()):
+        raise InvalidInput(
+            f"the broker {_shown(url)} is none: redis://HOST:PORT/NUMBER, rediss://HOST:PORT/NUMBER "
+            "or redis+socket:///PATH is"
+        )
+    try:
+        with connect(url) as client:
+            client.ping()
+    except (redis.RedisError, OSError, ValueError, TypeError) as error:
+        raise EnvironmentLacks(
+            f"the broker {_shown(url)} does not answer: {error}; start it, correct --broker or {URL_VARIABLE}, "
+            "or give neither for a private one"
+        ) from None
+
+
+def _shown(url: str) -> str:
+    """Without what is before the @: a password."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}"
+
+
 def connect(url: str) -> redis.Redis:
-    """A client for any URL form that Celery accepts for Redis."""
+    """A client for any URL form that Celery accepts for Redis. Raises ValueError for others."""
     if url.startswith("redis+socket://"):
-        url = "unix://" + url.removeprefix("redis+socket://")
+        parts = urlsplit(url)
+        query = [("db" if name == "virtual_host" else name, text) for name, text in parse_qsl(parts.query)]
+        url = urlunsplit(("unix", parts.netloc, parts.path, urlencode(query), ""))
     return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
 
 
@@ -134,9 +173,9 @@ def _word(path: Path) -> str:
 
 
 def _socket(home: Home) -> Path:
-    """In the home, or, where that path is too long for a socket, in a private temporary folder."""
+    """In the home, or, where that path is too long or its file system has none, in a private temporary folder."""
     preferred = home.run / "redis.sock"
-    if _fits(preferred):
+    if _fits(preferred) and _holds_sockets(home.run):
         return preferred
     digest = hashlib.sha256(str(home.root).encode()).hexdigest()[:12]
     name = f"baton-{os.getuid()}-{digest}"
@@ -154,3 +193,15 @@ def _socket(home: Home) -> Path:
 
 def _fits(socket: Path) -> bool:
     return len(os.fsencode(socket)) <= _SOCKET_PATH_LIMIT
+
+
+def _holds_sockets(folder: Path) -> bool:
+    probe = folder / f".{os.getpid()}.s"
+    try:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(probe))
+    except OSError as error:
+        return error.errno not in _NO_SOCKETS
+    finally:
+        probe.unlink(missing_ok=True)
+    return True

@@ -12,9 +12,9 @@ from typing import Any
 
 from db import builds, inputs, jobs, states, timings
 from db.engine import Database
-from db.jobs import Claim, Ending
+from db.jobs import Claim, Ending, Note
 from db.store import ArtifactStore
-from errors import ArtifactDamaged, LeaseLost
+from errors import ArtifactDamaged, LeaseLost, StateDamaged
 from settings.clock import steady
 from settings.home import Home
 from settings.queue import QueueSettings
@@ -54,6 +54,7 @@ class Executor:
         self._versions = versions()
         self._memory: dict[str, Any] = {}
         self._state = FixedState()
+        self._told: set[tuple[int, str]] = set()
         #: Whether the last attempt left something ready to be rung, and whether it failed.
         self.released = False
         self.failed = False
@@ -112,7 +113,7 @@ class Executor:
             # A short body books nothing itself: all it did was its work.
             context.book_rest("useful")
             return self._commit(claim, context, result)
-        except LeaseLost:
+        except (LeaseLost, StateDamaged):  # the latter costs no try: it could not be written down either
             raise
         except ArtifactDamaged as error:
             self._memory.clear()
@@ -200,7 +201,7 @@ class Executor:
             seconds=context.seconds,
         )
         if policy.machine_fault(error):
-            ending = replace(ending, outcome=states.PREEMPTED)
+            ending = replace(ending, outcome=states.PREEMPTED, **self._told_of_machine(claim, error))
             self._give_back(claim, ending, self._settings.retry_seconds)
         elif policy.out_of_memory(error):
             release_device_memory()
@@ -210,6 +211,16 @@ class Executor:
         else:
             self._retry_or_end(claim, ending, error)
         return f"{ending.outcome}: {ending.reason}"
+
+    def _told_of_machine(self, claim: Claim, error: Exception) -> dict[str, Any]:
+        """Reason and notes of an attempt that the machine failed; an event the first time a job meets that here."""
+        short = policy.shortage(error)
+        reason = describe(error) if short is None else f"this machine is short of {short} ({describe(error)})"
+        if (claim.job_id, reason) in self._told:
+            return {"reason": reason}
+        self._told.add((claim.job_id, reason))
+        said = f"{claim.label}: {reason}; tried again until the machine can, and no try is spent"
+        return {"reason": reason, "notes": [Note("machine_fault", said)]}
 
     def _retry_or_end(self, claim: Claim, ending: Ending, error: Exception) -> None:
         self.failed = True

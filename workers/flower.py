@@ -9,6 +9,7 @@ import threading
 
 from celery import Celery
 
+from db.identity import namespace
 from db.migrate import open_state
 from errors import ConfigError
 from settings.home import Home
@@ -70,7 +71,9 @@ def flower_main(home: Home, broker_url: str, address: str, port: int) -> None:
     sys.argv = ["celery", *flower_arguments(home, address, port)]
     print(announcement("flower", address, port), file=sys.stderr, flush=True)
     note_address(home, "flower", SERVICES["flower"].url(address, port))
-    app: Celery = make_app(broker_url)
-    history = History(make_app(broker_url), open_state(home))
+    database = open_state(home)
+    name = namespace(database)
+    app: Celery = make_app(broker_url, namespace=name)
+    history = History(make_app(broker_url, namespace=name), database)
     threading.Thread(target=history.run, args=(threading.Event(),), name="history", daemon=True).start()
     app.start(sys.argv[1:])

@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError
 from db import progress
 from db.engine import Database
 from db.states import FAILED, LOST, OOM, SUCCEEDED
+from errors import StateDamaged
 from workers.app import TASK_PREFIX, task_arguments, task_id
 
 logger = logging.getLogger("baton.flower")
@@ -61,6 +62,9 @@ class History:
         while not stop.wait(_LOOK_SECONDS):
             try:
                 self.tell()
+            except StateDamaged as error:
+                logger.error("%s", error)
+                return
             except self._away as error:
                 logger.info("the broker is away: %s", error)
 

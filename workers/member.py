@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 import time
 
 from db import jobs, members
 from db.engine import Database
 from db.jobs import Claim
-from errors import LeaseLost
+from errors import LeaseLost, StateDamaged
 from settings.queue import QueueSettings
 from workers.attempt import AttemptContext, StopSignal
 
@@ -31,6 +33,8 @@ class Member:
         #: When the machine goes away, as `settings.clock.steady` tells it; None: not known.
         self.ends_at = members.session_end(database, session_id)
         self.stop = StopSignal()
+        #: Set when the state turned out to be damaged: nothing more can be written.
+        self.damage: StateDamaged | None = None
         self._current: tuple[Claim, AttemptContext] | None = None
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_left, name="heartbeat", daemon=True)
@@ -42,6 +46,13 @@ class Member:
     def end(self) -> None:
         self._current = None
 
+    def give_up(self, damage: StateDamaged) -> None:
+        """End this process in order, as by SIGTERM: its next attempt would end like this one."""
+        if self.damage is None:
+            self.damage = damage
+            self.stop.set("preempted")
+            os.kill(os.getpid(), signal.SIGTERM)
+
     def leave(self) -> None:
         """Stop beating and mark the row. Call once, when the process ends in order."""
         self._left.set()
@@ -52,6 +63,8 @@ class Member:
         while not self._left.wait(self._settings.heartbeat_seconds):
             try:
                 self._beat()
+            except StateDamaged as error:
+                self.give_up(error)
             except Exception:
                 # The lease outlives several beats; the next one may get through.
                 logger.exception("heartbeat failed")

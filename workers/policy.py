@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,31 @@ from settings.queue import QueueSettings
 PREEMPTIONS = frozenset({"preempted", "deadline"})
 
 
-#: What the state says when its disk fails, or when another writer holds it for too long (SQLite, PostgreSQL).
-_MACHINE_WORDS = ("disk I/O error", "database is locked", "due to lock timeout")
-
 _MACHINE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
+
+#: What a machine has too little of at the moment: memory, processes and threads, open files (its own, or a process's).
+_SHORTAGES = {
+    errno.ENOMEM: "memory",
+    errno.EAGAIN: "processes or threads",
+    errno.EMFILE: "open files",
+    errno.ENFILE: "open files",
+}
+
+#: The same in the words of libraries that name no number, and what the state says when its disk fails, or when
+#: another writer holds it for too long (SQLite, PostgreSQL).
+_MACHINE_WORDS = (
+    "disk I/O error",
+    "database is locked",
+    "due to lock timeout",
+    "No space left on device",
+)
+_SHORTAGE_WORDS = {
+    "Too many open files": "open files",
+    "unable to open database file": "open files or rights",
+    "can't start new thread": "processes or threads",
+    "Resource temporarily unavailable": "processes or threads",
+    "Cannot allocate memory": "memory",
+}
 
 #: A checkpoint may take this many times as long as the slowest one so far.
 SAVE_SAFETY = 1.5
@@ -65,11 +86,41 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def machine_fault(error: BaseException) -> bool:
-    """True when the machine failed and not the job: a full or failing disk, however it shows, or a server."""
-    if isinstance(error, OSError):
+    """True when the machine failed and not the job: a full or failing disk, however it shows, a server, or a machine
+    that is short of something (`shortage`)."""
+    if out_of_memory(error):
+        return False
+    return shortage(error) is not None or any(_failed_machine(cause) for cause in _causes(error))
+
+
+def shortage(error: BaseException) -> str | None:
+    """What the machine has too little of, where that is why: memory, processes or threads, open files."""
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno is not None:
+            found = _SHORTAGES.get(cause.errno)
+        else:
+            found = next((what for words, what in _SHORTAGE_WORDS.items() if words in str(cause)), None)
+        if found is not None:
+            return found
+    return None
+
+
+def _failed_machine(error: BaseException) -> bool:
+    if isinstance(error, (DiskFull, StateLost, StoreUnreachable)):
+        return True
+    if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _MACHINE_ERRNOS
-    named = isinstance(error, (DiskFull, StateLost, StoreUnreachable))
-    return named or any(words in str(error) for words in _MACHINE_WORDS)
+    return any(words in str(error) for words in _MACHINE_WORDS)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised for, `from None` or not: a reader of files says that its file is bad."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def halved_micro_batch(

@@ -13,9 +13,13 @@ from types import FrameType
 from celery import Celery
 from celery.signals import worker_ready
 
+from db import ownership
 from db.engine import Database
+from db.identity import namespace
 from db.migrate import open_state
+from db.remote import Remote
 from db.shared_store import open_store
+from errors import StateDamaged, StoreUnreachable
 from settings.home import Home
 from settings.queue import queue_settings
 from tasks.registry import import_bodies
@@ -59,20 +63,32 @@ def scheduler_main(home: Home, broker_url: str) -> None:
     settings = queue_settings()
     scheduler = Scheduler(database, make_bell(database, broker_url), settings)
     pulse = Pulse(home, "scheduler")
+    remote = open_store(home, database).remote
     next_build_check = 0.0
     while not stop.is_set():
         if time.monotonic() >= next_build_check:
+            note_ownership(home, database, remote)
             for sentence in note_other_builds(home, database, time.time()):
                 logger.warning("%s", sentence)
             next_build_check = time.monotonic() + _BUILD_CHECK_SECONDS
         scheduler.tick()
         pulse.beat()
         stop.wait(settings.tick_seconds)
+    note_ownership(home, database, remote)
     database.close()
 
 
+def note_ownership(home: Home, database: Database, remote: Remote | None) -> None:
+    """As `db.ownership.note`; a store that does not answer is marked the next time."""
+    try:
+        ownership.note(home, database, remote)
+    except StoreUnreachable as error:
+        logger.warning("%s", error)
+
+
 def make_bell(database: Database, broker_url: str, app: Celery | None = None) -> Bell:
-    return Bell(database, app or make_app(broker_url), connect(broker_url), queue_settings())
+    app = app or make_app(broker_url, namespace=namespace(database))
+    return Bell(database, app, connect(broker_url), queue_settings())
 
 
 def worker_main(
@@ -89,19 +105,25 @@ def worker_main(
     database = open_state(home)
     settings = queue_settings()
     member = Member(database, settings, name, device, session_id)
-    executor = Executor(home, database, open_store(home, database), settings, member)
+    store = open_store(home, database)
+    note_ownership(home, database, store.remote)  # before it makes anything
+    executor = Executor(home, database, store, settings, member)
     idle = threading.Lock()
 
     def run(job_id: int) -> str:
-        with idle:
-            outcome = executor.run(job_id)
+        try:
+            with idle:
+                outcome = executor.run(job_id)
+        except StateDamaged as error:
+            member.give_up(error)
+            raise AttemptFailed(str(error)) from None
         if executor.released and member.stop.reason is None:
             bell.ring_ready()
         if executor.failed:
             raise AttemptFailed(outcome)
         return outcome
 
-    app = make_app(broker_url, run)
+    app = make_app(broker_url, run, namespace(database))
     app.steps["consumer"].add(BatchedEvents)
     bell = make_bell(database, broker_url, app)
 
@@ -134,6 +156,8 @@ def worker_main(
     finally:
         member.leave()
         database.close()
+        if member.damage is not None:
+            raise member.damage
 
 
 def get_ready(resource: str, idle: threading.Lock) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from db import progress
 from db.engine import Database
 from db.silence import Hearing
+from errors import StateDamaged
 from settings.home import Home
 from workers.status import status_document
 
@@ -22,12 +23,22 @@ _SPENT_ON = ("useful", "replayed", "checkpoint", "load", "idle")
 class StateCollector(Collector):
     """All figures of one home."""
 
-    def __init__(self, home: Home, database: Database) -> None:
+    def __init__(self, home: Home, database: Database, on_damage: Callable[[], None] = lambda: None) -> None:
+        """on_damage: told once the state is found to be damaged; nothing is answered from then on."""
         self._home = home
+        self._on_damage = on_damage
+        self.damage: StateDamaged | None = None
         self._database = database
         self._hearing = Hearing()
 
     def collect(self) -> Iterator[Metric]:
+        try:
+            yield from self._collect()
+        except StateDamaged as error:
+            self.damage = error
+            self._on_damage()
+
+    def _collect(self) -> Iterator[Metric]:
         document = status_document(self._home, self._database, hearing=self._hearing)
         jobs = GaugeMetricFamily("baton_jobs", "Jobs by state.", labels=["ablation", "state"])
         steps = GaugeMetricFamily(
@@ -61,7 +72,7 @@ class StateCollector(Collector):
             labels=["session", "host"],
         )
         for session in document["sessions"]:
-            if session["left_seconds"] is not None:
+            if session["left_seconds"] is not None and session["lives"] is not False:
                 left.add_metric([str(session["id"]), session["host"]], session["left_seconds"])
         yield left
         yield from self._totals()
@@ -84,11 +95,14 @@ class StateCollector(Collector):
 
 
 def serve_metrics(home: Home, database: Database, address: str, port: int, stop: threading.Event) -> None:
-    """Answer http://ADDRESS:PORT/metrics until `stop` is set."""
+    """Answer http://ADDRESS:PORT/metrics until `stop` is set. Raises StateDamaged."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(StateCollector(home, database))
+    collector = StateCollector(home, database, on_damage=stop.set)
+    registry.register(collector)
     server, thread = start_http_server(port, addr=address, registry=registry)
     stop.wait()
     server.shutdown()
     server.server_close()
     thread.join()
+    if collector.damage is not None:
+        raise collector.damage

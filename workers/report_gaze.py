@@ -9,7 +9,7 @@ from typing import Any
 
 from db.states import SUCCEEDED
 from detectors.base import Source
-from reports.data import GazeRegions, GazeScores, IndexUse, ObjectScores, OtherGaze
+from reports.gaze_data import GazeRegions, GazeScores, IndexUse, ObjectScores, OtherGaze
 from workers.report_corpora import PRETRAINING, Corpora
 
 _BOX_SOURCES = frozenset(source.value for source in Source)

@@ -17,7 +17,8 @@ from db.engine import Database
 from db.needed import evenly_spaced
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
-from reports.data import AttentionPanel, GazeExample, Reconstruction, RunReport
+from reports.data import AttentionPanel, Reconstruction, RunReport
+from reports.gaze_data import GazeExample
 from settings.arms import ARMS
 from workers.report_corpora import Corpora
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from db import jobs, members
+from db import jobs, members, missing
 from db.engine import Database
 from db.silence import Silence
 from settings.queue import QueueSettings
@@ -27,6 +27,7 @@ class Scheduler:
         self._bell = bell
         self._settings = settings
         self._silence = silence or Silence()
+        self._sessions = Silence()
         self._next_check = 0.0
 
     def tick(self) -> int:
@@ -41,13 +42,20 @@ class Scheduler:
         """Take jobs back from workers that are gone. Returns how many jobs."""
         taken = 0
         now = time.time()
-        for missing in members.find_missing(self._database, self._settings.lease_seconds, self._silence):
+        lease_seconds = self._settings.lease_seconds
+        missing.close_lost_sessions(self._database, lease_seconds, self._sessions, now)
+        for gone in missing.find_missing(self._database, lease_seconds, self._silence):
             lost = jobs.take_back(
-                self._database, missing.leases, missing.reason, self._settings.max_losses, now
+                self._database,
+                gone.leases,
+                gone.reason,
+                self._settings.max_losses,
+                now,
+                max_session_losses=self._settings.max_session_losses if gone.with_session else None,
             )
             taken += len(lost)
             for entry in lost:
-                logger.warning("%s: taken back (%s), now %s", entry.label, missing.reason, entry.state)
-            if missing.worker_id:
-                members.mark_gone(self._database, missing.worker_id, missing.reason, now)
+                logger.warning("%s: taken back (%s), now %s", entry.label, gone.reason, entry.state)
+            if gone.worker_id:
+                members.mark_gone(self._database, gone.worker_id, gone.reason, now)
         return taken

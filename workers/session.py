@@ -8,11 +8,9 @@ from collections.abc import Callable
 from db import members
 from db.engine import Database
 from settings.clock import steady
+from settings.queue import QueueSettings
 
 logger = logging.getLogger("baton.session")
-
-#: How often others are told.
-_TELL_SECONDS = 3.0
 
 
 class SessionClock:
@@ -30,14 +28,19 @@ class SessionClock:
         now: float,
         began: float | None = None,
         clock: Callable[[], float] = steady,
+        tell_seconds: float = QueueSettings.heartbeat_seconds,
     ) -> None:
-        """began: the reading of `clock` from which the limit counts; None: this moment. now: for people."""
+        """began: the reading of `clock` from which the limit counts; None: this moment. now: for people.
+
+        tell_seconds: how often others are told, who take a session that says nothing for a lease for gone.
+        """
         self._database = database
         self._clock = clock
+        self._tell_seconds = tell_seconds
         self._began = clock() if began is None else began
         self._limit_seconds = limit_seconds
         self.id = members.open_session(database, command, limit_seconds, now, self._began)
-        self._tell_at = clock() + _TELL_SECONDS
+        self._tell_at = clock() + self._tell_seconds
 
     @property
     def age_seconds(self) -> float:
@@ -55,7 +58,7 @@ class SessionClock:
         """
         if self._clock() < self._tell_at:
             return
-        self._tell_at = self._clock() + _TELL_SECONDS
+        self._tell_at = self._clock() + self._tell_seconds
         try:
             members.note_age(self._database, self.id, self.age_seconds)
         except Exception:

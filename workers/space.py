@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from db import garbage
 from db.engine import Database
-from errors import DiskFull, StoreBusy, StoreUnreachable
+from errors import DiskFull, StoreBusy, StoreOfAnother, StoreUnreachable
 from settings.home import Home
 
 logger = logging.getLogger("baton.space")
@@ -55,10 +55,15 @@ class Space:
             return None
         self._next_collection = now + _COLLECT_SECONDS
         try:
-            return garbage.collect(self._database, self._home, time.time(), wait_seconds=_WAIT_SECONDS)
+            return garbage.collect(
+                self._database, self._home, time.time(), superseded_only=True, wait_seconds=_WAIT_SECONDS
+            )
         except (DiskFull, StoreBusy, StoreUnreachable, OSError) as error:
             self._next_collection = now
             logger.warning("the disk is nearly full and nothing could be removed: %s", error)
+            return None
+        except StoreOfAnother as error:
+            logger.warning("the disk is nearly full and nothing was removed: %s", error)
             return None
 
 

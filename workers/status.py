@@ -14,9 +14,13 @@ from tasks.registry import KINDS
 from workers.addresses import address_of
 from workers.forecast import OpenWork, TimeLeft, time_left
 from workers.services import SERVICES
+from workers.troubles import troubles_of
 
 #: The newest events shown.
 EVENTS = 8
+
+#: A session that was heard within so long is there.
+_HEARD_SECONDS = 30.0
 
 
 def status_document(
@@ -26,13 +30,15 @@ def status_document(
 
     To the fields of CONTRACT each run gains `live_step`, `steps_per_second` and `values` (the newest losses)
     while it is worked on, each ablation `time_left`, and the document `events` and the address of each service
-    (`flower`, `tensorboard`, `metrics`; None where it does not run).
+    (`flower`, `tensorboard`, `metrics`; None where it does not run), and `troubles`: sentences on what keeps the
+    session of this machine from working.
 
-    hearing: of whoever looks again and again, the same each time: the age of heartbeats of other machines.
+    hearing: of whoever looks again and again, the same each time: the age of heartbeats of other machines,
+    and whether their sessions live.
     """
     document = {"home": str(home.root), **queries.status(database, ablation)}
     if hearing is not None:
-        _listen(document["workers"], hearing)
+        _listen(document, hearing)
     running = progress.running_attempts(database)
     train_jobs = progress.train_jobs(database)
     by_job = {row.job_id: row for row in running}
@@ -42,6 +48,7 @@ def status_document(
             run |= _live(by_job.get(train_jobs[run["id"]]))
         left = _time_left(database, entry, workers)
         entry["time_left"] = None if left is None else {**asdict(left), "untimed": list(left.untimed)}
+    document["troubles"] = troubles_of(home)
     document["events"] = queries.events(database, limit=EVENTS)
     return document | {name: address_of(home, name) for name in SERVICES}
 
@@ -56,12 +63,20 @@ def workers_by_resource(devices: Sequence[str]) -> dict[str, int]:
     return counts
 
 
-def _listen(workers: Sequence[dict[str, Any]], hearing: Hearing) -> None:
-    ages = hearing.ages({worker["id"]: worker["heartbeat_at"] for worker in workers})
+def _listen(document: Mapping[str, Any], hearing: Hearing) -> None:
+    workers, sessions = document["workers"], [s for s in document["sessions"] if s["lives"] is None]
+    ages = hearing.ages(
+        {("worker", worker["id"]): worker["heartbeat_at"] for worker in workers}
+        | {("session", session["id"]): session["age_seconds"] for session in sessions}
+    )
     for worker in workers:
-        age = ages[worker["id"]]
+        age = ages["worker", worker["id"]]
         if worker["heartbeat_age_seconds"] is None and age is not None:
             worker["heartbeat_age_seconds"] = round(age, 3)
+    for session in sessions:
+        age = ages["session", session["id"]]
+        if age is not None and age <= _HEARD_SECONDS:
+            session["lives"] = True
 
 
 def _live(row: Any) -> dict[str, Any]:

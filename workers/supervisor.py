@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -19,11 +20,17 @@ from db import members
 from db.engine import Database
 from db.silence import Silence
 from settings.home import Home
+from settings.processes import process_start
 from settings.queue import QueueSettings
 from tasks.devices import only
 from workers import broker
 from workers.bell import RESOURCES
+from workers.broker_watch import BrokerWatch
 from workers.parent import PARENT_VARIABLE
+from workers.policy import machine_fault
+from workers.troubles import cap_log, last_line, room_trouble, tell_troubles
+
+logger = logging.getLogger("baton.supervisor")
 
 CLI = Path(__file__).resolve().parent.parent / "cli.py"
 
@@ -40,6 +47,12 @@ _HEALTHY_SECONDS = 30.0
 
 #: A worker that has not registered itself after this is stuck in its imports.
 _JOIN_SECONDS = 180.0
+
+#: Ends of a process, each soon after its start, after which this is told.
+_TOLD_DEATHS = 3
+
+#: How often logs are cut and the disk is looked at.
+_CARE_SECONDS = 5.0
 
 BROKER_VARIABLE = "BATON_BROKER"
 
@@ -63,6 +76,7 @@ class Child:
     wait_seconds: float = _RESTART_SECONDS
     restart_at: float | None = None
     restarts: int = 0
+    deaths: int = 0
 
 
 class Supervisor:
@@ -92,6 +106,9 @@ class Supervisor:
         self._temporary = home.run / "tmp"
         self._children: list[Child] = []
         self._silence = Silence()
+        self._watch: BrokerWatch | None = None
+        self._next_care = 0.0
+        self.troubles: list[str] = []
 
     def __enter__(self) -> Supervisor:
         # What killed processes left in their temporary folder; nobody else runs this home now.
@@ -105,6 +122,7 @@ class Supervisor:
                 self._add(name, self._spawner(name, arguments, environment))
             for name, port in self._services.items():
                 self._add(name, self._spawner(name, [name, "--port", str(port)], {}))
+            self._watch = BrokerWatch(self.broker_url)
         except BaseException:
             self.kill()
             raise
@@ -120,16 +138,52 @@ class Supervisor:
             if child.process.poll() is None:
                 if now - child.started_at > _HEALTHY_SECONDS:
                     child.wait_seconds = _RESTART_SECONDS
+                    child.deaths = 0
                 continue
             if child.restart_at is None:
+                child.deaths += 1
                 child.restart_at = now + child.wait_seconds
                 child.wait_seconds = min(child.wait_seconds * 2, _RESTART_LIMIT_SECONDS)
             elif now >= child.restart_at:
-                child.process = child.start()
+                try:
+                    child.process = child.start()
+                except OSError as error:
+                    if not machine_fault(error):
+                        raise
+                    logger.warning("%s cannot be started now: %s", child.name, error)
+                    child.restart_at = None  # waits again, and longer
+                    continue
                 child.started_at = now
                 child.restart_at = None
                 child.restarts += 1
         self._kill_silent()
+        self._care(now)
+
+    def _care(self, now: float) -> None:
+        """Cut logs, replace a broker of our own that is deaf, and tell what keeps anything from working."""
+        if now < self._next_care:
+            return
+        self._next_care = now + _CARE_SECONDS
+        room = room_trouble(self._home)
+        troubles = [room] if room else []
+        for child in self._children:
+            log = self._home.logs / f"{child.name}.log"
+            if child.deaths >= _TOLD_DEATHS:
+                troubles.append(
+                    f"{child.name} ended {child.deaths} times soon after its start: {last_line(log)} (see {log})"
+                )
+            cap_log(log)
+        fault = self._watch.fault if self._watch is not None else None
+        if self._watch is not None and fault is not None:
+            troubles.append(f"the broker does not answer: {fault}")
+            if (
+                self._private and self._watch.overdue
+            ):  # stopped, or its socket went: nobody else starts it again
+                self._children[0].process.kill()
+                self._watch.started()
+        if troubles != self.troubles:
+            self.troubles = troubles
+            tell_troubles(self._home, troubles)
 
     def stop(self, hurry: Callable[[], bool] = lambda: False, seconds: float = STOP_SECONDS) -> None:
         """SIGTERM to the scheduler, so that nothing new is rung, to the workers, then to the rest.
@@ -151,6 +205,9 @@ class Supervisor:
 
     def kill(self) -> None:
         """SIGKILL everything that still runs. Nothing is lost but the steps since the last checkpoint."""
+        if self._watch is not None:
+            self._watch.stop()
+        tell_troubles(self._home, [])
         for child in self._children:
             _signal(child.process, signal.SIGKILL)
             child.process.wait()
@@ -208,12 +265,12 @@ class Supervisor:
 
     def _kill_silent(self) -> None:
         """A worker whose heartbeats stopped (a deadlock that holds the GIL) or never began is replaced."""
-        beats = members.heartbeats_here(self._database)
+        beats = members.heartbeats_of(self._database, self._session_id)
         workers = {}
         for child in self._children:
             if child.name.startswith("worker") and child.process.poll() is None:
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    workers[child.process.pid, members.process_start(child.process.pid)] = child
+                    workers[child.process.pid, process_start(child.process.pid)] = child
         silent = self._silence.seconds({worker: beats.get(worker) for worker in workers})
         for worker, child in workers.items():
             joined = worker in beats

@@ -11,12 +11,16 @@ import sys
 import psutil
 
 from commands.checks.finding import MISSING, OK, WARNING, Finding
+from commands.checks.tool import ask_tool
 from settings.home import Home
 
 #: The default ablation ("quick") writes well under this; CALVIN runs want far more.
 _DISK_GIB = 5.0
 _MEMORY_GIB = 4.0
 _GIB = 2**30
+
+#: Longest wait for a tool that names GPUs; with driver persistence off and eight GPUs it takes some ten seconds.
+_TOOL_SECONDS = 20.0
 
 
 def findings(home: Home) -> list[Finding]:
@@ -61,21 +65,31 @@ def _gpus() -> list[Finding]:
     if shutil.which("nvidia-smi") is None:
         remedy = "none is needed; for one, install NVIDIA's driver"
         return [Finding("machine", "GPU", MISSING, "no nvidia-smi: everything runs on the CPU", remedy)]
-    listed = subprocess.run(
-        ["nvidia-smi", "--query-gpu=index,name,memory.total,driver_version", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    remedy = "reinstall or reload NVIDIA's driver"
+    try:
+        listed = ask_tool(
+            ["nvidia-smi", "--query-gpu=index,name,memory.total,driver_version", "--format=csv,noheader"],
+            _TOOL_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        detail = f"nvidia-smi does not answer within {_TOOL_SECONDS:g} s"
+        return [Finding("machine", "GPU", WARNING, detail, f"{remedy}, or restart the machine")]
+    except OSError as error:
+        return [Finding("machine", "GPU", WARNING, f"nvidia-smi does not run: {error.strerror}", remedy)]
+    words = (listed.stderr or listed.stdout).strip().splitlines()
     if listed.returncode != 0:
-        words = (listed.stderr or listed.stdout).strip().splitlines()
         detail = f"nvidia-smi fails: {words[0] if words else listed.returncode}"
-        return [Finding("machine", "GPU", WARNING, detail, "reinstall or reload NVIDIA's driver")]
-    found = []
-    for line in listed.stdout.splitlines():
-        index, name, memory, driver = (part.strip() for part in line.split(","))
-        found.append(Finding("machine", f"GPU {index}", OK, f"{name}, {memory}, driver {driver}"))
-    return found
+        return [Finding("machine", "GPU", WARNING, detail, remedy)]
+    rows = [[part.strip() for part in line.split(",")] for line in listed.stdout.splitlines()]
+    found = [
+        Finding("machine", f"GPU {row[0]}", OK, f"{', '.join(row[1:-1])}, driver {row[-1]}")
+        for row in rows
+        if len(row) >= 4 and row[0].isdigit()
+    ]
+    if found:
+        return found
+    detail = f"nvidia-smi names no GPU: {words[0]}" if words else "nvidia-smi names no GPU"
+    return [Finding("machine", "GPU", WARNING, detail, f"none is needed; for one, {remedy}")]
 
 
 def _torch() -> Finding:

@@ -7,6 +7,7 @@ import subprocess
 import redis
 
 from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
+from commands.checks.tool import ask_tool
 from commands.options import broker_from_environment
 from db.engine import sqlite_module
 from errors import EnvironmentLacks
@@ -15,6 +16,9 @@ from workers.broker import connect, find_server
 #: SQLite's WAL-reset bug: in 3.7.0 to 3.51.2 but for these backports (sqlite.org/wal.html).
 _WAL_FIRST, _WAL_FIXED = (3, 7, 0), (3, 51, 3)
 _WAL_BACKPORTS = ((3, 50, 7), (3, 44, 6))
+
+#: Longest wait for the server's binary to say its version.
+_TOOL_SECONDS = 10.0
 
 
 def findings() -> list[Finding]:
@@ -36,8 +40,12 @@ def _broker() -> Finding:
         server = find_server()
     except EnvironmentLacks as error:
         return Finding("queue", "broker", MISSING, "no Redis", str(error), needed=True)
-    answer = subprocess.run([str(server), "--version"], capture_output=True, text=True, check=False)
-    if answer.returncode != 0:
+    try:
+        answer = ask_tool([str(server), "--version"], _TOOL_SECONDS)
+        runs = answer.returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        runs = False
+    if not runs:
         detail = f"{server} does not run"
         return Finding("queue", "broker", MISSING, detail, "install redis-server", needed=True)
     words = dict(word.split("=", 1) for word in answer.stdout.split() if "=" in word)

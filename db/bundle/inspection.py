@@ -15,19 +15,11 @@ from pydantic import ValidationError
 from db.bundle import lineage
 from db.bundle.manifest import Manifest
 from db.engine import Database, sqlite_module
-from db.garbage import ARTIFACT_PATH
-from db.migrate import revisions, upgrade
+from db.migrate import FIRST_WITH_KEY, revisions, upgrade
+from db.soundness import check_file, check_values
 from db.states import OUTCOMES, QUEUED, RUNNING, STATES
+from db.store import ARTIFACT_PATH
 from errors import BundleError
-
-#: Declared type of a column -> SQLite's storage classes that its values may have.
-_STORAGE = {
-    "INTEGER": ("integer",), "BOOLEAN": ("integer",), "VARCHAR": ("text",), "JSON": ("text",),
-    "DOUBLE": ("real", "integer"),
-}  # fmt: skip
-
-#: The version since which a state has a key of its own.
-_FIRST_WITH_KEY = "0004"
 
 
 def inspect_state(state: Path, manifest: Manifest) -> None:
@@ -43,8 +35,7 @@ def inspect_state(state: Path, manifest: Manifest) -> None:
     try:
         with _opened(state) as connection:
             _check_schema(connection, manifest.version)
-            _check_file(connection)
-            _check_values(connection)
+            _check_soundness(connection)
             _check_rest(connection, manifest)
     except sqlite_module().DatabaseError as error:
         raise BundleError(f"its state is no sound database: {error}") from None
@@ -112,38 +103,9 @@ def _schema_at(version: str) -> set[tuple[str, str, str]]:
             return _schema(connection)
 
 
-def _check_file(connection: Any) -> None:
-    ((result,), *_) = connection.execute("PRAGMA integrity_check(1)").fetchall()
-    if result != "ok":
-        raise BundleError(f"its state is damaged: {result}")
-    broken = connection.execute("PRAGMA foreign_key_check").fetchone()
-    if broken is not None:
-        raise BundleError(f"its state is damaged: a row of {broken[0]} refers to none of {broken[2]}")
-
-
-def _check_values(connection: Any) -> None:
-    """SQLite lets any value into any column; code that reads rows relies on their types."""
-    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    for (table,) in tables:
-        columns = connection.execute("SELECT name, type FROM pragma_table_info(?)", (table,)).fetchall()
-        tests = ", ".join(
-            f"count(CASE WHEN {_wrong(name, declared)} THEN 1 END)" for name, declared in columns
-        )
-        counts = connection.execute(f'SELECT {tests} FROM "{table}"').fetchone()
-        for (name, declared), count in zip(columns, counts):
-            if count:
-                raise BundleError(f"its state has a value in {table}.{name} that is no {declared}")
-
-
-def _wrong(column: str, declared: str) -> str:
-    """SQL condition for a value that a column of this type must not hold."""
-    allowed = ", ".join(f"'{name}'" for name in ("null", *_STORAGE[declared.partition("(")[0].upper()]))
-    condition = f'typeof("{column}") NOT IN ({allowed})'
-    if declared == "JSON":
-        condition += f' OR NOT json_valid("{column}")'
-    if declared == "BOOLEAN":
-        condition += f' OR "{column}" NOT IN (0, 1)'
-    return condition
+def _check_soundness(connection: Any) -> None:
+    if (wrong := check_file(connection) or check_values(connection)) is not None:
+        raise BundleError(f"its state is damaged: {wrong}")
 
 
 def _check_rest(connection: Any, manifest: Manifest) -> None:
@@ -161,7 +123,7 @@ def _check_rest(connection: Any, manifest: Manifest) -> None:
         raise BundleError("its state and its manifest tell different histories")
     if lineage.facts(connection.execute) != manifest.history[-1].facts_arrived:
         raise BundleError("its state is not the one that its history names")
-    if manifest.version >= _FIRST_WITH_KEY:
+    if manifest.version >= FIRST_WITH_KEY:
         keys = connection.execute("SELECT key FROM identity WHERE NOT shared").fetchall()
         if len(keys) != 1 or not re.fullmatch("[0-9a-f]{32}", keys[0][0]):
             raise BundleError("its state has no key of its own")

@@ -13,26 +13,29 @@ import socket
 import stat
 import time
 from collections.abc import Callable, Iterator, Set
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from sqlalchemy import select
 
+from db import ownership
 from db.bundle import lineage
 from db.bundle.archive import STATE, Reader, read_manifest
 from db.bundle.inspection import inspect_state
 from db.bundle.manifest import Manifest
 from db.engine import BUSY_TIMEOUT_SECONDS, Database, sqlite_module
-from db.members import BUSY, IDLE, process_alive
+from db.members import BUSY, IDLE
 from db.migrate import open_state, revisions, upgrade
+from db.ownership import Owner
 from db.schema import Base, Worker
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, HomeInUse, InvalidInput
 from settings.clock import seconds_since
 from settings.home import Home
 from settings.ownership import refusal
+from settings.processes import process_lives
 from settings.queue import queue_settings
 
 _STAGING = "import-"
@@ -94,7 +97,7 @@ def _receive(
     for left_over in home.scratch.glob(f"{_STAGING}*"):  # of an import that was killed
         shutil.rmtree(left_over)
     before = None
-    if home.exists:
+    if _has_state(home):
         before = _facts_of(home, manifest)
         if before is None:
             return Imported(manifest.key, True, 0, 0)
@@ -106,15 +109,26 @@ def _receive(
         inspect_state(folder / STATE, manifest)
         _check_earlier(store, manifest)
         _bring_up_to_date(folder / STATE, manifest)
+        with closing(Database(f"sqlite:///{folder / STATE}")) as staged:
+            if before is None:
+                ownership.expect(home, staged)
+            else:
+                _share(home, folder / STATE)
         store.adopt({file.path: folder / Path(file.path).name for file in manifest.inside})
-        open_state(home).close()
+        owner = _share(home, folder / STATE)
         _take_over(home, folder / STATE, manifest.key, before, now)
+        ownership.settle(home, owner)
     return Imported(manifest.key, False, len(manifest.inside), size)
+
+
+def _has_state(home: Home) -> bool:
+    """Not so where a copy onto a full disk has left an empty file."""
+    return home.state_db.exists() and home.state_db.stat().st_size > 0
 
 
 def _facts_of(home: Home, manifest: Manifest) -> str | None:
     """The facts of the home that the bundle may replace; None when the home holds the bundle already."""
-    database = open_state(home)
+    database = open_state(home, check_owner=False, check_new=False)
     try:
         with database.read() as tx:
             mine = lineage.history(tx.exec_driver_sql)
@@ -132,16 +146,16 @@ def _facts_of(home: Home, manifest: Manifest) -> str | None:
 
 
 def _check_nobody_works(database: Database) -> None:
-    """Workers of a cluster do not hold the home's lock. One that runs elsewhere is listened for, a lease long: when
-    it was last heard is a time of day of another machine."""
-    here, lease = socket.gethostname(), queue_settings().lease_seconds
+    """Workers of a cluster do not hold the home's lock. One that cannot be looked up from here is listened for, a
+    lease long: when it was last heard is a time of day of another machine."""
+    lease = queue_settings().lease_seconds
     elsewhere = {}
     for worker in _workers(database):
         age = seconds_since(worker.boot, worker.steady_at)  # a container of this machine has its clock
-        if worker.host == here:
-            if process_alive(worker.pid, worker.pid_started_at):
-                raise _at_work(worker)
-        elif age is None or age <= lease:
+        lives = process_lives(worker.process_space, worker.pid, worker.pid_started_at)
+        if lives:
+            raise _at_work(worker)
+        if lives is None and (age is None or age <= lease):
             elsewhere[worker.id] = worker.heartbeat_at
     give_up = time.monotonic() + lease
     while elsewhere and time.monotonic() < give_up:
@@ -155,7 +169,7 @@ def _workers(database: Database) -> list[Any]:
     """Those that neither left nor were missed."""
     columns = (
         Worker.id, Worker.name, Worker.host, Worker.pid, Worker.pid_started_at, Worker.heartbeat_at, Worker.boot,
-        Worker.steady_at,
+        Worker.steady_at, Worker.process_space,
     )  # fmt: skip
     with database.read() as tx:
         return list(tx.execute(select(*columns).where(Worker.state.in_((IDLE, BUSY)))).all())
@@ -218,6 +232,16 @@ def _bring_up_to_date(state: Path, manifest: Manifest) -> None:
     with database.write() as tx:
         upgrade(tx)
     database.close()
+
+
+def _share(home: Home, state: Path) -> Owner:
+    """From now on the home has a state, which owns the store together with the bundle's."""
+    with (
+        closing(Database(f"sqlite:///{state}")) as staged,
+        closing(open_state(home, check_owner=False, check_new=False)) as mine,
+    ):
+        ownership.need_place(home, staged, mine)
+        return ownership.share(home, staged, mine)
 
 
 def _take_over(home: Home, state: Path, key: str, before: str | None, now: float) -> None:

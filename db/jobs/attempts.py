@@ -131,7 +131,7 @@ def publish(
             held,
             update(job)
             .where(*HOLDS_LEASE)
-            .values(step=step, reached=at_least(job.c.reached, step), losses=0),
+            .values(step=step, reached=at_least(job.c.reached, step), losses=0, session_losses=0),
         )
         _record(tx, held, step, artifacts, metrics, now)
         tx.execute(
@@ -183,6 +183,7 @@ def give_back(db: Database, held: Claim, ending: Ending, now: float, *, wait_sec
 def _give_back(tx: Connection, held: Claim, ending: Ending, now: float, wait_seconds: float) -> None:
     progressed = ending.step > held.step
     broke = ending.outcome in (FAILED, OOM)
+    keeps = progressed or bool(ending.artifacts)
     stays_lost = ending.outcome == OOM and ending.learned is None
     values: dict[str, Any] = {
         "state": case((job.c.cancel_requested, CANCELLED), else_=READY),
@@ -193,7 +194,8 @@ def _give_back(tx: Connection, held: Claim, ending: Ending, now: float, wait_sec
         "slices": job.c.slices + 1,
         "turn": case((job.c.fair, job.c.turn + 1), else_=job.c.turn),
         "failures": job.c.failures + int(ending.outcome == FAILED),
-        "losses": (0 if progressed else job.c.losses) + int(stays_lost),
+        "losses": (0 if keeps else job.c.losses) + int(stays_lost),
+        "session_losses": 0 if keeps else job.c.session_losses,
         "wait_seconds": wait_seconds,
         "lease_expires_at": None,
         "preferred_worker_id": held.worker_id if progressed else None,

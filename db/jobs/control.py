@@ -100,8 +100,8 @@ def revive(tx: Connection, job_ids: Any) -> int:
         update(job)
         .where(job.c.id.in_(job_ids), job.c.state.in_((FAILED, CANCELLED)))
         .values(
-            state=BLOCKED, waiting_on=UNCOUNTED, failures=0, losses=0, error=None, finished_at=None,
-            wait_seconds=0.0, cancel_requested=False,
+            state=BLOCKED, waiting_on=UNCOUNTED, failures=0, losses=0, session_losses=0, error=None,
+            finished_at=None, wait_seconds=0.0, cancel_requested=False,
         )
     ).rowcount  # fmt: skip
 

@@ -26,12 +26,25 @@ from db.states import BLOCKED, CANCELLED, FAILED, LOST, QUEUED, READY, RUNNING, 
 from db.values import Claim, Ending, Lease, Lost, Versions
 
 
-def take_back(db: Database, leases: Sequence[Lease], reason: str, max_losses: int, now: float) -> list[Lost]:
+def take_back(
+    db: Database,
+    leases: Sequence[Lease],
+    reason: str,
+    max_losses: int,
+    now: float,
+    *,
+    max_session_losses: int | None = None,
+) -> list[Lost]:
     """running -> ready for jobs whose worker is gone; failed (poison) after `max_losses` without progress.
+
+    max_session_losses: given where the worker's whole session went with it. That is no loss of the job's own: after
+    so many in a row without progress it is held (failed, until somebody retries it), as it may kill its machine.
 
     Jobs that moved on in the meantime, even to running under another lease, are left alone; so are those whose
     lease was extended since somebody saw `Lease.expires_at`.
     """
+    if max_session_losses is not None:
+        reason += ", with its whole session"
     taken = []
     with db.write() as tx:
         for lease in leases:
@@ -39,14 +52,23 @@ def take_back(db: Database, leases: Sequence[Lease], reason: str, max_losses: in
             if lease.expires_at is not None:
                 held.append(job.c.lease_expires_at == lease.expires_at)
             row = tx.execute(
-                select(job.c.label, job.c.losses, job.c.step, job.c.cancel_requested).where(*held)
+                select(
+                    job.c.label, job.c.losses, job.c.session_losses, job.c.step, job.c.cancel_requested
+                ).where(*held)
             ).first()
             if row is None:
                 continue
-            losses = row.losses + 1
+            own = max_session_losses is None
+            losses, session_losses = row.losses + own, row.session_losses + (not own)
             if row.cancel_requested:
                 state, error = CANCELLED, "cancelled while its worker was gone"
-            elif losses >= max_losses:
+            elif max_session_losses is not None and session_losses >= max_session_losses:
+                state = FAILED
+                error = (
+                    f"held: its worker's whole session was lost {session_losses} times in a row while it ran, "
+                    "without progress; it may take its machine down, and `retry` tries it again"
+                )
+            elif own and losses >= max_losses:
                 state = FAILED
                 error = f"poison: took its worker with it {losses} times without progress ({reason})"
             else:
@@ -57,6 +79,7 @@ def take_back(db: Database, leases: Sequence[Lease], reason: str, max_losses: in
                 .values(
                     state=state,
                     losses=losses,
+                    session_losses=session_losses,
                     lease_expires_at=None,
                     error=error,
                     finished_at=now if state != READY else None,

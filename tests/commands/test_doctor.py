@@ -10,6 +10,7 @@ import pytest
 
 import cli
 from tests.simulators.calvin_env_stand_in import make_interpreter
+from tests.workshop import Workshop
 
 
 def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, object]]:
@@ -115,3 +116,22 @@ def test_a_named_interpreter_of_calvin_env_is_tried(
     assert found["state"] == "missing" and "cannot import calvin_env" in str(found["detail"])
     found = told("/no/python")
     assert found["state"] == "missing" and "is no program" in str(found["detail"])
+
+
+def test_a_damaged_state_is_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in ("detectors", "imports", "machine", "queue", "science", "servers"):
+        monkeypatch.setattr(f"commands.checks.{module}.findings", lambda *_: [])  # they take long
+    workshop = Workshop(tmp_path / "home")
+    workshop.submit()
+    workshop.close()
+    before = sorted(workshop.home.root.rglob("*"))
+    home = str(workshop.home.root)
+    assert cli.main(["--home", home, "doctor", "--json"]) == 0
+    assert findings(capsys)["state"]["state"] == "ok"
+    assert sorted(workshop.home.root.rglob("*")) == before
+    os.truncate(workshop.home.state_db, workshop.home.state_db.stat().st_size // 2)
+    assert cli.main(["--home", home, "doctor"]) == 2
+    said = capsys.readouterr()
+    assert "cannot run here yet: state" in said.out and "import the newest bundle" in said.err

@@ -17,6 +17,7 @@ import pytest
 
 import cli
 from db.engine import Database
+from db.identity import namespace
 from errors import ConfigError
 from settings.home import Home
 from tests.processes import running
@@ -53,9 +54,10 @@ def await_flower(port: int) -> None:
     await_value(lambda: status(port, None)[0], lambda code: code != 0, "Flower listens")
 
 
-def emit_task(redis_url: str) -> None:
+def emit_task(redis_url: str, database: Database) -> None:
     """What a worker says when it receives a training slice."""
-    with make_app(redis_url).events.default_dispatcher(hostname="worker@here") as dispatcher:
+    app = make_app(redis_url, namespace=namespace(database))
+    with app.events.default_dispatcher(hostname="worker@here") as dispatcher:
         dispatcher.send("task-received", uuid=TASK, name="baton.train", retries=0, eta=None, expires=None,
                         args="(baseline seed 0, steps 0-20)", kwargs="{}", timestamp=time.time())  # fmt: skip
 
@@ -73,7 +75,7 @@ def test_flower_wants_the_password_lists_tasks_and_remembers_them(
         assert status(port, secret) == (200, {})
 
         def seen() -> Any:
-            emit_task(redis_url)
+            emit_task(redis_url, database)
             return status(port, secret)[1]
 
         task = await_value(seen, lambda tasks: TASK in (tasks or {}), "the task is listed")[TASK]

@@ -224,3 +224,14 @@ def test_sessions_are_refused_with_nothing_changed(
     assert cli.main(["--home", home, *command]) == 3
     assert capsys.readouterr().err.startswith("error: GPU 0 (Tesla P100)")
     assert Path(home).exists() is (command == ["up"])
+
+
+def test_where_no_gpu_is_wanted_no_tool_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert gpus.devices_of("none", 2) == gpus.Devices([], 2)
+    assert not (tmp_path / "asked").exists()
+    gpus.devices_of("all", 2)
+    assert (tmp_path / "asked").exists()

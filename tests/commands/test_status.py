@@ -19,7 +19,7 @@ from commands.status_screen import span, status_screen, summary_lines, time_left
 from db import jobs, members, states
 from db.engine import Database
 from db.plans import Plan, PlannedJob, RunRef, submit
-from db.schema import Worker
+from db.schema import Session, Worker
 from db.silence import Hearing
 from db.values import Ending, Seconds
 from settings.home import Home
@@ -237,6 +237,29 @@ def test_a_session_is_shown_as_it_counts_itself(home, database, capsys, shift):
     text = drawn(document_of(home, capsys), 120)
     assert "for 75 min, ends in 45 min" in text
     assert f"({datetime.fromtimestamp(time.time() + 2700):%H:%M})" in text
+
+
+def test_a_session_elsewhere_is_shown_with_what_it_said_and_one_that_is_gone_not_at_all(
+    home, database, capsys
+):
+    make_ablation(database)
+    gone, there = (members.open_session(database, "up", 3600.0, time.time()) for _ in range(2))
+    for session, values in (
+        (gone, {"pid": 2**22 + 1, "host": "spot-a"}),
+        (there, {"process_space": "another start pid:[1]", "host": "spot-b"}),
+    ):
+        with database.write() as tx:
+            tx.execute(update(Session).where(Session.id == session).values(**values))
+    members.note_age(database, there, 3600.0)
+    document = document_of(home, capsys)
+    assert [entry["lives"] for entry in document["sessions"]] == [False, None]
+    text = drawn(document, 120)
+    assert "spot-a" not in text and "ends in" not in text
+    assert "on spot-b for 60 min and with 0 s left when it spoke last; not seen from here" in text
+    hearing = Hearing()
+    status_document(home, database, hearing=hearing)
+    members.note_age(database, there, 3601.0)
+    assert status_document(home, database, hearing=hearing)["sessions"][1]["lives"] is True
 
 
 def test_a_worker_of_this_machine_is_healthy_by_its_steady_clock(home, database, monkeypatch, capsys):

@@ -16,12 +16,12 @@ class Log:
         self._stream = io.StringIO()
         self._lines = StatusLines(self._stream, lambda: self.now)
 
-    def at(self, now: float, *entries: dict[str, Any]) -> list[str]:
+    def at(self, now: float, *entries: dict[str, Any], troubles: tuple[str, ...] = ()) -> list[str]:
         """What is printed for these ablations at this time."""
         self.now = now
         self._stream.seek(0)
         self._stream.truncate()
-        self._lines({"ablations": list(entries), "workers": []})
+        self._lines({"ablations": list(entries), "workers": [], "troubles": list(troubles)})
         return self._stream.getvalue().splitlines()
 
 
@@ -70,3 +70,15 @@ def test_a_home_in_which_everything_has_ended_is_told_of() -> None:
         "a1: succeeded",
         "a2: failed",
     ]
+
+
+def test_what_keeps_workers_from_working_is_told_at_once_and_once() -> None:
+    log = Log()
+    log.at(0.0, entry(5))
+    assert log.at(1.0, entry(5), troubles=("the disk is full",)) == [
+        "trouble: the disk is full",
+        "a1: 5/1000 jobs",
+    ]
+    assert log.at(2.0, entry(5), troubles=("the disk is full",)) == []
+    assert log.at(3.0, entry(5)) == ["a1: 5/1000 jobs"], "it is over"
+    assert log.at(4.0, entry(5)) == []

@@ -10,7 +10,7 @@ import cli
 from commands.checks.trial import Trial
 from commands.submit import _check_devices
 from errors import ConfigError
-from settings.ablation import load_config
+from settings.presets import load_config
 
 SMOKE = ("submit-ablation", "--preset", "smoke")
 
@@ -56,3 +56,16 @@ def test_gpus_that_are_not_there_are_refused_before_anything_is_planned(
     assert not home.exists()
     assert cli.main(["--home", str(home), *SMOKE, "--detach"]) == 0
     assert cli.main(["--home", str(home), "up", "--gpus", "0"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "said"), [("amqp://here", 2, "is none"), ("redis://127.0.0.1:9/0", 3, "does not answer")]
+)
+def test_a_broker_that_cannot_be_used_ends_it_before_anything_is_made(
+    url: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    words = ["submit-ablation", "--preset", "smoke", "--gpus", "none", "--broker", url]
+    assert cli.main(["--home", str(home), *words]) == code
+    assert said in capsys.readouterr().err
+    assert not home.exists()

@@ -18,6 +18,7 @@ from sqlalchemy import select, text
 from db import garbage, jobs, members, plans
 from db.engine import Database
 from db.migrate import open_state
+from db.missing import find_missing
 from db.plans import Plan
 from db.silence import Silence
 from db.states import SUCCEEDED
@@ -149,8 +150,8 @@ def _store_against_rows(home: Home, database: Database, artifacts: list[Any]) ->
     store, wrong = ArtifactStore(home), []
     for row in artifacts:
         store.verified(row.path, row.sha256)
-    for missing in members.find_missing(database, 0.0, Silence()):
-        members.mark_gone(database, missing.worker_id, "gone", time.time())
+    for gone in find_missing(database, 0.0, Silence()):
+        members.mark_gone(database, gone.worker_id, "gone", time.time())
     garbage.collect(database, home, time.time())
     with database.read() as tx:
         known = set(tx.execute(select(jobs.artifact.c.path)).scalars())

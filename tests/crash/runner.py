@@ -1,6 +1,6 @@
 """Kills a process at every moment of the jobs' life, lets another go on, and looks at what came of it.
 
-    python -m tests.crash.runner FOLDER [--only 17]
+    python -m tests.crash.runner FOLDER [--only 17 | --every 6]
 
 Prints one JSON document. Every life is a forked child of this process, which does nothing itself: it has no
 threads and no connection to the state.
@@ -15,7 +15,8 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -49,6 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", type=int, default=None)
+    parser.add_argument("--every", type=int, default=1, help="die at one moment in so many of each kind")
     options = parser.parse_args()
     torch.set_num_threads(1)
     folder, words = options.folder, options.folder / "words"
@@ -62,9 +64,8 @@ def main() -> int:
     passed: list[int] = []
     broken: dict[int, list[str]] = {}
     try:
-        expected = _undisturbed(folder, template, server.url, words)
-        numbers = range(_LIMIT) if options.only is None else [options.only]
-        for number in numbers:
+        expected, names = _undisturbed(folder, template, server.url, words)
+        for number in _chosen(names, options):
             home = Home(folder / "home")
             shutil.copytree(template.root, home.root, symlinks=True)
             client.flushall()
@@ -88,8 +89,22 @@ def main() -> int:
     return 0
 
 
-def _undisturbed(folder: Path, template: Home, url: str, words: Path) -> list[str]:
-    """Digests of a life that nothing disturbs; its moments are written to a file."""
+def _chosen(names: list[str], options: argparse.Namespace) -> Iterable[int]:
+    if options.only is not None:
+        return [options.only]
+    if options.every == 1:
+        return range(_LIMIT)
+    met: Counter[str] = Counter()
+    chosen = []
+    for number, name in enumerate(names):
+        if met[name] % options.every == 0:
+            chosen.append(number)
+        met[name] += 1
+    return chosen
+
+
+def _undisturbed(folder: Path, template: Home, url: str, words: Path) -> tuple[list[str], list[str]]:
+    """Digests of a life that nothing disturbs, and the names of its moments."""
     home, facts = Home(folder / "calm"), folder / "facts.json"
     shutil.copytree(template.root, home.root, symlinks=True)
 
@@ -101,7 +116,7 @@ def _undisturbed(folder: Path, template: Home, url: str, words: Path) -> list[st
     assert in_child(live, words) == 0, words.read_text()
     digests, names = json.loads(facts.read_text())
     print(json.dumps({"undisturbed": names}), file=sys.stderr)
-    return digests
+    return digests, names
 
 
 def _live(home: Home, url: str, fatal: int) -> None:

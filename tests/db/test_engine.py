@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from db import engine as engine_module
 from db.engine import Database
 from errors import DiskFull
 from settings.home import Home
@@ -48,6 +50,25 @@ def test_writers_wait_for_each_other_and_readers_for_nobody(database: Database, 
     with database.read() as tx:
         assert tx.execute(text("select error from job")).scalar_one() == "first second"
     other.close()
+
+
+@ON_SQLITE
+def test_too_many_open_files_at_a_sync_is_waited_for(
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of the disk failed: the worker would else never settle anything again."""
+    database.settle()
+    short, real = [errno.EMFILE, errno.ENFILE], engine_module._sync
+
+    def sync(path: Path) -> None:
+        if short and path.is_relative_to(home.root):
+            raise OSError(short.pop(), "Too many open files")
+        real(path)
+
+    monkeypatch.setattr(engine_module, "_sync", sync)
+    submit(database, planned("a"))
+    database.settle()
+    assert not short
 
 
 @ON_SQLITE

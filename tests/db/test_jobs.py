@@ -246,6 +246,58 @@ def test_a_checkpoint_between_losses_keeps_a_job_from_being_poison(database: Dat
     assert (row(database, "a").state, row(database, "a").step, row(database, "a").losses) == (READY, 5, 1)
 
 
+def test_losses_of_whole_sessions_are_no_poison_and_five_in_a_row_hold_a_job(database: Database) -> None:
+    submit(database, planned("a", target_steps=10))
+    for count in (1, 2, 3, 4, 5):
+        assert row(database, "a").state == READY, count
+        lose_the_session(database)
+    held = row(database, "a")
+    assert (held.state, held.losses, held.session_losses) == (FAILED, 0, 5)
+    assert (
+        "held: its worker's whole session was lost 5 times in a row" in held.error and "retry" in held.error
+    )
+    assert attempts(database, "a")[-1].reason == "silent for 31 s, with its whole session"
+    jobs.retry(database, jobs.Target("job", held.id, "a"), NOW)
+    again = row(database, "a")
+    assert (again.state, again.session_losses, again.error) == (READY, 0, None)
+
+
+@pytest.mark.parametrize("progress", ["a checkpoint", "a step at its end", "an artifact at its end"])
+def test_progress_between_losses_of_whole_sessions_keeps_a_job_from_being_held(
+    database: Database, store: ArtifactStore, tmp_path: Path, progress: str
+) -> None:
+    submit(database, planned("a", target_steps=10))
+    for _ in range(4):
+        lose_the_session(database)
+    claim = start(database, "a", worker(database))
+    if progress == "a checkpoint":
+        jobs.publish(database, claim, 1, [], [], Seconds(), NOW)
+        jobs.give_back(database, claim, Ending(YIELDED, 1), NOW)
+    else:
+        step = 1 if "step" in progress else 0
+        made = [] if step else [stored(store, tmp_path, "seen", b"1")]
+        jobs.give_back(database, claim, Ending(YIELDED, step, artifacts=made), NOW)
+    lose_the_session(database)
+    assert (row(database, "a").state, row(database, "a").session_losses) == (READY, 1)
+
+
+def test_a_loss_of_its_own_counts_apart_from_those_of_whole_sessions(database: Database) -> None:
+    submit(database, planned("a"))
+    for _ in range(2):
+        lose_the_session(database)
+        jobs.take_back(
+            database, [start(database, "a", worker(database)).lease], "its process is gone", 3, NOW
+        )
+    assert (row(database, "a").losses, row(database, "a").session_losses) == (2, 2)
+    lose_the_session(database)
+    assert row(database, "a").state == READY, "two losses of its own are no poison"
+
+
+def lose_the_session(database: Database) -> None:
+    claim = start(database, "a", worker(database))
+    jobs.take_back(database, [claim.lease], "silent for 31 s", 3, NOW, max_session_losses=5)
+
+
 def test_a_second_scheduler_that_saw_the_same_loss_takes_nothing_from_the_next_worker(
     database: Database,
 ) -> None:

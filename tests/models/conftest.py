@@ -8,9 +8,10 @@ import torch
 
 from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.batches import Sample
-from models.config import ReconVLAConfig, config_of_size
+from models.config import ReconVLAConfig
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
+from models.sizes import config_of_size
 from models.tokenizer import build_word_tokenizer
 
 INSTRUCTIONS = ("open the drawer", "push the red block left", "turn on the led")

@@ -8,8 +8,9 @@ import torch
 
 from errors import InvalidInput
 from models.batches import Sample, collate, draw_noise, expand_placeholder
-from models.config import ReconVLAConfig, config_of_size
+from models.config import ReconVLAConfig
 from models.prompt import IGNORED_LABEL, IMAGE_PLACEHOLDER
+from models.sizes import config_of_size
 
 
 def test_collated_rows(config: ReconVLAConfig, samples: list[Sample]) -> None:

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from errors import ConfigError
-from models.config import ReconVLAConfig, config_of_size, known_sizes
+from models.config import ReconVLAConfig
 from models.reconvla import ReconVLA
+from models.sizes import config_of_size, known_sizes
 
 
 @pytest.mark.parametrize("size", known_sizes())

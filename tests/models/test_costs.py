@@ -7,9 +7,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.batches import Sample, collate, draw_noise
-from models.config import SEVEN_B, SMALL, ReconVLAConfig
+from models.config import ReconVLAConfig
 from models.costs import METHODS, Method, count_parameters, training_costs, training_flops
 from models.reconvla import ReconVLA
+from models.sizes import SEVEN_B, SMALL
 
 
 def test_parameters_of_7b() -> None:

@@ -2,8 +2,8 @@
 
 import torch
 
-from models.config import DenoiserConfig
 from models.denoiser import Denoiser, sincos_position_embedding
+from models.part_configs import DenoiserConfig
 
 SIZE = DenoiserConfig(width=32, depth=2, heads=4)
 

@@ -20,7 +20,7 @@ from transformers import (
 from errors import CheckpointError, ConfigError
 from models.assembly import assemble
 from models.batches import normalised
-from models.config import SMALL, AutoencoderConfig, LatentConfig, ReconVLAConfig, config_of_size
+from models.config import ReconVLAConfig
 from models.folder_config import with_folders
 from models.folder_values import (
     AUTOENCODER_DEFAULTS,
@@ -31,7 +31,9 @@ from models.folder_values import (
     vision_values,
 )
 from models.images import to_model_size
+from models.part_configs import AutoencoderConfig, LatentConfig
 from models.reconvla import ReconVLA
+from models.sizes import SMALL, config_of_size
 
 QWEN = {
     "vocab_size": 400, "hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,

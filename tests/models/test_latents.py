@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from errors import EnvironmentLacks
-from models.config import AutoencoderConfig, LatentConfig
 from models.latents import build_latent_encoder, cosine_basis
+from models.part_configs import AutoencoderConfig, LatentConfig
 
 
 @pytest.mark.parametrize(("cell", "channels"), [(6, 3), (4, 12), (4, 48)])

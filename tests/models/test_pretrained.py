@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from errors import CheckpointError, InvalidInput, WeightsMissing
 from models.assembly import assemble
 from models.checkpoint import weights_of
-from models.config import AutoencoderConfig, LatentConfig, ReconVLAConfig
+from models.config import ReconVLAConfig
+from models.part_configs import AutoencoderConfig, LatentConfig
 from models.reconvla import ReconVLA, build_language_model, build_vision_tower
 from models.weight_files import open_weights
 from models.weights import write_weights

@@ -19,8 +19,10 @@ from tests.support import REPOSITORY
 NOTEBOOK = REPOSITORY / "notebooks" / "ReconVLA_Reproduction.ipynb"
 
 #: Every part of an ablation, as small as it gets.
-TINY = ["--preset", "smoke", "--arms", "recon", "--cpus", "1", "--set", "training.steps=6",
-        "--set", "evaluation.sequences=2", "--set", "evaluation.max_steps=5"]  # fmt: skip
+TINY = [
+    "--preset", "smoke", "--arms", "recon", "--cpus", "1", "--set", "training.steps=6",
+    "--set", "evaluation.sequences=2", "--set", "evaluation.max_steps=5", "--set", "attention.frames=4",
+]  # fmt: skip
 
 
 def code_into(folder: Path) -> None:

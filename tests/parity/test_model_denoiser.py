@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.config import DenoiserConfig
 from models.denoiser import Denoiser
 from models.diffusion import (
     Schedule,
@@ -22,6 +21,7 @@ from models.diffusion import (
     sample_steps,
     strided,
 )
+from models.part_configs import DenoiserConfig
 from tests.parity.model_fixtures import largest_difference, read_json, read_tensors
 
 META = read_json("denoiser/denoiser.json")

@@ -14,7 +14,8 @@ from models.attention import attention_rows
 from models.batches import Batch, Draws, expand_placeholder
 from models.checkpoint import weights_of
 from models.generation import greedy_tokens
-from models.official import config_to_official, name_from_official, name_to_official
+from models.official import name_from_official, name_to_official
+from models.official_entries import config_to_official
 from models.prompt import IGNORED_LABEL, IMAGE_PLACEHOLDER
 from models.reconvla import ReconVLA
 from tests.parity.model_fixtures import largest_difference, parity_path, read_json, read_tensors

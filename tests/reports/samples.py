@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from reports.data import (
     AttentionPanel,
     AttentionScores,
     Environment,
-    GazeExample,
-    GazeRegions,
-    GazeScores,
-    IndexUse,
     Ledger,
     LossPoint,
-    ObjectScores,
     Reconstruction,
     ReportData,
     RunReport,
@@ -22,6 +19,8 @@ from reports.data import (
     TaskScore,
     Video,
 )
+from reports.gaze_data import GazeExample, GazeRegions, GazeScores, IndexUse, ObjectScores
+from reports.summary import Summary, summarise
 
 
 def results(seed: int, mean: float, sequences: int = 60) -> tuple[int, ...]:
@@ -163,3 +162,15 @@ def open_loop() -> ReportData:
         runs=(RunReport("baseline", 0, train_steps=10), RunReport("recon", 0, train_steps=10)),
         closed_loop_reason="no simulator of scene B on this machine",
     )
+
+
+@cache
+def full_summary() -> Summary:
+    """Of `full`; its statistics take a second."""
+    return summarise(full())
+
+
+@cache
+def open_loop_summary() -> Summary:
+    """Of `open_loop`."""
+    return summarise(open_loop())

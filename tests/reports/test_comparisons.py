@@ -1,7 +1,6 @@
 import csv
 import io
 import re
-from functools import cache
 
 from PIL import Image
 from rich.console import Console
@@ -18,13 +17,8 @@ from reports.comparisons import (
     signed,
 )
 from reports.data import ReportData, RunReport
-from reports.summary import Summary, summarise
-from tests.reports.samples import full, open_loop
-
-
-@cache
-def everything() -> Summary:
-    return summarise(full())
+from reports.summary import summarise
+from tests.reports.samples import full_summary, open_loop_summary
 
 
 def nineteen_of_twenty() -> ReportData:
@@ -48,14 +42,14 @@ def test_first_last_and_average_are_shown_with_both_p_values():
 
 
 def test_holm_in_the_table_is_the_corrected_value():
-    summary = everything()
+    summary = full_summary()
     for row, comparison in zip(comparison_rows(summary), summary.comparisons, strict=True):
         assert row.measures[0].p == p_words(comparison.success[0].p_value)
         assert row.measures[0].p_holm == p_words(comparison.success[0].p_value_holm)
 
 
 def test_csv_has_every_measure_and_reads_back():
-    summary = everything()
+    summary = full_summary()
     records = list(csv.DictReader(io.StringIO(comparisons_csv(summary))))
     assert [record["measure"] for record in records[:6]] == [
         *(f"success_{k}" for k in range(1, 6)),
@@ -64,12 +58,12 @@ def test_csv_has_every_measure_and_reads_back():
     assert len(records) == 18
     assert float(records[0]["p_value_holm"]) == summary.comparisons[0].success[0].p_value_holm
     assert float(records[5]["low"]) == summary.comparisons[0].avg_len.ci95[0]
-    absent = list(csv.DictReader(io.StringIO(comparisons_csv(summarise(open_loop())))))
+    absent = list(csv.DictReader(io.StringIO(comparisons_csv(open_loop_summary()))))
     assert len(absent) == 6 and {record["delta"] for record in absent} == {""}
 
 
 def test_latex_has_the_columns_everywhere_and_dashes_for_what_was_not_compared():
-    for summary, dashes in ((everything(), 0), (summarise(open_loop()), 6)):
+    for summary, dashes in ((full_summary(), 0), (open_loop_summary(), 6)):
         text = comparisons_latex(summary)
         assert text.startswith(r"\begin{tabular}{lrrrrrr}")
         rows = [line for line in text.splitlines() if line.endswith(r"\\")]
@@ -83,18 +77,18 @@ def test_latex_has_the_columns_everywhere_and_dashes_for_what_was_not_compared()
 def test_terminal_table_fits_80_columns():
     stream = io.StringIO()
     console = Console(file=stream, width=80)
-    console.print(comparisons_terminal(everything()))
+    console.print(comparisons_terminal(full_summary()))
     lines = stream.getvalue().splitlines()
     assert "…" not in stream.getvalue()
     assert any(re.search(r"→ recon_pretrain +5/5 ", line) for line in lines)
-    console.print(comparisons_terminal(summarise(open_loop())))
+    console.print(comparisons_terminal(open_loop_summary()))
     assert "no sequences" in stream.getvalue()
 
 
 def test_png_is_a_picture():
-    for summary in (everything(), summarise(open_loop())):
+    for summary in (full_summary(), open_loop_summary()):
         assert Image.open(io.BytesIO(comparisons_png(summary))).size[0] == 1380
-    assert comparison_rows(summarise(open_loop()))[0].measures == () and NOT_COMPARED
+    assert comparison_rows(open_loop_summary())[0].measures == () and NOT_COMPARED
 
 
 def test_signs_are_minus_signs():

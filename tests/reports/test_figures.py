@@ -4,12 +4,11 @@ from dataclasses import replace
 from reports.curves import curve_svgs
 from reports.data import Ledger, LossPoint, ReportData, RunReport, Slice
 from reports.figures import ledger_svg, success_svg
-from reports.summary import summarise
-from tests.reports.samples import full, open_loop
+from tests.reports.samples import full, full_summary, open_loop, open_loop_summary
 
 
 def test_svgs_are_well_formed_and_take_the_pages_ink():
-    svgs = [success_svg(summarise(full())), ledger_svg(full().ledger_by_kind), *curve_svgs(full()).values()]
+    svgs = [success_svg(full_summary()), ledger_svg(full().ledger_by_kind), *curve_svgs(full()).values()]
     assert len(svgs) == 6
     for svg in svgs:
         root = ElementTree.fromstring(svg)
@@ -19,7 +18,7 @@ def test_svgs_are_well_formed_and_take_the_pages_ink():
 
 
 def test_nothing_measured_draws_nothing():
-    assert success_svg(summarise(open_loop())) is None
+    assert success_svg(open_loop_summary()) is None
     assert curve_svgs(open_loop()) == {}
     assert ledger_svg({}) is None
     assert ledger_svg({"train": Ledger()}) is None

@@ -4,7 +4,7 @@ from dataclasses import replace
 from reports.data import ReportData, RunReport
 from reports.latex import table_latex
 from reports.summary import summarise
-from tests.reports.samples import full, open_loop
+from tests.reports.samples import full, full_summary, open_loop
 
 
 def rows(text):
@@ -20,7 +20,7 @@ def test_every_row_has_the_columns_of_the_table():
 
 
 def test_values_carry_their_intervals():
-    summary = summarise(full())
+    summary = full_summary()
     arm = summary.arms[1]
     (low, _), value = arm.success_ci95[0], arm.success[0]
     row = rows(table_latex(summary))[2]
@@ -29,7 +29,7 @@ def test_values_carry_their_intervals():
 
 
 def test_published_rows_stand_apart_and_say_so():
-    text = table_latex(summarise(full()))
+    text = table_latex(full_summary())
     measured, published = text.split(r"\multicolumn", 1)
     assert "Published, not comparable" in published and "49.0" in published
     assert "49.0" not in measured

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reports.data import AttentionPanel, GazeExample, Reconstruction
+from reports.data import AttentionPanel, Reconstruction
+from reports.gaze_data import GazeExample
 from reports.pictures import attention_png, frame_png, overlay_png, reconstruction_png
 
 

@@ -5,11 +5,11 @@ import pytest
 from reports.data import LossPoint, ReportData, RunReport
 from reports.epochs import last_epochs_loss
 from reports.summary import summarise, to_json
-from tests.reports.samples import full, open_loop
+from tests.reports.samples import full, full_summary, open_loop, open_loop_summary
 
 
 def test_json_has_the_promised_structure():
-    document = to_json(full())
+    document = to_json(full(), full_summary())
     assert {"ablation", "arms", "comparisons", "gaze", "ledger"} <= set(document)
     arm_keys = {"arm", "seeds", "sequences", "success", "success_ci95", "avg_len", "avg_len_ci95"}
     arm_keys |= {"train_steps", "device_seconds", "goodput", "attention"}
@@ -26,13 +26,13 @@ def test_json_has_the_promised_structure():
 
 
 def test_json_equals_its_own_round_trip():
-    for data in (full(), open_loop()):
-        document = to_json(data)
+    for data, summary in ((full(), full_summary()), (open_loop(), open_loop_summary())):
+        document = to_json(data, summary)
         assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
 def test_every_pair_of_arms_is_compared_and_corrected():
-    comparisons = summarise(full()).comparisons
+    comparisons = full_summary().comparisons
     assert [(c.a, c.b) for c in comparisons] == [
         ("baseline", "recon"),
         ("baseline", "recon_pretrain"),
@@ -43,7 +43,7 @@ def test_every_pair_of_arms_is_compared_and_corrected():
 
 
 def test_comparisons_in_json_have_every_number_of_tasks():
-    summary = summarise(full())
+    summary = full_summary()
     for found, comparison in zip(to_json(full(), summary)["comparisons"], summary.comparisons, strict=True):
         assert [entry["k"] for entry in found["success"]] == [1, 2, 3, 4, 5]
         assert [entry["p_value"] for entry in found["success"]] == [d.p_value for d in comparison.success]
@@ -62,14 +62,14 @@ def test_comparisons_in_json_have_every_number_of_tasks():
 
 
 def test_what_cannot_be_compared_is_null():
-    [found] = to_json(open_loop())["comparisons"]
+    [found] = to_json(open_loop(), open_loop_summary())["comparisons"]
     assert (found["a"], found["b"]) == ("baseline", "recon")
     assert {found[name] for name in set(found) - {"a", "b", "seeds", "sequences"}} == {None}
 
 
 def test_losses_of_an_arm_are_means_over_its_seeds():
     data = full()
-    arm = to_json(data)["arms"][0]
+    arm = to_json(data, full_summary())["arms"][0]
     mine = [run for run in data.runs if run.arm == arm["arm"]]
     assert len(mine) > 1
     assert arm["held_out_loss"] == pytest.approx(sum(run.held_out_loss for run in mine) / len(mine))
@@ -77,7 +77,7 @@ def test_losses_of_an_arm_are_means_over_its_seeds():
 
 
 def test_unmeasured_is_null():
-    document = to_json(open_loop())
+    document = to_json(open_loop(), open_loop_summary())
     arm = document["arms"][0]
     for name in ("success", "success_ci95", "avg_len", "avg_len_ci95", "device_seconds", "goodput"):
         assert arm[name] is None

@@ -6,11 +6,11 @@ from rich.console import Console
 
 from reports.summary import summarise
 from reports.table import NOT_MEASURED, table_csv, table_png, table_rows, terminal_table
-from tests.reports.samples import full, open_loop
+from tests.reports.samples import full, full_summary, open_loop, open_loop_summary
 
 
 def test_rows_are_the_published_columns():
-    rows = table_rows(summarise(full()))
+    rows = table_rows(full_summary())
     assert [row.method for row in rows] == ["baseline", "recon", "recon_pretrain", "random actions"]
     assert rows[0].trials == "60 × 2"
     assert rows[-1].reference
@@ -18,7 +18,7 @@ def test_rows_are_the_published_columns():
 
 
 def test_unmeasured_rows_say_so():
-    row = table_rows(summarise(open_loop()))[0]
+    row = table_rows(open_loop_summary())[0]
     assert set(row.success) == {NOT_MEASURED}
     assert row.trials == "0"
 
@@ -26,20 +26,20 @@ def test_unmeasured_rows_say_so():
 def test_terminal_table_fits_90_columns_and_gives_the_reason():
     stream = io.StringIO()
     console = Console(file=stream, width=90)
-    console.print(terminal_table(full(), summarise(full())))
+    console.print(terminal_table(full(), full_summary()))
     assert "recon_pretrain" in stream.getvalue()
     assert "…" not in stream.getvalue()
-    console.print(terminal_table(open_loop(), summarise(open_loop())))
+    console.print(terminal_table(open_loop(), open_loop_summary()))
     assert "no simulator of scene B" in stream.getvalue()
 
 
 def test_csv_reads_back():
-    summary = summarise(full())
+    summary = full_summary()
     records = list(csv.DictReader(io.StringIO(table_csv(summary))))
     assert len(records) == 4
     assert float(records[1]["success_5"]) == summary.arms[1].success[4]
     assert float(records[1]["success_5_low"]) == summary.arms[1].success_ci95[4][0]
-    [first, _] = csv.DictReader(io.StringIO(table_csv(summarise(open_loop()))))
+    [first, _] = csv.DictReader(io.StringIO(table_csv(open_loop_summary())))
     assert first["success_1"] == first["avg_len"] == ""
 
 

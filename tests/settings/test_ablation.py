@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from errors import ConfigError
-from settings.ablation import AblationConfig, load_config, preset_names
+from settings.ablation import AblationConfig
+from settings.presets import load_config, preset_names
 
 
 @pytest.mark.parametrize("preset", preset_names())

@@ -13,8 +13,8 @@ from transformers import Qwen2ForCausalLM
 
 from errors import CheckpointError, ConfigError
 from models.checkpoint import weights_of
-from models.config import config_of_size
 from models.reconvla import ReconVLA, build_language_model, build_vision_tower
+from models.sizes import config_of_size
 from models.tokenizer import build_word_tokenizer, save_tokenizer
 from models.weights import write_weights
 from settings.ablation import Backbones, Model

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from errors import NotFinite, PolicyServerError
+from errors import InvalidInput, NotFinite, PolicyServerError
 from tasks.policies import Query
 from tasks.remote_policy import RemotePolicy
 from tests.tasks.http_servers import body, raw_server, serving
@@ -167,3 +167,45 @@ def test_a_served_model_whose_numbers_are_not_finite_is_answered_with_a_sentence
 
     with serving(predict) as url, pytest.raises(PolicyServerError, match=r"status 500: .*not finite in fp16"):
         policy(url).act([query()])
+
+
+@pytest.mark.parametrize("printed", ["", "/", "/predict", "/predict/"])
+def test_the_address_that_serve_prints_is_one(printed: str) -> None:
+    with serving(lambda queries: [np.zeros((5, 7))] * len(queries)) as url:
+        (chunk,) = policy(url + printed).act([query()])
+    assert chunk.shape == (5, 7)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://", "http://here:port", "http://[::1", "http://here/?a=b", "http://here/#a"]
+)
+def test_what_is_no_address_is_said(url: str) -> None:
+    with pytest.raises(InvalidInput, match="is no address of a policy server"):
+        policy(url)
+
+
+@pytest.mark.parametrize(
+    ("status", "asked"), [(301, 1), (401, 1), (404, 1), (422, 1), (408, 3), (429, 3), (500, 3), (503, 3)]
+)
+def test_what_is_refused_for_good_is_asked_once(status: int, asked: int) -> None:
+    seen: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        seen.append(b"")
+        body(b"what", f"{status} no")(connection)
+
+    with raw_server(answer) as url, pytest.raises(PolicyServerError, match=f"status {status}: 'what'"):
+        policy(url, tries=3).act([query()])
+    assert len(seen) == asked
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_server_of_this_machine_is_asked_without_a_proxy(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    with serving(lambda queries: [np.zeros((5, 7))] * len(queries)) as url:
+        (chunk,) = policy(url, tries=1).act([query()])
+    assert chunk.shape == (5, 7)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from base64 import b64decode
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
 from db import jobs, members
 from db.engine import Database
+from db.identity import namespace
 from db.jobs import Ending, Seconds
+from db.migrate import open_state
 from db.plans import PlannedJob
 from db.silence import Silence
 from db.states import FAILED, QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
@@ -119,7 +123,10 @@ def test_workers_without_a_gpu_are_no_hands_beside_gpus(
     for name, device in (("gpu", "cuda:0"), ("other gpu", "cuda:1"), ("one", "cpu"), ("two", "cpu")):
         free_worker(database, name, device)
     assert bell.ring_ready() == 2
-    monkeypatch.setattr("socket.gethostname", lambda: "a machine without GPUs")
+    monkeypatch.setattr("socket.gethostname", lambda: "another name of the same machine")
+    free_worker(database, "after a renaming")
+    assert bell.ring_ready() == 0
+    monkeypatch.setattr(members, "process_space", lambda: "a machine without GPUs")
     free_worker(database, "elsewhere")
     assert bell.ring_ready() == 1
 
@@ -301,3 +308,33 @@ def test_workers_of_a_machine_whose_clock_is_off_are_hands_too(database: Databas
     for name, shift in (("behind", -172_800.0), ("ahead", 172_800.0)):
         members.beat(database, free_worker(database, name), None, None, time.time() + shift)
     assert bell.ring_ready() == 2
+
+
+def test_two_states_on_one_broker_do_not_see_each_other(
+    database: Database, client: redis.Redis, redis_url: str, tmp_path: Path
+) -> None:
+    """The copy of a home has its key, and is another state all the same."""
+    homes = Home(tmp_path / "other"), Home(tmp_path / "copy")
+    for home in homes:
+        home.create()
+    databases = [database, open_state(homes[0])]
+    database.settle()
+    assert database.file is not None
+    shutil.copy(database.file, homes[1].state_db)
+    databases.append(open_state(homes[1]))
+    names = [namespace(one) for one in databases]
+    assert len(set(names)) == 3
+    assert names == [namespace(one) for one in databases]
+    bells = [
+        Bell(one, make_app(redis_url, namespace=name), client, IMPATIENT)
+        for one, name in zip(databases, names)
+    ]
+    for one, bell, label in zip(databases, bells, "abc"):
+        submit(one, planned(label))
+        bell.ring_ready()
+    assert [len(messages(client, name + CPU)) for name in names] == [1, 1, 1]
+    assert all(key.decode().startswith(tuple(names)) for key in client.scan_iter())
+    client.delete(names[1] + CPU)
+    assert [reconcile(bell) for bell in bells] == [0, 1, 0]
+    for one in databases[1:]:
+        one.close()

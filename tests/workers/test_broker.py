@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -14,11 +16,12 @@ import psutil
 import pytest
 import redis
 
-from errors import EnvironmentLacks
+from errors import EnvironmentLacks, InvalidInput
 from settings.home import Home
 from tests.support import REPOSITORY, await_value
-from workers import broker
+from workers import broker, broker_watch
 from workers.broker import PrivateRedis, connect, find_server, start_private
+from workers.broker_watch import BrokerWatch
 
 
 def test_it_answers_with_the_password_only(private_redis: PrivateRedis, home: Home) -> None:
@@ -150,3 +153,71 @@ def test_a_socket_has_a_short_path_where_the_temporary_folder_has_none(
     path = unquote(broker.private_url(home).partition("@")[2])
     assert len(path) <= 100
     Path(path).parent.rmdir()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "localhost:6379", "amqp://here", "unix:///tmp/x", "redis://here:port/0", "redis://here/queue", "redis:///0",
+     "sentinel://a;sentinel://b", "redis+socket://"],
+)  # fmt: skip
+def test_what_is_no_broker_is_said(url: str) -> None:
+    with pytest.raises(InvalidInput, match="is none: redis://HOST:PORT/NUMBER"):
+        broker.ask(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:secret@127.0.0.1:9/0",
+        "rediss://:secret@127.0.0.1:9",
+        "redis+socket://:secret@/tmp/none.sock",
+    ],
+)
+def test_a_broker_that_is_not_there_is_said_without_its_password(url: str) -> None:
+    with pytest.raises(EnvironmentLacks, match="does not answer") as told:
+        broker.ask(url)
+    assert "secret" not in str(told.value)
+
+
+def test_what_is_no_redis_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(EnvironmentLacks, match="does not answer"):
+            broker.ask(f"redis://127.0.0.1:{server.getsockname()[1]}/0")
+
+
+def test_a_socket_with_a_database_is_asked(private_redis: PrivateRedis) -> None:
+    broker.ask(private_redis.url + "?virtual_host=2")
+    with connect(private_redis.url + "?virtual_host=2") as client:
+        assert client.connection_pool.connection_kwargs["db"] == 2
+
+
+def test_a_file_system_without_sockets_gets_it_elsewhere(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert str(home.run) in broker.private_url(home) or len(str(home.run)) > 80
+    monkeypatch.setattr(broker, "_holds_sockets", lambda _folder: False)
+    assert "/tmp/baton-" in broker.private_url(home)
+
+
+@pytest.mark.parametrize("fault", ["stopped", "swept"])
+def test_a_deaf_broker_is_noticed(
+    fault: str, private_redis: PrivateRedis, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_watch, "_ASK_SECONDS", 0.02)
+    monkeypatch.setattr(broker_watch, "SILENT_SECONDS", 0.3)
+    watch = BrokerWatch(private_redis.url)
+    await_value(lambda: watch.fault, lambda seen: seen is None, "an answer")
+    if fault == "stopped":
+        private_redis.process.send_signal(signal.SIGSTOP)
+    else:
+        (home.run / "redis.sock").unlink()
+    await_value(lambda: watch.fault, lambda seen: seen is not None, "silence")
+    watch.stop()

@@ -13,7 +13,8 @@ import cli
 from calvin.task_names import TASKS
 from calvin.writer import write_split
 from errors import ConfigError, SimulatorMissing
-from settings.ablation import AblationConfig, load_config
+from settings.ablation import AblationConfig
+from settings.presets import load_config
 from tests.calvin.samples import make_episode
 from tests.simulators.calvin_env_stand_in import make_interpreter
 from tests.simulators.clone_stand_in import make_clone

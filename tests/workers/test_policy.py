@@ -100,6 +100,52 @@ def test_a_full_disk_is_told_from_a_fault_of_the_job(error: Exception) -> None:
     assert not policy.machine_fault(ValueError("full"))
 
 
+SHORT = [
+    (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+    (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "processes or threads"),
+    (OSError(errno.EMFILE, "Too many open files"), "open files"),
+    (OSError(errno.ENFILE, "Too many open files in system"), "open files"),
+    (OSError("Too many open files (os error 24)"), "open files"),  # as safetensors says it, without a number
+    (RuntimeError("unable to open shared memory object </torch_1>: Too many open files (24)"), "open files"),
+    (RuntimeError("can't start new thread"), "processes or threads"),
+    (sqlite3.OperationalError("unable to open database file"), "open files"),
+]
+
+
+@pytest.mark.parametrize(("error", "what"), SHORT, ids=[str(error) for error, _ in SHORT])
+def test_a_machine_that_is_short_of_something_is_told_from_a_fault_of_the_job(
+    error: Exception, what: str
+) -> None:
+    assert policy.machine_fault(error)
+    assert str(policy.shortage(error)).startswith(what)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ENOSPC])
+def test_a_reader_that_says_its_file_is_bad_is_not_believed_where_the_machine_failed(number: int) -> None:
+    try:
+        try:
+            raise OSError(number, "whatever")
+        except OSError as error:
+            raise DatasetError(f"frame 7 cannot be read: {error}") from None
+    except DatasetError as error:
+        assert policy.machine_fault(error)
+    try:
+        try:
+            raise FileNotFoundError(errno.ENOENT, "No such file")
+        except OSError as error:
+            raise DatasetError("frame 7 is missing") from error
+    except DatasetError as error:
+        assert not policy.machine_fault(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory. (Cannot allocate memory)")],
+)
+def test_what_a_job_allocates_itself_stays_in_its_own_ledger(error: Exception) -> None:
+    assert policy.out_of_memory(error) and not policy.machine_fault(error)
+
+
 def test_the_micro_batch_is_halved_from_the_step_the_run_goes_on_from() -> None:
     spec = {"training": {"batch_size": 16}}
     once = policy.halved_micro_batch(spec, {}, 120)

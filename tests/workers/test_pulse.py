@@ -29,15 +29,23 @@ def test_its_age_is_by_the_machines_steady_clock(
     assert pulse_age_seconds(home, "scheduler") == 12.5
 
 
-def test_one_of_before_a_restart_is_none_and_goes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pulse, "boot_name", lambda: "an earlier start")
-    Pulse(home, "scheduler").beat()
-    earlier_version = home.run / f"scheduler-{os.uname().nodename}.pulse"
-    of_another_host = home.run / f"scheduler-{os.uname().nodename}-two-0123456789ab.pulse"
-    for file in (earlier_version, of_another_host):
-        file.touch()
-    monkeypatch.undo()
+def test_one_of_another_machine_or_container_is_none_and_goes_once_it_is_silent(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever hosts are called: they share a home, and a restart is another start."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(pulse, "process_space", lambda: "another start pid:[4026531836]")
+        there = Pulse(home, "scheduler")
+        there.beat()
+    (home.run / f"scheduler-{os.uname().nodename}.pulse").touch()  # of an earlier version
     assert pulse_age_seconds(home, "scheduler") is None
-    Pulse(home, "scheduler").beat()
+    now = Clock()
+    here = Pulse(home, "scheduler", now)
+    monkeypatch.setattr("socket.gethostname", lambda: "a name by DHCP")
+    here.beat()
     assert pulse_age_seconds(home, "scheduler") is not None
-    assert len(list(home.run.glob("*.pulse"))) == 2 and of_another_host.exists()
+    assert len(list(home.run.glob("*.pulse"))) == 3
+    for _ in range(700):
+        now.now += 1.0
+        here.beat()
+    assert len(list(home.run.glob("*.pulse"))) == 1 and pulse_age_seconds(home, "scheduler") is not None

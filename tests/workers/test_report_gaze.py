@@ -14,7 +14,8 @@ from db.plans import Plan, PlannedJob, submit
 from db.schema import Event
 from db.values import Ending
 from errors import InvalidInput
-from reports.data import GazeRegions, ObjectScores, ReportData
+from reports.data import ReportData
+from reports.gaze_data import GazeRegions, ObjectScores
 from reports.html import render_html
 from reports.summary import summarise, to_json
 from tasks import gaze, index

@@ -63,3 +63,17 @@ def test_a_disk_that_is_full_already_is_looked_at_again_soon(
 
 def test_the_share_is_that_of_the_homes_disk(home: Home) -> None:
     assert 0.0 <= free_share_of(home) <= 1.0
+
+
+def test_what_no_row_names_is_left_to_people(
+    database: Database, home: Home, store: ArtifactStore, tmp_path: Path
+) -> None:
+    submit(database, planned("train", kind="train", target_steps=9))
+    claim = start(database, "train", worker(database), time.time())
+    for step in range(1, 4):
+        files = [stored(store, tmp_path, "weights", b"%d" % step, final=False)]
+        jobs.publish(database, claim, step, files, [], Seconds(), time.time())
+    orphan = stored(store, tmp_path, "orphan", b"nobody named this yet")
+    removed = Space(database, home, lambda _home: LOW_SHARE / 2, Clock()).check()
+    assert removed is not None and (removed.rows, removed.files) == (1, 1)
+    assert store.path(orphan.path).exists()

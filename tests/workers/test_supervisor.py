@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from commands.checks.session import findings
 from db import jobs, members
 from db.engine import Database
 from db.states import FAILED, LOST, QUEUED, READY, RUNNING, SUCCEEDED
@@ -16,8 +19,11 @@ from settings.home import Home
 from settings.queue import queue_settings
 from tests.processes import CLI_WITH_BODIES, QUICK, of_home, one_of_home
 from tests.support import REPOSITORY, attempts, await_value, planned, row, states, submit
-from workers import supervisor
+from workers import broker_watch, supervisor
+from workers.broker import connect
+from workers.status import status_document
 from workers.supervisor import Devices, Supervisor
+from workers.troubles import troubles_of
 
 
 @pytest.fixture
@@ -56,6 +62,31 @@ def test_a_worker_is_pinned_to_its_gpus(home: Home, database: Database) -> None:
         "worker-gpu3": ("3", "cuda:3"),
         "worker-cpu0": ("", "cpu"),
     }
+
+
+def test_a_machine_that_cannot_start_a_process_now_is_asked_again(
+    home: Home, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "_RESTART_SECONDS", 0.0)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    refused = [OSError(number, "no more") for number in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE)]
+
+    def start() -> subprocess.Popen[bytes]:
+        if refused:
+            raise refused.pop()
+        return dead
+
+    session = Supervisor(home, database, queue_settings(), Devices([], 0), None, 1)
+    child = supervisor.Child("worker-cpu0", start, dead, wait_seconds=0.0)
+    session._children.append(child)
+    while child.restarts == 0:
+        session.check()
+    assert not refused
+    child.start = lambda: (_ for _ in ()).throw(FileNotFoundError("python"))
+    with pytest.raises(FileNotFoundError):
+        while True:
+            session.check()
 
 
 def until(session: Supervisor, database: Database, label: str, state: str) -> None:
@@ -130,3 +161,34 @@ def test_a_frozen_worker_is_replaced_and_its_job_goes_on(
         tx.execute(jobs.job.update().values(cancel_requested=True))
     until(session, database, "a", "cancelled")
     assert not frozen.is_running()
+
+
+def test_workers_that_die_again_and_again_and_a_deaf_broker_are_told(
+    home: Home, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "cli.py"
+    script.write_text(
+        "import sys\nif 'worker' in sys.argv: sys.exit('no such luck')\nimport time\ntime.sleep(600)\n"
+    )
+    monkeypatch.setattr(supervisor, "CLI", script)
+    monkeypatch.setattr(supervisor, "_CARE_SECONDS", 0.05)
+    monkeypatch.setattr(supervisor, "_RESTART_LIMIT_SECONDS", 0.01)
+    monkeypatch.setattr(broker_watch, "SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(broker_watch, "_ASK_SECONDS", 0.02)
+    session_id = members.open_session(database, "test", None, time.time())
+    with Supervisor(home, database, queue_settings(), Devices([], 1), None, session_id) as running:
+
+        def told() -> str:
+            running.check()
+            return " ".join(status_document(home, database)["troubles"])
+
+        await_value(told, lambda said: "no such luck (see" in said, "a dying worker")
+        assert [f.detail for f in findings(home)] == running.troubles
+        (home.run / "redis.sock").unlink()
+        await_value(told, lambda said: "the broker does not answer" in said, "the broker's silence")
+        await_value(told, lambda said: "the broker does not answer" not in said, "another broker")
+        assert running.restarts["redis"] == 1
+        with connect(running.broker_url) as client:
+            assert client.ping()
+        running.kill()
+    assert troubles_of(home) == []

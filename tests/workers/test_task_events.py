@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from db.engine import Database
+from db.identity import namespace
 from settings.home import Home
 from tests.processes import running
 from workers.app import make_app, resource_queue
@@ -16,7 +17,7 @@ TASKS = [f"bell-{number}" for number in range(5)]
 def test_every_task_is_received_started_and_ended(
     home: Home, database: Database, redis_url: str, tmp_path: Path
 ) -> None:
-    app = make_app(redis_url)
+    app = make_app(redis_url, namespace=namespace(database))
     heard: dict[str, list[str]] = {}
 
     def note(event: dict[str, Any]) -> None:

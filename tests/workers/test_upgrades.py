@@ -14,8 +14,8 @@ from db.jobs import Ending
 from db.plans import Plan, PlannedJob
 from db.states import BLOCKED, FAILED, QUEUED, READY, SUCCEEDED
 from errors import ConfigError, OtherBuild
-from settings.ablation import load_config
 from settings.home import Home
+from settings.presets import load_config
 from tasks.context import Finished, TaskContext
 from tasks.registry import KINDS
 from tests.support import NOW, planned, row, states, stored, submit, worker

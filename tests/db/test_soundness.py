@@ -1,0 +1,123 @@
+"""Damage is found before anything is opened for writing, told in one sentence, and looking changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import cli
+from db import soundness
+from db.engine import Database
+from db.queries import status
+from errors import StateDamaged
+from tests.workshop import Workshop
+from trials import removal
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def masters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[removal.Masters]:
+    with removal.masters_in(tmp_path_factory.mktemp("masters")) as made:
+        yield made
+
+
+DAMAGED = (
+    removal.overwritten_pages, removal.overwritten_header, removal.zeroed_end, removal.cut_off, removal.leftover_log,
+    removal.empty_state, removal.empty_state_and_its_log, removal.a_first_page_alone, removal.text_in_its_place,
+    removal.wrong_values,
+)  # fmt: skip
+
+#: Each looks through all of the state.
+THOROUGH = (
+    ("artifacts", "verify"),
+    ("up", "--until-done", "--cpus", "1", "--gpus", "none"),
+    ("bundle", "export", "out.bundle"),
+    ("submit-ablation", "--preset", "smoke", "--detach"),
+)
+
+
+@pytest.mark.parametrize("circumstance", DAMAGED, ids=lambda function: function.__name__)
+def test_one_sentence_and_nothing_changed(
+    masters: removal.Masters,
+    circumstance: Callable[[removal.Masters, Path], removal.Case],
+    tmp_path: Path,
+    capsys: Capture,
+) -> None:
+    case = circumstance(masters, tmp_path)
+    before = {path.name: path.read_bytes() for path in case.home.glob("state.db*")}
+    for arguments in THOROUGH:
+        capsys.readouterr()
+        assert cli.main(["--home", str(case.home), *arguments]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: ") and said.count("\n") == 1 and "state.db" in said
+        after = {
+            path.name: path.read_bytes() for path in case.home.glob("state.db*") if path.suffix != ".db-shm"
+        }
+        assert after == before
+
+
+def test_a_copy_over_a_leftover_log_is_told_which_file_to_move(
+    masters: removal.Masters, tmp_path: Path, capsys: Capture
+) -> None:
+    case = removal.leftover_log(masters, tmp_path)
+    assert cli.main(["--home", str(case.home), "status"]) == 2
+    assert "move state.db-wal and state.db-shm away" in capsys.readouterr().err
+    for file in case.home.glob("state.db-*"):
+        file.rename(tmp_path / file.name)
+    assert cli.main(["--home", str(case.home), "artifacts", "verify"]) == 0
+
+
+def test_the_newest_bundle_is_the_way_back(masters: removal.Masters, tmp_path: Path, capsys: Capture) -> None:
+    case = removal.overwritten_pages(masters, tmp_path)
+    (case.home / "state.db").rename(tmp_path / "damaged")
+    assert cli.main(["--home", str(case.home), "bundle", "import", str(masters.bundle)]) == 0
+    for command in ("verify", "gc"):
+        assert cli.main(["--home", str(case.home), "artifacts", command]) == 0
+    assert removal.attempt(masters, case, "status").lost == []
+
+
+def test_a_sound_state_that_is_being_written_is_sound(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path / "home")
+    workshop.submit()
+    with workshop.database.write() as tx:
+        tx.exec_driver_sql("UPDATE job SET error = 'under way'")
+        assert soundness.damage_of(workshop.home.state_db, thorough=True) is None
+    workshop.close()
+    files = set(workshop.home.root.iterdir())
+    soundness.need_sound_state(workshop.home)
+    assert set(workshop.home.root.iterdir()) == files
+
+
+def test_damage_that_is_come_across_later_has_its_name(tmp_path: Path) -> None:
+    """As a session finds it whose disk loses pages while it works."""
+    workshop = Workshop(tmp_path / "home")
+    workshop.submit()
+    workshop.close()
+    database = Database(workshop.home.state)
+    removal._damage(workshop.home.state_db)
+    with pytest.raises(StateDamaged, match="import the newest bundle"):
+        for _ in range(3):
+            status(database)
+            with database.write() as tx:
+                tx.exec_driver_sql("UPDATE job SET error = 'x'")
+    database.close()
+
+
+def test_a_fault_over_damaged_rows_is_no_traceback(
+    masters: removal.Masters, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = removal.wrong_values(masters, tmp_path)
+
+    def fails(*_: object, **__: object) -> None:
+        raise KeyError("succeedee")
+
+    monkeypatch.setattr("workers.status.status_document", fails)
+    assert cli.main(["--home", str(case.home), "status"]) == 2
+    assert "is damaged" in capsys.readouterr().err
+    shutil.copy(masters.whole / "state.db", case.home / "state.db")
+    with pytest.raises(KeyError):
+        cli.main(["--home", str(case.home), "status"])
