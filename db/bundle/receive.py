@@ -109,7 +109,7 @@ def _receive(
         inspect_state(folder / STATE, manifest)
         _check_earlier(store, manifest)
         _bring_up_to_date(folder / STATE, manifest)
-        with closing(Database(f"sqlite:///{folder / STATE}")) as staged:
+        with closing(Database(folder / STATE)) as staged:
             if before is None:
                 ownership.expect(home, staged)
             else:
@@ -237,7 +237,7 @@ def _bring_up_to_date(state: Path, manifest: Manifest) -> None:
 def _share(home: Home, state: Path) -> Owner:
     """From now on the home has a state, which owns the store together with the bundle's."""
     with (
-        closing(Database(f"sqlite:///{state}")) as staged,
+        closing(Database(state)) as staged,
         closing(open_state(home, check_owner=False, check_new=False)) as mine,
     ):
         ownership.need_place(home, staged, mine)

@@ -10,6 +10,7 @@ import torch
 from commands.checks import machine
 from commands.checks.finding import OK, WARNING, Finding
 from commands.checks.machine import findings
+from settings.home import Home
 
 
 @pytest.fixture
@@ -28,14 +29,14 @@ def test_a_gpu_without_kernels_is_a_warning(
     p100: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_70", "sm_75", "sm_120"])
-    told = findings(tmp_path)[-1]
+    told = findings(Home(tmp_path))[-1]
     assert (told.name, told.state) == ("torch", WARNING)
     assert "has no kernels for sm_60, only for sm_70, sm_75, sm_120" in told.detail
     assert told.remedy == (
         "choose another GPU, or install a torch built for CUDA 12.6 (pytorch.org, Get Started)"
     )
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_60", "sm_70"])
-    assert findings(tmp_path)[-1].state == OK
+    assert findings(Home(tmp_path))[-1].state == OK
 
 
 def gpus_told(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> list[Finding]:
@@ -44,7 +45,7 @@ def gpus_told(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> lis
     tool.write_text(f"#!/bin/sh\n{script}\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
-    return [finding for finding in findings(folder) if finding.name.startswith("GPU")]
+    return [finding for finding in findings(Home(folder)) if finding.name.startswith("GPU")]
 
 
 @pytest.mark.parametrize(
