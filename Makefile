@@ -39,8 +39,8 @@ lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-# Bytecode is made of what is imported, when it is imported: making it of all that is installed takes a minute.
-INSTALL := $(RUN) -m pip install --quiet --no-compile
+# With bytecode: where PYTHONDONTWRITEBYTECODE is set, every process would compile torch for itself.
+INSTALL := $(RUN) -m pip install --quiet --compile
 
 $(TORCH_STAMP):
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
