@@ -39,11 +39,14 @@ lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-# With bytecode: where PYTHONDONTWRITEBYTECODE is set, every process would compile torch for itself.
-INSTALL := $(RUN) -m pip install --quiet --compile
+# Bytecode is made of what is imported, when it is imported: making it of all that is installed takes two minutes.
+# Processes must be let to: else each would compile torch for itself.
+export PYTHONDONTWRITEBYTECODE :=
+INSTALL := $(RUN) -m pip install --quiet --no-compile
 
 $(TORCH_STAMP):
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) --upgrade 'pip>=25' || true  # an old one takes three times as long to choose versions
 	$(INSTALL) $(TORCH)
 	touch $@
 

@@ -21,7 +21,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +33,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from db import postgres
 from db.read_only import ReadOnlyFile
 from errors import DiskFull, InvalidInput, StateDamaged, StateLost
+from settings.files import sync
 from settings.ownership import refusal
 
 #: How long a writer waits for another writer's transaction, and everybody for a server that is restarted.
@@ -278,14 +279,10 @@ class _LogSync:
 
 
 def _sync(path: Path) -> None:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return  # checkpointed and removed by the last connection: already in the database file
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with suppress(
+        FileNotFoundError
+    ):  # checkpointed and removed by the last connection: in the database file already
+        sync(path)
 
 
 def sqlite_module() -> ModuleType:

@@ -19,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -29,6 +28,7 @@ from db.remote import Remote
 from db.schema import Artifact, Attempt, Identity, Worker
 from db.store import ARTIFACT_PATH, OWNER, OWNER_LOCK, OWNER_PARTIAL
 from errors import InvalidInput, StoreOfAnother
+from settings.files import sync
 from settings.home import Home
 
 #: The newest worker and the newest attempt, each as (id, started_at) or None.
@@ -117,10 +117,11 @@ def note(home: Home, database: Database, remote: Remote | None = None) -> None:
             if marks != owner.marks:
                 _replace(home, replace(owner, marks=marks))
     if remote is not None:
-        before = _remote_marks(remote)
-        marks = _with(database, before, mine)
-        if marks != before:
-            remote.note(json.dumps(marks).encode())
+        with suppress(StoreOfAnother):  # it stays as it is for people to decide
+            before = _remote_marks(remote)
+            marks = _with(database, before, mine)
+            if marks != before:
+                remote.note(json.dumps(marks).encode())
 
 
 def adopt(home: Home, database: Database, remote: Remote | None = None) -> None:
@@ -222,13 +223,17 @@ def _with(database: Database, marks: Sequence[Mark], mine: Mark) -> tuple[Mark, 
 
 
 def _remote_marks(remote: Remote | None) -> tuple[Mark, ...]:
+    """Raises StoreOfAnother where something is noted that cannot be understood: whose files they are is not known."""
     text = remote.noted() if remote is not None else None
     if text is None:
         return ()
     try:
         return _marks(json.loads(text))
     except (ValueError, TypeError, IndexError):
-        return ()
+        raise StoreOfAnother(
+            "what is noted beside the objects cannot be understood, so nothing is removed; if this state is the one "
+            "that goes on: artifacts adopt"
+        ) from None
 
 
 def _marks(plain: Any) -> tuple[Mark, ...]:
@@ -314,12 +319,4 @@ def _replace(home: Home, owner: Owner) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(home.artifacts / OWNER)
-    _sync(home.artifacts)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(home.artifacts)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from errors import ArtifactDamaged, StoreBusy
+from settings.files import sync
 from settings.home import Home
 
 if TYPE_CHECKING:
@@ -144,11 +145,11 @@ class ArtifactStore:
         digest = file_sha256(file)
         size = file.stat().st_size
         target = self._home.artifacts / digest[:2] / f"{digest}{file.suffix}"
-        _fsync(file)
+        sync(file)
         # Replacing an equal file is harmless, and mends one whose bytes were damaged on disk.
         relative = self._keep(file, target)
-        _fsync(target.parent)
-        _fsync(target.parent.parent)
+        sync(target.parent)
+        sync(target.parent.parent)
         return digest, relative, size
 
     def _keep(self, file: Path, target: Path) -> str:
@@ -270,11 +271,3 @@ def _clear_unless_held(folder: Path, dry_run: bool) -> bool:
 def _identity(path: Path) -> tuple[int, int, int]:
     found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

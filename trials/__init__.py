@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,3 +32,21 @@ def keep(place: Path, what: str, found: Mapping[str, Any]) -> None:
     }
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def rows(state: Path, statement: str) -> list[Any]:
+    """What a query of a home's state.db gives while others work on it; nothing while it is being made."""
+    try:
+        with closing(sqlite3.connect(f"{state.as_uri()}?mode=ro", uri=True, timeout=30)) as connection:
+            return connection.execute(statement).fetchall()
+    except sqlite3.OperationalError:
+        return []
+
+
+def final_artifacts(state: Path) -> dict[str, str]:
+    """`job/name` -> digest of what a finished ablation has, without reports, which show the time."""
+    statement = (
+        "SELECT job.label, artifact.name, artifact.sha256 FROM artifact JOIN job ON job.id = artifact.job_id "
+        "WHERE artifact.final AND job.kind != 'report'"
+    )
+    return {f"{label}/{name}": digest for label, name, digest in rows(state, statement)}

@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -26,10 +25,7 @@ from typing import Any
 import psutil
 
 from settings.home import home_at
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-
-RESULTS = Path(__file__).parent / "results" / "homes.json"
+from trials import REPOSITORY, RESULTS, final_artifacts, keep, rows
 
 _DEADLINE_SECONDS = 1800.0
 
@@ -78,9 +74,8 @@ KINDS: Mapping[str, Callable[[Path], str]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kinds", default=",".join(KINDS))
-    parser.add_argument("--json", type=Path, default=RESULTS)
+    parser.add_argument("--json", type=Path, default=RESULTS / "homes.json")
     options = parser.parse_args()
-    options.json.parent.mkdir(exist_ok=True)
     cases: dict[str, Any] = {}
     expected: dict[str, str] = {}
     for kind in options.kinds.split(","):
@@ -92,14 +87,8 @@ def main() -> int:
         )
         cases[kind]["holds"] = bool(found) and not cases[kind]["other_bytes"] and cases[kind].pop("all_well")
         print(kind, json.dumps(cases[kind]), flush=True)
-        document = {
-            "what": "exit codes of every command in homes whose paths are written so; other_bytes: final artifacts "
-            "that differ from those of the first",
-            "commit": _git("rev-parse", "--short", "HEAD"),
-            "machine": _machine(),
-            "cases": cases,
-        }
-        options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    what = "exit codes of every command in homes whose paths are written so; other_bytes: final artifacts that differ "
+    keep(options.json, f"{what}from those of the first", {"cases": cases})
     return 0 if all(case["holds"] for case in cases.values()) else 1
 
 
@@ -141,7 +130,7 @@ def _case(kind: str, folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
     case["all_well"] = (
         not any(codes.values()) and set(case["jobs"]) == {"succeeded"} and not case["beside_the_home"]
     )
-    return case, _artifacts(home)
+    return case, final_artifacts(home_at(home).state_db)
 
 
 def _killed(home: str, environment: Mapping[str, str]) -> str:
@@ -154,35 +143,14 @@ def _killed(home: str, environment: Mapping[str, str]) -> str:
     end, at_work = time.monotonic() + _DEADLINE_SECONDS, []
     while not at_work and time.monotonic() < end and process.poll() is None:
         time.sleep(0.02)
-        if _query(home, "SELECT 1 FROM job WHERE state = 'succeeded'"):
-            at_work = _query(home, "SELECT label FROM job WHERE state = 'running'")
+        if rows(home_at(home).state_db, "SELECT 1 FROM job WHERE state = 'succeeded'"):
+            at_work = rows(home_at(home).state_db, "SELECT label FROM job WHERE state = 'running'")
     with contextlib.suppress(psutil.NoSuchProcess):
         for member in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.send_signal(signal.SIGKILL)
     process.wait()
     return f"while {at_work[0][0]} ran" if at_work else "not: nothing was seen at work"
-
-
-def _artifacts(home: str) -> dict[str, str]:
-    """`job/name` -> digest of what a finished ablation has, without reports, which show the time."""
-    rows = _query(
-        home,
-        "SELECT job.label, artifact.name, artifact.sha256 FROM artifact JOIN job ON job.id = artifact.job_id "
-        "WHERE artifact.final AND job.kind != 'report'",
-    )
-    return {f"{label}/{name}": digest for label, name, digest in rows}
-
-
-def _query(home: str, statement: str) -> list[Any]:
-    try:
-        connection = sqlite3.connect(f"{home_at(home).state_db.as_uri()}?mode=ro", uri=True, timeout=30)
-        try:
-            return connection.execute(statement).fetchall()
-        finally:
-            connection.close()
-    except sqlite3.OperationalError:
-        return []  # it is being made
 
 
 def _baton(home: str, environment: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
@@ -197,17 +165,6 @@ def _environment(without: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, value in kept.items() if name not in without} | {
         "PYTHONPATH": str(REPOSITORY)
     }
-
-
-def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def _machine() -> dict[str, Any]:
-    from workers.environment import attempt_environment
-
-    return dict(attempt_environment("cpu"))
 
 
 if __name__ == "__main__":

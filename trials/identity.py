@@ -38,9 +38,8 @@ from tests import machines
 from tests.postgres import find_binaries, postgres_server
 from tests.processes import CLI, CLI_WITH_BODIES, environment, kill_all
 from tests.support import planned
+from trials import RESULTS, keep
 from workers.broker import find_server
-
-RESULTS = Path(__file__).parent / "results" / "identity.json"
 
 _DEADLINE_SECONDS = 900.0
 _LOSSES = 20
@@ -61,23 +60,15 @@ Wrap = Callable[[Sequence[str]], list[str]]
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", default="losses,containers,machines")
-    parser.add_argument("--json", type=Path, default=RESULTS)
+    parser.add_argument("--json", type=Path, default=RESULTS / "identity.json")
     options = parser.parse_args()
     cases = {}
     for name in options.cases.split(","):
         with tempfile.TemporaryDirectory(prefix="baton-identity-") as folder:
             cases[name] = _CASES[name](Path(folder))
         print(name, json.dumps(cases[name]), flush=True)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    )
-    document = {
-        "what": "who lives is not declared dead, whatever machines are called; sessions lost are no poison",
-        "commit": commit.stdout.strip(),
-        "cases": cases,
-    }
-    options.json.parent.mkdir(exist_ok=True)
-    options.json.write_text(json.dumps(document, indent=1) + "\n")
+    what = "who lives is not declared dead, whatever machines are called; sessions lost are no poison"
+    keep(options.json, what, {"cases": cases})
     return 0 if all(case["holds"] for case in cases.values()) else 1
 
 

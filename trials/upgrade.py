@@ -18,7 +18,6 @@ import re
 import shlex
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ from typing import Any
 
 import psutil
 
-from trials import REPOSITORY, RESULTS, git, keep
+from trials import REPOSITORY, RESULTS, final_artifacts, git, keep, rows
 
 #: The build whose homes people have.
 OLD = "753aa3a"
@@ -49,7 +48,7 @@ def main() -> int:
     ):
         undisturbed = Path(folder) / "undisturbed"
         _run(old, undisturbed, *_SMOKE)
-        expected = _artifacts(undisturbed)
+        expected = final_artifacts(undisturbed / "state.db")
         cases = {}
         for kind in options.kinds.split(","):
             cases[kind] = _case(kind, old, Path(folder) / kind, expected)
@@ -65,7 +64,7 @@ _SMOKE = ("submit-ablation", "--preset", "smoke", "--gpus", "none")
 
 def _case(kind: str, old: Path, home: Path, expected: dict[str, str]) -> dict[str, Any]:
     killed_at = _killed_in(kind, old, home)
-    done = _artifacts(home)
+    done = final_artifacts(home / "state.db")
     first = _baton(REPOSITORY, home, "up", "--until-done", "--gpus", "none")
     case: dict[str, Any] = {
         "killed": killed_at,
@@ -73,7 +72,7 @@ def _case(kind: str, old: Path, home: Path, expected: dict[str, str]) -> dict[st
         "up": first.returncode,
     }
     if first.returncode == 0:
-        found = _artifacts(home)
+        found = final_artifacts(home / "state.db")
         case["outcome"] = "the old result"
         case["artifacts"] = len(found)
         case["other_bytes"] = sorted(name for name in expected if found.get(name) != expected[name])
@@ -82,7 +81,7 @@ def _case(kind: str, old: Path, home: Path, expected: dict[str, str]) -> dict[st
     # One sentence, nothing changed, and its command leads on.
     (sentence,) = first.stderr.strip().splitlines()[-1:]
     case["outcome"], case["sentence"] = "refused", sentence.replace(str(home), "HOME")
-    unchanged = _artifacts(home) == done
+    unchanged = final_artifacts(home / "state.db") == done
     command = re.search(r"cli\.py --home \S+ (upgrade .*)$", sentence)
     case["holds"] = False
     if first.returncode == 2 and command and unchanged:
@@ -105,8 +104,12 @@ def _killed_in(kind: str, old: Path, home: Path) -> str:
     )  # fmt: skip
     end, far = time.monotonic() + _DEADLINE_SECONDS, []
     while time.monotonic() < end and process.poll() is None:
-        running = _query(home, f"SELECT label, step FROM job WHERE state = 'running' AND kind = '{kind}'")
-        ended = _query(home, f"SELECT count(*) FROM job WHERE state = 'succeeded' AND kind = '{kind}'")
+        running = rows(
+            home / "state.db", f"SELECT label, step FROM job WHERE state = 'running' AND kind = '{kind}'"
+        )
+        ended = rows(
+            home / "state.db", f"SELECT count(*) FROM job WHERE state = 'succeeded' AND kind = '{kind}'"
+        )
         far = [row for row in running if row[1] > 0 or (ended and ended[0][0] > 0)]
         if far:
             break
@@ -123,37 +126,17 @@ def _killed_in(kind: str, old: Path, home: Path) -> str:
 
 def _mixed(home: Path) -> list[str]:
     """Jobs that attempts of two versions of a body took part in."""
-    rows = _query(
-        home, "SELECT job.label, attempt.environment FROM attempt JOIN job ON job.id = attempt.job_id"
+    attempts = rows(
+        home / "state.db",
+        "SELECT job.label, attempt.environment FROM attempt JOIN job ON job.id = attempt.job_id",
     )
     bodies: dict[str, set[int]] = {}
-    for label, environment in rows:
+    for label, environment in attempts:
         if environment:
             bodies.setdefault(label, set()).add(json.loads(environment)["body"])
     # The same label stands for a job of the old plan and one of the new.
-    versions = dict(_query(home, "SELECT label, count(DISTINCT version) FROM job GROUP BY label"))
+    versions = dict(rows(home / "state.db", "SELECT label, count(DISTINCT version) FROM job GROUP BY label"))
     return sorted(label for label, found in bodies.items() if len(found) > versions[label])
-
-
-def _artifacts(home: Path) -> dict[str, str]:
-    """`job/name` -> digest of what a finished ablation has, without reports, which show the time."""
-    rows = _query(
-        home,
-        "SELECT job.label, artifact.name, artifact.sha256 FROM artifact JOIN job ON job.id = artifact.job_id "
-        "WHERE artifact.final AND job.kind != 'report'",
-    )
-    return {f"{label}/{name}": digest for label, name, digest in rows}
-
-
-def _query(home: Path, statement: str) -> list[Any]:
-    try:
-        connection = sqlite3.connect(f"{(home / 'state.db').as_uri()}?mode=ro", uri=True, timeout=30)
-        try:
-            return connection.execute(statement).fetchall()
-        finally:
-            connection.close()
-    except sqlite3.OperationalError:
-        return []  # it is being made
 
 
 def _run(tree: Path, home: Path, *words: str) -> None:

@@ -23,6 +23,7 @@ from db.engine import Database, sqlite_module
 from db.schema import Handover
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, InvalidInput
+from settings.files import sync
 from settings.home import Home
 from settings.ownership import refusal
 
@@ -102,7 +103,7 @@ def export(
                 with db.write(durable=True) as tx:
                     note(tx, snapshot.handed, [file.path for file in manifest.files])
             partial.replace(target)
-            _sync(target.parent)
+            sync(target.parent)
     except PermissionError as error:
         raise refusal("use", Path(error.filename or target)) from None
     except OSError as error:
@@ -232,11 +233,3 @@ def _earlier(db: Database, since: str) -> _Earlier:
             f"{path} is not of this home's past, so whoever imported it cannot import what follows"
         )
     return _Earlier(manifest.key, {file.path for file in manifest.files})
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

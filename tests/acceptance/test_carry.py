@@ -12,7 +12,8 @@ from db.migrate import open_state
 from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
 from settings.home import Home
-from tests.acceptance.test_kill_resume import GATE_STEP, STEPS, _await_step, _left_alone, _submit
+from tests.acceptance.test_kill_resume import GATE_STEP
+from tests.acceptance.trainings import STEPS, await_step, left_alone, submit_training
 from tests.bodies import GATE_VARIABLE
 from tests.processes import CLI_WITH_BODIES, QUICK, of_home, running
 from tests.support import attempts, row
@@ -27,11 +28,11 @@ def test_carried_in_a_bundle_it_ends_with_the_same_weights(tmp_path: Path) -> No
     old, new, bundle = Home(tmp_path / "old"), Home(tmp_path / "far" / "new"), tmp_path / "one.bundle"
     old.create()
     database = open_state(old)
-    _submit(database, ArtifactStore(old), files, spec)
+    submit_training(database, ArtifactStore(old), files, spec)
     options = ["up", "--until-done", "--cpus", "1", "--gpus", "none"]
     gated = {**QUICK, GATE_VARIABLE: str(tmp_path / str(GATE_STEP))}
     with running(["--home", str(old.root), *options], tmp_path / "old.log", CLI_WITH_BODIES, **gated):
-        _await_step(database, 5)
+        await_step(database, 5)
         assert cli.main(["--home", str(old.root), "bundle", "export", str(bundle)]) == 0
         assert row(database, "train").state != SUCCEEDED, (
             "exported before its end, or this test shows nothing"
@@ -49,7 +50,7 @@ def test_carried_in_a_bundle_it_ends_with_the_same_weights(tmp_path: Path) -> No
     assert LOST not in outcomes and outcomes.count(PREEMPTED) <= 1
     final = [a for a in queries.artifacts_of_job(database, ended.id) if a.final]
     assert [(artifact.step, artifact.sha256) for artifact in final] == [
-        (STEPS, _left_alone(tmp_path, files, spec))
+        (STEPS, left_alone(tmp_path, files, spec))
     ]
     assert {e.state for e in care.verify(database, ArtifactStore(new))} <= {care.OK, care.LEFT_BEHIND}
     database.close()

@@ -9,16 +9,24 @@ from pathlib import Path
 
 import pytest
 
+import cli
 from tests.support import REPOSITORY
+
+TASKS = ("move_slider_right", "open_drawer", "turn_on_led", "push_pink_block_left", "lift_pink_block_table")
 
 FAULTS = "kill_everything,flip_a_bit,wake_a_zombie"
 
 
 @pytest.mark.timeout(1800)
 def test_an_ablation_survives_whatever_strikes_it(tmp_path: Path) -> None:
+    # Recorded once: the scripted expert would solve its tasks anew in every home.
+    data = tmp_path / "data"
+    command = ["data", "generate", str(data), "--demonstrations-per-task", "1", "--tasks", ",".join(TASKS)]
+    assert cli.main(command) == 0
     ended = subprocess.run(
         [
             sys.executable, "-m", "chaos", "--strikes", "3", "--seed", "7", "--seconds", "3",
+            "--set", f"data.root={data}",
             "--set", "training.steps=10", "--set", "evaluation.sequences=2", "--set", "evaluation.max_steps=5",
             "--arms", "baseline", "--faults", FAULTS, "--result", str(tmp_path / "chaos.json"),
         ],

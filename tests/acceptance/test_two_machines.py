@@ -19,11 +19,14 @@ from db import queries
 from db.engine import Database
 from db.migrate import open_state
 from db.schema import Attempt, Job, Worker
+from db.shared_store import open_store
 from db.states import LOST, RUNNING, SUCCEEDED
 from settings.home import Home
+from tests.acceptance.trainings import STEPS, await_step, left_alone, submit_training
 from tests.bodies import GATE_VARIABLE
 from tests.processes import CLI, CLI_WITH_BODIES, QUICK, environment, kill_all, running
-from tests.support import await_value
+from tests.support import await_value, row
+from tests.training import training_spec, write_training_index
 
 #: The smoke ablation with one arm that has every kind of job, and slices in the middle of which one can kill.
 SMOKE = [
@@ -41,17 +44,56 @@ GATE_STEP = 10
 UP = ["up", "--until-done", "--cpus", "1", "--gpus", "none"]
 
 
-@pytest.mark.timeout(1800)
-def test_two_machines_one_killed_end_with_the_weights_of_one(
-    tmp_path: Path, postgres_url: str, s3_variables: dict[str, str], redis_url: str
-) -> None:
-    cluster = {
+@pytest.fixture
+def cluster(postgres_url: str, s3_variables: dict[str, str], redis_url: str) -> dict[str, str]:
+    """Variables of every process: all that the machines share."""
+    return {
         **QUICK,
         **s3_variables,
         "BATON_STATE_URL": postgres_url,
         "BATON_ARTIFACTS_URL": "s3://baton-test/acceptance",
         "REDIS_URL": redis_url,
     }
+
+
+@pytest.mark.timeout(900)
+def test_a_training_whose_machine_died_ends_on_another_with_the_weights_of_one(
+    tmp_path: Path, cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in cluster.items():
+        monkeypatch.setenv(name, value)
+    spec = training_spec(STEPS, checkpoint_seconds=0.2)
+    files = write_training_index(tmp_path)
+    first, second = Home(tmp_path / "first"), Home(tmp_path / "second")
+    database = open_state(first)
+    store = open_store(first, database)
+    with store.publication():
+        submit_training(database, store, files, spec)
+    gated = {**cluster, GATE_VARIABLE: str(tmp_path / str(GATE_STEP))}
+    with running(
+        ["--home", str(first.root), *UP], tmp_path / "first.log", CLI_WITH_BODIES, **gated
+    ) as machine:
+        await_step(database, 1)
+        kill_all(machine)
+    left = row(database, "train")
+    assert left.state != SUCCEEDED, "killed before its end, or this test shows nothing"
+    with running(["--home", str(second.root), *UP], tmp_path / "second.log", **cluster) as machine:
+        assert machine.wait(timeout=480) == 0, (tmp_path / "second.log").read_text()
+    ended = training_attempts(database)
+    assert ended[0].outcome == LOST and len({attempt.session_id for attempt in ended}) == 2
+    went_on = next(attempt for attempt in ended if attempt.session_id != ended[0].session_id)
+    assert went_on.step_from == left.step > 0, "from the other machine's checkpoint, which came through S3"
+    (weights,) = [a for a in queries.artifacts_of_job(database, left.id) if a.final]
+    assert (weights.step, weights.sha256) == (STEPS, left_alone(tmp_path, files, spec))
+    database.close()
+
+
+@pytest.mark.trial
+@pytest.mark.timeout(1800)
+def test_two_machines_one_killed_end_with_the_weights_of_one(
+    tmp_path: Path, postgres_url: str, cluster: dict[str, str]
+) -> None:
+    """Every kind of job, and results too: `trials/two_machines.py`."""
     first, second = Home(tmp_path / "first"), Home(tmp_path / "second")
     # Recorded once: the scripted expert would solve its tasks anew in every home.
     data = str(tmp_path / "data")

@@ -21,18 +21,18 @@ from settings.elsewhere import ARTIFACTS_VARIABLE, DATABASE_VARIABLE
 from settings.home import Home
 from tests.support import NOW, ON_SQLITE, planned, start, stored, submit, worker
 from tests.workshop import Workshop, dump, files_of
-from trials import removal
+from trials import circumstances, removal
 
 
 @pytest.fixture(scope="module")
-def masters() -> Iterator[removal.Masters]:
-    with tempfile.TemporaryDirectory() as folder, removal.masters_in(Path(folder)) as made:
+def masters() -> Iterator[circumstances.Masters]:
+    with tempfile.TemporaryDirectory() as folder, circumstances.masters_in(Path(folder)) as made:
         yield made
 
 
-@pytest.mark.parametrize("circumstance", removal.WRONG, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("circumstance", circumstances.WRONG, ids=lambda function: function.__name__)
 def test_nothing_that_a_living_home_needs_goes(
-    masters: removal.Masters, circumstance: object, tmp_path: Path
+    masters: circumstances.Masters, circumstance: object, tmp_path: Path
 ) -> None:
     assert callable(circumstance)
     case = circumstance(masters, tmp_path)
@@ -41,9 +41,9 @@ def test_nothing_that_a_living_home_needs_goes(
         assert found.lost == [] and found.code in (0, 2), found
 
 
-@pytest.mark.parametrize("circumstance", removal.SOUND, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("circumstance", circumstances.SOUND, ids=lambda function: function.__name__)
 def test_what_people_may_do_is_not_refused(
-    masters: removal.Masters, circumstance: object, tmp_path: Path
+    masters: circumstances.Masters, circumstance: object, tmp_path: Path
 ) -> None:
     assert callable(circumstance)
     case = circumstance(masters, tmp_path)
@@ -164,11 +164,16 @@ def test_machines_with_one_state_collect_and_an_older_copy_of_it_does_not(
     assert [garbage.collect(database, home, NOW).objects for home in homes] == [0, 0]
     remote = stores[0].remote
     assert remote is not None
-    remote.note(json.dumps([[[999, 1.0], None]]).encode())  # of a state that went further
-    with pytest.raises(StoreOfAnother):
-        garbage.collect(database, homes[1], NOW)
-    ownership.adopt(homes[1], database, remote)
-    assert garbage.collect(database, homes[1], NOW).objects == 0
+    further = json.dumps([[[999, 1.0], None]]).encode()  # of a state that went further
+    for noted in (further, b"no mark", b"[[1]]"):
+        remote.note(noted)
+        with pytest.raises(StoreOfAnother):
+            garbage.collect(database, homes[1], NOW)
+        ownership.note(homes[1], database, remote)  # a worker's start decides nothing
+        with pytest.raises(StoreOfAnother):
+            garbage.collect(database, homes[1], NOW)
+        ownership.adopt(homes[1], database, remote)
+        assert garbage.collect(database, homes[1], NOW).objects == 0
 
 
 def test_a_cache_may_pass_to_another_state(

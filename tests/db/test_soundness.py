@@ -14,21 +14,23 @@ from db.engine import Database
 from db.queries import status
 from errors import StateDamaged
 from tests.workshop import Workshop
-from trials import removal
+from trials import circumstances, removal
+from trials.circumstances import damaged, other_states
+from trials.circumstances.masters import damage
 
 Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="module")
-def masters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[removal.Masters]:
-    with removal.masters_in(tmp_path_factory.mktemp("masters")) as made:
+def masters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[circumstances.Masters]:
+    with circumstances.masters_in(tmp_path_factory.mktemp("masters")) as made:
         yield made
 
 
 DAMAGED = (
-    removal.overwritten_pages, removal.overwritten_header, removal.zeroed_end, removal.cut_off, removal.leftover_log,
-    removal.empty_state, removal.empty_state_and_its_log, removal.a_first_page_alone, removal.text_in_its_place,
-    removal.wrong_values,
+    damaged.overwritten_pages, damaged.overwritten_header, damaged.zeroed_end, damaged.cut_off, damaged.leftover_log,
+    other_states.empty_state, other_states.empty_state_and_its_log, damaged.a_first_page_alone,
+    damaged.text_in_its_place, damaged.wrong_values,
 )  # fmt: skip
 
 #: Each looks through all of the state.
@@ -42,8 +44,8 @@ THOROUGH = (
 
 @pytest.mark.parametrize("circumstance", DAMAGED, ids=lambda function: function.__name__)
 def test_one_sentence_and_nothing_changed(
-    masters: removal.Masters,
-    circumstance: Callable[[removal.Masters, Path], removal.Case],
+    masters: circumstances.Masters,
+    circumstance: Callable[[circumstances.Masters, Path], circumstances.Case],
     tmp_path: Path,
     capsys: Capture,
 ) -> None:
@@ -61,9 +63,9 @@ def test_one_sentence_and_nothing_changed(
 
 
 def test_a_copy_over_a_leftover_log_is_told_which_file_to_move(
-    masters: removal.Masters, tmp_path: Path, capsys: Capture
+    masters: circumstances.Masters, tmp_path: Path, capsys: Capture
 ) -> None:
-    case = removal.leftover_log(masters, tmp_path)
+    case = damaged.leftover_log(masters, tmp_path)
     assert cli.main(["--home", str(case.home), "status"]) == 2
     assert "move state.db-wal and state.db-shm away" in capsys.readouterr().err
     for file in case.home.glob("state.db-*"):
@@ -71,8 +73,10 @@ def test_a_copy_over_a_leftover_log_is_told_which_file_to_move(
     assert cli.main(["--home", str(case.home), "artifacts", "verify"]) == 0
 
 
-def test_the_newest_bundle_is_the_way_back(masters: removal.Masters, tmp_path: Path, capsys: Capture) -> None:
-    case = removal.overwritten_pages(masters, tmp_path)
+def test_the_newest_bundle_is_the_way_back(
+    masters: circumstances.Masters, tmp_path: Path, capsys: Capture
+) -> None:
+    case = damaged.overwritten_pages(masters, tmp_path)
     (case.home / "state.db").rename(tmp_path / "damaged")
     assert cli.main(["--home", str(case.home), "bundle", "import", str(masters.bundle)]) == 0
     for command in ("verify", "gc"):
@@ -98,7 +102,7 @@ def test_damage_that_is_come_across_later_has_its_name(tmp_path: Path) -> None:
     workshop.submit()
     workshop.close()
     database = Database(workshop.home.state)
-    removal._damage(workshop.home.state_db)
+    damage(workshop.home.state_db)
     with pytest.raises(StateDamaged, match="import the newest bundle"):
         for _ in range(3):
             status(database)
@@ -108,9 +112,9 @@ def test_damage_that_is_come_across_later_has_its_name(tmp_path: Path) -> None:
 
 
 def test_a_fault_over_damaged_rows_is_no_traceback(
-    masters: removal.Masters, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    masters: circumstances.Masters, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case = removal.wrong_values(masters, tmp_path)
+    case = damaged.wrong_values(masters, tmp_path)
 
     def fails(*_: object, **__: object) -> None:
         raise KeyError("succeedee")
