@@ -52,7 +52,6 @@ def command(
     """Plan an ablation and run it to the end. The same command again continues it."""
     from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
-    from commands.show import print_report
     from db import queries
     from db.migrate import open_state
     from settings.elsewhere import elsewhere
@@ -97,6 +96,10 @@ def command(
         submitted = _submit(home, database, config, plan)
         run_home(home, database, stay, until_done=True, quiet=as_json)
         (entry,) = queries.status(database, str(submitted.ablation_id))["ablations"]
+        from commands.show import (
+            print_report,
+        )  # figures and statistics: seconds that no start should wait for
+
         print_report(home, database, str(submitted.ablation_id), as_json)
         if entry["state"] == "failed":
             for failure in queries.failures(database, submitted.ablation_id):

@@ -18,6 +18,8 @@ import pytest
 
 from tests.support import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 EVERY = 6
 
 

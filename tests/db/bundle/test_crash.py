@@ -26,6 +26,8 @@ from settings.home import Home
 from tests.db.bundle.conftest import bring_in, take_out
 from tests.workshop import Workshop, dump
 
+pytestmark = pytest.mark.slow
+
 #: Python's own names of the events that change something on the disk.
 _CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate"}
 
