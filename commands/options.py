@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
 
 import click
 
 from errors import EnvironmentLacks, InvalidInput
 from settings.arithmetic import THREADS
 from settings.home import HOME_KEY, Home, home_at
+
+NOTICE_URL_VARIABLE = "BATON_NOTICE_URL"
 
 
 def home_option(function: Any) -> Any:
@@ -45,8 +47,19 @@ class SessionOptions:
     notice_url: str | None = None
 
     def __post_init__(self) -> None:
-        if self.notice_url is not None and urlparse(self.notice_url).scheme not in ("http", "https"):
-            raise InvalidInput(f"--notice-url {self.notice_url!r} is not an http address")
+        if self.notice_url is not None:
+            check_notice_url(self.notice_url)
+
+
+def check_notice_url(url: str) -> None:
+    """Raises InvalidInput for what is no address at all."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not url.isascii() or any(letter.isspace() for letter in url):
+        raise InvalidInput(f"--notice-url {url!r} is not an http address")
 
 
 def session_options(function: Any) -> Any:
@@ -59,7 +72,7 @@ def session_options(function: Any) -> Any:
         return function(*args, session=session, **given)
 
     for decorator in (
-        click.option("--notice-url", envvar="BATON_NOTICE_URL", metavar="URL",
+        click.option("--notice-url", envvar=NOTICE_URL_VARIABLE, metavar="URL",
                      help="Stop, with all saved, once this address tells that the machine goes away."),
         click.option("--notice-file", envvar="BATON_NOTICE_FILE", metavar="FILE",
                      type=click.Path(path_type=Path), help="Stop, with all saved, once this file exists."),

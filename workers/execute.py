@@ -102,6 +102,7 @@ class Executor:
             policy.slice_end(time.monotonic(), claim.spec.get("slice_seconds")),
             must_end_at,
             environment=partial(self._environment, claim),
+            unsaved=self._member.unsaved,
         )
         try:
             self._member.begin(claim, context)

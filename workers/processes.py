@@ -38,6 +38,9 @@ from workers.upgrades import note_other_builds
 #: How often it is looked whether jobs wait for another build.
 _BUILD_CHECK_SECONDS = 60.0
 
+#: How often a process that was told to leave looks whether it may.
+_LEAVE_LOOK_SECONDS = 0.05
+
 #: The first job has what it imports itself by then.
 _READY_SECONDS = 1.0
 
@@ -134,6 +137,7 @@ def worker_main(
 
         def stop(number: int, frame: FrameType | None) -> None:
             member.stop.set("preempted")
+            threading.Thread(target=leave_what_is_saved, args=(member,), name="leave", daemon=True).start()
             shut_down(number, frame)
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
@@ -158,6 +162,26 @@ def worker_main(
         database.close()
         if member.damage is not None:
             raise member.damage
+    end_at_once()
+
+
+def leave_what_is_saved(member: Member) -> None:
+    """End this process while its attempt loads, or does what cannot be saved half-done: nobody could stop it there.
+
+    An attempt that has steps to save ends by itself, and the process after it.
+    """
+    while member.unsaved.anything or not member.busy:
+        time.sleep(_LEAVE_LOOK_SECONDS)
+    member.abandon("its worker was told to leave")
+    end_at_once()
+
+
+def end_at_once() -> None:
+    """Leave the interpreter as it is: taking torch down takes seconds, and all there is to keep is in the state."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def get_ready(resource: str, idle: threading.Lock) -> None:

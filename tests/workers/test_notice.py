@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import await_value
-from workers import notice as module
+from workers import notice_address
 from workers.notice import Notice, notice_at, notice_in_file
 
 
@@ -34,7 +34,7 @@ class Metadata(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def metadata(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(module, "_TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr(notice_address, "_TIMEOUT_SECONDS", 60.0)
     Metadata.answer = (404, "")
     server = HTTPServer(("127.0.0.1", 0), Metadata)
     thread = threading.Thread(target=server.serve_forever)

@@ -21,6 +21,7 @@ from tests.processes import CLI_WITH_BODIES, QUICK, of_home, one_of_home
 from tests.support import REPOSITORY, attempts, await_value, planned, row, states, submit
 from workers import broker_watch, supervisor
 from workers.broker import connect
+from workers.child import Child
 from workers.status import status_document
 from workers.supervisor import Devices, Supervisor
 from workers.troubles import troubles_of
@@ -67,7 +68,7 @@ def test_a_worker_is_pinned_to_its_gpus(home: Home, database: Database) -> None:
 def test_a_machine_that_cannot_start_a_process_now_is_asked_again(
     home: Home, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "_RESTART_SECONDS", 0.0)
+    monkeypatch.setattr(supervisor, "RESTART_SECONDS", 0.0)
     dead = subprocess.Popen(["true"])
     dead.wait()
     refused = [OSError(number, "no more") for number in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE)]
@@ -78,7 +79,7 @@ def test_a_machine_that_cannot_start_a_process_now_is_asked_again(
         return dead
 
     session = Supervisor(home, database, queue_settings(), Devices([], 0), None, 1)
-    child = supervisor.Child("worker-cpu0", start, dead, wait_seconds=0.0)
+    child = Child("worker-cpu0", start, dead, wait_seconds=0.0)
     session._children.append(child)
     while child.restarts == 0:
         session.check()
@@ -187,7 +188,7 @@ def test_workers_that_die_again_and_again_and_a_deaf_broker_are_told(
         (home.run / "redis.sock").unlink()
         await_value(told, lambda said: "the broker does not answer" in said, "the broker's silence")
         await_value(told, lambda said: "the broker does not answer" not in said, "another broker")
-        assert running.restarts["redis"] == 1
+        assert running.restarts["redis"] >= 1
         with connect(running.broker_url) as client:
             assert client.ping()
         running.kill()
