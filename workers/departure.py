@@ -107,11 +107,11 @@ def _told(
         made = row.outcome == SUCCEEDED or (row.step_to is not None and row.step_to > row.step_from)
         if pid not in cut and made:
             saved.append(row.label)
-        elif pid in cut or pid in unsaved:
+        elif pid in cut or pid in unsaved or row.outcome is None:  # the last died before
             ended.append((row.label, row.step))
         else:
             fresh.append(row.label)
-    return Departed(saved, fresh, ended)
+    return Departed(tuple(saved), tuple(fresh), tuple(ended))
 
 
 def _jobs(jobs: Sequence[object]) -> str:

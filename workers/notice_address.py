@@ -8,9 +8,10 @@ import ssl
 import time
 import urllib.error
 import urllib.request
+from base64 import b64encode
 from collections.abc import Collection
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from settings.direct import ask
 from workers.notice_words import NOTHING, Said, meaning
@@ -41,7 +42,12 @@ class NoticeAddress:
     """Ask with `look` as often as you like; `trouble` is what keeps the address from speaking, in one sentence."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        parts = urlsplit(url)
+        login, _, place = parts.netloc.rpartition("@")
+        self._url = urlunsplit((parts.scheme, place, parts.path, parts.query, ""))
+        self._headers = dict(_HEADERS)
+        if login:  # urllib would take it for the host's name
+            self._headers["Authorization"] = f"Basic {b64encode(unquote(login).encode()).decode()}"
         self._token: str | None = None
         self._names: Collection[str] | None = None
         self._spoke = False
@@ -56,7 +62,7 @@ class NoticeAddress:
         if said.trouble is None:
             self.trouble = None
         elif not passing or not self._spoke or self._silent >= _SILENT_LOOKS:
-            self.trouble = f"the notice address {self._shown} cannot warn: {said.trouble}"
+            self.trouble = f"the notice address {self._url} cannot warn: {said.trouble}"
         return said
 
     def _ask(self) -> tuple[Said, bool]:
@@ -89,7 +95,7 @@ class NoticeAddress:
 
     def _get(self, url: str) -> http.client.HTTPResponse:
         token = {} if self._token is None else {_TOKEN_HEADER: self._token}
-        return ask(urllib.request.Request(url, headers={**_HEADERS, **token}), _TIMEOUT_SECONDS)
+        return ask(urllib.request.Request(url, headers={**self._headers, **token}), _TIMEOUT_SECONDS)
 
     def _new_token(self) -> str:
         request = urllib.request.Request(self._beside(_TOKEN_PATH), headers=_TOKEN_LIFE, method="PUT")
@@ -127,12 +133,6 @@ class NoticeAddress:
         if error.code == 401:
             return "it answers 401 although it was given a token"
         return f"it answers {error.code} {error.reason}".rstrip()
-
-    @property
-    def _shown(self) -> str:
-        """Without what is before the @: a password."""
-        parts = urlsplit(self._url)
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
 
 
 def _why(error: BaseException, host: str | None) -> str:
