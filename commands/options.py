@@ -14,6 +14,7 @@ import click
 from errors import EnvironmentLacks, InvalidInput
 from settings.arithmetic import THREADS
 from settings.home import HOME_KEY, Home, home_at
+from workers.parent import PARENT_VARIABLE
 
 NOTICE_URL_VARIABLE = "BATON_NOTICE_URL"
 
@@ -73,13 +74,13 @@ def session_options(function: Any) -> Any:
 
     for decorator in (
         click.option("--notice-url", envvar=NOTICE_URL_VARIABLE, metavar="URL",
-                     help="Stop, with all saved, once this address tells that the machine goes away."),
+                     help="Save and stop once this address tells that the machine goes away."),
         click.option("--notice-file", envvar="BATON_NOTICE_FILE", metavar="FILE",
-                     type=click.Path(path_type=Path), help="Stop, with all saved, once this file exists."),
+                     type=click.Path(path_type=Path), help="Save and stop once this file exists."),
         click.option("--cpus", default=None, type=click.IntRange(0), metavar="N", help="CPU workers."),
         click.option("--gpus", default=None, metavar="0,1|0+1|all|none", help="GPUs to use; 0+1: both for one worker."),
         click.option("--session-limit", default=None, metavar="11h30m",
-                     help="Stop, with all saved, before this."),
+                     help="Save and stop before this."),
         click.option("--broker", metavar="URL", help="A Redis to use instead of a private one."),
     ):  # fmt: skip
         collect = decorator(collect)
@@ -113,7 +114,12 @@ def broker_from_environment() -> str | None:
 
 
 def need_broker(option: str | None) -> str:
+    """What a single process listens on; asked here, unless a session has. Raises EnvironmentLacks, InvalidInput."""
     url = option or broker_from_environment()
     if url is None:
         raise EnvironmentLacks("no broker named: pass --broker redis://HOST:PORT/0 or set REDIS_URL")
+    if PARENT_VARIABLE not in os.environ:
+        from workers.broker import ask
+
+        ask(url)
     return url

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from types import FrameType
 
 from celery import Celery
@@ -23,7 +24,9 @@ from errors import StateDamaged, StoreUnreachable
 from settings.home import Home
 from settings.queue import queue_settings
 from tasks.registry import import_bodies
+from workers.alike import FailingAlike
 from workers.app import AttemptFailed, make_app, queues, resource_queue, worker_queue
+from workers.attempt import describe
 from workers.bell import RESOURCES, Bell
 from workers.broker import connect
 from workers.execute import Executor
@@ -33,6 +36,7 @@ from workers.pool import WakingThreadPool
 from workers.pulse import Pulse
 from workers.scheduler import Scheduler
 from workers.task_events import BatchedEvents
+from workers.troubles import tell_troubles
 from workers.upgrades import note_other_builds
 
 #: How often it is looked whether jobs wait for another build.
@@ -112,6 +116,7 @@ def worker_main(
     note_ownership(home, database, store.remote)  # before it makes anything
     executor = Executor(home, database, store, settings, member)
     idle = threading.Lock()
+    alike = FailingAlike(name, home.logs / f"{name}.log", partial(tell_troubles, home, who=name))
 
     def run(job_id: int) -> str:
         try:
@@ -120,6 +125,13 @@ def worker_main(
         except StateDamaged as error:
             member.give_up(error)
             raise AttemptFailed(str(error)) from None
+        except Exception as error:
+            alike.unrecorded(describe(error))
+            raise
+        if executor.failed:
+            alike.failed(outcome)
+        elif executor.went_well:
+            alike.went_well()
         if executor.released and member.stop.reason is None:
             bell.ring_ready()
         if executor.failed:

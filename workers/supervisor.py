@@ -29,7 +29,7 @@ from workers.child import BROKER, RESTART_SECONDS, Child
 from workers.departure import Departed, depart
 from workers.parent import PARENT_VARIABLE
 from workers.policy import machine_fault
-from workers.troubles import cap_log, last_line, room_trouble, tell_troubles
+from workers.troubles import cap_log, forget_troubles, last_line, room_trouble, tell_troubles
 from workers.unsaved import UNSAVED_VARIABLE, Shared
 
 logger = logging.getLogger("baton.supervisor")
@@ -101,6 +101,7 @@ class Supervisor:
         # What killed processes left in their temporary folder; nobody else runs this home now.
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir(mode=0o700)
+        forget_troubles(self._home)
         try:
             if self._private:
                 self._add(BROKER, self._start_redis)
