@@ -20,6 +20,7 @@ import click
 
 from errors import BatonError, DiskFull
 from settings.arithmetic import fix_variables
+from settings.ending import end_at_once
 from settings.home import HOME_KEY
 from settings.ownership import refusal
 
@@ -97,7 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit code; users' mistakes are one sentence, never a traceback."""
     if arguments is None and runs_a_home(sys.argv):
         with caught(leave_at_once):
-            return main(sys.argv[1:])
+            end_at_once(main(sys.argv[1:]))
     fix_variables()  # no figure depends on the shell; libraries read this when a command imports them
     try:
         result = cli.main(arguments, prog_name=_program(), standalone_mode=False)

@@ -61,6 +61,8 @@ def depart(
 
     An import cannot be interrupted, and an interpreter with torch in it takes seconds to end: nobody waits for either.
     """
+    if not children:
+        return Departed()
     began = time.monotonic()
     workers = [child for child in children if child.is_worker]
     others = [child for child in children if not child.is_worker]

@@ -21,6 +21,7 @@ from db.migrate import open_state
 from db.remote import Remote
 from db.shared_store import open_store
 from errors import StateDamaged, StoreUnreachable
+from settings.ending import end_at_once
 from settings.home import Home
 from settings.queue import queue_settings
 from tasks.registry import import_bodies
@@ -174,7 +175,7 @@ def worker_main(
         database.close()
         if member.damage is not None:
             raise member.damage
-    end_at_once()
+    end_at_once(0)
 
 
 def leave_what_is_saved(member: Member) -> None:
@@ -185,15 +186,7 @@ def leave_what_is_saved(member: Member) -> None:
     while member.unsaved.anything or not member.busy:
         time.sleep(_LEAVE_LOOK_SECONDS)
     member.abandon("its worker was told to leave")
-    end_at_once()
-
-
-def end_at_once() -> None:
-    """Leave the interpreter as it is: taking torch down takes seconds, and all there is to keep is in the state."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    end_at_once(0)
 
 
 def get_ready(resource: str, idle: threading.Lock) -> None:

@@ -72,7 +72,7 @@ def test_a_worker_alone_leaves_an_attempt_that_holds_nothing(
     """As while it imports, or after a checkpoint: what the attempt does from then on is no fact."""
     submit(bench.database, planned("a", target_steps=10))
     ended: list[str] = []
-    monkeypatch.setattr(processes, "end_at_once", lambda: ended.append(row(bench.database, "a").state))
+    monkeypatch.setattr(processes, "end_at_once", lambda _code: ended.append(row(bench.database, "a").state))
 
     def body(context: TaskContext) -> Result:
         if steps:
