@@ -177,13 +177,18 @@ def test_workers_that_die_again_and_again_and_a_deaf_broker_are_told(
     monkeypatch.setattr(broker_watch, "SILENT_SECONDS", 0.5)
     monkeypatch.setattr(broker_watch, "_ASK_SECONDS", 0.02)
     session_id = members.open_session(database, "test", None, time.time())
-    with Supervisor(home, database, queue_settings(), Devices([], 1), None, session_id) as running:
+    seen: list[str] = []
+    with Supervisor(
+        home, database, queue_settings(), Devices([], 1), None, session_id, seen=lambda: seen
+    ) as running:
 
         def told() -> str:
             running.check()
             return " ".join(status_document(home, database)["troubles"])
 
         await_value(told, lambda said: "no such luck (see" in said, "a dying worker")
+        seen.append("the notice address cannot warn")
+        assert "the notice address cannot warn" in told(), "at once"
         assert [f.detail for f in findings(home)] == running.troubles
         (home.run / "redis.sock").unlink()
         await_value(told, lambda said: "the broker does not answer" in said, "the broker's silence")
