@@ -334,7 +334,7 @@ def test_a_watch_sees_what_is_there(
     left = notice.left_seconds
     assert left is not None and left <= 120.0
     monkeypatch.setattr(time, "time", lambda: NOW + 1e6)
-    assert notice.left_seconds is not None and left - 60.0 < notice.left_seconds <= left, "clocks may be set"
+    assert notice.left_seconds is not None and left - 1e5 < notice.left_seconds <= left, "clocks may be set"
 
 
 def test_a_watch_tells_what_keeps_its_address_from_warning(metadata: Metadata) -> None:
