@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
+from commands.stopping import catch, caught, leave_at_once, runs_a_home
+
+if __name__ == "__main__" and runs_a_home(sys.argv):
+    catch(leave_at_once)  # before anything that takes time is imported
+
 import contextlib
 import errno
 import importlib
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +20,7 @@ import click
 
 from errors import BatonError, DiskFull
 from settings.arithmetic import fix_variables
+from settings.ending import end_at_once
 from settings.home import HOME_KEY
 from settings.ownership import refusal
 
@@ -89,6 +96,9 @@ def cli(context: click.Context, home: str | None) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit code; users' mistakes are one sentence, never a traceback."""
+    if arguments is None and runs_a_home(sys.argv):
+        with caught(leave_at_once):
+            end_at_once(main(sys.argv[1:]))
     fix_variables()  # no figure depends on the shell; libraries read this when a command imports them
     try:
         result = cli.main(arguments, prog_name=_program(), standalone_mode=False)
