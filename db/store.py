@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from errors import ArtifactDamaged, StoreBusy
-from settings.files import sync
+from settings.files import aside_of, sync
 from settings.home import Home
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ _BLOCK = 1 << 20
 #: Lock files in the artifacts folder: publications hold the first, having come through the second.
 LOCK_FILES = _LOCK, _TURNSTILE = ".lock", ".turnstile"
 
-#: Whose files these are (`db.ownership`), the same while it is written, and the lock of whoever writes it.
-OWNER_FILES = OWNER, OWNER_PARTIAL, OWNER_LOCK = ".owner", ".owner.partial", ".owner.lock"
+#: Whose files these are (`db.ownership`), the lock of whoever writes that, and the same while it is written.
+OWNER, OWNER_LOCK = ".owner", ".owner.lock"
+OWNER_FILES = OWNER, OWNER_LOCK, aside_of(Path(OWNER)).name
 
 #: Where an artifact may lie, relative to the home: a folder named by the digest's start, the digest, a suffix.
 ARTIFACT_PATH = re.compile(r"artifacts/([0-9a-f]{2})/(\1[0-9a-f]{62})(\.[A-Za-z0-9]{1,16})?")

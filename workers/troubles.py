@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from settings import files
+from settings.faults import need_fact
 from settings.home import Home
 
 #: A log grows to this and goes on in a new file; one before it is kept.
@@ -64,9 +66,7 @@ def tell_troubles(home: Home, sentences: Sequence[str]) -> None:
             note.unlink(missing_ok=True)
             return
         content = {"pid": os.getpid(), "began": psutil.Process().create_time(), "troubles": list(sentences)}
-        temporary = note.with_suffix(".new")
-        temporary.write_text(json.dumps(content), encoding="utf-8")
-        temporary.replace(note)
+        files.write(note, json.dumps(content), mode=0o600)
 
 
 def troubles_of(home: Home) -> list[str]:
@@ -75,7 +75,8 @@ def troubles_of(home: Home) -> list[str]:
         content = json.loads(_note(home).read_text(encoding="utf-8"))
         alive = psutil.Process(content["pid"]).create_time() == content["began"]
         return [str(sentence) for sentence in content["troubles"]] if alive else []
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error) as error:
+        need_fact(error)
         return []
 
 
