@@ -44,7 +44,7 @@ def test_the_file_its_name_and_its_folder_are_synced_in_that_order(
     fsync, replace = os.fsync, Path.replace
 
     def synced(descriptor: int) -> None:
-        seen.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        seen.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         fsync(descriptor)
 
     def renamed(path: Path, target: Path) -> Path:
