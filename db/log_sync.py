@@ -96,10 +96,9 @@ class LogSync:
 
     def _failed(self, error: Exception) -> None:
         with self._changed:
-            if (
-                isinstance(error, OSError) and error.errno in SHORTAGES
-            ):  # nothing was tried yet: whoever waits, waits
-                self._changed.wait(SYNC_SECONDS)
+            if isinstance(error, OSError) and error.errno in SHORTAGES and self._short < _SHORT_LOOKS:
+                self._short += 1
+                self._changed.wait(SYNC_SECONDS)  # nothing was tried yet: whoever waits goes on waiting
                 return
             if self._failure is None:
                 logger.warning(
@@ -120,9 +119,7 @@ class LogSync:
             self._empty_log()
             return
         try:
-            with suppress(
-                FileNotFoundError
-            ):  # removed by the last connection: all is in the database file already
+            with suppress(FileNotFoundError):  # its last user removed it: all is in the database file already
                 sync(self._log)
         except OSError as error:
             self._suspect = error.errno not in SHORTAGES
