@@ -11,7 +11,7 @@ from typing import Any
 from db import states
 from db.timings import Timing
 from errors import DiskFull, InvalidInput, StateLost, StoreUnreachable
-from settings.faults import SHORTAGES, UNREADABLE
+from settings.faults import SHORTAGES, UNREADABLE, is_unreadable
 from settings.queue import QueueSettings
 
 #: Stop reasons for which the machine, not the plan, is the cause.
@@ -86,6 +86,11 @@ def machine_fault(error: BaseException) -> bool:
     if out_of_memory(error):
         return False
     return shortage(error) is not None or any(_failed_machine(cause) for cause in _causes(error))
+
+
+def unreadable(error: BaseException) -> bool:
+    """True when the disk did not give something back, or did not take it."""
+    return any(is_unreadable(cause) or os.strerror(errno.EIO) in str(cause) for cause in _causes(error))
 
 
 def shortage(error: BaseException) -> str | None:
