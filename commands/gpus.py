@@ -12,6 +12,7 @@ from typing import Any
 from commands.checks.tool import ask_tool
 from commands.checks.trial import Trial, try_machine
 from errors import EnvironmentLacks, InvalidInput
+from settings.faults import need_fact
 from tasks.devices import VISIBLE
 from workers.supervisor import Devices
 
@@ -119,7 +120,8 @@ def _listed() -> Iterator[tuple[int, str]]:
         return
     try:
         listed = ask_tool(["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"], _TOOL_SECONDS)
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, subprocess.TimeoutExpired) as error:
+        need_fact(error)
         return
     for line in listed.stdout.splitlines() if listed.returncode == 0 else ():
         found = re.fullmatch(r"\s*(\d+)\s*(?:,\s*(\S+)\s*)?", line)

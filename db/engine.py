@@ -16,24 +16,22 @@ and two of them may not hold one lease token.
 
 from __future__ import annotations
 
-import errno
 import os
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from db import postgres
+from db.log_sync import LogSync
+from db.log_sync import sqlite_module as sqlite_module
 from db.read_only import ReadOnlyFile
 from errors import DiskFull, InvalidInput, StateDamaged, StateLost
-from settings.files import sync
 from settings.ownership import refusal
 
 #: How long a writer waits for another writer's transaction, and everybody for a server that is restarted.
@@ -48,12 +46,6 @@ _NO_ROOM = ("disk is full", "No space left on device")
 _DAMAGE = ("malformed", "not a database", "disk I/O error", "Could not decode to UTF-8")
 
 _MAY_NOT_WRITE = "attempt to write a readonly database"
-
-#: A commit nobody waits for is on the disk after this at the latest (and one sync).
-_SYNC_SECONDS = 0.1
-
-#: A machine that has too little of something at the moment has failed to sync nothing yet.
-_PASSING_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 _BEGIN = "baton_begin"
 
@@ -72,7 +64,7 @@ class Database:
         self.read_only: ReadOnlyFile | None = None
         self._reader: Engine
         self._writer: Engine
-        self._log: _LogSync | None = None
+        self._log: LogSync | None = None
         self._answered = False
         self._named_errors = partial(_named_errors, self.file)
         if isinstance(place, Path) and read_only:
@@ -83,7 +75,7 @@ class Database:
             url = URL.create("sqlite", database=str(place)) if isinstance(place, Path) else make_url(place)
             self._reader = _sqlite_engine(url)
             self._writer = self._reader.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-            self._log = _LogSync(Path(f"{url.database}-wal"))
+            self._log = LogSync(Path(str(url.database)))
         elif postgres.is_postgres(str(place)):
             self._reader, self._writer = postgres.make_engines(str(place))
         else:
@@ -109,9 +101,14 @@ class Database:
                 self._log.settle()
 
     def settle(self) -> None:
-        """Wait until every commit of this process is on the disk."""
+        """Wait until every commit of this process is on the disk. Raises OSError."""
         if self._log is not None:
             self._log.settle()
+
+    def settle_all(self) -> None:
+        """The same for every commit that can be read by now, whoever made it: before what they no longer name goes."""
+        if self._log is not None and self.read_only is None:
+            self._log.sync_now()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -222,76 +219,6 @@ def sqlite_file(place: str | Path) -> Path | None:
 def first_line(error: DBAPIError) -> str:
     """What the database itself said."""
     return next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
-
-
-class _LogSync:
-    """Syncs SQLite's write-ahead log from a thread of its own: at once when somebody waits, else now and then.
-
-    A commit that writes the log while it is being synced waits for the disk, so an idle sync is not repeated
-    at once. Opening and closing the -wal file is safe beside SQLite, which locks only the database and -shm
-    files.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._changed = threading.Condition()
-        self._commits = 0
-        self._synced = 0
-        self._awaited = 0
-        self._failure: OSError | None = None
-        self._thread: threading.Thread | None = None
-
-    def committed(self) -> None:
-        with self._changed:
-            self._commits += 1
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="wal-sync", daemon=True)
-                self._thread.start()
-            if self._commits == self._synced + 1:
-                self._changed.notify_all()
-
-    def settle(self) -> None:
-        """Wait until all commits so far are synced. Raises the OSError of a disk that failed."""
-        with self._changed:
-            goal = self._commits
-            self._awaited = max(self._awaited, goal)
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._synced >= goal or self._failure is not None)
-            if self._failure is not None:
-                raise self._failure
-
-    def _run(self) -> None:
-        while self._failure is None:
-            with self._changed:
-                self._changed.wait_for(lambda: self._synced < self._commits)
-                self._changed.wait_for(lambda: self._awaited > self._synced, timeout=_SYNC_SECONDS)
-                goal = self._commits
-            try:
-                _sync(self._path)
-            except OSError as error:
-                if error.errno in _PASSING_ERRNOS:
-                    time.sleep(_SYNC_SECONDS)
-                    continue
-                self._failure = error
-            with self._changed:
-                self._synced = goal
-                self._changed.notify_all()
-
-
-def _sync(path: Path) -> None:
-    with suppress(
-        FileNotFoundError
-    ):  # checkpointed and removed by the last connection: in the database file already
-        sync(path)
-
-
-def sqlite_module() -> ModuleType:
-    """The SQLite to use: pysqlite3 where installed (it is newer than the WAL-reset bug), else Python's."""
-    try:
-        import pysqlite3.dbapi2 as module
-    except ImportError:
-        import sqlite3 as module
-    return module
 
 
 def _sqlite_engine(url: URL, read_only: ReadOnlyFile | None = None) -> Engine:

@@ -8,7 +8,7 @@ however young it is.
 from __future__ import annotations
 
 import re
-import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from db.needed import SPENT, SUPERSEDED, producers, shown_in_reports, verdicts
 from db.shared_store import open_store
 from db.statements import artifact, job
 from db.states import RUNNING
-from db.store import ARTIFACT_PATH, ATTEMPT_SCRATCH, LOCK_FILES, OWNER_FILES, ArtifactStore
+from db.store import ARTIFACT_PATH, ATTEMPT_SCRATCH, LOCK_FILES, OWNER_FILES, ArtifactStore, clear_unless_held
 from settings.home import Home
 
 #: Jobs whose rows are looked at in one writing transaction.
@@ -80,9 +80,11 @@ def collect(
             continue
         with nullcontext() if dry_run else store.standstill(wait_seconds):
             garbage = _garbage(db, home, folder, shown, gone, foreign, only)
-            if not dry_run:
+            if not dry_run and garbage:
+                # A power cut must not bring back the rows that named them, nor take the success that replaced them.
+                db.settle_all()
                 for path, _ in garbage:
-                    path.unlink()
+                    path.unlink(missing_ok=True)
         files += len(garbage)
         size += sum(length for _, length in garbage)
     objects, object_bytes = _collect_objects(db, store, shown, gone, foreign, only, dry_run, wait_seconds)
@@ -103,10 +105,7 @@ def clear_scratch(db: Database, home: Home, store: ArtifactStore, *, dry_run: bo
 
     Returns the number of folders.
     """
-    dead = _dead_scratch(db, home)
-    if not dry_run:
-        for path in dead:
-            shutil.rmtree(path, ignore_errors=True)
+    dead = [path for path in _dead_scratch(db, home) if clear_unless_held(path, dry_run)]
     return len(dead) + store.clear_scratch(dry_run=dry_run)
 
 
@@ -137,7 +136,8 @@ def _collect_objects(
             garbage = [path for path in listed if ARTIFACT_PATH.fullmatch(path) and path not in kept]
             if only is not None:
                 garbage = [path for path in garbage if path in only]
-            if not dry_run:
+            if not dry_run and garbage:
+                db.settle_all()
                 store.remote.remove(garbage)
         objects += len(garbage)
         size += sum(listed[path] for path in garbage)
@@ -214,10 +214,14 @@ def _garbage(
     garbage = []
     for path in sorted(folder.iterdir()):
         relative = f"{home.artifacts.name}/{folder.name}/{path.name}"
-        if not ARTIFACT_PATH.fullmatch(relative) or path.is_symlink() or not path.is_file():
+        try:
+            found = path.lstat()
+        except FileNotFoundError:  # another command removes as well
+            continue
+        if not ARTIFACT_PATH.fullmatch(relative) or not stat.S_ISREG(found.st_mode):
             foreign.add(relative)
         elif relative not in kept and (only is None or relative in only):
-            garbage.append((path, path.stat().st_size))
+            garbage.append((path, found.st_size))
     return garbage
 
 
@@ -235,7 +239,10 @@ def _kept_paths(tx: Connection, prefix: str, shown: Set[int], gone: Set[str]) ->
 
 
 def _dead_scratch(db: Database, home: Home) -> list[Path]:
-    """Folders of attempts that no longer hold their job: what they write cannot become a fact."""
+    """Folders of attempts that no longer hold their job: what they write cannot become a fact.
+
+    One of a process that lives here all the same (a machine that was asleep) is left to it: it ends by itself.
+    """
     named = {
         path: (int(match[1]), int(match[2]))
         for path in (home.scratch.iterdir() if home.scratch.is_dir() else ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from alembic import command
@@ -150,12 +151,13 @@ def _config() -> Config:
     return config
 
 
-def revisions() -> tuple[str, set[str]]:
+@lru_cache(maxsize=1)
+def revisions() -> tuple[str, frozenset[str]]:
     """The newest version of the schema, and all that this Baton knows."""
     scripts = ScriptDirectory.from_config(_config())
     head = scripts.get_current_head()
     assert head is not None
-    return head, {script.revision for script in scripts.walk_revisions()}
+    return head, frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:

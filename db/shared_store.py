@@ -9,7 +9,6 @@ Objects lie below the state's own key: two states may be given the same URL and 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from db.remote import Remote
 from db.schema import Artifact, Identity
 from db.store import ArtifactStore, file_sha256
 from errors import ArtifactDamaged, ConfigError
+from settings.faults import is_unreadable
 from settings.home import Home
 
 
@@ -57,6 +57,10 @@ class SharedArtifactStore(ArtifactStore):
             return super().verified(relative, sha256)
         except ArtifactDamaged:
             return self._fetch(relative, sha256)
+        except OSError as error:  # the object is elsewhere: why look at a bad copy again
+            if not is_unreadable(error):
+                raise
+            return self._fetch(relative, sha256)
 
     def find(self, relative: str, sha256: str) -> Path | None:
         path = super().find(relative, sha256)
@@ -79,8 +83,8 @@ class SharedArtifactStore(ArtifactStore):
     def _fetch(self, relative: str, sha256: str) -> Path:
         """Raises ArtifactDamaged when the object is missing or is not what its row states."""
         target = self.path(relative)
-        with tempfile.TemporaryDirectory(prefix="fetch-", dir=self._home.scratch) as folder:
-            file = Path(folder) / target.name
+        with self.scratch("fetch") as folder:
+            file = folder / target.name
             try:
                 self.remote.download(relative, file)
             except FileNotFoundError:

@@ -33,6 +33,7 @@ from db.schema import Base, Worker
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, HomeInUse, InvalidInput
 from settings.clock import seconds_since
+from settings.faults import need_fact
 from settings.home import Home
 from settings.ownership import refusal
 from settings.processes import process_lives
@@ -285,6 +286,7 @@ def _plain_file(source: Path) -> Iterator[BinaryIO]:
         # A pipe would block here, and a device has no size.
         descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
+        need_fact(error)
         raise BundleError(f"it cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
