@@ -73,7 +73,7 @@ def command(
     if not detach:
         most = max(map(len, stay.devices.gpus), default=1)
         _check_devices(config, most, shared=elsewhere(home.root).database is not None)
-        need_gpus(stay.devices.gpus)
+        need_gpus(stay.devices)
     plan = Planner(config).plan()
     _tell_untrained(plan.jobs)
 

@@ -53,7 +53,7 @@ def command(
     with home.exclusive("up"):
         database = open_state(home, thorough=True)
         if not until_done or queries.open_ablations(database):
-            need_gpus(plan.devices.gpus)
+            need_gpus(plan.devices)
         run_home(home, database, plan, until_done=until_done, services=services)
         states = {a["name"]: a["state"] for a in queries.status(database)["ablations"]}
         database.close()
