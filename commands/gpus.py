@@ -29,23 +29,23 @@ def devices_of(gpus: str | None, cpus: int | None) -> Devices:
     `settings.gpus`; GPUs that CUDA_VISIBLE_DEVICES hides are left alone. Where no nvidia-smi can be asked numbers are
     for torch to judge (`need_gpus`). Raises InvalidInput, and EnvironmentLacks for GPUs that are hidden.
     """
+    if gpus not in (None, "all", "none") and re.fullmatch(r"\d+([,+]\d+)*", str(gpus)) is None:
+        raise InvalidInput(
+            f"--gpus {gpus!r} is not all, none, or numbers separated by commas (0,1), "
+            "or by + where one worker has several (0+1)"
+        )
     # Where none is wanted a driver that hangs is not waited for.
     found = Given((), ()) if gpus == "none" else given_gpus()
     if found.twice:
         raise InvalidInput(f"{found.said} {found.trouble}: name each once")
     if found.trouble:
-        click.echo(f"{found.said}: {found.trouble}", err=True)
+        click.echo(f"{found.said}: {found.trouble}" if found.said else found.trouble, err=True)
     chosen: list[tuple[int, ...]]
     names = {gpu.number: gpu.name for gpu in found.gpus}
     if gpus in (None, "all"):
         chosen = [(gpu,) for gpu in names]
     elif gpus == "none":
         chosen = []
-    elif re.fullmatch(r"\d+([,+]\d+)*", str(gpus)) is None:
-        raise InvalidInput(
-            f"--gpus {gpus!r} is not all, none, or numbers separated by commas (0,1), "
-            "or by + where one worker has several (0+1)"
-        )
     else:
         chosen = [tuple(map(int, group.split("+"))) for group in str(gpus).split(",")]
         named = [gpu for group in chosen for gpu in group]

@@ -31,8 +31,9 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Given:
-    """gpus: those given, in the user's order. machine: nvidia-smi's numbers of all that it names. said: the variable
-    that chose among them, empty where none did. trouble: what is wrong with its value, in words.
+    """gpus: those given, in the user's order. machine: nvidia-smi's numbers of all that it names, if it was asked.
+    said: the variable that chose among them, empty where none did. trouble: what is wrong, in words. twice: whether
+    that is a list which names a GPU twice.
     """
 
     gpus: tuple[Gpu, ...]
@@ -45,12 +46,18 @@ class Given:
 def gpus() -> Given:
     """Numbers are those of the user's list; where that names GPUs by UUID, nvidia-smi's; MIG devices by their place
     in the list. As for CUDA, a list ends before an entry that is no GPU of this machine, and has none where one is
-    named twice. A machine whose nvidia-smi cannot be asked has none.
+    named twice. A machine whose nvidia-smi cannot be asked has none; where the list is empty it is not asked.
     """
-    listed = _listed()
+    visible = os.environ.get(VISIBLE)
+    if visible is not None and not entries(visible)[0]:
+        return _by_list(visible, {})
+    try:
+        listed = _listed()
+    except ToolFails as fault:
+        return Given((), (), trouble=f"{fault}, so no GPU is used")
     machine = tuple(listed)
-    if VISIBLE in os.environ:
-        return _by_list(os.environ[VISIBLE], listed)
+    if visible is not None:
+        return _by_list(visible, listed)
     given = _by_slurm(machine)
     return given or Given(tuple(Gpu(number, str(number)) for number in machine), machine)
 
@@ -122,7 +129,7 @@ def _is_named(entry: str, number: int, uuid: str) -> bool:
 
 
 def _listed() -> dict[int, str]:
-    """number -> UUID or empty. A tool that answers in words, or not at all, lists nothing."""
+    """number -> UUID or empty. A tool that answers in words lists nothing. Raises ToolFails."""
     found = {}
     for line in _asked("--query-gpu=index,uuid", "--format=csv,noheader"):
         named = re.fullmatch(r"\s*(\d+)\s*(?:,\s*(\S+)\s*)?", line)
@@ -133,16 +140,28 @@ def _listed() -> dict[int, str]:
 
 def _mig_devices() -> list[str]:
     """Names of the parts that GPUs are divided into; none where nvidia-smi does not tell, and torch has to."""
-    return [
-        unit[1] for line in _asked("-L") if (unit := re.search(r"UUID:\s*(MIG-[^)\s]+)", line)) is not None
-    ]
+    try:
+        lines = _asked("-L")
+    except ToolFails:
+        return []
+    return [unit[1] for line in lines if (unit := re.search(r"UUID:\s*(MIG-[^)\s]+)", line)) is not None]
 
 
 def _asked(*words: str) -> list[str]:
+    """Lines of nvidia-smi; none where there is none. Raises ToolFails."""
     if shutil.which("nvidia-smi") is None:
         return []
     try:
         told = ask_tool(["nvidia-smi", *words], TOOL_SECONDS)
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return told.stdout.splitlines() if told.returncode == 0 else []
+    except subprocess.TimeoutExpired:
+        raise ToolFails(f"nvidia-smi does not answer within {TOOL_SECONDS:g} s") from None
+    except OSError as error:
+        raise ToolFails(f"nvidia-smi does not run: {error.strerror}") from None
+    if told.returncode != 0:
+        said = (told.stderr or told.stdout).strip().splitlines()
+        raise ToolFails(f"nvidia-smi fails: {said[0] if said else told.returncode}")
+    return told.stdout.splitlines()
+
+
+class ToolFails(Exception):
+    """In words."""

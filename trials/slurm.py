@@ -199,24 +199,23 @@ def _preemptions(slurm: Slurm) -> dict[str, Any]:
     job = slurm.submit(
         home, "-p", "low0", "--time=0", baton=REPOSITORY, arguments=("--gpus", "none", "--cpus", "2")
     )
-    done = 0
+    done = begun = 0
     for number in range(1, _PREEMPTIONS + 1):
-        if not slurm.wait(lambda: _running(home) and slurm.field(job, "JobState") == "RUNNING", 600):
+        if not slurm.wait(partial(_works, home, begun), 600):
             break
         time.sleep(chance.uniform(0, 10))
         slurm.preempt()
         if not slurm.wait(partial(_restarted, slurm, job, number), 120):
             break
-        done = number
+        done, begun = number, _attempts(home)
     state = slurm.ends(job, 1800)
     _baton(undisturbed, "up", "--until-done", "--gpus", "none", "--cpus", "2")
     equal = final_artifacts(undisturbed / "state.db") == final_artifacts(home / "state.db")
-    count = "SELECT COUNT(*) FROM {}"
     poison = rows(home / "state.db", "SELECT COUNT(*) FROM job WHERE state = 'failed'")[0][0]
     return {
         "preemptions": done, "state": state, "failed_jobs": poison,
-        "sessions": rows(home / "state.db", count.format("session"))[0][0],
-        "attempts": rows(home / "state.db", count.format("attempt"))[0][0],
+        "sessions": rows(home / "state.db", "SELECT COUNT(*) FROM session")[0][0],
+        "attempts": _attempts(home),
         "artifacts": len(final_artifacts(home / "state.db")), "equal_digests": equal,
         "holds": done == _PREEMPTIONS and state == "COMPLETED" and equal and poison == 0,
     }  # fmt: skip
@@ -226,8 +225,15 @@ def _restarted(slurm: Slurm, job: str, times: int) -> bool:
     return int(slurm.field(job, "Restarts") or 0) >= times
 
 
-def _running(home: Path) -> bool:
-    return bool(rows(home / "state.db", "SELECT id FROM job WHERE state = 'running'"))
+def _attempts(home: Path) -> int:
+    return int(sum(count for (count,) in rows(home / "state.db", "SELECT COUNT(*) FROM attempt")))
+
+
+def _works(home: Path, begun: int) -> bool:
+    """Whether a job is at work that was begun since there were so many attempts."""
+    return _attempts(home) > begun and bool(
+        rows(home / "state.db", "SELECT id FROM job WHERE state = 'running'")
+    )
 
 
 def _baton(home: Path, *words: str) -> None:
@@ -241,7 +247,7 @@ ROWS: Mapping[str, Row] = {
     "scancel -s KILL": _cancelled("-s", "KILL"),
     "scancel --full": _cancelled("--full"),
     "time limit": _goes_on(lambda *_: None, *_SHORT, "--signal=B:USR1@50", WORK="25"),
-    "time limit without a signal": _goes_on(lambda *_: None, *_SHORT, "--signal=B:USR2@0", WORK="75"),
+    "time limit without a signal": _goes_on(lambda *_: None, *_SHORT, "--signal=B:CONT@5", WORK="75"),
     "USR1 in the first seconds": _first_seconds,
     "limit shorter than any job": _held(
         "2 starts in a row", *_SHORT, "--signal=B:USR1@58", STORES="", BATON_SLURM_STALLS="2"

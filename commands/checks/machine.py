@@ -99,13 +99,13 @@ def _gpus() -> list[Finding]:
 def _left_alone() -> list[Finding]:
     """What this process may not use of the GPUs that nvidia-smi shows."""
     found = gpus()
-    if found.trouble:
+    if found.trouble and found.said:
         remedy = f"name each GPU once, as nvidia-smi -L shows them, or unset {found.said.partition('=')[0]}"
         return [Finding("machine", "GPUs given", WARNING, f"{found.said}: {found.trouble}", remedy)]
     if not found.said:
         return []
     names = ", ".join(gpu.name for gpu in found.gpus) or "none"
-    return [Finding("machine", "GPUs given", OK, f"{names} of {len(found.machine)} ({found.said})")]
+    return [Finding("machine", "GPUs given", OK, f"{names} ({found.said})")]
 
 
 def _torch() -> Finding:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from settings import gpus
@@ -87,7 +89,7 @@ def test_what_is_ignored_is_told(visible: str, trouble: str, monkeypatch: pytest
     found = gpus.gpus()
     assert found.trouble.startswith(trouble) and bool(found.trouble) is bool(trouble)
     assert found.twice is (visible == "0,0")
-    assert (found.machine, found.said) == ((0, 1, 2, 3), f"CUDA_VISIBLE_DEVICES={visible}")
+    assert found.said == f"CUDA_VISIBLE_DEVICES={visible}"
 
 
 def test_units_that_nvidia_smi_does_not_tell_are_for_torch_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +101,30 @@ def test_units_that_nvidia_smi_does_not_tell_are_for_torch_to_judge(monkeypatch:
 def test_a_tool_that_does_not_answer_names_none(visible: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpus, "_asked", lambda *_: [])
     assert given(monkeypatch, visible) == [] and gpus.gpus().trouble == ""
+
+
+@pytest.mark.parametrize(
+    ("script", "trouble"),
+    [
+        ("exec sleep 60", "nvidia-smi does not answer within 0.1 s, so no GPU is used"),
+        ("echo mismatch >&2; exit 9", "nvidia-smi fails: mismatch, so no GPU is used"),
+        ("exit 3", "nvidia-smi fails: 3, so no GPU is used"),
+        ("echo No devices were found", ""),
+    ],
+)
+def test_a_tool_that_fails_is_told_of(
+    script: str, trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{script}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(gpus, "TOOL_SECONDS", 0.1 if "sleep" in script else 20.0)
+    assert gpus.gpus() == gpus.Given((), (), trouble=trouble)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert gpus.gpus().trouble == "", "where all are hidden it is not asked"
 
 
 @pytest.mark.parametrize(

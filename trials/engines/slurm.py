@@ -128,7 +128,7 @@ class Slurm:
             "BATON_DIR": str(baton or self._stand_in), "BATON_PYTHON": sys.executable, "BATON_HOME": str(home),
             "PYTHONPATH": str(REPOSITORY), **variables,
         }  # fmt: skip
-        out = f"--output={self.folder}/{home.name.replace(',', '_')}.%j.%a.log"
+        out = f"--output={self.folder}/{home.name.replace(',', '_')}.%j.log"
         words = [
             "sbatch",
             "--parsable",

@@ -90,8 +90,8 @@ def test_cores_and_memory_are_those_given(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("visible", "state", "detail"),
     [
-        ("1", OK, "1 of 2 (CUDA_VISIBLE_DEVICES=1)"),
-        ("", OK, "none of 2 (CUDA_VISIBLE_DEVICES=)"),
+        ("1", OK, "1 (CUDA_VISIBLE_DEVICES=1)"),
+        ("", OK, "none (CUDA_VISIBLE_DEVICES=)"),
         ("0,5", WARNING, "CUDA_VISIBLE_DEVICES=0,5: CUDA ignores 5, as no GPU of this machine is called 5"),
         ("1,1", WARNING, "CUDA_VISIBLE_DEVICES=1,1: names 1 twice, and CUDA then shows no GPU at all"),
     ],
