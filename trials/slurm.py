@@ -4,14 +4,15 @@
 
 `--engine` names a folder with a `cluster.sh` (setup, start, slurmd, stop) that makes a SLURM on loopback under
 $SLURM_ROOT, by default `../shared/engines/slurm`; without one the trial is skipped by name. Needs root, slurm-wlm and
-munge. A stand-in takes Baton's part, in seconds, in all rows but `preemptions`: there preset `smoke` is preempted
-twenty times without grace (KillWait 2 s), each time at a random moment while a job of it runs. Nothing is poison, and
-every final artifact has the bytes that it has in an undisturbed home made here, too.
+munge. A stand-in takes Baton's part, in seconds, in all rows but `preemptions`: there preset `smoke` (one arm) is
+preempted twenty times without grace (KillWait 2 s), each time at a random moment while a job of it runs. Nothing is
+poison, and every final artifact has the bytes that it has in an undisturbed home made here, too.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import shutil
 import subprocess
@@ -23,11 +24,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trials import REPOSITORY, RESULTS, final_artifacts, keep, rows
+from trials import REPOSITORY, RESULTS, final_artifacts, git, keep, rows
 from trials.engines.slurm import SCRIPT, Slurm
 
 _ENGINE = REPOSITORY.parent / "shared" / "engines" / "slurm"
 _PREEMPTIONS = 20
+_ONE = ("--gpus", "none", "--cpus", "1")
 _SHORT = ("--time=1",)  # minutes, SLURM's least
 
 Row = Callable[[Slurm], dict[str, Any]]
@@ -51,9 +53,16 @@ def main() -> int:
             Path(folder).chmod(0o755)
             with Slurm(options.engine, Path(folder), kill_wait=2 if name == "preemptions" else 30) as slurm:
                 began = time.monotonic()
-                found[name] = ROWS[name](slurm) | {"seconds": round(time.monotonic() - began)}
+                row = ROWS[name](slurm)
+        found[name] = row | {
+            "seconds": round(time.monotonic() - began),
+            "commit": git("rev-parse", "--short", "HEAD"),
+        }
         print(name, found[name], flush=True)
-    keep(options.json, "the sbatch script on a real SLURM, one node on loopback", {"rows": found})
+    # Rows that were not run now stay as they were.
+    earlier = json.loads(options.json.read_text())["rows"] if options.json.exists() else {}
+    every = {name: (earlier | found)[name] for name in ROWS if name in earlier | found}
+    keep(options.json, "the sbatch script on a real SLURM, one node on loopback", {"rows": every})
     return 0 if all(row["holds"] for row in found.values()) else 1
 
 
@@ -195,21 +204,19 @@ def _preemptions(slurm: Slurm) -> dict[str, Any]:
     undisturbed, home = slurm.folder / "undisturbed", slurm.folder / "home"
     chance = random.Random(0)
     for each in (undisturbed, home):
-        _baton(each, "submit-ablation", "--preset", "smoke", "--detach")
-    job = slurm.submit(
-        home, "-p", "low0", "--time=0", baton=REPOSITORY, arguments=("--gpus", "none", "--cpus", "2")
-    )
+        _baton(each, "submit-ablation", "--preset", "smoke", "--arms", "recon", "--detach")
+    job = slurm.submit(home, "-p", "low0", "--time=0", baton=REPOSITORY, arguments=_ONE)
     done = begun = 0
     for number in range(1, _PREEMPTIONS + 1):
         if not slurm.wait(partial(_works, home, begun), 600):
             break
-        time.sleep(chance.uniform(0, 10))
+        time.sleep(chance.uniform(0, 6))
         slurm.preempt()
         if not slurm.wait(partial(_restarted, slurm, job, number), 120):
             break
         done, begun = number, _attempts(home)
     state = slurm.ends(job, 1800)
-    _baton(undisturbed, "up", "--until-done", "--gpus", "none", "--cpus", "2")
+    _baton(undisturbed, "up", "--until-done", *_ONE)
     equal = final_artifacts(undisturbed / "state.db") == final_artifacts(home / "state.db")
     poison = rows(home / "state.db", "SELECT COUNT(*) FROM job WHERE state = 'failed'")[0][0]
     return {

@@ -208,10 +208,8 @@ def test_the_second_job_of_a_home_waits_for_the_first(cluster: Cluster) -> None:
     cluster.say(finish="", code="0")
     assert cluster.end(SLURM_JOB_ID="11")[0] == 0
     assert set(cluster.asked[1:]) == {"release 417"}
-    assert not (run / "slurm-waiting").exists() and not (run / "slurm-released").exists()
-    cluster.say(state="")
-    assert cluster.end()[0] == 0
-    assert (run / "slurm-job").read_text() == "417\n"
+    assert [name for name in ("job", "waiting", "released") if (run / f"slurm-{name}").exists()] == []
+    assert (cluster.end()[0], len(cluster.read("arguments"))) == (0, 1)
 
 
 @pytest.mark.parametrize("words", [["--home", "other home"], ["--home=other home"]])

@@ -198,21 +198,19 @@ class Slurm:
         self.run("slurmctld", "-f", self._environment["SLURM_CONF"])
 
     def kill_node(self, home: Path) -> None:
-        """SIGKILL to slurmd, its step daemons, and all that a job of this home started."""
-        os.kill(int((self.folder / "slurm" / "slurmd.pid").read_text()), signal.SIGKILL)
+        """As a power cut: SIGKILL to slurmd, its step daemons, and then all that jobs of this home started."""
+        daemon = psutil.Process(int((self.folder / "slurm" / "slurmd.pid").read_text()))
+        mine, steps = [], set()
         for process in psutil.process_iter():
-            try:
-                mine = process.environ().get("BATON_HOME") == str(home)
-                if mine or (
-                    process.name() == "slurmstepd" and process.environ().get("SLURM_CONF") == self._conf
-                ):
-                    process.kill()
-            except psutil.Error:
-                continue
-
-    @property
-    def _conf(self) -> str:
-        return self._environment["SLURM_CONF"]
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("BATON_HOME") == str(home):
+                    mine.append(process)
+                    steps |= {
+                        parent for parent in process.parents() if parent.name().startswith("slurmstepd")
+                    }
+        for process in [daemon, *steps, *mine]:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
     def start_node(self) -> None:
         self._cluster("slurmd")
