@@ -18,7 +18,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 ORDER = "CUDA_DEVICE_ORDER"
 
 #: Longest wait for a tool that names GPUs; with driver persistence off and eight GPUs it takes some ten seconds.
-TOOL_SECONDS = 20.0
+TOOL_SECONDS = 15.0
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,16 @@
 
 `--engine` names a folder with a `cluster.sh` (setup, start, slurmd, stop) that makes a SLURM on loopback under
 $SLURM_ROOT, by default `../shared/engines/slurm`; without one the trial is skipped by name. Needs root, slurm-wlm and
-munge. A stand-in takes Baton's part, in seconds, in all rows but `preemptions`: there preset `smoke` (one arm) is
-preempted twenty times without grace (KillWait 2 s), each time at a random moment while a job of it runs. Nothing is
-poison, and every final artifact has the bytes that it has in an undisturbed home made here, too.
+munge. A stand-in takes Baton's part, in seconds, in all rows but `preemptions`: there Baton itself is preempted twenty
+times in a row without grace (KillWait 2 s). Nothing is poison, and every final artifact has the bytes that it has in an
+undisturbed home made here, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,12 +22,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trials import REPOSITORY, RESULTS, final_artifacts, git, keep, rows
+from trials import REPOSITORY, RESULTS, git, keep
+from trials.engines.preemptions import counting, smoke
 from trials.engines.slurm import SCRIPT, Slurm
 
 _ENGINE = REPOSITORY.parent / "shared" / "engines" / "slurm"
-_PREEMPTIONS = 20
-_ONE = ("--gpus", "none", "--cpus", "1")
 _SHORT = ("--time=1",)  # minutes, SLURM's least
 
 Row = Callable[[Slurm], dict[str, Any]]
@@ -51,7 +48,9 @@ def main() -> int:
             prefix="baton-slurm-", dir="/tmp", ignore_cleanup_errors=True
         ) as folder:
             Path(folder).chmod(0o755)
-            with Slurm(options.engine, Path(folder), kill_wait=2 if name == "preemptions" else 30) as slurm:
+            with Slurm(
+                options.engine, Path(folder), kill_wait=2 if name.startswith("preemptions") else 30
+            ) as slurm:
                 began = time.monotonic()
                 row = ROWS[name](slurm)
         found[name] = row | {
@@ -136,7 +135,7 @@ def _first_seconds(slurm: Slurm) -> dict[str, Any]:
     """SLURM sends the signal at once where the limit is nearer than it says; the stand-in catches none for 20 s."""
     home = slurm.home("home")
     job = slurm.submit(home, *_SHORT, "--signal=B:USR1@60", START="20")
-    again = slurm.wait(partial(_restarted, slurm, job, 1), 90)
+    again = slurm.wait(partial(slurm.restarted, job, 1), 90)
     state = slurm.state(job)
     return {"state": state, "holds": again and state != "FAILED"}
 
@@ -200,61 +199,13 @@ def _given(slurm: Slurm) -> dict[str, Any]:
     return {"given": told, "holds": told in [f"[['{number}']] 1" for number in range(4)]}
 
 
-def _preemptions(slurm: Slurm) -> dict[str, Any]:
-    undisturbed, home = slurm.folder / "undisturbed", slurm.folder / "home"
-    chance = random.Random(0)
-    for each in (undisturbed, home):
-        _baton(each, "submit-ablation", "--preset", "smoke", "--arms", "recon", "--detach")
-    job = slurm.submit(home, "-p", "low0", "--time=0", baton=REPOSITORY, arguments=_ONE)
-    done = begun = 0
-    for number in range(1, _PREEMPTIONS + 1):
-        if not slurm.wait(partial(_works, home, begun), 600):
-            break
-        time.sleep(chance.uniform(0, 6))
-        slurm.preempt()
-        if not slurm.wait(partial(_restarted, slurm, job, number), 120):
-            break
-        done, begun = number, _attempts(home)
-    state = slurm.ends(job, 1800)
-    _baton(undisturbed, "up", "--until-done", *_ONE)
-    equal = final_artifacts(undisturbed / "state.db") == final_artifacts(home / "state.db")
-    poison = rows(home / "state.db", "SELECT COUNT(*) FROM job WHERE state = 'failed'")[0][0]
-    return {
-        "preemptions": done, "state": state, "failed_jobs": poison,
-        "sessions": rows(home / "state.db", "SELECT COUNT(*) FROM session")[0][0],
-        "attempts": _attempts(home),
-        "artifacts": len(final_artifacts(home / "state.db")), "equal_digests": equal,
-        "holds": done == _PREEMPTIONS and state == "COMPLETED" and equal and poison == 0,
-    }  # fmt: skip
-
-
-def _restarted(slurm: Slurm, job: str, times: int) -> bool:
-    return int(slurm.field(job, "Restarts") or 0) >= times
-
-
-def _attempts(home: Path) -> int:
-    return int(sum(count for (count,) in rows(home / "state.db", "SELECT COUNT(*) FROM attempt")))
-
-
-def _works(home: Path, begun: int) -> bool:
-    """Whether a job is at work that was begun since there were so many attempts."""
-    return _attempts(home) > begun and bool(
-        rows(home / "state.db", "SELECT id FROM job WHERE state = 'running'")
-    )
-
-
-def _baton(home: Path, *words: str) -> None:
-    command = [sys.executable, str(REPOSITORY / "cli.py"), "--home", str(home), *words]
-    subprocess.run(command, check=True, capture_output=True, cwd=REPOSITORY)
-
-
 ROWS: Mapping[str, Row] = {
     "plain": _plain,
     "scancel": _cancelled(),
     "scancel -s KILL": _cancelled("-s", "KILL"),
     "scancel --full": _cancelled("--full"),
     "time limit": _goes_on(lambda *_: None, *_SHORT, "--signal=B:USR1@50", WORK="25"),
-    "time limit without a signal": _goes_on(lambda *_: None, *_SHORT, "--signal=B:CONT@5", WORK="75"),
+    "time limit without a signal": _goes_on(lambda *_: None, *_SHORT, "--signal=B:CONT@5", WORK="100"),
     "USR1 in the first seconds": _first_seconds,
     "limit shorter than any job": _held(
         "2 starts in a row", *_SHORT, "--signal=B:USR1@58", STORES="", BATON_SLURM_STALLS="2"
@@ -268,7 +219,8 @@ ROWS: Mapping[str, Row] = {
     "scontrol requeue": _goes_on(lambda slurm, job, _: slurm.run("scontrol", "requeue", job)),
     "node killed": _goes_on(_node_killed, WORK="20"),
     "one GPU of eight and one core": _given,
-    "preemptions": _preemptions,
+    "preemptions of a counting job": counting,
+    "preemptions of smoke": smoke,
 }  # fmt: skip
 
 

@@ -162,6 +162,9 @@ class Slurm:
         state, reason = self.field(job, "JobState"), self.field(job, "Reason")
         return f"{state} {reason}" if state == "PENDING" else state
 
+    def restarted(self, job: str, times: int) -> bool:
+        return int(self.field(job, "Restarts") or 0) >= times
+
     def wait(self, look: Callable[[], object], seconds: float) -> bool:
         give_up = time.monotonic() + seconds
         while time.monotonic() < give_up:
