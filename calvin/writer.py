@@ -16,6 +16,7 @@ from calvin.frames import FrameFiles
 from calvin.recording import write_record
 from calvin.task_names import UNKNOWN_SCENE
 from errors import InvalidInput
+from settings.files import whole
 
 EMBEDDING_WIDTH = 384  # of CALVIN's MiniLM sentence embeddings
 
@@ -63,7 +64,7 @@ def write_split(
         }
         np.save(folder / LANGUAGE_FOLDER / "embeddings.npy", _boxed(embeddings), allow_pickle=True)
     os.sync()  # the annotations vouch for the frames, also after a machine was switched off
-    with files.whole(folder / LANGUAGE_FOLDER / "auto_lang_ann.npy") as stream:
+    with whole(folder / LANGUAGE_FOLDER / "auto_lang_ann.npy") as stream:
         np.save(stream, _boxed(summary.annotations()), allow_pickle=True)
     return folder
 

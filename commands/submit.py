@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,11 +70,12 @@ def command(
         data__root=str(Path(data_root).expanduser().absolute()) if data_root else None,
         name=name,
     )
-    stay = plan_session(session)
+    # Nothing starts with --detach, so that no tool needs to say which GPUs there are.
+    stay = plan_session(replace(session, gpus="none") if detach and session.gpus is None else session)
     if not detach:
         most = max(map(len, stay.devices.gpus), default=1)
         _check_devices(config, most, shared=elsewhere(home.root).database is not None)
-        need_gpus(stay.devices.gpus)
+        need_gpus(stay.devices)
     plan = Planner(config).plan()
     _tell_untrained(plan.jobs)
 
