@@ -20,7 +20,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -74,6 +74,7 @@ class Database:
         self._writer: Engine
         self._log: _LogSync | None = None
         self._answered = False
+        self._here = threading.local()
         self._named_errors = partial(_named_errors, self.file)
         if isinstance(place, Path) and read_only:
             self.read_only = ReadOnlyFile(place, sqlite_module(), BUSY_TIMEOUT_SECONDS)
@@ -99,7 +100,7 @@ class Database:
         """
         if self.read_only is not None:
             raise refusal("write", self.read_only.path)
-        with self._named_errors(), self._connect(self._writer) as connection, connection.begin():
+        with self._named_errors(), self._writing() as connection:
             if not self.is_sqlite:
                 postgres.become_writer(connection, BUSY_TIMEOUT_SECONDS)
             yield connection
@@ -121,32 +122,47 @@ class Database:
 
     @contextmanager
     def publication(self) -> Iterator[None]:
-        """Around an upload and the commit that names it: no machine removes objects meanwhile.
+        """Around an upload and the commit that names it, by `write` in this thread: no machine removes objects
+        meanwhile, or the commit fails (StateLost).
 
         A state in a file is one machine's, whose store has locks of its own (`db.store`).
         """
         if self.is_sqlite:
             yield
             return
-        with (
-            self._named_errors(),
-            self._connect(self._writer) as connection,
-            postgres.publication(connection),
-        ):
-            yield
+        with self._named_errors(), self._connect(self._writer) as connection:
+            publication = self._here.publication = postgres.Publication(connection)
+            try:
+                yield
+            finally:
+                self._here.publication = None
+            publication.end()
 
     @contextmanager
-    def standstill(self, wait_seconds: float) -> Iterator[None]:
-        """No machine is in a publication. Raises StoreBusy when one is for all that time."""
+    def standstill(self, wait_seconds: float) -> Iterator[Callable[[], None]]:
+        """No machine is in a publication. Raises StoreBusy when one is for all that time.
+
+        Gives what raises StateLost once that is not so any more: ask it before something is removed.
+        """
         if self.is_sqlite:
-            yield
+            yield lambda: None
             return
         with (
             self._named_errors(),
             self._connect(self._writer) as connection,
-            postgres.standstill(connection, wait_seconds),
+            postgres.standstill(connection, wait_seconds) as still,
         ):
-            yield
+            yield still
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        publication: postgres.Publication | None = getattr(self._here, "publication", None)
+        if publication is None:
+            with self._connect(self._writer) as connection, connection.begin():
+                yield connection
+        else:
+            with publication.write() as connection:
+                yield connection
 
     def close(self) -> None:
         self.settle()
@@ -187,6 +203,8 @@ def _named_errors(file: Path | None) -> Iterator[None]:
             raise InvalidInput(
                 "the state cannot be written any more: somebody took the right to it away, or the disk's"
             ) from None
+        if postgres.tells_statement_mode(str(error.orig)):
+            raise InvalidInput(postgres.NOT_WHOLE) from None
         if error.connection_invalidated:
             raise _lost(error) from None
         raise
@@ -195,7 +213,7 @@ def _named_errors(file: Path | None) -> Iterator[None]:
 def _lost(error: DBAPIError) -> StateLost:
     return StateLost(
         f"the state's database went away ({first_line(error)}); all that was committed is safe: "
-        "run the same command again once it is back"
+        f"run the same command again once it is back{postgres.hint(str(error.orig))}"
     )
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from db import ownership
 from db.engine import Database, first_line, fresh_file_mode, sqlite_file
+from db.postgres import check_server, hint
 from db.soundness import need_sound
 from errors import DiskFull, EnvironmentLacks, InvalidInput
 from settings.home import Home
@@ -73,11 +74,21 @@ def open_state(
 
 def schema_of(home: Home, database: Database) -> str | None:
     """The version of the schema that a state has, None before it has any. Raises as `open_state`; changes nothing."""
+    if not database.is_sqlite:
+        _check_server(home, database)
     with _named_errors(home), database.read() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
         if found is None and database.is_sqlite and (tables := inspect(connection).get_table_names()):
             raise InvalidInput(f"{home.state_place} is another program's database: it holds {min(tables)!r}")
         return found
+
+
+def _check_server(home: Home, database: Database) -> None:
+    try:
+        with _named_errors(home), database.read() as connection:
+            check_server(connection)
+    except InvalidInput as error:
+        raise InvalidInput(f"the database named in {home.state_place} cannot be used: {error}") from None
 
 
 def look_at_state(home: Home, *, thorough: bool = False) -> Database:
@@ -137,6 +148,8 @@ def _named_errors(home: Home) -> Iterator[None]:
         raise DiskFull(f"no room to open the state of {home.root}; make some and try again") from None
     except (ArgumentError, DBAPIError) as error:
         said = first_line(error) if isinstance(error, DBAPIError) else str(error)
+        if not home.state_in_home:
+            said += hint(str(error))
         if isinstance(error, OperationalError) and not home.state_in_home:
             raise EnvironmentLacks(
                 f"the database named in {home.state_place} does not answer: {said}"

@@ -10,7 +10,7 @@ Objects lie below the state's own key: two states may be given the same URL and 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,10 +42,11 @@ class SharedArtifactStore(ArtifactStore):
             yield
 
     @contextmanager
-    def standstill(self, wait_seconds: float) -> Iterator[None]:
+    def standstill(self, wait_seconds: float) -> Iterator[Callable[[], None]]:
         here = self._database.is_sqlite
-        with super().standstill(wait_seconds) if here else self._database.standstill(wait_seconds):
-            yield
+        locked = super().standstill(wait_seconds) if here else self._database.standstill(wait_seconds)
+        with locked as still:
+            yield still
 
     def put(self, file: Path) -> tuple[str, str, int]:
         digest, relative, size = super().put(file)
