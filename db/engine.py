@@ -2,8 +2,8 @@
 
 The state is SQLite in the home, or PostgreSQL where several machines share it (`db.postgres`).
 
-SQLite runs in WAL mode. `write()` starts with BEGIN IMMEDIATE, since a read transaction that later
-wants to write fails at once whatever the busy timeout.
+SQLite runs in WAL mode, but where other machines see its file too (`db.network_file`). `write()` starts with BEGIN
+IMMEDIATE, since a read transaction that later wants to write fails at once whatever the busy timeout.
 
 Durability. A commit survives a killed process as soon as it returns (synchronous=NORMAL). Against a
 power cut the write-ahead log is synced beside the work, one fsync for however many commits came in
@@ -31,9 +31,13 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from db import postgres
+from db.network_file import configure, is_shared, lease_of
 from db.read_only import ReadOnlyFile
 from errors import DiskFull, InvalidInput, StateDamaged, StateLost
+from settings.elsewhere import sqlite_file
+from settings.file_system import network_kind
 from settings.files import sync
+from settings.lease import Lease
 from settings.ownership import refusal
 
 #: How long a writer waits for another writer's transaction, and everybody for a server that is restarted.
@@ -61,15 +65,17 @@ _BEGIN = "baton_begin"
 class Database:
     """The state in one place. Safe to share between threads; open one per process."""
 
-    def __init__(self, place: str | Path, *, read_only: bool = False) -> None:
+    def __init__(self, place: str | Path, *, read_only: bool = False, lease: Lease | None = None) -> None:
         """place: an SQLite file, or a URL. read_only: of a file that this process may not write, and which it leaves
-        alone (`db.read_only`); `write` then raises InvalidInput.
+        alone (`db.read_only`); `write` then raises InvalidInput. lease: that was taken for a file which other machines
+        see too; `write` asks for it, and `close` gives it back.
 
         Connects to nothing yet. Raises ArgumentError for a URL that is no state's.
         """
         self.is_sqlite = isinstance(place, Path) or place.startswith("sqlite")
         self.file = sqlite_file(place)
         self.read_only: ReadOnlyFile | None = None
+        self._lease = lease
         self._reader: Engine
         self._writer: Engine
         self._log: _LogSync | None = None
@@ -77,14 +83,15 @@ class Database:
         self._here = threading.local()
         self._named_errors = partial(_named_errors, self.file)
         if isinstance(place, Path) and read_only:
-            self.read_only = ReadOnlyFile(place, sqlite_module(), BUSY_TIMEOUT_SECONDS)
+            self.read_only = read_only_file(place)
             self._reader = self._writer = _sqlite_engine(URL.create("sqlite"), self.read_only)
         elif self.is_sqlite:
             # A path is no URL: `?` in it begins no options.
             url = URL.create("sqlite", database=str(place)) if isinstance(place, Path) else make_url(place)
-            self._reader = _sqlite_engine(url)
+            in_network = self.file is not None and network_kind(self.file) is not None
+            self._reader = _sqlite_engine(url, in_network=self.file if in_network else None)
             self._writer = self._reader.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-            self._log = _LogSync(Path(f"{url.database}-wal"))
+            self._log = None if in_network else _LogSync(Path(f"{url.database}-wal"))
         elif postgres.is_postgres(str(place)):
             self._reader, self._writer = postgres.make_engines(str(place))
         else:
@@ -100,10 +107,13 @@ class Database:
         """
         if self.read_only is not None:
             raise refusal("write", self.read_only.path)
+        holding = self._lease.enter() if self._lease is not None else None
         with self._named_errors(), self._writing() as connection:
             if not self.is_sqlite:
                 postgres.become_writer(connection, BUSY_TIMEOUT_SECONDS)
             yield connection
+            if self._lease is not None and holding is not None:
+                self._lease.confirm(holding)
         if self._log is not None:
             self._log.committed()
             if durable:
@@ -117,6 +127,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent snapshot. Never waits for a writer. Raises StateLost and StateDamaged."""
+        if self._lease is not None:
+            self._lease.need()
         with self._named_errors(), self._connect(self._reader) as connection, connection.begin():
             yield connection
 
@@ -169,6 +181,8 @@ class Database:
         self._reader.dispose()
         if self.read_only is not None:
             self.read_only.close()
+        if self._lease is not None:
+            self._lease.release()
 
     def _connect(self, engine: Engine) -> Connection:
         """A server that answered before and does not now is waited for: nothing was begun, so nothing is lost."""
@@ -228,13 +242,6 @@ def damage_sentence(file: Path, said: str) -> str:
         f"{file} is damaged ({said}); what it names is left alone: put a copy of it back, or move {file.name}, "
         f"{file.name}-wal and {file.name}-shm away and import the newest bundle (docs/bundles.md, Copies and damage)"
     )
-
-
-def sqlite_file(place: str | Path) -> Path | None:
-    """The file of a state in SQLite, named by itself or by a URL; None for a server's."""
-    if isinstance(place, Path):
-        return place
-    return Path(place.partition("///")[2].partition("?")[0]) if place.startswith("sqlite") else None
 
 
 def first_line(error: DBAPIError) -> str:
@@ -312,7 +319,14 @@ def sqlite_module() -> ModuleType:
     return module
 
 
-def _sqlite_engine(url: URL, read_only: ReadOnlyFile | None = None) -> Engine:
+def read_only_file(path: Path) -> ReadOnlyFile:
+    """The file as this process may look at it where it lies."""
+    lease = Lease(lease_of(path), str(path)) if is_shared(path) else None
+    return ReadOnlyFile(path, sqlite_module(), BUSY_TIMEOUT_SECONDS, lease)
+
+
+def _sqlite_engine(url: URL, read_only: ReadOnlyFile | None = None, in_network: Path | None = None) -> Engine:
+    """in_network: the file, where other machines see it too."""
     if read_only is None:
         engine = create_engine(
             url,
@@ -333,9 +347,12 @@ def _sqlite_engine(url: URL, read_only: ReadOnlyFile | None = None) -> Engine:
     def _configure(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.isolation_level = None  # transactions are begun below, not guessed by the driver
         cursor = dbapi_connection.cursor()
-        if read_only is None:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
+        if in_network is not None:
+            configure(cursor, in_network)
+        else:
+            if read_only is None:
+                cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA cache_size=-65536")
         cursor.close()
