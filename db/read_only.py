@@ -119,13 +119,11 @@ class ReadOnlyFile:
                 return target
             for name in ("", "-wal", "-shm", "-journal"):
                 target.with_name(f"{target.name}{name}").unlink(missing_ok=True)
-            shutil.copyfile(self.path, target)
+            _copy(self.path, target)
             with suppress(FileNotFoundError):
                 for file in beside:
                     if _size(file):
-                        shutil.copyfile(
-                            file, target.with_name(file.name.replace(self.path.name, target.name))
-                        )
+                        _copy(file, target.with_name(file.name.replace(self.path.name, target.name)))
             after = [_identity(file) for file in (self.path, *beside)], self._generation()
             if after == before or (after[1] == before[1] and any(before[1][:2])):
                 self._copied = before if after == before else None
@@ -149,6 +147,12 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _copy(source: Path, target: Path) -> None:
+    """By reading to the end: clients of network file systems know of a file's growth only then."""
+    with source.open("rb") as reader, target.open("wb") as writer:
+        shutil.copyfileobj(reader, writer, 1 << 20)
 
 
 def _head(path: Path) -> bytes:

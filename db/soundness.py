@@ -6,6 +6,7 @@ whatever file has the name: so this looks before anything is opened for writing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -25,6 +26,9 @@ STORAGE = {
 
 #: A state of this size is looked through in a moment; a larger one only by commands that ask for it.
 _SMALL_BYTES = 32 << 20
+
+#: What other machines see may be a copy of two moments; clients look for changes every few seconds.
+_AGAIN_SECONDS = 3.0
 
 
 def need_sound(path: Path, *, thorough: bool = False) -> None:
@@ -61,7 +65,10 @@ def damage_of(path: Path, *, thorough: bool = False) -> str | None:
     if not thorough and size > _SMALL_BYTES:
         return None
     if is_shared(path):
-        return _damage_of_copy(path, thorough) and _damage_of_copy(path, thorough)  # it may be the copy's
+        if _damage_of_copy(path, thorough) is None:
+            return None
+        time.sleep(_AGAIN_SECONDS)
+        return _damage_of_copy(path, thorough)
     if not _has_log(path):
         if _look(path, thorough, alone=True) is None:
             return None

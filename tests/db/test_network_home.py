@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from commands.checks import state as check
 from commands.checks.finding import OK, WARNING
-from db import network_file
+from db import network_file, soundness
 from db.bundle.export import export
 from db.bundle.receive import receive
 from db.engine import Database, sqlite_module
@@ -54,6 +54,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "BEAT_SECONDS", 0.02)
     monkeypatch.setattr(lease, "_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(network_file, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(soundness, "_AGAIN_SECONDS", 0.0)
 
 
 def opened(home: Home) -> Database:
