@@ -78,8 +78,9 @@ def collect(
     for folder in folders:
         if only is not None and not any(path.split("/")[1] == folder.name for path in only):
             continue
-        with nullcontext() if dry_run else store.standstill(wait_seconds):
+        with nullcontext(lambda: None) if dry_run else store.standstill(wait_seconds) as still:
             garbage = _garbage(db, home, folder, shown, gone, foreign, only)
+            still()
             if not dry_run:
                 for path, _ in garbage:
                     path.unlink()

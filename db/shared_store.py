@@ -25,6 +25,24 @@ from errors import ArtifactDamaged, ConfigError
 from settings.home import Home
 
 
+class _FolderOfAServersState(ArtifactStore):
+    """The home's folder, where machines may share it as they share the state: file locks need not reach all of them."""
+
+    def __init__(self, home: Home, database: Database) -> None:
+        super().__init__(home)
+        self._database = database
+
+    @contextmanager
+    def publication(self) -> Iterator[None]:
+        with super().publication(), self._database.publication():
+            yield
+
+    @contextmanager
+    def standstill(self, wait_seconds: float) -> Iterator[Callable[[], None]]:
+        with super().standstill(wait_seconds), self._database.standstill(wait_seconds) as still:
+            yield still
+
+
 class SharedArtifactStore(ArtifactStore):
     """As the store of one machine, and what it puts away every other machine finds."""
 
@@ -104,7 +122,7 @@ def open_store(home: Home, database: Database) -> ArtifactStore:
     remote = remote_of(home, database)
     if remote is None:
         ownership.admit(home, database, copies=False)
-        return ArtifactStore(home)
+        return ArtifactStore(home) if database.is_sqlite else _FolderOfAServersState(home, database)
     home.create()  # a machine that comes to read has no folder yet
     ownership.admit(home, database, copies=True)
     return SharedArtifactStore(home, database, remote)

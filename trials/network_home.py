@@ -4,8 +4,8 @@
 
 1. Work goes on where the disk is, while every command that looks is asked again and again through a mount.
 2. Through the mount nothing works unless it is asked for, and nothing is made.
-3. Asked for, an ablation runs through one mount: through the other commands look, and those that work are refused.
-4. All of it is killed (SIGKILL) at work; the other mount takes over once the lease stood still, and ends.
+3. Asked for, `up` holds it through one mount: through the other commands look, and those that work are refused.
+4. It is killed (SIGKILL), and the other mount goes on once the lease stood still; killed there at work, the first ends.
 
 Every home comes to the bytes of one on a disk. Needs root, or a FUSE that its user may mount.
 """
@@ -96,31 +96,41 @@ def _not_asked_for(disk: Path, one: Path) -> dict[str, Any]:
 
 def _asked_for(disk: Path, one: Path, two: Path) -> dict[str, Any]:
     asked = {NETWORK_VARIABLE: "1"}
-    worker = _start(one / "asked", asked, *SUBMIT)
     state = disk / "asked" / "state.db"
-    while not rows(state, "SELECT 1 FROM job WHERE state = 'succeeded'") and worker.poll() is None:
+    begun = [
+        _baton(one / "asked", asked, *words).returncode for words in ((*SUBMIT, "--detach"), ("pause", "1"))
+    ]
+    holder = _start(one / "asked", asked, *_UP[:1], *_UP[2:])
+    while not state.with_name("state.db-lease").exists():
         time.sleep(0.1)
     looks = {" ".join(words): _baton(two / "asked", asked, *words).returncode for words in _LOOKS}
     works, said = {}, ""
     for words in _WORKS:
         done = _baton(two / "asked", asked, *words)
-        works[words[0]], said = done.returncode, done.stderr.strip() or said
-    while (
-        not (at_work := rows(state, "SELECT label FROM job WHERE state = 'running'"))
-        and worker.poll() is None
-    ):
+        works[" ".join(words)], said = done.returncode, done.stderr.strip() or said
+    _kill(holder)
+    begun.append(_baton(two / "asked", asked, "unpause", "1").returncode)
+    worker = _start(two / "asked", asked, *SUBMIT)
+    while not (at_work := _at_work(state)) and worker.poll() is None:
         time.sleep(0.02)
     _kill(worker)
     began = time.monotonic()
-    after = _baton(two / "asked", asked, *_UP)
+    after = _baton(one / "asked", asked, *_UP)
     jobs = dict(rows(state, "SELECT state, count(*) FROM job GROUP BY state"))
     return {
-        "looks": looks, "works": works, "said": said, "killed_while": [label for (label,) in at_work],
+        "begun": begun, "looks": looks, "works": works, "said": said, "killed_while": at_work,
         "up_exit_code": after.returncode, "up_seconds": round(time.monotonic() - began), "jobs": jobs,
         "left_beside_the_state": sorted(path.name for path in state.parent.glob("state.db-*")),
-        "holds": set(looks.values()) <= {0, 3} and set(works.values()) == {2} and after.returncode == 0
-        and set(jobs) == {"succeeded"},
+        "holds": set(looks.values()) <= {0, 3} and set(works.values()) == {2} and {*begun, after.returncode} == {0}
+        and set(jobs) == {"succeeded"} and bool(at_work),
     }  # fmt: skip
+
+
+def _at_work(state: Path) -> list[str]:
+    """What runs after something else has ended."""
+    if not rows(state, "SELECT 1 FROM job WHERE state = 'succeeded'"):
+        return []
+    return [label for (label,) in rows(state, "SELECT label FROM job WHERE state = 'running'")]
 
 
 def _start(home: Path, variables: dict[str, str], *words: str) -> subprocess.Popen[bytes]:

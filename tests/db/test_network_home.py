@@ -12,18 +12,19 @@ from sqlalchemy import text
 
 from commands.checks import state as check
 from commands.checks.finding import OK, WARNING
-from db import network_file, soundness
+from db import garbage, network_file, soundness
 from db.bundle.export import export
 from db.bundle.receive import receive
 from db.engine import Database, sqlite_module
 from db.identity import namespace
 from db.migrate import look_at_state, open_state
-from errors import HomeInUse, InvalidInput, StateDamaged, StateLost
+from db.shared_store import open_store
+from errors import HomeInUse, InvalidInput, StateDamaged, StateLost, StoreBusy
 from settings import lease, network_home
 from settings.elsewhere import DATABASE_VARIABLE, NETWORK_VARIABLE
 from settings.home import Home
 from tests.mounts import seen_through_fuse
-from tests.support import NOW, ON_SQLITE, planned, states, submit
+from tests.support import NOW, ON_POSTGRESQL, ON_SQLITE, planned, states, stored, submit
 from workers.broker import private_url
 
 NETWORK = pytest.mark.usefixtures("asked_for")
@@ -319,6 +320,22 @@ def test_a_state_on_a_server_leaves_the_home_one_machines(
         assert str(one.root) not in private_url(one)
     database.close()
     assert not (disk.run / "lease").exists()
+
+
+@ON_POSTGRESQL
+def test_files_are_kept_while_any_machine_of_one_server_publishes(
+    homes: list[Home], database: Database
+) -> None:
+    """Two machines with one folder and one server, each with locks of its own."""
+    _, one, two = homes
+    one.create()
+    here = open_store(one, database)
+    with here.publication():
+        orphan = stored(here, one.scratch, "weights", b"not named yet")
+        with pytest.raises(StoreBusy):
+            garbage.collect(database, two, NOW, wait_seconds=0.1)
+    assert (two.root / orphan.path).exists()
+    assert garbage.collect(database, two, NOW).files == 1
 
 
 def test_without_locks_it_is_no_home(homes: list[Home], monkeypatch: pytest.MonkeyPatch) -> None:
