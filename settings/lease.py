@@ -229,7 +229,7 @@ class Lease:
         }  # fmt: skip
         text = json.dumps(holder).ljust(_BYTES)
         aside = self._path.with_name(f"{self._path.name}.{secrets.token_hex(8)}")
-        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             os.write(descriptor, text.encode())
             os.fsync(descriptor)

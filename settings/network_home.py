@@ -42,6 +42,7 @@ def need_locks(folder: Path) -> None:
     with tempfile.TemporaryFile(dir=folder) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(stream, fcntl.LOCK_UN)  # NFS makes both kinds of one: they exclude each other there
             fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in _NO_LOCKS:

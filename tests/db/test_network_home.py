@@ -3,6 +3,7 @@ locks, nor the memory that SQLite shares beside a log."""
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -348,3 +349,22 @@ def test_without_locks_it_is_no_home(homes: list[Home], monkeypatch: pytest.Monk
     monkeypatch.setattr(network_home.fcntl, "flock", refuse)
     with pytest.raises(InvalidInput, match=r"gives no locks .*-o flock"):
         homes[1].create()
+
+
+def test_two_kinds_of_lock_that_exclude_each_other_are_no_lack(
+    homes: list[Home], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS makes one kind of both (flock(2))."""
+    held: list[int] = []
+
+    def flock(_file: object, how: int) -> None:
+        held[:] = [] if how & fcntl.LOCK_UN else [how]
+
+    def lockf(_file: object, _how: int) -> None:
+        if held:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setenv(NETWORK_VARIABLE, "1")
+    monkeypatch.setattr(network_home.fcntl, "flock", flock)
+    monkeypatch.setattr(network_home.fcntl, "lockf", lockf)
+    homes[1].create()
