@@ -26,7 +26,7 @@ from db.states import RUNNING
 from db.store import ARTIFACT_PATH, ATTEMPT_SCRATCH, LOCK_FILES, OWNER_FILES, ArtifactStore, clear_unless_held
 from settings.home import Home
 
-#: Jobs whose rows are looked at in one writing transaction.
+#: Jobs whose rows are looked at in one writing transaction, and objects removed at a time.
 _CHUNK = 200
 
 
@@ -78,8 +78,9 @@ def collect(
     for folder in folders:
         if only is not None and not any(path.split("/")[1] == folder.name for path in only):
             continue
-        with nullcontext() if dry_run else store.standstill(wait_seconds):
+        with nullcontext(lambda: None) if dry_run else store.standstill(wait_seconds) as still:
             garbage = _garbage(db, home, folder, shown, gone, foreign, only)
+            still()
             if not dry_run and garbage:
                 # A power cut must not bring back the rows that named them, nor take the success that replaced them.
                 db.settle_all()
@@ -126,7 +127,7 @@ def _collect_objects(
     for prefix in (f"{number:02x}" for number in range(256)):
         if only is not None and not any(path.split("/")[1] == prefix for path in only):
             continue
-        with nullcontext() if dry_run else store.standstill(wait_seconds):
+        with nullcontext(lambda: None) if dry_run else store.standstill(wait_seconds) as still:
             listed = store.remote.listing(prefix)
             if not listed:
                 continue
@@ -138,11 +139,14 @@ def _collect_objects(
                 garbage = [path for path in garbage if path in only]
             if not dry_run and garbage:
                 db.settle_all()
-                store.remote.remove(garbage)
+            for part in () if dry_run else (garbage[n : n + _CHUNK] for n in range(0, len(garbage), _CHUNK)):
+                still()
+                store.remote.remove(part)
         objects += len(garbage)
         size += sum(listed[path] for path in garbage)
     if not dry_run and only is None:
-        with store.standstill(wait_seconds):
+        with store.standstill(wait_seconds) as still:
+            still()
             store.remote.remove_incoming()
     return objects, size
 

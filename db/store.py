@@ -17,7 +17,7 @@ import shutil
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,11 +92,12 @@ class ArtifactStore:
             yield
 
     @contextmanager
-    def standstill(self, wait_seconds: float) -> Iterator[None]:
+    def standstill(self, wait_seconds: float) -> Iterator[Callable[[], None]]:
         """No publication, export or import is under way. Raises StoreBusy when one is for all that time.
 
         While it waits no new publication begins, or busy workers would never leave a gap; but only for a
-        moment at a time, or one that is stuck (SIGSTOP) would hold up all others.
+        moment at a time, or one that is stuck (SIGSTOP) would hold up all others. Gives what raises an error once
+        that is not so any more, as it may be where a server keeps the lock: ask it before something is removed.
         """
         give_up = time.monotonic() + wait_seconds
         with self._lock_file(_LOCK) as lock:
@@ -106,7 +107,7 @@ class ArtifactStore:
                         f"{self._home.root}: files are being published, exported or imported; try again later"
                     )
                 time.sleep(_TURN_SECONDS)
-            yield
+            yield lambda: None
 
     def _lock_alone(self, lock: int, wait_seconds: float) -> bool:
         give_up = time.monotonic() + wait_seconds
