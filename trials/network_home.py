@@ -71,17 +71,18 @@ def _on_the_disk(disk: Path, seen: Path) -> dict[str, Any]:
     while not rows(disk / "local" / "state.db", "SELECT 1 FROM job WHERE state = 'running'"):
         time.sleep(0.1)
     codes: dict[str, list[int]] = {}
-    logs = 0
+    gone = 0
     while worker.poll() is None:
         for words in _LOOKS:
             codes.setdefault(" ".join(words), []).append(baton(seen / "local", {}, *words).returncode)
-            logs += (disk / "local" / "state.db-wal").exists()
+            log_is_gone = not (disk / "local" / "state.db-wal").exists()
+            gone += log_is_gone and worker.poll() is None  # asked after: whoever ends in order removes it
     tally = {name: {str(code): found.count(code) for code in set(found)} for name, found in codes.items()}
     ended = worker.wait()
     looked = sum(map(len, codes.values()))
     return {
-        "exit_code": ended, "looks": looked, "log_still_there_after": logs, "exit_codes_of_looks": tally,
-        "holds": ended == 0 and all(set(found) <= {0, 3} for found in codes.values()),
+        "exit_code": ended, "looks": looked, "log_gone_while_it_worked": gone, "exit_codes_of_looks": tally,
+        "holds": ended == 0 and not gone and all(set(found) <= {0, 3} for found in codes.values()),
     }  # fmt: skip
 
 
