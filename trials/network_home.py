@@ -32,6 +32,8 @@ from trials.homes import SUBMIT
 
 _DEADLINE_SECONDS = 1800.0
 
+_END_SECONDS = 20.0
+
 _LOOKS = (
     ("status", "--json"), ("events",), ("artifacts", "--json"), ("artifacts", "verify"), ("doctor", "--json"),
     ("report",),
@@ -75,8 +77,9 @@ def _on_the_disk(disk: Path, seen: Path) -> dict[str, Any]:
     while worker.poll() is None:
         for words in _LOOKS:
             codes.setdefault(" ".join(words), []).append(baton(seen / "local", {}, *words).returncode)
-            log_is_gone = not (disk / "local" / "state.db-wal").exists()
-            gone += log_is_gone and worker.poll() is None  # asked after: whoever ends in order removes it
+            if not (disk / "local" / "state.db-wal").exists():
+                time.sleep(_END_SECONDS)  # whoever ends in order removes it as one of the last things
+                gone += worker.poll() is None
     tally = {name: {str(code): found.count(code) for code in set(found)} for name, found in codes.items()}
     ended = worker.wait()
     looked = sum(map(len, codes.values()))
