@@ -71,7 +71,8 @@ class Home:
     @property
     def state_file(self) -> Path | None:
         """The state's file where it is SQLite's, in the home or elsewhere."""
-        return sqlite_file(self.state)
+        file = sqlite_file(self.state)
+        return None if file is None else file.absolute()
 
     @property
     def state_place(self) -> str:
