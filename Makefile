@@ -16,7 +16,7 @@ ablation: $(STAMP)
 	$(RUN) cli.py submit-ablation $(ARGS)
 
 # One more than cores: tests wait for processes and disks.
-PROCESSES ?= $(shell $(RUN) -c "import os; print(min(5, len(os.sched_getaffinity(0)) + 1))" 2>/dev/null || echo 2)
+PROCESSES ?= $(shell $(RUN) -c "from settings.given import cores; print(min(5, cores().count + 1))" 2>/dev/null || echo 2)
 
 test: $(DEV_STAMP)
 	$(VENV)/bin/ruff check .

@@ -18,9 +18,10 @@ from typing import Any
 
 import click
 
-from errors import BatonError, DiskFull
+from errors import BatonError, DiskFull, EnvironmentLacks
 from settings.arithmetic import fix_variables
 from settings.ending import end_at_once
+from settings.faults import SHORTAGES, is_unreadable
 from settings.home import HOME_KEY
 from settings.ownership import refusal
 
@@ -118,6 +119,14 @@ def main(arguments: list[str] | None = None) -> int:
             refused = refusal("use", Path(os.fsdecode(error.filename)))
             _say(f"error: {refused}")
             return refused.exit_code
+        if error.errno in SHORTAGES or is_unreadable(error):
+            about = f" ({os.fsdecode(error.filename)})" if error.filename else ""
+            what = SHORTAGES.get(error.errno or 0)
+            short = f"this machine is short of {what}: " if what else "the disk failed: "
+            _say(
+                f"error: {short}{error.strerror}{about}; what was committed is safe: run the same command again"
+            )
+            return EnvironmentLacks.exit_code
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" ({error.filename})" if error.filename else ""

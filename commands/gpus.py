@@ -5,72 +5,97 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from commands.checks.tool import ask_tool
+import click
+
 from commands.checks.trial import Trial, try_machine
 from errors import EnvironmentLacks, InvalidInput
-from tasks.devices import VISIBLE
+from settings import given
+from settings.gpus import VISIBLE, Given, entries
+from settings.gpus import gpus as given_gpus
 from workers.supervisor import Devices
 
-#: Longest wait for a tool that names GPUs; with driver persistence off and eight GPUs it takes some ten seconds.
-_TOOL_SECONDS = 20.0
+#: What a worker takes of memory before its model: an interpreter with torch and what a small job adds.
+_WORKER_BYTES = 2**30
 
 
 def devices_of(gpus: str | None, cpus: int | None) -> Devices:
-    """`--gpus 0,1|0+1|all|none` and `--cpus N`; by default every GPU, and a CPU worker for each core left.
+    """`--gpus 0,1|0+1|all|none` and `--cpus N`; by default every GPU, and a CPU worker for each core left, as far as
+    there is memory for them.
 
-    Commas separate workers, `+` the GPUs that one worker shares a batch over (`training.devices`). Numbers are
-    nvidia-smi's; GPUs that CUDA_VISIBLE_DEVICES hides are left alone. Where no nvidia-smi can be asked numbers are for
-    torch to judge (`need_gpus`). Raises InvalidInput, and EnvironmentLacks for GPUs that are hidden.
+    Commas separate workers, `+` the GPUs that one worker shares a batch over (`training.devices`). Numbers are those of
+    `settings.gpus`; GPUs that CUDA_VISIBLE_DEVICES hides are left alone. Where no nvidia-smi can be asked numbers are
+    for torch to judge (`need_gpus`). Raises InvalidInput, and EnvironmentLacks for GPUs that are hidden.
     """
-    found = [] if gpus == "none" else visible_gpus()  # a driver that hangs is then not waited for
-    chosen: list[tuple[int, ...]]
-    if gpus in (None, "all"):
-        chosen = [(gpu,) for gpu in found]
-    elif gpus == "none":
-        chosen = []
-    elif re.fullmatch(r"\d+([,+]\d+)*", str(gpus)) is None:
+    if gpus not in (None, "all", "none") and re.fullmatch(r"\d+([,+]\d+)*", str(gpus)) is None:
         raise InvalidInput(
             f"--gpus {gpus!r} is not all, none, or numbers separated by commas (0,1), "
             "or by + where one worker has several (0+1)"
         )
+    # Where none is wanted a driver that hangs is not waited for.
+    found = Given((), ()) if gpus == "none" else given_gpus()
+    if found.twice:
+        raise InvalidInput(f"{found.said} {found.trouble}: name each once")
+    if found.trouble:
+        click.echo(f"{found.said}: {found.trouble}" if found.said else found.trouble, err=True)
+    chosen: list[tuple[int, ...]]
+    names = {gpu.number: gpu.name for gpu in found.gpus}
+    if gpus in (None, "all"):
+        chosen = [(gpu,) for gpu in names]
+    elif gpus == "none":
+        chosen = []
     else:
         chosen = [tuple(map(int, group.split("+"))) for group in str(gpus).split(",")]
         named = [gpu for group in chosen for gpu in group]
         if len(set(named)) < len(named):
             raise InvalidInput(f"--gpus {gpus!r} names a GPU twice")
         _check_named(str(gpus), named, found)
-    cores = len(os.sched_getaffinity(0))
-    return Devices(chosen, cpus if cpus is not None else max(1, cores - len(chosen)))
+        if any(len(group) > 1 and names.get(group[0], "").startswith("MIG-") for group in chosen):
+            raise InvalidInput(
+                f"--gpus {gpus!r}: a process sees one MIG device, so workers cannot have several"
+            )
+    return Devices(chosen, _cpu_workers(len(chosen)) if cpus is None else cpus, names)
 
 
-def need_gpus(groups: Sequence[tuple[int, ...]]) -> None:
-    """Raises EnvironmentLacks unless torch sees all these GPUs (nvidia-smi's numbers) and computes on them: their
-    workers would compute on the processor, or fail at the first product. Asked in a process of its own.
+def _cpu_workers(others: int) -> int:
+    """One for each core that `others` leave, if memory suffices, and always one."""
+    return max(1, min(given.cores().count, given.memory().total // _WORKER_BYTES) - others)
+
+
+def need_gpus(devices: Devices) -> None:
+    """Raises EnvironmentLacks unless torch sees all these GPUs and computes on them: their workers would compute on the
+    processor, or fail at the first product. Asked in a process of its own.
     """
-    chosen = tuple(gpu for group in groups for gpu in group)
+    chosen = tuple(gpu for group in devices.gpus for gpu in group)
     if not chosen:
         return
-    trial = _sound(try_machine(gpus=chosen))
-    if len(trial.gpus) < len(chosen):
+    # CUDA shows a process one MIG device, so each of several is tried by itself.
+    apart = any(devices.named([gpu])[0].startswith("MIG-") for gpu in chosen)
+    seen: dict[int, Mapping[str, Any]] = {}
+    for group in [(gpu,) for gpu in chosen] if apart else [chosen]:
+        trial = _sound(try_machine(gpus=tuple(devices.named(group))))
+        seen |= {group[gpu["index"]]: gpu for gpu in trial.gpus}
+    if len(seen) < len(chosen):
         names = ", ".join(map(str, chosen))
         raise EnvironmentLacks(
             f"{f'GPU {names} is' if len(chosen) == 1 else f'GPUs {names} are'} asked for, and torch {trial.torch} sees "
-            f"{len(trial.gpus)} of them: install a torch build and a driver for them (doctor says more), or compute on "
+            f"{len(seen)} of them: install a torch build and a driver for them (doctor says more), or compute on "
             "the processor with --gpus none"
         )
-    _refuse({chosen[gpu["index"]]: gpu for gpu in trial.gpus}, "--gpus {}", "none")
+    _refuse(seen, "--gpus {}", "none")
 
 
 def need_own_gpus() -> None:
     """The same for the GPUs that this process sees, however they were chosen; none is fine."""
-    if os.environ.get(VISIBLE) == "" or shutil.which("nvidia-smi") is None:
+    visible = os.environ.get(VISIBLE)
+    if visible == "" or shutil.which("nvidia-smi") is None:
         return
     trial = _sound(try_machine())
-    _refuse({gpu["index"]: gpu for gpu in trial.gpus}, f"{VISIBLE}={{}}", "")
+    names = dict(enumerate(entries(visible)[0])) if visible is not None else {}
+    own = {names.get(gpu["index"], str(gpu["index"])): gpu for gpu in trial.gpus}
+    _refuse(own, f"{VISIBLE}={{}}", "")
 
 
 def _sound(trial: Trial) -> Trial:
@@ -82,7 +107,7 @@ def _sound(trial: Trial) -> Trial:
     return trial
 
 
-def _refuse(gpus: Mapping[int, Mapping[str, Any]], how: str, nothing: str) -> None:
+def _refuse(gpus: Mapping[Any, Mapping[str, Any]], how: str, nothing: str) -> None:
     """gpus: by the number that people choose them by, which is done as `how` says; `nothing` chooses none."""
     faulty = {number: gpu for number, gpu in gpus.items() if gpu["fault"] is not None}
     if not faulty:
@@ -94,48 +119,20 @@ def _refuse(gpus: Mapping[int, Mapping[str, Any]], how: str, nothing: str) -> No
     )
 
 
-def visible_gpus() -> list[int]:
-    """nvidia-smi's numbers of the NVIDIA GPUs that this process may use, without importing torch."""
-    named = list(_listed())
-    allowed = os.environ.get(VISIBLE)
-    if allowed is None:
-        return [index for index, _ in named]
-    chosen: list[int] = []
-    for entry in (part.strip() for part in allowed.split(",")):
-        fits = [index for index, uuid in named if _is_named(entry, index, uuid)]
-        if not fits:  # CUDA ignores this entry and all after it
-            break
-        chosen += [index for index in fits if index not in chosen]
-    return chosen
-
-
-def _is_named(entry: str, index: int, uuid: str) -> bool:
-    return entry == str(index) or (entry.startswith("GPU-") and uuid.startswith(entry))
-
-
-def _listed() -> Iterator[tuple[int, str]]:
-    """(number, UUID or empty). A tool that answers in words, or not at all, lists nothing."""
-    if shutil.which("nvidia-smi") is None:
+def _check_named(said: str, named: Sequence[int], found: Given) -> None:
+    """Raises EnvironmentLacks for what the user's list hides, InvalidInput for what this machine has not."""
+    visible = os.environ.get(VISIBLE)
+    allowed = {gpu.number for gpu in found.gpus}
+    if (
+        not found.machine and visible is not None
+    ):  # nobody says which GPU an entry is; numbers speak for themselves
+        allowed = {int(entry) for entry in entries(visible)[0] if entry.isdigit()}
+    elif not found.machine:
         return
-    try:
-        listed = ask_tool(["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"], _TOOL_SECONDS)
-    except (OSError, subprocess.TimeoutExpired):
+    refused = sorted(set(named) - allowed)
+    if not refused:
         return
-    for line in listed.stdout.splitlines() if listed.returncode == 0 else ():
-        found = re.fullmatch(r"\s*(\d+)\s*(?:,\s*(\S+)\s*)?", line)
-        if found is not None:
-            yield int(found[1]), found[2] or ""
-
-
-def _check_named(said: str, named: Sequence[int], found: Sequence[int]) -> None:
-    allowed = os.environ.get(VISIBLE)
-    numbers = None if allowed is None else [part.strip() for part in allowed.split(",") if part.strip()]
-    if numbers is not None and all(part.isdigit() or part == "-1" for part in numbers):
-        hidden = [gpu for gpu in named if str(gpu) not in numbers]
-        if hidden:
-            raise EnvironmentLacks(
-                f"--gpus {said}: {VISIBLE}={allowed} hides GPU {hidden[0]}; name others, or unset it"
-            )
-    missing = sorted(set(named) - set(found)) if found else []
-    if missing:
-        raise InvalidInput(f"--gpus {said!r}: this machine has no GPU {missing[0]}, only {list(found)}")
+    if found.said or visible is not None:
+        why = found.said or f"{VISIBLE}={visible}"
+        raise EnvironmentLacks(f"--gpus {said}: {why} hides GPU {refused[0]}; name others, or unset it")
+    raise InvalidInput(f"--gpus {said!r}: this machine has no GPU {refused[0]}, only {list(found.machine)}")

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,6 @@ def command(
     """Plan an ablation and run it to the end. The same command again continues it."""
     from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
-    from commands.show import print_report
     from db import queries
     from db.migrate import open_state
     from settings.elsewhere import elsewhere
@@ -70,11 +70,12 @@ def command(
         data__root=str(Path(data_root).expanduser().absolute()) if data_root else None,
         name=name,
     )
-    stay = plan_session(session)
+    # Nothing starts with --detach, so that no tool needs to say which GPUs there are.
+    stay = plan_session(replace(session, gpus="none") if detach and session.gpus is None else session)
     if not detach:
         most = max(map(len, stay.devices.gpus), default=1)
         _check_devices(config, most, shared=elsewhere(home.root).database is not None)
-        need_gpus(stay.devices.gpus)
+        need_gpus(stay.devices)
     plan = Planner(config).plan()
     _tell_untrained(plan.jobs)
 
@@ -97,6 +98,10 @@ def command(
         submitted = _submit(home, database, config, plan)
         run_home(home, database, stay, until_done=True, quiet=as_json)
         (entry,) = queries.status(database, str(submitted.ablation_id))["ablations"]
+        from commands.show import (
+            print_report,
+        )  # figures and statistics: seconds that no start should wait for
+
         print_report(home, database, str(submitted.ablation_id), as_json)
         if entry["state"] == "failed":
             for failure in queries.failures(database, submitted.ablation_id):

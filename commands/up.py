@@ -53,7 +53,7 @@ def command(
     home.create()
     with home.exclusive("up"), closing(open_state(home, thorough=True)) as database:
         if not until_done or queries.open_ablations(database):
-            need_gpus(plan.devices.gpus)
+            need_gpus(plan.devices)
         run_home(home, database, plan, until_done=until_done, services=services)
         states = {a["name"]: a["state"] for a in queries.status(database)["ablations"]}
     if "failed" in states.values():

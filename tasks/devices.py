@@ -6,19 +6,9 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Sequence
 
 from errors import EnvironmentLacks
-
-#: CUDA's own list of the GPUs that a process may see.
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-
-
-def only(gpus: Sequence[int | str]) -> dict[str, str]:
-    """The variables that show a process these GPUs alone, by nvidia-smi's numbers: CUDA itself counts from the
-    fastest, unless the user chose an order."""
-    order = os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    return {"CUDA_DEVICE_ORDER": order, VISIBLE: ",".join(map(str, gpus))}
+from settings.gpus import VISIBLE, entries, only
 
 
 def pin(told: str | None) -> str:
@@ -30,7 +20,7 @@ def pin(told: str | None) -> str:
     """
     if told is None:
         seen = _seen() if _may_have_gpu() else 0
-        return f"cuda:{os.environ.get(VISIBLE) or '0'}".replace(",", "+") if seen else "cpu"
+        return f"cuda:{'+'.join(_numbers(seen))}" if seen else "cpu"
     if told == "cpu":
         os.environ[VISIBLE] = ""
         return told
@@ -60,6 +50,15 @@ def computed_on(told: str) -> tuple[str, str, int]:
         return "cpu", "", 0
     device = told if told.startswith("cuda") else f"cuda:{torch.cuda.current_device()}"
     return device, torch.cuda.get_device_name(0), torch.cuda.device_count()
+
+
+def _numbers(seen: int) -> list[str]:
+    """Of the GPUs in sight, by the user's list where that has numbers; without a list work is done on the first."""
+    if VISIBLE not in os.environ:
+        return ["0"]
+    named = entries(os.environ[VISIBLE])[0]
+    counted = len(named) >= seen and all(entry.isdigit() for entry in named)
+    return named[:seen] if counted else [str(number) for number in range(seen)]
 
 
 def _may_have_gpu() -> bool:

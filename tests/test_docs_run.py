@@ -29,6 +29,8 @@ from tests.simulators.conftest import shared_folder
 from tests.support import REPOSITORY
 from tests.test_docs import PAGES, console_lines
 
+pytestmark = pytest.mark.slow
+
 
 class Shown(NamedTuple):
     """A documented line, what is added to it here, what it must print (a pattern) and its exit codes."""
@@ -163,9 +165,7 @@ ELSEWHERE = {
     "CUDA_VISIBLE_DEVICES=1 BATON_DEVICE=cuda:0 python cli.py worker --resources accelerator":
         "test_compose.py::test_a_service_becomes_healthy_and_stops_being_so",
     "sbatch scripts/slurm/baton.sbatch":
-        "scripts/test_slurm.py::test_a_signal_is_passed_on_and_unfinished_work_requeued",
-    "sbatch --export=ALL,BATON_HOME=$PWD/baton-home scripts/slurm/baton.sbatch":
-        "scripts/test_slurm.py::test_what_has_ended_is_not_requeued",
+        "scripts/test_slurm.py::test_at_the_time_limit_unfinished_work_is_requeued",
 }  # fmt: skip
 
 #: Beginnings of lines that no test can run, and why.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from settings import given
 from settings.arithmetic import THREADS, deciding_variables
+from settings.faults import need_fact
 from settings.machine import instructions, processor, version
 
 #: Libraries whose version can change a result.
@@ -75,8 +76,8 @@ def _machine() -> Mapping[str, str | int]:
     return {
         "processor": processor(),
         "instructions": instructions(),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30),
+        "cores": given.cores().count,
+        "memory_gib": max(1, round(given.memory().total / 2**30)),
         "os": _system(),
         "python": platform.python_version(),
         "baton": version("baton-queue"),
@@ -89,7 +90,8 @@ def _system() -> str:
     """Distribution and kernel."""
     try:
         distribution = platform.freedesktop_os_release()["PRETTY_NAME"]
-    except (OSError, KeyError):
+    except (OSError, KeyError) as error:
+        need_fact(error)
         distribution = platform.system()
     return f"{distribution}, kernel {platform.release()}"
 

@@ -212,6 +212,8 @@ class Executor:
             environment=self._environment_if_known(claim),
             seconds=context.seconds,
         )
+        if policy.unreadable(error):
+            self._store.distrust()  # what cannot be read counts as damaged after a few looks, so look
         if policy.machine_fault(error):
             ending = replace(ending, outcome=states.PREEMPTED, **self._told_of_machine(claim, error))
             self._give_back(claim, ending, self._settings.retry_seconds)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -18,10 +18,10 @@ import psutil
 from db import members
 from db.engine import Database
 from db.silence import Silence
+from settings.gpus import VISIBLE, only
 from settings.home import Home
 from settings.processes import process_start
 from settings.queue import QueueSettings
-from tasks.devices import only
 from workers import broker
 from workers.bell import RESOURCES
 from workers.broker_watch import BrokerWatch
@@ -57,10 +57,18 @@ BROKER_VARIABLE = "BATON_BROKER"
 
 @dataclass(frozen=True)
 class Devices:
-    """What the workers of a session run on: the GPUs (indices) of each GPU worker, and how many CPU workers."""
+    """What the workers of a session run on: the GPUs (numbers) of each GPU worker, and how many CPU workers.
+
+    names: what CUDA calls a GPU where that is not its number.
+    """
 
     gpus: Sequence[tuple[int, ...]]
     cpus: int
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def named(self, group: Sequence[int]) -> list[str]:
+        """CUDA's names of these."""
+        return [self.names.get(gpu, str(gpu)) for gpu in group]
 
 
 class Supervisor:
@@ -201,12 +209,15 @@ class Supervisor:
     def _workers(self) -> list[tuple[str, list[str], dict[str, str]]]:
         specs = []
         for group in self._devices.gpus:
-            environment = {**only(group), "BATON_DEVICE": f"cuda:{'+'.join(map(str, group))}"}
+            environment = {
+                **only(self._devices.named(group)),
+                "BATON_DEVICE": f"cuda:{'+'.join(map(str, group))}",
+            }
             name = f"worker-gpu{'-'.join(map(str, group))}"
             specs.append((name, ["--resources", "accelerator"], environment))
         resources = ",".join(RESOURCES) if not self._devices.gpus else "cpu"
         for number in range(self._devices.cpus):
-            environment = {"CUDA_VISIBLE_DEVICES": "", "BATON_DEVICE": "cpu"}
+            environment = {VISIBLE: "", "BATON_DEVICE": "cpu"}
             specs.append((f"worker-cpu{number}", ["--resources", resources], environment))
         return [
             (name, ["worker", "--name", name, "--session", str(self._session_id), *arguments], environment)

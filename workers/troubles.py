@@ -12,6 +12,8 @@ from urllib.parse import quote
 
 import psutil
 
+from settings import files
+from settings.faults import need_fact
 from settings.home import Home
 from settings.processes import process_lives, process_space, process_start
 
@@ -68,9 +70,7 @@ def tell_troubles(home: Home, sentences: Sequence[str], who: str = "session") ->
             note.unlink(missing_ok=True)
             return
         me = {"space": process_space(), "pid": os.getpid(), "began": process_start(os.getpid())}
-        temporary = note.with_suffix(".new")
-        temporary.write_text(json.dumps({**me, "troubles": list(sentences)}), encoding="utf-8")
-        temporary.replace(note)
+        files.write(note, json.dumps({**me, "troubles": list(sentences)}), mode=0o600)
 
 
 def troubles_of(home: Home) -> list[str]:
@@ -90,7 +90,8 @@ def _told(note: Path) -> list[str]:
         content = json.loads(note.read_text(encoding="utf-8"))
         alive = process_lives(content["space"], content["pid"], content["began"])
         return [str(sentence) for sentence in content["troubles"]] if alive else []
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error) as error:
+        need_fact(error)
         return []
 
 

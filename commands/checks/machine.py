@@ -8,19 +8,16 @@ import shutil
 import subprocess
 import sys
 
-import psutil
-
 from commands.checks.finding import MISSING, OK, WARNING, Finding
-from commands.checks.tool import ask_tool
+from settings import given
+from settings.gpus import TOOL_SECONDS, VISIBLE, entries, gpus
 from settings.home import Home
+from settings.tool import ask_tool
 
 #: The default ablation ("quick") writes well under this; CALVIN runs want far more.
 _DISK_GIB = 5.0
 _MEMORY_GIB = 4.0
 _GIB = 2**30
-
-#: Longest wait for a tool that names GPUs; with driver persistence off and eight GPUs it takes some ten seconds.
-_TOOL_SECONDS = 20.0
 
 
 def findings(home: Home) -> list[Finding]:
@@ -35,16 +32,23 @@ def _python() -> Finding:
 
 
 def _cores() -> Finding:
-    return Finding("machine", "CPU cores", OK, f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}")
+    cores = given.cores()
+    return Finding(
+        "machine", "CPU cores", OK, f"{cores.count} usable of {cores.machine}{_because(cores.why)}"
+    )
 
 
 def _memory() -> Finding:
-    memory = psutil.virtual_memory()
+    memory = given.memory()
     total, available = memory.total / _GIB, memory.available / _GIB
-    detail = f"{available:.1f} GiB available of {total:.1f}"
+    detail = f"{available:.1f} GiB available of {total:.1f}{_because(memory.why)}"
     if available >= _MEMORY_GIB:
         return Finding("machine", "memory", OK, detail)
     return Finding("machine", "memory", WARNING, detail, "use fewer workers: up --cpus 1")
+
+
+def _because(why: str) -> str:
+    return f" ({why})" if why else ""
 
 
 def _disk(home: Home) -> Finding:
@@ -69,10 +73,10 @@ def _gpus() -> list[Finding]:
     try:
         listed = ask_tool(
             ["nvidia-smi", "--query-gpu=index,name,memory.total,driver_version", "--format=csv,noheader"],
-            _TOOL_SECONDS,
+            TOOL_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        detail = f"nvidia-smi does not answer within {_TOOL_SECONDS:g} s"
+        detail = f"nvidia-smi does not answer within {TOOL_SECONDS:g} s"
         return [Finding("machine", "GPU", WARNING, detail, f"{remedy}, or restart the machine")]
     except OSError as error:
         return [Finding("machine", "GPU", WARNING, f"nvidia-smi does not run: {error.strerror}", remedy)]
@@ -87,9 +91,21 @@ def _gpus() -> list[Finding]:
         if len(row) >= 4 and row[0].isdigit()
     ]
     if found:
-        return found
+        return found + _left_alone()
     detail = f"nvidia-smi names no GPU: {words[0]}" if words else "nvidia-smi names no GPU"
     return [Finding("machine", "GPU", WARNING, detail, f"none is needed; for one, {remedy}")]
+
+
+def _left_alone() -> list[Finding]:
+    """What this process may not use of the GPUs that nvidia-smi shows."""
+    found = gpus()
+    if found.trouble and found.said:
+        remedy = f"name each GPU once, as nvidia-smi -L shows them, or unset {found.said.partition('=')[0]}"
+        return [Finding("machine", "GPUs given", WARNING, f"{found.said}: {found.trouble}", remedy)]
+    if not found.said:
+        return []
+    names = ", ".join(gpu.name for gpu in found.gpus) or "none"
+    return [Finding("machine", "GPUs given", OK, f"{names} ({found.said})")]
 
 
 def _torch() -> Finding:
@@ -102,7 +118,9 @@ def _torch() -> Finding:
         return Finding("machine", "torch", MISSING, str(error), remedy, needed=True)
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
     detail = f"{torch.__version__}, built for {build}"
-    if shutil.which("nvidia-smi") and not torch.cuda.is_available():
+    # A list that is empty, or begins with what is no GPU, is how GPUs are hidden.
+    hidden = VISIBLE in os.environ and not entries(os.environ[VISIBLE])[0]
+    if shutil.which("nvidia-smi") and not hidden and not torch.cuda.is_available():
         remedy = "install a torch build for this driver's CUDA version (see pytorch.org, Get Started)"
         return Finding("machine", "torch", WARNING, f"{detail}; it sees no GPU", remedy)
     faulty = [gpu for gpu in visible_gpus() if gpu.fault is not None]

@@ -7,10 +7,10 @@ import subprocess
 import redis
 
 from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
-from commands.checks.tool import ask_tool
 from commands.options import broker_from_environment
 from db.engine import sqlite_module
 from errors import EnvironmentLacks
+from settings.tool import ask_tool
 from workers.broker import connect, find_server
 
 #: SQLite's WAL-reset bug: in 3.7.0 to 3.51.2 but for these backports (sqlite.org/wal.html).

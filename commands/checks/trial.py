@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tasks.devices import only
+from settings.gpus import only
 
 _ROOT = Path(__file__).resolve().parents[2]
 #: On a machine that is busy with other things imports alone take minutes.
@@ -32,7 +32,7 @@ class Trial:
 
 
 @lru_cache(maxsize=4)
-def try_machine(packages: bool = False, gpus: tuple[int, ...] | None = None) -> Trial:
+def try_machine(packages: bool = False, gpus: tuple[str, ...] | None = None) -> Trial:
     """Takes some seconds, once a process. packages: optional ones too. gpus: only these, as a worker will see them."""
     command = [sys.executable, "-m", "tasks.machine_check", *(["--packages"] if packages else [])]
     path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))

@@ -13,12 +13,22 @@ import cli
 from commands import gpus
 from commands.checks.trial import Trial
 from errors import EnvironmentLacks, InvalidInput
+from settings import given
+from settings.gpus import Given, Gpu
+from workers.supervisor import Devices
 
 
 @pytest.fixture
 def four_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpus, "visible_gpus", lambda: [0, 1, 2, 3])
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(6)))
+    have(monkeypatch, 0, 1, 2, 3)
+    monkeypatch.setattr(given, "cores", lambda: given.Cores(6, 64, ""))
+    monkeypatch.setattr(given, "memory", lambda: given.Memory(64 * 2**30, 0, ""))
+
+
+def have(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
+    """A machine with these GPUs, all given."""
+    found = Given(tuple(Gpu(number, str(number)) for number in numbers), numbers)
+    monkeypatch.setattr(gpus, "given_gpus", lambda: found)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +101,6 @@ def test_gpus_are_those_that_the_user_left_visible(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert gpus.visible_gpus() == found
     assert [group for (group,) in gpus.devices_of(None, 1).gpus] == found
 
 
@@ -101,6 +110,61 @@ def test_a_hidden_gpu_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     with pytest.raises(EnvironmentLacks, match=f"CUDA_VISIBLE_DEVICES={visible} hides GPU 0"):
         gpus.devices_of("0", None)
+
+
+def test_entries_of_the_users_list_are_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with_nvidia_smi(tmp_path, monkeypatch, TWO)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-bbbb,GPU-aaaa-1")
+    devices = gpus.devices_of(None, 1)
+    assert (list(devices.gpus), devices.named([1, 0])) == ([(1,), (0,)], ["GPU-bbbb", "GPU-aaaa-1"])
+    assert gpus.devices_of("0", 1).named([0]) == ["GPU-aaaa-1"]
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-bbbb,GPU-cccc")
+    with pytest.raises(EnvironmentLacks, match="CUDA_VISIBLE_DEVICES=GPU-bbbb,GPU-cccc hides GPU 0"):
+        gpus.devices_of("0+1", 1)
+    assert "CUDA ignores GPU-cccc" in capsys.readouterr().err
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,1")
+    with pytest.raises(InvalidInput, match="CUDA_VISIBLE_DEVICES=1,1 names 1 twice"):
+        gpus.devices_of(None, 1)
+    assert gpus.devices_of("none", 1).gpus == []
+
+
+@pytest.mark.parametrize("visible", ["GPU-aaaa", "MIG-1111", "1"])
+def test_a_list_is_kept_to_where_nobody_says_which_gpus_it_names(
+    visible: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_nvidia_smi(tmp_path, monkeypatch, "exit 9")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with pytest.raises(EnvironmentLacks, match=f"CUDA_VISIBLE_DEVICES={visible} hides GPU 0"):
+        gpus.devices_of("0", 1)
+
+
+def test_cpu_workers_find_memory(four_gpus: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter with torch takes half a GiB, and a job the rest of one."""
+    monkeypatch.setattr(given, "memory", lambda: given.Memory(3 * 2**30, 0, ""))
+    assert gpus.devices_of("none", None).cpus == 3
+    assert gpus.devices_of("0+1", None).cpus == 2
+    assert gpus.devices_of("all", None).cpus == 1
+    assert gpus.devices_of("none", 6).cpus == 6, "who names a number gets it"
+
+
+def test_mig_devices_are_tried_one_by_one(
+    found: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA shows a process one of them."""
+    names = {0: "MIG-1111", 1: "MIG-2222"}
+    calls = found(GOOD)
+    gpus.need_gpus(Devices([(0,), (1,)], 1, names))
+    assert calls == [("MIG-1111",), ("MIG-2222",)]
+    given_two = Given(
+        tuple(Gpu(number, name) for number, name in names.items()), (0,), "CUDA_VISIBLE_DEVICES=x"
+    )
+    monkeypatch.setattr(gpus, "given_gpus", lambda: given_two)
+    assert list(gpus.devices_of(None, 1).gpus) == [(0,), (1,)]
+    with pytest.raises(InvalidInput, match="a process sees one MIG device"):
+        gpus.devices_of("0+1", 1)
 
 
 OLD = {
@@ -119,7 +183,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
     def given(*seen: dict[str, Any], **faults: str | None) -> list[Any]:
         calls: list[Any] = []
 
-        def answer(gpus: tuple[int, ...] | None = None) -> Trial:
+        def answer(gpus: tuple[str, ...] | None = None) -> Trial:
             calls.append(gpus)
             return Trial(faults, [{"index": index, **gpu} for index, gpu in enumerate(seen)], torch=TORCH)
 
@@ -131,14 +195,14 @@ def found(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
 
 def test_without_gpus_nothing_is_tried(found: Callable[..., list[Any]]) -> None:
     calls = found(OLD)
-    gpus.need_gpus([])
+    gpus.need_gpus(Devices([], 1))
     assert calls == []
 
 
 def test_good_gpus_pass(found: Callable[..., list[Any]]) -> None:
     calls = found(GOOD, GOOD, torch=None)
-    gpus.need_gpus([(2,), (3,)])
-    assert calls == [(2, 3)]
+    gpus.need_gpus(Devices([(2,), (3,)], 1))
+    assert calls == [("2", "3")]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +222,7 @@ def test_one_that_fails_is_named_with_what_to_do(
 ) -> None:
     found(*seen)
     with pytest.raises(EnvironmentLacks, match=sentence):
-        gpus.need_gpus(groups)
+        gpus.need_gpus(Devices(groups, 1))
 
 
 def test_a_broken_import_is_named(found: Callable[..., list[Any]]) -> None:
@@ -166,7 +230,7 @@ def test_a_broken_import_is_named(found: Callable[..., list[Any]]) -> None:
     with pytest.raises(
         EnvironmentLacks, match="training cannot be imported here: RuntimeError: operator torchvision"
     ):
-        gpus.need_gpus([(0,)])
+        gpus.need_gpus(Devices([(0,)], 1))
 
 
 @pytest.mark.parametrize("seen", [[], [GOOD]])
@@ -177,10 +241,10 @@ def test_gpus_that_torch_does_not_see_are_refused(seen: list[Any], found: Callab
         EnvironmentLacks,
         match=rf"^GPUs 0, 1 are asked for, and torch 2\.9 \(built without CUDA\) sees {len(seen)} of them",
     ):
-        gpus.need_gpus([(0, 1)])
+        gpus.need_gpus(Devices([(0, 1)], 1))
     if not seen:
         with pytest.raises(EnvironmentLacks, match=r"^GPU 3 is asked for"):
-            gpus.need_gpus([(3,)])
+            gpus.need_gpus(Devices([(3,)], 1))
 
 
 def test_a_process_that_does_not_come_to_its_end_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +252,7 @@ def test_a_process_that_does_not_come_to_its_end_is_no_answer(monkeypatch: pytes
     with pytest.raises(
         EnvironmentLacks, match="a process that tries this machine gave no answer within 600 s"
     ):
-        gpus.need_gpus([(0,)])
+        gpus.need_gpus(Devices([(0,)], 1))
 
 
 def test_a_single_worker_looks_too(
@@ -201,6 +265,12 @@ def test_a_single_worker_looks_too(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with pytest.raises(EnvironmentLacks, match=r"^GPU 1 .*; start with CUDA_VISIBLE_DEVICES=0, or"):
+        gpus.need_own_gpus()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-x")
+    with pytest.raises(EnvironmentLacks, match=r"^GPU 1 .*; start with CUDA_VISIBLE_DEVICES=5, or"):
+        gpus.need_own_gpus()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,3")
+    with pytest.raises(EnvironmentLacks, match=r"^GPU 3 .*; start with CUDA_VISIBLE_DEVICES=5, or"):
         gpus.need_own_gpus()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     gpus.need_own_gpus()
@@ -215,7 +285,7 @@ def test_sessions_are_refused_with_nothing_changed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     home = str(tmp_path / "home")
-    monkeypatch.setattr(gpus, "visible_gpus", lambda: [0])
+    have(monkeypatch, 0)
     found(OLD)
     if command == ["up"]:
         assert (
@@ -231,7 +301,7 @@ def test_where_no_gpu_is_wanted_no_tool_is_asked(tmp_path: Path, monkeypatch: py
     tool.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert gpus.devices_of("none", 2) == gpus.Devices([], 2)
+    assert gpus.devices_of("none", 2) == Devices([], 2)
     assert not (tmp_path / "asked").exists()
     gpus.devices_of("all", 2)
     assert (tmp_path / "asked").exists()

@@ -46,7 +46,7 @@ def test_gpus_that_are_not_there_are_refused_before_anything_is_planned(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker would compute on the processor, and the record would name a GPU."""
-    monkeypatch.setattr("commands.gpus._listed", lambda: iter(()))
+    monkeypatch.setattr("settings.gpus._asked", lambda *_: [])
     monkeypatch.setattr("commands.gpus.try_machine", lambda gpus: Trial(torch="2.9 (built without CUDA)"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     home = tmp_path / "home"
@@ -69,3 +69,12 @@ def test_a_broker_that_cannot_be_used_ends_it_before_anything_is_made(
     assert cli.main(["--home", str(home), *words]) == code
     assert said in capsys.readouterr().err
     assert not home.exists()
+
+
+def test_what_only_plans_asks_no_gpu_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: str) -> list[str]:
+        raise AssertionError("a driver that hangs would be waited for")
+
+    monkeypatch.setattr("settings.gpus._asked", asked)
+    assert cli.main(["--home", str(tmp_path / "home"), *SMOKE, "--detach"]) == 0
+    assert cli.main(["--home", str(tmp_path / "home"), *SMOKE, "--detach", "--gpus", "x"]) == 2

@@ -35,6 +35,8 @@ from settings.home import Home
 from tests.postgres import empty
 from tests.support import LEASE_SECONDS, NOW, planned, rows, worker
 
+pytestmark = pytest.mark.slow
+
 MAX_LOSSES = MAX_FAILURES = 3
 TARGET = 6
 

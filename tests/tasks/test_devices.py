@@ -58,6 +58,10 @@ def test_without_a_word_torch_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert devices.pin(None) == "cuda:0"
     monkeypatch.setenv(VISIBLE, "2,3")
     assert devices.pin(None) == "cuda:2+3"
+    monkeypatch.setenv(VISIBLE, "2,3,-1,4")
+    assert devices.pin(None) == "cuda:2+3"
+    monkeypatch.setenv(VISIBLE, "GPU-bbbb,GPU-aaaa")
+    assert devices.pin(None) == "cuda:0+1", "no name that nobody can say again"
     monkeypatch.setattr(devices, "_seen", lambda: 0)
     assert devices.pin(None) == "cpu"
 

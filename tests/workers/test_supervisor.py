@@ -49,7 +49,7 @@ def session(
 def test_a_worker_is_pinned_to_its_gpus(home: Home, database: Database) -> None:
     """The variables its process really has, on any machine: nothing here imports torch."""
     session_id = members.open_session(database, "test", None, time.time())
-    devices = Devices([(0, 1), (3,)], 1)
+    devices = Devices([(0, 1), (3,)], 1, {3: "GPU-dddd"})
     with Supervisor(home, database, queue_settings(), devices, None, session_id) as running:
         pinned = {}
         for process in of_home(home):
@@ -60,7 +60,7 @@ def test_a_worker_is_pinned_to_its_gpus(home: Home, database: Database) -> None:
         running.kill()
     assert pinned == {
         "worker-gpu0-1": ("0,1", "cuda:0+1"),
-        "worker-gpu3": ("3", "cuda:3"),
+        "worker-gpu3": ("GPU-dddd", "cuda:3"),
         "worker-cpu0": ("", "cpu"),
     }
 

@@ -1,4 +1,4 @@
-"""What `doctor` says of a GPU that torch has no kernels for."""
+"""What `doctor` says of cores, memory and GPUs: those that this process was given."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from commands.checks import machine
 from commands.checks.finding import OK, WARNING, Finding
 from commands.checks.machine import findings
+from settings import given
 from settings.home import Home
 
 
@@ -62,9 +63,9 @@ def gpus_told(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> lis
 def test_a_tool_that_names_no_gpu_is_a_warning(
     script: str, detail: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "_TOOL_SECONDS", 0.2)
+    monkeypatch.setattr(machine, "TOOL_SECONDS", 0.2)
     if "sleep" not in script:
-        monkeypatch.setattr(machine, "_TOOL_SECONDS", 20.0)
+        monkeypatch.setattr(machine, "TOOL_SECONDS", 20.0)
     (told,) = gpus_told(tmp_path, monkeypatch, script)
     assert told.state == WARNING
     assert told.detail.startswith(detail)
@@ -75,3 +76,39 @@ def test_gpus_are_listed_beside_words(tmp_path: Path, monkeypatch: pytest.Monkey
     (told,) = gpus_told(tmp_path, monkeypatch, script)
     assert (told.name, told.state) == ("GPU 1", OK)
     assert told.detail == "NVIDIA A100, PCIe, 40960 MiB, driver 580.1"
+
+
+def test_cores_and_memory_are_those_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(given, "cores", lambda: given.Cores(2, 64, "SLURM_CPUS_PER_TASK=2"))
+    monkeypatch.setattr(given, "memory", lambda: given.Memory(3 * 2**30, 2**30, "/sys/fs/cgroup/memory.max"))
+    told = {finding.name: finding for finding in findings(Home(tmp_path))}
+    assert told["CPU cores"].detail == "2 usable of 64 (SLURM_CPUS_PER_TASK=2)"
+    assert told["memory"].detail == "1.0 GiB available of 3.0 (/sys/fs/cgroup/memory.max)"
+    assert told["memory"].state == WARNING
+
+
+@pytest.mark.parametrize(
+    ("visible", "state", "detail"),
+    [
+        ("1", OK, "1 (CUDA_VISIBLE_DEVICES=1)"),
+        ("", OK, "none (CUDA_VISIBLE_DEVICES=)"),
+        ("0,5", WARNING, "CUDA_VISIBLE_DEVICES=0,5: CUDA ignores 5, as no GPU of this machine is called 5"),
+        ("1,1", WARNING, "CUDA_VISIBLE_DEVICES=1,1: names 1 twice, and CUDA then shows no GPU at all"),
+    ],
+)
+def test_gpus_that_are_hidden_are_told(
+    visible: str, state: str, detail: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    script = 'for n in 0 1; do echo "$n, NVIDIA A100, 40960 MiB, 580.1"; done'
+    told = gpus_told(tmp_path, monkeypatch, f"case $1 in *uuid*) echo 0; echo 1;; *) {script};; esac")[-1]
+    assert (told.name, told.state, told.detail) == ("GPUs given", state, detail)
+
+
+def test_torch_need_not_see_what_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus_told(tmp_path, monkeypatch, "echo '0, NVIDIA A100, 40960 MiB, 580.1'")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert findings(Home(tmp_path))[-1].state == WARNING
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert findings(Home(tmp_path))[-1].state == OK

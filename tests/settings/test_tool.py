@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from commands.checks.tool import ask_tool
+from settings.tool import ask_tool
 
 
 def test_what_was_printed_and_the_exit_code() -> None:

@@ -1,0 +1,1 @@
+"""Real engines that trials start on this machine."""
