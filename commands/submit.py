@@ -16,6 +16,7 @@ import click
 
 from commands.options import SessionOptions, home_option, resolve_home, session_options
 from errors import ConfigError, OtherBuild, Stopped
+from settings import given
 
 if TYPE_CHECKING:
     from db.engine import Database
@@ -76,6 +77,7 @@ def command(
         most = max(map(len, stay.devices.gpus), default=1)
         _check_devices(config, most, shared=elsewhere(home.root).database is not None)
         need_gpus(stay.devices)
+        _check_threads(config)
     plan = Planner(config).plan()
     _tell_untrained(plan.jobs)
 
@@ -168,3 +170,16 @@ def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:
         if not shared:
             raise ConfigError(sentence)
         print(f"warning: {sentence}", file=sys.stderr)
+
+
+def _check_threads(config: AblationConfig) -> None:
+    """Threads decide the last bits of sums, so that a number that does not fit this machine is kept, and told."""
+    cores = given.cores()
+    for stage in ("training", "pretraining", "evaluation"):
+        threads = getattr(config, stage).threads
+        if threads > cores.count:
+            because = f" ({cores.why})" if cores.why else ""
+            sentence = (
+                f"{stage}.threads is {threads}, more than the {cores.count} cores given{because}: slower"
+            )
+            print(f"warning: {sentence}", file=sys.stderr)

@@ -7,10 +7,11 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 
 from commands.checks.finding import MISSING, OK, WARNING, Finding
 from settings import given
-from settings.gpus import TOOL_SECONDS, VISIBLE, entries, gpus
+from settings.gpus import ORDER, TOOL_SECONDS, VISIBLE, entries, gpus
 from settings.home import Home
 from settings.tool import ask_tool
 
@@ -91,13 +92,13 @@ def _gpus() -> list[Finding]:
         if len(row) >= 4 and row[0].isdigit()
     ]
     if found:
-        return found + _left_alone()
+        return found + _left_alone({row[1] for row in rows if len(row) >= 4})
     detail = f"nvidia-smi names no GPU: {words[0]}" if words else "nvidia-smi names no GPU"
     return [Finding("machine", "GPU", WARNING, detail, f"none is needed; for one, {remedy}")]
 
 
-def _left_alone() -> list[Finding]:
-    """What this process may not use of the GPUs that nvidia-smi shows."""
+def _left_alone(models: Collection[str]) -> list[Finding]:
+    """Which of the GPUs that nvidia-smi shows this process may use, where not all. models: names of those shown."""
     found = gpus()
     if found.trouble and found.said:
         remedy = f"name each GPU once, as nvidia-smi -L shows them, or unset {found.said.partition('=')[0]}"
@@ -105,6 +106,12 @@ def _left_alone() -> list[Finding]:
     if not found.said:
         return []
     names = ", ".join(gpu.name for gpu in found.gpus) or "none"
+    by_number = any(gpu.name.isdigit() for gpu in found.gpus) and found.said.startswith(VISIBLE)
+    if by_number and len(models) > 1 and os.environ.get(ORDER) != "PCI_BUS_ID":
+        detail = f"{names} ({found.said}), as CUDA counts, from the fastest; nvidia-smi counts by bus"
+        return [
+            Finding("machine", "GPUs given", WARNING, detail, f"set {ORDER}=PCI_BUS_ID to have one count")
+        ]
     return [Finding("machine", "GPUs given", OK, f"{names} ({found.said})")]
 
 

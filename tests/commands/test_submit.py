@@ -8,8 +8,9 @@ import pytest
 
 import cli
 from commands.checks.trial import Trial
-from commands.submit import _check_devices
+from commands.submit import _check_devices, _check_threads
 from errors import ConfigError
+from settings import given
 from settings.presets import load_config
 
 SMOKE = ("submit-ablation", "--preset", "smoke")
@@ -78,3 +79,15 @@ def test_what_only_plans_asks_no_gpu_tool(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("settings.gpus._asked", asked)
     assert cli.main(["--home", str(tmp_path / "home"), *SMOKE, "--detach"]) == 0
     assert cli.main(["--home", str(tmp_path / "home"), *SMOKE, "--detach", "--gpus", "x"]) == 2
+
+
+def test_more_threads_than_cores_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(given, "cores", lambda: given.Cores(2, 64, "SLURM_CPUS_PER_TASK=2"))
+    _check_threads(load_config("smoke", None, ["training.threads=3", "evaluation.threads=2"]))
+    lines = capsys.readouterr().err.splitlines()
+    assert (
+        lines[0]
+        == "warning: training.threads is 3, more than the 2 cores given (SLURM_CPUS_PER_TASK=2): slower"
+    )

@@ -112,3 +112,14 @@ def test_torch_need_not_see_what_is_hidden(tmp_path: Path, monkeypatch: pytest.M
     assert findings(Home(tmp_path))[-1].state == WARNING
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     assert findings(Home(tmp_path))[-1].state == OK
+
+
+def test_two_ways_of_counting_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    rows = "echo '0, NVIDIA T4, 15360 MiB, 580.1'; echo '1, NVIDIA A100, 40960 MiB, 580.1'"
+    script = f"case $1 in *uuid*) echo 0; echo 1;; *) {rows};; esac"
+    told = gpus_told(tmp_path, monkeypatch, script)[-1]
+    assert (told.state, told.remedy) == (WARNING, "set CUDA_DEVICE_ORDER=PCI_BUS_ID to have one count")
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    assert gpus_told(tmp_path, monkeypatch, script)[-1].state == OK
