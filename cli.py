@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import sys
+
+from commands.stopping import catch, caught, leave_at_once, runs_a_home
+
+if __name__ == "__main__" and runs_a_home(sys.argv):
+    catch(leave_at_once)  # before anything that takes time is imported
+
 import contextlib
 import errno
 import importlib
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from errors import BatonError, DiskFull
+from errors import BatonError, DiskFull, EnvironmentLacks
 from settings.arithmetic import fix_variables
+from settings.ending import end_at_once
+from settings.faults import SHORTAGES, is_unreadable
 from settings.home import HOME_KEY
 from settings.ownership import refusal
 
@@ -89,6 +97,9 @@ def cli(context: click.Context, home: str | None) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit code; users' mistakes are one sentence, never a traceback."""
+    if arguments is None and runs_a_home(sys.argv):
+        with caught(leave_at_once):
+            end_at_once(main(sys.argv[1:]))
     fix_variables()  # no figure depends on the shell; libraries read this when a command imports them
     try:
         result = cli.main(arguments, prog_name=_program(), standalone_mode=False)
@@ -108,6 +119,14 @@ def main(arguments: list[str] | None = None) -> int:
             refused = refusal("use", Path(os.fsdecode(error.filename)))
             _say(f"error: {refused}")
             return refused.exit_code
+        if error.errno in SHORTAGES or is_unreadable(error):
+            about = f" ({os.fsdecode(error.filename)})" if error.filename else ""
+            what = SHORTAGES.get(error.errno or 0)
+            short = f"this machine is short of {what}: " if what else "the disk failed: "
+            _say(
+                f"error: {short}{error.strerror}{about}; what was committed is safe: run the same command again"
+            )
+            return EnvironmentLacks.exit_code
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = f" ({error.filename})" if error.filename else ""

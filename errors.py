@@ -80,11 +80,11 @@ class SimulatorMissing(EnvironmentLacks):
     """A simulator or its assets are not on this machine."""
 
 
-# --- 4: stopped, everything saved ---------------------------------------------------------------
+# --- 4: stopped before the end ------------------------------------------------------------------
 
 
 class Stopped(BatonError):
-    """The command ended before the work did; all of it is saved and `up` continues it."""
+    """The command ended before the work did; `up` continues it from what was saved, which the message says."""
 
     exit_code = 4
 

@@ -14,6 +14,7 @@ from calvin.pickles import load_npy_pickle
 from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import DatasetError
 from settings.documents import parse_json
+from settings.faults import need_fact
 
 LANGUAGE_FOLDER = "lang_annotations"
 SCENE_PREFIX = "calvin_scene_"
@@ -167,6 +168,7 @@ def read_boxes(path: Path) -> dict[int, FrameBoxes] | None:
     try:
         content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
+        need_fact(error)
         raise DatasetError(f"{path} is not a file of boxes: {error}.") from None
     return dict(
         _frame_boxes(path, frame, things) for frame, things in _mapping(content, path, "content").items()

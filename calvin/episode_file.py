@@ -12,6 +12,7 @@ from safetensors.numpy import save as to_safetensors
 
 from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS, Episode
 from errors import DatasetError
+from settings.faults import need_fact
 
 METADATA_KEY = "episode"
 _DTYPES: dict[str, np.dtype] = {"U8": np.dtype("u1"), "F64": np.dtype("<f8")}
@@ -73,6 +74,7 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
     except FileNotFoundError:
         raise DatasetError(f"{path} is missing.") from None
     except (OSError, struct.error, ValueError) as error:
+        need_fact(error)
         raise DatasetError(f"{path} is not a safetensors file: {error}.") from None
 
 

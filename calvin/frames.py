@@ -13,6 +13,7 @@ import numpy as np
 
 from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS
 from errors import DatasetError
+from settings.faults import need_fact
 
 _MAX_DIGITS = 12
 _PREFIX, _SUFFIX = "episode_", ".npz"
@@ -53,6 +54,7 @@ class FrameFiles:
         try:
             return self.path(frame).stat().st_size
         except OSError as error:
+            need_fact(error)
             raise self._unreadable(frame, error) from None
 
     def checksums(self, frame: int) -> list[tuple[str, int]]:
@@ -61,6 +63,7 @@ class FrameFiles:
             with zipfile.ZipFile(self.path(frame)) as archive:
                 return sorted((member.filename, member.CRC) for member in archive.infolist())
         except (OSError, zipfile.BadZipFile) as error:
+            need_fact(error)
             raise self._unreadable(frame, error) from None
 
     def read(self, frame: int) -> dict[str, np.ndarray]:
@@ -75,6 +78,7 @@ class FrameFiles:
                     raise DatasetError(f"{self.path(frame)} has no {', '.join(missing)}.")
                 arrays = {field: archive[field] for field in FRAME_SHAPES}
         except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            need_fact(error)
             raise self._unreadable(frame, error) from None
         return {field: self._checked(frame, field, array) for field, array in arrays.items()}
 

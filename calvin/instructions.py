@@ -13,6 +13,7 @@ from pathlib import Path
 from calvin.task_names import BLOCK_COLOURS, TASKS
 from errors import DatasetError, InvalidInput
 from settings.documents import parse_yaml
+from settings.faults import need_fact
 
 #: task -> (ways to begin, ways to go on). Their first combination is held out for evaluation.
 _BLOCK_PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -115,6 +116,7 @@ def read_instruction_file(path: Path) -> dict[str, str]:
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"), str(path), DatasetError)
     except OSError as error:
+        need_fact(error)
         raise DatasetError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise DatasetError(f"{path} is not YAML.") from None

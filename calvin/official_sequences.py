@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from settings import files
+
 COUNT = 1000
 FILE = Path(__file__).with_name("official_sequences.csv")
 
@@ -23,7 +25,7 @@ def read_rows() -> list[Row]:
 def write_rows(rows: list[Row], path: Path) -> None:
     lines = ["initial_state,task_1,task_2,task_3,task_4,task_5"]
     lines += [",".join(map(str, (state, *tasks))) for state, tasks in rows]
-    path.write_text("\n".join(lines) + "\n", encoding="ascii")
+    files.write(path, "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from errors import DatasetError, UnsafePickle
+from settings.faults import need_fact
 
 
 def load_npy_pickle(path: Path) -> Any:
@@ -32,6 +33,7 @@ def load_npy_pickle(path: Path) -> Any:
     try:
         content = path.read_bytes()
     except OSError as error:
+        need_fact(error)
         raise DatasetError(f"{path} cannot be read: {error.strerror}.") from None
     stream = io.BytesIO(content)
     if content.startswith(npy.MAGIC_PREFIX) and not _holds_objects(stream, path):
@@ -54,6 +56,7 @@ def _plain_array(content: bytes, path: Path) -> np.ndarray:
     try:
         return np.load(io.BytesIO(content), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
+        need_fact(error)
         raise DatasetError(f"{path} is damaged: {error}.") from None
 
 

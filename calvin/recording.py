@@ -18,7 +18,9 @@ from calvin.dataset import CalvinSplit
 from calvin.downloads import known_download
 from calvin.frames import FrameFiles
 from errors import DatasetError
+from settings import files
 from settings.documents import parse_yaml
+from settings.faults import need_fact
 
 #: The names that simulators give to PyBullet's renderers.
 EGL, TINY = "egl", "tiny"
@@ -91,7 +93,7 @@ def write_record(
     """Leave word of what drew the frames, sealed with them. recorded: first and last frame of each episode."""
     record = {"drawn_by": drawn_by, "scenes": scenes}
     content = {**record, "seal": _seal(record, recorded, frames)}
-    (folder / RECORD).write_text(json.dumps(content) + "\n", encoding="utf-8")
+    files.write(folder / RECORD, json.dumps(content) + "\n")
 
 
 def read_record(
@@ -109,7 +111,8 @@ def read_record(
         record = {"drawn_by": content["drawn_by"], "scenes": content["scenes"]}
         known = record["drawn_by"] in (EGL, TINY) and record["scenes"] in (BATON, CALVIN)
         seal = content["seal"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        need_fact(error)
         raise DatasetError(f"{file} is damaged.") from None
     if not known or seal != _seal(record, recorded, frames):
         raise DatasetError(f"{file} was changed, or is of other frames than these.")

@@ -20,6 +20,7 @@ from calvin.episode import Episode
 from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import InvalidInput
 from settings.documents import parse_json
+from settings.faults import need_fact
 
 CHUNK_STEPS = 5
 ROBOT_OBS_SIZE = 15
@@ -113,6 +114,7 @@ def read_index(path: Path) -> list[dict[str, Any]]:
     try:
         items = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
+        need_fact(error)
         raise InvalidInput(f"{path} is not a training index: {error}.") from None
     if not isinstance(items, list) or not items:
         raise InvalidInput(f"{path} is not a training index: it is not a list with at least one item.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from calvin.frames import FrameFiles
 from calvin.recording import write_record
 from calvin.task_names import UNKNOWN_SCENE
 from errors import InvalidInput
+from settings.files import whole
 
 EMBEDDING_WIDTH = 384  # of CALVIN's MiniLM sentence embeddings
 
@@ -60,8 +62,10 @@ def write_split(
             task: {"emb": _no_embeddings(1), "ann": [phrase]}
             for task, phrase in validation_instructions.items()
         }
-        _save_object(folder / LANGUAGE_FOLDER / "embeddings.npy", embeddings)
-    _save_object(folder / LANGUAGE_FOLDER / "auto_lang_ann.npy", summary.annotations())
+        np.save(folder / LANGUAGE_FOLDER / "embeddings.npy", _boxed(embeddings), allow_pickle=True)
+    os.sync()  # the annotations vouch for the frames, also after a machine was switched off
+    with whole(folder / LANGUAGE_FOLDER / "auto_lang_ann.npy") as stream:
+        np.save(stream, _boxed(summary.annotations()), allow_pickle=True)
     return folder
 
 
@@ -114,7 +118,7 @@ class _Summary:
         bounds = np.array(sorted((start, end) for start, end, *_ in self._about), dtype=np.int64)
         np.save(folder / "ep_start_end_ids.npy", bounds)
         np.save(folder / "ep_lens.npy", bounds[:, 1] - bounds[:, 0] + 1)
-        _save_object(folder / "scene_info.npy", self._scene_info())
+        np.save(folder / "scene_info.npy", _boxed(self._scene_info()), allow_pickle=True)
         (folder / "statistics.yaml").write_text(self._statistics(), encoding="utf-8")
         if self._boxes:
             content = {
@@ -156,7 +160,7 @@ def _no_embeddings(count: int) -> np.ndarray:
     return np.zeros((count, 1, EMBEDDING_WIDTH), dtype=np.float32)
 
 
-def _save_object(path: Path, value: Any) -> None:
+def _boxed(value: Any) -> np.ndarray:
     boxed = np.empty((), dtype=object)
     boxed[()] = value
-    np.save(path, boxed, allow_pickle=True)
+    return boxed

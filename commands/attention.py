@@ -115,9 +115,10 @@ def _frames_of_home(home: Any) -> Any:
 def _write_pictures(looks: Any, index: Any, folder: Path) -> None:
     from reports.data import AttentionPanel
     from reports.pictures import attention_png, frame_png
+    from settings import files
 
     for place, row in enumerate(looks.panel_rows):
         panel = AttentionPanel(looks.images[place], looks.boxes[place], "", {"map": looks.maps[place]})
         name = index.items[row]["id"]
-        (folder / f"{name}_frame.png").write_bytes(frame_png(panel))
-        (folder / f"{name}_attention.png").write_bytes(attention_png(panel, "map"))
+        files.write(folder / f"{name}_frame.png", frame_png(panel))
+        files.write(folder / f"{name}_attention.png", attention_png(panel, "map"))

@@ -104,8 +104,11 @@ def command(
 @contextmanager
 def _workplace(home: Home) -> Iterator[tuple[Path, Path]]:
     """Where the work is done again, and what it prints: in the home, or elsewhere for one that can only be read."""
+    from db.store import ArtifactStore
+
     if os.access(home.logs, os.W_OK) and os.access(home.scratch, os.W_OK):
-        yield home.scratch / "audit", home.logs / "audit.log"
+        with ArtifactStore(home).scratch("audit") as folder:  # held, or `artifacts gc` would take it away
+            yield folder / "again", home.logs / "audit.log"
         return
     with tempfile.TemporaryDirectory(prefix="baton-audit-") as folder:
         yield Path(folder) / "audit", Path(folder) / "audit.log"

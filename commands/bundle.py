@@ -40,7 +40,7 @@ def export_command(
     from db.migrate import look_at_state
 
     home = existing_home(context, home_path)
-    database = look_at_state(home, thorough=True)
+    database = look_at_state(home, thorough=True, hold_if_free=True)
     with bytes_bar("exporting") as on_bytes:
         made = export(database, home, file, since, time.time(), on_bytes)
     database.close()

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 def command(context: click.Context, weights: str | None, home_path: str | None, as_json: bool) -> int:
     """Look, change nothing. Exit code 0 when an ablation can run here with the embedded default, and weights that were
     named can be loaded, else 3; 2 when the home's state is damaged."""
-    from commands.checks import detectors, imports, machine, queue, science, servers, session, state
+    from commands.checks import detectors, imports, machine, network, queue, science, servers, session, state
     from commands.checks.finding import OK
 
     home = resolve_home(context, home_path)
     of_state, damage = state.findings(home)
     findings = [
         *machine.findings(home),
+        *network.findings(home),
         *of_state,
         *queue.findings(),
         *servers.findings(home),

@@ -23,10 +23,18 @@ from workers.services import SERVICES
 def command(
     context: click.Context, home_path: str | None, broker: str | None, address: str, port: int
 ) -> None:
-    """Run Flower. Its password comes from BATON_FLOWER_PASSWORD, or is made on first use in run/flower.password."""
+    """Run Flower. Its password comes from BATON_FLOWER_PASSWORD, or is made on first use in run/flower.password.
+
+    Of a home that can only be read it needs that variable and a broker's URL, and remembers nothing when it ends.
+    """
+    import os
+
     from workers.broker import private_url
-    from workers.flower import flower_main
+    from workers.flower import PASSWORD_VARIABLE, flower_main
 
     home = existing_home(context, home_path)
-    home.create()
-    flower_main(home, broker or broker_from_environment() or private_url(home), address, port)
+    url = broker or broker_from_environment()
+    kept = home.obstacle() is None or url is None or PASSWORD_VARIABLE not in os.environ
+    if kept:
+        home.create()
+    flower_main(home, url or private_url(home), address, port, kept)

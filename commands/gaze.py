@@ -177,6 +177,7 @@ def _summary(detector: Detector, stages: list[str] | None, regions: list[Regions
 def _write_sheet(out: Path, episode: Episode, regions: Regions) -> tuple[Path, int]:
     """The sheet's file, and how many frames it shows."""
     from detectors.contact_sheet import Shot, contact_sheet, shown_places
+    from settings import files
 
     frames = zip(episode.rgb_static, regions.results, regions.truths, regions.scored, strict=True)
     shots = [
@@ -184,7 +185,8 @@ def _write_sheet(out: Path, episode: Episode, regions: Regions) -> tuple[Path, i
         for frame, (image, result, truth, scored) in enumerate(frames, episode.start)
     ]
     path = out / f"{episode.split}_{episode.start:07d}_{episode.task}.png"
-    contact_sheet(shots, f"{episode.task}: {episode.instruction}").save(path)
+    with files.whole(path) as stream:
+        contact_sheet(shots, f"{episode.task}: {episode.instruction}").save(stream, "PNG")
     return path, len(shown_places([shot.failed for shot in shots]))
 
 

@@ -67,8 +67,10 @@ def _http(url: str) -> str | None:
     import urllib.error
     import urllib.request
 
+    from settings.direct import ask
+
     try:
-        with urllib.request.urlopen(url, timeout=_HTTP_SECONDS):
+        with ask(urllib.request.Request(url), _HTTP_SECONDS):
             return None
     except urllib.error.HTTPError as error:
         return f"{url} answers {error.code}"

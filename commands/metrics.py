@@ -20,7 +20,7 @@ def command(context: click.Context, home_path: str | None, address: str, port: i
     import sys
 
     from commands.stopping import stop_on_signals
-    from db.migrate import open_state
+    from db.migrate import look_at_state
     from workers.addresses import note_address
     from workers.parent import die_with_parent
     from workers.prometheus import serve_metrics
@@ -29,9 +29,12 @@ def command(context: click.Context, home_path: str | None, address: str, port: i
     home = existing_home(context, home_path)
     die_with_parent()
     need_services({"metrics": port}, address)
-    home.create()
-    database = open_state(home)
+    kept = home.obstacle() is None  # a home that can only be read has figures too
+    if kept:
+        home.create()
+    database = look_at_state(home)
     print(announcement("metrics", address, port), file=sys.stderr, flush=True)
-    note_address(home, "metrics", _SERVICE.url(address, port))
+    if kept:
+        note_address(home, "metrics", _SERVICE.url(address, port))
     serve_metrics(home, database, address, port, stop_on_signals())
     database.close()

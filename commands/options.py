@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
 
 import click
 
 from errors import EnvironmentLacks, InvalidInput
 from settings.arithmetic import THREADS
 from settings.home import HOME_KEY, Home, home_at
+from workers.parent import PARENT_VARIABLE
+
+NOTICE_URL_VARIABLE = "BATON_NOTICE_URL"
 
 
 def home_option(function: Any) -> Any:
@@ -45,8 +48,19 @@ class SessionOptions:
     notice_url: str | None = None
 
     def __post_init__(self) -> None:
-        if self.notice_url is not None and urlparse(self.notice_url).scheme not in ("http", "https"):
-            raise InvalidInput(f"--notice-url {self.notice_url!r} is not an http address")
+        if self.notice_url is not None:
+            check_notice_url(self.notice_url)
+
+
+def check_notice_url(url: str) -> None:
+    """Raises InvalidInput for what is no address at all."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not url.isascii() or any(letter.isspace() for letter in url):
+        raise InvalidInput(f"--notice-url {url!r} is not an http address")
 
 
 def session_options(function: Any) -> Any:
@@ -59,14 +73,14 @@ def session_options(function: Any) -> Any:
         return function(*args, session=session, **given)
 
     for decorator in (
-        click.option("--notice-url", envvar="BATON_NOTICE_URL", metavar="URL",
-                     help="Stop, with all saved, once this address tells that the machine goes away."),
+        click.option("--notice-url", envvar=NOTICE_URL_VARIABLE, metavar="URL",
+                     help="Save and stop once this address tells that the machine goes away."),
         click.option("--notice-file", envvar="BATON_NOTICE_FILE", metavar="FILE",
-                     type=click.Path(path_type=Path), help="Stop, with all saved, once this file exists."),
+                     type=click.Path(path_type=Path), help="Save and stop once this file exists."),
         click.option("--cpus", default=None, type=click.IntRange(0), metavar="N", help="CPU workers."),
         click.option("--gpus", default=None, metavar="0,1|0+1|all|none", help="GPUs to use; 0+1: both for one worker."),
         click.option("--session-limit", default=None, metavar="11h30m",
-                     help="Stop, with all saved, before this."),
+                     help="Save and stop before this."),
         click.option("--broker", metavar="URL", help="A Redis to use instead of a private one."),
     ):  # fmt: skip
         collect = decorator(collect)
@@ -100,7 +114,12 @@ def broker_from_environment() -> str | None:
 
 
 def need_broker(option: str | None) -> str:
+    """What a single process listens on; asked here, unless a session has. Raises EnvironmentLacks, InvalidInput."""
     url = option or broker_from_environment()
     if url is None:
         raise EnvironmentLacks("no broker named: pass --broker redis://HOST:PORT/0 or set REDIS_URL")
+    if PARENT_VARIABLE not in os.environ:
+        from workers.broker import ask
+
+        ask(url)
     return url

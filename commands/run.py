@@ -16,6 +16,7 @@ from types import FrameType
 from commands.gpus import devices_of
 from commands.options import SessionOptions, broker_from_environment
 from commands.screen import Screen
+from commands.stopping import caught
 from db import garbage, missing, queries
 from db.engine import Database
 from db.silence import Hearing
@@ -26,7 +27,7 @@ from errors import StateDamaged, Stopped
 from settings.clock import steady
 from settings.duration import session_seconds
 from settings.home import Home
-from settings.queue import queue_settings
+from settings.queue import QueueSettings, queue_settings
 from workers.broker import ask
 from workers.notice import Notice
 from workers.services import announcement, need_services
@@ -44,8 +45,8 @@ _BUILD_CHECK_SECONDS = 60.0
 #: How often the state is looked through where processes keep dying.
 _DAMAGE_CHECK_SECONDS = 10.0
 
-#: Whoever stops a machine gives this much notice at least; everything is put away in a shorter time.
-NOTICE_SECONDS = 25.0
+#: Kept free before the moment that a notice names, to end in order; and what is tried even when there is no time.
+_MACHINE_SECONDS, _LEAST_SECONDS = 3.0, 1.0
 
 #: Services that a session starts are open to its own machine only.
 SERVICE_ADDRESS = "127.0.0.1"
@@ -53,17 +54,14 @@ SERVICE_ADDRESS = "127.0.0.1"
 
 @dataclass
 class Interrupts:
-    """The first SIGINT, SIGTERM, SIGUSR1 or SIGHUP asks for an orderly end, a second SIGINT for an immediate one."""
+    """The first signal asks for an orderly end, SIGINT after it for an immediate one: whoever stops a machine may send
+    several, and only people are in a hurry."""
 
     count: int = 0
+    hurry: bool = False
 
-    def install(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, self._note)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup work goes on
-            signal.signal(signal.SIGHUP, self._note)
-
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
+    def note(self, number: int, _frame: FrameType | None) -> None:
+        self.hurry = self.hurry or (number == signal.SIGINT and self.count > 0)
         self.count += 1
 
 
@@ -117,11 +115,24 @@ def run_home(
     if until_done and not queries.open_ablations(database):
         return
     need_services(services, SERVICE_ADDRESS, "--{name}-port")
-    interrupts = Interrupts()
-    interrupts.install()
     settings = queue_settings()
     missing.close_dead_sessions(database, time.time(), alone=home.state_in_home)
     garbage.clear_scratch(database, home, ArtifactStore(home))
+    interrupts = Interrupts()
+    with caught(interrupts.note):
+        _stay(home, database, stay, settings, interrupts, until_done, services, quiet)
+
+
+def _stay(
+    home: Home,
+    database: Database,
+    stay: Stay,
+    settings: QueueSettings,
+    interrupts: Interrupts,
+    until_done: bool,
+    services: Mapping[str, int],
+    quiet: bool,
+) -> None:
     session = SessionClock(
         database,
         shlex.join(sys.argv),
@@ -132,7 +143,9 @@ def run_home(
     )
     reason = "failed"
     notice = Notice(stay.notice_file, stay.notice_url)
-    supervisor = Supervisor(home, database, settings, stay.devices, stay.broker_url, session.id, services)
+    supervisor = Supervisor(
+        home, database, settings, stay.devices, stay.broker_url, session.id, services, lambda: notice.troubles
+    )
     try:
         look = partial(status_document, home, database, hearing=Hearing())
         with supervisor, Screen(look, quiet) as screen:
@@ -143,10 +156,11 @@ def run_home(
                 home, database, supervisor, screen, interrupts, notice, space, session, until_done
             )
             if reason != "done":
-                screen.say(f"{reason}: steps end and are saved (Ctrl-C again does not wait for them)")
-            left = session.left_seconds
-            seconds = NOTICE_SECONDS if left is None else min(NOTICE_SECONDS, max(left, 1.0))
-            supervisor.stop(hurry=partial(_hurry, interrupts, session), seconds=seconds)
+                screen.say(f"{reason}: steps under way are saved (Ctrl-C again does not wait for them)")
+            departed = supervisor.stop(
+                hurry=partial(_hurry, interrupts, session),
+                seconds=leave_seconds(settings.notice_seconds, notice.left_seconds, session.left_seconds),
+            )
             screen.show(last=True)
     finally:
         notice.stop()
@@ -155,13 +169,20 @@ def run_home(
             database.settle()
     if reason != "done":
         raise Stopped(
-            f"stopped ({reason}) with everything saved; go on with: cli.py --home {home.argument} up"
+            f"stopped ({reason}): {departed.sentence}; go on with: cli.py --home {home.argument} up"
         )
+
+
+def leave_seconds(usual: float, notice_left: float | None, session_left: float | None) -> float:
+    """How long to wait for what saves its steps: what a notice named, else what machines usually give; and no longer
+    than the session has."""
+    seconds = usual if notice_left is None else notice_left - _MACHINE_SECONDS
+    return max(_LEAST_SECONDS, seconds if session_left is None else min(seconds, session_left))
 
 
 def _hurry(interrupts: Interrupts, session: SessionClock) -> bool:
     session.tell()
-    return interrupts.count > 1
+    return interrupts.hurry
 
 
 def _watch(

@@ -16,5 +16,6 @@ def command(context: click.Context, home_path: str | None, broker: str | None) -
     from workers.processes import scheduler_main
 
     home = resolve_home(context, home_path)
+    url = need_broker(broker)
     home.create()
-    scheduler_main(home, need_broker(broker))
+    scheduler_main(home, url)

@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,6 @@ def command(
     """Plan an ablation and run it to the end. The same command again continues it."""
     from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
-    from commands.show import print_report
     from db import queries
     from db.migrate import open_state
     from settings.elsewhere import elsewhere
@@ -96,16 +96,18 @@ def command(
                 f"run them with: cli.py --home {home.argument} up --until-done"
             )
         return 0
-    with home.exclusive("submit-ablation"):
-        database = open_state(home, thorough=True)
+    with home.exclusive("submit-ablation"), closing(open_state(home, thorough=True)) as database:
         submitted = _submit(home, database, config, plan)
         run_home(home, database, stay, until_done=True, quiet=as_json)
         (entry,) = queries.status(database, str(submitted.ablation_id))["ablations"]
+        from commands.show import (
+            print_report,
+        )  # figures and statistics: seconds that no start should wait for
+
         print_report(home, database, str(submitted.ablation_id), as_json)
         if entry["state"] == "failed":
             for failure in queries.failures(database, submitted.ablation_id):
                 print(f"error: {failure}", file=sys.stderr)
-        database.close()
         if entry["state"] == "paused":
             raise Stopped(f"{entry['name']} is paused with everything saved; go on with: unpause, then up")
     return 0 if entry["state"] == "succeeded" else 1

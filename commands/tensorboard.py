@@ -17,11 +17,17 @@ _SERVICE = SERVICES["tensorboard"]
 @click.option("--once", is_flag=True, help="Only write the event files, once; needs no TensorBoard.")
 @click.pass_context
 def command(context: click.Context, home_path: str | None, address: str, port: int, once: bool) -> None:
-    """Keep event files in `logs/tensorboard` current and serve TensorBoard on them until stopped."""
+    """Keep event files in `logs/tensorboard` current and serve TensorBoard on them until stopped.
+
+    Of a home that can only be read they are kept in a temporary folder.
+    """
     import sys
+    from contextlib import ExitStack
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
 
     from commands.stopping import stop_on_signals
-    from db.migrate import open_state
+    from db.migrate import look_at_state
     from workers.addresses import note_address
     from workers.event_files import EventFiles, event_folder
     from workers.parent import die_with_parent
@@ -32,14 +38,21 @@ def command(context: click.Context, home_path: str | None, address: str, port: i
     die_with_parent()
     if not once:
         need_services({"tensorboard": port}, address)
-    home.create()
-    database = open_state(home)
+    kept = home.obstacle() is None
+    if once or kept:
+        home.create()
+    database = look_at_state(home)
     if once:
-        files = EventFiles(home, database)
+        files = EventFiles(event_folder(home), database)
         print(f"{files.update()} points in {event_folder(home)}")
         files.close()
     else:
         print(announcement("tensorboard", address, port), file=sys.stderr, flush=True)
-        note_address(home, "tensorboard", _SERVICE.url(address, port))
-        serve_tensorboard(home, database, address, port, stop_on_signals())
+        with ExitStack() as cleanup:
+            if kept:
+                folder = event_folder(home)
+                note_address(home, "tensorboard", _SERVICE.url(address, port))
+            else:  # beside a home that can only be read, and only for as long as they are served
+                folder = Path(cleanup.enter_context(TemporaryDirectory(prefix="baton-tensorboard-")))
+            serve_tensorboard(folder, database, address, port, stop_on_signals())
     database.close()

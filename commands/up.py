@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import wraps
 from typing import Any
 
@@ -50,13 +51,11 @@ def command(
     home = existing_home(context, home_path)
     plan = plan_session(session)
     home.create()
-    with home.exclusive("up"):
-        database = open_state(home, thorough=True)
+    with home.exclusive("up"), closing(open_state(home, thorough=True)) as database:
         if not until_done or queries.open_ablations(database):
             need_gpus(plan.devices)
         run_home(home, database, plan, until_done=until_done, services=services)
         states = {a["name"]: a["state"] for a in queries.status(database)["ablations"]}
-        database.close()
     if "failed" in states.values():
         return 1
     paused = [name for name, state in states.items() if state == "paused"]

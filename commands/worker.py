@@ -37,10 +37,11 @@ def command(
         need_own_gpus()  # a session has looked before it started its workers
 
     home = resolve_home(context, home_path)
+    url = need_broker(broker)
     home.create()
     worker_main(
         home,
-        need_broker(broker),
+        url,
         name or f"worker-{socket.gethostname()}-{os.getpid()}",
         device,
         tuple(resources.split(",")),

@@ -13,6 +13,7 @@ from db.engine import Database
 from db.needed import NEEDED, producers, shown_in_reports, verdicts
 from db.statements import ablation_job, artifact, job
 from db.store import ArtifactStore
+from settings.faults import LOOKS, need_fact
 from settings.ownership import refusal
 
 OK, DAMAGED, MISSING = "ok", "damaged", "missing"
@@ -79,14 +80,16 @@ def verify(
 
 
 def _state(store: ArtifactStore, row: Any) -> str:
-    try:
-        return OK if store.digest(row.path) == (row.sha256, row.bytes) else DAMAGED
-    except FileNotFoundError:
-        return MISSING
-    except PermissionError:  # whether they are right is not known
-        raise refusal("read", store.path(row.path)) from None
-    except OSError:  # the disk cannot read it
-        return DAMAGED
+    for _ in range(LOOKS):
+        try:
+            return OK if store.digest(row.path) == (row.sha256, row.bytes) else DAMAGED
+        except (FileNotFoundError, NotADirectoryError):
+            return MISSING
+        except PermissionError:  # whether they are right is not known
+            raise refusal("read", store.path(row.path)) from None
+        except OSError as error:
+            need_fact(error)
+    return DAMAGED  # the disk cannot read it
 
 
 def _of_job(rows: Sequence[Any], states: dict[str, str], unneeded: set[int]) -> Iterator[Checked]:

@@ -2,8 +2,8 @@
 
 The state is SQLite in the home, or PostgreSQL where several machines share it (`db.postgres`).
 
-SQLite runs in WAL mode. `write()` starts with BEGIN IMMEDIATE, since a read transaction that later
-wants to write fails at once whatever the busy timeout.
+SQLite runs in WAL mode, but where other machines see its file too (`db.network_file`). `write()` starts with BEGIN
+IMMEDIATE, since a read transaction that later wants to write fails at once whatever the busy timeout.
 
 Durability. A commit survives a killed process as soon as it returns (synchronous=NORMAL). Against a
 power cut the write-ahead log is synced beside the work, one fsync for however many commits came in
@@ -16,24 +16,27 @@ and two of them may not hold one lease token.
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from db import postgres
+from db.log_sync import LogSync
+from db.log_sync import sqlite_module as sqlite_module
+from db.network_file import configure, is_shared, lease_of
 from db.read_only import ReadOnlyFile
 from errors import DiskFull, InvalidInput, StateDamaged, StateLost
-from settings.files import sync
+from settings.elsewhere import sqlite_file
+from settings.file_system import network_kind
+from settings.lease import Lease
 from settings.ownership import refusal
 
 #: How long a writer waits for another writer's transaction, and everybody for a server that is restarted.
@@ -49,41 +52,39 @@ _DAMAGE = ("malformed", "not a database", "disk I/O error", "Could not decode to
 
 _MAY_NOT_WRITE = "attempt to write a readonly database"
 
-#: A commit nobody waits for is on the disk after this at the latest (and one sync).
-_SYNC_SECONDS = 0.1
-
-#: A machine that has too little of something at the moment has failed to sync nothing yet.
-_PASSING_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
-
 _BEGIN = "baton_begin"
 
 
 class Database:
     """The state in one place. Safe to share between threads; open one per process."""
 
-    def __init__(self, place: str | Path, *, read_only: bool = False) -> None:
+    def __init__(self, place: str | Path, *, read_only: bool = False, lease: Lease | None = None) -> None:
         """place: an SQLite file, or a URL. read_only: of a file that this process may not write, and which it leaves
-        alone (`db.read_only`); `write` then raises InvalidInput.
+        alone (`db.read_only`); `write` then raises InvalidInput. lease: that was taken for a file which other machines
+        see too; `write` asks for it, and `close` gives it back.
 
         Connects to nothing yet. Raises ArgumentError for a URL that is no state's.
         """
         self.is_sqlite = isinstance(place, Path) or place.startswith("sqlite")
         self.file = sqlite_file(place)
         self.read_only: ReadOnlyFile | None = None
+        self._lease = lease
         self._reader: Engine
         self._writer: Engine
-        self._log: _LogSync | None = None
+        self._log: LogSync | None = None
         self._answered = False
+        self._here = threading.local()
         self._named_errors = partial(_named_errors, self.file)
         if isinstance(place, Path) and read_only:
-            self.read_only = ReadOnlyFile(place, sqlite_module(), BUSY_TIMEOUT_SECONDS)
+            self.read_only = read_only_file(place)
             self._reader = self._writer = _sqlite_engine(URL.create("sqlite"), self.read_only)
         elif self.is_sqlite:
             # A path is no URL: `?` in it begins no options.
             url = URL.create("sqlite", database=str(place)) if isinstance(place, Path) else make_url(place)
-            self._reader = _sqlite_engine(url)
+            in_network = self.file is not None and network_kind(self.file) is not None
+            self._reader = _sqlite_engine(url, in_network=self.file if in_network else None)
             self._writer = self._reader.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-            self._log = _LogSync(Path(f"{url.database}-wal"))
+            self._log = None if in_network else LogSync(Path(str(url.database)))
         elif postgres.is_postgres(str(place)):
             self._reader, self._writer = postgres.make_engines(str(place))
         else:
@@ -99,60 +100,87 @@ class Database:
         """
         if self.read_only is not None:
             raise refusal("write", self.read_only.path)
-        with self._named_errors(), self._connect(self._writer) as connection, connection.begin():
+        holding = self._lease.enter() if self._lease is not None else None
+        with self._named_errors(), self._writing() as connection:
             if not self.is_sqlite:
                 postgres.become_writer(connection, BUSY_TIMEOUT_SECONDS)
             yield connection
+            if self._lease is not None and holding is not None:
+                self._lease.confirm(holding)
         if self._log is not None:
             self._log.committed()
             if durable:
                 self._log.settle()
 
     def settle(self) -> None:
-        """Wait until every commit of this process is on the disk."""
+        """Wait until every commit of this process is on the disk. Raises OSError."""
         if self._log is not None:
             self._log.settle()
+
+    def settle_all(self) -> None:
+        """The same for every commit that can be read by now, whoever made it: before what they no longer name goes."""
+        if self._log is not None and self.read_only is None:
+            self._log.sync_now()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent snapshot. Never waits for a writer. Raises StateLost and StateDamaged."""
+        if self._lease is not None:
+            self._lease.need()
         with self._named_errors(), self._connect(self._reader) as connection, connection.begin():
             yield connection
 
     @contextmanager
     def publication(self) -> Iterator[None]:
-        """Around an upload and the commit that names it: no machine removes objects meanwhile.
+        """Around an upload and the commit that names it, by `write` in this thread: no machine removes objects
+        meanwhile, or the commit fails (StateLost).
 
         A state in a file is one machine's, whose store has locks of its own (`db.store`).
         """
         if self.is_sqlite:
             yield
             return
-        with (
-            self._named_errors(),
-            self._connect(self._writer) as connection,
-            postgres.publication(connection),
-        ):
-            yield
+        with self._named_errors(), self._connect(self._writer) as connection:
+            publication = self._here.publication = postgres.Publication(connection)
+            try:
+                yield
+            finally:
+                self._here.publication = None
+            publication.end()
 
     @contextmanager
-    def standstill(self, wait_seconds: float) -> Iterator[None]:
-        """No machine is in a publication. Raises StoreBusy when one is for all that time."""
+    def standstill(self, wait_seconds: float) -> Iterator[Callable[[], None]]:
+        """No machine is in a publication. Raises StoreBusy when one is for all that time.
+
+        Gives what raises StateLost once that is not so any more: ask it before something is removed.
+        """
         if self.is_sqlite:
-            yield
+            yield lambda: None
             return
         with (
             self._named_errors(),
             self._connect(self._writer) as connection,
-            postgres.standstill(connection, wait_seconds),
+            postgres.standstill(connection, wait_seconds) as still,
         ):
-            yield
+            yield still
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        publication: postgres.Publication | None = getattr(self._here, "publication", None)
+        if publication is None:
+            with self._connect(self._writer) as connection, connection.begin():
+                yield connection
+        else:
+            with publication.write() as connection:
+                yield connection
 
     def close(self) -> None:
         self.settle()
         self._reader.dispose()
         if self.read_only is not None:
             self.read_only.close()
+        if self._lease is not None:
+            self._lease.release()
 
     def _connect(self, engine: Engine) -> Connection:
         """A server that answered before and does not now is waited for: nothing was begun, so nothing is lost."""
@@ -187,6 +215,8 @@ def _named_errors(file: Path | None) -> Iterator[None]:
             raise InvalidInput(
                 "the state cannot be written any more: somebody took the right to it away, or the disk's"
             ) from None
+        if postgres.tells_statement_mode(str(error.orig)):
+            raise InvalidInput(postgres.NOT_WHOLE) from None
         if error.connection_invalidated:
             raise _lost(error) from None
         raise
@@ -195,7 +225,7 @@ def _named_errors(file: Path | None) -> Iterator[None]:
 def _lost(error: DBAPIError) -> StateLost:
     return StateLost(
         f"the state's database went away ({first_line(error)}); all that was committed is safe: "
-        "run the same command again once it is back"
+        f"run the same command again once it is back{postgres.hint(str(error.orig))}"
     )
 
 
@@ -212,89 +242,19 @@ def damage_sentence(file: Path, said: str) -> str:
     )
 
 
-def sqlite_file(place: str | Path) -> Path | None:
-    """The file of a state in SQLite, named by itself or by a URL; None for a server's."""
-    if isinstance(place, Path):
-        return place
-    return Path(place.partition("///")[2].partition("?")[0]) if place.startswith("sqlite") else None
-
-
 def first_line(error: DBAPIError) -> str:
     """What the database itself said."""
     return next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
 
 
-class _LogSync:
-    """Syncs SQLite's write-ahead log from a thread of its own: at once when somebody waits, else now and then.
-
-    A commit that writes the log while it is being synced waits for the disk, so an idle sync is not repeated
-    at once. Opening and closing the -wal file is safe beside SQLite, which locks only the database and -shm
-    files.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._changed = threading.Condition()
-        self._commits = 0
-        self._synced = 0
-        self._awaited = 0
-        self._failure: OSError | None = None
-        self._thread: threading.Thread | None = None
-
-    def committed(self) -> None:
-        with self._changed:
-            self._commits += 1
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="wal-sync", daemon=True)
-                self._thread.start()
-            if self._commits == self._synced + 1:
-                self._changed.notify_all()
-
-    def settle(self) -> None:
-        """Wait until all commits so far are synced. Raises the OSError of a disk that failed."""
-        with self._changed:
-            goal = self._commits
-            self._awaited = max(self._awaited, goal)
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._synced >= goal or self._failure is not None)
-            if self._failure is not None:
-                raise self._failure
-
-    def _run(self) -> None:
-        while self._failure is None:
-            with self._changed:
-                self._changed.wait_for(lambda: self._synced < self._commits)
-                self._changed.wait_for(lambda: self._awaited > self._synced, timeout=_SYNC_SECONDS)
-                goal = self._commits
-            try:
-                _sync(self._path)
-            except OSError as error:
-                if error.errno in _PASSING_ERRNOS:
-                    time.sleep(_SYNC_SECONDS)
-                    continue
-                self._failure = error
-            with self._changed:
-                self._synced = goal
-                self._changed.notify_all()
+def read_only_file(path: Path) -> ReadOnlyFile:
+    """The file as this process may look at it where it lies."""
+    lease = Lease(lease_of(path), str(path)) if is_shared(path) else None
+    return ReadOnlyFile(path, sqlite_module(), BUSY_TIMEOUT_SECONDS, lease)
 
 
-def _sync(path: Path) -> None:
-    with suppress(
-        FileNotFoundError
-    ):  # checkpointed and removed by the last connection: in the database file already
-        sync(path)
-
-
-def sqlite_module() -> ModuleType:
-    """The SQLite to use: pysqlite3 where installed (it is newer than the WAL-reset bug), else Python's."""
-    try:
-        import pysqlite3.dbapi2 as module
-    except ImportError:
-        import sqlite3 as module
-    return module
-
-
-def _sqlite_engine(url: URL, read_only: ReadOnlyFile | None = None) -> Engine:
+def _sqlite_engine(url: URL, read_only: ReadOnlyFile | None = None, in_network: Path | None = None) -> Engine:
+    """in_network: the file, where other machines see it too."""
     if read_only is None:
         engine = create_engine(
             url,
@@ -315,9 +275,12 @@ def _sqlite_engine(url: URL, read_only: ReadOnlyFile | None = None) -> Engine:
     def _configure(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.isolation_level = None  # transactions are begun below, not guessed by the driver
         cursor = dbapi_connection.cursor()
-        if read_only is None:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
+        if in_network is not None:
+            configure(cursor, in_network)
+        else:
+            if read_only is None:
+                cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA cache_size=-65536")
         cursor.close()

@@ -8,7 +8,7 @@ however young it is.
 from __future__ import annotations
 
 import re
-import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ from db.needed import SPENT, SUPERSEDED, producers, shown_in_reports, verdicts
 from db.shared_store import open_store
 from db.statements import artifact, job
 from db.states import RUNNING
-from db.store import ARTIFACT_PATH, ATTEMPT_SCRATCH, LOCK_FILES, OWNER_FILES, ArtifactStore
+from db.store import ARTIFACT_PATH, ATTEMPT_SCRATCH, LOCK_FILES, OWNER_FILES, ArtifactStore, clear_unless_held
 from settings.home import Home
 
-#: Jobs whose rows are looked at in one writing transaction.
+#: Jobs whose rows are looked at in one writing transaction, and objects removed at a time.
 _CHUNK = 200
 
 
@@ -78,11 +78,14 @@ def collect(
     for folder in folders:
         if only is not None and not any(path.split("/")[1] == folder.name for path in only):
             continue
-        with nullcontext() if dry_run else store.standstill(wait_seconds):
+        with nullcontext(lambda: None) if dry_run else store.standstill(wait_seconds) as still:
             garbage = _garbage(db, home, folder, shown, gone, foreign, only)
-            if not dry_run:
+            still()
+            if not dry_run and garbage:
+                # A power cut must not bring back the rows that named them, nor take the success that replaced them.
+                db.settle_all()
                 for path, _ in garbage:
-                    path.unlink()
+                    path.unlink(missing_ok=True)
         files += len(garbage)
         size += sum(length for _, length in garbage)
     objects, object_bytes = _collect_objects(db, store, shown, gone, foreign, only, dry_run, wait_seconds)
@@ -103,10 +106,7 @@ def clear_scratch(db: Database, home: Home, store: ArtifactStore, *, dry_run: bo
 
     Returns the number of folders.
     """
-    dead = _dead_scratch(db, home)
-    if not dry_run:
-        for path in dead:
-            shutil.rmtree(path, ignore_errors=True)
+    dead = [path for path in _dead_scratch(db, home) if clear_unless_held(path, dry_run)]
     return len(dead) + store.clear_scratch(dry_run=dry_run)
 
 
@@ -127,7 +127,7 @@ def _collect_objects(
     for prefix in (f"{number:02x}" for number in range(256)):
         if only is not None and not any(path.split("/")[1] == prefix for path in only):
             continue
-        with nullcontext() if dry_run else store.standstill(wait_seconds):
+        with nullcontext(lambda: None) if dry_run else store.standstill(wait_seconds) as still:
             listed = store.remote.listing(prefix)
             if not listed:
                 continue
@@ -137,12 +137,16 @@ def _collect_objects(
             garbage = [path for path in listed if ARTIFACT_PATH.fullmatch(path) and path not in kept]
             if only is not None:
                 garbage = [path for path in garbage if path in only]
-            if not dry_run:
-                store.remote.remove(garbage)
+            if not dry_run and garbage:
+                db.settle_all()
+            for part in () if dry_run else (garbage[n : n + _CHUNK] for n in range(0, len(garbage), _CHUNK)):
+                still()
+                store.remote.remove(part)
         objects += len(garbage)
         size += sum(listed[path] for path in garbage)
     if not dry_run and only is None:
-        with store.standstill(wait_seconds):
+        with store.standstill(wait_seconds) as still:
+            still()
             store.remote.remove_incoming()
     return objects, size
 
@@ -214,10 +218,14 @@ def _garbage(
     garbage = []
     for path in sorted(folder.iterdir()):
         relative = f"{home.artifacts.name}/{folder.name}/{path.name}"
-        if not ARTIFACT_PATH.fullmatch(relative) or path.is_symlink() or not path.is_file():
+        try:
+            found = path.lstat()
+        except FileNotFoundError:  # another command removes as well
+            continue
+        if not ARTIFACT_PATH.fullmatch(relative) or not stat.S_ISREG(found.st_mode):
             foreign.add(relative)
         elif relative not in kept and (only is None or relative in only):
-            garbage.append((path, path.stat().st_size))
+            garbage.append((path, found.st_size))
     return garbage
 
 
@@ -235,7 +243,10 @@ def _kept_paths(tx: Connection, prefix: str, shown: Set[int], gone: Set[str]) ->
 
 
 def _dead_scratch(db: Database, home: Home) -> list[Path]:
-    """Folders of attempts that no longer hold their job: what they write cannot become a fact."""
+    """Folders of attempts that no longer hold their job: what they write cannot become a fact.
+
+    One of a process that lives here all the same (a machine that was asleep) is left to it: it ends by itself.
+    """
     named = {
         path: (int(match[1]), int(match[2]))
         for path in (home.scratch.iterdir() if home.scratch.is_dir() else ())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from sqlalchemy import select
 
 from db.engine import Database
 from db.schema import Identity
+from settings.file_system import network_kind
 
 
 def namespace(database: Database) -> str:
@@ -18,4 +21,9 @@ def namespace(database: Database) -> str:
         key = tx.execute(select(Identity.key)).scalar_one()
     if database.file is None:
         return f"baton-{key[:16]}."
+    kind = network_kind(database.file)
+    if kind is not None and kind.startswith(
+        "FUSE"
+    ):  # many number a file anew when they were not asked for a while
+        return f"baton-{key[:16]}-{hashlib.sha256(bytes(database.file.absolute())).hexdigest()[:16]}."
     return f"baton-{key[:16]}-{database.file.stat().st_ino:x}."

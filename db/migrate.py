@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from alembic import command
@@ -15,9 +16,11 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from db import ownership
-from db.engine import Database, first_line, fresh_file_mode, sqlite_file
+from db.engine import Database, first_line, fresh_file_mode
+from db.network_file import hold, is_shared
+from db.postgres import check_server, hint
 from db.soundness import need_sound
-from errors import DiskFull, EnvironmentLacks, InvalidInput
+from errors import DiskFull, EnvironmentLacks, HomeInUse, InvalidInput
 from settings.home import Home
 from settings.ownership import READ, refusal
 
@@ -28,32 +31,40 @@ MIGRATIONS = Path(__file__).resolve().parent / "migrations"
 
 
 def open_state(
-    home: Home, *, thorough: bool = False, check_owner: bool = True, check_new: bool = True
+    home: Home,
+    *,
+    thorough: bool = False,
+    check_owner: bool = True,
+    check_new: bool = True,
+    wait: bool = True,
 ) -> Database:
     """The state of `home`, created or upgraded if need be, once it is known to be sound and its store to be its own.
 
     thorough: look through all of the file (`db.soundness`). check_owner, check_new: False for who decides by itself
-    whose the store's files are (`db.ownership`). Raises EnvironmentLacks when a newer version of Baton wrote it, or a
-    server does not answer; InvalidInput when it is no such state, or cannot be written by this user; StateDamaged;
-    StoreOfAnother.
+    whose the store's files are (`db.ownership`). wait: where other machines see the file too, and one of them has its
+    lease (`db.network_file`), to see whether it still moves. Raises HomeInUse where it does; EnvironmentLacks when a
+    newer version of Baton wrote it, or a server does not answer; InvalidInput when it is no such state, or cannot be
+    written by this user; StateDamaged; StoreOfAnother.
     """
     if home.state_in_home:
         refused = home.obstacle(only_state=True)
-        if refused is not None:
-            raise refused
-    with _named_errors(home):
-        database = Database(home.state)
-    file = sqlite_file(home.state)
-    if file is not None:
-        need_sound(file, thorough=thorough)
-        if check_new and not (file.exists() and file.stat().st_size):
-            ownership.check_new(home)  # before SQLite makes a file
-    with _named_errors(home):
-        if home.state_in_home and not home.state_db.exists():
-            fresh_file_mode(home.state_db)
-    current = schema_of(home, database)
-    head, known = revisions()
+    else:
+        refused = home.network_obstacle()
+    if refused is not None:
+        raise refused
+    file = home.state_file
+    lease = hold(file, wait=wait) if file is not None and is_shared(file) else None
     try:
+        with _named_errors(home):
+            database = Database(home.state, lease=lease)
+        _prepare(home, thorough, check_new)
+    except BaseException:
+        if lease is not None:
+            lease.release()
+        raise
+    try:
+        current = schema_of(home, database)
+        head, known = revisions()
         if current is not None and current not in known:
             raise _newer(home, current, head)
         if check_new and current is None:
@@ -71,8 +82,23 @@ def open_state(
     return database
 
 
+def _prepare(home: Home, thorough: bool, check_new: bool) -> None:
+    """What there is to know of a file before SQLite opens it."""
+    file = home.state_file
+    if file is None:
+        return
+    need_sound(file, thorough=thorough)
+    if check_new and not (file.exists() and file.stat().st_size):
+        ownership.check_new(home)  # before SQLite makes a file
+    with _named_errors(home):
+        if home.state_in_home and not home.state_db.exists():
+            fresh_file_mode(home.state_db)
+
+
 def schema_of(home: Home, database: Database) -> str | None:
     """The version of the schema that a state has, None before it has any. Raises as `open_state`; changes nothing."""
+    if not database.is_sqlite:
+        _check_server(home, database)
     with _named_errors(home), database.read() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
         if found is None and database.is_sqlite and (tables := inspect(connection).get_table_names()):
@@ -80,21 +106,38 @@ def schema_of(home: Home, database: Database) -> str | None:
         return found
 
 
-def look_at_state(home: Home, *, thorough: bool = False) -> Database:
-    """The state of `home` for a command that only looks: as `open_state` where it can be written, else read as it is.
+def _check_server(home: Home, database: Database) -> None:
+    try:
+        with _named_errors(home), database.read() as connection:
+            check_server(connection)
+    except InvalidInput as error:
+        raise InvalidInput(f"the database named in {home.state_place} cannot be used: {error}") from None
 
-    An older schema is then brought up to date in a copy. thorough: as there. Raises as `open_state`, and InvalidInput
-    where the state cannot be read.
+
+def look_at_state(home: Home, *, thorough: bool = False, hold_if_free: bool = False) -> Database:
+    """The state of `home` for a command that only looks: as `open_state` where it can be written, else read as it is,
+    and so where other machines see it too: whoever looks keeps nobody from working.
+
+    An older schema is then brought up to date in a copy. thorough: as there. hold_if_free: for a command that would
+    leave a note: open it there too, if this machine has the lease or nobody has. Raises as `open_state`, and
+    InvalidInput where the state cannot be read.
     """
-    if not home.state_in_home or home.obstacle(only_state=True) is None:
+    file = home.state_file
+    if file is None:
         return open_state(home, thorough=thorough)
-    for file in home.state_files:
-        if file.exists() and not os.access(file, READ):
-            raise refusal("read", file)
-    need_sound(home.state_db, thorough=thorough)
+    if not is_shared(file) and not (home.state_in_home and home.obstacle(only_state=True)):
+        return open_state(home, thorough=thorough)
+    if hold_if_free and home.obstacle(only_state=True) is None:
+        with suppress(HomeInUse):
+            return open_state(home, thorough=thorough, wait=False)
+    if home.state_in_home:
+        for path in home.state_files:
+            if path.exists() and not os.access(path, READ):
+                raise refusal("read", path)
+    need_sound(file, thorough=thorough)
     head, known = revisions()
     with _named_errors(home):
-        database = Database(home.state_db, read_only=True)
+        database = Database(file, read_only=True)
     try:
         current = schema_of(home, database)
         if current is None or current not in known:
@@ -137,6 +180,8 @@ def _named_errors(home: Home) -> Iterator[None]:
         raise DiskFull(f"no room to open the state of {home.root}; make some and try again") from None
     except (ArgumentError, DBAPIError) as error:
         said = first_line(error) if isinstance(error, DBAPIError) else str(error)
+        if not home.state_in_home:
+            said += hint(str(error))
         if isinstance(error, OperationalError) and not home.state_in_home:
             raise EnvironmentLacks(
                 f"the database named in {home.state_place} does not answer: {said}"
@@ -150,12 +195,13 @@ def _config() -> Config:
     return config
 
 
-def revisions() -> tuple[str, set[str]]:
+@lru_cache(maxsize=1)
+def revisions() -> tuple[str, frozenset[str]]:
     """The newest version of the schema, and all that this Baton knows."""
     scripts = ScriptDirectory.from_config(_config())
     head = scripts.get_current_head()
     assert head is not None
-    return head, {script.revision for script in scripts.walk_revisions()}
+    return head, frozenset(script.revision for script in scripts.walk_revisions())
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:

@@ -26,9 +26,9 @@ from sqlalchemy import Connection, select
 from db.engine import Database
 from db.remote import Remote
 from db.schema import Artifact, Attempt, Identity, Worker
-from db.store import ARTIFACT_PATH, OWNER, OWNER_LOCK, OWNER_PARTIAL
+from db.store import ARTIFACT_PATH, OWNER, OWNER_LOCK
 from errors import InvalidInput, StoreOfAnother
-from settings.files import sync
+from settings import files
 from settings.home import Home
 
 #: The newest worker and the newest attempt, each as (id, started_at) or None.
@@ -312,11 +312,5 @@ def _write(home: Home, owner: Owner) -> None:
 
 def _replace(home: Home, owner: Owner) -> None:
     """Durable when it returns."""
-    partial = home.artifacts / OWNER_PARTIAL
     text = json.dumps({"states": owner.states, "copies": owner.copies, "marks": owner.marks})
-    with partial.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(home.artifacts / OWNER)
-    sync(home.artifacts)
+    files.write(home.artifacts / OWNER, text)

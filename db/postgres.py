@@ -7,19 +7,24 @@ that was committed when it got the lock; SERIALIZABLE would take a snapshot befo
 seconds to hours of work and a handful of transactions of some milliseconds, so one writer is enough.
 
 Readers take no lock: REPEATABLE READ is one snapshot, which never waits and is never waited for.
+
+A pooler may stand before the server (PgBouncer, Supavisor, RDS Proxy) that lends a server's session for one
+transaction at a time, so nothing here outlives a transaction: no lock, no setting, no prepared statement. The lock of
+a publication is held by a transaction that stays open, and that very one commits the rows (`Publication`): where it was
+cut off, so is the commit.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
-from errors import EnvironmentLacks, StoreBusy
+from errors import EnvironmentLacks, InvalidInput, StoreBusy
 
 #: Keys of the advisory locks: "baton" in ASCII, and what the lock is for.
 _NAMESPACE = 0x6261746F
@@ -32,9 +37,10 @@ STALLED_WRITER_SECONDS = 8
 #: A side that vanished without a word counts as gone after half a minute, by TCP's own means: here, and there,
 #: where its locks end with it.
 _KEEPALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
-_SERVER_OPTIONS = " ".join(f"-c tcp_{name}={value}" for name, value in _KEEPALIVES.items())
-
 _CONNECT_SECONDS = 10
+
+#: The same of the server's side, for one transaction; a pooler does not pass on what is asked for at the start.
+_KEPT_ALIVE = ", ".join(f"set_config('tcp_{name}', '{value}', true)" for name, value in _KEEPALIVES.items())
 
 _BECOME_WRITER = text(
     "SELECT set_config('lock_timeout', :wait_ms, true),"
@@ -42,14 +48,32 @@ _BECOME_WRITER = text(
     f" pg_advisory_xact_lock({_NAMESPACE}, {_WRITER})"
 )
 
-_SHARE, _UNSHARE, _LOCK, _UNLOCK = (
-    text(f"SELECT {function}({_NAMESPACE}, {_PUBLICATION})")
-    for function in (
-        "pg_advisory_lock_shared",
-        "pg_advisory_unlock_shared",
-        "pg_advisory_lock",
-        "pg_advisory_unlock",
-    )
+#: An upload may take hours, whatever the server allows others. The last name is known from PostgreSQL 17 on.
+_TAKE_TIME = (
+    f"{_KEPT_ALIVE}, set_config('idle_in_transaction_session_timeout', '0', true),"
+    " (SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'transaction_timeout')"
+)
+
+_SHARE = text(f"SELECT {_TAKE_TIME}, pg_advisory_xact_lock_shared({_NAMESPACE}, {_PUBLICATION})")
+_LOCK = text(
+    f"SELECT {_TAKE_TIME}, set_config('lock_timeout', :wait_ms, true),"
+    f" pg_advisory_xact_lock({_NAMESPACE}, {_PUBLICATION})"
+)
+
+_WHO_ANSWERS = text("SELECT pg_backend_pid(), pg_is_in_recovery()")
+
+#: What poolers answer, and what to do then.
+_POOLER_SAYS = (
+    (("unsupported startup parameter", "command-line options"),
+     "a pooler lets no such parameter through: take it out of the URL, or name it in its ignore_startup_parameters"),
+    (("query_wait_timeout", "no more connections allowed", "max clients reached", "MaxClients", "pool_size"),
+     "the pooler has too few connections for all workers: give it more, one and a half for each of them"),
+)  # fmt: skip
+
+#: What keeps a pool of single statements from holding a state.
+NOT_WHOLE = (
+    "a pooler gives every statement another session of the server: use its transaction or session mode, or name the "
+    "server's own port"
 )
 
 #: How long a standstill keeps publications waiting at a time (as `db.store` does within one machine).
@@ -71,7 +95,7 @@ def make_engines(url: str) -> tuple[Engine, Engine]:
             connect_args={
                 "connect_timeout": _CONNECT_SECONDS,
                 "application_name": "baton",
-                "options": _SERVER_OPTIONS,
+                "prepare_threshold": None,  # a prepared statement belongs to a session
                 **_KEEPALIVES,
             },
         )
@@ -93,43 +117,71 @@ def _with_psycopg(url: str) -> URL:
     return make_url(url).set(drivername="postgresql+psycopg")
 
 
-@contextmanager
-def publication(connection: Connection) -> Iterator[None]:
-    """Hold the lock that any number may share. It ends with the connection, however that ends."""
-    autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
-    autocommit.execute(_SHARE)
-    try:
-        yield
-    finally:
-        autocommit.execute(_UNSHARE)
+class Publication:
+    """A transaction that holds the lock which any number may share, until it has committed the rows or is ended."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._transaction = connection.begin()
+        connection.execute(_SHARE)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """The writing transaction that names what was uploaded: one only, as the lock ends with it."""
+        if not self._transaction.is_active:
+            raise RuntimeError("a publication ends with the commit that names its files")
+        with self._transaction:
+            yield self._connection
+
+    def end(self) -> None:
+        """Raises OperationalError where the transaction was cut off: others may have removed the files."""
+        if self._transaction.is_active:
+            self._transaction.commit()
 
 
 @contextmanager
-def standstill(connection: Connection, wait_seconds: float) -> Iterator[None]:
+def standstill(connection: Connection, wait_seconds: float) -> Iterator[Callable[[], None]]:
     """Hold that lock alone. Whoever waits for it keeps others from sharing it, so only for a moment at a time.
 
-    Raises StoreBusy.
+    Gives what raises OperationalError once it is not held any more. Raises StoreBusy.
     """
-    autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
     give_up = time.monotonic() + wait_seconds
-    while not _alone(autocommit, min(wait_seconds, _TURN_SECONDS)):
+    while not _alone(connection, min(wait_seconds, _TURN_SECONDS)):
         if time.monotonic() >= give_up:
             raise StoreBusy("other machines are publishing artifacts; try again later")
         time.sleep(_TURN_SECONDS)
-    try:
-        yield
-    finally:
-        autocommit.execute(_UNLOCK)
+    yield lambda: connection.execute(_WHO_ANSWERS).close()
+    connection.commit()
 
 
 def _alone(connection: Connection, wait_seconds: float) -> bool:
-    connection.execute(text(f"SET lock_timeout = {max(1, int(wait_seconds * 1000))}"))
+    """Whether the lock is held now, by the transaction that was begun."""
     try:
-        connection.execute(_LOCK)
+        connection.execute(_LOCK, {"wait_ms": str(max(1, int(wait_seconds * 1000)))})
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
             raise
+        connection.rollback()
         return False
-    finally:
-        connection.execute(text("SET lock_timeout = DEFAULT"))
     return True
+
+
+def check_server(connection: Connection) -> None:
+    """Raises InvalidInput where transactions are not one session's, or the server only repeats another's."""
+    (session, repeats), (same, _) = (connection.execute(_WHO_ANSWERS).one() for _ in range(2))
+    if session != same:
+        raise InvalidInput(NOT_WHOLE)
+    if repeats:
+        raise InvalidInput(
+            "it is a standby, which can only be read and is behind; name the primary, and let no pooler send reads "
+            "elsewhere"
+        )
+
+
+def hint(said: str) -> str:
+    """What to do where a pooler said that, as the end of a sentence; empty where it was none."""
+    return next((f"; {what}" for words, what in _POOLER_SAYS if any(word in said for word in words)), "")
+
+
+def tells_statement_mode(said: str) -> bool:
+    return "statement pooling" in said

@@ -9,8 +9,7 @@ Objects lie below the state's own key: two states may be given the same URL and 
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +21,26 @@ from db.remote import Remote
 from db.schema import Artifact, Identity
 from db.store import ArtifactStore, file_sha256
 from errors import ArtifactDamaged, ConfigError
+from settings.faults import is_unreadable
 from settings.home import Home
+
+
+class _FolderOfAServersState(ArtifactStore):
+    """The home's folder, where machines may share it as they share the state: file locks need not reach all of them."""
+
+    def __init__(self, home: Home, database: Database) -> None:
+        super().__init__(home)
+        self._database = database
+
+    @contextmanager
+    def publication(self) -> Iterator[None]:
+        with super().publication(), self._database.publication():
+            yield
+
+    @contextmanager
+    def standstill(self, wait_seconds: float) -> Iterator[Callable[[], None]]:
+        with super().standstill(wait_seconds), self._database.standstill(wait_seconds) as still:
+            yield still
 
 
 class SharedArtifactStore(ArtifactStore):
@@ -42,10 +60,11 @@ class SharedArtifactStore(ArtifactStore):
             yield
 
     @contextmanager
-    def standstill(self, wait_seconds: float) -> Iterator[None]:
+    def standstill(self, wait_seconds: float) -> Iterator[Callable[[], None]]:
         here = self._database.is_sqlite
-        with super().standstill(wait_seconds) if here else self._database.standstill(wait_seconds):
-            yield
+        locked = super().standstill(wait_seconds) if here else self._database.standstill(wait_seconds)
+        with locked as still:
+            yield still
 
     def put(self, file: Path) -> tuple[str, str, int]:
         digest, relative, size = super().put(file)
@@ -56,6 +75,10 @@ class SharedArtifactStore(ArtifactStore):
         try:
             return super().verified(relative, sha256)
         except ArtifactDamaged:
+            return self._fetch(relative, sha256)
+        except OSError as error:  # the object is elsewhere: why look at a bad copy again
+            if not is_unreadable(error):
+                raise
             return self._fetch(relative, sha256)
 
     def find(self, relative: str, sha256: str) -> Path | None:
@@ -79,8 +102,8 @@ class SharedArtifactStore(ArtifactStore):
     def _fetch(self, relative: str, sha256: str) -> Path:
         """Raises ArtifactDamaged when the object is missing or is not what its row states."""
         target = self.path(relative)
-        with tempfile.TemporaryDirectory(prefix="fetch-", dir=self._home.scratch) as folder:
-            file = Path(folder) / target.name
+        with self.scratch("fetch") as folder:
+            file = folder / target.name
             try:
                 self.remote.download(relative, file)
             except FileNotFoundError:
@@ -103,7 +126,7 @@ def open_store(home: Home, database: Database) -> ArtifactStore:
     remote = remote_of(home, database)
     if remote is None:
         ownership.admit(home, database, copies=False)
-        return ArtifactStore(home)
+        return ArtifactStore(home) if database.is_sqlite else _FolderOfAServersState(home, database)
     home.create()  # a machine that comes to read has no folder yet
     ownership.admit(home, database, copies=True)
     return SharedArtifactStore(home, database, remote)

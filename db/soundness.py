@@ -6,12 +6,14 @@ whatever file has the name: so this looks before anything is opened for writing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from db.engine import damage_sentence, sqlite_file, sqlite_module, tells_damage
+from db.engine import damage_sentence, read_only_file, sqlite_module, tells_damage
+from db.network_file import is_shared
 from db.states import OUTCOMES, STATES
 from errors import StateDamaged
 from settings.home import Home
@@ -24,6 +26,9 @@ STORAGE = {
 
 #: A state of this size is looked through in a moment; a larger one only by commands that ask for it.
 _SMALL_BYTES = 32 << 20
+
+#: What other machines see may be a copy of two moments; clients look for changes every few seconds.
+_AGAIN_SECONDS = 3.0
 
 
 def need_sound(path: Path, *, thorough: bool = False) -> None:
@@ -44,7 +49,7 @@ def need_sound(path: Path, *, thorough: bool = False) -> None:
 
 def need_sound_state(home: Home) -> None:
     """`need_sound` of a home's state, thoroughly; nothing where that is a server's. Raises StateDamaged."""
-    file = sqlite_file(home.state)
+    file = home.state_file
     if file is not None:
         need_sound(file, thorough=True)
 
@@ -59,12 +64,26 @@ def damage_of(path: Path, *, thorough: bool = False) -> str | None:
         return "it is empty, and its write-ahead log is not" if _has_log(path) else None
     if not thorough and size > _SMALL_BYTES:
         return None
+    if is_shared(path):
+        if _damage_of_copy(path, thorough) is None:
+            return None
+        time.sleep(_AGAIN_SECONDS)
+        return _damage_of_copy(path, thorough)
     if not _has_log(path):
         if _look(path, thorough, alone=True) is None:
             return None
         if not _log(path).exists():  # else somebody began to write meanwhile, and may have ended it again
             return _look(path, thorough, alone=True)
     return _look(path, thorough, alone=False)
+
+
+def _damage_of_copy(path: Path, thorough: bool) -> str | None:
+    """Where other machines see the file too it is not opened for this, as SQLite would touch what lies beside it."""
+    with closing(read_only_file(path)) as file:
+        try:
+            return _look(file.copy(), thorough, alone=False)
+        except sqlite_module().OperationalError:  # others write all the time: nothing is known
+            return None
 
 
 def check_values(connection: Any) -> str | None:

@@ -16,13 +16,15 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from errors import ArtifactDamaged, StoreBusy
-from settings.files import sync
+from settings.faults import LOOKS, is_unreadable
+from settings.files import aside_of, sync
 from settings.home import Home
 
 if TYPE_CHECKING:
@@ -34,8 +36,9 @@ _BLOCK = 1 << 20
 #: Lock files in the artifacts folder: publications hold the first, having come through the second.
 LOCK_FILES = _LOCK, _TURNSTILE = ".lock", ".turnstile"
 
-#: Whose files these are (`db.ownership`), the same while it is written, and the lock of whoever writes it.
-OWNER_FILES = OWNER, OWNER_PARTIAL, OWNER_LOCK = ".owner", ".owner.partial", ".owner.lock"
+#: Whose files these are (`db.ownership`), the lock of whoever writes that, and the same while it is written.
+OWNER, OWNER_LOCK = ".owner", ".owner.lock"
+OWNER_FILES = OWNER, OWNER_LOCK, aside_of(Path(OWNER)).name
 
 #: Where an artifact may lie, relative to the home: a folder named by the digest's start, the digest, a suffix.
 ARTIFACT_PATH = re.compile(r"artifacts/([0-9a-f]{2})/(\1[0-9a-f]{62})(\.[A-Za-z0-9]{1,16})?")
@@ -57,6 +60,7 @@ class ArtifactStore:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._verified: dict[str, tuple[int, int, int]] = {}  # path -> (inode, size, mtime_ns) already hashed
+        self._unreadable: Counter[str] = Counter()  # path -> looks that the disk answered with an error
 
     @property
     def cache(self) -> Path:
@@ -88,11 +92,12 @@ class ArtifactStore:
             yield
 
     @contextmanager
-    def standstill(self, wait_seconds: float) -> Iterator[None]:
+    def standstill(self, wait_seconds: float) -> Iterator[Callable[[], None]]:
         """No publication, export or import is under way. Raises StoreBusy when one is for all that time.
 
         While it waits no new publication begins, or busy workers would never leave a gap; but only for a
-        moment at a time, or one that is stuck (SIGSTOP) would hold up all others.
+        moment at a time, or one that is stuck (SIGSTOP) would hold up all others. Gives what raises an error once
+        that is not so any more, as it may be where a server keeps the lock: ask it before something is removed.
         """
         give_up = time.monotonic() + wait_seconds
         with self._lock_file(_LOCK) as lock:
@@ -102,7 +107,7 @@ class ArtifactStore:
                         f"{self._home.root}: files are being published, exported or imported; try again later"
                     )
                 time.sleep(_TURN_SECONDS)
-            yield
+            yield lambda: None
 
     def _lock_alone(self, lock: int, wait_seconds: float) -> bool:
         give_up = time.monotonic() + wait_seconds
@@ -181,30 +186,43 @@ class ArtifactStore:
     def verified(self, relative: str, sha256: str) -> Path:
         """The file's path once its bytes are known to be right. Raises ArtifactDamaged.
 
-        A file is hashed once per process, and again when its inode, size or time changed.
+        A file is hashed once per process, and again when its inode, size or time changed. One that the disk does not
+        give back raises its OSError at the first looks of this process, and is damaged from then on.
         """
         path = self.path(relative)
         try:
             identity = _identity(path)
-        except FileNotFoundError:
+            if self._verified.get(relative) != identity:
+                found = file_sha256(path)
+                if found != sha256:
+                    raise ArtifactDamaged(
+                        f"artifact {relative} is damaged: its bytes hash to {found[:12]}…", relative
+                    )
+                self._verified[relative] = identity
+        except (FileNotFoundError, NotADirectoryError):
             raise ArtifactDamaged(f"artifact {relative} is missing", relative) from None
-        if self._verified.get(relative) != identity:
-            found = file_sha256(path)
-            if found != sha256:
-                raise ArtifactDamaged(
-                    f"artifact {relative} is damaged: its bytes hash to {found[:12]}…", relative
-                )
-            self._verified[relative] = identity
+        except OSError as error:
+            if not is_unreadable(error):
+                raise
+            self._unreadable[relative] += 1
+            if self._unreadable[relative] < LOOKS:
+                raise
+            raise ArtifactDamaged(f"artifact {relative} cannot be read: {error.strerror}", relative) from None
+        self._unreadable.pop(relative, None)
         return path
+
+    def distrust(self) -> None:
+        """Hash everything again before it is read: the disk did not give back something that had been right."""
+        self._verified.clear()
 
     def find(self, relative: str, sha256: str) -> Path | None:
         """The file's path, its bytes not verified; None when it is gone."""
         path = self.path(relative)
-        return path if path.exists() else None
+        return path if _is_there(path) else None
 
     def absent(self, relatives: Iterable[str]) -> list[str]:
         """Those of the paths that no bytes are to be had of."""
-        return [path for path in relatives if not self.path(path).exists()]
+        return [path for path in relatives if not _is_there(self.path(path))]
 
     def digest(self, relative: str) -> tuple[str, int]:
         """(SHA-256, bytes) as they are now. Raises FileNotFoundError, or OSError when they cannot be read."""
@@ -222,7 +240,7 @@ class ArtifactStore:
         if not self._home.scratch.is_dir():
             return 0
         folders = [path for path in self._home.scratch.iterdir() if not ATTEMPT_SCRATCH.fullmatch(path.name)]
-        return sum(_clear_unless_held(folder, dry_run) for folder in sorted(folders))
+        return sum(clear_unless_held(folder, dry_run) for folder in sorted(folders))
 
 
 def file_sha256(path: Path) -> str:
@@ -232,6 +250,17 @@ def file_sha256(path: Path) -> str:
         while block := stream.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _is_there(path: Path) -> bool:
+    """What the disk tells nothing of counts as gone: nobody can read it."""
+    for _ in range(LOOKS):
+        try:
+            return path.exists()
+        except OSError as error:
+            if not is_unreadable(error):
+                raise
+    return False
 
 
 def _make_and_lock(folder: Path) -> int:
@@ -250,7 +279,7 @@ def _make_and_lock(folder: Path) -> int:
         os.close(descriptor)
 
 
-def _clear_unless_held(folder: Path, dry_run: bool) -> bool:
+def clear_unless_held(folder: Path, dry_run: bool) -> bool:
     """Whether the folder was held by nobody, and went. One that cannot be locked stays."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

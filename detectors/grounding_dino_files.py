@@ -9,6 +9,7 @@ from pathlib import Path
 from detectors.calibration import FILE_NAME as CALIBRATION
 from errors import WeightsMissing
 from settings.documents import parse_json
+from settings.faults import need_fact
 
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
 #: Whose words the official `.pth` files were trained with, and their file's name.
@@ -41,7 +42,8 @@ def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     try:
         return Path(snapshot_download(weights, local_files_only=True))
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        need_fact(error)
         raise WeightsMissing(
             f"weights {weights!r} are neither a folder here, nor cached, nor to be had from the hub ({reason}): "
             "download them on a connected machine and name their folder, or use the colour detector"

@@ -19,6 +19,7 @@ from detectors.grounding_dino_io import CLS_ID, SEP_ID, STOP_ID, caption
 from detectors.grounding_dino_official import first_not_finite, load_official, official_processor
 from detectors.targets import TASK_PHASES
 from errors import CheckpointError
+from settings.faults import need_fact
 
 _MODEL_TYPES = ("grounding-dino", "mm-grounding-dino")
 #: bert-base-uncased: how many words it has, and the SHA-256 of its `vocab.txt`.
@@ -75,6 +76,7 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
                 folder, output_loading_info=True, ignore_mismatched_sizes=True, dtype=torch.float32
             )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
+        need_fact(error)
         raise CheckpointError(
             f"GroundingDINO folder {str(folder)!r} cannot be loaded: {_first_line(error)}"
         ) from None

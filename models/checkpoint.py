@@ -24,7 +24,8 @@ from models.json_files import read_json as read_json
 from models.official_entries import MODEL_TYPE, config_to_official
 from models.tower_beside import check_tower
 from models.weight_files import WeightFiles, open_weights, weight_file_names
-from models.weights import SHARD_BYTES, check_fit, write_atomically, write_sharded
+from models.weights import SHARD_BYTES, check_fit, write_sharded
+from settings.files import write
 
 if TYPE_CHECKING:
     from models.reconvla import ReconVLA
@@ -66,10 +67,10 @@ class Pretrained:
         else:
             values = {"model_type": "reconvla", **self.config.to_dict()}
         write_sharded(tensors, folder, shard_bytes)
-        write_atomically(folder / CONFIG_FILE, (json.dumps(values, indent=2) + "\n").encode())
+        write(folder / CONFIG_FILE, json.dumps(values, indent=2) + "\n")
         if self.config.generation is not None:
             rules = self.config.generation.to_official()
-            write_atomically(folder / GENERATION_FILE, (json.dumps(rules, indent=2) + "\n").encode())
+            write(folder / GENERATION_FILE, json.dumps(rules, indent=2) + "\n")
 
 
 def open_checkpoint(folder: Path, autoencoder: bool = False) -> tuple[ReconVLAConfig, WeightFiles]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from errors import CheckpointError
 from settings.documents import parse_json
+from settings.faults import need_fact
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -14,6 +15,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         values = parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
+        need_fact(error)
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise CheckpointError(f"{path} is not JSON: {error}") from error

@@ -117,10 +117,10 @@ class OpenVLAConfig:
 
 
 def is_openvla(folder: Path) -> bool:
-    """Whether the folder's `config.json` says so."""
+    """Whether the folder's `config.json` says so. Raises OSError for one that is there and cannot be read."""
     try:
         values = parse_json((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
         return False
     return isinstance(values, dict) and values.get("model_type") == MODEL_TYPE
 

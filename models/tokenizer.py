@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -17,6 +18,7 @@ from errors import CheckpointError, InvalidInput, WeightsMissing
 from models.json_files import read_json
 from models.part_configs import ACTION_BINS
 from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION, END_OF_ANSWER
+from settings import files
 
 _CONFIG, _WHOLE, _MERGES = "tokenizer_config.json", "tokenizer.json", "merges.txt"
 PAD, UNKNOWN, NEWLINE = "<|pad|>", "<|unknown|>", "\n"
@@ -46,7 +48,10 @@ def build_word_tokenizer(instructions: Iterable[str]) -> PreTrainedTokenizerFast
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
     """Write the tokenizer's JSON files into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(str(folder))
+    with tempfile.TemporaryDirectory() as made:
+        tokenizer.save_pretrained(made)
+        for file in sorted(Path(made).iterdir()):
+            files.write(folder / file.name, file.read_bytes())
 
 
 def load_tokenizer(folder: Path) -> Any:

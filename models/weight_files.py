@@ -19,6 +19,7 @@ from torch import Tensor
 from errors import CheckpointError
 from models.beside import check_no_adapter
 from settings.documents import parse_json
+from settings.faults import need_fact
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -55,6 +56,7 @@ class StoredTensor:
                 file.seek(self.begin)
                 got = file.readinto(as_bytes(tensor)) if self.size_bytes else 0
         except OSError as error:
+            need_fact(error)
             raise CheckpointError(f"{self.path} cannot be read: {error.strerror}") from error
         if got != self.size_bytes:
             raise CheckpointError(f"{self.path} is damaged or truncated: it ended while it was read")
@@ -158,6 +160,7 @@ def open_file(path: Path) -> WeightFiles:
         header.pop("__metadata__", None)
         stored = {name: _entry(path, name, entry, 8 + length) for name, entry in header.items()}
     except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        need_fact(error)
         raise CheckpointError(f"{path} is damaged or truncated: {error}") from error
     end = _end_of(path, stored, 8 + length)
     if end != size:

@@ -7,18 +7,16 @@ no copy of them is made.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from errors import CheckpointError
 from models.weight_files import DTYPES, WEIGHTS_FILE, WeightFiles, as_bytes, index_path, listed, open_file
+from settings import files
 
 #: Hugging Face's usual size of a shard.
 SHARD_BYTES = 5 * 10**9
@@ -29,7 +27,8 @@ _TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 def write_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Write `tensors` to `path` atomically: a reader sees the old file, the new one, or none."""
     header, order = _header(tensors)
-    with atomic_file(path) as file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.whole(path) as file:
         file.write(header)
         for name in order:
             file.write(as_bytes(tensors[name].detach().cpu().contiguous()))
@@ -52,30 +51,8 @@ def write_sharded(tensors: Mapping[str, Tensor], folder: Path, shard_bytes: int 
         places |= dict.fromkeys(names, file)
     total = sum(tensor.nbytes for tensor in tensors.values())
     index = {"metadata": {"total_size": total}, "weight_map": places}
-    write_atomically(index_path(folder), (json.dumps(index, indent=2, sort_keys=True) + "\n").encode())
+    files.write(index_path(folder), json.dumps(index, indent=2, sort_keys=True) + "\n")
     (folder / WEIGHTS_FILE).unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Temporary file beside `path`, fsync, rename."""
-    with atomic_file(path) as file:
-        file.write(content)
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` when the block ends well, and leaves no trace otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def check_fit(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str) -> None:

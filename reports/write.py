@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from pathlib import Path
 
 from reports.comparisons import comparisons_csv, comparisons_latex, comparisons_png
@@ -12,13 +11,14 @@ from reports.html import render_html
 from reports.latex import table_latex
 from reports.summary import summarise, to_json
 from reports.table import table_csv, table_png
+from settings import files
 
 
 def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
     """Write report.html, report.json, table.csv, .png and .tex into `folder`; returns name -> path.
 
     With two arms and more comparisons.csv, .png and .tex too.
-    The same data give the same bytes. Each file appears whole (temporary name, then rename). Raises
+    The same data give the same bytes. Each file appears whole (`settings.files`). Raises
     InvalidInput when results are out of range or the runs of an arm do not fit each other.
     """
     summary = summarise(data)
@@ -38,7 +38,5 @@ def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
         }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
-        temporary = folder / f".{name}.{secrets.token_hex(8)}"
-        temporary.write_bytes(content)
-        temporary.replace(folder / name)
+        files.write(folder / name, content)
     return {name: folder / name for name in contents}

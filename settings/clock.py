@@ -11,6 +11,8 @@ import time
 from functools import lru_cache
 from pathlib import Path
 
+from settings.faults import need_fact
+
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIME_NAMESPACE = Path("/proc/self/ns/time")
 
@@ -37,7 +39,8 @@ def boot_name() -> str:
     boot = boot_id() or socket.gethostname()
     try:
         return f"{boot} {_TIME_NAMESPACE.readlink()}"
-    except OSError:
+    except OSError as error:
+        need_fact(error)
         return boot
 
 
@@ -45,7 +48,8 @@ def boot_id() -> str | None:
     """The kernel's random name of this start of this machine; None where it has none."""
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip() or None
-    except OSError:
+    except OSError as error:
+        need_fact(error)  # another name would be another machine
         return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from errors import ConfigError
 from settings.documents import parse_yaml
@@ -12,19 +13,24 @@ from settings.ownership import THERE, refusal
 
 DATABASE_VARIABLE = "BATON_STATE_URL"
 ARTIFACTS_VARIABLE = "BATON_ARTIFACTS_URL"
+NETWORK_VARIABLE = "BATON_NETWORK_HOME"
 
-#: File in the home with the keys `database` and `artifacts`; the variables go before it.
+#: File in the home with the keys `database`, `artifacts` and `network`; the variables go before it.
 FILE = "home.yaml"
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A URL, or None for the home's own folder, and where it was named, for messages: it may hold a password."""
+    """A URL, or None for the home's own folder, and where it was named, for messages: it may hold a password.
+
+    network: whether an SQLite state on a network file system was asked for.
+    """
 
     database: str | None
     database_named_in: str
     artifacts: str | None
     artifacts_named_in: str
+    network: bool
 
 
 def elsewhere(root: Path) -> Elsewhere:
@@ -33,16 +39,30 @@ def elsewhere(root: Path) -> Elsewhere:
     written = _read(path)
     database, database_named_in = _choose(DATABASE_VARIABLE, written, "database", path)
     artifacts, artifacts_named_in = _choose(ARTIFACTS_VARIABLE, written, "artifacts", path)
-    return Elsewhere(database, database_named_in, artifacts, artifacts_named_in)
+    network = _switch(os.environ.get(NETWORK_VARIABLE, ""), bool(written.get("network", False)))
+    return Elsewhere(database, database_named_in, artifacts, artifacts_named_in, network)
 
 
-def _choose(variable: str, written: dict[str, str], key: str, path: Path) -> tuple[str | None, str]:
+def sqlite_file(place: str | Path) -> Path | None:
+    """The file of a state in SQLite, named by itself or by a URL; None for a server's."""
+    if isinstance(place, Path):
+        return place
+    return Path(place.partition("///")[2].partition("?")[0]) if place.startswith("sqlite") else None
+
+
+def _switch(text: str, otherwise: bool) -> bool:
+    if text not in ("", "0", "1"):
+        raise ConfigError(f"{NETWORK_VARIABLE} is {text!r}; it must be 0 or 1")
+    return text == "1" if text else otherwise
+
+
+def _choose(variable: str, written: dict[str, Any], key: str, path: Path) -> tuple[str | None, str]:
     if os.environ.get(variable):
         return os.environ[variable], variable
     return written.get(key), f"{path}, key {key}"
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
@@ -55,8 +75,10 @@ def _read(path: Path) -> dict[str, str]:
     if not isinstance(found, dict):
         raise ConfigError(f"{path} must hold a mapping, not {type(found).__name__}")
     for key, value in found.items():
-        if key not in ("database", "artifacts"):
-            raise ConfigError(f"{path}: unknown key {key!r}; known keys: database, artifacts")
-        if not isinstance(value, str) or "://" not in value:
+        if key not in ("database", "artifacts", "network"):
+            raise ConfigError(f"{path}: unknown key {key!r}; known keys: database, artifacts, network")
+        if key == "network" and not isinstance(value, bool):
+            raise ConfigError(f"{path}: network must be true or false")
+        if key != "network" and (not isinstance(value, str) or "://" not in value):
             raise ConfigError(f"{path}: {key} must be a URL")
     return found

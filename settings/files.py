@@ -1,15 +1,148 @@
-"""Files that are there whole or not at all, whatever happens."""
+"""Files that are there whole or not at all, whatever happens: written aside, synced, renamed.
+
+Everything that Baton writes for itself or for people goes this way (`tests/test_writes.py` holds it). Locks, logs and
+what is appended line by line cannot, nor need it what lies in a scratch folder until the store names it.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import hashlib
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+_LONGEST_NAME_BYTES = 255
 
 
 def sync(path: Path) -> None:
     """Returns when the file, or the names in the folder, are on the disk. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
+    """The file holds the content and is on the disk when it returns; until then it is as it was. Raises OSError.
+
+    mode: of a file that was not there, less what the process's umask takes. Text is written in UTF-8.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    with whole(path, mode=mode) as stream:
+        stream.write(data)
+        stream.flush()
+        written = os.fstat(stream.fileno()).st_size
+        if written != len(data):
+            raise OSError(errno.EIO, f"{written} of {len(data)} bytes were kept", str(path))
+
+
+def append(descriptor: int, content: bytes) -> None:
+    """All of it is at the file's end, on the disk, when it returns. Raises OSError, with a part of it kept."""
+    left = memoryview(content)
+    while left:
+        left = left[os.write(descriptor, left) :]
+    os.fsync(descriptor)
+
+
+@contextmanager
+def whole(path: Path, *, mode: int = 0o666, new: bool = False, wait: bool = True) -> Iterator[BinaryIO]:
+    """What is written to the stream becomes the file at `path` when the block ends well, and is gone otherwise.
+
+    Who writes the same file at the same time waits for the other, or gets BlockingIOError (not `wait`). The lock is
+    the stream's and ends with its last descriptor. new: raises FileExistsError where something is there, also when
+    that came meanwhile. A link is followed, and a file that is replaced keeps its mode. Raises OSError.
+    """
+    with _aside(path, mode, new, wait) as (_, stream):
+        yield stream
+
+
+@contextmanager
+def written_at(path: Path) -> Iterator[Path]:
+    """As `whole`, for libraries that want a path: it ends as `path` does. Raises OSError."""
+    with _aside(path, 0o666, new=False, wait=True) as (aside, _):
+        yield aside
+
+
+def aside_of(path: Path) -> Path:
+    """Where `path` is written: in its folder, where a rename is one step."""
+    name = f".partial.{path.name}"
+    if len(os.fsencode(name)) > _LONGEST_NAME_BYTES:
+        name = f".partial.{hashlib.sha256(os.fsencode(path.name)).hexdigest()}{path.suffix[:32]}"
+    return path.with_name(name)
+
+
+@contextmanager
+def _aside(path: Path, mode: int, new: bool, wait: bool) -> Iterator[tuple[Path, BinaryIO]]:
+    target = path if new else Path(os.path.realpath(path))
+    aside = aside_of(target)
+    with _made_and_locked(aside, mode, wait) as stream:
+        try:
+            if new:
+                _need_nothing(target)
+            else:
+                with suppress(FileNotFoundError):
+                    os.fchmod(stream.fileno(), stat.S_IMODE(target.stat().st_mode))
+            yield aside, stream
+            stream.flush()
+            sync(aside)  # by its name: a library may have made the file anew
+            if new:
+                _need_nothing(target)
+            aside.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                aside.unlink()
+            raise
+        sync(target.parent)
+
+
+def _need_nothing(target: Path) -> None:
+    if target.exists() or target.is_symlink():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+
+
+def _made_and_locked(aside: Path, mode: int, wait: bool) -> BinaryIO:
+    """An empty file of ours. One that a killed process left is removed; one that a living one writes is waited for."""
+    while True:
+        flags, is_mine = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, True
+        try:
+            descriptor = os.open(aside, flags | os.O_CREAT | os.O_EXCL, mode)
+        except FileExistsError:
+            is_mine = False
+            try:
+                descriptor = os.open(aside, flags)
+            except FileNotFoundError:  # it got its name meanwhile
+                continue
+        try:
+            _lock(descriptor, wait)
+            # Whoever waited may hold what has its name by now, or what another removed.
+            if _lies_at(descriptor, aside):
+                if is_mine:
+                    return os.fdopen(descriptor, "w+b")
+                aside.unlink()
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, wait: bool) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):  # a file system without locks
+            raise
+
+
+def _lies_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False

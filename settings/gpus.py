@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from settings.faults import need_fact
 from settings.tool import ask_tool
 
 #: CUDA's own list of the GPUs that a process may see.
@@ -156,6 +157,7 @@ def _asked(*words: str) -> list[str]:
     except subprocess.TimeoutExpired:
         raise ToolFails(f"nvidia-smi does not answer within {TOOL_SECONDS:g} s") from None
     except OSError as error:
+        need_fact(error)
         raise ToolFails(f"nvidia-smi does not run: {error.strerror}") from None
     if told.returncode != 0:
         said = (told.stderr or told.stdout).strip().splitlines()

@@ -9,12 +9,13 @@ import shlex
 import socket
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from errors import HomeInUse, InvalidInput
-from settings.elsewhere import elsewhere
+from settings import network_home
+from settings.elsewhere import elsewhere, sqlite_file
 from settings.ownership import (
     FOLDER,
     READ,
@@ -66,6 +67,11 @@ class Home:
     def state_in_home(self) -> bool:
         """Whether the state is the file in the home, and not a database elsewhere."""
         return elsewhere(self.root).database is None
+
+    @property
+    def state_file(self) -> Path | None:
+        """The state's file where it is SQLite's, in the home or elsewhere."""
+        return sqlite_file(self.state)
 
     @property
     def state_place(self) -> str:
@@ -142,6 +148,17 @@ class Home:
 
         only_state: what keeps it from changing rows. Changes nothing, and needs no home to be there.
         """
+        return self._file_obstacle(only_state) or self.network_obstacle()
+
+    def network_obstacle(self) -> InvalidInput | None:
+        """What keeps an SQLite state from being worked with where other machines see it too; None: nothing does."""
+        file = self.state_file
+        if file is None:
+            return None
+        what = f"the home {self.root}" if self.state_in_home else f"the state that {self.state_place} names"
+        return network_home.refusal(file, what, elsewhere(self.root).network)
+
+    def _file_obstacle(self, only_state: bool) -> InvalidInput | None:
         if not os.access(self.root, THERE):
             place = next(folder for folder in self.root.parents if os.access(folder, THERE))
             if not place.is_dir():
@@ -203,6 +220,7 @@ class Home:
             raise InvalidInput(
                 f"cannot write the home folder {self.root}: {error.strerror or error}; {_NAME_ANOTHER}"
             ) from None
+        network_home.need_locks(self.run)
 
     @contextmanager
     def exclusive(self, command: str) -> Iterator[None]:
@@ -225,7 +243,13 @@ class Home:
             os.pwrite(
                 descriptor, f"'{command}' (process {os.getpid()} on {socket.gethostname()})".encode(), 0
             )
-            yield
+            # Locks of other machines are not to be relied on; an SQLite state has a lease of its own (`db.migrate`).
+            with (
+                network_home.held(self.run, f"the home {self.root}")
+                if self.state_file is None
+                else nullcontext()
+            ):
+                yield
         finally:
             os.close(descriptor)
 

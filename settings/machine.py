@@ -7,6 +7,8 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
+from settings.faults import need_fact
+
 #: The version of a library that is not there.
 ABSENT = "absent"
 
@@ -41,6 +43,6 @@ def _cpuinfo(entry: str) -> str:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.partition(":")[0].strip() == entry:
                 return line.partition(":")[2].strip()
-    except OSError:
-        pass
+    except OSError as error:
+        need_fact(error)
     return ""

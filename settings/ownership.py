@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from errors import InvalidInput
+from settings.faults import need_fact
 
 #: For `os.access`, which says no instead of raising an error in a folder that may not be looked into.
 THERE, READ, WRITE, FOLDER = os.F_OK, os.R_OK, os.R_OK | os.W_OK, os.R_OK | os.W_OK | os.X_OK
@@ -55,7 +56,8 @@ def not_usable(folder: Path, how: int) -> Iterator[Path]:
     """
     try:
         entries = list(os.scandir(folder))
-    except OSError:  # gone meanwhile, or named by whoever looked at the folder itself
+    except OSError as error:  # gone meanwhile, or named by whoever looked at the folder itself
+        need_fact(error)
         return
     for entry in entries:
         if entry.name == _NOT_OURS:

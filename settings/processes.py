@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from settings.clock import boot_id, boot_name
+from settings.faults import need_fact
 
 _SELF = Path("/proc/self")
 
@@ -28,7 +29,8 @@ def process_space() -> str | None:
         return None
     try:
         return f"{boot_name()} {(_SELF / 'ns' / 'pid').readlink()}"
-    except OSError:
+    except OSError as error:
+        need_fact(error)
         return None
 
 
@@ -68,5 +70,6 @@ def _proc_is_ours() -> bool:
     """`unshare --pid` without a /proc of its own leaves that of the namespace above, where numbers are others."""
     try:
         return str(_SELF.readlink()) == str(os.getpid())
-    except OSError:
+    except OSError as error:
+        need_fact(error)
         return False

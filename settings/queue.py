@@ -36,6 +36,8 @@ class QueueSettings:
     deadline_margin_seconds: float = 30.0
     #: The processes themselves end this long before the deadline.
     hand_over_seconds: float = 5.0
+    #: After a signal or another notice that does not say when the machine goes: how long steps may take to be saved.
+    notice_seconds: float = 25.0
 
     def __post_init__(self) -> None:
         for field in fields(self):

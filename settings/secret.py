@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+from settings import files
 
 
 def secret_in(path: Path, make: Callable[[], str]) -> str:
@@ -14,15 +15,21 @@ def secret_in(path: Path, make: Callable[[], str]) -> str:
     A file of ours that others may read is closed to them, however open the folder is. Processes that ask at the same
     moment get the same answer. Raises OSError.
     """
-    with os.fdopen(
-        os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+", encoding="ascii"
-    ) as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    if secret := _read(path):
+        return secret
+    with files.whole(path, mode=0o600) as stream:  # whoever else makes one waits here
+        secret = _read(path) or make()
+        stream.write(secret.encode("ascii"))
+    return secret
+
+
+def _read(path: Path) -> str:
+    try:
+        stream = path.open(encoding="ascii")
+    except FileNotFoundError:
+        return ""
+    with stream:
         found = os.fstat(stream.fileno())
         if found.st_mode & 0o077 and found.st_uid == os.geteuid():
             os.fchmod(stream.fileno(), 0o600)
-        secret = stream.read()
-        if not secret:
-            secret = make()
-            stream.write(secret)
-        return secret
+        return stream.read()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
+from settings import files
 from tasks.context import Draft, Finished, Point, Result, TaskContext, Yielded
 from tasks.index_reader import Index, load_index
 from tasks.judged import judged_model
@@ -78,18 +79,19 @@ def write_looks(looks: Looks, index: Index, file: Path) -> None:
 
     The header's `captions` are those frames' instructions.
     """
-    save_file(
-        {
-            **{name: np.array(column) for name, column in looks.figures.items()},
-            "rows": np.array(looks.rows),
-            "demonstrations": np.array(looks.demonstrations),
-            "panel_rows": np.array(looks.panel_rows),
-            "maps": np.stack(looks.maps).astype(np.float32),
-            "images": np.stack(looks.images),
-            "boxes": np.array(looks.boxes),
-        },
-        file,
-        metadata={
-            "captions": json.dumps([str(index.items[row]["instruction"]) for row in looks.panel_rows]),
-        },
-    )
+    with files.written_at(file) as aside:
+        save_file(
+            {
+                **{name: np.array(column) for name, column in looks.figures.items()},
+                "rows": np.array(looks.rows),
+                "demonstrations": np.array(looks.demonstrations),
+                "panel_rows": np.array(looks.panel_rows),
+                "maps": np.stack(looks.maps).astype(np.float32),
+                "images": np.stack(looks.images),
+                "boxes": np.array(looks.boxes),
+            },
+            aside,
+            metadata={
+                "captions": json.dumps([str(index.items[row]["instruction"]) for row in looks.panel_rows]),
+            },
+        )

@@ -36,6 +36,7 @@ from detectors.base import Detection, Detector, NoTarget
 from detectors.crops import crop_region
 from errors import InvalidInput
 from models.images import compose
+from settings import files
 from settings.documents import parse_json
 from tasks.gaze import find_regions
 
@@ -136,13 +137,8 @@ def _as_json(parts: Iterable[Path]) -> Iterator[str]:
 
 
 def _write_whole(path: Path, chunks: Iterable[str]) -> None:
-    """The whole file or none of it."""
-    partial = path.with_name(f".{path.name}")
-    with partial.open("w", encoding="utf-8") as stream:
-        stream.writelines(chunks)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    with files.whole(path) as stream:
+        stream.writelines(chunk.encode() for chunk in chunks)
 
 
 def _write_annotation(folder: Path, demonstration: Demonstration, embedding: np.ndarray | None) -> None:

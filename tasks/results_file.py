@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from errors import InvalidInput
+from settings import files
 from settings.documents import parse_json
 
 
@@ -17,35 +21,60 @@ class ResultsFile:
 
     def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
         """Opens or begins the file. about: all that decides the results, plain JSON. Raises InvalidInput when the
-        file holds the results of another evaluation, or cannot be read or written.
+        file holds the results of another evaluation, cannot be read or written, or another command is writing it.
 
-        A last line that was cut short is dropped.
+        A last line that was cut short is dropped. The file is ours until this object goes, or its process.
         """
         self._path = path
         self.entries: list[dict[str, Any]] = []
         try:
-            if path.exists():
-                self.entries = self._read(about)
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._append({"evaluation": dict(about)})
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = self._open()
+            content = self._stream.read().decode("utf-8")
+            if content:
+                self.entries, sound = self._read(content, about)
+            else:  # new, or begun by a command that was killed at once
+                sound = _line({"evaluation": dict(about)})
+            if sound != content:
+                files.write(path, sound)
+                self._stream.close()
+                self._stream = self._open()
         except OSError as error:
             raise InvalidInput(f"results cannot be kept in {path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise InvalidInput(f"{path} does not hold results of an evaluation") from None
 
     def add(self, entry: dict[str, Any]) -> None:
-        """On the disk when it returns."""
+        """On the disk when it returns: it is appended, as all before it would be written anew else. Raises OSError."""
+        length = os.fstat(self._stream.fileno()).st_size
+        try:
+            files.append(self._stream.fileno(), _line(entry).encode())
+        except OSError:
+            with suppress(OSError):  # a full disk keeps no part of it
+                os.ftruncate(self._stream.fileno(), length)
+            raise
         self.entries.append(entry)
-        self._append(entry)
 
-    def _append(self, value: Mapping[str, Any]) -> None:
-        with self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(value) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+    def _open(self) -> io.FileIO:
+        """For appending, from its beginning on; locked. Raises InvalidInput where another process has it."""
+        while True:
+            stream = self._path.open("a+b", buffering=0)
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stream.close()
+                raise InvalidInput(f"another command is writing its results to {self._path}") from None
+            except OSError:  # a file system without locks
+                pass
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(stream.fileno()), self._path.stat()):
+                    stream.seek(0)
+                    return stream
+            stream.close()  # it was replaced between the two
 
-    def _read(self, about: Mapping[str, Any]) -> list[dict[str, Any]]:
-        content = self._path.read_text(encoding="utf-8")
-        whole, _, torn = content.rpartition("\n")
+    def _read(self, content: str, about: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str]:
+        """The entries, and the file's whole lines."""
+        whole, _, _torn = content.rpartition("\n")
         try:
             head, *entries = [parse_json(line) for line in whole.splitlines()]
             earlier = dict(_flat(head["evaluation"]))
@@ -58,9 +87,11 @@ class ResultsFile:
                     f"{self._path} holds results with {name} = {earlier.get(name)!r}, not {now.get(name)!r};"
                     " name another file"
                 )
-        if torn:
-            self._path.write_text(whole + "\n", encoding="utf-8")
-        return entries
+        return entries, whole + "\n"
+
+
+def _line(value: Mapping[str, Any]) -> str:
+    return json.dumps(value) + "\n"
 
 
 def _flat(values: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:

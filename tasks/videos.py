@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from errors import BatonError
 from models.images import CANVAS
+from settings import files
 from tasks.policies import Query, ReconVLAPolicy
 from tasks.rollout import Failure
 
@@ -33,6 +34,11 @@ def write_failure(failure: Failure, file: Path, looks: Sequence[Look] = ()) -> N
 
     Raises BatonError where opencv cannot encode.
     """
+    with files.written_at(file) as aside:
+        _encode(failure, aside, looks)
+
+
+def _encode(failure: Failure, file: Path, looks: Sequence[Look]) -> None:
     size = (2 * _SIDE_PX, _SIDE_PX + _BAR_PX)
     writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*_CODEC), FRAMES_PER_SECOND, size)
     try:

@@ -103,7 +103,18 @@ def linked(name: str, home: Home) -> str | None:
     return address
 
 
-@pytest.mark.parametrize("name", [name for name in OURS if name != "worker-gpu1"])
+#: One of each kind is enough before every commit.
+OFTEN = ("scheduler", "worker-cpu", "flower")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in OFTEN else pytest.mark.trial)
+        for name in OURS
+        if name != "worker-gpu1"
+    ],
+)
 def test_a_service_becomes_healthy_and_stops_being_so(
     name: str, home: Home, database: Any, redis_url: str, port: int, tmp_path: Path
 ) -> None:

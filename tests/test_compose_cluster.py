@@ -83,7 +83,13 @@ def test_compose_accepts_the_file(compose: list[str]) -> None:
         assert refused.returncode != 0 and name in refused.stderr
 
 
-@pytest.mark.parametrize("name", ["scheduler", "worker-cpu", *WITH_PORT])
+@pytest.mark.parametrize(
+    "name",
+    ["worker-cpu", "metrics"]
+    + [
+        pytest.param(name, marks=pytest.mark.trial) for name in ("scheduler", *WITH_PORT) if name != "metrics"
+    ],
+)
 def test_a_service_becomes_healthy_and_stops_being_so(
     name: str,
     home: Home,

@@ -29,6 +29,8 @@ from tests.simulators.conftest import shared_folder
 from tests.support import REPOSITORY
 from tests.test_docs import PAGES, console_lines
 
+pytestmark = pytest.mark.slow
+
 
 class Shown(NamedTuple):
     """A documented line, what is added to it here, what it must print (a pattern) and its exit codes."""

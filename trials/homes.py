@@ -30,7 +30,7 @@ from trials import REPOSITORY, RESULTS, final_artifacts, keep, rows
 _DEADLINE_SECONDS = 1800.0
 
 #: The least that has every kind of job: one arm, few steps. Its figures mean nothing.
-_SUBMIT = (
+SUBMIT = (
     "submit-ablation", "--preset", "smoke", "--gpus", "none", "--cpus", "1", "--arms", "baseline", "--seeds", "0",
     "--set", "training.steps=6", "--set", "training.batch_size=2", "--set", "evaluation.sequences=1",
     "--set", "evaluation.sequences_per_shard=1", "--set", "evaluation.max_steps=4",
@@ -136,7 +136,7 @@ def _case(kind: str, folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
 def _killed(home: str, environment: Mapping[str, str]) -> str:
     """Submit, and kill all of it while a job is at work after another has ended."""
     process = subprocess.Popen(
-        [sys.executable, "cli.py", "--home", home, *_SUBMIT],
+        [sys.executable, "cli.py", "--home", home, *SUBMIT],
         cwd=REPOSITORY, env=environment, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from pathlib import Path
 
+from settings import files
 from settings.home import Home
 
 
@@ -15,11 +15,10 @@ def note_address(home: Home, service: str, url: str) -> None:
 
     Where people reach it by another address, `BATON_<SERVICE>_URL` names that one.
     """
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{service}.", dir=home.run)
-    os.write(descriptor, (os.environ.get(f"BATON_{service.upper()}_URL") or url).encode())
-    # Never closed: the kernel takes the lock away with the process. Other containers see it too, but not the pid.
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    Path(temporary).replace(_note(home, service))
+    with files.whole(_note(home, service), mode=0o600) as stream:
+        stream.write((os.environ.get(f"BATON_{service.upper()}_URL") or url).encode())
+        # Never closed: the kernel takes the lock away with the process. Other containers see it too, but not the pid.
+        os.dup(stream.fileno())
 
 
 def address_of(home: Home, service: str) -> str | None:

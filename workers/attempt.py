@@ -19,6 +19,7 @@ from errors import ArtifactDamaged, BatonError
 from settings.clock import steady
 from tasks import context as task_context
 from tasks.context import FRAMES, Draft, InputFile, Point
+from workers.unsaved import Unsaved
 
 
 class StopSignal:
@@ -55,13 +56,16 @@ class AttemptContext:
         clock: Callable[[], float] = time.monotonic,
         steady_clock: Callable[[], float] = steady,
         environment: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        unsaved: Unsaved | None = None,
     ) -> None:
+        """unsaved: the worker's flag, raised while this attempt is further than what it published."""
         self._database = database
         self._store = store
         self._claim = claim
         self._clock, self._steady_clock = clock, steady_clock
         self._began = clock()
         self._environment = environment
+        self._unsaved = unsaved or Unsaved()
         self._worker_stop = worker_stop
         self._slice_ends_at = slice_ends_at
         self._must_end_at = must_end_at
@@ -143,6 +147,7 @@ class AttemptContext:
     def report_progress(self, step: int, total: int, values: Mapping[str, float] | None = None) -> None:
         with self._lock:
             self._progress = {"step": step, "total": total, "values": dict(values or {})}
+            self._unsaved.anything = step > self.step
 
     def spend(self, bucket: str, seconds: float) -> None:
         self._seconds[bucket] += seconds
@@ -163,7 +168,9 @@ class AttemptContext:
                 time.time(),
                 self._environment(),
             )
-        self.step = step
+        with self._lock:
+            self.step = step
+            self._unsaved.anything = self._progress.get("step", 0) > step
         return {item.name: item.sha256 for item in stored}
 
     def report_data(self) -> Any:

@@ -25,6 +25,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 import redis
 
 from errors import EnvironmentLacks, InvalidInput
+from settings.file_system import network_kind
 from settings.home import Home
 from settings.ownership import user_name
 from settings.secret import secret_in
@@ -173,9 +174,10 @@ def _word(path: Path) -> str:
 
 
 def _socket(home: Home) -> Path:
-    """In the home, or, where that path is too long or its file system has none, in a private temporary folder."""
+    """In the home, or in a private temporary folder: where that path is too long, its file system has none, or other
+    machines see it too, on which nobody would listen."""
     preferred = home.run / "redis.sock"
-    if _fits(preferred) and _holds_sockets(home.run):
+    if _fits(preferred) and network_kind(home.run) is None and _holds_sockets(home.run):
         return preferred
     digest = hashlib.sha256(str(home.root).encode()).hexdigest()[:12]
     name = f"baton-{os.getuid()}-{digest}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from settings import given
 from settings.arithmetic import THREADS, deciding_variables
+from settings.faults import need_fact
 from settings.machine import instructions, processor, version
 
 #: Libraries whose version can change a result.
@@ -89,7 +90,8 @@ def _system() -> str:
     """Distribution and kernel."""
     try:
         distribution = platform.freedesktop_os_release()["PRETTY_NAME"]
-    except (OSError, KeyError):
+    except (OSError, KeyError) as error:
+        need_fact(error)
         distribution = platform.system()
     return f"{distribution}, kernel {platform.release()}"
 

@@ -20,14 +20,14 @@ def event_folder(home: Home) -> Path:
 
 
 class EventFiles:
-    """Call `update` now and then. One process of a home writes at a time; it writes every run anew once,
+    """Call `update` now and then. One process writes to a folder at a time; it writes every run anew once,
     so that neither a restart nor a damaged file leaves gaps or doubled points."""
 
-    def __init__(self, home: Home, database: Database) -> None:
+    def __init__(self, folder: Path, database: Database) -> None:
         self._database = database
-        self._folder = event_folder(home)
+        self._folder = folder
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        self._lock = os.open(home.run / "tensorboard.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._locked = False
         self._writers: dict[Path, SummaryWriter] = {}
         self._last_step: dict[tuple[Path, str], int] = {}

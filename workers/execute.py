@@ -55,13 +55,14 @@ class Executor:
         self._memory: dict[str, Any] = {}
         self._state = FixedState()
         self._told: set[tuple[int, str]] = set()
-        #: Whether the last attempt left something ready to be rung, and whether it failed.
+        #: Whether the last attempt left something ready to be rung, whether it failed, and whether it ended in order.
         self.released = False
         self.failed = False
+        self.went_well = False
 
     def run(self, job_id: int) -> str:
         """Returns how it ended, in a few words for Flower. Only bugs raise."""
-        self.released = self.failed = False
+        self.released = self.failed = self.went_well = False
         if self._member.stop.reason is not None:
             return "worker is stopping"
         must_end_at = None
@@ -102,6 +103,7 @@ class Executor:
             policy.slice_end(time.monotonic(), claim.spec.get("slice_seconds")),
             must_end_at,
             environment=partial(self._environment, claim),
+            unsaved=self._member.unsaved,
         )
         try:
             self._member.begin(claim, context)
@@ -112,7 +114,9 @@ class Executor:
             result = body(context)
             # A short body books nothing itself: all it did was its work.
             context.book_rest("useful")
-            return self._commit(claim, context, result)
+            outcome = self._commit(claim, context, result)
+            self.went_well = True
+            return outcome
         except (LeaseLost, StateDamaged):  # the latter costs no try: it could not be written down either
             raise
         except ArtifactDamaged as error:
@@ -164,6 +168,14 @@ class Executor:
         here = attempt_environment(self._member.device, threads_of(claim.spec))
         return {**here, "body": kind_named(claim.kind).version}
 
+    def _environment_if_known(self, claim: Claim) -> dict[str, Any] | None:
+        """What keeps it from being told may be what made the attempt fail, which has to be told."""
+        try:
+            return self._environment(claim)
+        except Exception:
+            logger.exception("%s: what it ran on cannot be told", claim.label)
+            return None
+
     def _redo(self, claim: Claim, context: AttemptContext, error: ArtifactDamaged) -> str:
         """What it was to read is damaged: whoever made it makes it again, and this job waits for that."""
         ending = Ending(
@@ -197,9 +209,11 @@ class Executor:
             states.FAILED,
             context.step,
             describe(error),
-            environment=self._environment(claim),
+            environment=self._environment_if_known(claim),
             seconds=context.seconds,
         )
+        if policy.unreadable(error):
+            self._store.distrust()  # what cannot be read counts as damaged after a few looks, so look
         if policy.machine_fault(error):
             ending = replace(ending, outcome=states.PREEMPTED, **self._told_of_machine(claim, error))
             self._give_back(claim, ending, self._settings.retry_seconds)

@@ -10,7 +10,7 @@ import threading
 from celery import Celery
 
 from db.identity import namespace
-from db.migrate import open_state
+from db.migrate import look_at_state
 from errors import ConfigError
 from settings.home import Home
 from settings.secret import secret_in
@@ -31,7 +31,7 @@ _COLUMNS = "name,args,state,result,received,runtime,worker,uuid"
 #: Flower's own environment variable; unlike an argument it is not in the process list.
 _LOGIN_VARIABLE = "FLOWER_BASIC_AUTH"
 
-_PASSWORD_VARIABLE = "BATON_FLOWER_PASSWORD"
+PASSWORD_VARIABLE = "BATON_FLOWER_PASSWORD"
 
 
 def password(home: Home) -> str:
@@ -39,39 +39,44 @@ def password(home: Home) -> str:
 
     Raises ConfigError for one with a comma, at which Flower would cut it.
     """
-    given = os.environ.get(_PASSWORD_VARIABLE)
+    given = os.environ.get(PASSWORD_VARIABLE)
     if given:
         if "," in given:
-            raise ConfigError(
-                f"{_PASSWORD_VARIABLE} must not hold a comma; Flower takes it for two passwords"
-            )
+            raise ConfigError(f"{PASSWORD_VARIABLE} must not hold a comma; Flower takes it for two passwords")
         return given
     return secret_in(home.run / "flower.password", lambda: secrets.token_urlsafe(18))
 
 
-def flower_arguments(home: Home, address: str, port: int) -> list[str]:
-    """Flower's command line. It holds no secret."""
+def flower_arguments(home: Home, address: str, port: int, kept: bool = True) -> list[str]:
+    """Flower's command line. It holds no secret. kept: what it saw outlasts it."""
+    memory = [
+        "--persistent=True",
+        f"--db={home.run / 'flower.db'}",
+        f"--state_save_interval={_SAVE_MILLISECONDS}",
+    ]
     return [
         "flower",
         f"--address={address}",
         f"--port={port}",
-        "--persistent=True",
-        f"--db={home.run / 'flower.db'}",
-        f"--state_save_interval={_SAVE_MILLISECONDS}",
+        *(memory if kept else ()),
         f"--tasks_columns={_COLUMNS}",
     ]
 
 
-def flower_main(home: Home, broker_url: str, address: str, port: int) -> None:
-    """Run Flower in this process until SIGTERM or SIGINT. Raises EnvironmentLacks when it cannot."""
+def flower_main(home: Home, broker_url: str, address: str, port: int, kept: bool = True) -> None:
+    """Run Flower in this process until SIGTERM or SIGINT. Raises EnvironmentLacks when it cannot.
+
+    kept: the home can be written, and holds what Flower saw.
+    """
     die_with_parent()
     need_services({"flower": port}, address)
     os.environ[_LOGIN_VARIABLE] = f"{USER}:{password(home)}"
     # Flower reads the rest of its options from the process's own arguments.
-    sys.argv = ["celery", *flower_arguments(home, address, port)]
+    sys.argv = ["celery", *flower_arguments(home, address, port, kept)]
     print(announcement("flower", address, port), file=sys.stderr, flush=True)
-    note_address(home, "flower", SERVICES["flower"].url(address, port))
-    database = open_state(home)
+    if kept:
+        note_address(home, "flower", SERVICES["flower"].url(address, port))
+    database = look_at_state(home)
     name = namespace(database)
     app: Celery = make_app(broker_url, namespace=name)
     history = History(make_app(broker_url, namespace=name), database)

@@ -14,6 +14,7 @@ from db.jobs import Claim
 from errors import LeaseLost, StateDamaged
 from settings.queue import QueueSettings
 from workers.attempt import AttemptContext, StopSignal
+from workers.unsaved import Unsaved
 
 logger = logging.getLogger("baton.worker")
 
@@ -33,6 +34,7 @@ class Member:
         #: When the machine goes away, as `settings.clock.steady` tells it; None: not known.
         self.ends_at = members.session_end(database, session_id)
         self.stop = StopSignal()
+        self.unsaved = Unsaved.inherited()
         #: Set when the state turned out to be damaged: nothing more can be written.
         self.damage: StateDamaged | None = None
         self._current: tuple[Claim, AttemptContext] | None = None
@@ -44,7 +46,18 @@ class Member:
         self._current = (claim, context)
 
     def end(self) -> None:
+        """The attempt is over, and what it did is in the state or of no use."""
         self._current = None
+        self.unsaved.anything = False
+
+    @property
+    def busy(self) -> bool:
+        return self._current is not None
+
+    def abandon(self, reason: str) -> None:
+        """Put back what this worker holds and mark its row, in the midst of an attempt, which is none from now on."""
+        jobs.put_back(self._database, [self.id], reason, time.time())
+        members.leave(self._database, self.id, time.time())
 
     def give_up(self, damage: StateDamaged) -> None:
         """End this process in order, as by SIGTERM: its next attempt would end like this one."""

@@ -1,26 +1,17 @@
-"""Being told that this machine goes away: by a file that appears, or an address that starts to answer.
-
-AWS: http://169.254.169.254/latest/meta-data/spot/instance-action answers 404 until the notice (120 s ahead).
-Google: http://metadata.google.internal/computeMetadata/v1/instance/preempted answers FALSE, then TRUE.
-"""
+"""Being told that this machine goes away: by a file that appears, or an address that starts to tell so."""
 
 from __future__ import annotations
 
-import http.client
 import threading
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from settings.clock import steady
+from workers.notice_address import NoticeAddress
+from workers.notice_words import NOTHING, Said
+
 #: Clouds give notice 30 to 120 s ahead.
 _LOOK_SECONDS = 2.0
-_TIMEOUT_SECONDS = 1.0
-
-#: What an address says that answers although nothing is planned.
-_NOTHING = frozenset({"", "false", "none"})
-
-#: Google refuses requests without it; the others ignore it.
-_HEADERS = {"Metadata-Flavor": "Google"}
 
 
 class Notice:
@@ -28,14 +19,27 @@ class Notice:
 
     def __init__(self, file: Path | None, url: str | None) -> None:
         self.given: str | None = None
-        self._sources: list[Callable[[], str | None]] = []
+        self._ends_at: float | None = None
+        self._address = None if url is None else NoticeAddress(url)
+        self._sources: list[Callable[[], Said]] = []
         if file is not None:
-            self._sources.append(lambda: notice_in_file(file))
-        if url is not None:
-            self._sources.append(lambda: notice_at(url))
+            self._sources.append(lambda: Said(notice_in_file(file)))
+        if self._address is not None:
+            self._sources.append(self._address.look)
         self._done = threading.Event()
         if self._sources:
             threading.Thread(target=self._watch, name="notice", daemon=True).start()
+
+    @property
+    def left_seconds(self) -> float | None:
+        """Until the machine goes away; None where no notice said when."""
+        return None if self._ends_at is None else self._ends_at - steady()
+
+    @property
+    def troubles(self) -> list[str]:
+        """What keeps the address from warning."""
+        trouble = None if self._address is None else self._address.trouble
+        return [] if trouble is None else [trouble]
 
     def stop(self) -> None:
         self._done.set()
@@ -43,7 +47,10 @@ class Notice:
     def _watch(self) -> None:
         while self.given is None and not self._done.is_set():
             for look in self._sources:
-                self.given = self.given or look()
+                said = look() if self.given is None else NOTHING
+                if said.left_seconds is not None:
+                    self._ends_at = steady() + said.left_seconds
+                self.given = self.given or said.notice
             self._done.wait(_LOOK_SECONDS)
 
 
@@ -57,11 +64,5 @@ def notice_in_file(file: Path) -> str | None:
 
 
 def notice_at(url: str) -> str | None:
-    """What the address answers, unless that means nothing is planned, or it cannot be reached or understood."""
-    try:
-        request = urllib.request.Request(url, headers=_HEADERS)
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
-            text = answer.read(1000).decode(errors="replace").strip()
-    except (OSError, http.client.HTTPException, ValueError):
-        return None
-    return None if text.lower() in _NOTHING else text.splitlines()[0][:200]
+    """What the address tells, unless nothing is planned, or it cannot be reached or understood."""
+    return NoticeAddress(url).look().notice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,21 +11,14 @@ from typing import Any
 from db import states
 from db.timings import Timing
 from errors import DiskFull, InvalidInput, StateLost, StoreUnreachable
+from settings.faults import SHORTAGES, UNREADABLE, is_unreadable
 from settings.queue import QueueSettings
 
 #: Stop reasons for which the machine, not the plan, is the cause.
 PREEMPTIONS = frozenset({"preempted", "deadline"})
 
 
-_MACHINE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
-
-#: What a machine has too little of at the moment: memory, processes and threads, open files (its own, or a process's).
-_SHORTAGES = {
-    errno.ENOMEM: "memory",
-    errno.EAGAIN: "processes or threads",
-    errno.EMFILE: "open files",
-    errno.ENFILE: "open files",
-}
+_MACHINE_ERRNOS = UNREADABLE | {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 #: The same in the words of libraries that name no number, and what the state says when its disk fails, or when
 #: another writer holds it for too long (SQLite, PostgreSQL).
@@ -33,6 +27,7 @@ _MACHINE_WORDS = (
     "database is locked",
     "due to lock timeout",
     "No space left on device",
+    os.strerror(errno.EIO),
 )
 _SHORTAGE_WORDS = {
     "Too many open files": "open files",
@@ -93,11 +88,16 @@ def machine_fault(error: BaseException) -> bool:
     return shortage(error) is not None or any(_failed_machine(cause) for cause in _causes(error))
 
 
+def unreadable(error: BaseException) -> bool:
+    """True when the disk did not give something back, or did not take it."""
+    return any(is_unreadable(cause) or os.strerror(errno.EIO) in str(cause) for cause in _causes(error))
+
+
 def shortage(error: BaseException) -> str | None:
     """What the machine has too little of, where that is why: memory, processes or threads, open files."""
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.errno is not None:
-            found = _SHORTAGES.get(cause.errno)
+            found = SHORTAGES.get(cause.errno)
         else:
             found = next((what for words, what in _SHORTAGE_WORDS.items() if words in str(cause)), None)
         if found is not None:

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from types import FrameType
 
 from celery import Celery
@@ -20,10 +21,13 @@ from db.migrate import open_state
 from db.remote import Remote
 from db.shared_store import open_store
 from errors import StateDamaged, StoreUnreachable
+from settings.ending import end_at_once
 from settings.home import Home
 from settings.queue import queue_settings
 from tasks.registry import import_bodies
+from workers.alike import FailingAlike
 from workers.app import AttemptFailed, make_app, queues, resource_queue, worker_queue
+from workers.attempt import describe
 from workers.bell import RESOURCES, Bell
 from workers.broker import connect
 from workers.execute import Executor
@@ -33,10 +37,14 @@ from workers.pool import WakingThreadPool
 from workers.pulse import Pulse
 from workers.scheduler import Scheduler
 from workers.task_events import BatchedEvents
+from workers.troubles import tell_troubles
 from workers.upgrades import note_other_builds
 
 #: How often it is looked whether jobs wait for another build.
 _BUILD_CHECK_SECONDS = 60.0
+
+#: How often a process that was told to leave looks whether it may.
+_LEAVE_LOOK_SECONDS = 0.05
 
 #: The first job has what it imports itself by then.
 _READY_SECONDS = 1.0
@@ -109,6 +117,7 @@ def worker_main(
     note_ownership(home, database, store.remote)  # before it makes anything
     executor = Executor(home, database, store, settings, member)
     idle = threading.Lock()
+    alike = FailingAlike(name, home.logs / f"{name}.log", partial(tell_troubles, home, who=name))
 
     def run(job_id: int) -> str:
         try:
@@ -117,6 +126,13 @@ def worker_main(
         except StateDamaged as error:
             member.give_up(error)
             raise AttemptFailed(str(error)) from None
+        except Exception as error:
+            alike.unrecorded(describe(error))
+            raise
+        if executor.failed:
+            alike.failed(outcome)
+        elif executor.went_well:
+            alike.went_well()
         if executor.released and member.stop.reason is None:
             bell.ring_ready()
         if executor.failed:
@@ -134,6 +150,7 @@ def worker_main(
 
         def stop(number: int, frame: FrameType | None) -> None:
             member.stop.set("preempted")
+            threading.Thread(target=leave_what_is_saved, args=(member,), name="leave", daemon=True).start()
             shut_down(number, frame)
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
@@ -158,6 +175,18 @@ def worker_main(
         database.close()
         if member.damage is not None:
             raise member.damage
+    end_at_once(0)
+
+
+def leave_what_is_saved(member: Member) -> None:
+    """End this process while its attempt loads, or does what cannot be saved half-done: nobody could stop it there.
+
+    An attempt that has steps to save ends by itself, and the process after it.
+    """
+    while member.unsaved.anything or not member.busy:
+        time.sleep(_LEAVE_LOOK_SECONDS)
+    member.abandon("its worker was told to leave")
+    end_at_once(0)
 
 
 def get_ready(resource: str, idle: threading.Lock) -> None:

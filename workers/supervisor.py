@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -26,9 +25,12 @@ from settings.queue import QueueSettings
 from workers import broker
 from workers.bell import RESOURCES
 from workers.broker_watch import BrokerWatch
+from workers.child import BROKER, RESTART_SECONDS, Child
+from workers.departure import Departed, depart
 from workers.parent import PARENT_VARIABLE
 from workers.policy import machine_fault
-from workers.troubles import cap_log, last_line, room_trouble, tell_troubles
+from workers.troubles import cap_log, forget_troubles, last_line, room_trouble, tell_troubles
+from workers.unsaved import UNSAVED_VARIABLE, Shared
 
 logger = logging.getLogger("baton.supervisor")
 
@@ -37,11 +39,7 @@ CLI = Path(__file__).resolve().parent.parent / "cli.py"
 #: How long a process may take to stop after SIGTERM: the end of a step and a checkpoint.
 STOP_SECONDS = 30.0
 
-#: How often `stop` looks whether they have ended.
-_STOP_LOOK_SECONDS = 0.02
-
-#: A process that dies is started again after this; doubles while it keeps dying at once.
-_RESTART_SECONDS = 0.2
+#: The wait before a process that died is started again doubles to this, while it keeps dying at once.
 _RESTART_LIMIT_SECONDS = 10.0
 _HEALTHY_SECONDS = 30.0
 
@@ -73,24 +71,10 @@ class Devices:
         return [self.names.get(gpu, str(gpu)) for gpu in group]
 
 
-@dataclass
-class Child:
-    """A process that shall be running. `command` starts it, again if need be."""
-
-    name: str
-    start: Callable[[], subprocess.Popen[bytes]]
-    process: subprocess.Popen[bytes]
-    started_at: float = field(default_factory=time.monotonic)
-    wait_seconds: float = _RESTART_SECONDS
-    restart_at: float | None = None
-    restarts: int = 0
-    deaths: int = 0
-
-
 class Supervisor:
     """Use as a context manager: everything it started is gone at the end.
 
-    services: name (`workers.services`) -> port of those that shall run too.
+    services: name (`workers.services`) -> port of those that shall run too. seen: what troubles somebody else sees.
     """
 
     def __init__(
@@ -102,6 +86,7 @@ class Supervisor:
         broker_url: str | None,
         session_id: int,
         services: Mapping[str, int] | None = None,
+        seen: Callable[[], Sequence[str]] = list,
     ) -> None:
         self._home = home
         self._database = database
@@ -109,6 +94,8 @@ class Supervisor:
         self._devices = devices
         self._session_id = session_id
         self._services = services or {}
+        self._seen = seen
+        self._seen_last: list[str] = []
         self._private = broker_url is None
         self.broker_url = broker_url or broker.private_url(home)
         self._temporary = home.run / "tmp"
@@ -122,12 +109,14 @@ class Supervisor:
         # What killed processes left in their temporary folder; nobody else runs this home now.
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir(mode=0o700)
+        forget_troubles(self._home)
         try:
             if self._private:
-                self._add("redis", self._start_redis)
+                self._add(BROKER, self._start_redis)
             self._add("scheduler", lambda: self._spawn("scheduler", ["scheduler"], {}))
             for name, arguments, environment in self._workers():
-                self._add(name, self._spawner(name, arguments, environment))
+                flag = Shared()
+                self._add(name, self._spawner(name, arguments, environment, flag), flag)
             for name, port in self._services.items():
                 self._add(name, self._spawner(name, [name, "--port", str(port)], {}))
             self._watch = BrokerWatch(self.broker_url)
@@ -143,9 +132,9 @@ class Supervisor:
         """Start again what died, kill what went silent. Call it several times a second."""
         now = time.monotonic()
         for child in self._children:
-            if child.process.poll() is None:
+            if child.runs:
                 if now - child.started_at > _HEALTHY_SECONDS:
-                    child.wait_seconds = _RESTART_SECONDS
+                    child.wait_seconds = RESTART_SECONDS
                     child.deaths = 0
                 continue
             if child.restart_at is None:
@@ -169,11 +158,12 @@ class Supervisor:
 
     def _care(self, now: float) -> None:
         """Cut logs, replace a broker of our own that is deaf, and tell what keeps anything from working."""
-        if now < self._next_care:
+        seen = list(self._seen())
+        if now < self._next_care and seen == self._seen_last:
             return
-        self._next_care = now + _CARE_SECONDS
+        self._next_care, self._seen_last = now + _CARE_SECONDS, seen
         room = room_trouble(self._home)
-        troubles = [room] if room else []
+        troubles = [*([room] if room else ()), *seen]
         for child in self._children:
             log = self._home.logs / f"{child.name}.log"
             if child.deaths >= _TOLD_DEATHS:
@@ -193,23 +183,11 @@ class Supervisor:
             self.troubles = troubles
             tell_troubles(self._home, troubles)
 
-    def stop(self, hurry: Callable[[], bool] = lambda: False, seconds: float = STOP_SECONDS) -> None:
-        """SIGTERM to the scheduler, so that nothing new is rung, to the workers, then to the rest.
-
-        What has not stopped after `seconds` in all, or when `hurry` says so, is killed.
-        """
-        give_up = time.monotonic() + seconds
-        scheduler = [child for child in self._children if child.name == "scheduler"]
-        workers = [child for child in self._children if child.name.startswith("worker")]
-        others = [child for child in self._children if child not in scheduler + workers]
-        for group in (scheduler, workers, others):
-            for child in group:
-                _signal(child.process, signal.SIGTERM)
-            while time.monotonic() < give_up and not hurry():
-                if all(child.process.poll() is not None for child in group):
-                    break
-                time.sleep(_STOP_LOOK_SECONDS)
+    def stop(self, hurry: Callable[[], bool] = lambda: False, seconds: float = STOP_SECONDS) -> Departed:
+        """End everything, as `workers.departure.depart` does."""
+        departed = depart(self._database, self._session_id, self._children, hurry, seconds)
         self.kill()
+        return departed
 
     def kill(self) -> None:
         """SIGKILL everything that still runs. Nothing is lost but the steps since the last checkpoint."""
@@ -217,8 +195,10 @@ class Supervisor:
             self._watch.stop()
         tell_troubles(self._home, [])
         for child in self._children:
-            _signal(child.process, signal.SIGKILL)
+            child.kill()
             child.process.wait()
+            if child.unsaved is not None:
+                child.unsaved.close()
         self._children.clear()
         shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -245,13 +225,16 @@ class Supervisor:
         ]
 
     def _spawner(
-        self, name: str, arguments: Sequence[str], environment: Mapping[str, str]
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], flag: Shared | None = None
     ) -> Callable[[], subprocess.Popen[bytes]]:
-        return lambda: self._spawn(name, arguments, environment)
+        return lambda: self._spawn(name, arguments, environment, flag)
 
     def _spawn(
-        self, name: str, arguments: Sequence[str], environment: Mapping[str, str]
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], flag: Shared | None = None
     ) -> subprocess.Popen[bytes]:
+        if flag is not None:
+            flag.flag.anything = False  # what a process before it held is lost
+            environment = {**environment, UNSAVED_VARIABLE: str(flag.descriptor)}
         with (self._home.logs / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, str(CLI), "--home", str(self._home.root), *arguments],
@@ -259,6 +242,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
+                pass_fds=() if flag is None else (flag.descriptor,),
                 env={
                     **os.environ,
                     BROKER_VARIABLE: self.broker_url,
@@ -271,15 +255,17 @@ class Supervisor:
     def _start_redis(self) -> subprocess.Popen[bytes]:
         return broker.start_private(self._home, self._home.logs / "redis.log").process
 
-    def _add(self, name: str, start: Callable[[], subprocess.Popen[bytes]]) -> None:
-        self._children.append(Child(name, start, start()))
+    def _add(
+        self, name: str, start: Callable[[], subprocess.Popen[bytes]], flag: Shared | None = None
+    ) -> None:
+        self._children.append(Child(name, start, start(), flag))
 
     def _kill_silent(self) -> None:
         """A worker whose heartbeats stopped (a deadlock that holds the GIL) or never began is replaced."""
         beats = members.heartbeats_of(self._database, self._session_id)
         workers = {}
         for child in self._children:
-            if child.name.startswith("worker") and child.process.poll() is None:
+            if child.is_worker and child.runs:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     workers[child.process.pid, process_start(child.process.pid)] = child
         silent = self._silence.seconds({worker: beats.get(worker) for worker in workers})
@@ -287,8 +273,3 @@ class Supervisor:
             joined = worker in beats
             if silent[worker] > (self._settings.lease_seconds if joined else _JOIN_SECONDS):
                 child.process.kill()
-
-
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    if process.poll() is None:
-        process.send_signal(number)

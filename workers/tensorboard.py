@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 from db.engine import Database
 from errors import EnvironmentLacks
-from settings.home import Home
 from workers import parent
-from workers.event_files import EventFiles, event_folder
+from workers.event_files import EventFiles
 
 _UPDATE_SECONDS = 10.0
 
@@ -19,13 +19,18 @@ _UPDATE_SECONDS = 10.0
 _RELOAD_SECONDS = 10
 
 
-def serve_tensorboard(home: Home, database: Database, address: str, port: int, stop: threading.Event) -> None:
-    """Write event files and serve them until `stop` is set. Raises EnvironmentLacks if TensorBoard ends by itself."""
-    files = EventFiles(home, database)
+def serve_tensorboard(
+    folder: Path, database: Database, address: str, port: int, stop: threading.Event
+) -> None:
+    """Write event files to `folder` and serve them until `stop` is set.
+
+    Raises EnvironmentLacks if TensorBoard ends by itself.
+    """
+    files = EventFiles(folder, database)
     files.update()
     server = subprocess.Popen(
         [sys.executable, "-I", parent.__file__, sys.executable, "-m", "tensorboard.main",
-         "--logdir", str(event_folder(home)), "--host", address, "--port", str(port),
+         "--logdir", str(folder), "--host", address, "--port", str(port),
          "--reload_interval", str(_RELOAD_SECONDS)],
         env={**os.environ, parent.PARENT_VARIABLE: str(os.getpid())},
     )  # fmt: skip

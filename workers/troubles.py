@@ -8,16 +8,22 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 
+from settings import files
+from settings.faults import need_fact
 from settings.home import Home
+from settings.processes import process_lives, process_space, process_start
 
 #: A log grows to this and goes on in a new file; one before it is kept.
 LOG_BYTES = 16 * 2**20
 
 #: Below this much room commits and checkpoints fail.
 _ROOM_BYTES = 8 * 2**20
+
+_NAME = "troubles"
 
 _TAIL_BYTES, _LINE_LETTERS = 4096, 300
 
@@ -56,28 +62,38 @@ def cap_log(log: Path) -> None:
             os.truncate(log, 0)
 
 
-def tell_troubles(home: Home, sentences: Sequence[str]) -> None:
-    """Note them for other processes; the note counts while this one lives."""
-    note = _note(home)
+def tell_troubles(home: Home, sentences: Sequence[str], who: str = "session") -> None:
+    """Note them for other processes; the note counts while this one lives. who: names this one among its home's."""
+    note = _note(home, who)
     with contextlib.suppress(OSError):  # this process still tells them
         if not sentences:
             note.unlink(missing_ok=True)
             return
-        content = {"pid": os.getpid(), "began": psutil.Process().create_time(), "troubles": list(sentences)}
-        temporary = note.with_suffix(".new")
-        temporary.write_text(json.dumps(content), encoding="utf-8")
-        temporary.replace(note)
+        me = {"space": process_space(), "pid": os.getpid(), "began": process_start(os.getpid())}
+        files.write(note, json.dumps({**me, "troubles": list(sentences)}), mode=0o600)
 
 
 def troubles_of(home: Home) -> list[str]:
-    """Those of the session that runs this home on this machine now."""
+    """Those of the session that runs this home on this machine now, and of its workers."""
+    return [sentence for note in sorted(home.run.glob(f"{_NAME}-*.json")) for sentence in _told(note)]
+
+
+def forget_troubles(home: Home) -> None:
+    """Remove the notes of processes that are gone."""
+    for note in home.run.glob(f"{_NAME}*.json"):
+        if not _told(note):
+            note.unlink(missing_ok=True)
+
+
+def _told(note: Path) -> list[str]:
     try:
-        content = json.loads(_note(home).read_text(encoding="utf-8"))
-        alive = psutil.Process(content["pid"]).create_time() == content["began"]
+        content = json.loads(note.read_text(encoding="utf-8"))
+        alive = process_lives(content["space"], content["pid"], content["began"])
         return [str(sentence) for sentence in content["troubles"]] if alive else []
-    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error) as error:
+        need_fact(error)
         return []
 
 
-def _note(home: Home) -> Path:
-    return home.run / "troubles.json"
+def _note(home: Home, who: str) -> Path:
+    return home.run / f"{_NAME}-{quote(who, safe='')}.json"

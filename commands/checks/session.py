@@ -1,12 +1,34 @@
-"""What keeps the session that runs here from working."""
+"""What keeps the session that runs here from working, and the next one from being warned."""
 
 from __future__ import annotations
 
-from commands.checks.finding import WARNING, Finding
+import os
+
+from commands.checks.finding import OK, WARNING, Finding
+from commands.options import NOTICE_URL_VARIABLE, check_notice_url
+from errors import InvalidInput
 from settings.home import Home
+from workers.notice_address import NoticeAddress
 from workers.troubles import troubles_of
 
 
 def findings(home: Home) -> list[Finding]:
-    """One for each trouble; none where all is well, or nothing runs."""
-    return [Finding("session", "processes", WARNING, sentence) for sentence in troubles_of(home)]
+    """One for each trouble; none where all is well, or nothing runs. One for the address that the environment names."""
+    found = [Finding("session", "processes", WARNING, sentence) for sentence in troubles_of(home)]
+    url = os.environ.get(NOTICE_URL_VARIABLE)
+    return found if url is None else [*found, _address(url)]
+
+
+def _address(url: str) -> Finding:
+    try:
+        check_notice_url(url)
+    except InvalidInput as error:
+        return Finding("session", "notice", WARNING, str(error))
+    address = NoticeAddress(url)
+    said = address.look()
+    if address.trouble is not None:
+        remedy = f"correct {NOTICE_URL_VARIABLE}, or unset it: work is saved without a warning too"
+        return Finding("session", "notice", WARNING, address.trouble, remedy)
+    if said.notice is not None:
+        return Finding("session", "notice", WARNING, f"this machine goes away: {said.notice}")
+    return Finding("session", "notice", OK, f"nothing is planned, says {NOTICE_URL_VARIABLE}")

@@ -6,8 +6,9 @@ import os
 
 from commands.checks.finding import MISSING, OK, WARNING, Finding
 from db import ownership
-from db.engine import Database, sqlite_file
+from db.engine import Database
 from db.migrate import FIRST_WITH_KEY, schema_of
+from db.network_file import is_shared
 from db.soundness import need_sound
 from errors import BatonError, InvalidInput
 from settings.home import Home
@@ -15,7 +16,7 @@ from settings.home import Home
 
 def findings(home: Home) -> tuple[list[Finding], InvalidInput | None]:
     """What was found of a state in SQLite, where there is one, and what ends `doctor` with exit code 2."""
-    file = sqlite_file(home.state)
+    file = home.state_file
     if file is None or not _may_be_seen(home):
         return [], None
     try:
@@ -46,7 +47,9 @@ def _doubt(home: Home) -> str | None:
     """Why nothing would be removed here. Raises StoreOfAnother, and InvalidInput for what is no state."""
     if home.state_in_home and home.obstacle(only_state=True) is not None:
         return None  # `machine` tells; what may not be written is not opened to be
-    database = Database(home.state)
+    file = home.state_file
+    assert file is not None
+    database = Database(file, read_only=True) if is_shared(file) else Database(home.state)
     try:
         schema = schema_of(home, database)
         if schema is None:

@@ -14,7 +14,7 @@ import hashlib
 import re
 import tarfile
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from db.bundle.manifest import MOST_MANIFEST_BYTES, File, Manifest, parse
 from errors import BundleError
@@ -44,6 +44,12 @@ def total_bytes(manifest: Manifest, manifest_bytes: int) -> int:
     return sum(_BLOCK + size + _padding(size) for size in sizes) + len(_END)
 
 
+class Source(Protocol):
+    """What a member is copied from; fewer bytes than asked for may come."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 class Writer:
     """Appends members to a stream."""
 
@@ -59,7 +65,7 @@ class Writer:
         self._stream.write(_header(f"manifest-{hashlib.sha256(text).hexdigest()}.json", len(text)))
         self._stream.write(text + bytes(_padding(len(text))))
 
-    def member(self, name: str, size: int, source: BinaryIO) -> str | None:
+    def member(self, name: str, size: int, source: Source) -> str | None:
         """Copy `size` bytes. Returns their SHA-256, or None when the source has more or fewer bytes."""
         self._stream.write(_header(name, size))
         digest, left = hashlib.sha256(), size

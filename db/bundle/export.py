@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
+import io
 import os
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Set
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -23,7 +23,8 @@ from db.engine import Database, sqlite_module
 from db.schema import Handover
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, InvalidInput
-from settings.files import sync
+from settings import files
+from settings.faults import LOOKS, is_unreadable, need_fact
 from settings.home import Home
 from settings.ownership import refusal
 
@@ -83,7 +84,7 @@ def export(
             f"a bundle is made of the artifacts in a home; this one's are in {home.artifacts_place}"
         )
     if target.exists() or target.is_symlink():
-        raise InvalidInput(f"{target} is already there; name another file, or remove it")
+        raise _already_there(target)
     if not target.parent.is_dir():
         raise InvalidInput(f"{target.parent} is no folder")
     earlier = _earlier(db, since) if since is not None else None
@@ -91,7 +92,7 @@ def export(
     damaged: set[str] = set()
     try:
         # `artifacts gc` waits until all is copied.
-        with store.publication(), _partial(target) as (partial, stream):
+        with store.publication(), files.whole(target, mode=0o600, new=True, wait=False) as stream:
             while True:
                 try:
                     snapshot, manifest, size = _write(db, store, stream, earlier, damaged, now, on_bytes)
@@ -102,8 +103,10 @@ def export(
             if db.read_only is None:
                 with db.write(durable=True) as tx:
                     note(tx, snapshot.handed, [file.path for file in manifest.files])
-            partial.replace(target)
-            sync(target.parent)
+    except FileExistsError:
+        raise _already_there(target) from None
+    except BlockingIOError:
+        raise InvalidInput(f"{target} is being written by another process") from None
     except PermissionError as error:
         raise refusal("use", Path(error.filename or target)) from None
     except OSError as error:
@@ -155,6 +158,25 @@ def _write(
     return snapshot, manifest, total
 
 
+class _Source:
+    """An artifact that is being copied: what the disk does not give back is its fault, not the bundle's file's."""
+
+    def __init__(self, stream: io.FileIO, path: str) -> None:
+        self._stream = stream
+        self._path = path
+
+    def read(self, size: int) -> bytes:
+        for look in range(1, LOOKS + 1):
+            try:
+                return self._stream.read(size)
+            except OSError as error:
+                if not is_unreadable(error):
+                    raise
+                if look == LOOKS:
+                    raise _Damaged(self._path) from None
+        raise AssertionError
+
+
 @contextmanager
 def _folder_elsewhere() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="baton-export-") as folder:
@@ -182,11 +204,11 @@ def _copy_all(
         writer.member(STATE, manifest.state_bytes, copy)
     for file in manifest.inside:
         try:
-            source = store.path(file.path).open("rb")
+            source = store.path(file.path).open("rb", buffering=0)
         except FileNotFoundError:
             raise _Damaged(file.path) from None
         with source:
-            if writer.member(file.path, file.bytes, source) != file.sha256:
+            if writer.member(file.path, file.bytes, _Source(source, file.path)) != file.sha256:
                 raise _Damaged(file.path)
     writer.end()
     stream.flush()
@@ -194,21 +216,8 @@ def _copy_all(
     on_bytes(total, total)
 
 
-@contextmanager
-def _partial(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """The file under its temporary name. One that a killed export left there is used again."""
-    partial = target.with_name(f".{target.name}.partial")
-    descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+b") as stream:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InvalidInput(f"{target} is being written by another process") from None
-        try:
-            yield partial, stream
-        finally:
-            with suppress(FileNotFoundError):  # it has its name
-                partial.unlink()
+def _already_there(target: Path) -> InvalidInput:
+    return InvalidInput(f"{target} is already there; name another file, or remove it")
 
 
 def _earlier(db: Database, since: str) -> _Earlier:
@@ -225,6 +234,7 @@ def _earlier(db: Database, since: str) -> _Earlier:
         with path.open("rb") as stream:
             manifest = read_manifest(stream, os.fstat(stream.fileno()).st_size)
     except OSError as error:
+        need_fact(error)
         raise BundleError(f"{path} cannot be read: {error.strerror}") from None
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None

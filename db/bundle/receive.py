@@ -28,12 +28,15 @@ from db.bundle.manifest import Manifest
 from db.engine import BUSY_TIMEOUT_SECONDS, Database, sqlite_module
 from db.members import BUSY, IDLE
 from db.migrate import open_state, revisions, upgrade
+from db.network_file import hold, is_shared
 from db.ownership import Owner
 from db.schema import Base, Worker
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, HomeInUse, InvalidInput
 from settings.clock import seconds_since
+from settings.faults import need_fact
 from settings.home import Home
+from settings.lease import Lease
 from settings.ownership import refusal
 from settings.processes import process_lives
 from settings.queue import queue_settings
@@ -79,8 +82,12 @@ def receive(
             stream.seek(0)
             before = {path.name for path in home.root.iterdir()} if home.root.is_dir() else None
             home.create()
-            with home.exclusive("bundle import"), _home_or_nothing(home, before):
-                return _receive(home, stream, manifest, now, on_bytes)
+            with (
+                home.exclusive("bundle import"),
+                _home_or_nothing(home, before),
+                _held(home.state_db) as lease,
+            ):
+                return _receive(home, stream, manifest, now, on_bytes, lease)
     except BundleError as error:
         raise BundleError(f"{source}: {error}") from None
     except PermissionError as error:
@@ -91,8 +98,26 @@ def receive(
         raise InvalidInput(f"cannot import {source}: {error}") from None
 
 
+@contextmanager
+def _held(state: Path) -> Iterator[Lease | None]:
+    """Where other machines see the state too, none of them works with it until the import is through."""
+    if not is_shared(state):
+        yield None
+        return
+    lease = hold(state)
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
 def _receive(
-    home: Home, stream: BinaryIO, manifest: Manifest, now: float, on_bytes: Callable[[int, int], None]
+    home: Home,
+    stream: BinaryIO,
+    manifest: Manifest,
+    now: float,
+    on_bytes: Callable[[int, int], None],
+    lease: Lease | None,
 ) -> Imported:
     for left_over in home.scratch.glob(f"{_STAGING}*"):  # of an import that was killed
         shutil.rmtree(left_over)
@@ -116,7 +141,7 @@ def _receive(
                 _share(home, folder / STATE)
         store.adopt({file.path: folder / Path(file.path).name for file in manifest.inside})
         owner = _share(home, folder / STATE)
-        _take_over(home, folder / STATE, manifest.key, before, now)
+        _take_over(home, folder / STATE, manifest.key, before, now, lease)
         ownership.settle(home, owner)
     return Imported(manifest.key, False, len(manifest.inside), size)
 
@@ -244,7 +269,9 @@ def _share(home: Home, state: Path) -> Owner:
         return ownership.share(home, staged, mine)
 
 
-def _take_over(home: Home, state: Path, key: str, before: str | None, now: float) -> None:
+def _take_over(
+    home: Home, state: Path, key: str, before: str | None, now: float, lease: Lease | None
+) -> None:
     """Replace every row in one transaction.
 
     before: the facts that the bundle was found to continue; None where there was no state.
@@ -256,6 +283,7 @@ def _take_over(home: Home, state: Path, key: str, before: str | None, now: float
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=OFF")  # all rows go before any comes; they were checked
         connection.execute("ATTACH ? AS bundle", (f"{state.as_uri()}?mode=ro",))
+        holding = "" if lease is None else lease.enter()
         connection.execute("BEGIN IMMEDIATE")
         changed = (
             not lineage.is_empty(connection.execute)
@@ -274,6 +302,8 @@ def _take_over(home: Home, state: Path, key: str, before: str | None, now: float
             "INSERT INTO main.event (at, kind, message) VALUES (?, 'bundle', ?)",
             (now, f"bundle {key[:8]} was imported on {socket.gethostname()}"),
         )
+        if lease is not None:
+            lease.confirm(holding)
         connection.execute("COMMIT")
     finally:
         connection.close()
@@ -285,6 +315,7 @@ def _plain_file(source: Path) -> Iterator[BinaryIO]:
         # A pipe would block here, and a device has no size.
         descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
+        need_fact(error)
         raise BundleError(f"it cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

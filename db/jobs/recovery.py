@@ -22,7 +22,7 @@ from db.statements import (
     attempt,
     job,
 )
-from db.states import BLOCKED, CANCELLED, FAILED, LOST, QUEUED, READY, RUNNING, SUCCEEDED
+from db.states import BLOCKED, CANCELLED, FAILED, LOST, PREEMPTED, QUEUED, READY, RUNNING, SUCCEEDED
 from db.values import Claim, Ending, Lease, Lost, Versions
 
 
@@ -96,6 +96,39 @@ def take_back(
             events.record(tx, now, "job_lost", f"{row.label}: {error or reason}", job_id=lease.job_id)
             taken.append(Lost(lease.job_id, row.label, state))
     return taken
+
+
+def put_back(db: Database, worker_ids: Sequence[int], reason: str, now: float) -> int:
+    """running -> ready (or cancelled, where that was asked for) for what workers held that were ended on purpose, as
+    their machine goes away. Returns how many jobs.
+
+    Neither a failure nor a loss: nothing is counted, and each goes on from its last checkpoint. Call it once their
+    processes are gone, or in theirs before it ends: whatever else the attempts want to become fact is too late.
+    """
+    held = [job.c.state == RUNNING, job.c.worker_id.in_(worker_ids)]
+    with db.write() as tx:
+        rows = tx.execute(
+            select(job.c.id, job.c.lease_token, job.c.step, job.c.cancel_requested).where(*held)
+        ).all()
+        for row in rows:
+            tx.execute(
+                update(job)
+                .where(job.c.id == row.id)
+                .values(
+                    state=CANCELLED if row.cancel_requested else READY,
+                    finished_at=now if row.cancel_requested else None,
+                    cancel_requested=False,
+                    lease_expires_at=None,
+                    lease_token=job.c.lease_token + 1,
+                )
+            )
+            tx.execute(REBLOCK, {"b_id": row.id})
+            tx.execute(
+                update(attempt)
+                .where(attempt.c.job_id == row.id, attempt.c.lease_token == row.lease_token)
+                .values(ended_at=now, outcome=PREEMPTED, reason=reason, step_to=row.step, **unbooked())
+            )
+    return len(rows)
 
 
 def redo_inputs(

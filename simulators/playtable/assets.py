@@ -15,6 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from errors import InvalidInput, SimulatorMissing
+from settings.faults import need_fact
 from simulators.playtable import meshes
 
 _MESH_SUFFIXES = {".obj", ".stl"}
@@ -116,6 +117,7 @@ def _textures(mesh: Path) -> list[Path]:
                 with Image.open(texture) as image:
                     image.load()
             except OSError as error:
+                need_fact(error)
                 raise InvalidInput(f"{texture} is damaged: {error}") from None
             found.append(texture)
     return found

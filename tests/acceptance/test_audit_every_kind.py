@@ -21,6 +21,9 @@ from tests.processes import QUICK, running
 from workers import audit
 from workers.audit_process import Made, Work, do_again
 
+#: workers/test_audit.py does with one kind what this does with each.
+pytestmark = pytest.mark.trial
+
 #: One arm that has every kind of job, on as little as there may be of each.
 SMOKE = [
     "--preset", "smoke", "--arms", "recon_pretrain", "--cpus", "1", "--gpus", "none",

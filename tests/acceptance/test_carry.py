@@ -19,6 +19,8 @@ from tests.processes import CLI_WITH_BODIES, QUICK, of_home, running
 from tests.support import attempts, row
 from tests.training import training_spec, write_training_index
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(1800)
 def test_carried_in_a_bundle_it_ends_with_the_same_weights(tmp_path: Path) -> None:

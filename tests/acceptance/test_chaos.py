@@ -12,6 +12,8 @@ import pytest
 import cli
 from tests.support import REPOSITORY
 
+pytestmark = pytest.mark.slow
+
 TASKS = ("move_slider_right", "open_drawer", "turn_on_led", "push_pink_block_left", "lift_pink_block_table")
 
 FAULTS = "kill_everything,flip_a_bit,wake_a_zombie"

@@ -18,6 +18,8 @@ from settings.home import Home
 from tests.processes import CLI_WITH_BODIES, QUICK, of_home, running
 from tests.support import NOW, REPOSITORY, attempts, await_value, planned, row, states, submit
 
+pytestmark = pytest.mark.slow
+
 TWO_DAYS = 172_800.0
 
 #: Modules here are imported first, one of which shifts the time of day.
@@ -46,7 +48,7 @@ def last(database: Database, column: object) -> float:
         return float(tx.execute(select(column).order_by(column.desc())).scalars().first())  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("shift", [-TWO_DAYS, 3600.0])
+@pytest.mark.parametrize("shift", [-TWO_DAYS, pytest.param(3600.0, marks=pytest.mark.trial)])
 def test_work_goes_on_and_takes_as_long_as_it_took(
     home: Home,
     database: Database,

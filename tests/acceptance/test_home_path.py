@@ -13,6 +13,8 @@ from settings.home import Home
 from tests.processes import CLI_WITH_BODIES, QUICK, running
 from tests.support import await_value, planned, row, states, submit
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_home_below_a_link_whose_name_is_full_of_signs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

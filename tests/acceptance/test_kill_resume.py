@@ -21,6 +21,8 @@ from tests.processes import CLI_WITH_BODIES, QUICK, await_gone, family, of_home,
 from tests.support import attempts, await_value, row
 from tests.training import training_spec, write_training_index
 
+pytestmark = pytest.mark.slow
+
 #: Where training waits for the tests, however slow they are.
 GATE_STEP = 45
 

@@ -28,6 +28,8 @@ from tests.processes import CLI, CLI_WITH_BODIES, QUICK, environment, kill_all, 
 from tests.support import await_value, row
 from tests.training import training_spec, write_training_index
 
+pytestmark = pytest.mark.slow
+
 #: The smoke ablation with one arm that has every kind of job, and slices in the middle of which one can kill.
 SMOKE = [
     "--preset", "smoke", "--arms", "recon_pretrain",

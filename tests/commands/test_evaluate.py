@@ -33,6 +33,8 @@ from tests.support import REPOSITORY
 from tests.tasks.http_servers import raw_server
 from tests.training import training_spec
 
+pytestmark = pytest.mark.slow
+
 RANDOM = ("evaluate", "random", "--max-steps", "5", "--simulators", "2", "--json")
 
 

@@ -68,8 +68,8 @@ def test_pseudo_terminals_of_notebooks_and_ci_get_lines_and_a_word_on_interrupts
         await_value(lambda: terminal.text, lambda text: "mine: 0/6 jobs" in text, "the first line")
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.wait() == 4
-        assert "interrupted: steps end and are saved" in terminal.text
-        assert "stopped (interrupted) with everything saved" in terminal.text
+        assert "interrupted: steps under way are saved" in terminal.text
+        assert "stopped (interrupted): no job was under way; go on with" in terminal.text
         assert "\x1b[" not in terminal.text, "nothing moves the cursor"
 
 

@@ -117,8 +117,11 @@ def go_on(home: Home, broker_url: str, seconds: float = 300.0) -> None:
     database.close()
 
 
-def broken_promises(home: Home) -> list[str]:
-    """What does not hold of a home that has come to its end."""
+def broken_promises(home: Home, *, redone: bool = False) -> list[str]:
+    """What does not hold of a home that has come to its end.
+
+    redone: the disk gave a file back no more, so that whoever made it had to make it again.
+    """
     database = open_state(home)
     wrong = []
     state = 64 * [1.0]
@@ -135,11 +138,11 @@ def broken_promises(home: Home) -> list[str]:
     if dict(metrics) != losses or len(metrics) != TARGET:
         wrong.append(f"metrics {metrics}")
     ends = [attempt.job_id for attempt in attempts if attempt.outcome == SUCCEEDED]
-    if sorted(ends) != sorted(row.id for row in rows(database)):
+    if sorted(set(ends) if redone else ends) != sorted(row.id for row in rows(database)):
         wrong.append(f"successes of jobs {ends}")
     if any(attempt.ended_at is None for attempt in attempts):
         wrong.append("an attempt never ended")
-    if any(row.failures for row in rows(database)):
+    if any(row.failures > redone for row in rows(database)):
         wrong.append("a crash spent a try")
     wrong += _store_against_rows(home, database, artifacts)
     database.close()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +50,39 @@ def test_a_damaged_checkpoint_goes_back_to_the_sound_one_before(workshop: Worksh
         (("weights", 5), 2),
     ]
     assert all(e.state == OK for e in found.values() if e.job != "train" or e.step == 2)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN])
+def test_a_machine_short_of_something_says_nothing_of_files(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    workshop.finish("ingest")
+    monkeypatch.setattr(workshop.store, "digest", fails(number, 10**9))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        check(workshop)
+
+
+@pytest.mark.parametrize(("times", "found"), [(1, OK), (10**9, DAMAGED)])
+def test_a_file_that_the_disk_does_not_give_back_is_damaged_once_it_was_looked_at_again(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, times: int, found: str
+) -> None:
+    workshop.finish("ingest")
+    monkeypatch.setattr(workshop.store, "digest", fails(errno.EIO, times, workshop.store.digest))
+    assert {entry.state for entry in check(workshop).values()} == {found}
+
+
+def fails(number: int, times: int, then: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    left = times
+
+    def call(*args: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise OSError(number, os.strerror(number))
+        assert then is not None
+        return then(*args)
+
+    return call
 
 
 def test_a_file_cut_short_and_a_link_are_damage(workshop: Workshop, tmp_path: Path) -> None:

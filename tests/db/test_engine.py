@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from db import engine as engine_module
+from db import log_sync
 from db.engine import Database
 from errors import DiskFull
 from settings.home import Home
@@ -50,25 +50,6 @@ def test_writers_wait_for_each_other_and_readers_for_nobody(database: Database, 
     with database.read() as tx:
         assert tx.execute(text("select error from job")).scalar_one() == "first second"
     other.close()
-
-
-@ON_SQLITE
-def test_too_many_open_files_at_a_sync_is_waited_for(
-    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing of the disk failed: the worker would else never settle anything again."""
-    database.settle()
-    short, real = [errno.EMFILE, errno.ENFILE], engine_module._sync
-
-    def sync(path: Path) -> None:
-        if short and path.is_relative_to(home.root):
-            raise OSError(short.pop(), "Too many open files")
-        real(path)
-
-    monkeypatch.setattr(engine_module, "_sync", sync)
-    submit(database, planned("a"))
-    database.settle()
-    assert not short
 
 
 @ON_SQLITE
@@ -119,6 +100,69 @@ def test_a_durable_commit_is_on_the_disk_when_it_returns(
         tx.execute(text("update job set slices = 1"))
         assert syncs == []
     assert len(syncs) == 1
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_one_failed_sync_is_told_and_the_next_is_tried(
+    database: Database,
+    home: Home,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+) -> None:
+    """What the kernel may have dropped goes into the database file, and nothing is believed of the log until then."""
+    submit(database, planned("a"))
+    database.settle()
+    synced: list[str] = []
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if _is_log_of(home, descriptor):
+            synced.append("log")
+            if len(synced) == 1:
+                raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match=os.strerror(number)), database.write(durable=True) as tx:
+        tx.execute(text("update job set slices = 1"))
+    assert os.strerror(number) in caplog.text
+    with database.write(durable=True) as tx:
+        tx.execute(text("update job set slices = 2"))
+    assert synced == ["log"], "the log is not believed"
+    assert "synced again" in caplog.text
+    with database.write(durable=True) as tx:
+        tx.execute(text("update job set slices = 3"))
+    assert synced == ["log", "log"]
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("times", [3, 10**9])
+def test_a_machine_without_a_free_file_is_waited_for_but_not_for_ever(
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Nothing of the disk failed, so nobody is told that something did; but for ever is too long."""
+    monkeypatch.setattr(log_sync, "SYNC_SECONDS", 0.0)
+    left = times
+    sync = log_sync.sync
+
+    def short(path: Path) -> None:
+        nonlocal left
+        left -= path.is_relative_to(home.root)
+        if left >= 0 and path.is_relative_to(home.root):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        sync(path)
+
+    monkeypatch.setattr(log_sync, "sync", short)
+    submit(database, planned("a"))
+    if times == 3:
+        database.settle()
+        return
+    with pytest.raises(OSError, match="Too many open files"):
+        database.settle()
+    left = 0
+    database.settle()
 
 
 @ON_SQLITE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -109,6 +110,78 @@ def test_scratch_of_attempts_that_hold_nothing_goes(workshop: Workshop) -> None:
         assert collect(workshop, dry_run=True).scratch_folders == 2 and dead.exists() and killed.exists()
         assert collect(workshop).scratch_folders == 2
         assert living.exists() and importing.exists() and not dead.exists() and not killed.exists()
+
+
+def test_scratch_of_an_attempt_that_lives_and_lost_its_job_is_left_to_it(workshop: Workshop) -> None:
+    """A machine that was asleep: taken back meanwhile, a day old, and at work again."""
+    claim = workshop.claim("ingest")
+    with workshop.store.scratch(f"{claim.job_id}-{claim.lease_token - 1}") as folder:
+        os.utime(folder, (0, 0))
+        assert collect(workshop).scratch_folders == 0 and folder.is_dir()
+        ArtifactStore(workshop.home).clear_scratch()
+        assert folder.is_dir()
+
+
+def test_nothing_is_unlinked_before_what_replaced_it_is_on_the_disk(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The success was committed by another process, which syncs a tenth of a second later."""
+    workshop.finish_until("train")
+    claim = workshop.claim("train")
+    for step in (1, 2, 3, 4):
+        workshop.publish(claim, step)
+    workshop.finish("train", claim)
+    seen: list[str] = []
+    settle, unlink = workshop.database.settle_all, Path.unlink
+
+    def settled() -> None:
+        settle()
+        seen.append("settled")
+
+    def unlinked(path: Path, missing_ok: bool = False) -> None:
+        seen.append("unlinked")
+        unlink(path, missing_ok)
+
+    with workshop.database.write() as tx:  # as a collection that was killed between rows and bytes
+        tx.execute(jobs.artifact.delete().where(~jobs.artifact.c.final))
+    monkeypatch.setattr(workshop.database, "settle_all", settled)
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    assert collect(workshop).files == 8
+    assert seen[0] == "settled" and seen[-1] == "unlinked"
+
+
+def test_bytes_that_cannot_be_synced_for_stay(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    workshop.finish_until("train")
+    claim = workshop.claim("train")
+    for step in (1, 2, 3, 4):
+        workshop.publish(claim, step)
+    before = files_of(workshop.home)
+
+    def fail() -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(workshop.database, "settle_all", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        collect(workshop)
+    assert files_of(workshop.home) == before
+    monkeypatch.undo()
+    assert collect(workshop).files == 4, "rows went before: the next collection finds the bytes"
+
+
+def test_what_another_collection_takes_meanwhile_is_no_error(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    workshop.finish("ingest")
+    orphan = stored(workshop.store, tmp_path, "orphan", b"nobody's")
+    lstat = Path.lstat
+
+    def taken(path: Path) -> os.stat_result:
+        if path == workshop.store.path(orphan.path):
+            path.unlink(missing_ok=True)
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", taken)
+    assert collect(workshop, dry_run=True).files == 0
 
 
 def test_bytes_between_their_rename_and_their_row_are_waited_for(workshop: Workshop, tmp_path: Path) -> None:

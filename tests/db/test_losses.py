@@ -9,8 +9,9 @@ import pytest
 from db import jobs
 from db.engine import Database
 from db.jobs import Ending, Seconds
-from db.states import CANCELLED, FAILED, LOST, READY, RUNNING, SUCCEEDED, YIELDED
+from db.states import CANCELLED, FAILED, LOST, PREEMPTED, READY, RUNNING, SUCCEEDED, YIELDED
 from db.store import ArtifactStore
+from errors import LeaseLost
 from tests.support import (
     LEASE_SECONDS,
     NOW,
@@ -123,3 +124,35 @@ def test_a_job_whose_cancellation_was_asked_for_is_cancelled_when_its_worker_is_
     assert jobs.extend_lease(database, claim, LEASE_SECONDS, 0, Seconds(), NOW) == "cancelled"
     (lost,) = jobs.take_back(database, [claim.lease], "gone", 3, NOW)
     assert lost.state == CANCELLED
+
+
+def test_what_is_put_back_counts_as_nothing_and_whoever_held_it_is_too_late(database: Database) -> None:
+    submit(database, planned("a", target_steps=10), planned("asked"), planned("other"))
+    mine, others = worker(database), worker(database)
+    claim = start(database, "a", mine)
+    jobs.publish(database, claim, 4, [], [], Seconds(), NOW)
+    asked = start(database, "asked", mine)
+    jobs.cancel(database, jobs.Target("job", asked.job_id, "asked"), NOW)
+    start(database, "other", others)
+    assert jobs.put_back(database, [mine], "told to leave", NOW) == 2
+    found = row(database, "a")
+    assert (found.state, found.step, found.losses, found.session_losses, found.failures) == (
+        READY,
+        4,
+        0,
+        0,
+        0,
+    )
+    (attempt,) = attempts(database, "a")
+    assert (attempt.outcome, attempt.reason, attempt.step_to) == (PREEMPTED, "told to leave", 4)
+    assert (row(database, "asked").state, row(database, "asked").cancel_requested) == (CANCELLED, False)
+    assert row(database, "other").state == RUNNING
+    for too_late in (
+        lambda: jobs.publish(database, claim, 5, [], [], Seconds(), NOW),
+        lambda: jobs.succeed(database, claim, done(10), NOW),
+        lambda: jobs.give_back(database, claim, Ending(YIELDED, 5), NOW),
+    ):
+        with pytest.raises(LeaseLost):
+            too_late()
+    assert jobs.put_back(database, [mine], "told to leave", NOW) == 0
+    assert jobs.put_back(database, [], "told to leave", NOW) == 0

@@ -134,6 +134,14 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(
     assert "secret" not in str(refused.value)
 
 
+def test_a_standby_is_refused(postgres_url: str, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does not have yet would be taken for garbage."""
+    monkeypatch.setenv("BATON_STATE_URL", postgres_url)
+    monkeypatch.setattr(kind, "_WHO_ANSWERS", text("select pg_backend_pid(), true"))
+    with pytest.raises(InvalidInput, match="BATON_STATE_URL cannot be used: it is a standby"):
+        open_state(home)
+
+
 def test_another_kind_of_database_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATON_STATE_URL", "mysql://baton@db/baton")
     with pytest.raises(InvalidInput, match="postgresql:// or sqlite://"):

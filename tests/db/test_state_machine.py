@@ -35,6 +35,8 @@ from settings.home import Home
 from tests.postgres import empty
 from tests.support import LEASE_SECONDS, NOW, planned, rows, worker
 
+pytestmark = pytest.mark.slow
+
 MAX_LOSSES = MAX_FAILURES = 3
 TARGET = 6
 
@@ -135,6 +137,16 @@ class Queue(RuleBasedStateMachine):
                 assert taken[0].state == CANCELLED
             else:
                 assert (taken[0].state == FAILED) == (self.losses[claim.job_id] >= MAX_LOSSES)
+            self.cancelling.discard(claim.job_id)
+
+    @rule(who=st.integers(0, 2))
+    def a_worker_is_told_to_leave(self, who: int) -> None:
+        held = [claim for claim in self.holder.values() if claim.worker_id == self.workers[who]]
+        assert jobs.put_back(self.db, [self.workers[who]], "told to leave", self.now) == len(held)
+        for claim in held:
+            del self.holder[claim.job_id]
+            self.tokens[claim.job_id] += 1
+            assert (self._state(claim.job_id) == CANCELLED) == (claim.job_id in self.cancelling)
             self.cancelling.discard(claim.job_id)
 
     @rule()

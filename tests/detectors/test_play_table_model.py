@@ -14,6 +14,8 @@ from detectors.scoring import object_truths, score_frame, summarise_objects
 from detectors.targets import phases_for
 from tests.detectors.calvin_mini import demonstrations, frames_of, needs_calvin_mini
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def detector():

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save, save_file
 
 from errors import CheckpointError
 from models.weight_files import has_weights, open_weights
-from models.weights import check_fit, write_atomically, write_sharded, write_weights
+from models.weights import check_fit, write_sharded, write_weights
 
 TENSORS = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.ones(4, dtype=torch.int64)}
 
@@ -52,20 +52,6 @@ def test_round_trip(tmp_path: Path) -> None:
         name: tensor.tolist() for name, tensor in TENSORS.items()
     }
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def fail(*_: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
 def shards(folder: Path) -> None:

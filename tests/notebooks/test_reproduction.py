@@ -99,7 +99,7 @@ def test_the_second_session_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert done_first <= set(rows(tmp_path / "second", "SELECT key FROM job WHERE state = 'succeeded'"))
 
 
-@pytest.mark.slow
+@pytest.mark.trial
 @pytest.mark.timeout(1200)
 def test_a_failed_job_costs_nothing_but_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No step at so high a rate gives finite losses: the training fails, and all that it waited for is done."""

@@ -30,6 +30,8 @@ from workers.audit import DAMAGED, DIFFERENT, EQUAL, NOT_COMPARABLE
 from workers.audit_process import Again, Work, do_again, surroundings_of
 from workers.environment import decides
 
+pytestmark = pytest.mark.slow
+
 STEPS = 4
 
 

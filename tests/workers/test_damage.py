@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from db import jobs, queries
+from db import store as store_module
 from db.engine import Database
 from db.states import BLOCKED, FAILED, QUEUED, READY, SUCCEEDED
+from settings.faults import LOOKS
 from settings.home import Home
 from tasks.context import Draft, Finished, Result, TaskContext
 from tests import bodies
@@ -70,6 +74,93 @@ def test_training_whose_final_weights_rotted_goes_on_from_its_last_checkpoint(
     while row(database, "a").state != SUCCEEDED:
         bench.run("a", count)
     assert log.read_text().split() == ["2"], "only the last step again"
+
+
+def unreadable(monkeypatch: pytest.MonkeyPatch, file: Path, number: int = errno.EIO) -> None:
+    """The disk does not give back this file's bytes until it is made anew."""
+    bad = file.stat().st_ino
+    real = store_module.file_sha256
+
+    def hashed(path: Path) -> str:
+        if path.stat().st_ino == bad:
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path)
+
+    monkeypatch.setattr(store_module, "file_sha256", hashed)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EUCLEAN])
+def test_an_input_that_the_disk_does_not_give_back_is_made_again(
+    bench: Bench, database: Database, home: Home, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def read(context: TaskContext) -> Result:
+        return Finished(result={"read": context.inputs[0].path.read_text()})
+
+    submit(database, planned("a"), planned("b", ["a"]))
+    bench.run("a", make)
+    (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+    unreadable(monkeypatch, home.root / fact.path, number)
+    bench.executor._store.distrust()
+    ends = [bench.run("b", read) for _ in range(LOOKS)]
+    assert all(os.strerror(number) in end for end in ends[:-1]), "at first it may pass"
+    assert ends[-1] == "input damaged, made again by a"
+    assert bench.run("a", make) == SUCCEEDED and bench.run("b", read) == SUCCEEDED
+    assert row(database, "b").failures == 0
+
+
+def test_an_input_that_breaks_in_the_middle_of_the_work_is_hashed_again(
+    bench: Bench, database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was right when it was hashed, and a library says only in words that the disk failed."""
+    submit(database, planned("a"), planned("b", ["a"]))
+    bench.run("a", make)
+
+    def read(context: TaskContext) -> Result:
+        assert context.inputs
+        unreadable(monkeypatch, context.inputs[0].path)
+        raise RuntimeError("Error while deserializing header: Input/output error (os error 5)")
+
+    bench.run("b", read)
+    ends = [bench.run("b", read) for _ in range(LOOKS)]
+    assert ends[-1] == "input damaged, made again by a" and row(database, "b").failures == 0
+
+
+def test_an_unreadable_newest_checkpoint_falls_back(
+    bench: Bench, database: Database, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log"
+    spec = {"target": 3, "log": str(log), "slice_seconds": 1e-6}
+    submit(database, planned("a", spec=spec, target_steps=3))
+    bench.run("a", bodies.count)
+    bench.run("a", bodies.count)
+    assert row(database, "a").step == 2
+    newest = max(queries.artifacts_of_job(database, row(database, "a").id), key=lambda fact: fact.step)
+    unreadable(monkeypatch, home.root / newest.path)
+    bench.executor._store.distrust()
+    for _ in range(20):
+        if row(database, "a").state == SUCCEEDED:
+            break
+        bench.run("a", bodies.count)
+    assert row(database, "a").state == SUCCEEDED and row(database, "a").failures == 0
+    assert log.read_text().split() == ["0", "1", "1", "2"], "one step again, and no more"
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN])
+def test_a_machine_short_of_something_never_damages_a_file(
+    bench: Bench, database: Database, home: Home, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    submit(database, planned("a"), planned("b", ["a"]))
+    bench.run("a", make)
+    (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+    unreadable(monkeypatch, home.root / fact.path, number)
+    bench.executor._store.distrust()
+    for _ in range(LOOKS + 2):
+        assert "input damaged" not in bench.run(
+            "b", lambda context: Finished(result={"n": len(context.inputs)})
+        )
+    assert states(database)["a"] == SUCCEEDED and row(database, "b").failures == 0
+    monkeypatch.undo()
+    assert bench.run("b", lambda context: Finished(result={"n": len(context.inputs)})) == SUCCEEDED
 
 
 def test_an_output_that_keeps_rotting_is_a_failure_of_its_maker(

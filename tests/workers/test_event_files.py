@@ -42,7 +42,7 @@ def folder_of(home: Home) -> Path:
 def test_points_are_appended_as_they_come(home, database):
     make_ablation(database)
     claim = start(database, "train recon seed 0", worker(database), time.time())
-    files = EventFiles(home, database)
+    files = EventFiles(event_folder(home), database)
     measure(database, claim, 10, 20)
     assert files.update() == 2
     assert files.update() == 0
@@ -60,7 +60,7 @@ def test_a_new_process_writes_everything_once(home, database):
     make_ablation(database)
     measure(database, start(database, "train recon seed 0", worker(database), time.time()), 10, 20)
     for _ in range(3):
-        files = EventFiles(home, database)
+        files = EventFiles(event_folder(home), database)
         files.update()
         files.close()
     assert [step for _, step, _ in scalars(folder_of(home))] == [10, 20]
@@ -69,7 +69,7 @@ def test_a_new_process_writes_everything_once(home, database):
 def test_only_one_process_writes(home, database):
     make_ablation(database)
     measure(database, start(database, "train recon seed 0", worker(database), time.time()), 10)
-    first, second = EventFiles(home, database), EventFiles(home, database)
+    first, second = EventFiles(event_folder(home), database), EventFiles(event_folder(home), database)
     assert first.update() == 1
     assert second.update() == 0
     first.close()

@@ -10,7 +10,7 @@ import pytest
 
 from settings.home import Home
 from workers import troubles
-from workers.troubles import cap_log, last_line, room_trouble, tell_troubles, troubles_of
+from workers.troubles import cap_log, forget_troubles, last_line, room_trouble, tell_troubles, troubles_of
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,19 @@ def test_a_log_is_cut_while_it_is_written_to(tmp_path: Path, monkeypatch: pytest
     assert (tmp_path / "worker.log.1").read_bytes() == b"short\nand long\n"
 
 
-def test_troubles_are_told_while_their_session_lives(home: Home) -> None:
+def test_troubles_are_told_while_whoever_tells_them_lives(home: Home) -> None:
     assert troubles_of(home) == []
     tell_troubles(home, ["redis is away"])
-    assert troubles_of(home) == ["redis is away"]
-    note = home.run / "troubles.json"
+    tell_troubles(home, ["fails alike"], who="worker/../cpu0")
+    assert sorted(troubles_of(home)) == ["fails alike", "redis is away"]
+    tell_troubles(home, [], who="worker/../cpu0")
+    note = home.run / "troubles-session.json"
     note.write_text(note.read_text().replace(f'"pid": {os.getpid()}', '"pid": 1'))
     assert troubles_of(home) == [], "another process has this number now"
     note.write_text("{")
     assert troubles_of(home) == []
-    tell_troubles(home, [])
-    assert not note.exists()
+    tell_troubles(home, ["still there"], who="alone")
+    forget_troubles(home)
+    assert not note.exists() and troubles_of(home) == ["still there"]
+    tell_troubles(home, [], who="alone")
+    assert not list(home.run.glob("troubles*"))

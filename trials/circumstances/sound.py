@@ -93,7 +93,7 @@ def owner_file_damaged(m: Masters, folder: Path) -> Case:
 
 def owner_half_written(m: Masters, folder: Path) -> Case:
     case = case_of(folder, m.whole)
-    (case.home / "artifacts" / ".owner.partial").write_text('{"states": ["')
+    (case.home / "artifacts" / ".partial..owner").write_text('{"states": ["')
     return case
 
 

@@ -26,6 +26,8 @@ from settings.home import Home
 from tests.db.bundle.conftest import bring_in, take_out
 from tests.workshop import Workshop, dump
 
+pytestmark = pytest.mark.slow
+
 #: Python's own names of the events that change something on the disk.
 _CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate"}
 
@@ -197,5 +199,5 @@ def test_an_export(two: tuple[Path, Path, Home], tmp_path: Path) -> None:
         steps += 1
     assert steps >= 5 and whole == sorted(whole) and whole[-1]
     take_out(home, tmp_path / "out" / "0.bundle", since="last")
-    leftovers = [path.name for path in (tmp_path / "out").iterdir() if path.name == ".0.bundle.partial"]
+    leftovers = [path.name for path in (tmp_path / "out").iterdir() if path.name == ".partial.0.bundle"]
     assert leftovers == [], "what a killed export left is used again"

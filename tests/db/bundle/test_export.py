@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import sqlite3
@@ -19,6 +21,8 @@ from db.jobs import Seconds, publish
 from db.migrate import open_state
 from db.store import ArtifactStore
 from errors import BundleError, InvalidInput
+from settings import files
+from settings.faults import LOOKS
 from settings.home import Home
 from tests.db.bundle.conftest import bring_in, take_out
 from tests.db.test_store import damage
@@ -204,3 +208,44 @@ def test_bundles_made_beside_a_publishing_process_are_whole(old: Workshop, tmp_p
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_two_exports_to_one_name_do_not_touch_each_other(
+    old: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second looks before the first has finished, and gets the lock when it has."""
+    target = tmp_path / "one.bundle"
+    real = files.whole
+
+    def late(path: Path, **options: bool) -> object:
+        monkeypatch.setattr(files, "whole", real)
+        take_out(old.home, target)
+        return real(path, **options)
+
+    monkeypatch.setattr(files, "whole", late)
+    with pytest.raises(InvalidInput, match="already there"):
+        take_out(old.home, target)
+    assert manifest_of(target).files and [path.name for path in tmp_path.glob("*bundle*")] == [target.name]
+
+
+def test_an_artifact_that_the_disk_does_not_give_back_is_left_out_and_told(
+    old: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = next(entry.path for entry in care.verify(old.database, old.store) if entry.job == "index")
+
+    looks: list[str] = []
+
+    class Stream(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if str(self.name).endswith(lost):
+                looks.append(lost)
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return super().read(size)
+
+    def opened(path: Path, mode: str = "r", buffering: int = -1, **options: str) -> object:
+        return Stream(path) if buffering == 0 else real(path, mode, buffering, **options)
+
+    real = Path.open
+    monkeypatch.setattr(Path, "open", opened)
+    assert take_out(old.home, tmp_path / "one.bundle").absent == (lost,)
+    assert len(looks) == LOOKS

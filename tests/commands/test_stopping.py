@@ -1,0 +1,85 @@
+"""Signals at any moment of a command's life, and how long it waits for what saves its steps."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commands.run import Interrupts, leave_seconds
+from commands.stopping import LEAVE, caught
+from tests.processes import CLI, environment
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_before_anything_is_imported_or_started_ends_with_4(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """The first library that a command imports is one that does not come to an end."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    (tmp_path / "click.py").write_text(f"open({str(gate)!r})\n")
+    command = subprocess.Popen(
+        [sys.executable, str(CLI), "--home", str(tmp_path / "home"), "up"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment() | {"PYTHONPATH": f"{tmp_path}:{CLI.parent}"},
+    )
+    with gate.open("w"):  # opens once the command has opened it, which reads from now on
+        command.send_signal(number)
+        said = command.communicate()[1]
+    assert command.returncode == 4
+    assert said == f"error: stopped by {number.name} while nothing was running; the same command goes on\n"
+    assert not (tmp_path / "home").exists()
+
+
+def test_other_commands_end_by_a_signal_as_programs_do(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    (tmp_path / "click.py").write_text(f"open({str(gate)!r})\n")
+    command = subprocess.Popen(
+        [sys.executable, str(CLI), "status"], env=environment() | {"PYTHONPATH": f"{tmp_path}:{CLI.parent}"}
+    )
+    with gate.open("w"):
+        command.send_signal(signal.SIGUSR1)
+        assert command.wait() == -signal.SIGUSR1
+
+
+def test_only_a_person_who_presses_again_is_in_a_hurry() -> None:
+    before = [signal.getsignal(number) for number in LEAVE]
+    interrupts = Interrupts()
+    with caught(interrupts.note):
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGTERM):  # as SLURM does
+            signal.raise_signal(number)
+        assert (interrupts.count, interrupts.hurry) == (3, False)
+        signal.raise_signal(signal.SIGINT)
+        assert interrupts.hurry
+    assert [signal.getsignal(number) for number in LEAVE] == before
+    again = Interrupts()
+    with caught(again.note):
+        signal.raise_signal(signal.SIGINT)
+        assert not again.hurry
+        signal.raise_signal(signal.SIGINT)
+        assert again.hurry
+
+
+@pytest.mark.parametrize(
+    ("notice_left", "session_left", "seconds"),
+    [
+        (None, None, 25.0),
+        (118.0, None, 115.0),
+        (2.0, None, 1.0),
+        (None, 4.0, 4.0),
+        (None, -3.0, 1.0),
+        (None, 40_000.0, 25.0),
+        (118.0, 60.0, 60.0),
+    ],
+)
+def test_as_long_as_a_notice_lasts_steps_may_be_saved(
+    notice_left: float | None, session_left: float | None, seconds: float
+) -> None:
+    assert leave_seconds(25.0, notice_left, session_left) == seconds

@@ -1,0 +1,51 @@
+"""An error of the machine is never taken for a fact about a file, a process or another machine."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calvin.pickles import load_npy_pickle
+from models.json_files import read_json
+from models.openvla_checkpoint import is_openvla
+from models.weight_files import open_file
+from settings import clock, faults, processes
+from settings.ownership import not_usable
+
+ASKED: list[Callable[[Path], Any]] = [
+    is_openvla,
+    lambda folder: read_json(folder / "config.json"),
+    lambda folder: open_file(folder / "config.json"),
+    lambda folder: load_npy_pickle(folder / "config.json"),
+    lambda folder: list(not_usable(folder, os.R_OK)),
+    lambda _: clock.boot_id(),
+    lambda _: processes.process_space.__wrapped__(),
+]
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM])
+@pytest.mark.parametrize("ask", ASKED)
+def test_a_machine_short_of_something_has_told_nothing(
+    ask: Callable[[Path], Any], number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "openvla"}')
+
+    def short(*_: Any, **__: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    for call in ("open", "read_text", "read_bytes", "readlink"):
+        monkeypatch.setattr(Path, call, short)
+    monkeypatch.setattr(os, "scandir", short)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        ask(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.EIO, errno.EACCES, errno.ENOSPC])
+def test_others_are_facts(number: int) -> None:
+    faults.need_fact(OSError(number, ""))
+    faults.need_fact(ValueError())

@@ -1,0 +1,172 @@
+"""Product code writes files in one way (`settings.files`): aside, synced, renamed. What does not says why here."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import REPOSITORY
+from tests.test_layers import modules
+
+LOCK = "a lock, which must keep its inode; nothing is read from it that work depends on"
+LOG = "a log or stream: appended to, and read by people"
+SCRATCH = "a draft in a scratch folder: `ArtifactStore.put` syncs and names it"
+VOUCHED = "frames by the thousand: all are synced before the one file that vouches for them is written"
+TEMPORARY = "a temporary folder, gone with its process"
+MEMORY = "into memory"
+ASIDE = "a library that wants a path, within `files.written_at`"
+STORE = "the store's own way: synced, named by digest, read back by it"
+
+#: file::function -> why it writes directly.
+DIRECT = {
+    "calvin/episode_file.py::save_episode": SCRATCH,
+    "calvin/training_index.py::write_index": SCRATCH,
+    "calvin/writer.py::write": VOUCHED,
+    "calvin/writer.py::write_split": VOUCHED,
+    "commands/attention.py::command": TEMPORARY,
+    "commands/audit.py::_workplace": TEMPORARY,
+    "db/bundle/export.py::_folder_elsewhere": TEMPORARY,
+    "db/bundle/inspection.py::_schema_at": TEMPORARY,
+    "db/bundle/receive.py::_new_file": "staged in scratch: `ArtifactStore.adopt` syncs and names them",
+    "db/engine.py::fresh_file_mode": "an empty file, which SQLite fills with a journal of its own",
+    "db/ownership.py::_locked": LOCK,
+    "db/read_only.py::_copy": TEMPORARY,
+    "db/read_only.py::_temporary": TEMPORARY,
+    "db/store.py::_keep": STORE,
+    "db/store.py::_lock_file": LOCK,
+    "db/store.py::adopt": STORE,
+    "models/tokenizer.py::save_tokenizer": TEMPORARY,
+    "reports/comparisons.py::comparisons_csv": MEMORY,
+    "reports/figures.py::png_bytes": MEMORY,
+    "reports/svg.py::svg": MEMORY,
+    "reports/table.py::table_csv": MEMORY,
+    "settings/files.py::_aside": "the one way itself",
+    "settings/files.py::_made_and_locked": "the one way itself",
+    "settings/home.py::exclusive": LOCK,
+    "simulators/piped.py::__init__": TEMPORARY,
+    "simulators/playtable/env.py::__init__": TEMPORARY,
+    "simulators/playtable/urdf.py::_write_mesh": TEMPORARY,
+    "simulators/playtable/urdf.py::write_textures": TEMPORARY,
+    "tasks/attention.py::write_looks": ASIDE,
+    "tasks/evaluate.py::_draft": SCRATCH,
+    "tasks/extract.py::_write_annotation": VOUCHED,
+    "tasks/extract.py::_write_frames": VOUCHED,
+    "tasks/extract.py::_write_item": VOUCHED,
+    "tasks/gaze.py::run": SCRATCH,
+    "tasks/local_context.py::_keep": TEMPORARY,
+    "tasks/open_loop.py::run_open_loop": SCRATCH,
+    "tasks/reconstruct.py::run": SCRATCH,
+    "tasks/results_file.py::_open": "a line at a time, each synced; rewritten by `settings.files` alone",
+    "tasks/videos.py::_encode": ASIDE,
+    "workers/audit_process.py::_start": LOG,
+    "workers/broker.py::start_private": LOG,
+    "workers/event_files.py::__init__": LOCK,
+    "workers/event_files.py::_writer": "TensorBoard's stream: appended to, written anew from the rows by each process",
+    "workers/job_log.py::job_log": LOG,
+    "workers/pulse.py::_touch": "an empty file: a full disk would refuse bytes",
+    "workers/supervisor.py::_spawn": LOG,
+    "workers/troubles.py::cap_log": LOG,
+}
+
+#: Names of functions and methods that write, whatever they are called on.
+_WRITES = {
+    "write_text", "write_bytes", "touch", "savefig", "savez", "savez_compressed", "save_file", "dump", "DictWriter",
+    "writer", "copy", "copy2", "copyfile", "copytree", "move", "rename", "renames", "link", "hardlink_to", "truncate",
+    "mkstemp", "NamedTemporaryFile", "TemporaryFile", "TemporaryDirectory", "VideoWriter", "imwrite", "SummaryWriter",
+    "RotatingFileHandler", "FileHandler", "save_pretrained", "to_csv", "symlink_to", "symlink", "extractall",
+}  # fmt: skip
+
+_WRITING_MODE = re.compile(r"(?=.*[wax+])[rwaxbt+]{1,4}")
+
+#: Of these the object decides: `copy.copy(x)` and `dict.copy()` write nothing.
+_OF_MODULES = {"copy": "shutil", "move": "shutil", "dump": "json", "writer": "csv", "truncate": "os"}
+
+
+def writes(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """(innermost function, line) of every call that makes, fills or renames a file."""
+
+    def within(node: ast.AST, function: str) -> Iterator[tuple[str, int]]:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            function = node.name
+        if isinstance(node, ast.Call) and _is_write(node):
+            yield function, node.lineno
+        for child in ast.iter_child_nodes(node):
+            yield from within(child, function)
+
+    return within(tree, "<module>")
+
+
+def _is_write(call: ast.Call) -> bool:
+    name, owner = _name(call.func), _owner(call.func)
+    if name == "rename" and owner is None:
+        return False
+    if name == "open" and owner == "os":
+        return bool({"O_CREAT", "O_WRONLY", "O_RDWR"} & {_name(node) for node in ast.walk(call)})
+    if name == "open":
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        texts = [node.value for node in given if isinstance(node, ast.Constant)]
+        return any(isinstance(text, str) and _WRITING_MODE.fullmatch(text) for text in texts)
+    if (
+        name == "replace"
+    ):  # Path.replace and os.replace; of text, times and dataclasses it takes other arguments
+        return (len(call.args) == 1 and not call.keywords) or owner == "os"
+    if name == "save":  # a picture or an array, unless into a stream with a format of its own
+        formats = [node for node in call.args[1:] if isinstance(node, ast.Constant)]
+        return (
+            bool(call.args)
+            and not formats
+            and not any(k.arg in ("format", "metadata") for k in call.keywords)
+        )
+    if name in _OF_MODULES:
+        return owner == _OF_MODULES[name]
+    return name in _WRITES
+
+
+def _name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _owner(node: ast.AST) -> str | None:
+    """What a method is called on: a name, "" for anything longer; None for a plain function."""
+    return _name(node.value) if isinstance(node, ast.Attribute) else None
+
+
+def found() -> dict[str, list[int]]:
+    places: dict[str, list[int]] = {}
+    for file in modules():
+        for function, line in writes(ast.parse(file.read_text(encoding="utf-8"))):
+            places.setdefault(f"{file.relative_to(REPOSITORY)}::{function}", []).append(line)
+    return places
+
+
+def test_files_are_written_in_one_way() -> None:
+    places = found()
+    assert {place: lines for place, lines in places.items() if place not in DIRECT} == {}
+    assert DIRECT.keys() - places.keys() == set(), "these write nothing any more"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path.write_text('x')", "open(path, 'w')", "path.open('a+b')", "open(path, mode='x')", "io.open(path, 'wb')",
+        "os.open(path, os.O_RDWR | os.O_CREAT)", "partial.replace(target)", "os.replace(a, b)", "Image.save(path)",
+        "np.save(path, array)", "shutil.copyfile(a, b)", "json.dump(value, stream)", "picture.save(folder / 'x.png')",
+        "save_file(tensors, file)", "tempfile.mkstemp()", "path.rename(other)",
+    ],
+)  # fmt: skip
+def test_the_rule_finds_what_it_forbids(text: str) -> None:
+    assert list(writes(ast.parse(text)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "open(path)", "path.open('rb')", "text.replace('a', 'b')", "replace(value, field=1)", "values.copy()",
+        "picture.save(stream, 'PNG')", "os.open(path, os.O_RDONLY)", "files.write(path, 'x')", "json.dumps(value)",
+    ],
+)  # fmt: skip
+def test_the_rule_lets_pass_what_writes_no_file(text: str) -> None:
+    assert not list(writes(ast.parse(text)))
