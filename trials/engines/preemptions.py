@@ -67,8 +67,8 @@ def _preempted(
         done, begun = number, count(home)
     state = slurm.ends(job, 1800)
     _baton(undisturbed, "up", "--until-done", *_ONE, cli=baton / "cli.py")
-    made = final_artifacts(home / "state.db")
-    equal = made == final_artifacts(undisturbed / "state.db") and bool(made)
+    made = _digests(home)
+    equal = made == _digests(undisturbed) and bool(made)
     (failed,) = rows(home / "state.db", "SELECT COUNT(*) FROM job WHERE state = 'failed'")[0]
     lost = "SELECT COUNT(*), SUM(outcome = 'lost') FROM attempt"
     return {
@@ -77,6 +77,15 @@ def _preempted(
         "artifacts": len(made), "equal_digests": equal,
         "holds": done == _PREEMPTIONS and state == "COMPLETED" and equal and failed == 0,
     }  # fmt: skip
+
+
+def _digests(home: Path) -> dict[str, str]:
+    """Of what was made for good, and of the last checkpoint of a job that makes nothing else."""
+    last = (
+        "SELECT job.label, artifact.sha256 FROM artifact JOIN job ON job.id = artifact.job_id "
+        "WHERE artifact.step = job.target_steps AND job.kind = 'count'"
+    )
+    return final_artifacts(home / "state.db") | dict(rows(home / "state.db", last))
 
 
 def _attempts(home: Path) -> int:
