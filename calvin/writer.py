@@ -16,6 +16,7 @@ from calvin.frames import FrameFiles
 from calvin.recording import write_record
 from calvin.task_names import UNKNOWN_SCENE
 from errors import InvalidInput
+from settings import files
 
 EMBEDDING_WIDTH = 384  # of CALVIN's MiniLM sentence embeddings
 
