@@ -16,7 +16,7 @@ from calvin.frames import FrameFiles
 from calvin.recording import write_record
 from calvin.task_names import UNKNOWN_SCENE
 from errors import InvalidInput
-from settings.files import whole
+from settings import files
 
 EMBEDDING_WIDTH = 384  # of CALVIN's MiniLM sentence embeddings
 
@@ -47,16 +47,16 @@ def write_split(
     if folder.exists() and any(folder.iterdir()):
         raise InvalidInput(f"{folder} already has content; give an empty or new folder.")
     (folder / LANGUAGE_FOLDER).mkdir(parents=True, exist_ok=True)
-    files = FrameFiles(folder, digits)
+    frames = FrameFiles(folder, digits)
     summary = _Summary()
     for episode in episodes:
         summary.add(episode)
         for position, frame in enumerate(range(episode.start, episode.end + 1)):
             arrays: dict[str, Any] = {field: getattr(episode, field)[position] for field in FRAME_SHAPES}
-            np.savez_compressed(files.path(frame), **arrays)
+            np.savez_compressed(frames.path(frame), **arrays)
     summary.write(folder, digits)
     if drawn_by is not None and scenes is not None:
-        write_record(folder, summary.recorded, files, drawn_by=drawn_by, scenes=scenes)
+        write_record(folder, summary.recorded, frames, drawn_by=drawn_by, scenes=scenes)
     if validation_instructions is not None:
         embeddings = {
             task: {"emb": _no_embeddings(1), "ann": [phrase]}
@@ -64,7 +64,7 @@ def write_split(
         }
         np.save(folder / LANGUAGE_FOLDER / "embeddings.npy", _boxed(embeddings), allow_pickle=True)
     os.sync()  # the annotations vouch for the frames, also after a machine was switched off
-    with whole(folder / LANGUAGE_FOLDER / "auto_lang_ann.npy") as stream:
+    with files.whole(folder / LANGUAGE_FOLDER / "auto_lang_ann.npy") as stream:
         np.save(stream, _boxed(summary.annotations()), allow_pickle=True)
     return folder
 

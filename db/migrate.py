@@ -189,16 +189,20 @@ def _named_errors(home: Home) -> Iterator[None]:
         raise InvalidInput(f"{home.state_place} cannot be opened as Baton's state: {said}") from None
 
 
-def _config() -> Config:
+def _config(folder: Path) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
     return config
 
 
-@lru_cache(maxsize=1)
 def revisions() -> tuple[str, frozenset[str]]:
     """The newest version of the schema, and all that this Baton knows."""
-    scripts = ScriptDirectory.from_config(_config())
+    return _revisions_in(MIGRATIONS)
+
+
+@lru_cache(maxsize=1)
+def _revisions_in(folder: Path) -> tuple[str, frozenset[str]]:
+    scripts = ScriptDirectory.from_config(_config(folder))
     head = scripts.get_current_head()
     assert head is not None
     return head, frozenset(script.revision for script in scripts.walk_revisions())
@@ -206,6 +210,6 @@ def revisions() -> tuple[str, frozenset[str]]:
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
     """Another process may have upgraded while this one waited for the lock: Alembic then does nothing."""
-    config = _config()
+    config = _config(MIGRATIONS)
     config.attributes["connection"] = connection
     command.upgrade(config, revision)

@@ -86,7 +86,7 @@ def _aside(path: Path, mode: int, new: bool, wait: bool) -> Iterator[tuple[Path,
             if new:
                 _need_nothing(target)
             else:
-                with suppress(FileNotFoundError):
+                with suppress(OSError):  # a new file, or a file system without modes
                     os.fchmod(stream.fileno(), stat.S_IMODE(target.stat().st_mode))
             yield aside, stream
             stream.flush()
@@ -98,7 +98,16 @@ def _aside(path: Path, mode: int, new: bool, wait: bool) -> Iterator[tuple[Path,
             with suppress(OSError):
                 aside.unlink()
             raise
-        sync(target.parent)
+        _sync_names(target.parent)
+
+
+def _sync_names(folder: Path) -> None:
+    """Where people ask for files the file system may not sync folders, or the folder may not be open to reading."""
+    try:
+        sync(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES):
+            raise
 
 
 def _need_nothing(target: Path) -> None:

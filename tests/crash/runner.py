@@ -38,7 +38,7 @@ _LIMIT = 4000
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE)
 
 #: What is disturbed, and one in how many moments of each kind `--some` takes.
-PARTS = {"deaths of jobs": 20, "deaths of files": 20, "faults of jobs": 40, "faults of files": 40}
+PARTS = {"deaths of jobs": 24, "deaths of files": 24, "faults of jobs": 48, "faults of files": 48}
 
 #: Exit status of a life that ended with an error which its command prints in a sentence.
 _TOLD = 3
