@@ -18,6 +18,7 @@ VOUCHED = "frames by the thousand: all are synced before the one file that vouch
 TEMPORARY = "a temporary folder, gone with its process"
 MEMORY = "into memory"
 ASIDE = "a library that wants a path, within `files.written_at`"
+LEASE = "the lease's own way: it may only come where nothing is, also on NFS, so it is linked"
 STORE = "the store's own way: synced, named by digest, read back by it"
 
 #: file::function -> why it writes directly.
@@ -28,6 +29,7 @@ DIRECT = {
     "calvin/writer.py::write_split": VOUCHED,
     "commands/attention.py::command": TEMPORARY,
     "commands/audit.py::_workplace": TEMPORARY,
+    "commands/tensorboard.py::command": TEMPORARY,
     "db/bundle/export.py::_folder_elsewhere": TEMPORARY,
     "db/bundle/inspection.py::_schema_at": TEMPORARY,
     "db/bundle/receive.py::_new_file": "staged in scratch: `ArtifactStore.adopt` syncs and names them",
@@ -46,6 +48,11 @@ DIRECT = {
     "settings/files.py::_aside": "the one way itself",
     "settings/files.py::_made_and_locked": "the one way itself",
     "settings/home.py::exclusive": LOCK,
+    "settings/lease.py::_claim": LEASE,
+    "settings/lease.py::_move": LEASE,
+    "settings/lease.py::_remove": LEASE,
+    "settings/lease.py::_write": LEASE,
+    "settings/network_home.py::need_locks": TEMPORARY,
     "simulators/piped.py::__init__": TEMPORARY,
     "simulators/playtable/env.py::__init__": TEMPORARY,
     "simulators/playtable/urdf.py::_write_mesh": TEMPORARY,
