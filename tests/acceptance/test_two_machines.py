@@ -69,8 +69,7 @@ def test_a_training_whose_machine_died_ends_on_another_with_the_weights_of_one(
     first, second = Home(tmp_path / "first"), Home(tmp_path / "second")
     database = open_state(first)
     store = open_store(first, database)
-    with store.publication():
-        submit_training(database, store, files, spec)
+    submit_training(database, store, files, spec)
     gated = {**cluster, GATE_VARIABLE: str(tmp_path / str(GATE_STEP))}
     with running(
         ["--home", str(first.root), *UP], tmp_path / "first.log", CLI_WITH_BODIES, **gated

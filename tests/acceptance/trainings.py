@@ -31,8 +31,11 @@ def submit_training(
     plans.submit(database, Plan("ablation", "killed", {}, [index, training]), "test", NOW)
     claim = start(database, "index", worker(database))
     folder = next(iter(files.values())).parent
-    artifacts = [stored(store, folder, name, path.read_bytes(), kind="index") for name, path in files.items()]
-    jobs.succeed(database, claim, Ending(SUCCEEDED, 1, artifacts=artifacts), NOW)
+    with store.publication():
+        artifacts = [
+            stored(store, folder, name, path.read_bytes(), kind="index") for name, path in files.items()
+        ]
+        jobs.succeed(database, claim, Ending(SUCCEEDED, 1, artifacts=artifacts), NOW)
 
 
 def await_step(database: Database, step: int) -> None:
