@@ -197,8 +197,9 @@ def _renderer(split: CalvinSplit) -> dict[str, str | None] | None:
 
 def _with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
     """`items`, with a bar on standard error where that is a terminal."""
-    from rich.console import Console
     from rich.progress import track
+
+    from commands.console import Console
 
     console = Console(stderr=True)
     shown: Callable[..., Iterable[Item]] = track

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from commands.console import Console
 from reports.statistics import average_length_interval, success_intervals
 
 

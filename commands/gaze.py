@@ -191,8 +191,7 @@ def _write_sheet(out: Path, episode: Episode, regions: Regions) -> tuple[Path, i
 
 
 def _show(results: list[dict[str, Any]], by_stage: bool, score: bool) -> None:
-    from rich.console import Console
-
+    from commands.console import Console
     from commands.gaze_tables import (
         difficulty_table,
         object_table,

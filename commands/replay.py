@@ -10,13 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from calvin.dataset import open_dataset
 from calvin.sampled_check import check_sample
 from calvin.task_names import UNKNOWN_SCENE
+from commands.console import Console
 from commands.terminal import redraws
 from simulators.base import Simulator
 from simulators.rendering import chosen_renderer, usual_renderer

@@ -6,8 +6,7 @@ import errno
 import json
 from pathlib import Path
 
-from rich.console import Console
-
+from commands.console import Console
 from db.engine import Database
 from db.shared_store import open_store
 from errors import InvalidInput

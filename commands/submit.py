@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,10 +104,11 @@ def command(
             print_report,
         )  # figures and statistics: seconds that no start should wait for
 
-        print_report(home, database, str(submitted.ablation_id), as_json)
-        if entry["state"] == "failed":
-            for failure in queries.failures(database, submitted.ablation_id):
-                print(f"error: {failure}", file=sys.stderr)
+        with suppress(BrokenPipeError):  # who reads no further (`head`) changes nothing about how it ended
+            print_report(home, database, str(submitted.ablation_id), as_json)
+            if entry["state"] == "failed":
+                for failure in queries.failures(database, submitted.ablation_id):
+                    print(f"error: {failure}", file=sys.stderr)
         if entry["state"] == "paused":
             raise Stopped(f"{entry['name']} is paused with everything saved; go on with: unpause, then up")
     return 0 if entry["state"] == "succeeded" else 1

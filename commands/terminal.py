@@ -25,7 +25,7 @@ def redraws(stream: TextIO) -> bool:
 
 def show(draw: Callable[[int], RenderableType]) -> None:
     """Print `draw(width)` on standard output. In a pipe no line ends in blanks."""
-    from rich.console import Console
+    from commands.console import Console
 
     console = Console()
     if console.is_terminal:

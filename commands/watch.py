@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 
+from commands.console import Console
 from commands.status_lines import StatusLines
 from commands.status_screen import status_screen
 from commands.terminal import redraws

@@ -31,7 +31,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from db import postgres
 from db.log_sync import LogSync
 from db.log_sync import sqlite_module as sqlite_module
-from db.network_file import configure, is_shared, lease_of
+from db.network_file import configure, give_back, is_shared, lease_of
 from db.read_only import ReadOnlyFile
 from errors import DiskFull, InvalidInput, StateDamaged, StateLost
 from settings.elsewhere import sqlite_file
@@ -41,7 +41,6 @@ from settings.ownership import refusal
 
 #: How long a writer waits for another writer's transaction, and everybody for a server that is restarted.
 BUSY_TIMEOUT_SECONDS = 60.0
-
 _RECONNECT_SECONDS = 0.5
 
 #: How a disk without room shows: SQLite's words, and the server's.
@@ -51,7 +50,6 @@ _NO_ROOM = ("disk is full", "No space left on device")
 _DAMAGE = ("malformed", "not a database", "disk I/O error", "Could not decode to UTF-8")
 
 _MAY_NOT_WRITE = "attempt to write a readonly database"
-
 _BEGIN = "baton_begin"
 
 
@@ -95,17 +93,20 @@ class Database:
         """One writing transaction: commits at the end, rolls back on any exception. No other writes meanwhile.
 
         Raises DiskFull when there is no room for it, StateLost when the server goes away: a commit that was
-        under way then may have happened. Raises StateDamaged when SQLite comes across damage, as `read` does, and
-        InvalidInput where the state can only be read.
+        under way then may have happened. Raises StateDamaged on damage, as `read`, and InvalidInput where the state can
+        only be read.
         """
         if self.read_only is not None:
             raise refusal("write", self.read_only.path)
-        holding = self._lease.enter() if self._lease is not None else None
+        if self._lease is not None:
+            self._lease.enter()
         with self._named_errors(), self._writing() as connection:
+            # Again: one of this machine may have given it back, which from here on none does (`give_back`).
+            holding = self._lease.enter() if self._lease is not None else ""
             if not self.is_sqlite:
                 postgres.become_writer(connection, BUSY_TIMEOUT_SECONDS)
             yield connection
-            if self._lease is not None and holding is not None:
+            if self._lease is not None:
                 self._lease.confirm(holding)
         if self._log is not None:
             self._log.committed()
@@ -179,8 +180,8 @@ class Database:
         self._reader.dispose()
         if self.read_only is not None:
             self.read_only.close()
-        if self._lease is not None:
-            self._lease.release()
+        if self._lease and self.file:
+            give_back(self.file, self._lease)
 
     def _connect(self, engine: Engine) -> Connection:
         """A server that answered before and does not now is waited for: nothing was begun, so nothing is lost."""
@@ -254,7 +255,7 @@ def read_only_file(path: Path) -> ReadOnlyFile:
 
 
 def _sqlite_engine(url: URL, read_only: ReadOnlyFile | None = None, in_network: Path | None = None) -> Engine:
-    """in_network: the file, where other machines see it too."""
+    """in_network: file that other machines see too."""
     if read_only is None:
         engine = create_engine(
             url,

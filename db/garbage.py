@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence, Set
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,9 @@ from settings.home import Home
 
 #: Jobs whose rows are looked at in one writing transaction, and objects removed at a time.
 _CHUNK = 200
+
+#: Of the store; gives what raises once it is over (`db.store`).
+Standstill = Callable[[], AbstractContextManager[Callable[[], None]]]
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,34 @@ def collect(
 
     spent: also remove the bytes of what only finished jobs have read; their rows stay, and whoever asks for
     them makes their jobs run again (`db.jobs.redo_inputs`).
-    superseded_only: nothing but superseded checkpoints, with their bytes: what nobody looks at before it goes.
+    superseded_only: nothing but superseded checkpoints, with their bytes: what nobody looks at before it goes. It all
+    goes in one gap, as nobody would know later what was left of them.
     wait_seconds: how long to wait for a gap between publications, for each folder of the store.
     """
     store = open_store(home, db)
     ownership.need_ours(home, db, store.remote)
+    if dry_run:
+        return _collect(
+            db, home, store, now, lambda: nullcontext(lambda: None), spent, superseded_only, dry_run
+        )
+    if not superseded_only:
+        return _collect(
+            db, home, store, now, lambda: store.standstill(wait_seconds), spent, superseded_only, dry_run
+        )
+    with store.standstill(wait_seconds) as still:
+        return _collect(db, home, store, now, lambda: nullcontext(still), spent, superseded_only, dry_run)
+
+
+def _collect(
+    db: Database,
+    home: Home,
+    store: ArtifactStore,
+    now: float,
+    standstill: Standstill,
+    spent: bool,
+    superseded_only: bool,
+    dry_run: bool,
+) -> Collected:
     with db.read() as tx:
         shown = shown_in_reports(tx)
     removed = _superseded_paths(db, shown) if dry_run else _delete_rows(db, shown)
@@ -78,7 +104,7 @@ def collect(
     for folder in folders:
         if only is not None and not any(path.split("/")[1] == folder.name for path in only):
             continue
-        with nullcontext(lambda: None) if dry_run else store.standstill(wait_seconds) as still:
+        with standstill() as still:
             garbage = _garbage(db, home, folder, shown, gone, foreign, only)
             still()
             if not dry_run and garbage:
@@ -88,7 +114,7 @@ def collect(
                     path.unlink(missing_ok=True)
         files += len(garbage)
         size += sum(length for _, length in garbage)
-    objects, object_bytes = _collect_objects(db, store, shown, gone, foreign, only, dry_run, wait_seconds)
+    objects, object_bytes = _collect_objects(db, store, shown, gone, foreign, only, dry_run, standstill)
     scratch = 0 if superseded_only else clear_scratch(db, home, store, dry_run=dry_run)
     if not dry_run and (rows or files or objects):
         with db.write() as tx:
@@ -118,7 +144,7 @@ def _collect_objects(
     foreign: set[str],
     only: Set[str] | None,
     dry_run: bool,
-    wait_seconds: float,
+    standstill: Standstill,
 ) -> tuple[int, int]:
     """The same for the objects that machines share. Returns how many, and their bytes."""
     if store.remote is None:
@@ -127,7 +153,7 @@ def _collect_objects(
     for prefix in (f"{number:02x}" for number in range(256)):
         if only is not None and not any(path.split("/")[1] == prefix for path in only):
             continue
-        with nullcontext(lambda: None) if dry_run else store.standstill(wait_seconds) as still:
+        with standstill() as still:
             listed = store.remote.listing(prefix)
             if not listed:
                 continue
@@ -145,7 +171,7 @@ def _collect_objects(
         objects += len(garbage)
         size += sum(listed[path] for path in garbage)
     if not dry_run and only is None:
-        with store.standstill(wait_seconds) as still:
+        with standstill() as still:
             still()
             store.remote.remove_incoming()
     return objects, size

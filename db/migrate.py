@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from db import ownership
 from db.engine import Database, first_line, fresh_file_mode
-from db.network_file import hold, is_shared
+from db.network_file import give_back, hold, is_shared
 from db.postgres import check_server, hint
 from db.soundness import need_sound
 from errors import DiskFull, EnvironmentLacks, HomeInUse, InvalidInput
@@ -59,8 +59,8 @@ def open_state(
             database = Database(home.state, lease=lease)
         _prepare(home, thorough, check_new)
     except BaseException:
-        if lease is not None:
-            lease.release()
+        if lease is not None and file is not None:
+            give_back(file, lease)
         raise
     try:
         current = schema_of(home, database)

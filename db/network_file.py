@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from db.log_sync import sqlite_module
 from errors import HomeInUse
 from settings import lease
 from settings.file_system import network_kind
@@ -46,6 +48,29 @@ def hold(file: Path, *, wait: bool = True) -> Lease:
         _need_no_writer(file, wait)
     found.take(wait=wait)
     return found
+
+
+def give_back(file: Path, lease: Lease) -> None:
+    """Hold it no longer. Not while another process of this machine is between asking for it and its commit: that would
+    take it for lost. Such a one keeps it."""
+    if network_kind(file) is not None and has_log(file):  # whose index is not to be touched there
+        lease.release()
+        return
+    module = sqlite_module()
+    busy = False
+    with (
+        suppress(module.Error),
+        closing(
+            module.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None)
+        ) as connection,
+    ):
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except module.OperationalError as error:
+            busy = "locked" in str(error)
+        lease.release(leave=busy)
+        return
+    lease.release()
 
 
 def configure(cursor: Any, file: Path) -> None:

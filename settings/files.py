@@ -37,8 +37,9 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
     with whole(path, mode=mode) as stream:
         stream.write(data)
         stream.flush()
-        written = os.fstat(stream.fileno()).st_size
-        if written != len(data):
+        found = os.fstat(stream.fileno())
+        written = found.st_size
+        if stat.S_ISREG(found.st_mode) and written != len(data):
             raise OSError(errno.EIO, f"{written} of {len(data)} bytes were kept", str(path))
 
 
@@ -56,7 +57,8 @@ def whole(path: Path, *, mode: int = 0o666, new: bool = False, wait: bool = True
 
     Who writes the same file at the same time waits for the other, or gets BlockingIOError (not `wait`). The lock is
     the stream's and ends with its last descriptor. new: raises FileExistsError where something is there, also when
-    that came meanwhile. A link is followed, and a file that is replaced keeps its mode. Raises OSError.
+    that came meanwhile. A link is followed, and a file that is replaced keeps its mode; devices and pipes are written
+    to as they are. Raises OSError.
     """
     with _aside(path, mode, new, wait) as (_, stream):
         yield stream
@@ -80,6 +82,10 @@ def aside_of(path: Path) -> Path:
 @contextmanager
 def _aside(path: Path, mode: int, new: bool, wait: bool) -> Iterator[tuple[Path, BinaryIO]]:
     target = path if new else Path(os.path.realpath(path))
+    if not new and _is_stream(path):
+        with path.open("wb") as stream:
+            yield path, stream
+        return
     aside = aside_of(target)
     with _made_and_locked(aside, mode, wait) as stream:
         try:
@@ -99,6 +105,15 @@ def _aside(path: Path, mode: int, new: bool, wait: bool) -> Iterator[tuple[Path,
                 aside.unlink()
             raise
         _sync_names(target.parent)
+
+
+def _is_stream(path: Path) -> bool:
+    """A device, pipe or the like (/dev/null, /dev/stdout): it takes what comes, and is not to be replaced by a file."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _sync_names(folder: Path) -> None:

@@ -115,13 +115,13 @@ class Lease:
             raise StateLost(f"{self._path} cannot be read ({error.strerror}); nothing was written") from None
         self.need()
 
-    def release(self) -> None:
-        """Others may have it at once, where this process took it."""
+    def release(self, *, leave: bool = False) -> None:
+        """Others may have it at once, where this process took it. leave: to those of this machine who share it."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
         with suppress(OSError):
-            if self._mine and self._lost is None and self.is_of_this_machine:
+            if not leave and self._lost is None and self._is_held() and self._mine:
                 self._path.unlink()
 
     def _names_this_machine(self, seen: _Seen) -> bool:
@@ -213,7 +213,8 @@ class Lease:
     def _move(self, looked: float) -> None:
         try:
             _, aside = self._write(self._held_since)
-            if steady() - looked < _FRESH_SECONDS:
+            # Writing took a while: another of this machine may have given it back, and the next one taken it.
+            if self._look() == self._seen and steady() - looked < _FRESH_SECONDS:
                 aside.rename(self._path)
             else:
                 aside.unlink()

@@ -44,7 +44,13 @@ def meaning(text: str, is_page: bool, now: float, machine_names: Callable[[], Co
 
     machine_names: what this machine may be called, in small letters; asked for only when it matters.
     """
-    text = text.strip()
+    try:
+        return _meaning(text.strip(), is_page, now, machine_names)
+    except (TypeError, AttributeError, RecursionError):  # JSON may have any form, and any depth
+        return Said(trouble=f"it answers with something that is no notice: {_line(text.strip())}")
+
+
+def _meaning(text: str, is_page: bool, now: float, machine_names: Callable[[], Collection[str]]) -> Said:
     if text.lower() in _NOTHING:
         return NOTHING
     if is_page or text.startswith("<"):
@@ -119,7 +125,7 @@ def _seconds_of(text: str) -> float | None:
     except ValueError:
         try:
             found = parsedate_to_datetime(text)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
     return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
 

@@ -28,7 +28,7 @@ from db.bundle.manifest import Manifest
 from db.engine import BUSY_TIMEOUT_SECONDS, Database, sqlite_module
 from db.members import BUSY, IDLE
 from db.migrate import open_state, revisions, upgrade
-from db.network_file import hold, is_shared
+from db.network_file import give_back, hold, is_shared
 from db.ownership import Owner
 from db.schema import Base, Worker
 from db.store import ArtifactStore, file_sha256
@@ -108,7 +108,7 @@ def _held(state: Path) -> Iterator[Lease | None]:
     try:
         yield lease
     finally:
-        lease.release()
+        give_back(state, lease)
 
 
 def _receive(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import signal
 import subprocess
 import sys
@@ -11,6 +13,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
+from commands.console import Console
+from commands.screen import Screen
 from db import members
 from db.engine import Database
 from db.schema import Session
@@ -121,3 +125,19 @@ def test_nohup_is_heeded(home: Home, database: Database) -> None:
     work(database)
     assert process.stderr.read().splitlines()[-1] == "mine: succeeded"
     assert process.wait(180) == 0
+
+
+class Unread(io.StringIO):
+    """A pipe whose reader has gone."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+
+def test_who_stops_reading_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends `tee` of `up 2>&1 | tee log` too, and what the session says then is read by nobody."""
+    monkeypatch.setattr(sys, "stderr", Unread())
+    with Screen(dict, quiet=False) as screen:
+        screen.say("interrupted: steps under way are saved")
+    with pytest.raises(BrokenPipeError):
+        Console(stderr=True).print("a table that was asked for")

@@ -368,3 +368,35 @@ def test_two_kinds_of_lock_that_exclude_each_other_are_no_lack(
     monkeypatch.setattr(network_home.fcntl, "flock", flock)
     monkeypatch.setattr(network_home.fcntl, "lockf", lockf)
     homes[1].create()
+
+
+@NETWORK
+def test_who_ends_takes_the_lease_from_nobody_on_the_same_machine(
+    homes: list[Home], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`submit-ablation --detach` took it, and ends while `up` is in a transaction, or about to begin one."""
+    _, home, _ = homes
+    first, staying = opened(home), opened(home)
+    with staying.write() as tx:
+        first.close()
+        tx.execute(text("UPDATE identity SET key = 'one'"))
+
+    first, held = opened(home), staying._lease
+    assert first._lease is not None and held is not None
+    first._lease._mine = True  # as if it were the one that took it
+    held._ended.set()
+    asked: list[str] = []
+
+    def ask() -> str:
+        asked.append(enter())
+        if len(asked) == 1:
+            first.close()
+        return asked[-1]
+
+    enter = held.enter
+    monkeypatch.setattr(held, "enter", ask)
+    with staying.write() as tx:
+        assert tx.execute(text("SELECT key FROM identity")).scalar_one() == "one"
+        tx.execute(text("UPDATE identity SET key = 'two'"))
+    assert asked[0] != asked[1], "it was given back meanwhile"
+    staying.close()

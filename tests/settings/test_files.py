@@ -124,3 +124,17 @@ def test_what_is_written_short_is_no_file(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr(files, "_lies_at", lambda *_: True)
         files.write(path, "new..")
     assert path.read_text() == "old"
+
+
+def test_what_is_no_file_stays_what_it_is(tmp_path: Path) -> None:
+    """`--out /dev/null` of root made a file of it, for every program of the machine."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    (tmp_path / "link").symlink_to(pipe)
+    files.write(tmp_path / "link", "one")
+    with files.written_at(pipe) as aside:
+        aside.write_bytes(b"two")
+    assert os.read(reader, 100) == b"onetwo"
+    os.close(reader)
+    assert pipe.is_fifo() and len(list(tmp_path.iterdir())) == 2

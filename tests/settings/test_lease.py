@@ -89,6 +89,32 @@ def test_what_began_before_another_had_it_is_not_committed_after(place: Path, so
         stopped.confirm(holding)
 
 
+def test_who_moves_it_takes_it_from_nobody_who_got_it_meanwhile(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process of the machine gave it back while the next mark was being written."""
+    moving = of(place, "one")
+    moving.take()
+    moving._ended.set()
+    assert moving._thread is not None
+    moving._thread.join()
+    moving._seen = moving._look()
+    write = moving._write
+
+    def slowly(since: str) -> tuple[str, Path]:
+        written = write(since)
+        place.unlink()
+        next_one.take()
+        return written
+
+    monkeypatch.setattr(moving, "_write", slowly)
+    next_one = of(place, "two")
+    moving._move(module.steady())
+    next_one.enter()
+    next_one.release()
+    assert list(place.parent.iterdir()) == []
+
+
 def test_a_clock_that_differs_decides_nothing(place: Path) -> None:
     """A holder whose machine is a day behind, and one whose file claims to be of tomorrow."""
     with held(place) as holder:

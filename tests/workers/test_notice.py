@@ -122,6 +122,7 @@ def test_nothing_is_planned_here_and_now(text: str) -> None:
         (f'{{"action": "stop", "time": "{SOON}"}}', 120.0),
         ('{"action": "terminate", "time": "2027-01-15T07:59:00Z"}', None),
         ('{"action": "terminate", "time": "at noon"}', None),
+        (f'{{"action": "stop", "time": "Fri, 15 Jan {"9" * 20} 08:00:00 GMT"}}', None),
         (SOON, 120.0),
         ('{"noticeTime": "2027-01-15T07:59:50Z"}', None),
         (event("Preempt", "another", "MINE"), None),
@@ -145,6 +146,9 @@ def test_this_machine_goes_away(text: str, left_seconds: float | None) -> None:
         ('{"action": "termin', False),
         ('{"error": "no such path"}', False),
         ("[1, 2]", False),
+        ("[" * 50_000, False),
+        ('{"Events": [{"EventType": "Preempt", "Resources": 5}]}', False),
+        ('{"Events": [{"EventType": ["Preempt"]}]}', False),
     ],
 )
 def test_what_means_nothing_is_no_notice_and_told(text: str, is_page: bool) -> None:

@@ -14,6 +14,7 @@ from db.store import ArtifactStore
 from errors import DiskFull
 from settings.home import Home
 from tests.support import Clock, planned, row, start, stored, submit, worker
+from workers import space as module
 from workers.space import LOW_SHARE, Space, free_share_of
 
 
@@ -59,6 +60,25 @@ def test_a_disk_that_is_full_already_is_looked_at_again_soon(
         assert space.check() is None
         clock.now += 31.0
     assert tries == [100.0, 131.0, 162.0]
+
+
+def test_what_could_not_be_removed_while_files_were_published_is_removed_later(
+    database: Database, home: Home, store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export lasts minutes. Files whose rows had gone already would lie there for ever."""
+    monkeypatch.setattr(module, "_WAIT_SECONDS", 0.0)
+    submit(database, planned("train", kind="train", target_steps=9))
+    claim = start(database, "train", worker(database), time.time())
+    for step in range(1, 5):
+        files = [stored(store, tmp_path, "weights", b"%d" % step, final=False)]
+        jobs.publish(database, claim, step, files, [], Seconds(), time.time())
+    clock = Clock()
+    space = Space(database, home, lambda _home: LOW_SHARE / 2, clock)
+    with store.publication():
+        assert space.check() is None
+    clock.now += 31.0
+    removed = space.check()
+    assert removed is not None and (removed.rows, removed.files) == (2, 2)
 
 
 def test_the_share_is_that_of_the_homes_disk(home: Home) -> None:
