@@ -47,7 +47,7 @@ DIRECT = {
     "reports/table.py::table_csv": MEMORY,
     "settings/files.py::_aside": "the one way itself",
     "settings/files.py::_made_and_locked": "the one way itself",
-    "settings/home.py::exclusive": LOCK,
+    "settings/holding.py::held": LOCK,
     "settings/lease.py::_claim": LEASE,
     "settings/lease.py::_move": LEASE,
     "settings/lease.py::_remove": LEASE,
