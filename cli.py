@@ -12,7 +12,6 @@ if __name__ == "__main__" and runs_a_home(sys.argv):
 import contextlib
 import errno
 import importlib
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from settings.ending import end_at_once
 from settings.faults import SHORTAGES, is_unreadable
 from settings.home import HOME_KEY
 from settings.ownership import refusal
+from settings.streams import mend_streams
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments is None and runs_a_home(sys.argv):
         with caught(leave_at_once):
             end_at_once(main(sys.argv[1:]))
-    _print_anything()
+    mend_streams()
     fix_variables()  # no figure depends on the shell; libraries read this when a command imports them
     try:
         result = cli.main(arguments, prog_name=_program(), standalone_mode=False)
@@ -135,12 +135,6 @@ def main(arguments: list[str] | None = None) -> int:
         _say(f"error: the disk is full{where}; make room and run the same command again")
         return DiskFull.exit_code
     return result if isinstance(result, int) else 0
-
-
-def _print_anything() -> None:
-    """A name that the shell's encoding does not have is printed escaped: no command fails for its last line."""
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _say(message: str) -> None:
