@@ -73,7 +73,7 @@ def _words_of_files() -> Finding:
     tried = "doctor --weights FILE.pth tries a file"
     try:
         vocabulary = Path(snapshot_download(OFFICIAL_TOKENIZER, local_files_only=True)) / VOCABULARY
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # the last: of users without a home folder
         vocabulary = None
     if vocabulary is None or not vocabulary.is_file():
         detail = (

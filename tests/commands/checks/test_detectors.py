@@ -132,4 +132,4 @@ def test_whoever_has_no_home_folder_is_told_what_is_missing(monkeypatch: pytest.
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", nobody)
-    assert "are not in this machine's cache" in told().detail
+    assert "are not in this machine's cache" in told("grounding_dino").detail
