@@ -24,6 +24,7 @@ from settings.ending import end_at_once
 from settings.faults import SHORTAGES, is_unreadable
 from settings.home import HOME_KEY
 from settings.ownership import refusal
+from settings.streams import mend_streams
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {
@@ -100,6 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments is None and runs_a_home(sys.argv):
         with caught(leave_at_once):
             end_at_once(main(sys.argv[1:]))
+    mend_streams()
     fix_variables()  # no figure depends on the shell; libraries read this when a command imports them
     try:
         result = cli.main(arguments, prog_name=_program(), standalone_mode=False)

@@ -119,8 +119,16 @@ def run_home(
     missing.close_dead_sessions(database, time.time(), alone=home.state_in_home)
     garbage.clear_scratch(database, home, ArtifactStore(home))
     interrupts = Interrupts()
-    with caught(interrupts.note):
-        _stay(home, database, stay, settings, interrupts, until_done, services, quiet)
+    try:
+        with caught(interrupts.note):
+            _stay(home, database, stay, settings, interrupts, until_done, services, quiet)
+    except Exception:
+        if home.root.is_dir():
+            raise
+        raise Stopped(
+            f"the home {home.root} was moved or removed while it ran, so everything here stopped; what was committed "
+            "is in it: name the place where it is now with --home, or put it back"
+        ) from None
 
 
 def _stay(
@@ -200,6 +208,7 @@ def _watch(
     next_build_check = time.monotonic() + _BUILD_CHECK_SECONDS
     next_damage_check, restarts = time.monotonic(), supervisor.restarts
     while True:
+        home.root.stat()  # raises where it was moved, before anything is made anew in its place
         supervisor.check()
         if supervisor.restarts != restarts and time.monotonic() >= next_damage_check:
             need_sound_state(home)  # a child may have come across damage where nobody here looks

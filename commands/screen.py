@@ -25,7 +25,8 @@ _MOST_LINES = 30
 class Screen:
     """Arms, bars, rates and workers on a terminal; now and then a line elsewhere. All on standard error.
 
-    Work does not depend on being seen: a terminal that was closed and a full disk are put up with.
+    Work does not depend on being seen: a terminal that was closed, a pipe that nobody reads and a full disk are put up
+    with.
 
     `look` returns the document of `status --json`; it is asked when something is to be shown. Use as a context
     manager: the last state stays on the terminal.
@@ -68,5 +69,7 @@ class Screen:
         """One line that stays, above the bars where there are any."""
         if self._quiet:
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(
+            OSError, SystemExit
+        ):  # rich ends the process where nobody reads a pipe any more
             self._console.print(line, soft_wrap=True, markup=False, highlight=False)

@@ -26,14 +26,14 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from db import postgres
+from db.database_errors import lost, named_errors
 from db.log_sync import LogSync
 from db.log_sync import sqlite_module as sqlite_module
 from db.network_file import configure, give_back, is_shared, lease_of
 from db.read_only import ReadOnlyFile
-from errors import DiskFull, InvalidInput, StateDamaged, StateLost
 from settings.elsewhere import sqlite_file
 from settings.file_system import network_kind
 from settings.lease import Lease
@@ -43,13 +43,6 @@ from settings.ownership import refusal
 BUSY_TIMEOUT_SECONDS = 60.0
 _RECONNECT_SECONDS = 0.5
 
-#: How a disk without room shows: SQLite's words, and the server's.
-_NO_ROOM = ("disk is full", "No space left on device")
-
-#: How SQLite says that a file is not what it wrote, or that the disk does not give it back.
-_DAMAGE = ("malformed", "not a database", "disk I/O error", "Could not decode to UTF-8")
-
-_MAY_NOT_WRITE = "attempt to write a readonly database"
 _BEGIN = "baton_begin"
 
 
@@ -72,7 +65,7 @@ class Database:
         self._log: LogSync | None = None
         self._answered = False
         self._here = threading.local()
-        self._named_errors = partial(_named_errors, self.file)
+        self._named_errors = partial(named_errors, self.file)
         if isinstance(place, Path) and read_only:
             self.read_only = read_only_file(place)
             self._reader = self._writer = _sqlite_engine(URL.create("sqlite"), self.read_only)
@@ -193,59 +186,11 @@ class Database:
                 if self.is_sqlite or not self._answered:
                     raise
                 if time.monotonic() >= give_up:
-                    raise _lost(error) from None
+                    raise lost(error) from None
                 time.sleep(_RECONNECT_SECONDS)
             else:
                 self._answered = True
                 return connection
-
-
-@contextmanager
-def _named_errors(file: Path | None) -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        if file is not None and tells_damage(str(error.orig)):
-            raise StateDamaged(damage_sentence(file, first_line(error))) from None
-        if any(words in str(error.orig) for words in _NO_ROOM):
-            raise DiskFull(
-                "the disk that holds the state is full; all that was committed is safe: make room "
-                "(artifacts gc) and run the same command again"
-            ) from None
-        if _MAY_NOT_WRITE in str(error.orig):
-            raise InvalidInput(
-                "the state cannot be written any more: somebody took the right to it away, or the disk's"
-            ) from None
-        if postgres.tells_statement_mode(str(error.orig)):
-            raise InvalidInput(postgres.NOT_WHOLE) from None
-        if error.connection_invalidated:
-            raise _lost(error) from None
-        raise
-
-
-def _lost(error: DBAPIError) -> StateLost:
-    return StateLost(
-        f"the state's database went away ({first_line(error)}); all that was committed is safe: "
-        f"run the same command again once it is back{postgres.hint(str(error.orig))}"
-    )
-
-
-def tells_damage(said: str) -> bool:
-    """Whether SQLite said that the file is damaged, or that the disk does not give it back."""
-    return any(words in said for words in _DAMAGE)
-
-
-def damage_sentence(file: Path, said: str) -> str:
-    """What is wrong with a state, and the way back."""
-    return (
-        f"{file} is damaged ({said}); what it names is left alone: put a copy of it back, or move {file.name}, "
-        f"{file.name}-wal and {file.name}-shm away and import the newest bundle (docs/bundles.md, Copies and damage)"
-    )
-
-
-def first_line(error: DBAPIError) -> str:
-    """What the database itself said."""
-    return next(iter(str(error.orig).splitlines()), type(error.orig).__name__)
 
 
 def read_only_file(path: Path) -> ReadOnlyFile:

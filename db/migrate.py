@@ -16,7 +16,8 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from db import ownership
-from db.engine import Database, first_line, fresh_file_mode
+from db.database_errors import first_line
+from db.engine import Database, fresh_file_mode
 from db.network_file import give_back, hold, is_shared
 from db.postgres import check_server, hint
 from db.soundness import need_sound

@@ -35,12 +35,17 @@ _WRITER, _PUBLICATION = 1, 2
 STALLED_WRITER_SECONDS = 8
 
 #: A side that vanished without a word counts as gone after half a minute, by TCP's own means: here, and there,
-#: where its locks end with it.
+#: where its locks end with it. Keepalives watch a connection on which nothing is under way; what was sent and never
+#: acknowledged would be sent again for a quarter of an hour, while a worker's heartbeats wait for it.
 _KEEPALIVES = {"keepalives_idle": 15, "keepalives_interval": 5, "keepalives_count": 3}
+_UNACKNOWLEDGED_MS = 30_000
 _CONNECT_SECONDS = 10
 
 #: The same of the server's side, for one transaction; a pooler does not pass on what is asked for at the start.
-_KEPT_ALIVE = ", ".join(f"set_config('tcp_{name}', '{value}', true)" for name, value in _KEEPALIVES.items())
+_KEPT_ALIVE = ", ".join(
+    f"set_config('tcp_{name}', '{value}', true)"
+    for name, value in {**_KEEPALIVES, "user_timeout": _UNACKNOWLEDGED_MS}.items()
+)
 
 _BECOME_WRITER = text(
     "SELECT set_config('lock_timeout', :wait_ms, true),"
@@ -97,6 +102,7 @@ def make_engines(url: str) -> tuple[Engine, Engine]:
                 "application_name": "baton",
                 "prepare_threshold": None,  # a prepared statement belongs to a session
                 **_KEEPALIVES,
+                "tcp_user_timeout": _UNACKNOWLEDGED_MS,
             },
         )
     except ModuleNotFoundError:

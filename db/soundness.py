@@ -12,7 +12,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from db.engine import damage_sentence, read_only_file, sqlite_module, tells_damage
+from db.database_errors import damage_sentence, refuses, tells_damage
+from db.engine import read_only_file, sqlite_module
 from db.network_file import is_shared
 from db.states import OUTCOMES, STATES
 from errors import StateDamaged
@@ -121,8 +122,9 @@ def _look(path: Path, thorough: bool, alone: bool) -> str | None:
                 found = check_values(connection) or _check_words(connection)
             return found
     except module.OperationalError as error:
-        # Rights, locks and the like: whoever opens it says so.
-        return str(error) if tells_damage(str(error)) else None
+        # Rights, locks, a quota and the like: whoever opens it says so.
+        damage = tells_damage(str(error)) and refuses(path, str(error)) is None
+        return str(error) if damage else None
     except module.DatabaseError as error:
         return str(error)
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shlex
-import socket
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from errors import HomeInUse, InvalidInput
+from errors import InvalidInput
 from settings import network_home
 from settings.elsewhere import elsewhere, sqlite_file
+from settings.holding import held
 from settings.ownership import (
     FOLDER,
     READ,
@@ -229,30 +228,14 @@ class Home:
 
         Raises HomeInUse when another living process holds it.
         """
-        lock_path = self.run / "lock"
-        descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another command"
-                raise HomeInUse(
-                    f"{self.root} is already being run by {holder}; wait for it, use another --home, "
-                    f"or add work to it with submit-ablation --detach"
-                ) from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(
-                descriptor, f"'{command}' (process {os.getpid()} on {socket.gethostname()})".encode(), 0
-            )
-            # Locks of other machines are not to be relied on; an SQLite state has a lease of its own (`db.migrate`).
-            with (
-                network_home.held(self.run, f"the home {self.root}")
-                if self.state_file is None
-                else nullcontext()
-            ):
-                yield
-        finally:
-            os.close(descriptor)
+        # Locks of other machines are not to be relied on; an SQLite state has a lease of its own (`db.migrate`).
+        with (
+            held(self.root, self.run / "lock", command),
+            network_home.held(self.run, f"the home {self.root}")
+            if self.state_file is None
+            else nullcontext(),
+        ):
+            yield
 
 
 def home_at(path: str | Path | None) -> Home:

@@ -12,6 +12,7 @@ import locale
 import os
 import random
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,21 @@ class FixedState:
 
     def __init__(self) -> None:
         self._folder = _working_folder()
+        self._temporary = Path(tempfile.gettempdir())
         self._variables = deciding_variables()
 
     def establish(self, threads: int = THREADS) -> None:
-        """Working folder, deciding variables, locale of numbers, seeds, and what `settle_libraries` sets."""
+        """Working folder, temporary folder, deciding variables, locale of numbers, seeds, and what `settle_libraries`
+        sets."""
         if self._folder is not None:
             with contextlib.suppress(OSError):  # it may be gone; nothing that is planned is relative to it
                 os.chdir(self._folder)
+        for place in (
+            self._temporary.parent,
+            self._temporary,
+        ):  # not above: a home that is gone comes not back empty
+            with contextlib.suppress(OSError):
+                place.mkdir(mode=0o700, exist_ok=True)
         for name in deciding_variables().keys() - self._variables.keys():
             del os.environ[name]
         os.environ.update(self._variables)

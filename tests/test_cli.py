@@ -388,3 +388,11 @@ def test_a_full_disk_is_exit_code_4_even_where_nobody_can_be_told(
     monkeypatch.setattr("sys.stderr", SimpleNamespace(write=full, flush=full))
     home.state_db.touch()
     assert cli.main(["--home", str(home.root), "status"]) == 4
+
+
+def test_a_name_that_the_shells_encoding_lacks_is_printed_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, encoding="ascii", write_through=True))
+    assert cli.main(["--help"]) == 0
+    print("d\u00e9j\u00e0")
+    assert printed.getvalue().endswith(b"d\\xe9j\\xe0\n")

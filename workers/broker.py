@@ -41,6 +41,9 @@ _SCHEMES = ("redis", "rediss", "redis+socket")
 #: What file systems answer that have no sockets: shared folders of virtual machines, FUSE, some network ones.
 _NO_SOCKETS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENXIO})
 
+#: A key that nobody else uses, for as long as one transaction.
+_TRIED = "baton.tried"
+
 #: A server that runs and does not answer yet may have to wait for a processor.
 _START_SECONDS = 60.0
 
@@ -140,13 +143,25 @@ def ask(url: str) -> None:
             "or redis+socket:///PATH is"
         )
     try:
-        with connect(url) as client:
-            client.ping()
+        try_it(url)
     except (redis.RedisError, OSError, ValueError, TypeError) as error:
         raise EnvironmentLacks(
-            f"the broker {_shown(url)} does not answer: {error}; start it, correct --broker or {URL_VARIABLE}, "
+            f"the broker {_shown(url)} {fault_of(error)}; start it, correct --broker or {URL_VARIABLE}, "
             "or give neither for a private one"
         ) from None
+
+
+def try_it(url: str) -> None:
+    """Give it a message and take that back, unseen by others: a Redis that is full, or only repeats another, answers
+    all questions and takes nothing. Raises RedisError, OSError, ValueError."""
+    with connect(url) as client, client.pipeline(transaction=True) as both:
+        both.lpush(_TRIED, "").delete(_TRIED).execute()
+
+
+def fault_of(error: Exception) -> str:
+    """What ails a broker that answered so, to be said after its name."""
+    refused = isinstance(error, redis.ResponseError) and not isinstance(error, redis.InvalidResponse)
+    return f"takes no work: {error}" if refused else f"does not answer: {error}"
 
 
 def _shown(url: str) -> str:

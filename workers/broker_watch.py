@@ -1,4 +1,4 @@
-"""Whether the broker answers, asked beside everything else: asking may take seconds."""
+"""Whether the broker takes work, asked beside everything else: asking may take seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from redis import RedisError
 
-from workers.broker import connect
+from workers.broker import fault_of, try_it
 
 _ASK_SECONDS = 2.0
 
@@ -17,7 +17,7 @@ SILENT_SECONDS = 15.0
 
 
 class BrokerWatch:
-    """Asks in a thread of its own until `stop`. `fault`: what it last said instead of an answer, or None."""
+    """Asks in a thread of its own until `stop`. `fault`: what ails it, to be said after its name, or None."""
 
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
@@ -29,9 +29,9 @@ class BrokerWatch:
 
     @property
     def fault(self) -> str | None:
-        """None while it has answered within SILENT_SECONDS."""
+        """None while it has taken something within SILENT_SECONDS."""
         silent = self._clock() - self._answered > SILENT_SECONDS
-        return (self._fault or "no answer") if silent else None
+        return (self._fault or "does not answer") if silent else None
 
     @property
     def overdue(self) -> bool:
@@ -47,10 +47,9 @@ class BrokerWatch:
 
     def ask(self) -> None:
         try:
-            with connect(self._url) as client:
-                client.ping()
+            try_it(self._url)
         except (RedisError, OSError, ValueError) as error:
-            self._fault = str(error)
+            self._fault = fault_of(error)
         else:
             self._answered = self._clock()
 

@@ -173,7 +173,7 @@ class Supervisor:
             cap_log(log)
         fault = self._watch.fault if self._watch is not None else None
         if self._watch is not None and fault is not None:
-            troubles.append(f"the broker does not answer: {fault}")
+            troubles.append(f"the broker {fault}")
             if (
                 self._private and self._watch.overdue
             ):  # stopped, or its socket went: nobody else starts it again

@@ -48,7 +48,11 @@ def _default_weights() -> Finding:
     remedy = f"hf download {DEFAULT_WEIGHTS}, or set gaze.weights to a folder of it (doctor --weights DIR tries it)"
     try:
         folder = Path(snapshot_download(DEFAULT_WEIGHTS, local_files_only=True))
-    except (OSError, ValueError):
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ):  # the last: whoever runs this has no home folder, nor a cache in it
         detail = (
             f"weights {DEFAULT_WEIGHTS} are not in this machine's cache of the hub, and no others were named"
         )
@@ -69,7 +73,7 @@ def _words_of_files() -> Finding:
     tried = "doctor --weights FILE.pth tries a file"
     try:
         vocabulary = Path(snapshot_download(OFFICIAL_TOKENIZER, local_files_only=True)) / VOCABULARY
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):  # the last: of users without a home folder
         vocabulary = None
     if vocabulary is None or not vocabulary.is_file():
         detail = (

@@ -11,7 +11,7 @@ from commands.options import broker_from_environment
 from db.engine import sqlite_module
 from errors import EnvironmentLacks
 from settings.tool import ask_tool
-from workers.broker import connect, find_server
+from workers.broker import connect, fault_of, find_server, try_it
 
 #: SQLite's WAL-reset bug: in 3.7.0 to 3.51.2 but for these backports (sqlite.org/wal.html).
 _WAL_FIRST, _WAL_FIXED = (3, 7, 0), (3, 51, 3)
@@ -56,9 +56,10 @@ def _named_broker(url: str) -> Finding:
     try:
         with connect(url) as client:
             version = client.info("server")["redis_version"]
+        try_it(url)
     except (redis.RedisError, OSError, ValueError) as error:
         remedy = "start it, correct REDIS_URL, or unset REDIS_URL for a private one"
-        return Finding("queue", "broker", MISSING, f"REDIS_URL does not answer: {error}", remedy, needed=True)
+        return Finding("queue", "broker", MISSING, f"REDIS_URL {fault_of(error)}", remedy, needed=True)
     return Finding("queue", "broker", OK, f"Redis {version} at REDIS_URL")
 
 

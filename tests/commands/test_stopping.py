@@ -10,9 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from commands.run import Interrupts, leave_seconds
+from commands import run
+from commands.run import Interrupts, Stay, leave_seconds, run_home
 from commands.stopping import LEAVE, caught
+from db.engine import Database
+from errors import Stopped
+from settings.home import Home
 from tests.processes import CLI, environment
+from workers.supervisor import Devices
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -83,3 +88,20 @@ def test_as_long_as_a_notice_lasts_steps_may_be_saved(
     notice_left: float | None, session_left: float | None, seconds: float
 ) -> None:
     assert leave_seconds(25.0, notice_left, session_left) == seconds
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_home_that_is_moved_while_it_runs_ends_the_session_with_a_sentence(
+    moved: bool, home: Home, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stay(*_: object) -> None:
+        if moved:
+            home.root.rename(home.root.with_name("elsewhere"))
+        raise FileNotFoundError(2, "No such file or directory", str(home.logs / "scheduler.log"))
+
+    monkeypatch.setattr(run, "_stay", stay)
+    with pytest.raises(Stopped if moved else FileNotFoundError) as told:
+        run_home(home, database, Stay(Devices([], 0), None, None, 0.0), until_done=False)
+    assert ("was moved or removed while it ran" in str(told.value)) == moved
+    if moved:
+        home.root.with_name("elsewhere").rename(home.root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import threading
 from pathlib import Path
 
@@ -100,6 +101,21 @@ def test_a_durable_commit_is_on_the_disk_when_it_returns(
         tx.execute(text("update job set slices = 1"))
         assert syncs == []
     assert len(syncs) == 1
+
+
+@ON_SQLITE
+def test_a_limit_on_the_size_of_files_is_no_damage(database: Database, home: Home) -> None:
+    """SQLite says of it, and of a quota, what it says of a broken disk."""
+    submit(database, planned("a"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+        with pytest.raises(DiskFull, match=r"state\.db cannot grow: .*ulimit -f"), database.write() as tx:
+            tx.execute(text("update job set slices = 1, label = :long"), {"long": "x" * 50_000})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with database.write() as tx:
+        tx.execute(text("update job set slices = 2"))
 
 
 @ON_SQLITE

@@ -81,7 +81,12 @@ def test_nothing_is_removed_while_somebody_publishes(database: Database, postgre
 
 def test_settings_of_a_transaction_end_with_it(database: Database) -> None:
     def seen() -> set[str]:
-        names = ("lock_timeout", "idle_in_transaction_session_timeout", "tcp_keepalives_idle")
+        names = (
+            "lock_timeout",
+            "idle_in_transaction_session_timeout",
+            "tcp_keepalives_idle",
+            "tcp_user_timeout",
+        )
         with database.read() as one, database.read() as other:
             return {tx.execute(text(f"show {name}")).scalar_one() for tx in (one, other) for name in names}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -16,6 +17,18 @@ from errors import EnvironmentLacks, InvalidInput, StateLost
 from settings.home import Home
 from tests.postgres import PostgresServer
 from tests.support import ON_POSTGRESQL, await_value, planned, row, states, submit
+
+
+@ON_POSTGRESQL
+def test_what_is_never_acknowledged_is_given_up_as_soon_as_a_silent_connection(database: Database) -> None:
+    """Keepalives rest while something is under way; TCP itself would go on for a quarter of an hour."""
+    with database.read() as tx:
+        session: Any = tx.connection.driver_connection
+        asked = session.info.get_parameters()
+    assert {name: asked[name] for name in ("keepalives_idle", "tcp_user_timeout")} == {
+        "keepalives_idle": "15",
+        "tcp_user_timeout": "30000",
+    }
 
 
 @ON_POSTGRESQL

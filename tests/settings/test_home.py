@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -144,6 +145,18 @@ def test_a_home_is_run_by_one_command_and_free_after_it(home: Home) -> None:
     with home.exclusive("up"), pytest.raises(HomeInUse, match="'up'"), home.exclusive("submit-ablation"):
         pytest.fail("both hold the home")
     with home.exclusive("submit-ablation"):
+        pass
+
+
+@pytest.mark.parametrize("swept", ["run/lock", "run"])
+def test_a_home_stays_held_when_its_lock_is_swept_away(swept: str, home: Home) -> None:
+    with home.exclusive("up"):
+        place = home.root / swept
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
+        home.create()
+        with pytest.raises(HomeInUse, match="another command"), home.exclusive("up"):
+            pytest.fail("both hold the home")
+    with home.exclusive("up"):
         pass
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import locale
 import os
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,18 @@ def test_answers_of_another_number_of_threads_have_another_key(monkeypatch: pyte
     torch.set_num_threads(1)
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
     assert len({one, two, arithmetic()}) == 3
+
+
+def test_a_temporary_folder_that_was_swept_away_is_there_for_the_next_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "home" / "run" / "tmp"
+    temporary.mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    state = FixedState()
+    shutil.rmtree(temporary.parent)
+    state.establish()
+    assert temporary.is_dir()
+    shutil.rmtree(tmp_path / "home")
+    state.establish()
+    assert not (tmp_path / "home").exists(), "a home that was moved away"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -205,6 +206,28 @@ def test_a_file_system_without_sockets_gets_it_elsewhere(home: Home, monkeypatch
     assert str(home.run) in broker.private_url(home) or len(str(home.run)) > 80
     monkeypatch.setattr(broker, "_holds_sockets", lambda _folder: False)
     assert "/tmp/baton-" in broker.private_url(home)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("maxmemory", 1, "maxmemory"), ("replicaof", "127.0.0.1 1", "read only replica")],
+)
+def test_a_broker_that_answers_and_takes_no_work_is_said(
+    name: str, value: object, said: str, private_redis: PrivateRedis
+) -> None:
+    with connect(private_redis.url) as client:
+        broker.ask(private_redis.url)
+        assert client.keys() == []
+        if name == "replicaof":
+            client.replicaof(*str(value).split())
+        else:
+            client.config_set(name, value)
+    with pytest.raises(EnvironmentLacks, match=f"takes no work: .*{said}"):
+        broker.ask(private_redis.url)
+    watch = BrokerWatch(private_redis.url, clock=itertools.count(0, 20).__next__)
+    watch.ask()
+    assert watch.fault is not None and said in watch.fault
+    watch.stop()
 
 
 @pytest.mark.parametrize("fault", ["stopped", "swept"])

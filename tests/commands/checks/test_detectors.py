@@ -123,3 +123,13 @@ def test_why_groundingdino_py_does_not_work_is_said(tmp_path: Path, monkeypatch:
     monkeypatch.setenv(PYTHON_VARIABLE, sys.executable)
     found = told("groundingdino-py")
     assert found.state == MISSING and "transformers 5.1.0" in found.detail and "BertModel." in found.detail
+
+
+def test_whoever_has_no_home_folder_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Containers run as numbers that belong to nobody, without HOME."""
+
+    def nobody(*_: object, **__: object) -> str:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", nobody)
+    assert "are not in this machine's cache" in told("grounding_dino").detail
