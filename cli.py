@@ -24,6 +24,7 @@ from settings.ending import end_at_once
 from settings.faults import SHORTAGES, is_unreadable
 from settings.home import HOME_KEY
 from settings.ownership import refusal
+from settings.typed import program
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {
@@ -102,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
             end_at_once(main(sys.argv[1:]))
     fix_variables()  # no figure depends on the shell; libraries read this when a command imports them
     try:
-        result = cli.main(arguments, prog_name=_program(), standalone_mode=False)
+        result = cli.main(arguments, prog_name=program(), standalone_mode=False)
     except BatonError as error:
         _say(f"error: {error}")
         return error.exit_code
@@ -139,11 +140,6 @@ def _say(message: str) -> None:
     """To standard error, which may itself be a file on the full disk: the exit code still counts."""
     with contextlib.suppress(OSError):
         print(message, file=sys.stderr, flush=True)
-
-
-def _program() -> str:
-    """`baton` where it was installed under that name; the name that shell completion goes by."""
-    return "baton" if sys.argv[0].endswith("/baton") else "cli.py"
 
 
 if __name__ == "__main__":

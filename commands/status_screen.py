@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,6 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from settings.home import Home
+from settings.typed import typed
 from workers.services import SERVICES
 
 #: From these widths on: the loss of the actions, all losses, and long bars.
@@ -193,7 +195,7 @@ def _seen(worker: Mapping[str, Any]) -> str:
 
 
 def _no_workers(home: str) -> Text:
-    return Text(f"no workers; start them with: cli.py --home {shlex.quote(home)} up")
+    return Text(f"no workers; start them with: {typed('up', Home(Path(home)))}")
 
 
 def _session(entry: Mapping[str, Any], now: float) -> Text:

@@ -23,6 +23,7 @@ from detectors.targets import TARGETS_VERSION
 from errors import BatonError, ConfigError, OtherBuild
 from settings.ablation import AblationConfig
 from settings.home import Home
+from settings.typed import typed
 from tasks.registry import KINDS, versions
 
 #: Kinds whose parameters may name a detector.
@@ -44,7 +45,7 @@ class Outdated:
         return (
             f"{some} ablation {self.name} were planned by another build of Baton, with {', '.join(self.differences)}; "
             f"end it with that build, or do again with this one what differs: "
-            f"cli.py --home {home.argument} upgrade {self.ablation_id}"
+            + typed(f"upgrade {self.ablation_id}", home)
         )
 
 
