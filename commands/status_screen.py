@@ -46,7 +46,7 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
     if workers:
         parts += [_workers(workers, width), Text()]
     elif any(entry["state"] == "running" for entry in document["ablations"]):
-        parts += [_no_workers(document["home"]), Text()]
+        parts += [_no_workers(document["home"], sessions), Text()]
     parts += [_session(entry, now) for entry in sessions]
     parts += services
     parts += [Text(trouble, "bold red") for trouble in document.get("troubles", ())]
@@ -194,7 +194,11 @@ def _seen(worker: Mapping[str, Any]) -> str:
     return f"{age:.0f} s ago"
 
 
-def _no_workers(home: str) -> Text:
+def _no_workers(home: str, sessions: Sequence[Mapping[str, Any]]) -> Text:
+    """What to do about it; nothing while a session of this machine is about to start them."""
+    starting = next((entry["id"] for entry in sessions if entry["lives"]), None)
+    if starting is not None:
+        return Text(f"no workers yet: session {starting} starts them")
     return Text(f"no workers; start them with: {typed('up', Home(Path(home)))}")
 
 

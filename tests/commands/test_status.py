@@ -278,6 +278,13 @@ def test_a_worker_that_was_killed_with_everything_else_is_neither_shown_nor_coun
     assert "time left: unknown while no worker runs" in text
 
 
+def test_nobody_is_told_to_start_what_starts_already(home, database, capsys):
+    make_ablation(database)
+    session = members.open_session(database, "up", None, time.time())
+    text = drawn(document_of(home, capsys), 120)
+    assert f"no workers yet: session {session} starts them" in text and "start them with" not in text
+
+
 def test_a_worker_of_this_machine_is_healthy_by_its_steady_clock(home, database, monkeypatch, capsys):
     me = worker(database)
     for moment in (time.time() - 172_800, time.time() + 172_800):
