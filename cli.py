@@ -24,7 +24,7 @@ from settings.ending import end_at_once
 from settings.faults import SHORTAGES, is_unreadable
 from settings.home import HOME_KEY
 from settings.ownership import refusal
-from settings.typed import program
+from settings.typed import program, typed
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {
@@ -109,6 +109,9 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
+        if isinstance(error, click.MissingParameter) and error.ctx is not None:
+            words = error.ctx.command_path.removeprefix(f"{program()} ")
+            message = f"{message.rstrip('.')}; what it takes: {typed(f'{words} --help')}"
         print(f"error: {message}", file=sys.stderr)
         return 2
     except (click.Abort, KeyboardInterrupt):

@@ -388,3 +388,13 @@ def test_a_full_disk_is_exit_code_4_even_where_nobody_can_be_told(
     monkeypatch.setattr("sys.stderr", SimpleNamespace(write=full, flush=full))
     home.state_db.touch()
     assert cli.main(["--home", str(home.root), "status"]) == 4
+
+
+@pytest.mark.parametrize("words", [["logs"], ["bundle", "export"]])
+def test_what_a_command_misses_is_told_with_where_it_stands(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: Missing argument '")
+    assert said.endswith(f"'; what it takes: python cli.py {' '.join(words)} --help\n")
