@@ -25,6 +25,7 @@ from settings.faults import SHORTAGES, is_unreadable
 from settings.home import HOME_KEY
 from settings.ownership import refusal
 from settings.streams import mend_streams
+from settings.typed import program, typed
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {
@@ -104,12 +105,15 @@ def main(arguments: list[str] | None = None) -> int:
     mend_streams()
     fix_variables()  # no figure depends on the shell; libraries read this when a command imports them
     try:
-        result = cli.main(arguments, prog_name=_program(), standalone_mode=False)
+        result = cli.main(arguments, prog_name=program(), standalone_mode=False)
     except BatonError as error:
         _say(f"error: {error}")
         return error.exit_code
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
+        if isinstance(error, click.MissingParameter) and error.ctx is not None:
+            words = error.ctx.command_path.removeprefix(f"{program()} ")
+            message = f"{message.rstrip('.')}; what it takes: {typed(f'{words} --help')}"
         print(f"error: {message}", file=sys.stderr)
         return 2
     except (click.Abort, KeyboardInterrupt):
@@ -141,11 +145,6 @@ def _say(message: str) -> None:
     """To standard error, which may itself be a file on the full disk: the exit code still counts."""
     with contextlib.suppress(OSError):
         print(message, file=sys.stderr, flush=True)
-
-
-def _program() -> str:
-    """`baton` where it was installed under that name; the name that shell completion goes by."""
-    return "baton" if sys.argv[0].endswith("/baton") else "cli.py"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from commands.options import existing_home, home_option, named_home, resolve_home
+from settings.typed import typed
 
 
 @click.group("bundle")
@@ -59,8 +60,11 @@ def export_command(
     if not made.recorded:
         print("this home can only be read, so it does not know of the bundle: --since cannot name it later")
     if made.running:
+        running = (
+            "1 running job starts again" if made.running == 1 else f"{made.running} running jobs start again"
+        )
         print(
-            f"{made.running} running jobs start again from their last checkpoints where it goes; this home and "
+            f"{running} from the last checkpoint where it goes; this home and "
             "that one cannot both go on: what the other does cannot come back here once this one did more"
         )
 
@@ -87,5 +91,5 @@ def import_command(context: click.Context, home_path: str | None, file: Path, as
     else:
         print(
             f"{home.root}: bundle {taken.key[:8]} imported, {taken.files} artifacts, {decimal(taken.bytes)}; "
-            f"go on with: cli.py --home {home.argument} up --until-done"
+            f"go on with: {typed('up --until-done', home)}"
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.options import home_option, resolve_home
+from settings.typed import typed
 
 if TYPE_CHECKING:
     from commands.checks.finding import Finding
@@ -46,7 +47,7 @@ def command(context: click.Context, weights: str | None, home_path: str | None, 
         if lacking:
             print(f"An ablation cannot run here yet: {', '.join(finding.name for finding in lacking)}.")
         else:
-            print("An ablation can run here: cli.py submit-ablation")
+            print(f"An ablation can run here: {typed('submit-ablation')}")
     if damage is not None:
         raise damage
     return 3 if lacking else 0

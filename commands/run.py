@@ -28,6 +28,7 @@ from settings.clock import steady
 from settings.duration import session_seconds
 from settings.home import Home
 from settings.queue import QueueSettings, queue_settings
+from settings.typed import typed
 from workers.broker import ask
 from workers.notice import Notice
 from workers.services import announcement, need_services
@@ -176,9 +177,7 @@ def _stay(
             session.close(reason, time.time())
             database.settle()
     if reason != "done":
-        raise Stopped(
-            f"stopped ({reason}): {departed.sentence}; go on with: cli.py --home {home.argument} up"
-        )
+        raise Stopped(f"stopped ({reason}): {departed.sentence}; go on with: {typed('up', home)}")
 
 
 def leave_seconds(usual: float, notice_left: float | None, session_left: float | None) -> float:

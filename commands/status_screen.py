@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,6 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from settings.home import Home
+from settings.typed import typed
 from workers.services import SERVICES
 
 #: From these widths on: the loss of the actions, all losses, and long bars.
@@ -44,7 +46,7 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
     if workers:
         parts += [_workers(workers, width), Text()]
     elif any(entry["state"] == "running" for entry in document["ablations"]):
-        parts += [_no_workers(document["home"]), Text()]
+        parts += [_no_workers(document["home"], sessions), Text()]
     parts += [_session(entry, now) for entry in sessions]
     parts += services
     parts += [Text(trouble, "bold red") for trouble in document.get("troubles", ())]
@@ -192,8 +194,12 @@ def _seen(worker: Mapping[str, Any]) -> str:
     return f"{age:.0f} s ago"
 
 
-def _no_workers(home: str) -> Text:
-    return Text(f"no workers; start them with: cli.py --home {shlex.quote(home)} up")
+def _no_workers(home: str, sessions: Sequence[Mapping[str, Any]]) -> Text:
+    """What to do about it; nothing while a session of this machine is about to start them."""
+    starting = next((entry["id"] for entry in sessions if entry["lives"]), None)
+    if starting is not None:
+        return Text(f"no workers yet: session {starting} starts them")
+    return Text(f"no workers; start them with: {typed('up', Home(Path(home)))}")
 
 
 def _session(entry: Mapping[str, Any], now: float) -> Text:

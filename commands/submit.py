@@ -17,6 +17,7 @@ import click
 from commands.options import SessionOptions, home_option, resolve_home, session_options
 from errors import ConfigError, OtherBuild, Stopped
 from settings import given
+from settings.typed import typed
 
 if TYPE_CHECKING:
     from db.engine import Database
@@ -93,7 +94,7 @@ def command(
         else:
             print(
                 f"{plan.name}: {submitted.jobs_added} jobs added, {submitted.jobs_shared} already there; "
-                f"run them with: cli.py --home {home.argument} up --until-done"
+                f"run them with: {typed('up --until-done', home)}"
             )
         return 0
     with home.exclusive("submit-ablation"), closing(open_state(home, thorough=True)) as database:
@@ -129,7 +130,7 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
     if other:
         print(
             f"{earlier.name}: going on with ablation {earlier.id}, which another build planned with {other}; to do "
-            f"again with this one what differs: cli.py --home {home.argument} upgrade {earlier.id}",
+            f"again with this one what differs: {typed(f'upgrade {earlier.id}', home)}",
             file=sys.stderr,
         )
         target = jobs.Target("ablation", earlier.id, f"ablation {earlier.name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from contextlib import closing
 from functools import wraps
 from typing import Any
@@ -10,6 +12,8 @@ import click
 
 from commands.options import SessionOptions, existing_home, home_option, session_options
 from errors import Stopped
+from settings.home import Home
+from settings.typed import typed
 from workers.services import SERVICES
 
 
@@ -52,13 +56,25 @@ def command(
     plan = plan_session(session)
     home.create()
     with home.exclusive("up"), closing(open_state(home, thorough=True)) as database:
-        if not until_done or queries.open_ablations(database):
+        is_needed = not until_done or bool(queries.open_ablations(database))
+        if is_needed:
             need_gpus(plan.devices)
         run_home(home, database, plan, until_done=until_done, services=services)
         states = {a["name"]: a["state"] for a in queries.status(database)["ablations"]}
+    if not is_needed:
+        _tell_nothing_is_left(home, states)
     if "failed" in states.values():
         return 1
     paused = [name for name, state in states.items() if state == "paused"]
     if paused:
         raise Stopped(f"{', '.join(paused)}: paused, with everything saved; unpause, then up again")
     return 0
+
+
+def _tell_nothing_is_left(home: Home, states: Mapping[str, str]) -> None:
+    """Why nothing was started: otherwise the command would end without a word."""
+    for name, state in states.items():
+        if state != "paused":
+            print(f"{name}: {state}, nothing is left to do", file=sys.stderr)
+    if not states:
+        print(f"nothing was submitted yet; do it with: {typed('submit-ablation', home)}", file=sys.stderr)

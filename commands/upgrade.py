@@ -12,6 +12,7 @@ import click
 
 from commands.options import existing_home, home_option
 from errors import InvalidInput
+from settings.typed import typed
 
 
 @click.command("upgrade")
@@ -53,5 +54,5 @@ def command(context: click.Context, home_path: str | None, ablation: str | None,
     elif not done:
         print("nothing here was planned by another build")
     elif any(entry.added for entry in done):
-        print(f"run them with: cli.py --home {home.argument} up --until-done")
+        print(f"run them with: {typed('up --until-done', home)}")
     return 0

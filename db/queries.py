@@ -24,7 +24,8 @@ def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
     """The document of `status --json` without `home` (CONTRACT: JSON). `ablation`: id or name, or all.
 
     `heartbeat_age_seconds` is None of workers on other machines, and `lives` of sessions elsewhere: their clocks are
-    not this one's, and whoever looks again and again may listen (`db.silence.Hearing`).
+    not this one's, and whoever looks again and again may listen (`db.silence.Hearing`). Workers that can be looked up
+    and are gone are left out, also while no scheduler is there to miss them.
     """
     with db.read() as tx:
         ablations = _ablations(tx, _select_ablations(tx, ablation))
@@ -35,6 +36,7 @@ def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
             ).all()
         )
         sessions = tx.execute(select(Session).order_by(Session.id)).all()
+    workers = [w for w in workers if process_lives(w.process_space, w.pid, w.pid_started_at) is not False]
     return {
         "ablations": ablations,
         "workers": [

@@ -396,3 +396,13 @@ def test_a_name_that_the_shells_encoding_lacks_is_printed_escaped(monkeypatch: p
     assert cli.main(["--help"]) == 0
     print("d\u00e9j\u00e0")
     assert printed.getvalue().endswith(b"d\\xe9j\\xe0\n")
+
+
+@pytest.mark.parametrize("words", [["logs"], ["bundle", "export"]])
+def test_what_a_command_misses_is_told_with_where_it_stands(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: Missing argument '")
+    assert said.endswith(f"'; what it takes: python cli.py {' '.join(words)} --help\n")

@@ -41,7 +41,8 @@ def status_document(
         _listen(document, hearing)
     running = progress.running_attempts(database)
     train_jobs = progress.train_jobs(database)
-    by_job = {row.job_id: row for row in running}
+    there = {worker["id"] for worker in document["workers"]}
+    by_job = {row.job_id: row for row in running if row.worker_id in there}
     workers = workers_by_resource([worker["device"] for worker in document["workers"]])
     for entry in document["ablations"]:
         for run in entry["runs"]:

@@ -23,6 +23,7 @@ from detectors.targets import TARGETS_VERSION
 from errors import BatonError, ConfigError, OtherBuild
 from settings.ablation import AblationConfig
 from settings.home import Home
+from settings.typed import typed
 from tasks.registry import KINDS, versions
 
 #: Kinds whose parameters may name a detector.
@@ -40,11 +41,11 @@ class Outdated:
 
     def sentence(self, home: Home) -> str:
         """What is the matter and what to type."""
-        some = "1 job of" if self.jobs == 1 else f"{self.jobs} jobs of"
+        some, were = ("1 job of", "was") if self.jobs == 1 else (f"{self.jobs} jobs of", "were")
         return (
-            f"{some} ablation {self.name} were planned by another build of Baton, with {', '.join(self.differences)}; "
-            f"end it with that build, or do again with this one what differs: "
-            f"cli.py --home {home.argument} upgrade {self.ablation_id}"
+            f"{some} ablation {self.name} {were} planned by another build of Baton, with "
+            f"{', '.join(self.differences)}; end it with that build, or do again with this one what differs: "
+            + typed(f"upgrade {self.ablation_id}", home)
         )
 
 

@@ -49,7 +49,7 @@ def test_a_home_is_carried_in_one_file(home: Home, tmp_path: Path, capsys: Captu
 
 def test_people_are_told_what_cannot_come_back(home: Home, tmp_path: Path, capsys: Capture) -> None:
     out, _ = run(capsys, "--home", home.root, "bundle", "export", tmp_path / "one.bundle")
-    assert "1 running jobs start again" in out and "cannot both go on" in out
+    assert "1 running job starts again from the last checkpoint" in out and "cannot both go on" in out
     out, _ = run(capsys, "--home", home.root, "bundle", "export", tmp_path / "two.bundle", "--since", "last")
     assert "0 artifacts, and 6 that bundle" in out
 

@@ -262,6 +262,29 @@ def test_a_session_elsewhere_is_shown_with_what_it_said_and_one_that_is_gone_not
     assert status_document(home, database, hearing=hearing)["sessions"][1]["lives"] is True
 
 
+def test_a_worker_that_was_killed_with_everything_else_is_neither_shown_nor_counted(home, database, capsys):
+    make_ablation(database)
+    me = worker(database)
+    claim = start(database, "train recon seed 1", me, time.time())
+    members.beat(database, me, claim.job_id, {"step": 40, "total": 100}, time.time())
+    assert [entry["id"] for entry in document_of(home, capsys)["workers"]] == [me]
+    with database.write() as tx:
+        tx.execute(update(Worker).values(pid=2**22 + 1))
+    document = document_of(home, capsys)
+    assert document["workers"] == []
+    assert not any("live_step" in run for run in document["ablations"][0]["runs"])
+    text = drawn(document, 120)
+    assert f"no workers; start them with: python cli.py --home {home.argument} up" in text.replace("\n", "")
+    assert "time left: unknown while no worker runs" in text
+
+
+def test_nobody_is_told_to_start_what_starts_already(home, database, capsys):
+    make_ablation(database)
+    session = members.open_session(database, "up", None, time.time())
+    text = drawn(document_of(home, capsys), 120)
+    assert f"no workers yet: session {session} starts them" in text and "start them with" not in text
+
+
 def test_a_worker_of_this_machine_is_healthy_by_its_steady_clock(home, database, monkeypatch, capsys):
     me = worker(database)
     for moment in (time.time() - 172_800, time.time() + 172_800):

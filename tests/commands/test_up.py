@@ -15,9 +15,9 @@ import cli
 from db.engine import Database
 from settings.home import Home
 from tests.commands.test_flower import await_flower, status
-from tests.commands.test_status import make_ablation
+from tests.commands.test_status import finish_all, make_ablation
 from tests.processes import await_gone, of_home, one_of_home, running
-from tests.support import await_value
+from tests.support import await_value, worker
 from workers.flower import password
 from workers.services import SERVICES
 
@@ -107,3 +107,15 @@ def test_a_taken_port_is_told_before_anything_starts(
             assert said.startswith(f"error: {title} cannot listen on 127.0.0.1:{port} (")
             assert said.endswith(f"); name another port with {option}\n") and said.count("\n") == 1
     assert of_home(home) == []
+
+
+def test_a_home_with_nothing_left_to_do_says_so(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--home", str(home.root), "up", "--until-done", "--cpus", "1", "--gpus", "none"]
+    assert cli.main(words) == 0
+    assert "nothing was submitted yet; do it with: python cli.py --home" in capsys.readouterr().err
+    make_ablation(database)
+    finish_all(database, worker(database))
+    assert cli.main(words) == 0
+    assert capsys.readouterr().err == "mine: succeeded, nothing is left to do\n"
