@@ -10,6 +10,7 @@ from detectors.calibration import FILE_NAME as CALIBRATION
 from errors import WeightsMissing
 from settings.documents import parse_json
 from settings.faults import need_fact
+from settings.shown import cut, shown_path
 
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
 #: Whose words the official `.pth` files were trained with, and their file's name.
@@ -35,7 +36,7 @@ def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
         return Path(snapshot_download(weights, allow_patterns=list(files)))
     except HFValidationError:
         raise WeightsMissing(
-            f"weights {weights!r} are no folder on this machine, and no name that the hub could have: "
+            f"weights {shown_path(weights)} are no folder on this machine, and no name that the hub could have: "
             "name a folder that holds them, or use the colour detector"
         ) from None
     except Exception as error:  # the client's errors share no base class, and all mean "not from the hub"
@@ -45,8 +46,9 @@ def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
     except (OSError, ValueError) as error:
         need_fact(error)
         raise WeightsMissing(
-            f"weights {weights!r} are neither a folder here, nor cached, nor to be had from the hub ({reason}): "
-            "download them on a connected machine and name their folder, or use the colour detector"
+            f"weights {shown_path(weights)} are neither a folder here, nor cached, nor to be had from the hub "
+            f"({cut(reason, 400)}): download them on a connected machine and name their folder, or use the colour "
+            "detector"
         ) from None
 
 
@@ -87,7 +89,7 @@ def _deciding_files(weights: str) -> list[Path]:
         return [existing(Path(weights))]
     folder = local_folder(weights)
     if not any(folder.glob("*.safetensors")):
-        raise WeightsMissing(f"GroundingDINO folder {weights!r} holds no .safetensors file")
+        raise WeightsMissing(f"GroundingDINO folder {shown_path(weights)} holds no .safetensors file")
     files = sorted(file for pattern in _DECIDING_FILES for file in folder.glob(pattern))
     # What is fitted to the scores decides no box, and is in the version of the pipeline that uses it.
     return [file for file in files if file.name != CALIBRATION]
@@ -114,5 +116,5 @@ def vocabulary_of(checkpoint: Path) -> Path:
 def existing(checkpoint: Path) -> Path:
     """The same path. Raises WeightsMissing when there is no such file."""
     if not checkpoint.is_file():
-        raise WeightsMissing(f"GroundingDINO checkpoint {str(checkpoint)!r} does not exist")
+        raise WeightsMissing(f"GroundingDINO checkpoint {shown_path(checkpoint)} does not exist")
     return checkpoint

@@ -26,6 +26,7 @@ from models.tower_beside import check_tower
 from models.weight_files import WeightFiles, open_weights, weight_file_names
 from models.weights import SHARD_BYTES, check_fit, write_sharded
 from settings.files import write
+from settings.shown import shown
 
 if TYPE_CHECKING:
     from models.reconvla import ReconVLA
@@ -100,7 +101,7 @@ def open_checkpoint(folder: Path, autoencoder: bool = False) -> tuple[ReconVLACo
         return config, ours.renamed(lambda name: _name_in(config, name, autoencoder))
     raise CheckpointError(
         f"{folder / CONFIG_FILE} does not describe a ReconVLA: model_type must be 'reconvla' or"
-        f" {MODEL_TYPE!r}, got {kind!r}"
+        f" {shown(MODEL_TYPE)}, got {shown(kind)}"
     )
 
 

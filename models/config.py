@@ -11,6 +11,7 @@ from models.generation_rules import GenerationRules
 from models.grounding import BOX_TOKENS
 from models.part_configs import ACTION_BINS, DenoiserConfig, LanguageConfig, LatentConfig, VisionConfig
 from models.plain_values import LATER, dataclass_from, plain, require
+from settings.shown import shown
 
 #: How an arm is told where to look: not at all, by a second picture of the gaze region in the prompt, or by
 #: having to say the region's box before it acts (ReconVLA's table: explicit and CoT grounding).
@@ -41,7 +42,7 @@ class ReconVLAConfig:
         require(
             self.grounding in GROUNDINGS,
             "grounding",
-            f"must be one of {', '.join(GROUNDINGS)}, got {self.grounding!r}",
+            f"must be one of {', '.join(GROUNDINGS)}, got {shown(self.grounding)}",
         )
         for name in ("chunk_steps", "action_dims", "state_dims"):
             require(getattr(self, name) > 0, name, f"must be positive, got {getattr(self, name)}")

@@ -19,6 +19,7 @@ from errors import CheckpointError, ConfigError
 from models.json_files import read_json
 from models.known_entries import GENERATION, GENERATION_HARMLESS, GENERATION_REFUSED
 from models.plain_values import dataclass_from, require
+from settings.shown import shown
 
 GENERATION_FILE = "generation_config.json"
 
@@ -124,7 +125,8 @@ def rules_of_folder(
     for name, value in values.items():
         if not _is_harmless(name, value, overridden):
             raise CheckpointError(
-                f"{file}: {name} is {value!r}; tokens are chosen greedily here, and nothing computes what this changes"
+                f"{file}: {name} is {shown(value)}; tokens are chosen greedily here, and nothing computes what this"
+                " changes"
             )
     ends = _end_ids(file, values.get("eos_token_id"))
     stopping = [token for token in ends if actions is not None and token in actions]
@@ -181,5 +183,5 @@ def _bias_pairs(value: Any) -> list[tuple[list[int], float]]:
 def _end_ids(file: Path, value: Any) -> tuple[int, ...]:
     ids = [] if value is None else value if isinstance(value, list) else [value]
     if not all(type(token) is int for token in ids):
-        raise CheckpointError(f"{file}: eos_token_id must be token ids, got {value!r}")
+        raise CheckpointError(f"{file}: eos_token_id must be token ids, got {shown(value)}")
     return tuple(ids)

@@ -32,6 +32,7 @@ from models.part_configs import VisionConfig
 from models.picture_values import PICTURE_FILES, normalisation_values, picture_values
 from models.plain_values import same_value
 from models.sizes import FLUX_LATENTS, SEVEN_B
+from settings.shown import shown
 
 #: Qwen2's tokenizer has this many ids below its special tokens; embeddings have rows beyond them, how many
 #: depends on the model's size and on whether it was cut to its tokenizer.
@@ -59,7 +60,7 @@ def name_from_official(name: str) -> str:
     for official, ours in _PREFIXES:
         if name.startswith(official):
             return ours + name.removeprefix(official)
-    raise CheckpointError(f"tensor {name!r} is not one of an official ReconVLA checkpoint")
+    raise CheckpointError(f"tensor {shown(name)} is not one of an official ReconVLA checkpoint")
 
 
 def name_to_official(name: str) -> str:
@@ -67,7 +68,7 @@ def name_to_official(name: str) -> str:
     for official, ours in _PREFIXES:
         if name.startswith(ours):
             return official + name.removeprefix(ours)
-    raise CheckpointError(f"tensor {name!r} has no official name")
+    raise CheckpointError(f"tensor {shown(name)} has no official name")
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _config(
     ):
         for theirs, ours in names.items():
             if ours not in section and ours not in _OPTIONAL:
-                raise CheckpointError(f"official config lacks the entry {theirs!r}")
+                raise CheckpointError(f"official config lacks the entry {shown(theirs)}")
     cut = isinstance(longest_prompt, int) and longest_prompt < parts.language["max_positions"]
     return ReconVLAConfig.from_dict(
         {
@@ -210,7 +211,9 @@ def _check_target_size(
         return
     size = side // patch * 2 * latents["cell"]
     if told != size:
-        raise CheckpointError(f"{file}: decode_image_size is {told!r}, where {size} px are reconstructed")
+        raise CheckpointError(
+            f"{file}: decode_image_size is {shown(told)}, where {size} px are reconstructed"
+        )
 
 
 def _check_agreement(file: Path, values: Mapping[str, Any], config: ReconVLAConfig) -> None:
@@ -219,8 +222,8 @@ def _check_agreement(file: Path, values: Mapping[str, Any], config: ReconVLAConf
     for name, value in _language(str(file), values, trains=False).items():
         if name not in ("vocab_size", "hidden", "layers", "mlp_width") and not same_value(value, own[name]):
             raise CheckpointError(
-                f"{file}: its entries and its {OURS} disagree, language.{name} is {value!r} by the former and"
-                f" {own[name]!r} by the latter"
+                f"{file}: its entries and its {OURS} disagree, language.{name} is {shown(value)} by the former and"
+                f" {shown(own[name])} by the latter"
             )
 
 

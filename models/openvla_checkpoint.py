@@ -27,6 +27,7 @@ from models.openvla_entries import check_openvla_entries, openvla_rules
 from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights, weight_file_names
 from models.weights import check_fit
 from settings.documents import parse_json
+from settings.shown import shown
 
 MODEL_TYPE = "openvla"
 STATISTICS_FILE = "dataset_statistics.json"
@@ -108,7 +109,7 @@ class OpenVLAConfig:
             raise InvalidInput(f"name the data set whose units the actions have (--statistics): {known}")
         name = next(iter(self.statistics)) if name is None else name
         if name not in self.statistics:
-            raise InvalidInput(f"--statistics: the model knows no data set {name!r}; it knows: {known}")
+            raise InvalidInput(f"--statistics: the model knows no data set {shown(name)}; it knows: {known}")
         return name
 
     def statistics_named(self, name: str | None) -> ActionStatistics:
@@ -140,13 +141,13 @@ def read_config(folder: Path) -> OpenVLAConfig:
         vocabulary = int(values["text_config"]["vocab_size"]) - int(values["pad_to_multiple_of"])
         stored = dict(values["norm_stats"])
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{file} describes no OpenVLA: {error!r}") from None
+        raise CheckpointError(f"{file} describes no OpenVLA: {shown(error)}") from None
     if ids != _TIMM_IDS or len(set(sizes)) != 1:
         raise CheckpointError(
             f"{file}: the towers must be {' and '.join(_TIMM_IDS)} of one size, got {ids} {sizes}"
         )
     if resizing != "resize-naive":
-        raise CheckpointError(f"{file}: image_resize_strategy must be 'resize-naive', got {resizing!r}")
+        raise CheckpointError(f"{file}: image_resize_strategy must be 'resize-naive', got {shown(resizing)}")
     tuned = folder / STATISTICS_FILE
     if tuned.is_file():
         stored = read_json(tuned)
@@ -208,7 +209,7 @@ def _check_kind(folder: Path, values: Mapping[str, Any]) -> None:
     for entry in sorted(values):
         if _OF_OFT.search(entry) and values[entry]:
             raise CheckpointError(
-                f"{file}: {entry} is {values[entry]!r}, which the released OpenVLA does not have"
+                f"{file}: {entry} is {shown(values[entry])}, which the released OpenVLA does not have"
             )
     code = folder / _CODE_FILE
     try:
@@ -278,11 +279,11 @@ def _statistics(file: Path, name: str, entry: Any) -> ActionStatistics:
         middle = float(least[-1] + most[-1]) / 2
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise CheckpointError(
-            f"{file}: the action statistics of {name!r} cannot be read: {error!r}"
+            f"{file}: the action statistics of {shown(name)} cannot be read: {shown(error)}"
         ) from None
     if not low.shape == high.shape == scaled.shape == (ACTION_DIMS,):
         raise CheckpointError(
-            f"{file}: the action statistics of {name!r} must have {ACTION_DIMS} numbers each"
+            f"{file}: the action statistics of {shown(name)} must have {ACTION_DIMS} numbers each"
         )
     return ActionStatistics(low, high, scaled, middle)
 

@@ -9,6 +9,7 @@ from typing import Any
 from models.activations import AUTOENCODER_ACTIVATIONS, TRANSFORMER_ACTIVATIONS
 from models.plain_values import LATER, require
 from models.rope import RopeScaling
+from settings.shown import shown
 
 #: Number of action tokens; also how many ids at the end of the tokenizer's vocabulary they occupy.
 ACTION_BINS = 256
@@ -20,7 +21,7 @@ RESAMPLINGS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 
 
 def _require_one_of(name: str, value: str, known: Collection[str]) -> None:
-    require(value in known, name, f"must be one of {', '.join(sorted(known))}, got {value!r}")
+    require(value in known, name, f"must be one of {', '.join(sorted(known))}, got {shown(value)}")
 
 
 def _require_positive(config: Any, prefix: str, *fields: str) -> None:

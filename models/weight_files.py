@@ -20,6 +20,7 @@ from errors import CheckpointError
 from models.beside import check_no_adapter
 from settings.documents import parse_json
 from settings.faults import need_fact
+from settings.shown import shown
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -142,7 +143,7 @@ def shards_of(folder: Path, file: str = WEIGHTS_FILE) -> dict[str, str] | None:
         raise CheckpointError(f"{index} is not a safetensors index: {error}") from error
     for shard in places.values():
         if Path(shard).name != shard:
-            raise CheckpointError(f"{index} names a shard outside its folder: {shard!r}")
+            raise CheckpointError(f"{index} names a shard outside its folder: {shown(shard)}")
     return places
 
 
@@ -200,7 +201,7 @@ def _entry(path: Path, name: str, entry: Mapping[str, Any], data_begin: int) -> 
     dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
     begin, end = entry["data_offsets"]
     if not all(isinstance(number, int) and number >= 0 for number in (*shape, begin, end)):
-        raise ValueError(f"{name} has shape {shape} and place {begin!r} to {end!r}")
+        raise ValueError(f"{name} has shape {shape} and place {shown(begin)} to {shown(end)}")
     expected = math.prod(shape) * dtype.itemsize
     if end - begin != expected:
         raise ValueError(f"{name} of shape {shape} takes {end - begin} bytes, not {expected}")
