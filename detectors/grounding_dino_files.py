@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detectors.calibration import FILE_NAME as CALIBRATION
-from errors import WeightsMissing
+from errors import CheckpointError, WeightsMissing
 from settings.documents import parse_json
 from settings.faults import need_fact
 from settings.shown import cut, shown_path
+from settings.tensor_header import check_sizes, read_header
 
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
 #: Whose words the official `.pth` files were trained with, and their file's name.
@@ -63,6 +64,29 @@ def missing_parts(folder: Path) -> list[str]:
         *((name,) for name in (_listed(pieces) if pieces.is_file() else ["model.safetensors"])),
     ]
     return [" or ".join(names) for names in needed if not any((folder / name).is_file() for name in names)]
+
+
+def check_stored(folder: Path) -> None:
+    """Raises CheckpointError where `config.json` cannot be read, or tells of more than the folder's weights hold: the
+    library makes a model before it looks at them."""
+    file = folder / "config.json"
+    shapes: dict[str, tuple[int, ...]] = {}
+    try:
+        values = parse_json(file.read_text(encoding="utf-8"))
+        for weights in sorted(folder.glob("*.safetensors")):
+            file = weights
+            shapes |= {name: entry.shape for name, entry in read_header(weights).items()}
+    except (OSError, ValueError) as error:
+        need_fact(error)
+        raise CheckpointError(
+            f"GroundingDINO folder {shown_path(folder)}: {file.name} cannot be loaded: {cut(str(error), 300)}"
+        ) from None
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{folder / 'config.json'} must hold an object, not {type(values).__name__}")
+    try:
+        check_sizes(str(folder / "config.json"), values, shapes)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def _listed(pieces: Path) -> list[str]:

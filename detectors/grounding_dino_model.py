@@ -14,14 +14,16 @@ from typing import Any
 
 import torch
 
-from detectors.grounding_dino_files import existing, local_folder, vocabulary_of
+from detectors.grounding_dino_files import check_stored, existing, local_folder, vocabulary_of
 from detectors.grounding_dino_io import CLS_ID, SEP_ID, STOP_ID, caption
 from detectors.grounding_dino_official import first_not_finite, load_official, official_processor
 from detectors.targets import TASK_PHASES
 from errors import CheckpointError
 from settings.faults import need_fact
-from settings.shown import shown, shown_path
+from settings.shown import cut, shown, shown_path
 
+#: In pixels; the released models' is 1333.
+_LONGEST_EDGE = 10_000
 _MODEL_TYPES = ("grounding-dino", "mm-grounding-dino")
 #: bert-base-uncased: how many words it has, and the SHA-256 of its `vocab.txt`.
 BERT_WORDS = 30522
@@ -60,6 +62,7 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
     )
 
     folder = local_folder(weights)
+    check_stored(folder)
     try:
         with _quietly():
             processor = AutoProcessor.from_pretrained(folder)
@@ -108,10 +111,12 @@ def check_sizes(image_processor: Any, folder: Path) -> None:
     """Raise CheckpointError unless pictures are scaled by their edges, as GroundingDINO's are."""
     size = image_processor.size
     edges = [size.get(name) for name in ("shortest_edge", "longest_edge")]
-    if not all(isinstance(edge, int) and not isinstance(edge, bool) and edge > 0 for edge in edges):
+    if not all(
+        isinstance(edge, int) and not isinstance(edge, bool) and 0 < edge <= _LONGEST_EDGE for edge in edges
+    ):
         raise CheckpointError(
-            f"{_preparing_file(folder)}: size is {dict(size)}, where GroundingDINO needs shortest_edge and longest_edge"
-            " in pixels"
+            f"{_preparing_file(folder)}: size is {shown(dict(size))}, where GroundingDINO needs shortest_edge and "
+            f"longest_edge in pixels, {_LONGEST_EDGE} at most"
         )
 
 
@@ -184,7 +189,7 @@ def _words_digest(tokenizer: Any) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return cut((str(error).splitlines() or [type(error).__name__])[0], 300)
 
 
 @contextmanager

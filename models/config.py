@@ -9,7 +9,14 @@ from typing import Any
 
 from models.generation_rules import GenerationRules
 from models.grounding import BOX_TOKENS
-from models.part_configs import ACTION_BINS, DenoiserConfig, LanguageConfig, LatentConfig, VisionConfig
+from models.part_configs import (
+    ACTION_BINS,
+    MOST_SIZE,
+    DenoiserConfig,
+    LanguageConfig,
+    LatentConfig,
+    VisionConfig,
+)
 from models.plain_values import LATER, dataclass_from, plain, require
 from settings.shown import shown
 
@@ -45,7 +52,10 @@ class ReconVLAConfig:
             f"must be one of {', '.join(GROUNDINGS)}, got {shown(self.grounding)}",
         )
         for name in ("chunk_steps", "action_dims", "state_dims"):
-            require(getattr(self, name) > 0, name, f"must be positive, got {getattr(self, name)}")
+            value = getattr(self, name)
+            require(
+                0 < value <= MOST_SIZE, name, f"must be positive, {MOST_SIZE} at most, got {shown(value)}"
+            )
         images, answer = self.vision.patches * self.pictures, self.answer_tokens + 1
         require(
             images + self.state_dims + answer <= self.language.max_positions,

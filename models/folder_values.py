@@ -21,7 +21,7 @@ from models.known_entries import (
     check_granted,
     check_known,
 )
-from models.part_configs import FULL, SLIDING
+from models.part_configs import FULL, MOST_LAYERS, MOST_STAGES, SLIDING
 from settings.shown import shown
 
 #: transformers' defaults of Qwen2Config and SiglipVisionConfig, diffusers' of AutoencoderKL.
@@ -181,9 +181,9 @@ def autoencoder_values(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
                 f"{place}: {entry} is {shown(full[entry])}, where only {shown(block)} is computed"
             )
     channels = full.get("block_out_channels", [1])
-    if not isinstance(channels, list) or not channels:
+    if not isinstance(channels, list) or not 1 <= len(channels) <= MOST_STAGES:
         raise CheckpointError(
-            f"{place}: block_out_channels must list the channels of each stage, got {shown(channels)}"
+            f"{place}: block_out_channels must list the channels of 1 to {MOST_STAGES} stages, got {shown(channels)}"
         )
     told = _renamed(full, LATENT_NAMES)
     if "shift" in told and told["shift"] is None:
@@ -243,6 +243,11 @@ def _positions(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
         scaling |= {} if outside is None else {"original_max_position_embeddings": outside}
         original = scaling["original_max_position_embeddings"]
         if kind == "yarn" and scaling.get("factor") is None and "factor" in given:
+            if not all(type(number) in (int, float) and number > 0 for number in (longest, original)):
+                raise CheckpointError(
+                    f"{place}: max_position_embeddings and original_max_position_embeddings must be positive numbers, "
+                    f"got {shown(longest)} and {shown(original)}"
+                )
             scaling["factor"] = longest / original
     return {"rope_theta": theta, "rope_scaling": {**scaling, "rope_type": kind}}
 
@@ -253,7 +258,8 @@ def _windows(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
     kinds, layers = values.get("layer_types"), values.get("num_hidden_layers")
     if kinds is None:
         first = values.get("max_window_layers", QWEN2_DEFAULTS["max_window_layers"])
-        count = layers if window is not None and isinstance(layers, int) else 0
+        # Where a number of layers is none that a model has, the configuration made of it says so.
+        count = layers if window is not None and isinstance(layers, int) and layers <= MOST_LAYERS else 0
         kinds = [SLIDING if layer >= first else FULL for layer in range(count)]
     if not isinstance(kinds, list) or not set(kinds) <= {FULL, SLIDING}:
         raise CheckpointError(

@@ -8,7 +8,6 @@ other entry counts: transformers' `generate` applies it. Imports no torch: plans
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from errors import CheckpointError, ConfigError
 from models.json_files import read_json
 from models.known_entries import GENERATION, GENERATION_HARMLESS, GENERATION_REFUSED
 from models.plain_values import dataclass_from, require
+from settings.documents import parse_json
 from settings.shown import shown
 
 GENERATION_FILE = "generation_config.json"
@@ -176,7 +176,7 @@ def _rules(file: Path, values: Mapping[str, Any], ends: tuple[int, ...]) -> Gene
 def _bias_pairs(value: Any) -> list[tuple[list[int], float]]:
     """transformers writes [[ids, bias], ...]; older files a mapping of texts of tuples to biases."""
     if isinstance(value, Mapping):
-        value = [[json.loads(f"[{ids.strip('()[] ').rstrip(', ')}]"), bias] for ids, bias in value.items()]
+        value = [[parse_json(f"[{ids.strip('()[] ').rstrip(', ')}]"), bias] for ids, bias in value.items()]
     return [(list(ids), bias) for ids, bias in value]
 
 

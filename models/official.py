@@ -32,6 +32,7 @@ from models.part_configs import VisionConfig
 from models.picture_values import PICTURE_FILES, normalisation_values, picture_values
 from models.plain_values import same_value
 from models.sizes import FLUX_LATENTS, SEVEN_B
+from models.stored_sizes import count, side
 from settings.shown import shown
 
 #: Qwen2's tokenizer has this many ids below its special tokens; embeddings have rows beyond them, how many
@@ -39,6 +40,7 @@ from settings.shown import shown
 _QWEN2_VOCABULARY = 151_643
 #: Fixed in the official denoiser, whatever its width.
 _DENOISER_HEADS = 16
+_LONGEST_PATH_BYTES, _LONGEST_NAME_BYTES = 2048, 255
 
 #: Fields that an official configuration need not decide.
 _OPTIONAL = frozenset(["hidden_act", "norm_eps", "head_width", "act_fn", "quant_conv", "post_quant_conv"])
@@ -126,8 +128,8 @@ def official_parts(folder: Path, values: Mapping[str, Any], trains: bool = False
         own = normalisation_values(str(file), values) if values.get("image_mean") is not None else None
         if prepared and own is not None and any(own[name] != prepared[name] for name in own):
             raise CheckpointError(
-                f"{file}: image_mean and image_std are {values['image_mean']} and {values.get('image_std')}, but"
-                f" {tower.parent} has pictures normalised otherwise"
+                f"{file}: image_mean and image_std are {shown(values['image_mean'])} and "
+                f"{shown(values.get('image_std'))}, but {tower.parent} has pictures normalised otherwise"
             )
         vision |= {} if own is None else own
     about = official_autoencoder(FLUX_LATENTS) if decoder is None else read_json(decoder)
@@ -248,6 +250,9 @@ def _neighbour(folder: Path, named: Any) -> Path | None:
     """The config.json of a folder named in the checkpoint's own, or None where it is not on this machine."""
     if not isinstance(named, str):
         return None
+    is_path = named.isprintable() and len(named.encode()) <= _LONGEST_PATH_BYTES
+    if not is_path or any(len(part.encode()) > _LONGEST_NAME_BYTES for part in named.split("/")):
+        return None  # no folder is called so
     for place in (Path(named), folder / named, folder / Path(named).name, folder.parent / Path(named).name):
         if (place / "config.json").is_file():
             return place / "config.json"
@@ -256,10 +261,10 @@ def _neighbour(folder: Path, named: Any) -> Path | None:
 
 def _denoiser(stored: Mapping[str, Any]) -> dict[str, int] | None:
     net = "model.mm_inv_projector.net."
-    depth = len({name.split(".")[4] for name in stored if name.startswith(f"{net}blocks.")})
+    depth = count(stored, f"{net}blocks")
     if depth == 0:
         return None
     name = f"{net}x_embedder.proj.weight"
-    if name not in stored:
+    if (width := side(stored, name)) is None:
         raise CheckpointError(f"official checkpoint has blocks of the denoiser, but lacks {name}")
-    return {"width": stored[name].shape[0], "depth": depth, "heads": _DENOISER_HEADS}
+    return {"width": width, "depth": depth, "heads": _DENOISER_HEADS}

@@ -89,7 +89,9 @@ def read_normalisation(folder: Path, size: int) -> Normalisation:
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{file} does not tell how pictures are normalised: {shown(error)}") from None
+        raise CheckpointError(
+            f"{file} does not tell how pictures are normalised: {shown(error, 300)}"
+        ) from None
     sound = np.isfinite(means).all() and np.isfinite(deviations).all() and (deviations > 0).all()
     if means.shape != (2, 3) or deviations.shape != (2, 3) or not sound:
         raise CheckpointError(

@@ -19,7 +19,7 @@ from models.json_files import read_json
 from models.part_configs import ACTION_BINS
 from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION, END_OF_ANSWER
 from settings import files
-from settings.shown import shown
+from settings.shown import cut, shown
 
 _CONFIG, _WHOLE, _MERGES = "tokenizer_config.json", "tokenizer.json", "merges.txt"
 PAD, UNKNOWN, NEWLINE = "<|pad|>", "<|unknown|>", "\n"
@@ -71,7 +71,7 @@ def load_tokenizer(folder: Path) -> Any:
         tokenizer = kind.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # tokenizers raises nothing more exact
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"the tokenizer in {folder} cannot be loaded: {reason}") from None
+        raise CheckpointError(f"the tokenizer in {folder} cannot be loaded: {cut(reason, 300)}") from None
     if as_it_stands:
         _check_same_words(folder, tokenizer)
     return tokenizer
@@ -113,7 +113,13 @@ def _other_words(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         words = {
             str(about.get("content")): number for number, about in added.items() if isinstance(about, dict)
         }
-        yield _CONFIG, {word: int(number) if number.isdecimal() else number for word, number in words.items()}
+        yield (
+            _CONFIG,
+            {
+                word: int(number) if number.isdecimal() and len(number) < 10 else number
+                for word, number in words.items()
+            },
+        )
 
 
 def _check_same_merges(folder: Path, merges: list[str]) -> None:
