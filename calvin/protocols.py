@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from calvin.sequences import Chain, get_sequences
 from errors import ConfigError
+from settings.shown import shown
 
 #: Steps per subtask that ReconVLA's released script really runs: its `--ep_len` defaults to 100 queries of
 #: five actions, where the paper's protocol has 72 (evaluate_policy_multiserver.py; facts F6).
@@ -47,5 +48,5 @@ PROTOCOLS = {
 def protocol_named(name: str) -> Protocol:
     """Raises ConfigError, naming the known protocols."""
     if name not in PROTOCOLS:
-        raise ConfigError(f"unknown protocol {name!r}; known protocols: {', '.join(PROTOCOLS)}")
+        raise ConfigError(f"unknown protocol {shown(name)}; known protocols: {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]

@@ -18,6 +18,8 @@ from settings.home import Home
 from settings.ownership import refusal
 from workers.report_data import gather_report
 
+_LONGEST_NAME_BYTES = 200
+
 
 def print_report(
     home: Home, database: Database, ablation: str | None, as_json: bool, out: Path | None = None
@@ -52,4 +54,6 @@ def print_report(
 
 
 def _file_name(name: str) -> str:
-    return "".join(character if character.isalnum() or character in "-_." else "_" for character in name)
+    """What a file system takes, beside the ablation's number, also of a name that an earlier Baton let be longer."""
+    plain = "".join(character if character.isalnum() or character in "-_." else "_" for character in name)
+    return plain.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore")

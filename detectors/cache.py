@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from detectors.base import Candidate, Finder, NoTarget, Reason, Source, Target
 from errors import InvalidInput
+from settings.shown import shown
 
 logger = logging.getLogger("baton.gaze")
 
@@ -174,7 +175,7 @@ def _claim(connection: sqlite3.Connection, path: Path | None) -> None:
     if names == {_TABLE}:
         return
     if names or owner:
-        holds = f"it holds {min(names)!r}" if names else "its application_id says so"
+        holds = f"it holds {shown(min(names))}" if names else "its application_id says so"
         raise InvalidInput(
             f"{path} is another program's database ({holds}): a gaze cache needs a file of its own"
         )
@@ -199,7 +200,7 @@ def _digest(key: bytes, answer: str) -> bytes:
 
 def _key(prefix: bytes, image: NDArray[np.uint8]) -> bytes:
     digest = hashlib.blake2b(prefix, digest_size=20)
-    digest.update(repr(image.shape).encode())
+    digest.update(str(image.shape).encode())
     digest.update(np.ascontiguousarray(image).data)
     return digest.digest()
 

@@ -16,6 +16,7 @@ from scipy.optimize import isotonic_regression
 from detectors.base import TRUSTED
 from errors import CheckpointError, InvalidInput
 from settings.documents import parse_json
+from settings.shown import cut, shown
 
 #: In the folder of a detector's weights: object name -> [[score, probability], ...], fitted to their scores.
 FILE_NAME = "calibration.json"
@@ -54,7 +55,7 @@ def read_calibrations(weights: Path) -> dict[str, Calibration]:
         raise CheckpointError(f"{file} cannot be read: {error}") from None
     if not isinstance(plain, dict):
         raise CheckpointError(
-            f"{file} must map objects to lists of [score, probability], not be {plain!r:.40}"
+            f"{file} must map objects to lists of [score, probability], not be {shown(plain, 40)}"
         )
     found = {}
     for name, knots in plain.items():
@@ -62,9 +63,10 @@ def read_calibrations(weights: Path) -> dict[str, Calibration]:
             found[name] = Calibration(
                 tuple((float(score), float(probability)) for score, probability in knots)
             )
-        except (TypeError, ValueError, InvalidInput):
+        except (TypeError, ValueError, OverflowError, InvalidInput):
             raise CheckpointError(
-                f"{file}, {name}: two or more [score, probability] in 0..1 that rise are needed, not {knots!r:.60}"
+                f"{file}, {cut(name)}: two or more [score, probability] in 0..1 that rise are needed, not "
+                f"{shown(knots, 60)}"
             ) from None
     return found
 

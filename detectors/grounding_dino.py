@@ -23,6 +23,7 @@ from detectors.grounding_dino_io import Prediction, caption, prepare_image, read
 from detectors.grounding_dino_model import load_model
 from detectors.tiles import cut, to_frame, windows
 from errors import CheckpointError, ConfigError
+from settings.shown import shown, shown_path
 
 #: Which products are computed in what. Weights stay in float32, and so do boxes as they are refined step by step:
 #: eight bits of bf16 would round them to a pixel.
@@ -57,7 +58,7 @@ class GroundingDinoFinder:
             raise ConfigError(f"batch_size is {batch_size}, it must be at least 1")
         if precision not in (AUTO, *PRECISIONS):
             known = ", ".join((AUTO, *PRECISIONS))
-            raise ConfigError(f"unknown precision {precision!r} of GroundingDINO: known are {known}")
+            raise ConfigError(f"unknown precision {shown(precision)} of GroundingDINO: known are {known}")
         self.weights = weights or DEFAULT_WEIGHTS
         self.threshold = box_threshold
         self.text_threshold = text_threshold
@@ -160,8 +161,8 @@ class GroundingDinoFinder:
             "its weights are of no use" if self.precision == "fp32" else "set gaze.precision to bf16 or fp32"
         )
         raise CheckpointError(
-            f"GroundingDINO {self.weights!r} gives numbers that are not finite for {phrase!r} in {self.precision}: "
-            f"{remedy}"
+            f"GroundingDINO {shown_path(self.weights)} gives numbers that are not finite for {shown(phrase)} in "
+            f"{self.precision}: {remedy}"
         )
 
     def _load(self) -> tuple[Any, Any]:

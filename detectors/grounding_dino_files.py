@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detectors.calibration import FILE_NAME as CALIBRATION
-from errors import WeightsMissing
+from errors import CheckpointError, WeightsMissing
 from settings.documents import parse_json
 from settings.faults import need_fact
+from settings.shown import cut, shown_path
+from settings.tensor_header import check_sizes, read_header
 
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
 #: Whose words the official `.pth` files were trained with, and their file's name.
@@ -35,7 +37,7 @@ def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
         return Path(snapshot_download(weights, allow_patterns=list(files)))
     except HFValidationError:
         raise WeightsMissing(
-            f"weights {weights!r} are no folder on this machine, and no name that the hub could have: "
+            f"weights {shown_path(weights)} are no folder on this machine, and no name that the hub could have: "
             "name a folder that holds them, or use the colour detector"
         ) from None
     except Exception as error:  # the client's errors share no base class, and all mean "not from the hub"
@@ -45,8 +47,9 @@ def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
     except (OSError, ValueError) as error:
         need_fact(error)
         raise WeightsMissing(
-            f"weights {weights!r} are neither a folder here, nor cached, nor to be had from the hub ({reason}): "
-            "download them on a connected machine and name their folder, or use the colour detector"
+            f"weights {shown_path(weights)} are neither a folder here, nor cached, nor to be had from the hub "
+            f"({cut(reason, 400)}): download them on a connected machine and name their folder, or use the colour "
+            "detector"
         ) from None
 
 
@@ -61,6 +64,29 @@ def missing_parts(folder: Path) -> list[str]:
         *((name,) for name in (_listed(pieces) if pieces.is_file() else ["model.safetensors"])),
     ]
     return [" or ".join(names) for names in needed if not any((folder / name).is_file() for name in names)]
+
+
+def check_stored(folder: Path) -> None:
+    """Raises CheckpointError where `config.json` cannot be read, or tells of more than the folder's weights hold: the
+    library makes a model before it looks at them."""
+    file = folder / "config.json"
+    shapes: dict[str, tuple[int, ...]] = {}
+    try:
+        values = parse_json(file.read_text(encoding="utf-8"))
+        for weights in sorted(folder.glob("*.safetensors")):
+            file = weights
+            shapes |= {name: entry.shape for name, entry in read_header(weights).items()}
+    except (OSError, ValueError) as error:
+        need_fact(error)
+        raise CheckpointError(
+            f"GroundingDINO folder {shown_path(folder)}: {file.name} cannot be loaded: {cut(str(error), 300)}"
+        ) from None
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{folder / 'config.json'} must hold an object, not {type(values).__name__}")
+    try:
+        check_sizes(str(folder / "config.json"), values, shapes)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from None
 
 
 def _listed(pieces: Path) -> list[str]:
@@ -87,7 +113,7 @@ def _deciding_files(weights: str) -> list[Path]:
         return [existing(Path(weights))]
     folder = local_folder(weights)
     if not any(folder.glob("*.safetensors")):
-        raise WeightsMissing(f"GroundingDINO folder {weights!r} holds no .safetensors file")
+        raise WeightsMissing(f"GroundingDINO folder {shown_path(weights)} holds no .safetensors file")
     files = sorted(file for pattern in _DECIDING_FILES for file in folder.glob(pattern))
     # What is fitted to the scores decides no box, and is in the version of the pipeline that uses it.
     return [file for file in files if file.name != CALIBRATION]
@@ -114,5 +140,5 @@ def vocabulary_of(checkpoint: Path) -> Path:
 def existing(checkpoint: Path) -> Path:
     """The same path. Raises WeightsMissing when there is no such file."""
     if not checkpoint.is_file():
-        raise WeightsMissing(f"GroundingDINO checkpoint {str(checkpoint)!r} does not exist")
+        raise WeightsMissing(f"GroundingDINO checkpoint {shown_path(checkpoint)} does not exist")
     return checkpoint

@@ -14,13 +14,16 @@ from typing import Any
 
 import torch
 
-from detectors.grounding_dino_files import existing, local_folder, vocabulary_of
+from detectors.grounding_dino_files import check_stored, existing, local_folder, vocabulary_of
 from detectors.grounding_dino_io import CLS_ID, SEP_ID, STOP_ID, caption
 from detectors.grounding_dino_official import first_not_finite, load_official, official_processor
 from detectors.targets import TASK_PHASES
 from errors import CheckpointError
 from settings.faults import need_fact
+from settings.shown import cut, shown, shown_path
 
+#: In pixels; the released models' is 1333.
+_LONGEST_EDGE = 10_000
 _MODEL_TYPES = ("grounding-dino", "mm-grounding-dino")
 #: bert-base-uncased: how many words it has, and the SHA-256 of its `vocab.txt`.
 BERT_WORDS = 30522
@@ -59,6 +62,7 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
     )
 
     folder = local_folder(weights)
+    check_stored(folder)
     try:
         with _quietly():
             processor = AutoProcessor.from_pretrained(folder)
@@ -67,7 +71,7 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
                 processor.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
     except Exception as error:  # tokenizers raises nothing more exact
         raise CheckpointError(
-            f"GroundingDINO folder {str(folder)!r}: what prepares pictures and words (processor_config.json or "
+            f"GroundingDINO folder {shown_path(folder)}: what prepares pictures and words (processor_config.json or "
             f"preprocessor_config.json, tokenizer.json or vocab.txt) cannot be loaded: {_first_line(error)}"
         ) from None
     try:
@@ -78,27 +82,27 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
         need_fact(error)
         raise CheckpointError(
-            f"GroundingDINO folder {str(folder)!r} cannot be loaded: {_first_line(error)}"
+            f"GroundingDINO folder {shown_path(folder)} cannot be loaded: {_first_line(error)}"
         ) from None
     if model.config.model_type not in _MODEL_TYPES:
         raise CheckpointError(
-            f"{folder / 'config.json'}: model_type is {model.config.model_type!r}, not {_MODEL_TYPES[0]!r}"
+            f"{folder / 'config.json'}: model_type is {shown(model.config.model_type)}, not {shown(_MODEL_TYPES[0])}"
         )
     other_shapes = sorted(name for name, *_ in info["mismatched_keys"])
     for fault, names in (("lacks", sorted(info["missing_keys"])), ("has other shapes of", other_shapes)):
         if names:
             raise CheckpointError(
-                f"GroundingDINO folder {str(folder)!r} {fault} {len(names)} tensors, first {names[0]}"
+                f"GroundingDINO folder {shown_path(folder)} {fault} {len(names)} tensors, first {names[0]}"
             )
     damaged = first_not_finite(model.state_dict())
     if damaged is not None:
         raise CheckpointError(
-            f"GroundingDINO folder {str(folder)!r}: tensor {damaged} holds numbers that are not finite"
+            f"GroundingDINO folder {shown_path(folder)}: tensor {damaged} holds numbers that are not finite"
         )
     check_sizes(processor.image_processor, folder)
     check_preparation(processor.image_processor, folder)
     check_words(
-        processor.tokenizer, model, f"GroundingDINO folder {str(folder)!r}: tokenizer.json or vocab.txt"
+        processor.tokenizer, model, f"GroundingDINO folder {shown_path(folder)}: tokenizer.json or vocab.txt"
     )
     return processor, model
 
@@ -107,10 +111,12 @@ def check_sizes(image_processor: Any, folder: Path) -> None:
     """Raise CheckpointError unless pictures are scaled by their edges, as GroundingDINO's are."""
     size = image_processor.size
     edges = [size.get(name) for name in ("shortest_edge", "longest_edge")]
-    if not all(isinstance(edge, int) and not isinstance(edge, bool) and edge > 0 for edge in edges):
+    if not all(
+        isinstance(edge, int) and not isinstance(edge, bool) and 0 < edge <= _LONGEST_EDGE for edge in edges
+    ):
         raise CheckpointError(
-            f"{_preparing_file(folder)}: size is {dict(size)}, where GroundingDINO needs shortest_edge and longest_edge"
-            " in pixels"
+            f"{_preparing_file(folder)}: size is {shown(dict(size))}, where GroundingDINO needs shortest_edge and "
+            f"longest_edge in pixels, {_LONGEST_EDGE} at most"
         )
 
 
@@ -124,18 +130,20 @@ def check_preparation(image_processor: Any, folder: Path) -> None:
         found = getattr(image_processor, name, value)
         if found != value:
             raise CheckpointError(
-                f"{_preparing_file(folder)}: {name} is {found!r}, where only {value!r} is known"
+                f"{_preparing_file(folder)}: {name} is {shown(found)}, where only {shown(value)} is known"
             )
     factor = getattr(image_processor, "rescale_factor", 1 / 255)
     if abs(factor * 255 - 1) > 1e-6:
         raise CheckpointError(
-            f"{_preparing_file(folder)}: rescale_factor is {factor!r}, where only 1 / 255 is known"
+            f"{_preparing_file(folder)}: rescale_factor is {shown(factor)}, where only 1 / 255 is known"
         )
     for name in ("image_mean", "image_std"):
         values = getattr(image_processor, name)
         usable = isinstance(values, list | tuple) and all(type(value) in (int, float) for value in values)
         if not usable or len(values) != 3 or (name == "image_std" and min(values) <= 0):
-            raise CheckpointError(f"{_preparing_file(folder)}: {name} must be three numbers, got {values!r}")
+            raise CheckpointError(
+                f"{_preparing_file(folder)}: {name} must be three numbers, got {shown(values)}"
+            )
 
 
 def _preparing_file(folder: Path) -> Path:
@@ -159,7 +167,9 @@ def check_words(tokenizer: Any, model: Any, where: str) -> None:
     for phrase in sorted({target.phrase for phases in TASK_PHASES.values() for target in phases}):
         words = _ids(tokenizer, phrase, where)[1:-2]
         if all(word == tokenizer.unk_token_id for word in words):
-            raise CheckpointError(f"{where} knows no word of {phrase!r}, which is one of CALVIN's targets")
+            raise CheckpointError(
+                f"{where} knows no word of {shown(phrase)}, which is one of CALVIN's targets"
+            )
 
 
 def _ids(tokenizer: Any, phrase: str, where: str) -> list[int]:
@@ -179,7 +189,7 @@ def _words_digest(tokenizer: Any) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return cut((str(error).splitlines() or [type(error).__name__])[0], 300)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from errors import CheckpointError
+from settings.shown import shown_path
 
 #: Swin sizes by embedding width: `swin_T_224_1k` and `swin_B_384_22k` of the official build function.
 SWIN_SIZES: dict[int, dict[str, Any]] = {
@@ -137,13 +138,13 @@ def load_official(checkpoint: Path) -> Any:
         OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, EOFError, UnpicklingError,
     ) as error:  # fmt: skip
         raise CheckpointError(
-            f"{str(checkpoint)!r} is no official GroundingDINO checkpoint ({type(error).__name__})"
+            f"{shown_path(checkpoint)} is no official GroundingDINO checkpoint ({type(error).__name__})"
         ) from None
     model = GroundingDinoForObjectDetection(GroundingDinoConfig(backbone_config=swin))
     load_official_state(model, official)
     damaged = first_not_finite(official)
     if damaged is not None:
-        raise CheckpointError(f"{str(checkpoint)!r}: tensor {damaged} holds numbers that are not finite")
+        raise CheckpointError(f"{shown_path(checkpoint)}: tensor {damaged} holds numbers that are not finite")
     return model
 
 

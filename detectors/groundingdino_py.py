@@ -22,6 +22,7 @@ from detectors.grounding_dino_files import existing, weights_digest
 from detectors.groundingdino_py_interpreter import SERVER, find_python, package_version
 from detectors.tiles import cut, to_frame, windows
 from errors import CheckpointError, ConfigError, EnvironmentLacks, WeightsMissing
+from settings.shown import shown_path
 
 #: What tells text encoders apart in a folder: weights, sizes, words.
 _ENCODER_FILES = ("*.safetensors", "*.bin", "*.json", "*.txt")
@@ -157,7 +158,7 @@ class GroundingDinoPyFinder:
                 )
             except OSError as error:
                 raise EnvironmentLacks(
-                    f"{python!r}, named for groundingdino-py, cannot be started: {error.strerror}"
+                    f"{shown_path(python)}, named for groundingdino-py, cannot be started: {error.strerror}"
                 ) from None
             self._reply(process)
             self._process = process
@@ -174,7 +175,9 @@ class GroundingDinoPyFinder:
             reply = json.loads(line)
         except ValueError:
             python = find_python(self._python)
-            raise EnvironmentLacks(f"{python!r}, named for groundingdino-py, is no Python") from None
+            raise EnvironmentLacks(
+                f"{shown_path(python)}, named for groundingdino-py, is no Python"
+            ) from None
         if "error" in reply:
             process.wait()
             self._process = None

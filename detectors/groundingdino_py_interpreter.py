@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import EnvironmentLacks
+from settings.shown import shown_path
 
 PYTHON_VARIABLE = "BATON_GROUNDINGDINO_PYTHON"
 SERVER = Path(__file__).with_name("groundingdino_py_server.py")
@@ -76,7 +77,7 @@ def package_version(named: str | None) -> str:
     try:
         python = find_python(named)
         done = subprocess.run(
-            [python, "-c", f"import importlib.metadata as m; print(m.version({PACKAGE!r}))"],
+            [python, "-c", f"import importlib.metadata as m; print(m.version('{PACKAGE}'))"],
             capture_output=True,
             text=True,
             timeout=IMPORT_TIMEOUT_SECONDS,
@@ -94,9 +95,13 @@ def find_python(named: str | None = None) -> str:
     if python is None:
         raise EnvironmentLacks(f"no interpreter with groundingdino-py is named: {HOW_TO_INSTALL}")
     if not Path(python).is_file():
-        raise EnvironmentLacks(f"{python!r}, named for groundingdino-py, is no file: {HOW_TO_INSTALL}")
+        raise EnvironmentLacks(
+            f"{shown_path(python)}, named for groundingdino-py, is no file: {HOW_TO_INSTALL}"
+        )
     if not os.access(python, os.X_OK):
-        raise EnvironmentLacks(f"{python!r}, named for groundingdino-py, may not be run: {HOW_TO_INSTALL}")
+        raise EnvironmentLacks(
+            f"{shown_path(python)}, named for groundingdino-py, may not be run: {HOW_TO_INSTALL}"
+        )
     return python
 
 

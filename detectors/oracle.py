@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from detectors.base import Box, Detection, FrameContext, NoTarget, Reason, Target, check_frames
 from detectors.carried import resolve_blocks
 from errors import InvalidInput
+from settings.shown import shown
 
 
 class OracleDetector:
@@ -40,7 +41,9 @@ class OracleDetector:
                 results.append(target)
                 continue
             if target.object not in frame:
-                raise InvalidInput(f"true boxes have no entry {target.object!r}, they name {sorted(frame)}")
+                raise InvalidInput(
+                    f"true boxes have no entry {shown(target.object)}, they name {sorted(frame)}"
+                )
             box: Box | None = frame[target.object]
             if box is None:
                 results.append(NoTarget(Reason.OCCLUDED, target.object))

@@ -44,6 +44,7 @@ from detectors.target_search import Found, TargetSearch
 from detectors.targets import COLOURS, block
 from detectors.tiles import Window, cut, to_frame
 from errors import ConfigError
+from settings.shown import shown
 
 STAGES = (
     "second_pass",
@@ -67,7 +68,7 @@ def check_stages(stages: Iterable[str]) -> tuple[str, ...]:
     wanted = tuple(stages)
     for stage in wanted:
         if stage not in STAGES:
-            raise ConfigError(f"unknown gaze stage {stage!r}: known are {', '.join(STAGES)}")
+            raise ConfigError(f"unknown gaze stage {shown(stage)}: known are {', '.join(STAGES)}")
     return tuple(stage for stage in STAGES if stage in wanted)
 
 

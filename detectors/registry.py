@@ -11,6 +11,7 @@ from typing import Any
 from detectors.base import Detector
 from detectors.cache import FinderCache
 from errors import ConfigError, EnvironmentLacks
+from settings.shown import shown
 
 #: Finders, which the pipeline makes detectors of.
 FINDERS: dict[str, str] = {
@@ -41,14 +42,14 @@ def make_detector(
     or option, CheckpointError for a damaged calibration.
     """
     if name not in DETECTORS:
-        raise ConfigError(f"unknown detector {name!r}: known are {', '.join(sorted(DETECTORS))}")
+        raise ConfigError(f"unknown detector {shown(name)}: known are {', '.join(sorted(DETECTORS))}")
     module_name, class_name = DETECTORS[name].split(":")
     factory = getattr(import_module(module_name), class_name)
     known = inspect.signature(factory).parameters
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ConfigError(
-            f"detector {name!r} has no option {' or '.join(unknown)}; its options: {', '.join(known) or 'none'}"
+            f"detector {shown(name)} has no option {' or '.join(unknown)}; its options: {', '.join(known) or 'none'}"
         )
     made = factory(**options)
     if name in DIRECT:
@@ -75,6 +76,6 @@ def check_planned(detector: Detector, version: str | None) -> None:
     """Raise EnvironmentLacks unless the detector is the one that a job was planned with; None: any will do."""
     if version is not None and detector.version != version:
         raise EnvironmentLacks(
-            f"detector {detector.name} here is {detector.version!r}, the job was planned with {version!r}: "
+            f"detector {detector.name} here is {shown(detector.version)}, the job was planned with {shown(version)}: "
             "use the same weights and version of Baton, or submit the ablation again"
         )

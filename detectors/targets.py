@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from detectors.base import NoTarget, Reason, Target
 from detectors.wording import COLOURS, Meaning, understand
+from settings.shown import shown
 
 #: Raised when a task or an instruction comes to mean other targets.
 TARGETS_VERSION = 2
@@ -82,7 +83,7 @@ def phases_for(task: str | None, instruction: str, by_task: bool = False) -> Pha
     different things, NoTarget(unknown_wording) when the wording is not understood; with by_task such a task's own
     phases.
     """
-    told = f"task {task!r}, instruction {instruction!r}"
+    told = f"task {shown(task)}, instruction {shown(instruction)}"
     meaning = understand(instruction)
     known = TASK_PHASES.get(task) if task is not None else None
     if meaning is None:

@@ -29,6 +29,10 @@ Unknown keys are errors, and so is what can be read in two ways: a key twice in 
 key different values, numbers such as `012` and `1:30`, `~` for null, `yes` or `off` where a number is wanted. `1e6` is
 a number and `2024-01-01` is text. An alias (`*training`) repeats values: a later `training.steps` leaves the others as
 they are. `~/` in front of a folder is the home folder.
+
+A file may be somebody else's: it has at most 1,000,000 characters, 20,000 values with every alias written out, 100
+levels of lists and mappings, and numbers of 100 characters. A name has 1 to 100 characters that can be printed and does
+for a folder. Whole numbers have an upper bound, and an ablation at most 250,000 jobs.
 """
 
 VARIABLES = {

@@ -15,6 +15,7 @@ from models.config import ReconVLAConfig
 from models.folder_config import with_folders
 from models.pretrained import autoencoder_weights, language_weights, vision_weights
 from models.reconvla import PARTS, ReconVLA, build_part
+from models.stored_sizes import check_stored_sizes
 from models.weight_files import WeightFiles
 
 _READERS = {"vision": vision_weights, "language": language_weights, "autoencoder": autoencoder_weights}
@@ -49,13 +50,14 @@ def assemble(
             files = WeightFiles(
                 {n: t for n, t in files.stored.items() if not n.startswith(parts)} | own.stored
             )
+    read_parts = {name.partition(".")[0] for name in files}
+    source = ", ".join(str(folder) for folder in folders.values())
+    check_stored_sizes(config, files.stored, source, read_parts)
     with torch.device("meta"):
         model = ReconVLA(config)
-    read_parts = {name.partition(".")[0] for name in files}
     for part in PARTS:
         if part not in read_parts:
             setattr(model, part, build_part(config, part, seed))
-    source = ", ".join(str(folder) for folder in folders.values())
 
     def dtype_of(name: str) -> torch.dtype:
         return frozen_dtype if name.startswith(("language_model.", "vision_tower.")) else torch.float32

@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
-from errors import CheckpointError
+from errors import CheckpointError, ConfigError
 from models import official
 from models.beside import check_beside
 from models.config import ReconVLAConfig
 from models.generation_rules import GENERATION_FILE, rules_of_folder
 from models.json_files import read_json as read_json
 from models.official_entries import MODEL_TYPE, config_to_official
+from models.stored_sizes import check_stored_sizes
 from models.tower_beside import check_tower
 from models.weight_files import WeightFiles, open_weights, weight_file_names
 from models.weights import SHARD_BYTES, check_fit, write_sharded
 from settings.files import write
+from settings.shown import shown
 
 if TYPE_CHECKING:
     from models.reconvla import ReconVLA
@@ -85,7 +87,10 @@ def open_checkpoint(folder: Path, autoencoder: bool = False) -> tuple[ReconVLACo
         check_beside(folder, weight_file_names(folder))
     if kind == "reconvla":
         del values["model_type"]
-        config = ReconVLAConfig.from_dict(values)
+        try:
+            config = ReconVLAConfig.from_dict(values)
+        except ConfigError as error:
+            raise ConfigError(f"{folder / CONFIG_FILE}: {error}") from None
         if (folder / GENERATION_FILE).is_file():
             rules = rules_of_folder(folder, values, config.action_ids)
             config = dataclasses.replace(config, generation=rules)
@@ -100,7 +105,7 @@ def open_checkpoint(folder: Path, autoencoder: bool = False) -> tuple[ReconVLACo
         return config, ours.renamed(lambda name: _name_in(config, name, autoencoder))
     raise CheckpointError(
         f"{folder / CONFIG_FILE} does not describe a ReconVLA: model_type must be 'reconvla' or"
-        f" {MODEL_TYPE!r}, got {kind!r}"
+        f" {shown(MODEL_TYPE)}, got {shown(kind)}"
     )
 
 
@@ -120,6 +125,7 @@ def model_of(
     dtype: torch.dtype | None = None,
 ) -> Model:
     """A model that owns `tensors`; no weights are drawn first. Raises CheckpointError as `check_fit` does."""
+    check_stored_sizes(config, tensors.stored if isinstance(tensors, WeightFiles) else tensors, source)
     with torch.device("meta"):
         model: Any = cls(config)  # type: ignore[call-arg]
     model.source = source

@@ -9,8 +9,16 @@ from typing import Any
 
 from models.generation_rules import GenerationRules
 from models.grounding import BOX_TOKENS
-from models.part_configs import ACTION_BINS, DenoiserConfig, LanguageConfig, LatentConfig, VisionConfig
+from models.part_configs import (
+    ACTION_BINS,
+    MOST_SIZE,
+    DenoiserConfig,
+    LanguageConfig,
+    LatentConfig,
+    VisionConfig,
+)
 from models.plain_values import LATER, dataclass_from, plain, require
+from settings.shown import shown
 
 #: How an arm is told where to look: not at all, by a second picture of the gaze region in the prompt, or by
 #: having to say the region's box before it acts (ReconVLA's table: explicit and CoT grounding).
@@ -41,10 +49,13 @@ class ReconVLAConfig:
         require(
             self.grounding in GROUNDINGS,
             "grounding",
-            f"must be one of {', '.join(GROUNDINGS)}, got {self.grounding!r}",
+            f"must be one of {', '.join(GROUNDINGS)}, got {shown(self.grounding)}",
         )
         for name in ("chunk_steps", "action_dims", "state_dims"):
-            require(getattr(self, name) > 0, name, f"must be positive, got {getattr(self, name)}")
+            value = getattr(self, name)
+            require(
+                0 < value <= MOST_SIZE, name, f"must be positive, {MOST_SIZE} at most, got {shown(value)}"
+            )
         images, answer = self.vision.patches * self.pictures, self.answer_tokens + 1
         require(
             images + self.state_dims + answer <= self.language.max_positions,

@@ -27,6 +27,7 @@ from models.official import official_parts
 from models.official_entries import MODEL_TYPE, OURS
 from models.picture_values import picture_values
 from models.plain_values import plain, same_value
+from settings.shown import shown
 
 CONFIG_FILE = "config.json"
 
@@ -194,7 +195,7 @@ def _other_shape(told: _Told, section: Mapping[str, Any]) -> str | None:
         )
         if theirs is not None and not same_value(own, theirs):
             what = "patches a side" if name == "grid" else told.entry(name)
-            return f"{told.file}: {what} is {theirs!r}, the model needs {own!r}"
+            return f"{told.file}: {what} is {shown(theirs)}, the model needs {shown(own)}"
     return None
 
 
@@ -217,6 +218,6 @@ def _check_override(told: _Told, taken: Mapping[str, Any], override: Mapping[str
         if name in said and not same_value(said[name], value):
             place = ".".join(part for part in ("model.override", told.section, name) if part)
             raise ConfigError(
-                f"{place} is {said[name]!r}, but {told.file} says {told.entry(name)} is {value!r}: leave it out, or"
-                " name another folder"
+                f"{place} is {shown(said[name])}, but {told.file} says {told.entry(name)} is {shown(value)}: leave it"
+                " out, or name another folder"
             )

@@ -21,7 +21,8 @@ from models.known_entries import (
     check_granted,
     check_known,
 )
-from models.part_configs import FULL, SLIDING
+from models.part_configs import FULL, MOST_LAYERS, MOST_STAGES, SLIDING
+from settings.shown import shown
 
 #: transformers' defaults of Qwen2Config and SiglipVisionConfig, diffusers' of AutoencoderKL.
 QWEN2_DEFAULTS: Mapping[str, Any] = {
@@ -118,7 +119,7 @@ def language_values(
     check_known(place, values, LANGUAGE | OF_TRANSFORMERS | frozenset(others))
     kind = values.get("model_type")
     if kind not in (None, "qwen2", "recon_qwen2"):
-        raise CheckpointError(f"{place}: model_type is {kind!r}, where a qwen2 is needed")
+        raise CheckpointError(f"{place}: model_type is {shown(kind)}, where a qwen2 is needed")
     _check_dropout(place, values, trains)
     full = ({**QWEN2_DEFAULTS} if kind is not None else {}) | dict(values)
     told = _renamed(full, LANGUAGE_NAMES)
@@ -140,10 +141,10 @@ def vision_values(place: str, values: Mapping[str, Any], trains: bool) -> dict[s
     """
     whole = values.get("vision_config", values)
     if not isinstance(whole, Mapping):
-        raise CheckpointError(f"{place}: vision_config must be an object, got {whole!r}")
+        raise CheckpointError(f"{place}: vision_config must be an object, got {shown(whole)}")
     kind = whole.get("model_type", values.get("model_type"))
     if kind not in (None, "siglip", "siglip_vision_model"):
-        raise CheckpointError(f"{place}: model_type is {kind!r}, where a siglip is needed")
+        raise CheckpointError(f"{place}: model_type is {shown(kind)}, where a siglip is needed")
     if whole is not values:
         whole_known = OF_TRANSFORMERS | {
             "vision_config",
@@ -171,16 +172,18 @@ def autoencoder_values(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
     check_known(place, values, AUTOENCODER)
     kind = values.get("_class_name")
     if kind not in (None, "AutoencoderKL"):
-        raise CheckpointError(f"{place}: _class_name is {kind!r}, where an AutoencoderKL is needed")
+        raise CheckpointError(f"{place}: _class_name is {shown(kind)}, where an AutoencoderKL is needed")
     full = ({**AUTOENCODER_DEFAULTS} if kind is not None else {}) | dict(values)
     check_granted(place, full, {"in_channels": 3, "out_channels": 3})
     for entry, block in (("down_block_types", "DownEncoderBlock2D"), ("up_block_types", "UpDecoderBlock2D")):
         if any(name != block for name in full.get(entry) or []):
-            raise CheckpointError(f"{place}: {entry} is {full[entry]!r}, where only {block!r} is computed")
+            raise CheckpointError(
+                f"{place}: {entry} is {shown(full[entry])}, where only {shown(block)} is computed"
+            )
     channels = full.get("block_out_channels", [1])
-    if not isinstance(channels, list) or not channels:
+    if not isinstance(channels, list) or not 1 <= len(channels) <= MOST_STAGES:
         raise CheckpointError(
-            f"{place}: block_out_channels must list the channels of each stage, got {channels!r}"
+            f"{place}: block_out_channels must list the channels of 1 to {MOST_STAGES} stages, got {shown(channels)}"
         )
     told = _renamed(full, LATENT_NAMES)
     if "shift" in told and told["shift"] is None:
@@ -194,8 +197,8 @@ def autoencoder_values(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def _check_dropout(place: str, values: Mapping[str, Any], trains: bool) -> None:
     if trains and values.get("attention_dropout"):
         raise CheckpointError(
-            f"{place}: attention_dropout is {values['attention_dropout']!r}, where only 0.0 is trained here: all that"
-            " is random must follow from the seed"
+            f"{place}: attention_dropout is {shown(values['attention_dropout'])}, where only 0.0 is trained here: all"
+            " that is random must follow from the seed"
         )
 
 
@@ -214,11 +217,11 @@ def _positions(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
     given = values.get(entry) or {}
     if not isinstance(given, Mapping):
         raise CheckpointError(
-            f"{place}: {entry} is an entry of a wrong kind: it must be an object, got {given!r}"
+            f"{place}: {entry} is an entry of a wrong kind: it must be an object, got {shown(given)}"
         )
     for name, value in given.items():
         if isinstance(value, Mapping) or (name not in ROPE and value not in (None, False)):
-            raise CheckpointError(f"{place}: {entry}.{name} is {value!r}, which a Qwen2 has no use for")
+            raise CheckpointError(f"{place}: {entry}.{name} is {shown(value)}, which a Qwen2 has no use for")
     kind = given.get("rope_type", given.get("type", "default"))
     theta = given.get("rope_theta", values.get("rope_theta", _ROPE_THETA))
     if kind == "default":
@@ -226,7 +229,7 @@ def _positions(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
     partial = given.get("partial_rotary_factor", values.get("partial_rotary_factor"))
     if partial not in (None, 1, 1.0):
         raise CheckpointError(
-            f"{place}: partial_rotary_factor is {partial!r}, where a Qwen2 turns all of a head"
+            f"{place}: partial_rotary_factor is {shown(partial)}, where a Qwen2 turns all of a head"
         )
     scaling = {
         name: value
@@ -240,6 +243,11 @@ def _positions(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
         scaling |= {} if outside is None else {"original_max_position_embeddings": outside}
         original = scaling["original_max_position_embeddings"]
         if kind == "yarn" and scaling.get("factor") is None and "factor" in given:
+            if not all(type(number) in (int, float) and number > 0 for number in (longest, original)):
+                raise CheckpointError(
+                    f"{place}: max_position_embeddings and original_max_position_embeddings must be positive numbers, "
+                    f"got {shown(longest)} and {shown(original)}"
+                )
             scaling["factor"] = longest / original
     return {"rope_theta": theta, "rope_scaling": {**scaling, "rope_type": kind}}
 
@@ -250,10 +258,13 @@ def _windows(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
     kinds, layers = values.get("layer_types"), values.get("num_hidden_layers")
     if kinds is None:
         first = values.get("max_window_layers", QWEN2_DEFAULTS["max_window_layers"])
-        count = layers if window is not None and isinstance(layers, int) else 0
+        # Where a number of layers is none that a model has, the configuration made of it says so.
+        count = layers if window is not None and isinstance(layers, int) and layers <= MOST_LAYERS else 0
         kinds = [SLIDING if layer >= first else FULL for layer in range(count)]
     if not isinstance(kinds, list) or not set(kinds) <= {FULL, SLIDING}:
-        raise CheckpointError(f"{place}: layer_types is {kinds!r}, where only {FULL} and {SLIDING} are known")
+        raise CheckpointError(
+            f"{place}: layer_types is {shown(kinds)}, where only {FULL} and {SLIDING} are known"
+        )
     if SLIDING not in kinds:
         return {"sliding_window": None, "layer_kinds": None}
     if window is None:

@@ -8,7 +8,6 @@ other entry counts: transformers' `generate` applies it. Imports no torch: plans
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from errors import CheckpointError, ConfigError
 from models.json_files import read_json
 from models.known_entries import GENERATION, GENERATION_HARMLESS, GENERATION_REFUSED
 from models.plain_values import dataclass_from, require
+from settings.documents import parse_json
+from settings.shown import shown
 
 GENERATION_FILE = "generation_config.json"
 
@@ -124,7 +125,8 @@ def rules_of_folder(
     for name, value in values.items():
         if not _is_harmless(name, value, overridden):
             raise CheckpointError(
-                f"{file}: {name} is {value!r}; tokens are chosen greedily here, and nothing computes what this changes"
+                f"{file}: {name} is {shown(value)}; tokens are chosen greedily here, and nothing computes what this"
+                " changes"
             )
     ends = _end_ids(file, values.get("eos_token_id"))
     stopping = [token for token in ends if actions is not None and token in actions]
@@ -174,12 +176,12 @@ def _rules(file: Path, values: Mapping[str, Any], ends: tuple[int, ...]) -> Gene
 def _bias_pairs(value: Any) -> list[tuple[list[int], float]]:
     """transformers writes [[ids, bias], ...]; older files a mapping of texts of tuples to biases."""
     if isinstance(value, Mapping):
-        value = [[json.loads(f"[{ids.strip('()[] ').rstrip(', ')}]"), bias] for ids, bias in value.items()]
+        value = [[parse_json(f"[{ids.strip('()[] ').rstrip(', ')}]"), bias] for ids, bias in value.items()]
     return [(list(ids), bias) for ids, bias in value]
 
 
 def _end_ids(file: Path, value: Any) -> tuple[int, ...]:
     ids = [] if value is None else value if isinstance(value, list) else [value]
     if not all(type(token) is int for token in ids):
-        raise CheckpointError(f"{file}: eos_token_id must be token ids, got {value!r}")
+        raise CheckpointError(f"{file}: eos_token_id must be token ids, got {shown(value)}")
     return tuple(ids)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import CheckpointError
+from settings.shown import cut, shown
 
 
 def _names(text: str) -> frozenset[str]:
@@ -119,8 +120,8 @@ def check_known(
         off = value is None or value is False or value in ("", [], {})
         if not (entry in known or entry.startswith("_") or off):
             raise CheckpointError(
-                f"{place}: {within}{entry} is {value!r}, and nothing here computes or knows such an entry; take it out"
-                " if it changes no output"
+                f"{place}: {within}{cut(entry)} is {shown(value)}, and nothing here computes or knows such an entry;"
+                " take it out if it changes no output"
             )
 
 
@@ -131,5 +132,5 @@ def check_granted(
     for entry, only in granted.items():
         if values.get(entry, only) != only:
             raise CheckpointError(
-                f"{place}: {within}{entry} is {values[entry]!r}, where only {only!r} is known"
+                f"{place}: {within}{entry} is {shown(values[entry])}, where only {shown(only)} is known"
             )

@@ -32,12 +32,15 @@ from models.part_configs import VisionConfig
 from models.picture_values import PICTURE_FILES, normalisation_values, picture_values
 from models.plain_values import same_value
 from models.sizes import FLUX_LATENTS, SEVEN_B
+from models.stored_sizes import count, side
+from settings.shown import shown
 
 #: Qwen2's tokenizer has this many ids below its special tokens; embeddings have rows beyond them, how many
 #: depends on the model's size and on whether it was cut to its tokenizer.
 _QWEN2_VOCABULARY = 151_643
 #: Fixed in the official denoiser, whatever its width.
 _DENOISER_HEADS = 16
+_LONGEST_PATH_BYTES, _LONGEST_NAME_BYTES = 2048, 255
 
 #: Fields that an official configuration need not decide.
 _OPTIONAL = frozenset(["hidden_act", "norm_eps", "head_width", "act_fn", "quant_conv", "post_quant_conv"])
@@ -59,7 +62,7 @@ def name_from_official(name: str) -> str:
     for official, ours in _PREFIXES:
         if name.startswith(official):
             return ours + name.removeprefix(official)
-    raise CheckpointError(f"tensor {name!r} is not one of an official ReconVLA checkpoint")
+    raise CheckpointError(f"tensor {shown(name)} is not one of an official ReconVLA checkpoint")
 
 
 def name_to_official(name: str) -> str:
@@ -67,7 +70,7 @@ def name_to_official(name: str) -> str:
     for official, ours in _PREFIXES:
         if name.startswith(ours):
             return official + name.removeprefix(ours)
-    raise CheckpointError(f"tensor {name!r} has no official name")
+    raise CheckpointError(f"tensor {shown(name)} has no official name")
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,8 @@ def official_parts(folder: Path, values: Mapping[str, Any], trains: bool = False
         own = normalisation_values(str(file), values) if values.get("image_mean") is not None else None
         if prepared and own is not None and any(own[name] != prepared[name] for name in own):
             raise CheckpointError(
-                f"{file}: image_mean and image_std are {values['image_mean']} and {values.get('image_std')}, but"
-                f" {tower.parent} has pictures normalised otherwise"
+                f"{file}: image_mean and image_std are {shown(values['image_mean'])} and "
+                f"{shown(values.get('image_std'))}, but {tower.parent} has pictures normalised otherwise"
             )
         vision |= {} if own is None else own
     about = official_autoencoder(FLUX_LATENTS) if decoder is None else read_json(decoder)
@@ -172,7 +175,7 @@ def _config(
     ):
         for theirs, ours in names.items():
             if ours not in section and ours not in _OPTIONAL:
-                raise CheckpointError(f"official config lacks the entry {theirs!r}")
+                raise CheckpointError(f"official config lacks the entry {shown(theirs)}")
     cut = isinstance(longest_prompt, int) and longest_prompt < parts.language["max_positions"]
     return ReconVLAConfig.from_dict(
         {
@@ -210,7 +213,9 @@ def _check_target_size(
         return
     size = side // patch * 2 * latents["cell"]
     if told != size:
-        raise CheckpointError(f"{file}: decode_image_size is {told!r}, where {size} px are reconstructed")
+        raise CheckpointError(
+            f"{file}: decode_image_size is {shown(told)}, where {size} px are reconstructed"
+        )
 
 
 def _check_agreement(file: Path, values: Mapping[str, Any], config: ReconVLAConfig) -> None:
@@ -219,8 +224,8 @@ def _check_agreement(file: Path, values: Mapping[str, Any], config: ReconVLAConf
     for name, value in _language(str(file), values, trains=False).items():
         if name not in ("vocab_size", "hidden", "layers", "mlp_width") and not same_value(value, own[name]):
             raise CheckpointError(
-                f"{file}: its entries and its {OURS} disagree, language.{name} is {value!r} by the former and"
-                f" {own[name]!r} by the latter"
+                f"{file}: its entries and its {OURS} disagree, language.{name} is {shown(value)} by the former and"
+                f" {shown(own[name])} by the latter"
             )
 
 
@@ -245,6 +250,9 @@ def _neighbour(folder: Path, named: Any) -> Path | None:
     """The config.json of a folder named in the checkpoint's own, or None where it is not on this machine."""
     if not isinstance(named, str):
         return None
+    is_path = named.isprintable() and len(named.encode()) <= _LONGEST_PATH_BYTES
+    if not is_path or any(len(part.encode()) > _LONGEST_NAME_BYTES for part in named.split("/")):
+        return None  # no folder is called so
     for place in (Path(named), folder / named, folder / Path(named).name, folder.parent / Path(named).name):
         if (place / "config.json").is_file():
             return place / "config.json"
@@ -253,10 +261,10 @@ def _neighbour(folder: Path, named: Any) -> Path | None:
 
 def _denoiser(stored: Mapping[str, Any]) -> dict[str, int] | None:
     net = "model.mm_inv_projector.net."
-    depth = len({name.split(".")[4] for name in stored if name.startswith(f"{net}blocks.")})
+    depth = count(stored, f"{net}blocks")
     if depth == 0:
         return None
     name = f"{net}x_embedder.proj.weight"
-    if name not in stored:
+    if (width := side(stored, name)) is None:
         raise CheckpointError(f"official checkpoint has blocks of the denoiser, but lacks {name}")
-    return {"width": stored[name].shape[0], "depth": depth, "heads": _DENOISER_HEADS}
+    return {"width": width, "depth": depth, "heads": _DENOISER_HEADS}

@@ -22,17 +22,21 @@ from torch import Tensor
 from errors import CheckpointError, InvalidInput, WeightsMissing
 from models.beside import check_beside
 from models.checkpoint import CONFIG_FILE, read_json, several_types, typed
-from models.openvla import OpenVLA, OpenVLAShape, TowerShape
+from models.openvla import OpenVLA, OpenVLAShape
 from models.openvla_entries import check_openvla_entries, openvla_rules
+from models.openvla_sizes import check_language_sizes, tower_shape
+from models.part_configs import MOST_SIZE
 from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights, weight_file_names
 from models.weights import check_fit
 from settings.documents import parse_json
+from settings.shown import shown
 
 MODEL_TYPE = "openvla"
 STATISTICS_FILE = "dataset_statistics.json"
-#: The towers of the released model; their number of heads cannot be read off the tensors.
+#: The towers of the released model.
 _TIMM_IDS = ("vit_large_patch14_reg4_dinov2.lvd142m", "vit_so400m_patch14_siglip_224")
-_HEADS = 16
+#: Side in px; the released model's is 224.
+_LARGEST_PICTURE = 4096
 _DINO, _SIGLIP = "vision_backbone.featurizer.", "vision_backbone.fused_featurizer."
 #: The code that comes with a checkpoint, and what only that of OpenVLA-OFT and its kin has: chunks decoded at once
 #: (also without an action head), states of the robot, several pictures, language in the towers.
@@ -108,7 +112,7 @@ class OpenVLAConfig:
             raise InvalidInput(f"name the data set whose units the actions have (--statistics): {known}")
         name = next(iter(self.statistics)) if name is None else name
         if name not in self.statistics:
-            raise InvalidInput(f"--statistics: the model knows no data set {name!r}; it knows: {known}")
+            raise InvalidInput(f"--statistics: the model knows no data set {shown(name)}; it knows: {known}")
         return name
 
     def statistics_named(self, name: str | None) -> ActionStatistics:
@@ -139,14 +143,20 @@ def read_config(folder: Path) -> OpenVLAConfig:
         resizing, bins = values["image_resize_strategy"], int(values["n_action_bins"])
         vocabulary = int(values["text_config"]["vocab_size"]) - int(values["pad_to_multiple_of"])
         stored = dict(values["norm_stats"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{file} describes no OpenVLA: {error!r}") from None
-    if ids != _TIMM_IDS or len(set(sizes)) != 1:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{file} describes no OpenVLA: {shown(error, 300)}") from None
+    if ids != _TIMM_IDS or not sizes or any(size != sizes[0] for size in sizes):
         raise CheckpointError(
-            f"{file}: the towers must be {' and '.join(_TIMM_IDS)} of one size, got {ids} {sizes}"
+            f"{file}: the towers must be {' and '.join(_TIMM_IDS)} of one size, got {shown(ids)} {shown(sizes)}"
         )
+    if not 2 <= bins <= vocabulary <= MOST_SIZE:
+        raise CheckpointError(
+            f"{file}: n_action_bins is {shown(bins)}, which a vocabulary of {shown(vocabulary)} has no room for"
+        )
+    if type(sizes[0]) is not int or not 1 <= sizes[0] <= _LARGEST_PICTURE:
+        raise CheckpointError(f"{file}: image_sizes must be 1 to {_LARGEST_PICTURE} px, got {shown(sizes)}")
     if resizing != "resize-naive":
-        raise CheckpointError(f"{file}: image_resize_strategy must be 'resize-naive', got {resizing!r}")
+        raise CheckpointError(f"{file}: image_resize_strategy must be 'resize-naive', got {shown(resizing)}")
     tuned = folder / STATISTICS_FILE
     if tuned.is_file():
         stored = read_json(tuned)
@@ -171,10 +181,11 @@ def load_openvla(folder: Path, config: OpenVLAConfig, dtype: torch.dtype | None 
     language = {k: v for k, v in config.values["text_config"].items() if k not in ("torch_dtype", "dtype")}
     shape = OpenVLAShape(
         config.image_size,
-        _tower_shape(folder, files, _DINO),
-        _tower_shape(folder, files, _SIGLIP),
+        tower_shape(folder, files.stored, _DINO, config.image_size),
+        tower_shape(folder, files.stored, _SIGLIP, config.image_size),
         language,
     )
+    check_language_sizes(folder / CONFIG_FILE, language, files.stored)
     with torch.device("meta"):
         model = OpenVLA(shape)
     tensors = {name: typed(tensor, dtype) for name, tensor in _renamed(files, shape)}
@@ -208,7 +219,7 @@ def _check_kind(folder: Path, values: Mapping[str, Any]) -> None:
     for entry in sorted(values):
         if _OF_OFT.search(entry) and values[entry]:
             raise CheckpointError(
-                f"{file}: {entry} is {values[entry]!r}, which the released OpenVLA does not have"
+                f"{file}: {entry} is {shown(values[entry])}, which the released OpenVLA does not have"
             )
     code = folder / _CODE_FILE
     try:
@@ -220,18 +231,6 @@ def _check_kind(folder: Path, values: Mapping[str, Any]) -> None:
             f"{code} is not the released OpenVLA's code but OpenVLA-OFT's or another's ({found[0]}), which computes "
             "actions in another way: this is not a model that can be judged here"
         )
-
-
-def _tower_shape(folder: Path, files: WeightFiles, prefix: str) -> TowerShape:
-    try:
-        width, _, patch_size, _ = files.stored[f"{prefix}patch_embed.proj.weight"].shape
-        mlp_width = files.stored[f"{prefix}blocks.0.mlp.fc1.weight"].shape[0]
-    except KeyError as error:
-        raise CheckpointError(f"{folder}: the weights have no {error.args[0]}") from None
-    places = (re.match(re.escape(prefix) + r"blocks\.(\d+)\.", name) for name in files.stored)
-    layers = 1 + max(int(place[1]) for place in places if place)
-    registers = files.stored.get(f"{prefix}reg_token")
-    return TowerShape(width, layers, _HEADS, mlp_width, patch_size, registers.shape[1] if registers else 0)
 
 
 def _renamed(files: WeightFiles, shape: OpenVLAShape) -> Iterator[tuple[str, Tensor]]:
@@ -273,16 +272,16 @@ def _statistics(file: Path, name: str, entry: Any) -> ActionStatistics:
         low, high, least, most = (_numbers(action[key], key) for key in ("q01", "q99", "min", "max"))
         mask = action.get("mask", [True] * len(low))
         if not all(value in (True, False) for value in mask):
-            raise ValueError(f"mask must tell true or false of each dimension, got {mask}")
+            raise ValueError(f"mask must tell true or false of each dimension, got {shown(mask)}")
         scaled = np.array(mask, dtype=np.bool_)
         middle = float(least[-1] + most[-1]) / 2
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise CheckpointError(
-            f"{file}: the action statistics of {name!r} cannot be read: {error!r}"
+            f"{file}: the action statistics of {shown(name)} cannot be read: {shown(error, 300)}"
         ) from None
     if not low.shape == high.shape == scaled.shape == (ACTION_DIMS,):
         raise CheckpointError(
-            f"{file}: the action statistics of {name!r} must have {ACTION_DIMS} numbers each"
+            f"{file}: the action statistics of {shown(name)} must have {ACTION_DIMS} numbers each"
         )
     return ActionStatistics(low, high, scaled, middle)
 
@@ -290,5 +289,5 @@ def _statistics(file: Path, name: str, entry: Any) -> ActionStatistics:
 def _numbers(values: Any, key: str) -> NDArray[np.float64]:
     """JSON knows NaN and Infinity, and texts would pass for numbers."""
     if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
-        raise ValueError(f"{key} must hold finite numbers, got {values}")
+        raise ValueError(f"{key} must hold finite numbers, got {shown(values)}")
     return np.array(values, dtype=np.float64)

@@ -13,6 +13,7 @@ from typing import Any
 from errors import CheckpointError
 from models.generation_rules import GenerationRules, rules_of_folder
 from models.known_entries import LANGUAGE, OF_TRANSFORMERS, check_granted, check_known
+from settings.shown import shown
 
 _CONFIG = OF_TRANSFORMERS | {
     "vision_backbone_id", "llm_backbone_id", "arch_specifier", "use_fused_vision_backbone", "image_resize_strategy",
@@ -44,7 +45,7 @@ def check_openvla_entries(file: Path, values: Mapping[str, Any]) -> None:
     acts = values.get("timm_override_act_layers")
     if acts is not None and any(name is not None for name in acts):
         raise CheckpointError(
-            f"{file}: timm_override_act_layers is {acts!r}, where only the towers' own are known"
+            f"{file}: timm_override_act_layers is {shown(acts)}, where only the towers' own are known"
         )
     text = values.get("text_config")
     if isinstance(text, Mapping):
@@ -58,10 +59,10 @@ def check_openvla_pictures(file: Path, values: Mapping[str, Any]) -> None:
     check_granted(file, values, {"image_resize_strategy": "resize-naive", "use_fused_vision_backbone": True})
     ways = values.get("interpolations", [])
     if any(way != "bicubic" for way in ways):
-        raise CheckpointError(f"{file}: interpolations is {ways!r}, where only 'bicubic' is known")
+        raise CheckpointError(f"{file}: interpolations is {shown(ways)}, where only 'bicubic' is known")
     sizes = values.get("input_sizes", [])
     if any(size != sizes[0] for size in sizes):
-        raise CheckpointError(f"{file}: input_sizes is {sizes!r}, where both towers see one picture")
+        raise CheckpointError(f"{file}: input_sizes is {shown(sizes)}, where both towers see one picture")
 
 
 def openvla_rules(

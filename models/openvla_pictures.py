@@ -15,6 +15,7 @@ from PIL import Image
 from errors import CheckpointError
 from models.openvla_entries import check_openvla_pictures
 from settings.documents import parse_json
+from settings.shown import shown
 
 #: Of torchvision, as that file writes it: PIL's.
 _BICUBIC = int(Image.Resampling.BICUBIC)
@@ -88,7 +89,9 @@ def read_normalisation(folder: Path, size: int) -> Normalisation:
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{file} does not tell how pictures are normalised: {error!r}") from None
+        raise CheckpointError(
+            f"{file} does not tell how pictures are normalised: {shown(error, 300)}"
+        ) from None
     sound = np.isfinite(means).all() and np.isfinite(deviations).all() and (deviations > 0).all()
     if means.shape != (2, 3) or deviations.shape != (2, 3) or not sound:
         raise CheckpointError(
@@ -120,4 +123,6 @@ def _check_preparation(file: Path, values: Mapping[str, Any], size: int) -> None
     }  # fmt: skip
     for entry, value in granted.items():
         if values.get(entry, value) != value:
-            raise CheckpointError(f"{file}: {entry} is {values[entry]!r}, where only {value!r} is known")
+            raise CheckpointError(
+                f"{file}: {entry} is {shown(values[entry])}, where only {shown(value)} is known"
+            )

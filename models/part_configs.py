@@ -9,9 +9,14 @@ from typing import Any
 from models.activations import AUTOENCODER_ACTIVATIONS, TRANSFORMER_ACTIVATIONS
 from models.plain_values import LATER, require
 from models.rope import RopeScaling
+from settings.shown import shown
 
 #: Number of action tokens; also how many ids at the end of the tokenizer's vocabulary they occupy.
 ACTION_BINS = 256
+
+#: More than any model has: of layers or blocks, of stages of an autoencoder, of anything else.
+MOST_LAYERS, MOST_STAGES, MOST_SIZE = 1000, 8, 1 << 24
+_COUNTED = ("layers", "depth", "layers_per_block")
 
 #: Kinds of a language model's layers, as transformers calls them.
 FULL, SLIDING = "full_attention", "sliding_attention"
@@ -20,13 +25,19 @@ RESAMPLINGS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 
 
 def _require_one_of(name: str, value: str, known: Collection[str]) -> None:
-    require(value in known, name, f"must be one of {', '.join(sorted(known))}, got {value!r}")
+    require(value in known, name, f"must be one of {', '.join(sorted(known))}, got {shown(value)}")
 
 
 def _require_positive(config: Any, prefix: str, *fields: str) -> None:
     for name in fields:
         value = getattr(config, name)
-        require(value > 0, f"{prefix}.{name}", f"must be positive, got {value}")
+        require(value > 0, f"{prefix}.{name}", f"must be positive, got {shown(value)}")
+        most = MOST_LAYERS if name in _COUNTED else MOST_SIZE
+        require(
+            isinstance(value, float) or value <= most,
+            f"{prefix}.{name}",
+            f"must be at most {most}, got {shown(value)}",
+        )
 
 
 @dataclass(frozen=True)
@@ -58,9 +69,13 @@ class VisionConfig:
             require(
                 len(values) == 3 and (name == "image_mean" or all(value > 0 for value in values)),
                 f"vision.{name}",
-                f"must be three numbers{'' if name == 'image_mean' else ' above 0'}, got {list(values)}",
+                f"must be three numbers{'' if name == 'image_mean' else ' above 0'}, got {shown(list(values))}",
             )
-        require(self.layers >= 2, "vision.layers", f"must be at least 2, got {self.layers}")
+        require(
+            2 <= self.layers <= MOST_LAYERS,
+            "vision.layers",
+            f"must be at least 2 and at most {MOST_LAYERS}, got {shown(self.layers)}",
+        )
         require(
             self.patch_size <= self.image_size,
             "vision.patch_size",
@@ -114,7 +129,7 @@ class LanguageConfig:
         require(
             set(kinds) <= {FULL, SLIDING} and len(kinds) in (0, self.layers),
             "language.layer_kinds",
-            f"must name {self.layers} layers, each {FULL} or {SLIDING}, got {list(kinds)}",
+            f"must name {self.layers} layers, each {FULL} or {SLIDING}, got {shown(kinds)}",
         )
         require(
             (SLIDING in kinds) == (self.sliding_window is not None and self.sliding_window > 0),
@@ -187,6 +202,12 @@ class AutoencoderConfig:
     def __post_init__(self) -> None:
         _require_one_of("latents.autoencoder.act_fn", self.act_fn, AUTOENCODER_ACTIVATIONS)
         _require_positive(self, "latents.autoencoder", "layers_per_block", "norm_groups")
+        stages = len(self.block_channels)
+        require(
+            1 <= stages <= MOST_STAGES,
+            "latents.autoencoder.block_channels",
+            f"must list 1 to {MOST_STAGES} stages, got {stages}",
+        )
         for channels in self.block_channels:
             require(
                 channels % self.norm_groups == 0,

@@ -8,6 +8,7 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from errors import ConfigError
+from settings.shown import cut, shown
 
 Value = TypeVar("Value")
 
@@ -54,12 +55,14 @@ def require(condition: bool, field: str, message: str) -> None:
 
 def _dataclass(cls: Any, values: Any, prefix: str) -> Any:
     require(
-        isinstance(values, Mapping), prefix.rstrip(".") or "(whole)", f"must be a mapping, got {values!r}"
+        isinstance(values, Mapping),
+        prefix.rstrip(".") or "(whole)",
+        f"must be a mapping, got {shown(values)}",
     )
     hints = get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for name in values:
-        require(name in fields, prefix + name, f"unknown; known are {', '.join(fields)}")
+        require(name in fields, prefix + cut(str(name)), f"unknown; known are {', '.join(fields)}")
     arguments = {}
     for name, field in fields.items():
         if name in values:
@@ -77,9 +80,9 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return _dataclass(hint, value, name + ".")
     if get_origin(hint) is tuple:
-        require(isinstance(value, list | tuple), name, f"must be a list, got {value!r}")
+        require(isinstance(value, list | tuple), name, f"must be a list, got {shown(value)}")
         return tuple(_convert(get_args(hint)[0], item, name) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    require(type(value) is hint, name, f"must be {hint.__name__}, got {value!r}")
+    require(type(value) is hint, name, f"must be {hint.__name__}, got {shown(value)}")
     return value

@@ -8,6 +8,7 @@ from errors import InvalidInput, WeightsMissing
 from models.checkpoint import check_tied
 from models.config import ReconVLAConfig
 from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights
+from settings.shown import shown
 
 AUTOENCODER_FILE = "diffusion_pytorch_model.safetensors"
 #: What a whole SigLIP has beside its vision tower.
@@ -38,7 +39,7 @@ def language_weights(config: ReconVLAConfig, folder: Path) -> WeightFiles:
 def autoencoder_weights(config: ReconVLAConfig, folder: Path) -> WeightFiles:
     """The autoencoder whose latents the denoiser reconstructs. Raises InvalidInput for a model without one."""
     if config.latents.autoencoder is None:
-        raise InvalidInput(f"model size {config.size!r} reconstructs without an autoencoder")
+        raise InvalidInput(f"model size {shown(config.size)} reconstructs without an autoencoder")
     files = _open(folder, AUTOENCODER_FILE, "autoencoder")
     return files.renamed(lambda name: f"latents.autoencoder.{name}")
 

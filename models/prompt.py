@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from errors import InvalidInput
 from models.action_tokenizer import ActionTokenizer, IdArray, StateStatistics
+from settings.shown import shown
 
 #: Stands for the image in a prompt; replaced by one position per patch when samples are collated.
 IMAGE_PLACEHOLDER = -200
@@ -70,7 +71,7 @@ class PromptBuilder:
         self.state_as_text = state_as_text
         end_id = tokenizer.convert_tokens_to_ids(END_OF_ANSWER)
         if end_id is None or end_id == tokenizer.unk_token_id:
-            raise InvalidInput(f"the tokenizer has no {END_OF_ANSWER!r}; use that of a Qwen2 chat model")
+            raise InvalidInput(f"the tokenizer has no {shown(END_OF_ANSWER)}; use that of a Qwen2 chat model")
         self.end_id = int(end_id)
         added = len(tokenizer(":", add_special_tokens=True)["input_ids"]) - len(self._tokenised(":"))
         if added:  # the official server keeps them, once or with every part of a prompt

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.plain_values import require
+from settings.shown import shown
 
 #: What each kind cannot do without, besides its base `rope_theta`.
 _NEEDED: dict[str, tuple[str, ...]] = {
@@ -41,7 +42,7 @@ class RopeScaling:
         require(
             self.rope_type in _NEEDED,
             f"{place}.rope_type",
-            f"must be one of {', '.join(_NEEDED)}, got {self.rope_type!r}",
+            f"must be one of {', '.join(_NEEDED)}, got {shown(self.rope_type)}",
         )
         for name in _NEEDED[self.rope_type]:
             require(

@@ -13,6 +13,7 @@ from errors import ConfigError
 from models.config import ReconVLAConfig
 from models.part_configs import AutoencoderConfig, DenoiserConfig, LanguageConfig, LatentConfig, VisionConfig
 from models.plain_values import require
+from settings.shown import shown
 
 #: FLUX.1's autoencoder (config.json of its `vae` folder).
 FLUX_LATENTS = LatentConfig(
@@ -84,7 +85,7 @@ def config_of_size(size: str, vocab_size: int | None = None) -> ReconVLAConfig:
     Raises ConfigError when they have not, and for a size that does not exist.
     """
     if size not in _SIZES:
-        raise ConfigError(f"model size {size!r} does not exist; choose one of {', '.join(_SIZES)}")
+        raise ConfigError(f"model size {shown(size)} does not exist; choose one of {', '.join(_SIZES)}")
     config = _SIZES[size]
     if vocab_size is None:
         return config
@@ -95,6 +96,6 @@ def config_of_size(size: str, vocab_size: int | None = None) -> ReconVLAConfig:
     require(
         least <= vocab_size <= most,
         "language.vocab_size",
-        f"size {size!r} goes with a tokenizer of {least} to {most} ids, this one has {vocab_size}",
+        f"size {shown(size)} goes with a tokenizer of {least} to {most} ids, this one has {vocab_size}",
     )
     return config

@@ -19,6 +19,7 @@ from models.json_files import read_json
 from models.part_configs import ACTION_BINS
 from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION, END_OF_ANSWER
 from settings import files
+from settings.shown import cut, shown
 
 _CONFIG, _WHOLE, _MERGES = "tokenizer_config.json", "tokenizer.json", "merges.txt"
 PAD, UNKNOWN, NEWLINE = "<|pad|>", "<|unknown|>", "\n"
@@ -70,7 +71,7 @@ def load_tokenizer(folder: Path) -> Any:
         tokenizer = kind.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # tokenizers raises nothing more exact
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"the tokenizer in {folder} cannot be loaded: {reason}") from None
+        raise CheckpointError(f"the tokenizer in {folder} cannot be loaded: {cut(reason, 300)}") from None
     if as_it_stands:
         _check_same_words(folder, tokenizer)
     return tokenizer
@@ -87,16 +88,16 @@ def _check_same_words(folder: Path, tokenizer: Any) -> None:
     model = model if isinstance(model, dict) else {}
     if model.get("dropout"):
         raise CheckpointError(
-            f"{whole}: model.dropout is {model['dropout']!r}, which splits a text in another way each time it is read;"
-            " set it to null"
+            f"{whole}: model.dropout is {shown(model['dropout'])}, which splits a text in another way each time it is"
+            " read; set it to null"
         )
     numbers = tokenizer.get_vocab()
     for name, words in _other_words(folder):
         for word, number in words.items():
             if numbers.get(word) != number:
                 raise CheckpointError(
-                    f"{folder / name} gives {word!r} the id {number!r}, {whole} gives it {numbers.get(word)!r}: one of"
-                    " the two is another model's"
+                    f"{folder / name} gives {shown(word)} the id {shown(number)}, {whole} gives it"
+                    f" {shown(numbers.get(word))}: one of the two is another model's"
                 )
     if (folder / _MERGES).is_file() and isinstance(model.get("merges"), list):
         _check_same_merges(folder, [m if isinstance(m, str) else " ".join(m) for m in model["merges"]])
@@ -112,7 +113,13 @@ def _other_words(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         words = {
             str(about.get("content")): number for number, about in added.items() if isinstance(about, dict)
         }
-        yield _CONFIG, {word: int(number) if number.isdecimal() else number for word, number in words.items()}
+        yield (
+            _CONFIG,
+            {
+                word: int(number) if number.isdecimal() and len(number) < 10 else number
+                for word, number in words.items()
+            },
+        )
 
 
 def _check_same_merges(folder: Path, merges: list[str]) -> None:
@@ -121,8 +128,8 @@ def _check_same_merges(folder: Path, merges: list[str]) -> None:
     for rank, (own, other) in enumerate(zip_longest(merges, others)):
         if own != other:
             raise CheckpointError(
-                f"{folder / _MERGES} has {other!r} as merge {rank}, {folder / _WHOLE} has {own!r}: one of the two is"
-                " another model's"
+                f"{folder / _MERGES} has {shown(other)} as merge {rank}, {folder / _WHOLE} has {shown(own)}: one of the"
+                " two is another model's"
             )
 
 

@@ -6,8 +6,6 @@ once, and no more than one tensor is ever held beside the model that takes it.
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,8 @@ from errors import CheckpointError
 from models.beside import check_no_adapter
 from settings.documents import parse_json
 from settings.faults import need_fact
+from settings.shown import cut, shown
+from settings.tensor_header import LONGEST_HEADER_BYTES, read_header
 
 WEIGHTS_FILE = "model.safetensors"
 
@@ -34,8 +34,9 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-#: No header of a model comes near this; a damaged length does.
-_LONGEST_HEADER_BYTES = 100_000_000
+
+
+_LONGEST_NAME_BYTES = 255
 
 
 @dataclass(frozen=True)
@@ -138,33 +139,39 @@ def shards_of(folder: Path, file: str = WEIGHTS_FILE) -> dict[str, str] | None:
         places = parse_json(index.read_text(encoding="utf-8"))["weight_map"]
         if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
             raise ValueError("weight_map is not an object of tensor names and shard names")
+        for shard in places.values():
+            is_name = Path(shard).name == shard and shard.isprintable()
+            if not is_name or len(shard.encode()) > _LONGEST_NAME_BYTES:
+                raise CheckpointError(f"{index} names a shard outside its folder: {shown(shard)}")
+    except OSError as error:
+        need_fact(error)
+        raise CheckpointError(f"{index} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{index} is not a safetensors index: {error}") from error
-    for shard in places.values():
-        if Path(shard).name != shard:
-            raise CheckpointError(f"{index} names a shard outside its folder: {shard!r}")
     return places
 
 
-def open_file(path: Path) -> WeightFiles:
-    """The tensors of one safetensors file. Raises CheckpointError when it is missing or damaged."""
+def open_file(path: Path, longest_header: int = LONGEST_HEADER_BYTES) -> WeightFiles:
+    """The tensors of one safetensors file. Raises CheckpointError when it is missing or damaged.
+
+    longest_header: bytes.
+    """
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist")
-    size = path.stat().st_size
     try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(size, _LONGEST_HEADER_BYTES):
-                raise ValueError(f"its header would take {length} bytes")
-            header: dict[str, Any] = parse_json(file.read(length))
-        header.pop("__metadata__", None)
-        stored = {name: _entry(path, name, entry, 8 + length) for name, entry in header.items()}
-    except (OSError, struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        entries = read_header(path, longest_header)
+    except (OSError, ValueError) as error:
         need_fact(error)
         raise CheckpointError(f"{path} is damaged or truncated: {error}") from error
-    end = _end_of(path, stored, 8 + length)
-    if end != size:
-        raise CheckpointError(f"{path} is damaged or truncated: it should have {end} bytes and has {size}")
+    for name, entry in entries.items():
+        if entry.dtype not in DTYPES:
+            raise CheckpointError(
+                f"{path}: {cut(name)} is of type {entry.dtype}; known are {', '.join(DTYPES)}"
+            )
+    stored = {
+        name: StoredTensor(path, DTYPES[entry.dtype], entry.shape, entry.begin, entry.end - entry.begin)
+        for name, entry in entries.items()
+    }
     return WeightFiles(stored)
 
 
@@ -180,28 +187,4 @@ def index_path(folder: Path, file: str = WEIGHTS_FILE) -> Path:
 
 def listed(names: list[str], most: int = 3) -> str:
     """The first few of `names` for a message."""
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
-
-
-def _end_of(path: Path, stored: Mapping[str, StoredTensor], begin: int) -> int:
-    """The byte behind the last tensor. The format knows neither gaps nor tensors that share bytes (CheckpointError)."""
-    previous = "the header"
-    for name, tensor in sorted(stored.items(), key=lambda item: (item[1].begin, item[1].size_bytes)):
-        if tensor.begin != begin:
-            what = "shares bytes with" if tensor.begin < begin else "does not follow on"
-            raise CheckpointError(f"{path} is damaged or truncated: {name} {what} {previous}")
-        begin, previous = tensor.begin + tensor.size_bytes, name
-    return begin
-
-
-def _entry(path: Path, name: str, entry: Mapping[str, Any], data_begin: int) -> StoredTensor:
-    if entry["dtype"] not in DTYPES:
-        raise CheckpointError(f"{path}: {name} is of type {entry['dtype']}; known are {', '.join(DTYPES)}")
-    dtype, shape = DTYPES[entry["dtype"]], tuple(entry["shape"])
-    begin, end = entry["data_offsets"]
-    if not all(isinstance(number, int) and number >= 0 for number in (*shape, begin, end)):
-        raise ValueError(f"{name} has shape {shape} and place {begin!r} to {end!r}")
-    expected = math.prod(shape) * dtype.itemsize
-    if end - begin != expected:
-        raise ValueError(f"{name} of shape {shape} takes {end - begin} bytes, not {expected}")
-    return StoredTensor(path, dtype, shape, data_begin + begin, end - begin)
+    return ", ".join(map(cut, names[:most])) + (", ..." if len(names) > most else "")

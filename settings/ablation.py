@@ -16,13 +16,49 @@ from pydantic import (
 )
 
 from settings.arms import arm_named
+from settings.shown import cut
 
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+#: Of threads, processes or devices of one job.
+Few = Annotated[int, Field(ge=1, le=1024)]
+#: Of a training; and of CALVIN's chains, of which the official evaluation has 1000.
+Steps = Annotated[int, Field(ge=1, le=100_000_000)]
+Sequences = Annotated[int, Field(ge=1, le=100_000)]
+#: As both databases hold it.
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+LONGEST_NAME = 100
+_LONGEST_PATH_BYTES, _LONGEST_PART_BYTES = 4095, 255
+
+
+def _name(text: str) -> str:
+    if not 1 <= len(text) <= LONGEST_NAME:
+        raise ValueError(f"a name has 1 to {LONGEST_NAME} characters, this one has {len(text)}")
+    if not text.isprintable():
+        raise ValueError("a name has characters that can be printed, and no others")
+    if "/" in text or text in (".", ".."):
+        raise ValueError("a name must do for a folder: no '/', and neither '.' nor '..'")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("a path has characters that can be printed, and no others")
+    if max(map(len, (parts := text.encode().split(b"/")))) > _LONGEST_PART_BYTES:
+        raise ValueError(f"no file system takes a name of {max(map(len, parts))} bytes")
+    if len(text.encode()) > _LONGEST_PATH_BYTES:
+        raise ValueError(f"no file system takes a path of {len(text.encode())} bytes")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+#: A path as it was written.
+PathText = Annotated[str, AfterValidator(_path)]
 #: The name of a file or folder; a `~` in front is the home folder, as in a shell.
-Place = Annotated[str, AfterValidator(os.path.expanduser)]
+Place = Annotated[PathText, AfterValidator(os.path.expanduser)]
 
 
 class Section(BaseModel):
@@ -102,11 +138,15 @@ class Gaze(Section):
 class Backbones(Section):
     """Local Hugging Face folders of pretrained parts; what is not named starts from random weights."""
 
-    vision: str | None = Field(default=None, description="SigLIP")
-    language: str | None = Field(default=None, description="Qwen2, with its tokenizer")
-    autoencoder: str | None = Field(default=None, description="FLUX autoencoder, as diffusers saves it")
-    tokenizer: str | None = Field(default=None, description="where it lies apart from the language model")
-    checkpoint: str | None = Field(default=None, description="a whole ReconVLA, of ours or the official one")
+    vision: PathText | None = Field(default=None, description="SigLIP")
+    language: PathText | None = Field(default=None, description="Qwen2, with its tokenizer")
+    autoencoder: PathText | None = Field(default=None, description="FLUX autoencoder, as diffusers saves it")
+    tokenizer: PathText | None = Field(
+        default=None, description="where it lies apart from the language model"
+    )
+    checkpoint: PathText | None = Field(
+        default=None, description="a whole ReconVLA, of ours or the official one"
+    )
 
 
 class Model(Section):
@@ -152,14 +192,14 @@ class Lora(Section):
 class Training(Section):
     """One training stage. Thread count and precision decide the order of sums, hence the weights."""
 
-    steps: Positive = 300
+    steps: Steps = 300
     batch_size: Positive = 16
     learning_rate: PositiveFloat = 1e-3
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.03
     weight_decay: NonNegative = 0.0
     gradient_clip: PositiveFloat = 1.0
     reconstruction_weight: NonNegative = 1.0
-    threads: Positive = 1
+    threads: Few = 1
     slice_seconds: PositiveFloat = 600.0
     checkpoint_seconds: PositiveFloat = 60.0
     log_every_steps: Positive = 10
@@ -173,7 +213,7 @@ class Training(Section):
     )
     gradient_checkpointing: bool = Field(default=False, description="less memory, a third more time")
     lora: Lora | None = Field(default=None, description="train adapters instead of the language model")
-    devices: Positive = Field(default=1, description="GPUs of one worker that share each batch")
+    devices: Few = Field(default=1, description="GPUs of one worker that share each batch")
 
     @model_validator(mode="after")
     def _one_set_of_frames(self) -> Training:
@@ -191,14 +231,14 @@ class Evaluation(Section):
     protocol: Literal["calvin", "reconvla-500"] | None = Field(
         default=None, description="a named protocol; it decides sequences, max_steps and tasks"
     )
-    sequences: Positive = 100
+    sequences: Sequences = 100
     sequences_per_shard: Positive = 25
     max_steps: Positive = 360
     simulator: Literal["playtable", "calvin"] = "playtable"
     assets: Place | None = Field(
         default=None, description="a clone of calvin_env: playtable in CALVIN's scenes"
     )
-    calvin_python: str | None = Field(
+    calvin_python: PathText | None = Field(
         default=None, description="interpreter that imports calvin_env (simulator calvin)"
     )
     renderer: Literal["auto", "egl", "tiny"] = Field(
@@ -206,10 +246,10 @@ class Evaluation(Section):
         description="auto: the one that drew the training frames, or tiny where EGL does not work on the machine "
         "that plans; the report says so where they differ",
     )
-    instructions: str | None = Field(
+    instructions: PathText | None = Field(
         default=None, description="YAML of CALVIN's form with the phrase of each task"
     )
-    simulators_per_batch: Positive = 8
+    simulators_per_batch: Few = 8
     parallel_simulators: bool = Field(
         default=False,
         description="each simulator in a process of its own: a GPU waits for one of them, not for their sum",
@@ -225,7 +265,7 @@ class Evaluation(Section):
         "after training with `lora` the precision its frozen weights had",
     )
     slice_seconds: PositiveFloat = 600.0
-    threads: Positive = 1
+    threads: Few = 1
     random_baseline: bool = True
 
 
@@ -233,16 +273,18 @@ class Attention(Section):
     """Which attention is looked at, and on how many held-out frames."""
 
     frames: Count = Field(default=64, description="evenly spaced; 0: every frame with a gaze region")
-    layer: int = Field(default=-1, description="of the language model; -1 is the last")
+    layer: Annotated[int, Field(ge=-1000, le=1000)] = Field(
+        default=-1, description="of the language model; -1 is the last"
+    )
     heads: tuple[Count, ...] = Field(default=(), description="averaged over; empty: all")
 
 
 class AblationConfig(Section):
     """The whole ablation."""
 
-    name: str = "ablation"
+    name: Name = "ablation"
     arms: tuple[str, ...] = ("baseline", "recon", "recon_pretrain")
-    seeds: tuple[Count, ...] = (0,)
+    seeds: tuple[Seed, ...] = (0,)
     scheduling: Literal["round_robin", "finish_first"] = Field(
         default="round_robin",
         description="slices alternate between runs, or a run is trained and judged before the next begins",
@@ -269,5 +311,5 @@ class AblationConfig(Section):
             if not values:
                 raise ValueError(f"{field} is empty")
             if len(set(values)) != len(values):
-                raise ValueError(f"{field} names something twice: {', '.join(map(str, values))}")
+                raise ValueError(f"{field} names something twice: {cut(', '.join(map(str, values)))}")
         return self

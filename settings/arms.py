@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from errors import ConfigError
+from settings.shown import shown
 
 
 @dataclass(frozen=True)
@@ -44,4 +45,4 @@ def arm_named(name: str) -> Arm:
     try:
         return ARMS[name]
     except KeyError:
-        raise ConfigError(f"unknown arm {name!r}; known arms: {', '.join(ARMS)}") from None
+        raise ConfigError(f"unknown arm {shown(name)}; known arms: {', '.join(ARMS)}") from None

@@ -9,22 +9,36 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from errors import BatonError, ConfigError
+from settings.document_limits import LIMITS, Limits, check_expanded, many_digits, many_levels, many_values
+from settings.shown import cut, shown
 
 if TYPE_CHECKING:
     import yaml
 
 #: Numbers with an exponent that PyYAML takes for text, as it knows them only with a point and a sign: 1e6, 2.5e6.
-_EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+\Z")
+_EXPONENT = re.compile(r"[-+]?(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)[eE][-+]?\d+\Z")
+
+#: Of what a message says of a fault, or of a path in the document.
+_LONGEST_REASON = 160
 
 #: Octal to YAML 1.1, decimal to YAML 1.2; and base 60 to YAML 1.1, text to YAML 1.2.
 _LEADING_ZERO = re.compile(r"[-+]?0[\d_]+\Z")
 _BASE_60 = re.compile(r"[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.[\d_]*)?\Z")
 
+#: What PyYAML's constructors let through where a tag is given by hand: `!!bool maybe`, `!!timestamp x`, `!!int ""`.
+_UNUSABLE = (RecursionError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
+
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]', re.DOTALL)
 
 
 def parse_yaml(
-    text: str, place: str, error: type[BatonError] = ConfigError, *, is_ours: bool = False, lines: bool = True
+    text: str,
+    place: str,
+    error: type[BatonError] = ConfigError,
+    *,
+    is_ours: bool = False,
+    lines: bool = True,
+    limits: Limits = LIMITS,
 ) -> Any:
     """The one document in `text`, read as the official code does (OmegaConf's rules): a key twice in a mapping is an
     error, numbers may have an exponent alone (`1e6`), dates are text. Merge keys (`<<`) and anchors are YAML's.
@@ -32,9 +46,12 @@ def parse_yaml(
     is_ours: a file written for Baton, in which also plain scalars are errors that readers of YAML 1.1 and 1.2 take
     differently (`012`, `1:30`), and `~`, which is null and looks like a folder. lines: name lines.
 
-    Raises `error`: one sentence that begins with `place` and names line and key.
+    Raises `error`: one sentence that begins with `place` and names line and key; also for what is above `limits`.
     """
     import yaml
+
+    if len(text) > limits.characters:
+        raise error(f"{place} has {len(text)} characters; at most {limits.characters} are read")
 
     def fail(node: yaml.Node, sentence: str) -> BatonError:
         return error(f"{place}{f', line {node.start_mark.line + 1}' if lines else ''}: {sentence}")
@@ -42,9 +59,11 @@ def parse_yaml(
     loader = None
     try:
         loader = _loader()(text)  # looks for characters that YAML does not allow
+        loader.limits = limits
         root = loader.get_single_node()
         if root is None:
             return None
+        check_expanded(root, fail, limits)
         for path, node in _nodes(root):
             if isinstance(node, yaml.MappingNode):
                 _check_keys(loader, path, node, fail)
@@ -53,15 +72,19 @@ def parse_yaml(
         return loader.construct_document(root)
     except yaml.YAMLError as fault:
         raise error(f"{place} is not YAML: {_told(fault)}") from None
-    except (RecursionError, ValueError) as fault:
-        raise error(f"{place} is not YAML: {fault}") from None
+    except _UNUSABLE as fault:
+        raise error(
+            f"{place} is not YAML: {cut(str(fault) or type(fault).__name__, _LONGEST_REASON)}"
+        ) from None
     finally:
         if loader is not None:
             loader.dispose()
 
 
-def parse_json(text: str | bytes) -> Any:
-    """As `json.loads`, but a key twice in an object is a ValueError that names key and line."""
+def parse_json(text: str | bytes, limits: Limits = LIMITS) -> Any:
+    """As `json.loads`, but a key twice in an object is a ValueError that names key and line, and so are more levels or
+    longer numbers than `limits` has.
+    """
     twice: list[str] = []
 
     def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -70,10 +93,37 @@ def parse_json(text: str | bytes) -> Any:
             twice.append("")
         return values
 
-    loaded = json.loads(text, object_pairs_hook=once)
+    def whole(digits: str) -> int:
+        if len(digits) > limits.digits:
+            raise ValueError(many_digits(len(digits), limits))
+        return int(digits)
+
+    def broken(digits: str) -> float:
+        if len(digits) > limits.digits:
+            raise ValueError(many_digits(len(digits), limits))
+        return float(digits)
+
+    try:
+        loaded = json.loads(text, object_pairs_hook=once, parse_int=whole, parse_float=broken)
+    except RecursionError:
+        raise ValueError(many_levels(limits)) from None
+    inner = [loaded]
+    for _ in range(limits.levels):
+        inner = [
+            item
+            for outer in inner
+            for item in (
+                outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ()
+            )
+            if isinstance(item, (dict, list))
+        ]
+        if not inner:
+            break
+    else:
+        raise ValueError(many_levels(limits))
     if twice:
         key, line, first = _twice_in_json(text if isinstance(text, str) else text.decode("utf-8"))
-        raise ValueError(f"line {line}: the key {key!r} is given twice (first in line {first})")
+        raise ValueError(f"line {line}: the key {shown(key)} is given twice (first in line {first})")
     return loaded
 
 
@@ -83,7 +133,23 @@ def _loader() -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        pass
+        """Stops at what is above its limits while it reads, before Python's own limit on calls."""
+
+        limits = LIMITS
+        levels = values = 0
+
+        def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+            self.levels, self.values = self.levels + 1, self.values + 1
+            if self.levels > self.limits.levels + 1:
+                raise self.above(many_levels(self.limits))
+            if self.values > self.limits.values:
+                raise self.above(many_values(self.limits))
+            node: yaml.Node | None = super().compose_node(parent, index)
+            self.levels -= 1
+            return node
+
+        def above(self, problem: str) -> yaml.YAMLError:
+            return yaml.MarkedYAMLError(problem=problem, problem_mark=self.peek_event().start_mark)
 
     float_tag, timestamp_tag = "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp"
     Loader.yaml_implicit_resolvers = {
@@ -107,14 +173,21 @@ def _nodes(root: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
         seen.add(id(node))
         yield path, node
         if isinstance(node, yaml.SequenceNode):
-            waiting += [(f"{path}[{place}]", item) for place, item in reversed(list(enumerate(node.value)))]
+            waiting += [
+                (_ends(f"{path}[{place}]"), item) for place, item in reversed(list(enumerate(node.value)))
+            ]
         elif isinstance(node, yaml.MappingNode):
             waiting += [(_joined(path, key), value) for key, value in reversed(node.value)]
 
 
 def _joined(path: str, key: yaml.Node) -> str:
-    name = key.value if isinstance(key.value, str) else "?"
-    return f"{path}.{name}" if path else name
+    name = cut(key.value) if isinstance(key.value, str) else "?"
+    return _ends(f"{path}.{name}" if path else name)
+
+
+def _ends(path: str) -> str:
+    """A path as a message shows it: of a long one the end."""
+    return path if len(path) <= _LONGEST_REASON else f"...{path[3 - _LONGEST_REASON :]}"
 
 
 def _check_keys(loader: Any, path: str, mapping: Any, fail: Any) -> None:
@@ -126,13 +199,15 @@ def _check_keys(loader: Any, path: str, mapping: Any, fail: Any) -> None:
         name = "<<" if key.tag.endswith(":merge") else loader.construct_object(key)
         if name in lines:
             raise fail(
-                key, f"the key {_joined(path, key)!r} is given twice (first in line {lines[name]}); keep one of them"
-            )  # fmt: skip
+                key,
+                f"the key {shown(_joined(path, key), _LONGEST_REASON)} is given twice (first in line {lines[name]}); "
+                "keep one of them",
+            )
         lines[name] = key.start_mark.line + 1
 
 
 def _check_scalar(path: str, node: Any, fail: Any) -> None:
-    kind, text, where = node.tag.rpartition(":")[2], node.value, f"{path}: " if path else ""
+    kind, text, where = node.tag.rpartition(":")[2], cut(node.value), f"{path}: " if path else ""
     if _LEADING_ZERO.match(text):
         raise fail(
             node,
@@ -151,8 +226,8 @@ def _told(fault: Exception) -> str:
     """PyYAML's words in one line: what is wrong, and in which line."""
     problem, mark = getattr(fault, "problem", None), getattr(fault, "problem_mark", None)
     if problem is None or mark is None:
-        return str(fault).splitlines()[0]
-    return f"{problem} (line {mark.line + 1})".replace("\n", " ")
+        return cut(str(fault).partition("\n")[0], _LONGEST_REASON)
+    return f"{cut(problem, _LONGEST_REASON)} (line {mark.line + 1})".replace("\n", " ")
 
 
 def _twice_in_json(text: str) -> tuple[str, int, int]:

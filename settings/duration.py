@@ -7,6 +7,7 @@ import os
 import re
 
 from errors import ConfigError
+from settings.shown import shown
 
 DEADLINE_VARIABLE = "BATON_SESSION_DEADLINE"
 
@@ -21,10 +22,10 @@ def seconds_of(text: str) -> float:
         plain = float(compact)
     except ValueError:
         if not _FORM.fullmatch(compact):
-            raise ConfigError(f"{text!r} is not a duration; write 11h30m, 90m or 45s") from None
+            raise ConfigError(f"{shown(text)} is not a duration; write 11h30m, 90m or 45s") from None
         plain = sum(float(number) * _UNITS[unit] for number, unit in re.findall(r"([\d.]+)([dhms])", compact))
     if not 0 < plain < float("inf"):
-        raise ConfigError(f"{text!r} is not a positive duration")
+        raise ConfigError(f"{shown(text)} is not a positive duration")
     return plain
 
 
@@ -41,5 +42,5 @@ def session_seconds(limit: str | None, now: float) -> float | None:
     except ValueError:
         deadline = math.nan
     if not math.isfinite(deadline):
-        raise ConfigError(f"{DEADLINE_VARIABLE} must be Unix seconds, not {text!r}")
+        raise ConfigError(f"{DEADLINE_VARIABLE} must be Unix seconds, not {shown(text)}")
     return deadline - now

@@ -10,6 +10,7 @@ from typing import Any
 from errors import ConfigError
 from settings.documents import parse_yaml
 from settings.ownership import THERE, refusal
+from settings.shown import shown
 
 DATABASE_VARIABLE = "BATON_STATE_URL"
 ARTIFACTS_VARIABLE = "BATON_ARTIFACTS_URL"
@@ -52,7 +53,7 @@ def sqlite_file(place: str | Path) -> Path | None:
 
 def _switch(text: str, otherwise: bool) -> bool:
     if text not in ("", "0", "1"):
-        raise ConfigError(f"{NETWORK_VARIABLE} is {text!r}; it must be 0 or 1")
+        raise ConfigError(f"{NETWORK_VARIABLE} is {shown(text)}; it must be 0 or 1")
     return text == "1" if text else otherwise
 
 
@@ -76,7 +77,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} must hold a mapping, not {type(found).__name__}")
     for key, value in found.items():
         if key not in ("database", "artifacts", "network"):
-            raise ConfigError(f"{path}: unknown key {key!r}; known keys: database, artifacts, network")
+            raise ConfigError(f"{path}: unknown key {shown(key)}; known keys: database, artifacts, network")
         if key == "network" and not isinstance(value, bool):
             raise ConfigError(f"{path}: network must be true or false")
         if key != "network" and (not isinstance(value, str) or "://" not in value):

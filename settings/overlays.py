@@ -8,6 +8,10 @@ from typing import Any
 
 from errors import ConfigError
 from settings.documents import parse_yaml
+from settings.shown import cut, shown
+
+#: Of the dotted key of a `--set`.
+_LONGEST_KEY = 200
 
 
 def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
@@ -24,8 +28,10 @@ def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
 def override_of(text: str) -> tuple[str, Any]:
     """(dotted key, value) of a `--set key.path=value`. Raises ConfigError."""
     key, separator, value = text.partition("=")
+    if len(key) > _LONGEST_KEY:
+        raise ConfigError(f"--set {cut(key)} names no value: its key has {len(key)} characters")
     if not separator or not key:
-        raise ConfigError(f"--set {text!r} is not of the form key.path=value")
+        raise ConfigError(f"--set {shown(text)} is not of the form key.path=value")
     return key, parse_yaml(value, f"--set {key}", is_ours=True, lines=False)
 
 
@@ -39,7 +45,11 @@ def check_consistent(overrides: Iterable[tuple[str, Any]]) -> None:
                     f"{place}.".startswith(f"{other}.") and before != {}
                 )
                 if (inner or place == other) and (other, before) != (place, leaf):
-                    both = f"{before!r} and {leaf!r}" if other == place else f"{by!r} and {key!r}"
+                    both = (
+                        f"{shown(before)} and {shown(leaf)}"
+                        if other == place
+                        else f"{shown(by)} and {shown(key)}"
+                    )
                     raise ConfigError(
                         f"--set {place} is given twice and differently: {both}; keep one of them"
                     )

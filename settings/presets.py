@@ -11,6 +11,10 @@ from errors import ConfigError
 from settings.ablation import AblationConfig
 from settings.documents import parse_yaml
 from settings.overlays import check_consistent, merge, nested, override_of
+from settings.shown import cut, shown
+
+#: Of what a message says of a place in the configuration.
+_LONGEST_PART = 160
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets"
 
@@ -33,7 +37,7 @@ def load_config(
     place = "configuration"
     if preset is not None:
         if preset not in preset_names():
-            raise ConfigError(f"unknown preset {preset!r}; known presets: {', '.join(preset_names())}")
+            raise ConfigError(f"unknown preset {shown(preset)}; known presets: {', '.join(preset_names())}")
         place = f"preset {preset}"
         merge(values, {"name": preset, **_read_yaml(PRESETS / f"{preset}.yaml")})
     said_by: list[tuple[str, dict[str, Any]]] = []  # what people wrote, with its place
@@ -52,15 +56,15 @@ def load_config(
             merge(values, nested(key, value, "__"))
     try:
         config = AblationConfig.model_validate(values)
-    except ConfigError:
-        raise
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        first = error.errors(include_url=False)[0]
+        where = cut(".".join(cut(str(part)) for part in first["loc"]) or "the whole", _LONGEST_PART)
         if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{place}: unknown key {where!r}") from None
+            raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}") from None
         raise ConfigError(
-            f"{place}: {where}: {first['msg'].removeprefix('Value error, ')} (got {first['input']!r})"[:400]
+            f"{place}: {where}: {cut(first['msg'].removeprefix('Value error, '), 300)} (got {shown(first['input'])})"
         ) from None
     if config.evaluation.protocol is not None:
         _check_protocol_decides(config.evaluation.protocol, said_by)

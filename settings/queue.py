@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, fields
 
 from errors import ConfigError
+from settings.shown import shown
 
 
 @dataclass(frozen=True)
@@ -62,5 +63,5 @@ def queue_settings() -> QueueSettings:
         try:
             values[field.name] = convert(text)
         except ValueError:
-            raise ConfigError(f"{name} must be a number, not {text!r}") from None
+            raise ConfigError(f"{name} must be a number, not {shown(text)}") from None
     return QueueSettings(**values)  # type: ignore[arg-type]

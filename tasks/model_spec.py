@@ -17,6 +17,7 @@ from models.folder_config import with_folders
 from models.sizes import config_of_size
 from settings.ablation import Attention, Backbones, Model
 from settings.arms import Arm
+from settings.shown import shown
 from tasks.folder_identity import folder_identity
 
 #: Stands for the toy's vocabulary until its tokenizer is built.
@@ -97,7 +98,7 @@ def planned_config(
     if arm.reconstruction == "none":
         config = config.without_reconstruction()
     elif config.denoiser is None:
-        raise ConfigError(f"model size {size!r} has no denoiser to reconstruct with")
+        raise ConfigError(f"model size {shown(size)} has no denoiser to reconstruct with")
     else:
         denoiser = dataclasses.replace(config.denoiser, loss_weight=reconstruction_weight)
         config = dataclasses.replace(config, denoiser=denoiser)
@@ -129,7 +130,7 @@ def final_config(values: Mapping[str, Any], vocab_size: int) -> ReconVLAConfig:
 def _merge(values: dict[str, Any], override: Mapping[str, Any], place: str) -> None:
     for key, value in override.items():
         if key not in values:
-            raise ConfigError(f"{place}: unknown key {key!r}; known: {', '.join(values)}")
+            raise ConfigError(f"{place}: unknown key {shown(key)}; known: {', '.join(values)}")
         if isinstance(value, Mapping) and isinstance(values[key], dict):
             _merge(values[key], value, f"{place}.{key}")
         else:

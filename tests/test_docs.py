@@ -153,3 +153,11 @@ def test_completion_knows_the_commands() -> None:
         cwd=REPOSITORY,
     )
     assert "plain,status" in done.stdout.split(), done.stderr
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    for page in PAGES:
+        for file, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8")):
+            assert f"def {name}(" in (REPOSITORY / file).read_text(encoding="utf-8"), (
+                f"{page.name}: {file}::{name}"
+            )

@@ -16,6 +16,7 @@ from calvin.shared_frames import shared_demonstrations
 from calvin.task_names import TASKS
 from errors import ConfigError
 from settings.ablation import Data
+from settings.shown import shown
 from tasks.gaze_truth import check_true_boxes
 
 TRAINING, VALIDATION, PRETRAINING = "training", "validation", "pretraining"
@@ -44,9 +45,11 @@ def known_tasks(data: Data) -> tuple[str, ...]:
     """
     for task in data.tasks:
         if task not in TASKS:
-            raise ConfigError(f"data.tasks: unknown task {task!r}; CALVIN's tasks are {', '.join(TASKS)}")
+            raise ConfigError(
+                f"data.tasks: unknown task {shown(task)}; CALVIN's tasks are {', '.join(TASKS)}"
+            )
         if data.tasks.count(task) > 1:
-            raise ConfigError(f"data.tasks: the task {task!r} is listed more than once")
+            raise ConfigError(f"data.tasks: the task {shown(task)} is listed more than once")
     return data.tasks or TASKS
 
 
@@ -87,7 +90,7 @@ def _check_scenes(scenes: Sequence[str], entry: str) -> None:
         raise ConfigError(f"{entry} is empty: there would be no demonstration")
     for scene in scenes:
         if scenes.count(scene) > 1:
-            raise ConfigError(f"{entry}: the scene {scene!r} is listed more than once")
+            raise ConfigError(f"{entry}: the scene {shown(scene)} is listed more than once")
 
 
 def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = False) -> Corpus:

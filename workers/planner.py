@@ -23,6 +23,7 @@ from settings.arms import Arm, arm_named
 from tasks.context import FRAMES
 from tasks.model_spec import backbone_folders, check_attention, planned_model
 from tasks.registry import kind_named
+from workers.count_jobs import check_jobs
 from workers.demonstrations import (
     PRETRAINING,
     TRAINING,
@@ -58,6 +59,7 @@ class Planner:
     def plan(self) -> Plan:
         """Raises ConfigError or DatasetError for what cannot work; nothing is written by planning."""
         config = self._config
+        check_jobs(config)
         arms = [arm_named(name) for name in config.arms]
         known_tasks(config.data)
         if config.data.root is not None:

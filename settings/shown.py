@@ -1,0 +1,54 @@
+"""Values from outside as messages show them: short, on one line, and never worked out further than they are shown."""
+
+from __future__ import annotations
+
+import builtins
+import reprlib
+from typing import Any
+
+#: Of one value in a message.
+MOST_CHARACTERS = 80
+#: Of a path in a message: Linux takes no longer one.
+_LONGEST_PATH = 4096
+#: A larger whole number is told by its size: writing it out takes time that grows with the square of its digits.
+_MOST_BITS = 256
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 3
+        self.maxstring = self.maxother = self.maxlong = 2 * MOST_CHARACTERS
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 12
+
+    def repr_int(self, x: int, level: int) -> str:
+        return builtins.repr(x) if x.bit_length() <= _MOST_BITS else f"a number of {x.bit_length()} bits"
+
+    def repr_str(self, x: str, level: int) -> str:
+        return builtins.repr(x[: self.maxstring])
+
+    def repr_bytes(self, x: bytes, level: int) -> str:
+        return builtins.repr(x[: self.maxstring])
+
+    def repr_dict(self, x: dict[Any, Any], level: int) -> str:
+        """In the order that the file has, as `repr` gives it."""
+        if level <= 0 and x:
+            return "{...}"
+        first = [item for item, _ in zip(x.items(), range(self.maxdict))]
+        inner = [f"{self.repr1(key, level - 1)}: {self.repr1(value, level - 1)}" for key, value in first]
+        return "{" + ", ".join([*inner, *(["..."] if len(x) > len(first) else [])]) + "}"
+
+
+def shown(value: Any, most: int = MOST_CHARACTERS) -> str:
+    """As `repr` has it, but at most about `most` characters; what is not shown is not looked at."""
+    return cut(_Short().repr(value), most)
+
+
+def shown_path(path: object) -> str:
+    """A path, or what is meant as one, in quotes and whole, as long as it can be one."""
+    return repr(cut(str(path), _LONGEST_PATH))
+
+
+def cut(text: str, most: int = MOST_CHARACTERS) -> str:
+    """A name from outside, without quotes, at most about `most` characters of it."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
