@@ -285,11 +285,13 @@ def _rows(value: Any, path: Path, field: str) -> np.ndarray:
 
 
 _SHORT = reprlib.Repr()
-_SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = 200, 200, 2
+_MOST_SHOWN = 200
+_SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = _MOST_SHOWN, _MOST_SHOWN, 2
 
 
 def _shown(value: Any) -> str:
     """What a message shows of a value out of a file, which may be as long as the file."""
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} of shape {value.shape}"
-    return _SHORT.repr(value)
+    text = _SHORT.repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
