@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from calvin.episode import FRAME_SHAPES, FrameBoxes, FramePixels
+from calvin.pickle_values import Unread
 from calvin.pickles import load_npy_pickle
 from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import DatasetError
@@ -76,10 +78,10 @@ def read_annotations(path: Path) -> tuple[Annotation | DatasetError, ...]:
 def _annotation(number: int, task: Any, phrase: Any, frames: Any, path: Path) -> Annotation | DatasetError:
     if not isinstance(task, str) or task not in TASKS:
         return DatasetError(
-            f"{path}: language.task[{number}] is {task!r}, which is none of CALVIN's 34 tasks."
+            f"{path}: language.task[{number}] is {_shown(task)}, which is none of CALVIN's 34 tasks."
         )
     if not isinstance(phrase, str) or not phrase.strip():
-        return DatasetError(f"{path}: language.ann[{number}] is {phrase!r}, not an instruction.")
+        return DatasetError(f"{path}: language.ann[{number}] is {_shown(phrase)}, not an instruction.")
     try:
         start, end = _frame_range(frames, path, f"info.indx[{number}]")
     except DatasetError as error:
@@ -97,7 +99,9 @@ def read_embeddings(path: Path) -> np.ndarray | None:
     )
     if "emb" not in language:
         return None
-    embeddings = np.asarray(language["emb"])
+    if isinstance(language["emb"], Unread):
+        raise DatasetError(f"{path}: language.emb is {language['emb'].what}, not an array.")
+    embeddings = _rows(language["emb"], path, "language.emb")
     count = len(_sequence(_field(language, "ann", path), path, "language.ann"))
     if embeddings.dtype.kind != "f" or embeddings.shape[:1] != (count,):
         raise DatasetError(
@@ -129,7 +133,9 @@ def read_scenes(path: Path) -> tuple[SceneRange, ...]:
     for name, frames in _mapping(load_npy_pickle(path), path, "content").items():
         scene = str(name).removeprefix(SCENE_PREFIX)
         if scene not in SCENES:
-            raise DatasetError(f"{path} names the scene {name!r}, not {SCENE_PREFIX}A to {SCENE_PREFIX}D.")
+            raise DatasetError(
+                f"{path} names the scene {_shown(name)}, not {SCENE_PREFIX}A to {SCENE_PREFIX}D."
+            )
         ranges.append(SceneRange(scene, *_frame_range(frames, path, str(name))))
     return tuple(ranges)
 
@@ -149,7 +155,7 @@ def read_instructions(path: Path) -> dict[str, str]:
         phrases = _sequence(_field(_mapping(entry, path, str(task)), "ann", path), path, f"{task}.ann")
         if task not in TASKS or not len(phrases) or not isinstance(phrases[0], str):
             raise DatasetError(
-                f"{path}: {task!r} is not one of CALVIN's 34 tasks with a list of instructions."
+                f"{path}: {_shown(task)} is not one of CALVIN's 34 tasks with a list of instructions."
             )
         if not phrases[0].strip():
             raise DatasetError(f"{path}: the instruction of {task!r} is empty.")
@@ -245,16 +251,47 @@ def _field(mapping: Mapping[Any, Any], field: str, path: Path) -> Any:
 
 
 def _sequence(value: Any, path: Path, field: str) -> Any:
-    if not isinstance(value, (list, tuple, np.ndarray)):
+    if not isinstance(value, (list, tuple, np.ndarray)) or (isinstance(value, np.ndarray) and not value.ndim):
         raise DatasetError(f"{path}: {field} is a {type(value).__name__}, not a list.")
     return value
 
 
 def _frame_range(value: Any, path: Path, field: str) -> tuple[int, int]:
-    frames = np.asarray(_sequence(value, path, field))
+    pair = _sequence(value, path, field)
+    # numpy would make anything else into an array first, however large that is.
+    frames = np.asarray(pair) if len(pair) == 2 and all(map(_is_frame, pair)) else np.empty(0)
     if frames.shape != (2,) or frames.dtype.kind not in "iu":
-        raise DatasetError(f"{path}: {field} is {value!r}, not a first and a last frame.")
-    start, end = frames.tolist()
+        raise DatasetError(f"{path}: {field} is {_shown(value)}, not a first and a last frame.")
+    start, end = map(int, frames)
     if not 0 <= start <= end:
         raise DatasetError(f"{path}: {field} runs from frame {start} to frame {end}.")
     return start, end
+
+
+def _is_frame(value: Any) -> bool:
+    return isinstance(value, int | np.integer) or (isinstance(value, np.ndarray) and not value.ndim)
+
+
+def _rows(value: Any, path: Path, field: str) -> np.ndarray:
+    """The array that a file has as one or as a list of rows."""
+    if isinstance(value, np.ndarray):
+        return value
+    rows = _sequence(value, path, field)
+    are_arrays = all(isinstance(row, np.ndarray) and row.dtype.kind == "f" for row in rows)
+    try:
+        return np.asarray(rows, dtype=None if are_arrays else np.float64)
+    except (ValueError, TypeError):
+        raise DatasetError(f"{path}: {field} is not made of rows of numbers.") from None
+
+
+_SHORT = reprlib.Repr()
+_MOST_SHOWN = 200
+_SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = _MOST_SHOWN, _MOST_SHOWN, 2
+
+
+def _shown(value: Any) -> str:
+    """What a message shows of a value out of a file, which may be as long as the file."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} of shape {value.shape}"
+    text = _SHORT.repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -154,13 +155,23 @@ def _faults_of_episodes(split: CalvinSplit) -> Iterator[str]:
     if not lengths_path.is_file():
         return
     try:
-        lengths = np.asarray(load_npy_pickle(lengths_path))
+        lengths = load_npy_pickle(lengths_path)
     except DatasetError as error:
         yield str(error)
         return
     expected = sorted(end - start + 1 for start, end in split.recorded)
-    if expected and (lengths.dtype.kind not in "iu" or sorted(lengths.reshape(-1).tolist()) != expected):
+    if expected and _counts(lengths) != expected:
         yield f"{lengths_path} does not hold the lengths of the episodes in ep_start_end_ids.npy."
+
+
+def _counts(value: Any) -> list[int] | None:
+    """The whole numbers in `value`, sorted; None where it is anything else."""
+    if isinstance(value, np.ndarray):
+        return sorted(value.reshape(-1).tolist()) if value.dtype.kind in "iu" else None
+    numbers = value if isinstance(value, list | tuple) else [value]
+    return (
+        sorted(map(int, numbers)) if all(isinstance(number, int | np.integer) for number in numbers) else None
+    )
 
 
 def _faults_of_scenes(split: CalvinSplit) -> Iterator[str]:

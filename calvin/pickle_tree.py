@@ -84,13 +84,13 @@ class Tree:
     def _list(self, items: list[Any], depth: int) -> bool:
         """Settle `items` in place; true where one is another object now."""
         kinds = set(map(type, items))
-        if (
-            kinds == {tuple}
-            and depth <= self._deepest
-            and _SCALARS.issuperset(map(type, chain.from_iterable(items)))
-        ):
-            self._count(2 * len(items) + sum(map(len, items)), 0)
-            return False
+        if kinds == {tuple} and depth <= self._deepest:
+            inside = sum(map(len, items))
+            self._count(inside, 0)  # before they are gone through
+            if _SCALARS.issuperset(map(type, chain.from_iterable(items))):
+                self._count(2 * len(items), 0)
+                return False
+            self._count(-inside, 0)
         if kinds <= _SCALARS:
             self._count(len(items), 0)
             return False
@@ -130,6 +130,8 @@ class Tree:
         if isinstance(holder, ArrayHolder):
             return self.settle(holder.array, depth)
         content = holder.content
+        if isinstance(content, str):
+            self._count(0, len(content))
         if isinstance(content, str) and ("${" in content or content == "???"):
             raise Refused("a text of OmegaConf in it stands for another one, which only OmegaConf could find")
         expected = {"ListConfig": list, "DictConfig": dict}.get(holder.kind)

@@ -104,8 +104,8 @@ class DtypeHolder(Holder):
     def _take(self, state: Any, ledger: Ledger) -> None:
         if type(state) is not tuple or len(state) < 2:
             raise Refused("a numpy type in it has no byte order")
-        if state[1] in ("<", ">"):
-            self.dtype = self.dtype.newbyteorder(state[1])
+        if type(state[1]) is str and state[1] in ("<", ">"):
+            self.dtype = self.dtype.newbyteorder("<" if state[1] == "<" else ">")
 
 
 _NUMBERS = frozenset("biufc")
@@ -136,20 +136,23 @@ class ArrayHolder(Holder):
 
 
 def plain_array(
-    data: bytes | memoryview, dtype: np.dtype, shape: tuple[int, ...], order: Any, most_rows: int
+    data: bytes, dtype: np.dtype, shape: tuple[int, ...], order: Any, most_rows: int
 ) -> np.ndarray:
     """The array that `data` are, not copied and not to be written. Raises Refused unless they fit exactly."""
     if dtype.hasobject or dtype.itemsize == 0:
         raise Refused("an array of something other than numbers or texts is made from bytes")
-    if len(data) != math.prod(shape) * dtype.itemsize or len(shape) > _MOST_DIMENSIONS:
-        raise Refused(f"an array of shape {_shape_text(shape)} has other data than {_items(shape)}")
-    if not data and max(shape, default=0) > most_rows:
-        # Whoever goes through the rows of (2**40, 0) would never end.
-        raise Refused(f"an array of shape {_shape_text(shape)} has rows without data")
-    array = np.ndarray(shape, dtype, buffer=data, order=order) if len(data) else np.empty(shape, dtype)
-    if dtype.kind == "U" and len(data) and int(array.reshape(-1).view(_codes(dtype)).max()) > _LAST_CHARACTER:
+    if len(data) != math.prod(shape) * dtype.itemsize:
+        raise Refused(f"an array of shape {shape} has other data than {math.prod(shape)} items")
+    if not data and not _is_small(shape, dtype.itemsize, most_rows):
+        raise Refused(f"an array of shape {shape} has rows without data")
+    if dtype.kind == "U" and data and int(np.frombuffer(data, _codes(dtype)).max()) > _LAST_CHARACTER:
         raise Refused("an array of texts holds what is no text")
-    return array
+    return np.ndarray(shape, dtype, buffer=data, order=order) if data else np.empty(shape, dtype)
+
+
+def _is_small(shape: tuple[int, ...], item_bytes: int, most: int) -> bool:
+    """False for (2**40, 0): whoever goes through its rows never ends, and numpy asks for the memory of one column."""
+    return math.prod(max(length, 1) for length in shape) * item_bytes <= most
 
 
 _MOST_DIMENSIONS = 32
@@ -160,18 +163,12 @@ def _codes(dtype: np.dtype) -> np.dtype:
     return np.dtype(np.uint32).newbyteorder(dtype.byteorder)
 
 
-def _shape_text(shape: tuple[int, ...]) -> str:
-    return repr(shape) if len(shape) <= _MOST_DIMENSIONS else f"of {len(shape)} dimensions"
-
-
-def _items(shape: tuple[int, ...]) -> str:
-    return f"{math.prod(shape)} items" if len(shape) <= _MOST_DIMENSIONS else "that many items"
-
-
 def _array(data: Any, kind: Any, shape: Any, order: str, ledger: Ledger) -> np.ndarray:
     if type(kind) is not DtypeHolder:
         raise Refused("an array in it has no dtype")
-    if type(shape) is not tuple or set(map(type, shape)) - {int} or min(shape, default=0) < 0:
+    if type(shape) is not tuple or len(shape) > _MOST_DIMENSIONS:
+        raise Refused(f"an array in it has more than {_MOST_DIMENSIONS} dimensions, or none that are lengths")
+    if set(map(type, shape)) - {int} or min(shape, default=0) < 0:
         raise Refused("an array in it has a shape that is not made of lengths")
     if kind.dtype.hasobject:
         return _object_array(data, shape, ledger)
@@ -184,10 +181,10 @@ def _array(data: Any, kind: Any, shape: Any, order: str, ledger: Ledger) -> np.n
 
 def _object_array(data: Any, shape: tuple[int, ...], ledger: Ledger) -> np.ndarray:
     # numpy's own `ndarray.__setstate__` reads past the end of the list if the shape says so.
-    if type(data) is not list or len(data) != math.prod(shape) or len(shape) > _MOST_DIMENSIONS:
-        raise Refused(f"an array of shape {_shape_text(shape)} has other data than {_items(shape)}")
-    if max(shape, default=0) > ledger.size:
-        raise Refused(f"an array of shape {_shape_text(shape)} has rows without data")
+    if type(data) is not list or len(data) != math.prod(shape):
+        raise Refused(f"an array of shape {shape} has other data than {math.prod(shape)} items")
+    if not _is_small(shape, 1, ledger.size):
+        raise Refused(f"an array of shape {shape} has rows without data")
     ledger.charge(len(data))
     items = np.empty(len(data), dtype=object)
     for number, item in enumerate(data):
@@ -196,7 +193,7 @@ def _object_array(data: Any, shape: tuple[int, ...], ledger: Ledger) -> np.ndarr
 
 
 def _reconstruct(ledger: Ledger, args: tuple[Any, ...]) -> ArrayHolder:
-    if len(args) != 3 or args[0] is not _NDARRAY or args[1] != (0,):
+    if len(args) != 3 or args[0] is not _NDARRAY or type(args[1]) is not tuple or args[1] != (0,):
         raise Refused("an array is reconstructed from something that is not an empty array")
     return ArrayHolder()
 
@@ -205,7 +202,7 @@ def _frombuffer(ledger: Ledger, args: tuple[Any, ...]) -> np.ndarray:
     if len(args) != 4 or (type(args[1]) is DtypeHolder and args[1].dtype.hasobject):
         raise Refused("an array of something other than numbers or texts is made from bytes")
     buffer, kind, shape, order = args
-    return _array(buffer, kind, shape, "F" if order == "F" else "C", ledger)
+    return _array(buffer, kind, shape, "F" if type(order) is str and order == "F" else "C", ledger)
 
 
 def _scalar(ledger: Ledger, args: tuple[Any, ...]) -> Any:
@@ -226,7 +223,7 @@ def _dtype(ledger: Ledger, args: tuple[Any, ...]) -> DtypeHolder:
 
 def _latin1(ledger: Ledger, args: tuple[Any, ...]) -> bytes:
     """How protocol 2 writes bytes."""
-    if len(args) != 2 or type(args[0]) is not str or args[1] != "latin1":
+    if len(args) != 2 or set(map(type, args)) != {str} or args[1] != "latin1":
         raise Refused("a text is encoded in another way than bytes are")
     ledger.charge(len(args[0]))
     return args[0].encode("latin1")
@@ -238,7 +235,10 @@ def _no_bytes(ledger: Ledger, args: tuple[Any, ...]) -> bytes:
     return b""
 
 
-def _empty(ledger: Ledger, args: tuple[Any, ...]) -> dict[Any, Any]:
+def _empty_dict(ledger: Ledger, args: tuple[Any, ...]) -> dict[Any, Any]:
+    """What is in it follows; a defaultdict names what it makes of missing keys."""
+    if any(type(arg) is not Name for arg in args):
+        raise Refused("a dict is made from something else")
     return {}
 
 
@@ -248,13 +248,14 @@ def _tensor(ledger: Ledger, args: tuple[Any, ...]) -> Unread:
 
 _NDARRAY = Name("numpy.ndarray")
 _OMEGACONF = ("base", "nodes", "listconfig", "dictconfig")
+_LONGEST_NAME = 200
 _NOTES = ("Metadata", "ContainerMetadata")
 _ADMITTED: dict[tuple[str, str], Name] = {
     ("numpy", "ndarray"): _NDARRAY,
     ("numpy", "dtype"): Name("numpy.dtype", _dtype),
     ("_codecs", "encode"): Name("_codecs.encode", _latin1),
-    ("collections", "defaultdict"): Name("collections.defaultdict", _empty),
-    ("collections", "OrderedDict"): Name("collections.OrderedDict", _empty),
+    ("collections", "defaultdict"): Name("collections.defaultdict", _empty_dict),
+    ("collections", "OrderedDict"): Name("collections.OrderedDict", _empty_dict),
     ("torch._utils", "_rebuild_tensor_v2"): Name("torch._utils._rebuild_tensor_v2", _tensor),
     ("torch.storage", "_load_from_bytes"): Name("torch.storage._load_from_bytes", _tensor),
     **{("typing", name): Name(f"typing.{name}") for name in ("Any", "Dict", "List")},
@@ -271,6 +272,8 @@ for _core in ("numpy.core", "numpy._core"):  # numpy 1 and numpy 2
 
 def named(module: str, name: str) -> Name | None:
     """What `module.name` stands for; None where it has no place in a file of CALVIN."""
+    if len(module) + len(name) > _LONGEST_NAME:
+        return None
     package, _, part = module.partition(".")
     if package == "omegaconf" and part in _OMEGACONF and name.isidentifier():
         return Name(name, None)
@@ -279,7 +282,7 @@ def named(module: str, name: str) -> Name | None:
 
 def new(name: Name, args: Any) -> Holder:
     """What a pickle makes of a class without calling it (NEWOBJ): only OmegaConf's are made so."""
-    if args != () or name.call is not None or name.text in _NEVER_NEW:
+    if type(args) is not tuple or args or name.call is not None or name.text in _NEVER_NEW:
         raise Refused("it makes an object of a class that has no place in such a file")
     return Unread(f"OmegaConf's {name.text}") if name.text in _NOTES else OmegaConfValue(name.text)
 
