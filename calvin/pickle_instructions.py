@@ -184,6 +184,7 @@ def _build(machine: Machine) -> None:
     state, holder = machine.stack.pop(), machine.stack[-1]
     if not isinstance(holder, Holder):
         raise Refused("a state is given to what has none")
+    machine.count(6, 0)
     holder.set(state, machine.ledger)
 
 

@@ -17,7 +17,7 @@ class Limits:
     #: Of the file, and of all its arrays and texts, each counted as often as it is held.
     bytes: int = 2**31
     instructions: int = 12_000_000
-    #: Texts, bytes, lists, tuples, dicts; an array or another thing made by a name counts as two.
+    #: Texts, bytes, lists, tuples, dicts; what a name makes counts as two, and six more when it is set, as arrays are.
     objects: int = 5_000_000
     memo_reads: int = 8_000_000
     #: Lists in lists.
