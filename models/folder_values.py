@@ -259,9 +259,12 @@ def _windows(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
     if kinds is None:
         first = values.get("max_window_layers", QWEN2_DEFAULTS["max_window_layers"])
         # Where a number of layers is none that a model has, the configuration made of it says so.
-        count = layers if window is not None and isinstance(layers, int) and layers <= MOST_LAYERS else 0
+        known = isinstance(layers, int) and layers <= MOST_LAYERS
+        count = int(layers or 0) if window is not None and known else 0
+        if type(first) is not int:
+            raise CheckpointError(f"{place}: max_window_layers must be a whole number, got {shown(first)}")
         kinds = [SLIDING if layer >= first else FULL for layer in range(count)]
-    if not isinstance(kinds, list) or not set(kinds) <= {FULL, SLIDING}:
+    if not isinstance(kinds, list) or any(kind not in (FULL, SLIDING) for kind in kinds):
         raise CheckpointError(
             f"{place}: layer_types is {shown(kinds)}, where only {FULL} and {SLIDING} are known"
         )

@@ -281,6 +281,8 @@ PARTS = [
         for name in ("hidden_size", "intermediate_size", "num_attention_heads")
     ),
     ("language", QWEN | {"layer_types": ["full_attention"] * 3000}),
+    ("language", QWEN | {"layer_types": [["full_attention"]]}),
+    ("language", QWEN | {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": "x" * 5000}),
     (
         "language",
         QWEN | {"rope_scaling": {"rope_type": "yarn", "factor": None}, "max_position_embeddings": "x"},
