@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import DatasetError
 from settings.documents import parse_json
 from settings.faults import need_fact
+from settings.shown import shown
 
 LANGUAGE_FOLDER = "lang_annotations"
 SCENE_PREFIX = "calvin_scene_"
@@ -284,14 +284,11 @@ def _rows(value: Any, path: Path, field: str) -> np.ndarray:
         raise DatasetError(f"{path}: {field} is not made of rows of numbers.") from None
 
 
-_SHORT = reprlib.Repr()
 _MOST_SHOWN = 200
-_SHORT.maxstring, _SHORT.maxother, _SHORT.maxlevel = _MOST_SHOWN, _MOST_SHOWN, 2
 
 
 def _shown(value: Any) -> str:
     """What a message shows of a value out of a file, which may be as long as the file."""
     if isinstance(value, np.ndarray):
         return f"an array of {value.dtype} of shape {value.shape}"
-    text = _SHORT.repr(value)
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+    return shown(value, _MOST_SHOWN)

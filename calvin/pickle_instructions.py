@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from calvin.pickle_machine import Asked, Machine
-from calvin.pickle_values import Holder, Name, Refused, new
+from calvin.pickle_values import Holder, Name, Refused, new, set_once
 
 _Step = Callable[[Machine], None]
 #: By code; None for those that have no place in such a file, and those that `calvin.pickle_reader` has itself.
@@ -185,7 +185,7 @@ def _build(machine: Machine) -> None:
     if not isinstance(holder, Holder):
         raise Refused("a state is given to what has none")
     machine.count(6, 0)
-    holder.set(state, machine.ledger)
+    set_once(holder, state, machine.ledger)
 
 
 @_step(pickle.PERSID)

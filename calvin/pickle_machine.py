@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 
 from calvin.pickle_values import Ledger, Refused, named
+from settings.shown import cut
+
+#: Of a module's or a class's name in a message.
+_NAME_CHARACTERS = 63
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,6 @@ class Machine:
         "marks",
         "memo",
         "memo_reads",
-        "most_objects",
         "objects",
         "stack",
     )
@@ -54,7 +57,6 @@ class Machine:
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
         self.memo_reads = self.objects = 0
-        self.most_objects = limits.objects
         self.ledger = Ledger(len(content))
 
     def take(self, length: int) -> bytes:
@@ -76,15 +78,13 @@ class Machine:
         return line
 
     def made(self, value: Any, weight: int = 1) -> None:
-        self.objects += weight
-        if self.objects > self.most_objects:
-            self.count(0, 0)
+        self.count(weight, 0)
         self.stack.append(value)
 
     def count(self, objects: int, memo_reads: int) -> None:
         self.objects += objects
         self.memo_reads += memo_reads
-        if self.objects > self.most_objects:
+        if self.objects > self.limits.objects:
             raise Refused(f"it has more than {self.limits.objects} objects")
         if self.memo_reads > self.limits.memo_reads:
             raise Refused(f"it looks back more than {self.limits.memo_reads} times")
@@ -121,10 +121,5 @@ class Machine:
     def name(self, module: str, name: str) -> None:
         found = named(module, name)
         if found is None:
-            raise Asked(f"{_shown(module)}.{_shown(name)}")
+            raise Asked(f"{cut(module, _NAME_CHARACTERS)}.{cut(name, _NAME_CHARACTERS)}")
         self.stack.append(found)
-
-
-def _shown(text: str) -> str:
-    """At most 60 characters of a file's text, none of which moves a terminal."""
-    return text[:60].encode("unicode_escape").decode() + ("..." if len(text) > 60 else "")

@@ -31,34 +31,34 @@ class Ledger:
 
 
 class Name:
-    """A name in a pickle. `call` gets what a REDUCE hands over; without one it stands for a type, and only that."""
+    """A name in a pickle. `call` gets what a REDUCE hands over, `new` makes what a NEWOBJ does.
 
-    __slots__ = ("call", "text")
+    Without either it stands for a type, and only that.
+    """
 
-    def __init__(self, text: str, call: Callable[[Ledger, tuple[Any, ...]], Any] | None = None) -> None:
+    __slots__ = ("call", "new", "text")
+
+    def __init__(
+        self,
+        text: str,
+        call: Callable[[Ledger, tuple[Any, ...]], Any] | None = None,
+        new: Callable[[str], Holder] | None = None,
+    ) -> None:
         self.text = text
         self.call = call
+        self.new = new
 
 
-class Holder:
-    """Something being unpickled, to be set once."""
+class _Settable:
+    """Something being unpickled, to be set once (`set_once`) by its `take`."""
 
     __slots__ = ("is_set",)
 
     def __init__(self) -> None:
         self.is_set = False
 
-    def set(self, state: Any, ledger: Ledger) -> None:
-        if self.is_set:
-            raise Refused("something in it is set a second time")
-        self.is_set = True
-        self._take(state, ledger)
 
-    def _take(self, state: Any, ledger: Ledger) -> None:
-        raise NotImplementedError
-
-
-class Unread(Holder):
+class Unread(_Settable):
     """Something that is known to be harmless and is not looked at: a tensor, or what OmegaConf notes beside values."""
 
     __slots__ = ("what",)
@@ -67,11 +67,11 @@ class Unread(Holder):
         super().__init__()
         self.what = what
 
-    def _take(self, state: Any, ledger: Ledger) -> None:
+    def take(self, state: Any, ledger: Ledger) -> None:
         """Nothing of it is kept."""
 
 
-class OmegaConfValue(Holder):
+class OmegaConfValue(_Settable):
     """A ListConfig, a DictConfig or a node of OmegaConf: `content` holds its list, dict or plain value."""
 
     __slots__ = ("content", "kind")
@@ -81,14 +81,14 @@ class OmegaConfValue(Holder):
         self.kind = kind
         self.content: Any = None
 
-    def _take(self, state: Any, ledger: Ledger) -> None:
+    def take(self, state: Any, ledger: Ledger) -> None:
         field = "_content" if self.kind.endswith("Config") else "_val"
         if type(state) is not dict or field not in state:
             raise Refused(f"an OmegaConf {self.kind} has no {field}")
         self.content = state[field]
 
 
-class DtypeHolder(Holder):
+class DtypeHolder(_Settable):
     """A dtype. Of the state that follows its code only the byte order is taken.
 
     numpy's own `dtype.__setstate__` believes what it is told, and a false "holds objects" makes it follow
@@ -101,7 +101,7 @@ class DtypeHolder(Holder):
         super().__init__()
         self.dtype = plain_dtype(code)
 
-    def _take(self, state: Any, ledger: Ledger) -> None:
+    def take(self, state: Any, ledger: Ledger) -> None:
         if type(state) is not tuple or len(state) < 2:
             raise Refused("a numpy type in it has no byte order")
         if type(state[1]) is str and state[1] in ("<", ">"):
@@ -116,10 +116,13 @@ def plain_dtype(code: Any) -> np.dtype:
     """The dtype of "f4", "U12", "O" and the like. Raises Refused for dates, structures and all else."""
     if not isinstance(code, str) or not _PLAIN.fullmatch(code):
         raise Refused("a numpy type in it is not a plain one")
-    return np.dtype(code[0] if code[0] == "O" else code)
+    try:
+        return np.dtype(code[0] if code[0] == "O" else code)
+    except (TypeError, ValueError):  # texts of more characters than numpy has bytes for
+        raise Refused("a numpy type in it is not a plain one") from None
 
 
-class ArrayHolder(Holder):
+class ArrayHolder(_Settable):
     """An array that is empty until its state is known, which must fit its data."""
 
     __slots__ = ("array",)
@@ -128,11 +131,22 @@ class ArrayHolder(Holder):
         super().__init__()
         self.array: np.ndarray | None = None
 
-    def _take(self, state: Any, ledger: Ledger) -> None:
+    def take(self, state: Any, ledger: Ledger) -> None:
         if type(state) is not tuple or len(state) != 5:
             raise Refused("an array in it has no state of five parts")
         _, shape, kind, is_fortran, data = state
         self.array = _array(data, kind, shape, "F" if is_fortran is True else "C", ledger)
+
+
+Holder = Unread | OmegaConfValue | DtypeHolder | ArrayHolder
+
+
+def set_once(holder: Holder, state: Any, ledger: Ledger) -> None:
+    """A pickle's BUILD: what has been set may have been looked at. Raises Refused."""
+    if holder.is_set:
+        raise Refused("something in it is set a second time")
+    holder.is_set = True
+    holder.take(state, ledger)
 
 
 def plain_array(
@@ -210,9 +224,7 @@ def _scalar(ledger: Ledger, args: tuple[Any, ...]) -> Any:
         raise Refused("a number of numpy is made from something other than a dtype and bytes")
     kind, data = args[0].dtype, args[1]
     ledger.charge(len(data))
-    if (
-        kind.kind in _NUMBERS and len(data) == kind.itemsize
-    ):  # the usual one, of which there may be hundreds of thousands
+    if kind.kind in _NUMBERS and len(data) == kind.itemsize:  # there may be hundreds of thousands
         return np.frombuffer(data, kind)[0]
     return plain_array(data, kind, (1,), "C", ledger.size)[0]
 
@@ -276,15 +288,16 @@ def named(module: str, name: str) -> Name | None:
         return None
     package, _, part = module.partition(".")
     if package == "omegaconf" and part in _OMEGACONF and name.isidentifier():
-        return Name(name, None)
+        return Name(name, new=_omegaconf)
     return _ADMITTED.get((module, name))
 
 
 def new(name: Name, args: Any) -> Holder:
     """What a pickle makes of a class without calling it (NEWOBJ): only OmegaConf's are made so."""
-    if type(args) is not tuple or args or name.call is not None or name.text in _NEVER_NEW:
+    if type(args) is not tuple or args or name.new is None:
         raise Refused("it makes an object of a class that has no place in such a file")
-    return Unread(f"OmegaConf's {name.text}") if name.text in _NOTES else OmegaConfValue(name.text)
+    return name.new(name.text)
 
 
-_NEVER_NEW = frozenset(name.text for name in _ADMITTED.values())
+def _omegaconf(kind: str) -> Holder:
+    return Unread(f"OmegaConf's {kind}") if kind in _NOTES else OmegaConfValue(kind)

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from errors import BatonError, ConfigError
@@ -24,6 +25,9 @@ _LONGEST_REASON = 160
 #: Octal to YAML 1.1, decimal to YAML 1.2; and base 60 to YAML 1.1, text to YAML 1.2.
 _LEADING_ZERO = re.compile(r"[-+]?0[\d_]+\Z")
 _BASE_60 = re.compile(r"[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.[\d_]*)?\Z")
+
+#: Bytes that numbers are written with become b"0", all others b" ".
+_DIGITS_AS_ZEROS = bytes(ord("0") if chr(byte) in "0123456789.eE+-" else ord(" ") for byte in range(256))
 
 #: What PyYAML's constructors let through where a tag is given by hand: `!!bool maybe`, `!!timestamp x`, `!!int ""`.
 _UNUSABLE = (RecursionError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
@@ -85,6 +89,8 @@ def parse_json(text: str | bytes, limits: Limits = LIMITS) -> Any:
     """As `json.loads`, but a key twice in an object is a ValueError that names key and line, and so are more levels or
     longer numbers than `limits` has.
     """
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
     twice: list[str] = []
 
     def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
@@ -93,38 +99,39 @@ def parse_json(text: str | bytes, limits: Limits = LIMITS) -> Any:
             twice.append("")
         return values
 
-    def whole(digits: str) -> int:
+    def few(digits: str) -> str:
         if len(digits) > limits.digits:
             raise ValueError(many_digits(len(digits), limits))
-        return int(digits)
+        return digits
 
-    def broken(digits: str) -> float:
-        if len(digits) > limits.digits:
-            raise ValueError(many_digits(len(digits), limits))
-        return float(digits)
-
+    each: dict[str, Any] = {}
+    # Where this is nowhere, no number needs to be looked at by itself, which would take as long as all the rest.
+    if b"0" * (limits.digits + 1) in text.encode("utf-8", "surrogatepass").translate(_DIGITS_AS_ZEROS):
+        each = {
+            "parse_int": lambda digits: int(few(digits)),
+            "parse_float": lambda digits: float(few(digits)),
+        }
     try:
-        loaded = json.loads(text, object_pairs_hook=once, parse_int=whole, parse_float=broken)
+        loaded = json.loads(text, object_pairs_hook=once, **each)
     except RecursionError:
         raise ValueError(many_levels(limits)) from None
-    inner = [loaded]
-    for _ in range(limits.levels):
-        inner = [
-            item
-            for outer in inner
-            for item in (
-                outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ()
-            )
-            if isinstance(item, (dict, list))
-        ]
-        if not inner:
-            break
-    else:
+    if _is_deeper(loaded, limits.levels):
         raise ValueError(many_levels(limits))
     if twice:
-        key, line, first = _twice_in_json(text if isinstance(text, str) else text.decode("utf-8"))
+        key, line, first = _twice_in_json(text)
         raise ValueError(f"line {line}: the key {shown(key)} is given twice (first in line {first})")
     return loaded
+
+
+def _is_deeper(loaded: Any, levels: int) -> bool:
+    """Whether more lists and objects than `levels` lie in each other."""
+    inner = [loaded]
+    for _ in range(levels + 1):
+        inner = [item for item in inner if type(item) is dict or type(item) is list]
+        if not inner:
+            return False
+        inner = list(chain.from_iterable(item.values() if type(item) is dict else item for item in inner))
+    return True
 
 
 @cache
@@ -227,7 +234,7 @@ def _told(fault: Exception) -> str:
     problem, mark = getattr(fault, "problem", None), getattr(fault, "problem_mark", None)
     if problem is None or mark is None:
         return cut(str(fault).partition("\n")[0], _LONGEST_REASON)
-    return f"{cut(problem, _LONGEST_REASON)} (line {mark.line + 1})".replace("\n", " ")
+    return f"{cut(problem.replace(chr(10), ' '), _LONGEST_REASON)} (line {mark.line + 1})"
 
 
 def _twice_in_json(text: str) -> tuple[str, int, int]:

@@ -46,9 +46,16 @@ def shown(value: Any, most: int = MOST_CHARACTERS) -> str:
 
 def shown_path(path: object) -> str:
     """A path, or what is meant as one, in quotes and whole, as long as it can be one."""
-    return repr(cut(str(path), _LONGEST_PATH))
+    return repr(_begin(str(path), _LONGEST_PATH))
 
 
 def cut(text: str, most: int = MOST_CHARACTERS) -> str:
-    """A name from outside, without quotes, at most about `most` characters of it."""
+    """A name from outside, without quotes, at most about `most` characters of it; what moves a terminal is escaped."""
+    begin = _begin(text, most)
+    if begin.isprintable():
+        return begin
+    return _begin("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in begin), most)
+
+
+def _begin(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -49,8 +49,12 @@ def read_header(path: Path, longest: int = LONGEST_HEADER_BYTES) -> dict[str, Te
             (length,) = struct.unpack("<Q", file.read(8))
         except struct.error:
             raise ValueError("it has no header") from None
-        if length > min(size, longest):
+        if length > size:
             raise ValueError(f"its header would take {length} bytes")
+        if length > longest:
+            raise ValueError(
+                f"its header would take {length} bytes, and no more than {longest} are read of one"
+            )
         header = parse_json(file.read(length))
     if not isinstance(header, dict):
         raise ValueError("its header is no object")

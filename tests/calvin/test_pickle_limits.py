@@ -204,6 +204,8 @@ HEADER = "{{'descr': {}, 'fortran_order': False, 'shape': {}, }}"
         ("'<M8'", "(1,)", "is not a plain one"),
         ("[('a', '<f8')]", "(1,)", "damaged .npy header, or is not an array of"),
         ("'|V8'", "(1,)", "is not a plain one"),
+        ("'<U536870912'", "(1,)", "is not a plain one"),
+        ("'<U999999999'", "(0,)", "is not a plain one"),
     ],
 )
 def test_headers_that_ask_for_more_than_the_file_has(write: Write, descr: str, shape: str, why: str) -> None:

@@ -58,6 +58,7 @@ HEADERS: dict[str, tuple[Any, str]] = {
     "a text": ("x", "object"),
     "an entry that is none": ({"x": 1}, "lacks type"),
     "an entry without a type": ({"x": {"shape": [2]}}, "lacks type"),
+    "a name that moves a terminal": ({"a\nb\x1b[2J": entry(shape=[3])}, r"a\nb\x1b[2J of shape (3,)"),
     "three places": ({"x": entry(data_offsets=[0, 4, 8])}, "lacks type"),
     "an unknown type": ({"x": entry(dtype="F" + "9" * 900)}, "known are"),
     "a type that is none": ({"x": entry(dtype=["F32"])}, "known are"),

@@ -52,6 +52,8 @@ def test_large_numbers_are_told_by_their_size() -> None:
 
 def test_texts_are_one_line() -> None:
     assert shown("a\nb\x1b[31m") == repr("a\nb\x1b[31m")
+    assert cut("a\nb\x1b[31m\u202e déjà") == r"a\nb\x1b[31m\u202e déjà"
+    assert len(cut("\x1b" * 79)) == MOST_CHARACTERS
     assert len(shown("x" * 10**6)) == len(cut("x" * 10**6)) == MOST_CHARACTERS
 
 
