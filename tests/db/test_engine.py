@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from db import log_sync
-from db.engine import Database
+from db import jobs, log_sync
+from db.engine import Database, sqlite_module
+from db.jobs import Ending
+from db.states import SUCCEEDED
 from errors import DiskFull
 from settings.home import Home
-from tests.support import ON_SQLITE, await_value, planned, states, submit
+from tests.support import NOW, ON_SQLITE, await_value, planned, start, states, submit, worker
 
 
 def test_an_exception_undoes_the_whole_transaction(database: Database) -> None:
@@ -205,3 +207,30 @@ def test_the_state_is_in_its_file_whatever_the_path_is(name: str, tmp_path: Path
     assert {path.name for path in file.parent.iterdir()} == {"state.db", "state.db-wal", "state.db-shm"}
     database.close()
     assert file.stat().st_size > 0
+
+
+@ON_SQLITE
+def test_a_process_that_made_the_schema_prepares_the_statements_of_jobs_once(database: Database) -> None:
+    """A schema's many statements must not crowd out those that run for every job."""
+    prepared: list[int] = []
+
+    def note(action: int, *_names: str | None) -> int:
+        prepared.append(action)
+        return sqlite_module().SQLITE_OK
+
+    with database.read() as tx:
+        driver = tx.connection.driver_connection
+        assert driver is not None
+        driver.set_authorizer(note)
+    submit(database, *(planned(f"{number}") for number in range(20)))
+    me = worker(database)
+
+    def run(number: int) -> None:
+        jobs.succeed(database, start(database, f"{number}", me), Ending(SUCCEEDED, 1), NOW)
+
+    for number in range(10):
+        run(number)
+    prepared.clear()
+    for number in range(10, 20):
+        run(number)
+    assert set(prepared) <= {sqlite_module().SQLITE_TRANSACTION}, "the driver's own COMMIT"

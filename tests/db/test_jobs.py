@@ -79,7 +79,7 @@ def test_ringing_obeys_the_limit_the_resource_and_the_wait(database: Database) -
     assert [entry.label for entry in jobs.ring(database, "cpu", 10, 1e12)] == ["c"], (
         "whatever the time of day is"
     )
-    (waiting,) = jobs.waiting(database)
+    (waiting,) = jobs.outlook(database).waiting
     assert (waiting.id, waiting.wait_seconds) == (claim.job_id, 8.0)
     jobs.end_wait(database, [(waiting.id, waiting.lease_token - 1)])
     assert jobs.ring(database, "cpu", 10, NOW) == [], "another scheduler saw an earlier wait end"
