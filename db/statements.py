@@ -70,6 +70,11 @@ COUNT_OUT = (
 
 #: Whatever their state: SQLite would look through all that are ready instead of the few that wait.
 WAITING = select(job.c.id, job.c.lease_token, job.c.wait_seconds, job.c.state).where(WAITS)
+END_WAIT = (
+    update(job)
+    .where(job.c.id == bindparam("b_id"), job.c.lease_token == bindparam("b_token"), job.c.state == READY)
+    .values(wait_seconds=0.0)
+)
 
 
 # queued -> running

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import select, update
 
 from db.engine import Database
-from db.statements import COUNT_OUT, RING, WAITING, job, ringable
+from db.statements import COUNT_OUT, END_WAIT, RING, WAITING, job, ringable
 from db.states import QUEUED, READY
 from db.values import Versions
 
@@ -47,9 +47,8 @@ def end_wait(db: Database, waited: Sequence[tuple[int, int]]) -> None:
     """Jobs (id, lease token as it was when they were seen to wait) may be rung. Those that ran since wait on."""
     if not waited:
         return
-    these = or_(*(and_(job.c.id == job_id, job.c.lease_token == token) for job_id, token in waited))
     with db.write() as tx:
-        tx.execute(update(job).where(job.c.state == READY, these).values(wait_seconds=0.0))
+        tx.execute(END_WAIT, [{"b_id": job_id, "b_token": token} for job_id, token in waited])
 
 
 def unring(db: Database, job_ids: Sequence[int]) -> int:

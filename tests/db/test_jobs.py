@@ -88,6 +88,11 @@ def test_ringing_obeys_the_limit_the_resource_and_the_wait(database: Database) -
     assert states(database)["gpu"] == READY
 
 
+def test_any_number_of_jobs_may_have_waited(database: Database) -> None:
+    """What one fault of the machine broke waits, and has waited, at one time."""
+    jobs.end_wait(database, [(number, 1) for number in range(2_000)])
+
+
 def test_a_lost_bell_is_taken_back_but_not_from_a_job_that_runs(database: Database) -> None:
     submit(database, planned("a"), planned("b"))
     running = start(database, "a", worker(database))
