@@ -20,7 +20,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -173,12 +173,16 @@ class Database:
                 yield connection
 
     def close(self) -> None:
-        self.settle()
-        self._reader.dispose()
-        if self.read_only is not None:
-            self.read_only.close()
-        if self._lease and self.file:
-            give_back(self.file, self._lease)
+        """Lets go of everything, whatever becomes of it. Raises OSError, as `settle`."""
+        with ExitStack() as stack:
+            if self._lease and self.file:
+                stack.callback(give_back, self.file, self._lease)
+            if self.read_only is not None:
+                stack.callback(self.read_only.close)
+            stack.callback(self._reader.dispose)
+            if self._log is not None:
+                stack.callback(self._log.close)
+                self._log.settle()
 
     def _connect(self, engine: Engine) -> Connection:
         """A server that answered before and does not now is waited for: nothing was begun, so nothing is lost."""

@@ -28,9 +28,24 @@ def test_an_exception_undoes_the_whole_transaction(database: Database) -> None:
     assert states(database) == {"a": "ready"}
 
 
+def _log_of(home: Home) -> Path:
+    return Path(f"{home.state_db}-wal")
+
+
+def _names_log_of(home: Home, path: str | Path) -> bool:
+    return str(path) == str(_log_of(home))
+
+
 def _is_log_of(home: Home, descriptor: int) -> bool:
     """Databases of earlier tests have threads that sync logs of their own."""
-    return str(Path(f"/proc/self/fd/{descriptor}").readlink()) == f"{home.state_db}-wal"
+    try:  # the name may be followed by "(deleted)"
+        return str(Path(f"/proc/self/fd/{descriptor}").readlink()).startswith(str(_log_of(home)))
+    except FileNotFoundError:  # it was closed meanwhile
+        return False
+
+
+def _descriptors() -> list[int]:
+    return [int(path.name) for path in Path("/proc/self/fd").iterdir()]
 
 
 def test_writers_wait_for_each_other_and_readers_for_nobody(database: Database, home: Home) -> None:
@@ -163,23 +178,84 @@ def test_a_machine_without_a_free_file_is_waited_for_but_not_for_ever(
     """Nothing of the disk failed, so nobody is told that something did; but for ever is too long."""
     monkeypatch.setattr(log_sync, "SYNC_SECONDS", 0.0)
     left = times
-    sync = log_sync.sync
+    open_file = os.open
 
-    def short(path: Path) -> None:
+    def short(path: str | Path, flags: int, *more: int) -> int:
         nonlocal left
-        left -= path.is_relative_to(home.root)
-        if left >= 0 and path.is_relative_to(home.root):
+        left -= _names_log_of(home, path)
+        if left >= 0 and _names_log_of(home, path):
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        sync(path)
+        return open_file(path, flags, *more)
 
-    monkeypatch.setattr(log_sync, "sync", short)
+    monkeypatch.setattr(os, "open", short)
+    other = Database(home.state)
+    submit(other, planned("a"))
+    if times != 3:
+        with pytest.raises(OSError, match="Too many open files"):
+            other.settle()
+        left = 0
+    other.close()
+
+
+@ON_SQLITE
+def test_the_log_is_opened_once_for_as_long_as_it_is_the_same_file(
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    open_file, sync = os.open, os.fsync
+
+    def noted_open(path: str | Path, flags: int, *more: int) -> int:
+        if _names_log_of(home, path):
+            done.append("open")
+        return open_file(path, flags, *more)
+
+    def noted_sync(descriptor: int) -> None:
+        if _is_log_of(home, descriptor) or os.path.samestat(os.fstat(descriptor), home.root.stat()):
+            done.append("sync log" if _is_log_of(home, descriptor) else "sync folder")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "open", noted_open)
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    database.close()
+    assert not _log_of(home).exists(), "SQLite removes it with its last connection"
+    done.clear()
+    for number in range(3):
+        with database.write(durable=True) as tx:
+            tx.execute(text(f"update job set slices = {number}"))
+    assert done == ["open", "sync folder", "sync log", "sync log", "sync log"]
+
+
+@ON_SQLITE
+def test_what_is_closed_holds_no_log_and_no_thread_and_may_be_used_again(
+    database: Database, home: Home
+) -> None:
+    for _ in range(2):
+        with database.write() as tx:
+            tx.execute(text("update job set slices = 1"))
+        database.close()
+        assert not any(_is_log_of(home, descriptor) for descriptor in _descriptors())
+
+
+@ON_SQLITE
+def test_a_disk_that_fails_at_the_end_keeps_nothing_open(
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     submit(database, planned("a"))
-    if times == 3:
-        database.settle()
-        return
-    with pytest.raises(OSError, match="Too many open files"):
-        database.settle()
-    left = 0
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if _is_log_of(home, descriptor):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with database.write() as tx:
+        tx.execute(text("update job set slices = 1"))
+    with pytest.raises(OSError, match="Input/output error"):
+        database.close()
+    monkeypatch.undo()
+    assert not any(_is_log_of(home, descriptor) for descriptor in _descriptors())
+    assert not _log_of(home).exists(), "its connections are closed"
     database.settle()
 
 
