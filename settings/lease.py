@@ -24,6 +24,7 @@ from typing import Any
 
 from errors import HomeInUse, StateLost
 from settings.clock import boot_id, steady
+from settings.file_system import NO_LINKS
 from settings.processes import process_lives, process_space, process_start
 
 logger = logging.getLogger("baton.lease")
@@ -44,9 +45,6 @@ _LOOKS, _AGAIN_SECONDS = 5, 0.01
 
 #: The file is as long as this, always: some clients know its new bytes before its new length.
 _BYTES = 512
-
-#: What file systems answer that have no second name for a file.
-_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 
 #: What the file holds, and when it was moved, by its own file system; None where there is none.
 _Seen = tuple[str, int] | None
@@ -189,7 +187,7 @@ class Lease:
             seen = self._look()
             return seen is not None and seen[0] == text
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if error.errno not in NO_LINKS:
                 raise
             if self._path.exists():
                 return False
