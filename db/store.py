@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from errors import ArtifactDamaged, StoreBusy
 from settings.faults import LOOKS, is_unreadable
-from settings.files import aside_of, sync
+from settings.files import aside_of, lies_at, sync
 from settings.home import Home
 
 if TYPE_CHECKING:
