@@ -175,29 +175,34 @@ class Lease:
             assert seen is not None
             if away.read_text(encoding="utf-8", errors="replace") != seen[0]:
                 with suppress(OSError):
-                    os.link(away, self._path)
-            away.unlink()
+                    self._give_name(away)
+            away.unlink(missing_ok=True)
 
     def _claim(self) -> bool:
         """Give it its name, unless there is one."""
         text, aside = self._write(secrets.token_hex(8))
         try:
-            os.link(aside, self._path)
-        except FileExistsError:  # NFS says so too where it did it and its answer was lost
-            seen = self._look()
-            return seen is not None and seen[0] == text
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise
-            if self._path.exists():
-                return False
-            aside.rename(self._path)
-            time.sleep(_LOOK_SECONDS)
+            if self._give_name(aside):
+                return True
             seen = self._look()
             return seen is not None and seen[0] == text
         finally:
             aside.unlink(missing_ok=True)
-        return True
+
+    def _give_name(self, aside: Path) -> bool:
+        """The lease's, unless something has it. False where only a look tells who has it now. Raises OSError."""
+        try:
+            os.link(aside, self._path)
+            return True
+        except FileExistsError:  # NFS says so too where it did it and its answer was lost
+            return False
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            if not self._path.exists():
+                aside.rename(self._path)
+                time.sleep(_LOOK_SECONDS)  # another may do the same, and the last one has it
+            return False
 
     def _keep(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):

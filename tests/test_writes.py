@@ -50,7 +50,7 @@ DIRECT = {
     "settings/files.py::whole": "the one way itself",
     "settings/files.py::written_at": "the one way itself",
     "settings/holding.py::held": LOCK,
-    "settings/lease.py::_claim": LEASE,
+    "settings/lease.py::_give_name": LEASE,
     "settings/lease.py::_move": LEASE,
     "settings/lease.py::_remove": LEASE,
     "settings/lease.py::_write": LEASE,
