@@ -119,6 +119,7 @@ class Lease:
         if self._thread is not None:
             self._thread.join()
         with suppress(OSError):
+            self._inherit()
             if not leave and self._lost is None and self._is_held() and self._mine:
                 self._path.unlink()
 
@@ -135,10 +136,15 @@ class Lease:
         holder = {} if seen is None else _read(seen[0])
         if holder.get("machine") != self._machine:
             return False
-        if process_lives(holder.get("space"), holder.get("pid", 0), holder.get("started_at")) is False:
-            self._mine = True  # it was killed, and nobody else gives it back
         self._held_since = str(holder.get("since"))
         return True
+
+    def _inherit(self) -> None:
+        """From a process of this machine that was killed: nobody else gives it back."""
+        seen = self._look()
+        holder = {} if seen is None else _read(seen[0])
+        if process_lives(holder.get("space"), holder.get("pid", 0), holder.get("started_at")) is False:
+            self._mine = True
 
     def _take_away(self, seen: _Seen, wait: bool) -> None:
         """Remove somebody's that stands still. Raises HomeInUse where it moves."""
@@ -211,6 +217,7 @@ class Lease:
                 self.enter()
                 self._seen = self._look()
                 if self._seen == before:  # nobody of this machine has moved it meanwhile
+                    self._inherit()  # before the file names this process
                     self._move(now)
 
     def _move(self, looked: float) -> None:
