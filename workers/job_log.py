@@ -114,7 +114,7 @@ class _File(RotatingFileHandler):
 
     _is_told = False
 
-    def handleError(self, record: logging.LogRecord) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         if not self._is_told:
             self._is_told = True
             print(

@@ -1,0 +1,103 @@
+"""One deadline on the whole of a question over HTTP: names, connections, status line, headers, body and trailers.
+
+The time limits of sockets are for one read each, so that a server which sends a byte now and then is waited for without
+end.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from functools import partial
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+Connection = TypeVar("Connection", bound=http.client.HTTPConnection)
+
+
+class Deadline:
+    """So many seconds from now on."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds. Raises TimeoutError once there are none."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise self.passed()
+        return left
+
+    def passed(self) -> TimeoutError:
+        return TimeoutError(f"no whole answer within {self.seconds:g} s")
+
+    def response_class(self) -> Callable[..., http.client.HTTPResponse]:
+        """What a connection of `http.client`, or urllib3's, makes answers with: their reading raises TimeoutError when
+        the deadline passes."""
+        return partial(_TimedResponse, deadline=self)
+
+    def connection(self, kind: type[Connection]) -> Callable[..., Connection]:
+        """A maker of such connections, as `urllib.request.AbstractHTTPHandler.do_open` takes it."""
+
+        def make(*arguments: Any, **options: Any) -> Connection:
+            made = kind(*arguments, **options)
+            made.response_class = self.response_class()  # type: ignore[assignment]
+            return made
+
+        return make
+
+    def result(self, call: Callable[[], Result]) -> Result:
+        """What `call` returns or raises. Raises TimeoutError when the deadline passes first; its thread, which may be
+        looking up a name, then ends by itself later, and keeps no process alive."""
+        answer = in_thread(call)
+        if not wait([answer], self.left).done:
+            raise self.passed()
+        return answer.result()
+
+
+def in_thread(call: Callable[[], Result], name: str = "ask") -> Future[Result]:
+    """What `call` will return, in a thread that the interpreter does not wait for."""
+    result: Future[Result] = Future()
+
+    def work() -> None:
+        try:
+            result.set_result(call())
+        except BaseException as error:  # raised where the result is asked for
+            result.set_exception(error)
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return result
+
+
+class _TimedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *arguments: Any, deadline: Deadline, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.fp = io.BufferedReader(_TimedReader(sock, self.fp, deadline))
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads a socket, each time for no longer than is left. inner: the file that keeps the socket open."""
+
+    def __init__(self, sock: socket.socket, inner: io.BufferedIOBase, deadline: Deadline) -> None:
+        self._sock, self._inner, self._deadline = sock, inner, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(self._deadline.left)
+        try:
+            return self._sock.recv_into(buffer)
+        except TimeoutError:
+            raise self._deadline.passed() from None
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
