@@ -19,6 +19,10 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 Connection = TypeVar("Connection", bound=http.client.HTTPConnection)
 
+#: Bytes a second; what is slower counts as no answer.
+LEAST_PACE = 1 << 15
+_LOOK_SECONDS = 1.0
+
 
 class Deadline:
     """So many seconds from now on."""
@@ -60,6 +64,20 @@ class Deadline:
         if not wait([answer], self.left).done:
             raise self.passed()
         return answer.result()
+
+
+def result_at_pace(
+    call: Callable[[], Result], seconds: float, moved: Callable[[], int], pace: int = LEAST_PACE
+) -> Result:
+    """What `call` returns or raises. Raises TimeoutError where it takes longer than `seconds` and what the bytes that
+    it has `moved` take at `pace` bytes a second. Its thread then keeps no process alive."""
+    began = time.monotonic()
+    answer = in_thread(call)
+    while not wait([answer], min(_LOOK_SECONDS, seconds)).done:
+        bytes_moved = moved()
+        if time.monotonic() - began > seconds + bytes_moved / pace:
+            raise TimeoutError(f"no whole answer within {seconds:g} s and the time of {bytes_moved} bytes")
+    return answer.result()
 
 
 def in_thread(call: Callable[[], Result], name: str = "ask") -> Future[Result]:

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,11 @@ import requests
 from prometheus_client import CollectorRegistry, Gauge
 
 from commands.health import _http
-from errors import NotFinite, PolicyServerError
+from db.remote import Remote
+from detectors import grounding_dino_files
+from errors import NotFinite, PolicyServerError, StoreUnreachable, WeightsMissing
 from settings.bounded_server import Bounds, host_fault, own_names
-from settings.deadline import Deadline
+from settings.deadline import Deadline, result_at_pace
 from settings.direct import ask
 from tasks import policy_server
 from tasks.policies import Query
@@ -548,3 +551,102 @@ def test_flower_listens_as_our_own_servers_do() -> None:
 def test_serve_is_bounded() -> None:
     limits = policy_server.BOUNDS
     assert limits.body_bytes <= 1 << 20 and limits.connections <= 256 and limits.request_seconds <= 60
+
+
+# --- the store of several machines, and the hub ------------------------------------------------------
+
+
+class Silent:
+    """A file system of fsspec that takes every request, and answers none until it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def ask_for_ever(*_: Any, **__: Any) -> None:
+            self.let_go.wait(60)
+            raise OSError("it was let go")
+
+        return ask_for_ever
+
+
+STORE: dict[str, Callable[[Remote, Path], Any]] = {
+    "upload": lambda store, file: store.upload(file, "artifacts/x"),
+    "download": lambda store, file: store.download("artifacts/x", file),
+    "digest": lambda store, _: store.digest("artifacts/x"),
+    "listing": lambda store, _: store.listing("00"),
+    "remove": lambda store, _: store.remove(["artifacts/x"]),
+    "remove_incoming": lambda store, _: store.remove_incoming(),
+    "mark": lambda store, _: store.mark(),
+    "is_marked": lambda store, _: store.is_marked(),
+    "note": lambda store, _: store.note(b"x"),
+    "noted": lambda store, _: store.noted(),
+}
+
+
+@pytest.mark.parametrize("what", STORE)
+def test_a_store_that_does_not_answer_is_waited_for_no_longer_than_its_limit(
+    what: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    store = Remote(f"file://{tmp_path}/store", "home.yaml", answer_seconds=0.02)
+    store._files = silent = Silent()
+    try:
+        with pytest.raises(StoreUnreachable) as refused:
+            STORE[what](store, file)
+    finally:
+        silent.let_go.set()
+    said = str(refused.value)
+    assert said.startswith("the store named in home.yaml does not work: no whole answer within 0.02 s")
+
+
+def test_what_moves_bytes_fast_enough_is_waited_for() -> None:
+    done = threading.Event()
+    looks: list[int] = []
+
+    def moved() -> int:
+        looks.append(1)
+        if len(looks) == 5:
+            done.set()
+        return 1 << 30
+
+    assert result_at_pace(lambda: done.wait(60), 0.01, moved)
+    assert len(looks) == 5
+
+
+def test_what_moves_bytes_too_slowly_is_not() -> None:
+    done = threading.Event()
+    try:
+        with pytest.raises(TimeoutError, match=r"within 0\.01 s and the time of 7 bytes"):
+            result_at_pace(lambda: done.wait(60), 0.01, lambda: 7, pace=1000)
+    finally:
+        done.set()
+
+
+@pytest.mark.parametrize(("call", "limit"), [("model_info", "QUESTION"), ("snapshot_download", "FILES")])
+def test_a_hub_that_does_not_answer_is_waited_for_no_longer_than_its_limit(
+    call: str, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    silent = Silent()
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: silent if call == "model_info" else Answering())
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, local_files_only=False, **__: (
+        absent() if local_files_only else silent.download()
+    ))  # fmt: skip
+    monkeypatch.setattr(grounding_dino_files, f"HUB_{limit}_SECONDS", 0.02)
+    try:
+        with pytest.raises(WeightsMissing, match=r"from the hub \(no whole answer within 0\.02 s\)"):
+            grounding_dino_files.local_folder("nobody/made-up")
+    finally:
+        silent.let_go.set()
+
+
+class Answering:
+    def model_info(self, *_: Any, **__: Any) -> None:
+        """The hub answers."""
+
+
+def absent() -> None:
+    raise FileNotFoundError("not cached")
