@@ -64,15 +64,16 @@ def _worker(home: Home) -> str | None:
 
 
 def _http(url: str) -> str | None:
+    import http.client
     import urllib.error
     import urllib.request
 
-    from settings.direct import ask
+    from settings.direct import Deadline, ask
 
     try:
-        with ask(urllib.request.Request(url), _HTTP_SECONDS):
+        with Deadline(_HTTP_SECONDS) as deadline, ask(urllib.request.Request(url), _HTTP_SECONDS, deadline):
             return None
     except urllib.error.HTTPError as error:
         return f"{url} answers {error.code}"
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         return f"{url} does not answer ({error})"
