@@ -17,6 +17,7 @@ import pytest
 import cli
 from calvin.writer import write_split
 from db.engine import Database
+from errors import StateBusy
 from settings import ending, streams
 from settings.home import Home
 from tests.calvin.samples import make_episode
@@ -165,3 +166,51 @@ def test_a_stream_that_is_read_keeps_its_code(capsys: pytest.CaptureFixture[str]
     streams.say("the result")
     assert [ending.flushed(code) for code in (0, 1, 4)] == [0, 1, 4]
     assert capsys.readouterr() == ("the result\n", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (MemoryError(), 3, "short of memory"),
+        (OSError(errno.EMFILE, "Too many open files"), 3, "open files"),
+        (OSError(errno.ESTALE, "Stale file handle", "/data"), 3, "the disk failed"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 4, "the disk is full"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "name"), 2, "cannot use name: File name too long"),
+        (PermissionError(errno.EACCES, "Permission denied", "/"), 2, "cannot use /"),
+        (StateBusy("busy"), 4, "busy"),
+    ],
+)
+def test_an_error_of_the_machine_is_a_sentence(
+    error: Exception,
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("commands.status.existing_home", fails)
+    assert cli.main(["status"]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and says in line
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(errno.ECONNREFUSED, "refused"),
+        BrokenPipeError(errno.EPIPE, "pipe"),
+        KeyError("x"),
+    ],
+)
+def test_a_bug_keeps_its_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also a pipe that broke elsewhere: click would end with 1 and say nothing."""
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("commands.status.existing_home", fails)
+    with pytest.raises((OSError, RuntimeError, KeyError)) as told:
+        cli.main(["status"])
+    assert error in (told.value, told.value.__cause__)
