@@ -32,14 +32,18 @@ class Deadline:
         self._end = time.monotonic() + seconds
 
     @property
+    def passed(self) -> bool:
+        return time.monotonic() >= self._end
+
+    @property
     def left(self) -> float:
         """Seconds. Raises TimeoutError once there are none."""
         left = self._end - time.monotonic()
         if left <= 0:
-            raise self.passed()
+            raise self.error()
         return left
 
-    def passed(self) -> TimeoutError:
+    def error(self) -> TimeoutError:
         return TimeoutError(f"no whole answer within {self.seconds:g} s")
 
     def response_class(self) -> Callable[..., http.client.HTTPResponse]:
@@ -62,7 +66,7 @@ class Deadline:
         looking up a name, then ends by itself later, and keeps no process alive."""
         answer = in_thread(call)
         if not wait([answer], self.left).done:
-            raise self.passed()
+            raise self.error()
         return answer.result()
 
 
@@ -101,20 +105,24 @@ class _TimedResponse(http.client.HTTPResponse):
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads a socket, each time for no longer than is left. inner: the file that keeps the socket open."""
+    """Reads a socket, each time for no longer than it waits anyway, and than is left. inner: the file that keeps the
+    socket open."""
 
     def __init__(self, sock: socket.socket, inner: io.BufferedIOBase, deadline: Deadline) -> None:
         self._sock, self._inner, self._deadline = sock, inner, deadline
+        self._wait_seconds = sock.gettimeout() or deadline.seconds
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(self._deadline.left)
+        self._sock.settimeout(min(self._wait_seconds, self._deadline.left))
         try:
             return self._sock.recv_into(buffer)
         except TimeoutError:
-            raise self._deadline.passed() from None
+            if self._deadline.passed:
+                raise self._deadline.error() from None
+            raise
 
     def close(self) -> None:
         self._inner.close()

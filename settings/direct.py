@@ -44,18 +44,20 @@ def is_direct(url: str) -> bool:
     return address.is_loopback or address.is_link_local or address.is_unspecified
 
 
-def ask(request: urllib.request.Request, timeout_seconds: float) -> http.client.HTTPResponse:
-    """The answer, to be closed; it is whole within that time, or asking or reading it raises TimeoutError.
+def ask(
+    request: urllib.request.Request, timeout_seconds: float, deadline: Deadline | None = None
+) -> http.client.HTTPResponse:
+    """The answer, to be closed. timeout_seconds: of each wait, and of all of it where no `deadline` is given.
 
-    Raises HTTPError for one that is no success, redirections among them; other OSErrors, HTTPException and ValueError
-    as urllib does.
+    Raises HTTPError for one that is no success, redirections among them; other OSErrors (TimeoutError at the deadline,
+    also while the answer is read), HTTPException and ValueError as urllib does.
     """
-    deadline = Deadline(timeout_seconds)
+    until = deadline or Deadline(timeout_seconds)
     proxies: dict[str, str] | None = {} if is_direct(request.full_url) else None
     opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler(proxies), _NotFollowed, _Http(deadline), _Https(deadline)
+        urllib.request.ProxyHandler(proxies), _NotFollowed, _Http(until), _Https(until)
     )
-    answer: http.client.HTTPResponse = deadline.result(lambda: opener.open(request, timeout=timeout_seconds))
+    answer: http.client.HTTPResponse = until.result(lambda: opener.open(request, timeout=timeout_seconds))
     return answer
 
 

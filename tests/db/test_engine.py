@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from db import log_sync
+from db import engine, log_sync
 from db.engine import Database
-from errors import DiskFull
+from errors import DiskFull, StateBusy, StateLost
 from settings.home import Home
 from tests.support import ON_SQLITE, await_value, planned, states, submit
 
@@ -205,3 +205,23 @@ def test_the_state_is_in_its_file_whatever_the_path_is(name: str, tmp_path: Path
     assert {path.name for path in file.parent.iterdir()} == {"state.db", "state.db-wal", "state.db-shm"}
     database.close()
     assert file.stat().st_size > 0
+
+
+def test_a_writer_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.01)
+    one, two = Database(tmp_path / "state.db"), Database(tmp_path / "state.db")
+    with one.write(), pytest.raises(StateBusy, match="run the same command again"), two.write():
+        pass
+    with two.write():
+        pass
+    one.close()
+    two.close()
+
+
+def test_a_state_that_is_gone_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    database = Database(home / "state.db")
+    home.rename(tmp_path / "elsewhere")
+    with pytest.raises(StateLost, match="it was moved or removed"), database.read():
+        pass
