@@ -9,8 +9,6 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from calvin.writer import write_split
-from tests.calvin.samples import make_episode
 from trials.fuzzing.mutations import changed_bytes, changed_text, changed_value
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -60,6 +58,9 @@ class Datasets:
     )
 
     def __init__(self, folder: Path) -> None:
+        from calvin.writer import write_split
+        from tests.calvin.samples import make_episode
+
         self._root = folder / "data"
         boxes = tuple({"drawer": (1.0, 2.0, 30.0, 40.0), "led": None} for _ in range(3))
         episodes = [make_episode(start, 3, boxes=boxes) for start in (0, 3)]
