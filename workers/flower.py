@@ -14,6 +14,7 @@ from db.migrate import look_at_state
 from errors import ConfigError
 from settings.home import Home
 from settings.secret import secret_in
+from settings.streams import say
 from workers.addresses import note_address
 from workers.app import make_app
 from workers.flower_history import History
@@ -73,7 +74,7 @@ def flower_main(home: Home, broker_url: str, address: str, port: int, kept: bool
     os.environ[_LOGIN_VARIABLE] = f"{USER}:{password(home)}"
     # Flower reads the rest of its options from the process's own arguments.
     sys.argv = ["celery", *flower_arguments(home, address, port, kept)]
-    print(announcement("flower", address, port), file=sys.stderr, flush=True)
+    say(announcement("flower", address, port), error=True)
     if kept:
         note_address(home, "flower", SERVICES["flower"].url(address, port))
     database = look_at_state(home)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from db import jobs, log_sync
+from db import engine, jobs, log_sync
 from db.engine import Database, sqlite_module
 from db.jobs import Ending
 from db.states import SUCCEEDED
-from errors import DiskFull
+from errors import DiskFull, StateBusy, StateLost
 from settings.home import Home
 from tests.support import NOW, ON_SQLITE, await_value, planned, start, states, submit, worker
 
@@ -310,3 +310,23 @@ def test_a_process_that_made_the_schema_prepares_the_statements_of_jobs_once(dat
     for number in range(10, 20):
         run(number)
     assert set(prepared) <= {sqlite_module().SQLITE_TRANSACTION}, "the driver's own COMMIT"
+
+
+def test_a_writer_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.01)
+    one, two = Database(tmp_path / "state.db"), Database(tmp_path / "state.db")
+    with one.write(), pytest.raises(StateBusy, match="run the same command again"), two.write():
+        pass
+    with two.write():
+        pass
+    one.close()
+    two.close()
+
+
+def test_a_state_that_is_gone_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    database = Database(home / "state.db")
+    home.rename(tmp_path / "elsewhere")
+    with pytest.raises(StateLost, match="it was moved or removed"), database.read():
+        pass
