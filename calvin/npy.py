@@ -60,8 +60,6 @@ def npy_array(content: bytes, header: NpyHeader, place: object) -> np.ndarray:
     size_bytes = math.prod(header.shape) * header.dtype.itemsize
     try:
         data = content[header.data_begin : header.data_begin + size_bytes]
-        return plain_array(
-            data, header.dtype, header.shape, "F" if header.is_fortran else "C", len(content)
-        )
+        return plain_array(data, header.dtype, header.shape, "F" if header.is_fortran else "C", len(content))
     except Refused as refused:
         raise DatasetError(f"{place} is damaged: {refused}.") from None

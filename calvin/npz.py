@@ -69,9 +69,8 @@ def _most_bytes(shape: tuple[int, ...]) -> int:
 @contextmanager
 def _opened(path: Path, most: int) -> Iterator[zipfile.ZipFile]:
     try:
-        with open_regular(path, most) as file:
-            with zipfile.ZipFile(file) as archive:
-                yield archive
+        with open_regular(path, most) as file, zipfile.ZipFile(file) as archive:
+            yield archive
     except FileNotFoundError:
         raise
     except (OSError, *_DAMAGE) as error:
@@ -84,7 +83,9 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str, most: 
     if member.flag_bits & _IS_ENCRYPTED:
         raise DatasetError(f"{place} is encrypted.")
     if member.compress_type not in _METHODS:
-        raise DatasetError(f"{place} is packed by the zip method {member.compress_type}, which numpy does not write.")
+        raise DatasetError(
+            f"{place} is packed by the zip method {member.compress_type}, which numpy does not write."
+        )
     if member.file_size > most:
         raise DatasetError(f"{place} would take {member.file_size} bytes.")
     with archive.open(member) as stream:

@@ -20,6 +20,8 @@ from settings.faults import need_fact
 from settings.regular import read_bytes
 
 _LIMITS = Limits()
+#: For what says where episodes and scenes begin and end: a million of them.
+SMALL = Limits(bytes=16 << 20)
 
 
 def load_npy_pickle(path: Path, limits: Limits = _LIMITS) -> Any:

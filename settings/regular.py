@@ -12,7 +12,6 @@ import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
 
 from errors import BatonError
 from settings.faults import need_fact
@@ -40,7 +39,7 @@ class UnfitFile(OSError):
         return str(self.strerror)
 
 
-def open_regular(path: Path, most: int | None = None) -> BinaryIO:
+def open_regular(path: Path, most: int | None = None) -> io.BufferedReader:
     """The file at `path`, or where the link leads, open for reading.
 
     most: bytes it may have. Raises UnfitFile for another kind of file and a larger one, which is then not opened;
@@ -58,15 +57,22 @@ def open_regular(path: Path, most: int | None = None) -> BinaryIO:
 
 def need_regular(path: Path, most: int | None = None) -> None:
     """As `open_regular`, for libraries that open by name. Raises UnfitFile, OSError."""
-    _check(os.stat(path), path, most)
+    _check(path.stat(), path, most)
 
 
-def need_regular_files(folder: Path, patterns: Iterable[str] = ("*",)) -> None:
-    """The same of all that a library may open in `folder` itself; folders in it are not looked at. Raises UnfitFile."""
+def need_regular_files(folder: Path, error: type[BatonError], patterns: Iterable[str] = ("*",)) -> None:
+    """The same of all that a library may open in `folder` itself, but for folders and links to nothing.
+
+    Raises `error`: one sentence that names the file.
+    """
     for pattern in patterns:
         for path in sorted(folder.glob(pattern)):
-            if path.exists() and not path.is_dir():
+            try:
                 need_regular(path)
+            except UnfitFile as fault:
+                raise error(f"{path} cannot be read: {fault}") from None
+            except OSError as fault:
+                need_fact(fault)
 
 
 def read_bytes(path: Path, most: int) -> bytes:

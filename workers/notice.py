@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from settings.clock import steady
+from settings.regular import UnfitFile, open_regular
 from workers.notice_address import NoticeAddress
 from workers.notice_words import NOTHING, Said
 
 #: Clouds give notice 30 to 120 s ahead.
 _LOOK_SECONDS = 2.0
+_LONGEST_NOTICE_BYTES = 4096
 
 
 class Notice:
@@ -57,7 +59,10 @@ class Notice:
 def notice_in_file(file: Path) -> str | None:
     """The file's first line once it exists ('notice' when it is empty)."""
     try:
-        text = file.read_text(encoding="utf-8", errors="replace").strip()
+        with open_regular(file) as stream:
+            text = stream.read(_LONGEST_NOTICE_BYTES).decode(errors="replace").strip()
+    except UnfitFile:  # it exists, whatever it is
+        return "notice"
     except OSError:
         return None
     return text.splitlines()[0][:200] if text else "notice"

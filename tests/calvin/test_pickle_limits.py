@@ -219,7 +219,9 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a")
     (tmp_path / "link").symlink_to("a")
     for name in ("a", "link"):
-        with pytest.raises(DatasetError, match=rf"{name} cannot be read: it is a .*, and only regular files are read"):
+        with pytest.raises(
+            DatasetError, match=rf"{name} cannot be read: it is a .*, and only regular files are read"
+        ):
             load_npy_pickle(tmp_path / name)
     with pytest.raises(DatasetError, match="cannot be read: Is a directory"):
         load_npy_pickle(tmp_path)
