@@ -25,9 +25,9 @@ SCENE_PREFIX = "calvin_scene_"
 _FARTHEST_PIXEL = 10**6
 _MOST_PIXELS = 10**6
 _MOST_DIGITS = 18
-#: Frames are numbered with at most twelve digits, and a demonstration is read as a whole.
-LAST_FRAME = 10**12 - 1
-MOST_FRAMES = 10_000
+_INT64_END = 2**63
+#: Of a demonstration, which is read as a whole; and the last one that a frame's name has digits for.
+MOST_FRAMES, LAST_FRAME = 10_000, 10**12 - 1
 #: Of `boxes.json`: 40 bytes for each thing in each frame of the largest download.
 _MOST_BOXES_BYTES = 1 << 30
 
@@ -132,7 +132,7 @@ def read_bounds(path: Path) -> tuple[tuple[int, int], ...]:
         raise DatasetError(f"{path} has no episode.")
     episodes = sorted((int(start), int(end)) for start, end in bounds.tolist())
     for start, end in episodes:
-        if not 0 <= start <= end <= LAST_FRAME:
+        if not 0 <= start <= end < _INT64_END:
             raise DatasetError(f"{path} has an episode from frame {start} to frame {end}.")
     return tuple(episodes)
 

@@ -89,7 +89,7 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
 
 def _tensor(path: Path, field: str, entry: dict[str, Any], data_offset: int) -> np.ndarray:
     if entry["dtype"] not in _DTYPES:
-        raise DatasetError(f"{path}: {field} is {shown(entry['dtype'])}, not one of {', '.join(_DTYPES)}.")
+        raise DatasetError(f"{path}: {field} is {cut(str(entry['dtype']))}, not one of {', '.join(_DTYPES)}.")
     dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
     begin, end = entry["data_offsets"]
     if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):

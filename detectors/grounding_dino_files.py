@@ -110,6 +110,8 @@ def weights_digest(weights: str, *others: Path) -> str:
                 digest.update(f"{file.suffix} {os.fstat(opened.fileno()).st_size} ".encode())
                 while block := opened.read(1 << 20):
                     digest.update(block)
+        except FileNotFoundError:
+            raise
         except OSError as error:
             need_fact(error)
             raise CheckpointError(f"{shown_path(file)} cannot be read: {error.strerror}") from None
