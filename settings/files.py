@@ -44,11 +44,15 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
 
 
 def append(descriptor: int, content: bytes) -> None:
-    """All of it is at the file's end, on the disk, when it returns. Raises OSError, with a part of it kept."""
+    """All of it is at the file's end, on the disk, when it returns. Raises OSError, with a part of it kept.
+
+    A device or pipe takes it, and has no disk.
+    """
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
-    os.fsync(descriptor)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fsync(descriptor)
 
 
 @contextmanager
@@ -79,10 +83,19 @@ def aside_of(path: Path) -> Path:
     return path.with_name(name)
 
 
+def is_stream(path: Path) -> bool:
+    """A device, pipe or the like (/dev/null, /dev/stdout): it takes what comes, and is not to be replaced by a file."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
 @contextmanager
 def _aside(path: Path, mode: int, new: bool, wait: bool) -> Iterator[tuple[Path, BinaryIO]]:
     target = path if new else Path(os.path.realpath(path))
-    if not new and _is_stream(path):
+    if not new and is_stream(path):
         with path.open("wb") as stream:
             yield path, stream
         return
@@ -105,15 +118,6 @@ def _aside(path: Path, mode: int, new: bool, wait: bool) -> Iterator[tuple[Path,
                 aside.unlink()
             raise
         _sync_names(target.parent)
-
-
-def _is_stream(path: Path) -> bool:
-    """A device, pipe or the like (/dev/null, /dev/stdout): it takes what comes, and is not to be replaced by a file."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _sync_names(folder: Path) -> None:
