@@ -69,7 +69,7 @@ DIRECT = {
     "tasks/local_context.py::_keep": TEMPORARY,
     "tasks/open_loop.py::run_open_loop": SCRATCH,
     "tasks/reconstruct.py::run": SCRATCH,
-    "tasks/results_file.py::_open": "a line at a time, each synced; to a device too; rewritten by `settings.files` alone",
+    "tasks/results_file.py::_open": "a line at a time, each synced, or a device; rewritten by `settings.files` alone",
     "tasks/videos.py::_encode": ASIDE,
     "workers/audit_process.py::_start": LOG,
     "workers/broker.py::start_private": LOG,
