@@ -67,11 +67,15 @@ def lies_at(descriptor: int, path: Path) -> bool:
 
 
 def append(descriptor: int, content: bytes) -> None:
-    """All of it is at the file's end, on the disk, when it returns. Raises OSError, with a part of it kept."""
+    """All of it is at the file's end, on the disk, when it returns. Raises OSError, with a part of it kept.
+
+    A device or pipe takes it, and has no disk.
+    """
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
-    os.fsync(descriptor)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fsync(descriptor)
 
 
 @contextmanager
@@ -83,7 +87,7 @@ def whole(path: Path, *, mode: int = 0o666, new: bool = False, wait: bool = True
     that came meanwhile. A link is followed, and a file that is replaced keeps its mode; devices and pipes are written
     to as they are. Raises OSError.
     """
-    if not new and _is_stream(path):
+    if not new and is_stream(path):
         with path.open("wb") as stream:
             yield stream
         return
@@ -106,7 +110,7 @@ def whole(path: Path, *, mode: int = 0o666, new: bool = False, wait: bool = True
 @contextmanager
 def written_at(path: Path) -> Iterator[Path]:
     """As `whole`, for libraries that want a path: it ends as `path` does. Raises OSError."""
-    if _is_stream(path):
+    if is_stream(path):
         yield path
         return
     target = Path(os.path.realpath(path))
@@ -132,6 +136,15 @@ def aside_of(path: Path) -> Path:
     if len(os.fsencode(name)) > _LONGEST_NAME_BYTES:
         name = f".partial.{hashlib.sha256(os.fsencode(path.name)).hexdigest()}{path.suffix[:32]}"
     return path.with_name(name)
+
+
+def is_stream(path: Path) -> bool:
+    """A device, pipe or the like (/dev/null, /dev/stdout): it takes what comes, and is not to be replaced by a file."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 @contextmanager
@@ -168,15 +181,6 @@ def _name_new(aside: Path, target: Path) -> None:
             target,
         )
         aside.rename(target)
-
-
-def _is_stream(path: Path) -> bool:
-    """A device, pipe or the like (/dev/null, /dev/stdout): it takes what comes, and is not to be replaced by a file."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _need_nothing(target: Path) -> None:
