@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import time
 from collections.abc import Callable, Iterator, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -40,6 +39,7 @@ from settings.ownership import refusal
 from settings.processes import process_lives
 from settings.queue import queue_settings
 from settings.regular import open_regular
+from settings.watching import watched
 
 _STAGING = "import-"
 
@@ -182,12 +182,16 @@ def _check_nobody_works(database: Database) -> None:
             raise _at_work(worker)
         if lives is None and (age is None or age <= lease):
             elsewhere[worker.id] = worker.heartbeat_at
-    give_up = time.monotonic() + lease
-    while elsewhere and time.monotonic() < give_up:
-        time.sleep(_LISTEN_SECONDS)
-        for worker in _workers(database):
-            if worker.heartbeat_at != elsewhere.get(worker.id, worker.heartbeat_at):
-                raise _at_work(worker)
+    if not elsewhere:
+        return
+
+    def heard() -> Any:
+        answers = (w for w in _workers(database) if w.heartbeat_at != elsewhere.get(w.id, w.heartbeat_at))
+        return next(answers, None)
+
+    worker = watched(heard, None, lease, _LISTEN_SECONDS)
+    if worker is not None:
+        raise _at_work(worker)
 
 
 def _workers(database: Database) -> list[Any]:

@@ -21,7 +21,7 @@ from db.identity import namespace
 from db.migrate import look_at_state, open_state
 from db.shared_store import open_store
 from errors import HomeInUse, InvalidInput, StateDamaged, StateLost, StoreBusy
-from settings import lease, network_home
+from settings import lease, network_home, watching
 from settings.elsewhere import DATABASE_VARIABLE, NETWORK_VARIABLE
 from settings.home import Home
 from tests.mounts import seen_through_fuse
@@ -225,7 +225,7 @@ def test_a_log_that_grows_is_another_machines(homes: list[Home], monkeypatch: py
     def work(_seconds: float) -> None:
         submit(database, planned("b"), key="b")
 
-    monkeypatch.setattr(network_file.time, "sleep", work)
+    monkeypatch.setattr(watching.time, "sleep", work)
     with pytest.raises(HomeInUse, match="has a log that another machine writes"):
         open_state(one)
     monkeypatch.undo()
