@@ -68,10 +68,10 @@ def _http(url: str) -> str | None:
     import urllib.error
     import urllib.request
 
-    from settings.direct import Deadline, ask
+    from settings.direct import ask
 
     try:
-        with Deadline(_HTTP_SECONDS) as deadline, ask(urllib.request.Request(url), _HTTP_SECONDS, deadline):
+        with ask(urllib.request.Request(url), _HTTP_SECONDS):
             return None
     except urllib.error.HTTPError as error:
         return f"{url} answers {error.code}"

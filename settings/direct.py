@@ -1,15 +1,15 @@
-"""Asking over HTTP: what is on this machine or of its cloud is asked without a proxy; redirections are not followed."""
+"""Asking over HTTP: what is on this machine or of its cloud is asked without a proxy, redirections are not followed,
+and all of it ends at one deadline."""
 
 from __future__ import annotations
 
 import http.client
 import ipaddress
-import socket
-import threading
 import urllib.request
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
+
+from settings.deadline import Deadline
 
 #: Metadata services by name, and where their addresses are not link-local (Alibaba; AWS and Google over IPv6).
 _METADATA = frozenset(
@@ -44,75 +44,36 @@ def is_direct(url: str) -> bool:
     return address.is_loopback or address.is_link_local or address.is_unspecified
 
 
-class Deadline:
-    """Of all that is asked in its block: a timeout begins anew with every byte that comes. When it has `passed`, its
-    connections end, and what came of an answer may be a part of it."""
-
-    def __init__(self, seconds: float) -> None:
-        self.passed = False
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
-        self._lock = threading.Lock()
-        self._connections: list[socket.socket] = []
-
-    def __enter__(self) -> Deadline:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        with self._lock:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-
-    def covers(self, connection: socket.socket) -> None:
-        """This connection ends at the deadline too, whatever becomes of the object."""
-        with self._lock:
-            self._connections.append(connection.dup())
-        if self.passed:
-            self._end()
-
-    def _end(self) -> None:
-        with self._lock:
-            self.passed = True
-            for connection in self._connections:
-                with suppress(OSError):  # it has ended
-                    connection.shutdown(socket.SHUT_RDWR)
-
-
 def ask(
-    request: urllib.request.Request, timeout_seconds: float, deadline: Deadline
+    request: urllib.request.Request, timeout_seconds: float, deadline: Deadline | None = None
 ) -> http.client.HTTPResponse:
-    """The answer, to be read and closed before the deadline's block ends. timeout_seconds: of each wait.
+    """The answer, to be closed. timeout_seconds: of each wait, and of all of it where no `deadline` is given.
 
-    Raises HTTPError for one that is no success, redirections among them; other OSErrors, HTTPException and ValueError
-    as urllib does.
+    Raises HTTPError for one that is no success, redirections among them; other OSErrors (TimeoutError at the deadline,
+    also while the answer is read), HTTPException and ValueError as urllib does.
     """
+    until = deadline or Deadline(timeout_seconds)
     proxies: dict[str, str] | None = {} if is_direct(request.full_url) else None
-    plain, secure = _handlers(deadline)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), plain, secure, _NotFollowed)
-    answer: http.client.HTTPResponse = opener.open(request, timeout=timeout_seconds)
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler(proxies), _NotFollowed, _Http(until), _Https(until)
+    )
+    answer: http.client.HTTPResponse = until.result(lambda: opener.open(request, timeout=timeout_seconds))
     return answer
 
 
-def _handlers(deadline: Deadline) -> tuple[urllib.request.HTTPHandler, urllib.request.HTTPSHandler]:
-    """urllib's, whose connections the deadline covers from before their TLS handshake on."""
+class _Http(urllib.request.HTTPHandler):
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
 
-    class Connection(http.client.HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            deadline.covers(self.sock)
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._deadline.connection(http.client.HTTPConnection), req)
 
-    class SecureConnection(http.client.HTTPSConnection, Connection):
-        pass
 
-    class Plain(urllib.request.HTTPHandler):
-        def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-            return self.do_open(Connection, request)
+class _Https(urllib.request.HTTPSHandler):
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
 
-    class Secure(urllib.request.HTTPSHandler):
-        def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-            return self.do_open(SecureConnection, request)
-
-    return Plain(), Secure()
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._deadline.connection(http.client.HTTPSConnection), req)

@@ -28,6 +28,16 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def sync_names(folder: Path) -> None:
+    """The names in the folder are on the disk when it returns, where its file system syncs folders and it is open to
+    reading: people ask for files in others too. Raises OSError."""
+    try:
+        sync(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES):
+            raise
+
+
 def write(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
     """The file holds the content and is on the disk when it returns; until then it is as it was. Raises OSError.
 
@@ -41,6 +51,14 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
         written = found.st_size
         if stat.S_ISREG(found.st_mode) and written != len(data):
             raise OSError(errno.EIO, f"{written} of {len(data)} bytes were kept", str(path))
+
+
+def lies_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one that has the name now."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def append(descriptor: int, content: bytes) -> None:
@@ -117,16 +135,7 @@ def _aside(path: Path, mode: int, new: bool, wait: bool) -> Iterator[tuple[Path,
             with suppress(OSError):
                 aside.unlink()
             raise
-        _sync_names(target.parent)
-
-
-def _sync_names(folder: Path) -> None:
-    """Where people ask for files the file system may not sync folders, or the folder may not be open to reading."""
-    try:
-        sync(folder)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES):
-            raise
+        sync_names(target.parent)
 
 
 def _need_nothing(target: Path) -> None:
@@ -149,7 +158,7 @@ def _made_and_locked(aside: Path, mode: int, wait: bool) -> BinaryIO:
         try:
             _lock(descriptor, wait)
             # Whoever waited may hold what has its name by now, or what another removed.
-            if _lies_at(descriptor, aside):
+            if lies_at(descriptor, aside):
                 if is_mine:
                     return os.fdopen(descriptor, "w+b")
                 aside.unlink()
@@ -167,10 +176,3 @@ def _lock(descriptor: int, wait: bool) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):  # a file system without locks
             raise
-
-
-def _lies_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False

@@ -75,7 +75,6 @@ DIRECT = {
     "workers/broker.py::start_private": LOG,
     "workers/event_files.py::__init__": LOCK,
     "workers/event_files.py::_writer": "TensorBoard's stream: appended to, written anew from the rows by each process",
-    "workers/job_log.py::job_log": LOG,
     "workers/pulse.py::_touch": "an empty file: a full disk would refuse bytes",
     "workers/supervisor.py::_spawn": LOG,
     "workers/troubles.py::cap_log": LOG,

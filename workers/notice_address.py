@@ -14,7 +14,8 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from settings.direct import Deadline, ask
+from settings.deadline import Deadline
+from settings.direct import ask
 from workers.notice_words import NOTHING, Said, meaning
 
 #: Of each step of a try, and of all of it: bytes that come one by one are each in time.
@@ -57,9 +58,9 @@ class NoticeAddress:
         self.trouble: str | None = None
 
     def look(self) -> Said:
-        """What it says now. Takes a few seconds at most, but for finding its name, and raises nothing."""
-        with Deadline(_TRY_SECONDS) as deadline:
-            said, passing = self._ask(deadline)
+        """What it says now. Takes a few seconds at most, and raises nothing."""
+        deadline = Deadline(_TRY_SECONDS)
+        said, passing = self._ask(deadline)
         if deadline.passed:  # what came may be a part of the answer
             said, passing = Said(trouble=f"it does not answer within {_TRY_SECONDS:g} s"), True
         self._silent = self._silent + 1 if said.trouble else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from settings.regular import UnfitFile, open_regular
 from workers.notice_words import NOTHING, Said
 
 _LETTERS, _BYTES = 200, 65536
@@ -19,11 +20,13 @@ class NoticeFile:
     def look(self) -> Said:
         """The file's first line once it exists ('notice' when that is empty). Raises nothing."""
         try:
-            with self.path.open("rb") as stream:
+            with open_regular(self.path) as stream:
                 text = stream.read(_BYTES).decode(errors="replace").strip()
         except FileNotFoundError:
             self.trouble = None
             return NOTHING
+        except UnfitFile:  # it is there, whatever it is
+            return Said("notice")
         except OSError as error:
             self.trouble = f"the notice file {self.path} cannot warn: {error.strerror or error}"
             return Said(trouble=self.trouble)

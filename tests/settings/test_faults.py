@@ -40,7 +40,8 @@ def test_a_machine_short_of_something_has_told_nothing(
 
     for call in ("open", "read_text", "read_bytes", "readlink"):
         monkeypatch.setattr(Path, call, short)
-    monkeypatch.setattr(os, "scandir", short)
+    for call in ("open", "scandir"):
+        monkeypatch.setattr(os, call, short)
     with pytest.raises(OSError, match=os.strerror(number)):
         ask(tmp_path)
 

@@ -121,7 +121,7 @@ def test_what_is_written_short_is_no_file(tmp_path: Path, monkeypatch: pytest.Mo
 
     with pytest.raises(OSError, match="3 of 5 bytes"):
         monkeypatch.setattr(os, "fstat", lambda _: os.stat_result((0o100600, *[0] * 5, 3, *[0] * 3)))
-        monkeypatch.setattr(files, "_lies_at", lambda *_: True)
+        monkeypatch.setattr(files, "lies_at", lambda *_: True)
         files.write(path, "new..")
     assert path.read_text() == "old"
 
