@@ -9,12 +9,17 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from settings.file_system import NO_LINKS
+
+logger = logging.getLogger("baton.files")
 
 _LONGEST_NAME_BYTES = 255
 
@@ -82,15 +87,47 @@ def whole(path: Path, *, mode: int = 0o666, new: bool = False, wait: bool = True
     that came meanwhile. A link is followed, and a file that is replaced keeps its mode; devices and pipes are written
     to as they are. Raises OSError.
     """
-    with _aside(path, mode, new, wait) as (_, stream):
+    if not new and is_stream(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
+    target = path if new else Path(os.path.realpath(path))
+    with _alone(target, mode, wait) as (aside, stream):
+        if new:
+            _need_nothing(target)
+        else:
+            _take_mode(stream.fileno(), target)
         yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
+        if new:
+            _name_new(aside, target)
+        else:
+            aside.replace(target)
+    sync_names(target.parent)
 
 
 @contextmanager
 def written_at(path: Path) -> Iterator[Path]:
     """As `whole`, for libraries that want a path: it ends as `path` does. Raises OSError."""
-    with _aside(path, 0o666, new=False, wait=True) as (aside, _):
-        yield aside
+    if is_stream(path):
+        yield path
+        return
+    target = Path(os.path.realpath(path))
+    with _alone(target, 0o666, wait=True) as (aside, _):
+        draft = aside_of(aside)  # a library may make its file anew, without the lock
+        draft.unlink(missing_ok=True)
+        try:
+            with draft.open("xb") as stream:
+                _take_mode(stream.fileno(), target)
+            yield draft
+            sync(draft)
+            draft.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink()
+            raise
+    sync_names(target.parent)
 
 
 def aside_of(path: Path) -> Path:
@@ -111,31 +148,39 @@ def is_stream(path: Path) -> bool:
 
 
 @contextmanager
-def _aside(path: Path, mode: int, new: bool, wait: bool) -> Iterator[tuple[Path, BinaryIO]]:
-    target = path if new else Path(os.path.realpath(path))
-    if not new and is_stream(path):
-        with path.open("wb") as stream:
-            yield path, stream
-        return
+def _alone(target: Path, mode: int, wait: bool) -> Iterator[tuple[Path, BinaryIO]]:
+    """`aside_of(target)`, empty and locked; gone at the end, unless it has another name by then."""
     aside = aside_of(target)
     with _made_and_locked(aside, mode, wait) as stream:
         try:
-            if new:
-                _need_nothing(target)
-            else:
-                with suppress(OSError):  # a new file, or a file system without modes
-                    os.fchmod(stream.fileno(), stat.S_IMODE(target.stat().st_mode))
             yield aside, stream
-            stream.flush()
-            sync(aside)  # by its name: a library may have made the file anew
-            if new:
-                _need_nothing(target)
-            aside.replace(target)
-        except BaseException:
+        finally:
             with suppress(OSError):
-                aside.unlink()
+                if lies_at(stream.fileno(), aside):
+                    aside.unlink()
+
+
+def _take_mode(descriptor: int, target: Path) -> None:
+    with suppress(OSError):  # a new file, or a file system without modes
+        os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
+
+
+def _name_new(aside: Path, target: Path) -> None:
+    """Give the file a name that nothing has. Raises FileExistsError."""
+    try:
+        os.link(aside, target)
+    except FileExistsError:  # NFS says so too where it did it and its answer was lost
+        if not os.path.samestat(aside.lstat(), target.lstat()):
             raise
-        sync_names(target.parent)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        _need_nothing(target)
+        logger.warning(
+            "%s: its file system knows no links, so what came there in the same moment would be replaced",
+            target,
+        )
+        aside.rename(target)
 
 
 def _need_nothing(target: Path) -> None:

@@ -72,10 +72,9 @@ class ResultsFile:
                 raise InvalidInput(f"another command is writing its results to {self._path}") from None
             except OSError:  # a file system without locks
                 pass
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(stream.fileno()), self._path.stat()):
-                    stream.seek(0)
-                    return stream
+            if files.lies_at(stream.fileno(), self._path.resolve()):
+                stream.seek(0)
+                return stream
             stream.close()  # it was replaced between the two
 
     def _read(self, content: str, about: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str]:
