@@ -14,6 +14,7 @@ from reports.comparisons import comparisons_terminal
 from reports.summary import summarise, to_json
 from reports.table import terminal_table
 from reports.write import write_report
+from settings.faults import need_mistake
 from settings.home import Home
 from settings.ownership import refusal
 from workers.report_data import gather_report
@@ -34,8 +35,7 @@ def print_report(
     try:
         write_report(data, folder)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
+        need_mistake(error)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise refusal("write", folder, "name another folder with --out") from None
         raise InvalidInput(f"cannot write the report into {folder}: {error.strerror or error}") from None

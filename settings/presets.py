@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from errors import ConfigError
 from settings.ablation import AblationConfig
 from settings.documents import parse_yaml
+from settings.faults import need_mistake
 from settings.overlays import check_consistent, merge, nested, override_of
 from settings.shown import cut, shown
 
@@ -87,6 +88,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
+        need_mistake(error)
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
