@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
-
 from rich import console
 
 
 class Console(console.Console):
-    """As Rich's, but that nobody reads any more is an error as any other: Rich would end the command with exit code 1,
-    whatever its work came to, and close its standard output."""
+    """As Rich's, but that nobody reads any more ends nothing, as with `settings.streams.say`: Rich would end the
+    command with exit code 1, whatever its work came to."""
 
     def on_broken_pipe(self) -> None:
-        """Raises BrokenPipeError, where Rich caught it."""
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        """Says nothing from then on."""
+        self.quiet = True

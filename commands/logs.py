@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from commands.options import existing_home, home_option
+from settings.streams import say
 
 _LOOK_SECONDS = 0.5
 
@@ -38,13 +39,13 @@ def command(context: click.Context, home_path: str | None, job: str, follow: boo
     row = job_of(database, job)
     if as_json and not follow:
         entries = [entry.as_json() for entry in job_story(home, database, row.id)]
-        print(json.dumps({"job": row.id, "label": row.label, "state": row.state, "entries": entries}))
+        say(json.dumps({"job": row.id, "label": row.label, "state": row.state, "entries": entries}))
         return
     if not as_json:
-        print(f"{row.label} (job {row.id}): {row.state}, step {row.step} of {row.target_steps}", flush=True)
+        say(f"{row.label} (job {row.id}): {row.state}, step {row.step} of {row.target_steps}", now=True)
     shown: set[Entry] = set()
     live = _Live(as_json)
-    while True:
+    while True:  # until nobody reads (`print`), at the latest
         ended = row.state in FINAL  # read before the story, so that nothing of the end is missed
         for entry in job_story(home, database, row.id):
             if entry not in shown:

@@ -18,6 +18,7 @@ from calvin.sampled_check import check_sample
 from calvin.task_names import UNKNOWN_SCENE
 from commands.console import Console
 from commands.terminal import redraws
+from settings.streams import say
 from simulators.base import Simulator
 from simulators.rendering import chosen_renderer, usual_renderer
 from tasks.closed_loop import simulators_of
@@ -68,7 +69,7 @@ def replay_and_print(
     for simulator in simulators:
         simulator.close()
     if as_json:
-        print(json.dumps(document))
+        say(json.dumps(document))
     else:
         _print(document)
 

@@ -7,6 +7,7 @@ import json
 import click
 
 from commands.options import existing_home, home_option
+from settings.streams import say
 
 
 @click.command("status")
@@ -46,7 +47,7 @@ def command(
         hearing = Hearing()
         watch_status(lambda: status_document(home, database, ablation, hearing), interval, as_json)
     elif as_json:
-        print(json.dumps(document))
+        say(json.dumps(document))
     else:
         import time
 

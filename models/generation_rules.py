@@ -19,6 +19,7 @@ from models.json_files import read_json
 from models.known_entries import GENERATION, GENERATION_HARMLESS, GENERATION_REFUSED
 from models.plain_values import dataclass_from, require
 from settings.documents import parse_json
+from settings.regular import is_there
 from settings.shown import shown
 
 GENERATION_FILE = "generation_config.json"
@@ -116,7 +117,7 @@ def rules_of_folder(
     nothing here computes.
     """
     file = folder / GENERATION_FILE
-    if file.is_file():
+    if is_there(file):
         values: dict[str, Any] = read_json(file)
     else:
         file = folder / "config.json"

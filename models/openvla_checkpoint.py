@@ -29,6 +29,7 @@ from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_wei
 from models.weights import check_fit
 from settings.documents import parse_json
 from settings.faults import need_fact
+from settings.regular import is_there, read_text
 from settings.shown import shown
 
 MODEL_TYPE = "openvla"
@@ -121,7 +122,7 @@ class OpenVLAConfig:
 def is_openvla(folder: Path) -> bool:
     """Whether the folder's `config.json` says so. Raises OSError for one that is there and cannot be read."""
     try:
-        values = parse_json((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        values = parse_json(read_text(folder / CONFIG_FILE))
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
         return False
     return isinstance(values, dict) and values.get("model_type") == MODEL_TYPE
@@ -147,7 +148,7 @@ def read_config(folder: Path) -> OpenVLAConfig:
     if not isinstance(stored, dict):
         raise CheckpointError(f"{file}: norm_stats must be an object, got {shown(stored)}")
     tuned = folder / STATISTICS_FILE
-    if tuned.is_file():
+    if is_there(tuned):
         stored = read_json(tuned)
         file = tuned
     statistics = {name: _statistics(file, name, entry) for name, entry in stored.items()}
@@ -212,7 +213,7 @@ def _check_kind(folder: Path, values: Mapping[str, Any]) -> None:
             )
     code = folder / _CODE_FILE
     try:
-        found = _OF_OFT.search(code.read_text(encoding="utf-8", errors="replace")) if code.is_file() else None
+        found = _OF_OFT.search(read_text(code, errors="replace")) if is_there(code) else None
     except OSError as error:
         need_fact(error)
         raise CheckpointError(f"{code} cannot be read: {error.strerror}") from None

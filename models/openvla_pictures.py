@@ -16,6 +16,7 @@ from errors import CheckpointError
 from models.openvla_entries import check_openvla_pictures
 from settings.documents import parse_json
 from settings.faults import need_fact
+from settings.regular import read_text
 from settings.shown import shown
 
 #: Of torchvision, as that file writes it: PIL's.
@@ -75,7 +76,7 @@ def read_normalisation(folder: Path, size: int) -> Normalisation:
     """
     file = folder / _FILE
     try:
-        values = parse_json(file.read_text(encoding="utf-8"))
+        values = parse_json(read_text(file))
         check_openvla_pictures(file, values)
         _check_preparation(file, values, size)
         told = values.get(_COMPUTED)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 
 #: Threads of work that names no number, whatever the machine has: `training.threads` and `evaluation.threads` name one.
 THREADS = 1
@@ -44,7 +45,7 @@ def fix_variables(environment: MutableMapping[str, str] = os.environ) -> None:
 
 def deciding_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Those that are set, by name."""
-    return {name: environment[name] for name in sorted(environment) if _decides(name)}
+    return {name: environment[name] for name in sorted(filter(_decides, environment))}
 
 
 def with_variables(environment: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
@@ -57,5 +58,6 @@ def with_variables(environment: Mapping[str, str], variables: Mapping[str, str])
     return kept | {name: text for name, text in variables.items() if _decides(name) and "/" not in str(text)}
 
 
+@lru_cache(maxsize=1024)
 def _decides(name: str) -> bool:
     return name.startswith(_FAMILIES) and name not in _NO_ARITHMETIC

@@ -11,6 +11,7 @@ from errors import ConfigError
 from settings.documents import parse_yaml
 from settings.faults import need_mistake
 from settings.ownership import THERE, refusal
+from settings.regular import MOST_YAML_BYTES, read_text
 from settings.shown import shown
 
 DATABASE_VARIABLE = "BATON_STATE_URL"
@@ -66,7 +67,7 @@ def _choose(variable: str, written: dict[str, Any], key: str, path: Path) -> tup
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, MOST_YAML_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except PermissionError:

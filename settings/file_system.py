@@ -7,6 +7,7 @@ neither takes the log for left over and removes it.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import sys
 from pathlib import Path
@@ -24,6 +25,9 @@ NETWORK_KINDS = {
 
 #: What is FUSE and of one machine: file systems on a disk of its own (ntfs-3g, exfat), and a container's root.
 _LOCAL_FUSE = ("fuseblk", "fuse.fuse-overlayfs")
+
+#: What file systems answer that have no second name for a file.
+NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 
 _FUSE = "FUSE"
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -44,6 +48,13 @@ def network_kind(path: Path) -> str | None:
     if number is None or number not in NETWORK_KINDS:
         return None
     return kind_named(number, _mounted_as(place) if NETWORK_KINDS[number] == _FUSE else None)
+
+
+def keeps_file_numbers(path: Path) -> bool:
+    """Whether a file has one inode number for as long as it is there. Many a FUSE program numbers a file anew when it
+    was not asked for it for a while."""
+    kind = network_kind(path)
+    return kind is None or not kind.startswith(_FUSE)
 
 
 def kind_named(number: int, mounted_as: str | None = None) -> str | None:

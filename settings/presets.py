@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from errors import ConfigError
 from settings.ablation import AblationConfig
 from settings.documents import parse_yaml
-from settings.faults import need_mistake
 from settings.overlays import check_consistent, merge, nested, override_of
+from settings.regular import MOST_YAML_BYTES, text_of
 from settings.shown import cut, shown
 
 #: Of what a message says of a place in the configuration.
@@ -85,14 +85,7 @@ def _check_protocol_decides(protocol: str, said_by: list[tuple[str, dict[str, An
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        need_mistake(error)
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
-    loaded = parse_yaml(text, str(path), is_ours=True)
+    loaded = parse_yaml(text_of(path, ConfigError, MOST_YAML_BYTES), str(path), is_ours=True)
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):

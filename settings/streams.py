@@ -1,10 +1,13 @@
-"""Standard streams that whoever started this process closed, or gave an encoding that lacks letters."""
+"""Standard streams: that whoever started this process closed them, gave an encoding that lacks letters, or reads no
+further."""
 
 from __future__ import annotations
 
 import io
 import os
+import select
 import sys
+from contextlib import suppress
 
 
 def mend_streams() -> None:
@@ -27,6 +30,29 @@ def mend_streams() -> None:
         sys.stderr = _stream(2, "w")
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def say(line: str = "", *, error: bool = False, now: bool = False) -> None:
+    """Print a line on standard output, or (`error`) on standard error. now: whoever reads has it when this returns.
+
+    Who reads no further (`head`) is no failure of what is done, and ends nothing; nor is it that standard error cannot
+    be written. Raises OSError where standard output cannot be.
+    """
+    if error:
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
+        return
+    with suppress(BrokenPipeError):
+        print(line, flush=now)
+
+
+def is_unread() -> bool:
+    """Whether standard output, or standard error, is a pipe that nobody reads any more."""
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # none of the system's
+            poll.register(stream.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _stream(number: int, mode: str) -> io.TextIOWrapper:

@@ -27,6 +27,7 @@ from settings import files
 from settings.faults import LOOKS, is_unreadable, need_fact, need_mistake
 from settings.home import Home
 from settings.ownership import refusal
+from settings.regular import open_regular
 
 #: `--since last`: whatever bundle this home made or imported last.
 LAST = "last"
@@ -232,7 +233,7 @@ def _earlier(db: Database, since: str) -> _Earlier:
         return _Earlier(newest.key, set(newest.held["paths"]))
     path = Path(since)
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             manifest = read_manifest(stream, os.fstat(stream.fileno()).st_size)
     except OSError as error:
         need_fact(error)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import stat
 import time
 from collections.abc import Callable, Iterator, Set
 from contextlib import closing, contextmanager
@@ -40,6 +39,7 @@ from settings.lease import Lease
 from settings.ownership import refusal
 from settings.processes import process_lives
 from settings.queue import queue_settings
+from settings.regular import open_regular
 
 _STAGING = "import-"
 
@@ -313,15 +313,11 @@ def _take_over(
 @contextmanager
 def _plain_file(source: Path) -> Iterator[BinaryIO]:
     try:
-        # A pipe would block here, and a device has no size.
-        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        stream = open_regular(source)
     except OSError as error:
         need_fact(error)
         raise BundleError(f"it cannot be read: {error.strerror}") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise BundleError("it is no file")
-    with os.fdopen(descriptor, "rb") as stream:
+    with stream:
         yield stream
 
 

@@ -27,6 +27,7 @@ ASKED: list[Callable[[Path], Any]] = [
     lambda folder: read_json(folder / "config.json"),
     lambda folder: open_file(folder / "config.json"),
     lambda folder: load_npy_pickle(folder / "config.json"),
+    lambda folder: presets.load_config(file=folder / "config.json"),
     lambda folder: list(not_usable(folder, os.R_OK)),
     lambda _: clock.boot_id(),
     lambda _: processes.process_space.__wrapped__(),
@@ -45,7 +46,8 @@ def test_a_machine_short_of_something_has_told_nothing(
 
     for call in ("open", "read_text", "read_bytes", "readlink"):
         monkeypatch.setattr(Path, call, short)
-    monkeypatch.setattr(os, "scandir", short)
+    for call in ("open", "scandir"):
+        monkeypatch.setattr(os, call, short)
     with pytest.raises(OSError, match=os.strerror(number)):
         ask(tmp_path)
 
@@ -58,7 +60,6 @@ def test_others_are_facts(number: int) -> None:
 
 OF_USERS: list[Callable[[Path], Any]] = [
     elsewhere,
-    lambda folder: presets._read_yaml(folder / "config.yaml"),
     lambda folder: Home(folder / "new").create(),
     lambda folder: read_owner(Home(folder)),
     lambda folder: ResultsFile(folder / "results.jsonl", {}),
@@ -73,13 +74,15 @@ def test_what_the_machine_or_the_disk_lacks_is_no_mistake_of_the_user(
     ask: Callable[[Path], Any], number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command line tells these by their numbers, and does not say that the input cannot be used."""
-    (tmp_path / "config.yaml").write_text("training: {steps: 2}")
+
+    (tmp_path / "home.yaml").write_text("{}")
 
     def short(*_: Any, **__: Any) -> Any:
         raise OSError(number, os.strerror(number))
 
     for call in ("open", "read_text", "read_bytes", "mkdir"):
         monkeypatch.setattr(Path, call, short)
+    monkeypatch.setattr(os, "open", short)
     with pytest.raises(OSError, match=os.strerror(number)):
         ask(tmp_path)
 
