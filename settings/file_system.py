@@ -7,7 +7,6 @@ neither takes the log for left over and removes it.
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 import sys
 from pathlib import Path
@@ -25,9 +24,6 @@ NETWORK_KINDS = {
 
 #: What is FUSE and of one machine: file systems on a disk of its own (ntfs-3g, exfat), and a container's root.
 _LOCAL_FUSE = ("fuseblk", "fuse.fuse-overlayfs")
-
-#: What file systems answer that have no second name for a file.
-NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 
 _FUSE = "FUSE"
 _MOUNTS = Path("/proc/self/mountinfo")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
-import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -17,9 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from settings.file_system import NO_LINKS
-
-logger = logging.getLogger("baton.files")
+from settings.new_name import give_new_name, need_nothing
 
 _LONGEST_NAME_BYTES = 255
 
@@ -94,14 +91,14 @@ def whole(path: Path, *, mode: int = 0o666, new: bool = False, wait: bool = True
     target = path if new else Path(os.path.realpath(path))
     with _alone(target, mode, wait) as (aside, stream):
         if new:
-            _need_nothing(target)
+            need_nothing(target)
         else:
             _take_mode(stream.fileno(), target)
         yield stream
         stream.flush()
         os.fsync(stream.fileno())
         if new:
-            _name_new(aside, target)
+            give_new_name(aside, target)
         else:
             aside.replace(target)
     sync_names(target.parent)
@@ -163,29 +160,6 @@ def _alone(target: Path, mode: int, wait: bool) -> Iterator[tuple[Path, BinaryIO
 def _take_mode(descriptor: int, target: Path) -> None:
     with suppress(OSError):  # a new file, or a file system without modes
         os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
-
-
-def _name_new(aside: Path, target: Path) -> None:
-    """Give the file a name that nothing has. Raises FileExistsError."""
-    try:
-        os.link(aside, target)
-    except FileExistsError:  # NFS says so too where it did it and its answer was lost
-        if not os.path.samestat(aside.lstat(), target.lstat()):
-            raise
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-        _need_nothing(target)
-        logger.warning(
-            "%s: its file system knows no links, so what came there in the same moment would be replaced",
-            target,
-        )
-        aside.rename(target)
-
-
-def _need_nothing(target: Path) -> None:
-    if target.exists() or target.is_symlink():
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
 
 
 def _made_and_locked(aside: Path, mode: int, wait: bool) -> BinaryIO:

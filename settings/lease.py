@@ -24,7 +24,7 @@ from typing import Any
 
 from errors import HomeInUse, StateLost
 from settings.clock import boot_id, steady
-from settings.file_system import NO_LINKS
+from settings.new_name import NO_LINKS
 from settings.processes import process_lives, process_space, process_start
 
 logger = logging.getLogger("baton.lease")

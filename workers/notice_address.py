@@ -16,7 +16,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from settings.deadline import Deadline
 from settings.direct import ask
-from workers.notice_words import NOTHING, Said, meaning
+from settings.shown import cut
+from workers.notice_words import LETTERS, NOTHING, Said, meaning
 
 #: Of each step of a try, and of all of it: bytes that come one by one are each in time.
 _TIMEOUT_SECONDS, _TRY_SECONDS = 1.0, 5.0
@@ -79,9 +80,11 @@ class NoticeAddress:
             with error:
                 if error.code == 404 and not self._always_there(error):
                     return NOTHING, False
-                return Said(trouble=self._refusal(error)), error.code == 429 or error.code >= 500
+                return Said(
+                    trouble=cut(self._refusal(error), LETTERS)
+                ), error.code == 429 or error.code >= 500
         except (OSError, http.client.HTTPException, ValueError) as error:
-            return Said(trouble=_why(error, urlsplit(self._url).hostname)), True
+            return Said(trouble=cut(_why(error, urlsplit(self._url).hostname), LETTERS)), True
 
     def _said(self, deadline: Deadline) -> Said:
         try:

@@ -99,66 +99,6 @@ def test_one_that_came_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("file", "somebody's")]
 
 
-def _arrives_just_before(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    """Somebody's file is there in the last moment, whichever call gives ours its name."""
-    link, replace = os.link, Path.replace
-
-    def linked(aside: Path, target: Path) -> None:
-        path.write_text("somebody's")
-        link(aside, target)
-
-    def replaced(aside: Path, target: Path) -> Path:
-        path.write_text("somebody's")
-        return replace(aside, target)
-
-    monkeypatch.setattr(os, "link", linked)
-    monkeypatch.setattr(Path, "replace", replaced)
-
-
-def test_one_that_came_in_the_last_moment_is_not_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    _arrives_just_before(monkeypatch, path)
-    with pytest.raises(FileExistsError), files.whole(path, new=True) as stream:
-        stream.write(b"ours")
-    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("file", "somebody's")]
-
-
-def test_an_answer_that_was_lost_does_not_hide_that_the_file_is_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A client of NFS asks again, and hears of its own file."""
-    path, link = tmp_path / "file", os.link
-
-    def linked(aside: Path, target: Path) -> None:
-        link(aside, target)
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-
-    monkeypatch.setattr(os, "link", linked)
-    with files.whole(path, new=True) as stream:
-        stream.write(b"ours")
-    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("file", "ours")]
-
-
-def test_without_second_names_a_new_file_is_renamed_and_that_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "file"
-
-    def linked(_aside: Path, _target: Path) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(os, "link", linked)
-    with files.whole(path, new=True) as stream:
-        stream.write(b"ours")
-    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("file", "ours")]
-    assert f"{path}: its file system knows no links" in caplog.text
-    with pytest.raises(FileExistsError), files.whole(tmp_path / "other", new=True):
-        (tmp_path / "other").write_text("somebody's")
-    assert (tmp_path / "other").read_text() == "somebody's"
-
-
 def test_a_library_that_makes_its_file_anew_is_still_alone(tmp_path: Path) -> None:
     path = tmp_path / "film.gif"
     with files.written_at(path) as aside:
