@@ -12,6 +12,7 @@ import click
 from commands.data import SPLITS
 from commands.options import home_option, resolve_home, threads_option
 from errors import DatasetError, InvalidInput
+from settings.faults import need_mistake
 from settings.streams import say
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        need_mistake(error)
         raise InvalidInput(f"--out {out} cannot be a folder for contact sheets: {error.strerror}") from None
 
 

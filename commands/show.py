@@ -16,6 +16,7 @@ from reports.data import ReportData
 from reports.summary import Summary, summarise, to_json
 from reports.table import terminal_table
 from reports.write import write_report as write_files
+from settings.faults import need_mistake
 from settings.home import Home
 from settings.ownership import refusal
 from settings.streams import say
@@ -43,8 +44,7 @@ def write_report(home: Home, database: Database, ablation: str | None, out: Path
     try:
         write_files(data, folder)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
+        need_mistake(error)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise refusal("write", folder, "name another folder with --out") from None
         raise InvalidInput(f"cannot write the report into {folder}: {error.strerror or error}") from None

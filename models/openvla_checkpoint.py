@@ -28,6 +28,7 @@ from models.openvla_sizes import action_words, check_language_sizes, picture_sid
 from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights, weight_file_names
 from models.weights import check_fit
 from settings.documents import parse_json
+from settings.faults import need_fact
 from settings.regular import is_there, read_text
 from settings.shown import shown
 
@@ -214,6 +215,7 @@ def _check_kind(folder: Path, values: Mapping[str, Any]) -> None:
     try:
         found = _OF_OFT.search(read_text(code, errors="replace")) if is_there(code) else None
     except OSError as error:
+        need_fact(error)
         raise CheckpointError(f"{code} cannot be read: {error.strerror}") from None
     if found:
         raise CheckpointError(

@@ -14,6 +14,7 @@ from typing import Any
 from errors import InvalidInput
 from settings import files
 from settings.documents import parse_json
+from settings.faults import need_mistake
 
 
 class ResultsFile:
@@ -44,6 +45,7 @@ class ResultsFile:
                 self._stream.close()
                 self._stream = self._open()
         except OSError as error:
+            need_mistake(error)
             raise InvalidInput(f"results cannot be kept in {path}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise InvalidInput(f"{path} does not hold results of an evaluation") from None

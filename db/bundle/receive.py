@@ -32,7 +32,7 @@ from db.schema import Base, Worker
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, HomeInUse, InvalidInput
 from settings.clock import seconds_since
-from settings.faults import need_fact
+from settings.faults import need_fact, need_mistake
 from settings.home import Home
 from settings.lease import Lease
 from settings.ownership import refusal
@@ -93,6 +93,7 @@ def receive(
     except PermissionError as error:
         raise refusal("use", Path(error.filename or home.root)) from None
     except OSError as error:
+        need_mistake(error)
         raise InvalidInput(f"cannot import {source}: {error.strerror or error}") from None
     except sqlite_module().OperationalError as error:  # the disk is full, or another process holds the state
         raise InvalidInput(f"cannot import {source}: {error}") from None

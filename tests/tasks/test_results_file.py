@@ -114,7 +114,7 @@ def test_a_device_is_written_to_and_nothing_else() -> None:
     file.add(entry(0))
     assert file.entries == [entry(0)]
     assert os.path.samestat(before, Path("/dev/null").stat())
-    with pytest.raises(InvalidInput, match="No space left"):
+    with pytest.raises(OSError, match="No space left"):
         ResultsFile(Path("/dev/full"), ABOUT)
 
 
