@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from commands.console import Console
+from commands.travelled import read_as_written
 from db.engine import Database
 from db.shared_store import open_store
 from errors import InvalidInput
@@ -28,11 +29,13 @@ def print_report(
 
     Raises InvalidInput for no ablation, or a folder that cannot be written.
     """
-    data = gather_report(database, open_store(home, database), ablation)
-    summary = summarise(data)
+    with read_as_written(database):
+        data = gather_report(database, open_store(home, database), ablation)
+        summary = summarise(data)
     folder = out or home.reports / f"{data.ablation_id}-{_file_name(data.ablation)}"
     try:
-        write_report(data, folder)
+        with read_as_written(database):
+            write_report(data, folder)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise

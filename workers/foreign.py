@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from detectors.registry import DETECTORS
+from errors import ConfigError
 from settings.ablation import AblationConfig, Attention, Few, Lora, PathText, Sequences, Steps
 from settings.shown import cut, shown
 from tasks.registry import KINDS
@@ -234,7 +235,7 @@ class ForeignJobs:
                 self._check_outside(_lies_elsewhere(config.gaze.weights))
         except ValidationError as error:
             raise ValueError(f"has settings that this Baton does not know: {_first(error)}") from None
-        except ValueError as error:
+        except (ValueError, ConfigError) as error:
             raise ValueError(f"has settings that are not taken over: {error}") from None
         for section, name in PROGRAMS:
             value = settings.get(section)
