@@ -43,7 +43,9 @@ class EventFiles:
         written = 0
         for run in progress.runs_with_ablations(self._database):
             folder = (
-                self._folder / f"{run.ablation_id}-{_file_name(run.ablation)}" / f"{run.arm}-seed{run.seed}"
+                self._folder
+                / f"{run.ablation_id}-{_file_name(run.ablation)}"
+                / f"{_file_name(run.arm)}-seed{run.seed}"
             )
             for point in queries.metrics_of(self._database, run.train_job_id):
                 # A run that fell back to an older checkpoint measures the same values again.

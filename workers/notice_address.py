@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from settings.deadline import Deadline
 from settings.direct import ask
+from settings.shown import cut
 from workers.notice_words import NOTHING, Said, meaning
 
 #: Of each step of a try, and of all of it: bytes that come one by one are each in time.
@@ -139,10 +140,11 @@ class NoticeAddress:
 
     def _refusal(self, error: urllib.error.HTTPError) -> str:
         if 300 <= error.code < 400:
-            return f"it sends elsewhere, as a login does ({error.code} to {error.headers.get('Location')})"
+            place = cut(str(error.headers.get("Location")), 200)
+            return f"it sends elsewhere, as a login does ({error.code} to {place})"
         if error.code == 401:
             return "it answers 401 although it was given a token"
-        return f"it answers {error.code} {error.reason}".rstrip()
+        return f"it answers {error.code} {cut(error.reason)}".rstrip()
 
 
 def _why(error: BaseException, host: str | None) -> str:
@@ -157,7 +159,7 @@ def _why(error: BaseException, host: str | None) -> str:
         return "what answers is no HTTP"
     if isinstance(reason, OSError) and reason.strerror:
         return f"it does not answer ({reason.strerror})"
-    return str(reason) or type(error).__name__
+    return cut(str(reason) or type(error).__name__, 200)
 
 
 def _time_of(date: str | None) -> float:

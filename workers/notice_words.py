@@ -15,6 +15,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from settings.shown import cut
+
 #: What is planned for later than this is not acted on yet.
 AHEAD_SECONDS = 900.0
 
@@ -131,4 +133,4 @@ def _seconds_of(text: str) -> float | None:
 
 
 def _line(text: str) -> str:
-    return text.splitlines()[0][:_LETTERS]
+    return cut(text.splitlines()[0], _LETTERS)
