@@ -17,6 +17,7 @@ import click
 from commands.options import SessionOptions, home_option, resolve_home, session_options
 from errors import ConfigError, OtherBuild, Stopped
 from settings import given
+from settings.places import expanded
 from settings.streams import say
 from settings.typed import typed
 
@@ -70,7 +71,7 @@ def command(
         overrides,
         arms=arms.split(",") if arms else None,
         seeds=seeds.split(",") if seeds else None,
-        data__root=str(Path(data_root).expanduser().absolute()) if data_root else None,
+        data__root=str(expanded(data_root, "--data").absolute()) if data_root else None,
         name=name,
     )
     # Nothing starts with --detach, so that no tool needs to say which GPUs there are.

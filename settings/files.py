@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from settings.new_name import give_new_name, need_nothing
+
 _LONGEST_NAME_BYTES = 255
 
 
@@ -62,11 +64,15 @@ def lies_at(descriptor: int, path: Path) -> bool:
 
 
 def append(descriptor: int, content: bytes) -> None:
-    """All of it is at the file's end, on the disk, when it returns. Raises OSError, with a part of it kept."""
+    """All of it is at the file's end, on the disk, when it returns. Raises OSError, with a part of it kept.
+
+    A device or pipe takes it, and has no disk.
+    """
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
-    os.fsync(descriptor)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fsync(descriptor)
 
 
 @contextmanager
@@ -78,15 +84,47 @@ def whole(path: Path, *, mode: int = 0o666, new: bool = False, wait: bool = True
     that came meanwhile. A link is followed, and a file that is replaced keeps its mode; devices and pipes are written
     to as they are. Raises OSError.
     """
-    with _aside(path, mode, new, wait) as (_, stream):
+    if not new and is_stream(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
+    target = path if new else Path(os.path.realpath(path))
+    with _alone(target, mode, wait) as (aside, stream):
+        if new:
+            need_nothing(target)
+        else:
+            _take_mode(stream.fileno(), target)
         yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
+        if new:
+            give_new_name(aside, target)
+        else:
+            aside.replace(target)
+    sync_names(target.parent)
 
 
 @contextmanager
 def written_at(path: Path) -> Iterator[Path]:
     """As `whole`, for libraries that want a path: it ends as `path` does. Raises OSError."""
-    with _aside(path, 0o666, new=False, wait=True) as (aside, _):
-        yield aside
+    if is_stream(path):
+        yield path
+        return
+    target = Path(os.path.realpath(path))
+    with _alone(target, 0o666, wait=True) as (aside, _):
+        draft = aside_of(aside)  # a library may make its file anew, without the lock
+        draft.unlink(missing_ok=True)
+        try:
+            with draft.open("xb") as stream:
+                _take_mode(stream.fileno(), target)
+            yield draft
+            sync(draft)
+            draft.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink()
+            raise
+    sync_names(target.parent)
 
 
 def aside_of(path: Path) -> Path:
@@ -97,35 +135,7 @@ def aside_of(path: Path) -> Path:
     return path.with_name(name)
 
 
-@contextmanager
-def _aside(path: Path, mode: int, new: bool, wait: bool) -> Iterator[tuple[Path, BinaryIO]]:
-    target = path if new else Path(os.path.realpath(path))
-    if not new and _is_stream(path):
-        with path.open("wb") as stream:
-            yield path, stream
-        return
-    aside = aside_of(target)
-    with _made_and_locked(aside, mode, wait) as stream:
-        try:
-            if new:
-                _need_nothing(target)
-            else:
-                with suppress(OSError):  # a new file, or a file system without modes
-                    os.fchmod(stream.fileno(), stat.S_IMODE(target.stat().st_mode))
-            yield aside, stream
-            stream.flush()
-            sync(aside)  # by its name: a library may have made the file anew
-            if new:
-                _need_nothing(target)
-            aside.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                aside.unlink()
-            raise
-        sync_names(target.parent)
-
-
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """A device, pipe or the like (/dev/null, /dev/stdout): it takes what comes, and is not to be replaced by a file."""
     try:
         mode = path.stat().st_mode
@@ -134,9 +144,22 @@ def _is_stream(path: Path) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def _need_nothing(target: Path) -> None:
-    if target.exists() or target.is_symlink():
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+@contextmanager
+def _alone(target: Path, mode: int, wait: bool) -> Iterator[tuple[Path, BinaryIO]]:
+    """`aside_of(target)`, empty and locked; gone at the end, unless it has another name by then."""
+    aside = aside_of(target)
+    with _made_and_locked(aside, mode, wait) as stream:
+        try:
+            yield aside, stream
+        finally:
+            with suppress(OSError):
+                if lies_at(stream.fileno(), aside):
+                    aside.unlink()
+
+
+def _take_mode(descriptor: int, target: Path) -> None:
+    with suppress(OSError):  # a new file, or a file system without modes
+        os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
 
 
 def _made_and_locked(aside: Path, mode: int, wait: bool) -> BinaryIO:

@@ -24,6 +24,7 @@ from typing import Any
 
 from errors import HomeInUse, StateLost
 from settings.clock import boot_id, steady
+from settings.new_name import NO_LINKS
 from settings.processes import process_lives, process_space, process_start
 
 logger = logging.getLogger("baton.lease")
@@ -44,9 +45,6 @@ _LOOKS, _AGAIN_SECONDS = 5, 0.01
 
 #: The file is as long as this, always: some clients know its new bytes before its new length.
 _BYTES = 512
-
-#: What file systems answer that have no second name for a file.
-_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 
 #: What the file holds, and when it was moved, by its own file system; None where there is none.
 _Seen = tuple[str, int] | None
@@ -177,29 +175,34 @@ class Lease:
             assert seen is not None
             if away.read_text(encoding="utf-8", errors="replace") != seen[0]:
                 with suppress(OSError):
-                    os.link(away, self._path)
-            away.unlink()
+                    self._give_name(away)
+            away.unlink(missing_ok=True)
 
     def _claim(self) -> bool:
         """Give it its name, unless there is one."""
         text, aside = self._write(secrets.token_hex(8))
         try:
-            os.link(aside, self._path)
-        except FileExistsError:  # NFS says so too where it did it and its answer was lost
-            seen = self._look()
-            return seen is not None and seen[0] == text
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            if self._path.exists():
-                return False
-            aside.rename(self._path)
-            time.sleep(_LOOK_SECONDS)
+            if self._give_name(aside):
+                return True
             seen = self._look()
             return seen is not None and seen[0] == text
         finally:
             aside.unlink(missing_ok=True)
-        return True
+
+    def _give_name(self, aside: Path) -> bool:
+        """The lease's, unless something has it. False where only a look tells who has it now. Raises OSError."""
+        try:
+            os.link(aside, self._path)
+            return True
+        except FileExistsError:  # NFS says so too where it did it and its answer was lost
+            return False
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            if not self._path.exists():
+                aside.rename(self._path)
+                time.sleep(_LOOK_SECONDS)  # another may do the same, and the last one has it
+            return False
 
     def _keep(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):

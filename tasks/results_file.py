@@ -23,13 +23,17 @@ class ResultsFile:
         """Opens or begins the file. about: all that decides the results, plain JSON. Raises InvalidInput when the
         file holds the results of another evaluation, cannot be read or written, or another command is writing it.
 
-        A last line that was cut short is dropped. The file is ours until this object goes, or its process.
+        A last line that was cut short is dropped. The file is ours until this object goes, or its process. A device
+        or pipe (/dev/null, /dev/stdout) is only written to: nothing in it goes on.
         """
         self._path = path
         self.entries: list[dict[str, Any]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self._open()
+            if files.is_stream(path):
+                files.append(self._stream.fileno(), _line({"evaluation": dict(about)}).encode())
+                return
             content = self._stream.read().decode("utf-8")
             if content:
                 self.entries, sound = self._read(content, about)
@@ -57,6 +61,8 @@ class ResultsFile:
 
     def _open(self) -> io.FileIO:
         """For appending, from its beginning on; locked. Raises InvalidInput where another process has it."""
+        if files.is_stream(self._path):
+            return self._path.open("wb", buffering=0)
         while True:
             stream = self._path.open("a+b", buffering=0)
             try:
@@ -66,10 +72,9 @@ class ResultsFile:
                 raise InvalidInput(f"another command is writing its results to {self._path}") from None
             except OSError:  # a file system without locks
                 pass
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(stream.fileno()), self._path.stat()):
-                    stream.seek(0)
-                    return stream
+            if files.lies_at(stream.fileno(), self._path.resolve()):
+                stream.seek(0)
+                return stream
             stream.close()  # it was replaced between the two
 
     def _read(self, content: str, about: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str]:

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from settings.deadline import Deadline
 from settings.direct import ask
 from settings.shown import cut
-from workers.notice_words import NOTHING, Said, meaning
+from workers.notice_words import LETTERS, NOTHING, Said, meaning
 
 #: Of each step of a try, and of all of it: bytes that come one by one are each in time.
 _TIMEOUT_SECONDS, _TRY_SECONDS = 1.0, 5.0
@@ -80,9 +80,11 @@ class NoticeAddress:
             with error:
                 if error.code == 404 and not self._always_there(error):
                     return NOTHING, False
-                return Said(trouble=self._refusal(error)), error.code == 429 or error.code >= 500
+                return Said(
+                    trouble=cut(self._refusal(error), LETTERS)
+                ), error.code == 429 or error.code >= 500
         except (OSError, http.client.HTTPException, ValueError) as error:
-            return Said(trouble=_why(error, urlsplit(self._url).hostname)), True
+            return Said(trouble=cut(_why(error, urlsplit(self._url).hostname), LETTERS)), True
 
     def _said(self, deadline: Deadline) -> Said:
         try:
@@ -140,11 +142,10 @@ class NoticeAddress:
 
     def _refusal(self, error: urllib.error.HTTPError) -> str:
         if 300 <= error.code < 400:
-            place = cut(str(error.headers.get("Location")), 200)
-            return f"it sends elsewhere, as a login does ({error.code} to {place})"
+            return f"it sends elsewhere, as a login does ({error.code} to {error.headers.get('Location')})"
         if error.code == 401:
             return "it answers 401 although it was given a token"
-        return f"it answers {error.code} {cut(error.reason)}".rstrip()
+        return f"it answers {error.code} {error.reason}".rstrip()
 
 
 def _why(error: BaseException, host: str | None) -> str:
@@ -159,7 +160,7 @@ def _why(error: BaseException, host: str | None) -> str:
         return "what answers is no HTTP"
     if isinstance(reason, OSError) and reason.strerror:
         return f"it does not answer ({reason.strerror})"
-    return cut(str(reason) or type(error).__name__, 200)
+    return str(reason) or type(error).__name__
 
 
 def _time_of(date: str | None) -> float:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from settings.regular import UnfitFile, open_regular
 from settings.shown import cut
-from workers.notice_words import NOTHING, Said
+from workers.notice_words import LETTERS, NOTHING, Said
 
-_LETTERS, _BYTES = 200, 65536
+_BYTES = 65536
 
 
 class NoticeFile:
@@ -32,4 +32,4 @@ class NoticeFile:
             self.trouble = f"the notice file {self.path} cannot warn: {error.strerror or error}"
             return Said(trouble=self.trouble)
         self.trouble = None
-        return Said(cut(text.splitlines()[0], _LETTERS) if text else "notice")
+        return Said(cut(text.splitlines()[0], LETTERS) if text else "notice")

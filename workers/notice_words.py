@@ -26,7 +26,7 @@ _NOTHING = frozenset({"", "false", "none", "null", "no", "0", "migrate_on_host_m
 #: Azure's events after which a machine's memory or disk is gone; one that freezes goes on.
 _ENDS = frozenset({"Preempt", "Terminate", "Redeploy", "Reboot"})
 
-_LETTERS = 200
+LETTERS = 200
 
 
 @dataclass(frozen=True)
@@ -133,4 +133,4 @@ def _seconds_of(text: str) -> float | None:
 
 
 def _line(text: str) -> str:
-    return cut(text.splitlines()[0], _LETTERS)
+    return cut(text.splitlines()[0], LETTERS)

@@ -1,8 +1,8 @@
 """Dying, or an error of the machine, at the n-th moment of this process.
 
-Moments of death are commits, syncs, renames, unlinks, published messages and writes of `os.write`: each is two, before
-and after; between the two of a write lies half of its bytes. Moments of faults are all openings, listings, syncs,
-renames, unlinks and writes of files below a folder: one of them raises an OSError instead.
+Moments of death are commits, syncs, links, renames, unlinks, published messages and writes of `os.write`: each is two,
+before and after; between the two of a write lies half of its bytes. Moments of faults are all openings, listings,
+syncs, links, renames, unlinks and writes of files below a folder: one of them raises an OSError instead.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _fstat = os.fstat
 
 def install() -> None:
     """Number the moments of this process. Once; forked children inherit it."""
-    for module, name in ((os, "fsync"), (os, "replace"), (os, "rename"), (os, "unlink"), (os, "write")):
-        setattr(module, name, _numbered(name, _failing(name, getattr(module, name))))
+    for name in ("fsync", "link", "replace", "rename", "unlink", "write"):
+        setattr(os, name, _numbered(name, _failing(name, getattr(os, name))))
     for module, name in ((os, "open"), (os, "scandir"), (os, "listdir"), (io, "open"), (builtins, "open")):
         setattr(module, name, _failing("open" if name == "open" else "list", getattr(module, name)))
     Connection._commit_impl = _numbered("commit", Connection._commit_impl)  # type: ignore[method-assign]

@@ -47,7 +47,7 @@ from simulators.playtable import assets, meshes
 from simulators.playtable.calvin_scenes import calvin_scene
 from tasks.folder_identity import folder_identity
 from tests.calvin.samples import make_episode
-from workers.notice import notice_in_file
+from workers.notice_file import NoticeFile
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -186,12 +186,12 @@ def test_what_a_folder_lacks_is_not_asked_of_what_stands_in_its_place(tmp_path: 
 @pytest.mark.parametrize("kind", UNFIT)
 def test_a_notice_is_given_by_whatever_exists(kind: str, tmp_path: Path) -> None:
     UNFIT[kind](tmp_path / "notice")
-    assert notice_in_file(tmp_path / "notice") == (None if kind == "link to itself" else "notice")
+    assert NoticeFile(tmp_path / "notice").look().notice == (None if kind == "link to itself" else "notice")
 
 
 def test_of_a_long_notice_the_beginning_is_read(tmp_path: Path) -> None:
     (tmp_path / "notice").write_bytes(b"go" + bytes(1 << 20))
-    assert str(notice_in_file(tmp_path / "notice")).startswith("go")
+    assert str(NoticeFile(tmp_path / "notice").look().notice).startswith("go")
 
 
 # --- the door itself -----------------------------------------------------------------------------

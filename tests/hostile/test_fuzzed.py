@@ -8,7 +8,7 @@ import pytest
 
 from trials.fuzzing.subjects import SUBJECTS, outcome
 
-CASES = {"pickles": 2000, "datasets": 60, "documents": 60, "checkpoints": 40, "bundles": 20, "answers": 300}
+CASES = {"pickles": 2000, "datasets": 60, "documents": 60, "checkpoints": 150, "bundles": 20, "answers": 300}
 
 
 @pytest.mark.parametrize("name", SUBJECTS)

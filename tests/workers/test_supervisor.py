@@ -65,6 +65,25 @@ def test_a_worker_is_pinned_to_its_gpus(home: Home, database: Database) -> None:
     }
 
 
+@pytest.mark.parametrize(("broker_url", "state"), [(None, READY), ("redis://127.0.0.1:9/0", QUEUED)])
+def test_bells_that_died_with_a_broker_of_ours_are_not_waited_for(
+    broker_url: str | None, state: str, home: Home, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `kill -9` of a whole session. A broker that was named may still hold them."""
+
+    def idle(*_: object) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(["sleep", "600"], start_new_session=True)
+
+    monkeypatch.setattr(Supervisor, "_spawn", idle)
+    submit(database, planned("rung"), planned("rung too", resource="accelerator"))
+    for resource in ("cpu", "accelerator"):
+        assert len(jobs.ring(database, resource, 1, time.time())) == 1
+    session = Supervisor(home, database, queue_settings(), Devices([], 0), broker_url, 1)
+    with session:
+        assert states(database) == {"rung": state, "rung too": state}
+        session.kill()
+
+
 def test_a_machine_that_cannot_start_a_process_now_is_asked_again(
     home: Home, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
