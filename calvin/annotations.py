@@ -11,18 +11,25 @@ import numpy as np
 
 from calvin.episode import FRAME_SHAPES, FrameBoxes, FramePixels
 from calvin.pickle_values import Unread
-from calvin.pickles import load_npy_pickle
+from calvin.pickles import SMALL, load_npy_pickle
 from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import DatasetError
 from settings.documents import parse_json
 from settings.faults import need_fact
-from settings.shown import shown
+from settings.regular import is_there, read_text
+from settings.shown import cut, shown
 
 LANGUAGE_FOLDER = "lang_annotations"
 SCENE_PREFIX = "calvin_scene_"
 #: Edges of true boxes may lie outside of the image, but not this far.
 _FARTHEST_PIXEL = 10**6
+_MOST_PIXELS = 10**6
 _MOST_DIGITS = 18
+_INT64_END = 2**63
+#: Of a demonstration, which is read as a whole; and the last one that a frame's name has digits for.
+MOST_FRAMES, LAST_FRAME = 10_000, 10**12 - 1
+#: Of `boxes.json`: 40 bytes for each thing in each frame of the largest download.
+_MOST_BOXES_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class SceneRange:
 def language_file(folder: Path, name: str) -> Path:
     """`name` in `lang_annotations/`, or beside the frames where only that exists (older downloads)."""
     usual, beside_frames = folder / LANGUAGE_FOLDER / name, folder / name
-    return beside_frames if beside_frames.is_file() and not usual.is_file() else usual
+    return beside_frames if is_there(beside_frames) and not is_there(usual) else usual
 
 
 def read_annotations(path: Path) -> tuple[Annotation | DatasetError, ...]:
@@ -86,6 +93,11 @@ def _annotation(number: int, task: Any, phrase: Any, frames: Any, path: Path) ->
         start, end = _frame_range(frames, path, f"info.indx[{number}]")
     except DatasetError as error:
         return error
+    if end - start >= MOST_FRAMES:
+        return DatasetError(
+            f"{path}: info.indx[{number}] runs from frame {start} to frame {end}; a demonstration has at most "
+            f"{MOST_FRAMES} frames."
+        )
     return Annotation(str(task), str(phrase), start, end)
 
 
@@ -113,30 +125,30 @@ def read_embeddings(path: Path) -> np.ndarray | None:
 
 def read_bounds(path: Path) -> tuple[tuple[int, int], ...]:
     """`ep_start_end_ids.npy`: first and last frame of each recorded episode, sorted; at least one."""
-    bounds = load_npy_pickle(path)
+    bounds = load_npy_pickle(path, SMALL)
     if not isinstance(bounds, np.ndarray) or bounds.dtype.kind not in "iu" or bounds.shape[1:] != (2,):
         raise DatasetError(f"{path} is not an array of integers with two columns.")
     if not len(bounds):
         raise DatasetError(f"{path} has no episode.")
     episodes = sorted((int(start), int(end)) for start, end in bounds.tolist())
     for start, end in episodes:
-        if not 0 <= start <= end:
+        if not 0 <= start <= end < _INT64_END:
             raise DatasetError(f"{path} has an episode from frame {start} to frame {end}.")
     return tuple(episodes)
 
 
 def read_scenes(path: Path) -> tuple[SceneRange, ...]:
     """`scene_info.npy`: which frames were recorded in which scene; empty where the file does not exist."""
-    if not path.is_file():
+    if not is_there(path):
         return ()
     ranges = []
-    for name, frames in _mapping(load_npy_pickle(path), path, "content").items():
+    for name, frames in _mapping(load_npy_pickle(path, SMALL), path, "content").items():
         scene = str(name).removeprefix(SCENE_PREFIX)
         if scene not in SCENES:
             raise DatasetError(
                 f"{path} names the scene {_shown(name)}, not {SCENE_PREFIX}A to {SCENE_PREFIX}D."
             )
-        ranges.append(SceneRange(scene, *_frame_range(frames, path, str(name))))
+        ranges.append(SceneRange(scene, *_frame_range(frames, path, cut(str(name)))))
     return tuple(ranges)
 
 
@@ -148,11 +160,12 @@ def scene_of(frame: int, ranges: Sequence[SceneRange]) -> str:
 
 def read_instructions(path: Path) -> dict[str, str]:
     """`embeddings.npy`: the evaluation instruction of each task; empty where the file does not exist."""
-    if not path.is_file():
+    if not is_there(path):
         return {}
     instructions = {}
     for task, entry in _mapping(load_npy_pickle(path), path, "content").items():
-        phrases = _sequence(_field(_mapping(entry, path, str(task)), "ann", path), path, f"{task}.ann")
+        about = cut(str(task))
+        phrases = _sequence(_field(_mapping(entry, path, about), "ann", path), path, f"{about}.ann")
         if task not in TASKS or not len(phrases) or not isinstance(phrases[0], str):
             raise DatasetError(
                 f"{path}: {_shown(task)} is not one of CALVIN's 34 tasks with a list of instructions."
@@ -169,11 +182,11 @@ def read_boxes(path: Path) -> dict[int, FrameBoxes] | None:
     Its form is `{"0358482": {"red_block": {"box": [x0, y0, x1, y1] or null}, ...}}`. Raises DatasetError naming
     frame and object where it has another form, or a box holds no pixel of the static image.
     """
-    if not path.is_file():
+    if not is_there(path):
         return None
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = parse_json(read_text(path, _MOST_BOXES_BYTES))
+    except (OSError, ValueError) as error:
         need_fact(error)
         raise DatasetError(f"{path} is not a file of boxes: {error}.") from None
     return dict(
@@ -183,9 +196,9 @@ def read_boxes(path: Path) -> dict[int, FrameBoxes] | None:
 
 def read_pixels(path: Path) -> dict[int, FramePixels] | None:
     """`pixels` in a `boxes.json` that `read_boxes` has read; None where the file or any of the counts is absent."""
-    if not path.is_file():
+    if not is_there(path):
         return None
-    content = parse_json(path.read_text(encoding="utf-8"))
+    content = parse_json(read_text(path, _MOST_BOXES_BYTES))
     if not all("pixels" in entry for things in content.values() for entry in things.values()):
         return None
     return {
@@ -195,26 +208,28 @@ def read_pixels(path: Path) -> dict[int, FramePixels] | None:
 
 
 def _count(pixels: Any, path: Path, frame: str, name: str) -> int:
-    if not isinstance(pixels, int) or pixels < 0:
+    if type(pixels) is not int or not 0 <= pixels <= _MOST_PIXELS:
         raise DatasetError(
-            f"{path}: pixels of {name} in frame {frame} is {pixels!r}, not a number of pixels."
+            f"{path}: pixels of {cut(name)} in frame {frame} is {shown(pixels)}, not a number of pixels."
         )
     return pixels
 
 
 def _frame_boxes(path: Path, frame: str, things: Any) -> tuple[int, FrameBoxes]:
     if not frame.isdecimal() or len(frame) > _MOST_DIGITS:
-        raise DatasetError(f"{path}: {frame!r} is no number of a frame.")
+        raise DatasetError(f"{path}: {shown(frame)} is no number of a frame.")
     boxes = {}
     for name, entry in _mapping(things, path, f"frame {frame}").items():
         if not isinstance(entry, Mapping) or "box" not in entry:
             raise DatasetError(
-                f'{path}: frame {frame}, {name}: {entry!r} is not {{"box": [x0, y0, x1, y1] or null}}.'
+                f'{path}: frame {frame}, {cut(name)}: {shown(entry)} is not {{"box": [x0, y0, x1, y1] or null}}.'
             )
         try:
             boxes[name] = _box(entry["box"])
         except ValueError as error:
-            raise DatasetError(f"{path}: frame {frame}, {name}: box is {entry['box']!r}, {error}.") from None
+            raise DatasetError(
+                f"{path}: frame {frame}, {cut(name)}: box is {shown(entry['box'])}, {error}."
+            ) from None
     return int(frame), boxes
 
 
@@ -263,7 +278,7 @@ def _frame_range(value: Any, path: Path, field: str) -> tuple[int, int]:
     if frames.shape != (2,) or frames.dtype.kind not in "iu":
         raise DatasetError(f"{path}: {field} is {_shown(value)}, not a first and a last frame.")
     start, end = map(int, frames)
-    if not 0 <= start <= end:
+    if not 0 <= start <= end <= LAST_FRAME:
         raise DatasetError(f"{path}: {field} runs from frame {start} to frame {end}.")
     return start, end
 

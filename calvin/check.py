@@ -11,11 +11,12 @@ import numpy as np
 from calvin.action_check import ActionTable, look_at_actions
 from calvin.dataset import CalvinSplit
 from calvin.downloads import fault_of_scenes
-from calvin.pickles import load_npy_pickle
+from calvin.pickles import SMALL, load_npy_pickle
 from calvin.picture_check import PictureTable
 from calvin.recording import read_record, recorded_renderer
 from calvin.task_names import TASKS, UNKNOWN_SCENE
 from errors import DatasetError
+from settings.regular import is_there
 
 
 def annotated_frames(split: CalvinSplit) -> list[int]:
@@ -135,7 +136,7 @@ def _notes_on_other_files(split: CalvinSplit) -> Iterator[str]:
     if unknown:
         yield f"the scene of {unknown} demonstrations is unknown, and with it the order of blocks in scene_obs"
     for name in ("statistics.yaml", ".hydra/merged_config.yaml"):
-        if not (split.folder / name).is_file():
+        if not is_there(split.folder / name):
             yield f"there is no {name}: CALVIN's own code needs it, Baton does not"
     if split.split == "validation":
         try:
@@ -152,10 +153,10 @@ def _faults_of_episodes(split: CalvinSplit) -> Iterator[str]:
         if following <= end:
             yield f"{path}: the episode {start}-{end} overlaps the one that starts at frame {following}."
     lengths_path = split.folder / "ep_lens.npy"
-    if not lengths_path.is_file():
+    if not is_there(lengths_path):
         return
     try:
-        lengths = load_npy_pickle(lengths_path)
+        lengths = load_npy_pickle(lengths_path, SMALL)
     except DatasetError as error:
         yield str(error)
         return

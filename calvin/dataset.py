@@ -32,6 +32,9 @@ from errors import DatasetError
 
 Entry = TypeVar("Entry")
 
+#: Seven times what the annotations of the largest download cover. Numbers of frames are held in memory.
+MOST_COVERED_FRAMES = 10_000_000
+
 
 @dataclass(frozen=True)
 class Demonstration:
@@ -164,10 +167,13 @@ def check_folder(root: Path, split: str) -> None:
         )
 
 
-def survey(root: Path, split: str) -> tuple[CalvinSplit, tuple[DatasetError, ...]]:
+def survey(
+    root: Path, split: str, most_frames: int = MOST_COVERED_FRAMES
+) -> tuple[CalvinSplit, tuple[DatasetError, ...]]:
     """As much of `root/split` as can be opened, and all that cannot.
 
-    What a damaged file would have said is absent, and so is the demonstration of a faulty annotation. Raises
+    What a damaged file would have said is absent, and so is the demonstration of a faulty annotation; all of them
+    where they cover more than `most_frames`, each frame counted as often as it is covered. Raises
     DatasetError when the folder is missing or holds no frame.
     """
     folder = Path(root) / split
@@ -191,6 +197,14 @@ def survey(root: Path, split: str) -> tuple[CalvinSplit, tuple[DatasetError, ...
         else:
             scene = scene_of(annotation.start, scene_ranges)
             demonstrations.append(Demonstration(index=index, scene=scene, **asdict(annotation)))
+    covered = sum(demonstration.end - demonstration.start + 1 for demonstration in demonstrations)
+    if covered > most_frames:
+        demonstrations = []
+        faults.append(
+            DatasetError(
+                f"{annotation_path}: its annotations cover {covered} frames; at most {most_frames} are read."
+            )
+        )
     return CalvinSplit(
         folder=folder,
         split=split,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,14 @@ from safetensors.numpy import save as to_safetensors
 from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS, Episode
 from errors import DatasetError
 from settings.faults import need_fact
+from settings.regular import open_regular
+from settings.shown import cut, shown
 
 METADATA_KEY = "episode"
+#: True boxes and pixels of each thing in each frame are in it.
+_LONGEST_HEADER_BYTES = 256 << 20
+#: What comes of a header that has the parts and not their form.
+_UNUSABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError)
 _DTYPES: dict[str, np.dtype] = {"U8": np.dtype("u1"), "F64": np.dtype("<f8")}
 
 
@@ -57,36 +65,43 @@ def load_episode(path: Path) -> Episode:
             boxes=None if boxes is None else tuple(map(_boxes, boxes)),
             pixels=None if pixels is None else tuple(pixels),
         )
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise DatasetError(f"{path} is not an episode file: {error!r}.") from None
+    except _UNUSABLE as error:
+        raise DatasetError(f"{path} is not an episode file: {shown(error, 200)}.") from None
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
     """The JSON header of a safetensors file and where its data begin, in bytes."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            if length > path.stat().st_size:
-                raise DatasetError(
-                    f"{path} is not a safetensors file: its header would be longer than the file."
-                )
-            return json.loads(file.read(length)), 8 + length
+            if length > min(os.fstat(file.fileno()).st_size, _LONGEST_HEADER_BYTES):
+                raise DatasetError(f"{path} is not a safetensors file: its header would take {length} bytes.")
+            header = json.loads(file.read(length))
+        if not isinstance(header, dict):
+            raise ValueError("its header is no object")
+        return header, 8 + length
     except FileNotFoundError:
         raise DatasetError(f"{path} is missing.") from None
-    except (OSError, struct.error, ValueError) as error:
+    except (OSError, struct.error, ValueError, RecursionError) as error:
         need_fact(error)
-        raise DatasetError(f"{path} is not a safetensors file: {error}.") from None
+        raise DatasetError(f"{path} is not a safetensors file: {cut(str(error), 200)}.") from None
 
 
 def _tensor(path: Path, field: str, entry: dict[str, Any], data_offset: int) -> np.ndarray:
     if entry["dtype"] not in _DTYPES:
-        raise DatasetError(f"{path}: {field} is {entry['dtype']}, not one of {', '.join(_DTYPES)}.")
+        raise DatasetError(f"{path}: {field} is {cut(str(entry['dtype']))}, not one of {', '.join(_DTYPES)}.")
     dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
     begin, end = entry["data_offsets"]
-    if end - begin != dtype.itemsize * int(np.prod(shape)):
-        raise DatasetError(f"{path}: {field} takes {end - begin} bytes, which is not its shape {shape}.")
+    if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
+        raise DatasetError(
+            f"{path}: {field} has shape {shown(shape)} and place {shown(begin)} to {shown(end)}."
+        )
+    if end - begin != dtype.itemsize * math.prod(shape):
+        raise DatasetError(
+            f"{path}: {field} takes {shown(end - begin)} bytes, which is not its shape {shown(shape)}."
+        )
     if data_offset + end > path.stat().st_size:
-        raise DatasetError(f"{path} is cut short: {field} should end at byte {data_offset + end}.")
+        raise DatasetError(f"{path} is cut short: {field} should end at byte {shown(data_offset + end)}.")
     mapped = np.memmap(path, dtype, "r", data_offset + begin, shape)
     return mapped if field in IMAGE_FIELDS else np.array(mapped)
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from calvin import npz
 from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS
 from errors import DatasetError
 from settings.faults import need_fact
+from settings.regular import is_there
 
 _MAX_DIGITS = 12
 _PREFIX, _SUFFIX = "episode_", ".npz"
@@ -36,7 +36,7 @@ class FrameFiles:
         if frame is not None:
             for digits in range(len(str(frame)), _MAX_DIGITS + 1):
                 files = cls(folder, digits)
-                if files.path(frame).is_file():
+                if is_there(files.path(frame)):
                     return files
         for number in _numbers_in(folder):
             return cls(folder, len(number))
@@ -60,10 +60,8 @@ class FrameFiles:
     def checksums(self, frame: int) -> list[tuple[str, int]]:
         """Name and CRC-32 of each array in the frame's file, from the archive's directory at its end."""
         try:
-            with zipfile.ZipFile(self.path(frame)) as archive:
-                return sorted((member.filename, member.CRC) for member in archive.infolist())
-        except (OSError, zipfile.BadZipFile) as error:
-            need_fact(error)
+            return npz.checksums(self.path(frame))
+        except FileNotFoundError as error:
             raise self._unreadable(frame, error) from None
 
     def read(self, frame: int) -> dict[str, np.ndarray]:
@@ -72,13 +70,8 @@ class FrameFiles:
         Raises DatasetError naming the file, and the field where one is missing or has a wrong shape or type.
         """
         try:
-            with np.load(self.path(frame), allow_pickle=False) as archive:
-                missing = [field for field in FRAME_SHAPES if field not in archive.files]
-                if missing:
-                    raise DatasetError(f"{self.path(frame)} has no {', '.join(missing)}.")
-                arrays = {field: archive[field] for field in FRAME_SHAPES}
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-            need_fact(error)
+            arrays = npz.read_arrays(self.path(frame), FRAME_SHAPES)
+        except FileNotFoundError as error:
             raise self._unreadable(frame, error) from None
         return {field: self._checked(frame, field, array) for field, array in arrays.items()}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from calvin.task_names import BLOCK_COLOURS, TASKS
 from errors import DatasetError, InvalidInput
 from settings.documents import parse_yaml
-from settings.faults import need_fact
+from settings.regular import MOST_YAML_BYTES, text_of
 
 #: task -> (ways to begin, ways to go on). Their first combination is held out for evaluation.
 _BLOCK_PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -113,13 +113,7 @@ def read_instruction_file(path: Path) -> dict[str, str]:
     evaluation the first phrase counts. Raises DatasetError when the file is not of that form or misses a
     task.
     """
-    try:
-        content = parse_yaml(path.read_text(encoding="utf-8"), str(path), DatasetError)
-    except OSError as error:
-        need_fact(error)
-        raise DatasetError(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path} is not YAML.") from None
+    content = parse_yaml(text_of(path, DatasetError, MOST_YAML_BYTES), str(path), DatasetError)
     if not isinstance(content, dict):
         raise DatasetError(f"{path} is not a mapping of tasks to instructions.")
     for task in TASKS:

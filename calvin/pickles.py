@@ -6,22 +6,22 @@ ordinary unpickler would import and call whatever such a file names, and believe
 
 from __future__ import annotations
 
-import math
-import re
-import stat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from calvin.npy import MAGIC, npy_array, npy_header
 from calvin.pickle_machine import Asked, Limits
 from calvin.pickle_reader import run
-from calvin.pickle_values import Refused, plain_array, plain_dtype
+from calvin.pickle_values import Refused
 from errors import DatasetError, UnsafePickle
 from settings.faults import need_fact
+from settings.regular import read_bytes
 
 _LIMITS = Limits()
-_MAGIC = b"\x93NUMPY"
+#: For what says where episodes and scenes begin and end: a million of them.
+SMALL = Limits(bytes=16 << 20)
 
 
 def load_npy_pickle(path: Path, limits: Limits = _LIMITS) -> Any:
@@ -35,13 +35,13 @@ def load_npy_pickle(path: Path, limits: Limits = _LIMITS) -> Any:
     """
     content = _content(path, limits)
     try:
-        if not content.startswith(_MAGIC):
+        if not content.startswith(MAGIC):
             value = run(content, 0, limits)
         else:
-            start, shape, is_fortran, dtype = _header(content, path)
-            if not dtype.hasobject:
-                return _plain(content, start, shape, is_fortran, dtype, path)
-            value = run(content, start, limits)
+            header = npy_header(content, path)
+            if not header.dtype.hasobject:
+                return npy_array(content, header, path)
+            value = run(content, header.data_begin, limits)
     except Asked as asked:
         raise UnsafePickle(
             f"{path} asks for {asked}; only numpy arrays and builtin containers are read, "
@@ -54,56 +54,7 @@ def load_npy_pickle(path: Path, limits: Limits = _LIMITS) -> Any:
 
 def _content(path: Path, limits: Limits) -> bytes:
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
-            raise DatasetError(f"{path} is no regular file.")
-        if found.st_size > limits.bytes:
-            raise DatasetError(f"{path} has {found.st_size} bytes; {limits.bytes} are read at most.")
-        return path.read_bytes()
+        return read_bytes(path, limits.bytes)
     except OSError as error:
         need_fact(error)
         raise DatasetError(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _header(content: bytes, path: Path) -> tuple[int, tuple[int, ...], bool, np.dtype]:
-    """Where the data of an .npy file begin, their shape, whether columns come first, and their dtype.
-
-    numpy's own reader evaluates the header as Python. This one knows the header that numpy writes for a plain array.
-    """
-    width = 2 if content[6:7] == b"\x01" else 4
-    start = 8 + width + int.from_bytes(content[8 : 8 + width], "little")
-    found = _HEADER.fullmatch(content, 8 + width, min(start, 8 + width + _LONGEST_HEADER))
-    if found is None or content[6:7] not in (b"\x01", b"\x02", b"\x03") or start > len(content):
-        raise DatasetError(
-            f"{path} has a damaged .npy header, or is not an array of numbers, texts or objects."
-        )
-    code, is_fortran, shape = (part.decode("ascii") for part in found.groups())
-    lengths = tuple(int(length.strip().rstrip("L")) for length in shape.split(",") if length.strip())
-    try:
-        return (
-            start,
-            lengths,
-            is_fortran == "True",
-            plain_dtype(code[1:]).newbyteorder(">" if code[0] == ">" else "="),
-        )
-    except Refused as refused:
-        raise DatasetError(f"{path} is not an array of numbers, texts or objects: {refused}.") from None
-
-
-_LONGEST_HEADER = 10_000
-_HEADER = re.compile(
-    rb"\{'descr': '([<>|=][A-Za-z][0-9]{0,9})', 'fortran_order': (True|False), "
-    rb"'shape': \(((?:[0-9]{1,18}L?, ?){0,31}(?:[0-9]{1,18}L?)?)\),? ?\}[ \n]*"
-)
-
-
-def _plain(
-    content: bytes, start: int, shape: tuple[int, ...], is_fortran: bool, dtype: np.dtype, path: Path
-) -> np.ndarray:
-    """The array whose data are at `start` of `content`; what follows them is not looked at."""
-    size_bytes = math.prod(shape) * dtype.itemsize
-    try:
-        data = content[start : start + size_bytes]
-        return plain_array(data, dtype, shape, "F" if is_fortran else "C", len(content))
-    except Refused as refused:
-        raise DatasetError(f"{path} is damaged: {refused}.") from None

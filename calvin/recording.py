@@ -19,8 +19,9 @@ from calvin.downloads import known_download
 from calvin.frames import FrameFiles
 from errors import DatasetError
 from settings import files
-from settings.documents import parse_yaml
+from settings.documents import parse_json, parse_yaml
 from settings.faults import need_fact
+from settings.regular import MOST_YAML_BYTES, is_there, read_text, text_of
 
 #: The names that simulators give to PyBullet's renderers.
 EGL, TINY = "egl", "tiny"
@@ -76,12 +77,9 @@ def recorded_renderer(split_folder: Path) -> str | None:
     DatasetError for a configuration that is not YAML or has a key twice.
     """
     file = split_folder / CONFIGURATION
-    if not file.is_file():
+    if not is_there(file):
         return None
-    try:
-        config = parse_yaml(file.read_text(encoding="utf-8"), str(file), DatasetError)
-    except UnicodeDecodeError:
-        raise DatasetError(f"{file} is not YAML.") from None
+    config = parse_yaml(text_of(file, DatasetError, MOST_YAML_BYTES), str(file), DatasetError)
     env = config.get("env") if isinstance(config, dict) else None
     used = env.get("use_egl") if isinstance(env, dict) else None
     return (EGL if used else TINY) if isinstance(used, bool) else None
@@ -104,10 +102,10 @@ def read_record(
     Raises DatasetError where the record is damaged, or was not written for these frames in these words.
     """
     file = folder / RECORD
-    if not file.is_file():
+    if not is_there(file):
         return None
     try:
-        content: Any = json.loads(file.read_text(encoding="utf-8"))
+        content: Any = parse_json(read_text(file))
         record = {"drawn_by": content["drawn_by"], "scenes": content["scenes"]}
         known = record["drawn_by"] in (EGL, TINY) and record["scenes"] in (BATON, CALVIN)
         seal = content["seal"]

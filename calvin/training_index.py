@@ -7,7 +7,7 @@ actions), an item says which gaze box the crop is, or why there is none.
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,10 +21,15 @@ from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import InvalidInput
 from settings.documents import parse_json
 from settings.faults import need_fact
+from settings.regular import read_text
+from settings.shown import shown
 
 CHUNK_STEPS = 5
 ROBOT_OBS_SIZE = 15
 ACTION_SIZE = 7
+_LARGEST_FLOAT = sys.float_info.max
+#: An item takes about 1 KB.
+_MOST_INDEX_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def write_index(items: Iterable[dict[str, Any]], path: Path) -> int:
 def read_index(path: Path) -> list[dict[str, Any]]:
     """The items in `path`, each checked. Raises InvalidInput naming the file, item and field at fault."""
     try:
-        items = parse_json(path.read_text(encoding="utf-8"))
+        items = parse_json(read_text(path, _MOST_INDEX_BYTES))
     except (OSError, ValueError) as error:
         need_fact(error)
         raise InvalidInput(f"{path} is not a training index: {error}.") from None
@@ -156,10 +161,10 @@ def _check_item(item: Any, position: int) -> None:
     }
     for field, is_good in checks.items():
         if field not in item:
-            raise InvalidInput(f"Item {position} ({item.get('id')!r}) has no {field!r}.")
+            raise InvalidInput(f"Item {position} ({shown(item.get('id'))}) has no {field!r}.")
         if not is_good(item[field]):
             raise InvalidInput(
-                f"Item {position} ({item['id']!r}) has an unusable {field!r}: {item[field]!r}."
+                f"Item {position} ({shown(item['id'])}) has an unusable {field!r}: {shown(item[field])}."
             )
 
 
@@ -168,7 +173,8 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """False also for whole numbers that no float is near."""
+    return type(value) in (int, float) and abs(value) <= _LARGEST_FLOAT
 
 
 def _is_vector(value: Any, size: int) -> bool:

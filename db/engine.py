@@ -90,8 +90,8 @@ class Database:
         """One writing transaction: commits at the end, rolls back on any exception. No other writes meanwhile.
 
         Raises DiskFull when there is no room for it, StateLost when the server goes away: a commit that was
-        under way then may have happened. Raises StateDamaged on damage, as `read`, and InvalidInput where the state can
-        only be read.
+        under way then may have happened. Raises StateBusy where another writer goes on for too long, StateDamaged on
+        damage, as `read`, and InvalidInput where the state can only be read.
         """
         if self.read_only is not None:
             raise refusal("write", self.read_only.path)

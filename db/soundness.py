@@ -18,6 +18,7 @@ from db.network_file import is_shared
 from db.states import OUTCOMES, STATES
 from errors import StateDamaged
 from settings.home import Home
+from settings.regular import UnfitFile, need_regular
 
 #: Declared type of a column -> SQLite's storage classes that its values may have.
 STORAGE = {
@@ -58,7 +59,10 @@ def need_sound_state(home: Home) -> None:
 def damage_of(path: Path, *, thorough: bool = False) -> str | None:
     """What is wrong with the file, in SQLite's words or ours; None where it is sound."""
     try:
+        need_regular(path)
         size = path.stat().st_size
+    except UnfitFile as error:
+        return str(error)
     except OSError:
         return None
     if size == 0:

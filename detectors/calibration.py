@@ -16,6 +16,7 @@ from scipy.optimize import isotonic_regression
 from detectors.base import TRUSTED
 from errors import CheckpointError, InvalidInput
 from settings.documents import parse_json
+from settings.regular import is_there, read_text
 from settings.shown import cut, shown
 
 #: In the folder of a detector's weights: object name -> [[score, probability], ...], fitted to their scores.
@@ -47,10 +48,10 @@ def read_calibrations(weights: Path) -> dict[str, Calibration]:
     Raises CheckpointError naming the file, and the object where one of them is at fault.
     """
     file = weights / FILE_NAME if weights.is_dir() else weights.with_name(f"{weights.stem}.{FILE_NAME}")
-    if not file.is_file():
+    if not is_there(file):
         return {}
     try:
-        plain = parse_json(file.read_text())
+        plain = parse_json(read_text(file))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file} cannot be read: {error}") from None
     if not isinstance(plain, dict):

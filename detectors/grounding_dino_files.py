@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from detectors.calibration import FILE_NAME as CALIBRATION
 from errors import CheckpointError, WeightsMissing
+from settings.deadline import Deadline
 from settings.documents import parse_json
 from settings.faults import need_fact
+from settings.regular import is_there, need_regular, need_regular_files, open_regular, read_text
 from settings.shown import cut, shown_path
 from settings.tensor_header import check_sizes, read_header
 
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
 #: Whose words the official `.pth` files were trained with, and their file's name.
 OFFICIAL_TOKENIZER, VOCABULARY = "google-bert/bert-base-uncased", "vocab.txt"
-HUB_TIMEOUT_SECONDS = 10
+#: For the one question, and for all files: its client waits for every read of an answer anew. What came is kept, and
+#: the next try goes on from there.
+HUB_QUESTION_SECONDS, HUB_FILES_SECONDS = 10.0, 3600.0
 #: What a folder of transformers' format holds that decides boxes: weights, sizes, preparation, words.
 _DECIDING_FILES = ("*.safetensors", "*.json", "*.txt")
 
@@ -33,8 +38,12 @@ def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
     if Path(weights).is_dir():
         return Path(weights)
     try:
-        HfApi().model_info(weights, timeout=HUB_TIMEOUT_SECONDS)
-        return Path(snapshot_download(weights, allow_patterns=list(files)))
+        Deadline(HUB_QUESTION_SECONDS).result(
+            lambda: HfApi().model_info(weights, timeout=HUB_QUESTION_SECONDS)
+        )
+        return Path(
+            Deadline(HUB_FILES_SECONDS).result(lambda: snapshot_download(weights, allow_patterns=list(files)))
+        )
     except HFValidationError:
         raise WeightsMissing(
             f"weights {shown_path(weights)} are no folder on this machine, and no name that the hub could have: "
@@ -61,7 +70,7 @@ def missing_parts(folder: Path) -> list[str]:
         ("config.json",),
         ("preprocessor_config.json", "processor_config.json"),
         ("tokenizer.json", "vocab.txt"),
-        *((name,) for name in (_listed(pieces) if pieces.is_file() else ["model.safetensors"])),
+        *((name,) for name in (_listed(pieces) if is_there(pieces) else ["model.safetensors"])),
     ]
     return [" or ".join(names) for names in needed if not any((folder / name).is_file() for name in names)]
 
@@ -71,8 +80,9 @@ def check_stored(folder: Path) -> None:
     library makes a model before it looks at them."""
     file = folder / "config.json"
     shapes: dict[str, tuple[int, ...]] = {}
+    need_regular_files(folder, CheckpointError)
     try:
-        values = parse_json(file.read_text(encoding="utf-8"))
+        values = parse_json(read_text(file))
         for weights in sorted(folder.glob("*.safetensors")):
             file = weights
             shapes |= {name: entry.shape for name, entry in read_header(weights).items()}
@@ -91,8 +101,9 @@ def check_stored(folder: Path) -> None:
 
 def _listed(pieces: Path) -> list[str]:
     try:
-        return sorted(set(parse_json(pieces.read_text())["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return sorted(set(parse_json(read_text(pieces))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        need_fact(error)
         return [f"a readable {pieces.name}"]
 
 
@@ -101,10 +112,16 @@ def weights_digest(weights: str, *others: Path) -> str:
     and over other files that do. Raises WeightsMissing."""
     digest = hashlib.sha256()
     for file in (*_deciding_files(weights), *others):
-        digest.update(f"{file.suffix} {file.stat().st_size} ".encode())
-        with file.open("rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
+        try:
+            with open_regular(file) as opened:
+                digest.update(f"{file.suffix} {os.fstat(opened.fileno()).st_size} ".encode())
+                while block := opened.read(1 << 20):
+                    digest.update(block)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            need_fact(error)
+            raise CheckpointError(f"{shown_path(file)} cannot be read: {error.strerror}") from None
     return digest.hexdigest()[:16]
 
 
@@ -125,7 +142,7 @@ def vocabulary_of(checkpoint: Path) -> Path:
     Raises WeightsMissing when neither is there.
     """
     beside = checkpoint.with_name(VOCABULARY)
-    if beside.is_file():
+    if is_there(beside):
         return beside
     try:
         vocabulary = local_folder(OFFICIAL_TOKENIZER, (VOCABULARY,)) / VOCABULARY
@@ -138,7 +155,13 @@ def vocabulary_of(checkpoint: Path) -> Path:
 
 
 def existing(checkpoint: Path) -> Path:
-    """The same path. Raises WeightsMissing when there is no such file."""
-    if not checkpoint.is_file():
+    """The same path. Raises WeightsMissing when there is no such file, CheckpointError for what is no
+    regular one."""
+    if not is_there(checkpoint):
         raise WeightsMissing(f"GroundingDINO checkpoint {shown_path(checkpoint)} does not exist")
+    try:
+        need_regular(checkpoint)
+    except OSError as error:
+        need_fact(error)
+        raise CheckpointError(f"{shown_path(checkpoint)} cannot be read: {error.strerror}") from None
     return checkpoint

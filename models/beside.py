@@ -12,6 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from errors import CheckpointError
+from settings.regular import is_there
 
 ADAPTER_FILE = "adapter_config.json"
 
@@ -55,7 +56,7 @@ def check_beside(folder: Path, parts: Collection[str]) -> None:
 def check_no_adapter(folder: Path) -> None:
     """Raises CheckpointError where transformers would take `folder` for an adapter of another model."""
     file = folder / ADAPTER_FILE
-    if file.is_file():
+    if is_there(file):
         raise CheckpointError(
             f"{file} makes this folder an adapter, which its own code adds to another model: merge it into the weights "
             "and save those without it"

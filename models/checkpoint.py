@@ -27,6 +27,7 @@ from models.tower_beside import check_tower
 from models.weight_files import WeightFiles, open_weights, weight_file_names
 from models.weights import SHARD_BYTES, check_fit, write_sharded
 from settings.files import write
+from settings.regular import is_there
 from settings.shown import shown
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def open_checkpoint(folder: Path, autoencoder: bool = False) -> tuple[ReconVLACo
             config = ReconVLAConfig.from_dict(values)
         except ConfigError as error:
             raise ConfigError(f"{folder / CONFIG_FILE}: {error}") from None
-        if (folder / GENERATION_FILE).is_file():
+        if is_there(folder / GENERATION_FILE):
             rules = rules_of_folder(folder, values, config.action_ids)
             config = dataclasses.replace(config, generation=rules)
         return config, open_weights(folder)

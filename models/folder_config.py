@@ -27,6 +27,7 @@ from models.official import official_parts
 from models.official_entries import MODEL_TYPE, OURS
 from models.picture_values import picture_values
 from models.plain_values import plain, same_value
+from settings.regular import is_there
 from settings.shown import shown
 
 CONFIG_FILE = "config.json"
@@ -107,7 +108,7 @@ def with_folders(
 
 def _told(config: ReconVLAConfig, folders: Mapping[str, Path]) -> Iterator[_Told]:
     checkpoint = folders.get("checkpoint")
-    if checkpoint is not None and (checkpoint / CONFIG_FILE).is_file():
+    if checkpoint is not None and is_there(checkpoint / CONFIG_FILE):
         apart = {"latents" if name == "autoencoder" else name for name in folders if name != "checkpoint"}
         for told in _told_by_checkpoint(config, checkpoint):
             if told.section.partition(".")[0] not in apart and not (
@@ -116,7 +117,7 @@ def _told(config: ReconVLAConfig, folders: Mapping[str, Path]) -> Iterator[_Told
                 yield told
     readers = {"vision": _vision, "language": _language, "autoencoder": _autoencoder}
     for name, read in readers.items():
-        if name in folders and (folders[name] / CONFIG_FILE).is_file():
+        if name in folders and is_there(folders[name] / CONFIG_FILE):
             yield from read(config, folders[name], folders[name] / CONFIG_FILE)
 
 
@@ -170,7 +171,7 @@ def _latents(values: Mapping[str, Any], file: Path, ours: bool = False) -> Itera
 def _generation(config: ReconVLAConfig, folder: Path, values: Mapping[str, Any]) -> _Told:
     actions = None if config.size == "toy" else config.action_ids  # the toy's tokenizer comes later
     rules = rules_of_folder(folder, values, actions)
-    file = folder / (GENERATION_FILE if (folder / GENERATION_FILE).is_file() else CONFIG_FILE)
+    file = folder / (GENERATION_FILE if is_there(folder / GENERATION_FILE) else CONFIG_FILE)
     return _Told("", {"generation": plain(rules, whole=True)}, file)
 
 
@@ -194,7 +195,7 @@ def _other_shape(told: _Told, section: Mapping[str, Any]) -> str | None:
             (grid(section), grid(told.values)) if name == "grid" else (section[name], told.values.get(name))
         )
         if theirs is not None and not same_value(own, theirs):
-            what = "patches a side" if name == "grid" else told.entry(name)
+            what = "image_size / patch_size" if name == "grid" else told.entry(name)
             return f"{told.file}: {what} is {shown(theirs)}, the model needs {shown(own)}"
     return None
 

@@ -33,6 +33,7 @@ from models.picture_values import PICTURE_FILES, normalisation_values, picture_v
 from models.plain_values import same_value
 from models.sizes import FLUX_LATENTS, SEVEN_B
 from models.stored_sizes import count, side
+from settings.regular import is_there
 from settings.shown import shown
 
 #: Qwen2's tokenizer has this many ids below its special tokens; embeddings have rows beyond them, how many
@@ -237,7 +238,7 @@ def neighbour_files(folder: Path, values: Mapping[str, Any]) -> list[Path]:
         _neighbour(folder, values.get(name)) for name in ("mm_vision_tower", "mm_pixel_decoder")
     )
     beside = [] if tower is None else [tower.parent / name for name in PICTURE_FILES]
-    return [file for file in (tower, decoder, *beside) if file is not None and file.is_file()]
+    return [file for file in (tower, decoder, *beside) if file is not None and is_there(file)]
 
 
 def _tower_named(named: Any) -> VisionConfig:
@@ -254,7 +255,7 @@ def _neighbour(folder: Path, named: Any) -> Path | None:
     if not is_path or any(len(part.encode()) > _LONGEST_NAME_BYTES for part in named.split("/")):
         return None  # no folder is called so
     for place in (Path(named), folder / named, folder / Path(named).name, folder.parent / Path(named).name):
-        if (place / "config.json").is_file():
+        if is_there(place / "config.json"):
             return place / "config.json"
     return None
 

@@ -15,6 +15,8 @@ from PIL import Image
 from errors import CheckpointError
 from models.openvla_entries import check_openvla_pictures
 from settings.documents import parse_json
+from settings.faults import need_fact
+from settings.regular import read_text
 from settings.shown import shown
 
 #: Of torchvision, as that file writes it: PIL's.
@@ -74,7 +76,7 @@ def read_normalisation(folder: Path, size: int) -> Normalisation:
     """
     file = folder / _FILE
     try:
-        values = parse_json(file.read_text(encoding="utf-8"))
+        values = parse_json(read_text(file))
         check_openvla_pictures(file, values)
         _check_preparation(file, values, size)
         told = values.get(_COMPUTED)
@@ -87,6 +89,7 @@ def read_normalisation(folder: Path, size: int) -> Normalisation:
             entries = _COMPUTED
             means, deviations = (_numbers([one[key] for one in told]) for key in ("mean", "std"))
     except OSError as error:
+        need_fact(error)
         raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(

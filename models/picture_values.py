@@ -10,6 +10,7 @@ from errors import CheckpointError
 from models.json_files import read_json
 from models.known_entries import PICTURES, check_granted, check_known
 from models.part_configs import RESAMPLINGS
+from settings.regular import is_there
 from settings.shown import shown
 
 #: Of a tower's folder: how pictures are prepared.
@@ -25,9 +26,9 @@ def picture_values(folder: Path, image_size: int | None) -> dict[str, Any]:
     """
     alone, among_others = (folder / name for name in PICTURE_FILES)
     file, values = alone, None
-    if alone.is_file():
+    if is_there(alone):
         values = read_json(file)
-    elif among_others.is_file():
+    elif is_there(among_others):
         file = among_others
         values = read_json(file).get("image_processor")
     if not isinstance(values, Mapping):

@@ -19,9 +19,11 @@ from models.json_files import read_json
 from models.part_configs import ACTION_BINS
 from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION, END_OF_ANSWER
 from settings import files
+from settings.regular import is_there, need_regular_files, read_text
 from settings.shown import cut, shown
 
 _CONFIG, _WHOLE, _MERGES = "tokenizer_config.json", "tokenizer.json", "merges.txt"
+_READ_BY_LIBRARIES = ("*.json", "*.txt", "*.model", "*.jinja")
 PAD, UNKNOWN, NEWLINE = "<|pad|>", "<|unknown|>", "\n"
 #: Segments that every prompt shares cost the toy one token each, where Qwen2 spends about thirty.
 _FIXED = (PAD, UNKNOWN, END_OF_ANSWER, NEWLINE, BEFORE_INSTRUCTION, BEFORE_ANSWER)
@@ -63,9 +65,10 @@ def load_tokenizer(folder: Path) -> Any:
     texts, which the folder may have adapted. Raises WeightsMissing when there is none, CheckpointError for files that
     cannot be read, contradict each other, or put tokens around every text.
     """
-    if not (folder / _CONFIG).is_file():
+    if not is_there(folder / _CONFIG):
         raise WeightsMissing(f"{folder} holds no tokenizer ({_CONFIG}); copy the model's folder there")
-    as_it_stands = (folder / _WHOLE).is_file()
+    as_it_stands = is_there(folder / _WHOLE)
+    need_regular_files(folder, CheckpointError, _READ_BY_LIBRARIES)
     try:
         kind: Any = PreTrainedTokenizerFast if as_it_stands else AutoTokenizer
         tokenizer = kind.from_pretrained(str(folder), local_files_only=True)
@@ -99,14 +102,14 @@ def _check_same_words(folder: Path, tokenizer: Any) -> None:
                     f"{folder / name} gives {shown(word)} the id {shown(number)}, {whole} gives it"
                     f" {shown(numbers.get(word))}: one of the two is another model's"
                 )
-    if (folder / _MERGES).is_file() and isinstance(model.get("merges"), list):
+    if is_there(folder / _MERGES) and isinstance(model.get("merges"), list):
         _check_same_merges(folder, [m if isinstance(m, str) else " ".join(m) for m in model["merges"]])
 
 
 def _other_words(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Files beside `tokenizer.json` that number words too, and what they say."""
     for name in ("vocab.json", "added_tokens.json"):
-        if (folder / name).is_file():
+        if is_there(folder / name):
             yield name, read_json(folder / name)
     added = read_json(folder / _CONFIG).get("added_tokens_decoder")
     if isinstance(added, dict):
@@ -123,7 +126,7 @@ def _other_words(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _check_same_merges(folder: Path, merges: list[str]) -> None:
-    text = (folder / _MERGES).read_text(encoding="utf-8", errors="replace")
+    text = read_text(folder / _MERGES, errors="replace")
     others = [line for line in text.split("\n") if line and not line.startswith("#version")]
     for rank, (own, other) in enumerate(zip_longest(merges, others)):
         if own != other:

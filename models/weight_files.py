@@ -18,6 +18,7 @@ from errors import CheckpointError
 from models.beside import check_no_adapter
 from settings.documents import parse_json
 from settings.faults import need_fact
+from settings.regular import is_there, open_regular, read_text
 from settings.shown import cut, shown
 from settings.tensor_header import LONGEST_HEADER_BYTES, read_header
 
@@ -53,7 +54,7 @@ class StoredTensor:
         """The tensor, in memory of its own. Raises CheckpointError when the file changed meanwhile."""
         tensor = torch.empty(self.shape, dtype=self.dtype)
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 file.seek(self.begin)
                 got = file.readinto(as_bytes(tensor)) if self.size_bytes else 0
         except OSError as error:
@@ -128,25 +129,28 @@ def shards_of(folder: Path, file: str = WEIGHTS_FILE) -> dict[str, str] | None:
     Raises CheckpointError for an index that cannot be used, or stands beside a single `file`.
     """
     index = index_path(folder, file)
-    if not index.is_file():
+    if not is_there(index):
         return None
-    if (folder / file).is_file():
+    if is_there(folder / file):
         raise CheckpointError(
             f"{folder} holds both {file} and {index.name}, and programs differ in which they read: move away the one "
             "that is not meant"
         )
     try:
-        places = parse_json(index.read_text(encoding="utf-8"))["weight_map"]
+        content = parse_json(read_text(index))
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds no object, but {type(content).__name__}")
+        places = content.get("weight_map")
         if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
             raise ValueError("weight_map is not an object of tensor names and shard names")
         for shard in places.values():
-            is_name = Path(shard).name == shard and shard.isprintable()
+            is_name = shard != "" and Path(shard).name == shard and shard.isprintable()
             if not is_name or len(shard.encode()) > _LONGEST_NAME_BYTES:
                 raise CheckpointError(f"{index} names a shard outside its folder: {shown(shard)}")
     except OSError as error:
         need_fact(error)
         raise CheckpointError(f"{index} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{index} is not a safetensors index: {error}") from error
     return places
 
@@ -156,7 +160,7 @@ def open_file(path: Path, longest_header: int = LONGEST_HEADER_BYTES) -> WeightF
 
     longest_header: bytes.
     """
-    if not path.is_file():
+    if not is_there(path):
         raise CheckpointError(f"{path} does not exist")
     try:
         entries = read_header(path, longest_header)

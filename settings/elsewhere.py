@@ -9,7 +9,9 @@ from typing import Any
 
 from errors import ConfigError
 from settings.documents import parse_yaml
+from settings.faults import need_mistake
 from settings.ownership import THERE, refusal
+from settings.regular import MOST_YAML_BYTES, read_text
 from settings.shown import shown
 
 DATABASE_VARIABLE = "BATON_STATE_URL"
@@ -65,12 +67,13 @@ def _choose(variable: str, written: dict[str, Any], key: str, path: Path) -> tup
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, MOST_YAML_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except PermissionError:
         raise refusal("read", path if os.access(path, THERE) else path.parent) from None
     except (OSError, UnicodeDecodeError) as error:
+        need_mistake(error)
         raise ConfigError(f"cannot read {path}: {error}") from None
     found = parse_yaml(text, str(path), is_ours=True) or {}
     if not isinstance(found, dict):

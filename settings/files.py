@@ -64,11 +64,15 @@ def lies_at(descriptor: int, path: Path) -> bool:
 
 
 def append(descriptor: int, content: bytes) -> None:
-    """All of it is at the file's end, on the disk, when it returns. Raises OSError, with a part of it kept."""
+    """All of it is at the file's end, on the disk, when it returns. Raises OSError, with a part of it kept.
+
+    A device or pipe takes it, and has no disk.
+    """
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
-    os.fsync(descriptor)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fsync(descriptor)
 
 
 @contextmanager
@@ -80,7 +84,7 @@ def whole(path: Path, *, mode: int = 0o666, new: bool = False, wait: bool = True
     that came meanwhile. A link is followed, and a file that is replaced keeps its mode; devices and pipes are written
     to as they are. Raises OSError.
     """
-    if not new and _is_stream(path):
+    if not new and is_stream(path):
         with path.open("wb") as stream:
             yield stream
         return
@@ -103,7 +107,7 @@ def whole(path: Path, *, mode: int = 0o666, new: bool = False, wait: bool = True
 @contextmanager
 def written_at(path: Path) -> Iterator[Path]:
     """As `whole`, for libraries that want a path: it ends as `path` does. Raises OSError."""
-    if _is_stream(path):
+    if is_stream(path):
         yield path
         return
     target = Path(os.path.realpath(path))
@@ -131,6 +135,15 @@ def aside_of(path: Path) -> Path:
     return path.with_name(name)
 
 
+def is_stream(path: Path) -> bool:
+    """A device, pipe or the like (/dev/null, /dev/stdout): it takes what comes, and is not to be replaced by a file."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
 @contextmanager
 def _alone(target: Path, mode: int, wait: bool) -> Iterator[tuple[Path, BinaryIO]]:
     """`aside_of(target)`, empty and locked; gone at the end, unless it has another name by then."""
@@ -147,15 +160,6 @@ def _alone(target: Path, mode: int, wait: bool) -> Iterator[tuple[Path, BinaryIO
 def _take_mode(descriptor: int, target: Path) -> None:
     with suppress(OSError):  # a new file, or a file system without modes
         os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
-
-
-def _is_stream(path: Path) -> bool:
-    """A device, pipe or the like (/dev/null, /dev/stdout): it takes what comes, and is not to be replaced by a file."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _made_and_locked(aside: Path, mode: int, wait: bool) -> BinaryIO:

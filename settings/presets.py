@@ -11,6 +11,7 @@ from errors import ConfigError
 from settings.ablation import AblationConfig
 from settings.documents import parse_yaml
 from settings.overlays import check_consistent, merge, nested, override_of
+from settings.regular import MOST_YAML_BYTES, text_of
 from settings.shown import cut, shown
 
 #: Of what a message says of a place in the configuration.
@@ -84,13 +85,7 @@ def _check_protocol_decides(protocol: str, said_by: list[tuple[str, dict[str, An
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
-    loaded = parse_yaml(text, str(path), is_ours=True)
+    loaded = parse_yaml(text_of(path, ConfigError, MOST_YAML_BYTES), str(path), is_ours=True)
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from settings import files
+from settings.regular import open_regular
+
+_MOST_BYTES = 4096
 
 
 def secret_in(path: Path, make: Callable[[], str]) -> str:
@@ -25,11 +28,11 @@ def secret_in(path: Path, make: Callable[[], str]) -> str:
 
 def _read(path: Path) -> str:
     try:
-        stream = path.open(encoding="ascii")
+        stream = open_regular(path, _MOST_BYTES)
     except FileNotFoundError:
         return ""
     with stream:
         found = os.fstat(stream.fileno())
         if found.st_mode & 0o077 and found.st_uid == os.geteuid():
             os.fchmod(stream.fileno(), 0o600)
-        return stream.read()
+        return stream.read(_MOST_BYTES).decode("ascii")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from settings.documents import parse_json
+from settings.regular import open_regular
 from settings.shown import cut, shown
 
 #: Bytes of an element, by the header's name of its type.
@@ -43,8 +45,8 @@ def read_header(path: Path, longest: int = LONGEST_HEADER_BYTES) -> dict[str, Te
     `longest`, and a tensor whose shape, type and place do not go together. What a tensor takes is never more than the
     file's own size.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
         try:
             (length,) = struct.unpack("<Q", file.read(8))
         except struct.error:

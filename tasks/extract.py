@@ -38,9 +38,13 @@ from errors import InvalidInput
 from models.images import compose
 from settings import files
 from settings.documents import parse_json
+from settings.faults import need_fact
+from settings.regular import read_text
 from tasks.gaze import find_regions
 
 CHUNK_STEPS = 5
+#: A demonstration's frames take about 1 KB each.
+_MOST_PART_BYTES = 64 << 20
 PROCESSED = f"vla_processed_r{CHUNK_STEPS}"
 
 
@@ -109,9 +113,10 @@ def _extract_one(
 def _read_part(part: Path, source: Mapping[str, str], split: str) -> dict[str, Any]:
     """What is known of a finished demonstration. Raises InvalidInput unless it was made of the same `source`."""
     try:
-        done: dict[str, Any] = parse_json(part.read_text(encoding="utf-8"))
+        done: dict[str, Any] = parse_json(read_text(part, _MOST_PART_BYTES))
         data, detector = done["data"], done["detector"]
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        need_fact(error)
         raise InvalidInput(
             f"{part} is damaged; remove it, and its demonstration is extracted again"
         ) from None
@@ -130,7 +135,7 @@ def _as_json(parts: Iterable[Path]) -> Iterator[str]:
     """All items as `json.dumps(items, indent=4)` writes them, one part in memory at a time."""
     before = "["
     for part in parts:
-        for item in parse_json(part.read_text(encoding="utf-8"))["items"]:
+        for item in parse_json(read_text(part, _MOST_PART_BYTES))["items"]:
             yield before + "\n" + textwrap.indent(json.dumps(item, indent=4), "    ")
             before = ","
     yield "[]" if before == "[" else "\n]"

@@ -14,6 +14,7 @@ from typing import Any
 from errors import InvalidInput
 from settings import files
 from settings.documents import parse_json
+from settings.faults import need_mistake
 
 
 class ResultsFile:
@@ -23,13 +24,17 @@ class ResultsFile:
         """Opens or begins the file. about: all that decides the results, plain JSON. Raises InvalidInput when the
         file holds the results of another evaluation, cannot be read or written, or another command is writing it.
 
-        A last line that was cut short is dropped. The file is ours until this object goes, or its process.
+        A last line that was cut short is dropped. The file is ours until this object goes, or its process. A device
+        or pipe (/dev/null, /dev/stdout) is only written to: nothing in it goes on.
         """
         self._path = path
         self.entries: list[dict[str, Any]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._stream = self._open()
+            if files.is_stream(path):
+                files.append(self._stream.fileno(), _line({"evaluation": dict(about)}).encode())
+                return
             content = self._stream.read().decode("utf-8")
             if content:
                 self.entries, sound = self._read(content, about)
@@ -40,6 +45,7 @@ class ResultsFile:
                 self._stream.close()
                 self._stream = self._open()
         except OSError as error:
+            need_mistake(error)
             raise InvalidInput(f"results cannot be kept in {path}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise InvalidInput(f"{path} does not hold results of an evaluation") from None
@@ -57,6 +63,8 @@ class ResultsFile:
 
     def _open(self) -> io.FileIO:
         """For appending, from its beginning on; locked. Raises InvalidInput where another process has it."""
+        if files.is_stream(self._path):
+            return self._path.open("wb", buffering=0)
         while True:
             stream = self._path.open("a+b", buffering=0)
             try:

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from errors import CheckpointError
 from models.checkpoint import CONFIG_FILE, read_json
 from models.official import neighbour_files
 from models.official_entries import MODEL_TYPE
 from models.reconvla import ReconVLA
+from settings.faults import need_fact
+from settings.regular import MOST_TEXT_BYTES, read_bytes
 from tasks.folder_identity import folder_identity
 from tasks.judged import device
 from tasks.modelling import Recipe, compatible, load_model, placed, recipe_of
@@ -43,7 +46,12 @@ def identity_of(folder: Path) -> str:
         return own
     digest = hashlib.sha256(own.encode())
     for file in others:
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        try:
+            content = read_bytes(file, MOST_TEXT_BYTES)
+        except OSError as error:
+            need_fact(error)
+            raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None
+        digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()
 
 

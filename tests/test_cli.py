@@ -211,6 +211,22 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "unknown detector": (["--set", "gaze.detector=crystal_ball"], "crystal_ball"),
     "unknown model size": (["--set", "model.size=700b"], "700b"),
     "no such config": (["--config", "/nonexistent.yaml"], "/nonexistent.yaml"),
+    "a ~ of nobody": (
+        ["--data", "~nobody-of-this-name/x"],
+        "--data: ~nobody-of-this-name names no home folder",
+    ),
+    "a ~ of nobody in a value": (
+        ["--set", "data.root=~nobody-of-this-name/x"],
+        "data.root: ~nobody-of-this-name",
+    ),
+    "a ~ of nobody for weights": (
+        ["--set", "model.backbones.vision=~nobody-of-this-name/x"],
+        "model.backbones.vision: ~nobody-of-this-name",
+    ),
+    "a ~ of nobody for instructions": (
+        ["--set", "evaluation.instructions=~nobody-of-this-name"],
+        "evaluation.instructions: ~nobody-of-this-name",
+    ),
     "no duration": (["--session-limit", "soon"], "'soon' is not a duration"),
     "negative duration": (["--session-limit", "-5"], "positive"),
     "GPU of letters": (["--gpus", "first"], "--gpus"),

@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 
 from db.bundle.manifest import MOST_MANIFEST_BYTES, File, Manifest, parse
 from errors import BundleError
+from settings.shown import shown
 
 STATE = "state.db"
 
@@ -180,4 +181,4 @@ def _padding(size: int) -> int:
 
 
 def _shown(name: str) -> str:
-    return ascii(name if len(name) <= 120 else f"{name[:120]}...")
+    return shown(name, 120)

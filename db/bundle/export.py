@@ -24,9 +24,10 @@ from db.schema import Handover
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, InvalidInput
 from settings import files
-from settings.faults import LOOKS, is_unreadable, need_fact
+from settings.faults import LOOKS, is_unreadable, need_fact, need_mistake
 from settings.home import Home
 from settings.ownership import refusal
+from settings.regular import open_regular
 
 #: `--since last`: whatever bundle this home made or imported last.
 LAST = "last"
@@ -110,6 +111,7 @@ def export(
     except PermissionError as error:
         raise refusal("use", Path(error.filename or target)) from None
     except OSError as error:
+        need_mistake(error)
         raise InvalidInput(f"cannot write {target}: {error.strerror or error}") from None
     except (OperationalError, sqlite_module().OperationalError) as error:  # the copy's disk is full
         raise InvalidInput(f"cannot copy the state of {home.root}: {error}") from None
@@ -231,7 +233,7 @@ def _earlier(db: Database, since: str) -> _Earlier:
         return _Earlier(newest.key, set(newest.held["paths"]))
     path = Path(since)
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             manifest = read_manifest(stream, os.fstat(stream.fileno()).st_size)
     except OSError as error:
         need_fact(error)

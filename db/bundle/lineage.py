@@ -15,6 +15,7 @@ from typing import Any
 
 from db.bundle.manifest import Handed
 from errors import BundleError
+from settings.shown import cut
 
 #: Runs one SQL query: SQLAlchemy's `Connection.exec_driver_sql`, or a SQLite connection's `execute`.
 Query = Callable[[str], Iterable[Sequence[Any]]]
@@ -84,7 +85,7 @@ def check_continues(
         )
     here, there = my_attempts - common.attempts, bundle[-1].attempts - common.attempts
     raise BundleError(
-        f"both homes went on from the bundle made on {common.host} at {_when(common.at)}: since then this one "
+        f"both homes went on from the bundle made on {cut(common.host)} at {_when(common.at)}: since then this one "
         f"began {_count(here)} and the bundle's {_count(there)}, and importing would lose the former; go on with "
         "one of them, or import into a home of its own (--home DIR)"
     )

@@ -16,9 +16,12 @@ from PIL import Image
 
 from errors import InvalidInput, SimulatorMissing
 from settings.faults import need_fact
+from settings.regular import open_regular
 from simulators.playtable import meshes
 
 _MESH_SUFFIXES = {".obj", ".stl"}
+#: PyBullet's reader calls itself for each.
+_MOST_LEVELS = 50
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,25 @@ def digest(folder: Path, files: Iterable[Path]) -> str:
     """SHA-256 over the names below `folder` and the contents of `files`; their order does not matter."""
     total = hashlib.sha256()
     for name, file in sorted((os.path.relpath(file, folder), file) for file in files):
-        total.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+        total.update(f"{name}\0{hashlib.sha256(meshes.content_of(file)).hexdigest()}\n".encode())
     return total.hexdigest()
 
 
 def _parse(urdf: Path) -> ET.Element:
     _require(urdf)
+    root, levels = None, 0
     try:
-        return ET.parse(urdf).getroot()
-    except ET.ParseError as error:
+        with open_regular(urdf, meshes.MOST_BYTES) as file:
+            for event, element in ET.iterparse(file, ("start", "end")):
+                root = element if root is None else root
+                levels += 1 if event == "start" else -1
+                if levels > _MOST_LEVELS:
+                    raise InvalidInput(f"{urdf} has more than {_MOST_LEVELS} elements in each other")
+    except (OSError, ET.ParseError, ValueError) as error:
+        need_fact(error)
         raise InvalidInput(f"{urdf} is damaged: {error}") from None
+    assert root is not None  # else there is no element, which is a ParseError
+    return root
 
 
 def _resolve(folder: Path, reference: str) -> Path:
@@ -114,9 +126,9 @@ def _textures(mesh: Path) -> list[Path]:
         for texture in (mesh.parent / value for value in _values(material, "map_Kd") if ":" not in value):
             _require(texture)
             try:
-                with Image.open(texture) as image:
+                with open_regular(texture, meshes.MOST_BYTES) as file, Image.open(file) as image:
                     image.load()
-            except OSError as error:
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 need_fact(error)
                 raise InvalidInput(f"{texture} is damaged: {error}") from None
             found.append(texture)
@@ -125,9 +137,7 @@ def _textures(mesh: Path) -> list[Path]:
 
 def _values(file: Path, keyword: str) -> list[str]:
     """What follows `keyword` in the lines of a Wavefront file that begin with it."""
-    lines = (
-        line.split(maxsplit=1) for line in file.read_text(encoding="utf-8", errors="replace").splitlines()
-    )
+    lines = (line.split(maxsplit=1) for line in meshes.content_of(file).decode(errors="replace").splitlines())
     return [fields[1].strip() for fields in lines if len(fields) == 2 and fields[0] == keyword]
 
 

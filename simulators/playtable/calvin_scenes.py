@@ -14,6 +14,7 @@ import numpy as np
 
 from errors import InvalidInput, SimulatorError, SimulatorMissing
 from settings.documents import parse_yaml
+from settings.regular import MOST_YAML_BYTES, text_of
 from simulators.playtable import assets
 from simulators.playtable.camera_models import Lens, StaticCamera
 from simulators.playtable.own_scenes import SCENES
@@ -196,10 +197,7 @@ def _lens(file: Path, config: Mapping[str, Any]) -> Lens:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = parse_yaml(file.read_text(encoding="utf-8"), str(file), InvalidInput)
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"{file} is not YAML: {error}") from None
+    content = parse_yaml(text_of(file, InvalidInput, MOST_YAML_BYTES), str(file), InvalidInput)
     if not isinstance(content, dict):
         raise InvalidInput(f"{file} is not a configuration of calvin_env")
     return content

@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from errors import InvalidInput
+from settings.faults import need_fact
+from settings.regular import read_bytes
 
 _STL_HEADER_BYTES, _STL_FACET_BYTES = 84, 50
+#: Of any file of a scene: calvin_env's largest takes a twentieth.
+MOST_BYTES = 256 << 20
 
 
 def extent(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -28,6 +32,15 @@ def _extent(path: Path, modified_ns: int, size_bytes: int) -> tuple[np.ndarray, 
     return corners.min(axis=0), corners.max(axis=0)
 
 
+def content_of(path: Path) -> bytes:
+    """All of a scene's file. Raises InvalidInput for one that is no regular file, or too large."""
+    try:
+        return read_bytes(path, MOST_BYTES)
+    except OSError as error:
+        need_fact(error)
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from None
+
+
 def vertices(path: Path) -> np.ndarray:
     """All vertices (n, 3) of an OBJ or binary STL file. Raises InvalidInput for a damaged one."""
     found = _stl_vertices(path) if path.suffix.lower() == ".stl" else _obj_vertices(path)
@@ -39,7 +52,7 @@ def vertices(path: Path) -> np.ndarray:
 def _obj_vertices(path: Path) -> np.ndarray:
     rows: list[list[str]] = []
     highest = 0
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in content_of(path).decode(errors="replace").splitlines():
         fields = line.split()
         if fields[:1] == ["v"]:
             rows.append(fields[1:4])
@@ -61,7 +74,7 @@ def _vertex_index(path: Path, corner: str) -> int:
 
 
 def _stl_vertices(path: Path) -> np.ndarray:
-    content = path.read_bytes()
+    content = content_of(path)
     facets = int.from_bytes(content[80:84], "little")
     if len(content) < _STL_HEADER_BYTES or len(content) != _STL_HEADER_BYTES + facets * _STL_FACET_BYTES:
         raise InvalidInput(f"{path} is damaged: {len(content)} bytes for {facets} facets")

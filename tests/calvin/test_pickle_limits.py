@@ -140,7 +140,7 @@ SMALL = Limits(
     bytes=10_000, instructions=2_000, objects=300, memo_reads=100, nesting=8, key_length=20, number_bytes=4
 )
 ABOVE = {
-    "size": (bytes(20_000), "has 20[0-9]{3} bytes; 10000 are read at most"),
+    "size": (bytes(20_000), "has 20[0-9]{3} bytes, and at most 10000 are read"),
     "objects": ([f"{number}" for number in range(400)], "more than 300 objects"),
     "arrays": ([np.zeros(1) for _ in range(60)], "more than 300 objects"),
     "instructions": ([None] * 2_100, "more than 2000 instructions"),
@@ -219,7 +219,9 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a")
     (tmp_path / "link").symlink_to("a")
     for name in ("a", "link"):
-        with pytest.raises(DatasetError, match=rf"{name} is no regular file"):
+        with pytest.raises(
+            DatasetError, match=rf"{name} cannot be read: it is a .*, and only regular files are read"
+        ):
             load_npy_pickle(tmp_path / name)
     with pytest.raises(DatasetError, match="cannot be read: Is a directory"):
         load_npy_pickle(tmp_path)

@@ -43,7 +43,7 @@ def test_without_a_configuration_nobody_knows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["env: [", b"\xff\xfe\x00"])
 def test_a_damaged_configuration_is_named(tmp_path: Path, text: str | bytes) -> None:
-    with pytest.raises(DatasetError, match=r"merged_config\.yaml is not YAML"):
+    with pytest.raises(DatasetError, match=r"merged_config\.yaml is (not YAML|no text)"):
         recorded_renderer(configured(tmp_path, text))
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from db import jobs, log_sync
+from db import engine, jobs, log_sync
 from db.engine import Database, sqlite_module
 from db.jobs import Ending
 from db.states import SUCCEEDED
-from errors import DiskFull
+from errors import DiskFull, StateBusy, StateLost
 from settings.home import Home
 from tests.support import NOW, ON_SQLITE, await_value, planned, start, states, submit, worker
 
@@ -171,9 +171,10 @@ def test_one_failed_sync_is_told_and_the_next_is_tried(
 
 
 @ON_SQLITE
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
 @pytest.mark.parametrize("times", [3, 10**9])
 def test_a_machine_without_a_free_file_is_waited_for_but_not_for_ever(
-    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch, times: int
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch, times: int, number: int
 ) -> None:
     """Nothing of the disk failed, so nobody is told that something did; but for ever is too long."""
     monkeypatch.setattr(log_sync, "SYNC_SECONDS", 0.0)
@@ -184,14 +185,14 @@ def test_a_machine_without_a_free_file_is_waited_for_but_not_for_ever(
         nonlocal left
         left -= _names_log_of(home, path)
         if left >= 0 and _names_log_of(home, path):
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            raise OSError(number, os.strerror(number))
         return open_file(path, flags, *more)
 
     monkeypatch.setattr(os, "open", short)
     other = Database(home.state)
     submit(other, planned("a"))
     if times != 3:
-        with pytest.raises(OSError, match="Too many open files"):
+        with pytest.raises(OSError, match=os.strerror(number)):
             other.settle()
         left = 0
     other.close()
@@ -336,3 +337,23 @@ def test_a_process_that_made_the_schema_prepares_the_statements_of_jobs_once(dat
     for number in range(10, 20):
         run(number)
     assert set(prepared) <= {sqlite_module().SQLITE_TRANSACTION}, "the driver's own COMMIT"
+
+
+def test_a_writer_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.01)
+    one, two = Database(tmp_path / "state.db"), Database(tmp_path / "state.db")
+    with one.write(), pytest.raises(StateBusy, match="run the same command again"), two.write():
+        pass
+    with two.write():
+        pass
+    one.close()
+    two.close()
+
+
+def test_a_state_that_is_gone_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    database = Database(home / "state.db")
+    home.rename(tmp_path / "elsewhere")
+    with pytest.raises(StateLost, match="it was moved or removed"), database.read():
+        pass

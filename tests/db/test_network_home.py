@@ -24,6 +24,7 @@ from errors import HomeInUse, InvalidInput, StateDamaged, StateLost, StoreBusy
 from settings import lease, network_home, watching
 from settings.elsewhere import DATABASE_VARIABLE, NETWORK_VARIABLE
 from settings.home import Home
+from tests.db.bundle.conftest import Trusting
 from tests.mounts import seen_through_fuse
 from tests.support import NOW, ON_POSTGRESQL, ON_SQLITE, planned, states, stored, submit
 from workers.broker import private_url
@@ -273,13 +274,13 @@ def test_a_bundle_comes_and_goes(homes: list[Home], home: Home, database: Databa
     _, one, two = homes
     submit(database, planned("a"))
     export(database, home, tmp_path / "first.bundle", None, NOW)
-    receive(one, tmp_path / "first.bundle", NOW)
+    receive(one, tmp_path / "first.bundle", NOW, Trusting())
     assert not (one.root / "state.db-lease").exists()
     looked = look_at_state(one, hold_if_free=True)
     assert states(looked) == {"a": "ready"}
     assert export(looked, one, tmp_path / "second.bundle", None, NOW).recorded
     with pytest.raises(HomeInUse):
-        receive(two, tmp_path / "first.bundle", NOW)
+        receive(two, tmp_path / "first.bundle", NOW, Trusting())
     looked.close()
 
 

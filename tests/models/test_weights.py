@@ -122,7 +122,7 @@ def test_a_header_whose_entry_is_none(tmp_path: Path, entry: object) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("[]", "list indices"),
+        ("[]", "it holds no object, but list"),
         ("{}", "weight_map"),
         ('{"weight_map": 7}', "weight_map is not an object of tensor names and shard names"),
         ('{"weight_map": {"a": 3}}', "weight_map is not an object of tensor names and shard names"),

@@ -43,7 +43,7 @@ from tests.db.bundle.forge import Parts, forged
         ("UPDATE handover SET host = 'elsewhere'", "different histories"),
         ("DELETE FROM handover", "different histories"),
         ("UPDATE handover SET key = '../' || key", "different histories"),
-        ("UPDATE handover SET at = 1e999", "different histories"),
+        ("UPDATE handover SET at = 1e999", "handover.at that is out of range"),
         ("UPDATE identity SET key = '../' || substr(key, 4)", "no key of its own"),
         ("DELETE FROM identity", "no key of its own"),
         ("UPDATE identity SET shared = 1", "no key of its own"),
