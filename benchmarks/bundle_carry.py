@@ -30,6 +30,7 @@ from db.plans import Dependency, Plan, PlannedJob
 from db.states import SUCCEEDED, YIELDED
 from db.store import ArtifactStore
 from settings.home import Home
+from workers.foreign import ForeignJobs
 
 RESULT = Path(__file__).resolve().parent / "results" / "bundle_carry.json"
 
@@ -126,12 +127,12 @@ def main() -> None:
         seconds["tar"].append(timed(subprocess.run, pack, check=True))
         seconds["untar"].append(timed(subprocess.run, unpack, check=True))
         seconds["export"].append(timed(export, filler.database, home, bundle, None, time.time()))
-        seconds["import"].append(timed(receive, new, bundle, time.time()))
+        seconds["import"].append(timed(receive, new, bundle, time.time(), ForeignJobs(new.artifacts)))
     tar_bytes, bundle_bytes = tar.stat().st_size, bundle.stat().st_size
     filler.train(CHECKPOINTS + 1, 1, half // CHECKPOINTS)
     later = folder / "later.bundle"
     later_export = timed(export, filler.database, home, later, "last", time.time())
-    later_import = timed(receive, new, later, time.time())
+    later_import = timed(receive, new, later, time.time(), ForeignJobs(new.artifacts))
     filler.close()
 
     best = {name: min(values) for name, values in seconds.items()}

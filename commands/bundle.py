@@ -78,10 +78,17 @@ def import_command(context: click.Context, home_path: str | None, file: Path, as
 
     from commands.bytes_bar import bytes_bar
     from db.bundle.receive import receive
+    from workers.foreign import ForeignJobs
 
     home = resolve_home(context, home_path)
     with bytes_bar("importing") as on_bytes:
-        taken = receive(home, file, time.time(), on_bytes)
+        taken = receive(home, file, time.time(), ForeignJobs(home.artifacts), on_bytes)
+    for program in taken.left_out:
+        say(
+            f"warning: the bundle names the program {program}, which was left out: where jobs need one, name it by "
+            "BATON_CALVIN_PYTHON or BATON_GROUNDINGDINO_PYTHON",
+            error=True,
+        )
     if as_json:
         say(json.dumps({"home": str(home.root), **asdict(taken)}))
     elif taken.already:

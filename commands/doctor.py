@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.options import home_option, resolve_home
+from settings.shown import one_line
 from settings.streams import say
 from settings.typed import typed
 
@@ -62,6 +63,7 @@ def _print(findings: list[Finding]) -> None:
 
     table = Table("", "", "", "", box=None, pad_edge=False, show_header=False)
     for finding in findings:
-        remedy = f"\n-> {finding.remedy}" if finding.remedy else ""
-        table.add_row(finding.area, finding.name, finding.state, Text(f"{finding.detail}{remedy}"))
+        area, name, state, detail = map(one_line, (finding.area, finding.name, finding.state, finding.detail))
+        remedy = f"\n-> {one_line(finding.remedy)}" if finding.remedy else ""
+        table.add_row(area, name, state, Text(f"{detail}{remedy}"))
     show(lambda width: table)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 
 import click
 
 from commands.options import existing_home, home_option
+from settings.shown import moment
 from settings.streams import say
 
 
@@ -30,5 +30,4 @@ def command(context: click.Context, home_path: str | None, limit: int, as_json: 
         say(json.dumps(entries))
         return
     for entry in entries:
-        when = datetime.fromtimestamp(entry["at"]).strftime("%Y-%m-%d %H:%M:%S")
-        say(f"{when}  {entry['kind']:<20}  {entry['message']}")
+        say(f"{moment(entry['at'])}  {entry['kind']:<20}  {entry['message']}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands.console import Console
+from commands.travelled import read_as_written
 from db.engine import Database
 from db.shared_store import open_store
 from errors import InvalidInput
@@ -39,16 +40,19 @@ def write_report(home: Home, database: Database, ablation: str | None, out: Path
 
     Raises InvalidInput for no ablation, or a folder that cannot be written.
     """
-    data = gather_report(database, open_store(home, database), ablation)
+    with read_as_written(database):
+        data = gather_report(database, open_store(home, database), ablation)
+        summary = summarise(data)
     folder = out or home.reports / f"{data.ablation_id}-{_file_name(data.ablation)}"
     try:
-        write_files(data, folder)
+        with read_as_written(database):
+            write_files(data, folder)
     except OSError as error:
         need_mistake(error)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise refusal("write", folder, "name another folder with --out") from None
         raise InvalidInput(f"cannot write the report into {folder}: {error.strerror or error}") from None
-    return Written(data, summarise(data), folder)
+    return Written(data, summary, folder)
 
 
 def print_report(report: Written, as_json: bool) -> None:

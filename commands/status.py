@@ -7,6 +7,7 @@ import json
 import click
 
 from commands.options import existing_home, home_option
+from commands.travelled import read_as_written
 from settings.streams import say
 
 
@@ -37,7 +38,8 @@ def command(
 
     home = existing_home(context, home_path)
     database = look_at_state(home)
-    document = status_document(home, database, ablation)
+    with read_as_written(database):
+        document = status_document(home, database, ablation)
     if ablation is not None and not document["ablations"]:
         raise InvalidInput(f"no ablation {ablation!r} in {home.root}")
     if watch:

@@ -36,4 +36,5 @@ def show(draw: Callable[[int], RenderableType]) -> None:
     console.width = _PIPE_WIDTH
     with console.capture() as captured:
         console.print(draw(console.width))
-    say("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    for line in captured.get().removesuffix("\n").split("\n"):
+        say(line.rstrip())

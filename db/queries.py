@@ -11,7 +11,7 @@ from db.engine import Database
 from db.jobs import job
 from db.jobs.control import ACTIVE, PAUSED
 from db.members import BUSY, IDLE
-from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, Run, Session, Worker
+from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Handover, Metric, Run, Session, Worker
 from db.statements import dependency
 from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
 from settings.clock import seconds_since
@@ -179,6 +179,12 @@ def metrics_of(db: Database, job_id: int) -> list[Any]:
                 .order_by(Metric.name, Metric.step)
             ).all()
         )
+
+
+def has_travelled(db: Database) -> bool:
+    """Whether a bundle was made of this state, or came into it: some of its rows may be another home's."""
+    with db.read() as tx:
+        return tx.execute(select(Handover.id).limit(1)).first() is not None
 
 
 def artifacts_of_job(db: Database, job_id: int) -> list[Any]:

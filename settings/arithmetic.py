@@ -6,8 +6,10 @@ Libraries read them once, when they are loaded, so they are set before anything 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
+from typing import Any
 
 #: Threads of work that names no number, whatever the machine has: `training.threads` and `evaluation.threads` name one.
 THREADS = 1
@@ -34,6 +36,11 @@ _FAMILIES = (
 _NO_ARITHMETIC = frozenset({"TORCH_HOME", "TORCH_EXTENSIONS_DIR", "TORCH_LOGS", "OMP_DISPLAY_ENV", "MKL_VERBOSE",
                             "DNNL_VERBOSE", "ONEDNN_VERBOSE", "OPENCV_LOG_LEVEL"})  # fmt: skip
 
+#: Words of names that say where something lies, is loaded from or written to, also without a "/".
+_OF_PLACES = frozenset({"PATH", "PATHS", "DIR", "FILE", "FILENAME", "LIBRARY", "LIBRARIES", "TOOL", "DUMP", "TRACE",
+                        "CAPTURE", "LOG", "LOGS", "PROFILE"})  # fmt: skip
+_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+
 #: What every process of Baton has. With this workspace matrix products of cuBLAS repeat bit for bit.
 FIXED_VARIABLES = {**dict.fromkeys(THREAD_VARIABLES, str(THREADS)), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
@@ -55,7 +62,14 @@ def with_variables(environment: Mapping[str, str], variables: Mapping[str, str])
     place in the file system: a library may be loaded from there.
     """
     kept = {name: text for name, text in environment.items() if not _decides(name)}
-    return kept | {name: text for name, text in variables.items() if _decides(name) and "/" not in str(text)}
+    return kept | {
+        name: text for name, text in variables.items() if _decides(name) and _is_harmless(name, text)
+    }
+
+
+def _is_harmless(name: str, text: Any) -> bool:
+    is_plain = _NAME.fullmatch(name) and isinstance(text, str) and text.isprintable() and "/" not in text
+    return bool(is_plain) and not _OF_PLACES & set(name.split("_"))
 
 
 @lru_cache(maxsize=1024)

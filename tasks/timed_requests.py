@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import requests
@@ -15,6 +16,8 @@ class TimedSession(requests.Session):
 
     def __init__(self, deadline: Deadline) -> None:
         super().__init__()
+        # It writes down, with a traceback, all of a head that it does not understand; what became of it is told anyway.
+        logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
         for scheme in ("http://", "https://"):
             self.mount(scheme, _TimedAdapter(deadline))
 

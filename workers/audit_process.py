@@ -28,6 +28,7 @@ from workers.environment import attempt_environment
 from workers.parent import PARENT_VARIABLE, die_with_parent
 
 _ROOT = Path(__file__).resolve().parent.parent
+_MOST_THREADS = 1024
 
 
 @dataclass(frozen=True)
@@ -210,8 +211,8 @@ def surroundings_of(then: Mapping[str, Any] | None) -> dict[str, str]:
     """
     then = then or {}
     variables = then.get("variables")
-    if variables is None:
-        named = str(then.get("threads") or THREADS)
+    if not isinstance(variables, Mapping):
+        named = str(_recorded_threads(then))
         variables = {**FIXED_VARIABLES, **dict.fromkeys(THREAD_VARIABLES, named)}
     surroundings = with_variables(os.environ, variables)
     if not then.get("gpu"):
@@ -221,8 +222,14 @@ def surroundings_of(then: Mapping[str, Any] | None) -> dict[str, str]:
 
 def work_threads(spec: Mapping[str, Any], then: Mapping[str, Any] | None) -> int:
     """Threads of a job's body: what its parameters name, else what its process began with."""
-    recorded = int((then or {}).get("threads") or THREADS)
+    recorded = _recorded_threads(then or {})
     return recorded if then and "variables" in then else threads_of(spec, recorded)
+
+
+def _recorded_threads(then: Mapping[str, Any]) -> int:
+    """As somebody recorded them, perhaps a stranger."""
+    threads = then.get("threads") or THREADS
+    return threads if isinstance(threads, int) and 1 <= threads <= _MOST_THREADS else THREADS
 
 
 def _plain(work: Work) -> dict[str, Any]:

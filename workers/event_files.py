@@ -13,6 +13,8 @@ from db import progress, queries
 from db.engine import Database
 from settings.home import Home
 
+_LONGEST_NAME_BYTES = 200
+
 
 def event_folder(home: Home) -> Path:
     """What TensorBoard is pointed at."""
@@ -43,7 +45,9 @@ class EventFiles:
         written = 0
         for run in progress.runs_with_ablations(self._database):
             folder = (
-                self._folder / f"{run.ablation_id}-{_file_name(run.ablation)}" / f"{run.arm}-seed{run.seed}"
+                self._folder
+                / f"{run.ablation_id}-{_file_name(run.ablation)}"
+                / f"{_file_name(run.arm)}-seed{run.seed}"
             )
             for point in queries.metrics_of(self._database, run.train_job_id):
                 # A run that fell back to an older checkpoint measures the same values again.
@@ -68,4 +72,6 @@ class EventFiles:
 
 
 def _file_name(name: str) -> str:
-    return "".join(character if character.isalnum() or character in "-_." else "_" for character in name)
+    """Rows may be a stranger's, or of a Baton that let names be longer than a file system does."""
+    plain = "".join(character if character.isalnum() or character in "-_." else "_" for character in name)
+    return plain.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore")

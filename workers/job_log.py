@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TextIO
 
 from settings.home import Home
-from settings.shown import plain
+from settings.shown import MORE, continued
 
 #: A job that prints without end keeps this much, and as much again of what came before.
 _LIMIT_BYTES = 4 * 1024 * 1024
@@ -31,9 +31,6 @@ LONGEST_LINE = 1 << 14
 #: Of what is logged at once, a traceback with it.
 _LONGEST_TEXT = 1 << 18
 _CUT = " ... (cut)"
-
-#: Before the second and later lines of one text, so that none of them passes for the first one of another.
-_MORE = "| "
 
 #: These speak of the queue and not of a job.
 _QUEUE_LOGGERS = ("celery", "kombu", "amqp", "redis")
@@ -97,7 +94,7 @@ def parse_job_log(lines: Sequence[str]) -> list[LogLine]:
         if match is not None and at is not None:
             parsed.append((at, int(match[2]), [match[3]]))
         elif parsed:
-            parsed[-1][2].append(line.removeprefix(_MORE))
+            parsed[-1][2].append(line.removeprefix(MORE))
     return [LogLine(at, attempt, "\n".join(texts)) for at, attempt, texts in parsed]
 
 
@@ -141,7 +138,7 @@ class _Formatter(logging.Formatter):
             text += "\n" + self.formatException(record.exc_info)
         if len(text) > _LONGEST_TEXT:
             text = text[:_LONGEST_TEXT] + _CUT
-        text = plain(text).replace("\n", f"\n{_MORE}")
+        text = continued(text)
         return f"{when}.{int(record.created * 1000) % 1000:03d}Z [{self._attempt}] {level}{text}"
 
 

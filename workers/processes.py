@@ -24,6 +24,7 @@ from errors import StateDamaged, StoreUnreachable
 from settings.ending import end_at_once
 from settings.home import Home
 from settings.queue import queue_settings
+from settings.shown import continued
 from tasks.registry import import_bodies
 from workers.alike import FailingAlike
 from workers.app import AttemptFailed, make_app, queues, resource_queue, worker_queue
@@ -52,8 +53,15 @@ logger = logging.getLogger("baton.scheduler")
 _LOG_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
 
 
+class _Continued(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return continued(super().format(record))
+
+
 def log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Continued(_LOG_FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
     logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
 

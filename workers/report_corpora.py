@@ -1,7 +1,8 @@
 """Which demonstrations the jobs of an ablation worked on: those of training, validation or pretraining.
 
-A job's label and its `split` do not tell: a dataset named for the pretraining is read from its own training split, and
-equal work that two ablations share has the label of the first. What a run was trained on follows from what it needed.
+A job's `split` alone does not tell: a dataset named for the pretraining is read from its own training split. What a run
+was trained on follows from what it needed. Labels are for people, and nothing is read out of them: they may be a
+stranger's, and equal work that two ablations share has the label of the first.
 """
 
 from __future__ import annotations
@@ -52,9 +53,8 @@ class Corpora:
     def purposes_of(self, row: Any) -> tuple[str, ...]:
         """In the order of PURPOSES; pretraining on the training data itself is not told apart from training."""
         found = self._purposes.get(row.id)
-        if not found:  # nothing reads it yet
-            word = row.label.split()[1] if " " in row.label else row.spec.get("split", "")
-            found = {word if word in PURPOSES else row.spec.get("split", TRAINING)}
+        if not found:  # nothing of this ablation reads it
+            found = {row.spec.get("split", TRAINING)}
         if TRAINING in found and self._pretraining_root is None:
             found = found - {PRETRAINING}
         return tuple(sorted(found, key=lambda name: (PURPOSES.index(name) if name in PURPOSES else 9, name)))

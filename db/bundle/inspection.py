@@ -19,7 +19,7 @@ from db.bundle.manifest import Manifest
 from db.engine import Database, sqlite_module
 from db.migrate import FIRST_WITH_KEY, revisions, upgrade
 from db.soundness import check_file, check_values
-from db.states import BLOCKED, OUTCOMES, QUEUED, RUNNING, STATES, SUCCEEDED
+from db.states import OUTCOMES, QUEUED, RUNNING, STATES
 from db.store import ARTIFACT_PATH
 from errors import BundleError
 from settings.shown import cut, shown
@@ -164,19 +164,11 @@ def _check_rest(connection: Any, manifest: Manifest) -> None:
 
 
 def _check_waiting(connection: Any) -> None:
-    """A job waits for others that do not wait for it, and for none that is not there: else it would wait for ever."""
-    states = dict(connection.execute("SELECT id, state FROM job"))
+    """No job waits for itself: it would wait for ever. How many others each waits for is counted anew."""
     needs: dict[int, set[int]] = {}
     for job, needed in connection.execute("SELECT job_id, depends_on_id FROM job_dependency"):
         needs.setdefault(job, set()).add(needed)
-    for job, counted in connection.execute("SELECT id, waiting_on FROM job WHERE state = ?", (BLOCKED,)):
-        open_needs = sum(states[needed] != SUCCEEDED for needed in needs.get(job, ()))
-        if counted != open_needs or not open_needs:
-            raise BundleError(
-                f"its state says that job {job} waits for {counted} others, and it needs {open_needs}"
-            )
     try:
-        for _ in TopologicalSorter(needs).static_order():
-            pass
+        TopologicalSorter(needs).prepare()
     except CycleError as error:
         raise BundleError(f"its state has a job that waits for itself ({error.args[1][0]})") from None

@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import time
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from sqlalchemy import select
 from db import ownership
 from db.bundle import lineage
 from db.bundle.archive import STATE, Reader, read_manifest
+from db.bundle.contents import Judge, judge_contents
 from db.bundle.inspection import inspect_state
 from db.bundle.manifest import Manifest
 from db.engine import BUSY_TIMEOUT_SECONDS, Database, sqlite_module
@@ -40,6 +40,7 @@ from settings.ownership import refusal
 from settings.processes import process_lives
 from settings.queue import queue_settings
 from settings.regular import open_regular
+from settings.watching import watched
 
 _STAGING = "import-"
 
@@ -52,21 +53,28 @@ _STATE_COPIES = 3
 
 @dataclass(frozen=True)
 class Imported:
-    """already: the home held this bundle, and nothing was changed. files: artifacts that came with it."""
+    """already: the home held this bundle, and nothing was changed. files: artifacts that came with it. left_out:
+    programs that it named, which run only where this machine names them."""
 
     key: str
     already: bool
     files: int
     bytes: int
+    left_out: tuple[str, ...]
 
 
 def receive(
-    home: Home, source: Path, now: float, on_bytes: Callable[[int, int], None] = lambda _done, _total: None
+    home: Home,
+    source: Path,
+    now: float,
+    judge: Judge,
+    on_bytes: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Imported:
     """Import the bundle `source` into an empty or an older home.
 
-    on_bytes: told (bytes unpacked, bytes in all). Raises BundleError when the bundle is damaged, unsafe or does
-    not continue this home, HomeInUse when a command or worker is at it; either way the home is as it was.
+    judge: decides what its jobs may be told. on_bytes: told (bytes unpacked, bytes in all). Raises BundleError when the
+    bundle is damaged, unsafe or does not continue this home, HomeInUse when a command or worker is at it; either way
+    the home is as it was.
     """
     if not home.state_in_home:
         raise InvalidInput(
@@ -87,7 +95,7 @@ def receive(
                 _home_or_nothing(home, before),
                 _held(home.state_db) as lease,
             ):
-                return _receive(home, stream, manifest, now, on_bytes, lease)
+                return _receive(home, stream, manifest, now, judge, on_bytes, lease)
     except BundleError as error:
         raise BundleError(f"{source}: {error}") from None
     except PermissionError as error:
@@ -117,6 +125,7 @@ def _receive(
     stream: BinaryIO,
     manifest: Manifest,
     now: float,
+    judge: Judge,
     on_bytes: Callable[[int, int], None],
     lease: Lease | None,
 ) -> Imported:
@@ -126,7 +135,7 @@ def _receive(
     if _has_state(home):
         before = _facts_of(home, manifest)
         if before is None:
-            return Imported(manifest.key, True, 0, 0)
+            return Imported(manifest.key, True, 0, 0, ())
     store = ArtifactStore(home)
     _check_space(home, manifest)
     size = manifest.state_bytes + sum(file.bytes for file in manifest.inside)
@@ -135,6 +144,7 @@ def _receive(
         inspect_state(folder / STATE, manifest)
         _check_earlier(store, manifest)
         _bring_up_to_date(folder / STATE, manifest)
+        judge_contents(folder / STATE, judge)
         with closing(Database(folder / STATE)) as staged:
             if before is None:
                 ownership.expect(home, staged)
@@ -142,9 +152,11 @@ def _receive(
                 _share(home, folder / STATE)
         store.adopt({file.path: folder / Path(file.path).name for file in manifest.inside})
         owner = _share(home, folder / STATE)
-        _take_over(home, folder / STATE, manifest.key, before, now, lease)
+        said = [f"bundle {manifest.key[:8]} was imported on {socket.gethostname()}"]
+        said += [f"a bundle names no program: {program} was left out" for program in judge.left_out]
+        _take_over(home, folder / STATE, before, [(now, text) for text in said], lease)
         ownership.settle(home, owner)
-    return Imported(manifest.key, False, len(manifest.inside), size)
+    return Imported(manifest.key, False, len(manifest.inside), size, judge.left_out)
 
 
 def _has_state(home: Home) -> bool:
@@ -183,12 +195,16 @@ def _check_nobody_works(database: Database) -> None:
             raise _at_work(worker)
         if lives is None and (age is None or age <= lease):
             elsewhere[worker.id] = worker.heartbeat_at
-    give_up = time.monotonic() + lease
-    while elsewhere and time.monotonic() < give_up:
-        time.sleep(_LISTEN_SECONDS)
-        for worker in _workers(database):
-            if worker.heartbeat_at != elsewhere.get(worker.id, worker.heartbeat_at):
-                raise _at_work(worker)
+    if not elsewhere:
+        return
+
+    def heard() -> Any:
+        answers = (w for w in _workers(database) if w.heartbeat_at != elsewhere.get(w.id, w.heartbeat_at))
+        return next(answers, None)
+
+    worker = watched(heard, None, lease, _LISTEN_SECONDS)
+    if worker is not None:
+        raise _at_work(worker)
 
 
 def _workers(database: Database) -> list[Any]:
@@ -271,11 +287,11 @@ def _share(home: Home, state: Path) -> Owner:
 
 
 def _take_over(
-    home: Home, state: Path, key: str, before: str | None, now: float, lease: Lease | None
+    home: Home, state: Path, before: str | None, said: Sequence[tuple[float, str]], lease: Lease | None
 ) -> None:
     """Replace every row in one transaction.
 
-    before: the facts that the bundle was found to continue; None where there was no state.
+    before: the facts that the bundle was found to continue; None where there was no state. said: events, with times.
     """
     connection = sqlite_module().connect(
         home.state_db.as_uri(), timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, uri=True
@@ -299,10 +315,7 @@ def _take_over(
             connection.execute(
                 f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM bundle."{table}"'
             )
-        connection.execute(
-            "INSERT INTO main.event (at, kind, message) VALUES (?, 'bundle', ?)",
-            (now, f"bundle {key[:8]} was imported on {socket.gethostname()}"),
-        )
+        connection.executemany("INSERT INTO main.event (at, kind, message) VALUES (?, 'bundle', ?)", said)
         if lease is not None:
             lease.confirm(holding)
         connection.execute("COMMIT")

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from db import network_file
 from db.bundle.export import export
 from db.bundle.receive import receive
 from db.engine import Database, sqlite_module
 from db.identity import namespace
 from db.migrate import look_at_state, open_state
 from errors import HomeInUse, InvalidInput, StateLost
-from settings import lease
+from settings import lease, watching
 from settings.home import Home
+from tests.db.bundle.conftest import Trusting
 from tests.db.network_homes import NETWORK, journal_mode, listing, opened
 from tests.db.network_homes import _quick as _quick
 from tests.db.network_homes import asked_for as asked_for
@@ -125,7 +125,7 @@ def test_a_log_that_grows_is_another_machines(homes: list[Home], monkeypatch: py
     def work(_seconds: float) -> None:
         submit(database, planned("b"), key="b")
 
-    monkeypatch.setattr(network_file.time, "sleep", work)
+    monkeypatch.setattr(watching.time, "sleep", work)
     with pytest.raises(HomeInUse, match="has a log that another machine writes"):
         open_state(one)
     monkeypatch.undo()
@@ -173,13 +173,13 @@ def test_a_bundle_comes_and_goes(homes: list[Home], home: Home, database: Databa
     _, one, two = homes
     submit(database, planned("a"))
     export(database, home, tmp_path / "first.bundle", None, NOW)
-    receive(one, tmp_path / "first.bundle", NOW)
+    receive(one, tmp_path / "first.bundle", NOW, Trusting())
     assert not (one.root / "state.db-lease").exists()
     looked = look_at_state(one, hold_if_free=True)
     assert states(looked) == {"a": "ready"}
     assert export(looked, one, tmp_path / "second.bundle", None, NOW).recorded
     with pytest.raises(HomeInUse):
-        receive(two, tmp_path / "first.bundle", NOW)
+        receive(two, tmp_path / "first.bundle", NOW, Trusting())
     looked.close()
 
 

@@ -26,6 +26,7 @@ from errors import (
     StoreUnreachable,
 )
 from settings.home import Home
+from tests.db.bundle.conftest import Trusting
 from tests.s3 import BUCKET
 from tests.support import NOW, ON_POSTGRESQL, ON_SQLITE, planned, start, stored, submit, worker
 
@@ -301,7 +302,7 @@ def test_bundles_are_of_what_lies_in_a_home(database: Database, machine: Callabl
     with pytest.raises(InvalidInput, match="BATON_ARTIFACTS_URL"):
         export(database, home, home.root / "bundle.tar", None, NOW)
     with pytest.raises(InvalidInput, match="BATON_ARTIFACTS_URL"):
-        receive(home, home.root / "bundle.tar", NOW)
+        receive(home, home.root / "bundle.tar", NOW, Trusting())
 
 
 def damage(path: Path) -> None:

@@ -47,6 +47,7 @@ from simulators.playtable import assets, meshes
 from simulators.playtable.calvin_scenes import calvin_scene
 from tasks.folder_identity import folder_identity
 from tests.calvin.samples import make_episode
+from workers.foreign import ForeignJobs
 from workers.notice_file import NoticeFile
 
 pytestmark = pytest.mark.timeout(60)
@@ -138,7 +139,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "binary mesh": ("some.stl", meshes.vertices),
     "body": ("some.urdf", lambda path: assets.joints(path)),
     "scene": ("conf/scene/calvin_scene_D.yaml", lambda path: scene(path.parents[2])),
-    "bundle": ("some.bundle", lambda path: receive(Home(path.parent / "home"), path, 0.0)),
+    "bundle": ("some.bundle", lambda path: receive(Home(path.parent / "home"), path, 0.0, ForeignJobs(path))),
     "state": ("state.db", need_sound),
 }
 

@@ -197,6 +197,29 @@ def test_a_process_that_was_killed_leaves_it_to_the_next_of_its_machine(place: P
     assert not place.exists()
 
 
+def test_a_transaction_looks_no_process_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[object] = []
+    monkeypatch.setattr(module, "BEAT_SECONDS", 60.0)
+    with held(place) as holder:
+        monkeypatch.setattr(module, "process_lives", lambda *about: looked_up.append(about))
+        holder.confirm(holder.enter())
+        assert looked_up == []
+
+
+def test_who_shares_it_with_a_process_that_is_killed_gives_it_back(place: Path) -> None:
+    """Also where its own mark is in the file by then."""
+    taker = of(place, "one")
+    taker.take()
+    with held(place, "one"):
+        taker._ended.set()
+        about = json.loads(place.read_text()) | {"pid": 2**22 + 1}
+        place.write_text(json.dumps(about))
+        await_value(
+            lambda: json.loads(place.read_text())["pid"], lambda pid: pid == os.getpid(), "it is moved"
+        )
+    assert not place.exists()
+
+
 def test_one_that_was_removed_by_hand_is_made_again(place: Path) -> None:
     with held(place) as holder:
         place.unlink()

@@ -59,6 +59,7 @@ def main() -> int:
 
 
 def _run(subject: Subject, options: argparse.Namespace) -> None:
+    outcome(subject, options.seed, -1)  # imports what it needs
     counts: Counter[str] = Counter()
     place = os.open(options.place or os.devnull, os.O_WRONLY | os.O_CREAT, 0o600)
     until, base = time.monotonic() + options.seconds, 0

@@ -14,6 +14,7 @@ from db.bundle.receive import receive
 from db.migrate import open_state
 from errors import BundleError
 from settings.home import Home
+from tests.db.bundle.conftest import Trusting
 from tests.support import planned, states, submit
 from tests.workshop import Workshop
 
@@ -62,7 +63,7 @@ def test_no_unit_is_lost_and_no_import_is_refused_without_need(seed: int, tmp_pa
         elif bundles:
             bundle, units = chance.choice(bundles[-3:])
             try:
-                outcome = receive(place.home, bundle, time.time())
+                outcome = receive(place.home, bundle, time.time(), Trusting())
             except BundleError:
                 refused += 1
                 assert place.units - units, "refused although nothing would have been lost"

@@ -1,0 +1,71 @@
+"""What a bundle asks for: the settings of its ablations and the parameters of its jobs, before they count here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, select, update
+
+from db.engine import Database
+from db.jobs.control import release_counted
+from db.schema import Ablation
+from db.statements import UNCOUNTED, job
+from db.states import BLOCKED
+from errors import BundleError
+from settings.shown import cut
+
+_AT_ONCE = 500
+
+
+class Judge(Protocol):
+    """Knows what jobs are told. Its methods return what may stay, or raise ValueError with the end of a sentence."""
+
+    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Of an ablation."""
+
+    def parameters(self, kind: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Of a job."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What was taken away so far, each once, in words."""
+
+
+def judge_contents(state: Path, judge: Judge) -> None:
+    """Have `judge` look at all that the state asks for, and keep what it returns; what waits is counted afresh.
+
+    state: of this version's schema, with values that are sound by themselves. Raises BundleError.
+    """
+    with closing(Database(state)) as database, database.write() as tx:
+        for row in tx.execute(select(Ablation.id, Ablation.config)).all():
+            with _named(f"its ablation {row.id}"):
+                settings = judge.settings(row.config)
+            if settings != row.config:
+                tx.execute(update(Ablation).where(Ablation.id == row.id).values(config=settings))
+        for row in _jobs(tx):
+            with _named(f"its job {row.id} ({cut(row.label)})"):
+                spec = judge.parameters(row.kind, row.spec)
+            if spec != row.spec:
+                tx.execute(update(job).where(job.c.id == row.id).values(spec=spec))
+        tx.execute(update(job).where(job.c.state == BLOCKED).values(waiting_on=UNCOUNTED))
+        release_counted(tx)
+
+
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise BundleError(f"{place} {error}") from None
+
+
+def _jobs(tx: Connection) -> Iterator[Any]:
+    """Some at a time: there may be hundreds of thousands."""
+    last = 0
+    columns = select(job.c.id, job.c.kind, job.c.label, job.c.spec).order_by(job.c.id).limit(_AT_ONCE)
+    while rows := tx.execute(columns.where(job.c.id > last)).all():
+        yield from rows
+        last = rows[-1].id
