@@ -15,6 +15,7 @@ from errors import InvalidInput
 from settings import files
 from settings.documents import parse_json
 from settings.faults import need_mistake
+from settings.shown import shown
 
 
 class ResultsFile:
@@ -91,7 +92,7 @@ class ResultsFile:
         for name in sorted(now.keys() | earlier.keys()):
             if now.get(name) != earlier.get(name):
                 raise InvalidInput(
-                    f"{self._path} holds results with {name} = {earlier.get(name)!r}, not {now.get(name)!r};"
+                    f"{self._path} holds results with {name} = {shown(earlier.get(name))}, not {shown(now.get(name))};"
                     " name another file"
                 )
         return entries, whole + "\n"
