@@ -25,7 +25,7 @@ from settings import bounded_server
 from settings.bounded_server import BoundedServer, Bounds, SentenceHandler, own_names
 from settings.document_limits import Limits
 from settings.documents import parse_json
-from settings.shown import cut
+from settings.shown import cut, shown
 from tasks.policies import Query
 
 logger = logging.getLogger("baton.serve")
@@ -139,9 +139,11 @@ class PredictHandler(SentenceHandler):
         parts = [bytes(file["body"]) for file in self.request.files.get(name, ())]
         parts += self.request.body_arguments.get(name, ())
         if not parts:
-            raise InvalidInput(f"the request has no part {name!r}; it needs json, img_static and img_gripper")
+            raise InvalidInput(
+                f"the request has no part {shown(name)}; it needs json, img_static and img_gripper"
+            )
         if len(parts) > 1:
-            raise InvalidInput(f"the request has {len(parts)} parts {name!r}; it needs one")
+            raise InvalidInput(f"the request has {len(parts)} parts {shown(name)}; it needs one")
         return parts[0]
 
 

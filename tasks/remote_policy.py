@@ -25,6 +25,7 @@ import urllib3
 from errors import InvalidInput, PolicyServerError
 from settings.deadline import Deadline, in_thread
 from settings.documents import parse_json
+from settings.shown import shown
 from tasks.policies import ACTION_DIMS, CHUNK_STEPS, Query, with_binary_gripper
 from tasks.timed_requests import TimedSession
 
@@ -141,7 +142,7 @@ class RemotePolicy:
             raise PolicyServerError(_in_words(error, self._timeout_seconds)) from None
         if status != 200:
             fault = _Refused if _is_for_good(status) else PolicyServerError
-            moved = f", moved to {place[:200]!r}" if place else ""
+            moved = f", moved to {shown(place, 200)}" if place else ""
             raise fault(f"it answered with status {status}{moved}: {_shown(content)}")
         return _numbers(content)
 
@@ -161,7 +162,7 @@ class RemotePolicy:
         ):
             encoding = answer.headers.get("content-encoding", "identity")
             if encoding.lower() not in ("", "identity"):
-                raise _Refused(f"it answered in {encoding[:40]!r}, which it was not asked for")
+                raise _Refused(f"it answered in {shown(encoding, 40)}, which it was not asked for")
             content = bytearray()
             while part := answer.raw.read(_MOST_BYTES, decode_content=False):
                 content += part
@@ -217,7 +218,7 @@ def _numbers(content: bytes) -> list[float]:
 
 
 def _shown(content: bytes) -> str:
-    return repr(content[:100].decode("utf-8", "replace"))
+    return shown(content[:100].decode("utf-8", "replace"), 100)
 
 
 def _too_slow(timeout_seconds: float) -> str:
