@@ -38,7 +38,7 @@ class LogSync:
 
     def __init__(self, state: Path) -> None:
         self._state = state
-        self._log = Path(f"{state}-wal")
+        self._log = Path(f"{os.path.realpath(state)}-wal")
         self._held = _HeldFile(self._log)
         self._changed = threading.Condition()
         self._syncing = threading.Lock()

@@ -15,7 +15,11 @@ from errors import InvalidInput
 from settings import files
 from settings.documents import parse_json
 from settings.faults import need_mistake
-from settings.shown import shown
+from settings.regular import is_there, need_regular
+from settings.shown import cut, shown
+
+#: A sequence takes about 500 bytes.
+_MOST_BYTES = 256 << 20
 
 
 class ResultsFile:
@@ -32,6 +36,8 @@ class ResultsFile:
         self.entries: list[dict[str, Any]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            if is_there(path):
+                need_regular(path, _MOST_BYTES)
             self._stream = self._open()
             if files.is_stream(path):
                 files.append(self._stream.fileno(), _line({"evaluation": dict(about)}).encode())
@@ -86,16 +92,26 @@ class ResultsFile:
         try:
             head, *entries = [parse_json(line) for line in whole.splitlines()]
             earlier = dict(_flat(head["evaluation"]))
+            if not all(map(_is_entry, entries)):
+                raise ValueError("an entry is no sequence")
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InvalidInput(f"{self._path} does not hold results of an evaluation") from None
         now = dict(_flat(about))
         for name in sorted(now.keys() | earlier.keys()):
             if now.get(name) != earlier.get(name):
                 raise InvalidInput(
-                    f"{self._path} holds results with {name} = {shown(earlier.get(name))}, not {shown(now.get(name))};"
+                    f"{self._path} holds results with {cut(name)} = {shown(earlier.get(name))}, not "
+                    f"{shown(now.get(name))};"
                     " name another file"
                 )
         return entries, whole + "\n"
+
+
+def _is_entry(entry: Any) -> bool:
+    """As `tasks.closed_loop.entry_of` makes them. Raises KeyError where it is of no sequence."""
+    counts, tasks = (entry["sequence"], entry.get("done", 0)), entry.get("tasks", [])
+    are_counts = all(type(count) is int and count >= 0 for count in counts)
+    return are_counts and isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)
 
 
 def _line(value: Mapping[str, Any]) -> str:

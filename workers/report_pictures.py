@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from calvin.episode_file import load_episode
 from db import queries
@@ -17,9 +18,11 @@ from db.engine import Database
 from db.needed import evenly_spaced
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
+from errors import InvalidInput
 from reports.data import AttentionPanel, Reconstruction, RunReport
 from reports.gaze_data import GazeExample
 from settings.arms import ARMS
+from settings.shown import cut
 from workers.report_corpora import Corpora
 
 #: Reconstructed frames shown of each arm.
@@ -48,7 +51,7 @@ def gaze_examples(
         if episode_file is None or gaze_file is None:
             continue
         episode = load_episode(episode_file)
-        with safe_open(gaze_file, framework="numpy") as tensors:
+        with _opened(gaze_file) as tensors:
             found = json.loads(tensors.metadata()["gaze"])["rows"]
         frame = len(episode) // 2
         examples.append(
@@ -91,7 +94,7 @@ def attention_panels(
                 first[title] = path
     panels: dict[int, AttentionPanel] = {}
     for title, path in first.items():
-        with safe_open(path, framework="numpy") as tensors:
+        with _opened(path) as tensors:
             about = tensors.metadata() or {}
             if "captions" not in about:
                 continue  # made by an earlier version, which kept figures only
@@ -128,13 +131,23 @@ def reconstructions(
 
 def _reconstructions(path: Path, arm: str) -> list[Reconstruction]:
     title = ARMS[arm].title if arm in ARMS else arm
-    with safe_open(path, framework="numpy") as tensors:
+    with _opened(path) as tensors:
         captions = json.loads(tensors.metadata()["captions"])
         truth, encoded, sampled = (tensors.get_tensor(name) for name in ("truth", "encoded", "sampled"))
     return [
         Reconstruction(f"{title}: {captions[place]}", truth[place], encoded[place], sampled[place])
         for place in range(min(_RECONSTRUCTIONS, len(truth)))
     ]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Tensors and metadata of an artifact, whose bytes are those of its row, whoever wrote them."""
+    try:
+        with safe_open(path, framework="numpy") as tensors:
+            yield tensors
+    except SafetensorError as error:
+        raise InvalidInput(f"{path} holds no tensors that can be shown: {cut(str(error), 200)}") from None
 
 
 def _find(store: ArtifactStore, artifact: Any) -> Path | None:

@@ -315,7 +315,8 @@ def _take_over(
             connection.execute(
                 f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM bundle."{table}"'
             )
-        connection.executemany("INSERT INTO main.event (at, kind, message) VALUES (?, 'bundle', ?)", said)
+        for event in said:
+            connection.execute("INSERT INTO main.event (at, kind, message) VALUES (?, 'bundle', ?)", event)
         if lease is not None:
             lease.confirm(holding)
         connection.execute("COMMIT")

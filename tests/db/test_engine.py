@@ -227,6 +227,32 @@ def test_the_log_is_opened_once_for_as_long_as_it_is_the_same_file(
 
 
 @ON_SQLITE
+def test_the_log_of_a_state_that_was_moved_and_linked_is_synced(
+    database: Database, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite keeps the log beside the file itself, not beside the link."""
+    database.close()
+    moved = Home(tmp_path / "elsewhere")
+    moved.root.mkdir()
+    home.state_db.rename(moved.state_db)
+    home.state_db.symlink_to(moved.state_db)
+    synced: list[int] = []
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if _is_log_of(moved, descriptor):
+            synced.append(descriptor)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    linked = Database(home.state)
+    with linked.write(durable=True) as tx:
+        tx.execute(text("update job set slices = 1"))
+    assert len(synced) == 1
+    linked.close()
+
+
+@ON_SQLITE
 def test_what_is_closed_holds_no_log_and_no_thread_and_may_be_used_again(
     database: Database, home: Home
 ) -> None:

@@ -30,7 +30,7 @@ from db.soundness import need_sound
 from detectors.calibration import FILE_NAME as CALIBRATION
 from detectors.calibration import read_calibrations
 from detectors.grounding_dino_files import check_stored, existing, weights_digest
-from errors import BatonError, CheckpointError
+from errors import BatonError, CheckpointError, InvalidInput
 from models.beside import check_beside
 from models.generation_rules import GENERATION_FILE, rules_of_folder
 from models.json_files import read_json
@@ -46,6 +46,7 @@ from settings.secret import secret_in
 from simulators.playtable import assets, meshes
 from simulators.playtable.calvin_scenes import calvin_scene
 from tasks.folder_identity import folder_identity
+from tasks.results_file import ResultsFile
 from tests.calvin.samples import make_episode
 from workers.foreign import ForeignJobs
 from workers.notice_file import NoticeFile
@@ -141,11 +142,12 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "scene": ("conf/scene/calvin_scene_D.yaml", lambda path: scene(path.parents[2])),
     "bundle": ("some.bundle", lambda path: receive(Home(path.parent / "home"), path, 0.0, ForeignJobs(path))),
     "state": ("state.db", need_sound),
+    "results": ("results.jsonl", lambda path: ResultsFile(path, {})),
 }
 
 
 #: A link that leads nowhere is as good as no file to these.
-MAY_BE_ABSENT = {"state", "GroundingDINO's words", "tokenizer"}
+MAY_BE_ABSENT = {"state", "results", "GroundingDINO's words", "tokenizer"}
 
 
 @pytest.mark.parametrize(
@@ -193,6 +195,36 @@ def test_a_notice_is_given_by_whatever_exists(kind: str, tmp_path: Path) -> None
 def test_of_a_long_notice_the_beginning_is_read(tmp_path: Path) -> None:
     (tmp_path / "notice").write_bytes(b"go" + bytes(1 << 20))
     assert str(NoticeFile(tmp_path / "notice").look().notice).startswith("go")
+
+
+RESULTS: dict[str, str] = {
+    "no entry": "[1]",
+    "a list": "[]",
+    "no sequence": '{"done": 1}',
+    "a sequence that is a text": '{"sequence": "x"}',
+    "a sequence that is a truth": '{"sequence": true}',
+    "a number below zero": '{"sequence": 1, "done": -1}',
+    "a task that is none": '{"sequence": 1, "done": 1, "tasks": [1]}',
+    "tasks that are a text": '{"sequence": 1, "done": 1, "tasks": "x"}',
+    "levels": "[" * 150 + "]" * 150,
+    "digits": '{"sequence": ' + "1" * 500 + "}",
+    "nothing": "null",
+}
+
+
+@pytest.mark.parametrize("case", RESULTS)
+def test_results_that_are_none_are_one_sentence(case: str, tmp_path: Path) -> None:
+    (file := tmp_path / "results.jsonl").write_text('{"evaluation": {}}\n' + RESULTS[case] + "\n")
+    with pytest.raises(InvalidInput) as refused:
+        ResultsFile(file, {})
+    sentence(refused, file)
+
+
+def test_results_of_something_else_are_shown_in_part(tmp_path: Path) -> None:
+    (file := tmp_path / "results.jsonl").write_text('{"evaluation": {"x": "' + "y" * 5000 + '"}}\n')
+    with pytest.raises(InvalidInput) as refused:
+        ResultsFile(file, {"x": "z" * 5000})
+    sentence(refused, file)
 
 
 # --- the door itself -----------------------------------------------------------------------------

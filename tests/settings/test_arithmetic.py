@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from settings.arithmetic import FIXED_VARIABLES, _decides, deciding_variables, fix_variables, with_variables
 
 
@@ -46,3 +50,28 @@ def test_a_record_sets_nothing_that_would_load_code() -> None:
     """An attempt's record may have come in a stranger's bundle."""
     recorded = {"LD_PRELOAD": "x.so", "PYTHONPATH": "x", "LIBGL_DRIVERS_PATH": "/tmp/x", "MKL_CBWR": "AVX2"}
     assert with_variables({"PATH": "/bin"}, recorded) == {"PATH": "/bin", "MKL_CBWR": "AVX2"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("LIBGL_DRIVERS_PATH", "."),
+        ("OMP_TOOL_LIBRARIES", "x.so"),
+        ("OMP_TOOL", "enabled"),
+        ("MESA_LOG_FILE", "x"),
+        ("MESA_SHADER_CAPTURE_PATH", "x"),
+        ("GALLIUM_LOG_FILE", "x"),
+        ("ONEDNN_JIT_DUMP", "1"),
+        ("EGL_LOG_LEVEL", "debug"),
+        ("MKL_CBWR", "a\0b"),
+        ("MKL_CBWR", "a\nb"),
+        ("MKL_CBWR", 3),
+        ("MKL_CBWR", ["AVX2"]),
+        ("MKL_A=B", "x"),
+        ("MKL_\0", "x"),
+        ("OMP_ x", "x"),
+    ],
+)
+def test_what_a_stranger_recorded_names_no_place(name: str, text: Any) -> None:
+    """Relative names too, and nothing that a process cannot be started with."""
+    assert with_variables({"PATH": "/bin"}, {name: text}) == {"PATH": "/bin"}

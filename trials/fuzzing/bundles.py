@@ -42,12 +42,13 @@ class Bundles:
     def meet(self, draw: random.Random) -> None:
         from db.bundle.receive import receive
         from settings.home import Home
+        from workers.foreign import ForeignJobs
 
         bundle, root = self._folder / "changed.bundle", self._folder / "new"
         shutil.rmtree(root, ignore_errors=True)
         self._write_changed(draw, bundle)
         try:
-            receive(Home(root), bundle, time.time())
+            receive(Home(root), bundle, time.time(), ForeignJobs(root / "artifacts"))
         except Exception:
             if root.exists():
                 raise AssertionError("a home was left behind by a bundle that was refused") from None
