@@ -20,6 +20,7 @@ from detectors.grounding_dino_official import first_not_finite, load_official, o
 from detectors.targets import TASK_PHASES
 from errors import CheckpointError
 from settings.faults import need_fact
+from settings.panics import panics_told
 from settings.shown import cut, shown, shown_path
 
 #: In pixels; the released models' is 1333.
@@ -64,7 +65,7 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
     folder = local_folder(weights)
     check_stored(folder)
     try:
-        with _quietly():
+        with _quietly(), panics_told():
             processor = AutoProcessor.from_pretrained(folder)
             if (folder / "tokenizer.json").is_file():
                 # As it stands: transformers 5 builds a BertTokenizer anew from the words in it alone.
@@ -164,6 +165,9 @@ def check_words(tokenizer: Any, model: Any, where: str) -> None:
         raise CheckpointError(
             f"{where} has {known} words, the model learned {learned}: it is cut off or another one's"
         )
+    word, number = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    if number >= learned:
+        raise CheckpointError(f"{where} gives {shown(word)} the id {number}, the model learned {learned} words")
     for phrase in sorted({target.phrase for phases in TASK_PHASES.values() for target in phases}):
         words = _ids(tokenizer, phrase, where)[1:-2]
         if all(word == tokenizer.unk_token_id for word in words):
@@ -174,7 +178,9 @@ def check_words(tokenizer: Any, model: Any, where: str) -> None:
 
 def _ids(tokenizer: Any, phrase: str, where: str) -> list[int]:
     try:
-        ids: list[int] = tokenizer(caption(phrase))["input_ids"]
+        with panics_told():
+            ids: list[int] = tokenizer(caption(phrase))["input_ids"]
+            tokenizer.decode(ids)
     except Exception as error:  # tokenizers raises nothing more exact
         raise CheckpointError(f"{where} cannot be used: {_first_line(error)}") from None
     return ids
