@@ -9,22 +9,17 @@ from commands.stopping import catch, caught, leave_at_once, runs_a_home
 if __name__ == "__main__" and runs_a_home(sys.argv):
     catch(leave_at_once)  # before anything that takes time is imported
 
-import contextlib
-import errno
 import importlib
-import os
-from pathlib import Path
 from typing import Any
 
 import click
 
-from errors import BatonError, DiskFull, EnvironmentLacks
+from errors import BatonError, StateDamaged
 from settings.arithmetic import fix_variables
-from settings.ending import end_at_once
-from settings.faults import SHORTAGES, is_unreadable
+from settings.ending import end_at_once, flushed
 from settings.home import HOME_KEY
-from settings.ownership import refusal
-from settings.streams import mend_streams
+from settings.machine_errors import told
+from settings.streams import is_unread, mend_streams, say
 from settings.typed import program, typed
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
@@ -72,16 +67,26 @@ class LazyGroup(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Whatever goes wrong over a damaged state is told as that."""
+        """Whatever goes wrong over a damaged state is told as that; who reads no further ends a command well."""
         try:
             return super().invoke(ctx)
-        except (BatonError, click.ClickException, click.exceptions.Exit, click.Abort, OSError):
+        except BrokenPipeError as error:  # which click would end with 1, and without a word
+            if is_unread():
+                raise click.exceptions.Exit(0) from error
+            raise RuntimeError("a process that this command speaks to went away") from error
+        except (BatonError, click.ClickException, click.exceptions.Exit, click.Abort, OSError, MemoryError):
             raise
-        except Exception:
+        except Exception as error:
             if (home := ctx.meta.get(HOME_KEY)) is not None:
+                from commands.travelled import told_of_foreign_rows
                 from db.soundness import need_sound_state
 
-                need_sound_state(home)
+                try:
+                    need_sound_state(home)
+                except StateDamaged as damage:
+                    raise damage from error
+                if (refused := told_of_foreign_rows(home, error)) is not None:
+                    raise refused from error
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -104,47 +109,38 @@ def main(arguments: list[str] | None = None) -> int:
             end_at_once(main(sys.argv[1:]))
     mend_streams()
     fix_variables()  # no figure depends on the shell; libraries read this when a command imports them
+    return flushed(_code_of(arguments))
+
+
+def _code_of(arguments: list[str] | None) -> int:
     try:
         result = cli.main(arguments, prog_name=program(), standalone_mode=False)
     except BatonError as error:
-        _say(f"error: {error}")
-        return error.exit_code
+        return _refused(error)
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
         if isinstance(error, click.MissingParameter) and error.ctx is not None:
             words = error.ctx.command_path.removeprefix(f"{program()} ")
             message = f"{message.rstrip('.')}; what it takes: {typed(f'{words} --help')}"
-        print(f"error: {message}", file=sys.stderr)
+        say(f"error: {message}", error=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 4
-    except BrokenPipeError:
-        return 0
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
-            refused = refusal("use", Path(os.fsdecode(error.filename)))
-            _say(f"error: {refused}")
-            return refused.exit_code
-        if error.errno in SHORTAGES or is_unreadable(error):
-            about = f" ({os.fsdecode(error.filename)})" if error.filename else ""
-            what = SHORTAGES.get(error.errno or 0)
-            short = f"this machine is short of {what}: " if what else "the disk failed: "
-            _say(
-                f"error: {short}{error.strerror}{about}; what was committed is safe: run the same command again"
-            )
-            return EnvironmentLacks.exit_code
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except SystemExit:
+        if is_unread():  # click's own answer to that, while it prints help
+            return 0
+        raise
+    except (OSError, MemoryError) as error:
+        machine = told(error)
+        if machine is None:
             raise
-        where = f" ({error.filename})" if error.filename else ""
-        _say(f"error: the disk is full{where}; make room and run the same command again")
-        return DiskFull.exit_code
+        return _refused(machine)
     return result if isinstance(result, int) else 0
 
 
-def _say(message: str) -> None:
-    """To standard error, which may itself be a file on the full disk: the exit code still counts."""
-    with contextlib.suppress(OSError):
-        print(message, file=sys.stderr, flush=True)
+def _refused(error: BatonError) -> int:
+    say(f"error: {error}", error=True)
+    return error.exit_code
 
 
 if __name__ == "__main__":

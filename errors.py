@@ -97,6 +97,10 @@ class StateLost(Stopped):
     """The server that holds the state went away. What was committed is safe; go on once it is back."""
 
 
+class StateBusy(Stopped):
+    """Another writer held the state for longer than is waited for it. Nothing was written."""
+
+
 class StoreUnreachable(Stopped):
     """The store that machines share does not answer or refuses. Go on once it does."""
 

@@ -23,11 +23,12 @@ from benchmarks.machine import describe
 _ROOT = Path(__file__).resolve().parent.parent
 _RESULT = Path(__file__).parent / "results" / "queue_builds.json"
 
-#: Run in either tree: both builds have these names.
+#: Run in either tree: both builds have these names. The schema is made before the processes that are measured begin.
 _ROUND = """
 import sys, tempfile
 from pathlib import Path
 from benchmarks.queue_throughput import measure
+from db.migrate import open_state
 from settings.home import Home
 from workers.broker import start_private
 with tempfile.TemporaryDirectory(prefix="baton-bench-") as folder:
@@ -35,7 +36,10 @@ with tempfile.TemporaryDirectory(prefix="baton-bench-") as folder:
     home.create()
     server = start_private(home, home.logs / "redis.log")
     try:
-        print("rate", measure("baton", server.url, Path(folder) / "home", int(sys.argv[1])))
+        measured = Home(Path(folder) / "home")
+        measured.create()
+        open_state(measured).close()
+        print("rate", measure("baton", server.url, measured.root, int(sys.argv[1])))
     finally:
         server.process.kill()
         server.process.wait()

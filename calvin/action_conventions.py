@@ -180,8 +180,6 @@ def _fitted(given: np.ndarray, wanted: np.ndarray) -> str | None:
     offsets, factors, predicted = [], [], np.empty_like(given)
     for axis in range(3):
         rows = inside[:, axis]
-        if rows.sum() < _FIT_FRAMES:
-            return None
         design = np.stack([wanted[rows, axis], np.ones(rows.sum())], axis=1)
         (factor, offset), *_ = np.linalg.lstsq(design, given[rows, axis], rcond=None)
         predicted[:, axis] = clipped(wanted[:, axis]) * factor + offset

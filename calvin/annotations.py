@@ -171,7 +171,7 @@ def read_instructions(path: Path) -> dict[str, str]:
                 f"{path}: {_shown(task)} is not one of CALVIN's 34 tasks with a list of instructions."
             )
         if not phrases[0].strip():
-            raise DatasetError(f"{path}: the instruction of {task!r} is empty.")
+            raise DatasetError(f"{path}: the instruction of {shown(task)} is empty.")
         instructions[str(task)] = str(phrases[0])
     return instructions
 
@@ -261,7 +261,7 @@ def _mapping(value: Any, path: Path, field: str) -> Mapping[Any, Any]:
 
 def _field(mapping: Mapping[Any, Any], field: str, path: Path) -> Any:
     if field not in mapping:
-        raise DatasetError(f"{path} has no field {field!r}.")
+        raise DatasetError(f"{path} has no field {shown(field)}.")
     return mapping[field]
 
 

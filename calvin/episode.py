@@ -9,6 +9,7 @@ import numpy as np
 
 from calvin.task_names import SCENES, UNKNOWN_SCENE
 from errors import DatasetError
+from settings.shown import shown
 
 #: Shape of one frame. Units: metres, radians, gripper width in metres (dataset/README.md of mees/calvin).
 FRAME_SHAPES: dict[str, tuple[int, ...]] = {
@@ -77,7 +78,7 @@ class Episode:
             values.setflags(write=False)
             object.__setattr__(self, field, values)
         if self.scene not in (*SCENES, UNKNOWN_SCENE):
-            raise DatasetError(f"{self.name}: scene {self.scene!r} is not one of A, B, C, D, unknown.")
+            raise DatasetError(f"{self.name}: scene {shown(self.scene)} is not one of A, B, C, D, unknown.")
         for field in ("boxes", "pixels"):
             known = getattr(self, field)
             if known is not None and len(known) != len(self):

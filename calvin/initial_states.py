@@ -13,6 +13,7 @@ import numpy as np
 from calvin.task_names import BLOCK_COLOURS
 from calvin.transitions import State
 from errors import InvalidInput
+from settings.shown import shown
 
 _TCP_POSITION_M = (0.02586889, -0.2313129, 0.5712808)
 _TCP_EULER_RAD = (3.09045411, -0.02908596, 1.50013585)
@@ -50,7 +51,7 @@ def fnv1_32(data: bytes) -> int:
 def seed_of(initial_state: Mapping[str, int | str]) -> int:
     """The seed that CALVIN gives a scene: the hash of the state's values, in official order, as printed."""
     values = [initial_state[field] for field in State._fields]
-    return fnv1_32(f"dict_values({values!r})".encode("utf-16-le"))
+    return fnv1_32(f"dict_values({values})".encode("utf-16-le"))
 
 
 def initial_state_obs(
@@ -99,10 +100,10 @@ def _checked(initial_state: Mapping[str, int | str]) -> State:
     }
     for field, values in allowed.items():
         if field not in initial_state:
-            raise InvalidInput(f"The initial state has no {field!r}; it needs {', '.join(allowed)}.")
+            raise InvalidInput(f"The initial state has no {shown(field)}; it needs {', '.join(allowed)}.")
         if initial_state[field] not in values:
             raise InvalidInput(
-                f"The initial state has {field} = {initial_state[field]!r}; it must be one of {list(values)}."
+                f"The initial state has {field} = {shown(initial_state[field])}; it must be one of {list(values)}."
             )
     return State(**{field: initial_state[field] for field in allowed})  # type: ignore[arg-type]
 

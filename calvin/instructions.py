@@ -14,6 +14,7 @@ from calvin.task_names import BLOCK_COLOURS, TASKS
 from errors import DatasetError, InvalidInput
 from settings.documents import parse_yaml
 from settings.regular import MOST_YAML_BYTES, text_of
+from settings.shown import shown
 
 #: task -> (ways to begin, ways to go on). Their first combination is held out for evaluation.
 _BLOCK_PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -127,5 +128,5 @@ def read_instruction_file(path: Path) -> dict[str, str]:
 
 def _phrases(task: str) -> tuple[str, ...]:
     if task not in _PHRASES:
-        raise InvalidInput(f"Unknown CALVIN task {task!r}; the tasks are {', '.join(TASKS)}.")
+        raise InvalidInput(f"Unknown CALVIN task {shown(task)}; the tasks are {', '.join(TASKS)}.")
     return _PHRASES[task]

@@ -20,6 +20,7 @@ from calvin.conditions import (
 )
 from calvin.task_names import BLOCK_COLOURS, TASKS
 from errors import InvalidInput
+from settings.shown import shown
 
 _LINK = {"table": "base_link", "slider": "plank_link", "drawer": "drawer_link"}
 _LIFT_METRES = {"table": 0.05, "slider": 0.03, "drawer": 0.05}
@@ -72,5 +73,5 @@ class TaskOracle:
 
 def _condition(task: str) -> Condition:
     if task not in CONDITIONS:
-        raise InvalidInput(f"Unknown CALVIN task {task!r}; the 34 tasks are {', '.join(TASKS)}.")
+        raise InvalidInput(f"Unknown CALVIN task {shown(task)}; the 34 tasks are {', '.join(TASKS)}.")
     return CONDITIONS[task]

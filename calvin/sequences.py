@@ -18,6 +18,7 @@ from calvin.official_sequences import Row, read_rows
 from calvin.task_names import TASKS
 from calvin.transitions import CATEGORIES, INITIAL_CONDITIONS, State, successor
 from errors import InvalidInput
+from settings.shown import shown
 
 CHAIN_LENGTH = 5
 DRAWS_PER_BATCH = 2048
@@ -107,9 +108,9 @@ def _no_chain(names: tuple[str, ...], length: int) -> str:
 def _in_official_order(tasks: Sequence[str]) -> tuple[str, ...]:
     for name in tasks:
         if name not in CATEGORIES:
-            raise InvalidInput(f"Unknown CALVIN task {name!r}; the 34 tasks are {', '.join(TASKS)}.")
+            raise InvalidInput(f"Unknown CALVIN task {shown(name)}; the 34 tasks are {', '.join(TASKS)}.")
         if list(tasks).count(name) > 1:
-            raise InvalidInput(f"The task {name!r} is listed more than once.")
+            raise InvalidInput(f"The task {shown(name)} is listed more than once.")
     return tuple(name for name in TASKS if name in tasks)
 
 

@@ -161,10 +161,10 @@ def _check_item(item: Any, position: int) -> None:
     }
     for field, is_good in checks.items():
         if field not in item:
-            raise InvalidInput(f"Item {position} ({shown(item.get('id'))}) has no {field!r}.")
+            raise InvalidInput(f"Item {position} ({shown(item.get('id'))}) has no {shown(field)}.")
         if not is_good(item[field]):
             raise InvalidInput(
-                f"Item {position} ({shown(item['id'])}) has an unusable {field!r}: {shown(item[field])}."
+                f"Item {position} ({shown(item['id'])}) has an unusable {shown(field)}: {shown(item[field])}."
             )
 
 

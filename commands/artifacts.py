@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.options import existing_home, home_option, named_home
+from settings.streams import say
 
 if TYPE_CHECKING:
     from settings.home import Home
@@ -38,11 +39,11 @@ def command(
     entries = queries.artifacts(database, kind, run)
     database.close()
     if as_json:
-        print(json.dumps(entries))
+        say(json.dumps(entries))
         return
     for entry in entries:
         mark = "final" if entry["final"] else f"step {entry['step']}"
-        print(f"{entry['sha256'][:12]}  {entry['kind']:<10}  {entry['bytes']:>11}  {mark:<10}  "
+        say(f"{entry['sha256'][:12]}  {entry['kind']:<10}  {entry['bytes']:>11}  {mark:<10}  "
               f"{entry['path']}  ({entry['job']}: {entry['name']})")  # fmt: skip
 
 
@@ -65,15 +66,13 @@ def verify_command(context: click.Context, home_path: str | None, as_json: bool)
     counts = Counter(entry.state for entry in checked)
     if as_json:
         states = {state: counts[state] for state in (care.OK, *care.BAD, care.LEFT_BEHIND)}
-        print(json.dumps({"checked": len(checked), **states, "artifacts": [asdict(e) for e in checked]}))
+        say(json.dumps({"checked": len(checked), **states, "artifacts": [asdict(e) for e in checked]}))
     else:
         for entry in checked:
             if entry.state in care.BAD:
                 redo = f"{entry.job} (job {entry.job_id}) makes it again from step {entry.redo_from}"
-                print(
-                    f"{entry.state:<8}  {entry.path}  ({entry.job}: {entry.name}, step {entry.step}); {redo}"
-                )
-        print(
+                say(f"{entry.state:<8}  {entry.path}  ({entry.job}: {entry.name}, step {entry.step}); {redo}")
+        say(
             f"{len(checked)} artifacts: {counts[care.OK]} ok, {counts[care.DAMAGED]} damaged, "
             f"{counts[care.MISSING]} missing, {counts[care.LEFT_BEHIND]} left behind as nothing needs them"
         )
@@ -105,16 +104,16 @@ def gc_command(
     database.close()
     answers = _forget_answers(home, dry_run) if spent else 0
     if as_json:
-        print(json.dumps({"dry_run": dry_run, **asdict(found), "gaze_answers": answers}))
+        say(json.dumps({"dry_run": dry_run, **asdict(found), "gaze_answers": answers}))
         return
     shared = f", {found.objects} shared objects ({decimal(found.object_bytes)})" if home.artifacts_url else ""
-    print(
+    say(
         f"{'would remove' if dry_run else 'removed'} {found.rows} superseded checkpoint files' rows, "
         f"{found.files} files ({decimal(found.bytes)}){shared} and {found.scratch_folders} folders of dead attempts"
         + (f", and {answers} cached gaze answers" if answers else "")
     )
     for name in found.foreign:
-        print(f"left alone, as it is not Baton's: {name}")
+        say(f"left alone, as it is not Baton's: {name}")
 
 
 @command.command("adopt")
@@ -130,7 +129,7 @@ def adopt_command(context: click.Context, home_path: str | None) -> None:
     database = open_state(home, thorough=True, check_owner=False)
     ownership.adopt(home, database, remote_of(home, database))
     database.close()
-    print(
+    say(
         f"the files in {home.artifacts} belong to {home.state_place}; what no row names goes with: artifacts gc"
     )
 

@@ -11,6 +11,7 @@ import click
 from commands.checkpoint import HELP, open_named, precision_option
 from commands.options import existing_home, home_option, resolve_home, threads_option
 from errors import InvalidInput
+from settings.streams import say
 
 
 @click.command("attention", help=f"Figures and maps of where CHECKPOINT looks: {HELP}.")
@@ -81,15 +82,15 @@ def command(
             write_looks(looks, index, Path(out) / "attention.safetensors")
             _write_pictures(looks, index, Path(out))
     if as_json:
-        print(json.dumps(figures))
+        say(json.dumps(figures))
         return
     for name in ("mass_in_gaze", "pointing_accuracy", "entropy_bits", "static_share"):
         interval = figures.get(f"{name}_ci95")
         bounds = f"  [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else ""
         centre = figures.get(f"centre_{name}")
         beside = "" if centre is None else f"  (centre prior {centre:.3f})"
-        print(f"{name.replace('_', ' '):<18} {figures[name]:.3f}{bounds}{beside}")
-    print(f"{figures['frames']} frames of {figures['demonstrations']} demonstrations")
+        say(f"{name.replace('_', ' '):<18} {figures[name]:.3f}{bounds}{beside}")
+    say(f"{figures['frames']} frames of {figures['demonstrations']} demonstrations")
 
 
 def _heads(text: str | None) -> list[int] | None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.options import existing_home, home_option
-from commands.travelled import read_as_written
 from errors import EnvironmentLacks, InvalidInput
+from settings.streams import say
 
 if TYPE_CHECKING:
     from settings.home import Home
@@ -66,12 +66,12 @@ def command(
 
     def show(finding: audit.Finding) -> None:
         if not as_json:
-            print(
+            say(
                 f"{finding.verdict:<14}  {finding.unit}{f': {finding.why}' if finding.why else ''}",
-                flush=True,
+                now=True,
             )
 
-    with bytes_bar("hashing") as on_bytes, _workplace(home) as (scratch, log), read_as_written(database):
+    with bytes_bar("hashing") as on_bytes, _workplace(home) as (scratch, log):
         findings = audit.audit(
             database,
             open_store(home, database),
@@ -88,7 +88,7 @@ def command(
     totals = Counter(finding.verdict for finding in findings)
     if as_json:
         names = (audit.EQUAL, audit.DIFFERENT, audit.DAMAGED, audit.NOT_COMPARABLE)
-        print(json.dumps({"checked": len(findings), **{name.replace(" ", "_"): totals[name] for name in names},
+        say(json.dumps({"checked": len(findings), **{name.replace(" ", "_"): totals[name] for name in names},
                           "findings": [asdict(finding) for finding in findings]}))  # fmt: skip
     if totals[audit.DIFFERENT] or totals[audit.DAMAGED]:
         return 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import click
 
 from commands.options import existing_home, home_option, named_home, resolve_home
+from settings.streams import say
 from settings.typed import typed
 
 
@@ -46,24 +46,22 @@ def export_command(
         made = export(database, home, file, since, time.time(), on_bytes)
     database.close()
     for path in made.absent:
-        print(
+        say(
             f"warning: {path} is lost or damaged; its job makes it again where the bundle goes",
-            file=sys.stderr,
+            error=True,
         )
     if as_json:
-        print(json.dumps({"file": str(file), **asdict(made)}))
+        say(json.dumps({"file": str(file), **asdict(made)}))
         return
     before = f", and {made.earlier} that bundle {made.since[:8]} brought" if made.since else ""
-    print(
-        f"{file}: bundle {made.key[:8]}, {decimal(made.bytes)}: the state and {made.files} artifacts{before}"
-    )
+    say(f"{file}: bundle {made.key[:8]}, {decimal(made.bytes)}: the state and {made.files} artifacts{before}")
     if not made.recorded:
-        print("this home can only be read, so it does not know of the bundle: --since cannot name it later")
+        say("this home can only be read, so it does not know of the bundle: --since cannot name it later")
     if made.running:
         running = (
             "1 running job starts again" if made.running == 1 else f"{made.running} running jobs start again"
         )
-        print(
+        say(
             f"{running} from the last checkpoint where it goes; this home and "
             "that one cannot both go on: what the other does cannot come back here once this one did more"
         )
@@ -86,17 +84,17 @@ def import_command(context: click.Context, home_path: str | None, file: Path, as
     with bytes_bar("importing") as on_bytes:
         taken = receive(home, file, time.time(), ForeignJobs(home.artifacts), on_bytes)
     for program in taken.left_out:
-        print(
+        say(
             f"warning: the bundle names the program {program}, which was left out: where jobs need one, name it by "
             "BATON_CALVIN_PYTHON or BATON_GROUNDINGDINO_PYTHON",
-            file=sys.stderr,
+            error=True,
         )
     if as_json:
-        print(json.dumps({"home": str(home.root), **asdict(taken)}))
+        say(json.dumps({"home": str(home.root), **asdict(taken)}))
     elif taken.already:
-        print(f"{home.root} holds bundle {taken.key[:8]} already; nothing was changed")
+        say(f"{home.root} holds bundle {taken.key[:8]} already; nothing was changed")
     else:
-        print(
+        say(
             f"{home.root}: bundle {taken.key[:8]} imported, {taken.files} artifacts, {decimal(taken.bytes)}; "
             f"go on with: {typed('up --until-done', home)}"
         )

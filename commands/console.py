@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-import errno
-import os
+from collections.abc import Iterable
+from typing import IO, Any
 
 from rich import console
+from rich.segment import Segment
+
+from settings.shown import plain
+from settings.streams import PlainStream
 
 
 class Console(console.Console):
-    """As Rich's, but that nobody reads any more is an error as any other: Rich would end the command with exit code 1,
-    whatever its work came to, and close its standard output."""
+    """As Rich's, but that texts are nothing but texts: no markup, no escapes of a terminal; and that nobody reads any
+    more ends nothing, as with `settings.streams.say`: Rich would end the command with exit code 1, whatever its work
+    came to."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"markup": False, "emoji": False} | options)
+
+    @property
+    def file(self) -> IO[str]:
+        """What is drawn goes to the stream itself, past what shows a terminal's escapes as texts."""
+        file = super().file
+        return file.behind if isinstance(file, PlainStream) else file
+
+    @file.setter
+    def file(self, new_file: IO[str]) -> None:
+        self._file = new_file
+
+    def render(
+        self, renderable: console.RenderableType, options: console.ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else plain(text), style, control)
 
     def on_broken_pipe(self) -> None:
-        """Raises BrokenPipeError, where Rich caught it."""
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        """Says nothing from then on."""
+        self.quiet = True

@@ -11,6 +11,7 @@ import click
 
 from commands.options import existing_home, home_option
 from errors import IllegalMove, InvalidInput
+from settings.streams import say
 
 
 def _target_options(function: Any) -> Any:
@@ -81,11 +82,11 @@ def _act(
     finally:
         database.close()
     if as_json:
-        print(json.dumps({"target": {"kind": target.kind, "id": target.id}, "what": what,
+        say(json.dumps({"target": {"kind": target.kind, "id": target.id}, "what": what,
                           "jobs": changed.jobs, "running": changed.running}))  # fmt: skip
         return
     running = f"; {changed.running} running stop at their next step" if changed.running else ""
-    print(f"{target.name}: {changed.jobs} jobs {what}{running}")
+    say(f"{target.name}: {changed.jobs} jobs {what}{running}")
 
 
 def find_target(database: Any, ablation: str | None, run_id: int | None, job_label: str | None) -> Any:

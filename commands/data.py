@@ -13,6 +13,7 @@ import click
 from calvin.task_names import SCENES
 from commands.terminal import redraws
 from errors import DatasetError, InvalidInput, Stopped
+from settings.streams import say
 
 if TYPE_CHECKING:
     from calvin.dataset import CalvinSplit
@@ -44,18 +45,18 @@ def check(folder: Path, split: str | None, as_json: bool) -> int:
         results["validation"]["notes"] += _notes_on_both(*(opened for opened, _ in surveyed.values()))
     sound = not any(result["problems"] for result in results.values())
     if as_json:
-        print(json.dumps({"folder": str(folder), "sound": sound, "splits": results}))
+        say(json.dumps({"folder": str(folder), "sound": sound, "splits": results}))
     else:
         for name, result in results.items():
-            print(f"{name}: {result['demonstrations']} demonstrations of {result['tasks']} tasks, "
+            say(f"{name}: {result['demonstrations']} demonstrations of {result['tasks']} tasks, "
                   f"{result['frames']} annotated frames, {len(result['problems'])} problems")  # fmt: skip
             for problem in result["problems"]:
-                print(f"  {problem}")
+                say(f"  {problem}")
             for note in result["notes"]:
-                print(f"  note: {note}")
+                say(f"  note: {note}")
             if result["renderer"] is not None:
                 told = result["renderer"]
-                print(f"  note: drawn by {told['drawn_by'] or 'unknown'}: {told['basis']}")
+                say(f"  note: drawn by {told['drawn_by'] or 'unknown'}: {told['basis']}")
     return 0 if sound else 1
 
 
@@ -85,7 +86,7 @@ def extract_command(folder: Path, out: Path, split: str | None, detector: str) -
     for dataset in opened.values():
         check_sample(dataset)
     for name in there:
-        print(f"{items_file(out, name)} is there already and is left as it is")
+        say(f"{items_file(out, name)} is there already and is left as it is")
     for name, dataset in opened.items():
         total, counts = len(dataset.demonstrations), []
         try:
@@ -96,7 +97,7 @@ def extract_command(folder: Path, out: Path, split: str | None, detector: str) -
                 f"stopped after {len(counts)} of {total} {name} demonstrations; the same command goes on from there"
             ) from None
         frames, crops = (sum(count[key] for count in counts) for key in ("frames", "crops"))
-        print(f"{items_file(out, name)}: {crops} items of {total} demonstrations; {frames - crops} of {frames} "
+        say(f"{items_file(out, name)}: {crops} items of {total} demonstrations; {frames - crops} of {frames} "
               "frames have no gaze region and no item")  # fmt: skip
 
 
@@ -143,7 +144,7 @@ def generate(
             drawn_by=TINY,  # `tasks.generate` draws with nothing else
             scenes=BATON,
         )
-        print(f"{folder / split}: {len(entries)} demonstrations of {len(known)} tasks")
+        say(f"{folder / split}: {len(entries)} demonstrations of {len(known)} tasks")
 
 
 def _surveyed(folder: Path, split: str) -> tuple[CalvinSplit | None, list[str]]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.options import home_option, resolve_home
+from settings.shown import one_line
+from settings.streams import say
 from settings.typed import typed
 
 if TYPE_CHECKING:
@@ -41,13 +43,13 @@ def command(context: click.Context, weights: str | None, home_path: str | None, 
     findings += [*imports.findings(), *science.findings(), *detectors.findings(weights)]
     lacking = [finding for finding in findings if finding.needed and finding.state != OK]
     if as_json:
-        print(json.dumps({"ready": not lacking, "findings": [asdict(finding) for finding in findings]}))
+        say(json.dumps({"ready": not lacking, "findings": [asdict(finding) for finding in findings]}))
     else:
         _print(findings)
         if lacking:
-            print(f"An ablation cannot run here yet: {', '.join(finding.name for finding in lacking)}.")
+            say(f"An ablation cannot run here yet: {', '.join(finding.name for finding in lacking)}.")
         else:
-            print(f"An ablation can run here: {typed('submit-ablation')}")
+            say(f"An ablation can run here: {typed('submit-ablation')}")
     if damage is not None:
         raise damage
     return 3 if lacking else 0
@@ -61,6 +63,7 @@ def _print(findings: list[Finding]) -> None:
 
     table = Table("", "", "", "", box=None, pad_edge=False, show_header=False)
     for finding in findings:
-        remedy = f"\n-> {finding.remedy}" if finding.remedy else ""
-        table.add_row(finding.area, finding.name, finding.state, Text(f"{finding.detail}{remedy}"))
+        area, name, state, detail = map(one_line, (finding.area, finding.name, finding.state, finding.detail))
+        remedy = f"\n-> {one_line(finding.remedy)}" if finding.remedy else ""
+        table.add_row(area, name, state, Text(f"{detail}{remedy}"))
     show(lambda width: table)

@@ -16,6 +16,8 @@ from commands.checkpoint import HELP, crop_option, precision_option
 from commands.named_policy import NamedPolicy, policy_named
 from commands.options import home_option, resolve_home, threads_option
 from errors import InvalidInput, Stopped
+from settings.faults import need_mistake
+from settings.streams import say
 from simulators.rendering import AUTO, CHOICES, chosen_renderer, usual_renderer
 
 if TYPE_CHECKING:
@@ -130,7 +132,7 @@ def command(
     spec["renderer"] = chosen_renderer(options["renderer"], named.drawn_by or usual_renderer(options))
     document = _evaluate(named, spec, protocol, checkpoint, options)
     if as_json:
-        print(json.dumps(document))
+        say(json.dumps(document))
     else:
         from commands.evaluation_table import print_evaluation
 
@@ -211,6 +213,7 @@ def _folder_for_films(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        need_mistake(error)
         raise InvalidInput(f"--videos: the folder {folder} cannot be made: {error.strerror}") from None
     return folder
 

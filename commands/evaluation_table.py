@@ -10,10 +10,12 @@ from rich.table import Table
 
 from commands.console import Console
 from reports.statistics import average_length_interval, success_intervals
+from settings.shown import readable
 
 
 def print_evaluation(document: Mapping[str, Any]) -> None:
     """Rates with Wilson's 95 % intervals, average length with the bootstrap's, the table by task, and n."""
+    document = readable(document)
     done = np.array([[entry["done"] for entry in document["results"]]])
     console = Console(width=None if Console().is_terminal else 120)
     rates = Table(title=f"{document['policy']}: n = {document['sequences']} sequences, "

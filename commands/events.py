@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 
 import click
 
 from commands.options import existing_home, home_option
+from settings.shown import moment
+from settings.streams import say
 
 
 @click.command("events")
@@ -26,8 +27,7 @@ def command(context: click.Context, home_path: str | None, limit: int, as_json: 
     entries = queries.events(database, limit=limit)
     database.close()
     if as_json:
-        print(json.dumps(entries))
+        say(json.dumps(entries))
         return
     for entry in entries:
-        when = datetime.fromtimestamp(entry["at"]).strftime("%Y-%m-%d %H:%M:%S")
-        print(f"{when}  {entry['kind']:<20}  {entry['message']}")
+        say(f"{moment(entry['at'])}  {entry['kind']:<20}  {entry['message']}")

@@ -12,6 +12,8 @@ import click
 from commands.data import SPLITS
 from commands.options import home_option, resolve_home, threads_option
 from errors import DatasetError, InvalidInput
+from settings.faults import need_mistake
+from settings.streams import say
 
 if TYPE_CHECKING:
     from calvin.dataset import CalvinSplit
@@ -107,16 +109,16 @@ def command(
     if answers.path is not None:
         results[-1]["cache"] = {"file": str(answers.path), "known": answers.hits, "new": answers.misses}
     if as_json:
-        print(json.dumps(results if by_stage else results[0]))
+        say(json.dumps(results if by_stage else results[0]))
         return
     _show(results, by_stage, score)
     if preview:
         of_all = f"{frames_shown} of {results[-1]['frames']} frames shown"
-        print(
+        say(
             f"{len(sheets)} contact sheets in {out}: {of_all}, of long demonstrations those that failed first"
         )
     if answers.path is not None and name not in DIRECT:
-        print(f"{answers.hits} answers known before, {answers.misses} new, kept in {answers.path}")
+        say(f"{answers.hits} answers known before, {answers.misses} new, kept in {answers.path}")
 
 
 def _stage_list(text: str) -> list[str]:
@@ -128,6 +130,7 @@ def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        need_mistake(error)
         raise InvalidInput(f"--out {out} cannot be a folder for contact sheets: {error.strerror}") from None
 
 
@@ -202,19 +205,19 @@ def _show(results: list[dict[str, Any]], by_stage: bool, score: bool) -> None:
 
     console = Console()
     last = results[-1]
-    print(
+    say(
         f"{last['frames']} frames of {last['demonstrations']} demonstrations, {last['trusted']} with a trusted region"
     )
     tables = [source_table(last)]
     if score and not any(entry["visible"] for entry in last["objects"].values()):
-        print("no true boxes are known here: nothing can be scored")
+        say("no true boxes are known here: nothing can be scored")
     elif score:
         tables += [object_table(last), difficulty_table(last)]
     if by_stage:
         tables.append(stage_table(results))
     for number, table in enumerate(tables):
-        print()
+        say()
         console.print(table)
         if number == 0 and (sentence := wording_sentence(last)):
-            print(sentence)
-    print()
+            say(sentence)
+    say()

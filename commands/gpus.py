@@ -8,13 +8,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import click
-
 from commands.checks.trial import Trial, try_machine
 from errors import EnvironmentLacks, InvalidInput
 from settings import given
 from settings.gpus import VISIBLE, Given, entries
 from settings.gpus import gpus as given_gpus
+from settings.streams import say
 from workers.supervisor import Devices
 
 #: What a worker takes of memory before its model: an interpreter with torch and what a small job adds.
@@ -39,7 +38,7 @@ def devices_of(gpus: str | None, cpus: int | None) -> Devices:
     if found.twice:
         raise InvalidInput(f"{found.said} {found.trouble}: name each once")
     if found.trouble:
-        click.echo(f"{found.said}: {found.trouble}" if found.said else found.trouble, err=True)
+        say(f"{found.said}: {found.trouble}" if found.said else found.trouble, error=True)
     chosen: list[tuple[int, ...]]
     names = {gpu.number: gpu.name for gpu in found.gpus}
     if gpus in (None, "all"):

@@ -6,6 +6,7 @@ import click
 
 from commands.options import home_option, resolve_home
 from settings.home import Home
+from settings.streams import say
 from workers.services import SERVICES
 
 #: A scheduler turns many times a second; a disk may be slow.
@@ -23,7 +24,6 @@ _HTTP_SECONDS = 5.0
 @click.pass_context
 def command(context: click.Context, home_path: str | None, service: str, port: int | None) -> int:
     """Exit 0 when SERVICE is at work on this machine, 1 with a sentence when it is not."""
-    import sys
 
     home = resolve_home(context, home_path)
     if service == "scheduler":
@@ -34,9 +34,9 @@ def command(context: click.Context, home_path: str | None, service: str, port: i
         found = SERVICES[service]
         trouble = _http(f"http://127.0.0.1:{port or found.port}{found.health}")
     if trouble is None:
-        print(f"{service}: healthy")
+        say(f"{service}: healthy")
         return 0
-    print(f"{service}: {trouble}", file=sys.stderr)
+    say(f"{service}: {trouble}", error=True)
     return 1
 
 
@@ -64,6 +64,7 @@ def _worker(home: Home) -> str | None:
 
 
 def _http(url: str) -> str | None:
+    import http.client
     import urllib.error
     import urllib.request
 
@@ -74,5 +75,5 @@ def _http(url: str) -> str | None:
             return None
     except urllib.error.HTTPError as error:
         return f"{url} answers {error.code}"
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         return f"{url} does not answer ({error})"

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from commands.console import Console
 from commands.terminal import redraws
 from reports.statistics import running_estimate
+from settings.streams import say
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def live_estimate(total: int) -> Iterator[Callable[[Sequence[int]], None]]:
             tenth = 10 * len(results) // total
             if not on_terminal and tenth > said:
                 said = tenth
-                print(f"{len(results)}/{total}  {so_far}", file=sys.stderr, flush=True)
+                say(f"{len(results)}/{total}  {so_far}", error=True)
 
         yield show
 

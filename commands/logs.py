@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import click
 
 from commands.options import existing_home, home_option
+from settings.shown import moment, one_line
+from settings.streams import say
 
 _LOOK_SECONDS = 0.5
 
@@ -38,19 +39,21 @@ def command(context: click.Context, home_path: str | None, job: str, follow: boo
     row = job_of(database, job)
     if as_json and not follow:
         entries = [entry.as_json() for entry in job_story(home, database, row.id)]
-        print(json.dumps({"job": row.id, "label": row.label, "state": row.state, "entries": entries}))
+        say(json.dumps({"job": row.id, "label": row.label, "state": row.state, "entries": entries}))
         return
     if not as_json:
-        print(f"{row.label} (job {row.id}): {row.state}, step {row.step} of {row.target_steps}", flush=True)
+        say(f"{row.label} (job {row.id}): {row.state}, step {row.step} of {row.target_steps}", now=True)
     shown: set[Entry] = set()
     live = _Live(as_json)
-    while True:
+    while True:  # until nobody reads (`print`), at the latest
         ended = row.state in FINAL  # read before the story, so that nothing of the end is missed
         for entry in job_story(home, database, row.id):
             if entry not in shown:
                 shown.add(entry)
-                print(json.dumps(entry.as_json()) if as_json else _line(entry.at, entry.source, entry.text),
-                      flush=True)  # fmt: skip
+                for line in (
+                    [json.dumps(entry.as_json())] if as_json else _lines(entry.at, entry.source, entry.text)
+                ):
+                    print(line, flush=True)
         if ended or not follow:
             break
         live.show(next((a.progress for a in progress.running_attempts(database) if a.job_id == row.id), None))
@@ -73,10 +76,11 @@ class _Live:
         self._last, self._next = progress, time.monotonic() + _LIVE_SECONDS
         values = "".join(f", {name} {value:.4g}" for name, value in progress.get("values", {}).items())
         text = f"at step {progress['step']} of {progress['total']}{values}"
-        print(_line(time.time(), "now", text), flush=True)
+        for line in _lines(time.time(), "now", text):
+            print(line, flush=True)
 
 
-def _line(at: float, source: str, text: str) -> str:
-    when = datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
-    first, *rest = text.split("\n")
-    return "\n".join([f"{when}  {source:<7}  {first}", *(f"{'':30}{line}" for line in rest)])
+def _lines(at: float, source: str, text: str) -> list[str]:
+    """The second line and those after it begin with blanks, so that none passes for another entry."""
+    first, *rest = map(one_line, text.split("\n"))
+    return [f"{moment(at)}  {source:<7}  {first}", *(f"{'':30}{line}" for line in rest)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from commands.options import existing_home, home_option
+from settings.streams import say
 from workers.services import SERVICES
 
 _SERVICE = SERVICES["metrics"]
@@ -17,7 +18,6 @@ _SERVICE = SERVICES["metrics"]
 @click.pass_context
 def command(context: click.Context, home_path: str | None, address: str, port: int) -> None:
     """Serve http://ADDRESS:PORT/metrics until stopped."""
-    import sys
 
     from commands.stopping import stop_on_signals
     from db.migrate import look_at_state
@@ -33,7 +33,7 @@ def command(context: click.Context, home_path: str | None, address: str, port: i
     if kept:
         home.create()
     database = look_at_state(home)
-    print(announcement("metrics", address, port), file=sys.stderr, flush=True)
+    say(announcement("metrics", address, port), error=True)
     if kept:
         note_address(home, "metrics", _SERVICE.url(address, port))
     serve_metrics(home, database, address, port, stop_on_signals())

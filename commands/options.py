@@ -16,6 +16,7 @@ from settings.arithmetic import THREADS
 from settings.home import HOME_KEY, Home, home_at
 from workers.parent import PARENT_VARIABLE
 
+NOTICE_FILE_VARIABLE = "BATON_NOTICE_FILE"
 NOTICE_URL_VARIABLE = "BATON_NOTICE_URL"
 
 
@@ -75,7 +76,7 @@ def session_options(function: Any) -> Any:
     for decorator in (
         click.option("--notice-url", envvar=NOTICE_URL_VARIABLE, metavar="URL",
                      help="Save and stop once this address tells that the machine goes away."),
-        click.option("--notice-file", envvar="BATON_NOTICE_FILE", metavar="FILE",
+        click.option("--notice-file", envvar=NOTICE_FILE_VARIABLE, metavar="FILE",
                      type=click.Path(path_type=Path), help="Save and stop once this file exists."),
         click.option("--cpus", default=None, type=click.IntRange(0), metavar="N", help="CPU workers."),
         click.option("--gpus", default=None, metavar="0,1|0+1|all|none", help="GPUs to use; 0+1: both for one worker."),

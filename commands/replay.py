@@ -18,6 +18,8 @@ from calvin.sampled_check import check_sample
 from calvin.task_names import UNKNOWN_SCENE
 from commands.console import Console
 from commands.terminal import redraws
+from settings.shown import readable
+from settings.streams import say
 from simulators.base import Simulator
 from simulators.rendering import chosen_renderer, usual_renderer
 from tasks.closed_loop import simulators_of
@@ -68,7 +70,7 @@ def replay_and_print(
     for simulator in simulators:
         simulator.close()
     if as_json:
-        print(json.dumps(document))
+        say(json.dumps(document))
     else:
         _print(document)
 
@@ -94,6 +96,7 @@ def _median(values: list[float]) -> float:
 
 
 def _print(document: Mapping[str, Any]) -> None:
+    document = readable(document)
     console = Console(width=None if Console().is_terminal else 120)
     table = Table(
         title=f"{document['accepted']} of {document['played']} demonstrations accepted by the oracle"

@@ -27,10 +27,10 @@ def command(
 
     A home that cannot be written is reported on all the same, into another folder (--out).
     """
-    from commands.show import print_report
+    from commands.show import print_report, write_report
     from db.migrate import look_at_state
 
     home = existing_home(context, home_path)
     database = look_at_state(home)
-    print_report(home, database, ablation, as_json, out)
+    print_report(write_report(home, database, ablation, out), as_json)
     database.close()

@@ -23,7 +23,7 @@ from db.silence import Hearing
 from db.soundness import need_sound_state
 from db.states import QUEUED, RUNNING
 from db.store import ArtifactStore
-from errors import StateDamaged, Stopped
+from errors import BatonError, StateDamaged, Stopped
 from settings.clock import steady
 from settings.duration import session_seconds
 from settings.home import Home
@@ -123,13 +123,13 @@ def run_home(
     try:
         with caught(interrupts.note):
             _stay(home, database, stay, settings, interrupts, until_done, services, quiet)
-    except Exception:
+    except (OSError, BatonError) as error:
         if home.root.is_dir():
             raise
         raise Stopped(
             f"the home {home.root} was moved or removed while it ran, so everything here stopped; what was committed "
             "is in it: name the place where it is now with --home, or put it back"
-        ) from None
+        ) from error
 
 
 def _stay(

@@ -43,7 +43,8 @@ class Screen:
     def __enter__(self) -> Screen:
         if not self._quiet and redraws(sys.stderr):
             self._live = Live(console=self._console, auto_refresh=False)
-            self._live.start()
+            with contextlib.suppress(OSError):
+                self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,7 +70,5 @@ class Screen:
         """One line that stays, above the bars where there are any."""
         if self._quiet:
             return
-        with contextlib.suppress(
-            OSError, SystemExit
-        ):  # rich ends the process where nobody reads a pipe any more
+        with contextlib.suppress(OSError):
             self._console.print(line, soft_wrap=True, markup=False, highlight=False)

@@ -9,6 +9,7 @@ import click
 
 from commands.checkpoint import HELP, crop_option, holds_openvla, open_named, precision_option, refuse_crop
 from commands.options import home_option, resolve_home, threads_option
+from settings.streams import say
 
 if TYPE_CHECKING:
     from tasks.openvla_policy import OpenVLAPolicy
@@ -72,5 +73,5 @@ def command(
         policy.predict,
         host,
         port,
-        ready=lambda bound: print(f"{checkpoint} answers at http://{host}:{bound}/predict", flush=True),
+        ready=lambda bound: say(f"{checkpoint} answers at http://{host}:{bound}/predict", now=True),
     )

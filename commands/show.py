@@ -1,59 +1,71 @@
-"""Printing an ablation's report: the table on the terminal, or the JSON; files into `reports/`."""
+"""An ablation's report: files into `reports/`; the table on the terminal, or the JSON."""
 
 from __future__ import annotations
 
 import errno
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from commands.console import Console
-from commands.travelled import read_as_written
 from db.engine import Database
 from db.shared_store import open_store
 from errors import InvalidInput
 from reports.comparisons import comparisons_terminal
-from reports.summary import summarise, to_json
+from reports.data import ReportData
+from reports.summary import Summary, summarise, to_json
 from reports.table import terminal_table
-from reports.write import write_report
+from reports.write import write_report as write_files
+from settings.faults import need_mistake
 from settings.home import Home
 from settings.ownership import refusal
+from settings.streams import say
 from workers.report_data import gather_report
 
 _LONGEST_NAME_BYTES = 200
 
 
-def print_report(
-    home: Home, database: Database, ablation: str | None, as_json: bool, out: Path | None = None
-) -> Path:
-    """Write the report's files and print its table. Returns the folder: `out`, or one in `reports/`.
+@dataclass(frozen=True)
+class Written:
+    """A report whose files lie in `folder`."""
+
+    data: ReportData
+    summary: Summary
+    folder: Path
+
+
+def write_report(home: Home, database: Database, ablation: str | None, out: Path | None = None) -> Written:
+    """Write the report's files into `out`, or a folder in `reports/`.
 
     Raises InvalidInput for no ablation, or a folder that cannot be written.
     """
-    with read_as_written(database):
-        data = gather_report(database, open_store(home, database), ablation)
-        summary = summarise(data)
+    data = gather_report(database, open_store(home, database), ablation)
+    summary = summarise(data)
     folder = out or home.reports / f"{data.ablation_id}-{_file_name(data.ablation)}"
     try:
-        with read_as_written(database):
-            write_report(data, folder)
+        write_files(data, folder)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
+        need_mistake(error)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise refusal("write", folder, "name another folder with --out") from None
         raise InvalidInput(f"cannot write the report into {folder}: {error.strerror or error}") from None
+    return Written(data, summary, folder)
+
+
+def print_report(report: Written, as_json: bool) -> None:
+    """Its table on the terminal, or its JSON."""
+    data, summary = report.data, report.summary
     if as_json:
-        print(json.dumps(to_json(data, summary)))
-    else:
-        console = Console(width=None if Console().is_terminal else 120)
-        console.print(terminal_table(data, summary))
-        if any(comparison.avg_len is not None for comparison in summary.comparisons):
-            console.print(comparisons_terminal(summary))
-        errors = [f"{a.title} {a.open_loop_error:.4f}" for a in summary.arms if a.open_loop_error is not None]
-        if errors:
-            console.print(f"Open-loop action error on the validation split: {', '.join(errors)}")
-        console.print(f"Report: {folder / 'report.html'}", soft_wrap=True, markup=False, highlight=False)
-    return folder
+        say(json.dumps(to_json(data, summary)))
+        return
+    console = Console(width=None if Console().is_terminal else 120)
+    console.print(terminal_table(data, summary))
+    if any(comparison.avg_len is not None for comparison in summary.comparisons):
+        console.print(comparisons_terminal(summary))
+    errors = [f"{a.title} {a.open_loop_error:.4f}" for a in summary.arms if a.open_loop_error is not None]
+    if errors:
+        console.print(f"Open-loop action error on the validation split: {', '.join(errors)}")
+    console.print(f"Report: {report.folder / 'report.html'}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _file_name(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
 from commands.status_screen import summary_lines
+from settings.shown import one_line
 
 #: A line is printed at most this often, and later only when the time so far has grown by this share: six lines
 #: in the first minute, some hundreds in twelve hours.
@@ -54,4 +55,4 @@ class StatusLines:
 
     def _print(self, lines: list[str]) -> None:
         if lines:
-            print("\n".join(lines), file=self._stream, flush=True)
+            print("\n".join(map(one_line, lines)), file=self._stream, flush=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from settings.home import Home
+from settings.shown import moment, readable
 from settings.typed import typed
 from workers.services import SERVICES
 
@@ -34,6 +35,7 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
 
     now: the time of day, in which ends are told.
     """
+    document = readable(document)
     workers = document["workers"]
     sessions = [entry for entry in document["sessions"] if entry["lives"] is not False]
     ablations = [e for e in document["ablations"] if e["state"] == "running"] if height else None
@@ -93,6 +95,8 @@ def time_left_text(left: Mapping[str, Any] | None, workers: bool) -> str:
 
 def span(seconds: float) -> str:
     """Two units at most: `40 s`, `12 min`, `3 h 05 min`, `2 d 4 h`."""
+    if not math.isfinite(seconds):
+        return "unknown"
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -190,7 +194,7 @@ def _seen(worker: Mapping[str, Any]) -> str:
     """For how long it has said nothing, or what its own clock showed when it spoke last."""
     age = worker["heartbeat_age_seconds"]
     if age is None:
-        return f"at {datetime.fromtimestamp(worker['heartbeat_at']):%H:%M:%S} there"
+        return f"at {moment(worker['heartbeat_at'], '%H:%M:%S')} there"
     return f"{age:.0f} s ago"
 
 
@@ -214,7 +218,7 @@ def _session(entry: Mapping[str, Any], now: float) -> Text:
     if left is None:
         return Text(f"{begun}, no deadline")
     style = "bold yellow" if left < 600 else ""
-    ends = datetime.fromtimestamp(now + left).strftime("%H:%M")
+    ends = moment(now + left, "%H:%M")
     return Text.assemble(f"{begun}, ", (f"ends in {span(left)}", style), f" ({ends})")
 
 
@@ -228,7 +232,7 @@ def _services(document: Mapping[str, Any]) -> list[Text]:
 
 
 def _event(event: Mapping[str, Any], width: int) -> Text:
-    when = datetime.fromtimestamp(event["at"]).strftime("%H:%M:%S")
+    when = moment(event["at"], "%H:%M:%S")
     text = Text.assemble((f"{when}  ", "dim"), event["message"], no_wrap=True, overflow="ellipsis")
     text.truncate(width, overflow="ellipsis")
     return text

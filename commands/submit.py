@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,8 @@ import click
 from commands.options import SessionOptions, home_option, resolve_home, session_options
 from errors import ConfigError, OtherBuild, Stopped
 from settings import given
+from settings.places import expanded
+from settings.streams import say
 from settings.typed import typed
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def command(
         overrides,
         arms=arms.split(",") if arms else None,
         seeds=seeds.split(",") if seeds else None,
-        data__root=str(Path(data_root).expanduser().absolute()) if data_root else None,
+        data__root=str(expanded(data_root, "--data").absolute()) if data_root else None,
         name=name,
     )
     # Nothing starts with --detach, so that no tool needs to say which GPUs there are.
@@ -90,9 +92,9 @@ def command(
         document = {"ablation": submitted.ablation_id, "name": plan.name, "home": str(home.root),
                     "jobs_added": submitted.jobs_added, "jobs_shared": submitted.jobs_shared}  # fmt: skip
         if as_json:
-            print(json.dumps(document))
+            say(json.dumps(document))
         else:
-            print(
+            say(
                 f"{plan.name}: {submitted.jobs_added} jobs added, {submitted.jobs_shared} already there; "
                 f"run them with: {typed('up --until-done', home)}"
             )
@@ -101,15 +103,13 @@ def command(
         submitted = _submit(home, database, config, plan)
         run_home(home, database, stay, until_done=True, quiet=as_json)
         (entry,) = queries.status(database, str(submitted.ablation_id))["ablations"]
-        from commands.show import (
-            print_report,
-        )  # figures and statistics: seconds that no start should wait for
+        # Only now: figures and statistics take seconds to import, which no start should wait for.
+        from commands.show import print_report, write_report
 
-        with suppress(BrokenPipeError):  # who reads no further (`head`) changes nothing about how it ended
-            print_report(home, database, str(submitted.ablation_id), as_json)
-            if entry["state"] == "failed":
-                for failure in queries.failures(database, submitted.ablation_id):
-                    print(f"error: {failure}", file=sys.stderr)
+        print_report(write_report(home, database, str(submitted.ablation_id)), as_json)
+        if entry["state"] == "failed":
+            for failure in queries.failures(database, submitted.ablation_id):
+                say(f"error: {failure}", error=True)
         if entry["state"] == "paused":
             raise Stopped(f"{entry['name']} is paused with everything saved; go on with: unpause, then up")
     return 0 if entry["state"] == "succeeded" else 1
@@ -128,10 +128,10 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
     earlier = with_the_same_settings(database, config, plan)
     other = "" if earlier is None else differences(database, earlier.id)
     if other:
-        print(
+        say(
             f"{earlier.name}: going on with ablation {earlier.id}, which another build planned with {other}; to do "
             f"again with this one what differs: {typed(f'upgrade {earlier.id}', home)}",
-            file=sys.stderr,
+            error=True,
         )
         target = jobs.Target("ablation", earlier.id, f"ablation {earlier.name}")
         return plans.Submitted(
@@ -139,11 +139,11 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
         )
     submitted = plans.submit(database, plan, shlex.join(sys.argv), time.time())
     if earlier is not None:
-        print(
+        say(
             f"{plan.name}: ablation {earlier.id} has these settings too, but {submitted.jobs_added} jobs are not as "
             "they were planned then (what they read changed, or how they are planned); "
             f"{submitted.jobs_shared} are shared",
-            file=sys.stderr,
+            error=True,
         )
     return submitted
 
@@ -152,7 +152,7 @@ def _tell_untrained(jobs: Sequence[PlannedJob]) -> None:
     """Say on standard error which tasks are judged that no training demonstration shows."""
     untrained = sorted({task for job in jobs for task in job.spec.get("untrained_tasks") or ()})
     if untrained:
-        print(f"warning: data.tasks: no training demonstration shows {', '.join(untrained)}", file=sys.stderr)
+        say(f"warning: data.tasks: no training demonstration shows {', '.join(untrained)}", error=True)
 
 
 def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:
@@ -171,7 +171,7 @@ def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:
         )
         if not shared:
             raise ConfigError(sentence)
-        print(f"warning: {sentence}", file=sys.stderr)
+        say(f"warning: {sentence}", error=True)
 
 
 def _check_threads(config: AblationConfig) -> None:
@@ -184,4 +184,4 @@ def _check_threads(config: AblationConfig) -> None:
             sentence = (
                 f"{stage}.threads is {threads}, more than the {cores.count} cores given{because}: slower"
             )
-            print(f"warning: {sentence}", file=sys.stderr)
+            say(f"warning: {sentence}", error=True)

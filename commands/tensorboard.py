@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from commands.options import existing_home, home_option
+from settings.streams import say
 from workers.services import SERVICES
 
 _SERVICE = SERVICES["tensorboard"]
@@ -21,7 +22,6 @@ def command(context: click.Context, home_path: str | None, address: str, port: i
 
     Of a home that can only be read they are kept in a temporary folder.
     """
-    import sys
     from contextlib import ExitStack
     from pathlib import Path
     from tempfile import TemporaryDirectory
@@ -44,10 +44,10 @@ def command(context: click.Context, home_path: str | None, address: str, port: i
     database = look_at_state(home)
     if once:
         files = EventFiles(event_folder(home), database)
-        print(f"{files.update()} points in {event_folder(home)}")
+        say(f"{files.update()} points in {event_folder(home)}")
         files.close()
     else:
-        print(announcement("tensorboard", address, port), file=sys.stderr, flush=True)
+        say(announcement("tensorboard", address, port), error=True)
         with ExitStack() as cleanup:
             if kept:
                 folder = event_folder(home)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
+from settings.streams import say
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -34,4 +36,5 @@ def show(draw: Callable[[int], RenderableType]) -> None:
     console.width = _PIPE_WIDTH
     with console.capture() as captured:
         console.print(draw(console.width))
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    for line in captured.get().removesuffix("\n").split("\n"):
+        say(line.rstrip())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from contextlib import closing
 from functools import wraps
@@ -13,6 +12,7 @@ import click
 from commands.options import SessionOptions, existing_home, home_option, session_options
 from errors import Stopped
 from settings.home import Home
+from settings.streams import say
 from settings.typed import typed
 from workers.services import SERVICES
 
@@ -75,6 +75,6 @@ def _tell_nothing_is_left(home: Home, states: Mapping[str, str]) -> None:
     """Why nothing was started: otherwise the command would end without a word."""
     for name, state in states.items():
         if state != "paused":
-            print(f"{name}: {state}, nothing is left to do", file=sys.stderr)
+            say(f"{name}: {state}, nothing is left to do", error=True)
     if not states:
-        print(f"nothing was submitted yet; do it with: {typed('submit-ablation', home)}", file=sys.stderr)
+        say(f"nothing was submitted yet; do it with: {typed('submit-ablation', home)}", error=True)

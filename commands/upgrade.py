@@ -12,6 +12,7 @@ import click
 
 from commands.options import existing_home, home_option
 from errors import InvalidInput
+from settings.streams import say
 from settings.typed import typed
 
 
@@ -40,7 +41,7 @@ def command(context: click.Context, home_path: str | None, ablation: str | None,
         done.append(plan_again(database, row, shlex.join(sys.argv), time.time()))
         if not as_json:
             new = done[-1]
-            print(
+            say(
                 f"{new.name}: {new.kept} jobs kept, {new.added} new"
                 + (
                     ""
@@ -50,9 +51,9 @@ def command(context: click.Context, home_path: str | None, ablation: str | None,
             )
     database.close()
     if as_json:
-        print(json.dumps([asdict(entry) for entry in done]))
+        say(json.dumps([asdict(entry) for entry in done]))
     elif not done:
-        print("nothing here was planned by another build")
+        say("nothing here was planned by another build")
     elif any(entry.added for entry in done):
-        print(f"run them with: {typed('up --until-done', home)}")
+        say(f"run them with: {typed('up --until-done', home)}")
     return 0

@@ -20,7 +20,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,10 @@ from settings.ownership import refusal
 #: How long a writer waits for another writer's transaction, and everybody for a server that is restarted.
 BUSY_TIMEOUT_SECONDS = 60.0
 _RECONNECT_SECONDS = 0.5
+
+#: Prepared statements a connection keeps: more than Baton has. pysqlite3 gives up the least used of a full cache, which
+#: after a migration are those that run for every job from then on.
+_CACHED_STATEMENTS = 1024
 
 _BEGIN = "baton_begin"
 
@@ -86,8 +90,8 @@ class Database:
         """One writing transaction: commits at the end, rolls back on any exception. No other writes meanwhile.
 
         Raises DiskFull when there is no room for it, StateLost when the server goes away: a commit that was
-        under way then may have happened. Raises StateDamaged on damage, as `read`, and InvalidInput where the state can
-        only be read.
+        under way then may have happened. Raises StateBusy where another writer goes on for too long, StateDamaged on
+        damage, as `read`, and InvalidInput where the state can only be read.
         """
         if self.read_only is not None:
             raise refusal("write", self.read_only.path)
@@ -169,12 +173,16 @@ class Database:
                 yield connection
 
     def close(self) -> None:
-        self.settle()
-        self._reader.dispose()
-        if self.read_only is not None:
-            self.read_only.close()
-        if self._lease and self.file:
-            give_back(self.file, self._lease)
+        """Lets go of everything, whatever becomes of it. Raises OSError, as `settle`."""
+        with ExitStack() as stack:
+            if self._lease and self.file:
+                stack.callback(give_back, self.file, self._lease)
+            if self.read_only is not None:
+                stack.callback(self.read_only.close)
+            stack.callback(self._reader.dispose)
+            if self._log is not None:
+                stack.callback(self._log.close)
+                self._log.settle()
 
     def _connect(self, engine: Engine) -> Connection:
         """A server that answered before and does not now is waited for: nothing was begun, so nothing is lost."""
@@ -205,7 +213,11 @@ def _sqlite_engine(url: URL, read_only: ReadOnlyFile | None = None, in_network: 
         engine = create_engine(
             url,
             module=sqlite_module(),
-            connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+            connect_args={
+                "timeout": BUSY_TIMEOUT_SECONDS,
+                "check_same_thread": False,
+                "cached_statements": _CACHED_STATEMENTS,
+            },
             pool_reset_on_return=None,  # `read` and `write` never return a connection inside a transaction
         )
     else:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, select
@@ -20,14 +19,18 @@ from sqlalchemy import Connection, delete, select
 from db import events, ownership
 from db.engine import Database
 from db.needed import SPENT, SUPERSEDED, producers, shown_in_reports, verdicts
+from db.parts import in_parts
 from db.shared_store import open_store
 from db.statements import artifact, job
 from db.states import RUNNING
 from db.store import ARTIFACT_PATH, ATTEMPT_SCRATCH, LOCK_FILES, OWNER_FILES, ArtifactStore, clear_unless_held
 from settings.home import Home
 
-#: Jobs whose rows are looked at in one writing transaction, and objects removed at a time.
-_CHUNK = 200
+#: Jobs whose rows are looked at in one transaction: others wait to write meanwhile.
+_JOBS_AT_A_TIME = 200
+
+#: Objects that are removed between two looks at whether the standstill lasts.
+_OBJECTS_AT_A_TIME = 200
 
 #: Of the store; gives what raises once it is over (`db.store`).
 Standstill = Callable[[], AbstractContextManager[Callable[[], None]]]
@@ -70,16 +73,22 @@ def collect(
     """
     store = open_store(home, db)
     ownership.need_ours(home, db, store.remote)
+    with _standstills(store, wait_seconds, at_once=superseded_only, dry_run=dry_run) as standstill:
+        return _collect(db, home, store, now, standstill, spent, superseded_only, dry_run)
+
+
+@contextmanager
+def _standstills(
+    store: ArtifactStore, wait_seconds: float, *, at_once: bool, dry_run: bool
+) -> Iterator[Standstill]:
+    """What is entered around each removal. at_once: all of them are one standstill, which begins here."""
     if dry_run:
-        return _collect(
-            db, home, store, now, lambda: nullcontext(lambda: None), spent, superseded_only, dry_run
-        )
-    if not superseded_only:
-        return _collect(
-            db, home, store, now, lambda: store.standstill(wait_seconds), spent, superseded_only, dry_run
-        )
-    with store.standstill(wait_seconds) as still:
-        return _collect(db, home, store, now, lambda: nullcontext(still), spent, superseded_only, dry_run)
+        yield lambda: nullcontext(lambda: None)
+    elif at_once:
+        with store.standstill(wait_seconds) as still:
+            yield lambda: nullcontext(still)
+    else:
+        yield lambda: store.standstill(wait_seconds)
 
 
 def _collect(
@@ -165,7 +174,7 @@ def _collect_objects(
                 garbage = [path for path in garbage if path in only]
             if not dry_run and garbage:
                 db.settle_all()
-            for part in () if dry_run else (garbage[n : n + _CHUNK] for n in range(0, len(garbage), _CHUNK)):
+            for part in () if dry_run else in_parts(garbage, _OBJECTS_AT_A_TIME):
                 still()
                 store.remote.remove(part)
         objects += len(garbage)
@@ -180,7 +189,7 @@ def _collect_objects(
 def _superseded_paths(db: Database, shown: Set[int]) -> list[str]:
     """One for each row."""
     with db.read() as tx:
-        parts = _chunks(_jobs_with_checkpoints(tx))
+        parts = in_parts(_jobs_with_checkpoints(tx), _JOBS_AT_A_TIME)
         return [path for part in parts for path in _superseded(tx, shown, part).values()]
 
 
@@ -192,7 +201,7 @@ def _delete_rows(db: Database, shown: Set[int]) -> list[str]:
     with db.read() as tx:
         jobs_here = _jobs_with_checkpoints(tx)
     removed: list[str] = []
-    for part in _chunks(jobs_here):
+    for part in in_parts(jobs_here, _JOBS_AT_A_TIME):
         with db.write() as tx:
             found = _superseded(tx, shown, part)
             if found:
@@ -261,7 +270,7 @@ def _kept_paths(tx: Connection, prefix: str, shown: Set[int], gone: Set[str]) ->
         return set(tx.execute(select(artifact.c.path).where(here)).scalars())
     job_ids = list(tx.execute(select(artifact.c.job_id).where(here).distinct()).scalars())
     kept = set()
-    for part in _chunks(job_ids):
+    for part in in_parts(job_ids, _JOBS_AT_A_TIME):
         for _, producer in producers(tx, shown, part):
             found = verdicts(producer)
             kept |= {output.path for output in producer.outputs if found[output.id] not in gone}
@@ -283,9 +292,3 @@ def _dead_scratch(db: Database, home: Home) -> list[Path]:
         running = tx.execute(select(job.c.id, job.c.lease_token).where(job.c.state == RUNNING))
         held = {(row.id, row.lease_token) for row in running}
     return sorted(path for path, lease in named.items() if lease not in held)
-
-
-def _chunks(ids: Iterable[int]) -> Iterator[list[int]]:
-    rest = iter(ids)
-    while part := list(islice(rest, _CHUNK)):
-        yield part

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from types import ModuleType
 
 from settings.faults import SHORTAGES
-from settings.files import sync
+from settings.files import lies_at, sync_names
 
 logger = logging.getLogger("baton.state")
 
@@ -27,8 +29,7 @@ class LogSync:
     """Syncs the log from a thread of its own: at once when somebody waits, else now and then.
 
     A commit that writes the log while it is being synced waits for the disk, so an idle sync is not repeated
-    at once. Opening and closing the -wal file is safe beside SQLite, which locks only the database and -shm
-    files.
+    at once. A descriptor of the -wal file is safe beside SQLite, which locks only the database and -shm files.
 
     A sync that failed is told, and raised in whoever waits for it; then it is tried again, for as long as the
     process lives. As the kernel may count what it could not write as written (fsync(2)), the log itself is not
@@ -37,7 +38,8 @@ class LogSync:
 
     def __init__(self, state: Path) -> None:
         self._state = state
-        self._log = Path(f"{state}-wal")
+        self._log = Path(f"{os.path.realpath(state)}-wal")
+        self._held = _HeldFile(self._log)
         self._changed = threading.Condition()
         self._syncing = threading.Lock()
         self._commits = 0
@@ -47,15 +49,14 @@ class LogSync:
         self._failure: Exception | None = None
         self._short = 0
         self._suspect = False
+        self._closing = False
         self._thread: threading.Thread | None = None
 
     def committed(self) -> None:
         """Call after every commit."""
         with self._changed:
             self._commits += 1
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="wal-sync", daemon=True)
-                self._thread.start()
+            self._need_thread()
             if self._commits == self._synced + 1:
                 self._changed.notify_all()
 
@@ -63,6 +64,8 @@ class LogSync:
         """Wait until all commits so far are synced. Raises the OSError of a disk that failed meanwhile."""
         with self._changed:
             goal, failures = self._commits, self._failures
+            if self._synced < goal:
+                self._need_thread()
             self._awaited = max(self._awaited, goal)
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._synced >= goal or self._failures != failures)
@@ -75,11 +78,30 @@ class LogSync:
         with self._syncing:
             self._sync()
 
+    def close(self) -> None:
+        """End the thread and let go of the file. What comes after begins anew."""
+        with self._changed:
+            thread, self._closing = self._thread, True
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join()
+        with self._syncing:
+            self._held.close()
+        with self._changed:
+            self._thread, self._closing = None, False
+
+    def _need_thread(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="wal-sync", daemon=True)
+            self._thread.start()
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._synced < self._commits)
-                self._changed.wait_for(lambda: self._awaited > self._synced, timeout=SYNC_SECONDS)
+                self._wait_for(lambda: self._synced < self._commits)
+                self._wait_for(lambda: self._awaited > self._synced, SYNC_SECONDS)
+                if self._closing:
+                    return
                 goal = self._commits
             try:
                 with self._syncing:
@@ -93,6 +115,9 @@ class LogSync:
                         logger.warning("%s is synced again", self._state)
                     self._failure, self._short = None, 0
                     self._changed.notify_all()
+
+    def _wait_for(self, what: Callable[[], bool], timeout: float | None = None) -> None:
+        self._changed.wait_for(lambda: what() or self._closing, timeout)
 
     def _failed(self, error: Exception) -> None:
         with self._changed:
@@ -112,7 +137,7 @@ class LogSync:
             self._awaited = self._synced  # they are told
             self._changed.notify_all()
             # The next try is due when somebody comes to wait, who is told how it goes.
-            self._changed.wait_for(lambda: self._awaited > self._synced, timeout=_AGAIN_SECONDS)
+            self._wait_for(lambda: self._awaited > self._synced, _AGAIN_SECONDS)
 
     def _sync(self) -> None:
         if self._suspect:
@@ -120,7 +145,7 @@ class LogSync:
             return
         try:
             with suppress(FileNotFoundError):  # its last user removed it: all is in the database file already
-                sync(self._log)
+                self._held.sync()
         except OSError as error:
             self._suspect = error.errno not in SHORTAGES
             raise
@@ -134,6 +159,35 @@ class LogSync:
         if busy or moved < pages:
             raise OSError(f"{self._log} is in use: {moved} of {pages} pages are in the database file")
         self._suspect = False
+
+
+class _HeldFile:
+    """The file of a name, open for as long as it is the one that has the name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def sync(self) -> None:
+        """The file, and that it has its name, are on the disk when it returns. Raises OSError."""
+        if self._descriptor is None or not lies_at(self._descriptor, self._path):
+            self.close()
+            self._descriptor = self._opened()
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _opened(self) -> int:
+        descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            sync_names(self._path.parent)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
 
 def sqlite_module() -> ModuleType:

@@ -8,7 +8,6 @@ each commit is on the disk when it returns: EXTRA is FULL, and the journal's rem
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from errors import HomeInUse
 from settings import lease
 from settings.file_system import network_kind
 from settings.lease import Lease
+from settings.watching import watched
 
 #: Bytes 18 and 19 of a database's header that say that it has a write-ahead log (sqlite.org/fileformat.html).
 _LOGGED = b"\x02\x02"
@@ -106,16 +106,18 @@ def _need_no_writer(file: Path, wait: bool) -> None:
         logger.warning(
             "%s was left with its log; folded in after %.0f s unless that grows", file, lease.STILL_SECONDS
         )
-    before = [_identity(path) for path in (file, *logs)]
-    until = time.monotonic() + lease.STILL_SECONDS
-    while time.monotonic() < until:
-        if wait:
-            time.sleep(min(_LOOK_SECONDS, lease.STILL_SECONDS))
-        if not wait or [_identity(path) for path in (file, *logs)] != before:
-            raise HomeInUse(
-                f"{file} has a log that another machine writes, or left there; end that first, or only look from here "
-                "(status, report, bundle export)"
-            )
+        before = _identities(file, *logs)
+        now = watched(lambda: _identities(file, *logs), before, lease.STILL_SECONDS, _LOOK_SECONDS)
+        if now == before:
+            return
+    raise HomeInUse(
+        f"{file} has a log that another machine writes, or left there; end that first, or only look from here "
+        "(status, report, bundle export)"
+    )
+
+
+def _identities(*paths: Path) -> list[tuple[int, int] | None]:
+    return [_identity(path) for path in paths]
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

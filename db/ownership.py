@@ -29,6 +29,7 @@ from db.schema import Artifact, Attempt, Identity, Worker
 from db.store import ARTIFACT_PATH, OWNER, OWNER_LOCK
 from errors import InvalidInput, StoreOfAnother
 from settings import files
+from settings.faults import need_mistake
 from settings.home import Home
 
 #: The newest worker and the newest attempt, each as (id, started_at) or None.
@@ -189,6 +190,7 @@ def read_owner(home: Home) -> Owner | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
+        need_mistake(error)
         raise InvalidInput(f"cannot read {home.artifacts / OWNER}: {error}") from None
     try:
         found = json.loads(text)

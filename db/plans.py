@@ -12,13 +12,11 @@ from db import events
 from db.dialect import upsert
 from db.engine import Database
 from db.jobs.control import hold, release_counted, revive
+from db.parts import in_parts
 from db.redaction import without_passwords
 from db.schema import Ablation, AblationJob, Run
 from db.statements import UNCOUNTED, dependency, job, run
 from db.states import BLOCKED, RUNNING
-
-#: Rows per statement; SQLite binds at most 32,766 values in one.
-_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
             tx.execute(update(run).where(run.c.ablation_id == ablation_id).values(intent="active"))
 
         before = tx.execute(select(func.count()).select_from(job)).scalar_one()
-        for part in _chunks(plan.jobs):
+        for some_jobs in in_parts(plan.jobs):
             tx.execute(
                 upsert(tx, job).on_conflict_do_nothing(index_elements=["key"]),
                 [
@@ -120,22 +118,22 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
                         "waiting_on": UNCOUNTED,  # set below, once the dependencies have rows
                         "created_at": now,
                     }
-                    for planned in part
+                    for planned in some_jobs
                 ],
             )
         added = tx.execute(select(func.count()).select_from(job)).scalar_one() - before
 
         ids: dict[str, int] = {}
-        for part in _chunks([planned.key for planned in plan.jobs]):
-            ids.update(tx.execute(select(job.c.key, job.c.id).where(job.c.key.in_(part))).all())
+        for keys in in_parts([planned.key for planned in plan.jobs]):
+            ids.update(tx.execute(select(job.c.key, job.c.id).where(job.c.key.in_(keys))).all())
 
         edges = [
             {"job_id": ids[planned.key], "depends_on_id": ids[need.key], "role": need.role}
             for planned in plan.jobs
             for need in planned.needs
         ]
-        for part in _chunks(edges):
-            tx.execute(upsert(tx, dependency).on_conflict_do_nothing(), part)
+        for some_edges in in_parts(edges):
+            tx.execute(upsert(tx, dependency).on_conflict_do_nothing(), some_edges)
 
         run_ids = _runs(tx, ablation_id, plan, ids)
         links = [
@@ -148,18 +146,18 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
             for reference in (planned.runs or (None,))
         ]
         if new:
-            for part in _chunks(links):
-                tx.execute(insert(AblationJob), part)
+            for some_links in in_parts(links):
+                tx.execute(insert(AblationJob), some_links)
 
         # What was told to stop and has not stopped yet goes on.
         stopping = select(job.c.id).where(job.c.state == RUNNING, job.c.cancel_requested)
-        for part in _chunks([*set(tx.execute(stopping).scalars()).intersection(ids.values())]):
-            tx.execute(update(job).where(job.c.id.in_(part)).values(cancel_requested=False))
+        for job_ids in in_parts([*set(tx.execute(stopping).scalars()).intersection(ids.values())]):
+            tx.execute(update(job).where(job.c.id.in_(job_ids)).values(cancel_requested=False))
         # A job that failed or was cancelled is blocked again and counted afresh, like a new one.
-        retried = sum(revive(tx, part) for part in _chunks(list(ids.values())))
+        retried = sum(revive(tx, job_ids) for job_ids in in_parts(list(ids.values())))
         release_counted(tx)
-        for part in _chunks(list(ids.values())):
-            hold(tx, part)
+        for job_ids in in_parts(list(ids.values())):
+            hold(tx, job_ids)
         if new:
             events.record(
                 tx, now, "ablation_submitted",
@@ -180,7 +178,3 @@ def _runs(tx: Any, ablation_id: int, plan: Plan, ids: Mapping[str, int]) -> dict
         )
     rows = tx.execute(select(Run.arm, Run.seed, Run.id).where(Run.ablation_id == ablation_id)).all()
     return {RunRef(row.arm, row.seed): row.id for row in rows}
-
-
-def _chunks(rows: Sequence[Any]) -> list[Sequence[Any]]:
-    return [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]

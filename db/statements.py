@@ -5,11 +5,28 @@ Parameters start with `b_`, so that they cannot be mistaken for columns.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, case, func, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
-from db.schema import Ablation, AblationJob, Artifact, Attempt, Job, JobDependency, Metric, Run
+from db.schema import WAITS, Ablation, AblationJob, Artifact, Attempt, Job, JobDependency, Metric, Run
 from db.states import BLOCKED, QUEUED, READY, RUNNING, SUCCEEDED
 
 job = cast(Table, Job.__table__)
@@ -23,6 +40,14 @@ run = cast(Table, Run.__table__)
 
 #: How an attempt's time is split.
 SECONDS_COLUMNS = tuple(f"{use}_seconds" for use in ("useful", "replayed", "checkpoint", "load", "idle"))
+
+
+def in_state(state: str) -> ColumnElement[bool]:
+    """The state as part of the SQL: where a parameter may decide on the plan, as one does that a partial index of
+    `db.schema` could ask for, SQLite prepares the statement anew each time.
+    """
+    return job.c.state == literal_column(f"'{state}'")
+
 
 HOLDS_LEASE = (
     job.c.id == bindparam("b_id"),
@@ -39,41 +64,57 @@ RING = (
 
 COUNT_OUT = (
     select(job.c.resource, job.c.state, func.count().label("jobs"))
-    .where(job.c.state.in_((QUEUED, RUNNING)))
+    .where(in_state(QUEUED) | in_state(RUNNING))
     .group_by(job.c.resource, job.c.state)
 )
 
-#: Jobs whose body this build has, by `b_versions`: pairs (kind, version). Some may be run by any build.
-OF_THIS_BUILD = job.c.version.is_(None) | tuple_(job.c.kind, job.c.version).in_(
-    bindparam("b_versions", expanding=True)
+#: Whatever their state: SQLite would look through all that are ready instead of the few that wait.
+WAITING = select(job.c.id, job.c.lease_token, job.c.wait_seconds, job.c.state).where(WAITS)
+END_WAIT = (
+    update(job)
+    .where(job.c.id == bindparam("b_id"), job.c.lease_token == bindparam("b_token"), job.c.state == READY)
+    .values(wait_seconds=0.0)
 )
 
+
 # queued -> running
-CLAIM = (
-    update(job)
-    .where(job.c.id == bindparam("b_id"), job.c.state == QUEUED, OF_THIS_BUILD)
-    .values(
-        state=RUNNING,
-        lease_token=job.c.lease_token + 1,
-        lease_expires_at=bindparam("b_expires"),
-        worker_id=bindparam("b_worker"),
-        preferred_worker_id=None,
-        queued_at=None,
+@lru_cache
+def claim(versions: tuple[tuple[str, int], ...]) -> Update:
+    return (
+        update(job)
+        .where(job.c.id == bindparam("b_id"), job.c.state == QUEUED, _of_this_build(versions))
+        .values(
+            state=RUNNING,
+            lease_token=job.c.lease_token + 1,
+            lease_expires_at=bindparam("b_expires"),
+            worker_id=bindparam("b_worker"),
+            preferred_worker_id=None,
+            queued_at=None,
+        )
+        .returning(
+            job.c.lease_token,
+            job.c.key,
+            job.c.kind,
+            job.c.label,
+            job.c.spec,
+            job.c.step,
+            job.c.reached,
+            job.c.target_steps,
+            job.c.learned,
+            job.c.failures,
+            job.c.losses,
+        )
     )
-    .returning(
-        job.c.lease_token,
-        job.c.key,
-        job.c.kind,
-        job.c.label,
-        job.c.spec,
-        job.c.step,
-        job.c.reached,
-        job.c.target_steps,
-        job.c.learned,
-        job.c.failures,
-        job.c.losses,
-    )
-)
+
+
+def _of_this_build(versions: tuple[tuple[str, int], ...]) -> ColumnElement[bool]:
+    """Jobs whose body this build has: pairs (kind, version). Some may be run by any build.
+
+    Spelled out, as the SQL of `(kind, version) IN` a parameter is written anew each time it is executed.
+    """
+    pairs = (and_(job.c.kind == kind, job.c.version == version) for kind, version in versions)
+    return or_(job.c.version.is_(None), *pairs)
+
 
 OPEN_ATTEMPT = insert(attempt).returning(attempt.c.id)
 
@@ -110,38 +151,38 @@ CLOSE_ATTEMPT = (
 # blocked -> ready, one count less for each dependent of a job that succeeded
 DEPENDENTS = select(dependency.c.job_id).where(dependency.c.depends_on_id == bindparam("b_id"))
 COUNT_DOWN = (
-    update(job)
-    .where(job.c.id.in_(DEPENDENTS), job.c.state == BLOCKED)
-    .values(waiting_on=job.c.waiting_on - 1)
+    update(job).where(job.c.id.in_(DEPENDENTS), in_state(BLOCKED)).values(waiting_on=job.c.waiting_on - 1)
 )
 UNBLOCK = (
-    update(job)
-    .where(job.c.id.in_(DEPENDENTS), job.c.state == BLOCKED, job.c.waiting_on == 0)
-    .values(state=READY)
+    update(job).where(job.c.id.in_(DEPENDENTS), in_state(BLOCKED), job.c.waiting_on == 0).values(state=READY)
 )
 
 
-#: Ready jobs that something active wants and that need not wait, in ringing order.
-RINGABLE = (
-    select(
-        job.c.id,
-        job.c.kind,
-        job.c.label,
-        job.c.step,
-        job.c.target_steps,
-        job.c.lease_token,
-        job.c.preferred_worker_id,
+@lru_cache
+def ringable(versions: tuple[tuple[str, int], ...]) -> Select[Any]:
+    """Ready jobs that something active wants and that need not wait, in ringing order."""
+    limit = bindparam("b_limit", type_=Integer) + literal_column("0")  # a sum, for the reason of `in_state`
+    return (
+        select(
+            job.c.id,
+            job.c.kind,
+            job.c.label,
+            job.c.step,
+            job.c.target_steps,
+            job.c.lease_token,
+            job.c.preferred_worker_id,
+        )
+        .where(
+            in_state(READY),
+            job.c.held.is_(False),
+            job.c.resource == bindparam("b_resource"),
+            job.c.wait_seconds == 0.0,
+            _of_this_build(versions),
+        )
+        .order_by(job.c.priority, job.c.turn, job.c.id)
+        .limit(limit)
     )
-    .where(
-        job.c.state == READY,
-        job.c.held.is_(False),
-        job.c.resource == bindparam("b_resource"),
-        job.c.wait_seconds == 0.0,
-        OF_THIS_BUILD,
-    )
-    .order_by(job.c.priority, job.c.turn, job.c.id)
-    .limit(bindparam("b_limit"))
-)
+
 
 #: What a job that succeeded, or one counted afresh, still waits for.
 UNCOUNTED = -1

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from errors import ArtifactDamaged, StoreBusy
 from settings.faults import LOOKS, is_unreadable
-from settings.files import aside_of, sync
+from settings.files import aside_of, lies_at, sync
 from settings.home import Home
 
 if TYPE_CHECKING:
@@ -273,9 +273,8 @@ def _make_and_lock(folder: Path) -> int:
             continue
         with suppress(OSError):  # a file system without locks on folders: there nobody removes it either
             fcntl.flock(descriptor, fcntl.LOCK_SH)
-        with suppress(FileNotFoundError):  # removed before it was locked
-            if os.path.samestat(os.fstat(descriptor), folder.stat()):
-                return descriptor
+        if lies_at(descriptor, folder):  # else it was removed before it was locked
+            return descriptor
         os.close(descriptor)
 
 
@@ -287,6 +286,8 @@ def clear_unless_held(folder: Path, dry_run: bool) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not lies_at(descriptor, folder):  # made anew by a living process before it was locked
+            return False
     except OSError:
         return False
     else:

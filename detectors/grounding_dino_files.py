@@ -9,6 +9,7 @@ from pathlib import Path
 
 from detectors.calibration import FILE_NAME as CALIBRATION
 from errors import CheckpointError, WeightsMissing
+from settings.deadline import Deadline
 from settings.documents import parse_json
 from settings.faults import need_fact
 from settings.regular import is_there, need_regular, need_regular_files, open_regular, read_text
@@ -18,7 +19,9 @@ from settings.tensor_header import check_sizes, read_header
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
 #: Whose words the official `.pth` files were trained with, and their file's name.
 OFFICIAL_TOKENIZER, VOCABULARY = "google-bert/bert-base-uncased", "vocab.txt"
-HUB_TIMEOUT_SECONDS = 10
+#: For the one question, and for all files: its client waits for every read of an answer anew. What came is kept, and
+#: the next try goes on from there.
+HUB_QUESTION_SECONDS, HUB_FILES_SECONDS = 10.0, 3600.0
 #: What a folder of transformers' format holds that decides boxes: weights, sizes, preparation, words.
 _DECIDING_FILES = ("*.safetensors", "*.json", "*.txt")
 
@@ -35,8 +38,12 @@ def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
     if Path(weights).is_dir():
         return Path(weights)
     try:
-        HfApi().model_info(weights, timeout=HUB_TIMEOUT_SECONDS)
-        return Path(snapshot_download(weights, allow_patterns=list(files)))
+        Deadline(HUB_QUESTION_SECONDS).result(
+            lambda: HfApi().model_info(weights, timeout=HUB_QUESTION_SECONDS)
+        )
+        return Path(
+            Deadline(HUB_FILES_SECONDS).result(lambda: snapshot_download(weights, allow_patterns=list(files)))
+        )
     except HFValidationError:
         raise WeightsMissing(
             f"weights {shown_path(weights)} are no folder on this machine, and no name that the hub could have: "

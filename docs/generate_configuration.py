@@ -7,7 +7,7 @@ import re
 import sys
 import types
 import typing
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import yaml
@@ -30,9 +30,10 @@ key different values, numbers such as `012` and `1:30`, `~` for null, `yes` or `
 a number and `2024-01-01` is text. An alias (`*training`) repeats values: a later `training.steps` leaves the others as
 they are. `~/` in front of a folder is the home folder.
 
-A file may be somebody else's: it has at most 1,000,000 characters, 20,000 values with every alias written out, 100
-levels of lists and mappings, and numbers of 100 characters. A name has 1 to 100 characters that can be printed and does
-for a folder. Whole numbers have an upper bound, and an ablation at most 250,000 jobs.
+A file may be somebody else's: it has at most {characters:,} characters, {values:,} values with every alias written
+out, {levels} levels of lists and mappings, and numbers of {digits} characters. A name has 1 to {longest_name}
+characters that can be printed and does for a folder. Whole numbers have an upper bound, and an ablation has at most
+{most_jobs:,} jobs.
 """
 
 VARIABLES = {
@@ -64,12 +65,15 @@ def page() -> str:
     """The whole page."""
     if str(REPOSITORY) not in sys.path:
         sys.path.insert(0, str(REPOSITORY))
-    from settings.ablation import AblationConfig
+    from settings.ablation import LONGEST_NAME, AblationConfig
     from settings.arms import ARMS
+    from settings.document_limits import LIMITS
     from settings.presets import preset_names
     from settings.queue import QueueSettings
+    from workers.count_jobs import MOST_JOBS
 
-    parts = [HEAD, "## The ablation\n", *_section(AblationConfig, "", {})]
+    head = HEAD.format(**asdict(LIMITS), longest_name=LONGEST_NAME, most_jobs=MOST_JOBS)
+    parts = [head, "## The ablation\n", *_section(AblationConfig, "", {})]
     parts += ["\n## Arms\n", "| name | in the table |", "|---|---|"]
     parts += [f"| `{arm.name}` | {arm.title} |" for arm in ARMS.values()]
     parts += ["\n## Presets\n"]

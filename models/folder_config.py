@@ -195,7 +195,7 @@ def _other_shape(told: _Told, section: Mapping[str, Any]) -> str | None:
             (grid(section), grid(told.values)) if name == "grid" else (section[name], told.values.get(name))
         )
         if theirs is not None and not same_value(own, theirs):
-            what = "patches a side" if name == "grid" else told.entry(name)
+            what = "image_size / patch_size" if name == "grid" else told.entry(name)
             return f"{told.file}: {what} is {shown(theirs)}, the model needs {shown(own)}"
     return None
 

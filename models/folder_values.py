@@ -268,6 +268,10 @@ def _windows(place: str, values: Mapping[str, Any]) -> dict[str, Any]:
         raise CheckpointError(
             f"{place}: layer_types is {shown(kinds)}, where only {FULL} and {SLIDING} are known"
         )
+    if values.get("layer_types") is not None and isinstance(layers, int) and len(kinds) != layers:
+        raise CheckpointError(
+            f"{place}: layer_types has {len(kinds)} entries, where num_hidden_layers is {shown(layers)}"
+        )
     if SLIDING not in kinds:
         return {"sliding_window": None, "layer_kinds": None}
     if window is None:

@@ -160,8 +160,8 @@ def _is_harmless(name: str, value: Any, overridden: Collection[str]) -> bool:
 
 def _rules(file: Path, values: Mapping[str, Any], ends: tuple[int, ...]) -> GenerationRules | None:
     told = {name: values[name] for name in GENERATION if values.get(name) not in (None, [], {})}
+    pairs = _bias_pairs(file, told.pop("sequence_bias", []))
     try:
-        pairs = _bias_pairs(told.pop("sequence_bias", []))
         rules: GenerationRules = dataclass_from(
             GenerationRules,
             told | {"biased_ids": [ids for ids, _ in pairs], "biases": [bias for _, bias in pairs]},
@@ -174,11 +174,32 @@ def _rules(file: Path, values: Mapping[str, Any], ends: tuple[int, ...]) -> Gene
     return dataclasses.replace(rules, end_ids=ends) if needs_ends else rules
 
 
-def _bias_pairs(value: Any) -> list[tuple[list[int], float]]:
+def _bias_pairs(file: Path, value: Any) -> list[tuple[list[int], float]]:
     """transformers writes [[ids, bias], ...]; older files a mapping of texts of tuples to biases."""
-    if isinstance(value, Mapping):
-        value = [[parse_json(f"[{ids.strip('()[] ').rstrip(', ')}]"), bias] for ids, bias in value.items()]
-    return [(list(ids), bias) for ids, bias in value]
+    try:
+        pairs = _of_texts(value) if isinstance(value, Mapping) else value
+    except ValueError as error:
+        raise CheckpointError(f"{file}: sequence_bias names no token ids: {error}") from None
+    if not isinstance(pairs, list) or not all(map(_is_bias_pair, pairs)):
+        raise CheckpointError(
+            f"{file}: sequence_bias must hold pairs of token ids and a number, got {shown(value)}"
+        )
+    return [(ids, bias) for ids, bias in pairs]
+
+
+def _of_texts(biases: Mapping[str, Any]) -> list[Any]:
+    return [[parse_json(f"[{ids.strip('()[] ').rstrip(', ')}]"), bias] for ids, bias in biases.items()]
+
+
+def _is_bias_pair(pair: Any) -> bool:
+    return (
+        isinstance(pair, list)
+        and len(pair) == 2
+        and isinstance(pair[0], list)
+        and pair[0] != []
+        and all(type(token) is int for token in pair[0])
+        and type(pair[1]) in (int, float)
+    )
 
 
 def _end_ids(file: Path, value: Any) -> tuple[int, ...]:

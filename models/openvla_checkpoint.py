@@ -24,11 +24,11 @@ from models.beside import check_beside
 from models.checkpoint import CONFIG_FILE, read_json, several_types, typed
 from models.openvla import OpenVLA, OpenVLAShape
 from models.openvla_entries import check_openvla_entries, openvla_rules
-from models.openvla_sizes import check_language_sizes, tower_shape
-from models.part_configs import MOST_SIZE
+from models.openvla_sizes import action_words, check_language_sizes, picture_side, tower_shape
 from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights, weight_file_names
 from models.weights import check_fit
 from settings.documents import parse_json
+from settings.faults import need_fact
 from settings.regular import is_there, read_text
 from settings.shown import shown
 
@@ -36,8 +36,6 @@ MODEL_TYPE = "openvla"
 STATISTICS_FILE = "dataset_statistics.json"
 #: The towers of the released model.
 _TIMM_IDS = ("vit_large_patch14_reg4_dinov2.lvd142m", "vit_so400m_patch14_siglip_224")
-#: Side in px; the released model's is 224.
-_LARGEST_PICTURE = 4096
 _DINO, _SIGLIP = "vision_backbone.featurizer.", "vision_backbone.fused_featurizer."
 #: The code that comes with a checkpoint, and what only that of OpenVLA-OFT and its kin has: chunks decoded at once
 #: (also without an action head), states of the robot, several pictures, language in the towers.
@@ -139,25 +137,16 @@ def read_config(folder: Path) -> OpenVLAConfig:
     check_beside(folder, weight_file_names(folder))
     _check_kind(folder, values)
     check_openvla_entries(file, values)
-    try:
-        ids, sizes = tuple(values["timm_model_ids"]), list(values["image_sizes"])
-        resizing, bins = values["image_resize_strategy"], int(values["n_action_bins"])
-        vocabulary = int(values["text_config"]["vocab_size"]) - int(values["pad_to_multiple_of"])
-        stored = dict(values["norm_stats"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"{file} describes no OpenVLA: {shown(error, 300)}") from None
-    if ids != _TIMM_IDS or not sizes or any(size != sizes[0] for size in sizes):
-        raise CheckpointError(
-            f"{file}: the towers must be {' and '.join(_TIMM_IDS)} of one size, got {shown(ids)} {shown(sizes)}"
-        )
-    if not 2 <= bins <= vocabulary <= MOST_SIZE:
-        raise CheckpointError(
-            f"{file}: n_action_bins is {shown(bins)}, which a vocabulary of {shown(vocabulary)} has no room for"
-        )
-    if type(sizes[0]) is not int or not 1 <= sizes[0] <= _LARGEST_PICTURE:
-        raise CheckpointError(f"{file}: image_sizes must be 1 to {_LARGEST_PICTURE} px, got {shown(sizes)}")
-    if resizing != "resize-naive":
-        raise CheckpointError(f"{file}: image_resize_strategy must be 'resize-naive', got {shown(resizing)}")
+    size = picture_side(file, values, len(_TIMM_IDS))
+    bins, vocabulary = action_words(file, values)
+    for entry, known in (("timm_model_ids", list(_TIMM_IDS)), ("image_resize_strategy", "resize-naive")):
+        if values.get(entry) != known:
+            raise CheckpointError(
+                f"{file}: {entry} must be {shown(known, 200)}, got {shown(values.get(entry))}"
+            )
+    stored = values.get("norm_stats")
+    if not isinstance(stored, dict):
+        raise CheckpointError(f"{file}: norm_stats must be an object, got {shown(stored)}")
     tuned = folder / STATISTICS_FILE
     if is_there(tuned):
         stored = read_json(tuned)
@@ -165,7 +154,7 @@ def read_config(folder: Path) -> OpenVLAConfig:
     statistics = {name: _statistics(file, name, entry) for name, entry in stored.items()}
     if not statistics:
         raise CheckpointError(f"{file} holds no action statistics")
-    return OpenVLAConfig(values, int(sizes[0]), bins, vocabulary, statistics)
+    return OpenVLAConfig(values, size, bins, vocabulary, statistics)
 
 
 def load_openvla(folder: Path, config: OpenVLAConfig, dtype: torch.dtype | None = None) -> OpenVLA:
@@ -226,6 +215,7 @@ def _check_kind(folder: Path, values: Mapping[str, Any]) -> None:
     try:
         found = _OF_OFT.search(read_text(code, errors="replace")) if is_there(code) else None
     except OSError as error:
+        need_fact(error)
         raise CheckpointError(f"{code} cannot be read: {error.strerror}") from None
     if found:
         raise CheckpointError(

@@ -15,6 +15,7 @@ from PIL import Image
 from errors import CheckpointError
 from models.openvla_entries import check_openvla_pictures
 from settings.documents import parse_json
+from settings.faults import need_fact
 from settings.regular import read_text
 from settings.shown import shown
 
@@ -88,6 +89,7 @@ def read_normalisation(folder: Path, size: int) -> Normalisation:
             entries = _COMPUTED
             means, deviations = (_numbers([one[key] for one in told]) for key in ("mean", "std"))
     except OSError as error:
+        need_fact(error)
         raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(

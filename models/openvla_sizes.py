@@ -18,6 +18,41 @@ from settings.shown import shown
 #: Of the released towers: it cannot be read off the tensors.
 _HEADS = 16
 _MODEL = "language_model.model."
+#: Side in px; the released model's is 224.
+_LARGEST_PICTURE = 4096
+
+
+def picture_side(file: Path, values: Mapping[str, Any], towers: int) -> int:
+    """In px, from `image_sizes` in `file`, which must be the same for all towers. Raises CheckpointError."""
+    sizes: Any = values.get("image_sizes")
+    alike = isinstance(sizes, list) and len(sizes) == towers and all(size == sizes[0] for size in sizes)
+    if not alike or type(sizes[0]) is not int or not 1 <= sizes[0] <= _LARGEST_PICTURE:
+        raise CheckpointError(
+            f"{file}: image_sizes must be one size of 1 to {_LARGEST_PICTURE} px for each of {towers} towers, "
+            f"got {shown(sizes)}"
+        )
+    return int(sizes[0])
+
+
+def action_words(file: Path, values: Mapping[str, Any]) -> tuple[int, int]:
+    """(bins of an action, words of the vocabulary below the padding), from `file`.
+
+    Raises CheckpointError naming the entry that is no number, or that the others leave no room for.
+    """
+    text = values.get("text_config")
+    if not isinstance(text, Mapping):
+        raise CheckpointError(f"{file}: text_config must be an object, got {shown(text)}")
+    words = _whole_number(file, "text_config.vocab_size", text.get("vocab_size"), 1, MOST_SIZE)
+    padding = _whole_number(file, "pad_to_multiple_of", values.get("pad_to_multiple_of"), 0, words - 1)
+    return _whole_number(
+        file, "n_action_bins", values.get("n_action_bins"), 2, words - padding
+    ), words - padding
+
+
+def _whole_number(file: Path, entry: str, told: Any, least: int, most: int) -> int:
+    if type(told) is not int or not least <= told <= most:
+        raise CheckpointError(f"{file}: {entry} must be a whole number, {least} to {most}, got {shown(told)}")
+    return told
 
 
 def tower_shape(folder: Path, stored: Mapping[str, Any], prefix: str, image_size: int) -> TowerShape:

@@ -137,17 +137,20 @@ def shards_of(folder: Path, file: str = WEIGHTS_FILE) -> dict[str, str] | None:
             "that is not meant"
         )
     try:
-        places = parse_json(read_text(index))["weight_map"]
+        content = parse_json(read_text(index))
+        if not isinstance(content, dict):
+            raise ValueError(f"it holds no object, but {type(content).__name__}")
+        places = content.get("weight_map")
         if not isinstance(places, dict) or not all(isinstance(shard, str) for shard in places.values()):
             raise ValueError("weight_map is not an object of tensor names and shard names")
         for shard in places.values():
-            is_name = Path(shard).name == shard and shard.isprintable()
+            is_name = shard != "" and Path(shard).name == shard and shard.isprintable()
             if not is_name or len(shard.encode()) > _LONGEST_NAME_BYTES:
                 raise CheckpointError(f"{index} names a shard outside its folder: {shown(shard)}")
     except OSError as error:
         need_fact(error)
         raise CheckpointError(f"{index} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{index} is not a safetensors index: {error}") from error
     return places
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.box import HORIZONTALS
 from rich.table import Table
 
+from reports.csv_cells import csv_text
 from reports.latex import escaped, tabular, with_interval
 from reports.ruled import Line, ruled_png
 from reports.statistics import CHAIN_LENGTH, Comparison, Difference, Interval
 from reports.summary import Summary
+from settings.shown import one_line
 
 NOT_COMPARED = "no sequences and seeds in common"
 METHODS = (
@@ -68,29 +68,27 @@ def comparisons_terminal(summary: Summary) -> Table:
     for heading in ("Arms", "", "Δ", "95 % interval", "p", "p, Holm"):
         table.add_column(heading, justify="left" if heading in ("Arms", "") else "right")
     for row in comparison_rows(summary):
-        names = (row.a, f"→ {row.b}", "")
+        names = (one_line(row.a), f"→ {one_line(row.b)}", "")
         for name, measure, shown in zip(names, MEASURES, row.measures):
             last = measure == MEASURES[-1]
             cells = (shown.delta, shown.interval, shown.p, shown.p_holm)
             table.add_row(name, measure, *cells, end_section=last)
         if not row.measures:
-            table.add_row(row.arms, "", NOT_COMPARED, end_section=True)
+            table.add_row(one_line(row.arms), "", NOT_COMPARED, end_section=True)
     return table
 
 
 def comparisons_csv(summary: Summary) -> str:
     """One line per pair and measure, with full precision; empty cells could not be compared."""
-    stream = io.StringIO()
     names = ["a", "b", "seeds", "sequences", "measure", "delta", "low", "high", "p_value", "p_value_holm"]
-    writer = csv.DictWriter(stream, names, lineterminator="\n")
-    writer.writeheader()
+    records = []
     for c in summary.comparisons:
         pair = {"a": c.a, "b": c.b, "seeds": c.seeds, "sequences": c.sequences}
         measures = [f"success_{k}" for k in range(1, CHAIN_LENGTH + 1)] + ["avg_len"]
         found = [*c.success, c.avg_len] if c.avg_len is not None else [None] * len(measures)
         for measure, difference in zip(measures, found, strict=True):
-            writer.writerow(pair | {"measure": measure} | _record(difference))
-    return stream.getvalue()
+            records.append(pair | {"measure": measure} | _record(difference))
+    return csv_text(names, records)
 
 
 def comparisons_latex(summary: Summary) -> str:

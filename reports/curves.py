@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.data import LossPoint, ReportData, RunReport, Slice
-from reports.svg import ARM_COLOURS, INK, svg
+from reports.svg import ARM_COLOURS, INK, legend_name, svg
 
 LINE_STYLES = ("-", "--", ":", "-.")
 
@@ -45,7 +45,7 @@ def _curve_svg(data: ReportData, name: str) -> str:
         colour = ARM_COLOURS[arms.index(run.arm) % len(ARM_COLOURS)]
         seeds = sorted(other.seed for other in data.arms()[run.arm])
         style = LINE_STYLES[seeds.index(run.seed) % len(LINE_STYLES)]
-        label = (run.title or run.arm) if run.seed == seeds[0] else None
+        label = legend_name(run.title or run.arm) if run.seed == seeds[0] else None
         marker = "o" if len(points) == 1 else None
         if len(points) > _FEW:
             axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.25)
@@ -56,7 +56,7 @@ def _curve_svg(data: ReportData, name: str) -> str:
     for title, marker in marked.values():
         axes.plot([], [], linestyle="", marker=marker, color=INK, label=title, markersize=5)
     axes.set_xlabel("step")
-    axes.set_ylabel(name)
+    axes.set_ylabel(legend_name(name))
     axes.set_ylim(bottom=0)
     return svg(figure, axes, name)
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from reports.data import Ledger
 from reports.statistics import CHAIN_LENGTH
 from reports.summary import Summary
-from reports.svg import ARM_COLOURS, INK, svg
+from reports.svg import ARM_COLOURS, INK, legend_name, svg
 
 #: Kinds of device time: the field of `Ledger`, what people read, and its colour.
 LEDGER_PARTS = (
@@ -38,7 +38,7 @@ def success_svg(summary: Summary) -> str | None:
         below = rates - 100 * np.array([low for low, _ in arm.success_ci95])
         above = 100 * np.array([high for _, high in arm.success_ci95]) - rates
         colour = ARM_COLOURS[index % len(ARM_COLOURS)]
-        axes.bar(x, rates, width * 0.9, label=arm.title, color=colour)
+        axes.bar(x, rates, width * 0.9, label=legend_name(arm.title), color=colour)
         axes.errorbar(
             x, rates, np.maximum([below, above], 0), fmt="none", ecolor=INK, elinewidth=1, capsize=2
         )
@@ -70,7 +70,7 @@ def ledger_svg(ledgers: Mapping[str, Ledger]) -> str | None:
     left = np.zeros(len(kinds))
     for field, name, colour in LEDGER_PARTS:
         values = np.array([(getattr(ledgers[kind], field) or 0.0) / seconds for kind in kinds])
-        axes.barh(range(len(kinds)), values, 0.65, left=left, label=name, color=colour)
+        axes.barh(range(len(kinds)), values, 0.65, left=left, label=legend_name(name), color=colour)
         left += values
     names = [kind if _measured(ledgers[kind]) else f"{kind} (in part)" for kind in kinds]
     axes.set_yticks(range(len(kinds)), names)

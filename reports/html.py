@@ -28,6 +28,7 @@ from reports.pictures import (
 from reports.published import SETTING, SOURCE, published_for
 from reports.summary import Summary
 from reports.table import HEADINGS, NOT_MEASURED, Row, table_rows
+from settings.shown import plain
 
 #: Failed jobs that are named; of more only the number.
 FAILURES_SHOWN = 8
@@ -42,6 +43,7 @@ def render_html(data: ReportData, summary: Summary) -> str:
         loader=PackageLoader("reports", ""),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_readable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -117,6 +119,11 @@ def _written(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+def _readable(value: Any) -> Any:
+    """What reorders or hides what stands beside it is shown escaped; figures drawn here are markup."""
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _attention_view(data: ReportData, summary: Summary) -> dict[str, Any] | None:

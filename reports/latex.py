@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from reports.published import SETTING, SOURCE, published_for
 from reports.statistics import CHAIN_LENGTH, Interval
 from reports.summary import ArmSummary, Summary
+from settings.shown import one_line
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -69,4 +70,4 @@ def with_interval(value: float, interval: Interval, digits: int, sign: str = "")
 
 
 def escaped(text: str) -> str:
-    return "".join(_SPECIAL.get(character, character) for character in text)
+    return "".join(_SPECIAL.get(character, character) for character in one_line(text))

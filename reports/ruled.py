@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from reports.figures import png_bytes
+from settings.shown import one_line
 
 _WIDTH_INCHES, _DPI = 9.2, 150
 _ROW_INCHES, _NOTE_INCHES = 0.5, 0.14
@@ -28,7 +29,7 @@ class Line:
 
 def ruled_png(headings: Sequence[str], columns: Sequence[float], lines: Sequence[Line], note: str) -> bytes:
     """A PNG 1380 pixels wide. `columns`: where each is, 0..1; the first begins there, the others have their middle."""
-    notes = textwrap.wrap(note, _NOTE_CHARACTERS)
+    notes = textwrap.wrap(one_line(note), _NOTE_CHARACTERS)
     height = 0.76 + _ROW_INCHES * len(lines) + _NOTE_INCHES * len(notes)
     figure = Figure(figsize=(_WIDTH_INCHES, height), dpi=_DPI)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -44,7 +45,16 @@ def ruled_png(headings: Sequence[str], columns: Sequence[float], lines: Sequence
     for index, line in enumerate(lines):
         y = top - 0.45 - _ROW_INCHES * index
         colour = _SOFT if line.soft else "black"
-        axes.text(columns[0], y, line.name, ha="left", va="center", size=10, color=colour)
+        axes.text(
+            columns[0],
+            y,
+            one_line(line.name),
+            ha="left",
+            va="center",
+            size=10,
+            color=colour,
+            parse_math=False,
+        )
         for x, (value, below) in zip(columns[1:], line.cells, strict=True):
             raised = y + (0.08 if below else 0)
             axes.text(x, raised, value, ha="center", va="center", size=10, color=colour)
@@ -53,5 +63,5 @@ def ruled_png(headings: Sequence[str], columns: Sequence[float], lines: Sequence
     axes.hlines([bottom], 0.02, 0.98, colors="black", linewidths=[1.2])
     for index, part in enumerate(notes):
         y = bottom - 0.16 - _NOTE_INCHES * index
-        axes.text(0.02, y, part, ha="left", va="center", size=7, color=_SOFT)
+        axes.text(0.02, y, part, ha="left", va="center", size=7, color=_SOFT, parse_math=False)
     return png_bytes(figure)

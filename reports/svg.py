@@ -10,11 +10,18 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from settings.shown import one_line
+
 #: Okabe & Ito's colours: told apart with any colour vision, and on light and dark paper.
 ARM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 #: Stands for the page's text colour inside a figure.
 INK = "#010203"
+
+
+def legend_name(text: str) -> str:
+    """A name as a legend shows it: one line, and no formula between dollars."""
+    return one_line(text).replace("$", r"\$")
 
 
 def svg(figure: Figure, axes: Axes, salt: str, grid: Literal["x", "y"] = "y", columns: int = 3) -> str:

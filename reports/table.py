@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.table import Table
+from rich.text import Text
 
+from reports.csv_cells import csv_text
 from reports.data import ReportData
 from reports.ruled import Line, ruled_png
 from reports.statistics import CHAIN_LENGTH, Interval
 from reports.summary import ArmSummary, Summary
+from settings.shown import one_line
 
 NOT_MEASURED = "not measured"
 HEADINGS = ("Method", *(f"{k}/5" for k in range(1, CHAIN_LENGTH + 1)), "Avg. len.", "n")
@@ -44,12 +45,20 @@ def terminal_table(data: ReportData, summary: Summary) -> Table:
     caption = data.closed_loop_warning
     if data.closed_loop_reason:
         caption = f"Success rates not measured: {data.closed_loop_reason}"
-    table = Table(title=data.ablation, caption=caption, title_justify="left", caption_justify="left")
+    table = Table(
+        title=Text(one_line(data.ablation), "italic"),
+        caption=caption and Text(one_line(caption), "dim italic"),
+        title_justify="left",
+        caption_justify="left",
+    )
     for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading == "Method" else "right", no_wrap=True)
     for row in table_rows(summary):
-        cells = [f"{value}\n[dim]{interval}[/dim]" if interval else value for value, interval in _pairs(row)]
-        table.add_row(row.method, *cells, row.trials, style="dim" if row.reference else None)
+        cells = [
+            Text.assemble(value, (f"\n{interval}" if interval else "", "dim"))
+            for value, interval in _pairs(row)
+        ]
+        table.add_row(one_line(row.method), *cells, row.trials, style="dim" if row.reference else None)
     return table
 
 
@@ -57,11 +66,7 @@ def table_csv(summary: Summary) -> str:
     """CSV with full precision; empty cells were not measured."""
     arms = [*summary.arms, *([summary.random_policy] if summary.random_policy else [])]
     records = [_record(arm) for arm in arms]
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(_record_fields()), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return stream.getvalue()
+    return csv_text(list(_record_fields()), records)
 
 
 def table_png(data: ReportData, summary: Summary) -> bytes:

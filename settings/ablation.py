@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from settings.arms import arm_named
+from settings.places import no_home_folder
 from settings.shown import cut
 
 Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -54,11 +55,20 @@ def _path(text: str) -> str:
     return text
 
 
+def _expanded(text: str) -> str:
+    if not text.startswith("~"):
+        return text
+    try:
+        return str(Path(text).expanduser())
+    except RuntimeError:
+        raise ValueError(no_home_folder(text)) from None
+
+
 Name = Annotated[str, AfterValidator(_name)]
 #: A path as it was written.
 PathText = Annotated[str, AfterValidator(_path)]
 #: The name of a file or folder; a `~` in front is the home folder, as in a shell.
-Place = Annotated[PathText, AfterValidator(os.path.expanduser)]
+Place = Annotated[PathText, AfterValidator(_expanded)]
 
 
 class Section(BaseModel):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 #: Threads of work that names no number, whatever the machine has: `training.threads` and `evaluation.threads` name one.
@@ -51,7 +52,7 @@ def fix_variables(environment: MutableMapping[str, str] = os.environ) -> None:
 
 def deciding_variables(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Those that are set, by name."""
-    return {name: environment[name] for name in sorted(environment) if _decides(name)}
+    return {name: environment[name] for name in sorted(filter(_decides, environment))}
 
 
 def with_variables(environment: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
@@ -71,5 +72,6 @@ def _is_harmless(name: str, text: Any) -> bool:
     return bool(is_plain) and not _OF_PLACES & set(name.split("_"))
 
 
+@lru_cache(maxsize=1024)
 def _decides(name: str) -> bool:
     return name.startswith(_FAMILIES) and name not in _NO_ARITHMETIC

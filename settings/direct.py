@@ -1,4 +1,5 @@
-"""Asking over HTTP: what is on this machine or of its cloud is asked without a proxy; redirections are not followed."""
+"""Asking over HTTP: what is on this machine or of its cloud is asked without a proxy, redirections are not followed,
+and all of it ends at one deadline."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ import ipaddress
 import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
+
+from settings.deadline import Deadline
 
 #: Metadata services by name, and where their addresses are not link-local (Alibaba; AWS and Google over IPv6).
 _METADATA = frozenset(
@@ -41,10 +44,36 @@ def is_direct(url: str) -> bool:
     return address.is_loopback or address.is_link_local or address.is_unspecified
 
 
-def ask(request: urllib.request.Request, timeout_seconds: float) -> http.client.HTTPResponse:
-    """The answer, to be closed. Raises HTTPError for one that is no success, redirections among them; other OSErrors,
-    HTTPException and ValueError as urllib does."""
+def ask(
+    request: urllib.request.Request, timeout_seconds: float, deadline: Deadline | None = None
+) -> http.client.HTTPResponse:
+    """The answer, to be closed. timeout_seconds: of each wait, and of all of it where no `deadline` is given.
+
+    Raises HTTPError for one that is no success, redirections among them; other OSErrors (TimeoutError at the deadline,
+    also while the answer is read), HTTPException and ValueError as urllib does.
+    """
+    until = deadline or Deadline(timeout_seconds)
     proxies: dict[str, str] | None = {} if is_direct(request.full_url) else None
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _NotFollowed)
-    answer: http.client.HTTPResponse = opener.open(request, timeout=timeout_seconds)
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler(proxies), _NotFollowed, _Http(until), _Https(until)
+    )
+    answer: http.client.HTTPResponse = until.result(lambda: opener.open(request, timeout=timeout_seconds))
     return answer
+
+
+class _Http(urllib.request.HTTPHandler):
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._deadline.connection(http.client.HTTPConnection), req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._deadline.connection(http.client.HTTPSConnection), req)

@@ -9,6 +9,7 @@ from typing import Any
 
 from errors import ConfigError
 from settings.documents import parse_yaml
+from settings.faults import need_mistake
 from settings.ownership import THERE, refusal
 from settings.regular import MOST_YAML_BYTES, read_text
 from settings.shown import shown
@@ -72,6 +73,7 @@ def _read(path: Path) -> dict[str, Any]:
     except PermissionError:
         raise refusal("read", path if os.access(path, THERE) else path.parent) from None
     except (OSError, UnicodeDecodeError) as error:
+        need_mistake(error)
         raise ConfigError(f"cannot read {path}: {error}") from None
     found = parse_yaml(text, str(path), is_ours=True) or {}
     if not isinstance(found, dict):

@@ -19,6 +19,9 @@ SHORTAGES = {
 #: The disk does not give back what was written, or its file system is damaged there (Linux's errno(3)).
 UNREADABLE = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ENODATA, errno.EREMOTEIO})
 
+#: The disk, or the user's part of it, takes no more.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 #: A file that could not be read counts as damaged at this look: what passes by itself has had time to.
 LOOKS = 3
 
@@ -26,6 +29,13 @@ LOOKS = 3
 def need_fact(error: BaseException) -> None:
     """Call before an error is taken for a fact about a file: raises it where it is the machine's alone."""
     if isinstance(error, OSError) and (error.errno in SHORTAGES or error.errno == errno.EINTR):
+        raise error
+
+
+def need_mistake(error: BaseException) -> None:
+    """Call before an error is told as a mistake of the user: raises it where the machine or its disk is at fault."""
+    need_fact(error)
+    if isinstance(error, OSError) and (error.errno in FULL or is_unreadable(error)):
         raise error
 
 

@@ -46,6 +46,13 @@ def network_kind(path: Path) -> str | None:
     return kind_named(number, _mounted_as(place) if NETWORK_KINDS[number] == _FUSE else None)
 
 
+def keeps_file_numbers(path: Path) -> bool:
+    """Whether a file has one inode number for as long as it is there. Many a FUSE program numbers a file anew when it
+    was not asked for it for a while."""
+    kind = network_kind(path)
+    return kind is None or not kind.startswith(_FUSE)
+
+
 def kind_named(number: int, mounted_as: str | None = None) -> str | None:
     """As `network_kind`, for an f_type. mounted_as: of a FUSE, its type in mountinfo, which names a program."""
     kind = NETWORK_KINDS.get(number)

@@ -16,6 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from settings.new_name import give_new_name, need_nothing
+
 _LONGEST_NAME_BYTES = 255
 
 
@@ -26,6 +28,16 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_names(folder: Path) -> None:
+    """The names in the folder are on the disk when it returns, where its file system syncs folders and it is open to
+    reading: people ask for files in others too. Raises OSError."""
+    try:
+        sync(folder)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES):
+            raise
 
 
 def write(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
@@ -43,12 +55,24 @@ def write(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
             raise OSError(errno.EIO, f"{written} of {len(data)} bytes were kept", str(path))
 
 
+def lies_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one that has the name now."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
 def append(descriptor: int, content: bytes) -> None:
-    """All of it is at the file's end, on the disk, when it returns. Raises OSError, with a part of it kept."""
+    """All of it is at the file's end, on the disk, when it returns. Raises OSError, with a part of it kept.
+
+    A device or pipe takes it, and has no disk.
+    """
     left = memoryview(content)
     while left:
         left = left[os.write(descriptor, left) :]
-    os.fsync(descriptor)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fsync(descriptor)
 
 
 @contextmanager
@@ -60,15 +84,47 @@ def whole(path: Path, *, mode: int = 0o666, new: bool = False, wait: bool = True
     that came meanwhile. A link is followed, and a file that is replaced keeps its mode; devices and pipes are written
     to as they are. Raises OSError.
     """
-    with _aside(path, mode, new, wait) as (_, stream):
+    if not new and is_stream(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
+    target = path if new else Path(os.path.realpath(path))
+    with _alone(target, mode, wait) as (aside, stream):
+        if new:
+            need_nothing(target)
+        else:
+            _take_mode(stream.fileno(), target)
         yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
+        if new:
+            give_new_name(aside, target)
+        else:
+            aside.replace(target)
+    sync_names(target.parent)
 
 
 @contextmanager
 def written_at(path: Path) -> Iterator[Path]:
     """As `whole`, for libraries that want a path: it ends as `path` does. Raises OSError."""
-    with _aside(path, 0o666, new=False, wait=True) as (aside, _):
-        yield aside
+    if is_stream(path):
+        yield path
+        return
+    target = Path(os.path.realpath(path))
+    with _alone(target, 0o666, wait=True) as (aside, _):
+        draft = aside_of(aside)  # a library may make its file anew, without the lock
+        draft.unlink(missing_ok=True)
+        try:
+            with draft.open("xb") as stream:
+                _take_mode(stream.fileno(), target)
+            yield draft
+            sync(draft)
+            draft.replace(target)
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink()
+            raise
+    sync_names(target.parent)
 
 
 def aside_of(path: Path) -> Path:
@@ -79,35 +135,7 @@ def aside_of(path: Path) -> Path:
     return path.with_name(name)
 
 
-@contextmanager
-def _aside(path: Path, mode: int, new: bool, wait: bool) -> Iterator[tuple[Path, BinaryIO]]:
-    target = path if new else Path(os.path.realpath(path))
-    if not new and _is_stream(path):
-        with path.open("wb") as stream:
-            yield path, stream
-        return
-    aside = aside_of(target)
-    with _made_and_locked(aside, mode, wait) as stream:
-        try:
-            if new:
-                _need_nothing(target)
-            else:
-                with suppress(OSError):  # a new file, or a file system without modes
-                    os.fchmod(stream.fileno(), stat.S_IMODE(target.stat().st_mode))
-            yield aside, stream
-            stream.flush()
-            sync(aside)  # by its name: a library may have made the file anew
-            if new:
-                _need_nothing(target)
-            aside.replace(target)
-        except BaseException:
-            with suppress(OSError):
-                aside.unlink()
-            raise
-        _sync_names(target.parent)
-
-
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """A device, pipe or the like (/dev/null, /dev/stdout): it takes what comes, and is not to be replaced by a file."""
     try:
         mode = path.stat().st_mode
@@ -116,18 +144,22 @@ def _is_stream(path: Path) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def _sync_names(folder: Path) -> None:
-    """Where people ask for files the file system may not sync folders, or the folder may not be open to reading."""
-    try:
-        sync(folder)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES):
-            raise
+@contextmanager
+def _alone(target: Path, mode: int, wait: bool) -> Iterator[tuple[Path, BinaryIO]]:
+    """`aside_of(target)`, empty and locked; gone at the end, unless it has another name by then."""
+    aside = aside_of(target)
+    with _made_and_locked(aside, mode, wait) as stream:
+        try:
+            yield aside, stream
+        finally:
+            with suppress(OSError):
+                if lies_at(stream.fileno(), aside):
+                    aside.unlink()
 
 
-def _need_nothing(target: Path) -> None:
-    if target.exists() or target.is_symlink():
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+def _take_mode(descriptor: int, target: Path) -> None:
+    with suppress(OSError):  # a new file, or a file system without modes
+        os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
 
 
 def _made_and_locked(aside: Path, mode: int, wait: bool) -> BinaryIO:
@@ -145,7 +177,7 @@ def _made_and_locked(aside: Path, mode: int, wait: bool) -> BinaryIO:
         try:
             _lock(descriptor, wait)
             # Whoever waited may hold what has its name by now, or what another removed.
-            if _lies_at(descriptor, aside):
+            if lies_at(descriptor, aside):
                 if is_mine:
                     return os.fdopen(descriptor, "w+b")
                 aside.unlink()
@@ -163,10 +195,3 @@ def _lock(descriptor: int, wait: bool) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):  # a file system without locks
             raise
-
-
-def _lies_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False

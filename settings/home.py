@@ -14,6 +14,7 @@ from pathlib import Path
 from errors import InvalidInput
 from settings import network_home
 from settings.elsewhere import elsewhere, sqlite_file
+from settings.faults import need_mistake
 from settings.holding import held
 from settings.ownership import (
     FOLDER,
@@ -217,6 +218,7 @@ class Home:
             for folder in (self.root, *self.folders):
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
+            need_mistake(error)
             raise InvalidInput(
                 f"cannot write the home folder {self.root}: {error.strerror or error}; {_NAME_ANOTHER}"
             ) from None

@@ -24,7 +24,9 @@ from typing import Any
 
 from errors import HomeInUse, StateLost
 from settings.clock import boot_id, steady
+from settings.new_name import NO_LINKS
 from settings.processes import process_lives, process_space, process_start
+from settings.watching import watched
 
 logger = logging.getLogger("baton.lease")
 
@@ -44,9 +46,6 @@ _LOOKS, _AGAIN_SECONDS = 5, 0.01
 
 #: The file is as long as this, always: some clients know its new bytes before its new length.
 _BYTES = 512
-
-#: What file systems answer that have no second name for a file.
-_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 
 #: What the file holds, and when it was moved, by its own file system; None where there is none.
 _Seen = tuple[str, int] | None
@@ -75,7 +74,7 @@ class Lease:
     def holder(self) -> str | None:
         """Who the file names, for people; None where it is not there."""
         seen = self._look()
-        return None if seen is None else _named(_read(seen[0]))
+        return None if seen is None else _named(seen)
 
     def take(self, *, wait: bool = True) -> None:
         """Hold it from now on, or share it with processes of this machine. Raises HomeInUse.
@@ -121,11 +120,12 @@ class Lease:
         if self._thread is not None:
             self._thread.join()
         with suppress(OSError):
+            self._inherit()
             if not leave and self._lost is None and self._is_held() and self._mine:
                 self._path.unlink()
 
     def _names_this_machine(self, seen: _Seen) -> bool:
-        return seen is not None and _read(seen[0]).get("machine") == self._machine
+        return _read(seen).get("machine") == self._machine
 
     def _take_or_share(self) -> bool:
         if self._look() is None and self._claim():
@@ -133,41 +133,46 @@ class Lease:
         return self._is_held()
 
     def _is_held(self) -> bool:
-        seen = self._look()
-        holder = {} if seen is None else _read(seen[0])
+        holder = _read(self._look())
         if holder.get("machine") != self._machine:
             return False
-        if process_lives(holder.get("space"), holder.get("pid", 0), holder.get("started_at")) is False:
-            self._mine = True  # it was killed, and nobody else gives it back
         self._held_since = str(holder.get("since"))
         return True
 
+    def _inherit(self) -> None:
+        """From a process of this machine that was killed: nobody else gives it back."""
+        holder = _read(self._look())
+        if process_lives(holder.get("space"), holder.get("pid", 0), holder.get("started_at")) is False:
+            self._mine = True
+
     def _take_away(self, seen: _Seen, wait: bool) -> None:
         """Remove somebody's that stands still. Raises HomeInUse where it moves."""
-        assert seen is not None
-        until = time.monotonic() + STILL_SECONDS
-        tell_at = time.monotonic() + 2 * BEAT_SECONDS
-        while wait and time.monotonic() < until:
-            time.sleep(min(_LOOK_SECONDS, STILL_SECONDS))
-            if time.monotonic() >= tell_at:
-                tell_at = until
-                logger.warning(
-                    "%s was held by %s; taken over in %.0f s unless that moves",
-                    self._what, _named(_read(seen[0])), until - time.monotonic(),
-                )  # fmt: skip
-            now = self._look()
-            if now is None or (now != seen and self._names_this_machine(now)):
-                return
-            if now != seen:
-                break
-        else:
-            if wait:
+        if wait:
+            now = self._watch(seen)
+            if now == seen:
                 self._remove(seen)
                 return
+            if now is None or self._names_this_machine(now):
+                return
         raise HomeInUse(
-            f"{self._what} is held by {_named(_read(seen[0]))}: on a network file system one machine works at a time; "
+            f"{self._what} is held by {_named(seen)}: on a network file system one machine works at a time; "
             "end it there, or only look from here (status, report, bundle export)"
         )
+
+    def _watch(self, seen: _Seen) -> _Seen:
+        """As it is once it moves, or stood still for long enough; who waits is told why."""
+        at_once = min(2 * BEAT_SECONDS, STILL_SECONDS)
+        now = watched(self._look, seen, at_once, _LOOK_SECONDS)
+        if now != seen:
+            return now
+        left = STILL_SECONDS - at_once
+        logger.warning(
+            "%s was held by %s; taken over in %.0f s unless that moves",
+            self._what,
+            _named(seen),
+            left,
+        )
+        return watched(self._look, seen, left, _LOOK_SECONDS)
 
     def _remove(self, seen: _Seen) -> None:
         """Of several who saw it stand still one removes it, and nobody what came in its place."""
@@ -177,29 +182,34 @@ class Lease:
             assert seen is not None
             if away.read_text(encoding="utf-8", errors="replace") != seen[0]:
                 with suppress(OSError):
-                    os.link(away, self._path)
-            away.unlink()
+                    self._give_name(away)
+            away.unlink(missing_ok=True)
 
     def _claim(self) -> bool:
         """Give it its name, unless there is one."""
         text, aside = self._write(secrets.token_hex(8))
         try:
-            os.link(aside, self._path)
-        except FileExistsError:  # NFS says so too where it did it and its answer was lost
-            seen = self._look()
-            return seen is not None and seen[0] == text
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            if self._path.exists():
-                return False
-            aside.rename(self._path)
-            time.sleep(_LOOK_SECONDS)
+            if self._give_name(aside):
+                return True
             seen = self._look()
             return seen is not None and seen[0] == text
         finally:
             aside.unlink(missing_ok=True)
-        return True
+
+    def _give_name(self, aside: Path) -> bool:
+        """The lease's, unless something has it. False where only a look tells who has it now. Raises OSError."""
+        try:
+            os.link(aside, self._path)
+            return True
+        except FileExistsError:  # NFS says so too where it did it and its answer was lost
+            return False
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            if not self._path.exists():
+                aside.rename(self._path)
+                time.sleep(_LOOK_SECONDS)  # another may do the same, and the last one has it
+            return False
 
     def _keep(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
@@ -208,6 +218,7 @@ class Lease:
                 self.enter()
                 self._seen = self._look()
                 if self._seen == before:  # nobody of this machine has moved it meanwhile
+                    self._inherit()  # before the file names this process
                     self._move(now)
 
     def _move(self, looked: float) -> None:
@@ -259,18 +270,17 @@ def _machine(path: Path) -> str:
     return f"{boot_id() or socket.gethostname()} {path.parent.stat().st_dev:x}"
 
 
-def _read(text: str) -> dict[str, Any]:
-    """Empty for what cannot be understood: it is watched all the same."""
+def _read(seen: _Seen) -> dict[str, Any]:
+    """Empty for what cannot be understood, which is watched all the same, and where there is none."""
     try:
-        found = json.loads(text)
+        found = {} if seen is None else json.loads(seen[0])
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _named(holder: dict[str, Any]) -> str:
-    return (
-        f"{holder['host']} (process {holder.get('pid')})"
-        if "host" in holder
-        else "somebody who cannot be told"
-    )
+def _named(seen: _Seen) -> str:
+    holder = _read(seen)
+    if "host" not in holder:
+        return "somebody who cannot be told"
+    return f"{holder['host']} (process {holder.get('pid')})"

@@ -18,6 +18,9 @@ from settings.faults import need_fact
 
 _SELF = Path("/proc/self")
 
+#: Field 3 of proc(5)'s /proc/PID/stat.
+_ZOMBIE = "Z"
+
 
 @lru_cache(maxsize=1)
 def process_space() -> str | None:
@@ -42,9 +45,10 @@ def process_lives(space: str | None, pid: int, started_at: float | None) -> bool
     if space is None or space != process_space():
         return None
     try:
-        return process_start(pid) == started_at and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        began, has_ended = _look_up(pid)
     except psutil.NoSuchProcess:
         return False
+    return began == started_at and not has_ended
 
 
 def process_start(pid: int) -> float:
@@ -54,16 +58,23 @@ def process_start(pid: int) -> float:
     time of day at which it started changes whenever the clock is set. 0.0 where /proc shows another namespace.
     Raises psutil.NoSuchProcess.
     """
+    began, _ = _look_up(pid)
+    return began
+
+
+def _look_up(pid: int) -> tuple[float, bool]:
+    """When it began (`process_start`), and whether it has ended and nobody has waited for it."""
     if not sys.platform.startswith("linux"):
-        return psutil.Process(pid).create_time()
+        process = psutil.Process(pid)
+        return process.create_time(), process.status() == psutil.STATUS_ZOMBIE
     if not _proc_is_ours():
-        return 0.0
+        return 0.0, False
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         raise psutil.NoSuchProcess(pid) from None
     after_name = fields.rpartition(")")[2].split()  # from field 3 on: a name may hold blanks
-    return int(after_name[22 - 3]) / os.sysconf("SC_CLK_TCK")
+    return int(after_name[22 - 3]) / os.sysconf("SC_CLK_TCK"), after_name[3 - 3] == _ZOMBIE
 
 
 def _proc_is_ours() -> bool:

@@ -8,6 +8,8 @@ import resource
 import tempfile
 from pathlib import Path
 
+from settings.faults import need_fact
+
 #: More than SQLite adds to one of its files at a time.
 _PROBE_BYTES = 256 * 1024
 
@@ -17,7 +19,8 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 def no_room(*files: Path) -> str | None:
     """Why none of these can grow, as the system says it; None where they can, or where something else is wrong.
 
-    Tries it: with a file without a name in the folder of the first.
+    Tries it: with a file without a name in the folder of the first. Raises OSError where that cannot be tried, as the
+    machine is short of something else.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     if limit != resource.RLIM_INFINITY and any(_size(file) > limit - _PROBE_BYTES for file in files):
@@ -28,6 +31,7 @@ def no_room(*files: Path) -> str | None:
             probe.flush()
             os.fsync(probe.fileno())
     except OSError as error:
+        need_fact(error)
         return os.strerror(error.errno) if error.errno in _NO_ROOM else None
     return None
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import builtins
+import re
 import reprlib
+from datetime import datetime
 from typing import Any
 
 #: Of one value in a message.
 MOST_CHARACTERS = 80
 #: Of a path in a message: Linux takes no longer one.
 _LONGEST_PATH = 4096
+#: What moves a terminal's cursor, reorders what stands beside it, or ends a line: C0, DEL and C1, marks of direction,
+#: separators of lines and paragraphs; and halves of characters, which no file takes.
+_MOVES = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MOVES_WITHIN_LINES = re.compile(_MOVES.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+#: Before the second and later lines of one text in a log, so that none of them passes for the first one of another.
+MORE = "| "
 #: A larger whole number is told by its size: writing it out takes time that grows with the square of its digits.
 _MOST_BITS = 256
 
@@ -55,6 +63,44 @@ def cut(text: str, most: int = MOST_CHARACTERS) -> str:
     if begin.isprintable():
         return begin
     return _begin("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in begin), most)
+
+
+def one_line(text: str) -> str:
+    """All of a text from outside, on one line: what moves a terminal, or is none of a line, is escaped."""
+    return _MOVES.sub(_escaped, text)
+
+
+def plain(text: str) -> str:
+    """As `one_line`, but ends of lines and tabs stay."""
+    return _MOVES_WITHIN_LINES.sub(_escaped, text)
+
+
+def continued(text: str) -> str:
+    """As `plain`, with a mark before the second and later lines."""
+    return plain(text).replace("\n", f"\n{MORE}")
+
+
+def readable(value: Any) -> Any:
+    """A document for people: every text in it is one line, keys too."""
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, dict):
+        return {readable(key): readable(item) for key, item in value.items()}
+    return [readable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def moment(at: float, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """Unix seconds as the clock of this machine shows them; the number itself where no calendar has it."""
+    try:
+        return datetime.fromtimestamp(at).strftime(form)
+    except (ValueError, OverflowError, OSError):
+        return shown(at)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    letter = found[0]
+    # DEL as JSON has it, which is the one of these that `json.dumps` lets through.
+    return r"\u007f" if letter == "\x7f" else letter.encode("unicode_escape").decode()
 
 
 def _begin(text: str, most: int) -> str:

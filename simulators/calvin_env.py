@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from errors import BatonError, SimulatorMissing
+from settings.places import expanded
 from simulators.piped import ANSWER_SECONDS, PipedSimulator
 from simulators.rendering import EGL, TINY
 
@@ -37,7 +38,7 @@ class CalvinEnv(PipedSimulator):
                 "the calvin simulator needs the interpreter that calvin_env is installed in; name it with "
                 f"{HOW_TO_NAME}"
             )
-        program = str(Path(python).expanduser())
+        program = str(expanded(python, "the calvin simulator's interpreter"))
         if shutil.which(program) is None:
             raise SimulatorMissing(
                 f"{python} is no program that can be started; name the interpreter that calvin_env is installed in "

@@ -45,18 +45,19 @@ class FixedState:
         if self._folder is not None:
             with contextlib.suppress(OSError):  # it may be gone; nothing that is planned is relative to it
                 os.chdir(self._folder)
-        for place in (
-            self._temporary.parent,
-            self._temporary,
-        ):  # not above: a home that is gone comes not back empty
-            with contextlib.suppress(OSError):
-                place.mkdir(mode=0o700, exist_ok=True)
+        if not self._temporary.is_dir():
+            self._make_temporary()
         for name in deciding_variables().keys() - self._variables.keys():
             del os.environ[name]
         os.environ.update(self._variables)
         locale.setlocale(locale.LC_NUMERIC, "C")  # pybullet's files are read by C's own functions
         random.seed(_SEED)
         settle_libraries(threads)
+
+    def _make_temporary(self) -> None:
+        for place in (self._temporary.parent, self._temporary):
+            with contextlib.suppress(OSError):  # not above: a home that is gone comes not back empty
+                place.mkdir(mode=0o700, exist_ok=True)
 
 
 def _working_folder() -> Path | None:

@@ -12,6 +12,7 @@ from detectors.carried import UNNAMED, resolve_blocks
 from detectors.scoring import FrameTruth, object_truths
 from detectors.targets import phases_for
 from errors import DatasetError
+from settings.shown import shown
 
 
 def true_targets(episode: Episode, targets: Sequence[Target] | NoTarget) -> list[Target | NoTarget]:
@@ -65,8 +66,8 @@ def check_true_boxes(dataset: CalvinSplit, by_task: bool = False) -> None:
                 for name in _names(target, boxes):
                     if name not in known:
                         raise DatasetError(
-                            f"{file}: frame {frame} has no entry for {name!r}, which detector 'oracle' looks for in "
-                            f"{demonstration.task}."
+                            f"{file}: frame {frame} has no entry for {shown(name)}, which detector 'oracle' looks for "
+                            f"in {demonstration.task}."
                         )
 
 

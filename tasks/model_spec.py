@@ -17,6 +17,7 @@ from models.folder_config import with_folders
 from models.sizes import config_of_size
 from settings.ablation import Attention, Backbones, Model
 from settings.arms import Arm
+from settings.places import expanded
 from settings.shown import shown
 from tasks.folder_identity import folder_identity
 
@@ -34,7 +35,7 @@ def backbone_folders(backbones: Backbones) -> dict[str, dict[str, str]]:
     named = {name: value for name, value in backbones.model_dump().items() if value is not None}
     folders = {}
     for name, value in named.items():
-        place = Path(value).expanduser().absolute()
+        place = expanded(value, f"model.backbones.{name}").absolute()
         folders[name] = {"root": str(place), "identity": folder_identity(place)}
     tokenizer = folders.get("tokenizer") or folders.get("checkpoint") or folders.get("language")
     if tokenizer is not None:

@@ -21,6 +21,7 @@ from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
 from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
 from models.weight_files import WeightFiles, open_file
+from settings.shown import shown
 from tasks.folder_identity import folder_identity
 from tasks.model_spec import final_config
 from tasks.precision import FOUR_BIT_PRODUCTS, JUDGED
@@ -111,7 +112,7 @@ def _differences(planned: Mapping[str, Any], said: Mapping[str, Any], prefix: st
         if isinstance(value, Mapping) and isinstance(other, Mapping):
             yield from _differences(value, other, f"{prefix}{name}.")
         elif value != other:
-            yield f"{prefix}{name} {value!r}, there {other!r}"
+            yield f"{prefix}{name} {shown(value)}, there {shown(other)}"
 
 
 def load_model(

@@ -10,21 +10,38 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import math
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
-from tornado.web import Application, RequestHandler
+from tornado.web import Application
 
-from errors import EnvironmentLacks, InvalidInput
+from errors import BatonError, EnvironmentLacks, InvalidInput
+from settings import bounded_server
+from settings.bounded_server import BoundedServer, Bounds, SentenceHandler, own_names
+from settings.document_limits import Limits
+from settings.documents import parse_json
+from settings.shown import cut, shown
 from tasks.policies import Query
+
+logger = logging.getLogger("baton.serve")
 
 STATIC_SHAPE, GRIPPER_SHAPE = (200, 200, 3), (84, 84, 3)
 ROBOT_OBS_SIZE = 15
 PATH = "/predict"
+
+#: A request has 141,168 bytes of pictures, and clients send it at once. An answer waits for those before it.
+BOUNDS = Bounds(body_bytes=1 << 20, connections=256, request_seconds=30.0, connection_seconds=600.0)
+
+#: A sentence has some tens of characters; a prompt that is too long for the model fails all that wait with it.
+_LONGEST_INSTRUCTION = 1000
+#: Metres and radians.
+_LARGEST_STATE = 1000.0
+_LIMITS = Limits(characters=1 << 14, values=100, levels=5, digits=100)
 
 Predict = Callable[[Sequence[Query]], Sequence[np.ndarray]]
 
@@ -67,36 +84,46 @@ class Predictor:
                 future.set_result(chunk)
 
 
-class PredictHandler(RequestHandler):
+class PredictHandler(SentenceHandler):
     def initialize(self, predictor: Predictor) -> None:
         self._predictor = predictor
 
     async def post(self) -> None:
         try:
-            chunk = await self._predictor.answer(self._query())
+            query = self._query()
         except InvalidInput as error:
-            self.set_status(500)
-            self.finish({"error": str(error)})
+            self._refuse(400, str(error))
             return
-        self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps(np.asarray(chunk, dtype=np.float64).reshape(-1).tolist()))
+        try:
+            chunk = await self._predictor.answer(query)
+        except BatonError as error:
+            self._refuse(500, str(error))
+        except Exception as error:
+            logger.exception("the policy failed")
+            self._refuse(500, f"the policy failed: {type(error).__name__}; the server's own log says more")
+        else:
+            self.set_header("Content-Type", "application/json")
+            self.finish(json.dumps(np.asarray(chunk, dtype=np.float64).reshape(-1).tolist()))
+
+    def _refuse(self, status: int, sentence: str) -> None:
+        self.set_status(status)
+        self.finish({"error": sentence})
 
     def _query(self) -> Query:
+        text = self._part("json")
+        if len(text) > _LIMITS.characters:
+            raise InvalidInput(f"part json has {len(text)} bytes; at most {_LIMITS.characters} are read")
         try:
-            content = json.loads(self._part("json"))
-            instruction, state = content["instruction"], np.asarray(content["robot_obs"], dtype=np.float64)
+            content = parse_json(text, _LIMITS)
+            instruction, state = content["instruction"], content["robot_obs"]
         except (ValueError, TypeError, KeyError):
             raise InvalidInput("part json must be an object with instruction and robot_obs") from None
-        if not isinstance(instruction, str):
-            raise InvalidInput("instruction must be a text")
-        if state.shape != (ROBOT_OBS_SIZE,) or not np.isfinite(state).all():
-            raise InvalidInput(f"robot_obs must be {ROBOT_OBS_SIZE} finite numbers")
         observation = {
             "rgb_static": self._picture("img_static", STATIC_SHAPE),
             "rgb_gripper": self._picture("img_gripper", GRIPPER_SHAPE),
-            "robot_obs": state,
+            "robot_obs": _state(state),
         }
-        return Query(observation, instruction, sequence=0, number=0)
+        return Query(observation, _instruction(instruction), sequence=0, number=0)
 
     def _picture(self, name: str, shape: tuple[int, int, int]) -> np.ndarray:
         content = self._part(name)
@@ -109,17 +136,45 @@ class PredictHandler(RequestHandler):
 
     def _part(self, name: str) -> bytes:
         """With or without a file name: clients differ."""
-        files = self.request.files.get(name)
-        if files:
-            return bytes(files[0]["body"])
-        arguments = self.request.body_arguments.get(name)
-        if not arguments:
-            raise InvalidInput(f"the request has no part {name!r}; it needs json, img_static and img_gripper")
-        return bytes(arguments[0])
+        parts = [bytes(file["body"]) for file in self.request.files.get(name, ())]
+        parts += self.request.body_arguments.get(name, ())
+        if not parts:
+            raise InvalidInput(
+                f"the request has no part {shown(name)}; it needs json, img_static and img_gripper"
+            )
+        if len(parts) > 1:
+            raise InvalidInput(f"the request has {len(parts)} parts {shown(name)}; it needs one")
+        return parts[0]
+
+
+def _instruction(given: Any) -> str:
+    if not isinstance(given, str):
+        raise InvalidInput("instruction must be a text")
+    if len(given) > _LONGEST_INSTRUCTION:
+        raise InvalidInput(
+            f"instruction has {len(given)} characters; at most {_LONGEST_INSTRUCTION} are taken"
+        )
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"instruction holds half a character: {cut(given)}") from None
+    return given
+
+
+def _state(given: Any) -> np.ndarray:
+    numbers = given if isinstance(given, list) else []
+    # Texts and booleans would pass for numbers.
+    if len(numbers) != ROBOT_OBS_SIZE or not all(type(number) in (int, float) for number in numbers):
+        raise InvalidInput(f"robot_obs must be {ROBOT_OBS_SIZE} finite numbers")
+    if not all(math.isfinite(number) for number in numbers):
+        raise InvalidInput(f"robot_obs must be {ROBOT_OBS_SIZE} finite numbers")
+    if max(map(abs, numbers)) > _LARGEST_STATE:
+        raise InvalidInput(f"robot_obs holds numbers beyond {_LARGEST_STATE:g}, which no robot has")
+    return np.asarray(numbers, dtype=np.float64)
 
 
 def application(predict: Predict) -> Application:
-    return Application([(PATH, PredictHandler, {"predictor": Predictor(predict)})])
+    return bounded_server.application((PATH, PredictHandler, {"predictor": Predictor(predict)}))
 
 
 def serve(predict: Predict, host: str, port: int, ready: Callable[[int], Any]) -> None:
@@ -135,7 +190,7 @@ def serve(predict: Predict, host: str, port: int, ready: Callable[[int], Any]) -
             raise EnvironmentLacks(
                 f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
             ) from None
-        server = HTTPServer(application(predict))
+        server = BoundedServer(application(predict), BOUNDS, own_names("serve", host))
         server.add_sockets(sockets)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from errors import BatonError
+from settings.shown import shown
 from tasks.context import Result, TaskContext
 
 Body = Callable[[TaskContext], Result]
@@ -53,7 +54,7 @@ def kind_named(name: str) -> Kind:
     try:
         return KINDS[name]
     except KeyError:
-        raise BatonError(f"unknown kind of job {name!r}; known: {', '.join(KINDS)}") from None
+        raise BatonError(f"unknown kind of job {shown(name)}; known: {', '.join(KINDS)}") from None
 
 
 def body_of(kind: str) -> Body:

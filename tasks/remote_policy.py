@@ -10,24 +10,26 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import math
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import requests
+import urllib3
 
 from errors import InvalidInput, PolicyServerError
+from settings.deadline import Deadline, in_thread
+from settings.documents import parse_json
+from settings.shown import shown
 from tasks.policies import ACTION_DIMS, CHUNK_STEPS, Query, with_binary_gripper
+from tasks.timed_requests import TimedSession
 
 logger = logging.getLogger("baton.policy")
-
-Answer = TypeVar("Answer")
 
 #: As the official client: twenty tries, a second apart.
 TRIES = 20
@@ -36,6 +38,8 @@ PAUSE_SECONDS = 1.0
 TIMEOUT_SECONDS = 120.0
 #: 128 tokens, the most that the official server generates, take a fifth of this.
 _MOST_BYTES = 1 << 14
+#: An action's numbers lie between -1 and 1, and a server may miss that; beyond this none is meant as one.
+_LARGEST = 1000.0
 
 _PATH = "/predict"
 
@@ -47,11 +51,16 @@ class _Refused(PolicyServerError):
     """What the server said of this request, it will say of the same one again."""
 
 
+class _NoAction(PolicyServerError):
+    """The server answered well, with something that is no action."""
+
+
 class RemotePolicy:
     """`chunk_steps`: actions executed per answer, 5 or (official `--not_action_chunk`) 1.
 
     As in the official client, longer answers are cut, and shorter ones filled up with zeros: no motion, and
-    a closing gripper. `counts` tells how many were (`short_answers`) and how many tries failed (`retries`).
+    a closing gripper. `counts` tells how many were (`short_answers`), how many tries were made again (`retries`), and
+    how many answers were no actions (`no_actions`): models that draw their answers may do better the next time.
     """
 
     needs_images = True
@@ -79,7 +88,7 @@ class RemotePolicy:
         """Raises PolicyServerError when a query still has no answer after all tries."""
         enough = threading.Event()
         try:
-            answers = [_in_thread(partial(self._act, query, enough)) for query in queries]
+            answers = [in_thread(partial(self._act, query, enough), "policy") for query in queries]
             return [answer.result() for answer in answers]
         finally:
             enough.set()
@@ -101,6 +110,8 @@ class RemotePolicy:
                     f"the policy server {self._url} refuses (sequence {query.sequence}, query {query.number}): {error}"
                 ) from None
             except PolicyServerError as error:
+                if isinstance(error, _NoAction):
+                    self._count("no_actions")
                 fault = str(error)
                 continue
             return self._chunk(numbers)
@@ -122,36 +133,42 @@ class RemotePolicy:
             "img_static": ("img_stat.txt", static.tobytes(), "text/plain"),
             "img_gripper": ("img_grip.txt", gripper.tobytes(), "text/plain"),
         }
-        began = time.monotonic()
+        deadline = Deadline(self._timeout_seconds)
         try:
-            with requests.post(
+            status, place, content = deadline.result(partial(self._answer, files, deadline))
+        except TimeoutError:
+            raise PolicyServerError(_too_slow(self._timeout_seconds)) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise PolicyServerError(_in_words(error, self._timeout_seconds)) from None
+        if status != 200:
+            fault = _Refused if _is_for_good(status) else PolicyServerError
+            moved = f", moved to {shown(place, 200)}" if place else ""
+            raise fault(f"it answered with status {status}{moved}: {_shown(content)}")
+        return _numbers(content)
+
+    def _answer(self, files: dict[str, Any], deadline: Deadline) -> tuple[int, str | None, bytes]:
+        """Status, where it sends to, and what it says, as it came over the line."""
+        with (
+            TimedSession(deadline) as session,
+            session.post(
                 self._url,
                 files=files,
+                headers={"Accept-Encoding": "identity"},
                 timeout=self._timeout_seconds,
                 stream=True,
                 proxies=self._proxies,
                 allow_redirects=False,  # a POST that is redirected arrives as a GET, without the pictures
-            ) as answer:
-                content = self._read(answer, began)
-        except requests.RequestException as error:
-            raise PolicyServerError(_in_words(error, self._timeout_seconds)) from None
-        if answer.status_code != 200:
-            fault = _Refused if _is_for_good(answer.status_code) else PolicyServerError
-            place = answer.headers.get("location")
-            moved = f", moved to {place[:200]!r}" if place else ""
-            raise fault(f"it answered with status {answer.status_code}{moved}: {_shown(content)}")
-        return _numbers(content)
-
-    def _read(self, answer: requests.Response, began: float) -> bytes:
-        """The whole answer, within the time limit also where it comes byte by byte."""
-        content = bytearray()
-        for byte in answer.iter_content(1):
-            content += byte
-            if len(content) > _MOST_BYTES:
-                raise PolicyServerError(f"its answer is longer than {_MOST_BYTES} bytes")
-            if time.monotonic() - began > self._timeout_seconds:
-                raise PolicyServerError(_too_slow(self._timeout_seconds))
-        return bytes(content)
+            ) as answer,
+        ):
+            encoding = answer.headers.get("content-encoding", "identity")
+            if encoding.lower() not in ("", "identity"):
+                raise _Refused(f"it answered in {shown(encoding, 40)}, which it was not asked for")
+            content = bytearray()
+            while part := answer.raw.read(_MOST_BYTES, decode_content=False):
+                content += part
+                if len(content) > _MOST_BYTES:
+                    raise PolicyServerError(f"its answer is longer than {_MOST_BYTES} bytes")
+            return answer.status_code, answer.headers.get("location"), bytes(content)
 
     def _chunk(self, numbers: list[float]) -> np.ndarray:
         if len(numbers) < self._numbers:
@@ -185,45 +202,32 @@ def _is_for_good(status: int) -> bool:
     return 300 <= status < 500 and status not in _PASSING
 
 
-def _in_thread(call: Callable[[], Answer]) -> Future[Answer]:
-    """What `call` will return. Its thread may wait for a server that hangs; the interpreter does not wait for it."""
-    answer: Future[Answer] = Future()
-
-    def work() -> None:
-        try:
-            answer.set_result(call())
-        except BaseException as error:  # raised where the result is asked for
-            answer.set_exception(error)
-
-    threading.Thread(target=work, name="policy", daemon=True).start()
-    return answer
-
-
 def _numbers(content: bytes) -> list[float]:
     try:
-        answer = json.loads(content)
-        numbers = np.asarray(answer, dtype=np.float64)
-    except (ValueError, TypeError, OverflowError):
-        raise PolicyServerError(f"it answered {_shown(content)}, which is no list of numbers") from None
+        answer = parse_json(content)
+    except ValueError:
+        raise _NoAction(f"it answered {_shown(content)}, which is no list of numbers") from None
     # Texts and booleans would pass for numbers.
     if not isinstance(answer, list) or not answer or not all(type(one) in (int, float) for one in answer):
-        raise PolicyServerError(f"it answered {_shown(content)}, which is no list of numbers")
-    if not np.isfinite(numbers).all():
-        raise PolicyServerError("it answered with numbers that are not finite")
-    return [float(number) for number in numbers]
+        raise _NoAction(f"it answered {_shown(content)}, which is no list of numbers")
+    if not all(math.isfinite(number) for number in answer):
+        raise _NoAction("it answered with numbers that are not finite")
+    if max(map(abs, answer)) > _LARGEST:
+        raise _NoAction(f"it answered with numbers beyond {_LARGEST:g}, which no action has")
+    return [float(number) for number in answer]
 
 
 def _shown(content: bytes) -> str:
-    return repr(content[:100].decode("utf-8", "replace"))
+    return shown(content[:100].decode("utf-8", "replace"), 100)
 
 
 def _too_slow(timeout_seconds: float) -> str:
     return f"it did not answer within {timeout_seconds:g} s"
 
 
-def _in_words(error: requests.RequestException, timeout_seconds: float) -> str:
-    if isinstance(error, requests.Timeout):
+def _in_words(error: Exception, timeout_seconds: float) -> str:
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return _too_slow(timeout_seconds)
-    if isinstance(error, requests.ConnectionError):
+    if isinstance(error, requests.ConnectionError | urllib3.exceptions.ProtocolError):
         return "there was no connection"
     return f"the request failed ({type(error).__name__})"

@@ -14,6 +14,7 @@ from typing import Any
 from errors import InvalidInput
 from settings import files
 from settings.documents import parse_json
+from settings.faults import need_mistake
 from settings.regular import is_there, need_regular
 from settings.shown import cut, shown
 
@@ -28,15 +29,19 @@ class ResultsFile:
         """Opens or begins the file. about: all that decides the results, plain JSON. Raises InvalidInput when the
         file holds the results of another evaluation, cannot be read or written, or another command is writing it.
 
-        A last line that was cut short is dropped. The file is ours until this object goes, or its process.
+        A last line that was cut short is dropped. The file is ours until this object goes, or its process. A device
+        or pipe (/dev/null, /dev/stdout) is only written to: nothing in it goes on.
         """
         self._path = path
         self.entries: list[dict[str, Any]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if is_there(path):
+            if is_there(path) and not files.is_stream(path):
                 need_regular(path, _MOST_BYTES)
             self._stream = self._open()
+            if files.is_stream(path):
+                files.append(self._stream.fileno(), _line({"evaluation": dict(about)}).encode())
+                return
             content = self._stream.read().decode("utf-8")
             if content:
                 self.entries, sound = self._read(content, about)
@@ -47,6 +52,7 @@ class ResultsFile:
                 self._stream.close()
                 self._stream = self._open()
         except OSError as error:
+            need_mistake(error)
             raise InvalidInput(f"results cannot be kept in {path}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise InvalidInput(f"{path} does not hold results of an evaluation") from None
@@ -64,6 +70,8 @@ class ResultsFile:
 
     def _open(self) -> io.FileIO:
         """For appending, from its beginning on; locked. Raises InvalidInput where another process has it."""
+        if files.is_stream(self._path):
+            return self._path.open("wb", buffering=0)
         while True:
             stream = self._path.open("a+b", buffering=0)
             try:
@@ -73,10 +81,9 @@ class ResultsFile:
                 raise InvalidInput(f"another command is writing its results to {self._path}") from None
             except OSError:  # a file system without locks
                 pass
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(stream.fileno()), self._path.stat()):
-                    stream.seek(0)
-                    return stream
+            if files.lies_at(stream.fileno(), self._path.resolve()):
+                stream.seek(0)
+                return stream
             stream.close()  # it was replaced between the two
 
     def _read(self, content: str, about: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str]:

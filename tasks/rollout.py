@@ -17,6 +17,7 @@ from calvin.oracle import TaskOracle
 from calvin.sequences import Chain
 from calvin.task_names import BLOCK_ORDER
 from errors import NotFinite, SimulatorError, SimulatorLost
+from settings.shown import shown
 from simulators.base import CAMERAS, MAX_REPLAYS, Simulator
 from tasks.policies import Policy, Query
 
@@ -102,8 +103,8 @@ def _check_actions(queries: Sequence[Query], chunks: Sequence[np.ndarray]) -> No
     for query, chunk in zip(queries, chunks, strict=True):
         if not np.isfinite(chunk).all():
             raise NotFinite(
-                f"the policy's answer to query {query.number} of sequence {query.sequence} ({query.instruction!r}) "
-                "holds numbers that are not finite; no figure can be made of it"
+                f"the policy's answer to query {query.number} of sequence {query.sequence} "
+                f"({shown(query.instruction)}) holds numbers that are not finite; no figure can be made of it"
             )
 
 

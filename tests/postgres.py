@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,6 +114,22 @@ def empty(url: str) -> None:
         tx.execute(text("UPDATE identity SET key = :key, shared = false"), {"key": secrets.token_hex(16)})
         tx.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": revisions()[0]})
     database.close()
+
+
+def count_up_at_once(database: Database, writers: int, turns: int) -> None:
+    """Each writer reads the only job's slices, adds one and writes them, so many times."""
+
+    def count_up() -> None:
+        for _ in range(turns):
+            with database.write() as tx:
+                count = tx.execute(text("select slices from job")).scalar_one()
+                tx.execute(text("update job set slices = :n"), {"n": count + 1})
+
+    threads = [threading.Thread(target=count_up) for _ in range(writers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from tests.commands.test_status import make_ablation
 from tests.compose_file import assert_guarded, read_services
 from tests.processes import environment, running
 from tests.support import REPOSITORY, await_value
+from tests.tensorboard import tensorboard_variables
 from workers.broker import find_server
 
 __all__ = ["port"]
@@ -104,7 +105,7 @@ def linked(name: str, home: Home) -> str | None:
 
 
 #: One of each kind is enough before every commit.
-OFTEN = ("scheduler", "worker-cpu", "flower")
+OFTEN = ("scheduler", "worker-cpu", "worker-gpu0", "flower")
 
 
 @pytest.mark.parametrize(
@@ -118,12 +119,11 @@ OFTEN = ("scheduler", "worker-cpu", "flower")
 def test_a_service_becomes_healthy_and_stops_being_so(
     name: str, home: Home, database: Any, redis_url: str, port: int, tmp_path: Path
 ) -> None:
-    if name == "tensorboard":
-        pytest.importorskip("tensorboard")
     make_ablation(database)
     service = services()[name]
     own_port = port if name in WITH_PORT else None
     variables = {**service["environment"], "BATON_HOME": str(home.root), "REDIS_URL": redis_url}
+    variables |= tensorboard_variables()
     if name == "worker-gpu0":
         variables["BATON_DEVICE"] = "cpu"  # without that GPU it would not begin (tests/tasks/test_devices.py)
     # A worker that is killed is missed after a lease; short ones make for a short test.

@@ -16,6 +16,7 @@ from tests.compose_file import assert_guarded, read_services
 from tests.postgres import PostgresServer, find_binaries
 from tests.processes import running
 from tests.support import REPOSITORY, await_value
+from tests.tensorboard import tensorboard_variables
 from tests.test_compose import OURS, WITH_PORT, compose, healthy, plain
 from tests.test_compose import services as services_of_one_machine
 
@@ -99,8 +100,6 @@ def test_a_service_becomes_healthy_and_stops_being_so(
     port: int,
     tmp_path: Path,
 ) -> None:
-    if name == "tensorboard":
-        pytest.importorskip("tensorboard")
     service = services()[name]
     own_port = port if name in WITH_PORT else None
     variables = {
@@ -108,6 +107,7 @@ def test_a_service_becomes_healthy_and_stops_being_so(
         **s3_variables,
         "BATON_HOME": str(home.root),
         "REDIS_URL": redis_url,
+        **tensorboard_variables(),
     }
     variables |= {"BATON_STATE_URL": postgres_url, "BATON_ARTIFACTS_URL": "s3://baton-test/compose"}
     variables |= {"BATON_QUEUE_LEASE_SECONDS": "4", "BATON_QUEUE_HEARTBEAT_SECONDS": "0.5"}

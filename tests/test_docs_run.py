@@ -13,8 +13,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import transformers.utils.logging
@@ -144,7 +145,7 @@ STORIES: dict[str, tuple[Shown, ...]] = {
     ),
 }  # fmt: skip
 
-#: Lines that run in a test of their own, here or in another file: `file::function`.
+#: Lines that run in a test of their own, here or in another file: `file::function`, or one case of it.
 ELSEWHERE = {
     "python cli.py up --flower": "commands/test_up.py::test_services_run_beside_the_work_and_end_with_it",
     "python cli.py up --tensorboard --metrics":
@@ -159,11 +160,12 @@ ELSEWHERE = {
     "python cli.py upgrade": "workers/test_upgrades.py::test_commands_refuse_continue_and_plan_again",
     "python cli.py upgrade quick": "workers/test_upgrades.py::test_commands_refuse_continue_and_plan_again",
     "python cli.py metrics": "commands/test_metrics.py::test_figures_agree_with_the_rows",
-    "python cli.py tensorboard": "test_compose.py::test_a_service_becomes_healthy_and_stops_being_so",
-    "python cli.py scheduler": "test_compose.py::test_a_service_becomes_healthy_and_stops_being_so",
-    "python cli.py worker --resources cpu": "test_compose.py::test_a_service_becomes_healthy_and_stops_being_so",
+    "python cli.py tensorboard": "commands/test_up.py::test_services_run_beside_the_work_and_end_with_it",
+    "python cli.py scheduler": "test_compose.py::test_a_service_becomes_healthy_and_stops_being_so[scheduler]",
+    "python cli.py worker --resources cpu":
+        "test_compose.py::test_a_service_becomes_healthy_and_stops_being_so[worker-cpu]",
     "CUDA_VISIBLE_DEVICES=1 BATON_DEVICE=cuda:0 python cli.py worker --resources accelerator":
-        "test_compose.py::test_a_service_becomes_healthy_and_stops_being_so",
+        "test_compose.py::test_a_service_becomes_healthy_and_stops_being_so[worker-gpu0]",
     "sbatch scripts/slurm/baton.sbatch":
         "scripts/test_slurm.py::test_at_the_time_limit_unfinished_work_is_requeued",
 }  # fmt: skip
@@ -197,9 +199,24 @@ def test_every_command_is_accounted_for() -> None:
 
 
 @pytest.mark.parametrize("test", sorted(set(ELSEWHERE.values())))
-def test_what_runs_elsewhere_is_there(test: str) -> None:
-    file, _, function = test.partition("::")
-    assert f"\ndef {function}(" in (REPOSITORY / "tests" / file).read_text(encoding="utf-8")
+def test_what_runs_elsewhere_is_part_of_make_test(test: str) -> None:
+    """And no trial, nor a case that is one."""
+    file, _, name = test.partition("::")
+    function, _, case = name.removesuffix("]").partition("[")
+    module = import_module(f"tests.{file.removesuffix('.py').replace('/', '.')}")
+    marks = [*_marks(module), *_marks(getattr(module, function))]
+    assert "trial" not in {mark.name for mark in marks}
+    cases = [given for mark in marks if mark.name == "parametrize" for given in mark.args[1]]
+    trials = {
+        given.values[0] for given in cases if "trial" in {mark.name for mark in getattr(given, "marks", ())}
+    }
+    assert case not in trials and (case or not trials), "only a trial runs it"
+    assert not case or case in {getattr(given, "values", [given])[0] for given in cases}
+
+
+def _marks(marked: Any) -> list[pytest.Mark]:
+    found = getattr(marked, "pytestmark", [])
+    return [getattr(mark, "mark", mark) for mark in (found if isinstance(found, list) else [found])]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def main() -> int:
     options = parser.parse_args()
     found: dict[str, Any] = {}
     for part in options.part or PARTS:
+        began = time.monotonic()
         about = _run(part)
         if about is None:
             return 1
@@ -35,6 +37,7 @@ def main() -> int:
             "moments": len(about["moments"]),
             "of_an_undisturbed_life": about["kinds"],
             "wrong": about["wrong"],
+            "seconds": round(time.monotonic() - began),
         }
         keep(options.json, __doc__.splitlines()[0], found)  # the others take as long again
         print(json.dumps({part: found[part]}), flush=True)

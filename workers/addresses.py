@@ -23,16 +23,19 @@ def note_address(home: Home, service: str, url: str) -> None:
 
 def address_of(home: Home, service: str) -> str | None:
     """Where this home's service listens on this machine; None when it does not run, or is not for this user to see."""
-    try:
-        note = _note(home, service).open("rb")
-    except (FileNotFoundError, PermissionError):
-        return None
-    with note:
+    place = _note(home, service)
+    while True:
         try:
-            fcntl.flock(note, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return note.read().decode(errors="replace")
-    return None
+            note = place.open("rb")
+        except (FileNotFoundError, PermissionError):
+            return None
+        with note:
+            try:
+                fcntl.flock(note, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return note.read().decode(errors="replace")
+            if files.lies_at(note.fileno(), place.resolve()):  # else another process noted its own meanwhile
+                return None
 
 
 def _note(home: Home, service: str) -> Path:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from settings.shown import cut
+
 Point = tuple[str, int, float]
 
 #: Of a job's result, what depends on how often it was interrupted; no figure of a report is made of it.
@@ -67,5 +69,4 @@ def _differences(place: str, stored: Any, anew: Any, exact: bool) -> list[str]:
 
 
 def _told(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return cut(json.dumps(value), 60)

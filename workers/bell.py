@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -54,26 +54,26 @@ class Bell:
         A broker that cannot be reached is logged; the jobs go back to ready.
         """
         sent = 0
-        self._end_waits()
+        before = jobs.outlook(self._database)
+        self._end_waits(before.waiting)
         living = members.living(self._database)
-        for resource, room in self._room(living).items():
+        for resource, room in self._room(before.out, living).items():
             if room > 0:
                 rows = jobs.ring(self._database, resource, room, time.time(), versions())
                 sent += self._send(rows, resource, living)
         return sent
 
-    def _end_waits(self) -> None:
-        wanted = {(row.id, row.lease_token): row.wait_seconds for row in jobs.waiting(self._database)}
+    def _end_waits(self, waiting: Sequence[Any]) -> None:
+        wanted = {(row.id, row.lease_token): row.wait_seconds for row in waiting}
         waited = self._waits.seconds(wanted)
         jobs.end_wait(self._database, [who for who, seconds in waited.items() if seconds >= wanted[who]])
 
-    def _room(self, living: list[Any]) -> dict[str, int]:
+    def _room(self, out: Mapping[tuple[str, str], int], living: list[Any]) -> dict[str, int]:
         """Jobs to ring now, by resource.
 
         Small jobs need a supply. Those of the accelerator are long, and what is rung stands in line: they are
         rung when a worker is free, so that the order is the database's at that moment.
         """
-        out = jobs.count_out(self._database)
         # Beside GPUs of its machine (or container) a worker on the processor leaves the accelerator's jobs to them.
         with_gpus = {worker.process_space for worker in living if worker.device != "cpu"}
         hands = [

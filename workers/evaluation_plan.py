@@ -15,6 +15,7 @@ from calvin.sequences import check_tasks
 from calvin.task_names import TASKS
 from errors import ConfigError, InvalidInput
 from settings.ablation import AblationConfig
+from settings.places import expanded
 from simulators.calvin_env import PYTHON_VARIABLE
 from simulators.rendering import chosen_renderer
 from tasks.drawn_anew import looked_at, maker
@@ -136,7 +137,7 @@ def _is_built_in(config: AblationConfig) -> bool:
 def _instructions(config: AblationConfig) -> dict[str, str] | None:
     """The phrases of the file that is named, else those of the dataset; None: Baton's own."""
     if config.evaluation.instructions is not None:
-        return read_instruction_file(Path(config.evaluation.instructions).expanduser())
+        return read_instruction_file(expanded(config.evaluation.instructions, "evaluation.instructions"))
     if config.data.root is None:
         return None
     root = Path(config.data.root).expanduser()

@@ -6,14 +6,17 @@ import os
 import secrets
 import sys
 import threading
+from typing import Any
 
 from celery import Celery
 
 from db.identity import namespace
 from db.migrate import look_at_state
 from errors import ConfigError
+from settings.bounded_server import BoundedServer, Bounds, own_names
 from settings.home import Home
 from settings.secret import secret_in
+from settings.streams import say
 from workers.addresses import note_address
 from workers.app import make_app
 from workers.flower_history import History
@@ -30,6 +33,9 @@ _COLUMNS = "name,args,state,result,received,runtime,worker,uuid"
 
 #: Flower's own environment variable; unlike an argument it is not in the process list.
 _LOGIN_VARIABLE = "FLOWER_BASIC_AUTH"
+
+#: A browser asks for some pages and pictures at once; a page waits for workers that do not answer for some seconds.
+BOUNDS = Bounds(body_bytes=1 << 20, connections=128, request_seconds=30.0, connection_seconds=600.0)
 
 PASSWORD_VARIABLE = "BATON_FLOWER_PASSWORD"
 
@@ -73,12 +79,33 @@ def flower_main(home: Home, broker_url: str, address: str, port: int, kept: bool
     os.environ[_LOGIN_VARIABLE] = f"{USER}:{password(home)}"
     # Flower reads the rest of its options from the process's own arguments.
     sys.argv = ["celery", *flower_arguments(home, address, port, kept)]
-    print(announcement("flower", address, port), file=sys.stderr, flush=True)
+    say(announcement("flower", address, port), error=True)
     if kept:
         note_address(home, "flower", SERVICES["flower"].url(address, port))
     database = look_at_state(home)
     name = namespace(database)
+    _bound()
     app: Celery = make_app(broker_url, namespace=name)
     history = History(make_app(broker_url, namespace=name), database)
     threading.Thread(target=history.run, args=(threading.Event(),), name="history", daemon=True).start()
     app.start(sys.argv[1:])
+
+
+def _bound() -> None:
+    """Flower, which answers by any name and closes no connection that is idle, listens as our own servers do."""
+    from flower import command
+    from flower.app import Flower
+
+    class Bounded(Flower):
+        def listen(self, port: int, address: str = "", **options: Any) -> BoundedServer:
+            """How Flower before 2.2 begins to listen."""
+            server = BoundedServer(self, BOUNDS, own_names("flower", address), **options)
+            server.listen(port, address)
+            return server
+
+        def start_http_server(self) -> int:
+            """How Flower since 2.2 does."""
+            self.listen(self.options.port, self.options.address, ssl_options=self.ssl_options)
+            return int(self.options.port)
+
+    command.Flower = Bounded

@@ -11,12 +11,16 @@ import urllib.request
 from base64 import b64encode
 from collections.abc import Collection
 from email.utils import parsedate_to_datetime
+from functools import partial
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from settings.deadline import Deadline
 from settings.direct import ask
-from workers.notice_words import NOTHING, Said, meaning
+from settings.shown import cut
+from workers.notice_words import LETTERS, NOTHING, Said, meaning
 
-_TIMEOUT_SECONDS = 1.0
+#: Of each step of a try, and of all of it: bytes that come one by one are each in time.
+_TIMEOUT_SECONDS, _TRY_SECONDS = 1.0, 5.0
 
 #: Google and Azure refuse requests without theirs; the others ignore them.
 _HEADERS = {"Metadata-Flavor": "Google", "Metadata": "true"}
@@ -56,7 +60,10 @@ class NoticeAddress:
 
     def look(self) -> Said:
         """What it says now. Takes a few seconds at most, and raises nothing."""
-        said, passing = self._ask()
+        deadline = Deadline(_TRY_SECONDS)
+        said, passing = self._ask(deadline)
+        if deadline.passed:  # what came may be a part of the answer
+            said, passing = Said(trouble=f"it does not answer within {_TRY_SECONDS:g} s"), True
         self._silent = self._silent + 1 if said.trouble else 0
         self._spoke = self._spoke or not said.trouble
         if said.trouble is None:
@@ -65,54 +72,60 @@ class NoticeAddress:
             self.trouble = f"the notice address {self._url} cannot warn: {said.trouble}"
         return said
 
-    def _ask(self) -> tuple[Said, bool]:
+    def _ask(self, deadline: Deadline) -> tuple[Said, bool]:
         """What it says, and whether the trouble with it may pass by itself."""
         try:
-            return self._said(), False
+            return self._said(deadline), False
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == 404 and not self._always_there(error):
                     return NOTHING, False
-                return Said(trouble=self._refusal(error)), error.code == 429 or error.code >= 500
+                return Said(
+                    trouble=cut(self._refusal(error), LETTERS)
+                ), error.code == 429 or error.code >= 500
         except (OSError, http.client.HTTPException, ValueError) as error:
-            return Said(trouble=_why(error, urlsplit(self._url).hostname)), True
+            return Said(trouble=cut(_why(error, urlsplit(self._url).hostname), LETTERS)), True
 
-    def _said(self) -> Said:
+    def _said(self, deadline: Deadline) -> Said:
         try:
-            answer = self._get(self._url)
+            answer = self._get(self._url, deadline)
         except urllib.error.HTTPError as error:
             if error.code != 401:
                 raise
             with error:
-                self._token = self._new_token()
-            answer = self._get(self._url)
+                self._token = self._new_token(deadline)
+            answer = self._get(self._url, deadline)
         with answer:
             text = answer.read(_BYTES).decode(errors="replace")
             page = (
                 answer.headers.get_content_type() or ""
             ) == "text/html" and "Content-Type" in answer.headers
-            return meaning(text, page, _time_of(answer.headers.get("Date")), self._machine_names)
+            return meaning(
+                text, page, _time_of(answer.headers.get("Date")), partial(self._machine_names, deadline)
+            )
 
-    def _get(self, url: str) -> http.client.HTTPResponse:
+    def _get(self, url: str, deadline: Deadline) -> http.client.HTTPResponse:
         token = {} if self._token is None else {_TOKEN_HEADER: self._token}
-        return ask(urllib.request.Request(url, headers={**self._headers, **token}), _TIMEOUT_SECONDS)
+        return ask(
+            urllib.request.Request(url, headers={**self._headers, **token}), _TIMEOUT_SECONDS, deadline
+        )
 
-    def _new_token(self) -> str:
+    def _new_token(self, deadline: Deadline) -> str:
         request = urllib.request.Request(self._beside(_TOKEN_PATH), headers=_TOKEN_LIFE, method="PUT")
         try:
-            with ask(request, _TIMEOUT_SECONDS) as answer:
+            with ask(request, _TIMEOUT_SECONDS, deadline) as answer:
                 return str(answer.read(_BYTES).decode("ascii").strip())
         except (OSError, http.client.HTTPException, ValueError) as error:
             why = f"{error.code}" if isinstance(error, urllib.error.HTTPError) else _why(error, None)
             raise ValueError(f"it answers 401, and gives no token (PUT {_TOKEN_PATH}: {why})") from None
 
-    def _machine_names(self) -> Collection[str]:
+    def _machine_names(self, deadline: Deadline) -> Collection[str]:
         """Azure's name of this machine, and the machine's own where Azure does not say."""
         if self._names is None:
             own = socket.gethostname().lower()
             names = {own, own.partition(".")[0]}
             try:
-                with self._get(self._beside(_AZURE_NAME, _AZURE_QUERY)) as answer:
+                with self._get(self._beside(_AZURE_NAME, _AZURE_QUERY), deadline) as answer:
                     names.add(answer.read(_BYTES).decode(errors="replace").strip().lower())
             except (OSError, http.client.HTTPException, ValueError):
                 return names  # it is asked again at the next look

@@ -15,6 +15,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from settings.shown import cut
+
 #: What is planned for later than this is not acted on yet.
 AHEAD_SECONDS = 900.0
 
@@ -24,7 +26,7 @@ _NOTHING = frozenset({"", "false", "none", "null", "no", "0", "migrate_on_host_m
 #: Azure's events after which a machine's memory or disk is gone; one that freezes goes on.
 _ENDS = frozenset({"Preempt", "Terminate", "Redeploy", "Reboot"})
 
-_LETTERS = 200
+LETTERS = 200
 
 
 @dataclass(frozen=True)
@@ -131,4 +133,4 @@ def _seconds_of(text: str) -> float | None:
 
 
 def _line(text: str) -> str:
-    return text.splitlines()[0][:_LETTERS]
+    return cut(text.splitlines()[0], LETTERS)

@@ -10,7 +10,7 @@ from typing import Any
 
 from db import states
 from db.timings import Timing
-from errors import DiskFull, InvalidInput, StateLost, StoreUnreachable
+from errors import DiskFull, InvalidInput, StateBusy, StateLost, StoreUnreachable
 from settings.faults import SHORTAGES, UNREADABLE, is_unreadable
 from settings.queue import QueueSettings
 
@@ -106,7 +106,7 @@ def shortage(error: BaseException) -> str | None:
 
 
 def _failed_machine(error: BaseException) -> bool:
-    if isinstance(error, (DiskFull, StateLost, StoreUnreachable)):
+    if isinstance(error, (DiskFull, StateBusy, StateLost, StoreUnreachable)):
         return True
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _MACHINE_ERRNOS

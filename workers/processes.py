@@ -24,6 +24,7 @@ from errors import StateDamaged, StoreUnreachable
 from settings.ending import end_at_once
 from settings.home import Home
 from settings.queue import queue_settings
+from settings.shown import continued
 from tasks.registry import import_bodies
 from workers.alike import FailingAlike
 from workers.app import AttemptFailed, make_app, queues, resource_queue, worker_queue
@@ -31,6 +32,7 @@ from workers.attempt import describe
 from workers.bell import RESOURCES, Bell
 from workers.broker import connect
 from workers.execute import Executor
+from workers.leaving import Leaving
 from workers.member import Member
 from workers.parent import die_with_parent
 from workers.pool import WakingThreadPool
@@ -43,9 +45,6 @@ from workers.upgrades import note_other_builds
 #: How often it is looked whether jobs wait for another build.
 _BUILD_CHECK_SECONDS = 60.0
 
-#: How often a process that was told to leave looks whether it may.
-_LEAVE_LOOK_SECONDS = 0.05
-
 #: The first job has what it imports itself by then.
 _READY_SECONDS = 1.0
 
@@ -54,8 +53,15 @@ logger = logging.getLogger("baton.scheduler")
 _LOG_FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
 
 
+class _Continued(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return continued(super().format(record))
+
+
 def log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Continued(_LOG_FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
     logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
 
@@ -147,10 +153,11 @@ def worker_main(
     def _own_the_signals(**_: object) -> None:
         shut_down = signal.getsignal(signal.SIGTERM)
         assert callable(shut_down)
+        leaving = Leaving(member)
 
         def stop(number: int, frame: FrameType | None) -> None:
             member.stop.set("preempted")
-            threading.Thread(target=leave_what_is_saved, args=(member,), name="leave", daemon=True).start()
+            leaving.begin()
             shut_down(number, frame)
 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
@@ -175,17 +182,6 @@ def worker_main(
         database.close()
         if member.damage is not None:
             raise member.damage
-    end_at_once(0)
-
-
-def leave_what_is_saved(member: Member) -> None:
-    """End this process while its attempt loads, or does what cannot be saved half-done: nobody could stop it there.
-
-    An attempt that has steps to save ends by itself, and the process after it.
-    """
-    while member.unsaved.anything or not member.busy:
-        time.sleep(_LEAVE_LOOK_SECONDS)
-    member.abandon("its worker was told to leave")
     end_at_once(0)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import start_http_server
 from prometheus_client.registry import Collector
 
 from db import progress
@@ -15,6 +14,7 @@ from db.engine import Database
 from db.silence import Hearing
 from errors import StateDamaged
 from settings.home import Home
+from workers.metrics_server import MetricsServer
 from workers.status import status_document
 
 _SPENT_ON = ("useful", "replayed", "checkpoint", "load", "idle")
@@ -99,10 +99,7 @@ def serve_metrics(home: Home, database: Database, address: str, port: int, stop:
     registry = CollectorRegistry(auto_describe=False)
     collector = StateCollector(home, database, on_damage=stop.set)
     registry.register(collector)
-    server, thread = start_http_server(port, addr=address, registry=registry)
-    stop.wait()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with MetricsServer(registry, address, port):
+        stop.wait()
     if collector.damage is not None:
         raise collector.damage

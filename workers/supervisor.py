@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from db import members
+from db import jobs, members
 from db.engine import Database
 from db.silence import Silence
 from settings.gpus import VISIBLE, only
@@ -113,6 +113,7 @@ class Supervisor:
         try:
             if self._private:
                 self._add(BROKER, self._start_redis)
+                self._take_back_bells()
             self._add("scheduler", lambda: self._spawn("scheduler", ["scheduler"], {}))
             for name, arguments, environment in self._workers():
                 flag = Shared()
@@ -254,6 +255,12 @@ class Supervisor:
 
     def _start_redis(self) -> subprocess.Popen[bytes]:
         return broker.start_private(self._home, self._home.logs / "redis.log").process
+
+    def _take_back_bells(self) -> None:
+        """A broker of our own that just began holds none, and nobody else has one while the state is this home's:
+        what was rung before is ready, and not waited for as a bell that may still be answered."""
+        if self._home.state_in_home:
+            jobs.unring(self._database, [row.id for row in jobs.queued(self._database)])
 
     def _add(
         self, name: str, start: Callable[[], subprocess.Popen[bytes]], flag: Shared | None = None

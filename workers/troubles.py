@@ -16,6 +16,7 @@ from settings import files
 from settings.faults import need_fact
 from settings.home import Home
 from settings.processes import process_lives, process_space, process_start
+from settings.shown import MORE, one_line
 
 #: A log grows to this and goes on in a new file; one before it is kept.
 LOG_BYTES = 16 * 2**20
@@ -37,7 +38,7 @@ def last_line(log: Path) -> str:
     except OSError:
         return "no output"
     said = [line.strip() for line in lines if line.strip()]
-    return said[-1][-_LINE_LETTERS:] if said else "no output"
+    return one_line(said[-1].removeprefix(MORE)[-_LINE_LETTERS:]) if said else "no output"
 
 
 def room_trouble(home: Home) -> str | None:

@@ -32,6 +32,9 @@ class Unsaved:
         os.close(descriptor)
         return flag
 
+    def close(self) -> None:
+        self._memory.close()
+
     @property
     def anything(self) -> bool:
         return self._memory[0] != 0
@@ -50,4 +53,5 @@ class Shared:
         self.flag = Unsaved(self.descriptor)
 
     def close(self) -> None:
+        self.flag.close()
         os.close(self.descriptor)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from commands.checks.finding import OK, WARNING, Finding
-from commands.options import NOTICE_URL_VARIABLE, check_notice_url
+from commands.options import NOTICE_FILE_VARIABLE, NOTICE_URL_VARIABLE, check_notice_url
 from errors import InvalidInput
 from settings.home import Home
 from workers.notice_address import NoticeAddress
+from workers.notice_file import NoticeFile
 from workers.troubles import troubles_of
 
 
 def findings(home: Home) -> list[Finding]:
-    """One for each trouble; none where all is well, or nothing runs. One for the address that the environment names."""
+    """One for each trouble; none where all is well, or nothing runs. One for the file, and the address, that the
+    environment names."""
     found = [Finding("session", "processes", WARNING, sentence) for sentence in troubles_of(home)]
+    if file := os.environ.get(NOTICE_FILE_VARIABLE):
+        found.append(_said_by(NoticeFile(Path(file)), NOTICE_FILE_VARIABLE))
     url = os.environ.get(NOTICE_URL_VARIABLE)
     return found if url is None else [*found, _address(url)]
 
@@ -24,11 +29,14 @@ def _address(url: str) -> Finding:
         check_notice_url(url)
     except InvalidInput as error:
         return Finding("session", "notice", WARNING, str(error))
-    address = NoticeAddress(url)
-    said = address.look()
-    if address.trouble is not None:
-        remedy = f"correct {NOTICE_URL_VARIABLE}, or unset it: work is saved without a warning too"
-        return Finding("session", "notice", WARNING, address.trouble, remedy)
+    return _said_by(NoticeAddress(url), NOTICE_URL_VARIABLE)
+
+
+def _said_by(source: NoticeFile | NoticeAddress, variable: str) -> Finding:
+    said = source.look()
+    if source.trouble is not None:
+        remedy = f"correct {variable}, or unset it: work is saved without a warning too"
+        return Finding("session", "notice", WARNING, source.trouble, remedy)
     if said.notice is not None:
         return Finding("session", "notice", WARNING, f"this machine goes away: {said.notice}")
-    return Finding("session", "notice", OK, f"nothing is planned, says {NOTICE_URL_VARIABLE}")
+    return Finding("session", "notice", OK, f"nothing is planned, says {variable}")

@@ -24,7 +24,7 @@ from db.schema import Handover
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, InvalidInput
 from settings import files
-from settings.faults import LOOKS, is_unreadable, need_fact
+from settings.faults import LOOKS, is_unreadable, need_fact, need_mistake
 from settings.home import Home
 from settings.ownership import refusal
 from settings.regular import open_regular
@@ -111,6 +111,7 @@ def export(
     except PermissionError as error:
         raise refusal("use", Path(error.filename or target)) from None
     except OSError as error:
+        need_mistake(error)
         raise InvalidInput(f"cannot write {target}: {error.strerror or error}") from None
     except (OperationalError, sqlite_module().OperationalError) as error:  # the copy's disk is full
         raise InvalidInput(f"cannot copy the state of {home.root}: {error}") from None

@@ -7,10 +7,10 @@ home, dying after it the new one.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
-import time
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -34,13 +34,14 @@ from db.schema import Base, Worker
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, HomeInUse, InvalidInput
 from settings.clock import seconds_since
-from settings.faults import need_fact
+from settings.faults import need_fact, need_mistake
 from settings.home import Home
 from settings.lease import Lease
 from settings.ownership import refusal
 from settings.processes import process_lives
 from settings.queue import queue_settings
 from settings.regular import open_regular
+from settings.watching import watched
 
 _STAGING = "import-"
 
@@ -101,6 +102,7 @@ def receive(
     except PermissionError as error:
         raise refusal("use", Path(error.filename or home.root)) from None
     except OSError as error:
+        need_mistake(error)
         raise InvalidInput(f"cannot import {source}: {error.strerror or error}") from None
     except sqlite_module().OperationalError as error:  # the disk is full, or another process holds the state
         raise InvalidInput(f"cannot import {source}: {error}") from None
@@ -151,9 +153,10 @@ def _receive(
                 _share(home, folder / STATE)
         store.adopt({file.path: folder / Path(file.path).name for file in manifest.inside})
         owner = _share(home, folder / STATE)
-        said = [f"bundle {manifest.key[:8]} was imported on {socket.gethostname()}"]
-        said += [f"a bundle names no program: {program} was left out" for program in judge.left_out]
-        _take_over(home, folder / STATE, before, [(now, text) for text in said], lease)
+        here = f"bundle {manifest.key[:8]} was imported on {socket.gethostname()}"
+        said: list[tuple[float, str, str | None]] = [(now, here, json.dumps({"imported": manifest.key}))]
+        said += [(now, f"a bundle names no program: {name} was left out", None) for name in judge.left_out]
+        _take_over(home, folder / STATE, before, said, lease)
         ownership.settle(home, owner)
     return Imported(manifest.key, False, len(manifest.inside), size, judge.left_out)
 
@@ -194,12 +197,16 @@ def _check_nobody_works(database: Database) -> None:
             raise _at_work(worker)
         if lives is None and (age is None or age <= lease):
             elsewhere[worker.id] = worker.heartbeat_at
-    give_up = time.monotonic() + lease
-    while elsewhere and time.monotonic() < give_up:
-        time.sleep(_LISTEN_SECONDS)
-        for worker in _workers(database):
-            if worker.heartbeat_at != elsewhere.get(worker.id, worker.heartbeat_at):
-                raise _at_work(worker)
+    if not elsewhere:
+        return
+
+    def heard() -> Any:
+        answers = (w for w in _workers(database) if w.heartbeat_at != elsewhere.get(w.id, w.heartbeat_at))
+        return next(answers, None)
+
+    worker = watched(heard, None, lease, _LISTEN_SECONDS)
+    if worker is not None:
+        raise _at_work(worker)
 
 
 def _workers(database: Database) -> list[Any]:
@@ -282,11 +289,16 @@ def _share(home: Home, state: Path) -> Owner:
 
 
 def _take_over(
-    home: Home, state: Path, before: str | None, said: Sequence[tuple[float, str]], lease: Lease | None
+    home: Home,
+    state: Path,
+    before: str | None,
+    said: Sequence[tuple[float, str, str | None]],
+    lease: Lease | None,
 ) -> None:
     """Replace every row in one transaction.
 
-    before: the facts that the bundle was found to continue; None where there was no state. said: events, with times.
+    before: the facts that the bundle was found to continue; None where there was no state. said: events (time, message,
+    JSON).
     """
     connection = sqlite_module().connect(
         home.state_db.as_uri(), timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, uri=True
@@ -310,7 +322,10 @@ def _take_over(
             connection.execute(
                 f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM bundle."{table}"'
             )
-        connection.executemany("INSERT INTO main.event (at, kind, message) VALUES (?, 'bundle', ?)", said)
+        for event in said:
+            connection.execute(
+                "INSERT INTO main.event (at, kind, message, data) VALUES (?, 'bundle', ?, ?)", event
+            )
         if lease is not None:
             lease.confirm(holding)
         connection.execute("COMMIT")

@@ -7,7 +7,6 @@ import socket
 import stat
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,12 @@ from db.engine import Database, fresh_file_mode, sqlite_module
 from db.jobs.handover import hand_over
 from db.members import BUSY, IDLE, STOPPED
 from db.needed import NEEDED, SUPERSEDED, producers, shown_in_reports, verdicts
+from db.parts import in_parts
 from db.schema import Handover, Session, Worker
 from db.statements import artifact
 from db.store import ArtifactStore
 
 REASON = "handed over in a bundle"
-
-_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -121,15 +119,13 @@ def _part_with_workers(tx: Connection, now: float) -> None:
 
 
 def _forget_superseded(tx: Connection) -> None:
-    ids = iter(
-        [
-            output_id
-            for _, producer in producers(tx, shown=frozenset())
-            for output_id, verdict in verdicts(producer).items()
-            if verdict == SUPERSEDED
-        ]
-    )
-    while part := list(islice(ids, _CHUNK)):
+    ids = [
+        output_id
+        for _, producer in producers(tx, shown=frozenset())
+        for output_id, verdict in verdicts(producer).items()
+        if verdict == SUPERSEDED
+    ]
+    for part in in_parts(ids):
         tx.execute(delete(artifact).where(artifact.c.id.in_(part)))
 
 

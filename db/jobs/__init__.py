@@ -11,7 +11,7 @@ damaged. `control`: what people ask for.
 from __future__ import annotations
 
 from db.jobs.attempts import claim, end, extend_lease, fall_back, give_back, publish, succeed
-from db.jobs.bells import count_out, end_wait, queued, ring, unring, waiting
+from db.jobs.bells import end_wait, outlook, queued, ring, unring
 from db.jobs.control import Target, cancel, pause, retry, unpause
 from db.jobs.recovery import put_back, redo_inputs, take_back
 from db.statements import artifact, attempt, job, metric
@@ -19,7 +19,7 @@ from db.values import Claim, Ending, Lease, Lost, MetricPoint, Note, Seconds, St
 
 __all__ = [
     "Claim", "Ending", "Lease", "Lost", "MetricPoint", "Note", "Seconds", "StoredArtifact", "Target",
-    "artifact", "attempt", "cancel", "claim", "count_out", "end", "end_wait", "extend_lease", "fall_back",
-    "give_back", "job", "metric", "pause", "publish", "put_back", "queued", "redo_inputs", "retry", "ring", "succeed",
-    "take_back", "unpause", "unring", "waiting",
+    "artifact", "attempt", "cancel", "claim", "end", "end_wait", "extend_lease", "fall_back", "give_back", "job",
+    "metric", "outlook", "pause", "publish", "put_back", "queued", "redo_inputs", "retry", "ring", "succeed",
+    "take_back", "unpause", "unring",
 ]  # fmt: skip

@@ -8,11 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, case, select, update
 
-from db import events
+from db import events, statements
 from db.dialect import upsert
 from db.engine import Database
 from db.statements import (
-    CLAIM,
     CLOSE_ATTEMPT,
     COUNT_DOWN,
     HOLDS_LEASE,
@@ -48,13 +47,8 @@ def claim(
     wants another version of its kind's body than `versions` name."""
     with db.write() as tx:
         row = tx.execute(
-            CLAIM,
-            {
-                "b_id": job_id,
-                "b_expires": now + lease_seconds,
-                "b_worker": worker_id,
-                "b_versions": list(versions),
-            },
+            statements.claim(tuple(versions)),
+            {"b_id": job_id, "b_expires": now + lease_seconds, "b_worker": worker_id},
         ).first()
         if row is None:
             return None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import select, update
 
 from db.engine import Database
-from db.schema import WAITS
-from db.statements import COUNT_OUT, RING, RINGABLE, job
+from db.statements import COUNT_OUT, END_WAIT, RING, WAITING, job, ringable
 from db.states import QUEUED, READY
 from db.values import Versions
 
@@ -20,31 +20,35 @@ def ring(db: Database, resource: str, limit: int, now: float, versions: Versions
 
     Returns rows (id, kind, label, step, target_steps, lease_token, preferred_worker_id), in ringing order.
     """
-    given = {"b_resource": resource, "b_limit": limit, "b_versions": list(versions)}
     with db.write() as tx:
-        rows = tx.execute(RINGABLE, given).all()
+        rows = tx.execute(ringable(tuple(versions)), {"b_resource": resource, "b_limit": limit}).all()
         if rows:
             tx.execute(RING, [{"b_id": row.id, "b_now": now} for row in rows])
     return list(rows)
 
 
-def waiting(db: Database) -> list[Any]:
-    """Ready jobs that wait after a failed attempt: rows (id, lease_token, wait_seconds)."""
+@dataclass(frozen=True)
+class Outlook:
+    """Before anything is rung. out: how many jobs are queued, and how many run, by (resource, state); waiting: ready
+    jobs that wait after a failed attempt, with (id, lease_token, wait_seconds)."""
+
+    out: Mapping[tuple[str, str], int]
+    waiting: Sequence[Any]
+
+
+def outlook(db: Database) -> Outlook:
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(job.c.id, job.c.lease_token, job.c.wait_seconds).where(job.c.state == READY, WAITS)
-            ).all()
-        )
+        out = {(row.resource, row.state): row.jobs for row in tx.execute(COUNT_OUT).all()}
+        waiting = [row for row in tx.execute(WAITING).all() if row.state == READY]
+    return Outlook(out, waiting)
 
 
 def end_wait(db: Database, waited: Sequence[tuple[int, int]]) -> None:
     """Jobs (id, lease token as it was when they were seen to wait) may be rung. Those that ran since wait on."""
     if not waited:
         return
-    these = or_(*(and_(job.c.id == job_id, job.c.lease_token == token) for job_id, token in waited))
     with db.write() as tx:
-        tx.execute(update(job).where(job.c.state == READY, these).values(wait_seconds=0.0))
+        tx.execute(END_WAIT, [{"b_id": job_id, "b_token": token} for job_id, token in waited])
 
 
 def unring(db: Database, job_ids: Sequence[int]) -> int:
@@ -60,12 +64,6 @@ def unring(db: Database, job_ids: Sequence[int]) -> int:
                 .values(state=READY, queued_at=None, preferred_worker_id=None)
             ).rowcount
     return moved
-
-
-def count_out(db: Database) -> dict[tuple[str, str], int]:
-    """How many jobs are queued, and how many run, by (resource, state)."""
-    with db.read() as tx:
-        return {(row.resource, row.state): row.jobs for row in tx.execute(COUNT_OUT).all()}
 
 
 def queued(db: Database) -> list[Any]:

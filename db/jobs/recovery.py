@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import Connection, case, delete, func, select, update
 
 from db import events
 from db.engine import Database
@@ -24,6 +24,9 @@ from db.statements import (
 )
 from db.states import BLOCKED, CANCELLED, FAILED, LOST, PREEMPTED, QUEUED, READY, RUNNING, SUCCEEDED
 from db.values import Claim, Ending, Lease, Lost, Versions
+
+#: What `_take` needs of a running job.
+_HELD = (job.c.id, job.c.lease_token, job.c.step, job.c.cancel_requested)
 
 
 def take_back(
@@ -52,9 +55,7 @@ def take_back(
             if lease.expires_at is not None:
                 held.append(job.c.lease_expires_at == lease.expires_at)
             row = tx.execute(
-                select(
-                    job.c.label, job.c.losses, job.c.session_losses, job.c.step, job.c.cancel_requested
-                ).where(*held)
+                select(*_HELD, job.c.label, job.c.losses, job.c.session_losses).where(*held)
             ).first()
             if row is None:
                 continue
@@ -73,26 +74,8 @@ def take_back(
                 error = f"poison: took its worker with it {losses} times without progress ({reason})"
             else:
                 state, error = READY, None
-            tx.execute(
-                update(job)
-                .where(*held)
-                .values(
-                    state=state,
-                    losses=losses,
-                    session_losses=session_losses,
-                    lease_expires_at=None,
-                    error=error,
-                    finished_at=now if state != READY else None,
-                    # A zombie's token must be stale even before the job is claimed again.
-                    lease_token=job.c.lease_token + 1,
-                )
-            )
-            tx.execute(REBLOCK, {"b_id": lease.job_id})
-            tx.execute(
-                update(attempt)
-                .where(attempt.c.job_id == lease.job_id, attempt.c.lease_token == lease.token)
-                .values(ended_at=now, outcome=LOST, reason=reason, step_to=row.step, **unbooked())
-            )
+            counted = {"losses": losses, "session_losses": session_losses, "error": error}
+            _take(tx, row, state, LOST, reason, now, **counted)
             events.record(tx, now, "job_lost", f"{row.label}: {error or reason}", job_id=lease.job_id)
             taken.append(Lost(lease.job_id, row.label, state))
     return taken
@@ -105,30 +88,39 @@ def put_back(db: Database, worker_ids: Sequence[int], reason: str, now: float) -
     Neither a failure nor a loss: nothing is counted, and each goes on from its last checkpoint. Call it once their
     processes are gone, or in theirs before it ends: whatever else the attempts want to become fact is too late.
     """
-    held = [job.c.state == RUNNING, job.c.worker_id.in_(worker_ids)]
     with db.write() as tx:
-        rows = tx.execute(
-            select(job.c.id, job.c.lease_token, job.c.step, job.c.cancel_requested).where(*held)
-        ).all()
+        rows = tx.execute(select(*_HELD).where(job.c.state == RUNNING, job.c.worker_id.in_(worker_ids))).all()
         for row in rows:
-            tx.execute(
-                update(job)
-                .where(job.c.id == row.id)
-                .values(
-                    state=CANCELLED if row.cancel_requested else READY,
-                    finished_at=now if row.cancel_requested else None,
-                    cancel_requested=False,
-                    lease_expires_at=None,
-                    lease_token=job.c.lease_token + 1,
-                )
-            )
-            tx.execute(REBLOCK, {"b_id": row.id})
-            tx.execute(
-                update(attempt)
-                .where(attempt.c.job_id == row.id, attempt.c.lease_token == row.lease_token)
-                .values(ended_at=now, outcome=PREEMPTED, reason=reason, step_to=row.step, **unbooked())
-            )
+            _take(tx, row, CANCELLED if row.cancel_requested else READY, PREEMPTED, reason, now)
     return len(rows)
+
+
+def _take(
+    tx: Connection, row: Any, state: str, outcome: str, reason: str, now: float, **counted: Any
+) -> None:
+    """running -> `state` for a job (a row of `_HELD`) that its worker will not end; the attempt ends with `outcome`.
+
+    counted: further columns of the job.
+    """
+    tx.execute(
+        update(job)
+        .where(job.c.id == row.id)
+        .values(
+            state=state,
+            finished_at=now if state != READY else None,
+            cancel_requested=False,
+            lease_expires_at=None,
+            # A zombie's token must be stale even before the job is claimed again.
+            lease_token=job.c.lease_token + 1,
+            **counted,
+        )
+    )
+    tx.execute(REBLOCK, {"b_id": row.id})
+    tx.execute(
+        update(attempt)
+        .where(attempt.c.job_id == row.id, attempt.c.lease_token == row.lease_token)
+        .values(ended_at=now, outcome=outcome, reason=reason, step_to=row.step, **unbooked())
+    )
 
 
 def redo_inputs(

@@ -48,7 +48,7 @@ def last(database: Database, column: object) -> float:
         return float(tx.execute(select(column).order_by(column.desc())).scalars().first())  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("shift", [-TWO_DAYS, pytest.param(3600.0, marks=pytest.mark.trial)])
+@pytest.mark.parametrize("shift", [-TWO_DAYS, 3600.0])
 def test_work_goes_on_and_takes_as_long_as_it_took(
     home: Home,
     database: Database,

@@ -12,7 +12,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from calvin.action_check import ActionFindings, look_at_actions
-from calvin.action_conventions import Motions, clipped
+from calvin.action_conventions import _FIT_FRAMES, Motions, clipped
 from calvin.actions import relative_action, wrapped_angle
 from calvin.dataset import open_dataset
 
@@ -68,9 +68,9 @@ def tool_frame(motions: Motions) -> np.ndarray:
     return clipped(Rotation.from_euler("xyz", motions.pose[:, 3:]).inv().apply(delta) / 0.02)
 
 
-def turned(motions: Motions, degrees: float) -> np.ndarray:
+def turned(motions: Motions, degrees: float, factor: float = 1.0) -> np.ndarray:
     turn = Rotation.from_euler("z", degrees, degrees=True)
-    return clipped(turn.apply(motions.wanted[:, :3]))
+    return clipped(turn.apply(motions.wanted[:, :3]) * factor)
 
 
 def in_degrees(motions: Motions) -> None:
@@ -93,6 +93,9 @@ def both_shifted(motions: Motions) -> np.ndarray:
     return relative
 
 
+#: x also in y, and y in z.
+SHEAR = np.array([[1.0, 0.4, 0.0], [0.0, 1.0, 0.4], [0.0, 0.0, 1.0]])
+
 CONVENTIONS: list[tuple[str, Callable[[Motions], np.ndarray | None], str]] = [
     ("metres", lambda m: with_motion(m, m.relative[:, :3] * 0.02), r"positions are off by a factor of 1/50 \(metres"),
     (
@@ -111,6 +114,16 @@ CONVENTIONS: list[tuple[str, Callable[[Motions], np.ndarray | None], str]] = [
     ("angles swapped", lambda m: with_motion(m, None, m.relative[:, [5, 4, 3]]), "angles have other axes.*z, y, x"),
     ("tool frame", lambda m: with_motion(m, tool_frame(m)), "positions are in the tool's frame of reference"),
     ("turned base", lambda m: with_motion(m, turned(m, 30)), "positions are in another frame.* by 30 degrees"),
+    (
+        "turned and scaled",
+        lambda m: with_motion(m, turned(m, 30, 0.6)),
+        r"positions are in another frame.* by 30 degrees and off by a factor of 0\.6",
+    ),
+    (
+        "sheared",
+        lambda m: with_motion(m, clipped(m.wanted[:, :3] @ SHEAR)),
+        "positions are another frame of reference's, with axes that are not at right angles",
+    ),
     ("next frame's", rolled(-1), "positions are those of 1 frame later; angles are those of 1 frame later"),
     ("last frame's", rolled(1), "positions are those of 1 frame earlier"),
     ("zero", lambda m: m.relative * 0 + [0, 0, 0, 0, 0, 0, 1], "positions are zero; angles are zero"),
@@ -151,6 +164,17 @@ def test_another_convention_in_every_frame_is_one_sentence_that_names_it(
     assert len(sentences) == 1, found
     assert sentences[0].startswith(f"{FOLDER}: ")
     assert re.search(r"\d+ of 120 frames \(first: 5\d\d\)", sentences[0])
+
+
+def test_frames_that_are_too_few_or_all_clipped_are_fitted_by_nothing() -> None:
+    nothing = "no factor, shift or frame of reference explains the positions"
+    few = changed(recording(), lambda m: with_motion(m, turned(m, 30)))
+    few = Motions(*(array[: _FIT_FRAMES - 1] for array in vars(few).values()))
+    fast = recording()
+    fast.action[:, :3] = fast.pose[:, :3] + 0.05
+    fast.relative[:, :3] = np.random.default_rng(1).choice([-1.0, 1.0], (FRAMES, 3))
+    for motions in (few, fast):
+        assert any(nothing in sentence for sentence in look(motions).systematic), look(motions)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])

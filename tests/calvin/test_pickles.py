@@ -141,6 +141,43 @@ def as_npy(content: bytes) -> bytes:
     return stream.getvalue() + content
 
 
+def of_another_age(target: str) -> dict[str, tuple[bytes, str]]:
+    """Pickles in forms that no file of CALVIN's has, by name of the trick, and what is said of them."""
+    import os
+
+    call = Call(os.system, f": > {target}")
+    names = b"(U\x02bfU\x05rot13tR"  # `os` for who runs it
+    encode = _global("_codecs", "encode")
+    return {
+        "protocol 0": (pickle.dumps({"language": [call]}, 0), "DICT"),
+        "protocol 0, bare": (pickle.dumps(call, 0), "asks for posix.system"),
+        "INST": (b"(]iposix\nsystem\n.", "INST"),
+        "INST of an admitted name": (b"(U\x011inumpy\ndtype\n.", "INST"),
+        "rot13": (encode + b"(U\x011U\x05rot13tR.", "encoded in another way"),
+        "a name in rot13": (b"\x80\x04" + encode + names + b"\x8c\x06flfgrz\x93.", "encoded in another way"),
+        "EXT2": (b"\x80\x02\x83\xf0\xf0.", "asks for a registered extension"),
+        "EXT4": (b"\x80\x02\x84\xf0\xf0\xf0\x00.", "asks for a registered extension"),
+        "a set": (pickle.dumps({1, 2}, 4), "EMPTY_SET"),
+        "a set with a call": (b"\x80\x04\x8f(" + _global("posix", "system") + b"V1\n\x85R\x90.", "EMPTY_SET"),
+        "a frozen set": (pickle.dumps(frozenset({1, 2}), 4), "FROZENSET"),
+        "a set, protocol 2": (pickle.dumps({1, 2}, 2), "asks for __builtin__.set"),
+        "a frozen set, protocol 3": (pickle.dumps(frozenset({1}), 3), "asks for builtins.frozenset"),
+    }
+
+
+@pytest.mark.parametrize("trick", of_another_age("x"))
+@pytest.mark.parametrize("wrap", [bytes, as_npy], ids=["bare", "npy"])
+def test_refuses_forms_that_no_file_has_and_runs_nothing(tmp_path: Path, trick: str, wrap: Any) -> None:
+    target = tmp_path / "made_by_the_pickle"
+    content, says = of_another_age(str(target))[trick]
+    (path := tmp_path / "auto_lang_ann.npy").write_bytes(wrap(content))
+    with pytest.raises(DatasetError) as refused:
+        load_npy_pickle(path)
+    text = str(refused.value)
+    assert text.startswith(f"{path} ") and says in text and "\n" not in text, text
+    assert not target.exists()
+
+
 @pytest.mark.parametrize("trick", hostile_pickles("x"))
 @pytest.mark.parametrize("wrap", [bytes, as_npy], ids=["bare", "npy"])
 def test_refuses_hostile_pickles_and_runs_nothing(tmp_path: Path, trick: str, wrap: Any) -> None:

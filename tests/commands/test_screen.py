@@ -139,5 +139,4 @@ def test_who_stops_reading_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "stderr", Unread())
     with Screen(dict, quiet=False) as screen:
         screen.say("interrupted: steps under way are saved")
-    with pytest.raises(BrokenPipeError):
-        Console(stderr=True).print("a table that was asked for")
+    Console(stderr=True).print("a table that was asked for")

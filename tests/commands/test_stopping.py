@@ -14,7 +14,7 @@ from commands import run
 from commands.run import Interrupts, Stay, leave_seconds, run_home
 from commands.stopping import LEAVE, caught
 from db.engine import Database
-from errors import Stopped
+from errors import StateLost, Stopped
 from settings.home import Home
 from tests.processes import CLI, environment
 from workers.supervisor import Devices
@@ -90,18 +90,27 @@ def test_as_long_as_a_notice_lasts_steps_may_be_saved(
     assert leave_seconds(25.0, notice_left, session_left) == seconds
 
 
-@pytest.mark.parametrize("moved", [True, False])
+@pytest.mark.parametrize(
+    ("moved", "error"),
+    [
+        (True, FileNotFoundError(2, "No such file or directory")),
+        (False, FileNotFoundError(2, "No such file or directory")),
+        (True, StateLost("the state cannot be opened any more")),
+        (True, TypeError("a bug, whose traceback says where")),
+    ],
+)
 def test_a_home_that_is_moved_while_it_runs_ends_the_session_with_a_sentence(
-    moved: bool, home: Home, database: Database, monkeypatch: pytest.MonkeyPatch
+    moved: bool, error: Exception, home: Home, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stay(*_: object) -> None:
         if moved:
             home.root.rename(home.root.with_name("elsewhere"))
-        raise FileNotFoundError(2, "No such file or directory", str(home.logs / "scheduler.log"))
+        raise error
 
     monkeypatch.setattr(run, "_stay", stay)
-    with pytest.raises(Stopped if moved else FileNotFoundError) as told:
+    told_as_moved = moved and not isinstance(error, TypeError)
+    with pytest.raises(Stopped if told_as_moved else type(error)) as told:
         run_home(home, database, Stay(Devices([], 0), None, None, 0.0), until_done=False)
-    assert ("was moved or removed while it ran" in str(told.value)) == moved
+    assert ("was moved or removed while it ran" in str(told.value)) == told_as_moved
     if moved:
         home.root.with_name("elsewhere").rename(home.root)

@@ -18,6 +18,7 @@ from tests.commands.test_flower import await_flower, status
 from tests.commands.test_status import finish_all, make_ablation
 from tests.processes import await_gone, of_home, one_of_home, running
 from tests.support import await_value, worker
+from tests.tensorboard import tensorboard as tensorboard
 from workers.flower import password
 from workers.services import SERVICES
 
@@ -49,23 +50,28 @@ def links(home: Home, capsys: pytest.CaptureFixture[str]) -> dict[str, str | Non
 
 
 def test_services_run_beside_the_work_and_end_with_it(
-    home: Home, database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    home: Home,
+    database: Database,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    tensorboard: dict[str, str],
 ) -> None:
-    pytest.importorskip("tensorboard")
     make_ablation(database)
     ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
     words = [word for name, port in ports.items() for word in (OPTIONS[name][0], OPTIONS[name][1], str(port))]
     log = tmp_path / "log"
     assert set(links(home, capsys).values()) == {None}
-    with running(["--home", str(home.root), "up", "--cpus", "0", "--gpus", "none", *words], log) as up:
+    with running(
+        ["--home", str(home.root), "up", "--cpus", "0", "--gpus", "none", *words], log, **tensorboard
+    ) as up:
         await_flower(ports["flower"])
         assert status(ports["flower"], password(home))[0] == 200
         metrics = f"http://127.0.0.1:{ports['metrics']}/metrics"
         await_value(lambda: answer(metrics), lambda text: 'ablation="mine"' in text, "figures are served")
-        tensorboard = f"http://127.0.0.1:{ports['tensorboard']}"
-        await_value(lambda: answer(tensorboard), bool, "TensorBoard answers")
+        events = f"http://127.0.0.1:{ports['tensorboard']}"
+        await_value(lambda: answer(events), bool, "TensorBoard answers")
         found = links(home, capsys)
-        assert found["tensorboard"] == tensorboard and found["metrics"] == metrics
+        assert found["tensorboard"] == events and found["metrics"] == metrics
         assert found["flower"] == f"http://127.0.0.1:{ports['flower']}"
         assert cli.main(["--home", str(home.root), "status"]) == 0
         shown = capsys.readouterr().out
@@ -92,10 +98,8 @@ def test_services_run_beside_the_work_and_end_with_it(
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_taken_port_is_told_before_anything_starts(
-    name: str, home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+    name: str, home: Home, database: Database, capsys: pytest.CaptureFixture[str], tensorboard: dict[str, str]
 ) -> None:
-    if name == "tensorboard":
-        pytest.importorskip("tensorboard")
     make_ablation(database)
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -1,8 +1,8 @@
 """Dying, or an error of the machine, at the n-th moment of this process.
 
-Moments of death are commits, syncs, renames, unlinks, published messages and writes of `os.write`: each is two, before
-and after; between the two of a write lies half of its bytes. Moments of faults are all openings, listings, syncs,
-renames, unlinks and writes of files below a folder: one of them raises an OSError instead.
+Moments of death are commits, syncs, links, renames, unlinks, published messages and writes of `os.write`: each is two,
+before and after; between the two of a write lies half of its bytes. Moments of faults are all openings, listings,
+syncs, links, renames, unlinks and writes of files below a folder: one of them raises an OSError instead.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _root = ""
 _faults = 0
 _faulty = -1
 _number = 0
-_fault_names: list[str] = []
+_fault_names: list[tuple[str, str]] = []
 #: Files that the disk never gives back again, by inode: EIO of something that was opened for reading.
 _bad: set[int] = set()
 
@@ -39,8 +39,8 @@ _fstat = os.fstat
 
 def install() -> None:
     """Number the moments of this process. Once; forked children inherit it."""
-    for module, name in ((os, "fsync"), (os, "replace"), (os, "rename"), (os, "unlink"), (os, "write")):
-        setattr(module, name, _numbered(name, _failing(name, getattr(module, name))))
+    for name in ("fsync", "link", "replace", "rename", "unlink", "write"):
+        setattr(os, name, _numbered(name, _failing(name, getattr(os, name))))
     for module, name in ((os, "open"), (os, "scandir"), (os, "listdir"), (io, "open"), (builtins, "open")):
         setattr(module, name, _failing("open" if name == "open" else "list", getattr(module, name)))
     Connection._commit_impl = _numbered("commit", Connection._commit_impl)  # type: ignore[method-assign]
@@ -67,8 +67,8 @@ def passed() -> list[str]:
     return list(_names)
 
 
-def passed_faults() -> list[str]:
-    """Names of the moments of faults so far."""
+def passed_faults() -> list[tuple[str, str]]:
+    """Names of the moments of faults so far, and of the kind of file of each."""
     return list(_fault_names)
 
 
@@ -115,7 +115,7 @@ def _failing(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def _fault(name: str, place: str, reads: bool) -> None:
     global _faults
     with _lock:
-        _fault_names.append(f"{name} for reading" if reads else name)
+        _fault_names.append((f"{name} for reading" if reads else name, _kind(place)))
         number, _faults = _faults, _faults + 1
     if reads and _bad and _inode(place) in _bad:
         raise OSError(_number, os.strerror(_number), place)
@@ -124,6 +124,12 @@ def _fault(name: str, place: str, reads: bool) -> None:
         if reads and _number == errno.EIO and "/artifacts/" in place and Path(place).is_file():
             _bad.add(_inode(place))
         raise OSError(_number, os.strerror(_number), place)
+
+
+def _kind(place: str) -> str:
+    """What a file is for: the first folder of the home that it is in, or its name in the home or the store."""
+    first, *rest = Path(place).relative_to(_root).parts or ("the home",)
+    return f"{first}/{rest[0]}" if rest and rest[0].startswith(".") and first == "artifacts" else first
 
 
 def _inode(place: str) -> int:

@@ -2,10 +2,11 @@
 
     python -m tests.crash.runner FOLDER [--some | --part "faults of files" [--only 17]]
 
-Prints one JSON document: part -> moments, kinds of the moments of an undisturbed life, and what went wrong. Every life
-is a forked child of this process, which does nothing itself: it has no threads and no connection to the state. Of
-faults a life meets one OSError (each of ERRORS, one after the other) and goes on; what cannot go on by itself must have
-said so in an error that commands print, and the next goes on.
+Prints one JSON document: part -> moments, kinds of the moments of an undisturbed life, kinds of files and the errors
+that they met, and what went wrong. Every life is a forked child of this process, which does nothing itself: it has no
+threads and no connection to the state. Of faults a life meets one OSError (each of ERRORS, one after the other) and
+goes on; what cannot go on by itself must have said so with that error, or one that names what the machine lacks, and
+the next goes on.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from typing import Any
 import torch
 
 from db.migrate import revisions
-from errors import BatonError
+from errors import EnvironmentLacks, Stopped
 from settings.home import Home
 from tests.crash import files_life, life, moments
 from workers.broker import connect, start_private
@@ -37,15 +38,23 @@ _LIMIT = 4000
 
 ERRORS = (errno.EIO, errno.ENOSPC, errno.EMFILE)
 
-#: What is disturbed, and one in how many moments of each kind `--some` takes.
-PARTS = {"deaths of jobs": 24, "deaths of files": 24, "faults of jobs": 48, "faults of files": 48}
+PARTS = ("deaths of jobs", "deaths of files", "faults of jobs", "faults of files")
 
-#: Exit status of a life that ended with an error which its command prints in a sentence.
+#: One in how many moments of each kind of death `--some` takes.
+_SOME = 24
+
+#: How often a life is asked to come to a moment: lives differ in how often they sync the state's log.
+_TRIES = 5
+
+#: Exit status of a life that ended with an error of the machine which its command prints in a sentence.
 _TOLD = 3
 
 
-def in_child(act: Callable[[], None], words: Path) -> int:
-    """Exit status of a forked child that acts; negative for a signal. What it raised stands in `words`."""
+def in_child(act: Callable[[], None], words: Path, fault: int = 0) -> int:
+    """Exit status of a forked child that acts; negative for a signal. What it raised stands in `words`.
+
+    fault: the number of the OSError that it meets.
+    """
     words.unlink(missing_ok=True)
     pid = os.fork()
     if pid == 0:
@@ -56,12 +65,18 @@ def in_child(act: Callable[[], None], words: Path) -> int:
         except BaseException as error:
             moments.arm(-1)
             moments.arm_fault(None, -1, 0)
-            code = _TOLD if isinstance(error, (OSError, BatonError)) else 1
+            code = _TOLD if _is_told(error, fault) else 1
             words.write_text(traceback.format_exc())
         finally:
             os._exit(code)
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status)
+
+
+def _is_told(error: BaseException, fault: int) -> bool:
+    if isinstance(error, OSError):
+        return fault != 0 and error.errno == fault
+    return fault != 0 and isinstance(error, (EnvironmentLacks, Stopped))
 
 
 class Jobs:
@@ -142,40 +157,59 @@ def _run(part: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]
     lived: Jobs | Files = (Jobs if part.endswith("jobs") else Files)(folder)
     passed: list[str] = []
     broken: dict[str, list[str]] = {}
+    met: dict[str, set[str]] = {}
     try:
         assert in_child(lambda: lived.found(template), words) == 0, words.read_text()
         expected, names = _undisturbed(lived, folder, template, words, faults)
-        for number, error in _chosen(names, part, options):
-            home = Home(folder / "home")
-            shutil.copytree(template.root, home.root, symlinks=True)
-            lived.begin()
-            if faults:
-                met, wrong = _faulted(lived, home, number, error, expected, words)
-            else:
-                met, wrong = _died(lived, home, number, expected, words)
-            shutil.rmtree(home.root)
-            if not met:  # the life was over before this moment
+        for number, error in _chosen(names, options):
+            wrong = _disturbed(lived, folder, template, number, error, expected)
+            if wrong is None and number >= len(names):  # the life was over before this moment
                 break
-            name = f"{number} {errno.errorcode[error]}" if faults else str(number)
+            name = f"{number} {errno.errorcode[error]}" if error else str(number)
             passed.append(name)
-            if wrong:
-                broken[name] = wrong
+            if wrong != []:
+                broken[name] = ["the life ended before this moment"] if wrong is None else wrong
+            elif faults and number < len(names):
+                met.setdefault(names[number][1], set()).add(errno.errorcode[error])
     finally:
         lived.end()
-    return {"moments": passed, "kinds": Counter(names), "wrong": broken}
+    kinds = Counter(name for name, _ in names)
+    files = {kind: sorted(numbers) for kind, numbers in met.items()}
+    return {"moments": passed, "kinds": kinds, "files": files, "wrong": broken}
 
 
-def _died(
-    lived: Jobs | Files, home: Home, number: int, expected: list[str], words: Path
-) -> tuple[bool, list[str]]:
+def _disturbed(
+    lived: Jobs | Files, folder: Path, template: Home, number: int, error: int, expected: list[str]
+) -> list[str] | None:
+    """What is wrong after a death (error 0) or a fault at this moment; None for lives that never come to it."""
+    home, words = Home(folder / "home"), folder / "words"
+    for _ in range(_TRIES):
+        shutil.copytree(template.root, home.root, symlinks=True)
+        try:
+            lived.begin()
+            wrong = (
+                _faulted(lived, home, number, error, expected, words)
+                if error
+                else _died(lived, home, number, expected, words)
+            )
+        finally:
+            shutil.rmtree(home.root)
+        if wrong is not None:
+            return wrong
+    return None
+
+
+def _died(lived: Jobs | Files, home: Home, number: int, expected: list[str], words: Path) -> list[str] | None:
     died = in_child(lambda: _live(lived, home, number), words)
-    wrong = [words.read_text()] if died not in (0, -signal.SIGKILL) else []
-    return died != 0, wrong + _ended(lived, home, expected, words)
+    if died == 0:
+        return None
+    wrong = [words.read_text()] if died != -signal.SIGKILL else []
+    return wrong + _ended(lived, home, expected, words)
 
 
 def _faulted(
     lived: Jobs | Files, home: Home, number: int, error: int, expected: list[str], words: Path
-) -> tuple[bool, list[str]]:
+) -> list[str] | None:
     facts = words.with_name("met")
     facts.unlink(missing_ok=True)
 
@@ -188,10 +222,12 @@ def _faulted(
             moments.arm_fault(None, -1, 0)
             facts.write_text(json.dumps(met))
 
-    ended = in_child(live, words)
+    ended = in_child(live, words, error)
     met, redone = json.loads(facts.read_text())
-    wrong = [words.read_text()] if ended not in (0, _TOLD) else []
-    return met, wrong + _ended(lived, home, expected, words, redone)
+    if ended == 0 and not met:
+        return None
+    wrong = [words.read_text()] if ended not in (0, _TOLD) or not met else []
+    return wrong + _ended(lived, home, expected, words, redone)
 
 
 def _ended(
@@ -208,37 +244,62 @@ def _ended(
     return [] if in_child(go_on_and_judge, words) == 0 else [words.read_text()]
 
 
-def _chosen(names: list[str], part: str, options: argparse.Namespace) -> Iterator[tuple[int, int]]:
-    """(moment, error)"""
-    errors = ERRORS if part.startswith("faults") else (0,)
-    if not options.some:
-        numbers = range(_LIMIT) if options.only is None else [options.only]
-        yield from ((number, error) for number in numbers for error in errors)
+def _chosen(names: list[tuple[str, str]], options: argparse.Namespace) -> Iterator[tuple[int, int]]:
+    """(moment, error); error 0 is death."""
+    faults = any(kind for _, kind in names)
+    if options.some:
+        yield from _some_faults(names) if faults else _some_deaths(names)
         return
+    for number in range(_LIMIT) if options.only is None else [options.only]:
+        yield from ((number, error) for error in (ERRORS if faults else (0,)))
+
+
+def _some_deaths(names: list[tuple[str, str]]) -> Iterator[tuple[int, int]]:
+    """One in some of each kind of moment."""
     met: Counter[str] = Counter()
-    for number, name in enumerate(names):
-        if met[name] % PARTS[part] == 0:
-            yield number, errors[number % len(errors)]
+    for number, (name, _) in enumerate(names):
+        if met[name] % _SOME == 0:
+            yield number, 0
         met[name] += 1
+
+
+def _some_faults(names: list[tuple[str, str]]) -> Iterator[tuple[int, int]]:
+    """Every error for each kind of file, and everything that is done with it."""
+    done: dict[str, dict[str, list[int]]] = {}
+    for number, (name, kind) in enumerate(names):
+        done.setdefault(kind, {}).setdefault(name, []).append(number)
+    for places in done.values():
+        ways = list(places.values())
+        for turn in range(max(len(ERRORS), len(ways))):
+            numbers = ways[turn % len(ways)]
+            yield numbers[turn // len(ways) % len(numbers)], ERRORS[turn % len(ERRORS)]
 
 
 def _undisturbed(
     lived: Jobs | Files, folder: Path, template: Home, words: Path, faults: bool
-) -> tuple[list[str], list[str]]:
-    """Digests of a life that nothing disturbs, and the names of its moments."""
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Digests of a life that nothing disturbs, and its moments, each with the kind of file where it is a fault's.
+
+    Of several lives the shortest counts.
+    """
     home, facts = Home(folder / "calm"), folder / "facts.json"
-    shutil.copytree(template.root, home.root, symlinks=True)
 
     def live() -> None:
         moments.arm_fault(home.root if faults else None, -1, 0)
         _live(lived, home, -1)
-        names = moments.passed_faults() if faults else moments.passed()
+        names = moments.passed_faults() if faults else [(name, "") for name in moments.passed()]
         moments.arm_fault(None, -1, 0)
         facts.write_text(json.dumps([lived.digests(home), names]))
 
-    assert in_child(live, words) == 0, words.read_text()
-    digests, names = json.loads(facts.read_text())
-    return digests, names
+    lives: list[tuple[list[str], list[tuple[str, str]]]] = []
+    for _ in range(3):
+        shutil.copytree(template.root, home.root, symlinks=True)
+        lived.begin()
+        assert in_child(live, words) == 0, words.read_text()
+        shutil.rmtree(home.root)
+        lives.append(json.loads(facts.read_text()))
+    assert all(digests == lives[0][0] for digests, _ in lives)
+    return min(lives, key=lambda found: len(found[1]))
 
 
 def _live(lived: Jobs | Files, home: Home, fatal: int) -> None:

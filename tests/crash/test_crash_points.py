@@ -1,7 +1,8 @@
 """Deaths and errors of the machine, anywhere in the life of jobs and of files, lose nothing and do nothing twice.
 
 A process dies at a commit, fsync, rename, unlink, write or message, or meets EIO, ENOSPC or EMFILE as it opens, lists,
-syncs, renames, unlinks or writes a file: at some of the moments of each kind; `trials/crash_points.py` at all of them.
+syncs, renames, unlinks or writes a file: at some of the moments of each kind, and each kind of file meets each error;
+`trials/crash_points.py` at all of them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,29 @@ import pytest
 from tests.support import REPOSITORY
 
 pytestmark = pytest.mark.slow
+
+#: Moments of each part, at the least.
+LEAST = {"deaths of jobs": 10, "deaths of files": 10, "faults of jobs": 20, "faults of files": 24}
+
+#: Kinds of files that meet every error: in either life, and in one of them.
+IN_BOTH = {"home.yaml", "state.db-wal", "artifacts", "artifacts/.lock", "artifacts/.scratch"}
+FILES = {
+    "jobs": {
+        "home.yaml",
+        "state.db-wal",
+        "artifacts",
+        *(f"artifacts/.{name}" for name in ("lock", "owner", "scratch")),
+    },
+    "files": {
+        "home.yaml",
+        "state.db-wal",
+        "artifacts",
+        "artifacts/.lock",
+        "artifacts/.scratch",
+        "asked",
+        "run",
+    },
+}
 
 
 @pytest.fixture
@@ -45,4 +69,11 @@ def test_deaths_and_faults_at_some_moments_of_each_kind(folder: Path) -> None:
             assert of_deaths[f"before {kind}"] >= 3 and of_deaths[f"after {kind}"] >= 3, of_deaths
         for kind in faults:
             assert of_faults[kind] >= 3, of_faults
-    assert sum(len(part["moments"]) for part in parts.values()) >= 30
+    for name, least in LEAST.items():
+        assert len(parts[name]["moments"]) >= least, f"{name}: {parts[name]['moments']}"
+    for life, files in FILES.items():
+        met = parts[f"faults of {life}"]["files"]
+        assert (
+            all(numbers == ["EIO", "EMFILE", "ENOSPC"] for numbers in met.values())
+            and set(met) >= IN_BOTH | files
+        ), met

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from db import log_sync
-from db.engine import Database
-from errors import DiskFull
+from db import engine, jobs, log_sync
+from db.engine import Database, sqlite_module
+from db.jobs import Ending
+from db.states import SUCCEEDED
+from errors import DiskFull, StateBusy, StateLost
 from settings.home import Home
-from tests.support import ON_SQLITE, await_value, planned, states, submit
+from tests.support import NOW, ON_SQLITE, await_value, planned, start, states, submit, worker
 
 
 def test_an_exception_undoes_the_whole_transaction(database: Database) -> None:
@@ -26,9 +28,24 @@ def test_an_exception_undoes_the_whole_transaction(database: Database) -> None:
     assert states(database) == {"a": "ready"}
 
 
+def _log_of(home: Home) -> Path:
+    return Path(f"{home.state_db}-wal")
+
+
+def _names_log_of(home: Home, path: str | Path) -> bool:
+    return str(path) == str(_log_of(home))
+
+
 def _is_log_of(home: Home, descriptor: int) -> bool:
     """Databases of earlier tests have threads that sync logs of their own."""
-    return str(Path(f"/proc/self/fd/{descriptor}").readlink()) == f"{home.state_db}-wal"
+    try:  # the name may be followed by "(deleted)"
+        return str(Path(f"/proc/self/fd/{descriptor}").readlink()).startswith(str(_log_of(home)))
+    except FileNotFoundError:  # it was closed meanwhile
+        return False
+
+
+def _descriptors() -> list[int]:
+    return [int(path.name) for path in Path("/proc/self/fd").iterdir()]
 
 
 def test_writers_wait_for_each_other_and_readers_for_nobody(database: Database, home: Home) -> None:
@@ -154,30 +171,118 @@ def test_one_failed_sync_is_told_and_the_next_is_tried(
 
 
 @ON_SQLITE
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
 @pytest.mark.parametrize("times", [3, 10**9])
 def test_a_machine_without_a_free_file_is_waited_for_but_not_for_ever(
-    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch, times: int
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch, times: int, number: int
 ) -> None:
     """Nothing of the disk failed, so nobody is told that something did; but for ever is too long."""
     monkeypatch.setattr(log_sync, "SYNC_SECONDS", 0.0)
     left = times
-    sync = log_sync.sync
+    open_file = os.open
 
-    def short(path: Path) -> None:
+    def short(path: str | Path, flags: int, *more: int) -> int:
         nonlocal left
-        left -= path.is_relative_to(home.root)
-        if left >= 0 and path.is_relative_to(home.root):
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        sync(path)
+        left -= _names_log_of(home, path)
+        if left >= 0 and _names_log_of(home, path):
+            raise OSError(number, os.strerror(number))
+        return open_file(path, flags, *more)
 
-    monkeypatch.setattr(log_sync, "sync", short)
+    monkeypatch.setattr(os, "open", short)
+    other = Database(home.state)
+    submit(other, planned("a"))
+    if times != 3:
+        with pytest.raises(OSError, match=os.strerror(number)):
+            other.settle()
+        left = 0
+    other.close()
+
+
+@ON_SQLITE
+def test_the_log_is_opened_once_for_as_long_as_it_is_the_same_file(
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    open_file, sync = os.open, os.fsync
+
+    def noted_open(path: str | Path, flags: int, *more: int) -> int:
+        if _names_log_of(home, path):
+            done.append("open")
+        return open_file(path, flags, *more)
+
+    def noted_sync(descriptor: int) -> None:
+        if _is_log_of(home, descriptor) or os.path.samestat(os.fstat(descriptor), home.root.stat()):
+            done.append("sync log" if _is_log_of(home, descriptor) else "sync folder")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "open", noted_open)
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    database.close()
+    assert not _log_of(home).exists(), "SQLite removes it with its last connection"
+    done.clear()
+    for number in range(3):
+        with database.write(durable=True) as tx:
+            tx.execute(text(f"update job set slices = {number}"))
+    assert done == ["open", "sync folder", "sync log", "sync log", "sync log"]
+
+
+@ON_SQLITE
+def test_the_log_of_a_state_that_was_moved_and_linked_is_synced(
+    database: Database, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite keeps the log beside the file itself, not beside the link."""
+    database.close()
+    moved = Home(tmp_path / "elsewhere")
+    moved.root.mkdir()
+    home.state_db.rename(moved.state_db)
+    home.state_db.symlink_to(moved.state_db)
+    synced: list[int] = []
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if _is_log_of(moved, descriptor):
+            synced.append(descriptor)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    linked = Database(home.state)
+    with linked.write(durable=True) as tx:
+        tx.execute(text("update job set slices = 1"))
+    assert len(synced) == 1
+    linked.close()
+
+
+@ON_SQLITE
+def test_what_is_closed_holds_no_log_and_no_thread_and_may_be_used_again(
+    database: Database, home: Home
+) -> None:
+    for _ in range(2):
+        with database.write() as tx:
+            tx.execute(text("update job set slices = 1"))
+        database.close()
+        assert not any(_is_log_of(home, descriptor) for descriptor in _descriptors())
+
+
+@ON_SQLITE
+def test_a_disk_that_fails_at_the_end_keeps_nothing_open(
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     submit(database, planned("a"))
-    if times == 3:
-        database.settle()
-        return
-    with pytest.raises(OSError, match="Too many open files"):
-        database.settle()
-    left = 0
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if _is_log_of(home, descriptor):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with database.write() as tx:
+        tx.execute(text("update job set slices = 1"))
+    with pytest.raises(OSError, match="Input/output error"):
+        database.close()
+    monkeypatch.undo()
+    assert not any(_is_log_of(home, descriptor) for descriptor in _descriptors())
+    assert not _log_of(home).exists(), "its connections are closed"
     database.settle()
 
 
@@ -205,3 +310,50 @@ def test_the_state_is_in_its_file_whatever_the_path_is(name: str, tmp_path: Path
     assert {path.name for path in file.parent.iterdir()} == {"state.db", "state.db-wal", "state.db-shm"}
     database.close()
     assert file.stat().st_size > 0
+
+
+@ON_SQLITE
+def test_a_process_that_made_the_schema_prepares_the_statements_of_jobs_once(database: Database) -> None:
+    """A schema's many statements must not crowd out those that run for every job."""
+    prepared: list[int] = []
+
+    def note(action: int, *_names: str | None) -> int:
+        prepared.append(action)
+        return sqlite_module().SQLITE_OK
+
+    with database.read() as tx:
+        driver = tx.connection.driver_connection
+        assert driver is not None
+        driver.set_authorizer(note)
+    submit(database, *(planned(f"{number}") for number in range(20)))
+    me = worker(database)
+
+    def run(number: int) -> None:
+        jobs.succeed(database, start(database, f"{number}", me), Ending(SUCCEEDED, 1), NOW)
+
+    for number in range(10):
+        run(number)
+    prepared.clear()
+    for number in range(10, 20):
+        run(number)
+    assert set(prepared) <= {sqlite_module().SQLITE_TRANSACTION}, "the driver's own COMMIT"
+
+
+def test_a_writer_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.01)
+    one, two = Database(tmp_path / "state.db"), Database(tmp_path / "state.db")
+    with one.write(), pytest.raises(StateBusy, match="run the same command again"), two.write():
+        pass
+    with two.write():
+        pass
+    one.close()
+    two.close()
+
+
+def test_a_state_that_is_gone_is_told(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    database = Database(home / "state.db")
+    home.rename(tmp_path / "elsewhere")
+    with pytest.raises(StateLost, match="it was moved or removed"), database.read():
+        pass

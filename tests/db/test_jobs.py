@@ -79,13 +79,18 @@ def test_ringing_obeys_the_limit_the_resource_and_the_wait(database: Database) -
     assert [entry.label for entry in jobs.ring(database, "cpu", 10, 1e12)] == ["c"], (
         "whatever the time of day is"
     )
-    (waiting,) = jobs.waiting(database)
+    (waiting,) = jobs.outlook(database).waiting
     assert (waiting.id, waiting.wait_seconds) == (claim.job_id, 8.0)
     jobs.end_wait(database, [(waiting.id, waiting.lease_token - 1)])
     assert jobs.ring(database, "cpu", 10, NOW) == [], "another scheduler saw an earlier wait end"
     jobs.end_wait(database, [(waiting.id, waiting.lease_token)])
     assert [entry.label for entry in jobs.ring(database, "cpu", 10, NOW)] == ["a"]
     assert states(database)["gpu"] == READY
+
+
+def test_any_number_of_jobs_may_have_waited(database: Database) -> None:
+    """What one fault of the machine broke waits, and has waited, at one time."""
+    jobs.end_wait(database, [(number, 1) for number in range(2_000)])
 
 
 def test_a_lost_bell_is_taken_back_but_not_from_a_job_that_runs(database: Database) -> None:

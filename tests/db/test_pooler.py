@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +13,7 @@ from errors import EnvironmentLacks, InvalidInput, StateLost, StoreBusy
 from settings.elsewhere import DATABASE_VARIABLE
 from settings.home import Home
 from tests.pooler import pooler, through
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, count_up_at_once
 from tests.support import planned, row, submit
 
 
@@ -49,18 +48,7 @@ def test_a_fresh_state_is_made_and_nobody_loses_a_turn(
     monkeypatch.setenv(DATABASE_VARIABLE, through(postgres.url(postgres.create()), pool))
     database = open_state(home)
     submit(database, planned("a"))
-
-    def count_up() -> None:
-        for _ in range(20):
-            with database.write() as tx:
-                count = tx.execute(text("select slices from job")).scalar_one()
-                tx.execute(text("update job set slices = :n"), {"n": count + 1})
-
-    threads = [threading.Thread(target=count_up) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    count_up_at_once(database, writers=3, turns=20)
     assert row(database, "a").slices == 60
     database.close()
 

@@ -15,7 +15,7 @@ from db.engine import Database
 from db.migrate import open_state
 from errors import EnvironmentLacks, InvalidInput, StateLost
 from settings.home import Home
-from tests.postgres import PostgresServer
+from tests.postgres import PostgresServer, count_up_at_once
 from tests.support import ON_POSTGRESQL, await_value, planned, row, states, submit
 
 
@@ -46,18 +46,7 @@ def test_a_reader_sees_one_moment(database: Database) -> None:
 def test_a_writer_reads_what_the_one_before_it_wrote(database: Database) -> None:
     """Read, decide, write: of many that count up by one none is lost."""
     submit(database, planned("a"))
-
-    def count_up() -> None:
-        for _ in range(10):
-            with database.write() as tx:
-                count = tx.execute(text("select slices from job")).scalar_one()
-                tx.execute(text("update job set slices = :n"), {"n": count + 1})
-
-    threads = [threading.Thread(target=count_up) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    count_up_at_once(database, writers=4, turns=10)
     assert row(database, "a").slices == 40
 
 

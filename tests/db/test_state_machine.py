@@ -228,7 +228,7 @@ class Queue(RuleBasedStateMachine):
 
     @rule()
     def waits_end(self) -> None:
-        jobs.end_wait(self.db, [(entry.id, entry.lease_token) for entry in jobs.waiting(self.db)])
+        jobs.end_wait(self.db, [(entry.id, entry.lease_token) for entry in jobs.outlook(self.db).waiting])
 
     # --- workers
 

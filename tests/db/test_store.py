@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import stat
@@ -113,6 +114,25 @@ def test_a_scratch_folder_ends_with_its_attempt(store: ArtifactStore, home: Home
         (folder / "half").write_bytes(b"half")
         raise RuntimeError
     assert list(home.scratch.iterdir()) == []
+
+
+def test_a_scratch_folder_that_was_made_anew_meanwhile_is_not_cleared(
+    store: ArtifactStore, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock that was taken was one of a folder which has no name any more."""
+    folder = home.scratch / "fetch-1"
+    folder.mkdir()
+    flock = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        folder.rmdir()
+        folder.mkdir()
+        (folder / "file").write_bytes(b"of a living process")
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    assert store.clear_scratch() == 0
+    assert (folder / "file").exists()
 
 
 def test_scratch_folders_of_the_dead_are_cleared(store: ArtifactStore, home: Home) -> None:

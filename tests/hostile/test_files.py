@@ -49,7 +49,7 @@ from tasks.folder_identity import folder_identity
 from tasks.results_file import ResultsFile
 from tests.calvin.samples import make_episode
 from workers.foreign import ForeignJobs
-from workers.notice import notice_in_file
+from workers.notice_file import NoticeFile
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -142,12 +142,11 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "scene": ("conf/scene/calvin_scene_D.yaml", lambda path: scene(path.parents[2])),
     "bundle": ("some.bundle", lambda path: receive(Home(path.parent / "home"), path, 0.0, ForeignJobs(path))),
     "state": ("state.db", need_sound),
-    "results": ("results.jsonl", lambda path: ResultsFile(path, {})),
 }
 
 
 #: A link that leads nowhere is as good as no file to these.
-MAY_BE_ABSENT = {"state", "results", "GroundingDINO's words", "tokenizer"}
+MAY_BE_ABSENT = {"state", "GroundingDINO's words", "tokenizer"}
 
 
 @pytest.mark.parametrize(
@@ -189,12 +188,12 @@ def test_what_a_folder_lacks_is_not_asked_of_what_stands_in_its_place(tmp_path: 
 @pytest.mark.parametrize("kind", UNFIT)
 def test_a_notice_is_given_by_whatever_exists(kind: str, tmp_path: Path) -> None:
     UNFIT[kind](tmp_path / "notice")
-    assert notice_in_file(tmp_path / "notice") == (None if kind == "link to itself" else "notice")
+    assert NoticeFile(tmp_path / "notice").look().notice == (None if kind == "link to itself" else "notice")
 
 
 def test_of_a_long_notice_the_beginning_is_read(tmp_path: Path) -> None:
     (tmp_path / "notice").write_bytes(b"go" + bytes(1 << 20))
-    assert str(notice_in_file(tmp_path / "notice")).startswith("go")
+    assert str(NoticeFile(tmp_path / "notice").look().notice).startswith("go")
 
 
 RESULTS: dict[str, str] = {

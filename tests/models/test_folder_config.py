@@ -167,7 +167,9 @@ def test_a_tower_of_another_size_with_as_many_patches(config: ReconVLAConfig, tm
     SiglipVisionModel(SiglipVisionConfig(**{**SIGLIP, "image_size": 37})).save_pretrained(tmp_path)
     assert assemble(wanted(config), 0, {"vision": tmp_path}).config.vision.image_size == 37
     edit(tmp_path, image_size=40)
-    with pytest.raises(CheckpointError, match=r"config\.json: patches a side is 5, the model needs 4"):
+    with pytest.raises(
+        CheckpointError, match=r"config\.json: image_size / patch_size is 5, the model needs 4"
+    ):
         assemble(wanted(config), 0, {"vision": tmp_path})
 
 

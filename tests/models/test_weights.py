@@ -1,11 +1,13 @@
 """Safetensors on disk."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save, save_file
+from torch import Tensor
 
 from errors import CheckpointError
 from models.weight_files import has_weights, open_weights
@@ -122,7 +124,7 @@ def test_a_header_whose_entry_is_none(tmp_path: Path, entry: object) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("[]", "list indices"),
+        ("[]", "it holds no object, but list"),
         ("{}", "weight_map"),
         ('{"weight_map": 7}', "weight_map is not an object of tensor names and shard names"),
         ('{"weight_map": {"a": 3}}', "weight_map is not an object of tensor names and shard names"),
@@ -148,3 +150,33 @@ def test_an_index_that_is_none(tmp_path: Path, content: str, reason: str) -> Non
 def test_tensors_that_do_not_fit(given: dict, message: str) -> None:
     with pytest.raises(CheckpointError, match=f"somewhere: {message}"):
         check_fit(given, TENSORS, "somewhere")
+
+
+@pytest.mark.parametrize(
+    ("given", "needed", "fits"),
+    [
+        (torch.float16, torch.float32, True),
+        (torch.int64, torch.int64, True),
+        (torch.int32, torch.int64, False),
+        (torch.int64, torch.float32, False),
+        (torch.float32, torch.int64, False),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("stored", [False, True], ids=["in memory", "in a file"])
+def test_only_the_width_of_floating_point_may_differ(
+    given: torch.dtype, needed: torch.dtype, fits: bool, stored: bool, tmp_path: Path
+) -> None:
+    tensors: Mapping[str, Tensor] = {"a": torch.zeros(2, dtype=given)}
+    if stored:
+        write_weights(tensors, tmp_path / "model.safetensors")
+        tensors = open_weights(tmp_path)
+    expected = {"a": torch.zeros(2, dtype=needed)}
+    if fits:
+        check_fit(tensors, expected, "somewhere")
+        return
+    names = [str(dtype).removeprefix("torch.") for dtype in (given, needed)]
+    with pytest.raises(
+        CheckpointError, match=f"somewhere: a is of type {names[0]}, the model needs {names[1]}"
+    ):
+        check_fit(tensors, expected, "somewhere")

@@ -111,7 +111,7 @@ def test_our_client_sends_what_the_official_one_sent(exchange: dict[str, Any]) -
     assert sent == [official]
 
 
-def test_errors_have_the_recorded_status(exchange: dict[str, Any]) -> None:
+def test_errors_have_the_recorded_status_but_for_faults_of_the_request(exchange: dict[str, Any]) -> None:
     errors = json.loads((FOLDER / "protocol.json").read_text())["errors"]
     query = query_of(exchange)
     files = {
@@ -123,7 +123,8 @@ def test_errors_have_the_recorded_status(exchange: dict[str, Any]) -> None:
     }
     with serving(lambda queries: [np.zeros((5, 7))] * len(queries)) as url:
         answer = requests.post(url + "/predict", files=files, timeout=30)
-        assert answer.status_code == errors["wrong_image_size_status"]
+        assert errors["wrong_image_size_status"] == 500
+        assert answer.status_code == 400, "asked again it would be refused again; 5xx says that it may help"
         assert (
             answer.json()["error"] == "part img_static must be 120000 bytes (200 x 200 x 3 RGB), got 119400"
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from settings.arithmetic import FIXED_VARIABLES, deciding_variables, fix_variables, with_variables
+from settings.arithmetic import FIXED_VARIABLES, _decides, deciding_variables, fix_variables, with_variables
 
 
 def test_the_shell_decides_no_thread_count() -> None:
@@ -31,6 +31,14 @@ def test_what_decides_is_told_and_what_only_prints_is_not() -> None:
         "ATEN_CPU_CAPABILITY": "default", "MKL_CBWR": "COMPATIBLE", "NVIDIA_TF32_OVERRIDE": "0",
         "ONEDNN_MAX_CPU_ISA": "SSE41",
     }  # fmt: skip
+
+
+def test_a_name_is_judged_once() -> None:
+    """All variables of the process are asked about before every job."""
+    deciding_variables({"MKL_CBWR": "AVX2"})
+    judged = _decides.cache_info().misses
+    assert deciding_variables({"MKL_CBWR": "COMPATIBLE"}) == {"MKL_CBWR": "COMPATIBLE"}
+    assert _decides.cache_info().misses == judged
 
 
 def test_surroundings_have_the_given_variables_and_no_other_deciding_one() -> None:

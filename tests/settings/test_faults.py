@@ -11,17 +11,23 @@ from typing import Any
 import pytest
 
 from calvin.pickles import load_npy_pickle
+from commands import evaluate, gaze
+from db.ownership import read_owner
 from models.json_files import read_json
 from models.openvla_checkpoint import is_openvla
 from models.weight_files import open_file
-from settings import clock, faults, processes
+from settings import clock, faults, presets, processes
+from settings.elsewhere import elsewhere
+from settings.home import Home
 from settings.ownership import not_usable
+from tasks.results_file import ResultsFile
 
 ASKED: list[Callable[[Path], Any]] = [
     is_openvla,
     lambda folder: read_json(folder / "config.json"),
     lambda folder: open_file(folder / "config.json"),
     lambda folder: load_npy_pickle(folder / "config.json"),
+    lambda folder: presets.load_config(file=folder / "config.json"),
     lambda folder: list(not_usable(folder, os.R_OK)),
     lambda _: clock.boot_id(),
     lambda _: processes.process_space.__wrapped__(),
@@ -50,3 +56,37 @@ def test_a_machine_short_of_something_has_told_nothing(
 def test_others_are_facts(number: int) -> None:
     faults.need_fact(OSError(number, ""))
     faults.need_fact(ValueError())
+
+
+OF_USERS: list[Callable[[Path], Any]] = [
+    elsewhere,
+    lambda folder: Home(folder / "new").create(),
+    lambda folder: read_owner(Home(folder)),
+    lambda folder: ResultsFile(folder / "results.jsonl", {}),
+    lambda folder: evaluate._folder_for_films(folder / "films"),
+    lambda folder: gaze._make_folder(folder / "sheets"),
+]
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("ask", OF_USERS)
+def test_what_the_machine_or_the_disk_lacks_is_no_mistake_of_the_user(
+    ask: Callable[[Path], Any], number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line tells these by their numbers, and does not say that the input cannot be used."""
+
+    (tmp_path / "home.yaml").write_text("{}")
+
+    def short(*_: Any, **__: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    for call in ("open", "read_text", "read_bytes", "mkdir"):
+        monkeypatch.setattr(Path, call, short)
+    monkeypatch.setattr(os, "open", short)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        ask(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG])
+def test_others_may_be_mistakes(number: int) -> None:
+    faults.need_mistake(OSError(number, ""))

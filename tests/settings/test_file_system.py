@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from settings.file_system import kind_named, network_kind
+from settings.file_system import keeps_file_numbers, kind_named, network_kind
 from tests.mounts import seen_through_fuse
 
 #: As linux/magic.h, Lustre's and GPFS's headers have them.
@@ -64,3 +64,4 @@ def test_the_folder_above_decides_where_there_is_nothing_yet(tmp_path: Path) -> 
         assert str(network_kind(seen)).startswith("FUSE")
         assert str(network_kind(seen / "not" / "there")).startswith("FUSE")
         assert network_kind(tmp_path) is None
+        assert keeps_file_numbers(tmp_path) and not keeps_file_numbers(seen)

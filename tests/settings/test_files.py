@@ -99,6 +99,38 @@ def test_one_that_came_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("file", "somebody's")]
 
 
+def test_a_library_that_makes_its_file_anew_is_still_alone(tmp_path: Path) -> None:
+    path = tmp_path / "film.gif"
+    with files.written_at(path) as aside:
+        aside.unlink()
+        aside.write_bytes(b"half")
+        with pytest.raises(BlockingIOError), files.whole(path, wait=False):
+            pytest.fail("not alone")
+        aside.write_bytes(b"whole")
+    assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("film.gif", b"whole")]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_library_left_half_written_is_gone(tmp_path: Path, fails: bool) -> None:
+    path = tmp_path / "film.gif"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    files.aside_of(path).write_bytes(b"")
+    files.aside_of(files.aside_of(path)).write_bytes(b"half of one that was killed")
+    try:
+        with files.written_at(path) as aside:
+            assert aside.read_bytes() == b""
+            aside.write_bytes(b"new")
+            if fails:
+                raise ValueError
+    except ValueError:
+        pass
+    assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [
+        ("film.gif", b"old" if fails else b"new")
+    ]
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "file").symlink_to(tmp_path / "elsewhere" / "real")
@@ -121,7 +153,7 @@ def test_what_is_written_short_is_no_file(tmp_path: Path, monkeypatch: pytest.Mo
 
     with pytest.raises(OSError, match="3 of 5 bytes"):
         monkeypatch.setattr(os, "fstat", lambda _: os.stat_result((0o100600, *[0] * 5, 3, *[0] * 3)))
-        monkeypatch.setattr(files, "_lies_at", lambda *_: True)
+        monkeypatch.setattr(files, "lies_at", lambda *_: True)
         files.write(path, "new..")
     assert path.read_text() == "old"
 

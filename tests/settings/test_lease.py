@@ -134,13 +134,47 @@ def test_a_full_disk_moves_it_all_the_same(place: Path, monkeypatch: pytest.Monk
             of(place, "two").take()
 
 
-def test_without_second_names_for_files_it_works_too(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["links", "no links"])
+def links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether files may have second names."""
+
     def refuse(*_: object) -> None:
         raise OSError(95, "not supported")
 
-    monkeypatch.setattr(os, "link", refuse)
+    if request.param == "no links":
+        monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.mark.usefixtures("links")
+def test_with_and_without_second_names_for_files_one_holds_it(place: Path) -> None:
     with held(place), pytest.raises(HomeInUse):
         of(place, "two").take()
+
+
+@pytest.mark.usefixtures("links")
+def test_one_that_moved_in_the_last_moment_is_put_back(place: Path) -> None:
+    place.write_text("as it is now")
+    of(place, "two")._remove(("as it was seen", 0))
+    assert [(path, path.read_text()) for path in place.parent.iterdir()] == [(place, "as it is now")]
+
+
+@pytest.mark.usefixtures("links")
+def test_one_that_moved_in_the_last_moment_replaces_nobody_who_took_it_since(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.write_text("as it is now")
+    rename = Path.rename
+
+    def renamed(path: Path, target: Path) -> Path:
+        found = rename(path, target)
+        place.write_text("of another who found it gone")
+        return found
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    of(place, "two")._remove(("as it was seen", 0))
+    assert [(path, path.read_text()) for path in place.parent.iterdir()] == [
+        (place, "of another who found it gone")
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"machine": 7}'])
@@ -160,6 +194,29 @@ def test_a_process_that_was_killed_leaves_it_to_the_next_of_its_machine(place: P
     place.write_text(json.dumps(about))
     with held(place, "one"):
         pass
+    assert not place.exists()
+
+
+def test_a_transaction_looks_no_process_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[object] = []
+    monkeypatch.setattr(module, "BEAT_SECONDS", 60.0)
+    with held(place) as holder:
+        monkeypatch.setattr(module, "process_lives", lambda *about: looked_up.append(about))
+        holder.confirm(holder.enter())
+        assert looked_up == []
+
+
+def test_who_shares_it_with_a_process_that_is_killed_gives_it_back(place: Path) -> None:
+    """Also where its own mark is in the file by then."""
+    taker = of(place, "one")
+    taker.take()
+    with held(place, "one"):
+        taker._ended.set()
+        about = json.loads(place.read_text()) | {"pid": 2**22 + 1}
+        place.write_text(json.dumps(about))
+        await_value(
+            lambda: json.loads(place.read_text())["pid"], lambda pid: pid == os.getpid(), "it is moved"
+        )
     assert not place.exists()
 
 

@@ -8,21 +8,21 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from tasks.policy_server import Predict, application
+from settings.bounded_server import BoundedServer, Bounds
+from tasks.policy_server import BOUNDS, Predict, application
 
 
 @contextmanager
-def serving(predict: Predict) -> Iterator[str]:
+def serving(predict: Predict, bounds: Bounds = BOUNDS) -> Iterator[str]:
     """The address of our server, answering with `predict`."""
     ready: list[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = []
     begun = threading.Event()
 
     async def main() -> None:
         sockets = bind_sockets(0, "127.0.0.1")
-        HTTPServer(application(predict)).add_sockets(sockets)
+        BoundedServer(application(predict), bounds).add_sockets(sockets)
         stop = asyncio.Event()
         ready.append((f"http://127.0.0.1:{sockets[0].getsockname()[1]}", asyncio.get_running_loop(), stop))
         begun.set()

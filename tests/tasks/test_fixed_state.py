@@ -92,6 +92,14 @@ def test_a_second_job_sees_what_the_first_saw(tmp_path: Path) -> None:
     assert torch.get_num_threads() == 2
 
 
+def test_folders_that_are_there_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = FixedState()
+    made: list[Path] = []
+    monkeypatch.setattr(Path, "mkdir", lambda self, *_args, **_more: made.append(self))
+    state.establish()
+    assert made == []
+
+
 def test_a_late_import_is_settled_without_a_change_of_threads() -> None:
     torch.set_num_threads(2)
     torch.set_deterministic_debug_mode("default")

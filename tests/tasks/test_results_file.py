@@ -105,3 +105,25 @@ def test_somebody_elses_file_is_left_as_it_is(tmp_path: Path, content: bytes) ->
     with pytest.raises(InvalidInput, match="does not hold results"):
         ResultsFile(path, ABOUT)
     assert path.read_bytes() == content
+
+
+def test_a_device_is_written_to_and_nothing_else() -> None:
+    """It has no disk, no end, and no name that a file may take."""
+    before = Path("/dev/null").stat()
+    file = ResultsFile(Path("/dev/null"), ABOUT)
+    file.add(entry(0))
+    assert file.entries == [entry(0)]
+    assert os.path.samestat(before, Path("/dev/null").stat())
+    with pytest.raises(OSError, match="No space left"):
+        ResultsFile(Path("/dev/full"), ABOUT)
+
+
+def test_a_pipe_gets_the_results_as_they_come(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    file = ResultsFile(pipe, ABOUT)
+    file.add(entry(3))
+    got = os.read(reader, 4096).decode().splitlines()
+    os.close(reader)
+    assert [json.loads(line) for line in got] == [{"evaluation": ABOUT}, entry(3)]

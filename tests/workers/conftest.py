@@ -32,7 +32,7 @@ class Bench:
     def run(self, label: str, body: Callable[[TaskContext], Result]) -> str:
         """Ring and run one attempt of a job."""
         self.bodies[:] = [body]
-        jobs.end_wait(self.database, [(w.id, w.lease_token) for w in jobs.waiting(self.database)])
+        jobs.end_wait(self.database, [(w.id, w.lease_token) for w in jobs.outlook(self.database).waiting])
         jobs.ring(self.database, row(self.database, label).resource, 1000, 1e12)
         return self.executor.run(row(self.database, label).id)
 

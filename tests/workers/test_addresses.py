@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from typing import IO
 
 import psutil
 import pytest
@@ -50,6 +52,21 @@ def test_the_address_counts_while_the_process_lives(home: Home) -> None:
         assert address_of(home, "metrics") is None
     assert address_of(home, "flower") is None
     with serving(home):
+        assert address_of(home, "flower") == "http://127.0.0.1:5555"
+
+
+def test_a_note_that_is_replaced_while_it_is_looked_at(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that noted it has ended, and the next one has noted its own."""
+    (home.run / "flower.url").write_text("http://127.0.0.1:1")
+    flock = fcntl.flock
+    with contextlib.ExitStack() as served:
+
+        def late(stream: IO[bytes], operation: int) -> None:
+            monkeypatch.undo()
+            served.enter_context(serving(home))
+            flock(stream, operation)
+
+        monkeypatch.setattr(fcntl, "flock", late)
         assert address_of(home, "flower") == "http://127.0.0.1:5555"
 
 

@@ -7,10 +7,12 @@ import shutil
 import time
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 import redis
+from sqlalchemy import Connection
 
 from db import jobs, members
 from db.engine import Database
@@ -81,6 +83,21 @@ def test_the_window_bounds_what_is_rung_ahead(database: Database, bell: Bell, cl
     assert start_one is not None
     assert bell.ring_ready() == 1
     assert client.llen(CPU) == 4
+
+
+def test_ringing_reads_the_jobs_once_and_the_workers_once(
+    database: Database, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[Database] = []
+    read = Database.read
+
+    def counted(self: Database) -> AbstractContextManager[Connection]:
+        reads.append(self)
+        return read(self)
+
+    monkeypatch.setattr(Database, "read", counted)
+    assert bell.ring_ready() == 0
+    assert len(reads) == 2
 
 
 def free_worker(database: Database, name: str, device: str = "cpu") -> int:

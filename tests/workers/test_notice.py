@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -20,8 +21,9 @@ from settings.direct import is_direct
 from settings.home import Home
 from tests.support import await_value
 from workers import notice_address
-from workers.notice import Notice, notice_at, notice_in_file
+from workers.notice import Notice
 from workers.notice_address import NoticeAddress
+from workers.notice_file import NoticeFile
 from workers.notice_words import NOTHING, Said, meaning
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00
@@ -201,9 +203,42 @@ def test_addresses_that_nobody_answers_at() -> None:
     assert "the name no-such-name.invalid cannot be found" in str(nowhere.trouble)
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"HTTP/1.1 2",
+        b"HTTP/1.1 200 OK\r\nDate: ",
+        b"HTTP/1.1 200 OK\r\n\r\nTRU",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nTRUE\r\n0\r\nX: ",
+        b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=["status line", "headers", "body", "trailers", "token"],
+)
+def test_an_answer_that_comes_in_drops_is_given_up(begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every byte in time, and never all of them."""
+    monkeypatch.setattr(notice_address, "_TIMEOUT_SECONDS", 600.0)
+    monkeypatch.setattr(notice_address, "_TRY_SECONDS", 0.2)
+    held = []
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(server.accept()[0])
+                held[-1].sendall(begun if len(held) == 1 else b"H")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        address = NoticeAddress(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        assert address.look().notice is None
+        assert address.trouble is not None and address.trouble.endswith("it does not answer within 0.2 s")
+        server.shutdown(socket.SHUT_RDWR)
+    for connection in held:
+        connection.close()
+
+
 def test_an_address_may_name_a_login(metadata: Metadata) -> None:
     metadata.says(200, "leave")
-    assert notice_at(metadata.url.replace("//", "//name:pass%20word@")) == "leave"
+    assert NoticeAddress(metadata.url.replace("//", "//name:pass%20word@")).look().notice == "leave"
     assert metadata.asked[0][2]["authorization"] == "Basic bmFtZTpwYXNzIHdvcmQ="
 
 
@@ -223,7 +258,7 @@ def test_imdsv2_gives_a_token_first_and_again_when_it_ran_out(metadata: Metadata
 
     metadata.answer = answer
     address = NoticeAddress(metadata.url + AWS)
-    assert notice_at(metadata.url + AWS) is not None
+    assert NoticeAddress(metadata.url + AWS).look().notice is not None
     assert address.look().left_seconds == 121.0, "by the clock of whoever answered"
     asked = len(metadata.asked)
     address.look()
@@ -275,10 +310,10 @@ def test_what_is_of_this_machine_or_its_cloud_is_asked_without_a_proxy(
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, metadata.url)
     metadata.says(200, "from the proxy")
-    assert notice_at("http://elsewhere.invalid/") == "from the proxy"
+    assert NoticeAddress("http://elsewhere.invalid/").look().notice == "from the proxy"
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    assert notice_at(f"http://127.0.0.1:{port}/") is None
+    assert NoticeAddress(f"http://127.0.0.1:{port}/").look().notice is None
 
 
 @pytest.mark.parametrize(
@@ -318,13 +353,63 @@ def test_doctor_asks_the_address_of_the_environment(
         assert found.state == state and detail in found.detail
 
 
+def test_doctor_looks_at_the_file_of_the_environment(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATON_NOTICE_FILE", str(tmp_path / "leave"))
+    (found,) = findings(home)
+    assert (found.state, found.detail) == ("ok", "nothing is planned, says BATON_NOTICE_FILE")
+    monkeypatch.setenv("BATON_NOTICE_FILE", str(tmp_path))
+    (found,) = findings(home)
+    assert found.state == "warning" and "cannot warn: Is a directory" in found.detail
+
+
 def test_a_file_is_a_notice_once_it_exists(tmp_path: Path) -> None:
+    file = NoticeFile(tmp_path / "leave")
+    assert file.look() == NOTHING
+    file.path.touch()
+    assert file.look() == Said("notice")
+    file.path.write_text("spot ends at 12:00\nmore\n")
+    assert file.look() == Said("spot ends at 12:00")
+    file.path.write_bytes(b"\xff" * 1_000_000)
+    assert len(str(file.look().notice)) == 200
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    notice = Notice(tmp_path, None)  # a folder: what permissions forbid, they do not forbid root
+    (told,) = await_value(lambda: notice.troubles, bool, "the trouble")
+    notice.stop()
+    assert told == f"the notice file {tmp_path} cannot warn: Is a directory"
+    assert notice.given is None
+
+
+def test_a_file_whose_look_failed_once_warns_later(tmp_path: Path) -> None:
+    file = NoticeFile(tmp_path / "leave")
+    file.path.mkdir()
+    assert file.look().notice is None and file.trouble is not None
+    file.path.rmdir()
+    assert file.look() == NOTHING and file.trouble is None
+    file.path.write_text("leave")
+    assert file.look() == Said("leave")
+
+
+def test_a_file_is_seen_while_an_address_hangs(metadata: Metadata, tmp_path: Path) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def hang(*_: object) -> Answer:
+        asked.set()
+        answered.wait()
+        return 404, "", {}
+
+    metadata.answer = hang
     file = tmp_path / "leave"
-    assert notice_in_file(file) is None
-    file.touch()
-    assert notice_in_file(file) == "notice"
-    file.write_text("spot ends at 12:00\nmore\n")
-    assert notice_in_file(file) == "spot ends at 12:00"
+    notice = Notice(file, metadata.url)
+    assert asked.wait(60)
+    file.write_text("the power goes")
+    await_value(lambda: notice.given, bool, "the notice")
+    answered.set()
+    notice.stop()
+    assert notice.given == "the power goes"
 
 
 def test_a_watch_sees_what_is_there(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from db.states import PREEMPTED
+from errors import DiskFull, StateDamaged
 from tasks.context import Draft, Finished, Result, TaskContext, Yielded
 from tests.support import REPOSITORY, attempts, planned, row, submit
 from tests.workers.conftest import Bench
-from workers import processes
+from workers import leaving
 from workers.unsaved import UNSAVED_VARIABLE, Shared, Unsaved
 
 
@@ -62,6 +64,8 @@ def test_another_process_sees_it() -> None:
     assert shared.flag.anything
     assert UNSAVED_VARIABLE not in done.stdout, "what it starts in turn is not given it"
     shared.close()
+    with pytest.raises(ValueError, match="closed"):
+        _ = shared.flag.anything
     assert not Unsaved.inherited({}).anything
 
 
@@ -72,16 +76,59 @@ def test_a_worker_alone_leaves_an_attempt_that_holds_nothing(
     """As while it imports, or after a checkpoint: what the attempt does from then on is no fact."""
     submit(bench.database, planned("a", target_steps=10))
     ended: list[str] = []
-    monkeypatch.setattr(processes, "end_at_once", lambda _code: ended.append(row(bench.database, "a").state))
+    monkeypatch.setattr(leaving, "end_at_once", lambda _code: ended.append(row(bench.database, "a").state))
 
     def body(context: TaskContext) -> Result:
         if steps:
             context.report_progress(steps, 10)
             context.publish(steps, [])
-        processes.leave_what_is_saved(bench.member)
+        leaving.leave_what_is_saved(bench.member)
         return Finished()
 
     assert bench.run("a", body) == "fenced"
     assert ended == ["ready"]
     assert (row(bench.database, "a").step, row(bench.database, "a").losses) == (steps, 0)
     assert [entry.outcome for entry in attempts(bench.database, "a")] == [PREEMPTED]
+
+
+def test_a_worker_that_cannot_put_back_what_it_holds_ends_all_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_reason: str) -> None:
+        raise DiskFull("no room")
+
+    submit(bench.database, planned("a", target_steps=10))
+    ended: list[int] = []
+    monkeypatch.setattr(leaving, "end_at_once", ended.append)
+
+    def body(_context: TaskContext) -> Result:
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.member, "abandon", full)
+            leaving.leave_what_is_saved(bench.member)
+        return Finished()
+
+    assert bench.run("a", body) == "succeeded"
+    assert ended == [0]
+
+
+def test_only_the_first_signal_begins_to_leave(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[object] = []
+    left = threading.Event()
+
+    def leave(member: object) -> None:
+        begun.append(member)
+        left.set()
+
+    monkeypatch.setattr(leaving, "leave_what_is_saved", leave)
+    worker = leaving.Leaving(bench.member)
+    for _ in range(3):
+        worker.begin()
+    assert left.wait(60)
+    assert begun == [bench.member]
+    bench.member.damage = StateDamaged("the state is damaged")
+    leaving.Leaving(bench.member).begin()
+    for thread in threading.enumerate():
+        if thread.name == "leave":
+            thread.join()
+    assert begun == [bench.member]
+    bench.member.damage = None

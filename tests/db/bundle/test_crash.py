@@ -29,7 +29,7 @@ from tests.workshop import Workshop, dump
 pytestmark = pytest.mark.slow
 
 #: Python's own names of the events that change something on the disk.
-_CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate"}
+_CHANGES = {"os.link", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate"}
 
 
 class Fuse:

@@ -20,7 +20,8 @@ from db.migrate import open_state
 from db.schema import Worker
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
-from errors import HomeInUse, InvalidInput
+from errors import HomeInUse
+from settings import watching
 from settings.home import Home
 from tests.db.bundle.conftest import bring_in, content, refused, take_out
 from tests.support import NOW, attempts, event_kinds, planned, row, states, submit
@@ -234,7 +235,7 @@ def test_a_worker_of_another_container_is_as_old_as_its_steady_clock_says(
         tx.execute(update(Worker).values(process_space="container", steady_at=Worker.steady_at - 31.0))
     database.close()
     monkeypatch.setattr(
-        receive.time, "sleep", lambda _: pytest.fail("listened for one that is known to be gone")
+        watching.time, "sleep", lambda _: pytest.fail("listened for one that is known to be gone")
     )
     assert not bring_in(copy, tmp_path / "two.bundle").already
 
@@ -279,7 +280,9 @@ def test_a_disk_that_fills_up_leaves_the_home_as_it_was(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("db.store.os.sync", fail)
-    with pytest.raises(InvalidInput, match="No space left"):
+    with pytest.raises(
+        OSError, match="No space left"
+    ):  # told as a full disk, and not as a bundle that is bad
         bring_in(new, bundle)
     assert not new.root.exists()
 

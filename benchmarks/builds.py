@@ -1,0 +1,59 @@
+"""An older build of Baton beside this one: both measured in one run, in alternating pairs."""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).resolve().parent.parent
+Figure = TypeVar("Figure")
+
+
+@contextmanager
+def older_tree(commit: str) -> Iterator[Path]:
+    """A git worktree of `commit`, removed at the end. Raises CalledProcessError for one that is not known."""
+    with tempfile.TemporaryDirectory(prefix="baton-old-") as folder:
+        tree = Path(folder) / "old"
+        git = ["git", "-C", str(ROOT), "worktree"]
+        subprocess.run([*git, "add", "--quiet", "--detach", str(tree), commit], check=True)
+        try:
+            yield tree
+        finally:
+            subprocess.run([*git, "remove", "--force", str(tree)], check=True)
+
+
+def said_in(tree: Path, code: str, *words: str) -> str:
+    """The last line that begins with `figure `, without it, which `code` prints in `tree`. Raises RuntimeError."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=tree, env={**os.environ, "PYTHONPATH": str(tree)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    lines = [line.removeprefix("figure ") for line in done.stdout.splitlines() if line.startswith("figure ")]
+    if not lines:
+        raise RuntimeError(f"{tree}: {(done.stdout + done.stderr)[-2000:]}")
+    return lines[-1]
+
+
+def pairs_of(measure: Callable[[Path], Figure], old: Path, count: int) -> Iterator[dict[str, Figure]]:
+    """`count` pairs of figures, `old` and `new`; who comes first alternates."""
+    for number in range(count):
+        order = [("old", old), ("new", ROOT)][:: 1 if number % 2 else -1]
+        yield {side: measure(tree) for side, tree in order}
+
+
+def ratio_of(ratios: Sequence[float]) -> dict[str, object]:
+    """The median of the ratios and the 95 % interval of it (10,000 resamples of the pairs)."""
+    chance = random.Random(0)
+    medians = sorted(statistics.median(chance.choices(ratios, k=len(ratios))) for _ in range(10_000))
+    return {
+        "ratio": round(statistics.median(ratios), 3),
+        "interval_95": [round(medians[250], 3), round(medians[9749], 3)],
+    }

@@ -1,0 +1,652 @@
+"""Servers that drip or answer with what is no action, and clients that do so to servers of ours.
+
+Limits are parameters, and lowered; what is asserted is the sentence that says which of them ended it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+from prometheus_client import CollectorRegistry, Gauge
+
+from commands.health import _http
+from db.remote import Remote
+from detectors import grounding_dino_files
+from errors import NotFinite, PolicyServerError, StoreUnreachable, WeightsMissing
+from settings.bounded_server import Bounds, host_fault, own_names
+from settings.deadline import Deadline, result_at_pace
+from settings.direct import ask
+from tasks import policy_server
+from tasks.policies import Query
+from tasks.remote_policy import RemotePolicy
+from tests.tasks.http_servers import body, raw_server, serving
+from tests.tasks.test_remote_policy import query
+from workers import flower
+from workers.metrics_server import MetricsServer
+
+#: The limit on a try, and how often a server says something.
+LIMIT, PAUSE = 0.1, 0.004
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+NOTHING_IN_GZIP = gzip.compress(b"")
+
+#: What is sent at once, and then again and again.
+DRIPS = {
+    "nothing": (b"", b""),
+    "a status line": (b"HTTP/1.1 200 ", b"O"),
+    "spaces before a status line": (b"", b" "),
+    "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a header's name": (OK, b"x"),
+    "a header's value": (OK + b"X: ", b"x"),
+    "one header after the other": (OK, b"X: y\r\n"),
+    "a body with its length": (OK + b"Content-Length: 10000\r\n\r\n", b"1"),
+    "a body without a length": (OK + b"\r\n", b"1"),
+    "blanks": (OK + b"\r\n", b" "),
+    "a list without end": (OK + b"\r\n[0", b",0"),
+    "chunks": (CHUNKED, b"1\r\n1\r\n"),
+    "the size of a chunk": (CHUNKED, b"0"),
+    "an extension of a chunk": (CHUNKED + b"1;", b"x"),
+    "trailers": (CHUNKED + b"1\r\n1\r\n0\r\n", b"X: y\r\n"),
+    "a trailer": (CHUNKED + b"1\r\n1\r\n0\r\nX: ", b"y"),
+    "a refusal's body": (b"HTTP/1.1 503 Busy\r\nContent-Length: 10000\r\n\r\n", b"x"),
+    "a redirection's body": (b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 10000\r\n\r\n", b"x"),
+}
+
+
+@contextmanager
+def dripping(at_once: bytes, again: bytes) -> Iterator[str]:
+    """A server that says something all the time, and never all of it."""
+    done = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(at_once)
+        while not done.wait(PAUSE):
+            connection.sendall(again)
+
+    def handle(connection: socket.socket) -> None:
+        with connection, suppress(OSError):  # the client left
+            connection.recv(1 << 20)
+            drip(connection)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=handle, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            done.set()
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+def policy(url: str, tries: int = 1, timeout_seconds: float = 60.0) -> RemotePolicy:
+    return RemotePolicy(url, tries=tries, pause_seconds=0, timeout_seconds=timeout_seconds)
+
+
+def refusal(url: str, **options: Any) -> str:
+    with pytest.raises(PolicyServerError) as refused:
+        policy(url, **options).act([query()])
+    said = str(refused.value)
+    assert said.isprintable() and len(said) < 600
+    return said
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_a_try_of_a_policy_server_ends_at_its_limit_whatever_drips(name: str) -> None:
+    with dripping(*DRIPS[name]) as url:
+        assert refusal(url, timeout_seconds=LIMIT).endswith("it did not answer within 0.1 s")
+
+
+def read_all(url: str) -> None:
+    try:
+        with ask(urllib.request.Request(url), LIMIT) as answer:
+            answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            error.read()
+    except urllib.error.URLError as error:
+        assert isinstance(error.reason, TimeoutError)
+        raise error.reason from None
+
+
+@pytest.mark.parametrize("name", DRIPS)
+def test_asking_an_address_ends_at_its_limit_whatever_drips(name: str) -> None:
+    with dripping(*DRIPS[name]) as url, pytest.raises(TimeoutError, match=r"^no whole answer within 0\.1 s$"):
+        read_all(url)
+
+
+@pytest.mark.parametrize("name", ["nothing", "a status line", "100 Continue", "one header after the other"])
+def test_health_ends_at_its_limit_whatever_drips(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("commands.health._HTTP_SECONDS", LIMIT)
+    with dripping(*DRIPS[name]) as url:
+        assert "does not answer" in str(_http(url))
+
+
+def test_a_name_that_is_looked_up_without_end_is_waited_for_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_up = threading.Event()
+
+    def look(*_: Any, **__: Any) -> Any:
+        looked_up.wait(60)
+        raise socket.gaierror("it was let go")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    try:
+        with pytest.raises(TimeoutError, match="no whole answer"):
+            ask(urllib.request.Request("http://nowhere.example/"), LIMIT)
+        assert refusal("http://nowhere.example", timeout_seconds=LIMIT).endswith("within 0.1 s")
+    finally:
+        looked_up.set()
+
+
+def test_a_deadline_that_has_passed_gives_nothing_more() -> None:
+    with pytest.raises(TimeoutError, match="within 0 s"):
+        Deadline(0).left  # noqa: B018
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip", "x-\x7f"])
+def test_an_answer_that_is_compressed_is_refused_by_name_and_not_asked_for_again(encoding: str) -> None:
+    head = OK + f"Content-Encoding: {encoding}\r\nContent-Length: {len(NOTHING_IN_GZIP)}\r\n\r\n".encode()
+    asked: list[int] = []
+
+    def answer(connection: socket.socket) -> None:
+        asked.append(1)
+        connection.sendall(head + NOTHING_IN_GZIP)
+
+    with raw_server(answer) as url:
+        assert f"refuses (sequence 0, query 0): it answered in {encoding!r}" in refusal(url, tries=3)
+    assert len(asked) == 1
+
+
+NO_ACTIONS = {
+    "texts": (b'["0.1", "0.2", "0", "0", "0", "0", "1"]', "no list of numbers"),
+    "an empty text": (b'[""]', "no list of numbers"),
+    "booleans": (b"[true, false, true, true, true, true, true]", "no list of numbers"),
+    "nothings": (b"[null, null]", "no list of numbers"),
+    "lists": (b"[[0, 0, 0, 0, 0, 0, 1]]", "no list of numbers"),
+    "objects": (b"[{}]", "no list of numbers"),
+    "an object": (b'{"action": [0, 0, 0, 0, 0, 0, 1]}', "no list of numbers"),
+    "one text among numbers": (b'[0, 0, 0, 0, 0, 0, "1"]', "no list of numbers"),
+    "one boolean among numbers": (b"[0, 0, 0, 0, 0, 0, true]", "no list of numbers"),
+    "400 digits": (b"[" + b"9" * 400 + b"]", "no list of numbers"),
+    "5000 digits": (b"[" + b"9" * 5000 + b"]", "no list of numbers"),
+    "90 digits": (b"[" + b"9" * 90 + b"]", "beyond 1000, which no action has"),
+    "1e300": (b"[1e300, 0, 0, 0, 0, 0, 1]", "beyond 1000, which no action has"),
+    "-1e300": (b"[0, 0, 0, 0, 0, 0, -1e300]", "beyond 1000, which no action has"),
+    "1001": (b"[0, 1001]", "beyond 1000, which no action has"),
+    "1e400": (b"[1e400]", "not finite"),
+    "NaN": (b"[0, NaN]", "not finite"),
+    "-Infinity": (b"[-Infinity]", "not finite"),
+    "5000 levels": (b"[" * 5000 + b"]" * 5000, "no list of numbers"),
+    "levels without end": (b"[" * 16000, "no list of numbers"),
+    "nothing at all": (b"", "no list of numbers"),
+    "half a list": (b"[0, 0", "no list of numbers"),
+    "two lists": (b"[0][0]", "no list of numbers"),
+    "no UTF-8": (b'["\xff"]', "no list of numbers"),
+    "escapes of a terminal": (b"\x1b[2J\x1b]0;gone\x07", "no list of numbers"),
+}
+
+
+@pytest.mark.parametrize("name", NO_ACTIONS)
+def test_what_is_no_action_is_refused_by_name_and_counted(name: str) -> None:
+    content, why = NO_ACTIONS[name]
+    with raw_server(body(content)) as url:
+        client = policy(url, tries=2)
+        with pytest.raises(PolicyServerError, match=why) as refused:
+            client.act([query()])
+    said = str(refused.value)
+    assert said.isprintable() and len(said) < 400
+    assert client.counts == {"retries": 1, "no_actions": 2}
+
+
+def test_a_server_that_is_not_heard_answers_with_no_action() -> None:
+    with raw_server(body(b"busy", "503 Busy")) as url:
+        client = policy(url, tries=2)
+        with pytest.raises(PolicyServerError, match="status 503"):
+            client.act([query()])
+    assert client.counts == {"retries": 1}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"\r\n" * 10,
+        b"GARBAGE\r\n\r\n",
+        b"HTTP/1.1 99999 Odd\r\n\r\n",
+        b"HTTP/1.1 abc Odd\r\n\r\n",
+        b"HTTP/9.9 200 OK\r\n\r\n[0]",
+        b"HTTP/1.1 200 " + b"O" * 70_000 + b"\r\n\r\n",
+        OK + b"X: y\r\n" * 200 + b"\r\n[0]",
+        OK + b"X: " + b"y" * 70_000 + b"\r\n\r\n[0]",
+        OK + b"Content-Length: -5\r\n\r\n[0",
+        OK + b"Content-Length: 5, 6\r\n\r\n[0",
+        OK + b"Content-Length: 100\r\n\r\n[0]",
+        CHUNKED + b"zz\r\n[0]",
+        CHUNKED + b"-1\r\n[0]",
+        CHUNKED + b"ffffffffffffffff\r\n[0]",
+        b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: \x1b[2J\xff\r\n\r\n",
+        b"HTTP/1.1 401 \x1b[2J\r\nContent-Length: 4\r\n\r\n\x1b[2J",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nContent-Length: 3\r\n\r\n[0",
+    ],
+)
+def test_answers_that_are_no_http_end_in_a_sentence(answer: bytes) -> None:
+    def send(connection: socket.socket) -> None:
+        connection.sendall(answer)
+
+    with raw_server(send) as url:
+        assert "the policy server" in refusal(url)
+
+
+def test_an_answer_that_never_ends_is_cut_at_its_limit_of_bytes() -> None:
+    def flood(connection: socket.socket) -> None:
+        connection.sendall(CHUNKED)
+        for _ in itertools.count():
+            connection.sendall(b"1000\r\n" + b" " * 4096 + b"\r\n")
+
+    with raw_server(flood) as url:
+        assert "longer than 16384 bytes" in refusal(url)
+
+
+# --- servers of ours --------------------------------------------------------------------------------
+
+
+def act_nowhere(queries: Any) -> list[np.ndarray]:
+    return [np.zeros((5, 7))] * len(queries)
+
+
+def request_of(**changes: Any) -> dict[str, Any]:
+    """Parts of a good request, with some of them changed or (None) left out."""
+    asked: Query = query()
+    spoken = {"instruction": "go", "robot_obs": [0.0] * 15} | changes.pop("spoken", {})
+    parts = {
+        "json": (None, json.dumps(spoken)),
+        "img_static": ("s", asked.observation["rgb_static"].tobytes()),
+        "img_gripper": ("g", asked.observation["rgb_gripper"].tobytes()),
+    }
+    return {name: part for name, part in (parts | changes).items() if part is not None}
+
+
+ZEROS = [0.0] * 14
+BAD_REQUESTS = {
+    "no json": (request_of(json=None), "no part 'json'"),
+    "no picture": (request_of(img_static=None), "no part 'img_static'"),
+    "a short picture": (request_of(img_gripper=("g", b"x")), "img_gripper must be 21168 bytes"),
+    "an empty picture": (request_of(img_gripper=("g", b"")), "img_gripper must be 21168 bytes"),
+    "no JSON": (request_of(json=(None, "{")), "part json must be an object"),
+    "a list": (request_of(json=(None, "[]")), "part json must be an object"),
+    "a text": (request_of(json=(None, '"instruction"')), "part json must be an object"),
+    "levels": (request_of(json=(None, "[" * 9000)), "part json must be an object"),
+    "digits": (request_of(json=(None, "9" * 9000)), "part json must be an object"),
+    "a key twice": (request_of(json=(None, '{"instruction": "a", "instruction": "b"}')), "part json must be"),
+    "long": (request_of(json=(None, " " * 20_000)), "part json has 20000 bytes; at most 16384 are read"),
+    "no UTF-8": (request_of(json=(None, b"\xff\xfe\xff")), "part json must be an object"),
+    "no instruction": (request_of(spoken={"instruction": None}), "instruction must be a text"),
+    "a number as instruction": (request_of(spoken={"instruction": 7}), "instruction must be a text"),
+    "a long instruction": (
+        request_of(spoken={"instruction": "x" * 1001}),
+        "has 1001 characters; at most 1000",
+    ),
+    "half a character": (request_of(spoken={"instruction": "\ud800"}), r"holds half a character: \ud800"),
+    "no state": (request_of(spoken={"robot_obs": None}), "15 finite numbers"),
+    "a short state": (request_of(spoken={"robot_obs": ZEROS}), "15 finite numbers"),
+    "texts": (request_of(spoken={"robot_obs": ["0"] * 15}), "15 finite numbers"),
+    "booleans": (request_of(spoken={"robot_obs": [True] * 15}), "15 finite numbers"),
+    "nested": (request_of(spoken={"robot_obs": [[0.0] * 15]}), "15 finite numbers"),
+    "not finite": (request_of(spoken={"robot_obs": [*ZEROS, float("nan")]}), "15 finite numbers"),
+    "infinite": (request_of(spoken={"robot_obs": [*ZEROS, float("inf")]}), "15 finite numbers"),
+    "1e300": (request_of(spoken={"robot_obs": [*ZEROS, 1e300]}), "beyond 1000, which no robot has"),
+    "400 digits": (request_of(spoken={"robot_obs": [*ZEROS, 10**400]}), "part json must be an object"),
+}
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[str]:
+    with serving(act_nowhere) as url:
+        yield url
+
+
+@pytest.mark.parametrize("name", BAD_REQUESTS)
+def test_serve_answers_400_with_a_sentence(served: str, name: str) -> None:
+    parts, why = BAD_REQUESTS[name]
+    answer = requests.post(served + "/predict", files=parts, timeout=60)
+    assert (answer.status_code, list(answer.json())) == (400, ["error"])
+    said = answer.json()["error"]
+    assert why in said and said.isprintable() and len(said) < 200
+
+
+def test_serve_answers_a_part_given_twice_with_a_sentence(served: str) -> None:
+    parts = [*request_of().items(), ("json", (None, "{}"))]
+    answer = requests.post(served + "/predict", files=parts, timeout=60)
+    assert answer.status_code == 400
+    assert answer.json() == {"error": "the request has 2 parts 'json'; it needs one"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "multipart/form-data"},
+        {"Content-Type": "multipart/form-data; boundary=x"},
+        {"Content-Type": "multipart/form-data; boundary=" + "x" * 300},
+        {"Content-Type": "application/json"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {},
+    ],
+)
+def test_serve_answers_a_body_of_another_kind_with_400(served: str, headers: dict[str, str]) -> None:
+    answer = requests.post(
+        served + "/predict", data=b"--x\r\nA: b\r\n\r\nnothing", headers=headers, timeout=60
+    )
+    assert answer.status_code == 400
+    assert answer.json()["error"].isprintable()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/predict", 405), ("PUT", "/predict", 405), ("GET", "/", 404), ("POST", "/x%1b[2J", 404),
+     ("DELETE", "/" + "x" * 500, 404), ("BREW", "/predict", 405)],
+)  # fmt: skip
+def test_serve_names_what_it_does_not_answer(served: str, method: str, path: str, status: int) -> None:
+    answer = requests.request(method, served + path, timeout=60)
+    assert answer.status_code == status
+    assert answer.json()["error"].isprintable() and len(answer.json()["error"]) < 200
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NotFinite("qwen2 gives numbers that are not finite"), "qwen2 gives numbers that are not finite"),
+        (RuntimeError("\x1b[2J a secret"), "the policy failed: RuntimeError; the server's own log says more"),
+    ],
+)
+def test_a_policy_that_fails_is_answered_with_500_and_a_sentence(error: Exception, said: str) -> None:
+    def fail(_: Any) -> Any:
+        raise error
+
+    with serving(fail) as url:
+        answer = requests.post(url + "/predict", files=request_of(), timeout=60)
+    assert (answer.status_code, answer.json()) == (500, {"error": said})
+
+
+def bounds(**changes: Any) -> Bounds:
+    usual = {"body_bytes": 1 << 20, "connections": 100, "request_seconds": 60.0, "connection_seconds": 60.0}
+    return Bounds(**(usual | changes))
+
+
+@contextmanager
+def metrics(limits: Bounds) -> Iterator[str]:
+    registry = CollectorRegistry()
+    Gauge("made_up", "A figure.", registry=registry).set(7)
+    with MetricsServer(registry, "127.0.0.1", 0, limits) as server:
+        yield f"http://127.0.0.1:{server.port}"
+
+
+@contextmanager
+def policies(limits: Bounds) -> Iterator[str]:
+    with serving(act_nowhere, limits) as url:
+        yield url
+
+
+SERVERS: dict[str, Callable[[Bounds], Any]] = {"serve": policies, "metrics": metrics}
+both = pytest.mark.parametrize("server", SERVERS)
+
+
+def connect(url: str) -> socket.socket:
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=60)
+
+
+def all_of(connection: socket.socket) -> bytes:
+    """Until the other end closes; what it did not read counts as closed too."""
+    got = b""
+    with suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            got += part
+    return got
+
+
+@both
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"POST", b"POST /predict HTTP/1.1\r\nHost: localhost\r\n",
+     b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx"],
+    ids=["nothing", "half a line", "half a head", "half a body"],
+)  # fmt: skip
+def test_a_client_that_stops_is_left_at_the_limit(server: str, begun: bytes) -> None:
+    with SERVERS[server](bounds(request_seconds=0.05)) as url, connect(url) as client:
+        client.sendall(begun)
+        assert all_of(client) == b""
+
+
+@both
+def test_a_client_that_drips_its_head_is_left_at_the_limit(server: str) -> None:
+    with SERVERS[server](bounds(request_seconds=0.05)) as url, connect(url) as client:
+        gone = threading.Event()
+
+        def drip() -> None:
+            with suppress(OSError):
+                client.sendall(b"GET / HTTP/1.1\r\nX: ")
+                while not gone.wait(PAUSE):
+                    client.sendall(b"x")
+
+        threading.Thread(target=drip, daemon=True).start()
+        assert all_of(client) == b""
+        gone.set()
+
+
+@both
+def test_a_connection_ends_at_its_limit_whatever_goes_on(server: str) -> None:
+    with SERVERS[server](bounds(connection_seconds=0.05)) as url, connect(url) as client:
+        assert all_of(client) == b""
+
+
+@both
+def test_a_head_that_never_ends_is_left_at_its_limit_of_bytes(server: str) -> None:
+    with SERVERS[server](bounds()) as url, connect(url) as client:
+        with suppress(OSError):
+            client.sendall(b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 10_000)
+        assert b"200" not in all_of(client)
+
+
+@both
+def test_a_body_that_is_too_long_is_refused_before_it_is_read(server: str) -> None:
+    with SERVERS[server](bounds(body_bytes=1000)) as url, connect(url) as client:
+        client.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1001\r\n\r\n")
+        head, _, said = all_of(client).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"the request's body has 1001 bytes; at most 1000 are read" in said
+
+
+@both
+@pytest.mark.parametrize("length", [b"9" * 30, b"-1", b"x", b"5, 6", b"\xb2"])
+def test_a_length_that_is_none_is_refused(server: str, length: bytes) -> None:
+    with SERVERS[server](bounds(body_bytes=1000)) as url, connect(url) as client:
+        client.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + length + b"\r\n\r\n"
+        )
+        assert all_of(client).startswith(b"HTTP/1.1 400 ")
+
+
+@both
+def test_a_body_in_chunks_is_read_up_to_its_limit(server: str) -> None:
+    with SERVERS[server](bounds(body_bytes=1000)) as url, connect(url) as client:
+        head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with suppress(OSError):
+            client.sendall(head + b"400\r\n" + b"x" * 1024 + b"\r\n0\r\n\r\n")
+        assert b" 200 " not in all_of(client).partition(b"\r\n")[0]
+
+
+@both
+def test_more_connections_than_the_limit_are_closed_at_once(server: str) -> None:
+    with SERVERS[server](bounds(connections=2)) as url, connect(url) as first, connect(url) as second:
+        with connect(url) as third:
+            assert all_of(third) == b"", "nothing was asked, and nothing waited for"
+        first.close()
+        second.sendall(b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert all_of(second).startswith(b"HTTP/1.1 404 ")
+
+
+@both
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:9464", "127.0.0.1.evil.example", "localhost.evil.example", "[::1", "1.2.3.4.5",
+     "evil.example.", "a..b", "user@evil.example"],
+)  # fmt: skip
+def test_a_name_that_is_not_ours_is_refused(server: str, host: str) -> None:
+    with SERVERS[server](bounds()) as url:
+        answer = requests.get(url + "/metrics", headers={"Host": host}, timeout=60)
+    assert answer.status_code == 421
+    assert "this server is not called" in answer.json()["error"] and "made_up" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "localhost:1", "127.0.0.1:9464", "[::1]:9464", "192.0.2.7", "metrics:9464", "LOCALHOST.",
+     "a.localhost", "node7.cluster.example:80", "NODE7.cluster.example"],
+)  # fmt: skip
+def test_a_number_a_name_without_a_dot_and_one_that_was_given_are_answered(host: str) -> None:
+    assert host_fault(host, {"node7.cluster.example"}) is None
+
+
+def test_where_people_reach_a_service_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BATON_METRICS_URL", "https://Figures.example.org:443/metrics")
+    assert own_names("metrics", "0.0.0.0") == ["0.0.0.0", "figures.example.org"]
+    monkeypatch.setenv("BATON_METRICS_URL", "http://[::1")
+    assert own_names("metrics", "here.example") == ["here.example"]
+
+
+def test_metrics_answers_prometheus() -> None:
+    with metrics(bounds()) as url:
+        answer = requests.get(url + "/metrics", timeout=60)
+    assert answer.status_code == 200 and "made_up 7.0" in answer.text
+    assert answer.headers["Content-Type"].startswith("text/plain")
+
+
+def test_flower_listens_as_our_own_servers_do() -> None:
+    from flower import command
+    from flower.app import Flower
+
+    flower._bound()
+    assert issubclass(command.Flower, Flower)
+    assert command.Flower.listen is not Flower.listen
+
+
+def test_serve_is_bounded() -> None:
+    limits = policy_server.BOUNDS
+    assert limits.body_bytes <= 1 << 20 and limits.connections <= 256 and limits.request_seconds <= 60
+
+
+# --- the store of several machines, and the hub ------------------------------------------------------
+
+
+class Silent:
+    """A file system of fsspec that takes every request, and answers none until it is let go."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def ask_for_ever(*_: Any, **__: Any) -> None:
+            self.let_go.wait(60)
+            raise OSError("it was let go")
+
+        return ask_for_ever
+
+
+STORE: dict[str, Callable[[Remote, Path], Any]] = {
+    "upload": lambda store, file: store.upload(file, "artifacts/x"),
+    "download": lambda store, file: store.download("artifacts/x", file),
+    "digest": lambda store, _: store.digest("artifacts/x"),
+    "listing": lambda store, _: store.listing("00"),
+    "remove": lambda store, _: store.remove(["artifacts/x"]),
+    "remove_incoming": lambda store, _: store.remove_incoming(),
+    "mark": lambda store, _: store.mark(),
+    "is_marked": lambda store, _: store.is_marked(),
+    "note": lambda store, _: store.note(b"x"),
+    "noted": lambda store, _: store.noted(),
+}
+
+
+@pytest.mark.parametrize("what", STORE)
+def test_a_store_that_does_not_answer_is_waited_for_no_longer_than_its_limit(
+    what: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    store = Remote(f"file://{tmp_path}/store", "home.yaml", answer_seconds=0.02)
+    store._files = silent = Silent()
+    try:
+        with pytest.raises(StoreUnreachable) as refused:
+            STORE[what](store, file)
+    finally:
+        silent.let_go.set()
+    said = str(refused.value)
+    assert said.startswith("the store named in home.yaml does not work: no whole answer within 0.02 s")
+
+
+def test_what_moves_bytes_fast_enough_is_waited_for() -> None:
+    done = threading.Event()
+    looks: list[int] = []
+
+    def moved() -> int:
+        looks.append(1)
+        if len(looks) == 5:
+            done.set()
+        return 1 << 30
+
+    assert result_at_pace(lambda: done.wait(60), 0.01, moved)
+    assert len(looks) == 5
+
+
+def test_what_moves_bytes_too_slowly_is_not() -> None:
+    done = threading.Event()
+    try:
+        with pytest.raises(TimeoutError, match=r"within 0\.01 s and the time of 7 bytes"):
+            result_at_pace(lambda: done.wait(60), 0.01, lambda: 7, pace=1000)
+    finally:
+        done.set()
+
+
+@pytest.mark.parametrize(("call", "limit"), [("model_info", "QUESTION"), ("snapshot_download", "FILES")])
+def test_a_hub_that_does_not_answer_is_waited_for_no_longer_than_its_limit(
+    call: str, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    silent = Silent()
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: silent if call == "model_info" else Answering())
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, local_files_only=False, **__: (
+        absent() if local_files_only else silent.download()
+    ))  # fmt: skip
+    monkeypatch.setattr(grounding_dino_files, f"HUB_{limit}_SECONDS", 0.02)
+    try:
+        with pytest.raises(WeightsMissing, match=r"from the hub \(no whole answer within 0\.02 s\)"):
+            grounding_dino_files.local_folder("nobody/made-up")
+    finally:
+        silent.let_go.set()
+
+
+class Answering:
+    def model_info(self, *_: Any, **__: Any) -> None:
+        """The hub answers."""
+
+
+def absent() -> None:
+    raise FileNotFoundError("not cached")

@@ -1,0 +1,126 @@
+"""Mutated bundles: their manifests, the rows of their states, their bytes. What is let in, a home must live with."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from trials.fuzzing.mutations import changed_bytes, changed_value
+
+_VALUES: tuple[Any, ...] = (
+    None, 0, -1, 2**31, 2**63 - 1, -(2**63), 1.5, float("inf"), -1e300, "", "x", "x" * 3000, "a\nb\x1b[2J", "../../x",
+    b"\xff\xfe", "{}", "[]", "[" * 200, '{"a": NaN}', "succeeded", "running",
+)  # fmt: skip
+_LOOKS = (("status", "--json"), ("status",), ("logs", "train"), ("artifacts", "verify"))
+
+
+class Bundles:
+    name = "bundles"
+    readers = ("db/bundle/*.py", "db/soundness.py", "db/ownership.py")
+
+    def __init__(self, folder: Path) -> None:
+        from db.bundle.export import export
+        from tests.workshop import Workshop
+
+        workshop = Workshop(folder / "home")
+        workshop.submit()
+        workshop.finish_until("train")
+        workshop.publish(workshop.claim("train"), 1)
+        workshop.stop("train")
+        self._folder, self._bundle = folder, folder / "sound.bundle"
+        export(workshop.database, workshop.home, self._bundle, None, time.time())
+        workshop.close()
+
+    def meet(self, draw: random.Random) -> None:
+        from db.bundle.receive import receive
+        from settings.home import Home
+        from workers.foreign import ForeignJobs
+
+        bundle, root = self._folder / "changed.bundle", self._folder / "new"
+        shutil.rmtree(root, ignore_errors=True)
+        self._write_changed(draw, bundle)
+        try:
+            receive(Home(root), bundle, time.time(), ForeignJobs(root / "artifacts"))
+        except Exception:
+            if root.exists():
+                raise AssertionError("a home was left behind by a bundle that was refused") from None
+            raise
+        self._look(draw, root)
+
+    def _write_changed(self, draw: random.Random, bundle: Path) -> None:
+        from tests.db.bundle.forge import parts_of
+
+        if draw.random() < 0.25:
+            bundle.write_bytes(changed_bytes(draw, self._bundle.read_bytes(), near=(0, 512)))
+            return
+        parts = parts_of(self._bundle)
+        if draw.random() < 0.3:
+            parts.manifest = changed_value(draw, parts.manifest)
+            parts.write(bundle, json.dumps(parts.manifest).encode())
+            return
+        state = self._folder / "changed.db"
+        state.write_bytes(parts.state)
+        arrived = _change_rows(draw, state)
+        parts.state = state.read_bytes()
+        parts.restate()
+        if arrived is not None:
+            parts.manifest["history"][-1]["facts_arrived"] = arrived
+        parts.write(bundle)
+
+    def _look(self, draw: random.Random, root: Path) -> None:
+        import cli
+
+        words = draw.choice(_LOOKS)
+        result = CliRunner().invoke(cli.cli, ["--home", str(root), *words])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+
+
+def _change_rows(draw: random.Random, state: Path) -> str | None:
+    """One to three values of the state are others. The digest of its facts then, where there still is one."""
+    from db.bundle import lineage
+
+    with closing(sqlite3.connect(state)) as connection:
+        named = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+        )
+        tables = sorted(name for (name,) in named)
+        for _ in range(draw.randint(1, 3)):
+            table = draw.choice(tables)
+            rows = [row for (row,) in connection.execute(f'SELECT rowid FROM "{table}"')]
+            columns = [row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')]
+            if not rows:
+                continue
+            column, row = draw.choice(columns), draw.choice(rows)
+            try:
+                _change(draw, connection, table, column, row)
+            except sqlite3.IntegrityError:
+                continue  # the schema forbids it
+        try:
+            arrived = lineage.facts(connection.execute)
+            connection.execute(
+                "UPDATE handover SET facts_arrived = ? WHERE id = (SELECT max(id) FROM handover)", (arrived,)
+            )
+        except sqlite3.Error:
+            arrived = None
+        connection.commit()
+    return arrived
+
+
+def _change(draw: random.Random, connection: sqlite3.Connection, table: str, column: str, row: int) -> None:
+    (held,) = connection.execute(f'SELECT "{column}" FROM "{table}" WHERE rowid = ?', (row,)).fetchone()
+    value = draw.choice(_VALUES)
+    if isinstance(held, str) and held[:1] in ("{", "[") and draw.random() < 0.7:
+        value = json.dumps(changed_value(draw, json.loads(held)))
+    if isinstance(value, bytes):  # a text that is none
+        connection.execute(f'UPDATE "{table}" SET "{column}" = CAST(? AS TEXT) WHERE rowid = ?', (value, row))
+    else:
+        connection.execute(f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', (value, row))
