@@ -82,6 +82,7 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
                 ignore_mismatched_sizes=True,
                 dtype=torch.float32,
                 trust_remote_code=False,
+                use_safetensors=True,
             )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
         need_fact(error)

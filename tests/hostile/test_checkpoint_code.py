@@ -54,3 +54,10 @@ def test_code_of_a_folder_is_not_run(
     with pytest.raises(InvalidInput):
         READERS[reader](folder)
     assert not ran.exists()
+
+
+def test_an_adapter_leads_to_no_other_model(tmp_path: Path) -> None:
+    for name in ("config.json", "adapter_config.json"):
+        (tmp_path / name).write_text(json.dumps({"base_model_name_or_path": "somebody/else"}))
+    with pytest.raises(InvalidInput, match=r"adapter_config\.json makes this folder an adapter"):
+        load_model(str(tmp_path), "cpu")
