@@ -7,6 +7,7 @@ from typing import IO, Any
 
 from rich import console
 from rich.segment import Segment
+from rich.text import Text
 
 from settings.shown import plain
 from settings.streams import PlainStream
@@ -29,6 +30,10 @@ class Console(console.Console):
     @file.setter
     def file(self, new_file: IO[str]) -> None:
         self._file = new_file
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Before it is measured, so that a column has room for what is shown of it."""
+        return super().render_str(plain(text), **options)
 
     def render(
         self, renderable: console.RenderableType, options: console.ConsoleOptions | None = None
