@@ -46,8 +46,8 @@ VARIABLES = {
     "BATON_NOTICE_FILE": "a file that appears when this machine is about to go",
     "BATON_NOTICE_URL": "an address that answers when this machine is about to go",
     "BATON_FLOWER_PASSWORD": "the password for Flower instead of one that the home makes",
-    "BATON_FLOWER_URL": "where people reach Flower, where `status` cannot know it; also `BATON_TENSORBOARD_URL` and "
-    "`BATON_METRICS_URL`",
+    "BATON_FLOWER_URL": "where people reach Flower, where `status` cannot know it, and by whose name it answers too; "
+    "also `BATON_TENSORBOARD_URL`, `BATON_METRICS_URL` and `BATON_SERVE_URL`",
     "BATON_CALVIN_PYTHON": "the interpreter that imports calvin_env, where nothing else names one",
     "BATON_DEVICE": "the device of a `worker` process: `cpu`, or `cuda:0`, which torch must see; without it the GPU "
     "that torch sees, else the processor",

@@ -84,6 +84,7 @@ def flower_main(home: Home, broker_url: str, address: str, port: int, kept: bool
         note_address(home, "flower", SERVICES["flower"].url(address, port))
     database = look_at_state(home)
     name = namespace(database)
+    os.environ["TERM"] = "dumb"  # its log has no colours: they would be shown as texts
     _bound()
     app: Celery = make_app(broker_url, namespace=name)
     history = History(make_app(broker_url, namespace=name), database)

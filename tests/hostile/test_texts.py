@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -38,6 +39,7 @@ from settings.streams import PlainStream, say
 from tests.reports.samples import full
 from tests.support import REPOSITORY
 from tests.terminal import in_terminal
+from tests.test_layers import modules
 from tests.workshop import Workshop
 from workers.processes import log_to_stderr
 from workers.troubles import last_line
@@ -425,3 +427,35 @@ def test_a_home_with_such_a_time_is_shown(command: str, tmp_path: Path, capsys: 
 def test_a_pipe_gets_what_is_drawn_line_by_line(capsys: Capture) -> None:
     show(lambda width: Text("a\x1b\u2028b\nc"))
     assert capsys.readouterr().out == "a\\x1b\\u2028b\nc\n"
+
+
+@pytest.mark.parametrize(
+    ("import_of", "door"),
+    [
+        ("csv", "reports/csv_cells.py"),
+        ("rich.console.Console", "commands/console.py"),
+        ("rich.console", "commands/console.py"),
+        ("rich.print", ""),
+    ],
+)
+def test_there_is_one_door(import_of: str, door: str) -> None:
+    through = set()
+    for file in modules():
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names = {f"{node.module}.{alias.name}" for alias in node.names}
+            else:
+                continue
+            if import_of in names and not _is_for_types(tree, node):
+                through.add(str(file.relative_to(REPOSITORY)))
+    assert through <= {door}
+
+
+def _is_for_types(tree: ast.Module, node: ast.AST) -> bool:
+    blocks = [
+        one for one in tree.body if isinstance(one, ast.If) and ast.unparse(one.test) == "TYPE_CHECKING"
+    ]
+    return any(node in ast.walk(block) for block in blocks)
