@@ -89,9 +89,7 @@ class OpenVLAPolicy:
                 query.observation["rgb_static"], self._config.image_size, self.center_crop
             )
         )
-        ids = token_ids(
-            self._tokenizer, _PROMPT.format(query.instruction.lower()), special_tokens=True
-        )
+        ids = token_ids(self._tokenizer, _PROMPT.format(query.instruction.lower()), special_tokens=True)
         if ids[0] != self._tokenizer.bos_token_id:  # the picture stands behind it
             ids = [self._tokenizer.bos_token_id, *ids]
         if ids[-1] != _EMPTY_TOKEN:

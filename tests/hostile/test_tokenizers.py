@@ -101,7 +101,9 @@ def test_a_text_of_which_nothing_is_left(folder: Path) -> None:
 
 def test_an_id_that_its_model_has_no_row_for(folder: Path) -> None:
     loaded = load_tokenizer(changed(folder, lambda values: values["model"]["vocab"].update(far=4_000_000)))
-    with pytest.raises(CheckpointError, match="gives 'far' the id 4000000, its model knows 500 ids") as refused:
+    with pytest.raises(
+        CheckpointError, match="gives 'far' the id 4000000, its model knows 500 ids"
+    ) as refused:
         check_ids(loaded, 500)
     sentence(refused, folder)
     check_ids(loaded, 4_000_001)
