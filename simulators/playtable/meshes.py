@@ -10,6 +10,8 @@ import numpy as np
 from errors import InvalidInput
 from settings.faults import need_fact
 from settings.regular import read_bytes
+from settings.shown import shown
+from settings.whole_numbers import whole_number
 
 _STL_HEADER_BYTES, _STL_FACET_BYTES = 84, 50
 #: Of any file of a scene: calvin_env's largest takes a twentieth.
@@ -67,10 +69,10 @@ def _obj_vertices(path: Path) -> np.ndarray:
 
 
 def _vertex_index(path: Path, corner: str) -> int:
-    text = corner.partition("/")[0]
-    if not text.isdigit():
-        raise InvalidInput(f"{path} is damaged: a face has the corner {corner!r}")
-    return int(text)
+    index = whole_number(corner.partition("/")[0])
+    if index is None:
+        raise InvalidInput(f"{path} is damaged: a face has the corner {shown(corner)}")
+    return index
 
 
 def _stl_vertices(path: Path) -> np.ndarray:
