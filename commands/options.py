@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from commands import ranges
 from errors import EnvironmentLacks, InvalidInput
 from settings.arithmetic import THREADS
 from settings.home import HOME_KEY, Home, home_at
@@ -31,7 +32,7 @@ def threads_option(function: Any) -> Any:
         "--threads",
         default=THREADS,
         show_default=True,
-        type=click.IntRange(1),
+        type=ranges.THREADS,
         metavar="N",
         help="Of sums on a processor, which decide their last bits; like evaluation.threads.",
     )(function)
@@ -78,7 +79,7 @@ def session_options(function: Any) -> Any:
                      help="Save and stop once this address tells that the machine goes away."),
         click.option("--notice-file", envvar=NOTICE_FILE_VARIABLE, metavar="FILE",
                      type=click.Path(path_type=Path), help="Save and stop once this file exists."),
-        click.option("--cpus", default=None, type=click.IntRange(0), metavar="N", help="CPU workers."),
+        click.option("--cpus", default=None, type=ranges.WORKERS, metavar="N", help="CPU workers."),
         click.option("--gpus", default=None, metavar="0,1|0+1|all|none", help="GPUs to use; 0+1: both for one worker."),
         click.option("--session-limit", default=None, metavar="11h30m",
                      help="Save and stop before this."),
