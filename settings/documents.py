@@ -26,6 +26,9 @@ _LONGEST_REASON = 160
 _LEADING_ZERO = re.compile(r"[-+]?0[\d_]+\Z")
 _BASE_60 = re.compile(r"[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.[\d_]*)?\Z")
 
+#: By a tag alone. A set has another order in every process.
+_FOREIGN_KINDS = ("set", "omap", "pairs", "binary")
+
 #: Bytes that numbers are written with become b"0", all others b" ".
 _DIGITS_AS_ZEROS = bytes(ord("0") if chr(byte) in "0123456789.eE+-" else ord(" ") for byte in range(256))
 
@@ -48,7 +51,8 @@ def parse_yaml(
     error, numbers may have an exponent alone (`1e6`), dates are text. Merge keys (`<<`) and anchors are YAML's.
 
     is_ours: a file written for Baton, in which also plain scalars are errors that readers of YAML 1.1 and 1.2 take
-    differently (`012`, `1:30`), and `~`, which is null and looks like a folder. lines: name lines.
+    differently (`012`, `1:30`), `~`, which is null and looks like a folder, and sets, pairs and bytes. lines: name
+    lines.
 
     Raises `error`: one sentence that begins with `place` and names line and key; also for what is above `limits`.
     """
@@ -69,6 +73,10 @@ def parse_yaml(
             return None
         check_expanded(root, fail, limits)
         for path, node in _nodes(root):
+            if is_ours and node.tag.rpartition(":")[2] in _FOREIGN_KINDS:
+                raise fail(
+                    node, f"{path or 'it'} is a {cut(node.tag.rpartition(':')[2])}, which nothing here is"
+                )
             if isinstance(node, yaml.MappingNode):
                 _check_keys(loader, path, node, fail)
             elif is_ours and isinstance(node, yaml.ScalarNode) and node.style is None:

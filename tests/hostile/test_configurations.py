@@ -89,6 +89,16 @@ def test_yaml_above_a_limit_is_one_sentence(case: str, is_ours: bool) -> None:
     assert says in sentence(refused, "some.yaml")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["arms: !!set {baseline, recon}", "seeds: !!omap [1: 2]", "seeds: !!pairs [1: 2]", "name: !!binary aGk="],
+)
+def test_kinds_of_values_that_no_entry_has_are_refused_by_name(text: str) -> None:
+    with pytest.raises(ConfigError, match=f"line 1: {text.partition(':')[0]} is a ") as refused:
+        parse_yaml(text, "some.yaml", is_ours=True)
+    sentence(refused, "some.yaml")
+
+
 JSON = {
     "levels of lists": ("[" * 6 + "]" * 6, "more than 5 levels"),
     "levels of objects": ('{"a": ' * 6 + "1" + "}" * 6, "more than 5 levels"),
