@@ -190,9 +190,13 @@ def read_boxes(path: Path) -> dict[int, FrameBoxes] | None:
     except (OSError, ValueError) as error:
         need_fact(error)
         raise DatasetError(f"{path} is not a file of boxes: {error}.") from None
-    return dict(
-        _frame_boxes(path, frame, things) for frame, things in _mapping(content, path, "content").items()
-    )
+    boxes: dict[int, FrameBoxes] = {}
+    for frame, things in _mapping(content, path, "content").items():
+        number, of_frame = _frame_boxes(path, frame, things)
+        if number in boxes:
+            raise DatasetError(f"{path} tells frame {number} twice, once as {shown(frame)}.")
+        boxes[number] = of_frame
+    return boxes
 
 
 def read_pixels(path: Path) -> dict[int, FramePixels] | None:

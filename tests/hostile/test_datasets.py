@@ -288,6 +288,8 @@ BOXES = {
     "a name that moves a terminal": '{"1": {"\\u001b[2J\\n": 1}}',
     "a long frame": '{"' + "9" * 5000 + '": {}}',
     "no frame": '{"x\\u001b[2J": {}}',
+    "a frame in digits of another script": '{"１": {}}',
+    "a frame twice": '{"1": {}, "01": {}}',
     "no object": "[]",
     "half a character": '{"\ud800": 1}'.encode("utf-8", "surrogatepass"),
     "nothing": "",
