@@ -34,7 +34,7 @@ from reports.svg import legend_name
 from reports.table import table_csv, terminal_table
 from reports.write import write_report
 from settings.home import Home
-from settings.shown import continued, moment, one_line, plain, readable
+from settings.shown import as_file_name, continued, moment, one_line, plain, readable
 from settings.streams import PlainStream, say
 from tests.reports.samples import full
 from tests.support import REPOSITORY
@@ -459,3 +459,12 @@ def _is_for_types(tree: ast.Module, node: ast.AST) -> bool:
         one for one in tree.body if isinstance(one, ast.If) and ast.unparse(one.test) == "TYPE_CHECKING"
     ]
     return any(node in ast.walk(block) for block in blocks)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "/etc/x", "a/b", "a\\b", "\x00", "a\n", "名" * 500, "x" * 500, "a:b", " "]
+)
+def test_a_name_of_a_stranger_is_no_path(name: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{as_file_name(name)}_frame.png"
+    file.touch()
+    assert [file] == list(tmp_path.iterdir()) and file.name.isprintable()
