@@ -78,12 +78,15 @@ class LazyGroup(click.Group):
             raise
         except Exception as error:
             if (home := ctx.meta.get(HOME_KEY)) is not None:
+                from commands.travelled import told_of_foreign_rows
                 from db.soundness import need_sound_state
 
                 try:
                     need_sound_state(home)
                 except StateDamaged as damage:
                     raise damage from error
+                if (refused := told_of_foreign_rows(home, error)) is not None:
+                    raise refused from error
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

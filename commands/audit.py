@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.options import existing_home, home_option
-from commands.travelled import read_as_written
 from errors import EnvironmentLacks, InvalidInput
 from settings.streams import say
 
@@ -72,7 +71,7 @@ def command(
                 now=True,
             )
 
-    with bytes_bar("hashing") as on_bytes, _workplace(home) as (scratch, log), read_as_written(database):
+    with bytes_bar("hashing") as on_bytes, _workplace(home) as (scratch, log):
         findings = audit.audit(
             database,
             open_store(home, database),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from commands.console import Console
-from commands.travelled import read_as_written
 from db.engine import Database
 from db.shared_store import open_store
 from errors import InvalidInput
@@ -39,13 +38,11 @@ def write_report(home: Home, database: Database, ablation: str | None, out: Path
 
     Raises InvalidInput for no ablation, or a folder that cannot be written.
     """
-    with read_as_written(database):
-        data = gather_report(database, open_store(home, database), ablation)
-        summary = summarise(data)
+    data = gather_report(database, open_store(home, database), ablation)
+    summary = summarise(data)
     folder = out or home.reports / f"{data.ablation_id}-{as_file_name(data.ablation)}"
     try:
-        with read_as_written(database):
-            write_files(data, folder)
+        write_files(data, folder)
     except OSError as error:
         need_mistake(error)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

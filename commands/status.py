@@ -7,7 +7,6 @@ import json
 import click
 
 from commands.options import existing_home, home_option
-from commands.travelled import read_as_written
 from settings.streams import say
 
 
@@ -38,8 +37,7 @@ def command(
 
     home = existing_home(context, home_path)
     database = look_at_state(home)
-    with read_as_written(database):
-        document = status_document(home, database, ablation)
+    document = status_document(home, database, ablation)
     if ablation is not None and not document["ablations"]:
         raise InvalidInput(f"no ablation {ablation!r} in {home.root}")
     if watch:

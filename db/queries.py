@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, null, select
 
 from db.engine import Database
 from db.jobs import job
 from db.jobs.control import ACTIVE, PAUSED
 from db.members import BUSY, IDLE
-from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Handover, Metric, Run, Session, Worker
+from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, Run, Session, Worker
 from db.statements import dependency
 from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
 from settings.clock import seconds_since
@@ -181,10 +181,11 @@ def metrics_of(db: Database, job_id: int) -> list[Any]:
         )
 
 
-def has_travelled(db: Database) -> bool:
-    """Whether a bundle was made of this state, or came into it: some of its rows may be another home's."""
+def took_in_a_bundle(db: Database) -> bool:
+    """Whether rows of this state came in a bundle, as an event with data says (`db.bundle.receive`)."""
+    imports = select(Event.id).where(Event.kind == "bundle", Event.data.is_not(null())).limit(1)
     with db.read() as tx:
-        return tx.execute(select(Handover.id).limit(1)).first() is not None
+        return tx.execute(imports).first() is not None
 
 
 def artifacts_of_job(db: Database, job_id: int) -> list[Any]:

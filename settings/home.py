@@ -56,7 +56,8 @@ class Home:
 
     @property
     def state_db(self) -> Path:
-        return self.root / "state.db"
+        """The file itself where it was moved and linked: SQLite keeps its log beside that."""
+        return Path(os.path.realpath(self.root / "state.db"))
 
     @property
     def state(self) -> str | Path:
@@ -142,7 +143,10 @@ class Home:
     @property
     def state_files(self) -> tuple[Path, ...]:
         """The state in the home, and what SQLite keeps beside it while it is open or was not closed."""
-        return (self.state_db, *(self.state_db.with_name(f"state.db-{name}") for name in ("wal", "shm")))
+        return (
+            self.state_db,
+            *(self.state_db.with_name(f"{self.state_db.name}-{name}") for name in ("wal", "shm")),
+        )
 
     def obstacle(self, *, only_state: bool = False) -> InvalidInput | None:
         """What keeps this process from working in the home, with the file and whose it is; else None.

@@ -36,7 +36,7 @@ class ResultsFile:
         self.entries: list[dict[str, Any]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if is_there(path):
+            if is_there(path) and not files.is_stream(path):
                 need_regular(path, _MOST_BYTES)
             self._stream = self._open()
             if files.is_stream(path):

@@ -7,6 +7,7 @@ home, dying after it the new one.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -152,9 +153,10 @@ def _receive(
                 _share(home, folder / STATE)
         store.adopt({file.path: folder / Path(file.path).name for file in manifest.inside})
         owner = _share(home, folder / STATE)
-        said = [f"bundle {manifest.key[:8]} was imported on {socket.gethostname()}"]
-        said += [f"a bundle names no program: {program} was left out" for program in judge.left_out]
-        _take_over(home, folder / STATE, before, [(now, text) for text in said], lease)
+        here = f"bundle {manifest.key[:8]} was imported on {socket.gethostname()}"
+        said: list[tuple[float, str, str | None]] = [(now, here, json.dumps({"imported": manifest.key}))]
+        said += [(now, f"a bundle names no program: {name} was left out", None) for name in judge.left_out]
+        _take_over(home, folder / STATE, before, said, lease)
         ownership.settle(home, owner)
     return Imported(manifest.key, False, len(manifest.inside), size, judge.left_out)
 
@@ -287,11 +289,16 @@ def _share(home: Home, state: Path) -> Owner:
 
 
 def _take_over(
-    home: Home, state: Path, before: str | None, said: Sequence[tuple[float, str]], lease: Lease | None
+    home: Home,
+    state: Path,
+    before: str | None,
+    said: Sequence[tuple[float, str, str | None]],
+    lease: Lease | None,
 ) -> None:
     """Replace every row in one transaction.
 
-    before: the facts that the bundle was found to continue; None where there was no state. said: events, with times.
+    before: the facts that the bundle was found to continue; None where there was no state. said: events (time, message,
+    JSON).
     """
     connection = sqlite_module().connect(
         home.state_db.as_uri(), timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, uri=True
@@ -316,7 +323,9 @@ def _take_over(
                 f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM bundle."{table}"'
             )
         for event in said:
-            connection.execute("INSERT INTO main.event (at, kind, message) VALUES (?, 'bundle', ?)", event)
+            connection.execute(
+                "INSERT INTO main.event (at, kind, message, data) VALUES (?, 'bundle', ?, ?)", event
+            )
         if lease is not None:
             lease.confirm(holding)
         connection.execute("COMMIT")

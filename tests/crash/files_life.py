@@ -57,6 +57,7 @@ def found(home: Home) -> None:
         (home.scratch / name / "half").write_bytes(b"half")
     workshop.close()
     asked(home).mkdir()
+    (home.root / "home.yaml").write_text("{}\n")
 
 
 def asked(home: Home) -> Path:

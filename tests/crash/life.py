@@ -57,6 +57,7 @@ PLAN = Plan(
 def found(home: Home) -> None:
     """A home with the plan in it."""
     home.create()
+    (home.root / "home.yaml").write_text("{}\n")
     database = open_state(home)
     plans.submit(database, PLAN, "submit", time.time())
     database.close()

@@ -177,6 +177,7 @@ def test_a_machine_without_a_free_file_is_waited_for_but_not_for_ever(
     database: Database, home: Home, monkeypatch: pytest.MonkeyPatch, times: int, number: int
 ) -> None:
     """Nothing of the disk failed, so nobody is told that something did; but for ever is too long."""
+    database.settle()  # it opens nothing more
     monkeypatch.setattr(log_sync, "SYNC_SECONDS", 0.0)
     left = times
     open_file = os.open

@@ -149,3 +149,17 @@ def test_where_it_can_be_written_looking_is_opening(home: Home) -> None:
     submit(database, planned("a"))
     assert states(database) == {"a": "ready"}
     database.close()
+
+
+def test_a_state_that_was_moved_and_linked_is_looked_at_with_its_log(home: Home, tmp_path: Path) -> None:
+    """The file alone, while others write, would be a part of the state."""
+    moved = tmp_path / "disk" / "state.db"
+    moved.parent.mkdir()
+    home.state_db.symlink_to(moved)
+    database = open_state(home)
+    submit(database, planned("a"))
+    looked = Database(home.state_db, read_only=True)
+    assert states(looked) == {"a": "ready"}
+    looked.close()
+    database.close()
+    assert moved.is_file() and (home.root / "state.db").is_symlink()

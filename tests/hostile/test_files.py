@@ -142,12 +142,11 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "scene": ("conf/scene/calvin_scene_D.yaml", lambda path: scene(path.parents[2])),
     "bundle": ("some.bundle", lambda path: receive(Home(path.parent / "home"), path, 0.0, ForeignJobs(path))),
     "state": ("state.db", need_sound),
-    "results": ("results.jsonl", lambda path: ResultsFile(path, {})),
 }
 
 
 #: A link that leads nowhere is as good as no file to these.
-MAY_BE_ABSENT = {"state", "results", "GroundingDINO's words", "tokenizer"}
+MAY_BE_ABSENT = {"state", "GroundingDINO's words", "tokenizer"}
 
 
 @pytest.mark.parametrize(

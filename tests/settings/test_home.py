@@ -176,3 +176,12 @@ def test_the_lock_dies_with_its_process(home: Home) -> None:
         holder.send_signal(signal.SIGKILL)
     with home.exclusive("up"):
         pass
+
+
+def test_a_state_that_was_moved_and_linked_has_its_log_beside_the_file(home: Home, tmp_path: Path) -> None:
+    """There SQLite has it, whatever the link's folder holds."""
+    assert home.state_db == home.root / "state.db"
+    moved = tmp_path / "disk" / "baton.db"
+    home.state_db.symlink_to(moved)
+    assert home.state == home.state_db == moved
+    assert home.state_files == (moved, moved.with_name("baton.db-wal"), moved.with_name("baton.db-shm"))

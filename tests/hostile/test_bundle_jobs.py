@@ -1,0 +1,143 @@
+"""What the jobs and ablations of a stranger's bundle are told: what a planner writes, and no program."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from settings.presets import load_config
+from tests.db.bundle.conftest import sealed as sealed
+from tests.hostile.test_files import sentence
+from workers.foreign import ForeignJobs
+from workers.planner import Planner
+
+PROGRAM = "/usr/bin/some-program"
+OF_JOBS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "an unknown kind": ("shell", {}, "kind 'shell'"),
+    "a number with a path": ("gaze", {"number": "../../x"}, "number"),
+    "a demonstration with a path": ("ingest", {"demonstrations": [{"number": "../x"}]}, "number"),
+    "a split with a path": ("ingest", {"split": "../.."}, "split"),
+    "a dataset beside the home": ("ingest", {"root": "artifacts"}, "no whole path"),
+    "a dataset of a process": ("ingest", {"root": "/proc/self/cwd"}, "lie still"),
+    "a dataset of devices": ("ingest", {"root": "/x/../dev/fd"}, "lie still"),
+    "a dataset with a zero": ("ingest", {"root": "/a\0b"}, "printed"),
+    "a dataset behind a URL": ("ingest", {"root": "s3://bucket/x"}, "no whole path"),
+    "a scene with a path": ("ingest", {"demonstrations": [{"scene": "../x"}]}, "scene"),
+    "a source of its own": ("ingest", {"source": "os:system"}, "source"),
+    "a detector of its own": ("gaze", {"detector": "os:system"}, "detector"),
+    "an option that runs a file": ("gaze", {"options": {"config": "/tmp/x.py"}}, "config"),
+    "an option that loads a folder": ("gaze", {"options": {"text_encoder": "x"}}, "text_encoder"),
+    "an option of a device": ("gaze", {"options": {"device": "cuda"}}, "device"),
+    "options that are a list": ("gaze", {"options": []}, "options"),
+    "weights of somebody's hub": ("gaze", {"options": {"weights": "somebody/weights"}}, "no whole path"),
+    "weights behind a URL": ("gaze", {"options": {"weights": "https://host.example/x"}}, "no whole path"),
+    "weights beside the home": ("gaze", {"options": {"weights": "home/x.pth"}}, "no whole path"),
+    "weights of a bundle": (
+        "gaze", {"options": {"weights": f"/some/home/artifacts/00/{'0' * 64}.pth"}}, "store of a home"
+    ),
+    "weights of an evaluation": (
+        "evaluate", {"gaze": {"detector": "groundingdino_py", "options": {"weights": "x"}}}, "no whole path"
+    ),
+    "an option of an evaluation": ("evaluate", {"gaze": {"options": {"config": "/tmp/x.py"}}}, "config"),
+    "assets behind a URL": ("evaluate", {"assets": "ftp://host.example/x"}, "no whole path"),
+    "assets of a process": ("evaluate", {"assets": "/proc/1/root"}, "lie still"),
+    "a policy behind a URL": ("evaluate", {"policy": "http://host.example/act"}, "policy"),
+    "a simulator of its own": ("evaluate", {"simulator": "os:system"}, "simulator"),
+    "a renderer of its own": ("evaluate", {"renderer": "x"}, "renderer"),
+    "simulators without end": ("evaluate", {"simulators": 10**9}, "simulators"),
+    "sequences without end": ("evaluate", {"drawn": 10**9}, "drawn"),
+    "threads without end": ("evaluate", {"threads": 10**9}, "threads"),
+    "threads of a training": ("train", {"training": {"threads": 10**9}}, "threads"),
+    "steps without end": ("train", {"training": {"steps": 10**12}}, "steps"),
+    "a slice that is a text": ("train", {"slice_seconds": "x"}, "slice_seconds"),
+    "settings of a training that are a list": ("train", {"training": []}, "training"),
+    "a backbone beside the home": ("train", {"model": {"backbones": {"vision": {"root": "x"}}}}, "no whole path"),
+    "a backbone of its own": ("train", {"model": {"backbones": {"x": {"root": "/x"}}}}, "backbones"),
+    "a tokenizer on the hub": ("pretrain", {"model": {"tokenizer": {"root": "somebody/x"}}}, "no whole path"),
+    "a model that is a list": ("reconstruct", {"model": []}, "model"),
+    "a seed that is a text": ("reconstruct", {"seed": "x"}, "seed"),
+    "heads that are a text": ("attention", {"attention": {"heads": "x"}}, "heads"),
+    "numbers that are texts": ("index", {"numbers": ["../x"]}, "numbers"),
+    "an ablation that is a list": ("report", {"ablation": []}, "ablation"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OF_JOBS)
+def test_a_job_is_told_nothing_that_a_planner_does_not_write(case: str, tmp_path: Path) -> None:
+    kind, told, says = OF_JOBS[case]
+    judge = ForeignJobs(tmp_path)
+    with pytest.raises(ValueError, match=says) as refused:
+        judge.parameters(kind, told)
+    sentence(refused, "")
+
+
+OF_ABLATIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown section": ({"shell": {}}, "shell"),
+    "a section that is a list": ({"data": []}, "data"),
+    "a section that is a text": ({"gaze": "x"}, "gaze"),
+    "a name with a path": ({"name": "../x"}, "name"),
+    "arms of its own": ({"arms": ["x"]}, "arm"),
+    "seeds without end": ({"seeds": [10**12]}, "seeds"),
+    "steps without end": ({"training": {"steps": 10**12}}, "steps"),
+    "a dataset of a process": ({"data": {"root": "/proc/self/root"}}, "lie still"),
+    "weights in a store": ({"gaze": {"weights": f"artifacts/00/{'0' * 64}.pth"}}, "store of a home"),
+    "phrases of a device": ({"evaluation": {"instructions": "/dev/stdin"}}, "lie still"),
+    "a backbone in a store": (
+        {"model": {"backbones": {"vision": f"/x/artifacts/00/{'0' * 64}"}}}, "store of a home"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OF_ABLATIONS)
+def test_settings_of_another_shape_are_refused(case: str, tmp_path: Path) -> None:
+    settings, says = OF_ABLATIONS[case]
+    with pytest.raises(ValueError, match=says) as refused:
+        ForeignJobs(tmp_path).settings(settings)
+    sentence(refused, "")
+
+
+def test_a_place_that_a_link_leads_into_the_store_from_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "store")
+    with pytest.raises(ValueError, match="this home's store"):
+        ForeignJobs(tmp_path / "store").parameters("ingest", {"root": str(tmp_path / "link" / "x")})
+
+
+PRESETS = {
+    "smoke": (),
+    "quick": (
+        "training.early_stopping={}",
+        "training.open_loop={}",
+        "training.lora={}",
+        "gaze.untrusted=drop",
+    ),
+}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_a_planner_writes_is_kept_as_it_is(preset: str, tmp_path: Path) -> None:
+    arms = "arms=[baseline, explicit_grounding, cot_grounding, whole_image_recon, recon, recon_pretrain]"
+    config = load_config(preset, None, (arms, *PRESETS[preset]))
+    judge = ForeignJobs(tmp_path)
+    plan = Planner(config).plan()
+    settings = json.loads(json.dumps(dict(plan.config)))
+    assert judge.settings(settings) == settings
+    for job in plan.jobs:
+        told = json.loads(json.dumps(dict(job.spec)))
+        assert judge.parameters(job.kind, told) == told
+    assert judge.left_out == ()
+
+
+def test_a_program_is_left_out_wherever_it_is_named(tmp_path: Path) -> None:
+    judge = ForeignJobs(tmp_path)
+    detector = {"detector": "groundingdino_py", "options": {"interval": 8, "python": PROGRAM}}
+    kept = judge.parameters("gaze", detector)
+    assert kept == {"detector": "groundingdino_py", "options": {"interval": 8}}
+    kept = judge.parameters("evaluate", {"simulator": "calvin", "python": f"{PROGRAM}-2", "gaze": detector})
+    assert kept["python"] is None and kept["gaze"]["options"] == {"interval": 8}
+    kept = judge.settings({"gaze": {"python": PROGRAM}, "evaluation": {"calvin_python": f"{PROGRAM}-3"}})
+    assert kept == {"gaze": {"python": None}, "evaluation": {"calvin_python": None}}
+    assert judge.left_out == (PROGRAM, f"{PROGRAM}-2", f"{PROGRAM}-3")
