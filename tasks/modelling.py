@@ -19,6 +19,7 @@ from models.folder_config import with_folders
 from models.four_bit import pack_blocks
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
+from models.token_ids import check_ids
 from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
 from models.weight_files import WeightFiles, open_file
 from settings.shown import shown
@@ -40,13 +41,17 @@ class Recipe:
 
 
 def recipe_of(spec: Mapping[str, Any]) -> Recipe:
-    """Recipe of `spec["model"]`, which is what `tasks.model_spec.planned_model` gives."""
+    """Recipe of `spec["model"]`, which is what `tasks.model_spec.planned_model` gives.
+
+    Raises CheckpointError for a tokenizer that cannot be used, or is another model's.
+    """
     model = spec["model"]
     if "tokenizer" in model:
         tokenizer = load_tokenizer(Path(model["tokenizer"]["root"]))
     else:
         tokenizer = build_word_tokenizer(model["instructions"])
     config = final_config(model["config"], len(tokenizer))
+    check_ids(tokenizer, config.language.vocab_size)
     prompts = PromptBuilder(
         tokenizer,
         ActionTokenizer(config.language.action_vocab_size),
