@@ -62,7 +62,7 @@ def _obj_vertices(path: Path) -> np.ndarray:
     for corners in faces:
         if len(corners) < 3:
             raise InvalidInput(f"{path} is damaged: it has a face of {len(corners)} corners")
-    for corner in {corner for corners in faces for corner in corners}:
+    for corner in dict.fromkeys(corner for corners in faces for corner in corners):
         if not _is_corner(corner, counts):
             raise InvalidInput(
                 f"{path} is damaged: a face has the corner {shown(corner)}, and there are {counts[0]} vertices, "
