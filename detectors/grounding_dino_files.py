@@ -22,6 +22,8 @@ OFFICIAL_TOKENIZER, VOCABULARY = "google-bert/bert-base-uncased", "vocab.txt"
 #: For the one question, and for all files: its client waits for every read of an answer anew. What came is kept, and
 #: the next try goes on from there.
 HUB_QUESTION_SECONDS, HUB_FILES_SECONDS = 10.0, 3600.0
+#: By which transformers takes a folder for an adapter, and looks for the model where this says.
+_ADAPTER = "adapter_config.json"
 #: What a folder of transformers' format holds that decides boxes: weights, sizes, preparation, words.
 _DECIDING_FILES = ("*.safetensors", "*.json", "*.txt")
 
@@ -81,6 +83,11 @@ def check_stored(folder: Path) -> None:
     file = folder / "config.json"
     shapes: dict[str, tuple[int, ...]] = {}
     need_regular_files(folder, CheckpointError)
+    if is_there(folder / _ADAPTER):
+        raise CheckpointError(
+            f"{folder / _ADAPTER} makes this folder an adapter of another model, which it may name anywhere: merge it "
+            "into the weights and save those without it"
+        )
     try:
         values = parse_json(read_text(file))
         for weights in sorted(folder.glob("*.safetensors")):

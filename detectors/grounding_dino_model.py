@@ -65,10 +65,10 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
     check_stored(folder)
     try:
         with _quietly():
-            processor = AutoProcessor.from_pretrained(folder)
+            processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
             if (folder / "tokenizer.json").is_file():
                 # As it stands: transformers 5 builds a BertTokenizer anew from the words in it alone.
-                processor.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+                processor.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # tokenizers raises nothing more exact
         raise CheckpointError(
             f"GroundingDINO folder {shown_path(folder)}: what prepares pictures and words (processor_config.json or "
@@ -77,7 +77,12 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
     try:
         with _quietly():
             model, info = AutoModelForZeroShotObjectDetection.from_pretrained(
-                folder, output_loading_info=True, ignore_mismatched_sizes=True, dtype=torch.float32
+                folder,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                dtype=torch.float32,
+                trust_remote_code=False,
+                use_safetensors=True,
             )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
         need_fact(error)

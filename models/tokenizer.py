@@ -71,7 +71,7 @@ def load_tokenizer(folder: Path) -> Any:
     need_regular_files(folder, CheckpointError, _READ_BY_LIBRARIES)
     try:
         kind: Any = PreTrainedTokenizerFast if as_it_stands else AutoTokenizer
-        tokenizer = kind.from_pretrained(str(folder), local_files_only=True)
+        tokenizer = kind.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # tokenizers raises nothing more exact
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"the tokenizer in {folder} cannot be loaded: {cut(reason, 300)}") from None

@@ -78,7 +78,7 @@ def need_regular_files(folder: Path, error: type[BatonError], patterns: Iterable
 def read_bytes(path: Path, most: int) -> bytes:
     """All of the file. Raises as `open_regular`, also where it is longer than it said."""
     with open_regular(path, most) as stream:
-        content = stream.read(most + 1)
+        content = stream.read(most + 1) or b""  # None of a file of /proc that would be waited for
     if len(content) > most:
         raise _too_large(path, f"more than {most} bytes", most)
     return content

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 import cli
-from commands.show import _file_name
 from errors import ConfigError, InvalidInput
 from settings.document_limits import LIMITS, Limits
 from settings.documents import parse_json, parse_yaml
 from settings.presets import load_config, preset_names
+from settings.shown import as_file_name
 from workers.count_jobs import MOST_JOBS, check_jobs, jobs_by_entry
 from workers.planner import Planner
 
@@ -182,11 +182,11 @@ def test_a_name_that_does_for_no_folder_is_refused(case: str, tmp_path: Path) ->
 @pytest.mark.parametrize("name", ["x" * 100, "名" * 100, "a b", "x.y", "-", "…"])
 def test_names_that_file_systems_take_are_taken(name: str, tmp_path: Path) -> None:
     assert load_config("smoke", name=name).name == name
-    (tmp_path / f"1234567-{_file_name(name)}").mkdir()
+    (tmp_path / f"1234567-{as_file_name(name)}").mkdir()
 
 
 def test_a_report_of_an_ablation_with_a_longer_name_has_a_folder(tmp_path: Path) -> None:
-    (tmp_path / f"1234567-{_file_name('名' * 5000)}").mkdir()
+    (tmp_path / f"1234567-{as_file_name('名' * 5000)}").mkdir()
 
 
 PLACES = ["data.root", "gaze.weights", "gaze.python", "model.backbones.checkpoint", "model.backbones.vision",
