@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from calvin.episode import FRAME_SHAPES, FrameBoxes, FramePixels
+from calvin.instruction_text import fault_of_instruction
 from calvin.pickle_values import Unread
 from calvin.pickles import SMALL, load_npy_pickle
 from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
@@ -88,8 +89,8 @@ def _annotation(number: int, task: Any, phrase: Any, frames: Any, path: Path) ->
         return DatasetError(
             f"{path}: language.task[{number}] is {_shown(task)}, which is none of CALVIN's 34 tasks."
         )
-    if not isinstance(phrase, str) or not phrase.strip():
-        return DatasetError(f"{path}: language.ann[{number}] is {_shown(phrase)}, not an instruction.")
+    if (wrong := fault_of_instruction(phrase, _shown)) is not None:
+        return DatasetError(f"{path}: language.ann[{number}] {wrong}.")
     try:
         start, end = _frame_range(frames, path, f"info.indx[{number}]")
     except DatasetError as error:
@@ -167,12 +168,12 @@ def read_instructions(path: Path) -> dict[str, str]:
     for task, entry in _mapping(load_npy_pickle(path), path, "content").items():
         about = cut(str(task))
         phrases = _sequence(_field(_mapping(entry, path, about), "ann", path), path, f"{about}.ann")
-        if task not in TASKS or not len(phrases) or not isinstance(phrases[0], str):
+        if task not in TASKS or not len(phrases):
             raise DatasetError(
                 f"{path}: {_shown(task)} is not one of CALVIN's 34 tasks with a list of instructions."
             )
-        if not phrases[0].strip():
-            raise DatasetError(f"{path}: the instruction of {shown(task)} is empty.")
+        if (wrong := fault_of_instruction(phrases[0], _shown)) is not None:
+            raise DatasetError(f"{path}: {about}.ann[0] {wrong}.")
         instructions[str(task)] = str(phrases[0])
     return instructions
 
@@ -191,11 +192,11 @@ def read_boxes(path: Path) -> dict[int, FrameBoxes] | None:
         need_fact(error)
         raise DatasetError(f"{path} is not a file of boxes: {error}.") from None
     boxes: dict[int, FrameBoxes] = {}
-    for frame, things in _mapping(content, path, "content").items():
-        number, of_frame = _frame_boxes(path, frame, things)
-        if number in boxes:
-            raise DatasetError(f"{path} tells frame {number} twice, once as {shown(frame)}.")
-        boxes[number] = of_frame
+    for text, things in _mapping(content, path, "content").items():
+        frame, found = _frame_boxes(path, text, things)
+        if frame in boxes:
+            raise DatasetError(f"{path} has frame {frame} twice, once as {shown(text)}.")
+        boxes[frame] = found
     return boxes
 
 

@@ -11,7 +11,7 @@ import click
 from commands.checkpoint import HELP, open_named, precision_option
 from commands.options import existing_home, home_option, resolve_home, threads_option
 from errors import InvalidInput
-from settings.shown import shown
+from settings.shown import as_file_name, shown
 from settings.streams import say
 
 
@@ -121,6 +121,6 @@ def _write_pictures(looks: Any, index: Any, folder: Path) -> None:
 
     for place, row in enumerate(looks.panel_rows):
         panel = AttentionPanel(looks.images[place], looks.boxes[place], "", {"map": looks.maps[place]})
-        name = index.items[row]["id"]
+        name = as_file_name(index.items[row]["id"])
         files.write(folder / f"{name}_frame.png", frame_png(panel))
         files.write(folder / f"{name}_attention.png", attention_png(panel, "map"))

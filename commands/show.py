@@ -19,10 +19,9 @@ from reports.write import write_report as write_files
 from settings.faults import need_mistake
 from settings.home import Home
 from settings.ownership import refusal
+from settings.shown import as_file_name
 from settings.streams import say
 from workers.report_data import gather_report
-
-_LONGEST_NAME_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def write_report(home: Home, database: Database, ablation: str | None, out: Path
     """
     data = gather_report(database, open_store(home, database), ablation)
     summary = summarise(data)
-    folder = out or home.reports / f"{data.ablation_id}-{_file_name(data.ablation)}"
+    folder = out or home.reports / f"{data.ablation_id}-{as_file_name(data.ablation)}"
     try:
         write_files(data, folder)
     except OSError as error:
@@ -66,9 +65,3 @@ def print_report(report: Written, as_json: bool) -> None:
     if errors:
         console.print(f"Open-loop action error on the validation split: {', '.join(errors)}")
     console.print(f"Report: {report.folder / 'report.html'}", soft_wrap=True, markup=False, highlight=False)
-
-
-def _file_name(name: str) -> str:
-    """What a file system takes, beside the ablation's number, also of a name that an earlier Baton let be longer."""
-    plain = "".join(character if character.isalnum() or character in "-_." else "_" for character in name)
-    return plain.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore")

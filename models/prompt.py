@@ -59,11 +59,14 @@ class PromptBuilder:
         instruction_twice: bool = True,
         box_first: bool = False,
         state_as_text: bool = False,
+        words: int | None = None,
     ) -> None:
-        """box_first: answers say the gaze box before the actions. state_as_text: the official way to place the
-        state's ids, which leaves stray ones beside them (`_after_text`).
+        """words: how many the model has; no other ids are given. box_first: answers say the gaze box before the
+        actions. state_as_text: the official way to place the state's ids, which leaves stray ones beside them
+        (`_after_text`).
         """
         self.tokenizer = tokenizer
+        self._words = words
         self.actions = actions
         self.statistics = statistics
         self.chunk_shape = (chunk_steps, action_dims)
@@ -144,6 +147,6 @@ class PromptBuilder:
         return np.concatenate([ids[: max(end - len(state), 0)], state, ids[end:]])
 
     def _tokenised(self, text: str) -> IdArray:
-        ids = np.asarray(token_ids(self.tokenizer, text), dtype=np.int64)
+        ids = np.asarray(token_ids(self.tokenizer, text, self._words), dtype=np.int64)
         ids.flags.writeable = False
         return ids

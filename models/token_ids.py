@@ -11,15 +11,20 @@ from settings.panics import panics_told
 from settings.shown import cut, shown
 
 
-def token_ids(tokenizer: Any, text: str, special_tokens: bool = False) -> list[int]:
-    """The ids of `text`, one at least. special_tokens: with those that the tokenizer puts around every text.
+def token_ids(
+    tokenizer: Any, text: str, words: int | None = None, *, special_tokens: bool = False
+) -> list[int]:
+    """The ids of `text`, one at least. words: how many the model has, where one is asked. special_tokens: with those
+    that the tokenizer puts around every text.
 
-    Raises CheckpointError naming the tokenizer's folder, and the text.
+    Raises CheckpointError naming the tokenizer's folder and the text, and as `need_known`.
     """
     with _told(tokenizer, f"cannot split {shown(text)}"):
         ids: list[int] = tokenizer(text, add_special_tokens=special_tokens)["input_ids"]
     if not ids:
         raise CheckpointError(f"{_named(tokenizer)} makes no token of {shown(text)}")
+    if words is not None:
+        need_known(tokenizer, ids, words)
     return ids
 
 
@@ -30,14 +35,13 @@ def token_text(tokenizer: Any, ids: Sequence[int]) -> str:
     return text
 
 
-def check_ids(tokenizer: Any, rows: int) -> None:
-    """Raises CheckpointError naming a word whose id has none of the `rows` of a model's embedding."""
-    word, number = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    if number >= rows:
-        raise CheckpointError(
-            f"{_named(tokenizer)} gives {shown(word)} the id {number}, its model knows {rows} ids: one of the two is"
-            " another model's"
-        )
+def need_known(tokenizer: Any, ids: Sequence[int | None], words: int) -> None:
+    """Raises CheckpointError for an id that is no word of the model: a GPU would end the process for it."""
+    for number in ids:
+        if number is None or not 0 <= number < words:
+            raise CheckpointError(
+                f"{_named(tokenizer)} gives the id {number}, and the model has {words} words"
+            )
 
 
 @contextmanager

@@ -26,14 +26,15 @@ _LONGEST_REASON = 160
 _LEADING_ZERO = re.compile(r"[-+]?0[\d_]+\Z")
 _BASE_60 = re.compile(r"[-+]?\d[\d_]*(?::[0-5]?\d)+(?:\.[\d_]*)?\Z")
 
-#: By a tag alone. A set has another order in every process.
-_FOREIGN_KINDS = ("set", "omap", "pairs", "binary")
-
 #: Bytes that numbers are written with become b"0", all others b" ".
 _DIGITS_AS_ZEROS = bytes(ord("0") if chr(byte) in "0123456789.eE+-" else ord(" ") for byte in range(256))
 
 #: What PyYAML's constructors let through where a tag is given by hand: `!!bool maybe`, `!!timestamp x`, `!!int ""`.
 _UNUSABLE = (RecursionError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
+
+#: What a tag can ask for and neither JSON nor a mapping, list or scalar of YAML can hold. A set has another order in
+#: each process.
+_NO_PLAIN_VALUES = {f"tag:yaml.org,2002:{name}" for name in ("set", "omap", "pairs", "binary", "timestamp")}
 
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]', re.DOTALL)
 
@@ -51,8 +52,7 @@ def parse_yaml(
     error, numbers may have an exponent alone (`1e6`), dates are text. Merge keys (`<<`) and anchors are YAML's.
 
     is_ours: a file written for Baton, in which also plain scalars are errors that readers of YAML 1.1 and 1.2 take
-    differently (`012`, `1:30`), `~`, which is null and looks like a folder, and sets, pairs and bytes. lines: name
-    lines.
+    differently (`012`, `1:30`), and `~`, which is null and looks like a folder. lines: name lines.
 
     Raises `error`: one sentence that begins with `place` and names line and key; also for what is above `limits`.
     """
@@ -73,10 +73,6 @@ def parse_yaml(
             return None
         check_expanded(root, fail, limits)
         for path, node in _nodes(root):
-            if is_ours and node.tag.rpartition(":")[2] in _FOREIGN_KINDS:
-                raise fail(
-                    node, f"{path or 'it'} is a {cut(node.tag.rpartition(':')[2])}, which nothing here is"
-                )
             if isinstance(node, yaml.MappingNode):
                 _check_keys(loader, path, node, fail)
             elif is_ours and isinstance(node, yaml.ScalarNode) and node.style is None:
@@ -170,6 +166,9 @@ def _loader() -> Any:
     Loader.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in known if tag != timestamp_tag]
         for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    Loader.yaml_constructors = {
+        tag: made for tag, made in yaml.SafeLoader.yaml_constructors.items() if tag not in _NO_PLAIN_VALUES
     }
     Loader.add_implicit_resolver(float_tag, _EXPONENT, list("-+.0123456789"))
     return Loader

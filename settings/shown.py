@@ -16,6 +16,8 @@ _LONGEST_PATH = 4096
 #: separators of lines and paragraphs; and halves of characters, which no file takes.
 _MOVES = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _MOVES_WITHIN_LINES = re.compile(_MOVES.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+#: Of a part of a file's name; file systems take 255 of the whole.
+_LONGEST_NAME_BYTES = 200
 #: Before the second and later lines of one text in a log, so that none of them passes for the first one of another.
 MORE = "| "
 #: A larger whole number is told by its size: writing it out takes time that grows with the square of its digits.
@@ -87,6 +89,12 @@ def readable(value: Any) -> Any:
     if isinstance(value, dict):
         return {readable(key): readable(item) for key, item in value.items()}
     return [readable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def as_file_name(text: str) -> str:
+    """What a file system takes for a part of a file's name, and no path in it."""
+    letters = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in text)
+    return letters.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore")
 
 
 def moment(at: float, form: str = "%Y-%m-%d %H:%M:%S") -> str:

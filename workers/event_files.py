@@ -12,6 +12,7 @@ from tensorboardX import SummaryWriter
 from db import progress, queries
 from db.engine import Database
 from settings.home import Home
+from settings.shown import as_file_name
 
 _LONGEST_NAME_BYTES = 200
 
@@ -46,8 +47,8 @@ class EventFiles:
         for run in progress.runs_with_ablations(self._database):
             folder = (
                 self._folder
-                / f"{run.ablation_id}-{_file_name(run.ablation)}"
-                / f"{_file_name(run.arm)}-seed{run.seed}"
+                / f"{run.ablation_id}-{as_file_name(run.ablation)}"
+                / f"{as_file_name(run.arm)}-seed{run.seed}"
             )
             for point in queries.metrics_of(self._database, run.train_job_id):
                 # A run that fell back to an older checkpoint measures the same values again.
@@ -69,9 +70,3 @@ class EventFiles:
             shutil.rmtree(folder, ignore_errors=True)
             self._writers[folder] = SummaryWriter(str(folder), write_to_disk=True)
         return self._writers[folder]
-
-
-def _file_name(name: str) -> str:
-    """Rows may be a stranger's, or of a Baton that let names be longer than a file system does."""
-    plain = "".join(character if character.isalnum() or character in "-_." else "_" for character in name)
-    return plain.encode()[:_LONGEST_NAME_BYTES].decode(errors="ignore")

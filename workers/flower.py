@@ -106,7 +106,8 @@ def _bound() -> None:
 
         def start_http_server(self) -> int:
             """How Flower since 2.2 does."""
-            self.listen(self.options.port, self.options.address, ssl_options=self.ssl_options)
+            options = {"ssl_options": self.ssl_options, "xheaders": self.options.xheaders}
+            self.listen(self.options.port, self.options.address, **options)
             return int(self.options.port)
 
     command.Flower = Bounded

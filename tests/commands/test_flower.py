@@ -35,9 +35,11 @@ def port() -> int:
         return int(free.getsockname()[1])
 
 
-def status(port: int, secret: str | None) -> tuple[int, Any]:
+def status(port: int, secret: str | None, host: str | None = None) -> tuple[int, Any]:
     """HTTP status and JSON of /api/tasks; status 0 while nothing listens."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}/api/tasks")
+    if host is not None:
+        request.add_header("Host", host)
     if secret is not None:
         token = base64.b64encode(f"{USER}:{secret}".encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
@@ -72,6 +74,7 @@ def test_flower_wants_the_password_lists_tasks_and_remembers_them(
         await_flower(port)
         assert status(port, None)[0] == 401
         assert status(port, "wrong")[0] == 401
+        assert status(port, secret, "evil.example")[0] == 421, "not even who knows the password"
         assert status(port, secret) == (200, {})
 
         def seen() -> Any:

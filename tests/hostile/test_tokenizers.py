@@ -14,7 +14,7 @@ from detectors import grounding_dino_model
 from errors import CheckpointError
 from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.prompt import PromptBuilder
-from models.token_ids import check_ids, token_ids, token_text
+from models.token_ids import token_ids, token_text
 from models.tokenizer import load_tokenizer, save_tokenizer
 from tests.hostile.checkpoints import sentence
 from tests.models.conftest import tokenizer as tokenizer
@@ -97,13 +97,3 @@ def test_a_text_of_which_nothing_is_left(folder: Path) -> None:
     with pytest.raises(CheckpointError, match="makes no token of ':'") as refused:
         PromptBuilder(loaded, ActionTokenizer(len(loaded)), OFFICIAL_STATE_STATISTICS)
     sentence(refused, folder)
-
-
-def test_an_id_that_its_model_has_no_row_for(folder: Path) -> None:
-    loaded = load_tokenizer(changed(folder, lambda values: values["model"]["vocab"].update(far=4_000_000)))
-    with pytest.raises(
-        CheckpointError, match="gives 'far' the id 4000000, its model knows 500 ids"
-    ) as refused:
-        check_ids(loaded, 500)
-    sentence(refused, folder)
-    check_ids(loaded, 4_000_001)
