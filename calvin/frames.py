@@ -102,5 +102,5 @@ def _numbers_in(folder: Path) -> Iterator[str]:
         for entry in entries:
             number = entry.name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
             whole = len(_PREFIX + number + _SUFFIX) == len(entry.name)
-            if whole and number.isdecimal() and len(number) <= _MAX_DIGITS:
+            if whole and number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS:
                 yield number
