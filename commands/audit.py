@@ -16,7 +16,9 @@ import click
 
 from commands.options import existing_home, home_option
 from errors import EnvironmentLacks, InvalidInput
+from settings.shown import shown
 from settings.streams import say
+from settings.typed_numbers import whole_number
 
 if TYPE_CHECKING:
     from settings.home import Home
@@ -61,7 +63,7 @@ def command(
     row = queries.ablation_row(database, ablation)
     if row is None:
         raise InvalidInput(
-            f"there is no ablation {ablation!r} in this home" if ablation else "nothing is there"
+            f"there is no ablation {shown(ablation)} in this home" if ablation else "nothing is there"
         )
 
     def show(finding: audit.Finding) -> None:
@@ -119,6 +121,6 @@ def _count(option: str, text: str) -> int | None:
     """A number, or None for all."""
     if text == "all":
         return None
-    if not text.isdigit():
-        raise InvalidInput(f"{option} {text!r} is neither a number nor all")
-    return int(text)
+    if (number := whole_number(text)) is None:
+        raise InvalidInput(f"{option} {shown(text)} is neither a number nor all")
+    return number

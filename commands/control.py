@@ -11,6 +11,7 @@ import click
 
 from commands.options import existing_home, home_option
 from errors import IllegalMove, InvalidInput
+from settings.shown import shown
 from settings.streams import say
 
 
@@ -103,7 +104,7 @@ def find_target(database: Any, ablation: str | None, run_id: int | None, job_lab
     if job_label is not None:
         found = queries.find_jobs(database, job_label)
         if not found:
-            raise InvalidInput(f"there is no job {job_label!r} in this home")
+            raise InvalidInput(f"there is no job {shown(job_label)} in this home")
         if len(found) > 1:
             some = ", ".join(str(row.id) for row in found[:5])
             raise InvalidInput(f"{len(found)} jobs are called {job_label!r}; name one by its id: {some}")
@@ -111,6 +112,8 @@ def find_target(database: Any, ablation: str | None, run_id: int | None, job_lab
     row = queries.ablation_row(database, ablation)
     if row is None:
         raise InvalidInput(
-            f"there is no ablation {ablation!r} in this home" if ablation else "nothing was submitted yet"
+            f"there is no ablation {shown(ablation)} in this home"
+            if ablation
+            else "nothing was submitted yet"
         )
     return jobs.Target("ablation", row.id, f"ablation {row.name}")

@@ -125,7 +125,7 @@ def _check_named(said: str, named: Sequence[int], found: Given) -> None:
     if (
         not found.machine and visible is not None
     ):  # nobody says which GPU an entry is; numbers speak for themselves
-        allowed = {int(entry) for entry in entries(visible)[0] if entry.isdigit()}
+        allowed = {int(entry) for entry in entries(visible)[0] if entry.isdecimal()}
     elif not found.machine:
         return
     refused = sorted(set(named) - allowed)

@@ -7,6 +7,7 @@ import json
 import click
 
 from commands.options import existing_home, home_option
+from settings.shown import shown
 from settings.streams import say
 
 
@@ -39,7 +40,7 @@ def command(
     database = look_at_state(home)
     document = status_document(home, database, ablation)
     if ablation is not None and not document["ablations"]:
-        raise InvalidInput(f"no ablation {ablation!r} in {home.root}")
+        raise InvalidInput(f"no ablation {shown(ablation)} in {home.root}")
     if watch:
         from commands.watch import watch_status
         from db.silence import Hearing

@@ -117,7 +117,7 @@ def _by_list(text: str, listed: Mapping[int, str]) -> Given:
 def _by_slurm(machine: Sequence[int]) -> Given | None:
     """Where no list was made although SLURM gave some of the GPUs that can be seen, its numbers are the list."""
     for variable in ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS"):
-        numbers = [int(part) for part in os.environ.get(variable, "").split(",") if part.strip().isdigit()]
+        numbers = [int(part) for part in os.environ.get(variable, "").split(",") if part.strip().isdecimal()]
         # As many as can be seen: the cluster hides the others, and counts these anew.
         if numbers and len(machine) > len(numbers) and set(numbers) <= set(machine):
             said = f"{variable}={os.environ[variable]}"
