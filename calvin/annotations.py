@@ -19,6 +19,7 @@ from settings.documents import parse_json
 from settings.faults import need_fact
 from settings.regular import is_there, read_text
 from settings.shown import cut, shown
+from settings.whole_numbers import whole_number
 
 LANGUAGE_FOLDER = "lang_annotations"
 SCENE_PREFIX = "calvin_scene_"
@@ -221,7 +222,8 @@ def _count(pixels: Any, path: Path, frame: str, name: str) -> int:
 
 
 def _frame_boxes(path: Path, frame: str, things: Any) -> tuple[int, FrameBoxes]:
-    if not (frame.isascii() and frame.isdecimal()) or len(frame) > _MOST_DIGITS:
+    number = whole_number(frame)
+    if number is None or len(frame) > _MOST_DIGITS:
         raise DatasetError(f"{path}: {shown(frame)} is no number of a frame.")
     boxes = {}
     for name, entry in _mapping(things, path, f"frame {frame}").items():
@@ -235,7 +237,7 @@ def _frame_boxes(path: Path, frame: str, things: Any) -> tuple[int, FrameBoxes]:
             raise DatasetError(
                 f"{path}: frame {frame}, {cut(name)}: box is {shown(entry['box'])}, {error}."
             ) from None
-    return int(frame), boxes
+    return number, boxes
 
 
 def _box(corners: Any) -> tuple[float, float, float, float] | None:

@@ -86,9 +86,11 @@ class FrameFiles:
             return array
         if array.dtype.kind != "f":
             raise DatasetError(f"{self.path(frame)}: {field} is {array.dtype}, not floating point.")
-        if not np.isfinite(array).all():
+        with np.errstate(over="ignore"):  # wider numbers than float64 has are seen below
+            numbers = array.astype(np.float64)
+        if not np.isfinite(numbers).all():
             raise DatasetError(f"{self.path(frame)}: {field} is not finite.")
-        return array.astype(np.float64)
+        return numbers
 
     def _unreadable(self, frame: int, error: Exception) -> DatasetError:
         if isinstance(error, FileNotFoundError):

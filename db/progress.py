@@ -12,7 +12,7 @@ from db.schema import Ablation, AblationJob, Attempt, Event, Job, Run, Worker
 from db.states import FINAL, RUNNING, SUCCEEDED
 from settings.clock import boot_name, seconds_since
 from settings.processes import process_space
-from settings.typed_numbers import whole_number
+from settings.whole_numbers import whole_number
 
 #: Attempts a pace is learned from, per kind: the newest ones, as machines change.
 _PACE_ATTEMPTS = 100

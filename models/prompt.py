@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from errors import InvalidInput
 from models.action_tokenizer import ActionTokenizer, IdArray, StateStatistics
-from models.token_ids import token_ids
+from models.token_ids import token_ids, token_text
 from settings.shown import shown
 
 #: Stands for the image in a prompt; replaced by one position per patch when samples are collated.
@@ -77,7 +77,7 @@ class PromptBuilder:
         if end_id is None or end_id == tokenizer.unk_token_id:
             raise InvalidInput(f"the tokenizer has no {shown(END_OF_ANSWER)}; use that of a Qwen2 chat model")
         self.end_id = int(end_id)
-        added = len(token_ids(tokenizer, ":", special=True)) - len(self._tokenised(":"))
+        added = len(token_ids(tokenizer, ":", special_tokens=True)) - len(self._tokenised(":"))
         if added:  # the official server keeps them, once or with every part of a prompt
             raise InvalidInput(
                 f"the tokenizer adds {added} token{'s' if added != 1 else ''} to every text (its post_processor), where"
@@ -142,7 +142,7 @@ class PromptBuilder:
         many as the state has, are replaced by the state's. Text that takes more ids leaves the first of them.
         """
         call = self._ids(BEFORE_ANSWER)
-        ids = self._tokenised(f"{text}{self.tokenizer.decode(state.tolist())}{BEFORE_ANSWER}")
+        ids = self._tokenised(f"{text}{token_text(self.tokenizer, state.tolist())}{BEFORE_ANSWER}")
         end = int(np.flatnonzero(ids == call[0])[0])
         return np.concatenate([ids[: max(end - len(state), 0)], state, ids[end:]])
 

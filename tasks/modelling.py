@@ -44,7 +44,10 @@ class Recipe:
 
 
 def recipe_of(spec: Mapping[str, Any]) -> Recipe:
-    """Recipe of `spec["model"]`, which is what `tasks.model_spec.planned_model` gives. Raises ConfigError."""
+    """Recipe of `spec["model"]`, which is what `tasks.model_spec.planned_model` gives.
+
+    Raises ConfigError, and CheckpointError for a tokenizer that cannot be used.
+    """
     model = spec["model"]
     if "tokenizer" in model:
         tokenizer = load_tokenizer(Path(model["tokenizer"]["root"]))

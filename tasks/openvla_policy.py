@@ -90,8 +90,8 @@ class OpenVLAPolicy:
             )
         )
         prompt = _PROMPT.format(query.instruction.lower())
-        ids = token_ids(self._tokenizer, prompt, special=True)
-        if ids[:1] != [self._tokenizer.bos_token_id]:  # the picture stands behind it
+        ids = token_ids(self._tokenizer, prompt, special_tokens=True)
+        if ids[0] != self._tokenizer.bos_token_id:  # the picture stands behind it
             ids = [self._tokenizer.bos_token_id, *ids]
         if ids[-1] != _EMPTY_TOKEN:
             ids = [*ids, _EMPTY_TOKEN]

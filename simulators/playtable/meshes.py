@@ -11,12 +11,12 @@ from errors import InvalidInput
 from settings.faults import need_fact
 from settings.regular import read_bytes
 from settings.shown import shown
+from settings.whole_numbers import whole_number
 from simulators.playtable.scene_values import FARTHEST
 
 _STL_HEADER_BYTES, _STL_FACET_BYTES = 84, 50
 #: Of any file of a scene: calvin_env's largest takes a twentieth.
 MOST_BYTES = 256 << 20
-_MOST_DIGITS = 12
 
 
 def extent(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -82,8 +82,7 @@ def _is_corner(corner: str, counts: tuple[int, ...]) -> bool:
     parts = [vertex, *(part or "1" for part in others)]
     known = [counts[0], *(count if part else 1 for part, count in zip(others, counts[1:]))]
     return len(parts) <= len(counts) and all(
-        part.isascii() and part.isdigit() and len(part) < _MOST_DIGITS and 1 <= int(part) <= count
-        for part, count in zip(parts, known)
+        1 <= (whole_number(part) or 0) <= count for part, count in zip(parts, known)
     )
 
 

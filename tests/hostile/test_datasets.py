@@ -122,6 +122,12 @@ FRAMES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a long list": (lambda: patched(archive(), _END, 12, "<I", 0x7FFFFFFF), "damaged"),
     "members elsewhere": (lambda: patched(archive(), _CENTRAL, 42, "<I", 0x7FFFFFFF), "damaged"),
     "a version that nobody reads": (lambda: patched(archive(), _CENTRAL, 6, "<H", 255), "damaged"),
+    "an array twice": (
+        lambda: archive(actionz=npy(np.zeros(7))).replace(b"actionz.npy", b"actions.npy"), "holds actions twice"
+    ),
+    "numbers that float64 does not have": (
+        lambda: archive(actions=npy(np.full(7, np.longdouble("1e4000")))), "actions is not finite"
+    ),
     "an npy": (lambda: npy(np.zeros(7)), "damaged: File is not a zip file"),
     "a text": (lambda: b"frame", "damaged"),
     "nothing": (lambda: b"", "damaged"),
