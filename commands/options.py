@@ -13,8 +13,10 @@ import click
 
 from commands import ranges
 from errors import EnvironmentLacks, InvalidInput
+from settings.addresses import is_host, is_written
 from settings.arithmetic import THREADS
 from settings.home import HOME_KEY, Home, home_at
+from settings.shown import shown
 from workers.parent import PARENT_VARIABLE
 
 NOTICE_FILE_VARIABLE = "BATON_NOTICE_FILE"
@@ -58,11 +60,11 @@ def check_notice_url(url: str) -> None:
     """Raises InvalidInput for what is no address at all."""
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in ("http", "https") and is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or not url.isascii() or any(letter.isspace() for letter in url):
-        raise InvalidInput(f"--notice-url {url!r} is not an http address")
+    if not usable or not url.isascii() or not is_written(url) or " " in url:
+        raise InvalidInput(f"--notice-url {shown(url, 200)} is not an http address")
 
 
 def session_options(function: Any) -> Any:
