@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ import fsspec
 
 from errors import ConfigError, EnvironmentLacks, StoreUnreachable
 from settings.deadline import result_at_pace
+from settings.faults import FULL
 from settings.shown import cut
 
 Result = TypeVar("Result")
@@ -35,8 +35,6 @@ _ARTIFACTS = "artifacts/"
 
 #: Bytes read at a time when hashing.
 _BLOCK = 8 << 20
-
-_NO_ROOM_HERE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Remote:
@@ -163,7 +161,7 @@ class Remote:
         except Exception as error:
             if absence and isinstance(error, FileNotFoundError):
                 raise
-            if isinstance(error, OSError) and error.errno in _NO_ROOM_HERE:
+            if isinstance(error, OSError) and error.errno in FULL:
                 raise
             what = cut(str(error).splitlines()[0], 400) if str(error) else type(error).__name__
             raise StoreUnreachable(f"the store named in {self._named_in} does not work: {what}") from error
