@@ -14,7 +14,7 @@ import fsspec
 from errors import ConfigError, EnvironmentLacks, StoreUnreachable
 from settings.deadline import result_at_pace
 from settings.faults import FULL
-from settings.shown import cut
+from settings.shown import first_line
 
 Result = TypeVar("Result")
 
@@ -163,8 +163,9 @@ class Remote:
                 raise
             if isinstance(error, OSError) and error.errno in FULL:
                 raise
-            what = cut(str(error).splitlines()[0], 400) if str(error) else type(error).__name__
-            raise StoreUnreachable(f"the store named in {self._named_in} does not work: {what}") from error
+            raise StoreUnreachable(
+                f"the store named in {self._named_in} does not work: {first_line(error)}"
+            ) from error
 
 
 def _size(file: Path) -> int:

@@ -20,7 +20,7 @@ from detectors.grounding_dino_official import first_not_finite, load_official, o
 from detectors.targets import TASK_PHASES
 from errors import CheckpointError
 from settings.faults import need_fact
-from settings.shown import cut, shown, shown_path
+from settings.shown import first_line, shown, shown_path
 
 #: In pixels; the released models' is 1333.
 _LONGEST_EDGE = 10_000
@@ -70,9 +70,10 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
                 # As it stands: transformers 5 builds a BertTokenizer anew from the words in it alone.
                 processor.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # tokenizers raises nothing more exact
+        need_fact(error)
         raise CheckpointError(
             f"GroundingDINO folder {shown_path(folder)}: what prepares pictures and words (processor_config.json or "
-            f"preprocessor_config.json, tokenizer.json or vocab.txt) cannot be loaded: {_first_line(error)}"
+            f"preprocessor_config.json, tokenizer.json or vocab.txt) cannot be loaded: {first_line(error)}"
         ) from None
     try:
         with _quietly():
@@ -87,7 +88,7 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError, SafetensorError) as error:
         need_fact(error)
         raise CheckpointError(
-            f"GroundingDINO folder {shown_path(folder)} cannot be loaded: {_first_line(error)}"
+            f"GroundingDINO folder {shown_path(folder)} cannot be loaded: {first_line(error)}"
         ) from None
     if model.config.model_type not in _MODEL_TYPES:
         raise CheckpointError(
@@ -181,7 +182,7 @@ def _ids(tokenizer: Any, phrase: str, where: str) -> list[int]:
     try:
         ids: list[int] = tokenizer(caption(phrase))["input_ids"]
     except Exception as error:  # tokenizers raises nothing more exact
-        raise CheckpointError(f"{where} cannot be used: {_first_line(error)}") from None
+        raise CheckpointError(f"{where} cannot be used: {first_line(error)}") from None
     return ids
 
 
@@ -191,10 +192,6 @@ def _words_digest(tokenizer: Any) -> str:
     return hashlib.sha256(
         "".join(f"{word}\n" for word in sorted(numbers, key=numbers.get)).encode()
     ).hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return cut((str(error).splitlines() or [type(error).__name__])[0], 300)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from errors import CheckpointError
+from settings.faults import need_fact
 from settings.shown import shown_path
 
 #: Swin sizes by embedding width: `swin_T_224_1k` and `swin_B_384_22k` of the official build function.
@@ -137,6 +138,7 @@ def load_official(checkpoint: Path) -> Any:
     except (
         OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, EOFError, UnpicklingError,
     ) as error:  # fmt: skip
+        need_fact(error)
         raise CheckpointError(
             f"{shown_path(checkpoint)} is no official GroundingDINO checkpoint ({type(error).__name__})"
         ) from None
