@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from calvin.episode import FRAME_SHAPES, FrameBoxes, FramePixels
+from calvin.instruction_text import fault_of_instruction
 from calvin.pickle_values import Unread
 from calvin.pickles import SMALL, load_npy_pickle
 from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
@@ -18,6 +19,7 @@ from settings.documents import parse_json
 from settings.faults import need_fact
 from settings.regular import is_there, read_text
 from settings.shown import cut, shown
+from settings.whole_numbers import whole_number
 
 LANGUAGE_FOLDER = "lang_annotations"
 SCENE_PREFIX = "calvin_scene_"
@@ -87,8 +89,8 @@ def _annotation(number: int, task: Any, phrase: Any, frames: Any, path: Path) ->
         return DatasetError(
             f"{path}: language.task[{number}] is {_shown(task)}, which is none of CALVIN's 34 tasks."
         )
-    if not isinstance(phrase, str) or not phrase.strip():
-        return DatasetError(f"{path}: language.ann[{number}] is {_shown(phrase)}, not an instruction.")
+    if (wrong := fault_of_instruction(phrase, _shown)) is not None:
+        return DatasetError(f"{path}: language.ann[{number}] {wrong}.")
     try:
         start, end = _frame_range(frames, path, f"info.indx[{number}]")
     except DatasetError as error:
@@ -166,12 +168,12 @@ def read_instructions(path: Path) -> dict[str, str]:
     for task, entry in _mapping(load_npy_pickle(path), path, "content").items():
         about = cut(str(task))
         phrases = _sequence(_field(_mapping(entry, path, about), "ann", path), path, f"{about}.ann")
-        if task not in TASKS or not len(phrases) or not isinstance(phrases[0], str):
+        if task not in TASKS or not len(phrases):
             raise DatasetError(
                 f"{path}: {_shown(task)} is not one of CALVIN's 34 tasks with a list of instructions."
             )
-        if not phrases[0].strip():
-            raise DatasetError(f"{path}: the instruction of {shown(task)} is empty.")
+        if (wrong := fault_of_instruction(phrases[0], _shown)) is not None:
+            raise DatasetError(f"{path}: {about}.ann[0] {wrong}.")
         instructions[str(task)] = str(phrases[0])
     return instructions
 
@@ -189,9 +191,13 @@ def read_boxes(path: Path) -> dict[int, FrameBoxes] | None:
     except (OSError, ValueError) as error:
         need_fact(error)
         raise DatasetError(f"{path} is not a file of boxes: {error}.") from None
-    return dict(
-        _frame_boxes(path, frame, things) for frame, things in _mapping(content, path, "content").items()
-    )
+    boxes: dict[int, FrameBoxes] = {}
+    for text, things in _mapping(content, path, "content").items():
+        frame, found = _frame_boxes(path, text, things)
+        if frame in boxes:
+            raise DatasetError(f"{path} has frame {frame} twice, once as {shown(text)}.")
+        boxes[frame] = found
+    return boxes
 
 
 def read_pixels(path: Path) -> dict[int, FramePixels] | None:
@@ -216,7 +222,8 @@ def _count(pixels: Any, path: Path, frame: str, name: str) -> int:
 
 
 def _frame_boxes(path: Path, frame: str, things: Any) -> tuple[int, FrameBoxes]:
-    if not frame.isdecimal() or len(frame) > _MOST_DIGITS:
+    number = whole_number(frame)
+    if number is None or len(frame) > _MOST_DIGITS:
         raise DatasetError(f"{path}: {shown(frame)} is no number of a frame.")
     boxes = {}
     for name, entry in _mapping(things, path, f"frame {frame}").items():
@@ -230,7 +237,7 @@ def _frame_boxes(path: Path, frame: str, things: Any) -> tuple[int, FrameBoxes]:
             raise DatasetError(
                 f"{path}: frame {frame}, {cut(name)}: box is {shown(entry['box'])}, {error}."
             ) from None
-    return int(frame), boxes
+    return number, boxes
 
 
 def _box(corners: Any) -> tuple[float, float, float, float] | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calvin.instruction_text import fault_of_instruction
 from calvin.task_names import SCENES, UNKNOWN_SCENE
 from errors import DatasetError
 from settings.shown import shown
@@ -61,6 +62,8 @@ class Episode:
     def __post_init__(self) -> None:
         if self.start < 0 or self.end < self.start:
             raise DatasetError(f"The episode spans frames {self.start} to {self.end}; it has no frame.")
+        if (wrong := fault_of_instruction(self.instruction)) is not None:
+            raise DatasetError(f"{self.name}: instruction {wrong}.")
         for field in IMAGE_FIELDS:
             self._check_shape(field)
             if getattr(self, field).dtype != np.uint8:

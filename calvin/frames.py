@@ -86,9 +86,11 @@ class FrameFiles:
             return array
         if array.dtype.kind != "f":
             raise DatasetError(f"{self.path(frame)}: {field} is {array.dtype}, not floating point.")
-        if not np.isfinite(array).all():
+        with np.errstate(over="ignore"):  # wider numbers than float64 has are seen below
+            numbers = array.astype(np.float64)
+        if not np.isfinite(numbers).all():
             raise DatasetError(f"{self.path(frame)}: {field} is not finite.")
-        return array.astype(np.float64)
+        return numbers
 
     def _unreadable(self, frame: int, error: Exception) -> DatasetError:
         if isinstance(error, FileNotFoundError):
@@ -102,5 +104,5 @@ def _numbers_in(folder: Path) -> Iterator[str]:
         for entry in entries:
             number = entry.name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
             whole = len(_PREFIX + number + _SUFFIX) == len(entry.name)
-            if whole and number.isdecimal() and len(number) <= _MAX_DIGITS:
+            if whole and number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS:
                 yield number

@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
+from calvin.instruction_text import fault_of_instruction
 from calvin.task_names import BLOCK_COLOURS, TASKS
 from errors import DatasetError, InvalidInput
 from settings.documents import parse_yaml
@@ -119,10 +120,10 @@ def read_instruction_file(path: Path) -> dict[str, str]:
         raise DatasetError(f"{path} is not a mapping of tasks to instructions.")
     for task in TASKS:
         phrases = content.get(task)
-        if not isinstance(phrases, list) or not phrases or not isinstance(phrases[0], str):
+        if not isinstance(phrases, list) or not phrases:
             raise DatasetError(f"{path} has no list of instructions for {task}.")
-        if not phrases[0].strip():
-            raise DatasetError(f"{path} has an empty instruction for {task}.")
+        if (wrong := fault_of_instruction(phrases[0])) is not None:
+            raise DatasetError(f"{path}: the first of {task} {wrong}.")
     return {task: content[task][0] for task in TASKS}
 
 

@@ -70,6 +70,7 @@ def _most_bytes(shape: tuple[int, ...]) -> int:
 def _opened(path: Path, most: int) -> Iterator[zipfile.ZipFile]:
     try:
         with open_regular(path, most) as file, zipfile.ZipFile(file) as archive:
+            _need_each_once(path, archive)
             yield archive
     except FileNotFoundError:
         raise
@@ -77,6 +78,15 @@ def _opened(path: Path, most: int) -> Iterator[zipfile.ZipFile]:
         need_fact(error)
         told = str(error) or type(error).__name__
         raise DatasetError(f"{path} is damaged: {cut(told, _LONGEST_REASON)}.") from None
+
+
+def _need_each_once(path: Path, archive: zipfile.ZipFile) -> None:
+    """Which of two is meant cannot be told: numpy takes the last, other readers the first."""
+    names: set[str] = set()
+    for member in archive.infolist():
+        if member.filename in names:
+            raise DatasetError(f"{path} holds {cut(member.filename.removesuffix(_ENDING))} twice.")
+        names.add(member.filename)
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str, most: int) -> np.ndarray:

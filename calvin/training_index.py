@@ -17,6 +17,7 @@ import numpy as np
 
 from calvin.actions import padded_chunk
 from calvin.episode import Episode
+from calvin.instruction_text import fault_of_instruction
 from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import InvalidInput
 from settings.documents import parse_json
@@ -148,7 +149,7 @@ def _check_item(item: Any, position: int) -> None:
         "frame": _is_count,
         "image": lambda value: isinstance(value, str) and value != "",
         "crop": lambda value: value is None or (isinstance(value, str) and value != ""),
-        "instruction": lambda value: isinstance(value, str) and value.strip() != "",
+        "instruction": lambda value: fault_of_instruction(value) is None,
         "task": lambda value: value in TASKS,
         "scene": lambda value: value in (*SCENES, UNKNOWN_SCENE),
         "robot_obs": lambda value: _is_vector(value, ROBOT_OBS_SIZE),

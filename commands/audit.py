@@ -16,7 +16,9 @@ import click
 
 from commands.options import existing_home, home_option
 from errors import EnvironmentLacks, InvalidInput
+from settings.shown import shown
 from settings.streams import say
+from settings.whole_numbers import whole_number
 
 if TYPE_CHECKING:
     from settings.home import Home
@@ -119,6 +121,7 @@ def _count(option: str, text: str) -> int | None:
     """A number, or None for all."""
     if text == "all":
         return None
-    if not text.isdigit():
-        raise InvalidInput(f"{option} {text!r} is neither a number nor all")
-    return int(text)
+    number = whole_number(text)
+    if number is None:
+        raise InvalidInput(f"{option} {shown(text)} is neither a number nor all")
+    return number

@@ -14,6 +14,7 @@ from settings import given
 from settings.gpus import VISIBLE, Given, entries
 from settings.gpus import gpus as given_gpus
 from settings.streams import say
+from settings.whole_numbers import whole_number
 from workers.supervisor import Devices
 
 #: What a worker takes of memory before its model: an interpreter with torch and what a small job adds.
@@ -125,7 +126,7 @@ def _check_named(said: str, named: Sequence[int], found: Given) -> None:
     if (
         not found.machine and visible is not None
     ):  # nobody says which GPU an entry is; numbers speak for themselves
-        allowed = {int(entry) for entry in entries(visible)[0] if entry.isdigit()}
+        allowed = {number for entry in entries(visible)[0] if (number := whole_number(entry)) is not None}
     elif not found.machine:
         return
     refused = sorted(set(named) - allowed)

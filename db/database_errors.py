@@ -65,6 +65,8 @@ def _named(error: Exception, file: Path | None) -> BatonError | None:
             f"somebody else has been writing the state for too long ({first_line(error)}); nothing was written: "
             "run the same command again"
         )
+    if file is not None and _NOT_THERE in said and file.exists() and not file.is_file():
+        return StateDamaged(damage_sentence(file, "it is no file"))
     if file is not None and _NOT_THERE in said:
         return StateLost(
             f"{file} cannot be opened any more ({first_line(error)}): it was moved or removed, or too many files are "

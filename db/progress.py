@@ -12,6 +12,7 @@ from db.schema import Ablation, AblationJob, Attempt, Event, Job, Run, Worker
 from db.states import FINAL, RUNNING, SUCCEEDED
 from settings.clock import boot_name, seconds_since
 from settings.processes import process_space
+from settings.whole_numbers import whole_number
 
 #: Attempts a pace is learned from, per kind: the newest ones, as machines change.
 _PACE_ATTEMPTS = 100
@@ -97,8 +98,8 @@ def train_jobs(db: Database) -> dict[int, int]:
 def jobs_named(db: Database, wanted: str) -> list[Any]:
     """Job rows whose id is `wanted`, or else whose label is, or else whose label begins so; by id."""
     with db.read() as tx:
-        if wanted.isdigit():
-            return list(tx.execute(select(*Job.__table__.c).where(Job.id == int(wanted))).all())
+        if (number := whole_number(wanted)) is not None:
+            return list(tx.execute(select(*Job.__table__.c).where(Job.id == number)).all())
         exact = list(tx.execute(select(*Job.__table__.c).where(Job.label == wanted).order_by(Job.id)).all())
         if exact:
             return exact

@@ -16,6 +16,7 @@ from db.statements import dependency
 from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
 from settings.clock import seconds_since
 from settings.processes import process_lives
+from settings.whole_numbers import whole_number
 
 _UNFINISHED = tuple(state for state in STATES if state != SUCCEEDED)
 
@@ -136,8 +137,8 @@ def dependencies_of(db: Database, ablation_id: int) -> list[tuple[int, int, str]
 def find_jobs(db: Database, wanted: str) -> list[Any]:
     """Jobs with this id, or with this label: rows (id, label, key, kind, state)."""
     matches = job.c.label == wanted
-    if wanted.isdigit():
-        matches = job.c.id == int(wanted)
+    if (number := whole_number(wanted)) is not None:
+        matches = job.c.id == number
     with db.read() as tx:
         columns = (job.c.id, job.c.label, job.c.key, job.c.kind, job.c.state)
         return list(tx.execute(select(*columns).where(matches).order_by(job.c.id)).all())
@@ -238,8 +239,8 @@ def _select_ablations(tx: Any, wanted: str | None) -> list[Any]:
                        Ablation.command, Ablation.created_at).order_by(Ablation.id)  # fmt: skip
     if wanted is not None:
         matches = (Ablation.name == wanted) | (Ablation.key == wanted)
-        if wanted.isdigit():
-            matches = matches | (Ablation.id == int(wanted))
+        if (number := whole_number(wanted)) is not None:
+            matches = matches | (Ablation.id == number)
         statement = statement.where(matches)
     return list(tx.execute(statement).all())
 

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detectors.calibration import FILE_NAME as CALIBRATION
+from detectors.grounding_dino_entries import check_entries
 from errors import CheckpointError, WeightsMissing
 from settings.deadline import Deadline
 from settings.documents import parse_json
 from settings.faults import need_fact
 from settings.regular import is_there, need_regular, need_regular_files, open_regular, read_text
-from settings.shown import cut, first_line, shown_path
+from settings.shown import cut, first_line, shown, shown_path
 from settings.tensor_header import check_sizes, read_header
 
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
@@ -24,6 +25,8 @@ OFFICIAL_TOKENIZER, VOCABULARY = "google-bert/bert-base-uncased", "vocab.txt"
 HUB_QUESTION_SECONDS, HUB_FILES_SECONDS = 10.0, 3600.0
 #: By which transformers takes a folder for an adapter, and looks for the model where this says.
 _ADAPTER = "adapter_config.json"
+#: Names the files that weights are in, where they are in several.
+_PIECES = "model.safetensors.index.json"
 #: What a folder of transformers' format holds that decides boxes: weights, sizes, preparation, words.
 _DECIDING_FILES = ("*.safetensors", "*.json", "*.txt")
 
@@ -67,19 +70,19 @@ def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
 def missing_parts(folder: Path) -> list[str]:
     """What a folder of transformers' format lacks, by file name; empty where all is there. Nothing is opened but
     the list of its pieces, where the weights are in several."""
-    pieces = folder / "model.safetensors.index.json"
     needed = [
         ("config.json",),
         ("preprocessor_config.json", "processor_config.json"),
         ("tokenizer.json", "vocab.txt"),
-        *((name,) for name in (_listed(pieces) if is_there(pieces) else ["model.safetensors"])),
+        *((name,) for name in _weight_files(folder)),
     ]
     return [" or ".join(names) for names in needed if not any((folder / name).is_file() for name in names)]
 
 
 def check_stored(folder: Path) -> None:
-    """Raises CheckpointError where `config.json` cannot be read, or tells of more than the folder's weights hold: the
-    library makes a model before it looks at them."""
+    """Raises CheckpointError where `config.json` cannot be read, asks for what is elsewhere, or tells of more than the
+    folder's weights hold: the library makes a model before it looks at them. The same for an index of pieces that
+    names a file which is none of the folder's weights."""
     file = folder / "config.json"
     shapes: dict[str, tuple[int, ...]] = {}
     need_regular_files(folder, CheckpointError)
@@ -90,6 +93,8 @@ def check_stored(folder: Path) -> None:
         )
     try:
         values = parse_json(read_text(file))
+        file = folder / _PIECES
+        _pieces(file)
         for weights in sorted(folder.glob("*.safetensors")):
             file = weights
             shapes |= {name: entry.shape for name, entry in read_header(weights).items()}
@@ -100,18 +105,36 @@ def check_stored(folder: Path) -> None:
         ) from None
     if not isinstance(values, dict):
         raise CheckpointError(f"{folder / 'config.json'} must hold an object, not {type(values).__name__}")
+    check_entries(folder / "config.json", values)
     try:
         check_sizes(str(folder / "config.json"), values, shapes)
     except ValueError as error:
         raise CheckpointError(str(error)) from None
 
 
-def _listed(pieces: Path) -> list[str]:
+def _weight_files(folder: Path) -> list[str]:
     try:
-        return sorted(set(parse_json(read_text(pieces))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return _pieces(folder / _PIECES) or ["model.safetensors"]
+    except (OSError, ValueError) as error:
         need_fact(error)
-        return [f"a readable {pieces.name}"]
+        return [f"a readable {_PIECES}"]
+
+
+def _pieces(index: Path) -> list[str]:
+    """Names of the files that the weights are in, where they are in several; none without an index.
+
+    Raises OSError, or ValueError in a few words.
+    """
+    if not is_there(index):
+        return []
+    content = parse_json(read_text(index))
+    places = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(places, dict):
+        raise ValueError("it has no weight_map")
+    for name in places.values():
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+            raise ValueError(f"weight_map names {shown(name)}, which is no safetensors file of its folder")
+    return sorted(set(places.values()))
 
 
 def weights_digest(weights: str, *others: Path) -> str:

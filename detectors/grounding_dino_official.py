@@ -17,7 +17,8 @@ import torch
 
 from errors import CheckpointError
 from settings.faults import need_fact
-from settings.shown import shown_path
+from settings.panics import panics_told
+from settings.shown import cut, shown_path
 
 #: Swin sizes by embedding width: `swin_T_224_1k` and `swin_B_384_22k` of the official build function.
 SWIN_SIZES: dict[int, dict[str, Any]] = {
@@ -166,7 +167,8 @@ def official_processor(vocabulary: Path) -> Any:
     from transformers import BertTokenizer, GroundingDinoImageProcessor, GroundingDinoProcessor
 
     try:
-        tokenizer = BertTokenizer(vocab=str(vocabulary))
+        with panics_told():
+            tokenizer = BertTokenizer(vocab=str(vocabulary))
     except Exception as error:  # tokenizers raises nothing more exact
-        raise CheckpointError(f"{vocabulary} is no vocabulary: {error}") from None
+        raise CheckpointError(f"{vocabulary} is no vocabulary: {cut(str(error), 300)}") from None
     return GroundingDinoProcessor(GroundingDinoImageProcessor(), tokenizer)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from errors import InvalidInput
 from models.action_tokenizer import ActionTokenizer, IdArray, StateStatistics
+from models.token_ids import token_ids, token_text
 from settings.shown import shown
 
 #: Stands for the image in a prompt; replaced by one position per patch when samples are collated.
@@ -58,11 +59,14 @@ class PromptBuilder:
         instruction_twice: bool = True,
         box_first: bool = False,
         state_as_text: bool = False,
+        words: int | None = None,
     ) -> None:
-        """box_first: answers say the gaze box before the actions. state_as_text: the official way to place the
-        state's ids, which leaves stray ones beside them (`_after_text`).
+        """words: how many the model has; no other ids are given. box_first: answers say the gaze box before the
+        actions. state_as_text: the official way to place the state's ids, which leaves stray ones beside them
+        (`_after_text`).
         """
         self.tokenizer = tokenizer
+        self._words = words
         self.actions = actions
         self.statistics = statistics
         self.chunk_shape = (chunk_steps, action_dims)
@@ -73,7 +77,7 @@ class PromptBuilder:
         if end_id is None or end_id == tokenizer.unk_token_id:
             raise InvalidInput(f"the tokenizer has no {shown(END_OF_ANSWER)}; use that of a Qwen2 chat model")
         self.end_id = int(end_id)
-        added = len(tokenizer(":", add_special_tokens=True)["input_ids"]) - len(self._tokenised(":"))
+        added = len(token_ids(tokenizer, ":", special_tokens=True)) - len(self._tokenised(":"))
         if added:  # the official server keeps them, once or with every part of a prompt
             raise InvalidInput(
                 f"the tokenizer adds {added} token{'s' if added != 1 else ''} to every text (its post_processor), where"
@@ -138,11 +142,11 @@ class PromptBuilder:
         many as the state has, are replaced by the state's. Text that takes more ids leaves the first of them.
         """
         call = self._ids(BEFORE_ANSWER)
-        ids = self._tokenised(f"{text}{self.tokenizer.decode(state.tolist())}{BEFORE_ANSWER}")
+        ids = self._tokenised(f"{text}{token_text(self.tokenizer, state.tolist())}{BEFORE_ANSWER}")
         end = int(np.flatnonzero(ids == call[0])[0])
         return np.concatenate([ids[: max(end - len(state), 0)], state, ids[end:]])
 
     def _tokenised(self, text: str) -> IdArray:
-        ids = np.asarray(self.tokenizer(text, add_special_tokens=False)["input_ids"], dtype=np.int64)
+        ids = np.asarray(token_ids(self.tokenizer, text, self._words), dtype=np.int64)
         ids.flags.writeable = False
         return ids

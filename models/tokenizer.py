@@ -20,6 +20,7 @@ from models.part_configs import ACTION_BINS
 from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION, END_OF_ANSWER
 from settings import files
 from settings.faults import need_fact
+from settings.panics import panics_told
 from settings.regular import is_there, need_regular_files, read_text
 from settings.shown import first_line, shown
 
@@ -72,7 +73,8 @@ def load_tokenizer(folder: Path) -> Any:
     need_regular_files(folder, CheckpointError, _READ_BY_LIBRARIES)
     try:
         kind: Any = PreTrainedTokenizerFast if as_it_stands else AutoTokenizer
-        tokenizer = kind.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        with panics_told():
+            tokenizer = kind.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # tokenizers raises nothing more exact
         need_fact(error)
         raise CheckpointError(f"the tokenizer in {folder} cannot be loaded: {first_line(error)}") from None

@@ -32,6 +32,10 @@ _DIGITS_AS_ZEROS = bytes(ord("0") if chr(byte) in "0123456789.eE+-" else ord(" "
 #: What PyYAML's constructors let through where a tag is given by hand: `!!bool maybe`, `!!timestamp x`, `!!int ""`.
 _UNUSABLE = (RecursionError, ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError)
 
+#: What a tag can ask for and neither JSON nor a mapping, list or scalar of YAML can hold. A set has another order in
+#: each process.
+_NO_PLAIN_VALUES = {f"tag:yaml.org,2002:{name}" for name in ("set", "omap", "pairs", "binary", "timestamp")}
+
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]', re.DOTALL)
 
 
@@ -162,6 +166,9 @@ def _loader() -> Any:
     Loader.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in known if tag != timestamp_tag]
         for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    Loader.yaml_constructors = {
+        tag: made for tag, made in yaml.SafeLoader.yaml_constructors.items() if tag not in _NO_PLAIN_VALUES
     }
     Loader.add_implicit_resolver(float_tag, _EXPONENT, list("-+.0123456789"))
     return Loader

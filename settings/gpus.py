@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from settings.faults import need_fact
 from settings.tool import ask_tool
+from settings.whole_numbers import whole_number
 
 #: CUDA's own list of the GPUs that a process may see.
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -117,7 +118,8 @@ def _by_list(text: str, listed: Mapping[int, str]) -> Given:
 def _by_slurm(machine: Sequence[int]) -> Given | None:
     """Where no list was made although SLURM gave some of the GPUs that can be seen, its numbers are the list."""
     for variable in ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS"):
-        numbers = [int(part) for part in os.environ.get(variable, "").split(",") if part.strip().isdigit()]
+        parts = [whole_number(part.strip()) for part in os.environ.get(variable, "").split(",")]
+        numbers = [part for part in parts if part is not None]
         # As many as can be seen: the cluster hides the others, and counts these anew.
         if numbers and len(machine) > len(numbers) and set(numbers) <= set(machine):
             said = f"{variable}={os.environ[variable]}"

@@ -17,6 +17,7 @@ from models.checkpoint import copy_weights, model_of, weights_of
 from models.config import ReconVLAConfig
 from models.folder_config import with_folders
 from models.four_bit import pack_blocks
+from models.plain_values import require
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
 from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
@@ -27,6 +28,9 @@ from tasks.model_spec import final_config
 from tasks.precision import FOUR_BIT_PRODUCTS, JUDGED
 
 CPU = torch.device("cpu")
+
+#: What a prompt and an answer of CALVIN hold of a state and an action.
+_STATE_DIMS, _ACTION_DIMS = 15, 7
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,18 @@ class Recipe:
 
 
 def recipe_of(spec: Mapping[str, Any]) -> Recipe:
-    """Recipe of `spec["model"]`, which is what `tasks.model_spec.planned_model` gives."""
+    """Recipe of `spec["model"]`, which is what `tasks.model_spec.planned_model` gives.
+
+    Raises ConfigError, and CheckpointError for a tokenizer that cannot be used.
+    """
     model = spec["model"]
     if "tokenizer" in model:
         tokenizer = load_tokenizer(Path(model["tokenizer"]["root"]))
     else:
         tokenizer = build_word_tokenizer(model["instructions"])
     config = final_config(model["config"], len(tokenizer))
+    for name, size in (("action_dims", _ACTION_DIMS), ("state_dims", _STATE_DIMS)):
+        require(getattr(config, name) == size, name, f"must be {size}, as CALVIN has it")
     prompts = PromptBuilder(
         tokenizer,
         ActionTokenizer(config.language.action_vocab_size),
@@ -55,6 +64,7 @@ def recipe_of(spec: Mapping[str, Any]) -> Recipe:
         action_dims=config.action_dims,
         box_first=config.grounding == "box",
         state_as_text=config.official_compat,
+        words=config.language.vocab_size,
     )
     return Recipe(config, prompts, pad_id(tokenizer), model["reconstructs"])
 

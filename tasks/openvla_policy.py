@@ -12,6 +12,7 @@ import torch
 from errors import InvalidInput
 from models.openvla_checkpoint import ACTION_DIMS, load_openvla, read_config
 from models.openvla_pictures import read_normalisation
+from models.token_ids import need_known, token_ids
 from models.tokenizer import load_tokenizer
 from tasks.policies import ANSWERED, OUTSIDE, Query
 from tasks.precision import DTYPES
@@ -67,6 +68,7 @@ class OpenVLAPolicy:
         self._device = device()
         dtype = None if precision == AUTO else DTYPES[precision]
         self._model = load_openvla(folder, self._config, dtype).to(self._device)
+        self._words = self._model.language_model.get_input_embeddings().num_embeddings
         self.counts: Counter[str] = Counter()
 
     def act(self, queries: Sequence[Query]) -> list[np.ndarray]:
@@ -87,13 +89,15 @@ class OpenVLAPolicy:
                 query.observation["rgb_static"], self._config.image_size, self.center_crop
             )
         )
-        ids = self._tokenizer(_PROMPT.format(query.instruction.lower()))["input_ids"]
+        prompt = _PROMPT.format(query.instruction.lower())
+        ids = token_ids(self._tokenizer, prompt, special_tokens=True)
         if ids[0] != self._tokenizer.bos_token_id:  # the picture stands behind it
             ids = [self._tokenizer.bos_token_id, *ids]
         if ids[-1] != _EMPTY_TOKEN:
             ids = [*ids, _EMPTY_TOKEN]
-        prompt = torch.tensor([ids], device=self._device)
-        tokens = self._model.generate(dino, siglip, prompt, ACTION_DIMS)
+        need_known(self._tokenizer, ids, self._words)
+        given = torch.tensor([ids], device=self._device)
+        tokens = self._model.generate(dino, siglip, given, ACTION_DIMS)
         first = self._config.action_vocabulary - self._config.bins
         self.counts[OUTSIDE] += sum(not first <= t < self._config.action_vocabulary for t in tokens)
         self.counts[ANSWERED] += len(tokens)

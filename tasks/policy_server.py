@@ -20,12 +20,13 @@ import numpy as np
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from calvin.instruction_text import fault_of_instruction
 from errors import BatonError, EnvironmentLacks, InvalidInput
 from settings import bounded_server
 from settings.bounded_server import BoundedServer, Bounds, SentenceHandler, own_names
 from settings.document_limits import Limits
 from settings.documents import parse_json
-from settings.shown import cut, shown
+from settings.shown import shown
 from tasks.policies import Query
 
 logger = logging.getLogger("baton.serve")
@@ -37,8 +38,6 @@ PATH = "/predict"
 #: A request has 141,168 bytes of pictures, and clients send it at once. An answer waits for those before it.
 BOUNDS = Bounds(body_bytes=1 << 20, connections=256, request_seconds=30.0, connection_seconds=600.0)
 
-#: A sentence has some tens of characters; a prompt that is too long for the model fails all that wait with it.
-_LONGEST_INSTRUCTION = 1000
 #: Metres and radians.
 _LARGEST_STATE = 1000.0
 _LIMITS = Limits(characters=1 << 14, values=100, levels=5, digits=100)
@@ -150,14 +149,8 @@ class PredictHandler(SentenceHandler):
 def _instruction(given: Any) -> str:
     if not isinstance(given, str):
         raise InvalidInput("instruction must be a text")
-    if len(given) > _LONGEST_INSTRUCTION:
-        raise InvalidInput(
-            f"instruction has {len(given)} characters; at most {_LONGEST_INSTRUCTION} are taken"
-        )
-    try:
-        given.encode()
-    except UnicodeEncodeError:
-        raise InvalidInput(f"instruction holds half a character: {cut(given)}") from None
+    if (wrong := fault_of_instruction(given)) is not None:
+        raise InvalidInput(f"instruction {wrong}")
     return given
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from errors import CheckpointError
+from errors import CheckpointError, ConfigError
 from models.checkpoint import CONFIG_FILE, read_json
 from models.official import neighbour_files
 from models.official_entries import MODEL_TYPE
@@ -33,7 +33,14 @@ def open_folder(folder: Path, precision: str = AUTO) -> tuple[ReconVLA, Recipe]:
     """
     model = ReconVLA.from_pretrained(folder, None if precision == AUTO else JUDGED[precision])
     spec = {"config": model.config.to_dict(), "tokenizer": {"root": str(folder)}, "reconstructs": "none"}
-    return placed(model, precision, device()), recipe_of({"model": spec})
+    try:
+        recipe = recipe_of({"model": spec})
+    except ConfigError as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE}: {error}") from None
+    words, has = recipe.config.language.vocab_size, model.config.language.vocab_size
+    if words != has:  # a toy's are those of its tokenizer
+        raise CheckpointError(f"the tokenizer in {folder} has {words} words, and the model {has}")
+    return placed(model, precision, device()), recipe
 
 
 def identity_of(folder: Path) -> str:

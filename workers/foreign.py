@@ -40,7 +40,9 @@ def _place(text: str) -> str:
 
 
 def _lies_elsewhere(text: str) -> str:
-    path = os.path.normpath(text)
+    path = re.sub(
+        r"\A/+", "/", os.path.normpath(text)
+    )  # two at the beginning are one to Linux, and kept there
     if _MADE_UP.match(path):
         raise ValueError(f"{shown(text)} is no place of files that lie still")
     if _IN_A_STORE.search(path):
@@ -160,6 +162,7 @@ class _Index(_Part):
     split: Split = "training"
     numbers: list[Number] = Field(default_factory=list)
     untrusted: Text = "keep"
+    repeat_motion: bool = False
     about: dict[Text, dict[Text, Number]] = Field(default_factory=dict)
 
 
@@ -175,7 +178,13 @@ class _Evaluate(_Job):
     simulator: Literal["playtable", "calvin"] = "playtable"
     scene: Literal["A", "B", "C", "D"] = "D"
     assets: Place | None = None
+    scenes: Literal["baton", "calvin"] = "baton"
     renderer: Literal["tiny", "egl"] = "tiny"
+    frames_renderer: Text | None = None
+    frames_basis: Text | None = None
+    frames_scenes: Text | None = None
+    untrained_tasks: list[Text] | None = None
+    jpeg: bool = False
     tasks: list[Text] = Field(default_factory=list)
     instructions: dict[Text, Text] | None = None
     drawn: Sequences = 1
@@ -274,8 +283,11 @@ class ForeignJobs:
         self._left_out[cut(str(program))] = None
 
     def _check_outside(self, place: str) -> None:
-        """Links may lead to the store under another name."""
-        if Path(os.path.realpath(place)).is_relative_to(self._store):
+        """Links may lead there under another name."""
+        leads_to = os.path.realpath(place)
+        if _MADE_UP.match(leads_to):
+            raise ValueError(f"{shown(place)} is no place of files that lie still")
+        if Path(leads_to).is_relative_to(self._store):
             raise ValueError(f"{shown(place)} is in this home's store, where a bundle puts its own files")
 
 

@@ -7,21 +7,32 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
 from errors import InvalidInput, SimulatorMissing
 from settings.faults import need_fact
 from settings.regular import open_regular
+from settings.shown import cut, shown
 from simulators.playtable import meshes
+from simulators.playtable.scene_values import FARTHEST
 
 _MESH_SUFFIXES = {".obj", ".stl"}
 #: PyBullet's reader calls itself for each.
 _MOST_LEVELS = 50
+_LONGEST_REASON = 160
+#: Attributes of a body that say where or how large something is.
+_SIZES = {"xyz", "rpy", "size", "scale", "radius", "length", "lower", "upper"}
+#: What PyBullet reads too. Left to itself Pillow has Ghostscript run what it takes for PostScript.
+_PICTURES = ("PNG", "JPEG")
+#: Of a texture; calvin_env's largest has a sixteenth.
+MOST_PIXELS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -41,8 +52,9 @@ def closure(urdfs: Iterable[Path]) -> list[Path]:
     for urdf in urdfs:
         root = _parse(urdf)
         files[urdf] = None
+        _check_sizes(urdf, root)
         for element in root.iter("mesh"):
-            mesh = _resolve(urdf.parent, element.get("filename", ""))
+            mesh = _mesh(urdf, element.get("filename", ""))
             for file in (mesh, *_textures(mesh)):
                 files[file] = None
     return list(files)
@@ -54,19 +66,34 @@ def joints(urdf: Path) -> dict[str, Joint]:
     for element in _parse(urdf).iter("joint"):
         name, origin, limit = element.get("name", ""), element.find("origin"), element.find("limit")
         try:
-            x, y, z = (float(value) for value in ("" if origin is None else origin.get("xyz", "")).split())
-            upper = 0.0 if limit is None else float(limit.get("upper", "0"))
+            x, y, z = _numbers("" if origin is None else origin.get("xyz", ""))
+            (upper,) = (0.0,) if limit is None else _numbers(limit.get("upper", "0"))
         except ValueError:
-            raise InvalidInput(f"{urdf}: joint {name!r} has no usable origin or limit") from None
+            raise InvalidInput(f"{urdf}: joint {shown(name)} has no usable origin or limit") from None
         found[name] = Joint((x, y, z), upper)
     return found
+
+
+def names(urdf: Path, kind: str) -> set[str]:
+    """Names of the elements of this kind, `joint` or `link`."""
+    return {element.get("name", "") for element in _parse(urdf).iter(kind)}
+
+
+def need_parts(urdf: Path, joints: Iterable[str], links: Iterable[str]) -> None:
+    """Raises InvalidInput where a body lacks one of them."""
+    for kind, wanted in (("joint", joints), ("link", links)):
+        lacking = sorted(set(wanted) - names(urdf, kind))
+        if lacking:
+            raise InvalidInput(f"{urdf} has no {kind} {', '.join(lacking)}")
 
 
 def box_size(urdf: Path) -> tuple[float, float, float]:
     """Extent of the first box of a body, in the URDF's units. Raises InvalidInput where it has none."""
     box = next(_parse(urdf).iter("box"), None)
     try:
-        x, y, z = (float(value) for value in ("" if box is None else box.get("size", "")).split())
+        x, y, z = _numbers("" if box is None else box.get("size", ""))
+        if min(x, y, z) <= 0:
+            raise ValueError
     except ValueError:
         raise InvalidInput(f"{urdf} holds no box with a usable size") from None
     return x, y, z
@@ -90,20 +117,56 @@ def _parse(urdf: Path) -> ET.Element:
                 levels += 1 if event == "start" else -1
                 if levels > _MOST_LEVELS:
                     raise InvalidInput(f"{urdf} has more than {_MOST_LEVELS} elements in each other")
-    except (OSError, ET.ParseError, ValueError) as error:
+    except (OSError, ET.ParseError, LookupError, ValueError) as error:  # LookupError: of an encoding
         need_fact(error)
-        raise InvalidInput(f"{urdf} is damaged: {error}") from None
+        raise InvalidInput(f"{urdf} is damaged: {cut(str(error), _LONGEST_REASON)}") from None
     assert root is not None  # else there is no element, which is a ParseError
     return root
 
 
-def _resolve(folder: Path, reference: str) -> Path:
-    mesh = folder / reference.removeprefix("package://")
+def _numbers(text: str) -> list[float]:
+    """Raises ValueError for what is no number of a body."""
+    found = [float(word) for word in text.split()]
+    if not all(abs(number) <= FARTHEST for number in found):  # nor is what is not a number
+        raise ValueError
+    return found
+
+
+def _check_sizes(urdf: Path, root: ET.Element) -> None:
+    for element in root.iter():
+        for name in _SIZES & set(element.keys()):
+            text = element.get(name, "")
+            try:
+                count = len(_numbers(text))
+            except ValueError:
+                count = 0
+            if not 1 <= count <= 3:
+                raise InvalidInput(
+                    f"{urdf}: {name} of a {cut(element.tag)} is {shown(text)}, not numbers up to {FARTHEST:g}"
+                )
+
+
+def _mesh(urdf: Path, reference: str) -> Path:
+    mesh = _named(urdf, "mesh", reference.removeprefix("package://"))
     if mesh.suffix.lower() not in _MESH_SUFFIXES:
-        raise InvalidInput(f"{folder} refers to {reference!r}, which is neither an OBJ nor an STL file")
+        raise InvalidInput(f"{urdf} refers to {shown(reference)}, which is neither an OBJ nor an STL file")
     _require(mesh)
     meshes.extent(mesh)
     return mesh
+
+
+def _named(file: Path, keyword: str, name: str) -> Path:
+    """The file that `name` in `file` leads to, which may not exist. Raises InvalidInput for a name that none has."""
+    named = file.parent / name
+    try:
+        if not name.isprintable():
+            raise ValueError("not printable")
+        named.is_file()
+    except (OSError, ValueError) as error:
+        need_fact(error)
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInput(f"{file}: {keyword} {shown(name)} is no name of a file ({reason})") from None
+    return named
 
 
 def _textures(mesh: Path) -> list[Path]:
@@ -117,22 +180,40 @@ def _textures(mesh: Path) -> list[Path]:
     found = []
     is_textured = bool(_values(mesh, "vt"))
     for name in _values(mesh, "mtllib"):
-        material = mesh.parent / name
+        material = _named(mesh, "mtllib", name)
         if not is_textured and not material.is_file():
             continue
         _require(material)
         found.append(material)
         # A drive letter is somebody's own machine: PyBullet does not find that image either.
-        for texture in (mesh.parent / value for value in _values(material, "map_Kd") if ":" not in value):
-            _require(texture)
-            try:
-                with open_regular(texture, meshes.MOST_BYTES) as file, Image.open(file) as image:
-                    image.load()
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                need_fact(error)
-                raise InvalidInput(f"{texture} is damaged: {error}") from None
-            found.append(texture)
+        for value in _values(material, "map_Kd"):
+            if ":" not in value:
+                texture = _named(material, "map_Kd", value)
+                _check_texture(texture)
+                found.append(texture)
     return found
+
+
+def _check_texture(texture: Path) -> None:
+    _require(texture)
+    try:
+        with open_regular(texture, meshes.MOST_BYTES) as file, _opened(file) as image:
+            width, height = image.size
+            if width * height > MOST_PIXELS:
+                raise InvalidInput(
+                    f"{texture} has {width} x {height} pixels, and at most {MOST_PIXELS} are read"
+                )
+            image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        need_fact(error)
+        raise InvalidInput(f"{texture} is damaged: {cut(str(error), _LONGEST_REASON)}") from None
+
+
+def _opened(file: BinaryIO) -> Image.Image:
+    """Not loaded yet. Pillow's warning of many pixels is none here, where fewer are the limit."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(file, formats=_PICTURES)
 
 
 def _values(file: Path, keyword: str) -> list[str]:

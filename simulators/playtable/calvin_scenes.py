@@ -6,9 +6,9 @@ calvin_env/conf/scene/calvin_scene_*.yaml says what a scene is made of, calvin_e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,9 +19,14 @@ from simulators.playtable import assets
 from simulators.playtable.camera_models import Lens, StaticCamera
 from simulators.playtable.own_scenes import SCENES
 from simulators.playtable.scene import (
+    ARM_JOINTS,
+    CAMERA_LINK,
     DESIGN_SCALE,
     DRAWER,
+    FINGER_JOINTS,
     SLOPE,
+    TABLE_JOINTS,
+    TOOL_LINK,
     Beyond,
     Light,
     Ranges,
@@ -32,9 +37,18 @@ from simulators.playtable.scene import (
     Vector,
     table_landmarks,
 )
+from simulators.playtable.scene_values import Entry
 
 _ROBOT = "franka_panda/panda_longer_finger.urdf"
 _FLOOR = "plane/plane.urdf"
+_BLOCKS = {"block_red", "block_blue", "block_pink"}
+_FIXED_LINKS = ("base_link", "plank_link")
+#: What the boxes and the cameras ask for by name.
+_TABLE_LINKS = (*_FIXED_LINKS, "drawer_link", "slide_link", "switch_link", "button_link")
+#: Of a side of a picture; calvin_env's cameras have 200 and 84.
+_MOST_PIXELS = 4096
+_NEAREST = 1e-6
+_FIELD_OF_VIEW = (0.01, 179.0)
 _ENVIRONMENT_SEED = 0
 #: Digests of the scenes' files in calvin_env 797142c, its last commit.
 _PUBLISHED = {
@@ -64,27 +78,24 @@ def calvin_scene(name: str, clone: Path) -> Scene:
         )
     config = _read(config_file)
     data = clone / "data"
-    try:
-        table = config["objects"]["fixed_objects"]["table"]
-        files = SceneFiles(
-            robot=data / _ROBOT,
-            blocks={key: data / entry["file"] for key, entry in config["objects"]["movable_objects"].items()},
-            table=data / table["file"],
-            floor=data / _FLOOR,
-        )
-        scaling = float(config["global_scaling"])
-        if scaling != DESIGN_SCALE:
-            raise InvalidInput(f"{config_file}: global_scaling is {scaling}, not {DESIGN_SCALE}")
-        lights = table["lights"]
-        surfaces = {key: (_vector(low), _vector(high)) for key, (low, high) in config["surfaces"].items()}
-        robot_position = _vector(config["robot_base_position"])
-        robot_orientation = _vector(config["robot_base_orientation"])
-        loading_poses = _loading_poses(config["objects"]["movable_objects"], surfaces)
-        bulb, led = _light(lights["lightbulb"]), _light(lights["led"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidInput(f"{config_file} is not a scene of calvin_env: {error!r}") from None
+    scaling = config.of("global_scaling").number()
+    if scaling != DESIGN_SCALE:
+        raise InvalidInput(f"{config_file}: global_scaling is {scaling}, not {DESIGN_SCALE}")
+    table, blocks = config.of("objects").of("fixed_objects").of("table"), _blocks(config)
+    files = SceneFiles(
+        robot=data / _ROBOT,
+        blocks={key: entry.of("file").below(data) for key, entry in blocks.items()},
+        table=table.of("file").below(data),
+        floor=data / _FLOOR,
+    )
+    surfaces = {key: config.of("surfaces").of(key).surface() for key in config.of("surfaces").mapping()}
+    if not surfaces:
+        raise config.of("surfaces").refusal("no surface")
+    bulb, led = (_light(table.of("lights").of(name), files.table) for name in ("lightbulb", "led"))
     used = assets.closure([files.robot, *files.blocks.values(), files.table, files.floor])
     joints = assets.joints(files.table)
+    assets.need_parts(files.table, TABLE_JOINTS, (*_TABLE_LINKS, bulb.link, led.link))
+    assets.need_parts(files.robot, (*ARM_JOINTS, *FINGER_JOINTS), (TOOL_LINK, CAMERA_LINK))
     static_file, hand_file = (
         clone / "conf/cameras/cameras" / f"{camera}.yaml" for camera in ("static", "gripper")
     )
@@ -107,7 +118,7 @@ def calvin_scene(name: str, clone: Path) -> Scene:
             joints["base__slide"].origin[0],
             drawer_x,
         ),
-        fixed_links=("base_link", "plank_link"),
+        fixed_links=_FIXED_LINKS,
         drawer_x=drawer_x * scaling,
         ranges=Ranges(
             slide=joints["base__slide"].upper * scaling,
@@ -116,13 +127,13 @@ def calvin_scene(name: str, clone: Path) -> Scene:
             switch=joints["base__switch"].upper * scaling,
         ),
         deterministic_pairs=False,
-        loading_poses=loading_poses,
-        robot_position=robot_position,
-        robot_orientation=robot_orientation,
+        loading_poses=_loading_poses(blocks, surfaces),
+        robot_position=config.of("robot_base_position").vector(),
+        robot_orientation=config.of("robot_base_orientation").vector(),
         bulb=bulb,
         led=led,
         static_camera=_static_camera(static_file),
-        hand_lens=_lens(hand_file, _read(hand_file)),
+        hand_lens=_lens(_read(hand_file)),
     )
 
 
@@ -147,57 +158,61 @@ def _boxes(joints: Mapping[str, assets.Joint]) -> dict[str, Shown]:
     }
 
 
+def _blocks(config: Entry) -> dict[str, Entry]:
+    """In the order of `scene_obs`."""
+    entries = config.of("objects").of("movable_objects")
+    if set(entries.mapping()) != _BLOCKS:
+        raise entries.refusal(f"not of {', '.join(sorted(_BLOCKS))}")
+    return {name: entries.of(name) for name in entries.mapping()}
+
+
 def _loading_poses(
-    blocks: Mapping[str, Mapping[str, Any]], surfaces: Mapping[str, Surface]
+    blocks: Mapping[str, Entry], surfaces: Mapping[str, Surface]
 ) -> dict[str, tuple[Vector, Vector]]:
     """Where calvin_env loads the blocks, drawn as scene/objects/movable_object.py does with the seed of
     conf/env/play_table_env.yaml and the generator of gym 0.22 and later: it shows in the last bits of contacts
     in which bodies overlap."""
     rng = np.random.default_rng(_ENVIRONMENT_SEED)
     poses = {}
-    for name, entry in blocks.items():
-        position, euler = entry["initial_pos"], entry["initial_orn"]
-        if position == "any":
+    for name, block in blocks.items():
+        position, euler = block.of("initial_pos"), block.of("initial_orn")
+        if position.value == "any":
             low, high = surfaces[rng.choice(list(surfaces))]
-            position = rng.uniform(low, high)
-        if euler == "any":
-            euler = rng.uniform([0.0, 0.0, -math.pi], [0.0, 0.0, math.pi])
-        poses[name] = (_vector(position), _vector(euler))
+            position = replace(position, value=rng.uniform(low, high).tolist())
+        if euler.value == "any":
+            euler = replace(euler, value=rng.uniform([0.0, 0.0, -math.pi], [0.0, 0.0, math.pi]).tolist())
+        poses[name] = (position.vector(), euler.vector())
     return poses
 
 
-def _vector(values: Iterable[Any]) -> Vector:
-    x, y, z = (float(value) for value in values)
-    return x, y, z
-
-
-def _light(entry: Mapping[str, Any]) -> Light:
-    red, green, blue, alpha = (float(value) for value in entry["color"])
-    return Light(str(entry["link"]), (red, green, blue, alpha))
+def _light(entry: Entry, table: Path) -> Light:
+    red, green, blue, alpha = entry.of("color").numbers(4, 0.0, 1.0)
+    link = entry.of("link")
+    if link.name() not in assets.names(table, "link"):
+        raise link.refusal(f"no link of {table}")
+    return Light(link.name(), (red, green, blue, alpha))
 
 
 def _static_camera(file: Path) -> StaticCamera:
     config = _read(file)
-    try:
-        eye, target, up = (_vector(config[key]) for key in ("look_from", "look_at", "up_vector"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(f"{file} is not a camera of calvin_env: {error!r}") from None
-    return StaticCamera(_lens(file, config), eye, target, up)
+    eye, target, up = (config.of(key).vector() for key in ("look_from", "look_at", "up_vector"))
+    if eye == target:
+        raise config.of("look_at").refusal("where the camera is")
+    if not any(up):
+        raise config.of("up_vector").refusal("no direction")
+    return StaticCamera(_lens(config), eye, target, up)
 
 
-def _lens(file: Path, config: Mapping[str, Any]) -> Lens:
-    try:
-        if config["width"] != config["height"]:
-            raise InvalidInput(f"{file}: width and height differ")
-        return Lens(
-            float(config["fov"]), float(config["nearval"]), float(config["farval"]), int(config["width"])
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(f"{file} is not a camera of calvin_env: {error!r}") from None
+def _lens(config: Entry) -> Lens:
+    width, height = (config.of(side).whole(1, _MOST_PIXELS) for side in ("width", "height"))
+    if width != height:
+        raise config.of("width").refusal(f"another than the height, {height}")
+    near = config.of("nearval").number(_NEAREST)
+    return Lens(config.of("fov").number(*_FIELD_OF_VIEW), near, config.of("farval").number(near), width)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> Entry:
     content = parse_yaml(text_of(file, InvalidInput, MOST_YAML_BYTES), str(file), InvalidInput)
     if not isinstance(content, dict):
         raise InvalidInput(f"{file} is not a configuration of calvin_env")
-    return content
+    return Entry(content, file)

@@ -10,6 +10,9 @@ import numpy as np
 from errors import InvalidInput
 from settings.faults import need_fact
 from settings.regular import read_bytes
+from settings.shown import shown
+from settings.whole_numbers import whole_number
+from simulators.playtable.scene_values import FARTHEST
 
 _STL_HEADER_BYTES, _STL_FACET_BYTES = 84, 50
 #: Of any file of a scene: calvin_env's largest takes a twentieth.
@@ -44,33 +47,43 @@ def content_of(path: Path) -> bytes:
 def vertices(path: Path) -> np.ndarray:
     """All vertices (n, 3) of an OBJ or binary STL file. Raises InvalidInput for a damaged one."""
     found = _stl_vertices(path) if path.suffix.lower() == ".stl" else _obj_vertices(path)
-    if len(found) == 0 or not np.isfinite(found).all():
+    if len(found) == 0 or not (np.abs(found) <= FARTHEST).all():
         raise InvalidInput(f"{path} holds no usable vertices")
     return found
 
 
 def _obj_vertices(path: Path) -> np.ndarray:
-    rows: list[list[str]] = []
-    highest = 0
-    for line in content_of(path).decode(errors="replace").splitlines():
-        fields = line.split()
-        if fields[:1] == ["v"]:
-            rows.append(fields[1:4])
-        elif fields[:1] == ["f"]:
-            highest = max(highest, *(_vertex_index(path, corner) for corner in fields[1:]))
-    if highest == 0 or highest > len(rows):
-        raise InvalidInput(f"{path} is damaged: its faces name vertex {highest} of {len(rows)}")
+    lines = [line.split() for line in content_of(path).decode(errors="replace").splitlines()]
+    rows = [fields[1:4] for fields in lines if fields[:1] == ["v"]]
+    counts = len(rows), *(sum(fields[:1] == [kind] for fields in lines) for kind in ("vt", "vn"))
+    faces = [fields[1:] for fields in lines if fields[:1] == ["f"]]
+    if not faces:
+        raise InvalidInput(f"{path} is damaged: it has no face")
+    for corners in faces:
+        if len(corners) < 3:
+            raise InvalidInput(f"{path} is damaged: it has a face of {len(corners)} corners")
+    for corner in dict.fromkeys(corner for corners in faces for corner in corners):
+        if not _is_corner(corner, counts):
+            raise InvalidInput(
+                f"{path} is damaged: a face has the corner {shown(corner)}, and there are {counts[0]} vertices, "
+                f"{counts[1]} places of textures and {counts[2]} normals"
+            )
+    if any(len(row) != 3 for row in rows):
+        raise InvalidInput(f"{path} is damaged: a vertex is not three numbers")
     try:
         return np.array(rows, dtype=np.float64)
     except ValueError:
         raise InvalidInput(f"{path} is damaged: a vertex is not three numbers") from None
 
 
-def _vertex_index(path: Path, corner: str) -> int:
-    text = corner.partition("/")[0]
-    if not text.isdigit():
-        raise InvalidInput(f"{path} is damaged: a face has the corner {corner!r}")
-    return int(text)
+def _is_corner(corner: str, counts: tuple[int, ...]) -> bool:
+    """Whether `vertex[/texture[/normal]]` names what there is: PyBullet does not ask."""
+    vertex, *others = corner.split("/")
+    parts = [vertex, *(part or "1" for part in others)]
+    known = [counts[0], *(count if part else 1 for part, count in zip(others, counts[1:]))]
+    return len(parts) <= len(counts) and all(
+        1 <= (whole_number(part) or 0) <= count for part, count in zip(parts, known)
+    )
 
 
 def _stl_vertices(path: Path) -> np.ndarray:

@@ -14,6 +14,7 @@ import pybullet
 from errors import SimulatorError
 from simulators.base import MAX_RELATIVE_METRES, MAX_RELATIVE_RADIANS
 from simulators.playtable.client import Client
+from simulators.playtable.scene import ARM_JOINTS, CAMERA_LINK, FINGER_JOINTS, TOOL_LINK
 
 #: Arm joints in the pose every official evaluation chain starts from, in rad.
 REST_JOINTS = (-1.21779206, 1.03987646, 2.11978261, -2.34205014, -0.87015947, 1.64119353, 0.55344866)
@@ -36,10 +37,9 @@ class Robot:
         self._client = client
         self.uid = uid
         joints, links = client.joints(uid), client.links(uid)
-        self.arm = [joints[f"panda_joint{i}"] for i in range(1, 8)]
-        self.fingers = [joints["panda_finger_joint1"], joints["panda_finger_joint2"]]
-        self.tcp_link = links["tcp"]
-        self.camera_link = links["gripper_cam"]
+        self.arm = [joints[name] for name in ARM_JOINTS]
+        self.fingers = [joints[name] for name in FINGER_JOINTS]
+        self.tcp_link, self.camera_link = links[TOOL_LINK], links[CAMERA_LINK]
         self.gripper_action = 1
         self.target_pose = np.zeros(6)
         self._keep_fingers_centred()

@@ -20,6 +20,11 @@ Colour = tuple[float, float, float, float]
 Surface = tuple[Vector, Vector]
 
 SLIDE, DRAWER, BUTTON, SWITCH = range(4)  # where scene_obs has each joint
+#: The joints of every table and arm, and what of the arm is asked for by name.
+TABLE_JOINTS = ("base__slide", "base__drawer", "base__button", "base__switch")  # in the order of scene_obs
+ARM_JOINTS = tuple(f"panda_joint{number}" for number in range(1, 8))
+FINGER_JOINTS = ("panda_finger_joint1", "panda_finger_joint2")
+TOOL_LINK, CAMERA_LINK = "tcp", "gripper_cam"
 FIRST_BLOCK = 6  # where the poses of the blocks begin in scene_obs
 _POSE_SIZE = 6
 

@@ -14,15 +14,13 @@ import pybullet
 from errors import SimulatorError
 from simulators.base import SCENE_OBS_SIZE
 from simulators.playtable.client import Client
-from simulators.playtable.scene import FIRST_BLOCK, Light, Scene
+from simulators.playtable.scene import FIRST_BLOCK, TABLE_JOINTS, Light, Scene
 from simulators.playtable.visuals import Visuals
 
 #: Resistance of doors, switch and button against being moved, in N.
 _RESISTANCE = 4.0
 
-
-#: The table's joints, in the order of scene_obs.
-_SLIDE, _DRAWER, _BUTTON, _SWITCH = "base__slide", "base__drawer", "base__button", "base__switch"
+_SLIDE, _DRAWER, _BUTTON, _SWITCH = TABLE_JOINTS
 
 
 class Lamp:

@@ -50,7 +50,10 @@ def test_an_instruction_file_gives_the_first_phrase_of_each_task(tmp_path: Path)
         ("{", "is not YAML"),
         ("open_drawer: pull", "no list of instructions for rotate_red_block_right"),
         (None, "cannot be read: No such file"),
-        ("".join(f"{task}: [' ']\n" for task in TASKS), "an empty instruction for rotate_red_block_right"),
+        (
+            "".join(f"{task}: [' ']\n" for task in TASKS),
+            "the first of rotate_red_block_right is ' ', not an instruction",
+        ),
     ],
 )
 def test_unusable_instruction_files(tmp_path: Path, content: str | None, message: str) -> None:

@@ -191,7 +191,7 @@ def changed_config(**fields):
         (without("config.json"), "cannot be loaded"),
         (start_of("config.json"), "cannot be loaded"),
         (lambda folder: (folder / "config.json").write_text("[]"), "must hold an object"),
-        (changed_config(model_type="bert"), "cannot be loaded"),
+        (changed_config(model_type="bert"), "model_type is 'bert'"),
         (changed_config(d_model=64), "has other shapes of"),
         (without("processor_config.json"), "cannot be loaded"),
         (without("tokenizer.json", "vocab.txt"), "not the words of bert-base-uncased|cannot be loaded"),

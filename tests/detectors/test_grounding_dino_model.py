@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import detectors.grounding_dino_model as models
+from detectors import grounding_dino_entries
 from detectors.grounding_dino import GroundingDinoFinder, load_model
 from detectors.grounding_dino_io import prepare_image
 from detectors.grounding_dino_official import load_official
@@ -113,7 +114,7 @@ def test_pictures_of_another_preparation_are_refused_by_field(folder: Path, size
 
 
 def test_another_kind_of_model_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "_MODEL_TYPES", ("mm-grounding-dino",))
+    monkeypatch.setattr(grounding_dino_entries, "MODEL_TYPES", ("mm-grounding-dino",))
     refused(folder, "config.json", "model_type is 'grounding-dino'")
 
 
@@ -196,7 +197,14 @@ def test_pictures_are_normalised_as_the_folder_says(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("entry", "value"),
-    [("resample", 3), ("do_rescale", False), ("do_normalize", False), ("rescale_factor", 1.0)],
+    [
+        ("resample", 3),
+        ("do_rescale", False),
+        ("do_normalize", False),
+        ("rescale_factor", 1.0),
+        ("rescale_factor", "x"),
+        ("rescale_factor", float("nan")),
+    ],
 )
 def test_pictures_prepared_otherwise_are_refused_by_name(tmp_path: Path, entry: str, value: Any) -> None:
     folder = write_tiny_model(tmp_path / "model")
@@ -204,6 +212,26 @@ def test_pictures_prepared_otherwise_are_refused_by_name(tmp_path: Path, entry: 
     with pytest.raises(CheckpointError) as caught:
         load_model(str(folder), "cpu")
     assert str(caught.value).startswith(f"{file}: {entry} is {value!r}")
+
+
+@pytest.mark.parametrize("entry", ["image_mean", "image_std"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_means_that_are_not_finite_are_refused_by_name(tmp_path: Path, entry: str, value: float) -> None:
+    folder = write_tiny_model(tmp_path / "model")
+    file = _edit(folder, "image_processor", **{entry: [0.5, value, 0.5]})
+    with pytest.raises(CheckpointError) as caught:
+        load_model(str(folder), "cpu")
+    assert str(caught.value).startswith(f"{file}: {entry} must be three finite numbers")
+
+
+@pytest.mark.parametrize("entries", [{"encoder_attention_heads": 0}, {"activation_function": "none"}])
+def test_an_entry_that_its_library_cannot_use_is_one_sentence(
+    tmp_path: Path, entries: dict[str, Any]
+) -> None:
+    folder = write_tiny_model(tmp_path / "model")
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | entries))
+    refused(folder, "cannot be loaded: ")
 
 
 def test_an_adapted_tokenizer_is_taken_as_it_stands(tmp_path: Path) -> None:

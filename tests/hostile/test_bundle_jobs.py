@@ -23,6 +23,10 @@ OF_JOBS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a dataset beside the home": ("ingest", {"root": "artifacts"}, "no whole path"),
     "a dataset of a process": ("ingest", {"root": "/proc/self/cwd"}, "lie still"),
     "a dataset of devices": ("ingest", {"root": "/x/../dev/fd"}, "lie still"),
+    "a dataset of devices behind two strokes": ("ingest", {"root": "//dev/fd"}, "lie still"),
+    "a dataset of a process behind two strokes": ("ingest", {"root": "//proc/self/root/x"}, "lie still"),
+    "weights of a device behind two strokes": ("gaze", {"options": {"weights": "//dev/zero"}}, "lie still"),
+    "assets of the system behind two strokes": ("evaluate", {"assets": "//sys"}, "lie still"),
     "a dataset with a zero": ("ingest", {"root": "/a\0b"}, "printed"),
     "a dataset behind a URL": ("ingest", {"root": "s3://bucket/x"}, "no whole path"),
     "a scene with a path": ("ingest", {"demonstrations": [{"scene": "../x"}]}, "scene"),
@@ -59,6 +63,14 @@ OF_JOBS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a tokenizer on the hub": ("pretrain", {"model": {"tokenizer": {"root": "somebody/x"}}}, "no whole path"),
     "a model that is a list": ("reconstruct", {"model": []}, "model"),
     "a seed that is a text": ("reconstruct", {"seed": "x"}, "seed"),
+    "a renderer of the frames that is a list": ("evaluate", {"frames_renderer": ["tiny"]}, "frames_renderer"),
+    "a basis that is an object": ("evaluate", {"frames_basis": {}}, "frames_basis"),
+    "scenes of the frames that are a list": ("evaluate", {"frames_scenes": []}, "frames_scenes"),
+    "scenes that are none": ("evaluate", {"scenes": "somewhere"}, "scenes"),
+    "tasks that nobody has": ("evaluate", {"untrained_tasks": [1]}, "untrained_tasks"),
+    "tasks that are a text": ("evaluate", {"untrained_tasks": "abc"}, "untrained_tasks"),
+    "pictures that are perhaps packed": ("evaluate", {"jpeg": "yes"}, "jpeg"),
+    "a motion that is a number": ("index", {"repeat_motion": 1}, "repeat_motion"),
     "heads that are a text": ("attention", {"attention": {"heads": "x"}}, "heads"),
     "numbers that are texts": ("index", {"numbers": ["../x"]}, "numbers"),
     "an ablation that is a list": ("report", {"ablation": []}, "ablation"),
@@ -104,6 +116,19 @@ def test_a_place_that_a_link_leads_into_the_store_from_is_refused(tmp_path: Path
     (tmp_path / "link").symlink_to(tmp_path / "store")
     with pytest.raises(ValueError, match="this home's store"):
         ForeignJobs(tmp_path / "store").parameters("ingest", {"root": str(tmp_path / "link" / "x")})
+
+
+@pytest.mark.parametrize("place", ["/dev", "/proc/self", "/sys"])
+def test_a_place_that_a_link_leads_to_what_is_made_up_from_is_refused(place: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(place)
+    for kind, told in (
+        ("ingest", {"root": f"{tmp_path}/link/x"}),
+        ("evaluate", {"assets": f"{tmp_path}/link"}),
+    ):
+        with pytest.raises(ValueError, match="lie still"):
+            ForeignJobs(tmp_path / "store").parameters(kind, told)
+    with pytest.raises(ValueError, match="lie still"):
+        ForeignJobs(tmp_path / "store").settings({"data": {"root": f"{tmp_path}/link/x"}})
 
 
 PRESETS = {

@@ -21,9 +21,12 @@ from calvin.dataset import survey
 from calvin.episode import FRAME_SHAPES
 from calvin.episode_file import load_episode, save_episode
 from calvin.frames import FrameFiles
+from calvin.instructions import read_instruction_file
+from calvin.task_names import TASKS
 from calvin.training_index import read_index
 from calvin.writer import write_split
 from errors import DatasetError, InvalidInput
+from settings.shown import shown
 from tests.calvin.samples import make_episode
 from tests.hostile.test_files import sentence
 
@@ -119,6 +122,12 @@ FRAMES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a long list": (lambda: patched(archive(), _END, 12, "<I", 0x7FFFFFFF), "damaged"),
     "members elsewhere": (lambda: patched(archive(), _CENTRAL, 42, "<I", 0x7FFFFFFF), "damaged"),
     "a version that nobody reads": (lambda: patched(archive(), _CENTRAL, 6, "<H", 255), "damaged"),
+    "an array twice": (
+        lambda: archive(actionz=npy(np.zeros(7))).replace(b"actionz.npy", b"actions.npy"), "holds actions twice"
+    ),
+    "numbers that float64 does not have": (
+        lambda: archive(actions=npy(np.full(7, np.longdouble("1e4000")))), "actions is not finite"
+    ),
     "an npy": (lambda: npy(np.zeros(7)), "damaged: File is not a zip file"),
     "a text": (lambda: b"frame", "damaged"),
     "nothing": (lambda: b"", "damaged"),
@@ -285,6 +294,8 @@ BOXES = {
     "no object": "[]",
     "half a character": '{"\ud800": 1}'.encode("utf-8", "surrogatepass"),
     "nothing": "",
+    "a frame under two numbers": '{"1": {}, "01": {}}',
+    "a frame in another writing": '{"\u0663": {}}',
 }
 
 
@@ -306,6 +317,46 @@ def test_counts_of_pixels_that_cannot_be_used_are_one_sentence(pixels: Any, tmp_
     sentence(refused, file)
 
 
+# --- instructions --------------------------------------------------------------------------------
+
+INSTRUCTIONS: dict[str, tuple[Any, str]] = {
+    "long": ("x" * 1001, "has 1001 characters; at most 1000 are taken"),
+    "half a character": ("push \ud800", r"holds half a character: push \ud800"),
+    "blanks": (" \n", "not an instruction"),
+    "a number": (3, "not an instruction"),
+}
+
+
+@pytest.mark.parametrize("case", INSTRUCTIONS)
+def test_what_is_no_instruction_is_refused_wherever_it_stands(case: str, tmp_path: Path) -> None:
+    phrase, says = INSTRUCTIONS[case]
+    folder = annotated(tmp_path, ann=[phrase, "x" * 1000])
+    _, faults = survey(tmp_path, "training")
+    (told,) = map(str, faults)
+    assert f"language.ann[0] {says}" in told or f"language.ann[0] is {shown(phrase)}, {says}" in told
+
+    boxed = np.empty((), dtype=object)
+    boxed[()] = {"open_drawer": {"ann": [phrase]}}
+    np.save(file := folder / "embeddings.npy", boxed, allow_pickle=True)
+    with pytest.raises(DatasetError) as refused:
+        annotations.read_instructions(file)
+    assert says in sentence(refused, file)
+
+    listed = {task: ["do it"] for task in TASKS} | {"open_drawer": [phrase]}
+    (file := tmp_path / "some.yaml").write_text(json.dumps(listed))
+    with pytest.raises(DatasetError) as refused:
+        read_instruction_file(file)
+    if case != "half a character":  # which is no YAML
+        assert says in sentence(refused, file)
+
+
+def test_of_an_episode_the_instruction_is_looked_at_too(tmp_path: Path) -> None:
+    for phrase, says in INSTRUCTIONS.values():
+        with pytest.raises(DatasetError, match="instruction ") as refused:
+            make_episode(100, 2, instruction=phrase)
+        assert says in sentence(refused, "")
+
+
 # --- an index and an episode ---------------------------------------------------------------------
 
 ITEM: dict[str, Any] = {
@@ -322,6 +373,8 @@ ITEMS: dict[str, dict[str, Any]] = {
     "a long name": {"id": "\x1b[2J" * 5000, "frame": None},
     "levels": {"task": json.loads("[" * 90 + "]" * 90)},
     "an object": {"scene": {}},
+    "a long instruction": {"instruction": "x" * 1001},
+    "half a character in an instruction": {"instruction": "\ud800"},
 }
 
 

@@ -15,7 +15,8 @@ from errors import CheckpointError
 from settings.shown import cut
 from tests.hostile.checkpoints import HEADERS, header_file, replaced, sentence
 
-DINO = {"encoder_layers": 1, "d_model": 32, "backbone_config": {"depths": [1, 1], "embed_dim": 8},
+DINO = {"model_type": "grounding-dino", "encoder_layers": 1, "d_model": 32,
+        "backbone_config": {"depths": [1, 1], "embed_dim": 8},
         "text_config": {"vocab_size": 40, "num_hidden_layers": 1, "max_position_embeddings": 512}}  # fmt: skip
 DINO_TENSORS = {"a": torch.zeros(40, 32), "b": torch.zeros(512, 8), "c": torch.zeros(1)}
 
@@ -64,3 +65,59 @@ def test_a_header_of_a_grounding_dino_is_looked_at_first(case: str, tmp_path: Pa
         grounding_dino_files.check_stored(tmp_path)
     text = sentence(refused, tmp_path)
     assert "model.safetensors" in text and says in text
+
+
+ELSEWHERE = {
+    "_attn_implementation_internal": "somebody/else",
+    "attn_implementation": "somebody/else",
+    "text_config._attn_implementation": "flash_attention_3",
+    "backbone_config.attn_implementation": {"": "somebody/else"},
+    "backbone": "somebody/else",
+    "use_timm_backbone": True,
+    "use_pretrained_backbone": 1,
+    "backbone_config.model_type": "timm_backbone",
+    "quantization_config": {"quant_method": "somebody"},
+    "text_config.quantization_config": {"load_in_8bit": True},
+    "transformers_weights": "else.safetensors",
+    "model_type": "somebody",
+}
+
+
+def with_entry(values: Any, key: str, value: Any) -> Any:
+    first, _, rest = key.partition(".")
+    return values | {first: with_entry(values.get(first, {}), rest, value) if rest else value}
+
+
+@pytest.mark.parametrize("key", ELSEWHERE)
+def test_an_entry_leads_to_nothing_outside_of_its_folder(key: str, tmp_path: Path) -> None:
+    folder = dino_folder(tmp_path, with_entry(DINO, key, ELSEWHERE[key]))
+    with pytest.raises(CheckpointError) as refused:
+        grounding_dino_files.check_stored(folder)
+    file = folder / "config.json"
+    assert f"{file}: {key} is " in sentence(refused, file)
+
+
+def test_entries_that_are_off_pass(tmp_path: Path) -> None:
+    values: Any = DINO
+    for key in ELSEWHERE.keys() - {"model_type", "backbone_config.model_type"}:
+        values = with_entry(values, key, "sdpa" if key.endswith("implementation") else None)
+    grounding_dino_files.check_stored(dino_folder(tmp_path, values | {"_attn_implementation_autoset": True}))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        {"weight_map": {"a": "../model.safetensors"}},
+        {"weight_map": {"a": "pytorch_model.bin"}},
+        {"weight_map": {"a": 5}},
+        {"weight_map": []},
+        [],
+    ],
+)
+def test_an_index_names_files_of_its_folder(index: Any, tmp_path: Path) -> None:
+    folder = dino_folder(tmp_path, DINO)
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match="weight_map") as refused:
+        grounding_dino_files.check_stored(folder)
+    assert "model.safetensors.index.json" in sentence(refused, folder)
+    assert grounding_dino_files.missing_parts(folder)[-1] == "a readable model.safetensors.index.json"
