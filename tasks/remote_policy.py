@@ -139,7 +139,7 @@ class RemotePolicy:
             status, place, content = deadline.result(partial(self._answer, files, deadline))
         except TimeoutError:
             raise PolicyServerError(_too_slow(self._timeout_seconds)) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OverflowError) as error:
             raise PolicyServerError(_in_words(error, self._timeout_seconds)) from None
         if status != 200:
             fault = _Refused if _is_for_good(status) else PolicyServerError
