@@ -36,6 +36,20 @@ def _names_log_of(home: Home, path: str | Path) -> bool:
     return str(path) == str(_log_of(home))
 
 
+def _syncs_of_log(home: Home, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one descriptor with each sync of the state's log from now on."""
+    syncs: list[int] = []
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if _is_log_of(home, descriptor):
+            syncs.append(descriptor)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return syncs
+
+
 def _is_log_of(home: Home, descriptor: int) -> bool:
     """Databases of earlier tests have threads that sync logs of their own."""
     try:  # the name may be followed by "(deleted)"
@@ -105,15 +119,7 @@ def test_a_durable_commit_is_on_the_disk_when_it_returns(
 ) -> None:
     submit(database, planned("a"))
     database.settle()
-    syncs: list[int] = []
-    sync = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        if _is_log_of(home, descriptor):
-            syncs.append(descriptor)
-        sync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
+    syncs = _syncs_of_log(home, monkeypatch)
     with database.write(durable=True) as tx:
         tx.execute(text("update job set slices = 1"))
         assert syncs == []
@@ -237,15 +243,7 @@ def test_the_log_of_a_state_that_was_moved_and_linked_is_synced(
     moved.root.mkdir()
     home.state_db.rename(moved.state_db)
     home.state_db.symlink_to(moved.state_db)
-    synced: list[int] = []
-    sync = os.fsync
-
-    def fsync(descriptor: int) -> None:
-        if _is_log_of(moved, descriptor):
-            synced.append(descriptor)
-        sync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fsync)
+    synced = _syncs_of_log(moved, monkeypatch)
     linked = Database(home.state)
     with linked.write(durable=True) as tx:
         tx.execute(text("update job set slices = 1"))

@@ -11,15 +11,6 @@ import pytest
 from models.openvla import OpenVLA
 from models.reconvla import ReconVLA
 
-LONGEST_SENTENCE = 700
-
-
-def sentence(refused: pytest.ExceptionInfo[BaseException], place: Path | str) -> str:
-    text = str(refused.value)
-    assert str(place) in text, text
-    assert "\n" not in text and len(text) < LONGEST_SENTENCE and text.isprintable()
-    return text
-
 
 def header_file(path: Path, header: Any, data: bytes = b"", length: int | None = None) -> Path:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()

@@ -12,7 +12,7 @@ from errors import InvalidInput
 from settings.addresses import is_host
 from settings.elsewhere import FILE
 from tasks.remote_policy import RemotePolicy
-from tests.hostile.test_files import LONGEST_SENTENCE, sentence
+from tests.hostile.sentences import LONGEST_SENTENCE, sentence
 from tests.workshop import Workshop
 from workers.broker import ask
 

@@ -10,7 +10,7 @@ import pytest
 
 from settings.presets import load_config
 from tests.db.bundle.conftest import sealed as sealed
-from tests.hostile.test_files import sentence
+from tests.hostile.sentences import sentence
 from workers.foreign import ForeignJobs
 from workers.planner import Planner
 

@@ -14,7 +14,7 @@ from db.bundle.manifest import MOST_HANDED, parse
 from errors import BundleError
 from tests.db.bundle.conftest import sealed as sealed
 from tests.db.bundle.forge import parts_of
-from tests.hostile.test_files import sentence
+from tests.hostile.sentences import sentence
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from errors import BundleError
 from settings.home import Home
 from tests.db.bundle.conftest import sealed as sealed
 from tests.db.bundle.forge import Parts, forged
-from tests.hostile.test_files import sentence
+from tests.hostile.sentences import sentence
 from workers.foreign import ForeignJobs
 
 pytestmark = pytest.mark.timeout(120)
@@ -37,14 +37,14 @@ VALUES: dict[str, tuple[str, str]] = {
     "a table more": ("CREATE TABLE more (x)", "table 'more'"),
     "a trigger": ("CREATE TRIGGER more AFTER INSERT ON job BEGIN DELETE FROM event; END", "trigger 'more'"),
     "a view": ("CREATE VIEW more AS SELECT 1", "view 'more'"),
-    "a view in a table's place": ("DROP TABLE event", "table 'event'|index"),
+    "a table less": ("DROP TABLE event", "table 'event'|index"),
     "a column more": ("ALTER TABLE job ADD COLUMN more INTEGER", "table 'job'"),
     "a computed column": ("ALTER TABLE job ADD COLUMN more INTEGER GENERATED ALWAYS AS (abs(step))", "table 'job'"),
     "a check": ("CREATE TABLE more (x CHECK (x > 0))", "table 'more'"),
     "an index on an expression": ("CREATE INDEX more ON event (abs(at))", "index 'more'"),
     "a long statement": (f"CREATE TABLE more ({', '.join(f'c{n}' for n in range(1500))})", "table 'more'"),
     "a long name": (f'CREATE TABLE "{"x" * 3000}" (x)', "table 'xxx"),
-    "a name that moves a terminal": ('CREATE TABLE "a\x1b[2J" (x)', r"table"),
+    "a name that moves a terminal": ('CREATE TABLE "a\x1b[2J" (x)', r"table 'a\\x1b\[2J'"),
     "a text that is none": ("UPDATE event SET message = CAST(x'ff' AS TEXT)", "UTF-8"),
     "a label that is none": ("UPDATE job SET label = CAST(x'c328' AS TEXT)", "UTF-8"),
     "a host that is none": ("UPDATE worker SET host = CAST(x'ff' AS TEXT)", "UTF-8"),
@@ -132,6 +132,15 @@ def test_a_value_that_baton_never_writes_is_refused(
 ) -> None:
     statement, says = VALUES[case]
     check_refused(new, forged(sealed, tmp_path, lambda parts: parts.sql(statement)), says)
+
+
+def test_a_view_in_a_tables_place_is_refused(sealed: Path, new: Home, tmp_path: Path) -> None:
+    def change(parts: Parts) -> None:
+        parts.sql("DROP TABLE event", "CREATE VIEW event AS SELECT 1 AS id")
+
+    check_refused(
+        new, forged(sealed, tmp_path, change), r"does not have the (index|table|view) '\w*event\w*'"
+    )
 
 
 def test_a_state_in_another_encoding_is_refused(sealed: Path, new: Home, tmp_path: Path) -> None:

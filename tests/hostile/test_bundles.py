@@ -16,7 +16,7 @@ from settings.home import Home
 from tests.db.bundle.conftest import content, take_out
 from tests.db.bundle.conftest import sealed as sealed
 from tests.db.bundle.forge import Parts, forged
-from tests.hostile.test_files import LONGEST_SENTENCE
+from tests.hostile.sentences import LONGEST_SENTENCE
 from tests.workshop import Workshop, files_of
 from workers.event_files import EventFiles, event_folder
 from workers.foreign import ForeignJobs

@@ -16,7 +16,8 @@ from models.openvla_checkpoint import read_config
 from models.reconvla import ReconVLA
 from models.weight_files import open_file, open_weights
 from settings.tensor_header import read_header
-from tests.hostile.checkpoints import HEADERS, entry, header_file, sentence
+from tests.hostile.checkpoints import HEADERS, entry, header_file
+from tests.hostile.sentences import sentence
 
 
 @pytest.mark.parametrize("case", HEADERS)

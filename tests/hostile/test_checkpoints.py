@@ -24,8 +24,9 @@ from models.part_configs import AutoencoderConfig, LatentConfig
 from models.reconvla import ReconVLA
 from models.stored_sizes import check_stored_sizes
 from settings.shown import shown
-from tests.hostile.checkpoints import copy_with, replaced, sentence
+from tests.hostile.checkpoints import copy_with, replaced
 from tests.hostile.checkpoints import no_model as no_model
+from tests.hostile.sentences import sentence
 from tests.models.conftest import config as config
 from tests.models.conftest import tokenizer as tokenizer
 

@@ -28,7 +28,7 @@ from calvin.writer import write_split
 from errors import DatasetError, InvalidInput
 from settings.shown import shown
 from tests.calvin.samples import make_episode
-from tests.hostile.test_files import sentence
+from tests.hostile.sentences import sentence
 
 FRAME = "episode_0000001.npz"
 _LOCAL, _CENTRAL, _END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"

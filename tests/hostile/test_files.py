@@ -48,19 +48,11 @@ from simulators.playtable.calvin_scenes import calvin_scene
 from tasks.folder_identity import folder_identity
 from tasks.results_file import ResultsFile
 from tests.calvin.samples import make_episode
+from tests.hostile.sentences import LONGEST_SENTENCE, sentence
 from workers.foreign import ForeignJobs
 from workers.notice_file import NoticeFile
 
 pytestmark = pytest.mark.timeout(60)
-
-LONGEST_SENTENCE = 700
-
-
-def sentence(refused: pytest.ExceptionInfo[BaseException], place: Path | str) -> str:
-    text = str(refused.value)
-    assert str(place) in text, text
-    assert "\n" not in text and len(text) < LONGEST_SENTENCE and text.isprintable()
-    return text
 
 
 def fifo(path: Path) -> None:

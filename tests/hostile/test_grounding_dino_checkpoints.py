@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from detectors import grounding_dino_files
 from errors import CheckpointError
 from settings.shown import cut
-from tests.hostile.checkpoints import HEADERS, header_file, replaced, sentence
+from tests.hostile.checkpoints import HEADERS, header_file, replaced
+from tests.hostile.sentences import sentence
 
 DINO = {"model_type": "grounding-dino", "encoder_layers": 1, "d_model": 32,
         "backbone_config": {"depths": [1, 1], "embed_dim": 8},

@@ -13,8 +13,9 @@ from safetensors.torch import save_file
 from errors import CheckpointError
 from models.openvla_checkpoint import load_openvla, read_config
 from models.weight_files import open_weights
-from tests.hostile.checkpoints import copy_with, sentence
+from tests.hostile.checkpoints import copy_with
 from tests.hostile.checkpoints import no_model as no_model
+from tests.hostile.sentences import sentence
 from tests.models.openvla_sample import DINO, SIGLIP, TEXT, make_openvla
 
 

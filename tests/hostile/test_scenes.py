@@ -19,7 +19,7 @@ from PIL import Image
 from errors import BatonError
 from simulators.playtable import assets, meshes
 from simulators.playtable.calvin_scenes import calvin_scene
-from tests.hostile.test_files import sentence
+from tests.hostile.sentences import sentence
 from tests.simulators.clone_stand_in import make_clone
 
 SCENE, STATIC, GRIPPER = (

@@ -16,7 +16,8 @@ from models.reconvla import ReconVLA
 from models.tokenizer import save_tokenizer
 from tasks.openvla_policy import OpenVLAPolicy
 from tasks.standalone import open_folder, policy_of
-from tests.hostile.checkpoints import replaced, sentence
+from tests.hostile.checkpoints import replaced
+from tests.hostile.sentences import sentence
 from tests.models.conftest import config as config
 from tests.models.conftest import tokenizer as tokenizer
 from tests.models.openvla_sample import make_openvla

@@ -16,7 +16,7 @@ from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.prompt import PromptBuilder
 from models.token_ids import token_ids, token_text
 from models.tokenizer import load_tokenizer, save_tokenizer
-from tests.hostile.checkpoints import sentence
+from tests.hostile.sentences import sentence
 from tests.models.conftest import tokenizer as tokenizer
 
 #: What libraries written in Rust raise where they give up.
