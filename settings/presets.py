@@ -91,7 +91,9 @@ def _check_protocol_decides(protocol: str, said_by: list[tuple[str, dict[str, An
 def _read_yaml(path: Path) -> dict[str, Any]:
     loaded = parse_yaml(text_of(path, ConfigError, MOST_YAML_BYTES), str(path), is_ours=True)
     if loaded is None:
-        raise ConfigError(f"{path} sets nothing: it is empty, or all of it is comments; leave it out for the defaults")
+        raise ConfigError(
+            f"{path} sets nothing: it is empty, or all of it is comments; leave it out for the defaults"
+        )
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path} must hold a mapping, not {type(loaded).__name__}")
     return loaded
