@@ -109,12 +109,14 @@ def _gap(split: CalvinSplit, first: int, last: int) -> str:
     )
 
 
-def _told_once(sentences: list[str]) -> str:
+def _told_once(sentences: list[str], what: str = "frame") -> str:
     """The first of sentences that say the same of several frames, with their number."""
     if len(sentences) == 1:
         return sentences[0]
     more = len(sentences) - 1
-    return f"{sentences[0].removesuffix('.')}; the same holds for {more} more frame{'s' if more > 1 else ''}."
+    return (
+        f"{sentences[0].removesuffix('.')}; the same holds for {more} more {what}{'s' if more > 1 else ''}."
+    )
 
 
 def _notes_on_frames(split: CalvinSplit, annotated: np.ndarray, on_disk: np.ndarray) -> Iterator[str]:
@@ -149,9 +151,13 @@ def _notes_on_other_files(split: CalvinSplit) -> Iterator[str]:
 
 def _faults_of_episodes(split: CalvinSplit) -> Iterator[str]:
     path = split.folder / "ep_start_end_ids.npy"
-    for (start, end), (following, _) in zip(split.recorded, split.recorded[1:]):
-        if following <= end:
-            yield f"{path}: the episode {start}-{end} overlaps the one that starts at frame {following}."
+    overlapping = [
+        f"{path}: the episode {start}-{end} overlaps the one that starts at frame {following}."
+        for (start, end), (following, _) in zip(split.recorded, split.recorded[1:])
+        if following <= end
+    ]
+    if overlapping:
+        yield _told_once(overlapping, "episode")
     lengths_path = split.folder / "ep_lens.npy"
     if not is_there(lengths_path):
         return

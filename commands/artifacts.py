@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.options import existing_home, home_option, named_home
+from commands.ranges import ROW_ID
 from settings.streams import say
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ KINDS = ("episode", "gaze", "index", "checkpoint", "evaluation", "attention", "r
 @click.group("artifacts", invoke_without_command=True)
 @home_option
 @click.option("--kind", type=click.Choice(KINDS), default=None, help="Only this kind.")
-@click.option("--run", type=int, default=None, help="Only what serves this run (see status).")
+@click.option("--run", type=ROW_ID, default=None, help="Only what serves this run (see status).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(

@@ -11,7 +11,7 @@ import click
 from commands.checkpoint import HELP, open_named, precision_option
 from commands.options import existing_home, home_option, resolve_home, threads_option
 from errors import InvalidInput
-from settings.shown import as_file_name
+from settings.shown import as_file_name, shown
 from settings.streams import say
 
 
@@ -100,7 +100,7 @@ def _heads(text: str | None) -> list[int] | None:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise InvalidInput(f"--heads {text!r} is not numbers separated by commas") from None
+        raise InvalidInput(f"--heads {shown(text)} is not numbers separated by commas") from None
 
 
 def _frames_of_home(home: Any) -> Any:

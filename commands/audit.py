@@ -63,7 +63,7 @@ def command(
     row = queries.ablation_row(database, ablation)
     if row is None:
         raise InvalidInput(
-            f"there is no ablation {ablation!r} in this home" if ablation else "nothing is there"
+            f"there is no ablation {shown(ablation)} in this home" if ablation else "nothing is there"
         )
 
     def show(finding: audit.Finding) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import click
 
 from commands.options import existing_home, home_option
+from commands.ranges import ROW_ID
 from errors import IllegalMove, InvalidInput
+from settings.shown import shown
 from settings.streams import say
 
 
@@ -18,7 +20,9 @@ def _target_options(function: Any) -> Any:
     for decorator in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
         click.option("--job", "job_label", metavar="JOB", help="One job instead: its id or label."),
-        click.option("--run", "run_id", type=int, metavar="ID", help="One run instead: its id in `status`."),
+        click.option(
+            "--run", "run_id", type=ROW_ID, metavar="ID", help="One run instead: its id in `status`."
+        ),
         click.argument("ablation", required=False),
         home_option,
     ):
@@ -103,7 +107,7 @@ def find_target(database: Any, ablation: str | None, run_id: int | None, job_lab
     if job_label is not None:
         found = queries.find_jobs(database, job_label)
         if not found:
-            raise InvalidInput(f"there is no job {job_label!r} in this home")
+            raise InvalidInput(f"there is no job {shown(job_label)} in this home")
         if len(found) > 1:
             some = ", ".join(str(row.id) for row in found[:5])
             raise InvalidInput(f"{len(found)} jobs are called {job_label!r}; name one by its id: {some}")
@@ -111,6 +115,8 @@ def find_target(database: Any, ablation: str | None, run_id: int | None, job_lab
     row = queries.ablation_row(database, ablation)
     if row is None:
         raise InvalidInput(
-            f"there is no ablation {ablation!r} in this home" if ablation else "nothing was submitted yet"
+            f"there is no ablation {shown(ablation)} in this home"
+            if ablation
+            else "nothing was submitted yet"
         )
     return jobs.Target("ablation", row.id, f"ablation {row.name}")

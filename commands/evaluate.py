@@ -15,6 +15,7 @@ from calvin.task_names import SCENES
 from commands.checkpoint import HELP, crop_option, precision_option
 from commands.named_policy import NamedPolicy, policy_named
 from commands.options import home_option, resolve_home, threads_option
+from commands.ranges import SIMULATORS, Seconds
 from errors import InvalidInput, Stopped
 from settings.faults import need_mistake
 from settings.streams import say
@@ -65,7 +66,7 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 @click.option(
     "--instructions", metavar="YAML", default=None, help="The phrase of each task, in CALVIN's form."
 )
-@click.option("--simulators", type=click.IntRange(1), default=8, show_default=True, help="Driven at a time.")
+@click.option("--simulators", type=SIMULATORS, default=8, show_default=True, help="Driven at a time.")
 @click.option("--parallel", is_flag=True, help="Each simulator in a process of its own.")
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Rows of a forward pass.")
 @precision_option
@@ -77,7 +78,7 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
               help="Actions carried out per answer of a policy server.")  # fmt: skip
 @click.option(
     "--server-timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=Seconds(0, least_open=True),
     default=120.0,
     show_default=True,
     metavar="SECONDS",

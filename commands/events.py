@@ -7,15 +7,14 @@ import json
 import click
 
 from commands.options import existing_home, home_option
+from commands.ranges import ROWS
 from settings.shown import moment
 from settings.streams import say
 
 
 @click.command("events")
 @home_option
-@click.option(
-    "--limit", default=200, show_default=True, type=click.IntRange(1), help="Newest events to show."
-)
+@click.option("--limit", default=200, show_default=True, type=ROWS, help="Newest events to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(context: click.Context, home_path: str | None, limit: int, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from errors import EnvironmentLacks, InvalidInput
 from settings import given
 from settings.gpus import VISIBLE, Given, entries
 from settings.gpus import gpus as given_gpus
+from settings.shown import shown
 from settings.streams import say
 from settings.whole_numbers import whole_number
 from workers.supervisor import Devices
@@ -29,9 +30,9 @@ def devices_of(gpus: str | None, cpus: int | None) -> Devices:
     `settings.gpus`; GPUs that CUDA_VISIBLE_DEVICES hides are left alone. Where no nvidia-smi can be asked numbers are
     for torch to judge (`need_gpus`). Raises InvalidInput, and EnvironmentLacks for GPUs that are hidden.
     """
-    if gpus not in (None, "all", "none") and re.fullmatch(r"\d+([,+]\d+)*", str(gpus)) is None:
+    if gpus not in (None, "all", "none") and re.fullmatch("[0-9]{1,4}([,+][0-9]{1,4})*", str(gpus)) is None:
         raise InvalidInput(
-            f"--gpus {gpus!r} is not all, none, or numbers separated by commas (0,1), "
+            f"--gpus {shown(gpus)} is not all, none, or numbers separated by commas (0,1), "
             "or by + where one worker has several (0+1)"
         )
     # Where none is wanted a driver that hangs is not waited for.

@@ -64,16 +64,15 @@ def _worker(home: Home) -> str | None:
 
 
 def _http(url: str) -> str | None:
-    import http.client
     import urllib.error
     import urllib.request
 
-    from settings.direct import ask
+    from settings.direct import FAULTS, ask
 
     try:
         with ask(urllib.request.Request(url), _HTTP_SECONDS):
             return None
     except urllib.error.HTTPError as error:
         return f"{url} answers {error.code}"
-    except (OSError, http.client.HTTPException) as error:
+    except FAULTS as error:
         return f"{url} does not answer ({error})"

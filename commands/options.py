@@ -11,9 +11,12 @@ from urllib.parse import urlsplit
 
 import click
 
+from commands import ranges
 from errors import EnvironmentLacks, InvalidInput
+from settings.addresses import is_host, is_written
 from settings.arithmetic import THREADS
 from settings.home import HOME_KEY, Home, home_at
+from settings.shown import shown
 from workers.parent import PARENT_VARIABLE
 
 NOTICE_FILE_VARIABLE = "BATON_NOTICE_FILE"
@@ -31,7 +34,7 @@ def threads_option(function: Any) -> Any:
         "--threads",
         default=THREADS,
         show_default=True,
-        type=click.IntRange(1),
+        type=ranges.THREADS,
         metavar="N",
         help="Of sums on a processor, which decide their last bits; like evaluation.threads.",
     )(function)
@@ -57,11 +60,11 @@ def check_notice_url(url: str) -> None:
     """Raises InvalidInput for what is no address at all."""
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in ("http", "https") and is_host(parts.hostname or "") and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or not url.isascii() or any(letter.isspace() for letter in url):
-        raise InvalidInput(f"--notice-url {url!r} is not an http address")
+    if not usable or not url.isascii() or not is_written(url) or " " in url:
+        raise InvalidInput(f"--notice-url {shown(url, 200)} is not an http address")
 
 
 def session_options(function: Any) -> Any:
@@ -78,7 +81,7 @@ def session_options(function: Any) -> Any:
                      help="Save and stop once this address tells that the machine goes away."),
         click.option("--notice-file", envvar=NOTICE_FILE_VARIABLE, metavar="FILE",
                      type=click.Path(path_type=Path), help="Save and stop once this file exists."),
-        click.option("--cpus", default=None, type=click.IntRange(0), metavar="N", help="CPU workers."),
+        click.option("--cpus", default=None, type=ranges.WORKERS, metavar="N", help="CPU workers."),
         click.option("--gpus", default=None, metavar="0,1|0+1|all|none", help="GPUs to use; 0+1: both for one worker."),
         click.option("--session-limit", default=None, metavar="11h30m",
                      help="Save and stop before this."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from reports.data import ReportData
 from reports.summary import Summary, summarise, to_json
 from reports.table import terminal_table
 from reports.write import write_report as write_files
-from settings.faults import need_mistake
+from settings.faults import REFUSED, need_mistake
 from settings.home import Home
 from settings.ownership import refusal
 from settings.shown import as_file_name
@@ -45,7 +44,7 @@ def write_report(home: Home, database: Database, ablation: str | None, out: Path
         write_files(data, folder)
     except OSError as error:
         need_mistake(error)
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in REFUSED:
             raise refusal("write", folder, "name another folder with --out") from None
         raise InvalidInput(f"cannot write the report into {folder}: {error.strerror or error}") from None
     return Written(data, summary, folder)

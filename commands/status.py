@@ -7,6 +7,8 @@ import json
 import click
 
 from commands.options import existing_home, home_option
+from commands.ranges import Seconds
+from settings.shown import shown
 from settings.streams import say
 
 
@@ -14,7 +16,7 @@ from settings.streams import say
 @home_option
 @click.argument("ablation", required=False)
 @click.option("--watch", is_flag=True, help="Stay and keep it current until everything has ended.")
-@click.option("--interval", default=1.0, show_default=True, type=click.FloatRange(0.1), metavar="SECONDS",
+@click.option("--interval", default=1.0, show_default=True, type=Seconds(0.1), metavar="SECONDS",
               help="How often --watch looks.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document (with --watch: one a line).")
 @click.pass_context
@@ -39,7 +41,7 @@ def command(
     database = look_at_state(home)
     document = status_document(home, database, ablation)
     if ablation is not None and not document["ablations"]:
-        raise InvalidInput(f"no ablation {ablation!r} in {home.root}")
+        raise InvalidInput(f"no ablation {shown(ablation)} in {home.root}")
     if watch:
         from commands.watch import watch_status
         from db.silence import Hearing

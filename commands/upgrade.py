@@ -12,6 +12,7 @@ import click
 
 from commands.options import existing_home, home_option
 from errors import InvalidInput
+from settings.shown import shown
 from settings.streams import say
 from settings.typed import typed
 
@@ -37,7 +38,7 @@ def command(context: click.Context, home_path: str | None, ablation: str | None,
     for name in names:
         row = queries.ablation_row(database, name)
         if row is None:
-            raise InvalidInput(f"there is no ablation {name!r} in this home")
+            raise InvalidInput(f"there is no ablation {shown(name)} in this home")
         done.append(plan_again(database, row, shlex.join(sys.argv), time.time()))
         if not as_json:
             new = done[-1]

@@ -22,9 +22,10 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from errors import EnvironmentLacks, InvalidInput, StoreBusy
+from settings.addresses import is_host
 
 #: Keys of the advisory locks: "baton" in ASCII, and what the lock is for.
 _NAMESPACE = 0x6261746F
@@ -120,7 +121,16 @@ def become_writer(connection: Connection, wait_seconds: float) -> None:
 
 
 def _with_psycopg(url: str) -> URL:
-    return make_url(url).set(drivername="postgresql+psycopg")
+    """Raises ArgumentError for what is no URL; nothing of it is told, as it may hold a password."""
+    try:
+        found = make_url(url).set(drivername="postgresql+psycopg")
+    except ValueError:
+        raise ArgumentError("its port is no number") from None
+    if found.host and not is_host(found.host):
+        raise ArgumentError("its host is no name that can be looked up")
+    if found.port is not None and not 0 < found.port < 65536:
+        raise ArgumentError("its port is none")
+    return found
 
 
 class Publication:

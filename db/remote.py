@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,8 @@ import fsspec
 
 from errors import ConfigError, EnvironmentLacks, StoreUnreachable
 from settings.deadline import result_at_pace
-from settings.shown import cut
+from settings.faults import FULL
+from settings.shown import first_line
 
 Result = TypeVar("Result")
 
@@ -35,8 +35,6 @@ _ARTIFACTS = "artifacts/"
 
 #: Bytes read at a time when hashing.
 _BLOCK = 8 << 20
-
-_NO_ROOM_HERE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Remote:
@@ -163,10 +161,11 @@ class Remote:
         except Exception as error:
             if absence and isinstance(error, FileNotFoundError):
                 raise
-            if isinstance(error, OSError) and error.errno in _NO_ROOM_HERE:
+            if isinstance(error, OSError) and error.errno in FULL:
                 raise
-            what = cut(str(error).splitlines()[0], 400) if str(error) else type(error).__name__
-            raise StoreUnreachable(f"the store named in {self._named_in} does not work: {what}") from error
+            raise StoreUnreachable(
+                f"the store named in {self._named_in} does not work: {first_line(error)}"
+            ) from error
 
 
 def _size(file: Path) -> int:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from detectors.base import Candidate, Finder, NoTarget, Reason, Source, Target
 from errors import InvalidInput
+from settings.faults import need_mistake
 from settings.shown import shown
 
 logger = logging.getLogger("baton.gaze")
@@ -63,6 +64,7 @@ class FinderCache:
             with self._connection as connection:
                 _claim(connection, path)
         except (sqlite3.Error, OSError) as error:
+            need_mistake(error)
             raise InvalidInput(f"{path} cannot be used as a gaze cache: {error}") from None
 
     def find(

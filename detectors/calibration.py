@@ -16,6 +16,7 @@ from scipy.optimize import isotonic_regression
 from detectors.base import TRUSTED
 from errors import CheckpointError, InvalidInput
 from settings.documents import parse_json
+from settings.faults import need_fact
 from settings.regular import is_there, read_text
 from settings.shown import cut, shown
 
@@ -53,6 +54,7 @@ def read_calibrations(weights: Path) -> dict[str, Calibration]:
     try:
         plain = parse_json(read_text(file))
     except (OSError, ValueError) as error:
+        need_fact(error)
         raise CheckpointError(f"{file} cannot be read: {error}") from None
     if not isinstance(plain, dict):
         raise CheckpointError(

@@ -14,7 +14,7 @@ from settings.deadline import Deadline
 from settings.documents import parse_json
 from settings.faults import need_fact
 from settings.regular import is_there, need_regular, need_regular_files, open_regular, read_text
-from settings.shown import cut, shown, shown_path
+from settings.shown import cut, first_line, shown, shown_path
 from settings.tensor_header import check_sizes, read_header
 
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
@@ -55,14 +55,14 @@ def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
             "name a folder that holds them, or use the colour detector"
         ) from None
     except Exception as error:  # the client's errors share no base class, and all mean "not from the hub"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
     try:
         return Path(snapshot_download(weights, local_files_only=True))
     except (OSError, ValueError) as error:
         need_fact(error)
         raise WeightsMissing(
             f"weights {shown_path(weights)} are neither a folder here, nor cached, nor to be had from the hub "
-            f"({cut(reason, 400)}): download them on a connected machine and name their folder, or use the colour "
+            f"({reason}): download them on a connected machine and name their folder, or use the colour "
             "detector"
         ) from None
 

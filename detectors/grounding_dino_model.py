@@ -22,7 +22,7 @@ from detectors.targets import TASK_PHASES
 from errors import CheckpointError
 from settings.faults import need_fact
 from settings.panics import panics_told
-from settings.shown import cut, shown, shown_path
+from settings.shown import first_line, shown, shown_path
 
 #: In pixels; the released models' is 1333.
 _LONGEST_EDGE = 10_000
@@ -70,9 +70,10 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
                 # As it stands: transformers 5 builds a BertTokenizer anew from the words in it alone.
                 processor.tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # tokenizers raises nothing more exact
+        need_fact(error)
         raise CheckpointError(
             f"GroundingDINO folder {shown_path(folder)}: what prepares pictures and words (processor_config.json or "
-            f"preprocessor_config.json, tokenizer.json or vocab.txt) cannot be loaded: {_first_line(error)}"
+            f"preprocessor_config.json, tokenizer.json or vocab.txt) cannot be loaded: {first_line(error)}"
         ) from None
     try:
         with _quietly(), panics_told():
@@ -87,7 +88,7 @@ def _from_folder(weights: str) -> tuple[Any, Any]:
     except Exception as error:  # whatever a part of the library that an entry leads to raises
         need_fact(error)
         raise CheckpointError(
-            f"GroundingDINO folder {shown_path(folder)} cannot be loaded: {_first_line(error)}"
+            f"GroundingDINO folder {shown_path(folder)} cannot be loaded: {first_line(error)}"
         ) from None
     other_shapes = sorted(name for name, *_ in info["mismatched_keys"])
     for fault, names in (("lacks", sorted(info["missing_keys"])), ("has other shapes of", other_shapes)):
@@ -186,7 +187,7 @@ def _ids(tokenizer: Any, phrase: str, where: str) -> list[int]:
             ids: list[int] = tokenizer(caption(phrase))["input_ids"]
             tokenizer.decode(ids)
     except Exception as error:  # tokenizers raises nothing more exact
-        raise CheckpointError(f"{where} cannot be used: {_first_line(error)}") from None
+        raise CheckpointError(f"{where} cannot be used: {first_line(error)}") from None
     return ids
 
 
@@ -196,10 +197,6 @@ def _words_digest(tokenizer: Any) -> str:
     return hashlib.sha256(
         "".join(f"{word}\n" for word in sorted(numbers, key=numbers.get)).encode()
     ).hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return cut((str(error).splitlines() or [type(error).__name__])[0], 300)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from errors import CheckpointError
+from settings.faults import need_fact
 from settings.panics import panics_told
 from settings.shown import cut, shown_path
 
@@ -138,6 +139,7 @@ def load_official(checkpoint: Path) -> Any:
     except (
         OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, EOFError, UnpicklingError,
     ) as error:  # fmt: skip
+        need_fact(error)
         raise CheckpointError(
             f"{shown_path(checkpoint)} is no official GroundingDINO checkpoint ({type(error).__name__})"
         ) from None

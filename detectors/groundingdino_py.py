@@ -22,6 +22,7 @@ from detectors.grounding_dino_files import existing, weights_digest
 from detectors.groundingdino_py_interpreter import SERVER, find_python, package_version
 from detectors.tiles import cut, to_frame, windows
 from errors import CheckpointError, ConfigError, EnvironmentLacks, WeightsMissing
+from settings.faults import need_fact
 from settings.shown import shown_path
 
 #: What tells text encoders apart in a folder: weights, sizes, words.
@@ -82,7 +83,7 @@ class GroundingDinoPyFinder:
             encoder = None
         try:
             digest = weights_digest(self.weights, *others)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise ConfigError(
                 f"{error.filename}, named for groundingdino_py, cannot be read: {error.strerror}"
             ) from None
@@ -157,6 +158,7 @@ class GroundingDinoPyFinder:
                     stdout=subprocess.PIPE,
                 )
             except OSError as error:
+                need_fact(error)
                 raise EnvironmentLacks(
                     f"{shown_path(python)}, named for groundingdino-py, cannot be started: {error.strerror}"
                 ) from None

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
+from settings.shown import first_line
+
 #: Integrated GPUs (Jetson, Drive): code for others of their major version is not for them, nor theirs for others.
 _INTEGRATED = frozenset({(5, 3), (6, 2), (7, 2), (8, 7), (10, 1)})
 #: Builds for later CUDA have nothing for GPUs before 7.5 (PYTORCH_RELEASES_CODE_CC in torch/cuda/__init__.py).
@@ -56,8 +58,8 @@ def tried(gpu: Gpu) -> Gpu:
         device = torch.device("cuda", gpu.index)
         total = float((torch.ones(8, device=device) @ torch.ones(8, device=device)).item())
     except RuntimeError as error:  # torch's errors of CUDA are RuntimeErrors
-        reason = str(error).strip().splitlines()[0]
-        return Gpu(gpu.index, gpu.name, gpu.capability, f"torch {torch.__version__} fails on it: {reason}")
+        failed = f"torch {torch.__version__} fails on it: {first_line(error)}"
+        return Gpu(gpu.index, gpu.name, gpu.capability, failed)
     fault = None if total == 8.0 else f"torch {torch.__version__} computes 8 as {total:g} on it"
     return Gpu(gpu.index, gpu.name, gpu.capability, fault)
 

@@ -19,9 +19,10 @@ from models.json_files import read_json
 from models.part_configs import ACTION_BINS
 from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION, END_OF_ANSWER
 from settings import files
+from settings.faults import need_fact
 from settings.panics import panics_told
 from settings.regular import is_there, need_regular_files, read_text
-from settings.shown import cut, shown
+from settings.shown import first_line, shown
 
 _CONFIG, _WHOLE, _MERGES = "tokenizer_config.json", "tokenizer.json", "merges.txt"
 _READ_BY_LIBRARIES = ("*.json", "*.txt", "*.model", "*.jinja")
@@ -75,8 +76,8 @@ def load_tokenizer(folder: Path) -> Any:
         with panics_told():
             tokenizer = kind.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except Exception as error:  # tokenizers raises nothing more exact
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"the tokenizer in {folder} cannot be loaded: {cut(reason, 300)}") from None
+        need_fact(error)
+        raise CheckpointError(f"the tokenizer in {folder} cannot be loaded: {first_line(error)}") from None
     if as_it_stands:
         _check_same_words(folder, tokenizer)
     return tokenizer

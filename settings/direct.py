@@ -27,6 +27,10 @@ _METADATA = frozenset(
 )
 
 
+#: What asking and reading an answer raise. OverflowError: a chunk of more bytes than a machine can count.
+FAULTS = (OSError, http.client.HTTPException, ValueError, OverflowError)
+
+
 class _NotFollowed(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
         """The redirection itself is the answer, and raised as an HTTPError."""
@@ -50,7 +54,7 @@ def ask(
     """The answer, to be closed. timeout_seconds: of each wait, and of all of it where no `deadline` is given.
 
     Raises HTTPError for one that is no success, redirections among them; other OSErrors (TimeoutError at the deadline,
-    also while the answer is read), HTTPException and ValueError as urllib does.
+    also while the answer is read) and `FAULTS` as urllib does.
     """
     until = deadline or Deadline(timeout_seconds)
     proxies: dict[str, str] | None = {} if is_direct(request.full_url) else None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import ConfigError
+from settings.addresses import is_written
 from settings.documents import parse_yaml
 from settings.faults import need_mistake
 from settings.ownership import THERE, refusal
@@ -61,6 +62,8 @@ def _switch(text: str, otherwise: bool) -> bool:
 
 def _choose(variable: str, written: dict[str, Any], key: str, path: Path) -> tuple[str | None, str]:
     if os.environ.get(variable):
+        if not is_written(os.environ[variable]):
+            raise ConfigError(f"{variable} must be a URL")
         return os.environ[variable], variable
     return written.get(key), f"{path}, key {key}"
 
@@ -83,6 +86,6 @@ def _read(path: Path) -> dict[str, Any]:
             raise ConfigError(f"{path}: unknown key {shown(key)}; known keys: database, artifacts, network")
         if key == "network" and not isinstance(value, bool):
             raise ConfigError(f"{path}: network must be true or false")
-        if key != "network" and (not isinstance(value, str) or "://" not in value):
+        if key != "network" and (not isinstance(value, str) or "://" not in value or not is_written(value)):
             raise ConfigError(f"{path}: {key} must be a URL")
     return found

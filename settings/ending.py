@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from errors import DiskFull, EnvironmentLacks
-from settings.machine_errors import FULL
+from settings.faults import FULL
 from settings.streams import say
 
 

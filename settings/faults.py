@@ -22,6 +22,9 @@ UNREADABLE = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG, errno.ENODATA, 
 #: The disk, or the user's part of it, takes no more.
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+#: The user, or whoever mounted the file system, has no right to it.
+REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
 #: A file that could not be read counts as damaged at this look: what passes by itself has had time to.
 LOOKS = 3
 

@@ -136,7 +136,8 @@ class Home:
             self.state_db.stat()
         except (FileNotFoundError, NotADirectoryError):
             return False
-        except OSError:
+        except OSError as error:
+            need_mistake(error)
             raise refusal("read", self.state_db, _NAME_ANOTHER) from None
         return True
 
@@ -264,6 +265,7 @@ def canonical(path: str | Path) -> Path:
             f"the home {text!a} is relative to a folder that is gone; change to another, or name a whole path"
         ) from None
     except (OSError, RuntimeError) as error:  # a loop of links, or ~ of nobody
+        need_mistake(error)
         raise InvalidInput(f"the home {text!a} cannot be found: {error}") from None
     if any(unicodedata.category(character) in _UNPRINTABLE for character in str(found)):
         raise InvalidInput(

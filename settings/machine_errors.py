@@ -7,11 +7,9 @@ import os
 from pathlib import Path
 
 from errors import BatonError, DiskFull, EnvironmentLacks, InvalidInput
-from settings.faults import SHORTAGES, is_unreadable
+from settings.faults import FULL, REFUSED, SHORTAGES, is_unreadable
 from settings.ownership import refusal
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+from settings.regular import UnfitFile
 
 #: What a path that was given may be, and no path of Baton's own is.
 _NO_SUCH_PATH = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
@@ -20,11 +18,14 @@ _GO_ON = "what was committed is safe: run the same command again"
 
 
 def told(error: OSError | MemoryError) -> BatonError | None:
-    """The error that says so; None where it is neither the machine's nor a path's that was given, but a bug."""
+    """The error that says so; None where it is neither the machine's nor that of a path that was given,
+    or of what lies there, but a bug."""
     if isinstance(error, MemoryError):
         return EnvironmentLacks(f"this machine is short of memory{_about(str(error))}; {_GO_ON}")
     place = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
-    if error.errno in _REFUSED and place:
+    if isinstance(error, UnfitFile):
+        return InvalidInput(f"{place} cannot be read: {error}")
+    if error.errno in REFUSED and place:
         return refusal("use", Path(place))
     if error.errno in _NO_SUCH_PATH and place:
         return InvalidInput(f"cannot use {place}: {error.strerror}")

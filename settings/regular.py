@@ -33,7 +33,10 @@ _KINDS = {
 
 
 class UnfitFile(OSError):
-    """Something that is no regular file, or a larger one than is read. `strerror` says which, without the name."""
+    """Something that is no regular file, or a larger one than is read. `strerror` says which, without the name.
+
+    Its number is none of those by which a machine that fails is known: the file is at fault.
+    """
 
     def __str__(self) -> str:
         return str(self.strerror)
@@ -119,4 +122,4 @@ def _check(found: os.stat_result, path: Path, most: int | None) -> None:
 
 
 def _too_large(path: Path, size: str, most: int) -> UnfitFile:
-    return UnfitFile(errno.EFBIG, f"it has {size}, and at most {most} are read", str(path))
+    return UnfitFile(errno.EINVAL, f"it has {size}, and at most {most} are read", str(path))

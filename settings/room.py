@@ -8,12 +8,12 @@ import resource
 import tempfile
 from pathlib import Path
 
-from settings.faults import need_fact
+from settings.faults import FULL, need_fact
 
 #: More than SQLite adds to one of its files at a time.
 _PROBE_BYTES = 256 * 1024
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_ROOM = FULL | {errno.EFBIG}
 
 
 def no_room(*files: Path) -> str | None:

@@ -67,6 +67,12 @@ def cut(text: str, most: int = MOST_CHARACTERS) -> str:
     return _begin("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in begin), most)
 
 
+def first_line(error: BaseException, most: int = 400) -> str:
+    """What an error of a library says, but for its second and later lines; its type where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return cut(lines[0], most) if lines else type(error).__name__
+
+
 def one_line(text: str) -> str:
     """All of a text from outside, on one line: what moves a terminal, or is none of a line, is escaped."""
     return _MOVES.sub(_escaped, text)

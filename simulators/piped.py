@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from errors import BatonError, SimulatorError, SimulatorLost, SimulatorMissing
+from settings.faults import need_fact
 from simulators.base import CAMERAS, ROBOT_OBS_SIZE, SCENE_OBS_SIZE, PixelBox
 from simulators.external.calvin_env_script import read_message, write_message
 
@@ -148,6 +149,7 @@ class PipedSimulator:
                 bufsize=0,
             )
         except OSError as error:
+            need_fact(error)
             raise SimulatorMissing(f"{self._command[0]} cannot be started: {error.strerror}") from None
         try:
             answer = self._exchange(self._opening)

@@ -57,7 +57,7 @@ def _numbers(seen: int) -> list[str]:
     if VISIBLE not in os.environ:
         return ["0"]
     named = entries(os.environ[VISIBLE])[0]
-    counted = len(named) >= seen and all(entry.isdigit() for entry in named)
+    counted = len(named) >= seen and all(entry.isdecimal() for entry in named)
     return named[:seen] if counted else [str(number) for number in range(seen)]
 
 

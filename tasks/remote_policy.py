@@ -23,9 +23,10 @@ import requests
 import urllib3
 
 from errors import InvalidInput, PolicyServerError
+from settings.addresses import is_host, is_written
 from settings.deadline import Deadline, in_thread
 from settings.documents import parse_json
-from settings.shown import shown
+from settings.shown import cut, shown
 from tasks.policies import ACTION_DIMS, CHUNK_STEPS, Query, with_binary_gripper
 from tasks.timed_requests import TimedSession
 
@@ -138,7 +139,7 @@ class RemotePolicy:
             status, place, content = deadline.result(partial(self._answer, files, deadline))
         except TimeoutError:
             raise PolicyServerError(_too_slow(self._timeout_seconds)) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OverflowError) as error:
             raise PolicyServerError(_in_words(error, self._timeout_seconds)) from None
         if status != 200:
             fault = _Refused if _is_for_good(status) else PolicyServerError
@@ -184,8 +185,8 @@ def _address(url: str) -> tuple[str, str]:
         host, _port = parts.hostname, parts.port
     except ValueError:  # a port that is none, brackets that do not match
         host = None
-    if not host or parts.query or parts.fragment:
-        raise InvalidInput(f"{url} is no address of a policy server; http://HOST:PORT is")
+    if not host or not is_host(host) or not is_written(url) or parts.query or parts.fragment:
+        raise InvalidInput(f"{cut(url, 200)} is no address of a policy server; http://HOST:PORT is")
     return url.rstrip("/").removesuffix(_PATH).rstrip("/") + _PATH, host
 
 

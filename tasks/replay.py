@@ -13,7 +13,7 @@ import numpy as np
 
 from calvin.episode import Episode
 from calvin.oracle import TaskOracle
-from errors import SimulatorError, SimulatorLost
+from errors import DatasetError, SimulatorError, SimulatorLost
 from simulators.base import CAMERAS, MAX_REPLAYS, Simulator
 
 
@@ -40,7 +40,8 @@ class Replayed:
 def replay(episodes: Iterable[Episode], simulator_for: Callable[[str], Simulator]) -> Iterator[Replayed]:
     """Reset to each episode's first frame and carry out its relative actions. `simulator_for`: by scene.
 
-    Raises SimulatorError when a demonstration loses its simulator again and again.
+    Raises SimulatorError when a demonstration loses its simulator again and again, DatasetError for a first frame that
+    no simulator can be reset to.
     """
     oracle = TaskOracle()
     for episode in episodes:
@@ -61,7 +62,12 @@ def replay(episodes: Iterable[Episode], simulator_for: Callable[[str], Simulator
 
 
 def _play(episode: Episode, simulator: Simulator, oracle: TaskOracle) -> Replayed:
-    simulator.reset(episode.robot_obs[0], episode.scene_obs[0])
+    try:
+        simulator.reset(episode.robot_obs[0], episode.scene_obs[0])
+    except SimulatorLost:
+        raise
+    except SimulatorError as error:
+        raise DatasetError(f"frame {episode.start} of the {episode.split} split: {error}") from None
     seen = simulator.observe(CAMERAS)
     start = simulator.info()
     accepted_at = None

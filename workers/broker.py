@@ -25,10 +25,12 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 import redis
 
 from errors import EnvironmentLacks, InvalidInput
+from settings.addresses import is_host, is_written
 from settings.file_system import network_kind
 from settings.home import Home
 from settings.ownership import user_name
 from settings.secret import secret_in
+from settings.shown import cut
 from workers import parent
 
 URL_VARIABLE = "REDIS_URL"
@@ -132,14 +134,14 @@ def ask(url: str) -> None:
     """Ask a Redis once. Raises InvalidInput for a URL that Celery and redis-py do not both take, EnvironmentLacks."""
     try:
         parts = urlsplit(url)
-        place = parts.path if parts.scheme == "redis+socket" else parts.hostname
-        usable = parts.scheme in _SCHEMES and place and parts.port != 0
+        placed = bool(parts.path) if parts.scheme == "redis+socket" else is_host(parts.hostname or "")
+        usable = parts.scheme in _SCHEMES and placed and parts.port != 0 and is_written(url)
     except ValueError:
         usable = False
     name = parts.path.strip("/") if usable and parts.scheme != "redis+socket" else ""
     if not usable or (name and not name.isdecimal()):
         raise InvalidInput(
-            f"the broker {_shown(url)} is none: redis://HOST:PORT/NUMBER, rediss://HOST:PORT/NUMBER "
+            f"the broker {cut(_shown(url), 200)} is none: redis://HOST:PORT/NUMBER, rediss://HOST:PORT/NUMBER "
             "or redis+socket:///PATH is"
         )
     try:

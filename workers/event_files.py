@@ -14,8 +14,6 @@ from db.engine import Database
 from settings.home import Home
 from settings.shown import as_file_name
 
-_LONGEST_NAME_BYTES = 200
-
 
 def event_folder(home: Home) -> Path:
     """What TensorBoard is pointed at."""

@@ -10,6 +10,7 @@ from db import progress, queries
 from db.engine import Database
 from errors import InvalidInput
 from settings.home import Home
+from settings.shown import shown
 from workers.job_log import read_job_log
 
 #: An unclear name is answered with at most this many of the jobs it may mean.
@@ -38,11 +39,11 @@ def job_of(database: Database, wanted: str) -> Any:
         wanted = parts[1]
     rows = progress.jobs_named(database, wanted)
     if not rows:
-        raise InvalidInput(f"no job {wanted!r}; `status` and `artifacts` name jobs, an id works too")
+        raise InvalidInput(f"no job {shown(wanted)}; `status` and `artifacts` name jobs, an id works too")
     if len(rows) > 1:
         some = ", ".join(f"{row.id} ({row.label})" for row in rows[:_NAMED])
         more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
-        raise InvalidInput(f"{wanted!r} may be {some}{more}; give the id")
+        raise InvalidInput(f"{shown(wanted)} may be {some}{more}; give the id")
     return rows[0]
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from settings.deadline import Deadline
-from settings.direct import ask
+from settings.direct import FAULTS, ask
 from settings.shown import cut
 from workers.notice_words import LETTERS, NOTHING, Said, meaning
 
@@ -83,7 +83,7 @@ class NoticeAddress:
                 return Said(
                     trouble=cut(self._refusal(error), LETTERS)
                 ), error.code == 429 or error.code >= 500
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except FAULTS as error:
             return Said(trouble=cut(_why(error, urlsplit(self._url).hostname), LETTERS)), True
 
     def _said(self, deadline: Deadline) -> Said:
@@ -115,7 +115,7 @@ class NoticeAddress:
         try:
             with ask(request, _TIMEOUT_SECONDS, deadline) as answer:
                 return str(answer.read(_BYTES).decode("ascii").strip())
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except FAULTS as error:
             why = f"{error.code}" if isinstance(error, urllib.error.HTTPError) else _why(error, None)
             raise ValueError(f"it answers 401, and gives no token (PUT {_TOKEN_PATH}: {why})") from None
 
@@ -127,7 +127,7 @@ class NoticeAddress:
             try:
                 with self._get(self._beside(_AZURE_NAME, _AZURE_QUERY), deadline) as answer:
                     names.add(answer.read(_BYTES).decode(errors="replace").strip().lower())
-            except (OSError, http.client.HTTPException, ValueError):
+            except FAULTS:
                 return names  # it is asked again at the next look
             self._names = names
         return self._names

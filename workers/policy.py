@@ -11,14 +11,13 @@ from typing import Any
 from db import states
 from db.timings import Timing
 from errors import DiskFull, InvalidInput, StateBusy, StateLost, StoreUnreachable
-from settings.faults import SHORTAGES, UNREADABLE, is_unreadable
+from settings.faults import FULL, SHORTAGES, UNREADABLE, is_unreadable
 from settings.queue import QueueSettings
 
 #: Stop reasons for which the machine, not the plan, is the cause.
 PREEMPTIONS = frozenset({"preempted", "deadline"})
 
-
-_MACHINE_ERRNOS = UNREADABLE | {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+_MACHINE_ERRNOS = UNREADABLE | FULL | {errno.EROFS, errno.EFBIG}
 
 #: The same in the words of libraries that name no number, and what the state says when its disk fails, or when
 #: another writer holds it for too long (SQLite, PostgreSQL).

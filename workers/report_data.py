@@ -13,6 +13,7 @@ from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
 from reports.data import DataSource, Ledger, ReportData
+from settings.shown import shown
 from workers.report_corpora import VALIDATION, corpora_of
 from workers.report_environment import report_environment
 from workers.report_films import failure_videos, no_films_because
@@ -37,7 +38,7 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
     row = queries.ablation_row(database, ablation)
     if row is None:
         raise InvalidInput(
-            f"no ablation {ablation!r} in this home" if ablation else "nothing was submitted yet"
+            f"no ablation {shown(ablation)} in this home" if ablation else "nothing was submitted yet"
         )
     (standing,) = queries.status(database, row.key)["ablations"]
     jobs = queries.jobs_of(database, row.id)

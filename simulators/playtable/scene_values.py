@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import InvalidInput
+from settings.faults import need_mistake
 from settings.shown import shown
 from simulators.playtable.scene import Surface, Vector
 
@@ -80,6 +81,7 @@ class Entry:
         try:
             (folder / self.value).is_file()
         except OSError as error:  # a name that no file system takes
+            need_mistake(error)
             raise self.refusal(f"no name of a file ({error.strerror})") from None
         return folder / self.value
 

@@ -291,6 +291,8 @@ BOXES = {
     "a name that moves a terminal": '{"1": {"\\u001b[2J\\n": 1}}',
     "a long frame": '{"' + "9" * 5000 + '": {}}',
     "no frame": '{"x\\u001b[2J": {}}',
+    "a frame in digits of another script": '{"１": {}}',
+    "a frame twice": '{"1": {}, "01": {}}',
     "no object": "[]",
     "half a character": '{"\ud800": 1}'.encode("utf-8", "surrogatepass"),
     "nothing": "",
@@ -315,6 +317,21 @@ def test_counts_of_pixels_that_cannot_be_used_are_one_sentence(pixels: Any, tmp_
     with pytest.raises(DatasetError) as refused:
         annotations.read_pixels(file)
     sentence(refused, file)
+
+
+def test_episodes_that_overlap_are_told_once(tmp_path: Path) -> None:
+    folder = write_split(tmp_path, "training", [make_episode(100, 2)])
+    np.save(folder / "ep_start_end_ids.npy", np.array([[100, 101 + n] for n in range(500)]))
+    split, _ = survey(tmp_path, "training")
+    found = [problem for problem in examine(split, []).problems if "overlaps" in problem]
+    assert len(found) == 1 and found[0].endswith("; the same holds for 498 more episodes.")
+
+
+def test_a_frame_in_another_writing_is_no_frame(tmp_path: Path) -> None:
+    folder = write_split(tmp_path, "training", [make_episode(100, 2)])
+    (folder / "episode_\u0663\u0663.npz").write_bytes(b"")
+    files = FrameFiles.find(folder, None)
+    assert files.digits == 7 and files.on_disk().tolist() == [100, 101]
 
 
 # --- instructions --------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from tests.tasks.http_servers import body, raw_server, serving
 from tests.tasks.test_remote_policy import query
 from workers import flower
 from workers.metrics_server import MetricsServer
+from workers.notice_address import NoticeAddress
 
 #: The limit on a try, and how often a server says something.
 LIMIT, PAUSE = 0.1, 0.004
@@ -129,6 +130,14 @@ def read_all(url: str) -> None:
 def test_asking_an_address_ends_at_its_limit_whatever_drips(name: str) -> None:
     with dripping(*DRIPS[name]) as url, pytest.raises(TimeoutError, match=r"^no whole answer within 0\.1 s$"):
         read_all(url)
+
+
+@pytest.mark.parametrize("digits", [16, 17, 40])
+def test_a_chunk_of_more_bytes_than_can_be_counted_is_told(digits: int) -> None:
+    answer = CHUNKED + b"f" * digits + b"\r\n1\r\n"
+    with raw_server(lambda connection: connection.sendall(answer)) as url:
+        assert "the request failed" in refusal(url) or "no connection" in refusal(url)
+        assert NoticeAddress(url).look().trouble
 
 
 @pytest.mark.parametrize("name", ["nothing", "a status line", "100 Continue", "one header after the other"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from settings.elsewhere import elsewhere
 from settings.home import Home
 from settings.ownership import not_usable
 from tasks.results_file import ResultsFile
+from tests.support import REPOSITORY
+from tests.test_layers import modules
 
 ASKED: list[Callable[[Path], Any]] = [
     is_openvla,
@@ -90,3 +93,31 @@ def test_what_the_machine_or_the_disk_lacks_is_no_mistake_of_the_user(
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG])
 def test_others_may_be_mistakes(number: int) -> None:
     faults.need_mistake(OSError(number, ""))
+
+
+#: What such a handler asks first, or why it need not: it tells of the machine itself, or of a server.
+ASKS = (
+    "need_fact(",
+    "need_mistake(",
+    "is_unreadable(",
+    ".errno",
+    "EnvironmentLacks(",
+    "StateLost(",
+    "Stopped(",
+)
+#: Errors of a program that answers over HTTP, and of one in an interpreter of its own.
+ELSEWHERE = {"workers/notice_address.py", "detectors/groundingdino_py_server.py"}
+
+
+@pytest.mark.parametrize("file", sorted(modules()), ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_whoever_tells_of_an_error_asks_first_whose_it_is(file: Path) -> None:
+    source = file.read_text(encoding="utf-8")
+    if "OSError" not in source or str(file.relative_to(REPOSITORY)) in ELSEWHERE:
+        return
+    for handler in ast.walk(ast.parse(source)):
+        if isinstance(handler, ast.ExceptHandler) and "OSError" in ast.unparse(handler.type or handler):
+            does = ast.unparse(handler.body)  # type: ignore[arg-type]
+            tells = [
+                node for node in ast.walk(handler) if isinstance(node, ast.Raise) and node.exc is not None
+            ]
+            assert not tells or any(asked in does for asked in ASKS), f"line {handler.lineno}: {does}"

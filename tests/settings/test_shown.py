@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from settings.shown import MOST_CHARACTERS, cut, shown
+from settings.shown import MOST_CHARACTERS, cut, first_line, shown
 from tests.support import REPOSITORY
 from tests.test_layers import modules
 
@@ -69,3 +69,9 @@ def test_no_message_takes_the_whole_of_a_value(file: Any) -> None:
         or (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "repr")
     ]
     assert not found, f"{file}: lines {found}: `!r` computes all of it; use settings.shown"
+
+
+def test_of_an_error_the_first_line_is_told_or_its_type() -> None:
+    assert first_line(ValueError("\n one\x1b\n two")) == r"one\x1b"
+    assert first_line(RuntimeError("x" * 1000), 10) == "xxxxxxx..."
+    assert first_line(RuntimeError(" \n")) == first_line(RuntimeError()) == "RuntimeError"

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from calvin.episode import Episode
-from errors import SimulatorError
+from errors import DatasetError, SimulatorError
 from simulators.base import MAX_REPLAYS
 from simulators.own_process import OwnProcess
+from simulators.playtable.env import PlayTable
 from tasks.generate import generate
 from tasks.replay import replay
 
@@ -31,6 +32,24 @@ class Killed(OwnProcess):
             assert self._process is not None
             os.kill(self._process.pid, signal.SIGKILL)
         super().step(action)
+
+
+class Refusing(PlayTable):
+    """Makes no world; refuses what every simulator does."""
+
+    def __init__(self) -> None:
+        pass
+
+    def reset(self, *_: object) -> None:
+        raise SimulatorError("scene_obs[4:6] (bulb, LED) must be 0 or 1, got 0.5, 0.5")
+
+
+def test_a_first_frame_that_no_simulator_takes_is_a_fault_of_the_dataset(episode: Episode) -> None:
+    with pytest.raises(DatasetError) as refused:
+        list(replay([episode], lambda _: Refusing()))
+    assert str(refused.value) == (
+        f"frame {episode.start} of the {episode.split} split: scene_obs[4:6] (bulb, LED) must be 0 or 1, got 0.5, 0.5"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from pathlib import Path
 
 import pytest
 
 from db.timings import Timing
 from errors import DatasetError, DiskFull, StateLost, StoreUnreachable, TrainingDiverged
 from settings.queue import QueueSettings
+from settings.regular import text_of
 from workers import policy
 from workers.policy import AfterFailure, after_failure
 
@@ -136,6 +138,14 @@ def test_a_reader_that_says_its_file_is_bad_is_not_believed_where_the_machine_fa
             raise DatasetError("frame 7 is missing") from error
     except DatasetError as error:
         assert not policy.machine_fault(error)
+
+
+def test_a_file_that_is_too_large_to_be_read_is_a_fault_of_the_file(tmp_path: Path) -> None:
+    """A limit on the size of files that this process may write is another thing, and the machine's."""
+    (file := tmp_path / "some").write_bytes(bytes(11))
+    with pytest.raises(DatasetError) as refused:
+        text_of(file, DatasetError, 10)
+    assert not policy.machine_fault(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import random
 import shutil
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,8 @@ def _change(draw: random.Random, connection: sqlite3.Connection, table: str, col
     (held,) = connection.execute(f'SELECT "{column}" FROM "{table}" WHERE rowid = ?', (row,)).fetchone()
     value = draw.choice(_VALUES)
     if isinstance(held, str) and held[:1] in ("{", "[") and draw.random() < 0.7:
-        value = json.dumps(changed_value(draw, json.loads(held)))
+        with suppress(ValueError):  # changed before, and no JSON any more
+            value = json.dumps(changed_value(draw, json.loads(held)))
     if isinstance(value, bytes):  # a text that is none
         connection.execute(f'UPDATE "{table}" SET "{column}" = CAST(? AS TEXT) WHERE rowid = ?', (value, row))
     else:
