@@ -10,6 +10,7 @@ if __name__ == "__main__" and runs_a_home(sys.argv):
     catch(leave_at_once)  # before anything that takes time is imported
 
 import importlib
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -66,6 +67,12 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), name or "command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        _need_no_empty_word(args)
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Whatever goes wrong over a damaged state is told as that; who reads no further ends a command well."""
         try:
@@ -92,6 +99,19 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _need_no_empty_word(words: list[str]) -> None:
+    """What a shell makes of an unset variable (`--data "$DATA"`) would pass for nothing asked. Raises UsageError."""
+    for before, word in pairwise(words):
+        option, equals, value = word.partition("=")
+        if word == "":
+            named = before if before.startswith("-") else f"what follows {before!r}"
+        elif option.startswith("--") and equals and not value:
+            named = option
+        else:
+            continue
+        raise click.UsageError(f"{named} is empty; give it a value, or leave it out")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -81,6 +81,10 @@ def open_named(home: Home, name: str, precision: str = "auto") -> Checkpoint:
 
     if Path(name).is_dir():
         return Checkpoint(*open_folder(Path(name), precision), identity_of(Path(name)), None)
+    if Path(name).is_file():
+        raise InvalidInput(
+            f"{name} is a file; name the folder that it lies in, or the first digits of its digest"
+        )
     if not re.fullmatch(r"[0-9a-f]{4,64}", name):
         raise InvalidInput(f"there is no folder {name}, and it is no digest of a checkpoint either")
     if not home.exists:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.checkpoint import holds_openvla, open_named, refuse_crop
+from errors import InvalidInput
 from settings.home import Home
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPoli
         chunk_steps = int(options["chunk_steps"])
         remote = RemotePolicy(name, chunk_steps=chunk_steps, timeout_seconds=options["server_timeout"])
         return NamedPolicy(remote, {"chunk_steps": chunk_steps})
+    if re.fullmatch(r"[^/]+:\d+(/.*)?", name) and not Path(name).exists():
+        raise InvalidInput(f"there is no folder {name}; the address of a server begins with http://")
     return _reconvla(home, name, options)
 
 

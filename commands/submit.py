@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commands.failed import tell_failures
 from commands.options import SessionOptions, home_option, resolve_home, session_options
 from errors import ConfigError, OtherBuild, Stopped
 from settings import given
@@ -108,8 +109,7 @@ def command(
 
         print_report(write_report(home, database, str(submitted.ablation_id)), as_json)
         if entry["state"] == "failed":
-            for failure in queries.failures(database, submitted.ablation_id):
-                say(f"error: {failure}", error=True)
+            tell_failures(home, database, entry)
         if entry["state"] == "paused":
             raise Stopped(f"{entry['name']} is paused with everything saved; go on with: unpause, then up")
     return 0 if entry["state"] == "succeeded" else 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from commands.failed import tell_failures
 from commands.options import SessionOptions, existing_home, home_option, session_options
 from errors import Stopped
 from settings.home import Home
@@ -60,9 +61,13 @@ def command(
         if is_needed:
             need_gpus(plan.devices)
         run_home(home, database, plan, until_done=until_done, services=services)
-        states = {a["name"]: a["state"] for a in queries.status(database)["ablations"]}
-    if not is_needed:
-        _tell_nothing_is_left(home, states)
+        ablations = queries.status(database)["ablations"]
+        states = {entry["name"]: entry["state"] for entry in ablations}
+        if not is_needed:
+            _tell_nothing_is_left(home, states)
+        for entry in ablations:
+            if entry["state"] == "failed":
+                tell_failures(home, database, entry)
     if "failed" in states.values():
         return 1
     paused = [name for name, state in states.items() if state == "paused"]

@@ -347,6 +347,6 @@ class _Counts:
         return CANCELLED if counts[CANCELLED] else "running"
 
 
-def failures(db: Database, ablation_id: int) -> list[str]:
-    """One sentence per failed job."""
-    return [f"{row.label}: {row.error}" for row in jobs_of(db, ablation_id) if row.state == FAILED]
+def failures(db: Database, ablation_id: int) -> list[tuple[str, str]]:
+    """(label, reason) of each failed job."""
+    return [(row.label, row.error) for row in jobs_of(db, ablation_id) if row.state == FAILED]

@@ -46,6 +46,8 @@ def _name(text: str) -> str:
 
 
 def _path(text: str) -> str:
+    if not text:
+        raise ValueError("a path has at least one character; null is for none")
     if not text.isprintable():
         raise ValueError("a path has characters that can be printed, and no others")
     if max(map(len, (parts := text.encode().split(b"/")))) > _LONGEST_PART_BYTES:

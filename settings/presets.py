@@ -64,6 +64,10 @@ def load_config(
         where = cut(".".join(cut(str(part)) for part in first["loc"]) or "the whole", _LONGEST_PART)
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}") from None
+        if first["type"] == "model_type":
+            raise ConfigError(
+                f"{place}: {where}: it has settings of its own, a mapping (got {shown(first['input'])})"
+            ) from None
         raise ConfigError(
             f"{place}: {where}: {cut(first['msg'].removeprefix('Value error, '), 300)} (got {shown(first['input'])})"
         ) from None
@@ -87,7 +91,9 @@ def _check_protocol_decides(protocol: str, said_by: list[tuple[str, dict[str, An
 def _read_yaml(path: Path) -> dict[str, Any]:
     loaded = parse_yaml(text_of(path, ConfigError, MOST_YAML_BYTES), str(path), is_ours=True)
     if loaded is None:
-        return {}
+        raise ConfigError(
+            f"{path} sets nothing: it is empty, or all of it is comments; leave it out for the defaults"
+        )
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path} must hold a mapping, not {type(loaded).__name__}")
     return loaded

@@ -229,6 +229,8 @@ def _too_slow(timeout_seconds: float) -> str:
 def _in_words(error: Exception, timeout_seconds: float) -> str:
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return _too_slow(timeout_seconds)
+    if isinstance(error, requests.exceptions.SSLError):
+        return "there was no TLS connection; does it speak http://?"
     if isinstance(error, requests.ConnectionError | urllib3.exceptions.ProtocolError):
         return "there was no connection"
     return f"the request failed ({type(error).__name__})"

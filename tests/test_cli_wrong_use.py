@@ -52,6 +52,14 @@ WRONG: dict[str, tuple[list[str], str]] = {
         ["--set", "evaluation.instructions=~nobody-of-this-name"],
         "evaluation.instructions: ~nobody-of-this-name",
     ),
+    "empty data": (["--data", ""], "--data is empty"),
+    "empty data, joined": (["--data="], "--data is empty"),
+    "empty arms": (["--arms", ""], "--arms is empty"),
+    "empty seeds": (["--seeds", ""], "--seeds is empty"),
+    "empty preset": (["--preset", ""], "--preset is empty"),
+    "empty broker": (["--broker", ""], "--broker is empty"),
+    "empty notice file": (["--notice-file", ""], "--notice-file is empty"),
+    "an empty path in a value": (["--set", "data.root=''"], "data.root: a path has at least one character"),
     "no duration": (["--session-limit", "soon"], "'soon' is not a duration"),
     "negative duration": (["--session-limit", "-5"], "positive"),
     "GPU of letters": (["--gpus", "first"], "--gpus"),
@@ -100,6 +108,19 @@ def test_a_wrong_config_file_is_refused(
     line = refused(submit(at, "--config", str(file)), capsys)
     assert says in line and str(file) in line
     assert not at.exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["data", "check", ""], ["evaluate", ""], ["bundle", "import", ""], ["logs", "", "--follow"]]
+)
+def test_an_empty_argument_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    before = words[words.index("") - 1]
+    assert f"what follows '{before}' is empty" in refused(words, capsys)
+
+
+def test_serve_takes_no_empty_address(capsys: pytest.CaptureFixture[str]) -> None:
+    """To a socket it means every address of the machine."""
+    assert "--host is empty" in refused(["serve", "3f2a9c01", "--host", ""], capsys)
 
 
 def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

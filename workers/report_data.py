@@ -57,7 +57,9 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         created_at=time.time(),
         state=standing["state"],
         jobs=standing["jobs"],
-        failures=tuple(dict.fromkeys(queries.failures(database, row.id))),
+        failures=tuple(
+            dict.fromkeys(f"{label}: {reason}" for label, reason in queries.failures(database, row.id))
+        ),
         runs=tuple(runs.values()),
         closed_loop_reason=_unfinished(jobs) if any(map(is_closed_loop, jobs)) else NO_SIMULATOR,
         closed_loop_warning=renderer_warning(jobs),

@@ -57,6 +57,10 @@ def test_names_that_say_nothing_or_too_much(
         open_named(home, "0123")
     with pytest.raises(InvalidInput, match="it is no digest"):
         open_named(home, "ab")  # too short to mean one
+    file = tmp_path / "model.safetensors"
+    file.touch()
+    with pytest.raises(InvalidInput, match=r"model\.safetensors is a file; name the folder .* digest"):
+        open_named(home, str(file))
     for name, digest in (("train a", "abcd1" + "0" * 59), ("train b", "abcd2" + "0" * 59)):
         submit(database, planned(name, kind="train", spec=training_spec(steps=1)), key=name)
         claim = start(database, name, worker(database, name))

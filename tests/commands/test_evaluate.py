@@ -176,6 +176,7 @@ def _simulator_processes() -> list[int]:
     [
         (("evaluate",), 2, "name a checkpoint"),
         (("evaluate", "nowhere"), 2, "there is no folder nowhere, and it is no digest"),
+        (("evaluate", "127.0.0.1:9097"), 2, "the address of a server begins with http://"),
         (("--home", "/nowhere", "evaluate", "0123abcd"), 2, "no home at /nowhere"),
         (("evaluate", "random", "--sequences", "1001"), 2, "calvin has 1000, not 1001"),
         (("evaluate", "random", "--instructions", "none.yaml"), 2, "none.yaml cannot be read"),

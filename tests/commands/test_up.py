@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -12,12 +13,15 @@ from pathlib import Path
 import pytest
 
 import cli
+from db import jobs, states
 from db.engine import Database
+from db.values import Ending
 from settings.home import Home
+from settings.typed import typed
 from tests.commands.test_flower import await_flower, status
-from tests.commands.test_status import finish_all, make_ablation
+from tests.commands.test_status import ARMS, finish_all, make_ablation
 from tests.processes import await_gone, of_home, one_of_home, running
-from tests.support import await_value, worker
+from tests.support import await_value, start, worker
 from tests.tensorboard import tensorboard as tensorboard
 from workers.flower import password
 from workers.services import SERVICES
@@ -123,3 +127,24 @@ def test_a_home_with_nothing_left_to_do_says_so(
     finish_all(database, worker(database))
     assert cli.main(words) == 0
     assert capsys.readouterr().err == "mine: succeeded, nothing is left to do\n"
+
+
+def test_an_ablation_that_failed_is_told_with_reasons(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each reason once: a dataset that is not on this machine fails hundreds of jobs alike."""
+    make_ablation(database)
+    me = worker(database)
+    for number, arm in enumerate(ARMS):
+        for seed in range(2):
+            claim = start(database, f"train {arm} seed {seed}", me, time.time())
+            reason = "out of luck" if (number, seed) == (0, 0) else "my-data is not a folder"
+            jobs.end(database, claim, Ending(states.FAILED, 0, reason), time.time())
+    words = ["--home", str(home.root), "up", "--until-done", "--cpus", "1", "--gpus", "none"]
+    assert cli.main(words) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "mine: failed, nothing is left to do",
+        f"error: mine: train {ARMS[0]} seed 0: out of luck",
+        f"error: mine: train {ARMS[1]} seed 0 and {2 * len(ARMS) - 2} more: my-data is not a folder",
+        f"mine: once that is mended: {typed('retry 1', home)}, then {typed('up --until-done', home)}",
+    ]

@@ -73,6 +73,22 @@ def test_a_config_file_that_is_no_text(tmp_path: Path) -> None:
         load_config(None, file)
 
 
+@pytest.mark.parametrize("text", ["", "# training: {steps: 3}\n", "---\n"])
+def test_a_config_file_that_says_nothing(text: str, tmp_path: Path) -> None:
+    """Half a download, or a file that was never saved: the defaults are nobody's choice."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"mine\.yaml sets nothing"):
+        load_config("smoke", file)
+
+
+def test_a_section_with_nothing_under_it(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("training:\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: training: .*settings of its own.* \(got None\)"):
+        load_config("smoke", file)
+
+
 def test_the_preset_of_the_papers_table_is_the_papers() -> None:
     """ReconVLA's training scripts and evaluation: batch 512, rate 2e-5, 500 chains."""
     config = load_config("calvin-abc-d")

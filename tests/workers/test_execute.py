@@ -89,7 +89,7 @@ def test_a_failure_is_tried_again_later_and_then_no_more(
         bench.run("a", bodies.fail)
     assert (row(database, "a").state, row(database, "a").failures) == (FAILED, 3)
     assert row(database, "a").error == "RuntimeError: failure 3"
-    assert queries.failures(database, 1) == ["a: RuntimeError: failure 3"]
+    assert queries.failures(database, 1) == [("a", "RuntimeError: failure 3")]
 
 
 def test_a_failure_that_passes_spends_nothing_else(bench: Bench, database: Database, tmp_path: Path) -> None:

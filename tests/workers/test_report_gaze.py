@@ -183,7 +183,7 @@ def test_a_gaze_job_that_fails_leaves_its_reason(database, one_failed):
     with database.read() as tx:
         told = tx.execute(select(Event.message).where(Event.attempt_id == attempt.id)).scalars().all()
     assert any(failed.error in message for message in told)
-    assert queries.failures(database, queries.ablation_row(database, None).id) == [f"gaze 0: {failed.error}"]
+    assert queries.failures(database, queries.ablation_row(database, None).id) == [("gaze 0", failed.error)]
 
 
 def test_counts_add_up_where_a_job_failed_and_others_found_nothing(database, one_failed):
