@@ -10,14 +10,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from errors import CheckpointError, ConfigError
 from models.json_files import read_json
 from models.known_entries import GENERATION, GENERATION_HARMLESS, GENERATION_REFUSED
-from models.plain_values import dataclass_from, require
+from models.plain_values import INFINITE, dataclass_from, require
 from settings.documents import parse_json
 from settings.regular import is_there
 from settings.shown import shown
@@ -55,7 +55,7 @@ class GenerationRules:
     no_repeat_ngram_size: int = 0
     bad_words_ids: tuple[tuple[int, ...], ...] = ()
     biased_ids: tuple[tuple[int, ...], ...] = ()
-    biases: tuple[float, ...] = ()
+    biases: tuple[float, ...] = field(default=(), metadata=INFINITE)  # -inf: never
     suppress_tokens: tuple[int, ...] = ()
     begin_suppress_tokens: tuple[int, ...] = ()
     min_new_tokens: int = 0

@@ -17,6 +17,9 @@ Value = TypeVar("Value")
 #: byte for byte what it was, and so do the keys that are made of it.
 LATER: Mapping[str, Any] = {"later": True}
 
+#: Metadata of a field whose numbers may be infinite; all others are finite.
+INFINITE: Mapping[str, Any] = {"infinite": True}
+
 
 def plain(value: Any, whole: bool = False) -> Any:
     """Nested dictionaries of a dataclass, ready for JSON. Fields marked LATER are left out at their default, unless
@@ -67,13 +70,14 @@ def _dataclass(cls: Any, values: Any, prefix: str) -> Any:
     arguments = {}
     for name, field in fields.items():
         if name in values:
-            arguments[name] = _convert(hints[name], values[name], prefix + name)
+            is_finite = not field.metadata.get("infinite")
+            arguments[name] = _convert(hints[name], values[name], prefix + name, is_finite)
         else:
             require(field.default is not dataclasses.MISSING, prefix + name, "is missing")
     return cls(**arguments)
 
 
-def _convert(hint: Any, value: Any, name: str) -> Any:
+def _convert(hint: Any, value: Any, name: str, is_finite: bool) -> Any:
     if get_origin(hint) in (Union, UnionType):
         if value is None:
             return None
@@ -82,10 +86,10 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         return _dataclass(hint, value, name + ".")
     if get_origin(hint) is tuple:
         require(isinstance(value, list | tuple), name, f"must be a list, got {shown(value)}")
-        return tuple(_convert(get_args(hint)[0], item, name) for item in value)
+        return tuple(_convert(get_args(hint)[0], item, name, is_finite) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     require(type(value) is hint, name, f"must be {hint.__name__}, got {shown(value)}")
-    if hint is float:
+    if hint is float and is_finite:
         require(math.isfinite(value), name, f"must be finite, got {value}")
     return value

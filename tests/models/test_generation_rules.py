@@ -174,6 +174,11 @@ def test_rules_that_no_logits_can_follow_are_refused(
         rules_of_folder(tmp_path, config, None)
 
 
+def test_a_bias_may_forbid_a_token(tmp_path: Path) -> None:
+    (tmp_path / GENERATION_FILE).write_text(json.dumps({"sequence_bias": [[[3], float("-inf")]]}))
+    assert rules_of_folder(tmp_path, {"vocab_size": 50}, None).biases == (float("-inf"),)
+
+
 def test_an_end_beyond_the_vocabulary_is_never_chosen_anyway() -> None:
     rules = GenerationRules(min_new_tokens=2, end_ids=(1, 60))
     logits = TokenChoice(rules, torch.tensor([4])).adjusted(
