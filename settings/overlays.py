@@ -32,6 +32,8 @@ def override_of(text: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {cut(key)} names no value: its key has {len(key)} characters")
     if not separator or not key:
         raise ConfigError(f"--set {shown(text)} is not of the form key.path=value")
+    if not value.strip():  # what a shell makes of an unset variable
+        raise ConfigError(f"--set {key} gives no value; null is for none")
     return key, parse_yaml(value, f"--set {key}", is_ours=True, lines=False)
 
 

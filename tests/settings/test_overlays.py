@@ -57,3 +57,10 @@ def test_overrides_that_agree(texts: tuple[str, ...]) -> None:
 def test_an_override_with_a_key_twice_is_refused() -> None:
     with pytest.raises(ConfigError, match="--set training: the key 'steps' is given twice"):
         override_of("training={steps: 7, steps: 8}")
+
+
+@pytest.mark.parametrize("text", ["data.root=", "data.root= "])
+def test_a_value_that_an_unset_variable_gives_is_none(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^--set data\.root gives no value; null is for none$"):
+        override_of(text)
+    assert override_of("data.root=null") == ("data.root", None)
