@@ -26,6 +26,7 @@ from settings import bounded_server
 from settings.bounded_server import BoundedServer, Bounds, SentenceHandler, own_names
 from settings.document_limits import Limits
 from settings.documents import parse_json
+from settings.panics import panics_told
 from settings.shown import shown
 from tasks.policies import Query
 
@@ -74,13 +75,17 @@ class Predictor:
     async def _answer_batch(self, batch: list[tuple[Query, asyncio.Future[np.ndarray]]]) -> None:
         queries = [query for query, _ in batch]
         try:
-            chunks = await asyncio.get_running_loop().run_in_executor(None, self._predict, queries)
+            chunks = await asyncio.get_running_loop().run_in_executor(None, self._predict_told, queries)
         except Exception as error:  # each waiting request is answered with it
             for _, future in batch:
                 future.set_exception(error)
         else:
             for (_, future), chunk in zip(batch, chunks):
                 future.set_result(chunk)
+
+    def _predict_told(self, queries: Sequence[Query]) -> Sequence[np.ndarray]:
+        with panics_told():
+            return self._predict(queries)
 
 
 class PredictHandler(SentenceHandler):

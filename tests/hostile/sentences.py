@@ -15,3 +15,7 @@ def sentence(refused: pytest.ExceptionInfo[BaseException], place: Path | str) ->
     assert str(place) in text, text
     assert "\n" not in text and len(text) < LONGEST_SENTENCE and text.isprintable()
     return text
+
+
+#: What libraries written in Rust raise where they give up.
+Panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})

@@ -21,6 +21,7 @@ from errors import NotFinite
 from settings.bounded_server import Bounds, host_fault, own_names
 from tasks import policy_server
 from tasks.policies import Query
+from tests.hostile.sentences import Panic
 from tests.support import REPOSITORY
 from tests.tasks.http_servers import serving
 from tests.tasks.test_remote_policy import query
@@ -137,9 +138,10 @@ def test_serve_names_what_it_does_not_answer(served: str, method: str, path: str
     [
         (NotFinite("qwen2 gives numbers that are not finite"), "qwen2 gives numbers that are not finite"),
         (RuntimeError("\x1b[2J a secret"), "the policy failed: RuntimeError; the server's own log says more"),
+        (Panic("no entry found"), "the policy failed: RuntimeError; the server's own log says more"),
     ],
 )
-def test_a_policy_that_fails_is_answered_with_500_and_a_sentence(error: Exception, said: str) -> None:
+def test_a_policy_that_fails_is_answered_with_500_and_a_sentence(error: BaseException, said: str) -> None:
     def fail(_: Any) -> Any:
         raise error
 

@@ -16,11 +16,8 @@ from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.prompt import PromptBuilder
 from models.token_ids import token_ids, token_text
 from models.tokenizer import load_tokenizer, save_tokenizer
-from tests.hostile.sentences import sentence
+from tests.hostile.sentences import Panic, sentence
 from tests.models.conftest import tokenizer as tokenizer
-
-#: What libraries written in Rust raise where they give up.
-Panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
 
 
 def panicking(*_: Any, **__: Any) -> Any:
