@@ -30,10 +30,10 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _IS_ENCRYPTED = 0x1
 _LONGEST_REASON = 160
 
-#: What `zipfile` raises for an archive that is damaged, or that it cannot read.
+#: What `zipfile` raises for an archive that is damaged, or that it cannot read (RuntimeError).
 _DAMAGE = (
-    EOFError, ValueError, RuntimeError, NotImplementedError, OverflowError, LookupError, struct.error, zlib.error,
-    lzma.LZMAError, zipfile.BadZipFile,
+    EOFError, ValueError, RuntimeError, OverflowError, LookupError, struct.error, zlib.error, lzma.LZMAError,
+    zipfile.BadZipFile,
 )  # fmt: skip
 
 
