@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,38 +12,39 @@ import torch
 from safetensors.numpy import save_file
 
 from settings import files
-from tasks.context import Draft, Finished, Point, Result, TaskContext, Yielded
+from tasks.context import Draft, Finished, Point, TaskContext, Yielded
 from tasks.index_reader import Index, load_index
 from tasks.judged import judged_model
 from tasks.looking import FIGURES, Looks, figures_of, look, region_of
 from tasks.modelling import recipe_of
 from tasks.open_loop import evenly_spaced
+from tasks.registry import ATTENTION
+from tasks.results import AttentionResult
+from tasks.specs import AttentionSpec, LookedAt
 
 
-def run(context: TaskContext) -> Result:
+def run(context: TaskContext[AttentionSpec]) -> Finished[AttentionResult] | Yielded:
     """Publishes an `attention` artifact: figures per frame, and maps with pictures of a few frames.
-
-    spec `attention`: frames (0: every frame with a gaze region), layer, heads (empty: all).
     """
     started = time.perf_counter()
-    settings = context.spec["attention"]
-    torch.set_num_threads(context.spec["threads"])
-    recipe = recipe_of(context.spec)
+    settings = context.spec.attention
+    torch.set_num_threads(context.spec.threads)
+    recipe = recipe_of(context.spec.model)
     vision = recipe.config.vision
     index = load_index(context.inputs, vision.image_size, memory=context.memory, resample=vision.resample)
     model = judged_model(context, recipe)
     context.spend("load", time.perf_counter() - started)
     began = time.perf_counter()
-    rows = chosen_rows(index, settings["frames"])
+    rows = chosen_rows(index, settings.frames)
     if not rows:
-        return Finished(result={"frames": 0, **dict.fromkeys(FIGURES)})
+        return Finished((), result=_told({"frames": 0}, recipe.config.language.layers, settings))
     looks = look(
         model,
         recipe,
         index,
         rows,
-        settings["layer"],
-        settings["heads"] or None,
+        settings.layer,
+        list(settings.heads) or None,
         context.report_progress,
         context.should_stop,
     )
@@ -57,13 +59,14 @@ def run(context: TaskContext) -> Result:
     return Finished(
         [Draft("attention", "maps", file)],
         points,
-        result={
-            **figures,
-            "layer": settings["layer"],
-            "layers": recipe.config.language.layers,
-            "heads": settings["heads"],
-        },
+        result=_told(figures, recipe.config.language.layers, settings),
     )
+
+
+def _told(figures: Mapping[str, object], layers: int, settings: LookedAt) -> AttentionResult:
+    """figures: of `figures_of`, or of no frame at all."""
+    values = {**figures, "layer": settings.layer, "layers": layers, "heads": settings.heads}
+    return ATTENTION.result_of(values)
 
 
 def chosen_rows(index: Index, frames: int) -> list[int]:

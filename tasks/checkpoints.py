@@ -19,6 +19,7 @@ from torch import Tensor
 
 from models.weights import write_weights
 from tasks.context import Draft, Point, TaskContext
+from tasks.kind import Spec
 
 
 class Snapshot:
@@ -55,7 +56,7 @@ class _Write:
 class CheckpointWriter:
     """Publishes checkpoints of one attempt. Use as a context manager: no thread outlives the attempt."""
 
-    def __init__(self, context: TaskContext, snapshot: Snapshot) -> None:
+    def __init__(self, context: TaskContext[Spec], snapshot: Snapshot) -> None:
         self._context = context
         self._snapshot = snapshot
         self._thread: threading.Thread | None = None

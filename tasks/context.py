@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from errors import BatonError
+from tasks.kind import JobResult, Spec
+from tasks.memory_limits import MemoryLimits
+
+if TYPE_CHECKING:
+    from reports.data import ReportData
+
+S = TypeVar("S", bound=Spec, covariant=True)
+R = TypeVar("R", bound=JobResult, covariant=True)
 
 #: Roles of episodes that a job maps and reads in part end like this; `tasks.index_reader` verifies their bytes
 #: when it first opens one.
@@ -61,21 +69,21 @@ class Note:
 
     kind: str
     message: str
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Finished:
-    """The job is done. `result` is small JSON that the report reads.
+class Finished(Generic[R]):
+    """The job is done.
 
     step: the last step that was done, where the body ended before its target; None for the target.
     """
 
-    artifacts: Sequence[Draft] = ()
+    artifacts: Sequence[Draft]
     points: Sequence[Point] = ()
-    result: Mapping[str, Any] = field(default_factory=dict)
     step: int | None = None
     notes: Sequence[Note] = ()
+    result: R = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -85,15 +93,12 @@ class Yielded:
     reason: str
 
 
-Result = Finished | Yielded
-
-
-class TaskContext(Protocol):
+class TaskContext(Protocol[S]):
     """Handed to a body by whoever runs it."""
 
     @property
-    def spec(self) -> Mapping[str, Any]:
-        """The job's own parameters, plain JSON."""
+    def spec(self) -> S:
+        """The job's own parameters."""
         ...
 
     @property
@@ -109,8 +114,8 @@ class TaskContext(Protocol):
         """The furthest step any attempt was seen at: steps up to it are done again, not anew."""
 
     @property
-    def learned(self) -> Mapping[str, Any]:
-        """What earlier attempts found out and this one obeys (`micro_batch` after running out of memory)."""
+    def memory_limits(self) -> MemoryLimits:
+        """What earlier attempts found out and this one obeys."""
 
     def points(self, name: str) -> Sequence[Point]:
         """This job's published points of that name up to `step`, oldest first."""
@@ -143,8 +148,8 @@ class TaskContext(Protocol):
         Returns the SHA-256 of each artifact by name. Raises LeaseLost when fenced.
         """
 
-    def report_data(self) -> Any:
-        """A `reports.data.ReportData` of the ablation this job belongs to, from the rows there are now."""
+    def report_data(self) -> ReportData:
+        """Of the ablation this job belongs to, from the rows there are now."""
 
     def spend(self, bucket: str, seconds: float) -> None:
         """Book seconds as `useful`, `replayed`, `checkpoint`, `load` or `idle`."""
@@ -153,7 +158,7 @@ class TaskContext(Protocol):
         """How long a checkpoint took from snapshot to fact; deadlines are planned with it."""
 
 
-def inputs_of(context: TaskContext, role: str) -> tuple[InputFile, ...]:
+def inputs_of(context: TaskContext[Spec], role: str) -> tuple[InputFile, ...]:
     """The inputs that play `role`, in order."""
     return tuple(item for item in context.inputs if item.role == role)
 

@@ -21,9 +21,12 @@ from detectors.registry import FINDERS, check_planned, make_detector
 from detectors.scoring import FrameTruth, ScoredFrame, score_frame, summarise, summarise_objects
 from detectors.targets import BY_TASK, NO_TARGET, Phases, phases_for
 from detectors.wording import understand
-from tasks.context import Draft, Finished, Result, TaskContext, one_input
+from settings.typed_json import from_json
+from tasks.context import Draft, Finished, TaskContext, one_input
 from tasks.fixed_state import arithmetic, settle_libraries
 from tasks.gaze_truth import frame_truths, true_targets
+from tasks.results import GazeResult
+from tasks.specs import GazeSpec
 
 #: `robot_obs`: position of the tool centre point in metres; last command to the hand, 1 open and -1 close.
 _HAND_XYZ, _HAND_COMMAND = slice(0, 3), 14
@@ -44,15 +47,15 @@ class Regions:
     by_task: bool = False
 
 
-def run(context: TaskContext) -> Result:
+def run(context: TaskContext[GazeSpec]) -> Finished[GazeResult]:
     """Publishes one `gaze` artifact: rows as JSON in the header, one `crop_<frame>` tensor per region.
 
     Raises EnvironmentLacks where this machine's detector is not the one that the job was planned with.
     """
-    number = context.spec["number"]
+    number = context.spec.number
     episode = load_episode(one_input(context.inputs, "episode", f"task_{number}").path)
     detector = _detector(context)
-    regions = find_regions(episode, detector, context.spec.get("unknown_wording", NO_TARGET))
+    regions = find_regions(episode, detector, context.spec.unknown_wording)
 
     crops: dict[str, np.ndarray] = {}
     rows = []
@@ -69,7 +72,7 @@ def run(context: TaskContext) -> Result:
         "rows": rows,
     }
     save_file(crops or {"none": np.zeros(0, np.uint8)}, file, metadata={"gaze": json.dumps(about)})
-    figures = summary_of([regions]) | {"precision": detector.precision}
+    figures = from_json(GazeResult, summary_of([regions]) | {"precision": detector.precision}, "gaze figures")
     return Finished([Draft("gaze", f"task_{number}", file)], result=figures)
 
 
@@ -169,9 +172,9 @@ def _sums(scored: list[ScoredFrame]) -> dict[str, list[float]]:
     return sums
 
 
-def _detector(context: TaskContext) -> Detector:
+def _detector(context: TaskContext[GazeSpec]) -> Detector:
     """Detectors with weights stay in the worker's memory; what they said about frames, in the home's cache."""
-    name, options = context.spec["detector"], dict(context.spec["options"])
+    name, options = context.spec.detector, context.spec.keywords
     key = f"detector {name} {json.dumps(options, sort_keys=True)}"
     if key not in context.memory:
         if name in FINDERS:
@@ -183,5 +186,5 @@ def _detector(context: TaskContext) -> Detector:
     settle_libraries()  # a detector may have been the first to import torch
     if "gaze cache" in context.memory:
         context.memory["gaze cache"].arithmetic = arithmetic()
-    check_planned(detector, context.spec.get("version"))
+    check_planned(detector, context.spec.version)
     return detector

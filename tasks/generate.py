@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from calvin.episode import Episode
 from simulators.playtable.env import PlayTable
-from tasks.ingest import make_demonstration
+from tasks.ingest import make_demonstration, the_made
+from tasks.specs import Demonstration
 
 
-def generate(entries: Sequence[Mapping[str, Any]], split: str) -> Iterator[Episode]:
+def generate(entries: Sequence[Demonstration], split: str) -> Iterator[Episode]:
     """Episodes with consecutive frame ids from 0. entries: number, scene, task, seed; those of a scene adjoin.
 
     Raises SimulatorError when the expert keeps missing a task.
@@ -20,9 +20,9 @@ def generate(entries: Sequence[Mapping[str, Any]], split: str) -> Iterator[Episo
     scene: str | None = None
     start = 0
     for entry in entries:
-        if table is None or entry["scene"] != scene:
-            scene = entry["scene"]
-            table = PlayTable(entry["scene"])
+        if table is None or entry.scene != scene:
+            scene = the_made(entry.scene)
+            table = PlayTable(scene)
         episode, _ = make_demonstration(table, entry, split)
         frames = len(episode.rgb_static)
         yield replace(episode, start=start, end=start + frames - 1)

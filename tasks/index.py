@@ -12,15 +12,17 @@ from safetensors import safe_open
 from calvin.episode_file import load_episode
 from calvin.training_index import Gaze, build_items, write_index
 from errors import BatonError, InvalidInput
-from tasks.context import Draft, Finished, Result, TaskContext, Yielded, inputs_of
+from tasks.context import Draft, Finished, TaskContext, Yielded, inputs_of
 from tasks.index_reader import ITEMS
+from tasks.results import IndexResult
+from tasks.specs import IndexSpec
 
 
 class _Stopped(Exception):
     """The job was asked to stop; nothing of the index is kept."""
 
 
-def run(context: TaskContext) -> Result:
+def run(context: TaskContext[IndexSpec]) -> Finished[IndexResult] | Yielded:
     """Publishes `index.json`; the frames stay in the episodes' files.
 
     Raises InvalidInput where nothing would be left of it.
@@ -32,7 +34,7 @@ def run(context: TaskContext) -> Result:
     counts = {
         "items": 0,
         "with_target": 0,
-        "demonstrations": len(context.spec["numbers"]),
+        "demonstrations": len(context.spec.numbers),
         "weighed_down": 0,
         "dropped": 0,
     }
@@ -41,22 +43,22 @@ def run(context: TaskContext) -> Result:
         write_index(_items(context, counts), file)
     except _Stopped as stop:
         return Yielded(str(stop))
-    return Finished([Draft("index", ITEMS, file)], result=counts)
+    return Finished([Draft("index", ITEMS, file)], result=IndexResult(**counts))
 
 
-def _items(context: TaskContext, counts: dict[str, int]) -> Iterator[dict[str, Any]]:
+def _items(context: TaskContext[IndexSpec], counts: dict[str, int]) -> Iterator[dict[str, Any]]:
     """The items of all demonstrations, one after the other; `counts` grows with them."""
     episodes = {file.name: file for file in inputs_of(context, "episode")}
     regions = {file.name: file for file in inputs_of(context, "gaze")}
-    untrusted = context.spec.get("untrusted", "keep")
-    for done, number in enumerate(context.spec["numbers"]):
+    untrusted = context.spec.untrusted
+    for done, number in enumerate(context.spec.numbers):
         reason = context.should_stop()
         if reason:
             raise _Stopped(reason)
         name = f"task_{number}"
         episode = load_episode(episodes[name].path)
         gaze, true_boxes, trusted = _read_gaze(regions[name].path, len(episode), untrusted == "weigh")
-        for item in build_items(episode, gaze, number, context.spec.get("repeat_motion", False)):
+        for item in build_items(episode, gaze, number, context.spec.repeat_motion):
             frame = item["frame"] - episode.start
             if untrusted == "drop" and frame not in trusted:
                 counts["dropped"] += 1
@@ -70,7 +72,7 @@ def _items(context: TaskContext, counts: dict[str, int]) -> Iterator[dict[str, A
             counts["with_target"] += seen
             counts["weighed_down"] += item["gaze"]["weight"] < 1.0
             yield item
-        context.report_progress(done + 1, len(context.spec["numbers"]))
+        context.report_progress(done + 1, len(context.spec.numbers))
     if counts["dropped"] and not counts["items"]:
         raise InvalidInput(
             f"gaze.untrusted is 'drop', and none of the {counts['dropped']} frames of {counts['demonstrations']} "

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from calvin.dataset import CalvinSplit, open_dataset
 from calvin.episode import Episode
 from calvin.episode_file import save_episode
 from calvin.instructions import evaluation_instruction, training_instructions
 from calvin.oracle import TaskOracle
-from errors import DatasetError, SimulatorError
+from errors import DatasetError, InvalidInput, SimulatorError
 from simulators.demonstrations import Failed, record
 from simulators.playtable.env import PlayTable
-from tasks.context import Draft, Finished, Result, TaskContext, Yielded
+from tasks.context import Draft, Finished, TaskContext, Yielded
+from tasks.results import IngestResult
+from tasks.specs import Demonstration, IngestSpec
+
+T = TypeVar("T")
 
 #: A random start from which the expert misses is replaced by the next one; this many in a row is a fault.
 _MAX_TRIES = 20
@@ -22,53 +25,52 @@ _MAX_TRIES = 20
 _TRY_STRIDE = 1_000_003
 
 
-def run(context: TaskContext) -> Result:
+def run(context: TaskContext[IngestSpec]) -> Finished[IngestResult] | Yielded:
     """Publishes one `episode` artifact per demonstration, named `task_<number>`."""
-    split = context.spec["split"]
-    demonstrations = context.spec["demonstrations"]
+    split, demonstrations = context.spec.split, context.spec.demonstrations
     missed: list[str] = []
     for done in range(context.step, len(demonstrations)):
         reason = context.should_stop()
         if reason:
             return Yielded(reason)
         entry = demonstrations[done]
-        if context.spec["source"] == "calvin":
+        if context.spec.source == "calvin":
             episode = _read(context, done)
         else:
-            episode, reasons = make_demonstration(_table(context, entry["scene"]), entry, split)
+            episode, reasons = make_demonstration(_table(context, the_made(entry.scene)), entry, split)
             missed += reasons
-        name = f"task_{entry['number']}"
+        name = f"task_{entry.number}"
         file = context.scratch / f"{name}.safetensors"
         save_episode(episode, file)
         context.publish(done + 1, [Draft("episode", name, file)])
         context.report_progress(done + 1, len(demonstrations))
-    return Finished(result={"demonstrations": len(demonstrations), "expert_missed": missed})
+    return Finished((), result=IngestResult(demonstrations=len(demonstrations), expert_missed=tuple(missed)))
 
 
 def make_demonstration(
-    simulator: PlayTable, entry: Mapping[str, Any], split: str
+    simulator: PlayTable, entry: Demonstration, split: str
 ) -> tuple[Episode, list[str]]:
     """A demonstration by the expert that the task oracle accepts, and why earlier tries were not.
 
     entry: number, task, seed, starts; the scene is the simulator's. Raises SimulatorError when no try succeeds.
     """
-    task = entry["task"]
+    task, seed, starts = the_made(entry.task), the_made(entry.seed), the_made(entry.starts)
     oracle = TaskOracle()
     reasons: list[str] = []
     for attempt in range(_MAX_TRIES):
         recording = record(
             simulator,
             task,
-            entry["seed"] + attempt * _TRY_STRIDE,
+            seed + attempt * _TRY_STRIDE,
             lambda start, end: bool(oracle.solved(start, end, (task,))),
-            starts=entry["starts"],
+            starts=starts,
         )
         if isinstance(recording, Failed):
             reasons.append(f"{task} in {recording.scene}: {recording.reason}")
             continue
         phrases = training_instructions(task)
         instruction = (
-            evaluation_instruction(task) if split == "validation" else phrases[entry["number"] % len(phrases)]
+            evaluation_instruction(task) if split == "validation" else phrases[entry.number % len(phrases)]
         )
         frames = len(recording.rgb_static)
         return (
@@ -93,7 +95,14 @@ def make_demonstration(
     raise SimulatorError(f"the expert missed {task} {_MAX_TRIES} times: {reasons[-1]}")
 
 
-def _table(context: TaskContext, scene: str) -> PlayTable:
+def the_made(value: T | None) -> T:
+    """What a demonstration of the expert is told. Raises InvalidInput where it is not."""
+    if value is None:
+        raise InvalidInput("a demonstration that the expert shall make has no scene, task, seed or start")
+    return value
+
+
+def _table(context: TaskContext[IngestSpec], scene: str) -> PlayTable:
     key = f"playtable {scene}"
     if key not in context.memory:
         context.memory[key] = PlayTable(scene)
@@ -101,9 +110,11 @@ def _table(context: TaskContext, scene: str) -> PlayTable:
     return table
 
 
-def _read(context: TaskContext, done: int) -> Episode:
+def _read(context: TaskContext[IngestSpec], done: int) -> Episode:
     """Raises DatasetError where the demonstration is not the one that was planned."""
-    root, split, number = context.spec["root"], context.spec["split"], _number(context, done)
+    root, split, number = context.spec.root, context.spec.split, context.spec.demonstrations[done].number
+    if root is None:
+        raise InvalidInput("root: a dataset is to be read, and none is named")
     key = f"calvin {root} {split}"
     dataset: CalvinSplit | None = context.memory.get(key)
     if dataset is None or not _is_planned(context, dataset, done):
@@ -117,15 +128,10 @@ def _read(context: TaskContext, done: int) -> Episode:
     return dataset.read(dataset.demonstrations[number])
 
 
-def _is_planned(context: TaskContext, dataset: CalvinSplit, done: int) -> bool:
+def _is_planned(context: TaskContext[IngestSpec], dataset: CalvinSplit, done: int) -> bool:
     """Whether the dataset has the demonstration that the job's `identity` names; True where none is named."""
-    number = _number(context, done)
+    number = context.spec.demonstrations[done].number
     if number >= len(dataset.demonstrations):
         return False
-    planned = context.spec.get("identity")
-    return planned is None or dataset.fingerprint(dataset.demonstrations[number]) == planned[done]
-
-
-def _number(context: TaskContext, done: int) -> int:
-    number: int = context.spec["demonstrations"][done]["number"]
-    return number
+    planned = context.spec.identity
+    return not planned or dataset.fingerprint(dataset.demonstrations[number]) == planned[done]

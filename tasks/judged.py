@@ -7,17 +7,17 @@ import torch
 from models.reconvla import ReconVLA
 from tasks.context import TaskContext, one_input
 from tasks.modelling import Recipe, load_model
+from tasks.specs import ClosedLoopSpec, JudgedSpec
 from tasks.trainee import WEIGHTS
 
 
-def judged_model(context: TaskContext, recipe: Recipe) -> ReconVLA:
-    """The model of the job's checkpoint. spec `precision`: one of `tasks.precision.JUDGED`, fp32 where it is absent.
+def judged_model(context: TaskContext[JudgedSpec | ClosedLoopSpec], recipe: Recipe) -> ReconVLA:
+    """The model of the job's checkpoint, in the precision that its parameters name.
 
     Raises CheckpointError when the weights do not fit, EnvironmentLacks for 4 bits without bitsandbytes.
     """
     weights = one_input(context.inputs, "checkpoint", WEIGHTS).path
-    precision = context.spec.get("precision", "fp32")
-    return load_model(recipe.config, weights, precision, device()).eval()
+    return load_model(recipe.config, weights, context.spec.precision, device()).eval()
 
 
 def device() -> torch.device:

@@ -15,6 +15,7 @@ from errors import ConfigError, WeightsMissing
 from models.config import ReconVLAConfig
 from models.folder_config import with_folders
 from models.sizes import config_of_size
+from models.spec import PARTS, Folder, ModelSpec
 from settings.ablation import Attention, Backbones, Model
 from settings.arms import Arm
 from settings.places import expanded
@@ -26,22 +27,22 @@ _ANY_VOCABULARY = 1024
 _TOKENIZER_FILE = "tokenizer_config.json"
 
 
-def backbone_folders(backbones: Backbones) -> dict[str, dict[str, str]]:
-    """The named folders as {"root", "identity"}; the identity alone decides a job's key.
+def backbone_folders(backbones: Backbones) -> dict[str, Folder]:
+    """The named folders.
 
     The tokenizer is looked for beside the language model unless it has a folder of its own. Raises
     WeightsMissing for a folder without model files.
     """
     named = {name: value for name, value in backbones.model_dump().items() if value is not None}
-    folders = {}
+    folders: dict[str, Folder] = {}
     for name, value in named.items():
         place = expanded(value, f"model.backbones.{name}").absolute()
-        folders[name] = {"root": str(place), "identity": folder_identity(place)}
+        folders[name] = Folder(root=str(place), identity=folder_identity(place))
     tokenizer = folders.get("tokenizer") or folders.get("checkpoint") or folders.get("language")
     if tokenizer is not None:
-        if not (Path(tokenizer["root"]) / _TOKENIZER_FILE).is_file():
+        if not (Path(tokenizer.root) / _TOKENIZER_FILE).is_file():
             raise WeightsMissing(
-                f"{tokenizer['root']} holds no tokenizer ({_TOKENIZER_FILE}); copy it there or name its folder"
+                f"{tokenizer.root} holds no tokenizer ({_TOKENIZER_FILE}); copy it there or name its folder"
                 " in model.backbones.tokenizer"
             )
         folders["tokenizer"] = tokenizer
@@ -50,32 +51,30 @@ def backbone_folders(backbones: Backbones) -> dict[str, dict[str, str]]:
 
 def planned_model(
     model: Model,
-    folders: Mapping[str, Mapping[str, str]],
+    folders: Mapping[str, Folder],
     arm: Arm,
     reconstruction_weight: float,
     instructions: Sequence[str],
-) -> dict[str, Any]:
+) -> ModelSpec:
     """What a job is told about the model of one arm. `folders` comes from `backbone_folders`.
 
-    Keys: `config`; `reconstructs` ("none", "gaze" or "image"); `backbones`, folders of pretrained parts by
-    name; and `tokenizer`, a folder, or `instructions`, the words of a vocabulary that is built from them.
     Raises ConfigError naming the field that is unknown or does not fit.
     """
-    spec: dict[str, Any] = {
-        "config": planned_config(
+    tokenizer = folders.get("tokenizer")
+    return ModelSpec(
+        config=planned_config(
             model.size,
             model.override,
             arm,
             reconstruction_weight,
             model.official_compat,
-            {name: Path(folder["root"]) for name, folder in folders.items() if name != "tokenizer"},
+            {name: Path(folder.root) for name, folder in folders.items() if name != "tokenizer"},
         ),
-        "reconstructs": arm.reconstruction,
-        "backbones": {name: dict(folder) for name, folder in folders.items() if name != "tokenizer"},
-    }
-    if "tokenizer" in folders:
-        return spec | {"tokenizer": dict(folders["tokenizer"])}
-    return spec | {"instructions": list(instructions)}
+        reconstructs=arm.reconstruction,
+        backbones={part: folders[part] for part in PARTS if part in folders},
+        tokenizer=tokenizer,
+        instructions=tuple(instructions) if tokenizer is None else None,
+    )
 
 
 def planned_config(

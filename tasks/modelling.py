@@ -20,6 +20,7 @@ from models.four_bit import pack_blocks
 from models.plain_values import require
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
+from models.spec import ModelSpec
 from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
 from models.weight_files import WeightFiles, open_file
 from settings.shown import shown
@@ -43,17 +44,16 @@ class Recipe:
     reconstructs: str = "gaze"  # or "image", or "none"
 
 
-def recipe_of(spec: Mapping[str, Any]) -> Recipe:
-    """Recipe of `spec["model"]`, which is what `tasks.model_spec.planned_model` gives.
+def recipe_of(model: ModelSpec) -> Recipe:
+    """Recipe of what `tasks.model_spec.planned_model` gives.
 
     Raises ConfigError, and CheckpointError for a tokenizer that cannot be used.
     """
-    model = spec["model"]
-    if "tokenizer" in model:
-        tokenizer = load_tokenizer(Path(model["tokenizer"]["root"]))
+    if model.tokenizer is not None:
+        tokenizer = load_tokenizer(Path(model.tokenizer.root))
     else:
-        tokenizer = build_word_tokenizer(model["instructions"])
-    config = final_config(model["config"], len(tokenizer))
+        tokenizer = build_word_tokenizer(model.instructions or ())
+    config = final_config(model.config, len(tokenizer))
     for name, size in (("action_dims", _ACTION_DIMS), ("state_dims", _STATE_DIMS)):
         require(getattr(config, name) == size, name, f"must be {size}, as CALVIN has it")
     prompts = PromptBuilder(
@@ -66,7 +66,7 @@ def recipe_of(spec: Mapping[str, Any]) -> Recipe:
         state_as_text=config.official_compat,
         words=config.language.vocab_size,
     )
-    return Recipe(config, prompts, pad_id(tokenizer), model["reconstructs"])
+    return Recipe(config, prompts, pad_id(tokenizer), model.reconstructs)
 
 
 def compatible(recipe: Recipe) -> Recipe:
@@ -77,32 +77,31 @@ def compatible(recipe: Recipe) -> Recipe:
 
 
 def initial_model(
-    recipe: Recipe, spec: Mapping[str, Any], seed: int, frozen_dtype: torch.dtype = torch.float32
+    recipe: Recipe, model: ModelSpec, seed: int, frozen_dtype: torch.dtype = torch.float32
 ) -> ReconVLA:
-    """The model before its first step: the pretrained parts that `spec` names, random weights for the rest.
+    """The model before its first step: the pretrained parts that `model` names, random weights for the rest.
 
     frozen_dtype: of the parts that adapters leave as they are. Raises WeightsMissing for a folder without
     weights, CheckpointError for weights that do not fit, and as `check_folders` does.
     """
-    check_folders(recipe, spec)
-    return assemble(recipe.config, seed, _folders(spec), frozen_dtype)
+    check_folders(recipe, model)
+    return assemble(recipe.config, seed, _folders(model), frozen_dtype)
 
 
-def check_folders(recipe: Recipe, spec: Mapping[str, Any]) -> None:
-    """Raises CheckpointError where a folder of `spec` is no longer what the job was planned with: other files, or a
+def check_folders(recipe: Recipe, model: ModelSpec) -> None:
+    """Raises CheckpointError where a folder of `model` is no longer what the job was planned with: other files, or a
     configuration that decides other figures (as a job of an earlier version has it, which did not read them).
 
     Folders that are not on this machine are no matter: what goes on from a checkpoint needs none.
     """
-    model = spec["model"]
-    tokenizer = {"tokenizer": model["tokenizer"]} if "tokenizer" in model else {}
-    for name, folder in {**model["backbones"], **tokenizer}.items():
-        place = Path(folder["root"])
-        if place.is_dir() and folder_identity(place) != folder["identity"]:
+    tokenizer = {} if model.tokenizer is None else {"tokenizer": model.tokenizer}
+    for name, folder in {**model.backbones, **tokenizer}.items():
+        place = Path(folder.root)
+        if place.is_dir() and folder_identity(place) != folder.identity:
             raise CheckpointError(
                 f"{place} (model.backbones.{name}) has changed since the ablation was planned: submit it again"
             )
-    there = {name: folder for name, folder in _folders(spec).items() if folder.is_dir()}
+    there = {name: folder for name, folder in _folders(model).items() if folder.is_dir()}
     said = with_folders(recipe.config, there)
     if said != recipe.config:
         named = ", ".join(_differences(recipe.config.all_values(), said.all_values()))
@@ -112,8 +111,8 @@ def check_folders(recipe: Recipe, spec: Mapping[str, Any]) -> None:
         )
 
 
-def _folders(spec: Mapping[str, Any]) -> dict[str, Path]:
-    return {name: Path(folder["root"]) for name, folder in spec["model"]["backbones"].items()}
+def _folders(model: ModelSpec) -> dict[str, Path]:
+    return {name: Path(folder.root) for name, folder in model.backbones.items()}
 
 
 def _differences(planned: Mapping[str, Any], said: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

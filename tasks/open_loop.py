@@ -14,41 +14,43 @@ from models.batches import collate
 from models.finite import check_finite
 from models.generation import generate_actions
 from models.reconvla import ReconVLA
-from tasks.context import Draft, Finished, Point, Result, TaskContext
+from tasks.context import Draft, Finished, Point, TaskContext
 from tasks.index_reader import Index, load_index
 from tasks.judged import judged_model
 from tasks.modelling import Recipe, recipe_of
+from tasks.results import OpenLoopResult
 from tasks.samples import question_of, sample_of
+from tasks.specs import OpenLoopSpec
 
 #: Recorded frames that the error is measured on, evenly spaced over the split, where the job does not say.
 FRAMES = 200
 _BATCH = 8
 
 
-def run_open_loop(context: TaskContext) -> Result:
+def run_open_loop(context: TaskContext[OpenLoopSpec]) -> Finished[OpenLoopResult]:
     """Mean absolute error of predicted actions (units of -1..1), gripper accuracy and action loss (nats a token).
 
-    The spec may give `frames`, those that a run was measured on as it was trained, so that its last loss and this one
-    are of the same pictures; and `jpeg`, whether these have the losses of the official builder's files.
+    Frames that a run was measured on as it was trained are given, so that its last loss and this one are of the same
+    pictures.
     """
     started = time.perf_counter()
-    recipe = recipe_of(context.spec)
-    vision, jpeg = recipe.config.vision, context.spec.get("jpeg", False)
+    recipe = recipe_of(context.spec.model)
+    vision, jpeg = recipe.config.vision, context.spec.jpeg
     index = load_index(
         context.inputs, vision.image_size, memory=context.memory, jpeg=jpeg, resample=vision.resample
     )
     model = judged_model(context, recipe)
     context.spend("load", time.perf_counter() - started)
     began = time.perf_counter()
-    rows = evenly_spaced(len(index), context.spec.get("frames", FRAMES))
+    rows = evenly_spaced(len(index), FRAMES if context.spec.frames is None else context.spec.frames)
     error, gripper, outside = open_loop_error(model, recipe, index, rows)
     asked = len(rows) * recipe.config.answer_tokens
     loss = fmean(action_losses(model, recipe, index, rows))
     context.spend("useful", time.perf_counter() - began)
-    figures = {"mode": "open_loop", "frames": len(rows), "mean_absolute_error": error,
-               "gripper_accuracy": gripper, "outside_tokens": outside, "action_loss": loss}  # fmt: skip
+    figures = {"frames": len(rows), "mean_absolute_error": error, "gripper_accuracy": gripper,
+               "outside_tokens": outside, "action_loss": loss}  # fmt: skip
     file = context.scratch / "open_loop.json"
-    file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    file.write_text(json.dumps({"mode": context.spec.mode, **figures}, indent=1), encoding="utf-8")
     return Finished(
         [Draft("evaluation", "open_loop", file)],
         [
@@ -56,7 +58,15 @@ def run_open_loop(context: TaskContext) -> Result:
             Point("open_loop/gripper_accuracy", 0, gripper),
             Point("open_loop/action_loss", 0, loss),
         ],
-        result={**figures, "answer_tokens": asked},
+        result=OpenLoopResult(
+            mode=context.spec.mode,
+            frames=len(rows),
+            mean_absolute_error=error,
+            gripper_accuracy=gripper,
+            outside_tokens=outside,
+            action_loss=loss,
+            answer_tokens=asked,
+        ),
     )
 
 

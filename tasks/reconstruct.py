@@ -11,13 +11,15 @@ from safetensors.numpy import save_file
 
 from models.batches import collate
 from models.reconstruction import Reconstructions, peak_signal_to_noise, reconstruct
-from tasks.context import Draft, Finished, Point, Result, TaskContext
+from tasks.context import Draft, Finished, Point, TaskContext
 from tasks.index_reader import Index, load_index
 from tasks.judged import device, judged_model
 from tasks.modelling import Recipe, recipe_of
 from tasks.open_loop import evenly_spaced
 from tasks.randomness import draw_seed
+from tasks.results import ReconstructResult
 from tasks.samples import sample_of
+from tasks.specs import ReconstructSpec
 
 #: Held-out frames that are reconstructed, evenly spaced over those with a target; sampling steps of each.
 FRAMES = 8
@@ -26,25 +28,25 @@ STEPS = 200
 FIGURES = ("psnr_db", "psnr_encoded_db", "psnr_mean_colour_db")
 
 
-def run(context: TaskContext) -> Result:
+def run(context: TaskContext[ReconstructSpec]) -> Finished[ReconstructResult]:
     """Publishes a `reconstruction` artifact.
 
     Tensors `input` (N, S, S, 3), `truth`, `encoded` and `sampled` (N, R, R, 3), all uint8, and `rows` (N,) of
     the index; the header's `captions` are the instructions. Figures are peak signal-to-noise ratios in dB.
     """
     began = time.perf_counter()
-    torch.set_num_threads(context.spec["threads"])
-    recipe = recipe_of(context.spec)
+    torch.set_num_threads(context.spec.threads)
+    recipe = recipe_of(context.spec.model)
     vision = recipe.config.vision
     index = load_index(context.inputs, vision.image_size, memory=context.memory, resample=vision.resample)
     model = judged_model(context, recipe)
     rows = chosen_rows(recipe, index)
     context.spend("load", time.perf_counter() - began)
     if not rows:
-        return Finished(result={"frames": 0, **dict.fromkeys(FIGURES)})
+        return Finished((), result=ReconstructResult(frames=0, **dict.fromkeys(FIGURES)))
     began = time.perf_counter()
     batch = collate([sample_of(recipe, index, row) for row in rows], recipe.config, recipe.pad_id)
-    generator = torch.Generator().manual_seed(draw_seed(context.spec["seed"], 0))
+    generator = torch.Generator().manual_seed(draw_seed(context.spec.seed, 0))
     made = reconstruct(model, batch.to(device()), generator, STEPS)
     context.spend("useful", time.perf_counter() - began)
     file = context.scratch / "reconstruction.safetensors"
@@ -54,7 +56,7 @@ def run(context: TaskContext) -> Result:
     figures = figures_of(made)
     points = [Point(f"reconstruction/{name}", 0, value) for name, value in figures.items()]
     return Finished(
-        [Draft("reconstruction", "samples", file)], points, result={"frames": len(rows), **figures}
+        [Draft("reconstruction", "samples", file)], points, result=ReconstructResult(frames=len(rows), **figures)
     )
 
 

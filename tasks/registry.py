@@ -1,47 +1,139 @@
-"""The kinds of job: which function does the work, what it needs, and the version of its output."""
+"""The kinds of job. A new one is its declaration, here or in a module of its own, and its name in KINDS."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from typing import cast
 
 from errors import BatonError
 from settings.shown import shown
-from tasks.context import Result, TaskContext
+from tasks import results, specs
+from tasks.kind import JobResult, Kind, Spec
 
-Body = Callable[[TaskContext], Result]
+AnyKind = Kind[Spec, JobResult]
 
+INGEST = Kind(
+    name="ingest",
+    specs=(specs.IngestSpec,),
+    results=(results.IngestResult,),
+    body="tasks.ingest:run",
+    resource="cpu",
+    priority=10,
+    version=4,
+    makes=("episode",),
+    intermediate=True,
+    reads_outside=True,
+    decided_by=frozenset(
+        {"processor", "instructions", "python", "numpy", "pybullet", "pillow", "variables", "body"}
+    ),
+)
 
-@dataclass(frozen=True)
-class Kind:
-    """version: part of every job's key; raise it when the body's output changes for the same input.
+GAZE = Kind(
+    name="gaze",
+    specs=(specs.GazeSpec,),
+    results=(results.GazeResult,),
+    body="tasks.gaze:run",
+    resource="cpu",
+    priority=20,
+    version=5,
+    makes=("gaze",),
+    intermediate=True,
+    decided_by=frozenset(
+        {"processor", "instructions", "python", "numpy", "opencv-python-headless", "variables", "body"}
+    ),
+)
 
-    any_build: it computes nothing and only shows results, so an open job of another version may be run.
-    """
+INDEX = Kind(
+    name="index",
+    specs=(specs.IndexSpec,),
+    results=(results.IndexResult,),
+    body="tasks.index:run",
+    resource="cpu",
+    priority=30,
+    version=3,
+    makes=("index",),
+    intermediate=True,
+    decided_by=frozenset({"python", "numpy", "body"}),
+)
 
-    body: str  # "module:function", imported on use
-    resource: str  # cpu, accelerator
-    priority: int  # lower first
-    version: int
-    any_build: bool = False
+PRETRAIN = Kind(
+    name="pretrain",
+    specs=(specs.TrainSpec,),
+    results=(results.TrainResult,),
+    body="tasks.train:run",
+    resource="accelerator",
+    priority=40,
+    finish_first=50,
+    version=2,
+    makes=("checkpoint",),
+    sliced=True,
+)
 
-    @property
-    def planned_version(self) -> int | None:
-        """What a job's row says: the version that must run it, None for any."""
-        return None if self.any_build else self.version
+TRAIN = Kind(
+    name="train",
+    specs=(specs.TrainSpec,),
+    results=(results.TrainResult,),
+    body="tasks.train:run",
+    resource="accelerator",
+    priority=50,
+    version=2,
+    makes=("checkpoint",),
+    sliced=True,
+)
 
+EVALUATE: Kind[specs.OpenLoopSpec | specs.ClosedLoopSpec, results.OpenLoopResult | results.ClosedLoopResult] = Kind(
+    name="evaluate",
+    specs=(specs.OpenLoopSpec, specs.ClosedLoopSpec),
+    results=(results.OpenLoopResult, results.ClosedLoopResult),
+    body="tasks.evaluate:run",
+    resource="accelerator",
+    priority=60,
+    finish_first=45,
+    version=2,
+    makes=("evaluation",),
+)
 
-KINDS = {
-    "ingest": Kind("tasks.ingest:run", "cpu", 10, 4),
-    "gaze": Kind("tasks.gaze:run", "cpu", 20, 5),
-    "index": Kind("tasks.index:run", "cpu", 30, 3),
-    "pretrain": Kind("tasks.train:run", "accelerator", 40, 2),
-    "train": Kind("tasks.train:run", "accelerator", 50, 2),
-    "evaluate": Kind("tasks.evaluate:run", "accelerator", 60, 2),
-    "attention": Kind("tasks.attention:run", "accelerator", 70, 3),
-    "reconstruct": Kind("tasks.reconstruct:run", "accelerator", 75, 2),
-    "report": Kind("tasks.report:run", "cpu", 90, 2, any_build=True),
+ATTENTION = Kind(
+    name="attention",
+    specs=(specs.AttentionSpec,),
+    results=(results.AttentionResult,),
+    body="tasks.attention:run",
+    resource="accelerator",
+    priority=70,
+    finish_first=45,
+    version=3,
+    makes=("attention",),
+)
+
+RECONSTRUCT = Kind(
+    name="reconstruct",
+    specs=(specs.ReconstructSpec,),
+    results=(results.ReconstructResult,),
+    body="tasks.reconstruct:run",
+    resource="accelerator",
+    priority=75,
+    finish_first=45,
+    version=2,
+    makes=("reconstruction",),
+)
+
+REPORT = Kind(
+    name="report",
+    specs=(specs.ReportSpec,),
+    results=(results.ReportResult,),
+    body="tasks.report:run",
+    resource="cpu",
+    priority=90,
+    version=2,
+    makes=("report",),
+    any_build=True,
+    unaudited="it is made of rows, and made anew by `report`",
+)
+
+#: What a body of a kind is given was made by that kind, so one table may hold all.
+KINDS: dict[str, AnyKind] = {
+    kind.name: cast(AnyKind, kind)
+    for kind in (INGEST, GAZE, INDEX, PRETRAIN, TRAIN, EVALUATE, ATTENTION, RECONSTRUCT, REPORT)
 }
 
 
@@ -50,18 +142,11 @@ def versions() -> list[tuple[str, int]]:
     return [(name, kind.version) for name, kind in KINDS.items()]
 
 
-def kind_named(name: str) -> Kind:
+def kind_named(name: str) -> AnyKind:
     try:
         return KINDS[name]
     except KeyError:
         raise BatonError(f"unknown kind of job {shown(name)}; known: {', '.join(KINDS)}") from None
-
-
-def body_of(kind: str) -> Body:
-    """Import and return the function of a kind."""
-    module, _, function = kind_named(kind).body.partition(":")
-    body: Body = getattr(importlib.import_module(module), function)
-    return body
 
 
 def import_bodies(resource: str) -> None:

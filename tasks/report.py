@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from reports.write import write_report
-from tasks.context import Draft, Finished, Result, TaskContext
+from tasks.context import Draft, Finished, TaskContext
+from tasks.results import ReportResult
+from tasks.specs import ReportSpec
 
 
-def run(context: TaskContext) -> Result:
+def run(context: TaskContext[ReportSpec]) -> Finished[ReportResult]:
     """Publishes `report` artifacts, named as their files."""
     folder = context.scratch / "report"
     files = write_report(context.report_data(), folder)
-    return Finished([Draft("report", path.name, path) for path in files.values()])
+    return Finished([Draft("report", path.name, path) for path in files.values()], result=ReportResult())

@@ -3,54 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from errors import ConfigError
+from simulators.base import Simulator
 from simulators.calvin_env import CalvinEnv
 from simulators.playtable.scenes import load_scene
+from tasks.specs import OfficialSimulator, SimulatedScene
 
-#: What decides states and pictures of the official simulator.
-_DECIDES = ("digest", "pybullet", "numpy", "python")
+def official_identity(scene: str, python: str | None) -> OfficialSimulator:
+    """Of the package calvin_env that the interpreter `python` imports. Raises SimulatorMissing where it is not here."""
+    official = CalvinEnv(scene, python)
+    try:
+        return _decisive(official.description())
+    finally:
+        official.close()
 
 
-def simulator_identity(simulator: str, scene: str, assets: str | None, python: str | None) -> dict[str, Any]:
-    """Entries of an evaluation's description (`tasks.closed_loop`); none for Baton's own scenes.
+def assets_identity(scene: str, assets: str) -> str:
+    """Digest of the files that playtable reads for `scene` from `assets`, a clone of calvin_env.
 
-    `assets_digest`: of the files that playtable reads for `scene` from `assets`, a clone of calvin_env.
-    `calvin_env`: digest of the package that `python` imports, and the versions of what it stands on. Raises
-    SimulatorMissing where a file or the package is not here, InvalidInput for a damaged file.
+    Raises SimulatorMissing where a file is not here, InvalidInput for a damaged one.
     """
-    if simulator == "calvin":
-        official = CalvinEnv(scene, python)
-        try:
-            return {"calvin_env": _decisive(official.description())}
-        finally:
-            official.close()
-    return {} if assets is None else {"assets_digest": load_scene(scene, assets).digest}
+    return load_scene(scene, assets).digest
 
 
-def check_identity(spec: Mapping[str, Any], simulator: Any) -> None:
-    """That `simulator`, made for the evaluation `spec`, is made of what was planned; files are read again.
+def check_identity(scenes: SimulatedScene, simulator: Simulator) -> None:
+    """That `simulator`, made for `scenes`, is made of what was planned; files are read again.
 
-    Raises ConfigError where it is not. Descriptions that say nothing, of an earlier version of Baton, pass.
+    Raises ConfigError where it is not. What an earlier version of Baton planned says nothing, and passes.
     """
-    if "calvin_env" in spec:
+    if scenes.calvin_env is not None:
+        assert isinstance(simulator, CalvinEnv)
         now = _decisive(simulator.describe_again())
-        for name, planned in spec["calvin_env"].items():
-            if now[name] != planned:
+        for name, planned in vars(scenes.calvin_env).items():
+            found = getattr(now, name)
+            if found != planned:
                 what = "files of calvin_env" if name == "digest" else name
                 raise ConfigError(
-                    f"evaluation.calvin_python: the {what} ({now[name][:12]}) are not those that this evaluation was "
+                    f"evaluation.calvin_python: the {what} ({found[:12]}) are not those that this evaluation was "
                     f"planned with ({planned[:12]}); put them back, or submit the ablation again"
                 )
-    elif "assets_digest" in spec:
-        digest = load_scene(spec["scene"], spec["assets"]).digest
-        if digest != spec["assets_digest"]:
+    elif scenes.assets_digest is not None and scenes.assets is not None:
+        digest = assets_identity(scenes.scene, scenes.assets)
+        if digest != scenes.assets_digest:
             raise ConfigError(
-                f"evaluation.assets: the files in {spec['assets']} ({digest[:12]}) are not those that this evaluation "
-                f"was planned with ({spec['assets_digest'][:12]}); put them back, or submit the ablation again"
+                f"evaluation.assets: the files in {scenes.assets} ({digest[:12]}) are not those that this evaluation "
+                f"was planned with ({scenes.assets_digest[:12]}); put them back, or submit the ablation again"
             )
 
 
-def _decisive(description: Mapping[str, str]) -> dict[str, str]:
-    return {name: str(description[name]) for name in _DECIDES}
+def _decisive(description: Mapping[str, str]) -> OfficialSimulator:
+    """What decides states and pictures of the official simulator."""
+    names = ("digest", "pybullet", "numpy", "python")
+    return OfficialSimulator(**{name: str(description[name]) for name in names})

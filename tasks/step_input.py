@@ -5,10 +5,9 @@ It is made ahead of need by another thread (`tasks.prefetch`), so it touches nei
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -19,6 +18,7 @@ from tasks.index_reader import Index
 from tasks.modelling import Recipe
 from tasks.randomness import batch_rows, draw_seed
 from tasks.samples import sample_of
+from tasks.specs import TrainSpec
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Part:
 def prepare(
     recipe: Recipe,
     index: Index,
-    spec: Mapping[str, Any],
+    spec: TrainSpec,
     step: int,
     micro_batch: int,
     *,
@@ -46,11 +46,11 @@ def prepare(
     pinned: in memory that a GPU copies from while it computes. pool: threads that compose the pictures side by
     side; what comes out is the same.
     """
-    config, size = recipe.config, spec["training"]["batch_size"]
-    rows = batch_rows(spec["seed"], step, len(index), size)
+    config, size = recipe.config, spec.training.batch_size
+    rows = batch_rows(spec.seed, step, len(index), size)
     each = map if pool is None else pool.map
     samples = list(each(lambda row: sample_of(recipe, index, int(row)), rows))
-    draws = draw_noise(config, size, torch.Generator().manual_seed(draw_seed(spec["seed"], step)))
+    draws = draw_noise(config, size, torch.Generator().manual_seed(draw_seed(spec.seed, step)))
     batches = [
         collate(samples[first : first + micro_batch], config, recipe.pad_id)
         for first in range(0, size, micro_batch)

@@ -7,10 +7,8 @@ the step are all there is, as batches, noise and timesteps are functions of (see
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import Any
 
 import torch
 
@@ -18,9 +16,11 @@ from errors import TrainingDiverged
 from models.weights import write_weights
 from tasks import validation
 from tasks.checkpoints import CheckpointWriter
-from tasks.context import Draft, Finished, Note, Point, Result, TaskContext, Yielded
+from tasks.context import Draft, Finished, Note, Point, TaskContext, Yielded
 from tasks.early_stopping import EvaluationPoint, decide
 from tasks.prefetch import Prefetcher
+from tasks.results import TrainResult
+from tasks.specs import TrainSpec
 from tasks.step_input import Part, micro_batch_at, prepare
 from tasks.train_step import train_step
 from tasks.trainee import WEIGHTS, Trainee, forget, keep, take_up
@@ -29,16 +29,16 @@ from tasks.trainee import WEIGHTS, Trainee, forget, keep, take_up
 _COMPOSERS, _AHEAD = 8, 2
 
 
-def run(context: TaskContext) -> Result:
+def run(context: TaskContext[TrainSpec]) -> Finished[TrainResult] | Yielded:
     """Publishes `checkpoint` artifacts: weights and optimizer on the way, weights alone at the end."""
     began = time.perf_counter()
-    settings = context.spec["training"]
-    torch.set_num_threads(settings["threads"])
+    settings = context.spec.training
+    torch.set_num_threads(settings.threads)
     torch.set_deterministic_debug_mode("warn")
     trainee = take_up(context)
     context.spend("load", time.perf_counter() - began)
-    schedule = context.learned.get("micro_batch", ())
-    most = settings["micro_batch"] or settings["batch_size"]
+    schedule = context.memory_limits.micro_batch
+    most = settings.micro_batch or settings.batch_size
     pinned = trainee.device.type == "cuda"
 
     def make(step: int) -> list[Part]:
@@ -51,7 +51,7 @@ def run(context: TaskContext) -> Result:
         # Beside a GPU the processor's cores are free; on the processor they compute the steps themselves, and a
         # thread beside them gained nothing that could be measured.
         ThreadPoolExecutor(_COMPOSERS) if pinned else nullcontext() as pool,
-        Prefetcher(make, trainee.step, settings["steps"], _AHEAD if pinned else 0) as ahead,
+        Prefetcher(make, trainee.step, settings.steps, _AHEAD if pinned else 0) as ahead,
         CheckpointWriter(context, trainee.snapshot) as writer,
     ):
         return _Attempt(context, trainee, writer, ahead).run()
@@ -61,21 +61,25 @@ class _Attempt:
     """The loop over steps of one slice, and its account of time."""
 
     def __init__(
-        self, context: TaskContext, trainee: Trainee, writer: CheckpointWriter, ahead: Prefetcher[list[Part]]
+        self,
+        context: TaskContext[TrainSpec],
+        trainee: Trainee,
+        writer: CheckpointWriter,
+        ahead: Prefetcher[list[Part]],
     ) -> None:
         self._context = context
         self._trainee = trainee
         self._writer = writer
         self._ahead = ahead
-        self._settings: Mapping[str, Any] = context.spec["training"]
-        self._stopping: Mapping[str, Any] | None = self._settings.get("early_stopping")
+        self._settings = context.spec.training
+        self._stopping = self._settings.early_stopping
         self._measured: list[EvaluationPoint] = validation.history(context) if self._stopping else []
         self._points: list[Point] = []
         self._saved_at = time.perf_counter()
         self._blocked = 0.0  # what the step under way waited for a copy
 
-    def run(self) -> Result:
-        context, trainee, target = self._context, self._trainee, self._settings["steps"]
+    def run(self) -> Finished[TrainResult] | Yielded:
+        context, trainee, target = self._context, self._trainee, self._settings.steps
         while trainee.step < target:
             reason = context.should_stop()
             if reason:
@@ -94,14 +98,14 @@ class _Attempt:
             context.spend("replayed" if replayed else "useful", time.perf_counter() - began - self._blocked)
             context.spend("checkpoint", self._blocked)
             context.report_progress(trainee.step, target, losses)
-            if trainee.step % self._settings["log_every_steps"] == 0 or trainee.step == target:
+            if trainee.step % self._settings.log_every_steps == 0 or trainee.step == target:
                 self._points += [Point(f"loss/{name}", trainee.step, value) for name, value in losses.items()]
             self._measure_open_loop(replayed)
             note = self._enough() if trainee.step < target else None
             if note is not None:
                 return self._finish([note])
             self._writer.check()
-            due = time.perf_counter() - self._saved_at >= self._settings["checkpoint_seconds"]
+            due = time.perf_counter() - self._saved_at >= self._settings.checkpoint_seconds
             if due and trainee.step < target and not self._writer.busy:
                 self._checkpoint(wait=False)
         return self._finish([])
@@ -109,26 +113,26 @@ class _Attempt:
     def _enough(self) -> Note | None:
         """Measures on held-out frames where it is due; a note when more training is not worth its time."""
         stopping, trainee = self._stopping, self._trainee
-        if stopping is None or trainee.step % stopping["every_steps"]:
+        if stopping is None or trainee.step % stopping.every_steps:
             return None
         began = time.perf_counter()
-        measured = validation.evaluate(trainee, stopping["frames"], stopping.get("same_frames", False))
+        measured = validation.evaluate(trainee, stopping.frames, stopping.same_frames)
         self._context.spend("useful", time.perf_counter() - began)
         self._measured.append(measured)
         self._points += validation.points_of(measured)
-        decision = decide(self._measured, stopping["window"], stopping["min_gain"])
+        decision = decide(self._measured, stopping.window, stopping.min_gain)
         if decision is None or not decision.stop:
             return None
         figures = {"step": trainee.step, "gain": decision.gain, "bound": decision.bound}
-        return Note("early_stop", decision.sentence(trainee.step, stopping["min_gain"]), figures)
+        return Note("early_stop", decision.sentence(trainee.step, stopping.min_gain), figures)
 
     def _measure_open_loop(self, replayed: bool) -> None:
         """Where it is due; for people only, no run ends by it."""
-        wanted, trainee = self._settings.get("open_loop"), self._trainee
-        if wanted is None or trainee.step % wanted["every_steps"]:
+        wanted, trainee = self._settings.open_loop, self._trainee
+        if wanted is None or trainee.step % wanted.every_steps:
             return
         began = time.perf_counter()
-        self._points += validation.open_loop(trainee, wanted["frames"], self._settings["precision"])
+        self._points += validation.open_loop(trainee, wanted.frames, self._settings.precision)
         self._context.spend("replayed" if replayed else "useful", time.perf_counter() - began)
 
     def _await_copy(self) -> None:
@@ -149,12 +153,12 @@ class _Attempt:
         self._saved_at = time.perf_counter()
         context.spend("checkpoint", self._saved_at - began)
 
-    def _finish(self, notes: list[Note]) -> Finished:
+    def _finish(self, notes: list[Note]) -> Finished[TrainResult]:
         began = time.perf_counter()
-        counted: dict[str, int] = {}
+        overflowed = None
         if self._trainee.scaler.is_enabled():
-            counted = {"overflowed_steps": self._trainee.step - self._trainee.updates}
-            notes = [*notes, *_overflows(self._trainee, counted["overflowed_steps"])]
+            overflowed = self._trainee.step - self._trainee.updates
+            notes = [*notes, *_overflows(self._trainee, overflowed)]
         self._writer.finish()
         file = self._context.scratch / "weights.safetensors"
         write_weights(self._trainee.final_weights(), file)
@@ -162,7 +166,7 @@ class _Attempt:
         self._context.spend("checkpoint", time.perf_counter() - began)
         step = self._trainee.step
         drafts = [Draft("checkpoint", WEIGHTS, file)]
-        result = {"steps": step, **counted}
+        result = TrainResult(steps=step, overflowed_steps=overflowed)
         return Finished(drafts, self._points, result=result, step=step, notes=notes)
 
 

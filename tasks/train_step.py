@@ -8,8 +8,7 @@ of the weights depend on the micro-batch, which is therefore recorded step by st
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,13 +16,14 @@ from torch import Tensor
 from errors import TrainingDiverged
 from tasks.optimizer import learning_rate_at
 from tasks.precision import autocast, check_scale
+from tasks.specs import TrainingSpec
 from tasks.step_input import Part
 from tasks.trainee import Trainee
 
 
 def train_step(
     trainee: Trainee,
-    settings: Mapping[str, Any],
+    settings: TrainingSpec,
     parts: Sequence[Part],
     before_update: Callable[[], None] = lambda: None,
 ) -> dict[str, float]:
@@ -36,7 +36,7 @@ def train_step(
     sums: list[dict[str, Tensor]] = []
     for number, part in enumerate(parts):
         turn = number % len(replicas)
-        with autocast(settings["precision"], replicas.devices[turn]):
+        with autocast(settings.precision, replicas.devices[turn]):
             loss, values = _loss(trainee, part, turn)
         scaler.scale(loss).backward()
         sums.append(values)
@@ -52,11 +52,11 @@ def train_step(
             raise TrainingDiverged(f"the {name} loss is {total} at step {step}; the last checkpoint is kept")
     for group in trainee.optimizer.param_groups:
         group["lr"] = learning_rate_at(
-            step, settings["steps"], settings["learning_rate"], settings["warmup_fraction"]
+            step, settings.steps, settings.learning_rate, settings.warmup_fraction
         )
     scaler.unscale_(trainee.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(
-        trainee.model.trained_parameters(), settings["gradient_clip"], foreach=False
+        trainee.model.trained_parameters(), settings.gradient_clip, foreach=False
     ).item()
     if not math.isfinite(norm) and not (scaler.is_enabled() and _overflowed(trainee)):
         raise TrainingDiverged(f"the gradient's norm is {norm} at step {step}; the last checkpoint is kept")

@@ -23,6 +23,7 @@ from tasks.optimizer import load_optimizer, make_optimizer, optimizer_state
 from tasks.precision import DTYPES, load_scaler, make_scaler, scaler_state
 from tasks.randomness import weight_seed
 from tasks.replicas import Replicas, devices_for
+from tasks.specs import TrainSpec
 
 WEIGHTS, OPTIMIZER = "weights", "optimizer"
 
@@ -72,7 +73,7 @@ class Trainee:
         return merged_weights(self.model) if has_adapters(self.model) else weights_of(self.model)
 
 
-def take_up(context: TaskContext) -> Trainee:
+def take_up(context: TaskContext[TrainSpec]) -> Trainee:
     """From the worker's memory when it holds exactly the checkpoint to go on from, else from files."""
     files = {file.name: file for file in context.resume if file.name in (WEIGHTS, OPTIMIZER)}
     held = context.memory.pop(_MEMORY, None)
@@ -82,14 +83,14 @@ def take_up(context: TaskContext) -> Trainee:
         if (held.checkpoint, held.step, held.work) == (newest.sha256, newest.step, _work_of(context)):
             return held
     del held
-    settings = context.spec["training"]
-    recipe = recipe_of(context.spec)
-    devices = devices_for(settings["devices"])
+    settings = context.spec.training
+    recipe = recipe_of(context.spec.model)
+    devices = devices_for(settings.devices)
     model = _model(context, recipe, files, devices[0])
-    if settings["gradient_checkpointing"]:
+    if settings.gradient_checkpointing:
         model.recompute_activations()
-    optimizer = make_optimizer(model, settings["learning_rate"], settings["weight_decay"])
-    scaler = make_scaler(settings["precision"], devices[0])
+    optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
+    scaler = make_scaler(settings.precision, devices[0])
     if OPTIMIZER in files:
         tensors = read_file(files[OPTIMIZER].path)
         load_scaler(scaler, tensors)
@@ -107,33 +108,33 @@ def take_up(context: TaskContext) -> Trainee:
     )
 
 
-def _work_of(context: TaskContext) -> str:
+def _work_of(context: TaskContext[TrainSpec]) -> str:
     """The job's parameters and what it reads, as text."""
     read = sorted((file.role, file.name, file.sha256) for file in context.inputs)
-    return json.dumps([context.spec, read], sort_keys=True)
+    return json.dumps([context.spec.row(), read], sort_keys=True)
 
 
 def _model(
-    context: TaskContext, recipe: Recipe, files: Mapping[str, InputFile], device: torch.device
+    context: TaskContext[TrainSpec], recipe: Recipe, files: Mapping[str, InputFile], device: torch.device
 ) -> ReconVLA:
     """The model at the step of `files`, or at its beginning, ready to be trained on `device`."""
-    settings, seed = context.spec["training"], weight_seed(context.spec["seed"])
-    adapters = settings["lora"]
+    settings, seed = context.spec.training, weight_seed(context.spec.seed)
+    adapters = settings.lora
     if files:
-        check_folders(recipe, context.spec)
+        check_folders(recipe, context.spec.model)
     if files and adapters is None:
         return load_model(recipe.config, files[WEIGHTS].path).to(device).train()
-    frozen = torch.float32 if adapters is None else DTYPES[settings["precision"]]
-    model = initial_model(recipe, context.spec, seed, frozen)
+    frozen = torch.float32 if adapters is None else DTYPES[settings.precision]
+    model = initial_model(recipe, context.spec.model, seed, frozen)
     if inputs_of(context, "init"):
         start_from(model, one_input(context.inputs, "init", WEIGHTS).path)
     if adapters is not None:
         add_adapters(
             model,
-            adapters["rank"],
-            adapters["alpha"],
+            adapters.rank,
+            adapters.alpha,
             seed,
-            four_bit=adapters["four_bit"],
+            four_bit=adapters.four_bit,
             compute_dtype=frozen,
             device=device,
         )
@@ -142,7 +143,7 @@ def _model(
     return model.to(device).train()
 
 
-def keep(context: TaskContext, trainee: Trainee) -> None:
+def keep(context: TaskContext[TrainSpec], trainee: Trainee) -> None:
     """Leave the trainee in the worker's memory for the next slice."""
     context.memory[_MEMORY] = trainee
 

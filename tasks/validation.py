@@ -10,6 +10,7 @@ from tasks.context import Point, TaskContext
 from tasks.early_stopping import EvaluationPoint
 from tasks.open_loop import action_losses, evenly_spaced, open_loop_error
 from tasks.precision import autocast
+from tasks.specs import TrainSpec
 from tasks.trainee import Trainee
 
 logger = logging.getLogger("baton.train")
@@ -74,7 +75,7 @@ def points_of(measured: EvaluationPoint) -> list[Point]:
     return [Point(LOSS, measured.step, measured.loss), Point(ERROR, measured.step, measured.error)]
 
 
-def history(context: TaskContext) -> list[EvaluationPoint]:
+def history(context: TaskContext[TrainSpec]) -> list[EvaluationPoint]:
     """What earlier attempts measured."""
     errors = {point.step: point.value for point in context.points(ERROR)}
     return [EvaluationPoint(p.step, p.value, errors[p.step]) for p in context.points(LOSS)]

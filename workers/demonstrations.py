@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final, Literal
 
 from calvin.dataset import CalvinSplit, open_dataset
 from calvin.instructions import evaluation_instruction, training_instructions
@@ -18,22 +18,25 @@ from errors import ConfigError
 from settings.ablation import Data
 from settings.shown import shown
 from tasks.gaze_truth import check_true_boxes
+from tasks.specs import Demonstration, Split
 
-TRAINING, VALIDATION, PRETRAINING = "training", "validation", "pretraining"
+TRAINING: Final = "training"
+VALIDATION: Final = "validation"
+PRETRAINING: Final = "pretraining"
 
 
 @dataclass(frozen=True)
 class Corpus:
     """The demonstrations of one split.
 
-    entries: what the ingest job of each demonstration needs, plain JSON. identity: decides the bytes it
+    entries: what the ingest job of each demonstration needs. identity: decides the bytes it
     gives, one string an entry. source: calvin or playtable. scenes: demonstrations by scene.
     """
 
-    split: str
-    source: str
+    split: Split
+    source: Literal["calvin", "playtable"]
     root: str | None
-    entries: Sequence[dict[str, Any]]
+    entries: Sequence[Demonstration]
     identity: Sequence[str]
     instructions: frozenset[str]
     scenes: Mapping[str, int]
@@ -53,7 +56,7 @@ def known_tasks(data: Data) -> tuple[str, ...]:
     return data.tasks or TASKS
 
 
-def generated(data: Data, split: str) -> Corpus:
+def generated(data: Data, split: Split) -> Corpus:
     """Demonstrations by the expert: every task equally often in every scene, seeds from (split, task, number)."""
     tasks = known_tasks(data)
     per_task, scenes = {
@@ -62,26 +65,22 @@ def generated(data: Data, split: str) -> Corpus:
         PRETRAINING: (data.pretraining_demonstrations_per_task, data.pretraining_scenes),
     }[split]
     _check_scenes(scenes, "data.pretraining_scenes" if split == PRETRAINING else "data.training_scenes")
-    entries: list[dict[str, Any]] = []
+    entries: list[Demonstration] = []
     for scene in scenes:
         for repeat in range(per_task):
             for task in tasks:
                 seed = _seed(data.seed, split, scene, task, repeat)
                 entries.append(
-                    {
-                        "number": len(entries),
-                        "scene": scene,
-                        "task": task,
-                        "seed": seed,
-                        "starts": data.starts,
-                    }
+                    Demonstration(
+                        number=len(entries), scene=scene, task=task, seed=seed, starts=data.starts
+                    )
                 )
     phrases = {p for task in tasks for p in (*training_instructions(task), evaluation_instruction(task))}
     identity = [
-        " ".join(str(e[name]) for name in ("scene", "task", "seed", "number", "starts")) for e in entries
+        " ".join(str(getattr(e, name)) for name in ("scene", "task", "seed", "number", "starts")) for e in entries
     ]
     return Corpus(
-        split, "playtable", None, entries, identity, frozenset(phrases), Counter(e["scene"] for e in entries)
+        split, "playtable", None, entries, identity, frozenset(phrases), Counter(e.scene for e in entries if e.scene)
     )
 
 
@@ -93,7 +92,7 @@ def _check_scenes(scenes: Sequence[str], entry: str) -> None:
             raise ConfigError(f"{entry}: the scene {shown(scene)} is listed more than once")
 
 
-def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = False) -> Corpus:
+def recorded(root: Path, split: Split, with_boxes: bool = False, by_task: bool = False) -> Corpus:
     """All demonstrations of one split of a CALVIN dataset. Raises DatasetError as `open_dataset` does, as
     `check_sample` does for frames that are looked at before anything is queued, and, with_boxes, where true boxes of
     what the demonstrations handle are missing. by_task: what handles an instruction that is not understood is known by
@@ -107,7 +106,7 @@ def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = F
         split,
         "calvin",
         str(dataset_root(root)),
-        [{"number": demonstration.index} for demonstration in dataset.demonstrations],
+        [Demonstration(number=demonstration.index) for demonstration in dataset.demonstrations],
         [dataset.fingerprint(demonstration) for demonstration in dataset.demonstrations],
         _phrases(dataset),
         Counter(demonstration.scene for demonstration in dataset.demonstrations),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from calvin.dataset import open_dataset
 from calvin.instructions import read_instruction_file
@@ -19,7 +18,8 @@ from settings.places import expanded
 from simulators.calvin_env import PYTHON_VARIABLE
 from simulators.rendering import chosen_renderer
 from tasks.drawn_anew import looked_at, maker
-from tasks.simulator_identity import simulator_identity
+from tasks.simulator_identity import assets_identity, official_identity
+from tasks.specs import ClosedLoopSpec
 from workers.demonstrations import TRAINING, VALIDATION, known_tasks
 
 #: The frames of the built-in simulator's demonstrations, which are made without any dataset.
@@ -34,8 +34,8 @@ def has_closed_loop(config: AblationConfig) -> bool:
 
 def closed_loop_shards(
     config: AblationConfig, recording: Callable[[], Recording] | None = None
-) -> Iterator[dict[str, Any]]:
-    """The description of each shard (see `tasks.closed_loop`), without its policy.
+) -> Iterator[ClosedLoopSpec]:
+    """Each shard, for the baseline of random actions.
 
     recording: tells what drew the training frames, by default `frames_recording`. Raises ConfigError for options that
     contradict each other or form no sequence, SimulatorMissing where the simulator's files are not here.
@@ -64,40 +64,45 @@ def closed_loop_shards(
         )
     instructions = _instructions(config)
     assets = None if evaluation.assets is None else str(Path(evaluation.assets).expanduser().absolute())
-    identity = simulator_identity(
-        evaluation.simulator, config.data.evaluation_scene, assets, evaluation.calvin_python
-    )
+    scene, official, digest = config.data.evaluation_scene, None, None
+    if evaluation.simulator == "calvin":
+        official = official_identity(scene, evaluation.calvin_python)
+    elif assets is not None:
+        digest = assets_identity(scene, assets)
     frames = recording() if recording is not None else frames_recording(config, config.data.root)
     renderer = chosen_renderer(evaluation.renderer, frames.renderer)
     untrained = untrained_tasks(config)
     for first in range(0, sequences, evaluation.sequences_per_shard):
-        yield {
-            "mode": "closed_loop",
-            "simulator": evaluation.simulator,
-            "scene": config.data.evaluation_scene,
-            "scenes": "baton" if _is_built_in(config) else "calvin",
-            "assets": assets,
-            "python": evaluation.calvin_python,
-            "renderer": renderer,
-            "frames_renderer": frames.renderer,
-            "frames_basis": frames.basis,
-            "frames_scenes": frames.scenes,
-            "untrained_tasks": untrained,
-            **identity,
-            "tasks": list(config.data.tasks),
-            "drawn": drawn,
-            "instructions": instructions,
-            "max_steps": max_steps,
-            "simulators": evaluation.simulators_per_batch,
-            "parallel": evaluation.parallel_simulators,
-            "policy_batch": evaluation.policy_batch,
-            "threads": evaluation.threads,
-            "videos": evaluation.videos,
-            "video_attention": evaluation.video_attention,
-            "first": first,
-            "last": min(first + evaluation.sequences_per_shard, sequences),
-            "slice_seconds": evaluation.slice_seconds,
-        }
+        yield ClosedLoopSpec(
+            mode="closed_loop",
+            policy="random",
+            seed=0,
+            simulator=evaluation.simulator,
+            scene=scene,
+            scenes="baton" if _is_built_in(config) else "calvin",
+            assets=assets,
+            python=evaluation.calvin_python,
+            renderer=renderer,
+            frames_renderer=frames.renderer,
+            frames_basis=frames.basis,
+            frames_scenes=frames.scenes,
+            untrained_tasks=tuple(untrained),
+            assets_digest=digest,
+            calvin_env=official,
+            tasks=tuple(config.data.tasks),
+            drawn=drawn,
+            instructions=instructions,
+            max_steps=max_steps,
+            simulators=evaluation.simulators_per_batch,
+            parallel=evaluation.parallel_simulators,
+            policy_batch=evaluation.policy_batch,
+            threads=evaluation.threads,
+            videos=0,
+            video_attention=evaluation.video_attention,
+            first=first,
+            last=min(first + evaluation.sequences_per_shard, sequences),
+            slice_seconds=evaluation.slice_seconds,
+        )
 
 
 def frames_recording(config: AblationConfig, root: str | None) -> Recording:

@@ -1,0 +1,45 @@
+"""A detector as a job is told of it, as JSON holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from settings.bounds import AtLeastOne, Number, PathText, Share, Text
+from settings.typed_json import Aside, Items, to_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinderOptions:
+    """What `detectors.registry.make_detector` is told of a detector that finds in pictures; None where it has no such
+    option."""
+
+    stages: Items[Text] | None
+    interval: AtLeastOne
+    box_threshold: Share | None = None
+    text_threshold: Share | None = None
+    precision: Text | None = None
+    weights: PathText | None = None
+    python: Aside[PathText | None] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """Of a detector that has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorSpec:
+    """version: of the detector's code and weights; None where it was not recorded. targets: of
+    what instructions ask for (`TARGETS_VERSION`)."""
+
+    detector: Text
+    version: Text | None
+    options: FinderOptions | NoOptions
+    targets: Number
+
+    @property
+    def keywords(self) -> dict[str, object]:
+        """For `detectors.registry.make_detector`: what is not None, and `stages` where there are any."""
+        plain = to_json(self.options)
+        assert isinstance(plain, dict)
+        return plain

@@ -1,0 +1,96 @@
+"""Frozen dataclasses as JSON and back: what rows, files and bundles hold is given types at one place.
+
+A field with a default is left out of the JSON where it has that value. A field of type `Aside[...]` decides when or
+where something is done, or what is said of it, and not what comes out: it is in the JSON, but not in what keys are
+made of (`key_json`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from pydantic import Strict, TypeAdapter, ValidationError
+
+from errors import InvalidInput
+from settings.json_values import Json
+from settings.shown import cut
+
+T = TypeVar("T")
+
+_ASIDE = "aside"
+
+Aside = Annotated[T, _ASIDE]
+#: A list in JSON.
+Items = Annotated[tuple[T, ...], Strict(False)]
+#: Without these, pydantic takes `true` and "1" for 1.
+Whole = Annotated[int, Strict()]
+Real = Annotated[float, Strict()]
+Flag = Annotated[bool, Strict()]
+
+
+def to_json(value: object) -> Json:
+    """`value` as plain JSON: dataclasses are objects, tuples are lists."""
+    return _plain(value, keys=False)
+
+
+def key_json(value: object) -> Json:
+    """The same without what is aside."""
+    return _plain(value, keys=True)
+
+
+def from_json(shape: type[T], value: object, what: str) -> T:
+    """A dataclass of JSON, whose other entries are left out. Raises InvalidInput naming `what` and the entry."""
+    try:
+        return cast(T, _adapter(shape).validate_python(value))
+    except ValidationError as error:
+        raise InvalidInput(f"{what}: {first_mistake(error)}") from None
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Entry and reason of the first, in bounds."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(cut(str(part), 40) for part in first["loc"])
+    return f"{cut(where)}: {cut(first['msg'].removeprefix('Value error, '), 200)}"
+
+
+def _plain(value: object, keys: bool) -> Json:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        left_out = _asides(type(value)) if keys else frozenset()
+        return {
+            name: _plain(held, keys)
+            for name, default in _fields(type(value))
+            if name not in left_out and (held := getattr(value, name)) != default
+        }
+    if isinstance(value, Mapping):
+        return {str(name): _plain(held, keys) for name, held in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(held, keys) for held in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"{type(value).__name__} is nothing that JSON holds")
+
+
+@lru_cache(maxsize=None)
+def _fields(shape: type) -> tuple[tuple[str, object], ...]:
+    """(name, default) of each; what has none is equal to nothing."""
+    return tuple((field.name, _default(field)) for field in dataclasses.fields(shape))
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+@lru_cache(maxsize=None)
+def _asides(shape: type) -> frozenset[str]:
+    hints = get_type_hints(shape, include_extras=True)
+    return frozenset(
+        name for name, hint in hints.items() if get_origin(hint) is Annotated and _ASIDE in get_args(hint)[1:]
+    )
+
+
+@lru_cache(maxsize=None)
+def _adapter(shape: type) -> TypeAdapter[object]:
+    return TypeAdapter(shape)

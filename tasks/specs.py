@@ -1,0 +1,318 @@
+"""What jobs are told, a frozen dataclass for each kind. Imports no torch, so that planning stays quick.
+
+Rows of earlier versions lack some entries: `_with` puts there what those versions did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from detectors.spec import DetectorSpec
+from models.spec import ModelSpec
+from settings.bounds import AtLeastOne, Few, Number, PathText, Seconds, Share, Steps, Text
+from settings.json_values import JsonObject
+from settings.typed_json import Aside, Flag, Items, Real, Whole
+from tasks.kind import Spec, Upgrade
+
+Split = Literal["training", "validation", "pretraining"]
+Renderer = Literal["tiny", "egl"]
+
+#: Stands in jobs that were planned before it was looked at what drew the frames; None is "looked at, and unknown".
+NOT_LOOKED_AT = "not looked at"
+
+
+def _with(**earlier: object) -> Upgrade:
+    """Entries of an earlier format, and these where it lacks them."""
+    return lambda values: {**earlier, **values}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demonstration:
+    """One demonstration. The fields after `number` are of those that the expert makes."""
+
+    number: Number
+    scene: Literal["A", "B", "C", "D"] | None = None
+    task: Text | None = None
+    seed: Number | None = None
+    starts: Text | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestSpec(Spec):
+    """identity: what decides the bytes of each demonstration; empty in jobs that say nothing of it. root: the dataset's folder, None for the expert's."""
+
+    source: Literal["calvin", "playtable"]
+    split: Split
+    demonstrations: Items[Demonstration]
+    identity: Items[Text] = ()
+    root: Aside[PathText | None] = None
+
+    @property
+    def loads_model(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class GazeSpec(DetectorSpec, Spec):
+    """Regions of one demonstration. unknown_wording: what an instruction that is not understood gives."""
+
+    upgrades: ClassVar[tuple[Upgrade, ...]] = (_with(unknown_wording="no_target", version=None),)
+
+    number: Number
+    unknown_wording: Literal["no_target", "task"]
+
+    @property
+    def loads_model(self) -> bool:
+        return self.detector not in ("colour", "oracle")
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """For people: demonstrations by scene."""
+
+    scenes: Mapping[Text, Number]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexSpec(Spec):
+    """untrusted: what becomes of frames without a trusted region. repeat_motion: chunks beyond the end of a
+    demonstration repeat its last motion."""
+
+    split: Split
+    numbers: Items[Number]
+    about: Aside[About | None] = None
+    untrusted: Literal["keep", "weigh", "drop"] = "keep"
+    repeat_motion: Flag = False
+
+    @property
+    def loads_model(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStoppingSpec:
+    """same_frames: the held-out frames are those of open loop; jobs of earlier versions have their own."""
+
+    every_steps: Steps
+    frames: Number
+    window: Number
+    min_gain: Seconds
+    same_frames: Flag = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenLoopDuring:
+    """Measured on held-out frames while a run goes on."""
+
+    every_steps: Steps
+    frames: Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoraSpec:
+    rank: AtLeastOne
+    alpha: AtLeastOne
+    four_bit: Flag
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec:
+    """One training stage; see `settings.ablation.Training`."""
+
+    steps: Steps
+    batch_size: AtLeastOne
+    learning_rate: Seconds
+    warmup_fraction: Share
+    weight_decay: Real
+    gradient_clip: Real
+    reconstruction_weight: Real
+    threads: Few
+    checkpoint_seconds: Aside[Seconds]
+    log_every_steps: AtLeastOne
+    early_stopping: EarlyStoppingSpec | None
+    precision: Literal["fp32", "bf16", "fp16"]
+    micro_batch: AtLeastOne | None
+    gradient_checkpointing: Flag
+    lora: LoraSpec | None
+    devices: Few
+    open_loop: OpenLoopDuring | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSpec(Spec):
+    """drawn_by, drawn_basis: what drew the training frames, and what that rests on."""
+
+    upgrades: ClassVar[tuple[Upgrade, ...]] = (_with(drawn_by=NOT_LOOKED_AT, drawn_basis=None),)
+
+    model: ModelSpec
+    training: TrainingSpec
+    seed: Number
+    slice_seconds: Aside[Seconds]
+    drawn_by: Aside[Text | None]
+    drawn_basis: Aside[Text | None]
+
+    @property
+    def time_slice(self) -> float | None:
+        return self.slice_seconds
+
+    @property
+    def cpu_threads(self) -> int | None:
+        return self.training.threads
+
+    @property
+    def samples_at_once(self) -> int | None:
+        return self.training.micro_batch or self.training.batch_size
+
+
+Precision = Literal["fp32", "bf16", "fp16", "4bit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedSpec(Spec):
+    """What jobs that look at a trained model have in common. precision: that it is loaded in."""
+
+    model: ModelSpec
+    threads: Few
+    precision: Precision = "fp32"
+
+    @property
+    def cpu_threads(self) -> int | None:
+        return self.threads
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenLoopSpec(JudgedSpec):
+    """frames: recorded frames that the error is measured on; None: `tasks.open_loop.FRAMES`. jpeg: with the losses of
+    the official builder's files."""
+
+    mode: Literal["open_loop"]
+    frames: Number | None = None
+    jpeg: Flag = False
+
+    @classmethod
+    def reads(cls, values: JsonObject) -> bool:
+        return values.get("mode") == "open_loop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfficialSimulator:
+    """The package calvin_env: its digest, and the versions of what it stands on."""
+
+    digest: Text
+    pybullet: Text
+    numpy: Text
+    python: Aside[Text]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatedScene:
+    """How scenes are simulated, by CALVIN's protocol.
+
+    assets: a clone of calvin_env; python: the interpreter of the official simulator; what lies there is `assets_digest`
+    or `calvin_env`. parallel: each simulator in a process of its own.
+    """
+
+    simulator: Literal["playtable", "calvin"]
+    scene: Literal["A", "B", "C", "D"]
+    assets: Aside[PathText | None]
+    python: Aside[PathText | None]
+    renderer: Renderer
+    parallel: Aside[Flag]
+    assets_digest: Text | None = None
+    calvin_env: OfficialSimulator | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedLoopSpec(SimulatedScene, Spec):
+    """A shard of CALVIN's long-horizon evaluation: the sequences `first` to `last` - 1 of a list of `drawn`.
+
+    scenes: whose scenes are shown. frames_renderer, frames_basis, frames_scenes: what drew the training frames (None:
+    unknown), what that rests on, whose scenes they show. tasks: empty for all of CALVIN's. instructions: phrase by
+    task, None for Baton's own. max_steps: of a subtask. simulators: side by side. policy_batch: rows of every forward
+    pass. seed: of random actions. gaze: of a model that is shown the region.
+    """
+
+    upgrades: ClassVar[tuple[Upgrade, ...]] = (
+        _with(
+            scenes="baton", renderer="tiny", frames_renderer=NOT_LOOKED_AT, frames_basis=None, frames_scenes=None,
+            untrained_tasks=None, video_attention=False, parallel=False,
+        ),
+    )  # fmt: skip
+
+    mode: Literal["closed_loop"]
+    policy: Literal["reconvla", "random", "expert"]
+    scenes: Literal["baton", "calvin"]
+    frames_renderer: Text | None
+    frames_basis: Aside[Text | None]
+    frames_scenes: Aside[Text | None]
+    untrained_tasks: Aside[Items[Text] | None]
+    tasks: Items[Text]
+    drawn: Annotated[Whole, Field(ge=1, le=100_000)]
+    instructions: Mapping[Text, Text] | None
+    max_steps: Number
+    simulators: Aside[Few]
+    policy_batch: Annotated[Whole, Field(ge=1, le=65536)]
+    threads: Few
+    videos: Number
+    video_attention: Flag
+    first: Number
+    last: Number
+    slice_seconds: Aside[Seconds]
+    seed: Number | None = None
+    model: ModelSpec | None = None
+    precision: Precision = "fp32"
+    gaze: DetectorSpec | None = None
+
+    @classmethod
+    def reads(cls, values: JsonObject) -> bool:
+        return values.get("mode") == "closed_loop"
+
+    @property
+    def time_slice(self) -> float | None:
+        return self.slice_seconds
+
+    @property
+    def cpu_threads(self) -> int | None:
+        return self.threads
+
+    @property
+    def at_once(self) -> int:
+        return self.simulators
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookedAt:
+    """frames: evenly spaced, 0 for every frame with a region. layer: of the language model, from the end where
+    negative. heads: averaged over; empty for all."""
+
+    frames: Number
+    layer: Annotated[Whole, Field(ge=-1000, le=1000)]
+    heads: Items[Number]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionSpec(JudgedSpec):
+    attention: LookedAt
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructSpec(JudgedSpec):
+    """seed: of the noise that samples begin with."""
+
+    seed: Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSpec(Spec):
+    """ablation: its key. not_held_out: validation demonstrations that were trained on too."""
+
+    ablation: Text
+    not_held_out: Number = 0
+
+    @property
+    def loads_model(self) -> bool:
+        return False
