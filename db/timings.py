@@ -32,6 +32,7 @@ class Timing:
 class Waiting:
     """What planning needs to know of a job before it is claimed."""
 
+    kind: str
     spec: dict[str, Any]
     timing: Timing | None
 
@@ -44,7 +45,7 @@ def waiting(db: Database, job_id: int) -> Waiting | None:
             return None
         own = _attempts(tx, attempt.c.job_id == job_id)
         rows = own or _attempts(tx, job.c.kind == row.kind)
-    return Waiting(row.spec, timing_of(rows))
+    return Waiting(row.kind, row.spec, timing_of(rows))
 
 
 def timing_of(rows: Sequence[Any]) -> Timing | None:

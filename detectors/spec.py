@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from settings.bounds import AtLeastOne, Number, PathText, Share, Text
 from settings.typed_json import Aside, Items, to_json
@@ -38,7 +39,7 @@ class DetectorSpec:
     targets: Number
 
     @property
-    def keywords(self) -> dict[str, object]:
+    def keywords(self) -> dict[str, Any]:
         """For `detectors.registry.make_detector`: what is not None, and `stages` where there are any."""
         plain = to_json(self.options)
         assert isinstance(plain, dict)

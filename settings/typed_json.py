@@ -8,7 +8,7 @@ made of (`key_json`).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -92,5 +92,5 @@ def _asides(shape: type) -> frozenset[str]:
 
 
 @lru_cache(maxsize=None)
-def _adapter(shape: type) -> TypeAdapter[object]:
+def _adapter(shape: Hashable) -> TypeAdapter[object]:
     return TypeAdapter(shape)

@@ -13,7 +13,6 @@ import os
 import random
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,6 @@ from settings.machine import instructions, processor, version
 
 #: Of the generators that belong to nobody. Bodies draw from their own; what draws from these repeats all the same.
 _SEED = 0
-
-
-def threads_of(spec: Mapping[str, Any], otherwise: int = THREADS) -> int:
-    """The number of threads that a job's parameters name; `otherwise` where they name none."""
-    training = spec.get("training")
-    named = training.get("threads") if isinstance(training, Mapping) else spec.get("threads")
-    return otherwise if named is None else int(named)
 
 
 class FixedState:

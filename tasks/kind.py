@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 from errors import InvalidInput
+from settings.arithmetic import THREADS
 from settings.json_values import Json, JsonObject
 from settings.shown import shown
 from settings.typed_json import from_json, to_json
@@ -24,7 +25,8 @@ Stored = TypeVar("Stored", bound="_Stored")
 #: What makes an object of one format of an object of the format before.
 Upgrade = Callable[[JsonObject], JsonObject]
 
-_FORMAT = "format"
+#: The entry of a row that tells of which format it is; absent where there was only one.
+FORMAT = "format"
 
 
 class _Stored:
@@ -41,7 +43,7 @@ class _Stored:
         """As rows hold it."""
         plain = to_json(self)
         assert isinstance(plain, dict)
-        return {**plain, _FORMAT: len(self.upgrades)} if self.upgrades else plain
+        return {**plain, FORMAT: len(self.upgrades)} if self.upgrades else plain
 
 
 class Spec(_Stored):
@@ -79,8 +81,9 @@ class Spec(_Stored):
 class JobResult(_Stored):
     """Small JSON in the row of a job that has ended, which reports read."""
 
-    #: Fields that depend on how often the job was interrupted: an audit does not compare them.
-    of_the_way: ClassVar[frozenset[str]] = frozenset()
+    def of_the_way(self) -> frozenset[str]:
+        """Fields that depend on how often the job was interrupted: an audit does not compare them."""
+        return frozenset()
 
 
 S = TypeVar("S", bound=Spec)
@@ -139,13 +142,18 @@ class Kind(Generic[S, R]):
         return _read(self.results, values, f"result of a job of the kind {self.name}")
 
 
+def threads_of(spec: Spec, otherwise: int = THREADS) -> int:
+    """Of a job's sums; `otherwise` where its parameters name none."""
+    return otherwise if spec.cpu_threads is None else spec.cpu_threads
+
+
 def _read(classes: tuple[type[Stored], ...], values: JsonObject, what: str) -> Stored:
     if not isinstance(values, Mapping):
         raise InvalidInput(f"{what}: {shown(values)} is no object")
     found = next((one for one in classes if one.reads(values)), classes[0])
-    number = values.get(_FORMAT, 0)
+    number = values.get(FORMAT, 0)
     if not isinstance(number, int) or not 0 <= number <= len(found.upgrades):
-        raise InvalidInput(f"{what}: {_FORMAT} {shown(number)} is not known to this Baton, or of a newer one")
+        raise InvalidInput(f"{what}: {FORMAT} {shown(number)} is not known to this Baton, or of a newer one")
     for upgrade in found.upgrades[number:]:
         values = upgrade(values)
     return from_json(found, values, what)

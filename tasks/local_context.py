@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from errors import BatonError
-from tasks.context import Draft, Finished, InputFile, Point, Result, TaskContext
+from tasks.context import Draft, Finished, InputFile, Point, TaskContext, Yielded
+from tasks.kind import R, S
+from tasks.memory_limits import MemoryLimits
+
+if TYPE_CHECKING:
+    from reports.data import ReportData
 
 
-class LocalContext:
+class LocalContext(Generic[S]):
     """Implements `tasks.context.TaskContext`. It never says stop, and keeps what is published in `folder`."""
 
-    def __init__(self, folder: Path, spec: Mapping[str, Any], inputs: Sequence[InputFile] = ()) -> None:
+    def __init__(self, folder: Path, spec: S, inputs: Sequence[InputFile] = ()) -> None:
         self.spec = spec
         self.inputs = inputs
         self.step = self.reached = 0
-        self.learned: Mapping[str, Any] = {}
+        self.memory_limits = MemoryLimits()
         self.resume: Sequence[InputFile] = ()
         self.memory: MutableMapping[str, Any] = {}
         self.cache: Path | None = None
@@ -42,7 +47,7 @@ class LocalContext:
     def report_save(self, seconds: float) -> None:
         """There is no deadline to plan with it."""
 
-    def report_data(self) -> Any:
+    def report_data(self) -> ReportData:
         raise BatonError("a report needs a home")
 
     def publish(self, step: int, artifacts: Sequence[Draft], points: Sequence[Point] = ()) -> dict[str, str]:
@@ -62,7 +67,7 @@ class LocalContext:
 
 
 def run_body(
-    body: Callable[[TaskContext], Result], folder: Path, spec: Mapping[str, Any], inputs: Sequence[InputFile]
+    body: Callable[[TaskContext[S]], Finished[R] | Yielded], folder: Path, spec: S, inputs: Sequence[InputFile]
 ) -> list[InputFile]:
     """Run a body to its end. Returns what it published, in the role of its kind."""
     context = LocalContext(folder, spec, inputs)

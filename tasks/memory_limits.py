@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from settings.typed_json import Items, Whole
+from settings.json_values import Json, JsonObject
+from settings.typed_json import Items, Whole, from_json, to_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,6 +13,15 @@ class MemoryLimits:
     """micro_batch: [first step, samples of a forward and backward pass], in the order in which they were learned."""
 
     micro_batch: Items[Items[Whole]] = ()
+
+    @classmethod
+    def of_row(cls, values: JsonObject) -> MemoryLimits:
+        return from_json(cls, values, "what a job learned of memory")
+
+    def row(self) -> dict[str, Json]:
+        plain = to_json(self)
+        assert isinstance(plain, dict)
+        return plain
 
     def halved(self, samples: int | None, step: int) -> MemoryLimits | None:
         """Half as many samples from `step` on; None where nothing is trained, or a single sample is too much already.

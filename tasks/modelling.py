@@ -20,7 +20,7 @@ from models.four_bit import pack_blocks
 from models.plain_values import require
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
-from models.spec import ModelSpec
+from models.spec import Folder, ModelSpec
 from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
 from models.weight_files import WeightFiles, open_file
 from settings.shown import shown
@@ -94,8 +94,10 @@ def check_folders(recipe: Recipe, model: ModelSpec) -> None:
 
     Folders that are not on this machine are no matter: what goes on from a checkpoint needs none.
     """
-    tokenizer = {} if model.tokenizer is None else {"tokenizer": model.tokenizer}
-    for name, folder in {**model.backbones, **tokenizer}.items():
+    folders: dict[str, Folder] = {**model.backbones}
+    if model.tokenizer is not None:
+        folders["tokenizer"] = model.tokenizer
+    for name, folder in folders.items():
         place = Path(folder.root)
         if place.is_dir() and folder_identity(place) != folder.identity:
             raise CheckpointError(

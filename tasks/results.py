@@ -18,10 +18,11 @@ Counts = Mapping[str, Whole]
 class IngestResult(JobResult):
     """expert_missed: why tries of the expert came to nothing."""
 
-    of_the_way: ClassVar[frozenset[str]] = frozenset({"expert_missed"})
-
     demonstrations: Whole
     expert_missed: Items[str]
+
+    def of_the_way(self) -> frozenset[str]:
+        return frozenset({"expert_missed"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +177,6 @@ class ClosedLoopResult(JobResult):
     """
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_earlier_closed_loop,)
-    of_the_way: ClassVar[frozenset[str]] = frozenset({"counts"})
 
     mode: Literal["closed_loop"]
     results: Items[SequenceResult]
@@ -188,6 +188,9 @@ class ClosedLoopResult(JobResult):
     success: Items[Real]
     avg_len: Real
     tasks: Mapping[str, Attempted]
+
+    def of_the_way(self) -> frozenset[str]:
+        return frozenset({"counts", *(() if self.simulator_description else ("simulator_description",))})
 
     @classmethod
     def reads(cls, values: JsonObject) -> bool:

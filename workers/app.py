@@ -14,7 +14,6 @@ from kombu import Queue
 
 from tasks.registry import KINDS
 
-_TRAINING = ("pretrain", "train")
 
 TASK_PREFIX = "baton."
 
@@ -100,7 +99,7 @@ def task_arguments(kind: str, label: str, step: int, target_steps: int) -> str:
     Flower cuts what is longer than some 45 letters. Steps are told of training; other kinds count what their
     label names, such as sequences.
     """
-    steps = f", steps {step}-{target_steps}" if kind in _TRAINING else ""
+    steps = f", steps {step}-{target_steps}" if kind in KINDS and KINDS[kind].sliced else ""
     return f"({label.removeprefix(f'{kind} ')}{steps})"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from db import inputs as state_inputs
 from db import jobs
@@ -19,7 +19,13 @@ from errors import ArtifactDamaged, BatonError
 from settings.clock import steady
 from tasks import context as task_context
 from tasks.context import FRAMES, Draft, InputFile, Point
+from tasks.kind import S
+from tasks.memory_limits import MemoryLimits
+from tasks.specs import ReportSpec
 from workers.unsaved import Unsaved
+
+if TYPE_CHECKING:
+    from reports.data import ReportData
 
 
 class StopSignal:
@@ -36,7 +42,7 @@ class StopSignal:
         return self._reason
 
 
-class AttemptContext:
+class AttemptContext(Generic[S]):
     """Implements `tasks.context.TaskContext` for a claimed job.
 
     slice_ends_at is a reading of `clock`, must_end_at one of `settings.clock.steady`: a machine that sleeps comes
@@ -48,6 +54,8 @@ class AttemptContext:
         database: Database,
         store: ArtifactStore,
         claim: Claim,
+        spec: S,
+        memory_limits: MemoryLimits,
         cleanup: ExitStack,
         memory: MutableMapping[str, Any],
         worker_stop: StopSignal,
@@ -55,16 +63,19 @@ class AttemptContext:
         must_end_at: float | None,
         clock: Callable[[], float] = time.monotonic,
         steady_clock: Callable[[], float] = steady,
-        environment: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        environment: Callable[[], Mapping[str, object] | None] = lambda: None,
         unsaved: Unsaved | None = None,
     ) -> None:
-        """unsaved: the worker's flag, raised while this attempt is further than what it published."""
+        """spec, memory_limits: what the claim says of them. environment: what the attempt runs on, told when it is asked for.
+        unsaved: the worker's flag, raised while this attempt is further than what it published."""
         self._database = database
         self._store = store
         self._claim = claim
         self._clock, self._steady_clock = clock, steady_clock
         self._began = clock()
-        self._environment = environment
+        self.spec = spec
+        self.environment = environment
+        self.memory_limits = memory_limits
         self._unsaved = unsaved or Unsaved()
         self._worker_stop = worker_stop
         self._slice_ends_at = slice_ends_at
@@ -80,10 +91,6 @@ class AttemptContext:
         self.memory = memory
         self.resume: tuple[InputFile, ...] = ()
 
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        return self._claim.spec
-
     @cached_property
     def inputs(self) -> tuple[InputFile, ...]:
         """Read and verified when first asked for. Raises ArtifactDamaged."""
@@ -93,10 +100,6 @@ class AttemptContext:
     @property
     def reached(self) -> int:
         return self._claim.reached
-
-    @property
-    def learned(self) -> Mapping[str, Any]:
-        return self._claim.learned
 
     def points(self, name: str) -> list[Point]:
         rows = state_inputs.points(self._database, self._claim.job_id, name, self.step)
@@ -166,18 +169,20 @@ class AttemptContext:
                 metric_points(points),
                 self.seconds,
                 time.time(),
-                self._environment(),
+                self.environment(),
             )
         with self._lock:
             self.step = step
             self._unsaved.anything = self._progress.get("step", 0) > step
         return {item.name: item.sha256 for item in stored}
 
-    def report_data(self) -> Any:
+    def report_data(self) -> ReportData:
         # The plotting and statistics libraries are slow to import and few attempts need them.
         from workers.report_data import gather_report
 
-        return gather_report(self._database, self._store, str(self.spec["ablation"]))
+        if not isinstance(self.spec, ReportSpec):
+            raise BatonError(f"{self._claim.label}: its parameters name no ablation to report on")
+        return gather_report(self._database, self._store, self.spec.ablation)
 
     def store(self, drafts: Sequence[Draft]) -> list[StoredArtifact]:
         """Move drafts into the store. They become facts when a row of theirs is committed."""

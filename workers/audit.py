@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,14 @@ from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from errors import ArtifactDamaged
 from tasks.context import InputFile
+from tasks.kind import Spec
+from tasks.registry import KINDS, AnyKind, kind_named
+from tasks.specs import ClosedLoopSpec
 from workers.audit_process import Again, Made, Work, work_threads
 from workers.audited_figures import different_figures
 from workers.environment import decides
 
 EQUAL, DIFFERENT, DAMAGED, NOT_COMPARABLE = "equal", "different", "damaged", "not comparable"
-
-#: Kinds that are audited, and how their units are counted by `--slices` and `--others`. A report is made of rows,
-#: and made anew by `report`.
-SLICED = ("pretrain", "train")
-WHOLE = ("ingest", "gaze", "index", "evaluate", "attention", "reconstruct")
 
 #: Films of failures: which ones were kept depends on interruptions, what is in them does not.
 _FILM = "failure_"
@@ -42,7 +40,7 @@ class Unit:
     """
 
     job_id: int
-    kind: str
+    kind: AnyKind
     label: str
     first: int
     last: int
@@ -52,7 +50,7 @@ class Unit:
 
     @property
     def name(self) -> str:
-        return f"{self.label}, steps {self.first}-{self.last}" if self.kind in SLICED else self.label
+        return f"{self.label}, steps {self.first}-{self.last}" if self.kind.sliced else self.label
 
 
 @dataclass(frozen=True)
@@ -102,8 +100,8 @@ def audit(
 def _sample(units: Sequence[Unit], slices: int | None, others: int | None, seed: int) -> list[Unit]:
     chance = random.Random(seed)
     chosen: list[Unit] = []
-    for kinds, count in ((SLICED, slices), (WHOLE, others)):
-        these = [unit for unit in units if unit.kind in kinds]
+    for sliced, count in ((True, slices), (False, others)):
+        these = [unit for unit in units if unit.kind.sliced == sliced]
         chosen += (
             these if count is None else sorted(chance.sample(these, min(count, len(these))), key=these.index)
         )
@@ -117,19 +115,21 @@ def _unsound(entry: care.Checked) -> Finding:
 def units_of(database: Database, ablation_id: int | None) -> list[Unit]:
     """Everything that can be done again: what succeeded, and the checkpoints that are still there."""
     units = []
-    for row in audits.audited_jobs(database, ablation_id, (*SLICED, *WHOLE)):
+    audited = [name for name, kind in KINDS.items() if not kind.unaudited]
+    for row in audits.audited_jobs(database, ablation_id, audited):
+        kind = kind_named(row.kind)
         ended = row.state == SUCCEEDED
         last = row.artifacts[-1].step
-        if row.kind in WHOLE:
+        if not kind.sliced:
             final = {item.name: item.sha256 for item in row.artifacts if item.final}
             if final and ended:
-                units.append(Unit(row.id, row.kind, row.label, 0, last, final, True, row.step))
+                units.append(Unit(row.id, kind, row.label, 0, last, final, True, row.step))
             continue
         first = 0
         for step in sorted({item.step for item in row.artifacts}):
             expected = {item.name: item.sha256 for item in row.artifacts if item.step == step}
             ends = ended and step == last
-            units.append(Unit(row.id, row.kind, row.label, first, step, expected, ends, row.step))
+            units.append(Unit(row.id, kind, row.label, first, step, expected, ends, row.step))
             first = step
     return units
 
@@ -149,7 +149,8 @@ def redo(
             if row.path not in gone:
                 store.verified(row.path, row.sha256)
         then = next((one for one in given.environments if one is not None), None)
-        made = again(_work_of(unit, given, then, store), then)
+        spec = unit.kind.spec_of(given.spec)
+        made = again(_work_of(unit, spec, given, then, store), then)
     except ArtifactDamaged as error:
         return Finding(unit.name, DAMAGED if error.path else NOT_COMPARABLE, str(error))
     if made.damaged is not None:
@@ -159,22 +160,23 @@ def redo(
     differences = _differences(unit, given, then, made)
     if not differences:
         return Finding(unit.name, EQUAL)
-    foreign = _other_environments(unit.kind, given, made)
+    foreign = _other_environments(unit.kind, spec, given, made)
     if foreign:
         return Finding(unit.name, NOT_COMPARABLE, f"made with other {', '.join(foreign)}")
     return Finding(unit.name, DIFFERENT, made.failure or "; ".join(differences))
 
 
-def _work_of(unit: Unit, given: audits.Given, then: Mapping[str, Any] | None, store: ArtifactStore) -> Work:
-    spec = dict(given.spec)
-    if any(name.startswith(_FILM) for name in unit.expected):
-        spec["videos"] = spec["last"] - spec["first"]
+def _work_of(
+    unit: Unit, spec: Spec, given: audits.Given, then: Mapping[str, Any] | None, store: ArtifactStore
+) -> Work:
+    if isinstance(spec, ClosedLoopSpec) and any(name.startswith(_FILM) for name in unit.expected):
+        spec = replace(spec, videos=spec.last - spec.first)
     return Work(
-        unit.kind,
-        spec,
+        unit.kind.name,
+        spec.row(),
         given.learned,
         unit.first,
-        unit.last if unit.kind in SLICED else None,
+        unit.last if unit.kind.sliced else None,
         given.points,
         [_input(store, row.role, row) for row in given.inputs],
         [_input(store, "resume", row) for row in given.resume],
@@ -187,7 +189,7 @@ def _work_of(unit: Unit, given: audits.Given, then: Mapping[str, Any] | None, st
 def _differences(unit: Unit, given: audits.Given, then: Mapping[str, Any] | None, made: Made) -> list[str]:
     """What did not come out as it is stored, in words."""
     names = sorted(name for name, digest in unit.expected.items() if made.digests.get(name) != digest)
-    if unit.kind in WHOLE:
+    if not unit.kind.sliced:
         more = made.digests.keys() - unit.expected.keys()
         names += sorted(name for name in more if not name.startswith(_FILM))
     found = [f"{', '.join(names)} came out with other bytes"] if names else []
@@ -197,27 +199,23 @@ def _differences(unit: Unit, given: audits.Given, then: Mapping[str, Any] | None
     exact = then is not None and "variables" in then
     stored = [point for point in given.measured if unit.ends or point[1] <= unit.last]
     found += different_figures(unit.kind, given.result, made.result, stored, made.points, exact)
-    if unit.kind in SLICED and unit.ends and made.step != unit.step:
+    if unit.kind.sliced and unit.ends and made.step != unit.step:
         found.append(f"the job's step is {unit.step}, it ends at {made.step}")
     return found
 
 
-def _other_environments(kind: str, given: audits.Given, made: Made) -> list[str]:
+def _other_environments(kind: AnyKind, spec: Spec, given: audits.Given, made: Made) -> list[str]:
     """Names of what decides the kind's figures and differs from what they were made with; empty where all agrees."""
     names: dict[str, None] = {}
     for then in given.environments or [None]:
         if then is None:
             return ["environment, which was not recorded"]
         for name, value in then.items():
-            if decides(name, kind, given.spec) and made.environment.get(name) != value:
+            if decides(name, kind, spec) and made.environment.get(name) != value:
                 names[name] = None
-        if "variables" not in then and decides("torch", kind, given.spec) and not _names_threads(given.spec):
+        if "variables" not in then and decides("torch", kind, spec) and spec.cpu_threads is None:
             names["number of threads, which was not recorded"] = None
     return list(names)
-
-
-def _names_threads(spec: Mapping[str, Any]) -> bool:
-    return "threads" in spec or "threads" in (spec.get("training") or {})
 
 
 def _input(store: ArtifactStore, role: str, row: Any) -> InputFile:

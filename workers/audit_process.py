@@ -18,11 +18,14 @@ from typing import IO, Any
 
 from db.store import file_sha256
 from errors import ArtifactDamaged, DatasetError, EnvironmentLacks
+from settings.json_values import JsonObject
 from settings.arithmetic import FIXED_VARIABLES, THREAD_VARIABLES, THREADS, with_variables
 from tasks.context import Draft, Finished, InputFile, Point
-from tasks.fixed_state import FixedState, threads_of
+from tasks.fixed_state import FixedState
+from tasks.kind import Spec, threads_of
 from tasks.local_context import LocalContext
-from tasks.registry import body_of, kind_named
+from tasks.memory_limits import MemoryLimits
+from tasks.registry import kind_named
 from workers.attempt import describe
 from workers.environment import attempt_environment
 from workers.parent import PARENT_VARIABLE, die_with_parent
@@ -36,8 +39,8 @@ class Work:
     """What a body is given. From step `first` (0: from the beginning); `last`: where to stop, None for the end."""
 
     kind: str
-    spec: Mapping[str, Any]
-    learned: Mapping[str, Any]
+    spec: JsonObject
+    learned: JsonObject
     first: int
     last: int | None
     points: Sequence[tuple[str, int, float]]
@@ -65,13 +68,13 @@ class Made:
     environment: Mapping[str, Any] = field(default_factory=dict)
 
 
-class AuditContext(LocalContext):
+class AuditContext(LocalContext[Spec]):
     """Runs a body from a stored checkpoint to another, and keeps what it makes out of the home."""
 
-    def __init__(self, folder: Path, work: Work) -> None:
-        super().__init__(folder, work.spec, work.inputs)
+    def __init__(self, folder: Path, spec: Spec, work: Work) -> None:
+        super().__init__(folder, spec, work.inputs)
         self.step = self.reached = self._at = work.first
-        self.learned = work.learned
+        self.memory_limits = MemoryLimits.of_row(work.learned)
         self.resume = work.resume
         self.digests: dict[str, str] = {}
         self.measured: list[Point] = []
@@ -102,20 +105,21 @@ def do_again(work: Work, folder: Path, state: FixedState) -> Made:
     folder.mkdir(parents=True)
     here: Mapping[str, Any] = {}
     try:
-        body = body_of(work.kind)
+        kind = kind_named(work.kind)
+        body = kind.load_body()
         here = _environment(work)
         if work.gpu and not here["gpu"]:
             return Made(
                 lacking=f"it was made on a GPU ({work.gpu}), and there is none here", environment=here
             )
-        context = AuditContext(folder, work)
+        context = AuditContext(folder, kind.spec_of(work.spec), work)
         state.establish(work.threads)
         result = body(context)
         step, told = None, None
         if isinstance(result, Finished):
             context.digests.update({draft.name: file_sha256(draft.file) for draft in result.artifacts})
             context.measured += result.points
-            step, told = result.step, dict(result.result)
+            step, told = result.step, result.result.row()
         points = [(point.name, point.step, point.value) for point in context.measured]
         return Made(context.digests, points, told, step, environment=_environment(work))
     except ArtifactDamaged as error:
@@ -123,7 +127,7 @@ def do_again(work: Work, folder: Path, state: FixedState) -> Made:
     except EnvironmentLacks as error:
         return Made(lacking=str(error), environment=here)
     except Exception as error:
-        if work.kind == "ingest" and isinstance(error, DatasetError):  # a dataset is read where it lies
+        if kind_named(work.kind).reads_outside and isinstance(error, DatasetError):
             return Made(lacking=str(error), environment=here)
         return Made(failure=f"doing it again failed: {describe(error)}", environment=here)
     finally:
@@ -220,7 +224,7 @@ def surroundings_of(then: Mapping[str, Any] | None) -> dict[str, str]:
     return surroundings
 
 
-def work_threads(spec: Mapping[str, Any], then: Mapping[str, Any] | None) -> int:
+def work_threads(spec: Spec, then: Mapping[str, Any] | None) -> int:
     """Threads of a job's body: what its parameters name, else what its process began with."""
     recorded = _recorded_threads(then or {})
     return recorded if then and "variables" in then else threads_of(spec, recorded)

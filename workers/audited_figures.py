@@ -6,21 +6,21 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from settings.json_values import JsonObject
 from settings.shown import cut
+from tasks.kind import FORMAT
+from tasks.registry import AnyKind
 
 Point = tuple[str, int, float]
-
-#: Of a job's result, what depends on how often it was interrupted; no figure of a report is made of it.
-_OF_THE_WAY = {"ingest": frozenset({"expert_missed"}), "evaluate": frozenset({"counts"})}
 
 #: Differences that are told of one unit.
 _TOLD = 3
 
 
 def different_figures(
-    kind: str,
-    result: Mapping[str, Any] | None,
-    again: Mapping[str, Any] | None,
+    kind: AnyKind,
+    result: JsonObject | None,
+    again: JsonObject | None,
     points: Sequence[Point],
     points_again: Sequence[Point],
     exact: bool,
@@ -32,11 +32,8 @@ def different_figures(
     """
     found = []
     if result is not None:
-        left_out = _OF_THE_WAY.get(kind, frozenset())
+        left_out = {FORMAT, *kind.result_of(result).of_the_way()}
         kept = {name: value for name, value in result.items() if name not in left_out}
-        if kind == "evaluate" and kept.get("simulator_description", 0) is None:
-            del kept["simulator_description"]  # its last attempt had no sequence left to do
-            left_out |= {"simulator_description"}
         anew = {name: value for name, value in (again or {}).items() if name not in left_out}
         found += _differences("result", kept, json.loads(json.dumps(anew)), exact)
     stored, measured = ({(name, step): value for name, step, value in of} for of in (points, points_again))

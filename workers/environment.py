@@ -12,6 +12,8 @@ from settings import given
 from settings.arithmetic import THREADS, deciding_variables
 from settings.faults import need_fact
 from settings.machine import instructions, processor, version
+from tasks.kind import Spec
+from tasks.registry import AnyKind
 
 #: Libraries whose version can change a result.
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "bitsandbytes", "diffusers", "numpy",
@@ -20,32 +22,15 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "bitsandbytes", "dif
 #: Told to people only: no result depends on these.
 FOR_PEOPLE = frozenset({"device", "baton", "celery", "os", "cores", "memory_gib", "gpus"})
 
-#: Kinds of job for which less decides: they sum nothing on a GPU and load no model.
-_DECIDE_LITTLE = {
-    "ingest": frozenset(
-        {"processor", "instructions", "python", "numpy", "pybullet", "pillow", "variables", "body"}
-    ),
-    "index": frozenset({"python", "numpy", "body"}),
-    "gaze": frozenset(
-        {"processor", "instructions", "python", "numpy", "opencv-python-headless", "variables", "body"}
-    ),
-}
 
-#: Detectors that load no model, so that a gaze job of theirs is of `_DECIDE_LITTLE`.
-_WITHOUT_MODEL = frozenset({"colour", "oracle"})
-
-
-def decides(name: str, kind: str, spec: Mapping[str, Any]) -> bool:
+def decides(name: str, kind: AnyKind, spec: Spec) -> bool:
     """Whether the entry `name` of an attempt's environment decides what a job of this kind makes.
 
     Threads do not: a job is done again with the number it had.
     """
     if name in FOR_PEOPLE or name == "threads":
         return False
-    little = _DECIDE_LITTLE.get(kind)
-    if little is None or (kind == "gaze" and spec.get("detector") not in _WITHOUT_MODEL):
-        return True
-    return name in little
+    return kind.decided_by is None or spec.loads_model or name in kind.decided_by
 
 
 def attempt_environment(device: str, threads: int = THREADS) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -14,13 +14,15 @@ from db import builds, inputs, jobs, states, timings
 from db.engine import Database
 from db.jobs import Claim, Ending, Note
 from db.store import ArtifactStore
-from errors import ArtifactDamaged, LeaseLost, StateDamaged
+from errors import ArtifactDamaged, BatonError, InvalidInput, LeaseLost, StateDamaged
 from settings.clock import steady
 from settings.home import Home
 from settings.queue import QueueSettings
-from tasks.context import Result, TaskContext, Yielded
-from tasks.fixed_state import FixedState, threads_of
-from tasks.registry import body_of, kind_named, versions
+from tasks.context import Finished, Yielded
+from tasks.fixed_state import FixedState
+from tasks.kind import JobResult, Spec, threads_of
+from tasks.memory_limits import MemoryLimits
+from tasks.registry import AnyKind, kind_named, versions
 from workers import policy
 from workers.attempt import AttemptContext, describe, metric_points, notes
 from workers.environment import attempt_environment, release_device_memory
@@ -43,14 +45,14 @@ class Executor:
         store: ArtifactStore,
         settings: QueueSettings,
         member: Member,
-        body_for: Callable[[str], Callable[[TaskContext], Result]] = body_of,
+        kind_of: Callable[[str], AnyKind] = kind_named,
     ) -> None:
         self._home = home
         self._database = database
         self._store = store
         self._settings = settings
         self._member = member
-        self._body_for = body_for
+        self._kind_of = kind_of
         self._versions = versions()
         self._memory: dict[str, Any] = {}
         self._state = FixedState()
@@ -90,31 +92,45 @@ class Executor:
         waiting = timings.waiting(self._database, job_id)
         if waiting is None:
             return None
-        return policy.latest_end(steady(), deadline, waiting.spec, waiting.timing, self._settings)
+        try:
+            spec = self._kind_of(waiting.kind).spec_of(waiting.spec)
+        except BatonError:  # it fails as soon as it begins, and says why
+            spec = Spec()
+        return policy.latest_end(steady(), deadline, spec, waiting.timing, self._settings)
 
     def _attempt(self, claim: Claim, must_end_at: float | None, cleanup: ExitStack) -> str:
+        kind = self._kind_of(claim.kind)
+        unreadable, spec, limits = None, Spec(), MemoryLimits()
+        try:
+            spec, limits = kind.spec_of(claim.spec), MemoryLimits.of_row(claim.learned)
+        except InvalidInput as error:
+            unreadable = error
         context = AttemptContext(
             self._database,
             self._store,
             claim,
+            spec,
+            limits,
             cleanup,
             self._memory,
             self._member.stop,
-            policy.slice_end(time.monotonic(), claim.spec.get("slice_seconds")),
+            policy.slice_end(time.monotonic(), spec.time_slice),
             must_end_at,
-            environment=partial(self._environment, claim),
+            environment=partial(self._environment, kind, spec),
             unsaved=self._member.unsaved,
         )
         try:
             self._member.begin(claim, context)
+            if unreadable is not None:
+                raise unreadable
             context.take_up()
             context.spend("load", context.seconds.took)
-            body = self._body_for(claim.kind)  # imports what the body needs, which is then settled too
-            self._state.establish(threads_of(claim.spec))
-            result = body(context)
+            body = kind.load_body()  # imports what the body needs, which is then settled too
+            self._state.establish(threads_of(spec))
+            ended = body(context)
             # A short body books nothing itself: all it did was its work.
             context.book_rest("useful")
-            outcome = self._commit(claim, context, result)
+            outcome = self._commit(claim, context, ended)
             self.went_well = True
             return outcome
         except (LeaseLost, StateDamaged):  # the latter costs no try: it could not be written down either
@@ -130,15 +146,17 @@ class Executor:
         finally:
             self._member.end()
 
-    def _commit(self, claim: Claim, context: AttemptContext, result: Result) -> str:
+    def _commit(
+        self, claim: Claim, context: AttemptContext[Spec], ended: Finished[JobResult] | Yielded
+    ) -> str:
         now = time.time()
-        environment = self._environment(claim)
-        if isinstance(result, Yielded):
-            outcome = policy.outcome_of_stop(result.reason)
+        environment = context.environment()
+        if isinstance(ended, Yielded):
+            outcome = policy.outcome_of_stop(ended.reason)
             ending = Ending(
                 outcome,
                 context.step,
-                result.reason,
+                ended.reason,
                 seconds=context.seconds,
                 save_seconds=context.save_seconds,
                 environment=environment,
@@ -152,38 +170,40 @@ class Executor:
         with self._store.publication():
             ending = Ending(
                 states.SUCCEEDED,
-                claim.target_steps if result.step is None else result.step,
-                artifacts=context.store(result.artifacts),
-                metrics=metric_points(result.points),
-                result=result.result,
+                claim.target_steps if ended.step is None else ended.step,
+                artifacts=context.store(ended.artifacts),
+                metrics=metric_points(ended.points),
+                result=ended.result.row(),
                 seconds=context.seconds,
                 save_seconds=context.save_seconds,
-                notes=notes(result.notes),
+                notes=notes(ended.notes),
                 environment=environment,
             )
             self.released = jobs.succeed(self._database, claim, ending, time.time()) > 0
         return states.SUCCEEDED
 
-    def _environment(self, claim: Claim) -> dict[str, Any]:
-        here = attempt_environment(self._member.device, threads_of(claim.spec))
-        return {**here, "body": kind_named(claim.kind).version}
+    def _environment(self, kind: AnyKind, spec: Spec) -> dict[str, object]:
+        here = attempt_environment(self._member.device, threads_of(spec))
+        return {**here, "body": kind.version}
 
-    def _environment_if_known(self, claim: Claim) -> dict[str, Any] | None:
+    def _environment_if_known(
+        self, claim: Claim, context: AttemptContext[Spec]
+    ) -> Mapping[str, object] | None:
         """What keeps it from being told may be what made the attempt fail, which has to be told."""
         try:
-            return self._environment(claim)
+            return context.environment()
         except Exception:
             logger.exception("%s: what it ran on cannot be told", claim.label)
             return None
 
-    def _redo(self, claim: Claim, context: AttemptContext, error: ArtifactDamaged) -> str:
+    def _redo(self, claim: Claim, context: AttemptContext[Spec], error: ArtifactDamaged) -> str:
         """What it was to read is damaged: whoever made it makes it again, and this job waits for that."""
         ending = Ending(
             states.YIELDED,
             claim.step,
             str(error),
             seconds=context.seconds,
-            environment=self._environment(claim),
+            environment=context.environment(),
         )
         # A bundle leaves behind what nobody needed then: all of that is made again at once, not one by one.
         paths = dict.fromkeys(row.path for row in inputs.stated(self._database, claim.job_id))
@@ -203,13 +223,13 @@ class Executor:
         logger.warning("%s: %s", claim.label, error)
         return f"input damaged, made again by {', '.join(redone) or 'another job'}"
 
-    def _failed(self, claim: Claim, context: AttemptContext, error: Exception) -> str:
+    def _failed(self, claim: Claim, context: AttemptContext[Spec], error: Exception) -> str:
         self._memory.clear()  # whatever it left behind may be half-made
         ending = Ending(
             states.FAILED,
             context.step,
             describe(error),
-            environment=self._environment_if_known(claim),
+            environment=self._environment_if_known(claim, context),
             seconds=context.seconds,
         )
         if policy.unreadable(error):
@@ -219,8 +239,8 @@ class Executor:
             self._give_back(claim, ending, self._settings.retry_seconds)
         elif policy.out_of_memory(error):
             release_device_memory()
-            learned = policy.halved_micro_batch(claim.spec, claim.learned, context.step)
-            ending = replace(ending, outcome=states.OOM, learned=learned)
+            fewer = context.memory_limits.halved(context.spec.samples_at_once, context.step)
+            ending = replace(ending, outcome=states.OOM, learned=None if fewer is None else fewer.row())
             self._retry_or_end(claim, ending, error)
         else:
             self._retry_or_end(claim, ending, error)

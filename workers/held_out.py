@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from db import progress
 from db.engine import Database
 from db.inputs import needed
 from db.store import ArtifactStore
 from detectors.registry import make_detector
+from detectors.spec import NoOptions
+from detectors.targets import NO_TARGET, TARGETS_VERSION
 from errors import InvalidInput
 from tasks.context import FRAMES, InputFile
 from tasks.local_context import run_body
+from tasks.specs import GazeSpec, IndexSpec, IngestSpec
 from workers.demonstrations import VALIDATION, recorded
 
 
@@ -39,23 +40,22 @@ def frames_of_dataset(root: Path, limit: int | None, detector: str, folder: Path
     from tasks import gaze, index, ingest  # the simulator's library is not needed for a home's frames
 
     corpus = recorded(root, VALIDATION, with_boxes=detector == "oracle")
-    entries: Sequence[dict[str, Any]] = corpus.entries[:limit]
-    spec: dict[str, Any] = {
-        "source": corpus.source,
-        "split": corpus.split,
-        "demonstrations": entries,
-        "root": corpus.root,
-    }
-    episodes = run_body(ingest.run, folder / "episodes", spec, [])
-    about = {"detector": detector, "version": make_detector(detector).version, "options": {}}
+    entries = tuple(corpus.entries[:limit])
+    read = IngestSpec(source=corpus.source, split=corpus.split, demonstrations=entries, root=corpus.root)
+    episodes = run_body(ingest.run, folder / "episodes", read, [])
     regions: list[InputFile] = []
     for entry in entries:
-        spec = {"number": entry["number"], **about}
-        regions += run_body(gaze.run, folder / "gaze", spec, episodes)
-    numbers = [entry["number"] for entry in entries]
-    made = run_body(
-        index.run, folder / "index", {"split": VALIDATION, "numbers": numbers}, [*episodes, *regions]
-    )
+        found = GazeSpec(
+            number=entry.number,
+            unknown_wording=NO_TARGET,
+            detector=detector,
+            version=make_detector(detector).version,
+            options=NoOptions(),
+            targets=TARGETS_VERSION,
+        )
+        regions += run_body(gaze.run, folder / "gaze", found, episodes)
+    about = IndexSpec(split=VALIDATION, numbers=tuple(entry.number for entry in entries))
+    made = run_body(index.run, folder / "index", about, [*episodes, *regions])
     return [*made, *(_as_frames(file) for file in episodes)]
 
 

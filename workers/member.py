@@ -13,6 +13,7 @@ from db.engine import Database
 from db.jobs import Claim
 from errors import LeaseLost, StateDamaged
 from settings.queue import QueueSettings
+from tasks.kind import Spec
 from workers.attempt import AttemptContext, StopSignal
 from workers.unsaved import Unsaved
 
@@ -37,12 +38,12 @@ class Member:
         self.unsaved = Unsaved.inherited()
         #: Set when the state turned out to be damaged: nothing more can be written.
         self.damage: StateDamaged | None = None
-        self._current: tuple[Claim, AttemptContext] | None = None
+        self._current: tuple[Claim, AttemptContext[Spec]] | None = None
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_left, name="heartbeat", daemon=True)
         self._thread.start()
 
-    def begin(self, claim: Claim, context: AttemptContext) -> None:
+    def begin(self, claim: Claim, context: AttemptContext[Spec]) -> None:
         self._current = (claim, context)
 
     def end(self) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from db import states
 from db.timings import Timing
 from errors import DiskFull, InvalidInput, StateBusy, StateLost, StoreUnreachable
 from settings.faults import FULL, SHORTAGES, UNREADABLE, is_unreadable
 from settings.queue import QueueSettings
+from tasks.kind import Spec
 
 #: Stop reasons for which the machine, not the plan, is the cause.
 PREEMPTIONS = frozenset({"preempted", "deadline"})
@@ -122,29 +122,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
-def halved_micro_batch(
-    spec: Mapping[str, Any], learned: Mapping[str, Any], step: int
-) -> dict[str, Any] | None:
-    """What to remember after running out of memory: half the micro-batch from `step` on.
-
-    None when the job trains nothing, or a single sample is too much already.
-    """
-    training = spec.get("training", {})
-    batch = training.get("micro_batch") or training.get("batch_size")
-    schedule = [list(entry) for entry in learned.get("micro_batch", ())]
-    size = min([batch or 1, *(entry[1] for entry in schedule)])
-    if size <= 1:
-        return None
-    return {**learned, "micro_batch": [*schedule, [step, size // 2]]}
-
-
 def slice_end(now: float, slice_seconds: float | None) -> float | None:
     """When a slice that starts now is over, by the clock that `now` is of; None for no limit."""
     return None if slice_seconds is None else now + slice_seconds
 
 
 def latest_end(
-    now: float, deadline: float, spec: Mapping[str, Any], timing: Timing | None, settings: QueueSettings
+    now: float, deadline: float, spec: Spec, timing: Timing | None, settings: QueueSettings
 ) -> float | None:
     """When an attempt that starts now has to stop for a checkpoint; None: it could not progress before.
 
@@ -152,12 +136,11 @@ def latest_end(
     A sliced job progresses once it has loaded, done what it does at once (a step, or one round of simulators)
     and saved it; any other job by ending. Without measurements nothing is known but the default margin.
     """
-    at_once = int(spec.get("simulators", 1))
     if timing is None:
         margin, needed = settings.deadline_margin_seconds, 0.0
     else:
-        margin = _MARGIN_FLOOR_SECONDS + SAVE_SAFETY * timing.save + timing.step * at_once
-        sliced = spec.get("slice_seconds") is not None
-        needed = timing.load + timing.step * at_once if sliced else timing.whole
+        margin = _MARGIN_FLOOR_SECONDS + SAVE_SAFETY * timing.save + timing.step * spec.at_once
+        sliced = spec.time_slice is not None
+        needed = timing.load + timing.step * spec.at_once if sliced else timing.whole
     end = deadline - settings.hand_over_seconds - margin
     return end if now + needed < end else None

@@ -58,7 +58,7 @@ def workers_by_resource(devices: Sequence[str]) -> dict[str, int]:
     """How many workers take jobs of each resource: CPU workers take all of them where there is no GPU."""
     gpus = sum(device != "cpu" for device in devices)
     cpus = len(devices) - gpus
-    counts = dict.fromkeys((kind.resource for kind in KINDS.values()), cpus)
+    counts: dict[str, int] = dict.fromkeys((kind.resource for kind in KINDS.values()), cpus)
     if gpus:
         counts["accelerator"] = gpus
     return counts
