@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-
+from models.recipe import Recipe, device, load_model
 from models.reconvla import ReconVLA
 from tasks.context import TaskContext, one_input
-from tasks.modelling import Recipe, load_model
 from tasks.specs import ClosedLoopSpec, JudgedSpec
 from tasks.trainee import WEIGHTS
 
@@ -18,8 +16,3 @@ def judged_model(context: TaskContext[JudgedSpec | ClosedLoopSpec], recipe: Reci
     """
     weights = one_input(context.inputs, "checkpoint", WEIGHTS).path
     return load_model(recipe.config, weights, context.spec.precision, device()).eval()
-
-
-def device() -> torch.device:
-    """The GPU of this process if it has one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
