@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from celery.signals import worker_ready
 
 from settings.home import Home
 from tasks.context import Finished, TaskContext
-from tasks.registry import KINDS, Kind
+from tasks.kind import JobResult, Kind, Spec
+from tasks.registry import KINDS
 from workers.app import make_app, queues, resource_queue
 from workers.pool import WakingThreadPool
 from workers.processes import log_to_stderr, worker_main
@@ -24,10 +26,26 @@ KIND = "noop"
 _jobs_left = 0
 
 
-def noop(_context: TaskContext) -> Finished:
+@dataclass(frozen=True)
+class Nothing(Spec):
+    """What a no-op job is told."""
+
+
+@dataclass(frozen=True)
+class NothingMore(JobResult):
+    """What is said of it."""
+
+
+NOOP = Kind(
+    name=KIND, specs=(Nothing,), results=(NothingMore,), body=f"{__name__}:noop", resource="cpu", priority=0,
+    version=1, makes=(),
+)  # fmt: skip
+
+
+def noop(_context: TaskContext[Nothing]) -> Finished[NothingMore]:
     """The body of a no-op job."""
     _count()
-    return Finished()
+    return Finished((), result=NothingMore())
 
 
 def _count(_job_id: int = 0) -> str:
@@ -71,7 +89,7 @@ def main() -> None:
     arguments = parser.parse_args()
     _jobs_left = arguments.jobs
     broker_url = os.environ["BATON_BROKER"]
-    KINDS[KIND] = Kind(f"{__name__}:noop", "cpu", 0, 1)
+    KINDS[KIND] = NOOP
 
     @worker_ready.connect(weak=False)
     def _say_so(**_: object) -> None:

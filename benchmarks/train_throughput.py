@@ -134,10 +134,10 @@ def main() -> None:
 
 def _plain_loop(spec: Mapping[str, Any], inputs: Sequence[InputFile]) -> Any:
     """A function of a number of steps that gives seconds a step."""
-    settings, recipe = spec["training"], recipe_of(spec)
+    settings, recipe = spec["training"], recipe_of(model_spec(spec))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(settings["threads"])
-    model = initial_model(recipe, spec, 0).to(device).train()
+    model = initial_model(recipe, model_spec(spec), 0).to(device).train()
     optimizer = make_optimizer(model, settings["learning_rate"], settings["weight_decay"])
     index = load_index(inputs, recipe.config.vision.image_size)
     samples = [sample_of(recipe, index, row) for row in range(settings["batch_size"])]

@@ -77,7 +77,9 @@ def open_named(home: Home, name: str, precision: str = "auto") -> Checkpoint:
     from db.checkpoints import find_weights
     from db.migrate import look_at_state
     from db.shared_store import open_store
+    from models.spec import ModelSpec
     from policies.checkpoint_folder import identity_of, open_folder, open_weights
+    from settings.typed_json import from_json
 
     if Path(name).is_dir():
         return Checkpoint(*open_folder(Path(name), precision), identity_of(Path(name)), None)
@@ -104,5 +106,5 @@ def open_named(home: Home, name: str, precision: str = "auto") -> Checkpoint:
         raise InvalidInput(f"several digests begin with {name}: {listed}")
     (entry,) = found
     weights = store.verified(entry.path, entry.sha256)
-    model, recipe = open_weights(entry.model, weights, precision)
+    model, recipe = open_weights(from_json(ModelSpec, entry.model, entry.label), weights, precision)
     return Checkpoint(model, recipe, entry.sha256, entry.drawn_by, entry.drawn_basis)

@@ -124,6 +124,7 @@ def generate(
     from calvin.writer import write_split
     from settings.ablation import Data
     from tasks.generate import generate as episodes
+    from tasks.specs import Split
     from workers.demonstrations import generated, known_tasks
 
     data = Data(
@@ -134,7 +135,8 @@ def generate(
         validation_demonstrations_per_task=max(1, validation),
     )
     known = known_tasks(data)
-    for split in SPLITS if validation else SPLITS[:1]:
+    wanted: tuple[Split, ...] = ("training", "validation") if validation else ("training",)
+    for split in wanted:
         entries = generated(data, split).entries
         write_split(
             folder,

@@ -231,14 +231,17 @@ def _evaluate(
     from reports.statistics import running_estimate
     from tasks.closed_loop import chains_of, entry_of, instructions_of, simulators_of, summary
     from tasks.results_file import ResultsFile
+    from tasks.specs import SimulatedScene
     from tasks.rollout import Rollout
     from tasks.videos import Look, looks_of, write_failure
 
     policy = named.policy
     memory: dict[str, Any] = {}
     films = None if options["videos"] is None else _folder_for_films(Path(options["videos"]))
-    chains = chains_of(spec)
-    (first,) = simulators_of(spec, 1, memory)
+    chains = chains_of(spec["drawn"], spec["tasks"])
+    places = ("simulator", "scene", "assets", "python", "renderer", "parallel")
+    scene = SimulatedScene(**{name: spec[name] for name in places})
+    (first,) = simulators_of(scene, 1, memory)
     about = {
         "policy": checkpoint,
         **named.about,
@@ -251,8 +254,8 @@ def _evaluate(
     entries: list[dict[str, Any]] = [] if kept is None else kept.entries
     done = {entry["sequence"] for entry in entries}
     todo = [(number, chains[number]) for number in range(spec["sequences"]) if number not in done]
-    simulators = simulators_of(spec, max(1, min(spec["simulators"], len(todo))), memory)
-    rollout = Rollout(spec["scene"], policy, instructions_of(spec), spec["max_steps"], film=films is not None)
+    simulators = simulators_of(scene, max(1, min(spec["simulators"], len(todo))), memory)
+    rollout = Rollout(spec["scene"], policy, instructions_of(spec["instructions"]), spec["max_steps"], film=films is not None)
     replays = 0
     try:
         with live_estimate(spec["sequences"]) as show:

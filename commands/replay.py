@@ -22,9 +22,11 @@ from settings.shown import readable
 from settings.streams import say
 from simulators.base import Simulator
 from simulators.rendering import chosen_renderer, usual_renderer
+from settings.typed_json import from_json
 from tasks.closed_loop import simulators_of
 from tasks.drawn_anew import looked_at, maker
 from tasks.replay import Replayed, replay
+from tasks.specs import SimulatedScene
 
 #: Mean difference of pictures, in grey levels, above which another renderer (or scene) must have drawn them.
 _OTHER_RENDERER = 2.0
@@ -43,7 +45,7 @@ def replay_and_print(
     renderer = chosen_renderer(options["renderer"], recording.renderer or usual_renderer(options))
 
     def simulator_for(scene: str) -> Simulator:
-        spec = {
+        simulated = {
             "simulator": options["simulator"],
             "scene": options["scene"] if scene == UNKNOWN_SCENE else scene,
             "assets": options["assets"],
@@ -51,7 +53,7 @@ def replay_and_print(
             "renderer": renderer,
             "parallel": False,
         }
-        return simulators_of(spec, 1, memory)[0]
+        return simulators_of(from_json(SimulatedScene, simulated, "the scene"), 1, memory)[0]
 
     console = Console(stderr=True)
     shown = track(chosen, "replaying", console=console, disable=not redraws(sys.stderr))

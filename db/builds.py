@@ -54,12 +54,12 @@ def is_queued(db: Database, job_id: int) -> bool:
         return tx.execute(select(job.c.state).where(job.c.id == job_id)).scalar() == QUEUED
 
 
-def specs(db: Database, ablation_id: int, kinds: tuple[str, ...]) -> list[Mapping[str, Any]]:
-    """Parameters of the open jobs of these kinds."""
+def specs(db: Database, ablation_id: int, kinds: tuple[str, ...]) -> list[tuple[str, Mapping[str, Any]]]:
+    """(kind, parameters) of the open jobs of these kinds."""
     mine = select(ablation_job.c.job_id).where(ablation_job.c.ablation_id == ablation_id)
     with db.read() as tx:
-        statement = select(job.c.spec).where(job.c.id.in_(mine), job.c.kind.in_(kinds), job.c.state.in_(OPEN))
-        return list(tx.execute(statement).scalars())
+        chosen = job.c.id.in_(mine), job.c.kind.in_(kinds), job.c.state.in_(OPEN)
+        return [(row.kind, row.spec) for row in tx.execute(select(job.c.kind, job.c.spec).where(*chosen))]
 
 
 def versions_of(db: Database, ablation_id: int) -> dict[str, set[int]]:

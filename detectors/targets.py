@@ -9,6 +9,8 @@ table, which is no object: it stays in view itself.
 
 from __future__ import annotations
 
+from typing import Final
+
 from detectors.base import NoTarget, Reason, Target
 from detectors.wording import COLOURS, Meaning, understand
 from settings.shown import shown
@@ -17,7 +19,8 @@ from settings.shown import shown
 TARGETS_VERSION = 2
 
 #: What an instruction that is not understood gives (`gaze.unknown_wording`).
-NO_TARGET, BY_TASK = "no_target", "task"
+NO_TARGET: Final = "no_target"
+BY_TASK: Final = "task"
 
 #: Gaze phases of one task, one or two, in the order in which they happen.
 Phases = tuple[Target, ...]

@@ -93,7 +93,7 @@ def check_folders(recipe: Recipe, model: ModelSpec) -> None:
 
     Folders that are not on this machine are no matter: what goes on from a checkpoint needs none.
     """
-    folders: dict[str, Folder] = {**model.backbones}
+    folders: dict[str, Folder] = dict(model.backbones.items())
     if model.tokenizer is not None:
         folders["tokenizer"] = model.tokenizer
     for name, folder in folders.items():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from detectors.spec import DetectorSpec, NoOptions
+from detectors.targets import TARGETS_VERSION
 from errors import CheckpointError, ConfigError
 from models.checkpoint import CONFIG_FILE, read_json
 from models.folder_identity import folder_identity
@@ -15,6 +15,7 @@ from models.official_entries import MODEL_TYPE
 from models.precision import JUDGED
 from models.recipe import Recipe, compatible, device, load_model, placed, recipe_of
 from models.reconvla import ReconVLA
+from models.spec import Folder, ModelSpec
 from policies.reconvla import ReconVLAPolicy
 from policies.regions import RegionFinder
 from settings.faults import need_fact
@@ -31,9 +32,14 @@ def open_folder(folder: Path, precision: str = AUTO) -> tuple[ReconVLA, Recipe]:
     naming the file that is missing or wrong; EnvironmentLacks for 4 bits without bitsandbytes.
     """
     model = ReconVLA.from_pretrained(folder, None if precision == AUTO else JUDGED[precision])
-    spec = {"config": model.config.to_dict(), "tokenizer": {"root": str(folder)}, "reconstructs": "none"}
+    spec = ModelSpec(
+        config=model.config.to_dict(),
+        reconstructs="none",
+        backbones={},
+        tokenizer=Folder(root=str(folder), identity=""),
+    )
     try:
-        recipe = recipe_of({"model": spec})
+        recipe = recipe_of(spec)
     except ConfigError as error:
         raise CheckpointError(f"{folder / CONFIG_FILE}: {error}") from None
     words, has = recipe.config.language.vocab_size, model.config.language.vocab_size
@@ -62,10 +68,10 @@ def identity_of(folder: Path) -> str:
 
 
 def open_weights(
-    model_spec: Mapping[str, Any], weights: Path, precision: str = AUTO
+    spec: ModelSpec, weights: Path, precision: str = AUTO
 ) -> tuple[ReconVLA, Recipe]:
-    """`weights` of a job whose parameters have this `model`; else like `open_folder`."""
-    recipe = recipe_of({"model": model_spec})
+    """`weights` of a job whose parameters have this model; else like `open_folder`."""
+    recipe = recipe_of(spec)
     return load_model(recipe.config, weights, "fp32" if precision == AUTO else precision, device()), recipe
 
 
@@ -79,5 +85,6 @@ def policy_of(
     if official_compat:
         recipe = compatible(recipe)
     shown = recipe.config.grounding == "crop"
-    regions = RegionFinder({"detector": detector, "options": {}}) if shown else None
+    finder = DetectorSpec(detector=detector, version=None, options=NoOptions(), targets=TARGETS_VERSION)
+    regions = RegionFinder(finder) if shown else None
     return ReconVLAPolicy(model, recipe, batch=batch, regions=regions)

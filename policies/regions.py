@@ -15,6 +15,7 @@ import numpy as np
 from detectors.base import Detection, Detector, FrameContext, NoTarget
 from detectors.crops import crop_region
 from detectors.registry import check_planned, make_detector
+from detectors.spec import DetectorSpec
 from detectors.targets import phases_for
 from models.images import Picture
 from simulators.base import Simulator
@@ -24,15 +25,15 @@ _GRIPPER_COMMAND = 14
 
 
 class RegionFinder:
-    """Finds the picture of the gaze region. `spec`: `detector`, its `version` and `options`.
+    """Finds the picture of the gaze region.
 
     Raises EnvironmentLacks where this machine's detector is not of that version.
     """
 
-    def __init__(self, spec: Mapping[str, Any]) -> None:
-        self._detector: Detector = make_detector(spec["detector"], **spec["options"])
-        check_planned(self._detector, spec.get("version"))
-        self._needs_boxes = spec["detector"] == "oracle"
+    def __init__(self, spec: DetectorSpec) -> None:
+        self._detector: Detector = make_detector(spec.detector, **spec.keywords)
+        check_planned(self._detector, spec.version)
+        self._needs_boxes = spec.detector == "oracle"
 
     def crop(
         self, observation: Mapping[str, Any], instruction: str, simulator: Simulator | None

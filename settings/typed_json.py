@@ -44,7 +44,7 @@ def key_json(value: object) -> Json:
 def from_json(shape: type[T], value: object, what: str) -> T:
     """A dataclass of JSON, whose other entries are left out. Raises InvalidInput naming `what` and the entry."""
     try:
-        return cast(T, _adapter(shape).validate_python(value))
+        return cast(T, _adapter(cast(Hashable, shape)).validate_python(value))
     except ValidationError as error:
         raise InvalidInput(f"{what}: {first_mistake(error)}") from None
 
@@ -93,4 +93,4 @@ def _asides(shape: type) -> frozenset[str]:
 
 @lru_cache(maxsize=None)
 def _adapter(shape: Hashable) -> TypeAdapter[object]:
-    return TypeAdapter(shape)
+    return TypeAdapter(cast(type, shape))

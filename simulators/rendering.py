@@ -6,20 +6,24 @@ A policy does worse on pictures of another renderer than the one it was trained 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, Literal
 
-AUTO, EGL, TINY = "auto", "egl", "tiny"
+Renderer = Literal["tiny", "egl"]
+
+AUTO: Final = "auto"
+EGL: Final = "egl"
+TINY: Final = "tiny"
 CHOICES = (AUTO, EGL, TINY)
 
 
-def chosen_renderer(wanted: str, frames: str | None) -> str:
-    """`egl` or `tiny`. `auto` is the renderer that drew the training frames, `frames`.
+def chosen_renderer(wanted: str, frames: str | None) -> Renderer:
+    """`wanted`, one of CHOICES. `auto` is the renderer that drew the training frames, `frames`.
 
     Where that is not known (None) it is EGL, which drew CALVIN's own downloads. Where EGL does not work on this
     machine it is PyBullet's own renderer, `tiny`: compare with `frames` to tell.
     """
     if wanted != AUTO:
-        return wanted
+        return EGL if wanted == EGL else TINY
     if frames == TINY:
         return TINY
     from simulators.playtable.renderers import egl_fault  # imports the physics engine
@@ -27,6 +31,6 @@ def chosen_renderer(wanted: str, frames: str | None) -> str:
     return EGL if egl_fault() is None else TINY
 
 
-def usual_renderer(spec: Mapping[str, Any]) -> str | None:
+def usual_renderer(spec: Mapping[str, Any]) -> Renderer | None:
     """What draws frames of these scenes: Baton's own are always drawn by `tiny`, CALVIN's by who knows."""
     return None if spec["assets"] is not None or spec["simulator"] == "calvin" else TINY

@@ -1,12 +1,4 @@
-"""Closed-loop evaluation by CALVIN's protocol, as a job or a command describes it in plain JSON.
-
-Keys of such a description: `simulator`, `scene`, `assets` (a clone of calvin_env, or null), `python` (the
-interpreter of the official simulator, or null), `renderer` (`tiny` or `egl`), `tasks` (empty: CALVIN's own
-list), `drawn` (length of the list that is drawn), `instructions` (phrase by task; null: Baton's own),
-`max_steps`, `simulators` (how many), `parallel` (each in a process of its own). Jobs also have what a simulator from
-outside is made of (`tasks.simulator_identity`), and what drew the training frames: `frames_renderer` (null: unknown),
-`frames_basis` (what that rests on), `frames_scenes` (`baton`, `calvin` or null).
-"""
+"""Closed-loop evaluation by CALVIN's protocol: what jobs and commands need for it, and what they keep of it."""
 
 from __future__ import annotations
 
@@ -19,41 +11,42 @@ from calvin.sequences import Chain, get_sequences
 from simulators.base import Simulator
 from simulators.own_process import OwnProcess
 from simulators.registry import create
-from simulators.rendering import EGL, TINY
+from simulators.rendering import EGL
 from tasks.simulator_identity import check_identity
+from tasks.specs import SimulatedScene
 
 if TYPE_CHECKING:
     from tasks.rollout import ChainResult
 
 
-def chains_of(spec: Mapping[str, Any]) -> list[Chain]:
-    """The whole list that shards and sequence numbers refer to."""
-    return get_sequences(spec["drawn"], tasks=spec["tasks"] or None)
+def chains_of(drawn: int, tasks: Sequence[str]) -> list[Chain]:
+    """The whole list that shards and sequence numbers refer to; `tasks` empty for all of CALVIN's."""
+    return get_sequences(drawn, tasks=list(tasks) or None)
 
 
-def instructions_of(spec: Mapping[str, Any]) -> Callable[[str], str]:
-    """Task to the phrase that asks for it."""
-    phrases: Mapping[str, str] | None = spec["instructions"]
+def instructions_of(phrases: Mapping[str, str] | None) -> Callable[[str], str]:
+    """Task to the phrase that asks for it; None for Baton's own."""
     return evaluation_instruction if phrases is None else phrases.__getitem__
 
 
-def simulators_of(spec: Mapping[str, Any], count: int, memory: MutableMapping[str, Any]) -> list[Simulator]:
+def simulators_of(scene: SimulatedScene, count: int, memory: MutableMapping[str, Any]) -> list[Simulator]:
     """`count` simulators, kept in `memory`: making one costs as much as many episodes of physics.
 
     Raises ConfigError where they are not made of what the job was planned with.
     """
-    options = {name: spec[name] for name in ("assets", "python") if spec[name] is not None}
-    options["renderer"] = spec.get("renderer", TINY)  # jobs planned before there was a choice have none
+    places = {"assets": scene.assets, "python": scene.python}
+    options = {name: place for name, place in places.items() if place is not None}
+    options["renderer"] = scene.renderer
     # Jobs come in any thread, and EGL draws in one only. The official simulator has its own process anyway.
-    apart = (spec["parallel"] or options["renderer"] == EGL) and spec["simulator"] != "calvin"
-    made_of = {name: spec[name] for name in ("assets_digest", "calvin_env") if name in spec}
-    key = f"simulators {spec['simulator']} {spec['scene']} {options} {apart} {made_of}"
+    apart = (scene.parallel or scene.renderer == EGL) and scene.simulator != "calvin"
+    made_of = scene.assets_digest or scene.calvin_env
+    key = f"simulators {scene.simulator} {scene.scene} {options} {apart} {made_of}"
     kept: list[Simulator] = memory.setdefault(key, [])
     make = OwnProcess if apart else create
     while len(kept) < count:
-        kept.append(make(spec["simulator"], spec["scene"], **options))
+        kept.append(make(scene.simulator, scene.scene, **options))
     if made_of and kept:
-        check_identity(spec, kept[0])
+        check_identity(scene, kept[0])
     return kept[:count]
 
 

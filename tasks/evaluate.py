@@ -10,12 +10,14 @@ from typing import Any
 
 import torch
 
-from errors import PolicyServerError, SimulatorError
+from detectors.spec import DetectorSpec
+from errors import InvalidInput, PolicyServerError, SimulatorError
 from models.recipe import recipe_of
 from policies.base import ANSWERED, OUTSIDE, Policy, told_counts
 from policies.random_actions import RandomPolicy
 from policies.reconvla import ReconVLAPolicy
 from policies.regions import RegionFinder
+from settings.typed_json import from_json
 from tasks.closed_loop import (
     chains_of,
     entry_of,
@@ -23,10 +25,12 @@ from tasks.closed_loop import (
     simulators_of,
     summary,
 )
-from tasks.context import Draft, Finished, Note, Result, TaskContext, Yielded, one_input
+from tasks.context import Draft, Finished, Note, TaskContext, Yielded, one_input
 from tasks.judged import judged_model
 from tasks.open_loop import run_open_loop
+from tasks.results import ClosedLoopResult, OpenLoopResult
 from tasks.rollout import ChainResult, Rollout
+from tasks.specs import ClosedLoopSpec, OpenLoopSpec
 from tasks.videos import Look, looks_of, write_failure
 
 RESULTS = "results"
@@ -35,10 +39,13 @@ RESULTS = "results"
 _PUBLISH_SECONDS = 10.0
 
 
-def run(context: TaskContext) -> Result:
-    torch.set_num_threads(context.spec["threads"])
-    mode = context.spec["mode"]
-    return _ClosedLoop(context).run() if mode == "closed_loop" else run_open_loop(context)
+def run(
+    context: TaskContext[OpenLoopSpec] | TaskContext[ClosedLoopSpec],
+) -> Finished[OpenLoopResult] | Finished[ClosedLoopResult] | Yielded:
+    torch.set_num_threads(context.spec.threads)
+    if isinstance(context.spec, ClosedLoopSpec):
+        return _ClosedLoop(context).run()
+    return run_open_loop(context)
 
 
 class _ClosedLoop:
@@ -48,11 +55,11 @@ class _ClosedLoop:
     final artifact's bytes do not tell shards, order or interruptions.
     """
 
-    def __init__(self, context: TaskContext) -> None:
+    def __init__(self, context: TaskContext[ClosedLoopSpec]) -> None:
         self._context = context
         self._spec = context.spec
-        self._chains = chains_of(self._spec)
-        self._numbers = range(self._spec["first"], self._spec["last"])
+        self._chains = chains_of(self._spec.drawn, self._spec.tasks)
+        self._numbers = range(self._spec.first, self._spec.last)
         earlier = _earlier(context)
         self._entries: list[dict[str, Any]] = earlier["results"]
         self._counts: Counter[str] = Counter(earlier["counts"])
@@ -62,15 +69,15 @@ class _ClosedLoop:
         self._videos: list[Draft] = []
         self._lost_steps = 0
 
-    def run(self) -> Result:
+    def run(self) -> Finished[ClosedLoopResult] | Yielded:
         context, spec = self._context, self._spec
         started = time.perf_counter()
         done = {entry["sequence"] for entry in self._entries}
         todo = [(number, self._chains[number]) for number in self._numbers if number not in done]
         policy = _policy(context)
-        simulators = simulators_of(spec, min(spec["simulators"], len(todo)), context.memory)
+        simulators = simulators_of(spec, min(spec.simulators, len(todo)), context.memory)
         rollout = Rollout(
-            spec["scene"], policy, instructions_of(spec), spec["max_steps"], film=spec["videos"] > 0
+            spec.scene, policy, instructions_of(spec.instructions), spec.max_steps, film=spec.videos > 0
         )
         began = published_at = time.perf_counter()
         context.spend("load", began - started)
@@ -100,16 +107,20 @@ class _ClosedLoop:
         counts = told_counts(self._counts)
         return Finished(
             [self._draft(self._sorted(), final=True), *self._videos],
-            result={
-                "mode": "closed_loop",
-                "results": self._sorted(),
-                "scene": spec["scene"],
-                "simulator": spec["simulator"],
-                "simulator_description": simulators[0].description() if simulators else None,
-                "policy_batch": spec["policy_batch"],
-                "counts": counts,
-                **{name: value for name, value in summary(self._entries).items() if name != "sequences"},
-            },
+            result=from_json(
+                ClosedLoopResult,
+                {
+                    "mode": "closed_loop",
+                    "results": self._sorted(),
+                    "scene": spec.scene,
+                    "simulator": spec.simulator,
+                    "simulator_description": simulators[0].description() if simulators else None,
+                    "policy_batch": spec.policy_batch,
+                    "counts": counts,
+                    **summary(self._entries),
+                },
+                "what the sequences gave",
+            ),
             notes=[Note("evaluation_replay", f"{counts['replays']} sequences were begun again: their "
                         "simulator was lost", counts)] if counts.get("replays") else (),
         )  # fmt: skip
@@ -118,11 +129,11 @@ class _ClosedLoop:
         self._entries.append(entry_of(result, self._chains[result.sequence]))
         if result.replays:
             self._counts["replays"] += result.replays
-        if result.failure is not None and self._counts["videos"] < self._spec["videos"]:
+        if result.failure is not None and self._counts["videos"] < self._spec.videos:
             self._counts["videos"] += 1
             file = self._context.scratch / f"failure_{result.sequence}.mp4"
             looks: Sequence[Look] = ()
-            if self._spec.get("video_attention", False) and isinstance(policy, ReconVLAPolicy):
+            if self._spec.video_attention and isinstance(policy, ReconVLAPolicy):
                 looks = looks_of(result.failure, policy)
             write_failure(result.failure, file, looks)
             self._videos.append(Draft("evaluation", f"failure_{result.sequence}", file))
@@ -152,7 +163,7 @@ class _ClosedLoop:
         return Draft("evaluation", RESULTS, file, final=final)
 
 
-def _earlier(context: TaskContext) -> Mapping[str, Any]:
+def _earlier(context: TaskContext[ClosedLoopSpec]) -> Mapping[str, Any]:
     if not context.resume:
         return {"results": [], "counts": {}}
     earlier: Mapping[str, Any] = json.loads(
@@ -161,15 +172,23 @@ def _earlier(context: TaskContext) -> Mapping[str, Any]:
     return earlier
 
 
-def _policy(context: TaskContext) -> Policy:
+def _policy(context: TaskContext[ClosedLoopSpec]) -> Policy:
     spec = context.spec
-    if spec["policy"] == "random":
-        return RandomPolicy(spec["seed"])
-    if spec["policy"] == "expert":
+    if spec.policy == "random":
+        return RandomPolicy(spec.seed or 0)
+    if spec.policy == "expert":
         from policies.expert import ExpertPolicy
 
         return ExpertPolicy()
-    recipe = recipe_of(spec)
+    if spec.model is None:
+        raise InvalidInput("model: a trained policy is to be evaluated, and no model is named")
+    recipe = recipe_of(spec.model)
     model = judged_model(context, recipe)
-    regions = RegionFinder(spec["gaze"]) if recipe.config.grounding == "crop" else None
-    return ReconVLAPolicy(model, recipe, batch=spec["policy_batch"], regions=regions)
+    regions = RegionFinder(_gaze(spec)) if recipe.config.grounding == "crop" else None
+    return ReconVLAPolicy(model, recipe, batch=spec.policy_batch, regions=regions)
+
+
+def _gaze(spec: ClosedLoopSpec) -> DetectorSpec:
+    if spec.gaze is None:
+        raise InvalidInput("gaze: the model is shown a gaze region, and no detector is named")
+    return spec.gaze

@@ -18,6 +18,7 @@ from settings.shown import shown
 from settings.typed_json import from_json, to_json
 
 if TYPE_CHECKING:
+    from detectors.spec import DetectorSpec
     from tasks.context import Finished, TaskContext, Yielded
 
 Stored = TypeVar("Stored", bound="_Stored")
@@ -49,8 +50,10 @@ class _Stored:
 class Spec(_Stored):
     """What a job is told. Fields that are `Aside` are in its row, and not in its key.
 
-    The properties are what a queue has to know of any job.
+    The properties are what a queue has to know of any job. may_detect: whether one of this class can have `finds_with`.
     """
+
+    may_detect: ClassVar[bool] = False
 
     @property
     def time_slice(self) -> float | None:
@@ -70,6 +73,11 @@ class Spec(_Stored):
     @property
     def samples_at_once(self) -> int | None:
         """Of a forward and backward pass, which can be halved when memory runs out; None where nothing is trained."""
+        return None
+
+    @property
+    def finds_with(self) -> DetectorSpec | None:
+        """The detector that it looks for gaze regions with; None where it looks for none."""
         return None
 
     @property

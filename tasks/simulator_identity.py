@@ -10,6 +10,7 @@ from simulators.calvin_env import CalvinEnv
 from simulators.playtable.scenes import load_scene
 from tasks.specs import OfficialSimulator, SimulatedScene
 
+
 def official_identity(scene: str, python: str | None) -> OfficialSimulator:
     """Of the package calvin_env that the interpreter `python` imports. Raises SimulatorMissing where it is not here."""
     official = CalvinEnv(scene, python)

@@ -12,17 +12,22 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from detectors.spec import DetectorSpec
+from detectors.targets import TARGETS_VERSION
 from models.spec import ModelSpec
 from settings.bounds import AtLeastOne, Few, Number, PathText, Seconds, Share, Steps, Text
 from settings.json_values import JsonObject
 from settings.typed_json import Aside, Flag, Items, Real, Whole
+from simulators.rendering import Renderer
 from tasks.kind import Spec, Upgrade
 
 Split = Literal["training", "validation", "pretraining"]
-Renderer = Literal["tiny", "egl"]
 
 #: Stands in jobs that were planned before it was looked at what drew the frames; None is "looked at, and unknown".
 NOT_LOOKED_AT = "not looked at"
+
+
+#: A detector of which an earlier version said little: any will do.
+_ANY_DETECTOR = {"version": None, "options": {}, "targets": TARGETS_VERSION}
 
 
 def _with(**earlier: object) -> Upgrade:
@@ -60,10 +65,16 @@ class IngestSpec(Spec):
 class GazeSpec(DetectorSpec, Spec):
     """Regions of one demonstration. unknown_wording: what an instruction that is not understood gives."""
 
-    upgrades: ClassVar[tuple[Upgrade, ...]] = (_with(unknown_wording="no_target", version=None),)
+    upgrades: ClassVar[tuple[Upgrade, ...]] = (_with(unknown_wording="no_target", **_ANY_DETECTOR),)
+
+    may_detect: ClassVar[bool] = True
 
     number: Number
     unknown_wording: Literal["no_target", "task"]
+
+    @property
+    def finds_with(self) -> DetectorSpec | None:
+        return self
 
     @property
     def loads_model(self) -> bool:
@@ -226,6 +237,22 @@ class SimulatedScene:
     calvin_env: OfficialSimulator | None = None
 
 
+def _earlier_shard(values: JsonObject) -> JsonObject:
+    gaze = values.get("gaze")
+    return {
+        "scenes": "baton",
+        "renderer": "tiny",
+        "frames_renderer": NOT_LOOKED_AT,
+        "frames_basis": None,
+        "frames_scenes": None,
+        "untrained_tasks": None,
+        "video_attention": False,
+        "parallel": False,
+        **values,
+        **({"gaze": {**_ANY_DETECTOR, **gaze}} if isinstance(gaze, Mapping) else {}),
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClosedLoopSpec(SimulatedScene, Spec):
     """A shard of CALVIN's long-horizon evaluation: the sequences `first` to `last` - 1 of a list of `drawn`.
@@ -236,12 +263,9 @@ class ClosedLoopSpec(SimulatedScene, Spec):
     pass. seed: of random actions. gaze: of a model that is shown the region.
     """
 
-    upgrades: ClassVar[tuple[Upgrade, ...]] = (
-        _with(
-            scenes="baton", renderer="tiny", frames_renderer=NOT_LOOKED_AT, frames_basis=None, frames_scenes=None,
-            untrained_tasks=None, video_attention=False, parallel=False,
-        ),
-    )  # fmt: skip
+    upgrades: ClassVar[tuple[Upgrade, ...]] = (_earlier_shard,)
+
+    may_detect: ClassVar[bool] = True
 
     mode: Literal["closed_loop"]
     policy: Literal["reconvla", "random", "expert"]
@@ -282,6 +306,10 @@ class ClosedLoopSpec(SimulatedScene, Spec):
     @property
     def at_once(self) -> int:
         return self.simulators
+
+    @property
+    def finds_with(self) -> DetectorSpec | None:
+        return self.gaze
 
 
 @dataclass(frozen=True, kw_only=True)

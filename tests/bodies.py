@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tasks.context import Draft, Finished, Point, Result, TaskContext, Yielded
-from tasks.registry import KINDS, Kind
+from tasks.context import Draft, Point, TaskContext, Yielded
+from tasks.registry import KINDS
+from tests.toy_kinds import Result, done, toy_kind
 
 #: Names a file that is called like a step: training waits at that step until the file exists.
 GATE_VARIABLE = "BATON_TEST_GATE"
@@ -19,7 +20,7 @@ GATE_VARIABLE = "BATON_TEST_GATE"
 def install() -> None:
     """Let this process run the kinds of this module."""
     for body in (count, wait, fail, die):
-        KINDS[body.__name__] = Kind(f"{__name__}:{body.__name__}", "cpu", 50, 1)
+        KINDS[body.__name__] = toy_kind(body.__name__, f"{__name__}:{body.__name__}")
     if GATE_VARIABLE in os.environ:
         KINDS["train"] = replace(KINDS["train"], body=f"{__name__}:{train_to_the_gate.__name__}")
 
@@ -38,7 +39,7 @@ def count(context: TaskContext) -> Result:
             number + 1, [_number(context, number + 1)], [Point("number", number + 1, number + 1.0)]
         )
         context.report_progress(number + 1, context.spec["target"])
-    return Finished(result={"counted": context.spec["target"]})
+    return done(result={"counted": context.spec["target"]})
 
 
 def wait(context: TaskContext) -> Result:
@@ -59,7 +60,7 @@ def fail(context: TaskContext) -> Result:
         with log.open("a") as stream:
             stream.write("failed\n")
         raise RuntimeError(f"failure {lines + 1}")
-    return Finished(result={"failures": lines})
+    return done(result={"failures": lines})
 
 
 def die(context: TaskContext) -> Result:

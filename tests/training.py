@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from calvin.episode_file import save_episode
 from calvin.training_index import Gaze, build_items, write_index
+from models.spec import ModelSpec
 from settings.arms import ARMS
+from settings.typed_json import from_json
 from tasks.index_reader import ITEMS
 from tasks.model_spec import planned_config
 from tests.calvin.samples import make_episode
@@ -46,6 +49,7 @@ def training_spec(steps: int, seed: int = 0, arm: str = "recon", **training: Any
             "warmup_fraction": 0.1,
             "weight_decay": 0.0,
             "gradient_clip": 1.0,
+            "reconstruction_weight": 1.0,
             "threads": 1,
             "checkpoint_seconds": 3600.0,
             "log_every_steps": 1,
@@ -58,4 +62,10 @@ def training_spec(steps: int, seed: int = 0, arm: str = "recon", **training: Any
             **training,
         },
         "seed": seed,
+        "slice_seconds": 3600.0,
     }
+
+
+def model_spec(spec: Mapping[str, Any]) -> ModelSpec:
+    """The model of a job's parameters."""
+    return from_json(ModelSpec, spec["model"], "model")

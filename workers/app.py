@@ -14,7 +14,6 @@ from kombu import Queue
 
 from tasks.registry import KINDS
 
-
 TASK_PREFIX = "baton."
 
 #: Redis would deliver a message again after this; it is acknowledged before the work starts, so never.

@@ -18,8 +18,8 @@ from typing import IO, Any
 
 from db.store import file_sha256
 from errors import ArtifactDamaged, DatasetError, EnvironmentLacks
-from settings.json_values import JsonObject
 from settings.arithmetic import FIXED_VARIABLES, THREAD_VARIABLES, THREADS, with_variables
+from settings.json_values import JsonObject
 from tasks.context import Draft, Finished, InputFile, Point
 from tasks.fixed_state import FixedState
 from tasks.kind import Spec, threads_of

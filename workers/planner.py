@@ -24,8 +24,8 @@ from settings.ablation import AblationConfig, Training
 from settings.arms import Arm, arm_named
 from settings.typed_json import from_json, key_json
 from tasks.context import FRAMES
-from tasks.model_spec import backbone_folders, check_attention, planned_model
 from tasks.kind import Kind, R, S
+from tasks.model_spec import backbone_folders, check_attention, planned_model
 from tasks.registry import ATTENTION, EVALUATE, GAZE, INDEX, INGEST, PRETRAIN, RECONSTRUCT, REPORT, TRAIN
 from tasks.results import TrainResult
 from tasks.specs import (
@@ -56,6 +56,7 @@ from workers.demonstrations import (
     shared,
 )
 from workers.evaluation_plan import closed_loop_shards, frames_recording, has_closed_loop
+
 
 class Planner:
     """Collects jobs in an order in which each follows what it needs."""

@@ -8,7 +8,7 @@ had; one whose open jobs it has not is refused, with the command that plans it a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +19,14 @@ from db.engine import Database
 from db.plans import Plan
 from db.states import CANCELLED
 from detectors.registry import make_detector
+from detectors.spec import DetectorSpec
 from detectors.targets import TARGETS_VERSION
 from errors import BatonError, ConfigError, OtherBuild
 from settings.ablation import AblationConfig
 from settings.home import Home
+from settings.json_values import JsonObject
 from settings.typed import typed
 from tasks.registry import KINDS, versions
-
-#: Kinds whose parameters may name a detector.
-_DETECTING = ("gaze", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def outdated(database: Database, *, all_unfinished: bool = False) -> list[Outdat
             of_ablation[_difference(row.kind, {row.version})] += row.jobs
     for ablation_id, of_ablation in differences.items():
         if not of_ablation:
-            of_ablation.update(_other_detectors(builds.specs(database, ablation_id, _DETECTING)))
+            of_ablation.update(_other_detectors(builds.specs(database, ablation_id, _detecting())))
     return [
         Outdated(ablation_id, names[ablation_id], sum(counted.values()), tuple(counted))
         for ablation_id, counted in sorted(differences.items())
@@ -163,30 +162,32 @@ def _difference(kind: str, wanted: set[int]) -> str:
     return f"{kind} {told} ({here})"
 
 
-def _other_detectors(specs: list[Mapping[str, Any]]) -> Counter[str]:
+def _detecting() -> tuple[str, ...]:
+    return tuple(name for name, kind in KINDS.items() if any(spec.may_detect for spec in kind.specs))
+
+
+def _other_detectors(specs: Sequence[tuple[str, JsonObject]]) -> Counter[str]:
     """What is planned with code of detectors or targets that is not this build's. A detector whose weights are not
     on this machine is judged by the job itself.
     """
     found: Counter[str] = Counter()
-    here: dict[str, str | None] = {}
-    for spec in specs:
-        about = spec if "detector" in spec else spec.get("gaze")
-        if not isinstance(about, Mapping) or "detector" not in about:
+    here: dict[tuple[str, object], str | None] = {}
+    for kind, values in specs:
+        about = KINDS[kind].spec_of(values).finds_with
+        if about is None:
             continue
-        name, version = about["detector"], about.get("version")
-        options = repr(sorted(about.get("options", {}).items()))
-        key = f"{name} {options}"
+        key = about.detector, about.options
         if key not in here:
-            here[key] = _detector_version(name, about.get("options", {}))
-        if about.get("targets", TARGETS_VERSION) != TARGETS_VERSION:
-            found[f"targets {about['targets']} (here {TARGETS_VERSION})"] += 1
-        elif version is not None and here[key] is not None and here[key] != version:
-            found[f"detector {name} {version} (here {here[key]})"] += 1
+            here[key] = _detector_version(about)
+        if about.targets != TARGETS_VERSION:
+            found[f"targets {about.targets} (here {TARGETS_VERSION})"] += 1
+        elif about.version is not None and here[key] is not None and here[key] != about.version:
+            found[f"detector {about.detector} {about.version} (here {here[key]})"] += 1
     return found
 
 
-def _detector_version(name: str, options: Mapping[str, Any]) -> str | None:
+def _detector_version(about: DetectorSpec) -> str | None:
     try:
-        return make_detector(name, **options).version
+        return make_detector(about.detector, **about.keywords).version
     except BatonError:
         return None

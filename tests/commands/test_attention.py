@@ -15,7 +15,7 @@ from models.recipe import recipe_of
 from models.reconvla import ReconVLA
 from models.tokenizer import build_word_tokenizer, save_tokenizer
 from tests.support import REPOSITORY
-from tests.training import training_spec
+from tests.training import model_spec, training_spec
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained toy in the Hugging Face layout, with its tokenizer."""
     folder = tmp_path_factory.mktemp("checkpoint")
     spec = training_spec(1)
-    recipe = recipe_of(spec)
+    recipe = recipe_of(model_spec(spec))
     ReconVLA.initialise(recipe.config, 0).save_pretrained(folder)
     save_tokenizer(build_word_tokenizer(spec["model"]["instructions"]), folder)
     return folder

@@ -20,7 +20,7 @@ from models.reconvla import ReconVLA
 from models.weights import write_weights
 from settings.home import Home
 from tests.support import NOW, planned, start, stored, submit, worker
-from tests.training import training_spec
+from tests.training import model_spec, training_spec
 
 
 def add(database: Database, store: ArtifactStore, folder: Path, label: str, content: bytes) -> str:
@@ -36,7 +36,7 @@ def add(database: Database, store: ArtifactStore, folder: Path, label: str, cont
 def test_the_model_of_a_home_is_built_from_its_jobs_parameters(
     home: Home, database: Database, store: ArtifactStore, tmp_path: Path
 ) -> None:
-    recipe = recipe_of(training_spec(steps=1))
+    recipe = recipe_of(model_spec(training_spec(steps=1)))
     model = ReconVLA.initialise(recipe.config, seed=8)
     file = tmp_path / "made.safetensors"
     write_weights(weights_of(model), file)

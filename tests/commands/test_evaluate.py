@@ -32,7 +32,7 @@ from policies.remote import RemotePolicy
 from tasks.generate import generate
 from tests.policies.http_servers import raw_server
 from tests.support import REPOSITORY
-from tests.training import training_spec
+from tests.training import model_spec, training_spec
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +58,7 @@ def refused(capfd: pytest.CaptureFixture[str], code: int, *arguments: str) -> st
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy checkpoint in the Hugging Face layout, whose answers differ from picture to picture."""
     folder = tmp_path_factory.mktemp("toy")
-    recipe = recipe_of(training_spec(steps=1))
+    recipe = recipe_of(model_spec(training_spec(steps=1)))
     model = ReconVLA.initialise(recipe.config, seed=5)
     random = torch.Generator().manual_seed(5)
     with torch.no_grad():

@@ -27,8 +27,9 @@ from models.weights import write_weights
 from settings.home import Home
 from settings.queue import QueueSettings
 from tasks.checkpoints import CheckpointWriter, Snapshot
-from tasks.context import Draft, Finished, Point, Result, TaskContext, Yielded
+from tasks.context import Draft, Point, TaskContext, Yielded
 from tests.support import planned, rows
+from tests.toy_kinds import Result, done, kind_with
 from workers.app import make_app, resource_queue
 from workers.bell import Bell
 from workers.broker import connect
@@ -83,14 +84,14 @@ def train(context: TaskContext) -> Result:
         writer.finish()
     final = context.scratch / "final.safetensors"
     write_weights({"state": state}, final)
-    return Finished([Draft("checkpoint", "weights", final)], result={"steps": TARGET})
+    return done([Draft("checkpoint", "weights", final)], result={"steps": TARGET})
 
 
 def read(context: TaskContext) -> Result:
     """Writes down the digests of what it was given."""
     file = context.scratch / "seen.json"
     file.write_text(json.dumps(sorted(entry.sha256 for entry in context.inputs)))
-    return Finished([Draft("evaluation", "seen", file)], result={"inputs": len(context.inputs)})
+    return done([Draft("evaluation", "seen", file)], result={"inputs": len(context.inputs)})
 
 
 def go_on(home: Home, broker_url: str, seconds: float = 300.0) -> None:
@@ -102,7 +103,7 @@ def go_on(home: Home, broker_url: str, seconds: float = 300.0) -> None:
     member = Member(database, SETTINGS, "worker", "cpu", None)
     chosen = {row.id: train if row.label == "train" else read for row in rows(database)}
     bodies = []
-    executor = Executor(home, database, store, SETTINGS, member, body_for=lambda _kind: bodies[-1])
+    executor = Executor(home, database, store, SETTINGS, member, kind_of=lambda name: kind_with(bodies[-1])(name))
     broker = connect(broker_url)
     give_up = time.monotonic() + seconds
     while any(row.state != SUCCEEDED for row in rows(database)):

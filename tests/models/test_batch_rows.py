@@ -9,12 +9,12 @@ from models.batches import Batch
 from models.generation import prompt_batch
 from models.recipe import recipe_of
 from models.reconvla import ReconVLA
-from tests.training import training_spec
+from tests.training import model_spec, training_spec
 
 
 @pytest.fixture(scope="module")
 def probe() -> tuple[ReconVLA, Batch]:
-    recipe = recipe_of(training_spec(steps=1))
+    recipe = recipe_of(model_spec(training_spec(steps=1)))
     model = ReconVLA.initialise(recipe.config, seed=1).eval()
     random, size = np.random.default_rng(0), recipe.config.vision.image_size
     images = [random.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in range(4)]

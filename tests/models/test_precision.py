@@ -22,7 +22,7 @@ from tasks.replicas import Replicas, devices_for
 from tasks.train_step import train_step
 from tasks.trainee import Trainee
 from tests.tasks.fake_context import FakeContext, input_file
-from tests.training import training_spec, write_training_index
+from tests.training import model_spec, training_spec, write_training_index
 
 STEPS = 3
 CPU = torch.device("cpu")
@@ -81,7 +81,7 @@ def test_a_cut_run_gives_the_weights_of_the_uncut_one(
     assert (cut == plain) == bool(training.get("gradient_checkpointing")), (
         "computing activations again gives the same bits; everything else is another order of sums"
     )
-    config = recipe_of(training_spec(1)).config
+    config = recipe_of(model_spec(training_spec(1))).config
     assert load_model(config, file).config == config, (
         "whatever trained it, the result is a checkpoint like any"
     )
@@ -164,7 +164,7 @@ def test_two_devices_add_their_gradients_in_order(
 
 
 def test_replicas_follow_the_first(index: tuple[InputFile, ...]) -> None:
-    model = ReconVLA.initialise(recipe_of(training_spec(1)).config, 0)
+    model = ReconVLA.initialise(recipe_of(model_spec(training_spec(1))).config, 0)
     replicas = Replicas(model, [CPU, CPU])
     with torch.no_grad():
         model.projector[0].weight += 1

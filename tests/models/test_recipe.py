@@ -25,7 +25,7 @@ from tasks import train
 from tasks.context import Finished
 from tasks.model_spec import backbone_folders, planned_config, planned_model
 from tests.tasks.fake_context import FakeContext, input_file
-from tests.training import INSTRUCTION, training_spec, write_training_index
+from tests.training import INSTRUCTION, model_spec, training_spec, write_training_index
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ def spec_with(folders: dict[str, str], arm: str = "recon", **model: Any) -> dict
 
 def test_a_run_starts_from_the_folders_it_is_told(folders: dict[str, str], tmp_path: Path) -> None:
     spec = spec_with(folders)
-    recipe = recipe_of(spec)
-    first, second = (weights_of(initial_model(recipe, spec, seed)) for seed in (0, 1))
+    recipe = recipe_of(model_spec(spec))
+    first, second = (weights_of(initial_model(recipe, model_spec(spec), seed)) for seed in (0, 1))
     same = {name for name, tensor in first.items() if torch.equal(tensor, second[name])}
     read = {name for name in first if name.startswith(("language_model.", "vision_tower."))}
     assert read <= same
@@ -60,12 +60,12 @@ def test_a_run_starts_from_the_folders_it_is_told(folders: dict[str, str], tmp_p
 
 
 def test_a_whole_model_in_the_official_layout_is_a_beginning(folders: dict[str, str], tmp_path: Path) -> None:
-    recipe = recipe_of(spec_with(folders, arm="baseline"))
+    recipe = recipe_of(model_spec(spec_with(folders, arm="baseline")))
     whole = ReconVLA.initialise(recipe.config, 7)
     whole.save_pretrained(tmp_path / "whole", official_layout=True)
     save_tokenizer(recipe.prompts.tokenizer, tmp_path / "whole")
     spec = spec_with({"checkpoint": str(tmp_path / "whole")})
-    begun = weights_of(initial_model(recipe_of(spec), spec, 0))
+    begun = weights_of(initial_model(recipe_of(model_spec(spec)), model_spec(spec), 0))
     assert all(torch.equal(begun[name], tensor) for name, tensor in weights_of(whole).items())
     assert any(name.startswith("denoiser.") for name in begun)
 
@@ -75,10 +75,10 @@ def test_the_official_fine_tuning_forgets_the_pretrained_denoiser(
     folders: dict[str, str], tmp_path: Path, compat: bool
 ) -> None:
     spec = spec_with(folders, official_compat=compat)
-    recipe = recipe_of(spec)
+    recipe = recipe_of(model_spec(spec))
     pretrained = ReconVLA.initialise(recipe.config, 9)
     write_weights(weights_of(pretrained), tmp_path / "init.safetensors")
-    model = initial_model(recipe, spec, 0)
+    model = initial_model(recipe, model_spec(spec), 0)
     fresh = model.denoiser.x_embedder.proj.weight.clone()
     start_from(model, tmp_path / "init.safetensors")
     taken = model.denoiser.x_embedder.proj.weight
@@ -87,20 +87,20 @@ def test_the_official_fine_tuning_forgets_the_pretrained_denoiser(
 
 
 def test_a_model_can_be_asked_as_the_released_server_asks_it(folders: dict[str, str]) -> None:
-    recipe = recipe_of(spec_with(folders))
+    recipe = recipe_of(model_spec(spec_with(folders)))
     official = compatible(recipe)
     assert official.config.official_compat and official.prompts.state_as_text
     assert not recipe.config.official_compat and not recipe.prompts.state_as_text
-    assert recipe_of(spec_with(folders, official_compat=True)).prompts.state_as_text
+    assert recipe_of(model_spec(spec_with(folders, official_compat=True))).prompts.state_as_text
 
 
 def test_an_arm_without_reconstruction_leaves_the_denoiser_of_a_checkpoint(
     folders: dict[str, str], tmp_path: Path
 ) -> None:
-    pretrained = ReconVLA.initialise(recipe_of(spec_with(folders)).config, 9)
+    pretrained = ReconVLA.initialise(recipe_of(model_spec(spec_with(folders))).config, 9)
     write_weights(weights_of(pretrained), tmp_path / "init.safetensors")
     spec = spec_with(folders, arm="baseline")
-    model = initial_model(recipe_of(spec), spec, 0)
+    model = initial_model(recipe_of(model_spec(spec)), model_spec(spec), 0)
     start_from(model, tmp_path / "init.safetensors")
     assert model.denoiser is None
     assert torch.equal(model.projector[0].weight, pretrained.projector[0].weight)
@@ -139,7 +139,7 @@ def test_a_plan_holds_what_the_folders_say(folders: dict[str, str], others: dict
     assert (config["language"]["norm_eps"], config["vision"]["norm_eps"]) == (1e-3, 1e-3)
     assert (config["vision"]["image_mean"], config["vision"]["resample"]) == ((0.4,) * 3, "bilinear")
     assert config["generation"]["repetition_penalty"] == 1.3
-    assert json.loads(json.dumps(config)) == json.loads(json.dumps(recipe_of(spec_with(others)).config.to_dict() | {
+    assert json.loads(json.dumps(config)) == json.loads(json.dumps(recipe_of(model_spec(spec_with(others))).config.to_dict() | {
         "language": config["language"]})), "and a job reads it back"  # fmt: skip
 
 
@@ -155,8 +155,8 @@ def test_the_users_word_against_a_folder(others: dict[str, str]) -> None:
 
 def test_trained_resumed_and_judged_with_what_the_folders_say(others: dict[str, str], tmp_path: Path) -> None:
     spec = spec_with(others)
-    recipe = recipe_of(spec)
-    model = initial_model(recipe, spec, 0)
+    recipe = recipe_of(model_spec(spec))
+    model = initial_model(recipe, model_spec(spec), 0)
     assert model.config == recipe.config
     write_weights(weights_of(model), tmp_path / "weights.safetensors")
     again = load_model(recipe.config, tmp_path / "weights.safetensors")
@@ -177,7 +177,7 @@ def test_a_folder_that_changed_since_the_plan(others: dict[str, str]) -> None:
     spec = spec_with(others)
     edit(Path(others["language"]), rms_norm_eps=1e-2)
     with pytest.raises(CheckpointError, match=r"model\.backbones\.language\) has changed since the ablation"):
-        initial_model(recipe_of(spec), spec, 0)
+        initial_model(recipe_of(model_spec(spec)), model_spec(spec), 0)
 
 
 def test_a_job_of_the_time_when_configurations_were_not_read(others: dict[str, str]) -> None:
@@ -186,4 +186,4 @@ def test_a_job_of_the_time_when_configurations_were_not_read(others: dict[str, s
     with pytest.raises(
         CheckpointError, match=r"language\.norm_eps 1e-06, there 0\.001.*submit the ablation again"
     ):
-        initial_model(recipe_of(spec), spec, 0)
+        initial_model(recipe_of(model_spec(spec)), model_spec(spec), 0)

@@ -10,7 +10,7 @@ from models.recipe import recipe_of
 from models.reconvla import ReconVLA
 from policies.base import Query
 from policies.reconvla import ReconVLAPolicy
-from tests.training import training_spec
+from tests.training import model_spec, training_spec
 
 #: The long one is padded to another length than the others.
 INSTRUCTIONS = ("draw the drawer out", "a phrase " + "and more of it " * 12, "go")
@@ -29,7 +29,7 @@ def query(number: int) -> Query:
 @pytest.fixture(scope="module")
 def policy() -> ReconVLAPolicy:
     torch.set_num_threads(1)
-    recipe = recipe_of(training_spec(steps=1))
+    recipe = recipe_of(model_spec(training_spec(steps=1)))
     model = ReconVLA.initialise(recipe.config, seed=3)
     random = torch.Generator().manual_seed(3)
     with torch.no_grad():  # a fresh model gives every picture the same answer, these weights do not

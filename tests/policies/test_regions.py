@@ -16,7 +16,7 @@ from models.reconvla import ReconVLA
 from policies.base import Query, told_counts
 from policies.reconvla import ReconVLAPolicy
 from policies.regions import RegionFinder
-from tests.training import training_spec
+from tests.training import model_spec, training_spec
 
 BOXES = {"drawer_handle": (20, 30, 60, 70), "red_block": None, "blue_block": (5, 5, 9, 9), "pink_block": None,
          "drawer": (10, 100, 90, 180)}  # fmt: skip
@@ -57,7 +57,7 @@ def test_what_is_carried_is_no_longer_looked_at() -> None:
 
 
 def test_a_policy_is_shown_it_and_counts_when_there_is_none() -> None:
-    recipe = recipe_of(training_spec(1, arm="explicit_grounding"))
+    recipe = recipe_of(model_spec(training_spec(1, arm="explicit_grounding")))
     model = ReconVLA.initialise(recipe.config, seed=3)
     policy = ReconVLAPolicy(model, recipe, batch=2, regions=RegionFinder(ORACLE))
     texts = ("open the drawer", "lift the red block", "open the drawer")

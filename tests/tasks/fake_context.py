@@ -6,21 +6,25 @@ import hashlib
 import shutil
 from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tasks.context import Draft, InputFile, Point
+from tasks.kind import Spec
+from tasks.memory_limits import MemoryLimits
+from tasks.registry import ATTENTION, EVALUATE, GAZE, INDEX, INGEST, TRAIN, AnyKind
 
 
 class FakeContext:
     """Keeps what is published in a folder. Each attempt is a new context over the same folder.
 
-    checks: how often `should_stop` says to go on before it gives `reason`; None for always.
+    checks: how often `should_stop` says to go on before it gives `reason`; None for always. spec: of `kind`, which
+    is guessed where it is not named.
     """
 
     def __init__(
         self,
         folder: Path,
-        spec: Mapping[str, Any],
+        spec: Mapping[str, Any] | Spec,
         inputs: Sequence[InputFile] = (),
         *,
         memory: MutableMapping[str, Any] | None = None,
@@ -29,17 +33,18 @@ class FakeContext:
         reason: str = "slice",
         reached: int = 0,
         learned: Mapping[str, Any] | None = None,
+        kind: AnyKind | None = None,
         cache: Path | None = None,
     ) -> None:
         self.folder = folder
-        self.spec = spec
+        self.spec: Any = spec if isinstance(spec, Spec) else spec_of(spec, kind)
         self.inputs = inputs
         self.memory: MutableMapping[str, Any] = {} if memory is None else memory
         self.cache = cache
         self.checks = checks
         self.reason = reason
         self.reached = reached
-        self.learned = dict(learned or {})
+        self.memory_limits = MemoryLimits.of_row(learned or {})
         self.saves: list[float] = []
         self.published: list[InputFile] = [] if earlier is None else list(earlier.published)
         self.published_points: list[Point] = [] if earlier is None else list(earlier.published_points)
@@ -85,6 +90,14 @@ class FakeContext:
 
     def spend(self, bucket: str, seconds: float) -> None:
         self.seconds[bucket] = self.seconds.get(bucket, 0.0) + seconds
+
+
+def spec_of(values: Mapping[str, Any], kind: AnyKind | None = None) -> Spec:
+    """Parameters as a row may hold them, of `kind` or of the one whose entries these are."""
+    told = {"training": TRAIN, "attention": ATTENTION, "mode": EVALUATE, "demonstrations": INGEST, "numbers": INDEX,
+            "number": GAZE}  # fmt: skip
+    found = kind or next(kind for name, kind in told.items() if name in values)
+    return cast(AnyKind, found).spec_of(values)
 
 
 def input_file(role: str, kind: str, name: str, path: Path) -> InputFile:

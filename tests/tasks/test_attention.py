@@ -20,7 +20,7 @@ from tasks.context import Finished, InputFile, Yielded
 from tasks.index_reader import ITEMS, Index, load_index
 from tasks.looking import PANELS, Looks, Region, figures_of, grouped_interval, region_of
 from tests.tasks.fake_context import FakeContext, input_file
-from tests.training import training_spec, write_training_index
+from tests.training import model_spec, training_spec, write_training_index
 
 SETTINGS = {"frames": 0, "layer": -1, "heads": []}
 
@@ -30,7 +30,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[InputFile]:
     """An index of 8 frames, of which every third has no region, and fresh weights."""
     folder = tmp_path_factory.mktemp("inputs")
     files = write_training_index(folder)
-    recipe = recipe_of(training_spec(1))
+    recipe = recipe_of(model_spec(training_spec(1)))
     write_weights(weights_of(ReconVLA.initialise(recipe.config, 0)), folder / "weights.safetensors")
     return [
         *(input_file("index", "index", name, path) for name, path in files.items()),
@@ -148,7 +148,7 @@ def test_intervals_draw_whole_demonstrations():
 
 def damaged(tmp_path, inputs, change):
     """The inputs with other weights."""
-    model = ReconVLA.initialise(recipe_of(training_spec(1)).config, 0)
+    model = ReconVLA.initialise(recipe_of(model_spec(training_spec(1))).config, 0)
     with torch.no_grad():
         change(model)
     write_weights(weights_of(model), tmp_path / "weights.safetensors")

@@ -21,7 +21,7 @@ from policies.random_actions import RandomPolicy
 from tasks.context import Finished, InputFile, Yielded
 from tasks.evaluate import RESULTS, run
 from tests.tasks.fake_context import FakeContext, input_file
-from tests.training import training_spec
+from tests.training import model_spec, training_spec
 
 TASKS = ["move_slider_left", "move_slider_right", "open_drawer", "close_drawer", "turn_on_led", "turn_off_led",
          "turn_on_lightbulb", "turn_off_lightbulb", "push_pink_block_left", "lift_pink_block_table"]  # fmt: skip
@@ -47,7 +47,7 @@ def memory() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> InputFile:
     """Weights that answer every picture differently."""
-    model = ReconVLA.initialise(recipe_of(spec()).config, seed=1)
+    model = ReconVLA.initialise(recipe_of(model_spec(spec())).config, seed=1)
     random = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -219,7 +219,7 @@ def test_tokens_of_an_earlier_version_whose_total_is_not_known_stay_apart(
 
 
 def test_weights_that_are_no_numbers_end_the_job(tmp_path: Path, memory: dict[str, Any]) -> None:
-    model = ReconVLA.initialise(recipe_of(spec()).config, seed=1)
+    model = ReconVLA.initialise(recipe_of(model_spec(spec())).config, seed=1)
     with torch.no_grad():
         model.language_model.model.norm.weight.fill_(float("nan"))
     write_weights(weights_of(model), tmp_path / "weights.safetensors")

@@ -28,10 +28,10 @@ from tasks.context import Finished, InputFile
 from tasks.judged import judged_model
 from tasks.open_loop import run_open_loop
 from tests.tasks.fake_context import FakeContext, input_file
-from tests.training import INSTRUCTION, training_spec, write_training_index
+from tests.training import INSTRUCTION, model_spec, training_spec, write_training_index
 
 SPEC = training_spec(1)
-RECIPE = recipe_of(SPEC)
+RECIPE = recipe_of(model_spec(SPEC))
 LOOKED_AT = {"frames": 2, "layer": -1, "heads": []}
 STEPS = 3  # of sampling
 
@@ -148,9 +148,9 @@ def test_a_checkpoint_of_two_types_says_what_to_do_and_does_it(tmp_path: Path, t
 
 def test_a_checkpoint_outside_any_job(tmp_path: Path, inputs: Sequence[InputFile], precision: str) -> None:
     weights = inputs[0].path
-    model, recipe = open_weights(SPEC["model"], weights, precision)
+    model, recipe = open_weights(model_spec(SPEC), weights, precision)
     assert answers(ReconVLAPolicy(model, recipe, batch=2))
-    plain, _ = open_weights(SPEC["model"], weights)
+    plain, _ = open_weights(model_spec(SPEC), weights)
     same = load_model(RECIPE.config, weights, device=device())
     assert all(map(torch.equal, weights_of(plain).values(), weights_of(same).values()))
     assert {p.dtype for p in plain.parameters()} == {torch.float32}

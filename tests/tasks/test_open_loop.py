@@ -19,10 +19,10 @@ from tasks.index_reader import load_index
 from tasks.open_loop import action_losses, evenly_spaced, open_loop_error, run_open_loop
 from tasks.samples import sample_of
 from tests.tasks.fake_context import FakeContext, input_file
-from tests.training import training_spec, write_training_index
+from tests.training import model_spec, training_spec, write_training_index
 
 SPEC = training_spec(1, arm="baseline")
-RECIPE = recipe_of(SPEC)
+RECIPE = recipe_of(model_spec(SPEC))
 
 
 def test_the_held_out_loss_is_what_training_minimizes(tmp_path: Path) -> None:

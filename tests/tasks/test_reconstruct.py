@@ -15,13 +15,13 @@ from models.weights import write_weights
 from tasks import reconstruct
 from tasks.context import Finished
 from tests.tasks.fake_context import FakeContext, input_file
-from tests.training import training_spec, write_training_index
+from tests.training import model_spec, training_spec, write_training_index
 
 
 def test_what_is_kept_is_what_was_made(tmp_path: Path) -> None:
     """The pictures of the file give the figures of the result."""
     files = write_training_index(tmp_path)
-    recipe = recipe_of(training_spec(1))
+    recipe = recipe_of(model_spec(training_spec(1)))
     write_weights(weights_of(ReconVLA.initialise(recipe.config, 0)), tmp_path / "weights.safetensors")
     inputs = [
         *(input_file("index", "index", name, path) for name, path in files.items()),

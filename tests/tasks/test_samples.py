@@ -14,7 +14,7 @@ from settings.arms import ARMS
 from tasks.index_reader import Index, load_index
 from tasks.samples import STATIC_FRAME, question_of, sample_of
 from tests.tasks.fake_context import input_file
-from tests.training import training_spec, write_training_index
+from tests.training import model_spec, training_spec, write_training_index
 
 WITH_REGION, WITHOUT_REGION = 0, 2
 
@@ -26,7 +26,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 
 
 def samples(arm: str, index: Index):
-    recipe = recipe_of(training_spec(1, arm=arm))
+    recipe = recipe_of(model_spec(training_spec(1, arm=arm)))
     return recipe, sample_of(recipe, index, WITH_REGION), sample_of(recipe, index, WITHOUT_REGION)
 
 

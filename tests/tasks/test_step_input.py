@@ -12,7 +12,7 @@ from models.recipe import recipe_of
 from tasks.index_reader import Index, load_index
 from tasks.step_input import Part, prepare
 from tests.tasks.fake_context import input_file
-from tests.training import training_spec, write_training_index
+from tests.training import model_spec, training_spec, write_training_index
 
 SPEC = training_spec(10, batch_size=5)
 
@@ -34,7 +34,7 @@ def tensors(parts: list[Part]) -> list[torch.Tensor]:
 
 
 def test_threads_change_nothing(index: Index, tmp_path: Path) -> None:
-    recipe = recipe_of(SPEC)
+    recipe = recipe_of(model_spec(SPEC))
     alone = prepare(recipe, index, SPEC, 4, 2)
     with ThreadPoolExecutor(4) as pool:
         together = prepare(recipe, index, SPEC, 4, 2, pool=pool)
@@ -44,7 +44,7 @@ def test_threads_change_nothing(index: Index, tmp_path: Path) -> None:
 
 
 def test_micro_batches_share_one_global_batch(index: Index) -> None:
-    recipe = recipe_of(SPEC)
+    recipe = recipe_of(model_spec(SPEC))
     (whole,) = prepare(recipe, index, SPEC, 4, 5)
     parts = prepare(recipe, index, SPEC, 4, 2)
     assert [len(part.batch) for part in parts] == [2, 2, 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -12,8 +12,8 @@ from db.engine import Database
 from db.store import ArtifactStore
 from settings.home import Home
 from settings.queue import QueueSettings
-from tasks.context import Result, TaskContext
 from tests.support import row
+from tests.toy_kinds import Body, kind_with
 from workers.execute import Executor
 from workers.member import Member
 
@@ -27,9 +27,9 @@ class Bench:
     database: Database
     member: Member
     executor: Executor
-    bodies: list[Callable[[TaskContext], Result]]
+    bodies: list[Body]
 
-    def run(self, label: str, body: Callable[[TaskContext], Result]) -> str:
+    def run(self, label: str, body: Body) -> str:
         """Ring and run one attempt of a job."""
         self.bodies[:] = [body]
         jobs.end_wait(self.database, [(w.id, w.lease_token) for w in jobs.outlook(self.database).waiting])
@@ -40,7 +40,7 @@ class Bench:
 @pytest.fixture
 def bench(home: Home, database: Database, store: ArtifactStore) -> Iterator[Bench]:
     member = Member(database, SETTINGS, "worker", "cpu", None)
-    bodies: list[Callable[[TaskContext], Result]] = []
-    executor = Executor(home, database, store, SETTINGS, member, body_for=lambda _kind: bodies[0])
+    bodies: list[Body] = []
+    executor = Executor(home, database, store, SETTINGS, member, kind_of=lambda name: kind_with(bodies[0])(name))
     yield Bench(database, member, executor, bodies)
     member.leave()

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from db.states import FAILED
-from tasks.context import Finished, Result, TaskContext
+from tasks.context import TaskContext
 from tests.support import planned, row, submit
+from tests.toy_kinds import Result, done
 from tests.workers.conftest import Bench
 from workers import execute
 from workers.alike import FailingAlike
@@ -63,7 +64,7 @@ def test_a_failure_is_recorded_although_nobody_can_tell_what_it_ran_on(
     monkeypatch.setattr(execute, "attempt_environment", no_environment)
 
     def body(_context: TaskContext) -> Result:
-        return Finished()
+        return done()
 
     ends = []
     for _ in range(3):
@@ -76,7 +77,7 @@ def test_a_failure_is_recorded_although_nobody_can_tell_what_it_ran_on(
 
 def test_an_attempt_that_goes_well_says_so(bench: Bench) -> None:
     submit(bench.database, planned("a"), planned("b"))
-    bench.run("a", lambda _context: Finished())
+    bench.run("a", lambda _context: done())
     assert bench.executor.went_well
     assert bench.executor.run(row(bench.database, "a").id) == "already taken"
     assert not bench.executor.went_well, "nothing was tried"

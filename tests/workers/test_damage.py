@@ -14,9 +14,10 @@ from db.engine import Database
 from db.states import BLOCKED, FAILED, QUEUED, READY, SUCCEEDED
 from settings.faults import LOOKS
 from settings.home import Home
-from tasks.context import Draft, Finished, Result, TaskContext
+from tasks.context import Draft, Finished, TaskContext
 from tests import bodies
 from tests.support import event_kinds, planned, row, states, submit
+from tests.toy_kinds import Result, done
 from tests.workers.conftest import SETTINGS, Bench
 
 
@@ -24,14 +25,14 @@ def make(context: TaskContext) -> Result:
     """Makes one artifact, always of the same bytes."""
     file = context.scratch / "made.txt"
     file.write_text("made")
-    return Finished([Draft("index", "made", file)])
+    return done([Draft("index", "made", file)])
 
 
 def test_a_damaged_input_is_made_again_and_then_read(
     bench: Bench, database: Database, home: Home, tmp_path: Path
 ) -> None:
     def read(context: TaskContext) -> Result:
-        return Finished(result={"read": context.inputs[0].path.read_text()})
+        return done(result={"read": context.inputs[0].path.read_text()})
 
     submit(database, planned("a"), planned("b", ["a"]), planned("c", ["a"]), planned("d", ["b"]))
     bench.run("a", make)
@@ -61,14 +62,14 @@ def test_training_whose_final_weights_rotted_goes_on_from_its_last_checkpoint(
         if isinstance(result, Finished):
             file = context.scratch / "final.txt"
             file.write_text("final")
-            return Finished([Draft("checkpoint", "number", file)])
+            return done([Draft("checkpoint", "number", file)])
         return result
 
     while row(database, "a").state != SUCCEEDED:
         bench.run("a", count)
     fact = queries.artifacts_of_job(database, row(database, "a").id)[-1]
     (home.root / fact.path).unlink()
-    bench.run("b", lambda context: Finished(result={"inputs": len(context.inputs)}))
+    bench.run("b", lambda context: done(result={"inputs": len(context.inputs)}))
     assert (row(database, "a").state, row(database, "a").step) == (READY, 2)
     log.write_text("")
     while row(database, "a").state != SUCCEEDED:
@@ -94,7 +95,7 @@ def test_an_input_that_the_disk_does_not_give_back_is_made_again(
     bench: Bench, database: Database, home: Home, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def read(context: TaskContext) -> Result:
-        return Finished(result={"read": context.inputs[0].path.read_text()})
+        return done(result={"read": context.inputs[0].path.read_text()})
 
     submit(database, planned("a"), planned("b", ["a"]))
     bench.run("a", make)
@@ -156,11 +157,11 @@ def test_a_machine_short_of_something_never_damages_a_file(
     bench.executor._store.distrust()
     for _ in range(LOOKS + 2):
         assert "input damaged" not in bench.run(
-            "b", lambda context: Finished(result={"n": len(context.inputs)})
+            "b", lambda context: done(result={"n": len(context.inputs)})
         )
     assert states(database)["a"] == SUCCEEDED and row(database, "b").failures == 0
     monkeypatch.undo()
-    assert bench.run("b", lambda context: Finished(result={"n": len(context.inputs)})) == SUCCEEDED
+    assert bench.run("b", lambda context: done(result={"n": len(context.inputs)})) == SUCCEEDED
 
 
 def test_an_output_that_keeps_rotting_is_a_failure_of_its_maker(
@@ -172,7 +173,7 @@ def test_an_output_that_keeps_rotting_is_a_failure_of_its_maker(
         (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
         (home.root / fact.path).chmod(0o600)
         (home.root / fact.path).write_text("rot")
-        bench.run("b", lambda context: Finished(result={"inputs": len(context.inputs)}))
+        bench.run("b", lambda context: done(result={"inputs": len(context.inputs)}))
     assert states(database) == {"a": FAILED, "b": BLOCKED}
     assert "damaged 3 times" in row(database, "a").error
 
@@ -185,7 +186,7 @@ def test_an_output_that_was_removed_is_made_again_however_often(
         assert bench.run("a", make) == SUCCEEDED
         (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
         (home.root / fact.path).unlink()
-        bench.run("b", lambda context: Finished(result={"inputs": len(context.inputs)}))
+        bench.run("b", lambda context: done(result={"inputs": len(context.inputs)}))
     assert (states(database)["a"], row(database, "a").failures) == (READY, 0)
 
 
@@ -199,7 +200,7 @@ def test_a_job_whose_input_is_being_made_again_waits_for_it(
         with database.write() as tx:
             tx.execute(jobs.artifact.delete().where(jobs.artifact.c.id == fact.id))
             tx.execute(jobs.job.update().where(jobs.job.c.label == "a").values(state=READY))
-        return Finished(result={"inputs": len(context.inputs)})
+        return done(result={"inputs": len(context.inputs)})
 
     submit(database, planned("a"), planned("b", ["a"]))
     bench.run("a", make)

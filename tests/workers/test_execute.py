@@ -14,21 +14,22 @@ from db.states import BLOCKED, FAILED, LOST, OOM, READY, RUNNING, SUCCEEDED, YIE
 from errors import DatasetError
 from settings.arithmetic import deciding_variables
 from settings.home import Home
-from tasks.context import Draft, Finished, Note, Result, TaskContext, Yielded
+from tasks.context import Draft, Note, TaskContext, Yielded
 from tests import bodies
 from tests.support import NOW, attempts, event_kinds, planned, row, states, submit
+from tests.toy_kinds import Result, done
 from tests.workers.conftest import SETTINGS, Bench
 
 
 def nothing(_context: TaskContext) -> Result:
-    return Finished(result={"done": True})
+    return done(result={"done": True})
 
 
 def make(context: TaskContext) -> Result:
     """Makes one artifact, always of the same bytes."""
     file = context.scratch / "made.txt"
     file.write_text("made")
-    return Finished([Draft("index", "made", file)])
+    return done([Draft("index", "made", file)])
 
 
 def test_a_finished_body_leaves_artifacts_result_and_environment(
@@ -38,7 +39,7 @@ def test_a_finished_body_leaves_artifacts_result_and_environment(
         file = context.scratch / "made.txt"
         file.write_text("made")
         context.spend("useful", 1.5)
-        return Finished([Draft("index", "made", file)], result={"items": 1})
+        return done([Draft("index", "made", file)], result={"items": 1})
 
     submit(database, planned("a"), planned("b", ["a"]))
     assert bench.run("a", body) == SUCCEEDED
@@ -56,7 +57,7 @@ def test_inputs_are_the_verified_artifacts_of_what_a_job_needs(
 ) -> None:
     def read(context: TaskContext) -> Result:
         (file,) = context.inputs
-        return Finished(result={"read": file.path.read_text(), "role": file.role})
+        return done(result={"read": file.path.read_text(), "role": file.role})
 
     submit(database, planned("a"), planned("b", ["a"]), planned("c", ["a"]))
     bench.run("a", make)
@@ -149,7 +150,7 @@ def test_a_job_that_names_no_threads_has_one_whatever_ran_before(bench: Bench, d
     def body(context: TaskContext) -> Result:
         seen.append(torch.get_num_threads())
         torch.set_num_threads(2)  # as a body does that is told so
-        return Finished()
+        return done()
 
     submit(
         database,
@@ -173,7 +174,7 @@ def test_an_attempt_that_is_lost_has_recorded_its_environment(
         bodies.count(context)
         entry = row(database, "a")
         jobs.take_back(database, [jobs.Lease(entry.id, entry.lease_token)], "silent", 3, NOW)
-        return Finished()
+        return done()
 
     submit(database, planned("a", spec={"target": 1, "log": str(tmp_path / "log")}))
     assert bench.run("a", body) == "fenced"
@@ -235,7 +236,7 @@ def test_all_inputs_that_are_gone_are_made_again_at_once(
     def make(context: TaskContext) -> Result:
         file = context.scratch / "made.txt"
         file.write_text(f"made by {context.spec['name']}")
-        return Finished([Draft("episode", "made", file)])
+        return done([Draft("episode", "made", file)])
 
     names = ("a", "b", "c")
     submit(database, *(planned(name, spec={"name": name}) for name in names), planned("reader", names))
@@ -244,7 +245,7 @@ def test_all_inputs_that_are_gone_are_made_again_at_once(
     for name in ("a", "c"):
         (fact,) = queries.artifacts_of_job(database, row(database, name).id)
         (home.root / fact.path).unlink()
-    outcome = bench.run("reader", lambda context: Finished(result={"inputs": len(context.inputs)}))
+    outcome = bench.run("reader", lambda context: done(result={"inputs": len(context.inputs)}))
     assert outcome == "input damaged, made again by a, c"
     assert states(database) == {"a": READY, "b": SUCCEEDED, "c": READY, "reader": BLOCKED}
 
@@ -295,7 +296,7 @@ def test_out_of_memory_halves_the_micro_batch_until_one_sample_is_too_much(
 
 def test_a_decision_of_the_body_is_an_event_of_the_same_transaction(bench: Bench, database: Database) -> None:
     def body(_context: TaskContext) -> Result:
-        return Finished(step=3, notes=[Note("early_stop", "enough", {"gain": 0.0})])
+        return done(step=3, notes=[Note("early_stop", "enough", {"gain": 0.0})])
 
     submit(database, planned("a", target_steps=9))
     bench.run("a", body)
@@ -334,7 +335,7 @@ def test_a_second_bell_finds_the_job_taken(bench: Bench, database: Database) -> 
     def body(_context: TaskContext) -> Result:
         assert bench.executor.run(row(database, "a").id) == "already taken"
         assert row(database, "a").state == RUNNING
-        return Finished()
+        return done()
 
     submit(database, planned("a"))
     assert bench.run("a", body) == SUCCEEDED

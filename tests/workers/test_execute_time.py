@@ -14,9 +14,10 @@ from db.states import QUEUED, SUCCEEDED, YIELDED
 from db.store import ArtifactStore
 from settings.clock import steady
 from settings.home import Home
-from tasks.context import Finished, Result, TaskContext, Yielded
+from tasks.context import TaskContext, Yielded
 from tests import bodies
 from tests.support import attempts, await_value, planned, row, submit
+from tests.toy_kinds import Result, done
 from tests.workers.conftest import SETTINGS, Bench
 from tests.workers.test_execute import make
 from workers import policy
@@ -130,7 +131,7 @@ def test_an_attempt_whose_input_is_damaged_costs_time_too(
 ) -> None:
     def read(context: TaskContext) -> Result:
         time.sleep(0.05)
-        return Finished(result={"inputs": len(context.inputs)})
+        return done(result={"inputs": len(context.inputs)})
 
     submit(database, planned("a"), planned("b", ["a"]))
     bench.run("a", make)
@@ -145,7 +146,7 @@ def test_an_attempt_whose_input_is_damaged_costs_time_too(
 def test_a_heartbeat_says_how_long_an_attempt_has_taken(bench: Bench, database: Database) -> None:
     def body(_context: TaskContext) -> Result:
         await_value(lambda: attempts(database, "a")[0].took_seconds, lambda took: took > 0.0, "a heartbeat")
-        return Finished()
+        return done()
 
     submit(database, planned("a"))
     assert bench.run("a", body) == SUCCEEDED

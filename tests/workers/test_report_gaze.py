@@ -19,12 +19,13 @@ from reports.gaze_data import GazeRegions, ObjectScores
 from reports.html import render_html
 from reports.summary import summarise, to_json
 from tasks import gaze, index
-from tasks.context import Draft, Finished
+from tasks.context import Draft
 from tests import support
 from tests.calvin.samples import make_episode
 from tests.detectors.scenes import PAINT, paint, table
 from tests.support import NOW, attempts, planned, row, start, worker
 from tests.tasks.fake_context import FakeContext, input_file
+from tests.toy_kinds import done
 from tests.workers.conftest import Bench
 from workers.report_gaze import gaze_regions, gaze_scores
 
@@ -155,7 +156,7 @@ def one_failed(database, bench: Bench):
         files = [context.scratch / f"task_{number}.safetensors" for number in range(len(made))]
         for file, episode in zip(files, made, strict=True):
             save_episode(episode, file)
-        return Finished([Draft("episode", file.stem, file) for file in files])
+        return done([Draft("episode", file.stem, file) for file in files])
 
     detectors = ("oracle", "oracle", "colour")
     jobs_of_gaze = [

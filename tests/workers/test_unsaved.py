@@ -11,8 +11,9 @@ import pytest
 
 from db.states import PREEMPTED
 from errors import DiskFull, StateDamaged
-from tasks.context import Draft, Finished, Result, TaskContext, Yielded
+from tasks.context import Draft, TaskContext, Yielded
 from tests.support import REPOSITORY, attempts, planned, row, submit
+from tests.toy_kinds import Result, done
 from tests.workers.conftest import Bench
 from workers import leaving
 from workers.unsaved import UNSAVED_VARIABLE, Shared, Unsaved
@@ -44,7 +45,7 @@ def test_steps_beside_a_checkpoint_that_is_written_stay_unsaved(bench: Bench) ->
         context.report_progress(5, 10)
         context.publish(4, [])
         assert bench.member.unsaved.anything
-        return Finished()
+        return done()
 
     assert bench.run("a", body) == "succeeded"
 
@@ -83,7 +84,7 @@ def test_a_worker_alone_leaves_an_attempt_that_holds_nothing(
             context.report_progress(steps, 10)
             context.publish(steps, [])
         leaving.leave_what_is_saved(bench.member)
-        return Finished()
+        return done()
 
     assert bench.run("a", body) == "fenced"
     assert ended == ["ready"]
@@ -105,7 +106,7 @@ def test_a_worker_that_cannot_put_back_what_it_holds_ends_all_the_same(
         with monkeypatch.context() as patch:
             patch.setattr(bench.member, "abandon", full)
             leaving.leave_what_is_saved(bench.member)
-        return Finished()
+        return done()
 
     assert bench.run("a", body) == "succeeded"
     assert ended == [0]
