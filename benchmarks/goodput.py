@@ -31,6 +31,7 @@ from typing import Any
 from benchmarks.machine import describe
 from db.timings import Timing
 from settings.queue import QueueSettings
+from tasks.kind import Spec
 from workers import policy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +66,15 @@ class Habit:
     save_blocks: bool
 
 
+@dataclass(frozen=True)
+class _Sliced(Spec):
+    seconds: float
+
+    @property
+    def time_slice(self) -> float:
+        return self.seconds
+
+
 def replay(times: Times, habit: Habit, kills: Sequence[float], session_seconds: float, total: float) -> float:
     """Goodput over `total` seconds: sessions of fixed length, killed at the given moments (seconds).
 
@@ -73,7 +83,7 @@ def replay(times: Times, habit: Habit, kills: Sequence[float], session_seconds: 
     settings = QueueSettings()
     timing = Timing(times.load, times.step, times.save, 0.0)
     blocked = times.save if habit.save_blocks else times.blocked
-    spec = {"slice_seconds": habit.slice_seconds or session_seconds}
+    spec = _Sliced(habit.slice_seconds or session_seconds)
     queue = sorted(kills)
     clock, saved_steps = 0.0, 0
     while clock < total:
@@ -82,7 +92,7 @@ def replay(times: Times, habit: Habit, kills: Sequence[float], session_seconds: 
         if must_end is None:  # nothing can progress: the next session
             clock = deadline
             continue
-        slice_end = policy.slice_end(clock, spec["slice_seconds"])
+        slice_end = policy.slice_end(clock, spec.time_slice)
         assert slice_end is not None
         end = min(must_end, slice_end, total)
         killed_at = queue[0] if queue and queue[0] < end + times.save else None

@@ -34,6 +34,8 @@ from db.plans import Plan, PlannedJob
 from db.store import ArtifactStore
 from settings.home import Home
 from tasks.checkpoints import CheckpointWriter, Snapshot
+from tasks.kind import Spec
+from tasks.memory_limits import MemoryLimits
 from workers.attempt import AttemptContext, StopSignal
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,7 +73,7 @@ def stall(folder: Path, megabytes: int, rounds: int = 5) -> dict[str, float]:
     state = {f"tensor{number}": torch.randn(each) for number in range(_TENSORS)}
     blocked: dict[bool, list[float]] = {False: [], True: []}
     with ExitStack() as cleanup:
-        context = AttemptContext(database, store, claim, cleanup, {}, StopSignal(), None, None)
+        context = AttemptContext(database, store, claim, Spec(), MemoryLimits(), cleanup, {}, StopSignal(), None, None)
         with CheckpointWriter(context, Snapshot()) as writer:
             step = 0
             for wait in (False, True):
@@ -153,7 +155,8 @@ began = time.perf_counter()
 from models.weights import read_file
 from models.recipe import load_model, recipe_of
 import tasks.train
-recipe = recipe_of(json.loads(sys.argv[1]))
+from tasks.registry import TRAIN
+recipe = recipe_of(TRAIN.spec_of(json.loads(sys.argv[1])).model)
 load_model(recipe.config, Path(sys.argv[2])).train()
 read_file(Path(sys.argv[3]))
 print(time.perf_counter() - began)

@@ -27,12 +27,15 @@ from models.batches import collate, draw_noise
 from models.recipe import initial_model, recipe_of
 from settings.arms import arm_named
 from settings.presets import load_config
+from settings.typed_json import from_json
 from tasks import train
 from tasks.context import Draft, InputFile, Point
 from tasks.index_reader import load_index
+from tasks.memory_limits import MemoryLimits
 from tasks.model_spec import planned_model
 from tasks.optimizer import make_optimizer
 from tasks.samples import sample_of
+from tasks.specs import TrainingSpec, TrainSpec
 
 _RESULT = Path(__file__).parent / "results" / "train_throughput.json"
 
@@ -40,10 +43,10 @@ _RESULT = Path(__file__).parent / "results" / "train_throughput.json"
 class Context:
     """A task context that keeps nothing: stops the body after `slice_steps` and notes when each step ended."""
 
-    learned: Mapping[str, Any] = {}
+    memory_limits = MemoryLimits()
     reached = 0
 
-    def __init__(self, spec: Mapping[str, Any], inputs: Sequence[InputFile], scratch: Path) -> None:
+    def __init__(self, spec: TrainSpec, inputs: Sequence[InputFile], scratch: Path) -> None:
         self.spec, self.inputs, self.scratch = spec, inputs, scratch
         self.memory: dict[str, Any] = {}
         self.resume: tuple[InputFile, ...] = ()
@@ -101,7 +104,10 @@ def main() -> None:
     model = planned_model(
         config.model, {}, arm, settings["reconstruction_weight"], [made_up_index.INSTRUCTION]
     )
-    spec = {"model": model, "training": settings, "seed": 0}
+    training = from_json(TrainingSpec, settings, "training")
+    spec = TrainSpec(
+        model=model, training=training, seed=0, slice_seconds=1e6, drawn_by=None, drawn_basis=None
+    )
     seconds: dict[str, list[float]] = {"job": [], "plain": []}
     waited: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -132,15 +138,15 @@ def main() -> None:
     print(json.dumps({name: document[name] for name in shown}))
 
 
-def _plain_loop(spec: Mapping[str, Any], inputs: Sequence[InputFile]) -> Any:
+def _plain_loop(spec: TrainSpec, inputs: Sequence[InputFile]) -> Any:
     """A function of a number of steps that gives seconds a step."""
-    settings, recipe = spec["training"], recipe_of(model_spec(spec))
+    settings, recipe = spec.training, recipe_of(spec.model)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.set_num_threads(settings["threads"])
-    model = initial_model(recipe, model_spec(spec), 0).to(device).train()
-    optimizer = make_optimizer(model, settings["learning_rate"], settings["weight_decay"])
+    torch.set_num_threads(settings.threads)
+    model = initial_model(recipe, spec.model, 0).to(device).train()
+    optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
     index = load_index(inputs, recipe.config.vision.image_size)
-    samples = [sample_of(recipe, index, row) for row in range(settings["batch_size"])]
+    samples = [sample_of(recipe, index, row) for row in range(settings.batch_size)]
     batch = collate(samples, recipe.config, recipe.pad_id).to(device)
     drawn = draw_noise(recipe.config, len(batch), torch.Generator().manual_seed(0))
     draws = None if drawn is None else drawn.to(device)
@@ -151,7 +157,7 @@ def _plain_loop(spec: Mapping[str, Any], inputs: Sequence[InputFile]) -> Any:
             optimizer.zero_grad(set_to_none=True)
             model(batch, draws).total.backward()
             torch.nn.utils.clip_grad_norm_(
-                model.trained_parameters(), settings["gradient_clip"], foreach=False
+                model.trained_parameters(), settings.gradient_clip, foreach=False
             )
             optimizer.step()
         if device.type == "cuda":

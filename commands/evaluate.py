@@ -231,8 +231,8 @@ def _evaluate(
     from reports.statistics import running_estimate
     from tasks.closed_loop import chains_of, entry_of, instructions_of, simulators_of, summary
     from tasks.results_file import ResultsFile
-    from tasks.specs import SimulatedScene
     from tasks.rollout import Rollout
+    from tasks.specs import SimulatedScene
     from tasks.videos import Look, looks_of, write_failure
 
     policy = named.policy

@@ -20,9 +20,9 @@ from commands.console import Console
 from commands.terminal import redraws
 from settings.shown import readable
 from settings.streams import say
+from settings.typed_json import from_json
 from simulators.base import Simulator
 from simulators.rendering import chosen_renderer, usual_renderer
-from settings.typed_json import from_json
 from tasks.closed_loop import simulators_of
 from tasks.drawn_anew import looked_at, maker
 from tasks.replay import Replayed, replay

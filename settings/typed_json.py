@@ -49,9 +49,21 @@ def from_json(shape: type[T], value: object, what: str) -> T:
         raise InvalidInput(f"{what}: {first_mistake(error)}") from None
 
 
-def first_mistake(error: ValidationError) -> str:
-    """Entry and reason of the first, in bounds."""
-    first = error.errors(include_url=False, include_input=False)[0]
+def wrong_entry(shape: type, value: object) -> str | None:
+    """Entry and reason of the first that is there and not what it should be; None: at most some are missing."""
+    try:
+        _adapter(shape).validate_python(value)
+    except ValidationError as error:
+        return first_mistake(error, besides=frozenset({"missing"}))
+    return None
+
+
+def first_mistake(error: ValidationError, besides: frozenset[str] = frozenset()) -> str | None:
+    """Entry and reason of the first, in bounds; None where all are of the kinds `besides`."""
+    mistakes = error.errors(include_url=False, include_input=False)
+    first = next((entry for entry in mistakes if entry["type"] not in besides), None)
+    if first is None:
+        return None
     where = ".".join(cut(str(part), 40) for part in first["loc"])
     return f"{cut(where)}: {cut(first['msg'].removeprefix('Value error, '), 200)}"
 

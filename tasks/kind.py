@@ -7,7 +7,7 @@ JSON, with the number of their format where there was more than one.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
@@ -39,6 +39,16 @@ class _Stored:
     def reads(cls, values: JsonObject) -> bool:
         """Whether `values` are of this class, where a kind has several."""
         return True
+
+    @classmethod
+    def upgraded(cls, values: JsonObject, what: str) -> JsonObject:
+        """In today's format. Raises InvalidInput for one that is not known."""
+        number = values.get(FORMAT, 0)
+        if not isinstance(number, int) or not 0 <= number <= len(cls.upgrades):
+            raise InvalidInput(f"{what}: {FORMAT} {shown(number)} is not known to this Baton, or of a newer one")
+        for upgrade in cls.upgrades[number:]:
+            values = upgrade(values)
+        return values
 
     def row(self) -> dict[str, Json]:
         """As rows hold it."""
@@ -141,13 +151,21 @@ class Kind(Generic[S, R]):
         )
         return body
 
+    def spec_class(self, values: JsonObject) -> type[S]:
+        """Of these parameters."""
+        return _class_of(self.specs, values)
+
     def spec_of(self, values: JsonObject) -> S:
         """Parameters as a row has them. Raises InvalidInput naming the entry that is missing or of another type."""
-        return _read(self.specs, values, f"parameters of a job of the kind {self.name}")
+        what = f"parameters of a job of the kind {self.name}"
+        shape = self.spec_class(values)
+        return from_json(shape, shape.upgraded(values, what), what)
 
     def result_of(self, values: JsonObject) -> R:
         """What a row says of a job's end. Raises InvalidInput as `spec_of` does."""
-        return _read(self.results, values, f"result of a job of the kind {self.name}")
+        what = f"result of a job of the kind {self.name}"
+        shape = _class_of(self.results, values)
+        return from_json(shape, shape.upgraded(values, what), what)
 
 
 def threads_of(spec: Spec, otherwise: int = THREADS) -> int:
@@ -155,13 +173,5 @@ def threads_of(spec: Spec, otherwise: int = THREADS) -> int:
     return otherwise if spec.cpu_threads is None else spec.cpu_threads
 
 
-def _read(classes: tuple[type[Stored], ...], values: JsonObject, what: str) -> Stored:
-    if not isinstance(values, Mapping):
-        raise InvalidInput(f"{what}: {shown(values)} is no object")
-    found = next((one for one in classes if one.reads(values)), classes[0])
-    number = values.get(FORMAT, 0)
-    if not isinstance(number, int) or not 0 <= number <= len(found.upgrades):
-        raise InvalidInput(f"{what}: {FORMAT} {shown(number)} is not known to this Baton, or of a newer one")
-    for upgrade in found.upgrades[number:]:
-        values = upgrade(values)
-    return from_json(found, values, what)
+def _class_of(classes: tuple[type[Stored], ...], values: JsonObject) -> type[Stored]:
+    return next((one for one in classes if one.reads(values)), classes[0])

@@ -48,7 +48,8 @@ class Demonstration:
 
 @dataclass(frozen=True, kw_only=True)
 class IngestSpec(Spec):
-    """identity: what decides the bytes of each demonstration; empty in jobs that say nothing of it. root: the dataset's folder, None for the expert's."""
+    """identity: what decides the bytes of each demonstration; empty in jobs that say nothing of it. root: the dataset's
+    folder, None for the expert's."""
 
     source: Literal["calvin", "playtable"]
     split: Split

@@ -17,8 +17,9 @@ from pydantic import ValidationError
 from errors import ConfigError
 from settings.ablation import AblationConfig
 from settings.shown import cut, shown
+from settings.typed_json import first_mistake
 from tasks.registry import KINDS
-from workers.foreign_parameters import HUB, MADE_UP, OF_KINDS, lies_elsewhere, places
+from workers.foreign_parameters import HUB, MADE_UP, check_parameters, lies_elsewhere
 
 #: Entries that name a program, by their place in an ablation's settings; and in the parameters of a job, wherever.
 PROGRAMS = (("gaze", "python"), ("evaluation", "calvin_python"))
@@ -45,7 +46,7 @@ class ForeignJobs:
             if config.gaze.weights is not None and not HUB.fullmatch(config.gaze.weights):
                 self._check_outside(lies_elsewhere(config.gaze.weights))
         except ValidationError as error:
-            raise ValueError(f"has settings that this Baton does not know: {_first(error)}") from None
+            raise ValueError(f"has settings that this Baton does not know: {first_mistake(error)}") from None
         except (ValueError, ConfigError) as error:
             raise ValueError(f"has settings that are not taken over: {error}") from None
         for section, name in PROGRAMS:
@@ -62,11 +63,8 @@ class ForeignJobs:
         if kind == "evaluate" and _PROGRAM in parameters:
             kept[_PROGRAM] = None  # which is what one says that needs none
         try:
-            checked = OF_KINDS[kind].model_validate(kept)
-            for place in places(checked):
+            for place in check_parameters(KINDS[kind], kept):
                 self._check_outside(place)
-        except ValidationError as error:
-            raise ValueError(f"has parameters that are not taken over: {_first(error)}") from None
         except ValueError as error:
             raise ValueError(f"has parameters that are not taken over: {error}") from None
         return kept
@@ -98,9 +96,3 @@ def _named_files(config: AblationConfig) -> Iterator[str]:
     data, evaluation = config.data, config.evaluation
     named = (data.root, data.pretraining_root, evaluation.assets, evaluation.instructions)
     yield from filter(None, (*named, *config.model.backbones.model_dump().values()))
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(cut(str(part), 40) for part in first["loc"])
-    return f"{cut(where)}: {cut(first['msg'].removeprefix('Value error, '), 200)}"

@@ -7,29 +7,37 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from errors import InvalidInput
+from settings.json_values import JsonObject
+from settings.shown import cut, shown
+from settings.typed_json import wrong_entry
+from tasks.kind import JobResult, Kind, Spec
 
-from detectors.registry import DETECTORS
-from settings.ablation import Attention, Few, Lora, PathText, Sequences, Steps
-from settings.shown import shown
-
-#: Entries of parameters that are paths.
-_PLACES = ("root", "assets", "weights")
+#: Entries of parameters that are paths; those of weights may be names on the hub.
+_PLACES, _WEIGHTS = frozenset({"root", "assets"}), "weights"
 #: Names on the hub whose weights a bundle may have fetched: GroundingDINO's own.
 HUB = re.compile(r"IDEA-Research/grounding-dino-[a-z]+")
 #: Where files are what a process makes them, and where a bundle puts its own.
 MADE_UP = re.compile(r"/(proc|dev|sys)(/|\Z)")
 _IN_A_STORE = re.compile(r"(\A|/)artifacts/[0-9a-f]{2}/[0-9a-f]{64}")
+_LONGEST_PATH_BYTES, _LONGEST_PART_BYTES = 4095, 255
 
 
-def _place(text: str) -> str:
-    if not Path(text).is_absolute():
-        raise ValueError(f"{shown(text)} is no whole path")
-    return lies_elsewhere(text)
+def check_parameters(kind: Kind[Spec, JobResult], parameters: JsonObject) -> list[str]:
+    """The paths in them. Raises ValueError naming the entry that is of another type, out of bounds, or leads to where
+    nobody's data lie. One that is missing is no matter: a job that lacks it ends with an error of its own.
+    """
+    shape = kind.spec_class(parameters)
+    try:
+        wrong = wrong_entry(shape, shape.upgraded(parameters, "parameters"))
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
+    if wrong is not None:
+        raise ValueError(wrong)
+    return list(_places(parameters))
 
 
 def lies_elsewhere(text: str) -> str:
@@ -43,188 +51,28 @@ def lies_elsewhere(text: str) -> str:
     return text
 
 
-def _weights(text: str) -> str:
-    return text if HUB.fullmatch(text) else _place(text)
+def _places(value: object, entry: str = "") -> Iterator[str]:
+    """JSON in a state has at most a hundred levels (`db.bundle.columns`)."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if isinstance(item, str) and (name in _PLACES or (name == _WEIGHTS and not HUB.fullmatch(item))):
+                yield _place(item, name)
+            else:
+                yield from _places(item, name)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _places(item, entry)
 
 
-Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Seconds = Annotated[float, Field(ge=0, le=1e9)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Text = Annotated[str, Field(max_length=10_000)]
-Place = Annotated[PathText, AfterValidator(_place)]
-Split = Literal["training", "validation", "pretraining"]
-
-
-class _Part(BaseModel):
-    """Values are optional: a job that lacks one ends with an error of its own, and computes nothing."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-
-class _Demonstration(_Part):
-    number: Number = 0
-    scene: Literal["A", "B", "C", "D"] = "D"
-    task: Text = ""
-    seed: Number = 0
-    starts: Text = ""
-
-
-class _Options(_Part):
-    """They are handed to a detector as they are, so there are no others."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    stages: list[Text] | None = None
-    interval: Annotated[int, Field(ge=1, le=2**31 - 1)] = 1
-    box_threshold: Share = 0.0
-    text_threshold: Share = 0.0
-    precision: Text = ""
-    weights: Annotated[str, AfterValidator(_weights)] | None = None
-
-
-class _Detector(_Part):
-    detector: Literal[tuple(DETECTORS)] = "colour"  # type: ignore[valid-type]
-    version: Text | None = None
-    options: _Options = _Options()
-    targets: Number = 0
-
-
-class _Folder(_Part):
-    root: Place
-    identity: Text = ""
-
-
-class _Model(_Part):
-    config: dict[str, Any] = Field(default_factory=dict)
-    reconstructs: Literal["none", "gaze", "image"] = "none"
-    backbones: dict[Literal["vision", "language", "autoencoder", "checkpoint"], _Folder] = Field(
-        default_factory=dict
-    )
-    tokenizer: _Folder | None = None
-    instructions: list[Text] = Field(default_factory=list)
-
-
-class _Frames(_Part):
-    every_steps: Steps = 1
-    frames: Number = 0
-    window: Number = 0
-    min_gain: Seconds = 0.0
-    same_frames: bool = False
-
-
-class _Training(_Part):
-    steps: Steps = 1
-    batch_size: Number = 1
-    learning_rate: Seconds = 0.0
-    threads: Few = 1
-    devices: Few = 1
-    checkpoint_seconds: Seconds = 0.0
-    log_every_steps: Number = 1
-    micro_batch: Number | None = None
-    precision: Text = ""
-    early_stopping: _Frames | None = None
-    open_loop: _Frames | None = None
-    lora: Lora | None = None
-
-
-class _Job(_Part):
-    """What parameters of several kinds have in common."""
-
-    model: _Model = _Model()
-    seed: Number = 0
-    threads: Few = 1
-    slice_seconds: Seconds | None = None
-    precision: Text = ""
-    frames: Number = 0
-
-
-class _Ingest(_Job):
-    source: Literal["calvin", "playtable"] = "playtable"
-    split: Split = "training"
-    demonstrations: list[_Demonstration] = Field(default_factory=list)
-    identity: list[Text] = Field(default_factory=list)
-    root: Place | None = None
-
-
-class _Gaze(_Detector):
-    number: Number = 0
-    unknown_wording: Text = ""
-
-
-class _Index(_Part):
-    split: Split = "training"
-    numbers: list[Number] = Field(default_factory=list)
-    untrusted: Text = "keep"
-    repeat_motion: bool = False
-    about: dict[Text, dict[Text, Number]] = Field(default_factory=dict)
-
-
-class _Train(_Job):
-    training: _Training = _Training()
-    drawn_by: Text | None = None
-    drawn_basis: Text | None = None
-
-
-class _Evaluate(_Job):
-    mode: Literal["open_loop", "closed_loop"] = "open_loop"
-    policy: Literal["random", "reconvla", "expert"] = "random"
-    simulator: Literal["playtable", "calvin"] = "playtable"
-    scene: Literal["A", "B", "C", "D"] = "D"
-    assets: Place | None = None
-    scenes: Literal["baton", "calvin"] = "baton"
-    renderer: Literal["tiny", "egl"] = "tiny"
-    frames_renderer: Text | None = None
-    frames_basis: Text | None = None
-    frames_scenes: Text | None = None
-    untrained_tasks: list[Text] | None = None
-    jpeg: bool = False
-    tasks: list[Text] = Field(default_factory=list)
-    instructions: dict[Text, Text] | None = None
-    drawn: Sequences = 1
-    max_steps: Number = 1
-    simulators: Few = 1
-    policy_batch: Annotated[int, Field(ge=1, le=65536)] = 1
-    videos: Number = 0
-    video_attention: bool = False
-    parallel: bool = False
-    first: Number = 0
-    last: Number = 0
-    gaze: _Detector | None = None
-    calvin_env: dict[Text, Text] = Field(default_factory=dict)
-    assets_digest: Text = ""
-
-
-class _Attention(_Job):
-    attention: Attention = Attention()
-
-
-class _Report(_Part):
-    ablation: Text = ""
-    not_held_out: Number = 0
-
-
-#: By the kind of a job.
-OF_KINDS: dict[str, type[_Part]] = {
-    "ingest": _Ingest,
-    "gaze": _Gaze,
-    "index": _Index,
-    "pretrain": _Train,
-    "train": _Train,
-    "evaluate": _Evaluate,
-    "attention": _Attention,
-    "reconstruct": _Job,
-    "report": _Report,
-}
-
-
-def places(part: BaseModel) -> Iterator[str]:
-    """Paths in a job's parameters, which have been checked."""
-    for name, value in part:
-        if isinstance(value, BaseModel):
-            yield from places(value)
-        elif isinstance(value, dict):
-            for item in value.values():
-                if isinstance(item, BaseModel):
-                    yield from places(item)
-        elif name in _PLACES and value is not None and not HUB.fullmatch(value):
-            yield value
+def _place(text: str, entry: str) -> str:
+    try:
+        if not text.isprintable():
+            raise ValueError("a path has characters that can be printed, and no others")
+        if not Path(text).is_absolute():
+            raise ValueError(f"{shown(text)} is no whole path")
+        parts = text.encode().split(b"/")
+        if max(map(len, parts)) > _LONGEST_PART_BYTES or len(text.encode()) > _LONGEST_PATH_BYTES:
+            raise ValueError("no file system takes a path that is so long")
+        return lies_elsewhere(text)
+    except ValueError as error:
+        raise ValueError(f"{cut(entry)}: {error}") from None

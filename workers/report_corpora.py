@@ -14,6 +14,9 @@ from typing import Any
 from db import queries
 from db.engine import Database
 from reports.data import DataSource
+from tasks.records import JobRecord, told
+from tasks.registry import GAZE, INDEX, INGEST, PRETRAIN
+from tasks.specs import NOT_LOOKED_AT, IndexSpec, IngestSpec, TrainSpec
 
 TRAINING, VALIDATION, PRETRAINING = PURPOSES = ("training", "validation", "pretraining")
 
@@ -33,33 +36,33 @@ class Corpora:
     """Purposes of the ingest, gaze and index jobs of one ablation."""
 
     def __init__(
-        self, jobs: Sequence[Any], needs: Sequence[tuple[int, int, str]], config: Mapping[str, Any]
+        self, jobs: Sequence[JobRecord], needs: Sequence[tuple[int, int, str]], config: Mapping[str, Any]
     ) -> None:
         """needs: (job, the job it depends on, role) of all jobs."""
-        self._jobs = {row.id: row for row in jobs if row.kind in ("ingest", "gaze", "index")}
+        self._jobs = {row.id: row for row in jobs if row.kind in (INGEST.name, GAZE.name, INDEX.name)}
         self._purposes: dict[int, set[str]] = {}
         kinds = {row.id: row.kind for row in jobs}
         for reader, index, role in needs:
             purpose = _READERS.get((kinds.get(reader, ""), role))
-            if purpose is not None and kinds.get(index) == "index":
+            if purpose is not None and kinds.get(index) == INDEX.name:
                 self._purposes.setdefault(index, set()).add(purpose)
         for index, made_of, _ in needs:
-            if kinds.get(index) == "index" and made_of in self._jobs:
+            if kinds.get(index) == INDEX.name and made_of in self._jobs:
                 self._purposes.setdefault(made_of, set()).update(self._purposes.get(index, ()))
         data = config.get("data", {})
         root, pretraining_root = data.get("root"), data.get("pretraining_root")
         self._pretraining_root = pretraining_root if pretraining_root not in (None, root) else None
 
-    def purposes_of(self, row: Any) -> tuple[str, ...]:
+    def purposes_of(self, row: JobRecord) -> tuple[str, ...]:
         """In the order of PURPOSES; pretraining on the training data itself is not told apart from training."""
         found = self._purposes.get(row.id)
         if not found:  # nothing of this ablation reads it
-            found = {row.spec.get("split", TRAINING)}
+            found = {row.spec.split if isinstance(row.spec, (IngestSpec, IndexSpec)) else TRAINING}
         if TRAINING in found and self._pretraining_root is None:
             found = found - {PRETRAINING}
         return tuple(sorted(found, key=lambda name: (PURPOSES.index(name) if name in PURPOSES else 9, name)))
 
-    def of(self, kind: str, purpose: str) -> list[Any]:
+    def of(self, kind: str, purpose: str) -> list[JobRecord]:
         """Jobs of a kind that are for `purpose`."""
         return [row for row in self._jobs.values() if row.kind == kind and purpose in self.purposes_of(row)]
 
@@ -68,38 +71,39 @@ class Corpora:
         """The name of the pretraining's own dataset; None where it has the data of the ablation."""
         return None if self._pretraining_root is None else PurePath(self._pretraining_root).name
 
-    def without_other(self, jobs: Sequence[Any]) -> list[Any]:
+    def without_other(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
         """`jobs` without what is for the pretraining's own dataset alone."""
         return [row for row in jobs if not self._is_other(row, alone=True)]
 
-    def of_other(self, jobs: Sequence[Any]) -> list[Any]:
+    def of_other(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
         """Those of `jobs` that are for the pretraining's own dataset."""
         return [row for row in jobs if self._is_other(row, alone=False)]
 
-    def _is_other(self, row: Any, alone: bool) -> bool:
+    def _is_other(self, row: JobRecord, alone: bool) -> bool:
         if self._pretraining_root is None or row.id not in self._jobs:
             return False
         purposes = self.purposes_of(row)
         return purposes == (PRETRAINING,) if alone else PRETRAINING in purposes
 
-    def sources(self, jobs: Sequence[Any], root: str | None) -> tuple[DataSource, ...]:
+    def sources(self, jobs: Sequence[JobRecord], root: str | None) -> tuple[DataSource, ...]:
         """What was trained, validated and pretrained on, as it was planned."""
         drawn_by = {
-            {"train": TRAINING, "pretrain": PRETRAINING}[row.kind]: row.spec["drawn_by"]
-            for row in jobs
-            if row.kind in ("train", "pretrain") and "drawn_by" in row.spec
+            PRETRAINING if row.kind == PRETRAIN.name else TRAINING: spec.drawn_by
+            for row, spec in told(jobs, TrainSpec)
+            if spec.drawn_by != NOT_LOOKED_AT
         }
         found = []
         for purpose in PURPOSES:
-            ingests = self.of("ingest", purpose)
-            entries = [entry for row in ingests for entry in row.spec["demonstrations"]]
+            ingests = told(self.of(INGEST.name, purpose), IngestSpec)
+            entries = [entry for _, spec in ingests for entry in spec.demonstrations]
             if not entries:
                 continue
             place = self._pretraining_root if purpose == PRETRAINING and self._pretraining_root else root
             scenes = {
                 scene: count
-                for row in self.of("index", purpose)
-                for scene, count in row.spec.get("about", {}).get("scenes", {}).items()
+                for _, spec in told(self.of(INDEX.name, purpose), IndexSpec)
+                if spec.about is not None
+                for scene, count in spec.about.scenes.items()
             }
             renderer = drawn_by.get(purpose, drawn_by.get(TRAINING) if purpose != PRETRAINING else None)
             name = "the scripted expert" if place is None else PurePath(place).name
@@ -107,6 +111,6 @@ class Corpora:
         return tuple(found)
 
 
-def corpora_of(database: Database, ablation: Any, jobs: Sequence[Any]) -> Corpora:
+def corpora_of(database: Database, ablation: Any, jobs: Sequence[JobRecord]) -> Corpora:
     """`jobs`: all of the ablation, whose row is `ablation`."""
     return Corpora(jobs, queries.dependencies_of(database, ablation.id), ablation.config)

@@ -14,6 +14,9 @@ from db.store import ArtifactStore
 from errors import InvalidInput
 from reports.data import DataSource, Ledger, ReportData
 from settings.shown import shown
+from tasks.records import JobRecord, told
+from tasks.specs import ReportSpec
+from workers.records import job_records
 from workers.report_corpora import VALIDATION, corpora_of
 from workers.report_environment import report_environment
 from workers.report_films import failure_videos, no_films_because
@@ -41,7 +44,7 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
             f"no ablation {shown(ablation)} in this home" if ablation else "nothing was submitted yet"
         )
     (standing,) = queries.status(database, row.key)["ablations"]
-    jobs = queries.jobs_of(database, row.id)
+    jobs = job_records(database, row.id)
     attempts = queries.attempts_of(database, row.id)
     corpora = corpora_of(database, row, jobs)
     runs = {
@@ -80,15 +83,15 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
     )
 
 
-def _with_shared(sources: tuple[DataSource, ...], jobs: Sequence[Any]) -> tuple[DataSource, ...]:
+def _with_shared(sources: tuple[DataSource, ...], jobs: Sequence[JobRecord]) -> tuple[DataSource, ...]:
     """Validation says how many of its demonstrations were trained on too, which was counted when it was planned."""
-    count = max((job.spec.get("not_held_out", 0) for job in jobs if job.kind == "report"), default=0)
+    count = max((spec.not_held_out for _, spec in told(jobs, ReportSpec)), default=0)
     return tuple(
         replace(source, not_held_out=count) if source.purpose == VALIDATION else source for source in sources
     )
 
 
-def _unfinished(jobs: Sequence[Any]) -> str | None:
+def _unfinished(jobs: Sequence[JobRecord]) -> str | None:
     open_shards = sum(1 for j in jobs if is_closed_loop(j) and j.run_id is not None and j.state != SUCCEEDED)
     return f"{open_shards} shards of the evaluation have not ended yet" if open_shards else None
 

@@ -12,6 +12,9 @@ from db.states import SUCCEEDED
 from reports.data import Environment
 from settings.arithmetic import FIXED_VARIABLES
 from settings.machine import ABSENT
+from tasks.records import JobRecord, told
+from tasks.registry import kind_named
+from tasks.specs import ClosedLoopSpec, IndexSpec, IngestSpec, OpenLoopSpec, TrainSpec
 from workers.environment import decides
 from workers.report_corpora import Corpora
 from workers.report_renderer import frames_told, simulators_told
@@ -34,7 +37,7 @@ _NOT_VERSIONS = frozenset(
 
 
 def report_environment(
-    database: Database, ablation: Any, jobs: Sequence[Any], attempts: Sequence[Any], corpora: Corpora
+    database: Database, ablation: Any, jobs: Sequence[JobRecord], attempts: Sequence[Any], corpora: Corpora
 ) -> Environment:
     """`jobs` and `attempts`: all of the ablation. What earlier versions did not record is left out."""
     known = [attempt.environment for attempt in attempts if attempt.environment]
@@ -58,7 +61,7 @@ def report_environment(
     )
 
 
-def _mixed(jobs: Sequence[Any], attempts: Sequence[Any]) -> Iterator[str]:
+def _mixed(jobs: Sequence[JobRecord], attempts: Sequence[Any]) -> Iterator[str]:
     """A sentence for each job whose steps are of attempts that differ in what decides results."""
     of_jobs: dict[int, list[Mapping[str, Any]]] = {}
     for attempt in attempts:
@@ -69,7 +72,7 @@ def _mixed(jobs: Sequence[Any], attempts: Sequence[Any]) -> Iterator[str]:
     for job_id, environments in of_jobs.items():
         row, told = by_id[job_id], []
         for name in sorted({name for environment in environments for name in environment}):
-            if name != "threads" and not decides(name, row.kind, row.spec):
+            if name != "threads" and not decides(name, kind_named(row.kind), row.spec):
                 continue
             values = dict.fromkeys(str(e[name]) for e in environments if name in e)
             if len(values) > 1:
@@ -89,7 +92,7 @@ def _variables(environments: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(sorted(found))
 
 
-def _simulator(jobs: Sequence[Any]) -> str:
+def _simulator(jobs: Sequence[JobRecord]) -> str:
     """What the evaluation was simulated with, and what drew the frames of the training."""
     simulator, frames = simulators_told(jobs), frames_told(jobs)
     return "; ".join([simulator, *([f"training frames: {frames}"] if frames else [])]) if simulator else ""
@@ -106,17 +109,17 @@ def _bodies(attempts: Sequence[Any]) -> str:
     )
 
 
-def _precisions(jobs: Sequence[Any]) -> str:
+def _precisions(jobs: Sequence[JobRecord]) -> str:
     """What models were trained and judged in, as planned: `train fp16 with LoRA in 4 bits, evaluate 4bit`."""
     of_kinds: dict[str, set[str]] = {}
     for row in jobs:
-        if row.kind in ("pretrain", "train") and "training" in row.spec:
-            training = row.spec["training"]
-            lora = training.get("lora")
-            adapters = "" if not lora else f" with LoRA{' in 4 bits' if lora['four_bit'] else ''}"
-            of_kinds.setdefault(row.kind, set()).add(training["precision"] + adapters)
-        elif row.kind == "evaluate" and row.spec.get("policy") != "random":
-            of_kinds.setdefault(row.kind, set()).add(row.spec.get("precision", "fp32"))
+        spec = row.spec
+        if isinstance(spec, TrainSpec):
+            lora = spec.training.lora
+            adapters = "" if lora is None else f" with LoRA{' in 4 bits' if lora.four_bit else ''}"
+            of_kinds.setdefault(row.kind, set()).add(spec.training.precision + adapters)
+        elif isinstance(spec, OpenLoopSpec) or (isinstance(spec, ClosedLoopSpec) and spec.policy != "random"):
+            of_kinds.setdefault(row.kind, set()).add(spec.precision)
     return ", ".join(f"{kind} {' and '.join(sorted(found))}" for kind, found in sorted(of_kinds.items()))
 
 
@@ -144,16 +147,14 @@ def _processor(environment: Mapping[str, Any]) -> str:
     return f"{environment['processor']}, {cores}, {environment['memory_gib']} GiB"
 
 
-def _demonstrations(jobs: Sequence[Any], corpora: Corpora) -> dict[str, str]:
+def _demonstrations(jobs: Sequence[JobRecord], corpora: Corpora) -> dict[str, str]:
     """By purpose the SHA-256 over what identifies each demonstration (`workers.demonstrations.Corpus.identity`)."""
     identities: dict[str, dict[int, str]] = {}
-    for row in jobs:
-        if row.kind != "ingest":
-            continue
+    for row, spec in told(jobs, IngestSpec):
         for purpose in corpora.purposes_of(row):
             of_split = identities.setdefault(purpose, {})
-            for entry, identity in zip(row.spec["demonstrations"], row.spec["identity"], strict=True):
-                of_split[entry["number"]] = identity
+            for entry, identity in zip(spec.demonstrations, spec.identity, strict=True):
+                of_split[entry.number] = identity
     return {
         f"demonstrations {split}": hashlib.sha256(
             "\n".join(of_split[number] for number in sorted(of_split)).encode()
@@ -162,12 +163,12 @@ def _demonstrations(jobs: Sequence[Any], corpora: Corpora) -> dict[str, str]:
     }
 
 
-def _indexes(database: Database, jobs: Sequence[Any], corpora: Corpora) -> dict[str, str]:
+def _indexes(database: Database, jobs: Sequence[JobRecord], corpora: Corpora) -> dict[str, str]:
     """SHA-256 of each index that has been made: what was trained and judged on, gaze regions included."""
     return {
         f"index {purpose}": artifact.sha256
-        for row in jobs
-        if row.kind == "index" and row.state == SUCCEEDED
+        for row, _ in told(jobs, IndexSpec)
+        if row.state == SUCCEEDED
         for artifact in queries.artifacts_of_job(database, row.id)
         for purpose in corpora.purposes_of(row)
     }

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from calvin.instructions import evaluation_instruction
 from db import queries
 from db.engine import Database
+from db.rows import ArtifactRow
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from reports.data import Video
 from settings.arms import ARMS
-from workers.report_runs import is_closed_loop
+from tasks.records import JobRecord, ended, told
+from tasks.results import ClosedLoopResult
+from tasks.specs import ClosedLoopSpec
 
 #: Films in the page, and how large they may be together: it shall open on a phone.
 _VIDEOS, _VIDEO_BYTES = 6, 6 * 1024 * 1024
 
 
-def failure_videos(database: Database, store: ArtifactStore, jobs: Sequence[Any]) -> tuple[Video, ...]:
+def failure_videos(database: Database, store: ArtifactStore, jobs: Sequence[JobRecord]) -> tuple[Video, ...]:
     """A few films of failed subtasks, taken in turn from the arms. Bytes that were cleared away leave none."""
-    by_run: dict[int, list[tuple[Any, Any]]] = {}
+    by_run: dict[int | None, list[tuple[JobRecord, ArtifactRow]]] = {}
     for row in _of_arms(jobs):
         if row.state == SUCCEEDED:
             films = [a for a in queries.artifacts_of_job(database, row.id) if a.path.endswith(".mp4")]
@@ -39,30 +41,32 @@ def failure_videos(database: Database, store: ArtifactStore, jobs: Sequence[Any]
     return tuple(videos)
 
 
-def no_films_because(jobs: Sequence[Any]) -> str | None:
+def no_films_because(jobs: Sequence[JobRecord]) -> str | None:
     """Why `failure_videos` found none; None where nothing is evaluated in closed loop."""
     shards = _of_arms(jobs)
     if not shards:
         return None
-    if not any(row.spec.get("videos") for row in shards):
+    if not any(spec.videos for _, spec in told(shards, ClosedLoopSpec)):
         return "evaluation.videos is 0"
-    ended = [row for row in shards if row.state == SUCCEEDED]
-    if not ended:
+    results = ended(shards, ClosedLoopResult)
+    if not results:
         return "no part of the evaluation has ended yet"
-    if any(entry["done"] < 5 for row in ended for entry in row.result["results"]):
+    if any(entry.done < 5 for _, result in results for entry in result.results):
         return "their files are no longer in the store"
     return "no subtask failed"
 
 
-def _of_arms(jobs: Sequence[Any]) -> list[Any]:
-    return [row for row in jobs if is_closed_loop(row) and row.run_id is not None]
+def _of_arms(jobs: Sequence[JobRecord]) -> list[JobRecord]:
+    return [row for row, _ in told(jobs, ClosedLoopSpec) if row.run_id is not None]
 
 
-def _caption(row: Any, name: str) -> str:
+def _caption(row: JobRecord, name: str) -> str:
     """Arm, seed, sequence, and the phrase of the subtask that failed. `name`: failure_<sequence>."""
     sequence = int(name.removeprefix("failure_"))
-    (entry,) = [entry for entry in row.result["results"] if entry["sequence"] == sequence]
-    task, phrases = entry["tasks"][entry["done"]], row.spec["instructions"]
+    assert isinstance(row.spec, ClosedLoopSpec)
+    assert isinstance(row.result, ClosedLoopResult)
+    (entry,) = [entry for entry in row.result.results if entry.sequence == sequence]
+    task, phrases = (entry.tasks or ())[entry.done], row.spec.instructions
     phrase = evaluation_instruction(task) if phrases is None else phrases[task]
     arm = ARMS[row.arm].title if row.arm in ARMS else row.arm
     return f"{arm}, seed {row.seed}, sequence {sequence}: “{phrase}” (task {entry['done'] + 1} of 5)"

@@ -23,6 +23,8 @@ from reports.data import AttentionPanel, Reconstruction, RunReport
 from reports.gaze_data import GazeExample
 from settings.arms import ARMS
 from settings.shown import cut
+from tasks.records import JobRecord, told
+from tasks.specs import AttentionSpec, GazeSpec, IngestSpec, ReconstructSpec
 from workers.report_corpora import Corpora
 
 #: Reconstructed frames shown of each arm.
@@ -30,21 +32,20 @@ _RECONSTRUCTIONS = 3
 
 
 def gaze_examples(
-    database: Database, store: ArtifactStore, jobs: Sequence[Any], corpora: Corpora
+    database: Database, store: ArtifactStore, jobs: Sequence[JobRecord], corpora: Corpora
 ) -> tuple[GazeExample, ...]:
     """Frames from the middle of a few episodes, spread over the gaze jobs that have ended."""
-    ended = [row for row in jobs if row.kind == "gaze" and row.state == SUCCEEDED]
-    ingests = {row.id: row for row in jobs if row.kind == "ingest"}
-    if not ended:
+    looked_at = [(row, spec) for row, spec in told(jobs, GazeSpec) if row.state == SUCCEEDED]
+    if not looked_at:
         return ()
     episodes: dict[tuple[str, str], Any] = {}
-    for ingest in ingests.values():
+    for ingest, _ in told(jobs, IngestSpec):
         for artifact in queries.artifacts_of_job(database, ingest.id):
             for purpose in corpora.purposes_of(ingest):
                 episodes[(purpose, artifact.name)] = artifact
     examples = []
-    for row in (ended[place] for place in evenly_spaced(len(ended))):
-        name = f"task_{row.spec['number']}"
+    for row, spec in (looked_at[place] for place in evenly_spaced(len(looked_at))):
+        name = f"task_{spec.number}"
         (artifact,) = queries.artifacts_of_job(database, row.id)
         episode_file = _find(store, episodes[(corpora.purposes_of(row)[0], name)])
         gaze_file = _find(store, artifact)
@@ -77,16 +78,16 @@ def _gaze_example(image: NDArray[np.uint8], instruction: str, row: Mapping[str, 
 
 
 def attention_panels(
-    database: Database, store: ArtifactStore, jobs: Sequence[Any], runs: Mapping[int, RunReport]
+    database: Database, store: ArtifactStore, jobs: Sequence[JobRecord], runs: Mapping[int, RunReport]
 ) -> tuple[AttentionPanel, ...]:
     """The same frames under the maps of each arm's first seed; `runs` by run id.
 
     Models of different sizes see different pictures: frames are those of the first arm.
     """
     first: dict[str, Path] = {}
-    for row in jobs:
-        run = runs.get(row.run_id)
-        if row.kind != "attention" or row.state != SUCCEEDED or run is None:
+    for row, _ in told(jobs, AttentionSpec):
+        run = None if row.run_id is None else runs.get(row.run_id)
+        if row.state != SUCCEEDED or run is None:
             continue
         title = run.title or run.arm
         for artifact in queries.artifacts_of_job(database, row.id):
@@ -116,12 +117,12 @@ def attention_panels(
 
 
 def reconstructions(
-    database: Database, store: ArtifactStore, jobs: Sequence[Any]
+    database: Database, store: ArtifactStore, jobs: Sequence[JobRecord]
 ) -> tuple[Reconstruction, ...]:
     """A few held-out frames of each arm that reconstructs, from its first seed that has any."""
     shown: dict[str, list[Reconstruction]] = {}
-    for row in jobs:
-        if row.kind != "reconstruct" or row.state != SUCCEEDED or row.arm is None or row.arm in shown:
+    for row, _ in told(jobs, ReconstructSpec):
+        if row.state != SUCCEEDED or row.arm is None or row.arm in shown:
             continue
         for artifact in queries.artifacts_of_job(database, row.id):
             if (path := _find(store, artifact)) is not None:

@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from workers.report_runs import is_closed_loop
+from tasks.records import JobRecord, ended, told
+from tasks.results import ClosedLoopResult
+from tasks.specs import NOT_LOOKED_AT, ClosedLoopSpec
 
 
-def simulators_told(jobs: Sequence[Any]) -> str:
+def simulators_told(jobs: Sequence[JobRecord]) -> str:
     """What the shards that have ended say of their simulator; empty while there are none."""
-    told = {
+    said = {
         ", ".join(f"{name} {str(value)[:12]}" for name, value in sorted(description.items()) if value)
         for description in _descriptions(jobs)
     }
-    return " and ".join(sorted(told))
+    return " and ".join(sorted(said))
 
 
-def frames_told(jobs: Sequence[Any]) -> str:
+def frames_told(jobs: Sequence[JobRecord]) -> str:
     """What drew the training frames and what that rests on; empty where no job tells."""
-    told = {
-        f"{job.spec['frames_renderer'] or 'unknown'} ({job.spec['frames_basis']})"
-        for job in jobs
-        if is_closed_loop(job) and "frames_basis" in job.spec
+    said = {
+        f"{spec.frames_renderer or 'unknown'} ({spec.frames_basis})"
+        for _, spec in told(jobs, ClosedLoopSpec)
+        if spec.frames_basis is not None
     }
-    return " and ".join(sorted(told))
+    return " and ".join(sorted(said))
 
 
-def renderer_warning(jobs: Sequence[Any]) -> str | None:
+def renderer_warning(jobs: Sequence[JobRecord]) -> str | None:
     """Sentences where frames and evaluation were drawn differently or show other scenes, or where nobody knows; else
     None.
     """
-    used = {description["renderer"] for description in _descriptions(jobs)}
-    # Jobs planned before there was a choice do not say what drew the frames.
-    told = [job.spec for job in jobs if "frames_renderer" in job.spec]
-    frames = {spec["frames_renderer"] for spec in told}
+    used = {str(description["renderer"]) for description in _descriptions(jobs)}
+    shards = [spec for _, spec in told(jobs, ClosedLoopSpec) if spec.frames_renderer != NOT_LOOKED_AT]
+    frames = {spec.frames_renderer for spec in shards}
     if not used or not frames:
         return None
     sentences = []
     evaluation = " and ".join(sorted(used))
-    bases = sorted({spec["frames_basis"] for spec in told if spec.get("frames_basis")})
+    bases = sorted({spec.frames_basis for spec in shards if spec.frames_basis})
     if None in frames:
         why = (
             f"what drew the training frames is unknown ({'; '.join(bases)})"
@@ -52,12 +52,12 @@ def renderer_warning(jobs: Sequence[Any]) -> str | None:
     elif used != frames:
         because = f" ({'; '.join(bases)})" if bases else ""
         sentences.append(
-            f"Training frames were drawn by renderer {' and '.join(sorted(frames))}, the evaluation by {evaluation}: "
+            f"Training frames were drawn by renderer {' and '.join(sorted(name for name in frames if name))}, the evaluation by {evaluation}: "
             f"policies do worse on pictures of another renderer{because}."
         )
-    if any(spec.get("frames_scenes") == "baton" and spec.get("scenes") == "calvin" for spec in told):
+    if any(spec.frames_scenes == "baton" and spec.scenes == "calvin" for spec in shards):
         sentences.append("Training frames show Baton's own scenes, the evaluation shows CALVIN's.")
-    untrained = sorted({task for spec in told for task in spec.get("untrained_tasks") or ()})
+    untrained = sorted({task for spec in shards for task in spec.untrained_tasks or ()})
     if untrained:
         sentences.append(
             f"No training demonstration shows {', '.join(untrained)}, which the evaluation asks for."
@@ -65,7 +65,7 @@ def renderer_warning(jobs: Sequence[Any]) -> str | None:
     return " ".join(sentences) or None
 
 
-def _descriptions(jobs: Sequence[Any]) -> list[dict[str, str]]:
+def _descriptions(jobs: Sequence[JobRecord]) -> list[Mapping[str, object]]:
     """Of the closed-loop shards that have ended and had something left to do."""
-    results = [job.result for job in jobs if is_closed_loop(job) and job.result]
-    return [told for result in results if (told := result.get("simulator_description"))]
+    described = (result.simulator_description for _, result in ended(jobs, ClosedLoopResult))
+    return [description for description in described if description]
