@@ -73,7 +73,9 @@ def stall(folder: Path, megabytes: int, rounds: int = 5) -> dict[str, float]:
     state = {f"tensor{number}": torch.randn(each) for number in range(_TENSORS)}
     blocked: dict[bool, list[float]] = {False: [], True: []}
     with ExitStack() as cleanup:
-        context = AttemptContext(database, store, claim, Spec(), MemoryLimits(), cleanup, {}, StopSignal(), None, None)
+        context = AttemptContext(
+            database, store, claim, Spec(), MemoryLimits(), cleanup, {}, StopSignal(), None, None
+        )
         with CheckpointWriter(context, Snapshot()) as writer:
             step = 0
             for wait in (False, True):

@@ -156,9 +156,7 @@ def _plain_loop(spec: TrainSpec, inputs: Sequence[InputFile]) -> Any:
         for _ in range(steps):
             optimizer.zero_grad(set_to_none=True)
             model(batch, draws).total.backward()
-            torch.nn.utils.clip_grad_norm_(
-                model.trained_parameters(), settings.gradient_clip, foreach=False
-            )
+            torch.nn.utils.clip_grad_norm_(model.trained_parameters(), settings.gradient_clip, foreach=False)
             optimizer.step()
         if device.type == "cuda":
             torch.cuda.synchronize()

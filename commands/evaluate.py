@@ -255,7 +255,13 @@ def _evaluate(
     done = {entry["sequence"] for entry in entries}
     todo = [(number, chains[number]) for number in range(spec["sequences"]) if number not in done]
     simulators = simulators_of(scene, max(1, min(spec["simulators"], len(todo))), memory)
-    rollout = Rollout(spec["scene"], policy, instructions_of(spec["instructions"]), spec["max_steps"], film=films is not None)
+    rollout = Rollout(
+        spec["scene"],
+        policy,
+        instructions_of(spec["instructions"]),
+        spec["max_steps"],
+        film=films is not None,
+    )
     replays = 0
     try:
         with live_estimate(spec["sequences"]) as show:

@@ -67,9 +67,7 @@ def identity_of(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def open_weights(
-    spec: ModelSpec, weights: Path, precision: str = AUTO
-) -> tuple[ReconVLA, Recipe]:
+def open_weights(spec: ModelSpec, weights: Path, precision: str = AUTO) -> tuple[ReconVLA, Recipe]:
     """`weights` of a job whose parameters have this model; else like `open_folder`."""
     recipe = recipe_of(spec)
     return load_model(recipe.config, weights, "fp32" if precision == AUTO else precision, device()), recipe

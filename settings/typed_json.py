@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from pydantic import Strict, TypeAdapter, ValidationError
@@ -85,7 +85,7 @@ def _plain(value: object, keys: bool) -> Json:
     raise TypeError(f"{type(value).__name__} is nothing that JSON holds")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _fields(shape: type) -> tuple[tuple[str, object], ...]:
     """(name, default) of each; what has none is equal to nothing."""
     return tuple((field.name, _default(field)) for field in dataclasses.fields(shape))
@@ -95,7 +95,7 @@ def _default(field: dataclasses.Field[Any]) -> object:
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _asides(shape: type) -> frozenset[str]:
     hints = get_type_hints(shape, include_extras=True)
     return frozenset(
@@ -103,6 +103,6 @@ def _asides(shape: type) -> frozenset[str]:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _adapter(shape: Hashable) -> TypeAdapter[object]:
     return TypeAdapter(cast(type, shape))

@@ -24,8 +24,7 @@ from tasks.specs import AttentionSpec, LookedAt
 
 
 def run(context: TaskContext[AttentionSpec]) -> Finished[AttentionResult] | Yielded:
-    """Publishes an `attention` artifact: figures per frame, and maps with pictures of a few frames.
-    """
+    """Publishes an `attention` artifact: figures per frame, and maps with pictures of a few frames."""
     started = time.perf_counter()
     settings = context.spec.attention
     torch.set_num_threads(context.spec.threads)

@@ -47,9 +47,7 @@ def run(context: TaskContext[IngestSpec]) -> Finished[IngestResult] | Yielded:
     return Finished((), result=IngestResult(demonstrations=len(demonstrations), expert_missed=tuple(missed)))
 
 
-def make_demonstration(
-    simulator: PlayTable, entry: Demonstration, split: str
-) -> tuple[Episode, list[str]]:
+def make_demonstration(simulator: PlayTable, entry: Demonstration, split: str) -> tuple[Episode, list[str]]:
     """A demonstration by the expert that the task oracle accepts, and why earlier tries were not.
 
     entry: number, task, seed, starts; the scene is the simulator's. Raises SimulatorError when no try succeeds.

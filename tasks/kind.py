@@ -45,7 +45,9 @@ class _Stored:
         """In today's format. Raises InvalidInput for one that is not known."""
         number = values.get(FORMAT, 0)
         if not isinstance(number, int) or not 0 <= number <= len(cls.upgrades):
-            raise InvalidInput(f"{what}: {FORMAT} {shown(number)} is not known to this Baton, or of a newer one")
+            raise InvalidInput(
+                f"{what}: {FORMAT} {shown(number)} is not known to this Baton, or of a newer one"
+            )
         for upgrade in cls.upgrades[number:]:
             values = upgrade(values)
         return values

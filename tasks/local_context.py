@@ -67,7 +67,10 @@ class LocalContext(Generic[S]):
 
 
 def run_body(
-    body: Callable[[TaskContext[S]], Finished[R] | Yielded], folder: Path, spec: S, inputs: Sequence[InputFile]
+    body: Callable[[TaskContext[S]], Finished[R] | Yielded],
+    folder: Path,
+    spec: S,
+    inputs: Sequence[InputFile],
 ) -> list[InputFile]:
     """Run a body to its end. Returns what it published, in the role of its kind."""
     context = LocalContext(folder, spec, inputs)

@@ -56,7 +56,9 @@ def run(context: TaskContext[ReconstructSpec]) -> Finished[ReconstructResult]:
     figures = figures_of(made)
     points = [Point(f"reconstruction/{name}", 0, value) for name, value in figures.items()]
     return Finished(
-        [Draft("reconstruction", "samples", file)], points, result=ReconstructResult(frames=len(rows), **figures)
+        [Draft("reconstruction", "samples", file)],
+        points,
+        result=ReconstructResult(frames=len(rows), **figures),
     )
 
 

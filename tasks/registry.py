@@ -81,7 +81,9 @@ TRAIN = Kind(
     sliced=True,
 )
 
-EVALUATE: Kind[specs.OpenLoopSpec | specs.ClosedLoopSpec, results.OpenLoopResult | results.ClosedLoopResult] = Kind(
+EVALUATE: Kind[
+    specs.OpenLoopSpec | specs.ClosedLoopSpec, results.OpenLoopResult | results.ClosedLoopResult
+] = Kind(
     name="evaluate",
     specs=(specs.OpenLoopSpec, specs.ClosedLoopSpec),
     results=(results.OpenLoopResult, results.ClosedLoopResult),

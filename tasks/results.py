@@ -65,7 +65,13 @@ class ByTask:
 def _earlier_gaze(values: JsonObject) -> JsonObject:
     """Earlier versions counted less of each object, and nothing of what is by task."""
     levels, objects = values.get("figures"), values.get("objects")
-    uncounted = {"measured": None, "trusted_right": None, "trusted_wrong": None, "rate": None, "false_rate": None}
+    uncounted = {
+        "measured": None,
+        "trusted_right": None,
+        "trusted_wrong": None,
+        "rate": None,
+        "false_rate": None,
+    }
     return {
         "by_task": {"demonstrations": 0, "frames": 0},
         "precision": "",
@@ -117,7 +123,13 @@ class TrainResult(JobResult):
 
 
 def _earlier_open_loop(values: JsonObject) -> JsonObject:
-    return {"action_loss": None, "outside_tokens": None, "answer_tokens": None, "gripper_accuracy": None, **values}
+    return {
+        "action_loss": None,
+        "outside_tokens": None,
+        "answer_tokens": None,
+        "gripper_accuracy": None,
+        **values,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +174,12 @@ class SequenceResult:
 
 def _earlier_closed_loop(values: JsonObject) -> JsonObject:
     entries = values.get("results")
-    absent: dict[str, object] = {"simulator_description": None, "counts": {}, "policy_batch": None, "tasks": {}}
+    absent: dict[str, object] = {
+        "simulator_description": None,
+        "counts": {},
+        "policy_batch": None,
+        "tasks": {},
+    }
     if isinstance(entries, list):
         entries = [{"tasks": None, "steps": 0, "actions": [], **entry} for entry in entries]
     return {**absent, **values, "results": entries}

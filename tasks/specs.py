@@ -27,7 +27,7 @@ NOT_LOOKED_AT = "not looked at"
 
 
 #: A detector of which an earlier version said little: any will do.
-_ANY_DETECTOR = {"version": None, "options": {}, "targets": TARGETS_VERSION}
+_ANY_DETECTOR: dict[str, object] = {"version": None, "options": {}, "targets": TARGETS_VERSION}
 
 
 def _with(**earlier: object) -> Upgrade:

@@ -51,9 +51,7 @@ def train_step(
         if not math.isfinite(total):
             raise TrainingDiverged(f"the {name} loss is {total} at step {step}; the last checkpoint is kept")
     for group in trainee.optimizer.param_groups:
-        group["lr"] = learning_rate_at(
-            step, settings.steps, settings.learning_rate, settings.warmup_fraction
-        )
+        group["lr"] = learning_rate_at(step, settings.steps, settings.learning_rate, settings.warmup_fraction)
     scaler.unscale_(trainee.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(
         trainee.model.trained_parameters(), settings.gradient_clip, foreach=False

@@ -66,8 +66,8 @@ class AttemptContext(Generic[S]):
         environment: Callable[[], Mapping[str, object] | None] = lambda: None,
         unsaved: Unsaved | None = None,
     ) -> None:
-        """spec, memory_limits: what the claim says of them. environment: what the attempt runs on, told when it is asked
-        for. unsaved: the worker's flag, raised while this attempt is further than what it published."""
+        """spec, memory_limits: what the claim says of them. environment: what the attempt runs on, told when
+        it is asked for. unsaved: the worker's flag, raised while this attempt is further than what it published."""
         self._database = database
         self._store = store
         self._claim = claim

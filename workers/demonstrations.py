@@ -71,16 +71,21 @@ def generated(data: Data, split: Split) -> Corpus:
             for task in tasks:
                 seed = _seed(data.seed, split, scene, task, repeat)
                 entries.append(
-                    Demonstration(
-                        number=len(entries), scene=scene, task=task, seed=seed, starts=data.starts
-                    )
+                    Demonstration(number=len(entries), scene=scene, task=task, seed=seed, starts=data.starts)
                 )
     phrases = {p for task in tasks for p in (*training_instructions(task), evaluation_instruction(task))}
     identity = [
-        " ".join(str(getattr(e, name)) for name in ("scene", "task", "seed", "number", "starts")) for e in entries
+        " ".join(str(getattr(e, name)) for name in ("scene", "task", "seed", "number", "starts"))
+        for e in entries
     ]
     return Corpus(
-        split, "playtable", None, entries, identity, frozenset(phrases), Counter(e.scene for e in entries if e.scene)
+        split,
+        "playtable",
+        None,
+        entries,
+        identity,
+        frozenset(phrases),
+        Counter(e.scene for e in entries if e.scene),
     )
 
 

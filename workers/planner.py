@@ -201,9 +201,7 @@ class Planner:
                 precision=gaze.precision if gaze.detector == "grounding_dino" else None,
                 python=gaze.python if gaze.detector == "groundingdino_py" else None,
             )
-        spec = DetectorSpec(
-            detector=gaze.detector, version=None, options=options, targets=TARGETS_VERSION
-        )
+        spec = DetectorSpec(detector=gaze.detector, version=None, options=options, targets=TARGETS_VERSION)
         detector = make_detector(spec.detector, **spec.keywords)
         version = detector.version
         detector.check()
@@ -238,7 +236,11 @@ class Planner:
     def _judge(self, ref: RunRef, train: str, validation: str, arm: Arm, closed_loop: bool) -> list[str]:
         """Evaluation and attention of one run."""
         config, name = self._config, f"{ref.arm} seed {ref.seed}"
-        model, threads, precision = self._model(config.training, arm), config.evaluation.threads, self._judged_in
+        model, threads, precision = (
+            self._model(config.training, arm),
+            config.evaluation.threads,
+            self._judged_in,
+        )
         both = [Dependency(train, "checkpoint"), *self._data(validation)]
         # Held-out losses of a run are measured on the same frames while it is trained, as both stand in one report.
         measured = config.training.open_loop or config.training.early_stopping

@@ -21,6 +21,8 @@ def job_records(database: Database, ablation_id: int) -> list[JobRecord]:
             read[row.id] = kind.spec_of(row.spec), kind.result_of(row.result) if done else None
         spec, result = read[row.id]
         found.append(
-            JobRecord(row.id, row.kind, row.label, row.state, row.step, spec, result, row.run_id, row.arm, row.seed)
+            JobRecord(
+                row.id, row.kind, row.label, row.state, row.step, spec, result, row.run_id, row.arm, row.seed
+            )
         )
     return found

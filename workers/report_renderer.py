@@ -50,9 +50,10 @@ def renderer_warning(jobs: Sequence[JobRecord]) -> str | None:
             f"The evaluation was drawn by renderer {evaluation}; {why}. evaluate --replay compares their pictures."
         )
     elif used != frames:
+        drawn_by = " and ".join(sorted(name for name in frames if name))
         because = f" ({'; '.join(bases)})" if bases else ""
         sentences.append(
-            f"Training frames were drawn by renderer {' and '.join(sorted(name for name in frames if name))}, the evaluation by {evaluation}: "
+            f"Training frames were drawn by renderer {drawn_by}, the evaluation by {evaluation}: "
             f"policies do worse on pictures of another renderer{because}."
         )
     if any(spec.frames_scenes == "baton" and spec.scenes == "calvin" for spec in shards):

@@ -103,7 +103,9 @@ def go_on(home: Home, broker_url: str, seconds: float = 300.0) -> None:
     member = Member(database, SETTINGS, "worker", "cpu", None)
     chosen = {row.id: train if row.label == "train" else read for row in rows(database)}
     bodies = []
-    executor = Executor(home, database, store, SETTINGS, member, kind_of=lambda name: kind_with(bodies[-1])(name))
+    executor = Executor(
+        home, database, store, SETTINGS, member, kind_of=lambda name: kind_with(bodies[-1])(name)
+    )
     broker = connect(broker_url)
     give_up = time.monotonic() + seconds
     while any(row.state != SUCCEEDED for row in rows(database)):

@@ -41,6 +41,8 @@ class Bench:
 def bench(home: Home, database: Database, store: ArtifactStore) -> Iterator[Bench]:
     member = Member(database, SETTINGS, "worker", "cpu", None)
     bodies: list[Body] = []
-    executor = Executor(home, database, store, SETTINGS, member, kind_of=lambda name: kind_with(bodies[0])(name))
+    executor = Executor(
+        home, database, store, SETTINGS, member, kind_of=lambda name: kind_with(bodies[0])(name)
+    )
     yield Bench(database, member, executor, bodies)
     member.leave()

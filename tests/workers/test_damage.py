@@ -156,9 +156,7 @@ def test_a_machine_short_of_something_never_damages_a_file(
     unreadable(monkeypatch, home.root / fact.path, number)
     bench.executor._store.distrust()
     for _ in range(LOOKS + 2):
-        assert "input damaged" not in bench.run(
-            "b", lambda context: done(result={"n": len(context.inputs)})
-        )
+        assert "input damaged" not in bench.run("b", lambda context: done(result={"n": len(context.inputs)}))
     assert states(database)["a"] == SUCCEEDED and row(database, "b").failures == 0
     monkeypatch.undo()
     assert bench.run("b", lambda context: done(result={"n": len(context.inputs)})) == SUCCEEDED
