@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-
 from calvin.instructions import evaluation_instruction
 from db import queries
 from db.engine import Database
@@ -70,4 +69,4 @@ def _caption(row: JobRecord, name: str) -> str:
     task, phrases = (entry.tasks or ())[entry.done], row.spec.instructions
     phrase = evaluation_instruction(task) if phrases is None else phrases[task]
     arm = ARMS[row.arm].title if row.arm in ARMS else row.arm
-    return f"{arm}, seed {row.seed}, sequence {sequence}: “{phrase}” (task {entry['done'] + 1} of 5)"
+    return f"{arm}, seed {row.seed}, sequence {sequence}: “{phrase}” (task {entry.done + 1} of 5)"

@@ -283,13 +283,13 @@ def test_out_of_memory_halves_the_micro_batch_until_one_sample_is_too_much(
     seen: list[object] = []
 
     def body(context: TaskContext) -> Result:
-        seen.append(context.learned.get("micro_batch"))
+        seen.append(context.memory_limits.micro_batch)
         raise MemoryError
 
     submit(database, planned("a", spec={"training": {"batch_size": 4}}))
     for _ in range(3):
         bench.run("a", body)
-    assert seen == [None, [[0, 2]], [[0, 2], [0, 1]]]
+    assert seen == [(), ((0, 2),), ((0, 2), (0, 1))]
     assert [a.outcome for a in attempts(database, "a")] == [OOM] * 3
     assert row(database, "a").losses == 1, "only the last one could learn nothing"
 

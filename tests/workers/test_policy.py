@@ -12,6 +12,7 @@ from db.timings import Timing
 from errors import DatasetError, DiskFull, StateLost, StoreUnreachable, TrainingDiverged
 from settings.queue import QueueSettings
 from settings.regular import text_of
+from tests.toy_kinds import ToySpec
 from workers import policy
 from workers.policy import AfterFailure, after_failure
 
@@ -64,7 +65,7 @@ def test_slices_end() -> None:
 def test_work_stops_in_time_for_its_own_checkpoint(
     spec: dict[str, object], timing: Timing | None, before_deadline: float
 ) -> None:
-    end = policy.latest_end(1000.0, 5000.0, spec, timing, SETTINGS)
+    end = policy.latest_end(1000.0, 5000.0, ToySpec(spec), timing, SETTINGS)
     assert end == 5000.0 - SETTINGS.hand_over_seconds - before_deadline
 
 
@@ -80,8 +81,8 @@ def test_work_that_cannot_progress_does_not_start(
     spec: dict[str, object], timing: Timing, needs: float
 ) -> None:
     deadline = 1000.0 + SETTINGS.hand_over_seconds + needs
-    assert policy.latest_end(1000.0, deadline + 0.1, spec, timing, SETTINGS) is not None
-    assert policy.latest_end(1000.0, deadline - 0.1, spec, timing, SETTINGS) is None
+    assert policy.latest_end(1000.0, deadline + 0.1, ToySpec(spec), timing, SETTINGS) is not None
+    assert policy.latest_end(1000.0, deadline - 0.1, ToySpec(spec), timing, SETTINGS) is None
 
 
 @pytest.mark.parametrize(
@@ -154,18 +155,6 @@ def test_a_file_that_is_too_large_to_be_read_is_a_fault_of_the_file(tmp_path: Pa
 )
 def test_what_a_job_allocates_itself_stays_in_its_own_ledger(error: Exception) -> None:
     assert policy.out_of_memory(error) and not policy.machine_fault(error)
-
-
-def test_the_micro_batch_is_halved_from_the_step_the_run_goes_on_from() -> None:
-    spec = {"training": {"batch_size": 16}}
-    once = policy.halved_micro_batch(spec, {}, 120)
-    assert once == {"micro_batch": [[120, 8]]}
-    twice = policy.halved_micro_batch(spec, {**once, "other": 1}, 200)
-    assert twice == {"micro_batch": [[120, 8], [200, 4]], "other": 1}
-    assert policy.halved_micro_batch(spec, {"micro_batch": [[0, 1]]}, 3) is None
-    assert policy.halved_micro_batch({"mode": "closed_loop"}, {}, 3) is None
-    asked = {"training": {"batch_size": 16, "micro_batch": 4}}
-    assert policy.halved_micro_batch(asked, {}, 5) == {"micro_batch": [[5, 2]]}
 
 
 def test_torchs_own_allocators_errors_count_as_out_of_memory() -> None:
