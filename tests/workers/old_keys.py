@@ -16,30 +16,17 @@ ASIDE = frozenset(
     | {"about", "drawn_basis", "frames_basis", "frames_scenes", "untrained_tasks"}
 )
 
-#: What `tasks.changes.KEYS` names, by field: where its test of the wrong result is, and how a job's parameters were
-#: before it. `configs` are the models of the same jobs where no folder says anything.
+#: By field of `tasks.changes.KEYS`: the test, in whichever file, of the wrong result that the old key gave.
 TESTS: Mapping[str, str] = {
-    "frames": "tests/tasks/test_train.py::test_held_out_losses_of_one_report_are_of_the_same_frames",
-    "jpeg": "tests/tasks/test_open_loop.py::test_without_the_losses_of_jpeg_the_error_is_that_of_other_pictures",
-    "training.early_stopping.same_frames": (
-        "tests/tasks/test_train.py::test_frames_of_its_own_give_early_stopping_another_loss"
-    ),
-    "assets_digest": (
-        "tests/workers/test_evaluation_plan.py::test_a_clone_counts_by_its_content_and_not_by_its_place"
-    ),
-    "calvin_env": (
-        "tests/workers/test_evaluation_plan.py::test_the_official_simulator_counts_by_what_its_interpreter_imports"
-    ),
-    "frames_renderer": (
-        "tests/workers/test_evaluation_plan.py::test_an_edited_file_does_not_tell_what_drew_the_frames"
-    ),
-    "renderer": "tests/workers/test_evaluation_plan.py::test_an_edited_file_does_not_tell_what_drew_the_frames",
-    "model.config": (
-        "tests/tasks/test_modelling.py::test_a_job_of_the_time_when_configurations_were_not_read"
-    ),
-    "not_held_out": (
-        "tests/workers/test_planner_recorded.py::test_a_report_is_told_of_a_validation_that_is_trained_on"
-    ),
+    "frames": "test_held_out_losses_of_one_report_are_of_the_same_frames",
+    "jpeg": "test_without_the_losses_of_jpeg_the_error_is_that_of_other_pictures",
+    "training.early_stopping.same_frames": "test_frames_of_its_own_give_early_stopping_another_loss",
+    "assets_digest": "test_a_clone_counts_by_its_content_and_not_by_its_place",
+    "calvin_env": "test_the_official_simulator_counts_by_what_its_interpreter_imports",
+    "frames_renderer": "test_an_edited_file_does_not_tell_what_drew_the_frames",
+    "renderer": "test_an_edited_file_does_not_tell_what_drew_the_frames",
+    "model.config": "test_a_job_of_the_time_when_configurations_were_not_read",
+    "not_held_out": "test_a_report_is_told_of_a_validation_that_is_trained_on",
 }
 
 
