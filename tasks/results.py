@@ -66,6 +66,7 @@ def _earlier_gaze(values: JsonObject) -> JsonObject:
     """Earlier versions counted less of each object, and nothing of what is by task."""
     levels, objects = values.get("figures"), values.get("objects")
     uncounted = {
+        "mean_iou": None,
         "measured": None,
         "trusted_right": None,
         "trusted_wrong": None,

@@ -17,7 +17,7 @@ from db import audits, care
 from db.engine import Database
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
-from errors import ArtifactDamaged
+from errors import ArtifactDamaged, InvalidInput
 from tasks.context import InputFile
 from tasks.kind import Spec
 from tasks.registry import KINDS, AnyKind, kind_named
@@ -153,6 +153,8 @@ def redo(
         made = again(_work_of(unit, spec, given, then, store), then)
     except ArtifactDamaged as error:
         return Finding(unit.name, DAMAGED if error.path else NOT_COMPARABLE, str(error))
+    except InvalidInput as error:
+        return Finding(unit.name, NOT_COMPARABLE, str(error))
     if made.damaged is not None:
         return Finding(unit.name, DAMAGED, made.damaged)
     if made.lacking is not None:

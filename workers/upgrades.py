@@ -21,7 +21,7 @@ from db.states import CANCELLED
 from detectors.registry import make_detector
 from detectors.spec import DetectorSpec
 from detectors.targets import TARGETS_VERSION
-from errors import BatonError, ConfigError, OtherBuild
+from errors import BatonError, ConfigError, InvalidInput, OtherBuild
 from settings.ablation import AblationConfig
 from settings.home import Home
 from settings.json_values import JsonObject
@@ -179,7 +179,10 @@ def _other_detectors(specs: Sequence[tuple[str, JsonObject]]) -> Counter[str]:
     found: Counter[str] = Counter()
     here: dict[tuple[str, object], str | None] = {}
     for kind, values in specs:
-        about = KINDS[kind].spec_of(values).finds_with
+        try:
+            about = KINDS[kind].spec_of(values).finds_with
+        except InvalidInput:  # the job itself says what is wrong with it
+            continue
         if about is None:
             continue
         key = about.detector, about.options

@@ -18,6 +18,7 @@ from db.values import Ending
 from reports.html import render_html
 from reports.summary import summarise, to_json
 from tests.calvin.samples import make_episode
+from tests.job_specs import result_of, spec_of
 from tests.support import NOW, stored, worker
 from workers.report_data import gather_report
 
@@ -66,7 +67,7 @@ def data_jobs(
     needs = [Dependency(f"{name} {split}", "episode")]
     for number in numbers:
         key = f"gaze {name} {split} {number}"
-        spec = {"number": number, "detector": "colour"}
+        spec = spec_of("gaze", number=number)
         made.append(
             PlannedJob(key, "gaze", f"gaze {label} task_{number}", spec, "cpu", 50, 1, (needs[0],), ())
         )
@@ -87,11 +88,12 @@ def submitted(database: Any, pretraining_label: str) -> int:
     training = {"batch_size": 2, "steps": 4, "precision": "fp32", "lora": None}
     validation = Dependency("index D validation", "index")
     planned += [
-        PlannedJob("pretrain", "pretrain", "pretrain seed 0", {"training": training, "drawn_by": "tiny"}, "cpu", 50, 1,
+        PlannedJob("pretrain", "pretrain", "pretrain seed 0", spec_of("pretrain", training=training), "cpu", 50, 1,
                    (Dependency("index ABCD training", "index"),), (RUN,)),
-        PlannedJob("train", "train", "train recon_pretrain seed 0", {"training": training, "drawn_by": "egl"}, "cpu",
-                   50, 1, (Dependency("index D training", "index"), Dependency("pretrain", "init")), (RUN,)),
-        PlannedJob("judge", "evaluate", "open-loop error", {"mode": "open_loop"}, "cpu", 50, 1,
+        PlannedJob("train", "train", "train recon_pretrain seed 0",
+                   spec_of("train", training=training, drawn_by="egl"), "cpu", 50, 1,
+                   (Dependency("index D training", "index"), Dependency("pretrain", "init")), (RUN,)),
+        PlannedJob("judge", "evaluate", "open-loop error", spec_of("evaluate"), "cpu", 50, 1,
                    (Dependency("train", "checkpoint"), validation), (RUN,)),
     ]  # fmt: skip
     config = {"data": {"root": "/data/D", "pretraining_root": "/data/ABCD"}, "gaze": {"detector": "colour"}}
@@ -107,7 +109,7 @@ def ended(request: pytest.FixtureRequest, database, store, tmp_path):
         rows = tx.execute(select(job.c.id, job.c.kind, job.c.key, job.c.spec).order_by(job.c.id)).all()
     for row in rows:
         artifacts: list[Any] = []
-        result: dict[str, Any] = {}
+        result = result_of(row.kind)
         if row.kind == "ingest":
             for number in [entry["number"] for entry in row.spec["demonstrations"]]:
                 file = tmp_path / f"{row.id}-{number}"
@@ -121,7 +123,7 @@ def ended(request: pytest.FixtureRequest, database, store, tmp_path):
             result = gaze_result(1 if "ABCD" in row.key else 3)
         elif row.kind == "index":
             items = 30 if "ABCD" in row.key else 8
-            result = {"items": items, "with_target": items, "weighed_down": 0, "dropped": 0}
+            result = result_of("index", items=items, with_target=items)
             artifacts.append(stored(store, tmp_path, "index.json", row.key.encode(), kind="index"))
         else:
             continue

@@ -13,6 +13,7 @@ from db.values import Ending, Lease, MetricPoint, Seconds
 from errors import InvalidInput
 from reports.data import DataSource
 from reports.summary import to_json
+from tests.job_specs import result_of, spec_of
 from tests.support import LEASE_SECONDS, NOW, start, worker
 from workers.report_data import NO_SIMULATOR, _with_shared, gather_report
 
@@ -20,7 +21,7 @@ RUN = RunRef("recon", 0)
 
 
 def planned(key, kind, runs=(), **spec):
-    return PlannedJob(key, kind, key, spec, "cpu", 50, 1, (), runs)
+    return PlannedJob(key, kind, key, spec_of(kind, spec), "cpu", 50, 1, (), runs)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def finish(database, label, worker_id, result, **fields):
 
 
 def shard(first, *done):
-    return {"results": [{"sequence": first + i, "done": d} for i, d in enumerate(done)]}
+    return result_of("evaluate", results=[{"sequence": first + i, "done": d} for i, d in enumerate(done)])
 
 
 def report(home, database):

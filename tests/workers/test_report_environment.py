@@ -7,6 +7,7 @@ import hashlib
 from db import jobs, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
+from tests.job_specs import record, result_of, spec_of
 from tests.support import NOW, start, stored, worker
 from workers.environment import attempt_environment
 from workers.report_data import gather_report
@@ -23,17 +24,16 @@ INGEST = {
 def environment_of(database, store, tmp_path, bodies):
     """Of an ablation whose ingest, index and train job have ended with these versions of their bodies."""
     planned = [
-        PlannedJob(kind, kind, f"{kind} training", spec, "cpu", 50, 1, (), (REF,))
+        PlannedJob(kind, kind, f"{kind} training", spec_of(kind, spec), "cpu", 50, 1, (), (REF,))
         for kind, spec in (("ingest", INGEST), ("index", {"split": "training"}), ("train", {}))
     ]
     config = {"data": {"root": None}, "gaze": {"detector": "oracle"}}
     submit(database, Plan("k", "mine", config, planned, {REF: "train"}), "cli.py all", NOW)
     worker_id = worker(database)
-    counts = {"items": 1, "with_target": 1, "weighed_down": 0, "dropped": 0}
     for kind, body in bodies.items():
         artifacts = [stored(store, tmp_path, "index.json", b"[]", kind="index")] if kind == "index" else []
         ending = Ending(
-            states.SUCCEEDED, 1, artifacts=artifacts, result=counts,
+            states.SUCCEEDED, 1, artifacts=artifacts, result=result_of(kind),
             environment={**attempt_environment("cpu"), "body": body},
         )  # fmt: skip
         jobs.succeed(database, start(database, f"{kind} training", worker_id), ending, NOW + 1)
@@ -63,7 +63,10 @@ def test_versions_and_machine(database, store, tmp_path):
 def test_steps_of_two_environments_are_told(database, store, tmp_path):
     """A machine or a library that changed between two slices is no secret of the event log."""
     config = {"data": {"root": None}, "gaze": {"detector": "oracle"}}
-    planned = [PlannedJob(name, "train", name, {}, "cpu", 50, 4, (), (REF,)) for name in ("moved", "same")]
+    planned = [
+        PlannedJob(name, "train", name, spec_of("train"), "cpu", 50, 4, (), (REF,))
+        for name in ("moved", "same")
+    ]
     submit(database, Plan("k", "mine", config, planned, {REF: "moved"}), "cli.py all", NOW)
     worker_id = worker(database)
     for name, others in (
@@ -83,22 +86,18 @@ def test_variables_that_choose_other_kernels_are_told(database, store, tmp_path,
     assert found.versions["variables"].split(", ").count("MKL_CBWR=COMPATIBLE") == 1
 
 
-class _Job:
-    def __init__(self, kind, **spec):
-        self.kind, self.spec = kind, spec
-
-
 def test_precisions_are_told_by_kind_of_job():
-    adapted = {"precision": "fp16", "lora": {"rank": 16, "four_bit": True}}
+    adapted = {"precision": "fp16", "lora": {"rank": 16, "alpha": 32, "four_bit": True}}
+    shard = {"mode": "closed_loop"}
     jobs = [
-        _Job("train", training=adapted),
-        _Job("train", training={"precision": "bf16", "lora": None}),
-        _Job("evaluate", policy="random"),
-        _Job("evaluate", policy="model", precision="4bit"),
-        _Job("ingest"),
+        record("train", {"training": adapted}),
+        record("train", {"training": {"precision": "bf16", "lora": None}}),
+        record("evaluate", {**shard, "policy": "random"}),
+        record("evaluate", {**shard, "precision": "4bit"}),
+        record("ingest"),
     ]
     assert _precisions(jobs) == "evaluate 4bit, train bf16 and fp16 with LoRA in 4 bits"
-    assert _precisions([_Job("evaluate", policy="model")]) == "evaluate fp32"
+    assert _precisions([record("evaluate", shard)]) == "evaluate fp32"
 
 
 class _Attempt:

@@ -7,6 +7,7 @@ import pytest
 from db import jobs, queries, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
+from tests.job_specs import result_of, spec_of
 from tests.support import NOW, start, worker
 from workers.report_data import gather_report
 
@@ -16,9 +17,9 @@ CHAIN = ["open_drawer", "lift_red_block_table", "turn_on_led", "close_drawer", "
 def plan(database, videos, instructions=None):
     """One arm with one shard of its evaluation, which may make `videos` films."""
     ref = RunRef("recon", 3)
-    spec = {"mode": "closed_loop", "videos": videos, "instructions": instructions}
+    spec = spec_of("evaluate", mode="closed_loop", videos=videos, instructions=instructions)
     planned = [
-        PlannedJob("train", "train", "train", {}, "cpu", 50, 1, (), (ref,)),
+        PlannedJob("train", "train", "train", spec_of("train"), "cpu", 50, 1, (), (ref,)),
         PlannedJob("shard", "evaluate", "shard", spec, "cpu", 50, 1, (), (ref,)),
     ]
     config = {"data": {"root": None}, "gaze": {"detector": "oracle"}}
@@ -32,7 +33,7 @@ def finish(database, store, folder, done, *, film):
         file = folder / "failure_7.mp4"
         file.write_bytes(b"film")
         artifacts = [jobs.StoredArtifact("evaluation", "failure_7", *store.put(file))]
-    result = {"mode": "closed_loop", "results": [{"sequence": 7, "done": done, "tasks": CHAIN}]}
+    result = result_of("evaluate", results=[{"sequence": 7, "done": done, "tasks": CHAIN}])
     claim = start(database, "shard", worker(database))
     jobs.succeed(database, claim, Ending(states.SUCCEEDED, 1, artifacts=artifacts, result=result), NOW)
 

@@ -23,10 +23,12 @@ from tasks.context import Draft
 from tests import support
 from tests.calvin.samples import make_episode
 from tests.detectors.scenes import PAINT, paint, table
+from tests.job_specs import record, spec_of
 from tests.support import NOW, attempts, planned, row, start, worker
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.toy_kinds import done
 from tests.workers.conftest import Bench
+from workers.records import job_records
 from workers.report_gaze import gaze_regions, gaze_scores
 
 FRAMES, HIDDEN = 10, 6
@@ -49,8 +51,8 @@ def episodes():
 def ended(database, tmp_path):
     """Three gaze jobs and an index have ended, a fourth gaze job has not."""
     names = [*episodes(), "unfinished"]
-    plan = [PlannedJob(name, "gaze", name, {}, "cpu", 50, 1, (), ()) for name in names]
-    plan.append(PlannedJob("index", "index", "index", {"split": "training"}, "cpu", 50, 1, (), ()))
+    plan = [PlannedJob(name, "gaze", name, spec_of("gaze"), "cpu", 50, 1, (), ()) for name in names]
+    plan.append(PlannedJob("index", "index", "index", spec_of("index"), "cpu", 50, 1, (), ()))
     submit(database, Plan("k", "mine", {}, plan), "cli.py", NOW)
     worker_id = worker(database)
     inputs = []
@@ -66,11 +68,13 @@ def ended(database, tmp_path):
     spec = {"numbers": [0, 1, 2], "split": "training", "untrusted": "drop"}
     made = index.run(FakeContext(tmp_path / "index", spec, inputs))
     finish(database, worker_id, "index", made.result)
-    return queries.jobs_of(database, queries.ablation_row(database, None).id)
+    return job_records(database, queries.ablation_row(database, None).id)
 
 
 def finish(database, worker_id, label, result):
-    jobs.succeed(database, start(database, label, worker_id), Ending(states.SUCCEEDED, 1, result=result), NOW)
+    jobs.succeed(
+        database, start(database, label, worker_id), Ending(states.SUCCEEDED, 1, result=result.row()), NOW
+    )
 
 
 def test_counts_add_up_to_the_frames(ended):
@@ -108,10 +112,11 @@ def test_wording_that_is_not_understood_is_told_with_what_to_do(ended):
 
 
 def test_results_of_earlier_versions_did_not_count_the_tasks_targets(ended):
-    counted = [row for row in ended if row.kind == "gaze" and row.state == states.SUCCEEDED]
-    counted[0].result["by_task"] = {"demonstrations": 1, "frames": FRAMES}
-    del counted[1].result["by_task"]
-    assert gaze_regions(ended).by_task == (1, FRAMES)
+    first, second = [job.result.row() for job in ended if job.kind == "gaze" and job.result][:2]
+    first["by_task"] = {"demonstrations": 1, "frames": FRAMES}
+    del second["by_task"], second["format"]
+    counted = [record("gaze", result=values) for values in (first, second)]
+    assert gaze_regions(counted).by_task == (1, FRAMES)
 
 
 def test_objects_are_scored_where_the_truth_is_known(ended):

@@ -12,6 +12,7 @@ from db import jobs, queries, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
 from tasks.looking import Looks
+from tests.job_specs import spec_of
 from tests.support import NOW, start, stored, worker
 from workers.report_data import gather_report
 
@@ -23,7 +24,7 @@ def ablation(database, store, tmp_path):
     """Two arms whose attention and reconstruction have ended."""
     refs = {arm: RunRef(arm, 0) for arm in ARMS}
     planned = [
-        PlannedJob(f"{kind} {arm}", kind, f"{kind} {arm}", {}, "cpu", 50, 1, (), (ref,))
+        PlannedJob(f"{kind} {arm}", kind, f"{kind} {arm}", spec_of(kind), "cpu", 50, 1, (), (ref,))
         for arm, ref in refs.items()
         for kind in ("train", "attention", "reconstruct")
     ]
@@ -37,9 +38,9 @@ def ablation(database, store, tmp_path):
     worker_id = worker(database)
     for number, arm in enumerate(ARMS):
         finish(database, store, tmp_path, worker_id, f"attention {arm}", "attention", "maps", attention(number),
-               {"mass_in_gaze": 0.1, "pointing_accuracy": 0.2, "frames": 9})  # fmt: skip
+               result_of("attention", mass_in_gaze=0.1, pointing_accuracy=0.2, frames=9))  # fmt: skip
         finish(database, store, tmp_path, worker_id, f"reconstruct {arm}", "reconstruction", "samples",
-               reconstruction(), {})  # fmt: skip
+               reconstruction(), result_of("reconstruct"))  # fmt: skip
 
 
 def finish(database, store, folder, worker_id, label, kind, name, tensors, result):

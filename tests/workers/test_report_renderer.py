@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tasks.specs import NOT_LOOKED_AT
+from tests.job_specs import record
 from workers.report_renderer import frames_told, renderer_warning, simulators_told
 
 
 def shard(frames: str | None, used: str | None) -> Any:
     told = {"simulator": "playtable", "scene": "D", "renderer": used, "assets_digest": "0123456789abcdef"}
     result = {"simulator_description": None if used is None else told}
-    return SimpleNamespace(
-        kind="evaluate", spec={"mode": "closed_loop", "frames_renderer": frames}, result=result
-    )
+    return record("evaluate", {"mode": "closed_loop", "frames_renderer": frames}, result)
 
 
 def test_the_same_renderer_needs_no_warning() -> None:
@@ -23,8 +23,7 @@ def test_the_same_renderer_needs_no_warning() -> None:
 
 
 def test_nothing_is_said_before_anything_was_drawn() -> None:
-    waiting = shard("egl", None)
-    waiting.result = None
+    waiting = replace(shard("egl", None), result=None)
     assert renderer_warning([waiting, shard("egl", None)]) is None
     assert simulators_told([waiting]) == ""
 
@@ -42,9 +41,8 @@ def test_a_difference_is_told(frames: str | None, used: list[str], words: str) -
 
 
 def test_jobs_of_other_kinds_and_older_ones_are_passed_over() -> None:
-    older = shard(None, "tiny")
-    del older.spec["frames_renderer"]
-    training = SimpleNamespace(kind="train", spec={"steps": 1}, result={"step": 1})
+    older = shard(NOT_LOOKED_AT, "tiny")
+    training = record("train", result={"steps": 1})
     assert renderer_warning([older, training]) is None
     assert simulators_told([older, training]) == (
         "assets_digest 0123456789ab, renderer tiny, scene D, simulator playtable"
@@ -53,8 +51,7 @@ def test_jobs_of_other_kinds_and_older_ones_are_passed_over() -> None:
 
 def with_basis(frames: str | None, basis: str, used: str, **entries: Any) -> Any:
     job = shard(frames, used)
-    job.spec |= {"frames_basis": basis, **entries}
-    return job
+    return replace(job, spec=replace(job.spec, frames_basis=basis, **entries))
 
 
 def test_what_the_claim_rests_on_is_told() -> None:
@@ -81,5 +78,5 @@ def test_other_scenes_than_the_evaluations_are_told() -> None:
 
 
 def test_tasks_without_demonstrations_are_told() -> None:
-    told = renderer_warning([with_basis("egl", "x", "egl", untrained_tasks=["stack_block", "open_drawer"])])
+    told = renderer_warning([with_basis("egl", "x", "egl", untrained_tasks=("stack_block", "open_drawer"))])
     assert told == "No training demonstration shows open_drawer, stack_block, which the evaluation asks for."
