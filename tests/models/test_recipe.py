@@ -21,6 +21,7 @@ from models.weights import write_weights
 from policies.checkpoint_folder import open_folder
 from settings.ablation import Backbones, Model
 from settings.arms import ARMS
+from settings.typed_json import to_json
 from tasks import train
 from tasks.context import Finished
 from tasks.model_spec import backbone_folders, planned_config, planned_model
@@ -42,7 +43,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def spec_with(folders: dict[str, str], arm: str = "recon", **model: Any) -> dict[str, Any]:
     model = Model(backbones=Backbones(**folders), **model)
-    planned = planned_model(model, backbone_folders(model.backbones), ARMS[arm], 1.0, [])
+    planned = to_json(planned_model(model, backbone_folders(model.backbones), ARMS[arm], 1.0, []))
     return {**training_spec(2), "model": planned}
 
 

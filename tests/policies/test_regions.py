@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from detectors.base import NoTarget, Reason
+from detectors.spec import DetectorSpec, NoOptions
+from detectors.targets import TARGETS_VERSION
 from errors import EnvironmentLacks
 from models.recipe import recipe_of
 from models.reconvla import ReconVLA
@@ -21,7 +24,7 @@ from tests.training import model_spec, training_spec
 BOXES = {"drawer_handle": (20, 30, 60, 70), "red_block": None, "blue_block": (5, 5, 9, 9), "pink_block": None,
          "drawer": (10, 100, 90, 180)}  # fmt: skip
 SIMULATOR: Any = SimpleNamespace(true_boxes=lambda: BOXES)
-ORACLE = {"detector": "oracle", "version": "1", "options": {}}
+ORACLE = DetectorSpec(detector="oracle", version="1", options=NoOptions(), targets=TARGETS_VERSION)
 
 
 def observation(seed: int = 0, gripper: float = 1.0) -> dict[str, np.ndarray]:
@@ -81,4 +84,4 @@ def test_counts_by_reason_are_told_as_such_and_those_of_earlier_checkpoints_with
 
 def test_another_detector_than_planned_is_refused():
     with pytest.raises(EnvironmentLacks, match="planned with 'older'"):
-        RegionFinder({"detector": "colour", "version": "older", "options": {}})
+        RegionFinder(replace(ORACLE, detector="colour", version="older"))

@@ -73,10 +73,10 @@ def test_the_tokenizer_lies_with_the_language_model_or_apart(tmp_path: Path):
     together, apart = folder(tmp_path / "a"), folder(tmp_path / "b", tokenizer=False)
     folders = backbone_folders(Backbones(language=str(together), vision=str(apart)))
     spec = planned_model(Model(), folders, ARMS["recon"], 1.0, ["open the drawer"])
-    assert spec["tokenizer"]["root"] == str(together)
-    assert set(spec["backbones"]) == {"language", "vision"}
-    assert "instructions" not in spec
-    assert planned_model(Model(), {}, ARMS["recon"], 1.0, ["open"])["instructions"] == ["open"]
+    assert spec.tokenizer is not None and spec.tokenizer.root == str(together)
+    assert set(spec.backbones) == {"language", "vision"}
+    assert spec.instructions is None
+    assert planned_model(Model(), {}, ARMS["recon"], 1.0, ["open"]).instructions == ("open",)
     with pytest.raises(WeightsMissing, match="holds no tokenizer"):
         backbone_folders(Backbones(language=str(apart)))
     backbone_folders(Backbones(language=str(apart), tokenizer=str(together)))

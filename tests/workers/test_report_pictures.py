@@ -12,7 +12,7 @@ from db import jobs, queries, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
 from tasks.looking import Looks
-from tests.job_specs import spec_of
+from tests.job_specs import result_of, spec_of
 from tests.support import NOW, start, stored, worker
 from workers.report_data import gather_report
 
