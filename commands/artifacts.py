@@ -12,17 +12,29 @@ import click
 
 from commands.options import existing_home, home_option, named_home
 from commands.ranges import ROW_ID
+from settings.shown import shown
 from settings.streams import say
 
 if TYPE_CHECKING:
     from settings.home import Home
 
-KINDS = ("episode", "gaze", "index", "checkpoint", "evaluation", "attention", "reconstruction", "report")
+
+class _KindOfArtifact(click.ParamType[str]):
+    """One that a kind of job makes. These are looked up when one is named: their declarations take a while to import."""
+
+    name = "kind"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from tasks.registry import artifact_kinds
+
+        if value not in (known := artifact_kinds()):
+            self.fail(f"{shown(value)} is none; they are: {', '.join(known)}", param, ctx)
+        return value
 
 
 @click.group("artifacts", invoke_without_command=True)
 @home_option
-@click.option("--kind", type=click.Choice(KINDS), default=None, help="Only this kind.")
+@click.option("--kind", type=_KindOfArtifact(), default=None, help="Only this kind: checkpoint, evaluation, ...")
 @click.option("--run", type=ROW_ID, default=None, help="Only what serves this run (see status).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context

@@ -144,6 +144,11 @@ def versions() -> list[tuple[str, int]]:
     return [(name, kind.version) for name, kind in KINDS.items()]
 
 
+def artifact_kinds() -> list[str]:
+    """All that jobs make."""
+    return list(dict.fromkeys(made for kind in KINDS.values() for made in kind.makes))
+
+
 def kind_named(name: str) -> AnyKind:
     try:
         return KINDS[name]

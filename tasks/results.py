@@ -75,7 +75,7 @@ def _earlier_gaze(values: JsonObject) -> JsonObject:
     }
     return {
         "by_task": {"demonstrations": 0, "frames": 0},
-        "precision": "",
+        "precision": None,
         **values,
         "figures": {
             name: {"trusted_right": None, "mean_iou": None, "rate": None, **level}
@@ -90,7 +90,8 @@ def _earlier_gaze(values: JsonObject) -> JsonObject:
 
 @dataclass(frozen=True, kw_only=True)
 class GazeResult(JobResult):
-    """See `tasks.gaze.summary_of`. iou_sum: by difficulty, the sum of overlaps and the frames that have one."""
+    """See `tasks.gaze.summary_of`. iou_sum: by difficulty, the sum of overlaps and the frames that have one.
+    precision: of the products of a detector that has weights."""
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_earlier_gaze,)
 
@@ -101,7 +102,7 @@ class GazeResult(JobResult):
     sources: Counts
     by_task: ByTask
     iou_sum: Mapping[str, Items[Real]]
-    precision: str
+    precision: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,7 +85,7 @@ def test_another_type_is_refused_by_its_entry(entries: dict[str, Any], where: st
 
 
 def test_what_is_missing_is_no_wrong_entry() -> None:
-    with pytest.raises(InvalidInput, match="^the thing: way"):
+    with pytest.raises(InvalidInput, match=r"^the thing: way"):
         from_json(Outer, {"count": 1}, "the thing")
     assert wrong_entry(Outer, {"count": 1}) is None
     assert "count" in (wrong_entry(Outer, {"count": "1"}) or "")

@@ -12,6 +12,7 @@ from tasks.context import Draft, InputFile, Point
 from tasks.kind import Spec
 from tasks.memory_limits import MemoryLimits
 from tasks.registry import ATTENTION, EVALUATE, GAZE, INDEX, INGEST, TRAIN, AnyKind
+from tests import job_specs
 
 
 class FakeContext:
@@ -93,11 +94,13 @@ class FakeContext:
 
 
 def spec_of(values: Mapping[str, Any], kind: AnyKind | None = None) -> Spec:
-    """Parameters as a row may hold them, of `kind` or of the one whose entries these are."""
+    """Whole parameters of `kind`, or of the one whose entries these are."""
+    if not values:
+        return Spec()
     told = {"training": TRAIN, "attention": ATTENTION, "mode": EVALUATE, "demonstrations": INGEST, "numbers": INDEX,
             "number": GAZE}  # fmt: skip
     found = kind or next(kind for name, kind in told.items() if name in values)
-    return cast(AnyKind, found).spec_of(values)
+    return cast(AnyKind, found).spec_of(job_specs.spec_of(found.name, values))
 
 
 def input_file(role: str, kind: str, name: str, path: Path) -> InputFile:

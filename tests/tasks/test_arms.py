@@ -11,6 +11,7 @@ from safetensors import safe_open
 from settings.arms import ARMS
 from tasks import attention, reconstruct, train
 from tasks.open_loop import run_open_loop
+from tasks.registry import ATTENTION, EVALUATE, RECONSTRUCT
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
 
@@ -33,15 +34,15 @@ def test_from_index_to_figures(arm: str, tmp_path: Path) -> None:
         "mode": "open_loop",
         "attention": {"frames": 0, "layer": -1, "heads": []},
     }
-    figures = run_open_loop(FakeContext(tmp_path / "open", judging, inputs)).result
+    figures = run_open_loop(FakeContext(tmp_path / "open", judging, inputs, kind=EVALUATE)).result.row()
     assert figures["frames"] == 8
     assert 0 <= figures["mean_absolute_error"] <= 2
-    looked = attention.run(FakeContext(tmp_path / "look", judging, inputs)).result
+    looked = attention.run(FakeContext(tmp_path / "look", judging, inputs, kind=ATTENTION)).result.row()
     assert looked["frames"] == 6
     if ARMS[arm].reconstruction != "none":
-        shown = FakeContext(tmp_path / "show", {**judging, "seed": 0}, inputs)
+        shown = FakeContext(tmp_path / "show", {**judging, "seed": 0}, inputs, kind=RECONSTRUCT)
         made = reconstruct.run(shown)
-        assert made.result["frames"] == 8
+        assert made.result.frames == 8
         with safe_open(made.artifacts[0].file, framework="numpy") as tensors:
             assert tensors.get_tensor("sampled").shape == (8, 96, 96, 3)
             assert tensors.get_tensor("input").dtype == np.uint8

@@ -47,7 +47,7 @@ def look(tmp_path, inputs, **settings):
 def test_figures_are_shares_with_their_baseline(tmp_path, inputs):
     context, done = look(tmp_path, inputs)
     assert isinstance(done, Finished)
-    result = done.result
+    result = done.result.row()
     assert result["frames"] == 6 and result["true_boxes"] == 0
     for name in ("mass_in_gaze", "pointing_accuracy", "static_share", "centre_mass_in_gaze"):
         assert 0 <= result[name] <= 1, name
@@ -72,15 +72,15 @@ def test_an_untrained_model_looks_everywhere_alike(tmp_path, inputs):
     """Fresh weights attend almost uniformly, so the mass is about the region's share of the picture."""
     _, done = look(tmp_path, inputs)
     box = 40 * 40 / (200 * 200) * 173 / 334
-    assert done.result["mass_in_gaze"] == pytest.approx(box, rel=0.3)
+    assert done.result.row()["mass_in_gaze"] == pytest.approx(box, rel=0.3)
 
 
 def test_fewer_frames_another_layer_one_head(tmp_path, inputs):
     _, last = look(tmp_path, inputs, frames=2)
     _, first = look(tmp_path, inputs, frames=2, layer=0, heads=[1])
-    assert last.result["frames"] == first.result["frames"] == 2
-    assert first.result["layer"] == 0 and first.result["heads"] == [1]
-    assert first.result["mass_in_gaze"] != last.result["mass_in_gaze"]
+    assert last.result.row()["frames"] == first.result.row()["frames"] == 2
+    assert first.result.row()["layer"] == 0 and first.result.row()["heads"] == [1]
+    assert first.result.row()["mass_in_gaze"] != last.result.row()["mass_in_gaze"]
 
 
 def test_a_layer_there_is_not(tmp_path, inputs):
@@ -110,7 +110,7 @@ def test_without_any_region_nothing_is_measured(tmp_path, inputs):
     hidden.write_text(json.dumps(items))
     others = [file for file in inputs if file.name != ITEMS]
     _, done = look(tmp_path / "run", [input_file("index", "index", ITEMS, hidden), *others])
-    assert done.result["frames"] == 0 and done.result["mass_in_gaze"] is None
+    assert done.result.row()["frames"] == 0 and done.result.row()["mass_in_gaze"] is None
     assert done.artifacts == ()
 
 

@@ -74,7 +74,7 @@ def whole(
 ) -> dict[int, dict[str, Any]]:
     """The entries of one undivided evaluation by sequence."""
     result = evaluate(tmp_path_factory.mktemp("whole"), spec(), checkpoint, memory)
-    entries = {entry["sequence"]: entry for entry in result.result["results"]}
+    entries = {entry["sequence"]: entry for entry in result.result.row()["results"]}
     assert len({entry["actions"] for entry in entries.values()}) > 2  # they do differ
     return entries
 
@@ -88,7 +88,7 @@ def test_results_depend_on_neither_shards_nor_batches(
     found = []
     for first in range(0, SEQUENCES, size):
         given = spec(first=first, last=first + size, simulators=simulators)
-        found += evaluate(tmp_path / str(first), given, checkpoint, memory).result["results"]
+        found += evaluate(tmp_path / str(first), given, checkpoint, memory).result.row()["results"]
     assert {entry["sequence"]: entry for entry in found} == whole
 
 
@@ -96,7 +96,7 @@ def test_simulators_in_processes_of_their_own_change_nothing(
     tmp_path: Path, checkpoint: InputFile, whole: dict[int, Any]
 ) -> None:
     memory: dict[str, Any] = {}
-    result = evaluate(tmp_path, spec(simulators=2, parallel=True), checkpoint, memory).result
+    result = evaluate(tmp_path, spec(simulators=2, parallel=True), checkpoint, memory).result.row()
     assert {entry["sequence"]: entry for entry in result["results"]} == whole
     ((simulator, _),) = memory.values()
     assert simulator.in_own_process
@@ -152,7 +152,7 @@ def test_a_policy_that_gives_up_keeps_what_was_done(
 def test_the_result_tells_rates_tasks_and_what_happened(
     tmp_path: Path, memory: dict[str, Any], checkpoint: InputFile
 ) -> None:
-    result = evaluate(tmp_path, spec(), checkpoint, memory).result
+    result = evaluate(tmp_path, spec(), checkpoint, memory).result.row()
     assert result["success"] == [0.0] * 5  # ten steps are too few for anything
     assert sum(task["attempted"] for task in result["tasks"].values()) == SEQUENCES
     assert result["policy_batch"] == 4
@@ -175,7 +175,7 @@ def test_films_of_failures_are_limited_and_readable(
     made = [(draft.name, draft.file) for draft in result.artifacts]
     made += [(file.name, file.path) for file in context.published]  # on a slow machine, on the way
     films = {name: file for name, file in made if name.startswith("failure_")}
-    assert len(films) == result.result["counts"]["videos"] == 2
+    assert len(films) == result.result.row()["counts"]["videos"] == 2
     reader = cv2.VideoCapture(str(next(iter(films.values()))))
     frames = 0
     while reader.read()[0]:
@@ -213,7 +213,7 @@ def test_tokens_of_an_earlier_version_whose_total_is_not_known_stay_apart(
     kept.path.write_text(json.dumps(content))
     result = run(FakeContext(tmp_path, spec(simulators=2), [checkpoint], memory=memory, earlier=first))
     assert isinstance(result, Finished)
-    counts = result.result["counts"]
+    counts = result.result.row()["counts"]
     assert counts["outside_tokens_of_unknown_total"] == 5
     assert counts["answer_tokens"] == (SEQUENCES - done) * 2 * 35
 

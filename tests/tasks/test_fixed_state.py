@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.fixed_state import FixedState, arithmetic, settle_libraries, threads_of
+from tasks.fixed_state import FixedState, arithmetic, settle_libraries
 
 STATE: dict[str, Any] = {
     "threads": torch.get_num_threads,
@@ -113,20 +113,6 @@ def test_a_working_folder_that_is_gone_stops_nobody(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(gone)
     gone.rmdir()
     FixedState().establish()
-
-
-@pytest.mark.parametrize(
-    ("spec", "threads"),
-    [
-        ({}, 1),
-        ({"threads": 3}, 3),
-        ({"training": {"threads": 2}}, 2),
-        ({"training": {}, "threads": 3}, 1),
-        ({"number": 0, "detector": "grounding_dino"}, 1),
-    ],
-)
-def test_threads_are_those_that_are_named_or_one(spec: dict[str, Any], threads: int) -> None:
-    assert threads_of(spec) == threads
 
 
 def test_answers_of_another_number_of_threads_have_another_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,11 +62,11 @@ def test_gaze_keeps_crops_and_counts_every_frame(tmp_path, episode_file):
         "true_box": list(BOX),
     }
     assert rows[2]["reason"] == "occluded" and rows[2]["true_box"] is None
-    assert result.result["frames"] == FRAMES
-    assert sum(figures["frames"] for figures in result.result["figures"].values()) == FRAMES
-    for figures in result.result["figures"].values():
+    assert result.result.row()["frames"] == FRAMES
+    assert sum(figures["frames"] for figures in result.result.row()["figures"].values()) == FRAMES
+    for figures in result.result.row()["figures"].values():
         assert sum(figures["outcomes"].values()) == figures["frames"]
-    assert result.result["figures"]["absent"]["outcomes"] == {"occluded": 1}
+    assert result.result.row()["figures"]["absent"]["outcomes"] == {"occluded": 1}
 
 
 def test_another_process_of_the_home_asks_about_no_picture_again(tmp_path, episode_file):
@@ -104,7 +104,7 @@ def test_what_auto_meant_is_on_record(tmp_path, episode_file):
         about = json.loads(tensors.metadata()["gaze"])
     assert " auto " in about["detector"]
     expected = "fp16" if torch.cuda.is_available() else "fp32"
-    assert about["precision"] == done.result["precision"] == expected
+    assert about["precision"] == done.result.row()["precision"] == expected
 
 
 def test_an_instruction_nobody_understands_is_a_counted_absence():
@@ -129,7 +129,7 @@ def test_another_language_is_a_counted_absence_or_the_tasks_target(tmp_path):
         context = FakeContext(
             tmp_path / str(choice), spec, [input_file("episode", "episode", "task_3", path)]
         )
-        result = gaze.run(context).result
+        result = gaze.run(context).result.row()
         told[choice.get("unknown_wording", "")] = result["sources"], result["by_task"]
     absent = {"unknown_wording": FRAMES}, {"demonstrations": 0, "frames": 0}
     assert told[""] == told["no_target"] == absent
@@ -192,8 +192,8 @@ def test_index_has_one_item_a_frame_and_composes_their_pictures(tmp_path, episod
     files = [input_file("index", "index", draft.name, draft.file) for draft in result.artifacts]
     frames = input_file("index_frames", "episode", episode_file.name, episode_file.path)
     read = load_index([*files, frames], 48)
-    assert len(read) == FRAMES == result.result["items"]
-    assert result.result["with_target"] == 3
+    assert len(read) == FRAMES == result.result.row()["items"]
+    assert result.result.row()["with_target"] == 3
     assert [item["id"] for item in read.items] == [f"task_3_frame_{frame}" for frame in range(FRAMES)]
     assert [read.images[row].shape for row in range(FRAMES)] == [(48, 48, 3)] * FRAMES
     assert [read.targets[row] is not None for row in range(FRAMES)] == [True, True, False, True]
@@ -238,15 +238,15 @@ def test_frames_without_a_trusted_region(tmp_path, episode_file, monkeypatch, un
 
     monkeypatch.setattr(gaze, "make_detector", lambda name, **options: Doubting())
     context, found = extract(tmp_path, episode_file)
-    assert found.result["trusted"] == 2
+    assert found.result.row()["trusted"] == 2
     kept = context.keep(found.artifacts[0], 0, role="gaze")
     spec = {"numbers": [3], "split": "training", "untrusted": untrusted}
     result = index.run(FakeContext(tmp_path / "index", spec, [episode_file, kept]))
     read = json.loads(result.artifacts[0].file.read_text())
     assert [item["gaze"]["weight"] for item in read] == weights
-    assert result.result["items"] == items == len(read)
-    assert result.result["dropped"] == FRAMES - items
-    assert result.result["weighed_down"] == (untrusted == "weigh")
+    assert result.result.row()["items"] == items == len(read)
+    assert result.result.row()["dropped"] == FRAMES - items
+    assert result.result.row()["weighed_down"] == (untrusted == "weigh")
 
 
 def test_an_index_of_which_everything_is_dropped_names_the_setting(tmp_path):

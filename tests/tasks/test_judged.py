@@ -27,6 +27,7 @@ from tasks import attention, reconstruct
 from tasks.context import Finished, InputFile
 from tasks.judged import judged_model
 from tasks.open_loop import run_open_loop
+from tasks.registry import ATTENTION, EVALUATE, RECONSTRUCT, AnyKind
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import INSTRUCTION, model_spec, training_spec, write_training_index
 
@@ -65,9 +66,15 @@ def inputs(trained: ReconVLA, tmp_path_factory: pytest.TempPathFactory) -> Seque
     )
 
 
-def context(folder: Path, inputs: Sequence[InputFile], precision: str | None, **more: Any) -> FakeContext:
+def context(
+    folder: Path,
+    inputs: Sequence[InputFile],
+    precision: str | None,
+    kind: AnyKind = RECONSTRUCT,
+    **more: Any,
+) -> FakeContext:
     told = {} if precision is None else {"precision": precision}
-    return FakeContext(folder, {"model": SPEC["model"], "threads": 1, "seed": 0, **told, **more}, inputs)
+    return FakeContext(folder, {"model": SPEC["model"], "threads": 1, "seed": 0, **told, **more}, inputs, kind=kind)
 
 
 def test_every_job_that_judges_obeys(
@@ -96,14 +103,14 @@ def test_every_job_that_judges_obeys(
 def judged(folder: Path, inputs: Sequence[InputFile], precision: str | None) -> dict[str, float]:
     """A figure of every kind of job."""
     figures = {}
-    for run, figure in (
-        (run_open_loop, "mean_absolute_error"),
-        (attention.run, "mass_in_gaze"),
-        (reconstruct.run, "psnr_db"),
+    for run, kind, figure in (
+        (run_open_loop, EVALUATE, "mean_absolute_error"),
+        (attention.run, ATTENTION, "mass_in_gaze"),
+        (reconstruct.run, RECONSTRUCT, "psnr_db"),
     ):
-        done = run(context(folder / figure, inputs, precision, attention=LOOKED_AT))
+        done = run(context(folder / figure, inputs, precision, kind, attention=LOOKED_AT))
         assert isinstance(done, Finished)
-        figures[figure] = done.result[figure]
+        figures[figure] = done.result.row()[figure]
     return figures
 
 

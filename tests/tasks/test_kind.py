@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from errors import InvalidInput
+from tasks.kind import Spec, threads_of
 from tasks.registry import EVALUATE, GAZE, INGEST, KINDS, REPORT, TRAIN, AnyKind
 from tasks.specs import ClosedLoopSpec, OpenLoopSpec, TrainSpec
 from tests.job_specs import result_of, spec_of
@@ -68,6 +69,7 @@ def test_what_a_queue_asks_of_parameters() -> None:
     training = TRAIN.spec_of(spec_of("train", training={"micro_batch": 2, "threads": 3}))
     assert isinstance(training, TrainSpec)
     assert (training.samples_at_once, training.cpu_threads, training.at_once) == (2, 3, 1)
+    assert (threads_of(training), threads_of(Spec()), threads_of(Spec(), 5)) == (3, 1, 5)
     seen = GAZE.spec_of(spec_of("gaze"))
     assert (seen.loads_model, seen.time_slice, seen.cpu_threads, seen.samples_at_once) == (
         False,

@@ -43,9 +43,9 @@ def test_the_held_out_loss_is_what_training_minimizes(tmp_path: Path) -> None:
     spec = {"model": SPEC["model"], "mode": "open_loop", "threads": 1}
     done = run_open_loop(FakeContext(tmp_path / "job", spec, [*index_files, checkpoint]))
     assert isinstance(done, Finished)
-    assert done.result["action_loss"] == pytest.approx(expected, rel=1e-5)
-    assert done.result["frames"] == len(index)
-    assert done.result["answer_tokens"] == len(index) * 35 >= done.result["outside_tokens"]
+    assert done.result.row()["action_loss"] == pytest.approx(expected, rel=1e-5)
+    assert done.result.row()["frames"] == len(index)
+    assert done.result.row()["answer_tokens"] == len(index) * 35 >= done.result.row()["outside_tokens"]
 
 
 def test_without_the_losses_of_jpeg_the_error_is_that_of_other_pictures(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_without_the_losses_of_jpeg_the_error_is_that_of_other_pictures(tmp_path
         spec = {"model": SPEC["model"], "mode": "open_loop", "threads": 1, **told}
         done = run_open_loop(FakeContext(tmp_path / name, spec, [*index_files, checkpoint]))
         assert isinstance(done, Finished)
-        losses[name] = done.result["action_loss"]
+        losses[name] = done.result.row()["action_loss"]
     assert losses["now"] == pytest.approx(expected, rel=1e-6)
     assert losses["before"] != pytest.approx(expected, rel=1e-6)
 

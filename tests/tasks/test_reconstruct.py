@@ -14,6 +14,7 @@ from models.reconvla import ReconVLA
 from models.weights import write_weights
 from tasks import reconstruct
 from tasks.context import Finished
+from tasks.registry import RECONSTRUCT
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import model_spec, training_spec, write_training_index
 
@@ -29,12 +30,12 @@ def test_what_is_kept_is_what_was_made(tmp_path: Path) -> None:
     ]
     spec = {"model": training_spec(1)["model"], "threads": 1, "seed": 0}
 
-    done = reconstruct.run(FakeContext(tmp_path, spec, inputs))
+    done = reconstruct.run(FakeContext(tmp_path, spec, inputs, kind=RECONSTRUCT))
 
     assert isinstance(done, Finished)
     kept = load_file(done.artifacts[0].file)
-    assert len(kept["truth"]) == done.result["frames"] == len(kept["rows"]) > 0
-    assert peak_signal_to_noise(kept["sampled"], kept["truth"]) == pytest.approx(done.result["psnr_db"])
+    assert len(kept["truth"]) == done.result.row()["frames"] == len(kept["rows"]) > 0
+    assert peak_signal_to_noise(kept["sampled"], kept["truth"]) == pytest.approx(done.result.row()["psnr_db"])
     assert peak_signal_to_noise(kept["encoded"], kept["truth"]) == pytest.approx(
-        done.result["psnr_encoded_db"]
+        done.result.row()["psnr_encoded_db"]
     )

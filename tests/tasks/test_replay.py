@@ -17,6 +17,7 @@ from simulators.own_process import OwnProcess
 from simulators.playtable.env import PlayTable
 from tasks.generate import generate
 from tasks.replay import replay
+from tasks.specs import Demonstration
 
 
 class Killed(OwnProcess):
@@ -54,7 +55,7 @@ def test_a_first_frame_that_no_simulator_takes_is_a_fault_of_the_dataset(episode
 
 @pytest.fixture(scope="module")
 def episode() -> Episode:
-    entry = {"number": 0, "scene": "D", "task": "open_drawer", "seed": 3, "starts": "rest"}
+    entry = Demonstration(number=0, scene="D", task="open_drawer", seed=3, starts="rest")
     (episode,) = generate([entry], "validation")
     return episode
 

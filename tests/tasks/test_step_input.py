@@ -12,9 +12,11 @@ from models.recipe import recipe_of
 from tasks.index_reader import Index, load_index
 from tasks.step_input import Part, prepare
 from tests.tasks.fake_context import input_file
+from tests.tasks.fake_context import spec_of
 from tests.training import model_spec, training_spec, write_training_index
 
 SPEC = training_spec(10, batch_size=5)
+TOLD = spec_of(SPEC)
 
 
 @pytest.fixture(scope="module")
@@ -35,18 +37,18 @@ def tensors(parts: list[Part]) -> list[torch.Tensor]:
 
 def test_threads_change_nothing(index: Index, tmp_path: Path) -> None:
     recipe = recipe_of(model_spec(SPEC))
-    alone = prepare(recipe, index, SPEC, 4, 2)
+    alone = prepare(recipe, index, TOLD, 4, 2)
     with ThreadPoolExecutor(4) as pool:
-        together = prepare(recipe, index, SPEC, 4, 2, pool=pool)
+        together = prepare(recipe, index, TOLD, 4, 2, pool=pool)
     assert all(torch.equal(*pair) for pair in zip(tensors(alone), tensors(together), strict=True))
-    other = prepare(recipe, index, SPEC, 5, 2)
+    other = prepare(recipe, index, TOLD, 5, 2)
     assert not torch.equal(alone[0].batch.images, other[0].batch.images)
 
 
 def test_micro_batches_share_one_global_batch(index: Index) -> None:
     recipe = recipe_of(model_spec(SPEC))
-    (whole,) = prepare(recipe, index, SPEC, 4, 5)
-    parts = prepare(recipe, index, SPEC, 4, 2)
+    (whole,) = prepare(recipe, index, TOLD, 4, 5)
+    parts = prepare(recipe, index, TOLD, 4, 2)
     assert [len(part.batch) for part in parts] == [2, 2, 1]
     assert torch.equal(torch.cat([part.batch.images for part in parts]), whole.batch.images)
     assert sum(part.label_share for part in parts) == pytest.approx(1)

@@ -16,6 +16,7 @@ from models.reconvla import ReconVLA
 from tasks import train
 from tasks.context import Finished, InputFile, Yielded
 from tasks.open_loop import run_open_loop
+from tasks.results import TrainResult
 from tasks.prefetch import Prefetcher
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
@@ -245,7 +246,7 @@ def test_a_run_ends_early_at_the_same_step_however_it_was_cut(
         context = FakeContext(tmp_path, spec, (*index, *held_out), earlier=context, checks=cut)
         result = train.run(context)
     assert isinstance(result, Finished) and context is not None
-    assert (result.step, result.result) == (4, {"steps": 4})
+    assert (result.step, result.result) == (4, TrainResult(steps=4))
     (note,) = result.notes
     assert note.kind == "early_stop" and note.message.startswith("stopped at step 4: gain")
     measured = [p for p in [*context.published_points, *result.points] if p.name == "validation/action"]
@@ -334,14 +335,14 @@ def test_held_out_losses_of_one_report_are_of_the_same_frames(
     weights = input_file("checkpoint", "checkpoint", "weights", result.artifacts[0].file)
     judged = {"model": spec["model"], "mode": "open_loop", "threads": 1, "frames": 3}
     final = run_open_loop(FakeContext(tmp_path / "judged", judged, (*index, weights)))
-    assert isinstance(final, Finished) and final.result["frames"] == 3
-    loss = final.result["action_loss"]
+    assert isinstance(final, Finished) and final.result.row()["frames"] == 3
+    loss = final.result.row()["action_loss"]
     assert points["validation/action", 4] == pytest.approx(loss, rel=1e-6)
     assert points["open_loop/loss", 4] == pytest.approx(loss, rel=1e-6)
-    assert points["open_loop/error", 4] == pytest.approx(final.result["mean_absolute_error"], rel=1e-6)
+    assert points["open_loop/error", 4] == pytest.approx(final.result.row()["mean_absolute_error"], rel=1e-6)
     judged.pop("frames")
     every = run_open_loop(FakeContext(tmp_path / "every", judged, (*index, weights)))
-    assert isinstance(every, Finished) and every.result["action_loss"] != pytest.approx(loss, rel=1e-3)
+    assert isinstance(every, Finished) and every.result.row()["action_loss"] != pytest.approx(loss, rel=1e-3)
 
 
 def test_frames_of_its_own_give_early_stopping_another_loss(
