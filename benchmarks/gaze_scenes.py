@@ -14,7 +14,7 @@ import numpy as np
 
 from detectors.base import Box, Target
 from detectors.scoring import FrameTruth, object_truths
-from detectors.targets import BUTTON, COLOURS, DRAWER, DRAWER_HANDLE, SLIDER_HANDLE, SWITCH, block
+from detectors.targets.table import BUTTON, COLOURS, DRAWER, DRAWER_HANDLE, SLIDER_HANDLE, SWITCH, block
 from simulators.base import MAX_RELATIVE_METRES
 from simulators.playtable.env import PlayTable
 

@@ -29,11 +29,11 @@ from benchmarks.gaze_scenes import SMALL_MODEL
 from benchmarks.machine import describe
 from calvin.episode import Episode
 from detectors.base import Box, Detection, FrameContext, NoTarget, Target
-from detectors.phases import frame_targets
 from detectors.pipeline import STAGES, GazePipeline
 from detectors.registry import make_detector
 from detectors.scoring import iou
-from detectors.targets import phases_for
+from detectors.targets.phases import frame_targets
+from detectors.targets.table import phases_for
 
 _SPLITS = ("training", "validation")
 _RESULTS = Path(__file__).parent / "results"
@@ -152,8 +152,8 @@ def per_frame(name: str, options: dict[str, Any]) -> Callable[[np.ndarray, Targe
 
 
 def _original_predict(weights: str) -> Callable[[np.ndarray, Target], Any]:
-    from detectors.grounding_dino import load_model
-    from detectors.grounding_dino_io import caption, prepare_image, read_predictions
+    from detectors.grounding_dino.finder import load_model
+    from detectors.grounding_dino.io import caption, prepare_image, read_predictions
 
     processor, model = load_model(weights, "cuda" if torch.cuda.is_available() else "cpu")
     size = processor.image_processor.size

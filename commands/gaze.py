@@ -156,7 +156,7 @@ def _open(folder: Path, split: str | None) -> list[CalvinSplit]:
 def _detect(
     splits: list[CalvinSplit], detector: Detector, limit: int | None, unknown_wording: str
 ) -> Iterator[tuple[Episode, Regions]]:
-    from detectors.targets import BY_TASK
+    from detectors.targets.table import BY_TASK
     from tasks.gaze import find_regions
     from tasks.gaze_truth import check_true_boxes
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import Box, Candidate, NoTarget, Reason, Target
-from detectors.camera import project_static
 from detectors.colour import BLOCK_HUES, HueRange, hue_mask
 from detectors.scoring import iou
+from detectors.targets.camera import project_static
 
 #: Where an object's pixels can be, world frame in metres: (low, high) corners over all four scenes.
 _BLOCK_SPACE = ((-0.45, -0.45, 0.3), (0.45, 0.25, 0.85))

@@ -38,10 +38,10 @@ from detectors.base import (
 )
 from detectors.cache import FinderCache
 from detectors.calibration import Calibration, by_threshold
-from detectors.carried import UNNAMED, resolve_blocks
 from detectors.filters import plausible
 from detectors.target_search import Found, TargetSearch
-from detectors.targets import COLOURS, block
+from detectors.targets.carried import UNNAMED, resolve_blocks
+from detectors.targets.table import COLOURS, block
 from detectors.tiles import Window, cut, to_frame
 from errors import ConfigError
 from settings.shown import shown

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from calvin.dataset import CalvinSplit
 from calvin.episode import Episode, FrameBoxes
 from detectors.base import FrameContext, NoTarget, Target
-from detectors.carried import UNNAMED, resolve_blocks
 from detectors.scoring import FrameTruth, object_truths
-from detectors.targets import phases_for
+from detectors.targets.carried import UNNAMED, resolve_blocks
+from detectors.targets.table import phases_for
 from errors import DatasetError
 from settings.shown import shown
 

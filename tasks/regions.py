@@ -15,7 +15,7 @@ import numpy as np
 from detectors.base import Detection, Detector, FrameContext, NoTarget
 from detectors.crops import crop_region
 from detectors.registry import check_planned, make_detector
-from detectors.targets import phases_for
+from detectors.targets.table import phases_for
 from models.images import Picture
 from simulators.base import Simulator
 

@@ -17,7 +17,7 @@ from calvin.dataset import check_folder
 from calvin.recording import Recording
 from db.plans import Dependency, Plan, PlannedJob, RunRef
 from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
-from detectors.targets import BY_TASK, TARGETS_VERSION
+from detectors.targets.table import BY_TASK, TARGETS_VERSION
 from settings.ablation import AblationConfig, Training
 from settings.arms import Arm, arm_named
 from tasks.context import FRAMES

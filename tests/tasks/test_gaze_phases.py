@@ -7,9 +7,9 @@ import pytest
 
 from calvin.dataset import open_dataset
 from calvin.episode import Episode
-from detectors.camera import project_static
 from detectors.registry import make_detector
-from detectors.targets import CARRIED_BLOCK, TASK_PHASES
+from detectors.targets.camera import project_static
+from detectors.targets.table import CARRIED_BLOCK, TASK_PHASES
 from settings.ablation import Data
 from tasks.gaze import find_regions
 from tasks.gaze_truth import true_targets

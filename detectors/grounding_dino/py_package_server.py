@@ -1,4 +1,4 @@
-"""Runs in the interpreter that has `groundingdino-py`; answers `groundingdino_py.py` over its pipes.
+"""Runs in the interpreter that has `groundingdino-py`; answers `py_package.py` over its pipes.
 
 Argument: the options as JSON, or `check`. Requests on standard input: a line of JSON, then height * width * 3 bytes
 of RGB. Answers on standard output: one line of JSON each; to `check` one line, what is installed and why it does not

@@ -5,7 +5,7 @@ import pytest
 
 from calvin.annotations import read_scenes, scene_of
 from calvin.task_names import BLOCK_ORDER
-from detectors.camera import STATIC_LOOK_AT_M, project_static
+from detectors.targets.camera import STATIC_LOOK_AT_M, project_static
 from tests.detectors.calvin_mini import CALVIN_MINI, needs_calvin_mini
 
 

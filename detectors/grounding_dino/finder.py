@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from detectors.base import Box, Candidate, NoTarget, Reason, Target
-from detectors.grounding_dino_files import DEFAULT_WEIGHTS, vocabulary_of, weights_digest
-from detectors.grounding_dino_io import Prediction, caption, prepare_image, read_predictions
-from detectors.grounding_dino_model import load_model
+from detectors.grounding_dino.files import DEFAULT_WEIGHTS, vocabulary_of, weights_digest
+from detectors.grounding_dino.io import Prediction, caption, prepare_image, read_predictions
+from detectors.grounding_dino.model import load_model
 from detectors.tiles import cut, to_frame, windows
 from errors import CheckpointError, ConfigError
 from settings.shown import shown, shown_path

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detectors.calibration import FILE_NAME as CALIBRATION
-from detectors.grounding_dino_entries import check_entries
+from detectors.grounding_dino.entries import check_entries
 from errors import CheckpointError, WeightsMissing
 from settings.deadline import Deadline
 from settings.documents import parse_json

@@ -10,7 +10,7 @@ table, which is no object: it stays in view itself.
 from __future__ import annotations
 
 from detectors.base import NoTarget, Reason, Target
-from detectors.wording import COLOURS, Meaning, understand
+from detectors.targets.wording import COLOURS, Meaning, understand
 from settings.shown import shown
 
 #: Raised when a task or an instruction comes to mean other targets.

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from detectors.grounding_dino import load_model
-from detectors.grounding_dino_official import convert_state, load_official_state
+from detectors.grounding_dino.finder import load_model
+from detectors.grounding_dino.official import convert_state, load_official_state
 from errors import CheckpointError, WeightsMissing
 
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from detectors.base import Detection, FrameContext, NoTarget, Reason, Source
-from detectors.grounding_dino import GroundingDinoFinder, load_model
-from detectors.grounding_dino_files import local_folder, missing_parts, weights_digest
-from detectors.grounding_dino_io import caption, prepare_image
+from detectors.grounding_dino.files import local_folder, missing_parts, weights_digest
+from detectors.grounding_dino.finder import GroundingDinoFinder, load_model
+from detectors.grounding_dino.io import caption, prepare_image
 from detectors.pipeline import GazePipeline
-from detectors.targets import BUTTON, CARRIED_BLOCK, block
+from detectors.targets.table import BUTTON, CARRIED_BLOCK, block
 from errors import CheckpointError, ConfigError, WeightsMissing
-from tests.detectors.tiny_grounding_dino import write_tiny_model
+from tests.detectors.grounding_dino.tiny import write_tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
-from detectors.groundingdino_py import GroundingDinoPyFinder
-from detectors.groundingdino_py_interpreter import PYTHON_VARIABLE, TRIED_VERSION, look_into
-from detectors.targets import block
+from detectors.grounding_dino.py_package import GroundingDinoPyFinder
+from detectors.grounding_dino.py_package_interpreter import PYTHON_VARIABLE, TRIED_VERSION, look_into
+from detectors.targets.table import block
 from errors import CheckpointError
-from tests.detectors.tiny_grounding_dino import write_tiny_model
+from tests.detectors.grounding_dino.tiny import write_tiny_model
 
 pytestmark = pytest.mark.skipif(
     PYTHON_VARIABLE not in os.environ, reason=f"no interpreter with groundingdino-py ({PYTHON_VARIABLE})"

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from detectors.base import FrameContext, NoTarget, Reason
-from detectors.camera import project_static
-from detectors.carried import block_beside, carried_block, resolve_blocks
 from detectors.oracle import OracleDetector
 from detectors.registry import make_detector
-from detectors.targets import BUTTON, CARRIED_BLOCK, OTHER_BLOCK, TASK_PHASES, block
+from detectors.targets.camera import project_static
+from detectors.targets.carried import block_beside, carried_block, resolve_blocks
+from detectors.targets.table import BUTTON, CARRIED_BLOCK, OTHER_BLOCK, TASK_PHASES, block
 from tests.detectors.calvin_mini import demonstrations, frames_of, needs_calvin_mini
 
 FAR = (150, 150, 160, 160)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import Box, FrameContext, Target
-from detectors.targets import DRAWER
+from detectors.targets.table import DRAWER
 
 #: Share of the hand's way from grasp to release after which the destination is looked at.
 SWITCH_AFTER = 0.5

@@ -14,7 +14,7 @@ from errors import EnvironmentLacks
 from settings.shown import shown_path
 
 PYTHON_VARIABLE = "BATON_GROUNDINGDINO_PYTHON"
-SERVER = Path(__file__).with_name("groundingdino_py_server.py")
+SERVER = Path(__file__).with_name("py_package_server.py")
 IMPORT_TIMEOUT_SECONDS = 120
 PACKAGE = "groundingdino-py"
 #: The versions that were tried together; later transformers lack what the package calls.

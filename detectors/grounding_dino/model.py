@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
-from detectors.grounding_dino_files import check_stored, existing, local_folder, vocabulary_of
-from detectors.grounding_dino_io import CLS_ID, SEP_ID, STOP_ID, caption
-from detectors.grounding_dino_official import first_not_finite, load_official, official_processor
-from detectors.targets import TASK_PHASES
+from detectors.grounding_dino.files import check_stored, existing, local_folder, vocabulary_of
+from detectors.grounding_dino.io import CLS_ID, SEP_ID, STOP_ID, caption
+from detectors.grounding_dino.official import first_not_finite, load_official, official_processor
+from detectors.targets.table import TASK_PHASES
 from errors import CheckpointError
 from settings.faults import need_fact
 from settings.panics import panics_told
@@ -123,7 +123,7 @@ def check_sizes(image_processor: Any, folder: Path) -> None:
 
 
 def check_preparation(image_processor: Any, folder: Path) -> None:
-    """Raise CheckpointError unless pictures are prepared as `grounding_dino_io.prepare_image` does.
+    """Raise CheckpointError unless pictures are prepared as `io.prepare_image` does.
 
     Means and deviations are the folder's own.
     """

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from detectors.base import NoTarget, Reason, Target
-from detectors.targets import (
+from detectors.targets.table import (
     BUTTON,
     CABINET,
     CARRIED_BLOCK,
@@ -17,7 +17,7 @@ from detectors.targets import (
     phases_for,
 )
 
-ASSETS = Path(os.environ.get("BATON_CALVIN_ASSETS", Path(__file__).parents[2] / "../shared/calvin_assets"))
+ASSETS = Path(os.environ.get("BATON_CALVIN_ASSETS", Path(__file__).parents[3] / "../shared/calvin_assets"))
 
 
 def test_all_34_tasks_have_phases():

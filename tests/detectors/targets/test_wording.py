@@ -4,8 +4,8 @@ import pytest
 
 from calvin.instructions import evaluation_instruction, training_instructions
 from calvin.task_names import TASKS
-from detectors.targets import TASK_PHASES, phases_for
-from detectors.wording import Meaning, understand
+from detectors.targets.table import TASK_PHASES, phases_for
+from detectors.targets.wording import Meaning, understand
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from detectors.base import FrameContext
-from detectors.phases import frame_targets, is_push, switch_frame
-from detectors.targets import BUTTON, CABINET, CARRIED_BLOCK, DRAWER
+from detectors.targets.phases import frame_targets, is_push, switch_frame
+from detectors.targets.table import BUTTON, CABINET, CARRIED_BLOCK, DRAWER
 
 
 def along_x(*x):

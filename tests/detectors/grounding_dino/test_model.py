@@ -14,14 +14,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-import detectors.grounding_dino_model as models
-from detectors import grounding_dino_entries
-from detectors.grounding_dino import GroundingDinoFinder, load_model
-from detectors.grounding_dino_io import prepare_image
-from detectors.grounding_dino_official import load_official
-from detectors.targets import BUTTON
+import detectors.grounding_dino.model as models
+from detectors.grounding_dino import entries
+from detectors.grounding_dino.finder import GroundingDinoFinder, load_model
+from detectors.grounding_dino.io import prepare_image
+from detectors.grounding_dino.official import load_official
+from detectors.targets.table import BUTTON
 from errors import CheckpointError, WeightsMissing
-from tests.detectors.tiny_grounding_dino import write_tiny_model
+from tests.detectors.grounding_dino.tiny import write_tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_an_official_file_of_numbers_that_are_not_finite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, name = tmp_path / "official.pth", "backbone.0.patch_embed.proj.weight"
-    monkeypatch.setattr("detectors.grounding_dino_official.load_official_state", lambda model, state: None)
+    monkeypatch.setattr("detectors.grounding_dino.official.load_official_state", lambda model, state: None)
     monkeypatch.setattr("transformers.GroundingDinoForObjectDetection", lambda config: None)
     torch.save({"model": {name: torch.zeros(96, 3, 4, 4)}}, path)
     assert load_official(path) is None
@@ -114,7 +114,7 @@ def test_pictures_of_another_preparation_are_refused_by_field(folder: Path, size
 
 
 def test_another_kind_of_model_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grounding_dino_entries, "MODEL_TYPES", ("mm-grounding-dino",))
+    monkeypatch.setattr(entries, "MODEL_TYPES", ("mm-grounding-dino",))
     refused(folder, "config.json", "model_type is 'grounding-dino'")
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from detectors.base import NoTarget, Reason
-from detectors.groundingdino_py import GroundingDinoPyFinder
-from detectors.groundingdino_py_interpreter import (
+from detectors.grounding_dino.py_package import GroundingDinoPyFinder
+from detectors.grounding_dino.py_package_interpreter import (
     PYTHON_VARIABLE,
     TRIED_VERSION,
     Installed,
@@ -19,7 +19,7 @@ from detectors.groundingdino_py_interpreter import (
     look_into,
     package_version,
 )
-from detectors.targets import BUTTON, block
+from detectors.targets.table import BUTTON, block
 from errors import CheckpointError, ConfigError, EnvironmentLacks, WeightsMissing
 
 pytestmark = pytest.mark.slow

@@ -1,7 +1,7 @@
 """GroundingDINO through the `groundingdino-py` package, in a Python environment of its own.
 
 The package (0.4.0) runs with transformers up to 4.x only, so it cannot share Baton's environment. Baton starts
-that environment's interpreter on `groundingdino_py_server.py` and talks to it over pipes; nothing else is
+that environment's interpreter on `py_package_server.py` and talks to it over pipes; nothing else is
 shared. Name the interpreter by the option `python` or by BATON_GROUNDINGDINO_PYTHON.
 """
 
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import Box, Candidate, NoTarget, Reason, Target
-from detectors.grounding_dino_files import existing, weights_digest
-from detectors.groundingdino_py_interpreter import SERVER, find_python, package_version
+from detectors.grounding_dino.files import existing, weights_digest
+from detectors.grounding_dino.py_package_interpreter import SERVER, find_python, package_version
 from detectors.tiles import cut, to_frame, windows
 from errors import CheckpointError, ConfigError, EnvironmentLacks, WeightsMissing
 from settings.faults import need_fact

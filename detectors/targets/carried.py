@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import Box, FrameContext, NoTarget, Reason, Target
-from detectors.camera import project_static
+from detectors.targets.camera import project_static
 
 #: Objects of targets that do not say which block: the one handled, and the one it is put upon.
 UNNAMED = frozenset({"block", "other_block"})
