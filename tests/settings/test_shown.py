@@ -16,7 +16,7 @@ APART = {
     REPOSITORY / "detectors" / "grounding_dino" / "py_package_server.py",
     REPOSITORY / "settings" / "shown.py",
 }
-PACKAGES = {"settings", "models", "detectors", "calvin", "tasks"}
+PACKAGES = {"settings", "models", "detectors", "calvin", "policies", "tasks"}
 
 
 @pytest.mark.parametrize(
