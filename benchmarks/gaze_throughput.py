@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 import torch
 
+from benchmark.observations import GRIPPER_COMMAND, POSITION
 from benchmarks.gaze_scenes import SMALL_MODEL
 from benchmarks.machine import describe
 from calvin.episode import Episode
@@ -178,7 +179,9 @@ def _original_predict(weights: str) -> Callable[[np.ndarray, Target], Any]:
 
 def _looked_for(episode: Episode) -> tuple[list[Target], FrameContext]:
     """Targets by frame. Which block is carried is settled beforehand, as the loop cannot tell."""
-    known = FrameContext(gripper_xyz=episode.robot_obs[:, :3], gripper_action=episode.robot_obs[:, 14])
+    known = FrameContext(
+        gripper_xyz=episode.robot_obs[:, POSITION], gripper_action=episode.robot_obs[:, GRIPPER_COMMAND]
+    )
     phases = phases_for(episode.task, episode.instruction)
     assert not isinstance(phases, NoTarget)
     targets = frame_targets(phases, known, len(episode))

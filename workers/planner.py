@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from calvin.dataset import check_folder
 from calvin.recording import Recording
+from calvin.split import check_place
 from db.plans import Dependency, Plan, PlannedJob, RunRef
 from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
 from detectors.targets.table import BY_TASK, TARGETS_VERSION
@@ -63,7 +63,7 @@ class Planner:
         arms = [arm_named(name) for name in config.arms]
         known_tasks(config.data)
         if config.data.root is not None:
-            check_folder(Path(config.data.root).expanduser(), TRAINING)
+            check_place(Path(config.data.root).expanduser(), TRAINING)
         self._folders = backbone_folders(config.model.backbones)
         closed_loop = has_closed_loop(config)
         if closed_loop:

@@ -9,8 +9,9 @@ table, which is no object: it stays in view itself.
 
 from __future__ import annotations
 
+from benchmark.tasks import BLOCK_COLOURS
 from detectors.base import NoTarget, Reason, Target
-from detectors.targets.wording import COLOURS, Meaning, understand
+from detectors.targets.wording import Meaning, understand
 from settings.shown import shown
 
 #: Raised when a task or an instruction comes to mean other targets.
@@ -54,7 +55,7 @@ def _task_table() -> dict[str, Phases]:
         "turn_on_led": (BUTTON,),
         "turn_off_led": (BUTTON,),
     }
-    for colour in COLOURS:
+    for colour in BLOCK_COLOURS:
         for way in ("right", "left"):
             table[f"rotate_{colour}_block_{way}"] = (block(colour),)
             table[f"push_{colour}_block_{way}"] = (block(colour),)

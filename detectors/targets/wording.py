@@ -25,7 +25,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-COLOURS = ("red", "blue", "pink")
+from benchmark.tasks import BLOCK_COLOURS
 
 
 def _words(text: str) -> frozenset[str]:
@@ -73,7 +73,7 @@ _OTHERS = _words(
     "yellow table tabletop floor dark apart free stop coming shining come you near next above below against front"
 )
 _VERBS = _PUT | _TAKE | _ACT
-_KNOWN = _VERBS.union(_BLOCK, _LIGHT, _DESCRIBING, _OTHERS, COLOURS, *_FIXTURES.values())
+_KNOWN = _VERBS.union(_BLOCK, _LIGHT, _DESCRIBING, _OTHERS, BLOCK_COLOURS, *_FIXTURES.values())
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _blocks(words: Sequence[str]) -> list[_Block]:
     for place, word in enumerate(words):
         if word not in _BLOCK and word not in ("one", "other"):
             continue
-        said = _before(words, place, _DESCRIBING | _OTHER_COLOURS | frozenset(COLOURS))
+        said = _before(words, place, _DESCRIBING | _OTHER_COLOURS | frozenset(BLOCK_COLOURS))
         start = _before(words, said, _ARTICLES)
         colour = next((one for one in words[said:place] if one not in _DESCRIBING), None)
         is_one = word == "one" and (colour or not {"other", "another"}.isdisjoint(words[start:said]))

@@ -3,15 +3,16 @@ import json
 import numpy as np
 import pytest
 
+from benchmark.cameras import STATIC_CAMERA
+from benchmark.tasks import BLOCK_ORDER
 from calvin.annotations import read_scenes, scene_of
-from calvin.task_names import BLOCK_ORDER
-from detectors.targets.camera import STATIC_LOOK_AT_M, project_static
+from detectors.targets.camera import project_static
 from tests.detectors.calvin_mini import CALVIN_MINI, needs_calvin_mini
 
 
 def test_look_at_point_is_the_centre():
-    assert project_static(np.array([STATIC_LOOK_AT_M])) == pytest.approx(np.array([[100.0, 100.0]]))
-    assert project_static(np.array([STATIC_LOOK_AT_M]), 50) == pytest.approx(np.array([[25.0, 25.0]]))
+    assert project_static(np.array([STATIC_CAMERA.target])) == pytest.approx(np.array([[100.0, 100.0]]))
+    assert project_static(np.array([STATIC_CAMERA.target]), 50) == pytest.approx(np.array([[25.0, 25.0]]))
 
 
 def test_up_in_the_world_is_up_in_the_image():

@@ -2,8 +2,8 @@ import time
 
 import pytest
 
+from benchmark.tasks import TASKS
 from calvin.instructions import evaluation_instruction, training_instructions
-from calvin.task_names import TASKS
 from detectors.targets.table import TASK_PHASES, phases_for
 from detectors.targets.wording import Meaning, understand
 

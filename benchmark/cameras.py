@@ -34,3 +34,13 @@ STATIC_CAMERA = StaticCamera(
     target=(-0.026242351159453392, -0.0302329882979393, 0.3920000493526459),
     up=(0.4041403970338857, 0.22629790978217404, 0.8862616969685161),
 )
+
+#: The same in nanometres. Boxes of drawers and doors that are stored were computed with it, and are to be found again.
+STATIC_CAMERA_NM = StaticCamera(
+    STATIC_CAMERA.lens,
+    eye=(2.871459009, -2.166602199, 2.555159849),
+    target=(-0.026242351, -0.030232988, 0.392000049),
+    up=(0.404140397, 0.226297910, 0.886261697),
+)
+
+CAMERAS = ("static", "gripper")

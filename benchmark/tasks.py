@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 BLOCK_COLOURS = ("red", "blue", "pink")
 
 #: Order of the official task file (calvin_models/conf/callbacks/rollout/tasks/new_playtable_tasks.yaml),
@@ -35,5 +37,6 @@ BLOCK_ORDER: dict[str, tuple[str, str, str]] = {
     "D": ("red", "blue", "pink"),
 }
 
-SCENES = tuple(BLOCK_ORDER)
+Scene = Literal["A", "B", "C", "D"]
+SCENES: tuple[Scene, ...] = get_args(Scene)
 UNKNOWN_SCENE = "unknown"

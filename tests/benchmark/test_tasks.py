@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from calvin.task_names import BLOCK_COLOURS, BLOCK_ORDER, TASKS
+from benchmark.tasks import BLOCK_COLOURS, BLOCK_ORDER, TASKS
 
 
 def test_there_are_34_tasks() -> None:
