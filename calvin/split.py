@@ -6,6 +6,7 @@ To add a format, write a module with a `Format`, and its line in `FORMATS`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -150,6 +151,16 @@ def survey_split(root: Path, name: str) -> tuple[Split, tuple[DatasetError, ...]
 def check_place(root: Path, name: str) -> None:
     """See `Format.check_place`."""
     _format_at(root).check_place(root, name)
+
+
+def splits_at(root: Path) -> tuple[str, ...]:
+    """Names of the splits that lie at `root`."""
+    found = []
+    for name in (TRAINING, VALIDATION):
+        with suppress(DatasetError):
+            check_place(root, name)
+            found.append(name)
+    return tuple(found)
 
 
 def annotated_frames(split: Split) -> list[int]:

@@ -34,8 +34,10 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def check(folder: Path, split: str | None, as_json: bool) -> int:
     """Read every annotated frame of DIR. Exit code 1 when something is wrong, 2 when DIR is no dataset."""
+    from calvin.split import splits_at
+
     splits = (split,) if split else SPLITS
-    if not any((folder / name).is_dir() for name in splits):
+    if not set(splits) & set(splits_at(folder)):
         wanted = " or ".join(f"{name}/" for name in splits)
         raise DatasetError(f"{folder} is no CALVIN dataset: it has no {wanted}")
     surveyed = {name: _surveyed(folder, name) for name in splits}

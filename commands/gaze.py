@@ -145,9 +145,9 @@ def _make(name: str, stages: list[str] | None, cache: Any, options: dict[str, An
 
 
 def _open(folder: Path, split: str | None) -> list[Split]:
-    from calvin.split import open_split
+    from calvin.split import open_split, splits_at
 
-    names = (split,) if split else tuple(name for name in SPLITS if (folder / name).is_dir())
+    names = (split,) if split else splits_at(folder)
     if not names:
         raise DatasetError(f"{folder} is no CALVIN dataset: it has no {' or '.join(f'{s}/' for s in SPLITS)}")
     return [open_split(folder, name) for name in names]

@@ -13,8 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from calvin.recording import Recording
-from calvin.split import check_place
+from calvin.split import TRAINING, VALIDATION, Recording, check_place
 from db.plans import Dependency, Plan, PlannedJob, RunRef
 from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
 from detectors.targets.table import BY_TASK, TARGETS_VERSION
@@ -26,8 +25,6 @@ from tasks.registry import kind_named
 from workers.count_jobs import check_jobs
 from workers.demonstrations import (
     PRETRAINING,
-    TRAINING,
-    VALIDATION,
     Corpus,
     generated,
     known_tasks,

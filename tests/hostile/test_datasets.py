@@ -17,12 +17,13 @@ import cli
 from benchmark.tasks import TASKS
 from calvin import annotations, npz
 from calvin.annotations import MOST_FRAMES
-from calvin.check import annotated_frames, examine
+from calvin.check import examine
 from calvin.dataset import survey
 from calvin.episode import FRAME_SHAPES
 from calvin.episode_file import load_episode, save_episode
 from calvin.frames import FrameFiles
 from calvin.instructions import read_instruction_file
+from calvin.split import annotated_frames
 from calvin.training_index import read_index
 from calvin.writer import write_split
 from errors import DatasetError, InvalidInput

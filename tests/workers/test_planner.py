@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from calvin.recording import Recording
+from calvin.split import Recording
 from db.plans import Plan, PlannedJob, RunRef
 from errors import CheckpointError, ConfigError
 from settings.arms import ARMS
