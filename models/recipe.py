@@ -67,7 +67,7 @@ def recipe_of(spec: Mapping[str, Any]) -> Recipe:
 
 
 def compatible(recipe: Recipe) -> Recipe:
-    """The same model asked as the released server asks it (facts F5, F8)."""
+    """The same model asked as the released server asks it (official code, R3 and R4)."""
     prompts = copy(recipe.prompts)
     prompts.state_as_text = True
     return replace(recipe, config=replace(recipe.config, official_compat=True), prompts=prompts)

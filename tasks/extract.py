@@ -8,7 +8,7 @@
     OUT/vla_processed_r5/<split>/crop/<id>_<frame>.jpg            gaze region over gripper view
     OUT/<split>_r5.json                                           LLaVA items with five actions
 
-Unlike the originals: a frame without a target has no crop (they take the whole image, facts B2) and no item;
+Unlike the originals: a frame without a target has no crop (they take the whole image; official code, R7) and no item;
 past the end of a demonstration there is no motion (they repeat the last one); names follow from the content
 (they draw them at random).
 """
