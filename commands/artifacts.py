@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class _KindOfArtifact(click.ParamType[str]):
-    """One that a kind of job makes. These are looked up when one is named: their declarations take a while to import."""
+    """One that a kind of job makes. These are looked up when one is named: declarations take a while to import."""
 
     name = "kind"
 
@@ -34,7 +34,9 @@ class _KindOfArtifact(click.ParamType[str]):
 
 @click.group("artifacts", invoke_without_command=True)
 @home_option
-@click.option("--kind", type=_KindOfArtifact(), default=None, help="Only this kind: checkpoint, evaluation, ...")
+@click.option(
+    "--kind", type=_KindOfArtifact(), default=None, help="Only this kind: checkpoint, evaluation, ..."
+)
 @click.option("--run", type=ROW_ID, default=None, help="Only what serves this run (see status).")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context

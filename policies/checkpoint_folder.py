@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from detectors.spec import DetectorSpec, NoOptions
-from detectors.targets import TARGETS_VERSION
+from detectors.targets.table import TARGETS_VERSION
 from errors import CheckpointError, ConfigError
 from models.checkpoint import CONFIG_FILE, read_json
 from models.folder_identity import folder_identity
@@ -78,7 +78,7 @@ def policy_of(
 ) -> ReconVLAPolicy:
     """The checkpoint as a policy. `detector` finds the gaze region for a model that is shown it.
 
-    official_compat: asked as the released server asks it (facts F5, F8).
+    official_compat: asked as the released server asks it (official code, R3 and R4).
     """
     if official_compat:
         recipe = compatible(recipe)

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from detectors.spec import DetectorSpec
-from detectors.targets import TARGETS_VERSION
+from detectors.targets.table import TARGETS_VERSION
 from models.spec import ModelSpec
 from settings.bounds import AtLeastOne, Few, Number, PathText, Seconds, Share, Steps, Text
 from settings.json_values import JsonObject
@@ -20,7 +20,7 @@ from settings.typed_json import Aside, Flag, Items, Real, Whole
 from simulators.rendering import Renderer
 from tasks.kind import Spec, Upgrade
 
-Split = Literal["training", "validation", "pretraining"]
+SplitName = Literal["training", "validation", "pretraining"]
 
 #: Stands in jobs that were planned before it was looked at what drew the frames; None is "looked at, and unknown".
 NOT_LOOKED_AT = "not looked at"
@@ -52,7 +52,7 @@ class IngestSpec(Spec):
     folder, None for the expert's."""
 
     source: Literal["calvin", "playtable"]
-    split: Split
+    split: SplitName
     demonstrations: Items[Demonstration]
     identity: Items[Text] = ()
     root: Aside[PathText | None] = None
@@ -94,7 +94,7 @@ class IndexSpec(Spec):
     """untrusted: what becomes of frames without a trusted region. repeat_motion: chunks beyond the end of a
     demonstration repeat its last motion."""
 
-    split: Split
+    split: SplitName
     numbers: Items[Number]
     about: Aside[About | None] = None
     untrusted: Literal["keep", "weigh", "drop"] = "keep"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from calvin.split import VALIDATION
 from db import progress
 from db.engine import Database
 from db.inputs import needed
 from db.store import ArtifactStore
 from detectors.registry import make_detector
 from detectors.spec import NoOptions
-from detectors.targets import NO_TARGET, TARGETS_VERSION
+from detectors.targets.table import NO_TARGET, TARGETS_VERSION
 from errors import InvalidInput
 from tasks.context import FRAMES, InputFile
 from tasks.local_context import run_body
 from tasks.specs import GazeSpec, IndexSpec, IngestSpec
-from workers.demonstrations import VALIDATION, recorded
+from workers.demonstrations import recorded
 
 
 def frames_of_home(database: Database, store: ArtifactStore) -> list[InputFile]:

@@ -13,12 +13,11 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from calvin.dataset import check_folder
-from calvin.recording import Recording
+from calvin.split import TRAINING, VALIDATION, Recording, check_place
 from db.plans import Dependency, Plan, PlannedJob, RunRef
 from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
 from detectors.spec import DetectorSpec, FinderOptions, NoOptions
-from detectors.targets import BY_TASK, TARGETS_VERSION
+from detectors.targets.table import BY_TASK, TARGETS_VERSION
 from models.spec import ModelSpec
 from settings.ablation import AblationConfig, Training
 from settings.arms import Arm, arm_named
@@ -40,15 +39,13 @@ from tasks.specs import (
     Precision,
     ReconstructSpec,
     ReportSpec,
-    Split,
+    SplitName,
     TrainingSpec,
     TrainSpec,
 )
 from workers.count_jobs import check_jobs
 from workers.demonstrations import (
     PRETRAINING,
-    TRAINING,
-    VALIDATION,
     Corpus,
     generated,
     known_tasks,
@@ -75,7 +72,7 @@ class Planner:
         arms = [arm_named(name) for name in config.arms]
         known_tasks(config.data)
         if config.data.root is not None:
-            check_folder(Path(config.data.root).expanduser(), TRAINING)
+            check_place(Path(config.data.root).expanduser(), TRAINING)
         self._folders = backbone_folders(config.model.backbones)
         closed_loop = has_closed_loop(config)
         if closed_loop:
@@ -117,7 +114,7 @@ class Planner:
         data, gaze = self._config.data, self._config.gaze
         known = gaze.detector == "oracle", gaze.unknown_wording == BY_TASK
 
-        def corpus(root: str | None, purpose: Split, split: Split) -> Corpus:
+        def corpus(root: str | None, purpose: SplitName, split: SplitName) -> Corpus:
             return generated(data, purpose) if root is None else recorded(Path(root), split, *known)
 
         corpora: dict[str, Corpus] = {

@@ -12,7 +12,7 @@ import pytest
 
 from detectors.base import NoTarget, Reason
 from detectors.spec import DetectorSpec, NoOptions
-from detectors.targets import TARGETS_VERSION
+from detectors.targets.table import TARGETS_VERSION
 from errors import EnvironmentLacks
 from models.recipe import recipe_of
 from models.reconvla import ReconVLA

@@ -54,7 +54,11 @@ def test_every_field_has_a_reader_that_mypy_checks(tmp_path: Path) -> None:
         (tmp_path / name).write_text(source, encoding="utf-8")
         fields |= found
     ended = subprocess.run(
-        [sys.executable, "-m", "mypy", "--no-error-summary"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "mypy", "--no-error-summary"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == 1, ended.stderr
     read = {

@@ -74,7 +74,9 @@ def context(
     **more: Any,
 ) -> FakeContext:
     told = {} if precision is None else {"precision": precision}
-    return FakeContext(folder, {"model": SPEC["model"], "threads": 1, "seed": 0, **told, **more}, inputs, kind=kind)
+    return FakeContext(
+        folder, {"model": SPEC["model"], "threads": 1, "seed": 0, **told, **more}, inputs, kind=kind
+    )
 
 
 def test_every_job_that_judges_obeys(

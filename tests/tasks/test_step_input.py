@@ -11,8 +11,7 @@ import torch
 from models.recipe import recipe_of
 from tasks.index_reader import Index, load_index
 from tasks.step_input import Part, prepare
-from tests.tasks.fake_context import input_file
-from tests.tasks.fake_context import spec_of
+from tests.tasks.fake_context import input_file, spec_of
 from tests.training import model_spec, training_spec, write_training_index
 
 SPEC = training_spec(10, batch_size=5)

@@ -16,8 +16,8 @@ from models.reconvla import ReconVLA
 from tasks import train
 from tasks.context import Finished, InputFile, Yielded
 from tasks.open_loop import run_open_loop
-from tasks.results import TrainResult
 from tasks.prefetch import Prefetcher
+from tasks.results import TrainResult
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
 
