@@ -106,7 +106,32 @@ def _tasks(entries: Sequence[SequenceResult] | None) -> dict[str, TaskScore]:
 def _attention(result: AttentionResult | None) -> AttentionScores | None:
     if result is None or result.mass_in_gaze is None:
         return None
-    return AttentionScores(**{name: getattr(result, name) for name in AttentionScores.__annotations__})
+    assert result.pointing_accuracy is not None, "both are measured, or none"
+    return AttentionScores(
+        mass_in_gaze=result.mass_in_gaze,
+        pointing_accuracy=result.pointing_accuracy,
+        mass_in_gaze_ci95=_interval(result.mass_in_gaze_ci95),
+        pointing_accuracy_ci95=_interval(result.pointing_accuracy_ci95),
+        entropy_bits=result.entropy_bits,
+        entropy_bits_ci95=_interval(result.entropy_bits_ci95),
+        static_share=result.static_share,
+        static_share_ci95=_interval(result.static_share_ci95),
+        centre_mass_in_gaze=result.centre_mass_in_gaze,
+        centre_pointing_accuracy=result.centre_pointing_accuracy,
+        centre_entropy_bits=result.centre_entropy_bits,
+        mass_over_centre_ci95=_interval(result.mass_over_centre_ci95),
+        pointing_over_centre_ci95=_interval(result.pointing_over_centre_ci95),
+        frames=result.frames,
+        true_boxes=result.true_boxes,
+        layer=result.layer,
+        layers=result.layers,
+        heads=result.heads,
+        by_demonstration=result.by_demonstration,
+    )
+
+
+def _interval(ends: Sequence[float] | None) -> tuple[float, float] | None:
+    return None if ends is None else (ends[0], ends[1])
 
 
 def _steps_per_epoch(train: JobRecord, corpora: Corpora) -> float | None:
