@@ -59,7 +59,7 @@ def command(
     """Plan an ablation and run it to the end. The same command again continues it."""
     from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
-    from db import queries
+    from db import standings
     from db.migrate import open_state
     from settings.elsewhere import elsewhere
     from settings.presets import load_config
@@ -103,16 +103,16 @@ def command(
     with home.exclusive("submit-ablation"), closing(open_state(home, thorough=True)) as database:
         submitted = _submit(home, database, config, plan)
         run_home(home, database, stay, until_done=True, quiet=as_json)
-        (entry,) = queries.status(database, str(submitted.ablation_id))["ablations"]
+        (entry,) = standings.standing(database, str(submitted.ablation_id)).ablations
         # Only now: figures and statistics take seconds to import, which no start should wait for.
         from commands.show import print_report, write_report
 
         print_report(write_report(home, database, str(submitted.ablation_id)), as_json)
-        if entry["state"] == "failed":
+        if entry.state == "failed":
             tell_failures(home, database, entry)
-        if entry["state"] == "paused":
-            raise Stopped(f"{entry['name']} is paused with everything saved; go on with: unpause, then up")
-    return 0 if entry["state"] == "succeeded" else 1
+        if entry.state == "paused":
+            raise Stopped(f"{entry.name} is paused with everything saved; go on with: unpause, then up")
+    return 0 if entry.state == "succeeded" else 1
 
 
 def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) -> Submitted:

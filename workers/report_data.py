@@ -9,6 +9,7 @@ from typing import Any
 
 from db import queries
 from db.engine import Database
+from db.standings import standing
 from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
@@ -40,7 +41,7 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         raise InvalidInput(
             f"no ablation {shown(ablation)} in this home" if ablation else "nothing was submitted yet"
         )
-    (standing,) = queries.status(database, row.key)["ablations"]
+    (whole,) = standing(database, row.key).ablations
     jobs = queries.jobs_of(database, row.id)
     attempts = queries.attempts_of(database, row.id)
     corpora = corpora_of(database, row, jobs)
@@ -55,8 +56,8 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         ablation=row.name,
         ablation_id=str(row.id),
         created_at=time.time(),
-        state=standing["state"],
-        jobs=standing["jobs"],
+        state=whole.state,
+        jobs=whole.jobs,
         failures=tuple(
             dict.fromkeys(f"{label}: {reason}" for label, reason in queries.failures(database, row.id))
         ),
