@@ -33,10 +33,10 @@ from benchmarks.machine import describe
 from calvin.instructions import evaluation_instruction
 from calvin.protocols import PROTOCOLS
 from calvin.sequences import Chain
+from policies.base import CHUNK_STEPS, Query
+from policies.expert import ExpertPolicy
 from simulators.calvin_env import CalvinEnv
 from simulators.registry import create
-from tasks.expert_policy import ExpertPolicy
-from tasks.policies import CHUNK_STEPS, Query
 from tasks.rollout import Rollout
 
 RESULTS = Path(__file__).parent / "results"

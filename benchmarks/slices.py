@@ -151,7 +151,7 @@ import json, sys, time
 from pathlib import Path
 began = time.perf_counter()
 from models.weights import read_file
-from tasks.modelling import load_model, recipe_of
+from models.recipe import load_model, recipe_of
 import tasks.train
 recipe = recipe_of(json.loads(sys.argv[1]))
 load_model(recipe.config, Path(sys.argv[2])).train()

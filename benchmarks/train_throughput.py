@@ -24,13 +24,13 @@ import torch
 from benchmarks import made_up_index
 from benchmarks.machine import describe
 from models.batches import collate, draw_noise
+from models.recipe import initial_model, recipe_of
 from settings.arms import arm_named
 from settings.presets import load_config
 from tasks import train
 from tasks.context import Draft, InputFile, Point
 from tasks.index_reader import load_index
 from tasks.model_spec import planned_model
-from tasks.modelling import initial_model, recipe_of
 from tasks.optimizer import make_optimizer
 from tasks.samples import sample_of
 

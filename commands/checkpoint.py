@@ -14,14 +14,14 @@ from errors import InvalidInput
 from settings.home import Home
 
 if TYPE_CHECKING:
+    from models.recipe import Recipe
     from models.reconvla import ReconVLA
-    from tasks.modelling import Recipe
 
 HELP = "a folder (Hugging Face layout), or the first digits of a checkpoint's SHA-256 in the home"
 
 
 def precision_option(command: Callable[..., None]) -> Callable[..., None]:
-    """`--precision`, as `tasks.standalone` takes it."""
+    """`--precision`, as `policies.checkpoint_folder` takes it."""
     return click.option(
         "--precision",
         type=click.Choice(("auto", "fp32", "bf16", "fp16", "4bit")),
@@ -32,7 +32,7 @@ def precision_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def crop_option(command: Callable[..., None]) -> Callable[..., None]:
-    """`--center-crop`, as `tasks.openvla_policy` takes it."""
+    """`--center-crop`, as `policies.openvla` takes it."""
     return click.option(
         "--center-crop/--no-center-crop",
         default=None,
@@ -77,7 +77,7 @@ def open_named(home: Home, name: str, precision: str = "auto") -> Checkpoint:
     from db.checkpoints import find_weights
     from db.migrate import look_at_state
     from db.shared_store import open_store
-    from tasks.standalone import identity_of, open_folder, open_weights
+    from policies.checkpoint_folder import identity_of, open_folder, open_weights
 
     if Path(name).is_dir():
         return Checkpoint(*open_folder(Path(name), precision), identity_of(Path(name)), None)

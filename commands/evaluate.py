@@ -22,7 +22,7 @@ from settings.streams import say
 from simulators.rendering import AUTO, CHOICES, chosen_renderer, usual_renderer
 
 if TYPE_CHECKING:
-    from tasks.policies import Policy
+    from policies.base import Policy
 
 POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a policy server (http://HOST:PORT)"
 
@@ -202,7 +202,7 @@ def _spec(protocol: Protocol, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_attention(policy: Policy, options: dict[str, Any]) -> None:
-    from tasks.policies import ReconVLAPolicy
+    from policies.reconvla import ReconVLAPolicy
 
     if options["videos"] is None:
         raise InvalidInput("--attention is shown in films; name their folder with --videos")
@@ -226,9 +226,10 @@ def _evaluate(
     from dataclasses import asdict
 
     from commands.live_estimate import live_estimate
+    from policies.base import told_counts
+    from policies.reconvla import ReconVLAPolicy
     from reports.statistics import running_estimate
     from tasks.closed_loop import chains_of, entry_of, instructions_of, simulators_of, summary
-    from tasks.policies import ReconVLAPolicy, told_counts
     from tasks.results_file import ResultsFile
     from tasks.rollout import Rollout
     from tasks.videos import Look, looks_of, write_failure

@@ -13,7 +13,7 @@ from errors import InvalidInput
 from settings.home import Home
 
 if TYPE_CHECKING:
-    from tasks.policies import Policy
+    from policies.base import Policy
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPoli
         return _openvla(Path(name), options)
     refuse_crop(options["center_crop"], name)
     if name == "random":
-        from tasks.policies import RandomPolicy
+        from policies.random_actions import RandomPolicy
 
         return NamedPolicy(RandomPolicy(options["seed"]), {"seed": options["seed"]})
     if name == "expert":
-        from tasks.expert_policy import ExpertPolicy
+        from policies.expert import ExpertPolicy
 
         return NamedPolicy(ExpertPolicy())
     if name.startswith(("http://", "https://")):
-        from tasks.remote_policy import RemotePolicy
+        from policies.remote import RemotePolicy
 
         chunk_steps = int(options["chunk_steps"])
         remote = RemotePolicy(name, chunk_steps=chunk_steps, timeout_seconds=options["server_timeout"])
@@ -55,9 +55,9 @@ def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPoli
 
 
 def _openvla(folder: Path, options: Mapping[str, Any]) -> NamedPolicy:
-    from tasks.folder_identity import folder_identity
-    from tasks.openvla_policy import OpenVLAPolicy
-    from tasks.standalone import AUTO
+    from models.folder_identity import folder_identity
+    from policies.checkpoint_folder import AUTO
+    from policies.openvla import OpenVLAPolicy
 
     precision = options["precision"]
     openvla = OpenVLAPolicy(folder, options["statistics"], precision, options["center_crop"])
@@ -72,7 +72,7 @@ def _openvla(folder: Path, options: Mapping[str, Any]) -> NamedPolicy:
 
 def _reconvla(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
     named = open_named(home, name, options["precision"])
-    from tasks.standalone import policy_of
+    from policies.checkpoint_folder import policy_of
 
     batch, detector = options["batch"], options["detector"]
     policy = policy_of(named.model, named.recipe, batch, detector, options["official_compat"])

@@ -98,6 +98,14 @@ def resolve_home(context: click.Context, home_path: str | None) -> Home:
     return home
 
 
+def working_home(context: click.Context, home_path: str | None) -> Home:
+    """The same, for what works in it. Raises InvalidInput where it cannot, before anything else is asked."""
+    home = resolve_home(context, home_path)
+    if (refused := home.obstacle()) is not None:
+        raise refused
+    return home
+
+
 def named_home(context: click.Context, home_path: str | None) -> str | None:
     """What `--home` says after the command or, failing that, before it. One that says nothing is still an answer."""
     named: str | None = context.obj if home_path is None else home_path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from commands.options import home_option, need_broker, resolve_home
+from commands.options import home_option, need_broker, working_home
 
 
 @click.command("scheduler")
@@ -15,7 +15,7 @@ def command(context: click.Context, home_path: str | None, broker: str | None) -
     """Run one scheduler. Any number may run beside it."""
     from workers.processes import scheduler_main
 
-    home = resolve_home(context, home_path)
+    home = working_home(context, home_path)
     url = need_broker(broker)
     home.create()
     scheduler_main(home, url)

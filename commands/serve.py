@@ -12,8 +12,8 @@ from commands.options import home_option, resolve_home, threads_option
 from settings.streams import say
 
 if TYPE_CHECKING:
-    from tasks.openvla_policy import OpenVLAPolicy
-    from tasks.policies import ReconVLAPolicy
+    from policies.openvla import OpenVLAPolicy
+    from policies.reconvla import ReconVLAPolicy
 
 
 @click.command("serve", help=f"Answer the official policy-server protocol with CHECKPOINT: {HELP}.")
@@ -54,18 +54,18 @@ def command(
     statistics: str | None,
     center_crop: bool | None,
 ) -> None:
+    from policies.server import serve
     from tasks.fixed_state import FixedState
-    from tasks.policy_server import serve
 
     policy: OpenVLAPolicy | ReconVLAPolicy
     if holds_openvla(checkpoint):
-        from tasks import openvla_policy
+        from policies import openvla
 
-        policy = openvla_policy.OpenVLAPolicy(Path(checkpoint), statistics, precision, center_crop)
+        policy = openvla.OpenVLAPolicy(Path(checkpoint), statistics, precision, center_crop)
     else:
         refuse_crop(center_crop, checkpoint)
         named = open_named(resolve_home(context, home_path), checkpoint, precision)
-        from tasks.standalone import policy_of
+        from policies.checkpoint_folder import policy_of
 
         policy = policy_of(named.model, named.recipe, batch, detector, official_compat)
     FixedState().establish(threads)

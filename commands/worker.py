@@ -7,7 +7,7 @@ import socket
 
 import click
 
-from commands.options import home_option, need_broker, resolve_home
+from commands.options import home_option, need_broker, working_home
 
 
 @click.command("worker")
@@ -36,7 +36,7 @@ def command(
     if session is None and "accelerator" in resources.split(","):
         need_own_gpus()  # a session has looked before it started its workers
 
-    home = resolve_home(context, home_path)
+    home = working_home(context, home_path)
     url = need_broker(broker)
     home.create()
     worker_main(

@@ -36,6 +36,15 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a model gets to see before it answers."""
+
+    image: Picture
+    prompt: IdArray
+    crop: Picture | None
+
+
+@dataclass(frozen=True)
 class Batch:
     """Right-padded samples, placeholders repeated once per patch: L counts image positions too."""
 

@@ -116,3 +116,12 @@ class ReconVLAConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> ReconVLAConfig:
         """Inverse of `to_dict`. Raises ConfigError naming the first unknown, missing or mistyped field."""
         return dataclass_from(cls, values)
+
+
+def final_config(values: Mapping[str, Any], vocab_size: int) -> ReconVLAConfig:
+    """The configuration of a job's `model.config`, the toy's vocabulary being that of its tokenizer."""
+    config = ReconVLAConfig.from_dict(values)
+    if config.size != "toy":
+        return config
+    language = dataclasses.replace(config.language, vocab_size=vocab_size, action_vocab_size=vocab_size)
+    return dataclasses.replace(config, language=language)

@@ -11,6 +11,11 @@ from typing import Any
 import torch
 
 from errors import PolicyServerError, SimulatorError
+from models.recipe import recipe_of
+from policies.base import ANSWERED, OUTSIDE, Policy, told_counts
+from policies.random_actions import RandomPolicy
+from policies.reconvla import ReconVLAPolicy
+from policies.regions import RegionFinder
 from tasks.closed_loop import (
     chains_of,
     entry_of,
@@ -20,10 +25,7 @@ from tasks.closed_loop import (
 )
 from tasks.context import Draft, Finished, Note, Result, TaskContext, Yielded, one_input
 from tasks.judged import judged_model
-from tasks.modelling import recipe_of
 from tasks.open_loop import run_open_loop
-from tasks.policies import ANSWERED, OUTSIDE, Policy, RandomPolicy, ReconVLAPolicy, told_counts
-from tasks.regions import RegionFinder
 from tasks.rollout import ChainResult, Rollout
 from tasks.videos import Look, looks_of, write_failure
 
@@ -164,7 +166,7 @@ def _policy(context: TaskContext) -> Policy:
     if spec["policy"] == "random":
         return RandomPolicy(spec["seed"])
     if spec["policy"] == "expert":
-        from tasks.expert_policy import ExpertPolicy
+        from policies.expert import ExpertPolicy
 
         return ExpertPolicy()
     recipe = recipe_of(spec)

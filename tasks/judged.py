@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import torch
-
+from models.recipe import Recipe, device, load_model
 from models.reconvla import ReconVLA
 from tasks.context import TaskContext, one_input
-from tasks.modelling import Recipe, load_model
 from tasks.trainee import WEIGHTS
 
 
 def judged_model(context: TaskContext, recipe: Recipe) -> ReconVLA:
-    """The model of the job's checkpoint. spec `precision`: one of `tasks.precision.JUDGED`, fp32 where it is absent.
+    """The model of the job's checkpoint. spec `precision`: one of `models.precision.JUDGED`, fp32 where it is absent.
 
     Raises CheckpointError when the weights do not fit, EnvironmentLacks for 4 bits without bitsandbytes.
     """
     weights = one_input(context.inputs, "checkpoint", WEIGHTS).path
     precision = context.spec.get("precision", "fp32")
     return load_model(recipe.config, weights, precision, device()).eval()
-
-
-def device() -> torch.device:
-    """The GPU of this process if it has one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -21,9 +21,9 @@ from models.attention import (
     static_coverage,
 )
 from models.generation import generate_actions
+from models.recipe import Recipe
 from models.reconvla import ReconVLA
 from tasks.index_reader import Index
-from tasks.modelling import Recipe
 from tasks.samples import STATIC_FRAME, question_of
 
 _BATCH = 8

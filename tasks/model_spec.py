@@ -14,12 +14,12 @@ from typing import Any
 from errors import ConfigError, WeightsMissing
 from models.config import ReconVLAConfig
 from models.folder_config import with_folders
+from models.folder_identity import folder_identity
 from models.sizes import config_of_size
 from settings.ablation import Attention, Backbones, Model
 from settings.arms import Arm
 from settings.places import expanded
 from settings.shown import shown
-from tasks.folder_identity import folder_identity
 
 #: Stands for the toy's vocabulary until its tokenizer is built.
 _ANY_VOCABULARY = 1024
@@ -117,15 +117,6 @@ def check_attention(config: Mapping[str, Any], attention: Attention) -> None:
     for head in attention.heads:
         if head >= heads:
             raise ConfigError(f"attention.heads: {head}, but the model has heads 0 to {heads - 1}")
-
-
-def final_config(values: Mapping[str, Any], vocab_size: int) -> ReconVLAConfig:
-    """The configuration of a job's `model.config`, the toy's vocabulary being that of its tokenizer."""
-    config = ReconVLAConfig.from_dict(values)
-    if config.size != "toy":
-        return config
-    language = dataclasses.replace(config.language, vocab_size=vocab_size, action_vocab_size=vocab_size)
-    return dataclasses.replace(config, language=language)
 
 
 def _merge(values: dict[str, Any], override: Mapping[str, Any], place: str) -> None:

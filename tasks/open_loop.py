@@ -13,11 +13,11 @@ import torch
 from models.batches import collate
 from models.finite import check_finite
 from models.generation import generate_actions
+from models.recipe import Recipe, recipe_of
 from models.reconvla import ReconVLA
 from tasks.context import Draft, Finished, Point, Result, TaskContext
 from tasks.index_reader import Index, load_index
 from tasks.judged import judged_model
-from tasks.modelling import Recipe, recipe_of
 from tasks.samples import question_of, sample_of
 
 #: Recorded frames that the error is measured on, evenly spaced over the split, where the job does not say.

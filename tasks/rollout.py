@@ -17,9 +17,9 @@ from calvin.oracle import TaskOracle
 from calvin.sequences import Chain
 from calvin.task_names import BLOCK_ORDER
 from errors import NotFinite, SimulatorError, SimulatorLost
+from policies.base import Policy, Query
 from settings.shown import shown
 from simulators.base import CAMERAS, MAX_REPLAYS, Simulator
-from tasks.policies import Policy, Query
 
 
 @dataclass(frozen=True)

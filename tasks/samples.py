@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from calvin.episode import FRAME_SHAPES
-from models.action_tokenizer import IdArray
-from models.batches import Sample
+from models.batches import Question, Sample
 from models.grounding import box_values
 from models.images import Picture
+from models.recipe import Recipe
 from tasks.index_reader import Index
-from tasks.modelling import Recipe
 
 #: (width, height) in px of the picture that gaze boxes are given in.
 STATIC_FRAME = FRAME_SHAPES["rgb_static"][1], FRAME_SHAPES["rgb_static"][0]
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a model gets to see before it answers."""
-
-    image: Picture
-    prompt: IdArray
-    crop: Picture | None
 
 
 def question_of(recipe: Recipe, index: Index, row: int) -> Question:

@@ -14,10 +14,10 @@ import torch
 
 from models.batches import Batch, Draws, collate, draw_noise
 from models.prompt import IGNORED_LABEL
+from models.randomness import batch_rows, draw_seed
+from models.recipe import Recipe
 from models.reconvla import reconstructed
 from tasks.index_reader import Index
-from tasks.modelling import Recipe
-from tasks.randomness import batch_rows, draw_seed
 from tasks.samples import sample_of
 
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from errors import TrainingDiverged
+from models.precision import autocast, check_scale
 from tasks.optimizer import learning_rate_at
-from tasks.precision import autocast, check_scale
 from tasks.step_input import Part
 from tasks.trainee import Trainee
 

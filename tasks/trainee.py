@@ -12,16 +12,16 @@ from torch import Tensor
 
 from models.adapters import add_adapters, has_adapters, load_trained, merged_weights, trained_weights
 from models.checkpoint import weights_of
+from models.precision import DTYPES, load_scaler, make_scaler, scaler_state
+from models.randomness import weight_seed
+from models.recipe import Recipe, check_folders, initial_model, load_model, recipe_of, start_from
 from models.reconvla import ReconVLA
 from models.weight_files import open_file
 from models.weights import read_file
 from tasks.checkpoints import Snapshot
 from tasks.context import InputFile, TaskContext, inputs_of, one_input
 from tasks.index_reader import Index, load_index
-from tasks.modelling import Recipe, check_folders, initial_model, load_model, recipe_of, start_from
 from tasks.optimizer import load_optimizer, make_optimizer, optimizer_state
-from tasks.precision import DTYPES, load_scaler, make_scaler, scaler_state
-from tasks.randomness import weight_seed
 from tasks.replicas import Replicas, devices_for
 
 WEIGHTS, OPTIMIZER = "weights", "optimizer"

@@ -6,10 +6,10 @@ import logging
 import math
 
 from errors import NotFinite, TrainingDiverged
+from models.precision import autocast
 from tasks.context import Point, TaskContext
 from tasks.early_stopping import EvaluationPoint
 from tasks.open_loop import action_losses, evenly_spaced, open_loop_error
-from tasks.precision import autocast
 from tasks.trainee import Trainee
 
 logger = logging.getLogger("baton.train")

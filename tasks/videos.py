@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from errors import BatonError
 from models.images import CANVAS
+from policies.base import Query
+from policies.reconvla import ReconVLAPolicy
 from settings import files
-from tasks.policies import Query, ReconVLAPolicy
 from tasks.rollout import Failure
 
 #: A policy with chunks of five looks six times a second of simulated time.

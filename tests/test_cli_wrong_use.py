@@ -182,5 +182,13 @@ def test_a_state_url_that_leads_nowhere_is_refused_without_showing_its_password(
     assert "BATON_STATE_URL" in line and "secret" not in line
 
 
+@pytest.mark.parametrize("command", ["worker", "scheduler"])
+def test_a_home_that_cannot_be_is_told_before_a_broker_that_is_not_named(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine\n")
+    assert "it is no folder" in refused(["--home", str(tmp_path / "file"), command], capsys)
+
+
 def test_a_worker_without_a_broker_says_what_to_give(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "REDIS_URL" in refused(["--home", str(at), "worker"], capsys, code=3)

@@ -11,9 +11,9 @@ from PIL import Image
 from safetensors import safe_open
 
 import cli
+from models.recipe import recipe_of
 from models.reconvla import ReconVLA
 from models.tokenizer import build_word_tokenizer, save_tokenizer
-from tasks.modelling import recipe_of
 from tests.support import REPOSITORY
 from tests.training import training_spec
 

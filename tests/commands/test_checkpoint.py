@@ -15,10 +15,10 @@ from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from errors import ArtifactDamaged, InvalidInput
 from models.checkpoint import weights_of
+from models.recipe import recipe_of
 from models.reconvla import ReconVLA
 from models.weights import write_weights
 from settings.home import Home
-from tasks.modelling import recipe_of
 from tests.support import NOW, planned, start, stored, submit, worker
 from tests.training import training_spec
 

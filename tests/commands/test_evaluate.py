@@ -22,15 +22,16 @@ import torch
 
 import cli
 from calvin.writer import write_split
+from models.recipe import recipe_of
 from models.reconvla import ReconVLA
 from models.tokenizer import save_tokenizer
+from policies.base import Query
+from policies.checkpoint_folder import open_folder, policy_of
+from policies.random_actions import RandomPolicy
+from policies.remote import RemotePolicy
 from tasks.generate import generate
-from tasks.modelling import recipe_of
-from tasks.policies import Query, RandomPolicy
-from tasks.remote_policy import RemotePolicy
-from tasks.standalone import open_folder, policy_of
+from tests.policies.http_servers import raw_server
 from tests.support import REPOSITORY
-from tests.tasks.http_servers import raw_server
 from tests.training import training_spec
 
 pytestmark = pytest.mark.slow

@@ -9,9 +9,9 @@ import pytest
 import cli
 from commands.options import check_notice_url
 from errors import InvalidInput
+from policies.remote import RemotePolicy
 from settings.addresses import is_host
 from settings.elsewhere import FILE
-from tasks.remote_policy import RemotePolicy
 from tests.hostile.sentences import LONGEST_SENTENCE, sentence
 from tests.workshop import Workshop
 from workers.broker import ask

@@ -32,6 +32,7 @@ from detectors.calibration import read_calibrations
 from detectors.grounding_dino_files import check_stored, existing, weights_digest
 from errors import BatonError, CheckpointError, InvalidInput
 from models.beside import check_beside
+from models.folder_identity import folder_identity
 from models.generation_rules import GENERATION_FILE, rules_of_folder
 from models.json_files import read_json
 from models.openvla_checkpoint import read_config
@@ -45,7 +46,6 @@ from settings.regular import UnfitFile, need_regular_files, open_regular, read_b
 from settings.secret import secret_in
 from simulators.playtable import assets, meshes
 from simulators.playtable.calvin_scenes import calvin_scene
-from tasks.folder_identity import folder_identity
 from tasks.results_file import ResultsFile
 from tests.calvin.samples import make_episode
 from tests.hostile.sentences import LONGEST_SENTENCE, sentence

@@ -18,13 +18,13 @@ import requests
 from prometheus_client import CollectorRegistry, Gauge
 
 from errors import NotFinite
+from policies import server as policy_server
+from policies.base import Query
 from settings.bounded_server import Bounds, host_fault, own_names
-from tasks import policy_server
-from tasks.policies import Query
 from tests.hostile.sentences import Panic
+from tests.policies.http_servers import serving
+from tests.policies.test_remote import query
 from tests.support import REPOSITORY
-from tests.tasks.http_servers import serving
-from tests.tasks.test_remote_policy import query
 from workers import flower, metrics_server
 from workers.metrics_server import MetricsServer
 

@@ -22,11 +22,11 @@ from commands.health import _http
 from db.remote import Remote
 from detectors import grounding_dino_files
 from errors import PolicyServerError, StoreUnreachable, WeightsMissing
+from policies.remote import RemotePolicy
 from settings.deadline import Deadline, result_at_pace
 from settings.direct import ask
-from tasks.remote_policy import RemotePolicy
-from tests.tasks.http_servers import body, raw_server
-from tests.tasks.test_remote_policy import query
+from tests.policies.http_servers import body, raw_server
+from tests.policies.test_remote import query
 from workers.notice_address import NoticeAddress
 
 #: The limit on a try, and how often a server says something.

@@ -14,14 +14,14 @@ from errors import BatonError
 from models.config import ReconVLAConfig
 from models.reconvla import ReconVLA
 from models.tokenizer import save_tokenizer
-from tasks.openvla_policy import OpenVLAPolicy
-from tasks.standalone import open_folder, policy_of
+from policies.checkpoint_folder import open_folder, policy_of
+from policies.openvla import OpenVLAPolicy
 from tests.hostile.checkpoints import replaced
 from tests.hostile.sentences import sentence
 from tests.models.conftest import config as config
 from tests.models.conftest import tokenizer as tokenizer
 from tests.models.openvla_sample import make_openvla
-from tests.tasks.test_remote_policy import query
+from tests.policies.test_remote import query
 
 
 @pytest.fixture(scope="module")

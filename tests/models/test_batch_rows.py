@@ -7,8 +7,8 @@ import torch
 from models import batch_rows
 from models.batches import Batch
 from models.generation import prompt_batch
+from models.recipe import recipe_of
 from models.reconvla import ReconVLA
-from tasks.modelling import recipe_of
 from tests.training import training_spec
 
 

@@ -11,6 +11,7 @@ from transformers import Qwen2ForCausalLM
 from errors import CheckpointError, ConfigError, InvalidInput
 from models.batches import Sample, collate
 from models.config import ReconVLAConfig
+from models.folder_identity import folder_identity
 from models.official import config_from_official, config_of_folder, name_from_official, name_to_official
 from models.official_entries import config_to_official, official_autoencoder, official_vision
 from models.part_configs import AutoencoderConfig, LatentConfig
@@ -18,8 +19,7 @@ from models.reconvla import ReconVLA
 from models.sizes import SEVEN_B, SMALL, TOY
 from models.weight_files import open_weights
 from models.weights import write_weights
-from tasks.folder_identity import folder_identity
-from tasks.standalone import identity_of
+from policies.checkpoint_folder import identity_of
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import requests
 from PIL import Image
 
 from models.action_tokenizer import ActionTokenizer
-from tasks.policies import Query
-from tasks.remote_policy import RemotePolicy
-from tests.tasks.http_servers import body, raw_server, serving
+from policies.base import Query
+from policies.remote import RemotePolicy
+from tests.policies.http_servers import body, raw_server, serving
 
 PARITY = Path(os.environ.get("BATON_PARITY", Path(__file__).parents[3] / "shared" / "parity"))
 FOLDER = PARITY / "server_protocol"

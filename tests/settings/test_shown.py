@@ -13,7 +13,7 @@ from tests.test_layers import modules
 
 #: What makes the short forms, and what another interpreter runs, which sees no module of Baton's.
 APART = {REPOSITORY / "detectors" / "groundingdino_py_server.py", REPOSITORY / "settings" / "shown.py"}
-PACKAGES = {"settings", "models", "detectors", "calvin", "tasks"}
+PACKAGES = {"settings", "models", "detectors", "calvin", "policies", "tasks"}
 
 
 @pytest.mark.parametrize(

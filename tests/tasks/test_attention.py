@@ -11,6 +11,7 @@ from safetensors import safe_open
 
 from errors import InvalidInput, NotFinite
 from models.checkpoint import weights_of
+from models.recipe import recipe_of
 from models.reconvla import ReconVLA
 from models.weights import write_weights
 from tasks import attention
@@ -18,7 +19,6 @@ from tasks.attention import chosen_rows
 from tasks.context import Finished, InputFile, Yielded
 from tasks.index_reader import ITEMS, Index, load_index
 from tasks.looking import PANELS, Looks, Region, figures_of, grouped_interval, region_of
-from tasks.modelling import recipe_of
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
 

@@ -13,12 +13,13 @@ import torch
 
 from errors import NotFinite, PolicyServerError
 from models.checkpoint import weights_of
+from models.recipe import recipe_of
 from models.reconvla import ReconVLA
 from models.weights import write_weights
+from policies.base import Query
+from policies.random_actions import RandomPolicy
 from tasks.context import Finished, InputFile, Yielded
 from tasks.evaluate import RESULTS, run
-from tasks.modelling import recipe_of
-from tasks.policies import Query, RandomPolicy
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec
 

@@ -13,19 +13,20 @@ from torch import nn
 from commands.checkpoint import precision_option
 from errors import CheckpointError
 from models.checkpoint import weights_of
+from models.precision import JUDGED
+from models.recipe import device, load_model, recipe_of
 from models.reconvla import ReconVLA
 from models.tokenizer import save_tokenizer
 from models.weight_files import open_weights as read_weights
 from models.weights import write_weights
+from policies.base import Query
+from policies.checkpoint_folder import AUTO, open_folder, open_weights
+from policies.reconvla import ReconVLAPolicy
 from settings.ablation import Evaluation
 from tasks import attention, reconstruct
 from tasks.context import Finished, InputFile
-from tasks.judged import device, judged_model
-from tasks.modelling import load_model, recipe_of
+from tasks.judged import judged_model
 from tasks.open_loop import run_open_loop
-from tasks.policies import Query, ReconVLAPolicy
-from tasks.precision import JUDGED
-from tasks.standalone import AUTO, open_folder, open_weights
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import INSTRUCTION, training_spec, write_training_index
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from errors import ConfigError, WeightsMissing
+from models.config import final_config
+from models.folder_identity import folder_identity
 from settings.ablation import Backbones, Model
 from settings.arms import ARMS
-from tasks.folder_identity import folder_identity
-from tasks.model_spec import backbone_folders, final_config, planned_config, planned_model
+from tasks.model_spec import backbone_folders, planned_config, planned_model
 
 
 def test_an_override_changes_one_field_and_the_vocabulary_comes_from_the_tokenizer():

@@ -11,11 +11,11 @@ import torch
 from errors import NotFinite
 from models.batches import collate
 from models.checkpoint import weights_of
+from models.recipe import recipe_of
 from models.reconvla import ReconVLA
 from models.weights import write_weights
 from tasks.context import Finished
 from tasks.index_reader import load_index
-from tasks.modelling import recipe_of
 from tasks.open_loop import action_losses, evenly_spaced, open_loop_error, run_open_loop
 from tasks.samples import sample_of
 from tests.tasks.fake_context import FakeContext, input_file

@@ -8,12 +8,12 @@ import pytest
 from safetensors.numpy import load_file
 
 from models.checkpoint import weights_of
+from models.recipe import recipe_of
 from models.reconstruction import peak_signal_to_noise
 from models.reconvla import ReconVLA
 from models.weights import write_weights
 from tasks import reconstruct
 from tasks.context import Finished
-from tasks.modelling import recipe_of
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
 

@@ -9,8 +9,9 @@ import pytest
 
 from calvin.sequences import get_sequences
 from errors import NotFinite, SimulatorError, SimulatorLost
+from policies.base import Query, with_binary_gripper
+from policies.random_actions import RandomPolicy
 from simulators.base import MAX_REPLAYS
-from tasks.policies import Query, RandomPolicy, with_binary_gripper
 from tasks.rollout import Rollout
 
 TASKS = ("move_slider_left", "move_slider_right", "open_drawer", "close_drawer", "turn_on_led", "turn_off_led",

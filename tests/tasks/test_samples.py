@@ -8,10 +8,10 @@ import pytest
 from models.batches import collate
 from models.grounding import box_of
 from models.prompt import CROP_PLACEHOLDER, IGNORED_LABEL
+from models.recipe import recipe_of
 from models.reconvla import ReconVLA
 from settings.arms import ARMS
 from tasks.index_reader import Index, load_index
-from tasks.modelling import recipe_of
 from tasks.samples import STATIC_FRAME, question_of, sample_of
 from tests.tasks.fake_context import input_file
 from tests.training import training_spec, write_training_index

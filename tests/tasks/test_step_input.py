@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.recipe import recipe_of
 from tasks.index_reader import Index, load_index
-from tasks.modelling import recipe_of
 from tasks.step_input import Part, prepare
 from tests.tasks.fake_context import input_file
 from tests.training import training_spec, write_training_index

@@ -40,7 +40,7 @@ _STATUS = (200, 200, 200, 100, 103, 204, 206, 301, 400, 401, 404, 429, 500, 503,
 class Answers:
     name = "answers"
     readers = (
-        "tasks/remote_policy.py",
+        "policies/remote.py",
         "workers/notice_address.py",
         "workers/notice_words.py",
         "settings/direct.py",
@@ -54,8 +54,8 @@ class Answers:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def meet(self, draw: random.Random) -> None:
-        from tasks.policies import Query
-        from tasks.remote_policy import RemotePolicy
+        from policies.base import Query
+        from policies.remote import RemotePolicy
         from workers.notice_address import NoticeAddress
 
         self._answer = _changed_answer(draw)

@@ -11,10 +11,11 @@ import pytest
 
 from detectors.base import NoTarget, Reason
 from errors import EnvironmentLacks
+from models.recipe import recipe_of
 from models.reconvla import ReconVLA
-from tasks.modelling import recipe_of
-from tasks.policies import Query, ReconVLAPolicy, told_counts
-from tasks.regions import RegionFinder
+from policies.base import Query, told_counts
+from policies.reconvla import ReconVLAPolicy
+from policies.regions import RegionFinder
 from tests.training import training_spec
 
 BOXES = {"drawer_handle": (20, 30, 60, 70), "red_block": None, "blue_block": (5, 5, 9, 9), "pink_block": None,

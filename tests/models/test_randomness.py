@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.randomness import batch_rows, draw_seed, policy_generator, weight_seed
+from models.randomness import batch_rows, draw_seed, policy_generator, weight_seed
 
 
 def test_every_epoch_is_a_permutation_and_needs_no_steps_before_it():

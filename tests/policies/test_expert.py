@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from policies.base import Query
+from policies.expert import ExpertPolicy
 from simulators.playtable.env import PlayTable
-from tasks.expert_policy import ExpertPolicy
-from tasks.policies import Query
 
 
 def test_the_expert_stays_put_once_its_plan_is_through() -> None:

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from errors import InvalidInput, NotFinite, PolicyServerError
-from tasks.policies import Query
-from tasks.remote_policy import RemotePolicy
-from tests.tasks.http_servers import body, raw_server, serving
+from policies.base import Query
+from policies.remote import RemotePolicy
+from tests.policies.http_servers import body, raw_server, serving
 
 
 def query(number: int = 0) -> Query:

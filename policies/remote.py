@@ -1,6 +1,6 @@
 """A policy behind HTTP, spoken to as the official client does (CustomModel of evaluate_policy_multiserver.py).
 
-Official ReconVLA servers, or any that answers its protocol (see `tasks.policy_server`), are evaluated
+Official ReconVLA servers, or any that answers its protocol (see `policies.server`), are evaluated
 unchanged. A try that fails is tried again; a server that keeps failing, or refuses for good, ends the evaluation with
 its name. Servers of this machine are asked directly, whatever proxy the environment names.
 """
@@ -23,12 +23,12 @@ import requests
 import urllib3
 
 from errors import InvalidInput, PolicyServerError
+from policies.base import ACTION_DIMS, CHUNK_STEPS, Query, with_binary_gripper
+from policies.timed_requests import TimedSession
 from settings.addresses import is_host, is_written
 from settings.deadline import Deadline, in_thread
 from settings.documents import parse_json
 from settings.shown import cut, shown
-from tasks.policies import ACTION_DIMS, CHUNK_STEPS, Query, with_binary_gripper
-from tasks.timed_requests import TimedSession
 
 logger = logging.getLogger("baton.policy")
 

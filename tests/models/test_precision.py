@@ -12,12 +12,12 @@ import torch
 
 from errors import EnvironmentLacks, TrainingDiverged
 from models.checkpoint import weights_of
+from models.precision import check_scale, load_scaler, make_scaler, scaler_state
+from models.recipe import load_model, recipe_of
 from models.reconvla import ReconVLA
 from models.weight_files import open_file
 from tasks import train
 from tasks.context import Finished, InputFile
-from tasks.modelling import load_model, recipe_of
-from tasks.precision import check_scale, load_scaler, make_scaler, scaler_state
 from tasks.replicas import Replicas, devices_for
 from tasks.train_step import train_step
 from tasks.trainee import Trainee

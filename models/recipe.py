@@ -14,18 +14,17 @@ from errors import CheckpointError
 from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.assembly import assemble
 from models.checkpoint import copy_weights, model_of, weights_of
-from models.config import ReconVLAConfig
+from models.config import ReconVLAConfig, final_config
 from models.folder_config import with_folders
+from models.folder_identity import folder_identity
 from models.four_bit import pack_blocks
 from models.plain_values import require
+from models.precision import FOUR_BIT_PRODUCTS, JUDGED
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
 from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
 from models.weight_files import WeightFiles, open_file
 from settings.shown import shown
-from tasks.folder_identity import folder_identity
-from tasks.model_spec import final_config
-from tasks.precision import FOUR_BIT_PRODUCTS, JUDGED
 
 CPU = torch.device("cpu")
 
@@ -131,12 +130,17 @@ def load_model(
     precision: str = "fp32",
     device: torch.device = CPU,
 ) -> ReconVLA:
-    """A model with these weights on `device`, in one of `tasks.precision.JUDGED`.
+    """A model with these weights on `device`, in one of `models.precision.JUDGED`.
 
     Raises CheckpointError when they do not fit, EnvironmentLacks for 4 bits without bitsandbytes.
     """
     model = model_of(ReconVLA, config, open_file(weights), weights.name, JUDGED[precision])
     return placed(model, precision, device)
+
+
+def device() -> torch.device:
+    """The GPU of this process if it has one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def placed(model: ReconVLA, precision: str, device: torch.device) -> ReconVLA:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 from tornado.netutil import bind_sockets
 
+from policies.server import BOUNDS, Predict, application
 from settings.bounded_server import BoundedServer, Bounds
-from tasks.policy_server import BOUNDS, Predict, application
 
 
 @contextmanager

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from models.recipe import recipe_of
 from models.reconvla import ReconVLA
-from tasks.modelling import recipe_of
-from tasks.policies import Query, ReconVLAPolicy
+from policies.base import Query
+from policies.reconvla import ReconVLAPolicy
 from tests.training import training_spec
 
 #: The long one is padded to another length than the others.
@@ -56,7 +57,7 @@ def test_the_gripper_is_binary_only_when_acting(policy: ReconVLAPolicy) -> None:
 def test_rows_that_depend_on_their_place_are_answered_one_by_one(
     policy: ReconVLAPolicy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.policies.rows_are_independent", lambda model, batch: False)
+    monkeypatch.setattr("policies.reconvla.rows_are_independent", lambda model, batch: False)
     cautious = ReconVLAPolicy(policy._model, policy._recipe, batch=4, constrained=True)
     sizes = []
     generate = cautious._generate

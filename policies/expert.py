@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from policies.base import ACTION_DIMS, Query
 from simulators.expert import Expert
-from tasks.policies import ACTION_DIMS, Query
 
 
 class ExpertPolicy:

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from commands.evaluate import command
 from errors import CheckpointError, InvalidInput, NotFinite, WeightsMissing
 from models.openvla_pictures import middle
-from tasks.openvla_policy import OpenVLAPolicy
-from tasks.policies import Query
+from policies.base import Query
+from policies.openvla import OpenVLAPolicy
 from tests.models.openvla_sample import SIZE, make_openvla
 
 

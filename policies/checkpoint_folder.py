@@ -9,17 +9,16 @@ from typing import Any
 
 from errors import CheckpointError, ConfigError
 from models.checkpoint import CONFIG_FILE, read_json
+from models.folder_identity import folder_identity
 from models.official import neighbour_files
 from models.official_entries import MODEL_TYPE
+from models.precision import JUDGED
+from models.recipe import Recipe, compatible, device, load_model, placed, recipe_of
 from models.reconvla import ReconVLA
+from policies.reconvla import ReconVLAPolicy
+from policies.regions import RegionFinder
 from settings.faults import need_fact
 from settings.regular import MOST_TEXT_BYTES, read_bytes
-from tasks.folder_identity import folder_identity
-from tasks.judged import device
-from tasks.modelling import Recipe, compatible, load_model, placed, recipe_of
-from tasks.policies import ReconVLAPolicy
-from tasks.precision import JUDGED
-from tasks.regions import RegionFinder
 
 #: In which a checkpoint is loaded unless it is told: the type that a folder stores it in, and fp32 for a job's.
 AUTO = "auto"
@@ -28,7 +27,7 @@ AUTO = "auto"
 def open_folder(folder: Path, precision: str = AUTO) -> tuple[ReconVLA, Recipe]:
     """Ours or the official one: config.json, safetensors and the tokenizer's files, on the GPU if there is one.
 
-    precision: AUTO or one of `tasks.precision.JUDGED`. Raises CheckpointError, ConfigError or WeightsMissing,
+    precision: AUTO or one of `models.precision.JUDGED`. Raises CheckpointError, ConfigError or WeightsMissing,
     naming the file that is missing or wrong; EnvironmentLacks for 4 bits without bitsandbytes.
     """
     model = ReconVLA.from_pretrained(folder, None if precision == AUTO else JUDGED[precision])

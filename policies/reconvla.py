@@ -1,11 +1,9 @@
-"""Policies: from observations and instructions to chunks of actions."""
+"""A checkpoint of ours as a policy."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,59 +11,21 @@ from detectors.base import NoTarget
 from models.action_tokenizer import IdArray
 from models.attention import action_attention
 from models.batch_rows import rows_are_independent
+from models.batches import Question
 from models.generation import generate_actions, prompt_batch
 from models.images import STATIC_ROWS, Picture, compose, replace_upper, to_model_size
 from models.prompt import CROP_PLACEHOLDER
+from models.recipe import Recipe
 from models.reconvla import ReconVLA
-from simulators.base import Simulator
-from tasks.modelling import Recipe
-from tasks.randomness import policy_generator
-from tasks.regions import RegionFinder
-from tasks.samples import Question
-
-CHUNK_STEPS, ACTION_DIMS = 5, 7
+from policies.base import ANSWERED, OUTSIDE, WITHOUT_REGION, Query, with_binary_gripper
+from policies.regions import RegionFinder
 
 #: Rows of every forward pass of a checkpoint, whatever number of simulators waits for an answer.
 POLICY_BATCH = 8
 #: Prompts are padded to a multiple of so many positions.
 LENGTH_STEP = 64
-#: In counts: tokens that are no actions, and all tokens that were answered.
-OUTSIDE, ANSWERED = "outside_tokens", "answer_tokens"
-#: In counts, with the reason behind it: answers of a model that is shown the gaze region for which there was none.
-WITHOUT_REGION = "without_region"
 #: Canvas rows of the static view in the official server, which trains with STATIC_ROWS (facts F5).
 OFFICIAL_SERVER_STATIC_ROWS = 167
-
-
-@dataclass(frozen=True)
-class Query:
-    """What a policy is asked.
-
-    observation: CALVIN's keys. number: how many queries of this sequence came before. task and simulator are
-    for the scripted expert alone; begins: whether the instruction is new.
-    """
-
-    observation: Mapping[str, Any]
-    instruction: str
-    sequence: int
-    number: int
-    task: str = ""
-    begins: bool = False
-    simulator: Simulator | None = None
-
-
-class Policy(Protocol):
-    """`needs_images`: whether observations must be rendered for it. `counts`: what happened on the way."""
-
-    needs_images: bool
-    counts: Counter[str]
-
-    def act(self, queries: Sequence[Query]) -> Sequence[np.ndarray]:
-        """Relative actions (steps, 7) for each query in CALVIN's units, gripper exactly -1 or 1.
-
-        What a query gets depends on that query alone, not on those beside it. A model whose numbers are not
-        finite raises NotFinite.
-        """
 
 
 class ReconVLAPolicy:
@@ -185,39 +145,3 @@ class ReconVLAPolicy:
         crops = images if CROP_PLACEHOLDER in prompt else None
         batch = prompt_batch(self._model, images, [prompt] * self._batch, length, crops)
         return self._batch == 1 or rows_are_independent(self._model, batch)
-
-
-class RandomPolicy:
-    """Uniform actions in -1..1: the chance level of a benchmark. Depends on (seed, sequence, query) only."""
-
-    needs_images = False
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self.counts: Counter[str] = Counter()
-
-    def act(self, queries: Sequence[Query]) -> list[np.ndarray]:
-        shape = (CHUNK_STEPS, ACTION_DIMS)
-        return [
-            with_binary_gripper(policy_generator(self._seed, q.sequence, q.number).uniform(-1, 1, shape))
-            for q in queries
-        ]
-
-
-def told_counts(counts: Mapping[str, int]) -> dict[str, Any]:
-    """A policy's counts for results: those of one thing by reason (`thing.reason`) are a mapping of their own."""
-    told: dict[str, Any] = {}
-    for name, count in sorted(counts.items()):
-        thing, _, reason = name.partition(".")
-        if reason or thing == WITHOUT_REGION:  # checkpoints of earlier versions know no reasons
-            told.setdefault(thing, {})[reason or "not_told"] = count
-        else:
-            told[thing] = count
-    return told
-
-
-def with_binary_gripper(chunks: np.ndarray) -> np.ndarray:
-    """Gripper open (1) where its number is above 0, else closed (-1), as the official client decides."""
-    chunks = np.array(chunks, dtype=np.float64)
-    chunks[..., 6] = np.where(chunks[..., 6] > 0, 1.0, -1.0)
-    return chunks

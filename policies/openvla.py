@@ -12,11 +12,12 @@ import torch
 from errors import InvalidInput
 from models.openvla_checkpoint import ACTION_DIMS, load_openvla, read_config
 from models.openvla_pictures import read_normalisation
+from models.precision import DTYPES
+from models.recipe import device
 from models.token_ids import need_known, token_ids
 from models.tokenizer import load_tokenizer
-from tasks.policies import ANSWERED, OUTSIDE, Query
-from tasks.precision import DTYPES
-from tasks.standalone import AUTO, device
+from policies.base import ANSWERED, OUTSIDE, Query
+from policies.checkpoint_folder import AUTO
 
 #: openvla/openvla, README.
 _PROMPT = "In: What action should the robot take to {}?\nOut:"

@@ -22,13 +22,13 @@ from tornado.web import Application
 
 from calvin.instruction_text import fault_of_instruction
 from errors import BatonError, EnvironmentLacks, InvalidInput
+from policies.base import Query
 from settings import bounded_server
 from settings.bounded_server import BoundedServer, Bounds, SentenceHandler, own_names
 from settings.document_limits import Limits
 from settings.documents import parse_json
 from settings.panics import panics_told
 from settings.shown import shown
-from tasks.policies import Query
 
 logger = logging.getLogger("baton.serve")
 
