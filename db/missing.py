@@ -153,7 +153,7 @@ class _Went:
         }
         self._living = living
         #: Starts of machines that somebody speaks from, this process among them.
-        self._boots = {boot_name()}
+        self._boots: set[str | None] = {boot_name()}
         self._boots |= {session.boot for session in sessions if session.id in living}
         self._boots |= {
             worker.boot

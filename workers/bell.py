@@ -117,8 +117,8 @@ class Bell:
     def _send(self, rows: Sequence[Rung], resource: str, living: Sequence[LivingWorker]) -> int:
         here = {worker.id for worker in living}
         for position, row in enumerate(rows):
-            own = row.preferred_worker_id in here
-            queue = worker_queue(row.preferred_worker_id) if own else resource_queue(resource)
+            own = row.preferred_worker_id
+            queue = worker_queue(own) if own is not None and own in here else resource_queue(resource)
             try:
                 ring_bell(self._app, row, queue)
             except (OperationalError, redis.RedisError, OSError) as error:

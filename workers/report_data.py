@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +42,7 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
             f"no ablation {shown(ablation)} in this home" if ablation else "nothing was submitted yet"
         )
     (whole,) = standing(database, row.key).ablations
+    config: Mapping[str, Any] = row.config
     jobs = queries.jobs_of(database, row.id)
     attempts = queries.attempts_of(database, row.id)
     corpora = corpora_of(database, row, jobs)
@@ -68,8 +69,8 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         gaze=scores or None,
         gaze_regions=gaze_regions(own, corpora),
         other_gaze=other_gaze(jobs, corpora),
-        data=_with_shared(corpora.sources(jobs, row.config["data"]["root"]), jobs),
-        gaze_detector=row.config["gaze"]["detector"],
+        data=_with_shared(corpora.sources(jobs, config["data"]["root"]), jobs),
+        gaze_detector=config["gaze"]["detector"],
         gaze_examples=gaze_examples(database, store, own, corpora),
         attention_panels=attention_panels(database, store, jobs, runs),
         reconstructions=reconstructions(database, store, jobs),

@@ -47,11 +47,11 @@ def judge_contents(state: Path, judge: Judge) -> None:
                 settings = judge.settings(row.config)
             if settings != row.config:
                 tx.execute(update(Ablation).where(Ablation.id == row.id).values(config=settings))
-        for row in _jobs(tx):
-            with _named(f"its job {row.id} ({cut(row.label)})"):
-                spec = judge.parameters(row.kind, row.spec)
-            if spec != row.spec:
-                tx.execute(update(job).where(job.c.id == row.id).values(spec=spec))
+        for asked in _jobs(tx):
+            with _named(f"its job {asked.id} ({cut(asked.label)})"):
+                spec = judge.parameters(asked.kind, asked.spec)
+            if spec != asked.spec:
+                tx.execute(update(job).where(job.c.id == asked.id).values(spec=spec))
         tx.execute(update(job).where(job.c.state == BLOCKED).values(waiting_on=UNCOUNTED))
         release_counted(tx)
 

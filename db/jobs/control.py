@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Select, select, update
 
 from db import events
 from db.engine import Database
@@ -65,7 +65,7 @@ def cancel(db: Database, target: Target, now: float) -> Changed:
     """blocked, ready, queued -> cancelled, and soon running ones too. Jobs that others want go on."""
     with db.write() as tx:
         _write_intent(tx, target, CANCELLED)
-        mine = [job.c.id.in_(_jobs(target))]
+        mine: list[ColumnElement[bool]] = [job.c.id.in_(_jobs(target))]
         if target.kind != "job":
             mine.append(~wanted(ACTIVE, PAUSED))
         stopped = tx.execute(
