@@ -127,8 +127,7 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
     for entry in outdated(database):
         raise OtherBuild(entry.sentence(home))
     earlier = with_the_same_settings(database, config, plan)
-    other = "" if earlier is None else differences(database, earlier.id)
-    if other:
+    if earlier is not None and (other := differences(database, earlier.id)):
         say(
             f"{earlier.name}: going on with ablation {earlier.id}, which another build planned with {other}; to do "
             f"again with this one what differs: {typed(f'upgrade {earlier.id}', home)}",
@@ -152,7 +151,8 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
 
 def _tell_untrained(jobs: Sequence[PlannedJob]) -> None:
     """Say on standard error which tasks are judged that no training demonstration shows."""
-    untrained = sorted({task for job in jobs for task in job.spec.get("untrained_tasks") or ()})
+    told = [job.spec.get("untrained_tasks") for job in jobs]
+    untrained = sorted({task for tasks in told if isinstance(tasks, list | tuple) for task in tasks})
     if untrained:
         say(f"warning: data.tasks: no training demonstration shows {', '.join(untrained)}", error=True)
 
