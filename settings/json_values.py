@@ -1,4 +1,4 @@
-"""What JSON can hold, as types."""
+"""Plain JSON in Python: what rows and files hold, and what everybody may therefore be handed."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-#: An object of JSON whose entries are not looked at.
-JsonObject: TypeAlias = "Mapping[str, object]"
+#: A JSON object as it was read. Whoever wants a field of it looks at the value's type, or makes a typed value of it.
+JsonObject: TypeAlias = Mapping[str, object]

@@ -17,8 +17,8 @@ def job_records(database: Database, ablation_id: int) -> list[JobRecord]:
     for row in queries.jobs_of(database, ablation_id):
         if row.id not in read:
             kind = kind_named(row.kind)
-            done = row.state == SUCCEEDED and row.result is not None
-            read[row.id] = kind.spec_of(row.spec), kind.result_of(row.result) if done else None
+            ended = row.result if row.state == SUCCEEDED else None
+            read[row.id] = kind.spec_of(row.spec), None if ended is None else kind.result_of(ended)
         spec, result = read[row.id]
         found.append(
             JobRecord(

@@ -8,15 +8,15 @@ had; one whose open jobs it has not is refused, with the command that plans it a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 
 from db import builds, jobs, plans, queries
 from db.engine import Database
 from db.plans import Plan
+from db.rows import AblationRow
 from db.states import CANCELLED
 from detectors.registry import make_detector
 from detectors.spec import DetectorSpec
@@ -101,8 +101,8 @@ def note_other_builds(home: Home, database: Database, now: float) -> list[str]:
     return [text for ablation_id, text in sentences if builds.note_once(database, ablation_id, text, now)]
 
 
-def with_the_same_settings(database: Database, config: AblationConfig, plan: Plan) -> Any:
-    """The newest ablation that was planned otherwise with these settings, as a row; None where there is none, or this
+def with_the_same_settings(database: Database, config: AblationConfig, plan: Plan) -> AblationRow | None:
+    """The newest ablation that was planned otherwise with these settings; None where there is none, or this
     very plan is there already.
     """
     rows = [row for row in queries.ablation_rows(database) if row.intent != CANCELLED]
@@ -120,11 +120,11 @@ def differences(database: Database, ablation_id: int) -> str:
     )
 
 
-def plan_again(database: Database, ablation: Any, command: str, now: float) -> PlannedAgain:
+def plan_again(database: Database, ablation: AblationRow, command: str, now: float) -> PlannedAgain:
     """Plan an ablation with this build; the new plan takes the place of the old one, whose open jobs are cancelled
     unless the new one has them too. Run again after it was interrupted, it completes.
 
-    ablation: a row of `queries.ablation_row`. Raises ConfigError where its settings mean nothing to this build.
+    Raises ConfigError where its settings mean nothing to this build.
     """
     from workers.planner import Planner  # slow to import, and sessions only look
 
@@ -150,7 +150,7 @@ def plan_again(database: Database, ablation: Any, command: str, now: float) -> P
     return PlannedAgain(submitted.ablation_id, plan.name, submitted.jobs_shared, submitted.jobs_added)
 
 
-def _same_settings(stored: Mapping[str, Any], config: AblationConfig) -> bool:
+def _same_settings(stored: JsonObject, config: AblationConfig) -> bool:
     try:
         return AblationConfig.model_validate(stored) == config
     except ValidationError:
