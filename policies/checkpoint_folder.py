@@ -17,11 +17,9 @@ from models.recipe import Recipe, compatible, device, load_model, placed, recipe
 from models.reconvla import ReconVLA
 from policies.reconvla import ReconVLAPolicy
 from policies.regions import RegionFinder
+from policies.registry import AUTO
 from settings.faults import need_fact
 from settings.regular import MOST_TEXT_BYTES, read_bytes
-
-#: In which a checkpoint is loaded unless it is told: the type that a folder stores it in, and fp32 for a job's.
-AUTO = "auto"
 
 
 def open_folder(folder: Path, precision: str = AUTO) -> tuple[ReconVLA, Recipe]:
@@ -69,15 +67,40 @@ def open_weights(
     return load_model(recipe.config, weights, "fp32" if precision == AUTO else precision, device()), recipe
 
 
-def policy_of(
-    model: ReconVLA, recipe: Recipe, batch: int, detector: str, official_compat: bool = False
+def folder_policy(
+    folder: str,
+    precision: str = AUTO,
+    batch: int = 8,
+    detector: str = "colour",
+    official_compat: bool = False,
 ) -> ReconVLAPolicy:
-    """The checkpoint as a policy. `detector` finds the gaze region for a model that is shown it.
+    """See `policies.registry.ReconVLAFolder`. Raises as `open_folder` does."""
+    return _policy(
+        *open_folder(Path(folder), precision), batch, {"detector": detector, "options": {}}, official_compat
+    )
 
-    official_compat: asked as the released server asks it (facts F5, F8).
-    """
+
+def weights_policy(
+    model: Mapping[str, Any],
+    weights: str,
+    precision: str = AUTO,
+    batch: int = 8,
+    gaze: Mapping[str, Any] | None = None,
+    official_compat: bool = False,
+) -> ReconVLAPolicy:
+    """See `policies.registry.ReconVLAWeights`. Raises as `open_weights` does, and ConfigError where a model that is
+    shown regions comes without a detector."""
+    return _policy(*open_weights(model, Path(weights), precision), batch, gaze, official_compat)
+
+
+def _policy(
+    model: ReconVLA, recipe: Recipe, batch: int, gaze: Mapping[str, Any] | None, official_compat: bool
+) -> ReconVLAPolicy:
     if official_compat:
         recipe = compatible(recipe)
-    shown = recipe.config.grounding == "crop"
-    regions = RegionFinder({"detector": detector, "options": {}}) if shown else None
+    regions = None
+    if recipe.config.grounding == "crop":
+        if gaze is None:
+            raise ConfigError("gaze: is missing; the model is shown gaze regions, which a detector must find")
+        regions = RegionFinder(gaze)
     return ReconVLAPolicy(model, recipe, batch=batch, regions=regions)

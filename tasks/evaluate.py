@@ -11,11 +11,9 @@ from typing import Any
 import torch
 
 from errors import PolicyServerError, SimulatorError
-from models.recipe import recipe_of
 from policies.base import ANSWERED, OUTSIDE, Policy, told_counts
-from policies.random_actions import RandomPolicy
 from policies.reconvla import ReconVLAPolicy
-from policies.regions import RegionFinder
+from policies.registry import PolicySpec, RandomActions, ReconVLAWeights, open_policy, policy_from_json
 from tasks.closed_loop import (
     chains_of,
     entry_of,
@@ -24,9 +22,9 @@ from tasks.closed_loop import (
     summary,
 )
 from tasks.context import Draft, Finished, Note, Result, TaskContext, Yielded, one_input
-from tasks.judged import judged_model
 from tasks.open_loop import run_open_loop
 from tasks.rollout import ChainResult, Rollout
+from tasks.trainee import WEIGHTS
 from tasks.videos import Look, looks_of, write_failure
 
 RESULTS = "results"
@@ -67,7 +65,7 @@ class _ClosedLoop:
         started = time.perf_counter()
         done = {entry["sequence"] for entry in self._entries}
         todo = [(number, self._chains[number]) for number in self._numbers if number not in done]
-        policy = _policy(context)
+        policy = open_policy(policy_spec(context))
         simulators = simulators_of(spec, min(spec["simulators"], len(todo)), context.memory)
         rollout = Rollout(
             spec["scene"], policy, instructions_of(spec), spec["max_steps"], film=spec["videos"] > 0
@@ -161,15 +159,18 @@ def _earlier(context: TaskContext) -> Mapping[str, Any]:
     return earlier
 
 
-def _policy(context: TaskContext) -> Policy:
-    spec = context.spec
-    if spec["policy"] == "random":
-        return RandomPolicy(spec["seed"])
-    if spec["policy"] == "expert":
-        from policies.expert import ExpertPolicy
-
-        return ExpertPolicy()
-    recipe = recipe_of(spec)
-    model = judged_model(context, recipe)
-    regions = RegionFinder(spec["gaze"]) if recipe.config.grounding == "crop" else None
-    return ReconVLAPolicy(model, recipe, batch=spec["policy_batch"], regions=regions)
+def policy_spec(context: TaskContext) -> PolicySpec:
+    """What the job is told of its policy: `reconvla`, the trained model that it depends on; `random`, `expert`; or any
+    that `policies.registry` knows, in its JSON. Raises ConfigError for others."""
+    spec, policy = context.spec, context.spec["policy"]
+    if policy == "reconvla":
+        return ReconVLAWeights(
+            spec["model"],
+            str(one_input(context.inputs, "checkpoint", WEIGHTS).path),
+            spec.get("precision", "fp32"),
+            spec["policy_batch"],
+            spec.get("gaze"),
+        )
+    if policy == "random":
+        return RandomActions(spec["seed"])
+    return policy_from_json({"kind": policy} if isinstance(policy, str) else policy)
