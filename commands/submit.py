@@ -120,7 +120,8 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
 
     Raises OtherBuild where this build cannot: nothing is done again without being asked for.
     """
-    from db import jobs, plans
+    from db import builds, jobs, plans, queries
+    from workers.planned_otherwise import done_again
     from workers.upgrades import differences, outdated, with_the_same_settings
 
     for entry in outdated(database):
@@ -137,14 +138,15 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
         return plans.Submitted(
             earlier.id, False, 0, earlier.job_count, jobs.retry(database, target, time.time()).jobs
         )
+    again = "" if earlier is None else done_again(queries.jobs_of(database, earlier.id), plan)
     submitted = plans.submit(database, plan, shlex.join(sys.argv), time.time())
     if earlier is not None:
-        say(
+        sentence = (
             f"{plan.name}: ablation {earlier.id} has these settings too, but {submitted.jobs_added} jobs are not as "
-            "they were planned then (what they read changed, or how they are planned); "
-            f"{submitted.jobs_shared} are shared",
-            error=True,
+            f"they were planned then: {again}; {submitted.jobs_shared} are shared"
         )
+        say(sentence, error=True)
+        builds.note_planned_otherwise(database, submitted.ablation_id, sentence, time.time())
     return submitted
 
 

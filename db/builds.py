@@ -99,6 +99,12 @@ def supersede(db: Database, old: int, new: int, message: str, now: float) -> Non
         events.record(tx, now, "ablation_planned_again", message, ablation_id=new)
 
 
+def note_planned_otherwise(db: Database, ablation_id: int, message: str, now: float) -> None:
+    """An event of an ablation whose settings an earlier one has, with other jobs: what is done again and why."""
+    with db.write() as tx:
+        events.record(tx, now, "planned_otherwise", message, ablation_id=ablation_id)
+
+
 def note_once(db: Database, ablation_id: int, message: str, now: float) -> bool:
     """An event `other_build` of the ablation, unless the same was said before. Returns whether it is new."""
     with db.write() as tx:

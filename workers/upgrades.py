@@ -24,7 +24,9 @@ from errors import BatonError, ConfigError, OtherBuild
 from settings.ablation import AblationConfig
 from settings.home import Home
 from settings.typed import typed
+from tasks.changes import reasons_of_versions
 from tasks.registry import KINDS, versions
+from workers.planned_otherwise import done_again
 
 #: Kinds whose parameters may name a detector.
 _DETECTING = ("gaze", "evaluate")
@@ -137,11 +139,12 @@ def plan_again(database: Database, ablation: Any, command: str, now: float) -> P
             "anew with settings that do, or end it with the build that planned it"
         ) from None
     plan = Planner(config).plan()
+    again = done_again(queries.jobs_of(database, ablation.id), plan)
     submitted = plans.submit(database, plan, command, now)
     if submitted.ablation_id != ablation.id:
         message = (
             f"{plan.name}: planned again by this build in place of ablation {ablation.id}; "
-            f"{submitted.jobs_shared} jobs kept, {submitted.jobs_added} new"
+            f"{submitted.jobs_shared} jobs kept, {submitted.jobs_added} new: {again}"
         )
         builds.supersede(database, ablation.id, submitted.ablation_id, message, now)
         jobs.cancel(database, jobs.Target("ablation", ablation.id, f"ablation {ablation.name}"), now)
@@ -160,6 +163,9 @@ def _difference(kind: str, wanted: set[int]) -> str:
         "of an unknown version" if version == 0 else str(version) for version in sorted(wanted)
     )
     here = f"here {KINDS[kind].version}" if kind in KINDS else "not here"
+    if kind in KINDS:
+        why = "; ".join(reasons_of_versions(kind, min(wanted), KINDS[kind].version))
+        here += f": {why}" if why else ""
     return f"{kind} {told} ({here})"
 
 

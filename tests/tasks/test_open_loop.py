@@ -48,6 +48,25 @@ def test_the_held_out_loss_is_what_training_minimizes(tmp_path: Path) -> None:
     assert done.result["answer_tokens"] == len(index) * 35 >= done.result["outside_tokens"]
 
 
+def test_without_the_losses_of_jpeg_the_error_is_that_of_other_pictures(tmp_path: Path) -> None:
+    """A model of the official conventions is trained, and measured on the way, on pictures that have them."""
+    files = write_training_index(tmp_path, frames=5)
+    index_files = [input_file("index", "index", name, path) for name, path in files.items()]
+    model = ReconVLA.initialise(RECIPE.config, 3).eval()
+    trained_on = load_index(index_files, RECIPE.config.vision.image_size, jpeg=True)
+    expected = fmean(action_losses(model, RECIPE, trained_on, range(len(trained_on))))
+    write_weights(weights_of(model), tmp_path / "weights.safetensors")
+    checkpoint = input_file("checkpoint", "checkpoint", "weights", tmp_path / "weights.safetensors")
+    losses = {}
+    for name, told in (("now", {"jpeg": True}), ("before", {})):
+        spec = {"model": SPEC["model"], "mode": "open_loop", "threads": 1, **told}
+        done = run_open_loop(FakeContext(tmp_path / name, spec, [*index_files, checkpoint]))
+        assert isinstance(done, Finished)
+        losses[name] = done.result["action_loss"]
+    assert losses["now"] == pytest.approx(expected, rel=1e-6)
+    assert losses["before"] != pytest.approx(expected, rel=1e-6)
+
+
 def test_frames_are_spread_evenly() -> None:
     assert evenly_spaced(3, 200) == [0, 1, 2]
     assert evenly_spaced(101, 5) == [0, 25, 50, 75, 100]

@@ -342,3 +342,15 @@ def test_held_out_losses_of_one_report_are_of_the_same_frames(
     judged.pop("frames")
     every = run_open_loop(FakeContext(tmp_path / "every", judged, (*index, weights)))
     assert isinstance(every, Finished) and every.result["action_loss"] != pytest.approx(loss, rel=1e-3)
+
+
+def test_frames_of_its_own_give_early_stopping_another_loss(
+    tmp_path: Path, index: tuple[InputFile, ...]
+) -> None:
+    """Jobs that were planned before losses of one report were of the same frames: two losses of the same weights."""
+    early = {"every_steps": 2, "frames": 3, "window": 1, "min_gain": 0.9}
+    spec = training_spec(STEPS, early_stopping=early, open_loop=OPEN_LOOP)
+    context = FakeContext(tmp_path, spec, (*index, *held_out(index)))
+    result = train.run(context)
+    points = {(p.name, p.step): p.value for p in [*context.published_points, *result.points]}
+    assert points["validation/action", 4] != pytest.approx(points["open_loop/loss", 4], rel=1e-3)

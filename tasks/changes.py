@@ -1,0 +1,90 @@
+"""Why a job is done again that an older home has done, in words for people.
+
+A key that changes is work that every home does once more. It changes for one of two reasons, and each has its sentence
+here: a body of a higher version (`VERSIONS`), or parameters that older keys did not hold (`KEYS`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_JUDGING = ("evaluate", "attention", "reconstruct")
+
+
+@dataclass(frozen=True)
+class KeyChange:
+    """A parameter that decides results and that keys of 753aa3a did not hold, or held another value of.
+
+    field: its place in a job's parameters, dots between levels.
+    """
+
+    kinds: tuple[str, ...]
+    field: str
+    reason: str
+
+
+KEYS = (
+    KeyChange(
+        ("evaluate",), "frames",
+        "held-out losses of one report are of the same frames, and the last one was of others than those before",
+    ),
+    KeyChange(
+        ("evaluate",), "jpeg",
+        "a model of the official conventions is judged on pictures with JPEG's losses, as it was trained, and was not",
+    ),
+    KeyChange(
+        ("train", "pretrain"), "training.early_stopping.same_frames",
+        "held-out losses of one report are of the same frames, and early stopping measured on others",
+    ),
+    KeyChange(
+        ("evaluate",), "assets_digest",
+        "a clone of calvin_env counts by its files, and after a change of them the results of before were taken",
+    ),
+    KeyChange(
+        ("evaluate",), "calvin_env",
+        "the official simulator counts by its files and versions, and after a change the results of before were taken",
+    ),
+    KeyChange(
+        ("evaluate",), "frames_renderer",
+        "what drew the training frames rests on evidence, and rested on a file that people edit",
+    ),
+    KeyChange(
+        ("evaluate",), "renderer",
+        "what drew the training frames rests on evidence, and rested on a file that people edit",
+    ),
+    KeyChange(
+        ("train", "pretrain", *_JUDGING), "model.config",
+        "what configurations of pretrained folders say is computed, and was not read",
+    ),
+    KeyChange(
+        ("report",), "not_held_out",
+        "the report says how many validation demonstrations were trained on too, and did not",
+    ),
+)  # fmt: skip
+
+#: By kind and version: how its output differs from that of the version before.
+VERSIONS: dict[tuple[str, int], str] = {}
+
+
+def reasons(kind: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Why a job of `kind` with these parameters is another than it was; nothing where only what it reads changed."""
+    for change in KEYS:
+        if kind in change.kinds and _at(before, change.field) != _at(now, change.field):
+            yield change.reason
+
+
+def reasons_of_versions(kind: str, before: int | None, now: int | None) -> Iterator[str]:
+    """Why bodies of two versions differ, oldest first; nothing that is not known."""
+    if before is not None and now is not None:
+        for version in range(before + 1, now + 1):
+            if (kind, version) in VERSIONS:
+                yield VERSIONS[kind, version]
+
+
+def _at(spec: Mapping[str, Any], field: str) -> Any:
+    value: Any = spec
+    for name in field.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value

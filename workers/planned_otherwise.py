@@ -1,0 +1,42 @@
+"""What is done again of an ablation that is planned otherwise than it was, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from db.plans import Plan
+from tasks.changes import reasons, reasons_of_versions
+
+#: For jobs that have no reason of their own, where none has.
+_UNKNOWN = "what they read changed, or how they are planned"
+
+
+def done_again(earlier: Sequence[Any], plan: Plan) -> str:
+    """Jobs of `plan` that the ablation with the rows `earlier` (`queries.jobs_of`) has otherwise: how many of each
+    kind, with all known reasons of that kind, a part of a sentence; empty where it has them all.
+
+    A kind without a reason reads what others make. Jobs are told apart by their labels, which people read, only to
+    say why.
+    """
+    keys, before = {row.key for row in earlier}, {(row.kind, row.label): row for row in earlier}
+    counts: dict[str, int] = {}
+    why: dict[str, list[str]] = {}
+    for job in plan.jobs:
+        if job.key in keys:
+            continue
+        counts[job.kind] = counts.get(job.kind, 0) + 1
+        known = why.setdefault(job.kind, [])
+        row = before.get((job.kind, job.label))
+        if row is not None:
+            now = json.loads(json.dumps(job.spec))
+            known += reasons_of_versions(job.kind, row.version, job.version)
+            known += reasons(job.kind, row.spec, now)
+    told = [
+        f"{count} {kind}" + (f" ({'; '.join(dict.fromkeys(why[kind]))})" if why[kind] else "")
+        for kind, count in counts.items()
+    ]
+    if not told:
+        return ""
+    return ", ".join(told) if any(why.values()) else f"{', '.join(told)} ({_UNKNOWN})"
