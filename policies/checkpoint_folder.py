@@ -96,6 +96,7 @@ def weights_policy(
 def _policy(
     model: ReconVLA, recipe: Recipe, batch: int, gaze: Mapping[str, Any] | None, official_compat: bool
 ) -> ReconVLAPolicy:
+    """official_compat: asked as the released server asks it (official code, R3 and R4)."""
     if official_compat:
         recipe = compatible(recipe)
     regions = None

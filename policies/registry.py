@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast, get_args, get_type_hints, overload
 
+from benchmark.embodiment import CHUNK_STEPS
 from errors import ConfigError
-from policies.base import CHUNK_STEPS, ModelPolicy, Policy
+from policies.base import ModelPolicy, Policy
 from settings.shown import cut, shown
 
 #: The type that a folder stores its weights in, and fp32 for a job's.
@@ -46,7 +47,11 @@ class PolicyServer:
     timeout_seconds: float = 120.0
 
     def __post_init__(self) -> None:
-        _need(self.chunk_steps in (1, 5), "chunk_steps", f"must be 1 or 5, got {shown(self.chunk_steps)}")
+        _need(
+            self.chunk_steps in (1, CHUNK_STEPS),
+            "chunk_steps",
+            f"must be 1 or {CHUNK_STEPS}, got {shown(self.chunk_steps)}",
+        )
         _need(0 < self.timeout_seconds < math.inf, "timeout_seconds",
               f"must be above 0, got {shown(self.timeout_seconds)}")  # fmt: skip
 

@@ -24,7 +24,7 @@ import cli
 from db import queries
 from db.migrate import open_state
 from settings.home import Home
-from tests.detectors.tiny_grounding_dino import write_tiny_model
+from tests.detectors.grounding_dino.tiny import write_tiny_model
 from tests.processes import environment
 from tests.simulators.conftest import shared_folder
 from tests.support import REPOSITORY

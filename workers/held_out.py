@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from calvin.split import VALIDATION
 from db import progress
 from db.engine import Database
 from db.inputs import needed
@@ -14,7 +15,7 @@ from detectors.registry import make_detector
 from errors import InvalidInput
 from tasks.context import FRAMES, InputFile
 from tasks.local_context import run_body
-from workers.demonstrations import VALIDATION, recorded
+from workers.demonstrations import recorded
 
 
 def frames_of_home(database: Database, store: ArtifactStore) -> list[InputFile]:

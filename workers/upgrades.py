@@ -19,7 +19,7 @@ from db.engine import Database
 from db.plans import Plan
 from db.states import CANCELLED
 from detectors.registry import make_detector
-from detectors.targets import TARGETS_VERSION
+from detectors.targets.table import TARGETS_VERSION
 from errors import BatonError, ConfigError, OtherBuild
 from settings.ablation import AblationConfig
 from settings.home import Home
