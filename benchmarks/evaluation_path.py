@@ -5,8 +5,8 @@
 In this build and in an older one: `baton evaluate random` until the policy is first asked. Files of Baton are counted
 that are on the stack at some moment from the first line of the command's file to there, but `errors` and `settings`:
 because a function of theirs runs, or because they are imported (`on_the_stack`); the same without imports (`called`);
-and those on the stack in the moment the policy is asked (`under_the_action`). Those of the world that
-is simulated (`simulators`, `calvin`) are the same whatever evaluates in it, so `share`, new to old, is of the others on
+and those on the stack in the moment the policy is asked (`under_the_action`). Those of the world that is simulated
+(`simulators`, `calvin`, `benchmark`) are the same whatever evaluates in it, so `share`, new to old, is of the others on
 the stack.
 """
 
@@ -24,7 +24,7 @@ from benchmarks.machine import describe
 OLD = "753aa3a"
 
 _RESULT = Path(__file__).parent / "results" / "evaluation_path.json"
-_WORLD = ("simulators/", "calvin/")
+_WORLD = ("simulators/", "calvin/", "benchmark/")
 
 _FOLLOW = """
 import json, os, sys
