@@ -267,9 +267,9 @@ def _digest(place: Path) -> str:
     """The weights that the small ablation ended with."""
     database = open_state(Home(place / "baton-home"))
     digests = [
-        entry["sha256"]
+        entry.sha256
         for entry in queries.artifacts(database, "checkpoint")
-        if entry["final"] and entry["path"].endswith(".safetensors")
+        if entry.final and entry.path.endswith(".safetensors")
     ]
     database.close()
     assert digests

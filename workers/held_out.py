@@ -24,7 +24,7 @@ def frames_of_home(database: Database, store: ArtifactStore) -> list[InputFile]:
     Raises InvalidInput when no ablation got that far.
     """
     job = progress.newest_job(database, "attention")
-    rows = [] if job is None else [row for row in needed(database, job.id) if row.kind != "checkpoint"]
+    rows = [] if job is None else [row for row in needed(database, job) if row.kind != "checkpoint"]
     if not rows or not any(row.kind == "index" for row in rows):
         raise InvalidInput("this home has no validation frames yet; name a dataset with --data DIR")
     return [
