@@ -29,11 +29,12 @@ from typing import Any
 import numpy as np
 import psutil
 
+from benchmark.embodiment import CHUNK_STEPS
 from benchmarks.machine import describe
 from calvin.instructions import evaluation_instruction
 from calvin.protocols import PROTOCOLS
 from calvin.sequences import Chain
-from policies.base import CHUNK_STEPS, Query
+from policies.base import Query
 from policies.expert import ExpertPolicy
 from simulators.calvin_env import CalvinEnv
 from simulators.registry import create

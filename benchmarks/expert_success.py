@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.tasks import TASKS
 from benchmarks.machine import describe
 from calvin.oracle import TaskOracle
-from calvin.task_names import TASKS
 from simulators.demonstrations import Failed, perform
 from simulators.playtable.env import PlayTable
 from simulators.starts import STARTS

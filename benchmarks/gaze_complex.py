@@ -20,7 +20,8 @@ from typing import Any
 
 import cv2
 
-from benchmarks.gaze_scenes import SCENES, SMALL_MODEL, TARGETS, Scenery, episodes
+from benchmark.tasks import SCENES
+from benchmarks.gaze_scenes import SMALL_MODEL, TARGETS, Scenery, episodes
 from benchmarks.machine import describe
 from detectors.cache import FinderCache
 from detectors.calibration import fit_calibration

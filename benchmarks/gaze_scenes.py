@@ -12,16 +12,24 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.actions import MAX_STEP_M
+from benchmark.observations import BLOCKS, POSE_SIZE
+from benchmark.tasks import BLOCK_COLOURS, SCENES
 from detectors.base import Box, Target
 from detectors.scoring import FrameTruth, object_truths
-from detectors.targets import BUTTON, COLOURS, DRAWER, DRAWER_HANDLE, SLIDER_HANDLE, SWITCH, block
-from simulators.base import MAX_RELATIVE_METRES
+from detectors.targets.table import BUTTON, DRAWER, DRAWER_HANDLE, SLIDER_HANDLE, SWITCH, block
 from simulators.playtable.env import PlayTable
 
 #: GroundingDINO's weights where no others are named (`gaze_small_model`).
 SMALL_MODEL = Path(__file__).parent / "play_table_grounding_dino"
-TARGETS: tuple[Target, ...] = (*map(block, COLOURS), DRAWER_HANDLE, SLIDER_HANDLE, SWITCH, BUTTON, DRAWER)
-SCENES = ("A", "B", "C", "D")
+TARGETS: tuple[Target, ...] = (
+    *map(block, BLOCK_COLOURS),
+    DRAWER_HANDLE,
+    SLIDER_HANDLE,
+    SWITCH,
+    BUTTON,
+    DRAWER,
+)
 #: Control steps of an episode, and how many of them pass between two frames.
 STEPS, FRAME_EVERY = 60, 2
 #: Distances in m of the huddled blocks' middles; blocks are 0.05 to 0.1 m long.
@@ -65,7 +73,7 @@ def episodes(
 def _episode(simulator: PlayTable, name: str, random: np.random.Generator) -> Scenery:
     simulator.reset(seed=int(random.integers(2**31)))
     robot_obs, scene_obs = simulator.state()
-    blocks = scene_obs[6:].reshape(3, 6)  # views of scene_obs: x, y, z, Euler angles
+    blocks = scene_obs[BLOCKS].reshape(-1, POSE_SIZE)  # views of scene_obs: x, y, z, Euler angles
     goal = blocks[0, :3].copy()
     for other, angle in zip(blocks[1:], _two_sides(random), strict=True):
         distance = random.uniform(*_HUDDLE)
@@ -77,7 +85,7 @@ def _episode(simulator: PlayTable, name: str, random: np.random.Generator) -> Sc
     images, boxes, pixels = [], [], []
     for step in range(STEPS):
         wanted = above if step < STEPS // 2 else beyond
-        move = (wanted - simulator.target_pose()[:3]) / MAX_RELATIVE_METRES
+        move = (wanted - simulator.target_pose()[:3]) / MAX_STEP_M
         action = np.zeros(7)
         action[:3] = np.clip(move * 0.3, -1, 1)
         action[6] = 1.0

@@ -28,9 +28,9 @@ from PIL import Image
 from benchmarks.gaze_scenes import TARGETS, episodes
 from benchmarks.small_grounding_dino import DenseDetector, dense_loss, model_loss, small_model
 from detectors.base import Box, Target
-from detectors.grounding_dino_io import caption, prepare_image
+from detectors.grounding_dino.io import caption, prepare_image
 from detectors.scoring import MIN_IOU, iou
-from detectors.targets import CABINET
+from detectors.targets.table import CABINET
 
 #: Seeds of hard scenes and of the expert's demonstrations; held-out frames have the next one.
 _SCENES_SEED, _DATA_SEED = 7000, 7000

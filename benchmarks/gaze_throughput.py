@@ -25,15 +25,16 @@ import cv2
 import numpy as np
 import torch
 
+from benchmark.observations import GRIPPER_COMMAND, POSITION
 from benchmarks.gaze_scenes import SMALL_MODEL
 from benchmarks.machine import describe
 from calvin.episode import Episode
 from detectors.base import Box, Detection, FrameContext, NoTarget, Target
-from detectors.phases import frame_targets
 from detectors.pipeline import STAGES, GazePipeline
 from detectors.registry import make_detector
 from detectors.scoring import iou
-from detectors.targets import phases_for
+from detectors.targets.phases import frame_targets
+from detectors.targets.table import phases_for
 
 _SPLITS = ("training", "validation")
 _RESULTS = Path(__file__).parent / "results"
@@ -152,8 +153,8 @@ def per_frame(name: str, options: dict[str, Any]) -> Callable[[np.ndarray, Targe
 
 
 def _original_predict(weights: str) -> Callable[[np.ndarray, Target], Any]:
-    from detectors.grounding_dino import load_model
-    from detectors.grounding_dino_io import caption, prepare_image, read_predictions
+    from detectors.grounding_dino.finder import load_model
+    from detectors.grounding_dino.io import caption, prepare_image, read_predictions
 
     processor, model = load_model(weights, "cuda" if torch.cuda.is_available() else "cpu")
     size = processor.image_processor.size
@@ -178,7 +179,9 @@ def _original_predict(weights: str) -> Callable[[np.ndarray, Target], Any]:
 
 def _looked_for(episode: Episode) -> tuple[list[Target], FrameContext]:
     """Targets by frame. Which block is carried is settled beforehand, as the loop cannot tell."""
-    known = FrameContext(gripper_xyz=episode.robot_obs[:, :3], gripper_action=episode.robot_obs[:, 14])
+    known = FrameContext(
+        gripper_xyz=episode.robot_obs[:, POSITION], gripper_action=episode.robot_obs[:, GRIPPER_COMMAND]
+    )
     phases = phases_for(episode.task, episode.instruction)
     assert not isinstance(phases, NoTarget)
     targets = frame_targets(phases, known, len(episode))

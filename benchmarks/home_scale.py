@@ -24,7 +24,7 @@ matplotlib.use("svg")
 from matplotlib import pyplot
 
 from benchmarks.machine import describe
-from db import jobs, members, plans, queries
+from db import jobs, members, plans, standings
 from db.engine import Database, sqlite_module
 from db.migrate import open_state
 from db.plans import Plan, PlannedJob
@@ -98,12 +98,12 @@ def measure(home: Home, size: int, episodes: int) -> dict[str, float]:
         "bare_update_ms_median": 1000 * percentile(plain, 50),
     }
     began = time.perf_counter()
-    document = queries.status(database)
+    whole = standings.standing(database)
     figures["status_seconds"] = time.perf_counter() - began
-    total = sum(sum(entry["jobs"].values()) for entry in document["ablations"])
+    total = sum(sum(entry.jobs.values()) for entry in whole.ablations)
     assert total == size + len(plan.jobs), (total, size, len(plan.jobs))
     began = time.perf_counter()
-    queries.open_ablations(database)
+    standings.open_ablations(database)
     figures["watch_seconds"] = time.perf_counter() - began
     database.close()
     return {name: round(value, 4) for name, value in figures.items()}

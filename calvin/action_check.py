@@ -1,6 +1,6 @@
 """Whether `rel_actions`, which policies are trained on, are what CALVIN says they are, over many frames at once.
 
-Right ones lead from the pose in `robot_obs` to the one in `actions`, clipped and scaled (calvin/actions.py). A few
+Right ones lead from the pose in `robot_obs` to the one in `actions`, clipped and scaled (benchmark/actions.py). A few
 frames that do not are odd and worth a note. Where many do not, and in the same way, training on them gives a policy
 whose figures say nothing: that is a problem, told in one sentence with a count, the first frame and what is off.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.observations import POSE
 from calvin.action_conventions import NOT_WRAPPED, Motions, clipped, explain, steps
 
 #: `rel_actions` follow from `robot_obs` and `actions` up to the rounding of float32.
@@ -41,7 +42,7 @@ class ActionTable:
 
     def add(self, frame: int, arrays: Mapping[str, np.ndarray]) -> None:
         row = self._rows[self._count]
-        row[:6], row[6:13], row[13:] = arrays["robot_obs"][:6], arrays["actions"], arrays["rel_actions"]
+        row[:6], row[6:13], row[13:] = arrays["robot_obs"][POSE], arrays["actions"], arrays["rel_actions"]
         self._ids[self._count] = frame
         self._count += 1
 

@@ -13,7 +13,7 @@ from itertools import permutations, product
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from calvin.actions import MAX_STEP_M, MAX_STEP_RAD, wrapped_angle
+from benchmark.actions import MAX_STEP_M, MAX_STEP_RAD, wrapped_angle
 
 #: An explanation holds in this share of the frames that contradict, up to this part of the values and the rounding of
 #: poses in float32.

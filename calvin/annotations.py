@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.tasks import SCENES, TASKS, UNKNOWN_SCENE
 from calvin.episode import FRAME_SHAPES, FrameBoxes, FramePixels
 from calvin.instruction_text import fault_of_instruction
 from calvin.pickle_values import Unread
 from calvin.pickles import SMALL, load_npy_pickle
-from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import DatasetError
 from settings.documents import parse_json
 from settings.faults import need_fact

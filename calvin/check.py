@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark.tasks import TASKS, UNKNOWN_SCENE
 from calvin.action_check import ActionTable, look_at_actions
-from calvin.dataset import CalvinSplit
 from calvin.downloads import fault_of_scenes
 from calvin.pickles import SMALL, load_npy_pickle
 from calvin.picture_check import PictureTable
 from calvin.recording import read_record, recorded_renderer
-from calvin.task_names import TASKS, UNKNOWN_SCENE
+from calvin.split import Findings, annotated_frames
 from errors import DatasetError
 from settings.regular import is_there
 
-
-def annotated_frames(split: CalvinSplit) -> list[int]:
-    """Ids of the frames that some demonstration covers, each once, in order."""
-    return sorted({frame for d in split.demonstrations for frame in range(d.start, d.end + 1)})
-
-
-@dataclass(frozen=True)
-class Findings:
-    """`problems` make a dataset unsound; `notes` are worth knowing. One sentence each."""
-
-    problems: tuple[str, ...]
-    notes: tuple[str, ...]
+if TYPE_CHECKING:
+    from calvin.dataset import CalvinSplit
 
 
 def examine(split: CalvinSplit, frames: Iterable[int]) -> Findings:

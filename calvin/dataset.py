@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,36 +20,24 @@ from calvin.annotations import (
     read_annotations,
     read_bounds,
     read_boxes,
+    read_embeddings,
     read_instructions,
     read_pixels,
     read_scenes,
     scene_of,
 )
+from calvin.check import examine
 from calvin.downloads import fault_of_scenes
 from calvin.episode import FRAME_SHAPES, Episode, FrameBoxes, FramePixels
 from calvin.frames import FrameFiles
+from calvin.recording import recording_of
+from calvin.split import TRAINING, VALIDATION, Demonstration, Findings, Recording
 from errors import DatasetError
 
 Entry = TypeVar("Entry")
 
 #: Seven times what the annotations of the largest download cover. Numbers of frames are held in memory.
 MOST_COVERED_FRAMES = 10_000_000
-
-
-@dataclass(frozen=True)
-class Demonstration:
-    """One annotated stretch of frames, `start` to `end` inclusive; stretches may overlap.
-
-    `index` is its place in the annotation file. `scene` is "A".."D", or "unknown" where `scene_info.npy` does
-    not say.
-    """
-
-    index: int
-    task: str
-    instruction: str
-    start: int
-    end: int
-    scene: str
 
 
 @dataclass(frozen=True)
@@ -82,6 +70,14 @@ class CalvinSplit:
             pixels=self.pixels_of(demonstration),
         )
 
+    def read_frame(self, frame: int) -> Mapping[str, np.ndarray]:
+        """One frame's arrays. Raises DatasetError as `read`."""
+        return self.frames.read(frame)
+
+    def content_of(self, frame: int) -> Sequence[tuple[str, int]]:
+        """The checksums that the frame's archive carries. Raises DatasetError where it cannot be opened."""
+        return self.frames.checksums(frame)
+
     def fingerprint(self, demonstration: Demonstration) -> str:
         """SHA-256 in hex that changes when the demonstration's content does; the same in another folder.
 
@@ -109,6 +105,11 @@ class CalvinSplit:
     def validation_instructions(self) -> Mapping[str, str]:
         """The evaluation instruction by task; empty where the split has no `embeddings.npy`."""
         return read_instructions(language_file(self.folder, "embeddings.npy"))
+
+    @property
+    def frame_digits(self) -> int:
+        """To how many digits frame numbers are written."""
+        return self.frames.digits
 
     @property
     def boxes_file(self) -> Path:
@@ -139,6 +140,34 @@ class CalvinSplit:
         if self.boxes_of(demonstration) is None or self._pixels is None:
             return None
         return tuple(self._pixels[frame] for frame in range(demonstration.start, demonstration.end + 1))
+
+    def embeddings(self) -> np.ndarray | None:
+        """Sentence embeddings by demonstration, (N, 1, width); None where the annotations have none."""
+        return read_embeddings(language_file(self.folder, "auto_lang_ann.npy"))
+
+    def recording(self) -> Recording:
+        """See `calvin.recording.recording_of`."""
+        return recording_of(self)
+
+    def examine(self, frames: Iterable[int]) -> Findings:
+        """See `calvin.check.examine`."""
+        return examine(self, frames)
+
+
+class CalvinFolders:
+    """CALVIN's layout: training/ and validation/, each with its small files and one archive a frame."""
+
+    def is_at(self, root: Path) -> bool:
+        return any((root / name).is_dir() for name in (TRAINING, VALIDATION))
+
+    def check_place(self, root: Path, name: str) -> None:
+        check_folder(root, name)
+
+    def open(self, root: Path, name: str) -> CalvinSplit:
+        return open_dataset(root, name)
+
+    def survey(self, root: Path, name: str) -> tuple[CalvinSplit, tuple[DatasetError, ...]]:
+        return survey(root, name)
 
 
 def open_dataset(root: Path, split: str) -> CalvinSplit:

@@ -7,20 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmark.embodiment import CALVIN
+from benchmark.tasks import SCENES, UNKNOWN_SCENE
 from calvin.instruction_text import fault_of_instruction
-from calvin.task_names import SCENES, UNKNOWN_SCENE
 from errors import DatasetError
 from settings.shown import shown
 
 #: Shape of one frame. Units: metres, radians, gripper width in metres (dataset/README.md of mees/calvin).
-FRAME_SHAPES: dict[str, tuple[int, ...]] = {
-    "rgb_static": (200, 200, 3),
-    "rgb_gripper": (84, 84, 3),
-    "robot_obs": (15,),
-    "scene_obs": (24,),
-    "actions": (7,),
-    "rel_actions": (7,),
-}
+FRAME_SHAPES = CALVIN.frame_shapes
 IMAGE_FIELDS = ("rgb_static", "rgb_gripper")
 VECTOR_FIELDS = ("robot_obs", "scene_obs", "actions", "rel_actions")
 
@@ -80,8 +74,10 @@ class Episode:
                 raise DatasetError(f"{self.name}: {field} of frame {frame} is not finite.")
             values.setflags(write=False)
             object.__setattr__(self, field, values)
-        if self.scene not in (*SCENES, UNKNOWN_SCENE):
-            raise DatasetError(f"{self.name}: scene {shown(self.scene)} is not one of A, B, C, D, unknown.")
+        if self.scene not in (known_scenes := (*SCENES, UNKNOWN_SCENE)):
+            raise DatasetError(
+                f"{self.name}: scene {shown(self.scene)} is not one of {', '.join(known_scenes)}."
+            )
         for field in ("boxes", "pixels"):
             known = getattr(self, field)
             if known is not None and len(known) != len(self):

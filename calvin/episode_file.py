@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +13,8 @@ from safetensors.numpy import save as to_safetensors
 from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS, Episode
 from errors import DatasetError
 from settings.faults import need_fact
-from settings.regular import open_regular
 from settings.shown import cut, shown
+from settings.tensor_header import read_json_header
 
 METADATA_KEY = "episode"
 #: True boxes and pixels of each thing in each frame are in it.
@@ -72,17 +70,11 @@ def load_episode(path: Path) -> Episode:
 def _header(path: Path) -> tuple[dict[str, Any], int]:
     """The JSON header of a safetensors file and where its data begin, in bytes."""
     try:
-        with open_regular(path) as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(os.fstat(file.fileno()).st_size, _LONGEST_HEADER_BYTES):
-                raise DatasetError(f"{path} is not a safetensors file: its header would take {length} bytes.")
-            header = json.loads(file.read(length))
-        if not isinstance(header, dict):
-            raise ValueError("its header is no object")
-        return header, 8 + length
+        header, begin, _ = read_json_header(path, _LONGEST_HEADER_BYTES)
+        return header, begin
     except FileNotFoundError:
         raise DatasetError(f"{path} is missing.") from None
-    except (OSError, struct.error, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         need_fact(error)
         raise DatasetError(f"{path} is not a safetensors file: {cut(str(error), 200)}.") from None
 

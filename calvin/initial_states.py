@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from calvin.task_names import BLOCK_COLOURS
+from benchmark.actions import GRIPPER_OPEN
+from benchmark.tasks import BLOCK_COLOURS
 from calvin.transitions import State
 from errors import InvalidInput
 from settings.shown import shown
@@ -19,8 +20,7 @@ _TCP_POSITION_M = (0.02586889, -0.2313129, 0.5712808)
 _TCP_EULER_RAD = (3.09045411, -0.02908596, 1.50013585)
 _GRIPPER_WIDTH_M = 0.07999963
 _JOINTS_RAD = (-1.21779124, 1.03987629, 2.11978254, -2.34205014, -0.87015899, 1.64119093, 0.55344928)
-_GRIPPER_OPEN = 1.0
-ROBOT_OBS = (*_TCP_POSITION_M, *_TCP_EULER_RAD, _GRIPPER_WIDTH_M, *_JOINTS_RAD, _GRIPPER_OPEN)
+ROBOT_OBS = (*_TCP_POSITION_M, *_TCP_EULER_RAD, _GRIPPER_WIDTH_M, *_JOINTS_RAD, GRIPPER_OPEN)
 SLIDER_LEFT_M = 0.28
 DRAWER_OPEN_M = 0.22
 SWITCH_ON_M = 0.088
@@ -59,7 +59,7 @@ def initial_state_obs(
 ) -> tuple[np.ndarray, np.ndarray]:
     """`robot_obs` (15,) and `scene_obs` (24,), both float64, that the simulator is reset to.
 
-    `block_order` names the colours in the order of the scene's objects (`calvin.task_names.BLOCK_ORDER`); the
+    `block_order` names the colours in the order of the scene's objects (`benchmark.tasks.BLOCK_ORDER`); the
     draws are always red, blue, pink, and door positions always those of the official evaluation in scene D.
     Raises InvalidInput when the state misses a key or holds a value that no initial state can have.
     """

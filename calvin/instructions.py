@@ -10,8 +10,8 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
+from benchmark.tasks import BLOCK_COLOURS, TASKS
 from calvin.instruction_text import fault_of_instruction
-from calvin.task_names import BLOCK_COLOURS, TASKS
 from errors import DatasetError, InvalidInput
 from settings.documents import parse_yaml
 from settings.regular import MOST_YAML_BYTES, text_of

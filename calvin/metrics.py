@@ -46,7 +46,7 @@ def chain_scores(results: Sequence[int], length: int = CHAIN_LENGTH) -> ChainSco
 
 
 def official_compat_scores(results: Sequence[int], length: int = CHAIN_LENGTH) -> ChainScores:
-    """Scores as ReconVLA's released script prints them for one shard (facts F7).
+    """Scores as ReconVLA's released script prints them for one shard (official code, R6).
 
     It appends the mean to the results before it counts, so that rates are over one sequence more, and the
     mean itself counts as a sequence where it is a whole number.

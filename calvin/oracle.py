@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from benchmark.tasks import BLOCK_COLOURS, TASKS
 from calvin.conditions import (
     Condition,
     DoorMoved,
@@ -18,7 +19,6 @@ from calvin.conditions import (
     Stacked,
     Unstacked,
 )
-from calvin.task_names import BLOCK_COLOURS, TASKS
 from errors import InvalidInput
 from settings.shown import shown
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.observations import POSE
 from calvin.episode import IMAGE_FIELDS
 
 #: Fewest frames that show a system; all of them where there are fewer.
@@ -51,7 +52,7 @@ class PictureTable:
             self._first.setdefault((field, content), frame)
             poses = self._poses.setdefault((field, content), set())
             if len(poses) < _FEW:
-                poses.add(arrays["robot_obs"][:6].tobytes())
+                poses.add(arrays["robot_obs"][POSE].tobytes())
             if (picture == picture[0, 0]).all():
                 self._empty.setdefault((field, "shows one colour"), []).append(frame)
             elif picture.max() <= _BRIGHTEST_SHARE:

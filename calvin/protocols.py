@@ -9,7 +9,7 @@ from errors import ConfigError
 from settings.shown import shown
 
 #: Steps per subtask that ReconVLA's released script really runs: its `--ep_len` defaults to 100 queries of
-#: five actions, where the paper's protocol has 72 (evaluate_policy_multiserver.py; facts F6).
+#: five actions, where the paper's protocol has 72 (evaluate_policy_multiserver.py; official code, R5).
 OFFICIAL_COMPAT_STEPS = 500
 
 

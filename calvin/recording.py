@@ -10,38 +10,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from calvin.dataset import CalvinSplit
 from calvin.downloads import known_download
 from calvin.frames import FrameFiles
+from calvin.split import BATON, CALVIN, Recording
 from errors import DatasetError
 from settings import files
 from settings.documents import parse_json, parse_yaml
 from settings.faults import need_fact
 from settings.regular import MOST_YAML_BYTES, is_there, read_text, text_of
 
+if TYPE_CHECKING:
+    from calvin.dataset import CalvinSplit
+
 #: The names that simulators give to PyBullet's renderers.
 EGL, TINY = "egl", "tiny"
-#: Whose scenes the pictures show.
-BATON, CALVIN = "baton", "calvin"
 
 RECORD = "recording.json"
 CONFIGURATION = Path(".hydra", "merged_config.yaml")
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What drew a split's pictures: `egl`, `tiny`, or None where nothing but an editable file tells.
-
-    basis: what that rests on, a part of a sentence. scenes: `baton` or `calvin`, None where it is not known.
-    """
-
-    renderer: str | None
-    basis: str
-    scenes: str | None = None
 
 
 def recording_of(split: CalvinSplit) -> Recording:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calvin.action_check import ActionFindings, ActionTable, look_at_actions
-from calvin.dataset import CalvinSplit
 from calvin.picture_check import PictureTable
+from calvin.split import Split, annotated_frames
 from errors import DatasetError
 
 #: Frames whose archive's directory is read (0.3 ms each), and that are read whole (5 ms each).
@@ -18,16 +18,16 @@ _FRAMES_READ = 200
 _MOTIONS_READ, _NEIGHBOURS_READ = 25, 60
 
 
-def check_sample(split: CalvinSplit) -> None:
+def check_sample(split: Split) -> None:
     """Open archives and read frames, evenly spaced.
 
     Raises DatasetError for a damaged frame, where pictures systematically show nothing (`calvin.picture_check`), and
     where `rel_actions` are systematically not CALVIN's (`calvin.action_check`): a policy would learn something else
     from each of them. A fault that this misses is found by `data check`; a damaged frame also ends its ingest job.
     """
-    frames = sorted({frame for d in split.demonstrations for frame in range(d.start, d.end + 1)})
+    frames = annotated_frames(split)
     for frame in frames[:: len(frames) // _ARCHIVES_OPENED + 1]:
-        split.frames.checksums(frame)
+        split.content_of(frame)
     chosen = frames[:: len(frames) // _FRAMES_READ + 1]
     moved = chosen[:: len(chosen) // _MOTIONS_READ + 1]
     wanted = {*chosen, *(frame + step for frame in moved for step in (1, 2))} & set(frames)
@@ -47,10 +47,10 @@ def _refuse(systematic: Sequence[str], looked_at: int, of: int) -> None:
         raise DatasetError(f"{sentence} (looked at {looked_at} of {of} frames; data check reads all)")
 
 
-def _look(split: CalvinSplit, frames: set[int], pictures: PictureTable) -> tuple[ActionTable, ActionFindings]:
+def _look(split: Split, frames: set[int], pictures: PictureTable) -> tuple[ActionTable, ActionFindings]:
     table = ActionTable(len(frames))
     for frame in sorted(frames):
-        arrays = split.frames.read(frame)
+        arrays = split.read_frame(frame)
         table.add(frame, arrays)
         pictures.add(frame, arrays)
     return table, look_at_actions(table.motions, split.folder)

@@ -13,9 +13,9 @@ from itertools import islice, product
 
 import numpy as np
 
+from benchmark.tasks import TASKS
 from calvin.official_sequences import COUNT as OFFICIAL_COUNT
 from calvin.official_sequences import Row, read_rows
-from calvin.task_names import TASKS
 from calvin.transitions import CATEGORIES, INITIAL_CONDITIONS, State, successor
 from errors import InvalidInput
 from settings.shown import shown

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from calvin.dataset import CalvinSplit, Demonstration
+from calvin.split import Demonstration, Split
 from errors import DatasetError
 
 
-def shared_demonstrations(held_out: CalvinSplit, trained: CalvinSplit) -> int:
+def shared_demonstrations(held_out: Split, trained: Split) -> int:
     """How many demonstrations of `held_out` begin or end with a frame that a demonstration of `trained` holds.
 
     Frames are the same where the checksums in their archives are. They are looked for under their own number, and,
@@ -36,7 +36,7 @@ def shared_demonstrations(held_out: CalvinSplit, trained: CalvinSplit) -> int:
     return sum(map(is_shared, held_out.demonstrations))
 
 
-def told_shared(held_out: CalvinSplit, trained: CalvinSplit) -> str | None:
+def told_shared(held_out: Split, trained: Split) -> str | None:
     """A note on demonstrations of both splits; None where there are none, or frames cannot be opened."""
     try:
         count = shared_demonstrations(held_out, trained)
@@ -50,5 +50,5 @@ def told_shared(held_out: CalvinSplit, trained: CalvinSplit) -> str | None:
     )
 
 
-def _content(split: CalvinSplit, frame: int) -> tuple[tuple[str, int], ...]:
-    return tuple(split.frames.checksums(frame))
+def _content(split: Split, frame: int) -> tuple[tuple[str, int], ...]:
+    return tuple(split.content_of(frame))

@@ -15,19 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.embodiment import CALVIN, CHUNK_STEPS
+from benchmark.tasks import SCENES, TASKS, UNKNOWN_SCENE
 from calvin.actions import padded_chunk
 from calvin.episode import Episode
 from calvin.instruction_text import fault_of_instruction
-from calvin.task_names import SCENES, TASKS, UNKNOWN_SCENE
 from errors import InvalidInput
 from settings.documents import parse_json
 from settings.faults import need_fact
 from settings.regular import read_text
 from settings.shown import shown
 
-CHUNK_STEPS = 5
-ROBOT_OBS_SIZE = 15
-ACTION_SIZE = 7
 _LARGEST_FLOAT = sys.float_info.max
 #: An item takes about 1 KB.
 _MOST_INDEX_BYTES = 4 << 30
@@ -152,11 +150,11 @@ def _check_item(item: Any, position: int) -> None:
         "instruction": lambda value: fault_of_instruction(value) is None,
         "task": lambda value: value in TASKS,
         "scene": lambda value: value in (*SCENES, UNKNOWN_SCENE),
-        "robot_obs": lambda value: _is_vector(value, ROBOT_OBS_SIZE),
+        "robot_obs": lambda value: _is_vector(value, CALVIN.robot_obs_size),
         "actions": lambda value: (
             isinstance(value, list)
             and len(value) == CHUNK_STEPS
-            and all(_is_vector(step, ACTION_SIZE) for step in value)
+            and all(_is_vector(step, CALVIN.action_size) for step in value)
         ),
         "gaze": lambda value: _is_gaze(value) and (value["box"] is None) == (item["crop"] is None),
     }

@@ -10,7 +10,7 @@ from functools import cache
 from itertools import permutations
 from typing import NamedTuple
 
-from calvin.task_names import BLOCK_COLOURS, TASKS
+from benchmark.tasks import BLOCK_COLOURS, TASKS
 
 #: Values that an initial state may take, in the order in which states are enumerated.
 INITIAL_CONDITIONS: dict[str, tuple[int | str, ...]] = {

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.tasks import UNKNOWN_SCENE
 from calvin.annotations import LANGUAGE_FOLDER, SCENE_PREFIX
 from calvin.episode import FRAME_SHAPES, Episode, FrameBoxes, FramePixels
 from calvin.frames import FrameFiles
 from calvin.recording import write_record
-from calvin.task_names import UNKNOWN_SCENE
 from errors import InvalidInput
 from settings import files
 

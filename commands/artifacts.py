@@ -32,6 +32,7 @@ def command(
     """List artifacts: digest, kind, step and path relative to the home."""
     from db import queries
     from db.migrate import look_at_state
+    from db.rows import plain
 
     if context.invoked_subcommand is not None:
         context.obj = named_home(context, home_path)
@@ -40,12 +41,14 @@ def command(
     entries = queries.artifacts(database, kind, run)
     database.close()
     if as_json:
-        say(json.dumps(entries))
+        say(json.dumps([plain(entry) for entry in entries]))
         return
     for entry in entries:
-        mark = "final" if entry["final"] else f"step {entry['step']}"
-        say(f"{entry['sha256'][:12]}  {entry['kind']:<10}  {entry['bytes']:>11}  {mark:<10}  "
-              f"{entry['path']}  ({entry['job']}: {entry['name']})")  # fmt: skip
+        mark = "final" if entry.final else f"step {entry.step}"
+        say(
+            f"{entry.sha256[:12]}  {entry.kind:<10}  {entry.bytes:>11}  {mark:<10}  "
+            f"{entry.path}  ({entry.job}: {entry.name})"
+        )
 
 
 @command.command("verify")

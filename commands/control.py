@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,10 @@ from commands.ranges import ROW_ID
 from errors import IllegalMove, InvalidInput
 from settings.shown import shown
 from settings.streams import say
+
+if TYPE_CHECKING:
+    from db.engine import Database
+    from db.jobs import Target
 
 
 def _target_options(function: Any) -> Any:
@@ -93,7 +97,9 @@ def _act(
     say(f"{target.name}: {changed.jobs} jobs {what}{running}")
 
 
-def find_target(database: Any, ablation: str | None, run_id: int | None, job_label: str | None) -> Any:
+def find_target(
+    database: Database, ablation: str | None, run_id: int | None, job_label: str | None
+) -> Target:
     """The one thing meant. Raises InvalidInput for none, several, or something that is not there."""
     from db import jobs, queries
 

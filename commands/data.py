@@ -6,22 +6,21 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from calvin.task_names import SCENES
+from benchmark.tasks import SCENES, Scene
 from commands.terminal import redraws
 from errors import DatasetError, InvalidInput, Stopped
 from settings.streams import say
 
 if TYPE_CHECKING:
-    from calvin.dataset import CalvinSplit
+    from calvin.split import Split
 
 SPLITS = ("training", "validation")
 
 Item = TypeVar("Item")
-Scene = Literal["A", "B", "C", "D"]
 
 
 @click.group("data")
@@ -35,8 +34,10 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def check(folder: Path, split: str | None, as_json: bool) -> int:
     """Read every annotated frame of DIR. Exit code 1 when something is wrong, 2 when DIR is no dataset."""
+    from calvin.split import splits_at
+
     splits = (split,) if split else SPLITS
-    if not any((folder / name).is_dir() for name in splits):
+    if not set(splits) & set(splits_at(folder)):
         wanted = " or ".join(f"{name}/" for name in splits)
         raise DatasetError(f"{folder} is no CALVIN dataset: it has no {wanted}")
     surveyed = {name: _surveyed(folder, name) for name in splits}
@@ -70,8 +71,8 @@ def extract_command(folder: Path, out: Path, split: str | None, detector: str) -
 
     Broken off, the same command goes on where it ended.
     """
-    from calvin.dataset import open_dataset
     from calvin.sampled_check import check_sample
+    from calvin.split import open_split
     from detectors.registry import make_detector
     from tasks.extract import extract, items_file
 
@@ -82,7 +83,7 @@ def extract_command(folder: Path, out: Path, split: str | None, detector: str) -
         raise InvalidInput(
             f"{out} already holds an extracted {' and '.join(there)} split; name another folder"
         )
-    opened = {name: open_dataset(folder, name) for name in names if name not in there}
+    opened = {name: open_split(folder, name) for name in names if name not in there}
     for dataset in opened.values():
         check_sample(dataset)
     for name in there:
@@ -120,7 +121,8 @@ def generate(
 ) -> None:
     """Have the scripted expert solve CALVIN's tasks and write DIR in CALVIN's layout."""
     from calvin.instructions import evaluation_instruction
-    from calvin.recording import BATON, TINY
+    from calvin.recording import TINY
+    from calvin.split import BATON
     from calvin.writer import write_split
     from settings.ablation import Data
     from tasks.generate import generate as episodes
@@ -147,25 +149,25 @@ def generate(
         say(f"{folder / split}: {len(entries)} demonstrations of {len(known)} tasks")
 
 
-def _surveyed(folder: Path, split: str) -> tuple[CalvinSplit | None, list[str]]:
+def _surveyed(folder: Path, split: str) -> tuple[Split | None, list[str]]:
     """The split, None where it cannot be opened, and what is wrong so far."""
-    from calvin.dataset import survey
+    from calvin.split import survey_split
 
     try:
-        opened, faults = survey(folder, split)
+        opened, faults = survey_split(folder, split)
     except DatasetError as error:
         return None, [str(error)]
     return opened, list(map(str, faults))
 
 
-def _result_of(opened: CalvinSplit | None, faults: list[str]) -> dict[str, Any]:
-    from calvin.check import annotated_frames, examine
+def _result_of(opened: Split | None, faults: list[str]) -> dict[str, Any]:
+    from calvin.split import annotated_frames
 
     if opened is None:
         nothing = {"demonstrations": 0, "tasks": 0, "frames": 0}
         return {**nothing, "problems": faults, "notes": [], "renderer": None}
     frames = annotated_frames(opened)
-    findings = examine(opened, _with_progress(f"{opened.split} frames", frames, len(frames)))
+    findings = opened.examine(_with_progress(f"{opened.split} frames", frames, len(frames)))
     return {
         "demonstrations": len(opened.demonstrations),
         "tasks": len({demonstration.task for demonstration in opened.demonstrations}),
@@ -176,7 +178,7 @@ def _result_of(opened: CalvinSplit | None, faults: list[str]) -> dict[str, Any]:
     }
 
 
-def _notes_on_both(trained: CalvinSplit | None, held_out: CalvinSplit | None) -> list[str]:
+def _notes_on_both(trained: Split | None, held_out: Split | None) -> list[str]:
     from calvin.shared_frames import told_shared
 
     if trained is None or held_out is None:  # a problem already
@@ -185,12 +187,10 @@ def _notes_on_both(trained: CalvinSplit | None, held_out: CalvinSplit | None) ->
     return [] if note is None else [note]
 
 
-def _renderer(split: CalvinSplit) -> dict[str, str | None] | None:
+def _renderer(split: Split) -> dict[str, str | None] | None:
     """What drew the frames, and what that rests on; None where the configuration cannot be read, a problem already."""
-    from calvin.recording import recording_of
-
     try:
-        recording = recording_of(split)
+        recording = split.recording()
     except DatasetError:
         return None
     return {"drawn_by": recording.renderer, "basis": recording.basis}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchmark.tasks import SCENES
 from calvin.protocols import PROTOCOLS, Protocol, protocol_named
 from calvin.sequences import check_tasks
-from calvin.task_names import SCENES
 from commands.checkpoint import HELP, crop_option, precision_option
 from commands.named_policy import NamedPolicy, policy_named
 from commands.options import home_option, resolve_home, threads_option

@@ -21,12 +21,13 @@ def command(context: click.Context, home_path: str | None, limit: int, as_json: 
     """Show the newest events, oldest first."""
     from db import queries
     from db.migrate import look_at_state
+    from db.rows import plain
 
     database = look_at_state(existing_home(context, home_path))
     entries = queries.events(database, limit=limit)
     database.close()
     if as_json:
-        say(json.dumps(entries))
+        say(json.dumps([plain(entry) for entry in entries]))
         return
     for entry in entries:
-        say(f"{moment(entry['at'])}  {entry['kind']:<20}  {entry['message']}")
+        say(f"{moment(entry.at)}  {entry.kind:<20}  {entry.message}")

@@ -16,8 +16,8 @@ from settings.faults import need_mistake
 from settings.streams import say
 
 if TYPE_CHECKING:
-    from calvin.dataset import CalvinSplit
     from calvin.episode import Episode
+    from calvin.split import Split
     from detectors.base import Detector
     from tasks.gaze import Regions
 
@@ -144,19 +144,19 @@ def _make(name: str, stages: list[str] | None, cache: Any, options: dict[str, An
     return make_detector(name, stages=stages, cache=cache, **options)
 
 
-def _open(folder: Path, split: str | None) -> list[CalvinSplit]:
-    from calvin.dataset import open_dataset
+def _open(folder: Path, split: str | None) -> list[Split]:
+    from calvin.split import open_split, splits_at
 
-    names = (split,) if split else tuple(name for name in SPLITS if (folder / name).is_dir())
+    names = (split,) if split else splits_at(folder)
     if not names:
         raise DatasetError(f"{folder} is no CALVIN dataset: it has no {' or '.join(f'{s}/' for s in SPLITS)}")
-    return [open_dataset(folder, name) for name in names]
+    return [open_split(folder, name) for name in names]
 
 
 def _detect(
-    splits: list[CalvinSplit], detector: Detector, limit: int | None, unknown_wording: str
+    splits: list[Split], detector: Detector, limit: int | None, unknown_wording: str
 ) -> Iterator[tuple[Episode, Regions]]:
-    from detectors.targets import BY_TASK
+    from detectors.targets.table import BY_TASK
     from tasks.gaze import find_regions
     from tasks.gaze_truth import check_true_boxes
 

@@ -13,9 +13,9 @@ from typing import Any
 from rich.progress import track
 from rich.table import Table
 
-from calvin.dataset import open_dataset
+from benchmark.tasks import UNKNOWN_SCENE
 from calvin.sampled_check import check_sample
-from calvin.task_names import UNKNOWN_SCENE
+from calvin.split import open_split
 from commands.console import Console
 from commands.terminal import redraws
 from settings.shown import readable
@@ -34,7 +34,7 @@ def replay_and_print(
     root: Path, split: str, limit: int | None, as_json: bool, options: Mapping[str, Any]
 ) -> None:
     """Raises DatasetError for an unreadable dataset, SimulatorMissing where a scene cannot be had."""
-    dataset = open_dataset(root, split)
+    dataset = open_split(root, split)
     check_sample(dataset)
     chosen = dataset.demonstrations[:limit]
     memory: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from commands.gpus import devices_of
 from commands.options import SessionOptions, broker_from_environment
 from commands.screen import Screen
 from commands.stopping import caught
-from db import garbage, missing, queries
+from db import garbage, missing, standings
 from db.engine import Database
 from db.silence import Hearing
 from db.soundness import need_sound_state
@@ -113,7 +113,7 @@ def run_home(
     """
     services = services or {}
     check_build(home, database)
-    if until_done and not queries.open_ablations(database):
+    if until_done and not standings.open_ablations(database):
         return
     need_services(services, SERVICE_ADDRESS, "--{name}-port")
     settings = queue_settings()
@@ -222,10 +222,10 @@ def _watch(
             return "deadline"
         screen.show()
         if until_done:
-            unfinished = queries.open_ablations(database)
+            unfinished = standings.open_ablations(database)
             if not unfinished:
                 return "done"
-            idle = not any(entry["jobs"][QUEUED] or entry["jobs"][RUNNING] for entry in unfinished)
+            idle = not any(entry.jobs[QUEUED] or entry.jobs[RUNNING] for entry in unfinished)
             if idle and time.monotonic() >= next_build_check:
                 # Another build may have submitted into this home meanwhile; nobody here would ever do that.
                 check_build(home, database)

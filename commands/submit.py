@@ -59,7 +59,7 @@ def command(
     """Plan an ablation and run it to the end. The same command again continues it."""
     from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
-    from db import queries
+    from db import standings
     from db.migrate import open_state
     from settings.elsewhere import elsewhere
     from settings.presets import load_config
@@ -103,16 +103,16 @@ def command(
     with home.exclusive("submit-ablation"), closing(open_state(home, thorough=True)) as database:
         submitted = _submit(home, database, config, plan)
         run_home(home, database, stay, until_done=True, quiet=as_json)
-        (entry,) = queries.status(database, str(submitted.ablation_id))["ablations"]
+        (entry,) = standings.standing(database, str(submitted.ablation_id)).ablations
         # Only now: figures and statistics take seconds to import, which no start should wait for.
         from commands.show import print_report, write_report
 
         print_report(write_report(home, database, str(submitted.ablation_id)), as_json)
-        if entry["state"] == "failed":
+        if entry.state == "failed":
             tell_failures(home, database, entry)
-        if entry["state"] == "paused":
-            raise Stopped(f"{entry['name']} is paused with everything saved; go on with: unpause, then up")
-    return 0 if entry["state"] == "succeeded" else 1
+        if entry.state == "paused":
+            raise Stopped(f"{entry.name} is paused with everything saved; go on with: unpause, then up")
+    return 0 if entry.state == "succeeded" else 1
 
 
 def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) -> Submitted:
@@ -127,8 +127,7 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
     for entry in outdated(database):
         raise OtherBuild(entry.sentence(home))
     earlier = with_the_same_settings(database, config, plan)
-    other = "" if earlier is None else differences(database, earlier.id)
-    if other:
+    if earlier is not None and (other := differences(database, earlier.id)):
         say(
             f"{earlier.name}: going on with ablation {earlier.id}, which another build planned with {other}; to do "
             f"again with this one what differs: {typed(f'upgrade {earlier.id}', home)}",
@@ -152,7 +151,8 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
 
 def _tell_untrained(jobs: Sequence[PlannedJob]) -> None:
     """Say on standard error which tasks are judged that no training demonstration shows."""
-    untrained = sorted({task for job in jobs for task in job.spec.get("untrained_tasks") or ()})
+    told = [job.spec.get("untrained_tasks") for job in jobs]
+    untrained = sorted({task for tasks in told if isinstance(tasks, list | tuple) for task in tasks})
     if untrained:
         say(f"warning: data.tasks: no training demonstration shows {', '.join(untrained)}", error=True)
 

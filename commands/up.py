@@ -50,23 +50,23 @@ def command(
     """Start broker, scheduler and workers. Exit code 1 when an ablation failed, 4 when stopped early."""
     from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
-    from db import queries
+    from db import standings
     from db.migrate import open_state
 
     home = existing_home(context, home_path)
     plan = plan_session(session)
     home.create()
     with home.exclusive("up"), closing(open_state(home, thorough=True)) as database:
-        is_needed = not until_done or bool(queries.open_ablations(database))
+        is_needed = not until_done or bool(standings.open_ablations(database))
         if is_needed:
             need_gpus(plan.devices)
         run_home(home, database, plan, until_done=until_done, services=services)
-        ablations = queries.status(database)["ablations"]
-        states = {entry["name"]: entry["state"] for entry in ablations}
+        ablations = standings.standing(database).ablations
+        states = {entry.name: entry.state for entry in ablations}
         if not is_needed:
             _tell_nothing_is_left(home, states)
         for entry in ablations:
-            if entry["state"] == "failed":
+            if entry.state == "failed":
                 tell_failures(home, database, entry)
     if "failed" in states.values():
         return 1

@@ -2,46 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select
 
 from db import inputs
 from db.engine import Database
+from db.rows import FileRow, NeededRow
 from db.statements import ablation_job, artifact, attempt, job, metric
+from settings.json_values import JsonObject
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What is known of an artifact's bytes."""
+
+    name: str
+    sha256: str
+    step: int
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AuditedJob:
-    """A job and its artifact rows, oldest step first. `step`: the last that it reached."""
+    """A job and its artifacts, oldest step first. `step`: the last that it reached."""
 
     id: int
     kind: str
     label: str
     state: str
     step: int
-    artifacts: list[Any]
+    artifacts: list[Made]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Given:
-    """What a slice of a job starts from, and what its attempts left: rows of `artifact` and plain values.
+    """What a slice of a job starts from, and what its attempts left.
 
     points: measured before it. measured: in it. environments: of the attempts that made its artifacts, newest first;
     None for one that was not recorded. result: where the job ends with it.
     """
 
-    spec: Mapping[str, Any]
-    learned: Mapping[str, Any]
-    inputs: Sequence[Any]
-    resume: Sequence[Any]
-    outputs: Sequence[Any]
+    spec: JsonObject
+    learned: JsonObject
+    inputs: Sequence[NeededRow]
+    resume: Sequence[FileRow]
+    outputs: Sequence[FileRow]
     points: Sequence[tuple[str, int, float]]
     measured: Sequence[tuple[str, int, float]]
-    environments: Sequence[Mapping[str, Any] | None]
-    result: Mapping[str, Any] | None
+    environments: Sequence[JsonObject | None]
+    result: JsonObject | None
 
 
 def audited_jobs(db: Database, ablation_id: int | None, kinds: Sequence[str]) -> list[AuditedJob]:
@@ -69,7 +80,7 @@ def audited_jobs(db: Database, ablation_id: int | None, kinds: Sequence[str]) ->
     with db.read() as tx:
         for row in tx.execute(statement):
             about = AuditedJob(row.id, row.kind, row.label, row.state, row.reached_step, [])
-            found.setdefault(row.id, about).artifacts.append(row)
+            found.setdefault(row.id, about).artifacts.append(Made(row.name, row.sha256, row.step, row.final))
     return list(found.values())
 
 

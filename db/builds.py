@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import func, select, update
 
@@ -13,11 +11,12 @@ from db.engine import Database
 from db.jobs.control import hold
 from db.statements import ablation, ablation_job, job, run
 from db.states import BLOCKED, CANCELLED, QUEUED, READY, RUNNING, SUCCEEDED
+from settings.json_values import JsonObject
 
 OPEN = (BLOCKED, READY, QUEUED, RUNNING)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unfinished:
     """Jobs of one kind and version that an ablation has not finished. held: they are paused, or wanted by nothing."""
 
@@ -54,7 +53,7 @@ def is_queued(db: Database, job_id: int) -> bool:
         return tx.execute(select(job.c.state).where(job.c.id == job_id)).scalar() == QUEUED
 
 
-def specs(db: Database, ablation_id: int, kinds: tuple[str, ...]) -> list[Mapping[str, Any]]:
+def specs(db: Database, ablation_id: int, kinds: tuple[str, ...]) -> list[JsonObject]:
     """Parameters of the open jobs of these kinds."""
     mine = select(ablation_job.c.job_id).where(ablation_job.c.ablation_id == ablation_id)
     with db.read() as tx:

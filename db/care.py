@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from sqlalchemy import select
 
 from db.engine import Database
 from db.needed import NEEDED, producers, shown_in_reports, verdicts
+from db.rows import read_rows
 from db.statements import ablation_job, artifact, job
 from db.store import ArtifactStore
 from settings.faults import LOOKS, need_fact
@@ -51,15 +51,18 @@ def verify(
     InvalidInput for a file that this user may not read.
     """
     statement = (
-        select(artifact, job.c.label)
+        select(
+            artifact.c.id, artifact.c.path, artifact.c.sha256, artifact.c.kind, artifact.c.name, artifact.c.step,
+            artifact.c.bytes, artifact.c.final, artifact.c.job_id, job.c.label,
+        )
         .join(job, job.c.id == artifact.c.job_id)
         .order_by(artifact.c.job_id, artifact.c.step, artifact.c.id)
-    )
+    )  # fmt: skip
     if ablation_id is not None:
         mine = select(ablation_job.c.job_id).where(ablation_job.c.ablation_id == ablation_id)
         statement = statement.where(artifact.c.job_id.in_(mine))
     with db.read() as tx:
-        rows = tx.execute(statement).all()
+        rows = read_rows(tx, _Stored, statement)
         unneeded = {
             output_id
             for _, producer in producers(tx, shown_in_reports(tx))
@@ -79,7 +82,21 @@ def verify(
     return checked
 
 
-def _state(store: ArtifactStore, row: Any) -> str:
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    id: int
+    path: str
+    sha256: str
+    kind: str
+    name: str
+    step: int
+    bytes: int
+    final: bool
+    job_id: int
+    label: str
+
+
+def _state(store: ArtifactStore, row: _Stored) -> str:
     for _ in range(LOOKS):
         try:
             return OK if store.digest(row.path) == (row.sha256, row.bytes) else DAMAGED
@@ -92,7 +109,7 @@ def _state(store: ArtifactStore, row: Any) -> str:
     return DAMAGED  # the disk cannot read it
 
 
-def _of_job(rows: Sequence[Any], states: dict[str, str], unneeded: set[int]) -> Iterator[Checked]:
+def _of_job(rows: Sequence[_Stored], states: dict[str, str], unneeded: set[int]) -> Iterator[Checked]:
     """rows: of one job, by step."""
     checkpoints = {row.step for row in rows if not row.final}
     sound = checkpoints - {row.step for row in rows if states[row.path] != OK}

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select
 
 from db.engine import Database
 from db.jobs import job
 from db.schema import Artifact
+from settings.json_values import JsonObject
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StoredWeights:
     """`path` is relative to the home, `model` the part `model` of the job's parameters. `drawn_by`: the renderer of
     the frames it was trained on, None where it is not known; `drawn_basis`: what that rests on, None where the job
@@ -24,7 +23,7 @@ class StoredWeights:
     path: str
     label: str
     step: int
-    model: Mapping[str, Any]
+    model: JsonObject
     drawn_by: str | None
     drawn_basis: str | None = None
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
 from db import jobs
 from db.engine import Database
 from db.members import BUSY, IDLE, STOPPED
+from db.rows import read_rows
 from db.schema import Worker
 from db.statements import attempt, job
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnding:
+    """How an attempt ended (None: it did not); `step` is where its job goes on from."""
+
+    id: int
+    label: str
+    outcome: str | None
+    step_from: int
+    step_to: int | None
+    step: int
 
 
 def under_way(db: Database, session_id: int) -> dict[int, int]:
@@ -38,21 +51,22 @@ def put_away(db: Database, session_id: int, pids: Sequence[int], reason: str, no
         )
 
 
-def endings(db: Database, attempt_ids: Sequence[int]) -> list[Any]:
-    """Rows (id, label, outcome, step_from, step_to, step) of attempts; `step` is where their job goes on from."""
+def endings(db: Database, attempt_ids: Sequence[int]) -> list[AttemptEnding]:
+    """Of these attempts, by id."""
+    columns = (
+        attempt.c.id,
+        job.c.label,
+        attempt.c.outcome,
+        attempt.c.step_from,
+        attempt.c.step_to,
+        job.c.step,
+    )
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(
-                    attempt.c.id,
-                    job.c.label,
-                    attempt.c.outcome,
-                    attempt.c.step_from,
-                    attempt.c.step_to,
-                    job.c.step,
-                )
-                .join(job, job.c.id == attempt.c.job_id)
-                .where(attempt.c.id.in_(attempt_ids))
-                .order_by(attempt.c.id)
-            ).all()
+        return read_rows(
+            tx,
+            AttemptEnding,
+            select(*columns)
+            .join(job, job.c.id == attempt.c.job_id)
+            .where(attempt.c.id.in_(attempt_ids))
+            .order_by(attempt.c.id),
         )

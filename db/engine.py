@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
@@ -38,6 +38,11 @@ from settings.elsewhere import sqlite_file
 from settings.file_system import network_kind
 from settings.lease import Lease
 from settings.ownership import refusal
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 #: How long a writer waits for another writer's transaction, and everybody for a server that is restarted.
 BUSY_TIMEOUT_SECONDS = 60.0
@@ -230,7 +235,7 @@ def _sqlite_engine(url: URL, read_only: ReadOnlyFile | None = None, in_network: 
         )
 
     @event.listens_for(engine, "connect")
-    def _configure(dbapi_connection: Any, _record: Any) -> None:
+    def _configure(dbapi_connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
         dbapi_connection.isolation_level = None  # transactions are begun below, not guessed by the driver
         cursor = dbapi_connection.cursor()
         if in_network is not None:

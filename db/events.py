@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from sqlalchemy import Connection, insert, select
 
 from db.schema import Event
+from settings.json_values import JsonObject
 
 
 def record(
@@ -20,7 +18,7 @@ def record(
     job_id: int | None = None,
     attempt_id: int | None = None,
     worker_id: int | None = None,
-    data: Mapping[str, Any] | None = None,
+    data: JsonObject | None = None,
 ) -> None:
     """Append one event inside the caller's transaction."""
     tx.execute(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import bindparam, select
 
 from db.engine import Database
+from db.rows import FileRow, NeededRow, read_rows
 from db.statements import artifact, dependency, job, metric
 from db.states import SUCCEEDED
+from db.values import MetricPoint
 from errors import ArtifactDamaged
 
 _COLUMNS = (artifact.c.kind, artifact.c.name, artifact.c.path, artifact.c.sha256, artifact.c.step)
 
 _NEEDED = (
-    select(dependency.c.role, *_COLUMNS)
+    select(*_COLUMNS, dependency.c.role)
     .join(artifact, artifact.c.job_id == dependency.c.depends_on_id)
     .where(dependency.c.job_id == bindparam("b_job"), artifact.c.final)
     .order_by(dependency.c.role, dependency.c.depends_on_id, artifact.c.id)
@@ -35,14 +35,14 @@ _UNFINISHED = (
 )
 
 
-def stated(db: Database, job_id: int) -> list[Any]:
-    """Final artifacts that the jobs `job_id` depends on have now: rows as `needed`."""
+def stated(db: Database, job_id: int) -> list[NeededRow]:
+    """Final artifacts that the jobs `job_id` depends on have now."""
     with db.read() as tx:
-        return list(tx.execute(_NEEDED, {"b_job": job_id}).all())
+        return read_rows(tx, NeededRow, _NEEDED, {"b_job": job_id})
 
 
-def needed(db: Database, job_id: int) -> list[Any]:
-    """Final artifacts of the jobs that `job_id` depends on: rows (role, kind, name, path, sha256, step).
+def needed(db: Database, job_id: int) -> list[NeededRow]:
+    """Final artifacts of the jobs that `job_id` depends on, by role.
 
     Raises ArtifactDamaged when one of those jobs is doing its work again.
     """
@@ -50,22 +50,22 @@ def needed(db: Database, job_id: int) -> list[Any]:
         again = tx.execute(_UNFINISHED, {"b_job": job_id}).scalar()
         if again is not None:
             raise ArtifactDamaged(f"what it needs of {again!r} is being made again", "")
-        return list(tx.execute(_NEEDED, {"b_job": job_id}).all())
+        return read_rows(tx, NeededRow, _NEEDED, {"b_job": job_id})
 
 
-def own(db: Database, job_id: int) -> list[Any]:
-    """What earlier attempts of the job published, newest step first: rows as `needed` without role."""
+def own(db: Database, job_id: int) -> list[FileRow]:
+    """What earlier attempts of the job published, newest step first."""
     with db.read() as tx:
-        return list(tx.execute(_OWN, {"b_job": job_id}).all())
+        return read_rows(tx, FileRow, _OWN, {"b_job": job_id})
 
 
-def points(db: Database, job_id: int, name: str, up_to_step: int) -> list[Any]:
-    """The job's metric of that name: rows (name, step, value), oldest first."""
+def points(db: Database, job_id: int, name: str, up_to_step: int) -> list[MetricPoint]:
+    """The job's metric of that name, oldest first."""
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(metric.c.name, metric.c.step, metric.c.value)
-                .where(metric.c.job_id == job_id, metric.c.name == name, metric.c.step <= up_to_step)
-                .order_by(metric.c.step)
-            ).all()
+        return read_rows(
+            tx,
+            MetricPoint,
+            select(metric.c.name, metric.c.step, metric.c.value)
+            .where(metric.c.job_id == job_id, metric.c.name == name, metric.c.step <= up_to_step)
+            .order_by(metric.c.step),
         )

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select, update
 
 from db import events
 from db.engine import Database
 from db.redaction import without_passwords
+from db.rows import read_rows
 from db.schema import Session, Worker
 from settings.clock import boot_name, steady
+from settings.json_values import JsonObject
 from settings.processes import process_space, process_start
 
 IDLE, BUSY, STOPPED, GONE = "idle", "busy", "stopped", "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class LivingWorker:
+    """A worker that neither left nor is missed by a scheduler. `process_space`: as of `db.schema.Worker`."""
+
+    id: int
+    name: str
+    process_space: str | None
+    device: str
+    state: str
+    job_id: int | None
 
 
 def open_session(
@@ -119,9 +132,7 @@ def leave(db: Database, worker_id: int, now: float) -> None:
         )
 
 
-def beat(
-    db: Database, worker_id: int, job_id: int | None, progress: Mapping[str, Any] | None, now: float
-) -> None:
+def beat(db: Database, worker_id: int, job_id: int | None, progress: JsonObject | None, now: float) -> None:
     """A sign of life, with what the worker is doing."""
     with db.write() as tx:
         tx.execute(
@@ -137,23 +148,12 @@ def beat(
         )
 
 
-def living(db: Database) -> list[Any]:
-    """Workers that neither left nor are missed by a scheduler: rows (id, name, process_space, device, state,
-    job_id)."""
+def living(db: Database) -> list[LivingWorker]:
+    """By id."""
+    columns = (Worker.id, Worker.name, Worker.process_space, Worker.device, Worker.state, Worker.job_id)
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(
-                    Worker.id,
-                    Worker.name,
-                    Worker.process_space,
-                    Worker.device,
-                    Worker.state,
-                    Worker.job_id,
-                )
-                .where(Worker.state.in_((IDLE, BUSY)))
-                .order_by(Worker.id)
-            ).all()
+        return read_rows(
+            tx, LivingWorker, select(*columns).where(Worker.state.in_((IDLE, BUSY))).order_by(Worker.id)
         )
 
 

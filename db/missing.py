@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select, update
 
@@ -16,6 +15,7 @@ from db import events
 from db.engine import Database
 from db.jobs import job
 from db.members import BUSY, IDLE
+from db.rows import names_of, read_rows
 from db.schema import Session, Worker
 from db.silence import Silence
 from db.states import RUNNING
@@ -27,7 +27,7 @@ from settings.processes import process_lives
 _HEARD_SHARE = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Missing:
     """A worker that will not answer again, and the leases it held.
 
@@ -42,30 +42,62 @@ class Missing:
     with_session: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A job that runs, and who holds it since when."""
+
+    id: int
+    lease_token: int
+    worker_id: int
+    lease_expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    id: int
+    name: str
+    state: str
+    process_space: str | None
+    pid: int
+    pid_started_at: float
+    heartbeat_at: float
+    boot: str | None
+    session_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    id: int
+    host: str
+    process_space: str | None
+    pid: int
+    pid_started_at: float | None
+    boot: str | None
+    age_seconds: float | None
+    ended_at: float | None
+
+
+_HELD = select(*(job.c[name] for name in names_of(_Held))).where(job.c.state == RUNNING)
+_WORKERS = select(*(getattr(Worker, name) for name in names_of(_Worker)))
+_SESSIONS = select(*(getattr(Session, name) for name in names_of(_Session)))
+
+
 def find_missing(db: Database, lease_seconds: float, silence: Silence) -> list[Missing]:
     """Workers that are gone, and jobs whose lease was not extended although their worker still beats for others.
 
     silence: the caller's, the same each time.
     """
-    columns = (
-        Worker.id, Worker.name, Worker.state, Worker.process_space, Worker.pid, Worker.pid_started_at,
-        Worker.heartbeat_at, Worker.boot, Worker.session_id,
-    )  # fmt: skip
     with db.read() as tx:
-        held = tx.execute(
-            select(job.c.id, job.c.lease_token, job.c.worker_id, job.c.lease_expires_at).where(
-                job.c.state == RUNNING
-            )
-        ).all()
+        held = read_rows(tx, _Held, _HELD)
         holders = [row.worker_id for row in held]
-        workers = tx.execute(
-            select(*columns).where(Worker.state.in_((IDLE, BUSY)) | Worker.id.in_(holders))
-        ).all()
-        sessions = tx.execute(
-            select(*Session.__table__.c).where(
-                Session.id.in_([w.session_id for w in workers if w.session_id is not None])
-            )
-        ).all()
+        workers = read_rows(
+            tx, _Worker, _WORKERS.where(Worker.state.in_((IDLE, BUSY)) | Worker.id.in_(holders))
+        )
+        sessions = read_rows(
+            tx,
+            _Session,
+            _SESSIONS.where(Session.id.in_([w.session_id for w in workers if w.session_id is not None])),
+        )
     silent = silence.seconds(
         {("worker", worker.id, 0): worker.heartbeat_at for worker in workers}
         | {("lease", row.id, row.lease_token): row.lease_expires_at for row in held}
@@ -108,8 +140,8 @@ class _Went:
 
     def __init__(
         self,
-        workers: Sequence[Any],
-        sessions: Sequence[Any],
+        workers: Sequence[_Worker],
+        sessions: Sequence[_Session],
         silent: Mapping[tuple[str, int, int], float],
         heard_seconds: float,
     ) -> None:
@@ -121,7 +153,7 @@ class _Went:
         }
         self._living = living
         #: Starts of machines that somebody speaks from, this process among them.
-        self._boots = {boot_name()}
+        self._boots: set[str | None] = {boot_name()}
         self._boots |= {session.boot for session in sessions if session.id in living}
         self._boots |= {
             worker.boot
@@ -136,7 +168,7 @@ class _Went:
         return worker.boot is None or worker.boot not in self._boots
 
 
-def _lives(session: Any, heard: bool) -> bool:
+def _lives(session: _Session, heard: bool) -> bool:
     known = process_lives(session.process_space, session.pid, session.pid_started_at)
     return heard if known is None else known
 
@@ -171,12 +203,12 @@ def close_lost_sessions(db: Database, lease_seconds: float, silence: Silence, no
     return _close(db, lost, now)
 
 
-def _open_sessions(db: Database) -> Sequence[Any]:
+def _open_sessions(db: Database) -> Sequence[_Session]:
     with db.read() as tx:
-        return tx.execute(select(*Session.__table__.c).where(Session.ended_at.is_(None))).all()
+        return read_rows(tx, _Session, _SESSIONS.where(Session.ended_at.is_(None)))
 
 
-def _close(db: Database, sessions: Sequence[tuple[Any, str]], now: float) -> int:
+def _close(db: Database, sessions: Sequence[tuple[_Session, str]], now: float) -> int:
     """What has spoken meanwhile stays open."""
     closed = 0
     for session, reason in sessions:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 
 from db.statements import ablation_job, artifact, dependency, job
 from db.states import SUCCEEDED
+from settings.spacing import evenly_spaced
 
 #: Read by an unfinished job or by a report, or a result that people want: never removed, always carried.
 NEEDED = "needed"
@@ -71,10 +72,9 @@ def verdicts(producer: Producer) -> dict[int, str]:
     return found
 
 
-def evenly_spaced(count: int, most: int = EXAMPLES_SHOWN) -> list[int]:
-    """At most `most` places out of `count`, first and last among them: the examples a report shows."""
-    chosen = min(most, count)
-    return [place * (count - 1) // max(1, chosen - 1) for place in range(chosen)]
+def examples_shown(count: int) -> list[int]:
+    """Places of those out of `count` that a report shows, first and last among them."""
+    return evenly_spaced(count, EXAMPLES_SHOWN, rounded_down=True)
 
 
 def producers(
@@ -118,6 +118,6 @@ def shown_in_reports(tx: Connection) -> Set[int]:
     examples: set[int] = set()
     for _, group in groupby(tx.execute(statement), key=lambda row: row.ablation_id):
         ids = [row.id for row in group]
-        examples.update(ids[place] for place in evenly_spaced(len(ids)))
+        examples.update(ids[place] for place in examples_shown(len(ids)))
     frames = select(dependency.c.depends_on_id).where(dependency.c.job_id.in_(examples))
     return examples | set(tx.execute(frames).scalars())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from db.log_sync import sqlite_module
 from errors import HomeInUse
@@ -18,6 +18,9 @@ from settings import lease
 from settings.file_system import network_kind
 from settings.lease import Lease
 from settings.watching import watched
+
+if TYPE_CHECKING:
+    from sqlite3 import Cursor
 
 #: Bytes 18 and 19 of a database's header that say that it has a write-ahead log (sqlite.org/fileformat.html).
 _LOGGED = b"\x02\x02"
@@ -73,7 +76,7 @@ def give_back(file: Path, lease: Lease) -> None:
     lease.release()
 
 
-def configure(cursor: Any, file: Path) -> None:
+def configure(cursor: Cursor, file: Path) -> None:
     """What a fresh connection to the file is told. One that still has a log gives it up, without its shared memory."""
     if has_log(file):
         cursor.execute("PRAGMA locking_mode=EXCLUSIVE")

@@ -15,11 +15,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -238,7 +237,7 @@ def _remote_marks(remote: Remote | None) -> tuple[Mark, ...]:
         ) from None
 
 
-def _marks(plain: Any) -> tuple[Mark, ...]:
+def _marks(plain: Iterable[Iterable[Sequence[float] | None]]) -> tuple[Mark, ...]:
     rows = [[None if row is None else (int(row[0]), float(row[1])) for row in mark] for mark in plain]
     return tuple((worker, attempt) for worker, attempt in rows)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import Table, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from db import events
 from db.dialect import upsert
@@ -14,9 +13,10 @@ from db.engine import Database
 from db.jobs.control import hold, release_counted, revive
 from db.parts import in_parts
 from db.redaction import without_passwords
-from db.schema import Ablation, AblationJob, Run
-from db.statements import UNCOUNTED, dependency, job, run
+from db.schema import AblationJob, Run
+from db.statements import UNCOUNTED, ablation, dependency, job, run
 from db.states import BLOCKED, RUNNING
+from settings.json_values import JsonObject
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PlannedJob:
     key: str
     kind: str
     label: str
-    spec: Mapping[str, Any]
+    spec: JsonObject
     resource: str
     priority: int
     target_steps: int = 1
@@ -59,7 +59,7 @@ class Plan:
 
     key: str
     name: str
-    config: Mapping[str, Any]
+    config: JsonObject
     jobs: Sequence[PlannedJob]
     training: Mapping[RunRef, str] = field(default_factory=dict)  # run -> key of its train job
 
@@ -75,13 +75,12 @@ class Submitted:
 
 def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
     """Insert what is new of `plan`; jobs that failed, were cancelled or are about to be get another try."""
-    ablation_table: Table = Ablation.__table__  # type: ignore[assignment]
     with db.write() as tx:
-        row = tx.execute(select(Ablation.id).where(Ablation.key == plan.key)).first()
+        row = tx.execute(select(ablation.c.id).where(ablation.c.key == plan.key)).first()
         new = row is None
         if row is None:
             ablation_id: int = tx.execute(
-                insert(ablation_table).returning(ablation_table.c.id),
+                insert(ablation).returning(ablation.c.id),
                 {
                     "key": plan.key,
                     "name": plan.name,
@@ -94,9 +93,7 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
             ).scalar_one()
         else:
             ablation_id = row.id
-            tx.execute(
-                update(ablation_table).where(ablation_table.c.id == ablation_id).values(intent="active")
-            )
+            tx.execute(update(ablation).where(ablation.c.id == ablation_id).values(intent="active"))
             tx.execute(update(run).where(run.c.ablation_id == ablation_id).values(intent="active"))
 
         before = tx.execute(select(func.count()).select_from(job)).scalar_one()
@@ -167,7 +164,7 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
     return Submitted(ablation_id, new, added, len(plan.jobs) - added, retried)
 
 
-def _runs(tx: Any, ablation_id: int, plan: Plan, ids: Mapping[str, int]) -> dict[RunRef, int]:
+def _runs(tx: Connection, ablation_id: int, plan: Plan, ids: Mapping[str, int]) -> dict[RunRef, int]:
     if plan.training:
         tx.execute(
             upsert(tx, run).on_conflict_do_nothing(index_elements=["ablation_id", "arm", "seed"]),

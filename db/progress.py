@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import case, func, select
 
 from db.engine import Database
+from db.queries import ATTEMPTS, EVENTS, STANDING
+from db.rows import AttemptRow, EventRow, JobStanding, read_rows
 from db.schema import Ablation, AblationJob, Attempt, Event, Job, Run, Worker
 from db.states import FINAL, RUNNING, SUCCEEDED
 from settings.clock import boot_name, seconds_since
+from settings.json_values import JsonObject
 from settings.processes import process_space
 from settings.whole_numbers import whole_number
 
@@ -18,26 +21,96 @@ from settings.whole_numbers import whole_number
 _PACE_ATTEMPTS = 100
 
 
-def open_work(db: Database, ablation_id: int) -> list[Any]:
-    """Rows (kind, resource, jobs, steps, longest) of what is not in a final state.
+@dataclass(frozen=True, slots=True)
+class OpenWork:
+    """What is left of one kind of job beyond the last checkpoints: `steps` of all jobs together, `longest` of the one
+    with most."""
 
-    `steps` is what is left of all those jobs beyond their last checkpoints, `longest` of the one with most.
+    kind: str
+    resource: str
+    jobs: int
+    steps: int
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunningAttempt:
+    """What is being worked on now. `progress` and `took_seconds` are of the worker's last heartbeat."""
+
+    job_id: int
+    kind: str
+    worker_id: int
+    progress: JsonObject | None
+    took_seconds: float | None
+    step_from: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptTotals:
+    """Ended attempts of one kind with one outcome, and their seconds by use.
+
+    None where an attempt of an earlier version has a negative one, as a clock was set back meanwhile.
     """
+
+    kind: str
+    outcome: str
+    attempts: int
+    useful: float | None
+    replayed: float | None
+    checkpoint: float | None
+    load: float | None
+    idle: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedRun:
+    """A run with the name of its ablation."""
+
+    ablation_id: int
+    ablation: str
+    arm: str
+    seed: int
+    train_job_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedAttempt:
+    """An attempt with what people know its job and its worker by. `outcome` is None of what still runs."""
+
+    id: int
+    job_id: int
+    lease_token: int
+    kind: str
+    label: str
+    target_steps: int
+    step_from: int
+    step_to: int | None
+    outcome: str | None
+    reason: str | None
+    started_at: float
+    ended_at: float | None
+    took_seconds: float | None
+    worker: str
+    host: str
+
+
+def open_work(db: Database, ablation_id: int) -> list[OpenWork]:
+    """What is not in a final state, by kind and resource."""
     left = Job.target_steps - Job.step
     members = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(
-                    Job.kind,
-                    Job.resource,
-                    func.count().label("jobs"),
-                    func.sum(left).label("steps"),
-                    func.max(left).label("longest"),
-                )
-                .where(Job.id.in_(members), Job.state.not_in(FINAL))
-                .group_by(Job.kind, Job.resource)
-            ).all()
+        return read_rows(
+            tx,
+            OpenWork,
+            select(
+                Job.kind,
+                Job.resource,
+                func.count().label("jobs"),
+                func.sum(left).label("steps"),
+                func.max(left).label("longest"),
+            )
+            .where(Job.id.in_(members), Job.state.not_in(FINAL))
+            .group_by(Job.kind, Job.resource),
         )
 
 
@@ -62,79 +135,59 @@ def paces(db: Database, kinds: list[str]) -> dict[str, list[float]]:
     return found
 
 
-def running_attempts(db: Database) -> list[Any]:
-    """Rows (job_id, kind, worker_id, progress, took_seconds, step_from) of what is being worked on now.
-
-    progress and took_seconds are of the worker's last heartbeat.
-    """
+def running_attempts(db: Database) -> list[RunningAttempt]:
+    """By job."""
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(
-                    Job.id.label("job_id"),
-                    Job.kind,
-                    Job.worker_id,
-                    Worker.progress,
-                    Attempt.took_seconds,
-                    Attempt.step_from,
-                )
-                .join(
-                    Attempt,
-                    (Attempt.job_id == Job.id) & (Attempt.lease_token == Job.lease_token),
-                )
-                .join(Worker, (Worker.id == Job.worker_id) & (Worker.job_id == Job.id))
-                .where(Job.state == RUNNING)
-                .order_by(Job.id)
-            ).all()
+        return read_rows(
+            tx,
+            RunningAttempt,
+            select(
+                Job.id.label("job_id"),
+                Job.kind,
+                Job.worker_id,
+                Worker.progress,
+                Attempt.took_seconds,
+                Attempt.step_from,
+            )
+            .join(Attempt, (Attempt.job_id == Job.id) & (Attempt.lease_token == Job.lease_token))
+            .join(Worker, (Worker.id == Job.worker_id) & (Worker.job_id == Job.id))
+            .where(Job.state == RUNNING)
+            .order_by(Job.id),
         )
 
 
 def train_jobs(db: Database) -> dict[int, int]:
     """Run id -> id of its training job."""
     with db.read() as tx:
-        return {row.id: row.train_job_id for row in tx.execute(select(Run.id, Run.train_job_id)).all()}
+        return {row.id: row.train_job_id for row in tx.execute(select(Run.id, Run.train_job_id))}
 
 
-def jobs_named(db: Database, wanted: str) -> list[Any]:
-    """Job rows whose id is `wanted`, or else whose label is, or else whose label begins so; by id."""
+def jobs_named(db: Database, wanted: str) -> list[JobStanding]:
+    """Jobs whose id is `wanted`, or else whose label is, or else whose label begins so; by id."""
+    statement = select(*STANDING).order_by(Job.id)
     with db.read() as tx:
         if (number := whole_number(wanted)) is not None:
-            return list(tx.execute(select(*Job.__table__.c).where(Job.id == number)).all())
-        exact = list(tx.execute(select(*Job.__table__.c).where(Job.label == wanted).order_by(Job.id)).all())
-        if exact:
-            return exact
-        begins = Job.label.startswith(wanted, autoescape=True)
-        return list(tx.execute(select(*Job.__table__.c).where(begins).order_by(Job.id)).all())
-
-
-def attempts_of_job(db: Database, job_id: int) -> list[Any]:
-    """Attempt rows of a job with their worker's name and host, oldest first."""
-    with db.read() as tx:
-        return list(
-            tx.execute(
-                select(*Attempt.__table__.c, Worker.name.label("worker"), Worker.host)
-                .join(Worker, Worker.id == Attempt.worker_id)
-                .where(Attempt.job_id == job_id)
-                .order_by(Attempt.id)
-            ).all()
+            return read_rows(tx, JobStanding, statement.where(Job.id == number))
+        exact = read_rows(tx, JobStanding, statement.where(Job.label == wanted))
+        return exact or read_rows(
+            tx, JobStanding, statement.where(Job.label.startswith(wanted, autoescape=True))
         )
 
 
-def events_of_job(db: Database, job_id: int) -> list[Any]:
-    """Rows (at, kind, message) of the events about a job, oldest first."""
+def attempts_of_job(db: Database, job_id: int) -> list[AttemptRow]:
+    """Oldest first."""
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(Event.at, Event.kind, Event.message).where(Event.job_id == job_id).order_by(Event.id)
-            ).all()
-        )
+        return read_rows(tx, AttemptRow, ATTEMPTS.where(Attempt.job_id == job_id))
 
 
-def attempt_totals(db: Database) -> list[Any]:
-    """Rows (kind, outcome, attempts, useful, replayed, checkpoint, load, idle): ended attempts, seconds by use.
+def events_of_job(db: Database, job_id: int) -> list[EventRow]:
+    """The events about a job, oldest first."""
+    with db.read() as tx:
+        return read_rows(tx, EventRow, EVENTS.where(Event.job_id == job_id).order_by(Event.id))
 
-    None where an attempt of an earlier version has a negative one, as a clock was set back meanwhile.
-    """
+
+def attempt_totals(db: Database) -> list[AttemptTotals]:
+    """By kind and outcome."""
     columns = [
         case((func.min(column) >= 0.0, func.sum(column))).label(column.key.removesuffix("_seconds"))
         for column in (
@@ -146,92 +199,72 @@ def attempt_totals(db: Database) -> list[Any]:
         )
     ]
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(Job.kind, Attempt.outcome, func.count().label("attempts"), *columns)
-                .join(Job, Job.id == Attempt.job_id)
-                .where(Attempt.outcome.is_not(None))
-                .group_by(Job.kind, Attempt.outcome)
-                .order_by(Job.kind, Attempt.outcome)
-            ).all()
+        return read_rows(
+            tx,
+            AttemptTotals,
+            select(Job.kind, Attempt.outcome, func.count().label("attempts"), *columns)
+            .join(Job, Job.id == Attempt.job_id)
+            .where(Attempt.outcome.is_not(None))
+            .group_by(Job.kind, Attempt.outcome)
+            .order_by(Job.kind, Attempt.outcome),
         )
 
 
-def event_totals(db: Database) -> list[Any]:
-    """Rows (kind, events)."""
+def event_totals(db: Database) -> dict[str, int]:
+    """How many events there are of each kind."""
     with db.read() as tx:
         counted = select(Event.kind, func.count().label("events")).group_by(Event.kind).order_by(Event.kind)
-        return list(tx.execute(counted).all())
+        return {row.kind: row.events for row in tx.execute(counted)}
 
 
-def runs_with_ablations(db: Database) -> list[Any]:
-    """Rows (ablation_id, ablation, arm, seed, train_job_id) of all runs."""
+def runs_with_ablations(db: Database) -> list[NamedRun]:
+    """All runs, oldest first."""
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(Run.ablation_id, Ablation.name.label("ablation"), Run.arm, Run.seed, Run.train_job_id)
-                .join(Ablation, Ablation.id == Run.ablation_id)
-                .order_by(Run.id)
-            ).all()
+        return read_rows(
+            tx,
+            NamedRun,
+            select(Run.ablation_id, Ablation.name.label("ablation"), Run.arm, Run.seed, Run.train_job_id)
+            .join(Ablation, Ablation.id == Run.ablation_id)
+            .order_by(Run.id),
         )
 
 
-def workers_here(db: Database, within_seconds: float) -> list[Any]:
-    """Rows (id, name, boot, steady_at) of the workers of this machine (this container of it, where it is one) that
-    were heard from in so long."""
+def workers_here(db: Database, within_seconds: float) -> list[str]:
+    """Names of the workers of this machine (this container of it, where it is one) that were heard from in so long."""
     with db.read() as tx:
         rows = tx.execute(
-            select(Worker.id, Worker.name, Worker.boot, Worker.steady_at).where(
+            select(Worker.name, Worker.boot, Worker.steady_at).where(
                 Worker.process_space.is_not_distinct_from(process_space()),
                 Worker.stopped_at.is_(None),
                 Worker.boot == boot_name(),
             )
         ).all()
-    ages = [(row, seconds_since(row.boot, row.steady_at)) for row in rows]
-    return [row for row, age in ages if age is not None and age <= within_seconds]
+    ages = [(row.name, seconds_since(row.boot, row.steady_at)) for row in rows]
+    return [name for name, age in ages if age is not None and age <= within_seconds]
 
 
-def newest_job(db: Database, kind: str) -> Any:
-    """The row (id, label) of the newest job of a kind that has succeeded, or None."""
+def newest_job(db: Database, kind: str) -> int | None:
+    """The id of the newest job of a kind that has succeeded, or None."""
     with db.read() as tx:
         return tx.execute(
-            select(Job.id, Job.label)
-            .where(Job.kind == kind, Job.state == SUCCEEDED)
-            .order_by(Job.id.desc())
-            .limit(1)
-        ).first()
+            select(Job.id).where(Job.kind == kind, Job.state == SUCCEEDED).order_by(Job.id.desc()).limit(1)
+        ).scalar()
 
 
-def attempts_since(db: Database, above: int, open_ids: Collection[int], limit: int) -> list[Any]:
-    """Attempts with an id above `above`, the newest `limit` of them, and those of `open_ids`; by id.
-
-    Rows (id, job_id, lease_token, kind, label, target_steps, step_from, step_to, outcome, reason, started_at,
-    ended_at, took_seconds, worker, host); `outcome` is None of what still runs.
-    """
+def attempts_since(db: Database, above: int, open_ids: Collection[int], limit: int) -> list[NamedAttempt]:
+    """Attempts with an id above `above`, the newest `limit` of them, and those of `open_ids`; by id."""
     newest = select(Attempt.id).where(Attempt.id > above).order_by(Attempt.id.desc()).limit(limit)
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(
-                    Attempt.id,
-                    Attempt.job_id,
-                    Attempt.lease_token,
-                    Job.kind,
-                    Job.label,
-                    Job.target_steps,
-                    Attempt.step_from,
-                    Attempt.step_to,
-                    Attempt.outcome,
-                    Attempt.reason,
-                    Attempt.started_at,
-                    Attempt.ended_at,
-                    Attempt.took_seconds,
-                    Worker.name.label("worker"),
-                    Worker.host,
-                )
-                .join(Job, Job.id == Attempt.job_id)
-                .join(Worker, Worker.id == Attempt.worker_id)
-                .where(Attempt.id.in_(newest.scalar_subquery()) | Attempt.id.in_(list(open_ids)))
-                .order_by(Attempt.id)
-            ).all()
-        )
+        return read_rows(
+            tx,
+            NamedAttempt,
+            select(
+                Attempt.id, Attempt.job_id, Attempt.lease_token, Job.kind, Job.label, Job.target_steps,
+                Attempt.step_from, Attempt.step_to, Attempt.outcome, Attempt.reason, Attempt.started_at,
+                Attempt.ended_at, Attempt.took_seconds, Worker.name.label("worker"), Worker.host,
+            )
+            .join(Job, Job.id == Attempt.job_id)
+            .join(Worker, Worker.id == Attempt.worker_id)
+            .where(Attempt.id.in_(newest.scalar_subquery()) | Attempt.id.in_(list(open_ids)))
+            .order_by(Attempt.id),
+        )  # fmt: skip

@@ -1,125 +1,125 @@
-"""Reading the state: what status, artifacts, events and the report show."""
+"""Reading the state: ablations, what belongs to them, artifacts and events. How far all is: `db.standings`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import func, null, select
+from sqlalchemy import Connection, func, null, select
 
 from db.engine import Database
 from db.jobs import job
-from db.jobs.control import ACTIVE, PAUSED
-from db.members import BUSY, IDLE
-from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, Run, Session, Worker
+from db.rows import (
+    AblationRow,
+    ArtifactRow,
+    AttemptRow,
+    EventRow,
+    JobRow,
+    JobStanding,
+    MetricRow,
+    RunRow,
+    read_rows,
+)
+from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, Run, Worker
 from db.statements import dependency
-from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
-from settings.clock import seconds_since
-from settings.processes import process_lives
+from db.states import FAILED
 from settings.whole_numbers import whole_number
 
-_UNFINISHED = tuple(state for state in STATES if state != SUCCEEDED)
+#: Columns of `JobStanding`, of `AttemptRow` and of `EventRow`.
+STANDING = (job.c.id, job.c.key, job.c.kind, job.c.label, job.c.state, job.c.step, job.c.target_steps)
+ATTEMPTS = (
+    select(
+        Attempt.id, Attempt.job_id, job.c.kind, Attempt.lease_token, Attempt.worker_id,
+        Worker.name.label("worker"), Worker.host,
+        Attempt.started_at, Attempt.ended_at, Attempt.outcome, Attempt.reason, Attempt.step_from, Attempt.step_to,
+        Attempt.environment, Attempt.useful_seconds, Attempt.replayed_seconds, Attempt.checkpoint_seconds,
+        Attempt.load_seconds, Attempt.idle_seconds, Attempt.took_seconds,
+    )
+    .join(job, job.c.id == Attempt.job_id)
+    .join(Worker, Worker.id == Attempt.worker_id)
+    .order_by(Attempt.id)
+)  # fmt: skip
+EVENTS = select(
+    Event.id, Event.at, Event.kind, Event.message, Event.ablation_id, Event.job_id, Event.attempt_id, Event.worker_id,
+    Event.data,
+)  # fmt: skip
+
+_ARTIFACTS = (
+    Artifact.id, Artifact.sha256, Artifact.kind, Artifact.name, Artifact.path, Artifact.bytes, Artifact.job_id,
+    Artifact.step, Artifact.final, Artifact.created_at,
+)  # fmt: skip
 
 
-def status(db: Database, ablation: str | None = None) -> dict[str, Any]:
-    """The document of `status --json` without `home` (CONTRACT: JSON). `ablation`: id or name, or all.
+@dataclass(frozen=True, slots=True)
+class ListedArtifact:
+    """An artifact and a run that it serves (None: all of its ablations' runs), with its job's label, as `artifacts`
+    lists it."""
 
-    `heartbeat_age_seconds` is None of workers on other machines, and `lives` of sessions elsewhere: their clocks are
-    not this one's, and whoever looks again and again may listen (`db.silence.Hearing`). Workers that can be looked up
-    and are gone are left out, also while no scheduler is there to miss them.
-    """
-    with db.read() as tx:
-        ablations = _ablations(tx, _select_ablations(tx, ablation))
-        workers = tx.execute(select(Worker).where(Worker.state.in_((IDLE, BUSY))).order_by(Worker.id)).all()
-        labels = dict(
-            tx.execute(
-                select(job.c.id, job.c.label).where(job.c.id.in_([w.job_id for w in workers if w.job_id]))
-            ).all()
-        )
-        sessions = tx.execute(select(Session).order_by(Session.id)).all()
-    workers = [w for w in workers if process_lives(w.process_space, w.pid, w.pid_started_at) is not False]
-    return {
-        "ablations": ablations,
-        "workers": [
-            {
-                "id": w.id,
-                "name": w.name,
-                "device": w.device,
-                "state": w.state,
-                "job": labels.get(w.job_id),
-                "progress": w.progress,
-                "heartbeat_age_seconds": _rounded(seconds_since(w.boot, w.steady_at)),
-                "heartbeat_at": w.heartbeat_at,
-            }
-            for w in workers
-        ],
-        "sessions": [
-            {
-                "id": s.id,
-                "host": s.host,
-                "started_at": s.started_at,
-                "deadline": s.deadline,
-                "ended_at": s.ended_at,
-                "reason": s.reason,
-                "age_seconds": _rounded(s.age_seconds),
-                "left_seconds": _left(s),
-                "lives": _lives(s),
-            }
-            for s in sessions
-        ],
-    }
+    sha256: str
+    kind: str
+    name: str
+    path: str
+    bytes: int
+    run: int | None
+    job: str
+    step: int
+    final: bool
+    created_at: float
 
 
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)
-
-
-def _lives(session: Any) -> bool | None:
-    """Whether its command runs; None of one that cannot be looked up from here."""
-    if session.ended_at is not None:
-        return False
-    return process_lives(session.process_space, session.pid, session.pid_started_at)
-
-
-def _left(session: Any) -> float | None:
-    """Until a session's end, as far as it counted; None of one that has ended or has no end."""
-    if session.ended_at is not None or session.limit_seconds is None:
-        return None
-    return _rounded(max(0.0, session.limit_seconds - session.age_seconds))
-
-
-def open_ablations(db: Database) -> list[dict[str, Any]]:
-    """Ablations that workers can still bring further: the entries of `status` whose state is running."""
-    with db.read() as tx:
-        documents = _ablations(tx, _select_ablations(tx, None))
-    return [document for document in documents if document["state"] == "running"]
-
-
-def ablation_row(db: Database, wanted: str | None) -> Any:
+def ablation_row(db: Database, wanted: str | None) -> AblationRow | None:
     """The newest ablation, or the one with this id, name or key; None when there is none."""
     with db.read() as tx:
-        rows = _select_ablations(tx, wanted)
+        rows = select_ablations(tx, wanted)
     return rows[-1] if rows else None
 
 
-def ablation_rows(db: Database) -> list[Any]:
-    """All ablations, oldest first: rows as `ablation_row`."""
+def ablation_rows(db: Database) -> list[AblationRow]:
+    """All ablations, oldest first."""
     with db.read() as tx:
-        return _select_ablations(tx, None)
+        return select_ablations(tx, None)
 
 
-def jobs_of(db: Database, ablation_id: int) -> list[Any]:
-    """Job rows of an ablation with `run_id`, `arm` and `seed` (null where shared by all runs)."""
+def select_ablations(tx: Connection, wanted: str | None) -> list[AblationRow]:
+    """Those with this id, name or key, or all; oldest first."""
+    statement = select(
+        Ablation.id, Ablation.key, Ablation.name, Ablation.intent, Ablation.job_count, Ablation.config,
+        Ablation.command, Ablation.created_at,
+    ).order_by(Ablation.id)  # fmt: skip
+    if wanted is not None:
+        matches = (Ablation.name == wanted) | (Ablation.key == wanted)
+        if (number := whole_number(wanted)) is not None:
+            matches = matches | (Ablation.id == number)
+        statement = statement.where(matches)
+    return read_rows(tx, AblationRow, statement)
+
+
+def jobs_of(db: Database, ablation_id: int) -> list[JobRow]:
+    """All jobs of an ablation by id."""
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(job, AblationJob.run_id, Run.arm, Run.seed)
-                .join(AblationJob, AblationJob.job_id == job.c.id)
-                .outerjoin(Run, Run.id == AblationJob.run_id)
-                .where(AblationJob.ablation_id == ablation_id)
-                .order_by(job.c.id)
-            ).all()
+        return read_rows(
+            tx,
+            JobRow,
+            select(
+                job.c.id, job.c.key, job.c.kind, job.c.version, job.c.label, job.c.spec, job.c.state, job.c.step,
+                job.c.target_steps, job.c.result, job.c.error, AblationJob.run_id, Run.arm, Run.seed,
+            )
+            .join(AblationJob, AblationJob.job_id == job.c.id)
+            .outerjoin(Run, Run.id == AblationJob.run_id)
+            .where(AblationJob.ablation_id == ablation_id)
+            .order_by(job.c.id),
+        )  # fmt: skip
+
+
+def failures(db: Database, ablation_id: int) -> list[tuple[str, str]]:
+    """(label, reason) of each failed job, once for every run that asks for it."""
+    with db.read() as tx:
+        rows = tx.execute(
+            select(job.c.label, job.c.error)
+            .join(AblationJob, AblationJob.job_id == job.c.id)
+            .where(AblationJob.ablation_id == ablation_id, job.c.state == FAILED)
+            .order_by(job.c.id)
         )
+        return [(label, error) for label, error in rows]
 
 
 def dependencies_of(db: Database, ablation_id: int) -> list[tuple[int, int, str]]:
@@ -130,18 +130,17 @@ def dependencies_of(db: Database, ablation_id: int) -> list[tuple[int, int, str]
             select(dependency.c.job_id, dependency.c.depends_on_id, dependency.c.role)
             .where(dependency.c.job_id.in_(mine))
             .order_by(dependency.c.job_id, dependency.c.depends_on_id)
-        ).all()
-    return [(row.job_id, row.depends_on_id, row.role) for row in rows]
+        )
+        return [(job_id, depends_on_id, role) for job_id, depends_on_id, role in rows]
 
 
-def find_jobs(db: Database, wanted: str) -> list[Any]:
-    """Jobs with this id, or with this label: rows (id, label, key, kind, state)."""
+def find_jobs(db: Database, wanted: str) -> list[JobStanding]:
+    """Jobs with this id, or with this label."""
     matches = job.c.label == wanted
     if (number := whole_number(wanted)) is not None:
         matches = job.c.id == number
     with db.read() as tx:
-        columns = (job.c.id, job.c.label, job.c.key, job.c.kind, job.c.state)
-        return list(tx.execute(select(*columns).where(matches).order_by(job.c.id)).all())
+        return read_rows(tx, JobStanding, select(*STANDING).where(matches).order_by(job.c.id))
 
 
 def run_label(db: Database, run_id: int) -> str | None:
@@ -151,34 +150,29 @@ def run_label(db: Database, run_id: int) -> str | None:
     return None if row is None else f"{row.arm} seed {row.seed}"
 
 
-def runs_of(db: Database, ablation_id: int) -> list[Any]:
+def runs_of(db: Database, ablation_id: int) -> list[RunRow]:
+    """The runs of an ablation by id."""
+    columns = (Run.id, Run.ablation_id, Run.arm, Run.seed, Run.train_job_id, Run.intent)
     with db.read() as tx:
-        return list(tx.execute(select(Run).where(Run.ablation_id == ablation_id).order_by(Run.id)).all())
+        return read_rows(tx, RunRow, select(*columns).where(Run.ablation_id == ablation_id).order_by(Run.id))
 
 
-def attempts_of(db: Database, ablation_id: int) -> list[Any]:
-    """Attempt rows of all jobs of an ablation, each once, with the job's kind and the worker's host."""
+def attempts_of(db: Database, ablation_id: int) -> list[AttemptRow]:
+    """Attempts of all jobs of an ablation, each once, oldest first."""
     jobs_here = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(Attempt, job.c.kind, Worker.host)
-                .join(job, job.c.id == Attempt.job_id)
-                .join(Worker, Worker.id == Attempt.worker_id)
-                .where(Attempt.job_id.in_(jobs_here))
-                .order_by(Attempt.id)
-            ).all()
-        )
+        return read_rows(tx, AttemptRow, ATTEMPTS.where(Attempt.job_id.in_(jobs_here)))
 
 
-def metrics_of(db: Database, job_id: int) -> list[Any]:
+def metrics_of(db: Database, job_id: int) -> list[MetricRow]:
+    """Everything that a job measured, by name and step."""
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(Metric.name, Metric.step, Metric.value, Metric.at)
-                .where(Metric.job_id == job_id)
-                .order_by(Metric.name, Metric.step)
-            ).all()
+        return read_rows(
+            tx,
+            MetricRow,
+            select(Metric.name, Metric.step, Metric.value, Metric.at)
+            .where(Metric.job_id == job_id)
+            .order_by(Metric.name, Metric.step),
         )
 
 
@@ -189,164 +183,38 @@ def took_in_a_bundle(db: Database) -> bool:
         return tx.execute(imports).first() is not None
 
 
-def artifacts_of_job(db: Database, job_id: int) -> list[Any]:
+def artifacts_of_job(db: Database, job_id: int) -> list[ArtifactRow]:
+    """What a job published, oldest first."""
     with db.read() as tx:
-        return list(tx.execute(select(Artifact).where(Artifact.job_id == job_id).order_by(Artifact.id)).all())
+        return read_rows(
+            tx, ArtifactRow, select(*_ARTIFACTS).where(Artifact.job_id == job_id).order_by(Artifact.id)
+        )
 
 
-def artifacts(db: Database, kind: str | None = None, run: int | None = None) -> list[dict[str, Any]]:
-    """The document of `artifacts --json`: one entry per artifact and run that it serves."""
+def artifacts(db: Database, kind: str | None = None, run: int | None = None) -> list[ListedArtifact]:
+    """One entry per artifact and run that it serves; of one kind, or of what serves one run."""
     serves = select(AblationJob.job_id, func.min(AblationJob.run_id).label("run_id"))
     if run is not None:
         serves = serves.where(AblationJob.run_id == run)
     links = serves.group_by(AblationJob.job_id).subquery()
     statement = (
-        select(Artifact, links.c.run_id, job.c.label)
+        select(
+            Artifact.sha256, Artifact.kind, Artifact.name, Artifact.path, Artifact.bytes,
+            links.c.run_id.label("run"), job.c.label.label("job"), Artifact.step, Artifact.final,
+            Artifact.created_at,
+        )
         .join(job, job.c.id == Artifact.job_id)
         .join(links, links.c.job_id == Artifact.job_id, isouter=run is None)
         .order_by(Artifact.id)
-    )
+    )  # fmt: skip
     if kind is not None:
         statement = statement.where(Artifact.kind == kind)
     with db.read() as tx:
-        rows = tx.execute(statement).all()
-    return [
-        {
-            "sha256": row.sha256,
-            "kind": row.kind,
-            "name": row.name,
-            "path": row.path,
-            "bytes": row.bytes,
-            "run": row.run_id,
-            "job": row.label,
-            "step": row.step,
-            "final": row.final,
-            "created_at": row.created_at,
-        }
-        for row in rows
-    ]
+        return read_rows(tx, ListedArtifact, statement)
 
 
-def events(db: Database, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+def events(db: Database, after: int = 0, limit: int = 1000) -> list[EventRow]:
     """The newest `limit` events with an id above `after`, oldest first."""
     with db.read() as tx:
-        rows = tx.execute(select(Event).where(Event.id > after).order_by(Event.id.desc()).limit(limit)).all()
-    return [dict(row._mapping) for row in reversed(rows)]
-
-
-def _select_ablations(tx: Any, wanted: str | None) -> list[Any]:
-    statement = select(Ablation.id, Ablation.key, Ablation.name, Ablation.intent, Ablation.job_count, Ablation.config,
-                       Ablation.command, Ablation.created_at).order_by(Ablation.id)  # fmt: skip
-    if wanted is not None:
-        matches = (Ablation.name == wanted) | (Ablation.key == wanted)
-        if (number := whole_number(wanted)) is not None:
-            matches = matches | (Ablation.id == number)
-        statement = statement.where(matches)
-    return list(tx.execute(statement).all())
-
-
-def _ablations(tx: Any, rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Entries of `status` for ablation rows. Only jobs that have not succeeded are counted one by one."""
-    ids = [row.id for row in rows]
-    counts: dict[int, list[Any]] = {row.id: [] for row in rows}
-    for ablation_id, state, held, count in tx.execute(
-        _UNFINISHED_OF_ABLATIONS.where(AblationJob.ablation_id.in_(ids))
-    ):
-        counts[ablation_id].append((state, held, count))
-    totals = dict(
-        tx.execute(
-            select(AblationJob.run_id, func.count(AblationJob.job_id.distinct()))
-            .where(AblationJob.run_id.is_not(None))
-            .group_by(AblationJob.run_id)
-        ).all()
-    )
-    of_runs: dict[int, list[Any]] = {run_id: [] for run_id in totals}
-    for run_id, state, held, count in tx.execute(_UNFINISHED_OF_RUNS):
-        of_runs[run_id].append((state, held, count))
-    runs: dict[int, list[Any]] = {row.id: [] for row in rows}
-    for run in tx.execute(
-        select(Run.id, Run.ablation_id, Run.arm, Run.seed, Run.intent, job.c.step, job.c.target_steps)
-        .join(job, job.c.id == Run.train_job_id)
-        .where(Run.ablation_id.in_(ids))
-        .order_by(Run.id)
-    ):
-        runs[run.ablation_id].append(run)
-    entries = []
-    for row in rows:
-        whole = _Counts(row.job_count, counts[row.id])
-        entries.append(
-            {
-                "id": row.id,
-                "name": row.name,
-                "state": whole.state(row.intent),
-                "runs": [
-                    {
-                        "id": run.id,
-                        "arm": run.arm,
-                        "seed": run.seed,
-                        "state": _Counts(totals.get(run.id, 0), of_runs.get(run.id, ())).state(
-                            run.intent if row.intent == ACTIVE else row.intent
-                        ),
-                        "step": run.step,
-                        "target_steps": run.target_steps,
-                    }
-                    for run in runs[row.id]
-                ],
-                "jobs": whole.by_state,
-            }
-        )
-    return entries
-
-
-#: Ablation's id, state, held, count of its jobs that have not succeeded.
-_UNFINISHED_OF_ABLATIONS = (
-    select(AblationJob.ablation_id, job.c.state, job.c.held, func.count(job.c.id.distinct()))
-    .select_from(job)
-    .join(AblationJob, AblationJob.job_id == job.c.id)
-    .where(job.c.state.in_(_UNFINISHED))
-    .group_by(AblationJob.ablation_id, job.c.state, job.c.held)
-)
-
-#: The same of runs. Few jobs are a run's own: the coalesce keeps SQLite from starting with all jobs by state.
-_UNFINISHED_OF_RUNS = (
-    select(AblationJob.run_id, job.c.state, job.c.held, func.count(job.c.id.distinct()))
-    .select_from(AblationJob)
-    .join(job, AblationJob.job_id == job.c.id)
-    .where(AblationJob.run_id.is_not(None), func.coalesce(job.c.state, "") != SUCCEEDED)
-    .group_by(AblationJob.run_id, job.c.state, job.c.held)
-)
-
-
-class _Counts:
-    """How many jobs are in each state, and the state of the whole that follows from it."""
-
-    def __init__(self, total: int, rows: Iterable[Any]) -> None:
-        """rows: (state, held, count) of the jobs that have not succeeded; `total` is of all."""
-        self.by_state = dict.fromkeys(STATES, 0)
-        self._held_back = 0
-        self._moving = 0
-        for state, held, count in rows:
-            self.by_state[state] += count
-            self._moving += count * (state == RUNNING or (state in (READY, QUEUED) and not held))
-            self._held_back += count * (held and state in (BLOCKED, READY, QUEUED))
-        self.by_state[SUCCEEDED] = total - sum(self.by_state.values())
-
-    def state(self, intent: str) -> str:
-        """failed or cancelled once something has and nothing else can move; succeeded when all has."""
-        counts = self.by_state
-        if counts[SUCCEEDED] == sum(counts.values()) and counts[SUCCEEDED]:
-            return SUCCEEDED
-        if intent != ACTIVE:
-            return intent
-        if self._moving:
-            return "running"
-        if self._held_back:
-            return PAUSED
-        if counts[FAILED]:
-            return FAILED
-        return CANCELLED if counts[CANCELLED] else "running"
-
-
-def failures(db: Database, ablation_id: int) -> list[tuple[str, str]]:
-    """(label, reason) of each failed job."""
-    return [(row.label, row.error) for row in jobs_of(db, ablation_id) if row.state == FAILED]
+        rows = read_rows(tx, EventRow, EVENTS.where(Event.id > after).order_by(Event.id.desc()).limit(limit))
+    return rows[::-1]

@@ -21,10 +21,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from db.network_file import has_log
 from settings.lease import Lease
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 #: How often a copy is tried again while somebody writes, and how long it is waited before.
 _TRIES = 50
@@ -51,7 +54,7 @@ class ReadOnlyFile:
         self._copied: _Copied | None = None
         self._kept: Path | None = None
 
-    def connect(self) -> Any:
+    def connect(self) -> Connection:
         """A DB-API connection. Raises the module's OperationalError, or OSError for a log that cannot be read."""
         if self._kept is not None:
             return self._open(self._kept.as_uri())
@@ -66,7 +69,7 @@ class ReadOnlyFile:
             return self._open(self.copy().as_uri())
         return self._open(f"{self.path.as_uri()}?immutable=1")
 
-    def _connect_beside_others(self) -> Any:
+    def _connect_beside_others(self) -> Connection:
         assert self._lease is not None
         if self._lease.is_of_this_machine and not has_log(self.path):
             try:
@@ -94,7 +97,7 @@ class ReadOnlyFile:
             self._folder.cleanup()
             self._folder = None
 
-    def _open(self, uri: str) -> Any:
+    def _open(self, uri: str) -> Connection:
         connection = self._module.connect(
             uri, uri=True, timeout=self._timeout_seconds, check_same_thread=False
         )

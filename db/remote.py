@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import fsspec
 
@@ -45,7 +45,6 @@ class Remote:
         protocol = url.partition("://")[0]
         try:
             # What another machine has added must be seen.
-            self._files: Any
             self._files, self._root = fsspec.url_to_fs(url, use_listings_cache=False)
         except ImportError as error:
             raise EnvironmentLacks(f"{named_in}: artifacts at {protocol}:// need more: {error}") from None

@@ -3,8 +3,6 @@ duration is a difference of two. JSON columns hold plain JSON."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -21,7 +19,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {dict[str, Any]: JSON(none_as_null=True)}  # noqa: RUF012
+    type_annotation_map = {dict[str, object]: JSON(none_as_null=True)}  # noqa: RUF012
 
 
 class Ablation(Base):
@@ -31,7 +29,7 @@ class Ablation(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
-    config: Mapped[dict[str, Any]]
+    config: Mapped[dict[str, object]]
     command: Mapped[str]
     intent: Mapped[str] = mapped_column(default="active")  # active, paused, cancelled
     job_count: Mapped[int] = mapped_column(default=0)  # jobs linked to it: status counts only the unfinished
@@ -47,7 +45,7 @@ class Job(Base):
     kind: Mapped[str]
     version: Mapped[int | None]  # of the kind's body; only builds that have it run the job. None: any build
     label: Mapped[str]
-    spec: Mapped[dict[str, Any]]
+    spec: Mapped[dict[str, object]]
     resource: Mapped[str]  # cpu, accelerator
     priority: Mapped[int]
     fair: Mapped[bool] = mapped_column(default=True)  # each slice sends it behind those of its priority
@@ -68,12 +66,12 @@ class Job(Base):
     step: Mapped[int] = mapped_column(default=0)
     reached: Mapped[int] = mapped_column(default=0)  # furthest step any attempt saw: below it is replayed
     target_steps: Mapped[int] = mapped_column(default=1)
-    learned: Mapped[dict[str, Any] | None]  # what attempts found out and later ones obey
+    learned: Mapped[dict[str, object] | None]  # what attempts found out and later ones obey
     slices: Mapped[int] = mapped_column(default=0)
     failures: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)  # of its worker alone, without progress in between
     session_losses: Mapped[int] = mapped_column(default=0)  # of its worker's whole session, likewise
-    result: Mapped[dict[str, Any] | None]
+    result: Mapped[dict[str, object] | None]
     error: Mapped[str | None]
     created_at: Mapped[float]
     finished_at: Mapped[float | None]
@@ -160,7 +158,7 @@ class Worker(Base):
     device: Mapped[str]
     state: Mapped[str]  # idle, busy, stopped, lost
     job_id: Mapped[int | None]
-    progress: Mapped[dict[str, Any] | None]
+    progress: Mapped[dict[str, object] | None]
     started_at: Mapped[float]
     heartbeat_at: Mapped[float]
     stopped_at: Mapped[float | None]
@@ -186,7 +184,7 @@ class Attempt(Base):
     reason: Mapped[str | None]
     step_from: Mapped[int]
     step_to: Mapped[int | None]
-    environment: Mapped[dict[str, Any] | None]
+    environment: Mapped[dict[str, object] | None]
     useful_seconds: Mapped[float] = mapped_column(default=0.0)
     replayed_seconds: Mapped[float] = mapped_column(default=0.0)
     checkpoint_seconds: Mapped[float] = mapped_column(default=0.0)
@@ -240,7 +238,7 @@ class Event(Base):
     job_id: Mapped[int | None] = mapped_column(index=True)
     attempt_id: Mapped[int | None]
     worker_id: Mapped[int | None]
-    data: Mapped[dict[str, Any] | None]
+    data: Mapped[dict[str, object] | None]
 
 
 class Identity(Base):
@@ -263,4 +261,4 @@ class Handover(Base):
     facts_left: Mapped[str]  # digest of the facts it was made of
     facts_arrived: Mapped[str]  # the same, with what was running taken back
     attempts: Mapped[int]
-    held: Mapped[dict[str, Any] | None]  # {"paths": artifacts whoever has it has}, of the newest one only
+    held: Mapped[dict[str, object] | None]  # {"paths": artifacts whoever has it has}, of the newest one only

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from db.database_errors import damage_sentence, refuses, tells_damage
 from db.engine import read_only_file, sqlite_module
@@ -19,6 +19,9 @@ from db.states import OUTCOMES, STATES
 from errors import StateDamaged
 from settings.home import Home
 from settings.regular import UnfitFile, need_regular
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 #: Declared type of a column -> SQLite's storage classes that its values may have.
 STORAGE = {
@@ -91,7 +94,7 @@ def _damage_of_copy(path: Path, thorough: bool) -> str | None:
             return None
 
 
-def check_values(connection: Any) -> str | None:
+def check_values(connection: Connection) -> str | None:
     """SQLite lets any value into any column; code that reads rows relies on their types. What is wrong, or None."""
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     for (table,) in tables:
@@ -106,7 +109,7 @@ def check_values(connection: Any) -> str | None:
     return None
 
 
-def check_file(connection: Any, *, indexes: bool = True) -> str | None:
+def check_file(connection: Connection, *, indexes: bool = True) -> str | None:
     """What SQLite finds wrong with its file and with references between rows, or None."""
     pragma = "integrity_check" if indexes else "quick_check"
     ((result,), *_) = connection.execute(f"PRAGMA {pragma}(1)").fetchall()
@@ -134,7 +137,7 @@ def _look(path: Path, thorough: bool, alone: bool) -> str | None:
 
 
 @contextmanager
-def _opened(path: Path, alone: bool) -> Iterator[Any]:
+def _opened(path: Path, alone: bool) -> Iterator[Connection]:
     uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
     connection = sqlite_module().connect(uri, uri=True)
     try:
@@ -146,7 +149,7 @@ def _opened(path: Path, alone: bool) -> Iterator[Any]:
         connection.close()
 
 
-def _check_words(connection: Any) -> str | None:
+def _check_words(connection: Connection) -> str | None:
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     for table, column, known in (("job", "state", STATES), ("attempt", "outcome", OUTCOMES)):
         if table in names:

@@ -6,12 +6,13 @@ Parameters start with `b_`, so that they cannot be mistaken for columns.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy import (
     ColumnElement,
+    Executable,
     Integer,
-    Select,
+    ScalarSelect,
     Table,
     Update,
     and_,
@@ -159,7 +160,7 @@ UNBLOCK = (
 
 
 @lru_cache
-def ringable(versions: tuple[tuple[str, int], ...]) -> Select[Any]:
+def ringable(versions: tuple[tuple[str, int], ...]) -> Executable:
     """Ready jobs that something active wants and that need not wait, in ringing order."""
     limit = bindparam("b_limit", type_=Integer) + literal_column("0")  # a sum, for the reason of `in_state`
     return (
@@ -188,7 +189,7 @@ def ringable(versions: tuple[tuple[str, int], ...]) -> Select[Any]:
 UNCOUNTED = -1
 
 
-def _open_needs() -> Any:
+def _open_needs() -> ScalarSelect[int]:
     other = job.alias("other")
     return (
         select(func.count(func.distinct(dependency.c.depends_on_id)))
@@ -213,12 +214,12 @@ REBLOCK = (
 UNBLOCK_COUNTED = update(job).where(job.c.state == BLOCKED, job.c.waiting_on == 0).values(state=READY)
 
 
-def at_least(column: Any, value: Any) -> Any:
+def at_least(column: ColumnElement[int], value: int) -> ColumnElement[int]:
     """The larger of a column and a value, in every dialect."""
     return case((column < value, value), else_=column)
 
 
-def wanted(*intents: str) -> Any:
+def wanted(*intents: str) -> ColumnElement[bool]:
     """Whether some ablation and run with one of these intents asks for the job."""
     return (
         select(literal(1))

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Connection, select
 
 from db.engine import Database
+from db.rows import names_of, read_rows
 from db.statements import attempt, job
 from db.states import PREEMPTED, SUCCEEDED, YIELDED
+from settings.json_values import JsonObject
 
 #: Attempts looked at, the newest first.
 _RECENT = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Timing:
     """Seconds, as measured by workers. A part that no attempt measured is 0; `whole` is that of attempts that
     succeeded."""
@@ -28,11 +29,11 @@ class Timing:
     whole: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """What planning needs to know of a job before it is claimed."""
 
-    spec: dict[str, Any]
+    spec: JsonObject
     timing: Timing | None
 
 
@@ -47,8 +48,22 @@ def waiting(db: Database, job_id: int) -> Waiting | None:
     return Waiting(row.spec, timing_of(rows))
 
 
-def timing_of(rows: Sequence[Any]) -> Timing | None:
-    """Medians over attempts: rows with the columns of `attempt`. None without any."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One attempt: how it ended, the steps from and to which it brought its job, and its seconds."""
+
+    outcome: str
+    step_from: int
+    step_to: int | None
+    useful_seconds: float
+    replayed_seconds: float
+    load_seconds: float
+    save_seconds: float | None
+    took_seconds: float | None
+
+
+def timing_of(rows: Sequence[Measured]) -> Timing | None:
+    """Medians over attempts. None without any."""
     if not rows:
         return None
     steps = [
@@ -66,14 +81,14 @@ def timing_of(rows: Sequence[Any]) -> Timing | None:
     )
 
 
-def _attempts(tx: Any, which: Any) -> list[Any]:
+def _attempts(tx: Connection, which: ColumnElement[bool]) -> list[Measured]:
     ended = attempt.c.outcome.in_((SUCCEEDED, YIELDED, PREEMPTED))
-    return list(
-        tx.execute(
-            select(attempt)
-            .join(job, job.c.id == attempt.c.job_id)
-            .where(which, ended)
-            .order_by(attempt.c.id.desc())
-            .limit(_RECENT)
-        ).all()
+    return read_rows(
+        tx,
+        Measured,
+        select(*(attempt.c[name] for name in names_of(Measured)))
+        .join(job, job.c.id == attempt.c.job_id)
+        .where(which, ended)
+        .order_by(attempt.c.id.desc())
+        .limit(_RECENT),
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+from settings.json_values import JsonObject
 
 #: (kind, version) of the bodies that a build has.
 Versions = Sequence[tuple[str, int]]
@@ -33,11 +34,11 @@ class Claim:
     key: str
     kind: str
     label: str
-    spec: Mapping[str, Any]
+    spec: JsonObject
     step: int
     reached: int
     target_steps: int
-    learned: Mapping[str, Any]
+    learned: JsonObject
     failures: int
     losses: int
 
@@ -71,7 +72,7 @@ class Note:
 
     kind: str
     message: str
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,12 @@ class Ending:
     reason: str | None = None
     artifacts: Sequence[StoredArtifact] = ()
     metrics: Sequence[MetricPoint] = ()
-    result: Mapping[str, Any] | None = None
+    result: JsonObject | None = None
     seconds: Seconds = field(default_factory=Seconds)
     save_seconds: float | None = None
     notes: Sequence[Note] = ()
-    learned: Mapping[str, Any] | None = None
-    environment: Mapping[str, Any] | None = None
+    learned: JsonObject | None = None
+    environment: JsonObject | None = None
 
 
 @dataclass(frozen=True)

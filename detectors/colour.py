@@ -18,12 +18,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.embodiment import CALVIN
 from detectors.base import Box, Candidate, NoTarget, Reason, Source, Target
 from detectors.fixtures import FIXTURES, find_fixture
 from detectors.furniture import door_from_handle, drawer_from_handle
 
 #: Visible area of a block of 5 cm edge, as a share of the image area (see the module's docstring).
-BLOCK_AREA_SHARE = 250 / 200**2
+BLOCK_AREA_SHARE = 250 / CALVIN.static_pixels**2
 #: Less than a twentieth of a block is a sliver between fingers, more than five blocks is no block.
 SMALLEST_BLOCK, LARGEST_BLOCK = 0.05, 5.0
 #: The second pass looks for slivers of a fiftieth, paler and darker by half.

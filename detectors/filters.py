@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.embodiment import CALVIN
 from detectors.base import Box, Candidate, NoTarget, Reason, Target
-from detectors.camera import project_static
 from detectors.colour import BLOCK_HUES, HueRange, hue_mask
 from detectors.scoring import iou
+from detectors.targets.camera import project_static
 
 #: Where an object's pixels can be, world frame in metres: (low, high) corners over all four scenes.
 _BLOCK_SPACE = ((-0.45, -0.45, 0.3), (0.45, 0.25, 0.85))
@@ -46,7 +47,7 @@ _EXTENTS_M = {
 _BLOCK_EXTENT_M = 0.123
 #: Pixels per metre at the table's middle, as a share of the image width (see `colour.py`), and the slack for
 #: nearer objects and loose boxes.
-_SHARE_PER_METRE = 270 / 200
+_SHARE_PER_METRE = 270 / CALVIN.static_pixels
 _SLACK = 1.3
 #: Shortest edge of a box worth looking at: 3 pixels of 200.
 _SMALLEST_EDGE_SHARE = 0.015

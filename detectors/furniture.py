@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from detectors.base import Box
-from detectors.camera import project_static, unproject_static
+from detectors.targets.camera import project_static, unproject_static
 
 #: (low, high) corners.
 Solid = tuple[tuple[float, float, float], tuple[float, float, float]]

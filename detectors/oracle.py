@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.base import Box, Detection, FrameContext, NoTarget, Reason, Target, check_frames
-from detectors.carried import resolve_blocks
+from detectors.targets.carried import resolve_blocks
 from errors import InvalidInput
 from settings.shown import shown
 

@@ -25,6 +25,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.tasks import BLOCK_COLOURS
 from detectors.base import (
     Box,
     Detection,
@@ -38,10 +39,10 @@ from detectors.base import (
 )
 from detectors.cache import FinderCache
 from detectors.calibration import Calibration, by_threshold
-from detectors.carried import UNNAMED, resolve_blocks
 from detectors.filters import plausible
 from detectors.target_search import Found, TargetSearch
-from detectors.targets import COLOURS, block
+from detectors.targets.carried import UNNAMED, resolve_blocks
+from detectors.targets.table import block
 from detectors.tiles import Window, cut, to_frame
 from errors import ConfigError
 from settings.shown import shown
@@ -187,7 +188,7 @@ class GazePipeline:
         tracks: dict[str, list[Box | None]] = {}
         sample = np.unique(np.linspace(0, len(images) - 1, RESOLVING_FRAMES).round().astype(int))
         if context is not None and context.gripper_xyz is not None:
-            for colour in COLOURS:
+            for colour in BLOCK_COLOURS:
                 track: list[Box | None] = [None] * len(images)
                 found = self.look([images[frame] for frame in sample], block(colour))
                 for frame, candidates in zip(sample.tolist(), found, strict=True):

@@ -16,8 +16,8 @@ from settings.shown import shown
 #: Finders, which the pipeline makes detectors of.
 FINDERS: dict[str, str] = {
     "colour": "detectors.colour:ColourFinder",
-    "grounding_dino": "detectors.grounding_dino:GroundingDinoFinder",
-    "groundingdino_py": "detectors.groundingdino_py:GroundingDinoPyFinder",
+    "grounding_dino": "detectors.grounding_dino.finder:GroundingDinoFinder",
+    "groundingdino_py": "detectors.grounding_dino.py_package:GroundingDinoPyFinder",
 }
 #: Detectors that need no pipeline, as they know the answer.
 DIRECT: dict[str, str] = {"oracle": "detectors.oracle:OracleDetector"}

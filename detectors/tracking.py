@@ -16,11 +16,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.actions import MAX_STEP_M
+from benchmark.embodiment import CALVIN
 from detectors.base import Box
 
 #: CALVIN's hand moves at most 0.02 m per frame (relative action 1), which is 5.4 of 200 pixels; what it moves
 #: is no faster, and a pixel is left for rounding.
-MAX_SPEED_SHARE = (0.02 * 270 + 1) / 200
+MAX_SPEED_SHARE = (MAX_STEP_M * 270 + 1) / CALVIN.static_pixels
 #: Grey levels of 255 by which a pixel may differ and be the same (rounding and mild compression), and the
 #: share of pixels that may differ more.
 SAME_LEVELS, MAX_CHANGED_SHARE = 12, 0.02

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmark.embodiment import CALVIN, CHUNK_STEPS
 from models.generation_rules import GenerationRules
 from models.grounding import BOX_TOKENS
 from models.part_configs import (
@@ -38,9 +39,9 @@ class ReconVLAConfig:
     language: LanguageConfig
     latents: LatentConfig
     denoiser: DenoiserConfig | None
-    chunk_steps: int = 5
-    action_dims: int = 7
-    state_dims: int = 15
+    chunk_steps: int = CHUNK_STEPS
+    action_dims: int = CALVIN.action_size
+    state_dims: int = CALVIN.robot_obs_size
     grounding: str = "none"
     official_compat: bool = False
     generation: GenerationRules | None = field(default=None, metadata=LATER)

@@ -14,7 +14,7 @@ import torch
 from models.config import ReconVLAConfig
 from models.reconvla import ReconVLA
 
-#: Words of a prompt beside pictures, states and answer (facts A2: 785 to 797 positions, 729 of them pictures).
+#: Words of a prompt beside pictures, states and answer (official code, R1: 785 to 797 positions, 729 of them pictures).
 _TEXT_TOKENS = 48
 _GIB = 2**30
 

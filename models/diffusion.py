@@ -100,7 +100,7 @@ class Schedule:
         return np.log(np.append(self.posterior_variance[1], self.betas[1:]))
 
 
-def evenly_spaced(total: int, count: int) -> list[int]:
+def spaced_timesteps(total: int, count: int) -> list[int]:
     """`count` of `total` steps from the first to the last, rounded to the nearest (improved DDPM, §4)."""
     if not 2 <= count <= total:
         raise InvalidInput(f"sampling steps must lie between 2 and {total}, got {count}")

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmark.embodiment import CALVIN
 from errors import CheckpointError, InvalidInput, WeightsMissing
 from models.beside import check_beside
 from models.checkpoint import CONFIG_FILE, read_json, several_types, typed
@@ -66,8 +67,6 @@ _SIGLIP_NAMES = {
     ".attn.proj.": ".self_attn.out_proj.",
     ".attn.": ".self_attn.",
 }
-#: Metres and radians of the hand, and the gripper.
-ACTION_DIMS = 7
 
 
 @dataclass(frozen=True)
@@ -270,9 +269,9 @@ def _statistics(file: Path, name: str, entry: Any) -> ActionStatistics:
         raise CheckpointError(
             f"{file}: the action statistics of {shown(name)} cannot be read: {shown(error, 300)}"
         ) from None
-    if not low.shape == high.shape == scaled.shape == (ACTION_DIMS,):
+    if not low.shape == high.shape == scaled.shape == (CALVIN.action_size,):
         raise CheckpointError(
-            f"{file}: the action statistics of {shown(name)} must have {ACTION_DIMS} numbers each"
+            f"{file}: the action statistics of {shown(name)} must have {CALVIN.action_size} numbers each"
         )
     return ActionStatistics(low, high, scaled, middle)
 

@@ -136,7 +136,7 @@ class PromptBuilder:
         return np.concatenate([self._ids(text), state, self._ids(BEFORE_ANSWER)])
 
     def _after_text(self, text: str, state: IdArray) -> IdArray:
-        """`_after_image` of the official code (train_vla.py and flask_server.py; facts F8).
+        """`_after_image` of the official code (train_vla.py and flask_server.py; official code, R4).
 
         The state's ids become text, all is tokenised again, and the last ids before the call for an answer, as
         many as the state has, are replaced by the state's. Text that takes more ids leaves the first of them.

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from benchmark.embodiment import CALVIN
 from errors import CheckpointError
 from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.assembly import assemble
@@ -27,9 +28,6 @@ from models.weight_files import WeightFiles, open_file
 from settings.shown import shown
 
 CPU = torch.device("cpu")
-
-#: What a prompt and an answer of CALVIN hold of a state and an action.
-_STATE_DIMS, _ACTION_DIMS = 15, 7
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def recipe_of(spec: Mapping[str, Any]) -> Recipe:
     else:
         tokenizer = build_word_tokenizer(model["instructions"])
     config = final_config(model["config"], len(tokenizer))
-    for name, size in (("action_dims", _ACTION_DIMS), ("state_dims", _STATE_DIMS)):
+    for name, size in (("action_dims", CALVIN.action_size), ("state_dims", CALVIN.robot_obs_size)):
         require(getattr(config, name) == size, name, f"must be {size}, as CALVIN has it")
     prompts = PromptBuilder(
         tokenizer,
@@ -69,7 +67,7 @@ def recipe_of(spec: Mapping[str, Any]) -> Recipe:
 
 
 def compatible(recipe: Recipe) -> Recipe:
-    """The same model asked as the released server asks it (facts F5, F8)."""
+    """The same model asked as the released server asks it (official code, R3 and R4)."""
     prompts = copy(recipe.prompts)
     prompts.state_as_text = True
     return replace(recipe, config=replace(recipe.config, official_compat=True), prompts=prompts)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from errors import InvalidInput
 from models.batches import Batch
-from models.diffusion import evenly_spaced, sample
+from models.diffusion import sample, spaced_timesteps
 from models.finite import check_finite
 from models.prompt import IMAGE_PLACEHOLDER
 from models.reconvla import ReconVLA
@@ -60,7 +60,7 @@ def reconstruct(
     with torch.autocast(device.type, enabled=False):
         condition = denoiser.embed_states(states)
         usable = int((model.schedule.alphas_cumprod >= least_signal).sum())
-        schedule = model.schedule.respaced(evenly_spaced(usable, steps))
+        schedule = model.schedule.respaced(spaced_timesteps(usable, steps))
         latents = sample(
             schedule,
             lambda noisy, timesteps: denoiser(noisy.to(device), timesteps.to(device), condition).to(

@@ -11,8 +11,6 @@ import numpy as np
 
 from simulators.base import Simulator
 
-CHUNK_STEPS, ACTION_DIMS = 5, 7
-
 #: In counts: tokens that are no actions, and all tokens that were answered.
 OUTSIDE, ANSWERED = "outside_tokens", "answer_tokens"
 #: In counts, with the reason behind it: answers of a model that is shown the gaze region for which there was none.

@@ -74,7 +74,7 @@ def policy_of(
 ) -> ReconVLAPolicy:
     """The checkpoint as a policy. `detector` finds the gaze region for a model that is shown it.
 
-    official_compat: asked as the released server asks it (facts F5, F8).
+    official_compat: asked as the released server asks it (official code, R3 and R4).
     """
     if official_compat:
         recipe = compatible(recipe)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from policies.base import ACTION_DIMS, Query
+from benchmark.embodiment import CALVIN
+from policies.base import Query
 from simulators.expert import Expert
 
 
@@ -32,7 +33,7 @@ class ExpertPolicy:
             self._gripper[query.sequence] = float(query.observation["robot_obs"][-1])
         action = self._experts[query.sequence].act()
         if action is None:  # through with its plan: stay, hold what is held
-            action = np.zeros(ACTION_DIMS)
+            action = np.zeros(CALVIN.action_size)
             action[-1] = self._gripper[query.sequence]
         self._gripper[query.sequence] = float(action[-1])
         return action

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmark.embodiment import CALVIN
 from errors import InvalidInput
-from models.openvla_checkpoint import ACTION_DIMS, load_openvla, read_config
+from models.openvla_checkpoint import load_openvla, read_config
 from models.openvla_pictures import read_normalisation
 from models.precision import DTYPES
 from models.recipe import device
@@ -98,7 +99,7 @@ class OpenVLAPolicy:
             ids = [*ids, _EMPTY_TOKEN]
         need_known(self._tokenizer, ids, self._words)
         given = torch.tensor([ids], device=self._device)
-        tokens = self._model.generate(dino, siglip, given, ACTION_DIMS)
+        tokens = self._model.generate(dino, siglip, given, CALVIN.action_size)
         first = self._config.action_vocabulary - self._config.bins
         self.counts[OUTSIDE] += sum(not first <= t < self._config.action_vocabulary for t in tokens)
         self.counts[ANSWERED] += len(tokens)

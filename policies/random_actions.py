@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmark.embodiment import CALVIN, CHUNK_STEPS
 from models.randomness import policy_generator
-from policies.base import ACTION_DIMS, CHUNK_STEPS, Query, with_binary_gripper
+from policies.base import Query, with_binary_gripper
 
 
 class RandomPolicy:
@@ -21,7 +22,7 @@ class RandomPolicy:
         self.counts: Counter[str] = Counter()
 
     def act(self, queries: Sequence[Query]) -> list[np.ndarray]:
-        shape = (CHUNK_STEPS, ACTION_DIMS)
+        shape = (CHUNK_STEPS, CALVIN.action_size)
         return [
             with_binary_gripper(policy_generator(self._seed, q.sequence, q.number).uniform(-1, 1, shape))
             for q in queries

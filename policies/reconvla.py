@@ -24,12 +24,12 @@ from policies.regions import RegionFinder
 POLICY_BATCH = 8
 #: Prompts are padded to a multiple of so many positions.
 LENGTH_STEP = 64
-#: Canvas rows of the static view in the official server, which trains with STATIC_ROWS (facts F5).
+#: Canvas rows of the static view in the official server, which trains with STATIC_ROWS (official code, R3).
 OFFICIAL_SERVER_STATIC_ROWS = 167
 
 
 class ReconVLAPolicy:
-    """A checkpoint of ours, greedy, all five actions executed open loop (facts A10).
+    """A checkpoint of ours, greedy, all five actions executed open loop (official code, R2).
 
     Prompts are padded to a multiple of LENGTH_STEP and batches filled up to one size, so that the order in
     which numbers are summed depends on the query alone. Where a row's bits depend on its place in a batch all

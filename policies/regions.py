@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.observations import GRIPPER_COMMAND
 from detectors.base import Detection, Detector, FrameContext, NoTarget
 from detectors.crops import crop_region
 from detectors.registry import check_planned, make_detector
-from detectors.targets import phases_for
+from detectors.targets.table import phases_for
 from models.images import Picture
 from simulators.base import Simulator
-
-#: `robot_obs` entry with the last gripper command, 1 open and -1 closed (facts C1).
-_GRIPPER_COMMAND = 14
 
 
 class RegionFinder:
@@ -45,7 +43,7 @@ class RegionFinder:
         if isinstance(phases, NoTarget):
             return phases
         state = np.asarray(observation["robot_obs"], dtype=np.float64)
-        target = phases[-1 if state[_GRIPPER_COMMAND] < 0 else 0]
+        target = phases[-1 if state[GRIPPER_COMMAND] < 0 else 0]
         boxes = None
         if self._needs_boxes and simulator is not None:
             boxes = [simulator.true_boxes()]

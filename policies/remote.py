@@ -22,8 +22,9 @@ import numpy as np
 import requests
 import urllib3
 
+from benchmark.embodiment import CALVIN, CHUNK_STEPS
 from errors import InvalidInput, PolicyServerError
-from policies.base import ACTION_DIMS, CHUNK_STEPS, Query, with_binary_gripper
+from policies.base import Query, with_binary_gripper
 from policies.timed_requests import TimedSession
 from settings.addresses import is_host, is_written
 from settings.deadline import Deadline, in_thread
@@ -78,7 +79,7 @@ class RemotePolicy:
         """url: http://HOST:PORT, with or without the /predict that `serve` prints. Raises InvalidInput for others."""
         self._url, host = _address(url)
         self._proxies = {"http": "", "https": ""} if _is_here(host) else None
-        self._numbers = chunk_steps * ACTION_DIMS
+        self._numbers = chunk_steps * CALVIN.action_size
         self._tries = tries
         self._pause_seconds = pause_seconds
         self._timeout_seconds = timeout_seconds
@@ -175,7 +176,7 @@ class RemotePolicy:
         if len(numbers) < self._numbers:
             self._count("short_answers")
             numbers = numbers + [0.0] * (self._numbers - len(numbers))
-        return with_binary_gripper(np.reshape(numbers[: self._numbers], (-1, ACTION_DIMS)))
+        return with_binary_gripper(np.reshape(numbers[: self._numbers], (-1, CALVIN.action_size)))
 
 
 def _address(url: str) -> tuple[str, str]:

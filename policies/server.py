@@ -20,6 +20,7 @@ import numpy as np
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from benchmark.embodiment import CALVIN
 from calvin.instruction_text import fault_of_instruction
 from errors import BatonError, EnvironmentLacks, InvalidInput
 from policies.base import Query
@@ -32,8 +33,6 @@ from settings.shown import shown
 
 logger = logging.getLogger("baton.serve")
 
-STATIC_SHAPE, GRIPPER_SHAPE = (200, 200, 3), (84, 84, 3)
-ROBOT_OBS_SIZE = 15
 PATH = "/predict"
 
 #: A request has 141,168 bytes of pictures, and clients send it at once. An answer waits for those before it.
@@ -123,8 +122,8 @@ class PredictHandler(SentenceHandler):
         except (ValueError, TypeError, KeyError):
             raise InvalidInput("part json must be an object with instruction and robot_obs") from None
         observation = {
-            "rgb_static": self._picture("img_static", STATIC_SHAPE),
-            "rgb_gripper": self._picture("img_gripper", GRIPPER_SHAPE),
+            "rgb_static": self._picture("img_static", CALVIN.static_shape),
+            "rgb_gripper": self._picture("img_gripper", CALVIN.gripper_shape),
             "robot_obs": _state(state),
         }
         return Query(observation, _instruction(instruction), sequence=0, number=0)
@@ -162,10 +161,10 @@ def _instruction(given: Any) -> str:
 def _state(given: Any) -> np.ndarray:
     numbers = given if isinstance(given, list) else []
     # Texts and booleans would pass for numbers.
-    if len(numbers) != ROBOT_OBS_SIZE or not all(type(number) in (int, float) for number in numbers):
-        raise InvalidInput(f"robot_obs must be {ROBOT_OBS_SIZE} finite numbers")
+    if len(numbers) != CALVIN.robot_obs_size or not all(type(number) in (int, float) for number in numbers):
+        raise InvalidInput(f"robot_obs must be {CALVIN.robot_obs_size} finite numbers")
     if not all(math.isfinite(number) for number in numbers):
-        raise InvalidInput(f"robot_obs must be {ROBOT_OBS_SIZE} finite numbers")
+        raise InvalidInput(f"robot_obs must be {CALVIN.robot_obs_size} finite numbers")
     if max(map(abs, numbers)) > _LARGEST_STATE:
         raise InvalidInput(f"robot_obs holds numbers beyond {_LARGEST_STATE:g}, which no robot has")
     return np.asarray(numbers, dtype=np.float64)

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from benchmark.tasks import Scene
 from settings.arms import arm_named
 from settings.places import no_home_folder
 from settings.shown import cut
@@ -98,9 +99,9 @@ class Data(Section):
         description="a dataset that `recon_pretrain` is pretrained on (its training split); null: `root`, or scenes "
         "of the built-in simulator where that is null too",
     )
-    training_scenes: tuple[Literal["A", "B", "C", "D"], ...] = ("D",)
-    pretraining_scenes: tuple[Literal["A", "B", "C", "D"], ...] = ("A", "B", "C")
-    evaluation_scene: Literal["A", "B", "C", "D"] = "D"
+    training_scenes: tuple[Scene, ...] = ("D",)
+    pretraining_scenes: tuple[Scene, ...] = ("A", "B", "C")
+    evaluation_scene: Scene = "D"
     tasks: tuple[str, ...] = Field(default=(), description="empty: every task the expert solves")
     demonstrations_per_task: Positive = 20
     pretraining_demonstrations_per_task: Positive = 8

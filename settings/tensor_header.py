@@ -38,12 +38,9 @@ class TensorEntry:
     end: int
 
 
-def read_header(path: Path, longest: int = LONGEST_HEADER_BYTES) -> dict[str, TensorEntry]:
-    """The tensors of a file by name, none of them read. longest: bytes of a header.
-
-    Raises OSError, or ValueError with what is damaged in a few words: a header that is longer than the file or
-    `longest`, and a tensor whose shape, type and place do not go together. What a tensor takes is never more than the
-    file's own size.
+def read_json_header(path: Path, longest: int) -> tuple[dict[str, Any], int, int]:
+    """The header as it stands, where the tensors' bytes begin, and the file's size. Raises as `read_header`, but looks
+    at no entry.
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -60,9 +57,20 @@ def read_header(path: Path, longest: int = LONGEST_HEADER_BYTES) -> dict[str, Te
         header = parse_json(file.read(length))
     if not isinstance(header, dict):
         raise ValueError("its header is no object")
+    return header, 8 + length, size
+
+
+def read_header(path: Path, longest: int = LONGEST_HEADER_BYTES) -> dict[str, TensorEntry]:
+    """The tensors of a file by name, none of them read. longest: bytes of a header.
+
+    Raises OSError, or ValueError with what is damaged in a few words: a header that is longer than the file or
+    `longest`, and a tensor whose shape, type and place do not go together. What a tensor takes is never more than the
+    file's own size.
+    """
+    header, begin, size = read_json_header(path, longest)
     header.pop("__metadata__", None)
-    entries = {name: _entry(name, entry, 8 + length) for name, entry in header.items()}
-    end = _end_of(entries, 8 + length)
+    entries = {name: _entry(name, entry, begin) for name, entry in header.items()}
+    end = _end_of(entries, begin)
     if end != size:
         raise ValueError(f"it should have {shown(end)} bytes and has {size}")
     return entries

@@ -1,4 +1,4 @@
-"""What every simulator of CALVIN's table offers, and the constants of its action space."""
+"""What every simulator of CALVIN's table offers."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-#: A relative action of 1 moves the target pose by this much (calvin_env/robot/robot.py).
-MAX_RELATIVE_METRES = 0.02
-MAX_RELATIVE_RADIANS = 0.05
-
-ROBOT_OBS_SIZE = 15
-SCENE_OBS_SIZE = 24
-CONTROL_HZ = 30
+from benchmark.cameras import CAMERAS
 
 #: How often a sequence or demonstration may lose its simulator before the whole evaluation is given up.
 MAX_REPLAYS = 3
 
-CAMERAS = ("static", "gripper")
 BOX_NAMES = (
     "red_block",
     "blue_block",
@@ -51,7 +44,7 @@ class Simulator(Protocol):
 
     def step(self, action: np.ndarray) -> None:
         """Advance by 1/30 s under a relative action (7,): xyz, Euler xyz, each in units of
-        MAX_RELATIVE_*, and the gripper, exactly 1 (open) or -1. Raises SimulatorError otherwise."""
+        `benchmark.actions`' largest step, and the gripper, exactly 1 (open) or -1. Raises SimulatorError otherwise."""
 
     def observe(self, cameras: Sequence[str] = CAMERAS, boxes: bool = False) -> dict[str, Any]:
         """Render. Keys `rgb_static` (200, 200, 3) and `rgb_gripper` (84, 84, 3) uint8 RGB as asked,

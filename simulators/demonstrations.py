@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from simulators.base import MAX_RELATIVE_METRES, MAX_RELATIVE_RADIANS, PixelBox
+from benchmark.actions import relative_action
+from benchmark.observations import ACTION_GRIPPER, POSE
+from simulators.base import PixelBox
 from simulators.expert import Expert
 from simulators.playtable.env import PlayTable
 from simulators.starts import begin, random_start
@@ -122,14 +123,6 @@ def perform(
     return Failed(sim.scene.name, task, seed, "not solved")
 
 
-def relative_action(robot_obs: np.ndarray, action: np.ndarray) -> np.ndarray:
-    """CALVIN's label: from measured pose `robot_obs` (15,) to absolute `action` (7,), clipped to one step."""
-    metres = np.clip((action[:3] - robot_obs[:3]) / MAX_RELATIVE_METRES, -1.0, 1.0)
-    turned = (action[3:6] - robot_obs[3:6] + math.pi) % (2 * math.pi) - math.pi
-    radians = np.clip(turned / MAX_RELATIVE_RADIANS, -1.0, 1.0)
-    return np.array([*metres, *radians, action[6]])
-
-
 def _holds_block(info: Info) -> bool:
     """The robot touches one body, a block, which touches nothing else."""
     touched = {contact[2] for contact in info["robot_info"]["contacts"]}
@@ -148,7 +141,7 @@ def _recording(
 ) -> Recording:
     """The last observation only serves as the target of the last action."""
     robot_obs = np.stack([frame["robot_obs"] for frame in frames])
-    actions = np.column_stack([robot_obs[1:, :6], performance.commands])
+    actions = np.column_stack([robot_obs[1:, POSE], performance.commands])
     kept = frames[:-1]
     return Recording(
         scene=scene,
@@ -159,7 +152,7 @@ def _recording(
         robot_obs=robot_obs[:-1],
         scene_obs=np.stack([frame["scene_obs"] for frame in kept]),
         actions=actions,
-        rel_actions=np.stack([relative_action(obs, act) for obs, act in zip(robot_obs, actions)]),
+        rel_actions=relative_action(robot_obs[:-1], actions, actions[:, ACTION_GRIPPER]),
         boxes=tuple(frame["true_boxes"] for frame in kept),
         pixels=tuple(frame["visible_pixels"] for frame in kept),
         success_frame=performance.success_step,

@@ -7,6 +7,7 @@ from itertools import chain
 
 import numpy as np
 
+from benchmark.observations import GRIPPER_COMMAND, POSE
 from errors import SimulatorError
 from simulators.base import Simulator
 from simulators.playtable.scene import Scene
@@ -57,7 +58,7 @@ class Expert:
             raise SimulatorError("the expert must be told the scene: this simulator does not know it")
         self._sim = sim
         robot_obs = sim.state()[0]
-        gripper = 1 if robot_obs[14] > 0 else -1
+        gripper = 1 if robot_obs[GRIPPER_COMMAND] > 0 else -1
         self._plan = chain(withdrawal(sim.target_pose(), gripper), SKILLS[task](Workspace(sim, scene)))
         self._waypoint = next(self._plan, None)
         self._held_steps = 0
@@ -79,7 +80,7 @@ class Expert:
             return self._held_steps >= waypoint.hold_steps
         if _distance(waypoint, pose) > max(waypoint.blend_metres, _REACHED):
             return False
-        measured = self._sim.state()[0][:6]
+        measured = self._sim.state()[0][POSE]
         caught_up = _distance(waypoint, measured) <= waypoint.blend_metres + _LAG_METRES
         return caught_up or self._held_steps >= SETTLE_STEPS
 

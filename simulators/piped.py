@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.cameras import CAMERAS
+from benchmark.embodiment import CALVIN
 from errors import BatonError, SimulatorError, SimulatorLost, SimulatorMissing
 from settings.faults import need_fact
-from simulators.base import CAMERAS, ROBOT_OBS_SIZE, SCENE_OBS_SIZE, PixelBox
+from simulators.base import PixelBox
 from simulators.external.calvin_env_script import read_message, write_message
 
 #: The slowest call is a reset, which may load a scene anew (a second or two, on a busy machine many more).
@@ -63,9 +65,9 @@ class PipedSimulator:
     ) -> None:
         request: dict[str, Any] = {"call": "reset", "seed": seed}
         if robot_obs is not None:
-            request["robot_obs"] = _vector(robot_obs, "robot_obs", ROBOT_OBS_SIZE)
+            request["robot_obs"] = _vector(robot_obs, "robot_obs", CALVIN.robot_obs_size)
         if scene_obs is not None:
-            request["scene_obs"] = _vector(scene_obs, "scene_obs", SCENE_OBS_SIZE)
+            request["scene_obs"] = _vector(scene_obs, "scene_obs", CALVIN.scene_obs_size)
         if self._process is None:
             try:
                 self._start()

@@ -6,12 +6,12 @@ import re
 
 import numpy as np
 
+from benchmark.observations import BLOCKS, BULB, DRAWER, LED, POSE_SIZE, POSITION, SLIDE, SWITCH
+from benchmark.tasks import BLOCK_COLOURS
 from errors import SimulatorError
 from simulators.playtable.random_scene import BLOCK_CLEARANCE_METRES
-from simulators.playtable.scene import DRAWER, FIRST_BLOCK, SLIDE, SWITCH, Scene
+from simulators.playtable.scene import Scene
 from simulators.skills.blocks import DOOR_ASIDE
-
-BULB, LED = 4, 5  # where scene_obs has the lamps
 
 #: Space that a pushed block and the fingers behind it sweep, in m.
 _SWEEP_BEFORE, _SWEEP_AFTER, _SWEEP_ASIDE = 0.1, 0.19, 0.1
@@ -82,9 +82,9 @@ def _is_switch_at(scene: Scene, scene_obs: np.ndarray, is_on: float) -> bool:
 
 def _on_desk(scene: Scene, scene_obs: np.ndarray) -> dict[str, np.ndarray]:
     """Centres (3,) of the blocks that lie flat on the desk."""
-    poses = dict(zip(scene.blocks, scene_obs[FIRST_BLOCK:].reshape(-1, 6)))
+    poses = dict(zip(scene.blocks, scene_obs[BLOCKS].reshape(-1, POSE_SIZE)))
     return {
-        name: pose[:3]
+        name: pose[POSITION]
         for name, pose in poses.items()
         if _DESK_Y[0] < pose[1] < _DESK_Y[1]
         and abs(pose[2] - _RESTING_Z) < _RESTING_TOLERANCE
@@ -129,7 +129,7 @@ def _nearest_gap(tabled: dict[str, np.ndarray], name: str) -> float:
 
 def block_of(task: str) -> str:
     """The block that a task names. Raises SimulatorError where it names none."""
-    found = re.search(r"_(red|blue|pink)_block", task)
+    found = re.search(rf"_({'|'.join(BLOCK_COLOURS)})_block", task)
     if found is None:
         raise SimulatorError(f"{task!r} is not one of CALVIN's tasks")
     return f"block_{found[1]}"

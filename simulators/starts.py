@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from benchmark.tasks import BLOCK_COLOURS
 from errors import SimulatorError
 from simulators.expert import do
 from simulators.playtable.random_scene import Choice, random_scene
@@ -34,8 +35,10 @@ _FIXED: dict[str, Choice] = {
 
 
 def _pushes_and_rotations() -> tuple[str, ...]:
-    colours, sides = ("red", "blue", "pink"), ("left", "right")
-    return tuple(f"{verb}_{c}_block_{side}" for verb in ("push", "rotate") for c in colours for side in sides)
+    sides = ("left", "right")
+    return tuple(
+        f"{verb}_{c}_block_{side}" for verb in ("push", "rotate") for c in BLOCK_COLOURS for side in sides
+    )
 
 
 #: How demonstrations begin: with the arm near its rest pose, or half of them where the arm is while it does

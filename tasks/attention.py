@@ -12,11 +12,11 @@ from safetensors.numpy import save_file
 
 from models.recipe import recipe_of
 from settings import files
+from settings.spacing import evenly_spaced
 from tasks.context import Draft, Finished, Point, Result, TaskContext, Yielded
 from tasks.index_reader import Index, load_index
 from tasks.judged import judged_model
 from tasks.looking import FIGURES, Looks, figures_of, look, region_of
-from tasks.open_loop import evenly_spaced
 
 
 def run(context: TaskContext) -> Result:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calvin.dataset import CalvinSplit
-from calvin.recording import BATON, CALVIN, EGL, TINY, Recording, recording_of
-from calvin.task_names import UNKNOWN_SCENE
+from benchmark.tasks import UNKNOWN_SCENE
+from calvin.recording import EGL, TINY
+from calvin.split import BATON, CALVIN, Recording, Split
 from errors import InvalidInput, SimulatorError, SimulatorMissing
 from simulators.base import Simulator
 from simulators.own_process import OwnProcess
@@ -49,13 +49,13 @@ def maker(simulator: str, assets: str | None, python: str | None) -> Make:
     return make
 
 
-def looked_at(split: CalvinSplit, make: Make | None) -> Recording:
+def looked_at(split: Split, make: Make | None) -> Recording:
     """What drew the pictures of `split`, by drawing a few of its frames anew where `make` can.
 
     None: no simulator of the scenes that they show. Without any, and where no picture comes out the same, it is what
-    `calvin.recording.recording_of` says. Raises DatasetError for a frame that cannot be read.
+    the split itself tells. Raises DatasetError for a frame that cannot be read.
     """
-    told = recording_of(split)
+    told = split.recording()
     if told.scenes == BATON:
         make = maker("playtable", None, None)
     samples = _samples(split)
@@ -95,11 +95,11 @@ def _same(apart: dict[str, list[float]], name: str) -> bool:
     return bool(apart[name]) and all(value <= _SAME[name] for value in apart[name])
 
 
-def _samples(split: CalvinSplit) -> list[_Sample]:
+def _samples(split: Split) -> list[_Sample]:
     """First frames of the first, a middle and the last demonstration whose scene is known."""
     known = [d for d in split.demonstrations if d.scene != UNKNOWN_SCENE]
     chosen = {round(place * (len(known) - 1) / (_FRAMES - 1)) for place in range(_FRAMES)} if known else set()
-    return [_Sample(known[number].scene, split.frames.read(known[number].start)) for number in sorted(chosen)]
+    return [_Sample(known[number].scene, split.read_frame(known[number].start)) for number in sorted(chosen)]
 
 
 def _differences(samples: list[_Sample], make: Make, renderer: str) -> list[float]:

@@ -8,7 +8,7 @@
     OUT/vla_processed_r5/<split>/crop/<id>_<frame>.jpg            gaze region over gripper view
     OUT/<split>_r5.json                                           LLaVA items with five actions
 
-Unlike the originals: a frame without a target has no crop (they take the whole image, facts B2) and no item;
+Unlike the originals: a frame without a target has no crop (they take the whole image; official code, R7) and no item;
 past the end of a demonstration there is no motion (they repeat the last one); names follow from the content
 (they draw them at random).
 """
@@ -28,10 +28,10 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from benchmark.embodiment import CHUNK_STEPS
 from calvin.actions import padded_chunk
-from calvin.annotations import language_file, read_embeddings
-from calvin.dataset import CalvinSplit, Demonstration
 from calvin.episode import Episode
+from calvin.split import Demonstration, Split
 from detectors.base import Detection, Detector, NoTarget
 from detectors.crops import crop_region
 from errors import InvalidInput
@@ -42,7 +42,6 @@ from settings.faults import need_fact
 from settings.regular import read_text
 from tasks.gaze import find_regions
 
-CHUNK_STEPS = 5
 #: A demonstration's frames take about 1 KB each.
 _MOST_PART_BYTES = 64 << 20
 PROCESSED = f"vla_processed_r{CHUNK_STEPS}"
@@ -53,7 +52,7 @@ def items_file(out: Path, split: str) -> Path:
     return out / f"{split}_r{CHUNK_STEPS}.json"
 
 
-def extract(split: CalvinSplit, out: Path, detector: Detector) -> Iterator[dict[str, int]]:
+def extract(split: Split, out: Path, detector: Detector) -> Iterator[dict[str, int]]:
     """Write everything, yielding after each demonstration its counts: `frames`, `crops`.
 
     What was finished before an earlier run was broken off is not done again: until the JSON appears, which is
@@ -70,7 +69,7 @@ def extract(split: CalvinSplit, out: Path, detector: Detector) -> Iterator[dict[
         )
     parts.mkdir(parents=True, exist_ok=True)
     (out / PROCESSED / split.split / "crop").mkdir(parents=True, exist_ok=True)
-    embeddings = read_embeddings(language_file(split.folder, "auto_lang_ann.npy"))
+    embeddings = split.embeddings()
     for demonstration in split.demonstrations:
         part = parts / f"{demonstration.index}.json"
         source = {
@@ -91,7 +90,7 @@ def extract(split: CalvinSplit, out: Path, detector: Detector) -> Iterator[dict[
 
 
 def _extract_one(
-    split: CalvinSplit,
+    split: Split,
     demonstration: Demonstration,
     out: Path,
     detector: Detector,
@@ -102,9 +101,9 @@ def _extract_one(
     episode = split.read(demonstration)
     _write_annotation(folder, demonstration, embedding)
     regions = find_regions(episode, detector).results
-    _write_frames(folder, episode, regions, split.frames.digits)
+    _write_frames(folder, episode, regions, split.frame_digits)
     return [
-        _write_item(out, episode, demonstration, offset, region, split.frames.digits)
+        _write_item(out, episode, demonstration, offset, region, split.frame_digits)
         for offset, region in enumerate(regions)
         if isinstance(region, Detection)
     ]

@@ -16,11 +16,11 @@ from calvin.episode_file import load_episode
 from detectors.base import Detection, Detector, FrameContext, NoTarget, Target
 from detectors.cache import shared_cache
 from detectors.crops import crop_region
-from detectors.phases import frame_targets, is_push
 from detectors.registry import FINDERS, check_planned, make_detector
 from detectors.scoring import FrameTruth, ScoredFrame, score_frame, summarise, summarise_objects
-from detectors.targets import BY_TASK, NO_TARGET, Phases, phases_for
-from detectors.wording import understand
+from detectors.targets.phases import frame_targets, is_push
+from detectors.targets.table import BY_TASK, NO_TARGET, Phases, phases_for
+from detectors.targets.wording import understand
 from tasks.context import Draft, Finished, Result, TaskContext, one_input
 from tasks.fixed_state import arithmetic, settle_libraries
 from tasks.gaze_truth import frame_truths, true_targets

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calvin.dataset import CalvinSplit
+from benchmark.observations import POSITION
 from calvin.episode import Episode, FrameBoxes
+from calvin.split import Split
 from detectors.base import FrameContext, NoTarget, Target
-from detectors.carried import UNNAMED, resolve_blocks
 from detectors.scoring import FrameTruth, object_truths
-from detectors.targets import phases_for
+from detectors.targets.carried import UNNAMED, resolve_blocks
+from detectors.targets.table import phases_for
 from errors import DatasetError
 from settings.shown import shown
 
@@ -25,7 +26,7 @@ def true_targets(episode: Episode, targets: Sequence[Target] | NoTarget) -> list
     if episode.boxes is None:
         return list(targets)
     tracks = {name: [frame.get(name) for frame in episode.boxes] for name in block_names(episode.boxes)}
-    hand = FrameContext(gripper_xyz=episode.robot_obs[:, :3])
+    hand = FrameContext(gripper_xyz=episode.robot_obs[:, POSITION])
     resolved = resolve_blocks(targets, tracks, hand, episode.rgb_static.shape[2])
     return [
         target if isinstance(told, NoTarget) else told for target, told in zip(targets, resolved, strict=True)
@@ -46,13 +47,13 @@ def frame_truths(episode: Episode, targets: Sequence[Target | NoTarget]) -> list
     ]
 
 
-def check_true_boxes(dataset: CalvinSplit, by_task: bool = False) -> None:
+def check_true_boxes(dataset: Split, by_task: bool = False) -> None:
     """Raise DatasetError, naming file and frame, unless the oracle detector finds an entry for each of its targets.
 
     For scoring alone they may be incomplete: a frame that does not name its target is unlabelled. by_task: as
     `phases_for` is asked.
     """
-    file = dataset.folder / "boxes.json"
+    file = dataset.boxes_file
     for demonstration in dataset.demonstrations:
         boxes = dataset.boxes_of(demonstration)
         if boxes is None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from calvin.dataset import CalvinSplit, open_dataset
 from calvin.episode import Episode
 from calvin.episode_file import save_episode
 from calvin.instructions import evaluation_instruction, training_instructions
 from calvin.oracle import TaskOracle
+from calvin.split import Split, open_split
 from errors import DatasetError, SimulatorError
 from simulators.demonstrations import Failed, record
 from simulators.playtable.env import PlayTable
@@ -105,10 +105,10 @@ def _read(context: TaskContext, done: int) -> Episode:
     """Raises DatasetError where the demonstration is not the one that was planned."""
     root, split, number = context.spec["root"], context.spec["split"], _number(context, done)
     key = f"calvin {root} {split}"
-    dataset: CalvinSplit | None = context.memory.get(key)
+    dataset: Split | None = context.memory.get(key)
     if dataset is None or not _is_planned(context, dataset, done):
         # What the worker opened for an earlier job may not be what lies there now.
-        dataset = context.memory[key] = open_dataset(Path(root), split)
+        dataset = context.memory[key] = open_split(Path(root), split)
         if not _is_planned(context, dataset, done):
             raise DatasetError(
                 f"{dataset.folder}: demonstration {number} is not the one that the ablation was planned with; "
@@ -117,7 +117,7 @@ def _read(context: TaskContext, done: int) -> Episode:
     return dataset.read(dataset.demonstrations[number])
 
 
-def _is_planned(context: TaskContext, dataset: CalvinSplit, done: int) -> bool:
+def _is_planned(context: TaskContext, dataset: Split, done: int) -> bool:
     """Whether the dataset has the demonstration that the job's `identity` names; True where none is named."""
     number = _number(context, done)
     if number >= len(dataset.demonstrations):

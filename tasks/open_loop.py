@@ -15,6 +15,7 @@ from models.finite import check_finite
 from models.generation import generate_actions
 from models.recipe import Recipe, recipe_of
 from models.reconvla import ReconVLA
+from settings.spacing import evenly_spaced
 from tasks.context import Draft, Finished, Point, Result, TaskContext
 from tasks.index_reader import Index, load_index
 from tasks.judged import judged_model
@@ -100,8 +101,3 @@ def action_losses(model: ReconVLA, recipe: Recipe, index: Index, rows: Sequence[
         check_finite(model, loss, f"action loss of held-out row {row}")
         losses.append(loss.item())
     return losses
-
-
-def evenly_spaced(count: int, most: int) -> list[int]:
-    """At most `most` of `count` rows, spread evenly."""
-    return [int(row) for row in np.linspace(0, count - 1, min(count, most)).round()]

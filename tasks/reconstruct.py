@@ -13,10 +13,10 @@ from models.batches import collate
 from models.randomness import draw_seed
 from models.recipe import Recipe, device, recipe_of
 from models.reconstruction import Reconstructions, peak_signal_to_noise, reconstruct
+from settings.spacing import evenly_spaced
 from tasks.context import Draft, Finished, Point, Result, TaskContext
 from tasks.index_reader import Index, load_index
 from tasks.judged import judged_model
-from tasks.open_loop import evenly_spaced
 from tasks.samples import sample_of
 
 #: Held-out frames that are reconstructed, evenly spaced over those with a target; sampling steps of each.

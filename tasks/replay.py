@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from benchmark.cameras import CAMERAS
+from benchmark.observations import POSITION
 from calvin.episode import Episode
 from calvin.oracle import TaskOracle
 from errors import DatasetError, SimulatorError, SimulatorLost
-from simulators.base import CAMERAS, MAX_REPLAYS, Simulator
+from simulators.base import MAX_REPLAYS, Simulator
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _play(episode: Episode, simulator: Simulator, oracle: TaskOracle) -> Replaye
     accepted_at = None
     for step, action in enumerate(episode.rel_actions):
         if step == len(episode) - 1:
-            drift = np.linalg.norm(simulator.state()[0][:3] - episode.robot_obs[-1, :3])
+            drift = np.linalg.norm(simulator.state()[0][POSITION] - episode.robot_obs[-1, POSITION])
         simulator.step(action)
         if accepted_at is None and oracle.solved(start, simulator.info(), (episode.task,)):
             accepted_at = step + 1

@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.cameras import CAMERAS
+from benchmark.tasks import BLOCK_ORDER
 from calvin.initial_states import initial_state_obs
 from calvin.oracle import TaskOracle
 from calvin.sequences import Chain
-from calvin.task_names import BLOCK_ORDER
 from errors import NotFinite, SimulatorError, SimulatorLost
 from policies.base import Policy, Query
 from settings.shown import shown
-from simulators.base import CAMERAS, MAX_REPLAYS, Simulator
+from simulators.base import MAX_REPLAYS, Simulator
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ import math
 
 from errors import NotFinite, TrainingDiverged
 from models.precision import autocast
+from settings.spacing import evenly_spaced
 from tasks.context import Point, TaskContext
 from tasks.early_stopping import EvaluationPoint
-from tasks.open_loop import action_losses, evenly_spaced, open_loop_error
+from tasks.open_loop import action_losses, open_loop_error
 from tasks.trainee import Trainee
 
 logger = logging.getLogger("baton.train")

@@ -24,7 +24,7 @@ import cli
 from db import queries
 from db.migrate import open_state
 from settings.home import Home
-from tests.detectors.tiny_grounding_dino import write_tiny_model
+from tests.detectors.grounding_dino.tiny import write_tiny_model
 from tests.processes import environment
 from tests.simulators.conftest import shared_folder
 from tests.support import REPOSITORY
@@ -267,9 +267,9 @@ def _digest(place: Path) -> str:
     """The weights that the small ablation ended with."""
     database = open_state(Home(place / "baton-home"))
     digests = [
-        entry["sha256"]
+        entry.sha256
         for entry in queries.artifacts(database, "checkpoint")
-        if entry["final"] and entry["path"].endswith(".safetensors")
+        if entry.final and entry.path.endswith(".safetensors")
     ]
     database.close()
     assert digests

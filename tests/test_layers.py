@@ -19,6 +19,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("policies",),
     ("models", "calvin", "detectors", "simulators", "reports", "db"),
     ("settings", "errors"),
+    ("benchmark",),
 )
 
 RANK = {package: rank for rank, packages in enumerate(TIERS) for package in packages}

@@ -29,7 +29,7 @@ from typing import Any
 import psutil
 from sqlalchemy import select
 
-from db import plans, queries
+from db import plans, queries, standings
 from db.engine import Database
 from db.migrate import open_state
 from db.schema import Event, Job
@@ -115,19 +115,19 @@ def _smoke(
         stack.enter_context(_running(words, folder / f"{number}.log", variables))
     database = Database(variables["BATON_STATE_URL"]) if "BATON_STATE_URL" in variables else open_state(home)
     began = time.monotonic()
-    while queries.open_ablations(database) and time.monotonic() - began < _DEADLINE_SECONDS:
+    while standings.open_ablations(database) and time.monotonic() - began < _DEADLINE_SECONDS:
         time.sleep(0.5)
-    (entry,) = queries.status(database)["ablations"]
+    (entry,) = standings.standing(database).ablations
     kinds = _events(database)
-    workers = {a.worker_id for a in queries.attempts_of(database, entry["id"])}
+    workers = {a.worker_id for a in queries.attempts_of(database, entry.id)}
     database.close()
     dead = {kind: kinds.get(kind, 0) for kind in ("worker_lost", "job_lost", "session_lost")}
     return {
-        "state": entry["state"],
+        "state": entry.state,
         "seconds": round(time.monotonic() - began, 1),
         "workers_that_worked": len(workers),
         "declared_dead": dead,
-        "holds": entry["state"] == "succeeded" and not any(dead.values()),
+        "holds": entry.state == "succeeded" and not any(dead.values()),
     }
 
 
@@ -156,7 +156,7 @@ def _losses(folder: Path) -> dict[str, Any]:
                 kill_all(psutil.Process(process.pid))
             kills += 1
         subprocess.run(_words(home, up), env=environment(), check=True, capture_output=True, timeout=300)
-        found[home.root.name] = {a["name"] + str(a["step"]): a["sha256"] for a in queries.artifacts(database)}
+        found[home.root.name] = {a.name + str(a.step): a.sha256 for a in queries.artifacts(database)}
         job, kinds = _job(database), _events(database)
         database.close()
     equal = found["undisturbed"] == found["attacked"]

@@ -7,11 +7,11 @@ runs. One Celery task per kind of job, so that Flower shows `baton.train` and no
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from celery import Celery
 from kombu import Queue
 
+from db.jobs.bells import Rung
 from tasks.registry import KINDS
 
 _TRAINING = ("pretrain", "train")
@@ -104,8 +104,8 @@ def task_arguments(kind: str, label: str, step: int, target_steps: int) -> str:
     return f"({label.removeprefix(f'{kind} ')}{steps})"
 
 
-def ring_bell(app: Celery, row: Any, queue: str) -> None:
-    """Send one message for a row of `db.jobs.ring`.
+def ring_bell(app: Celery, row: Rung, queue: str) -> None:
+    """Send one message for a job of `db.jobs.ring`.
 
     The Celery task id names the attempt it asks for, so a bell that is rung twice shows as one task.
     """

@@ -166,7 +166,7 @@ def redo(
 
 
 def _work_of(unit: Unit, given: audits.Given, then: Mapping[str, Any] | None, store: ArtifactStore) -> Work:
-    spec = dict(given.spec)
+    spec: dict[str, Any] = dict(given.spec)
     if any(name.startswith(_FILM) for name in unit.expected):
         spec["videos"] = spec["last"] - spec["first"]
     return Work(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import redis
 from celery import Celery
@@ -16,6 +15,8 @@ from kombu.exceptions import OperationalError
 
 from db import jobs, members
 from db.engine import Database
+from db.jobs.bells import Rung, WaitingJob
+from db.members import LivingWorker
 from db.silence import Silence
 from db.states import QUEUED, RUNNING
 from settings.queue import QueueSettings
@@ -63,12 +64,12 @@ class Bell:
                 sent += self._send(rows, resource, living)
         return sent
 
-    def _end_waits(self, waiting: Sequence[Any]) -> None:
+    def _end_waits(self, waiting: Sequence[WaitingJob]) -> None:
         wanted = {(row.id, row.lease_token): row.wait_seconds for row in waiting}
         waited = self._waits.seconds(wanted)
         jobs.end_wait(self._database, [who for who, seconds in waited.items() if seconds >= wanted[who]])
 
-    def _room(self, out: Mapping[tuple[str, str], int], living: list[Any]) -> dict[str, int]:
+    def _room(self, out: Mapping[tuple[str, str], int], living: Sequence[LivingWorker]) -> dict[str, int]:
         """Jobs to ring now, by resource.
 
         Small jobs need a supply. Those of the accelerator are long, and what is rung stands in line: they are
@@ -113,11 +114,11 @@ class Bell:
             logger.info("%d bells were lost and are rung again", moved)
         return moved
 
-    def _send(self, rows: list[Any], resource: str, living: list[Any]) -> int:
+    def _send(self, rows: Sequence[Rung], resource: str, living: Sequence[LivingWorker]) -> int:
         here = {worker.id for worker in living}
         for position, row in enumerate(rows):
-            own = row.preferred_worker_id in here
-            queue = worker_queue(row.preferred_worker_id) if own else resource_queue(resource)
+            own = row.preferred_worker_id
+            queue = worker_queue(own) if own is not None and own in here else resource_queue(resource)
             try:
                 ring_bell(self._app, row, queue)
             except (OperationalError, redis.RedisError, OSError) as error:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from benchmark.tasks import TASKS
 from calvin.protocols import protocol_named
-from calvin.task_names import TASKS
 from errors import ConfigError
 from settings.ablation import AblationConfig
 from settings.arms import arm_named

@@ -1,4 +1,4 @@
-"""Which demonstrations an ablation uses: those of a CALVIN dataset, or those the expert shall make."""
+"""Which demonstrations an ablation uses: those of a dataset, or those the expert shall make."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calvin.dataset import CalvinSplit, open_dataset
+from benchmark.tasks import TASKS
 from calvin.instructions import evaluation_instruction, training_instructions
 from calvin.sampled_check import check_sample
 from calvin.shared_frames import shared_demonstrations
-from calvin.task_names import TASKS
+from calvin.split import TRAINING, VALIDATION, Split, open_split
 from errors import ConfigError
 from settings.ablation import Data
 from settings.shown import shown
 from tasks.gaze_truth import check_true_boxes
 
-TRAINING, VALIDATION, PRETRAINING = "training", "validation", "pretraining"
+PRETRAINING = "pretraining"
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ def _check_scenes(scenes: Sequence[str], entry: str) -> None:
 
 
 def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = False) -> Corpus:
-    """All demonstrations of one split of a CALVIN dataset. Raises DatasetError as `open_dataset` does, as
+    """All demonstrations of one split of a dataset. Raises DatasetError as `open_split` does, as
     `check_sample` does for frames that are looked at before anything is queued, and, with_boxes, where true boxes of
     what the demonstrations handle are missing. by_task: what handles an instruction that is not understood is known by
     its task.
     """
-    dataset = open_dataset(root, split)
+    dataset = open_split(root, split)
     if with_boxes:
         check_true_boxes(dataset, by_task)
     check_sample(dataset)
@@ -116,15 +116,15 @@ def recorded(root: Path, split: str, with_boxes: bool = False, by_task: bool = F
 
 def shared(held_out: Path, *trained: Path) -> int:
     """How many validation demonstrations of a dataset are in the training split of any of `trained` too."""
-    split = open_dataset(held_out, VALIDATION)
-    return max(shared_demonstrations(split, open_dataset(root, TRAINING)) for root in trained)
+    split = open_split(held_out, VALIDATION)
+    return max(shared_demonstrations(split, open_split(root, TRAINING)) for root in trained)
 
 
 def dataset_root(root: Path) -> Path:
     return root.expanduser().absolute()
 
 
-def _phrases(dataset: CalvinSplit) -> frozenset[str]:
+def _phrases(dataset: Split) -> frozenset[str]:
     return frozenset(demonstration.instruction for demonstration in dataset.demonstrations)
 
 

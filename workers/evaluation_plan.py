@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from calvin.dataset import open_dataset
+from benchmark.tasks import TASKS
 from calvin.instructions import read_instruction_file
 from calvin.protocols import protocol_named
-from calvin.recording import BATON, TINY, Recording
+from calvin.recording import TINY
 from calvin.sequences import check_tasks
-from calvin.task_names import TASKS
+from calvin.split import BATON, TRAINING, VALIDATION, Recording, open_split
 from errors import ConfigError, InvalidInput
 from settings.ablation import AblationConfig
 from settings.places import expanded
@@ -20,7 +20,7 @@ from simulators.calvin_env import PYTHON_VARIABLE
 from simulators.rendering import chosen_renderer
 from tasks.drawn_anew import looked_at, maker
 from tasks.simulator_identity import simulator_identity
-from workers.demonstrations import TRAINING, VALIDATION, known_tasks
+from workers.demonstrations import known_tasks
 
 #: The frames of the built-in simulator's demonstrations, which are made without any dataset.
 _OWN_FRAMES = Recording(TINY, "Baton draws its own demonstrations with it", BATON)
@@ -110,14 +110,14 @@ def frames_recording(config: AblationConfig, root: str | None) -> Recording:
     evaluation, make = config.evaluation, None
     if has_closed_loop(config) and not _is_built_in(config):
         make = maker(evaluation.simulator, evaluation.assets, evaluation.calvin_python)
-    return looked_at(open_dataset(Path(root).expanduser(), TRAINING), make)
+    return looked_at(open_split(Path(root).expanduser(), TRAINING), make)
 
 
 def untrained_tasks(config: AblationConfig) -> list[str]:
     """Tasks that the evaluation asks for and no training demonstration shows."""
     if config.data.root is None:
         return []
-    split = open_dataset(Path(config.data.root).expanduser(), TRAINING)
+    split = open_split(Path(config.data.root).expanduser(), TRAINING)
     shown = {demonstration.task for demonstration in split.demonstrations}
     return [task for task in config.data.tasks or TASKS if task not in shown]
 
@@ -141,7 +141,7 @@ def _instructions(config: AblationConfig) -> dict[str, str] | None:
     if config.data.root is None:
         return None
     root = Path(config.data.root).expanduser()
-    phrases = dict(open_dataset(root, VALIDATION).validation_instructions)
+    phrases = dict(open_split(root, VALIDATION).validation_instructions)
     missing = [task for task in config.data.tasks or TASKS if task not in phrases]
     if missing:
         raise ConfigError(

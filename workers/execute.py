@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -93,6 +93,7 @@ class Executor:
         return policy.latest_end(steady(), deadline, waiting.spec, waiting.timing, self._settings)
 
     def _attempt(self, claim: Claim, must_end_at: float | None, cleanup: ExitStack) -> str:
+        spec: Mapping[str, Any] = claim.spec
         context = AttemptContext(
             self._database,
             self._store,
@@ -100,7 +101,7 @@ class Executor:
             cleanup,
             self._memory,
             self._member.stop,
-            policy.slice_end(time.monotonic(), claim.spec.get("slice_seconds")),
+            policy.slice_end(time.monotonic(), spec.get("slice_seconds")),
             must_end_at,
             environment=partial(self._environment, claim),
             unsaved=self._member.unsaved,

@@ -18,6 +18,7 @@ from kombu.exceptions import OperationalError
 
 from db import progress
 from db.engine import Database
+from db.progress import NamedAttempt
 from db.states import FAILED, LOST, OOM, SUCCEEDED
 from errors import StateDamaged
 from workers.app import TASK_PREFIX, task_arguments, task_id
@@ -37,7 +38,7 @@ _LIMIT = 10_000
 class _Ended:
     """An attempt that ended, when that was seen, and how often it was told."""
 
-    row: Any
+    row: NamedAttempt
     seen_at: float
     told: int = 0
 
@@ -92,7 +93,7 @@ class History:
         return len(due)
 
 
-def _tell(dispatcher: Any, row: Any) -> None:
+def _tell(dispatcher: Any, row: NamedAttempt) -> None:
     dispatcher.hostname = f"{row.worker}@{row.host}"
     about = {"uuid": task_id(row.job_id, row.lease_token)}
     arguments = task_arguments(row.kind, row.label, row.step_from, row.target_steps)

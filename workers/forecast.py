@@ -11,23 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
+from db.progress import OpenWork
+
 #: With fewer attempts of a kind than this, their spread says nothing; the pace is taken as known within 2.
 _FEW = 4
 _SPREAD_OF_FEW = 2.0
 
 #: Shares of attempts that are quicker than the low and than the high pace.
 _LOW_DECILE, _HIGH_DECILE = 0, 8
-
-
-@dataclass(frozen=True)
-class OpenWork:
-    """What is left of one kind of job: `steps` of all jobs together, `longest` of the longest one."""
-
-    kind: str
-    resource: str
-    jobs: int
-    steps: int
-    longest: int
 
 
 @dataclass(frozen=True)

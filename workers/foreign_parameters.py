@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from benchmark.tasks import Scene
 from detectors.registry import DETECTORS
 from settings.ablation import Attention, Few, Lora, PathText, Sequences, Steps
 from settings.shown import shown
@@ -63,7 +64,7 @@ class _Part(BaseModel):
 
 class _Demonstration(_Part):
     number: Number = 0
-    scene: Literal["A", "B", "C", "D"] = "D"
+    scene: Scene = "D"
     task: Text = ""
     seed: Number = 0
     starts: Text = ""
@@ -169,7 +170,7 @@ class _Evaluate(_Job):
     mode: Literal["open_loop", "closed_loop"] = "open_loop"
     policy: Literal["random", "reconvla", "expert"] = "random"
     simulator: Literal["playtable", "calvin"] = "playtable"
-    scene: Literal["A", "B", "C", "D"] = "D"
+    scene: Scene = "D"
     assets: Place | None = None
     scenes: Literal["baton", "calvin"] = "baton"
     renderer: Literal["tiny", "egl"] = "tiny"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from calvin.split import VALIDATION
 from db import progress
 from db.engine import Database
 from db.inputs import needed
@@ -14,7 +15,7 @@ from detectors.registry import make_detector
 from errors import InvalidInput
 from tasks.context import FRAMES, InputFile
 from tasks.local_context import run_body
-from workers.demonstrations import VALIDATION, recorded
+from workers.demonstrations import recorded
 
 
 def frames_of_home(database: Database, store: ArtifactStore) -> list[InputFile]:
@@ -23,7 +24,7 @@ def frames_of_home(database: Database, store: ArtifactStore) -> list[InputFile]:
     Raises InvalidInput when no ablation got that far.
     """
     job = progress.newest_job(database, "attention")
-    rows = [] if job is None else [row for row in needed(database, job.id) if row.kind != "checkpoint"]
+    rows = [] if job is None else [row for row in needed(database, job) if row.kind != "checkpoint"]
     if not rows or not any(row.kind == "index" for row in rows):
         raise InvalidInput("this home has no validation frames yet; name a dataset with --data DIR")
     return [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from db import progress, queries
 from db.engine import Database
+from db.rows import AttemptRow, JobStanding, MetricRow
 from errors import InvalidInput
 from settings.home import Home
 from settings.shown import shown
@@ -29,8 +30,8 @@ class Entry:
         return vars(self).copy()
 
 
-def job_of(database: Database, wanted: str) -> Any:
-    """The job row with this id, label, or task id of Flower (`job-7-attempt-2`).
+def job_of(database: Database, wanted: str) -> JobStanding:
+    """The job with this id, label, or task id of Flower (`job-7-attempt-2`).
 
     The beginning of a label is enough where it fits one job only. Raises InvalidInput otherwise.
     """
@@ -58,7 +59,7 @@ def job_story(home: Home, database: Database, job_id: int) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.at)
 
 
-def _attempt_entries(number: int, row: Any) -> list[Entry]:
+def _attempt_entries(number: int, row: AttemptRow) -> list[Entry]:
     where = f"{row.worker} of {row.host}"
     entries = [
         Entry(row.started_at, "attempt", f"attempt {number} starts on {where} at step {row.step_from}")
@@ -73,13 +74,16 @@ def _attempt_entries(number: int, row: Any) -> list[Entry]:
     return entries
 
 
-def _metric_entries(rows: Sequence[Any]) -> list[Entry]:
-    """One entry per step, with all figures of that step."""
-    steps: dict[int, Mapping[str, Any]] = {}
+def _metric_entries(rows: Sequence[MetricRow]) -> list[Entry]:
+    """One entry per step, with all figures of that step, of the moment when the first was committed."""
+    steps: dict[int, list[MetricRow]] = {}
     for row in rows:
-        values = steps.setdefault(row.step, {"at": row.at, "texts": []})
-        values["texts"].append(f"{row.name} {row.value:.4g}")
+        steps.setdefault(row.step, []).append(row)
     return [
-        Entry(values["at"], "metric", f"step {step}: {', '.join(values['texts'])}")
-        for step, values in sorted(steps.items())
+        Entry(
+            of_step[0].at,
+            "metric",
+            f"step {step}: {', '.join(f'{row.name} {row.value:.4g}' for row in of_step)}",
+        )
+        for step, of_step in sorted(steps.items())
     ]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from db.plans import Plan
+from db.rows import JobRow
 from tasks.changes import reasons, reasons_of_versions
 
 #: For jobs that have no reason of their own, where none has.
 _UNKNOWN = "what they read changed, or how they are planned"
 
 
-def done_again(earlier: Sequence[Any], plan: Plan) -> str:
-    """Jobs of `plan` that the ablation with the rows `earlier` (`queries.jobs_of`) has otherwise: how many of each
+def done_again(earlier: Sequence[JobRow], plan: Plan) -> str:
+    """Jobs of `plan` that the ablation with the jobs `earlier` has otherwise: how many of each
     kind, with all known reasons of that kind, a part of a sentence; empty where it has them all.
 
     A kind without a reason reads what others make. Jobs are told apart by their labels, which people read, only to

@@ -13,11 +13,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from calvin.dataset import check_folder
-from calvin.recording import Recording
+from calvin.split import TRAINING, VALIDATION, Recording, check_place
 from db.plans import Dependency, Plan, PlannedJob, RunRef
 from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
-from detectors.targets import BY_TASK, TARGETS_VERSION
+from detectors.targets.table import BY_TASK, TARGETS_VERSION
 from settings.ablation import AblationConfig, Training
 from settings.arms import Arm, arm_named
 from tasks.context import FRAMES
@@ -26,8 +25,6 @@ from tasks.registry import kind_named
 from workers.count_jobs import check_jobs
 from workers.demonstrations import (
     PRETRAINING,
-    TRAINING,
-    VALIDATION,
     Corpus,
     generated,
     known_tasks,
@@ -63,7 +60,7 @@ class Planner:
         arms = [arm_named(name) for name in config.arms]
         known_tasks(config.data)
         if config.data.root is not None:
-            check_folder(Path(config.data.root).expanduser(), TRAINING)
+            check_place(Path(config.data.root).expanduser(), TRAINING)
         self._folders = backbone_folders(config.model.backbones)
         closed_loop = has_closed_loop(config)
         if closed_loop:

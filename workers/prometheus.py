@@ -89,8 +89,8 @@ class StateCollector(Collector):
                 if spent is not None:
                     seconds.add_metric([row.kind, row.outcome, use], spent)
         events = CounterMetricFamily("baton_events", "Entries of the event log.", labels=["kind"])
-        for row in progress.event_totals(self._database):
-            events.add_metric([row.kind], row.events)
+        for kind, count in progress.event_totals(self._database).items():
+            events.add_metric([kind], count)
         yield from (attempts, seconds, events)
 
 

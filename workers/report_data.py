@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from db import queries
 from db.engine import Database
+from db.standings import standing
 from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
@@ -40,7 +41,8 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         raise InvalidInput(
             f"no ablation {shown(ablation)} in this home" if ablation else "nothing was submitted yet"
         )
-    (standing,) = queries.status(database, row.key)["ablations"]
+    (whole,) = standing(database, row.key).ablations
+    config: Mapping[str, Any] = row.config
     jobs = queries.jobs_of(database, row.id)
     attempts = queries.attempts_of(database, row.id)
     corpora = corpora_of(database, row, jobs)
@@ -55,8 +57,8 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         ablation=row.name,
         ablation_id=str(row.id),
         created_at=time.time(),
-        state=standing["state"],
-        jobs=standing["jobs"],
+        state=whole.state,
+        jobs=whole.jobs,
         failures=tuple(
             dict.fromkeys(f"{label}: {reason}" for label, reason in queries.failures(database, row.id))
         ),
@@ -67,8 +69,8 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         gaze=scores or None,
         gaze_regions=gaze_regions(own, corpora),
         other_gaze=other_gaze(jobs, corpora),
-        data=_with_shared(corpora.sources(jobs, row.config["data"]["root"]), jobs),
-        gaze_detector=row.config["gaze"]["detector"],
+        data=_with_shared(corpora.sources(jobs, config["data"]["root"]), jobs),
+        gaze_detector=config["gaze"]["detector"],
         gaze_examples=gaze_examples(database, store, own, corpora),
         attention_panels=attention_panels(database, store, jobs, runs),
         reconstructions=reconstructions(database, store, jobs),

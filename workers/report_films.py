@@ -8,6 +8,7 @@ from typing import Any
 from calvin.instructions import evaluation_instruction
 from db import queries
 from db.engine import Database
+from db.rows import ArtifactRow
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from reports.data import Video
@@ -20,7 +21,7 @@ _VIDEOS, _VIDEO_BYTES = 6, 6 * 1024 * 1024
 
 def failure_videos(database: Database, store: ArtifactStore, jobs: Sequence[Any]) -> tuple[Video, ...]:
     """A few films of failed subtasks, taken in turn from the arms. Bytes that were cleared away leave none."""
-    by_run: dict[int, list[tuple[Any, Any]]] = {}
+    by_run: dict[int, list[tuple[Any, ArtifactRow]]] = {}
     for row in _of_arms(jobs):
         if row.state == SUCCEEDED:
             films = [a for a in queries.artifacts_of_job(database, row.id) if a.path.endswith(".mp4")]
@@ -28,10 +29,10 @@ def failure_videos(database: Database, store: ArtifactStore, jobs: Sequence[Any]
     videos: list[Video] = []
     size = 0
     for turn in range(max((len(films) for films in by_run.values()), default=0)):
-        for films in by_run.values():
-            if turn >= len(films) or len(videos) == _VIDEOS:
+        for of_run in by_run.values():
+            if turn >= len(of_run) or len(videos) == _VIDEOS:
                 continue
-            row, film = films[turn]
+            row, film = of_run[turn]
             path = store.find(film.path, film.sha256) if size + film.bytes <= _VIDEO_BYTES else None
             if path is not None:
                 size += film.bytes

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from calvin.episode_file import load_episode
 from db import queries
 from db.engine import Database
-from db.needed import evenly_spaced
+from db.needed import examples_shown
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
@@ -43,7 +43,7 @@ def gaze_examples(
             for purpose in corpora.purposes_of(ingest):
                 episodes[(purpose, artifact.name)] = artifact
     examples = []
-    for row in (ended[place] for place in evenly_spaced(len(ended))):
+    for row in (ended[place] for place in examples_shown(len(ended))):
         name = f"task_{row.spec['number']}"
         (artifact,) = queries.artifacts_of_job(database, row.id)
         episode_file = _find(store, episodes[(corpora.purposes_of(row)[0], name)])

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from db import progress, queries
+from db import progress, queries, standings
 from db.engine import Database
+from db.progress import RunningAttempt
+from db.rows import plain
 from db.silence import Hearing
 from settings.home import Home
 from tasks.registry import KINDS
 from workers.addresses import address_of
-from workers.forecast import OpenWork, TimeLeft, time_left
+from workers.forecast import TimeLeft, time_left
 from workers.services import SERVICES
 from workers.troubles import troubles_of
 
@@ -36,7 +38,8 @@ def status_document(
     hearing: of whoever looks again and again, the same each time: the age of heartbeats of other machines,
     and whether their sessions live.
     """
-    document = {"home": str(home.root), **queries.status(database, ablation)}
+    found = standings.standing(database, ablation)
+    document = {"home": str(home.root), **_plain(found)}
     if hearing is not None:
         _listen(document, hearing)
     running = progress.running_attempts(database)
@@ -50,8 +53,18 @@ def status_document(
         left = _time_left(database, entry, workers)
         entry["time_left"] = None if left is None else {**asdict(left), "untimed": list(left.untimed)}
     document["troubles"] = troubles_of(home)
-    document["events"] = queries.events(database, limit=EVENTS)
+    document["events"] = [plain(event) for event in queries.events(database, limit=EVENTS)]
     return document | {name: address_of(home, name) for name in SERVICES}
+
+
+def _plain(found: standings.Standing) -> dict[str, Any]:
+    return {
+        "ablations": [
+            {**plain(ablation), "runs": [plain(run) for run in ablation.runs]} for ablation in found.ablations
+        ],
+        "workers": [plain(worker) for worker in found.workers],
+        "sessions": [plain(session) for session in found.sessions],
+    }
 
 
 def workers_by_resource(devices: Sequence[str]) -> dict[str, int]:
@@ -80,11 +93,11 @@ def _listen(document: Mapping[str, Any], hearing: Hearing) -> None:
             session["lives"] = True
 
 
-def _live(row: Any) -> dict[str, Any]:
+def _live(row: RunningAttempt | None) -> dict[str, Any]:
     """What the worker last said of a run, all of the same moment; empty while nobody works on it."""
-    reached = _progress_of(row)
-    if reached is None:
+    if row is None or not row.progress:
         return {}
+    reached: Mapping[str, Any] = row.progress
     done, took = reached["step"] - row.step_from, row.took_seconds
     return {
         "live_step": reached["step"],
@@ -93,14 +106,10 @@ def _live(row: Any) -> dict[str, Any]:
     }
 
 
-def _progress_of(row: Any) -> Mapping[str, Any] | None:
-    return row.progress if row is not None and row.progress else None
-
-
 def _time_left(database: Database, entry: Mapping[str, Any], workers: Mapping[str, int]) -> TimeLeft | None:
     """None for an ablation that nothing is left of, or that nobody wants to go on."""
     if entry["state"] != "running":
         return None
-    work = [OpenWork(**row._mapping) for row in progress.open_work(database, entry["id"])]
+    work = progress.open_work(database, entry["id"])
     paces = progress.paces(database, sorted({part.kind for part in work}))
     return time_left(work, paces, workers)

@@ -8,7 +8,7 @@ had; one whose open jobs it has not is refused, with the command that plans it a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +17,14 @@ from pydantic import ValidationError
 from db import builds, jobs, plans, queries
 from db.engine import Database
 from db.plans import Plan
+from db.rows import AblationRow
 from db.states import CANCELLED
 from detectors.registry import make_detector
-from detectors.targets import TARGETS_VERSION
+from detectors.targets.table import TARGETS_VERSION
 from errors import BatonError, ConfigError, OtherBuild
 from settings.ablation import AblationConfig
 from settings.home import Home
+from settings.json_values import JsonObject
 from settings.typed import typed
 from tasks.changes import reasons_of_versions
 from tasks.registry import KINDS, versions
@@ -102,8 +104,8 @@ def note_other_builds(home: Home, database: Database, now: float) -> list[str]:
     return [text for ablation_id, text in sentences if builds.note_once(database, ablation_id, text, now)]
 
 
-def with_the_same_settings(database: Database, config: AblationConfig, plan: Plan) -> Any:
-    """The newest ablation that was planned otherwise with these settings, as a row; None where there is none, or this
+def with_the_same_settings(database: Database, config: AblationConfig, plan: Plan) -> AblationRow | None:
+    """The newest ablation that was planned otherwise with these settings; None where there is none, or this
     very plan is there already.
     """
     rows = [row for row in queries.ablation_rows(database) if row.intent != CANCELLED]
@@ -121,11 +123,11 @@ def differences(database: Database, ablation_id: int) -> str:
     )
 
 
-def plan_again(database: Database, ablation: Any, command: str, now: float) -> PlannedAgain:
+def plan_again(database: Database, ablation: AblationRow, command: str, now: float) -> PlannedAgain:
     """Plan an ablation with this build; the new plan takes the place of the old one, whose open jobs are cancelled
     unless the new one has them too. Run again after it was interrupted, it completes.
 
-    ablation: a row of `queries.ablation_row`. Raises ConfigError where its settings mean nothing to this build.
+    Raises ConfigError where its settings mean nothing to this build.
     """
     from workers.planner import Planner  # slow to import, and sessions only look
 
@@ -151,7 +153,7 @@ def plan_again(database: Database, ablation: Any, command: str, now: float) -> P
     return PlannedAgain(submitted.ablation_id, plan.name, submitted.jobs_shared, submitted.jobs_added)
 
 
-def _same_settings(stored: Mapping[str, Any], config: AblationConfig) -> bool:
+def _same_settings(stored: JsonObject, config: AblationConfig) -> bool:
     try:
         return AblationConfig.model_validate(stored) == config
     except ValidationError:
@@ -169,7 +171,7 @@ def _difference(kind: str, wanted: set[int]) -> str:
     return f"{kind} {told} ({here})"
 
 
-def _other_detectors(specs: list[Mapping[str, Any]]) -> Counter[str]:
+def _other_detectors(specs: Sequence[JsonObject]) -> Counter[str]:
     """What is planned with code of detectors or targets that is not this build's. A detector whose weights are not
     on this machine is judged by the job itself.
     """

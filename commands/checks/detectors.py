@@ -43,7 +43,7 @@ def _default_weights() -> Finding:
     """Looks at the disk only: asking the hub would make every diagnosis wait for the network."""
     from huggingface_hub import snapshot_download
 
-    from detectors.grounding_dino_files import DEFAULT_WEIGHTS, missing_parts
+    from detectors.grounding_dino.files import DEFAULT_WEIGHTS, missing_parts
 
     remedy = f"hf download {DEFAULT_WEIGHTS}, or set gaze.weights to a folder of it (doctor --weights DIR tries it)"
     try:
@@ -68,7 +68,7 @@ def _words_of_files() -> Finding:
     """What an official file has not in itself."""
     from huggingface_hub import snapshot_download
 
-    from detectors.grounding_dino_files import OFFICIAL_TOKENIZER, VOCABULARY
+    from detectors.grounding_dino.files import OFFICIAL_TOKENIZER, VOCABULARY
 
     tried = "doctor --weights FILE.pth tries a file"
     try:
@@ -86,7 +86,7 @@ def _words_of_files() -> Finding:
 
 def _named(name: str, weights: str) -> Finding:
     """Loads them."""
-    from detectors.grounding_dino import GroundingDinoFinder
+    from detectors.grounding_dino.finder import GroundingDinoFinder
 
     try:
         finder = GroundingDinoFinder(weights)
@@ -100,7 +100,12 @@ def _named(name: str, weights: str) -> Finding:
 
 def _groundingdino_py() -> Finding:
     """Looks into the environment that is named for it, as the package cannot share Baton's."""
-    from detectors.groundingdino_py_interpreter import HOW_TO_INSTALL, PACKAGE, PYTHON_VARIABLE, look_into
+    from detectors.grounding_dino.py_package_interpreter import (
+        HOW_TO_INSTALL,
+        PACKAGE,
+        PYTHON_VARIABLE,
+        look_into,
+    )
 
     python = os.environ.get(PYTHON_VARIABLE)
     if python is None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from settings.documents import parse_json
 from settings.shown import cut, shown
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 #: PostgreSQL's INTEGER. What is a size in bytes may be more.
 _LARGEST = 2**31 - 1
@@ -47,7 +50,7 @@ _PATTERNS: dict[tuple[str, str], re.Pattern[str]] = {
 _Check = Callable[[str], str | None]
 
 
-def check_columns(connection: Any) -> str | None:
+def check_columns(connection: Connection) -> str | None:
     """What is wrong with a value of any table, as the end of a sentence; None where nothing is.
 
     connection: to a state whose schema is a known one, and whose values have the types of their columns.
@@ -60,7 +63,7 @@ def check_columns(connection: Any) -> str | None:
     return None
 
 
-def _outside(connection: Any, table: str, columns: list[tuple[str, str]]) -> str | None:
+def _outside(connection: Connection, table: str, columns: list[tuple[str, str]]) -> str | None:
     tests = [(name, test) for name, declared in columns if (test := _test(name, declared)) is not None]
     if not tests:
         return None
@@ -89,7 +92,7 @@ def _test(name: str, declared: str) -> str | None:
     return None
 
 
-def _unreadable(connection: Any, table: str, columns: list[tuple[str, str]]) -> str | None:
+def _unreadable(connection: Connection, table: str, columns: list[tuple[str, str]]) -> str | None:
     """Texts and JSON, which are read for this as they will be. Raises the module's OperationalError where a text is
     not UTF-8."""
     checks: list[tuple[str, _Check | None]] = []
@@ -127,7 +130,7 @@ def _json_fault(text: str) -> str | None:
         return f"that cannot be read ({cut(str(error))})"
     if not isinstance(value, dict):
         return f"that is no object ({shown(value)})"
-    waiting: list[Any] = [value]
+    waiting: list[object] = [value]
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from sqlalchemy import Connection, select, update
 
 from db.engine import Database
 from db.jobs.control import release_counted
+from db.rows import read_rows
 from db.schema import Ablation
 from db.statements import UNCOUNTED, job
 from db.states import BLOCKED
@@ -23,10 +25,10 @@ _AT_ONCE = 500
 class Judge(Protocol):
     """Knows what jobs are told. Its methods return what may stay, or raise ValueError with the end of a sentence."""
 
-    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def settings(self, settings: dict[str, object]) -> dict[str, object]:
         """Of an ablation."""
 
-    def parameters(self, kind: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def parameters(self, kind: str, parameters: dict[str, object]) -> dict[str, object]:
         """Of a job."""
 
     @property
@@ -45,11 +47,11 @@ def judge_contents(state: Path, judge: Judge) -> None:
                 settings = judge.settings(row.config)
             if settings != row.config:
                 tx.execute(update(Ablation).where(Ablation.id == row.id).values(config=settings))
-        for row in _jobs(tx):
-            with _named(f"its job {row.id} ({cut(row.label)})"):
-                spec = judge.parameters(row.kind, row.spec)
-            if spec != row.spec:
-                tx.execute(update(job).where(job.c.id == row.id).values(spec=spec))
+        for asked in _jobs(tx):
+            with _named(f"its job {asked.id} ({cut(asked.label)})"):
+                spec = judge.parameters(asked.kind, asked.spec)
+            if spec != asked.spec:
+                tx.execute(update(job).where(job.c.id == asked.id).values(spec=spec))
         tx.execute(update(job).where(job.c.state == BLOCKED).values(waiting_on=UNCOUNTED))
         release_counted(tx)
 
@@ -62,10 +64,18 @@ def _named(place: str) -> Iterator[None]:
         raise BundleError(f"{place} {error}") from None
 
 
-def _jobs(tx: Connection) -> Iterator[Any]:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    id: int
+    kind: str
+    label: str
+    spec: dict[str, object]
+
+
+def _jobs(tx: Connection) -> Iterator[_Job]:
     """Some at a time: there may be hundreds of thousands."""
     last = 0
     columns = select(job.c.id, job.c.kind, job.c.label, job.c.spec).order_by(job.c.id).limit(_AT_ONCE)
-    while rows := tx.execute(columns.where(job.c.id > last)).all():
+    while rows := read_rows(tx, _Job, columns.where(job.c.id > last)):
         yield from rows
         last = rows[-1].id

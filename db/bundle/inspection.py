@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -23,6 +23,9 @@ from db.states import OUTCOMES, QUEUED, RUNNING, STATES
 from db.store import ARTIFACT_PATH
 from errors import BundleError
 from settings.shown import cut, shown
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection
 
 #: Of a schema, so that another one takes no time to compare: a statement's characters, and how many there are.
 _LONGEST_STATEMENT, _MOST_STATEMENTS = 20_000, 500
@@ -48,7 +51,7 @@ def inspect_state(state: Path, manifest: Manifest) -> None:
 
 
 @contextmanager
-def _opened(state: Path) -> Iterator[Any]:
+def _opened(state: Path) -> Iterator[Connection]:
     connection = sqlite_module().connect(f"{state.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
     try:
         connection.execute("PRAGMA trusted_schema=OFF")
@@ -58,7 +61,7 @@ def _opened(state: Path) -> Iterator[Any]:
         connection.close()
 
 
-def _check_schema(connection: Any, version: str) -> None:
+def _check_schema(connection: Connection, version: str) -> None:
     ((encoding,),) = connection.execute("PRAGMA encoding")
     if encoding != "UTF-8":
         raise BundleError(f"its state holds its texts in {encoding}, and Baton writes UTF-8")
@@ -73,7 +76,7 @@ def _check_schema(connection: Any, version: str) -> None:
         raise BundleError(f"its state has the schema {told} and its manifest says {version}")
 
 
-def _schema(connection: Any) -> set[tuple[str, str, str]]:
+def _schema(connection: Connection) -> set[tuple[str, str, str]]:
     """(kind, name, what it is) of all there is.
 
     Alembic and the versions of SQLite differ in spaces, quotes and the order of constraints, so these do not
@@ -118,14 +121,14 @@ def _schema_at(version: str) -> set[tuple[str, str, str]]:
             return _schema(connection)
 
 
-def _check_soundness(connection: Any) -> None:
+def _check_soundness(connection: Connection) -> None:
     if (wrong := check_file(connection) or check_values(connection)) is not None:
         raise BundleError(f"its state is damaged: {wrong}")
     if (wrong := check_columns(connection)) is not None:
         raise BundleError(f"its state has {wrong}")
 
 
-def _check_rest(connection: Any, manifest: Manifest) -> None:
+def _check_rest(connection: Connection, manifest: Manifest) -> None:
     states = {state for (state,) in connection.execute("SELECT DISTINCT state FROM job")}
     if strange := states - set(STATES) | states & {RUNNING, QUEUED}:
         raise BundleError(
@@ -163,7 +166,7 @@ def _check_rest(connection: Any, manifest: Manifest) -> None:
             raise BundleError(f"its manifest names {file.path}, which its state does not know so")
 
 
-def _check_waiting(connection: Any) -> None:
+def _check_waiting(connection: Connection) -> None:
     """No job waits for itself: it would wait for ever. How many others each waits for is counted anew."""
     needs: dict[int, set[int]] = {}
     for job, needed in connection.execute("SELECT job_id, depends_on_id FROM job_dependency"):

@@ -11,14 +11,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timezone
-from typing import Any
 
 from db.bundle.manifest import Handed
 from errors import BundleError
 from settings.shown import cut
 
 #: Runs one SQL query: SQLAlchemy's `Connection.exec_driver_sql`, or a SQLite connection's `execute`.
-Query = Callable[[str], Iterable[Sequence[Any]]]
+Query = Callable[[str], Iterable[Sequence[object]]]
 
 #: Waiting is waiting: bells, holds and counts of dependencies say nothing about work that was done. Columns are
 #: named one by one, so that a home keeps its digest when a later version adds some.
@@ -49,20 +48,23 @@ def facts(query: Query) -> str:
 def history(query: Query) -> tuple[Handed, ...]:
     """The bundles that were made of the home or came into it, oldest first."""
     return tuple(
-        Handed(key=key, at=at, host=host, facts_left=left, facts_arrived=arrived, attempts=attempts)
-        for key, at, host, left, arrived, attempts in query(_HISTORY)
+        Handed.model_validate(dict(zip(Handed.model_fields, row, strict=True))) for row in query(_HISTORY)
     )
 
 
 def attempts(query: Query) -> int:
-    ((count,),) = query("SELECT count(*) FROM attempt")
-    return int(count)
+    return _count_of(query, "attempt")
 
 
 def is_empty(query: Query) -> bool:
     """Nothing was ever submitted."""
-    ((count,),) = query("SELECT count(*) FROM job")
-    return int(count) == 0
+    return _count_of(query, "job") == 0
+
+
+def _count_of(query: Query, table: str) -> int:
+    ((count,),) = query(f"SELECT count(*) FROM {table}")
+    assert isinstance(count, int)
+    return count
 
 
 def already_holds(mine: Sequence[Handed], bundle: Sequence[Handed]) -> bool:

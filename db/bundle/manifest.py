@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -113,7 +113,7 @@ def parse(text: bytes) -> Manifest:
     return _checked(Manifest, values, "")
 
 
-def _each(kind: type[Part], values: Any, name: str, most: int) -> tuple[Part, ...]:
+def _each(kind: type[Part], values: object, name: str, most: int) -> tuple[Part, ...]:
     """One at a time: a model of all of them would tell of every one that is wrong."""
     if not isinstance(values, list):
         raise BundleError(f"its manifest is wrong at {name}: it is no list")
@@ -124,7 +124,7 @@ def _each(kind: type[Part], values: Any, name: str, most: int) -> tuple[Part, ..
     return tuple(_checked(kind, value, f"{name}.{place}") for place, value in enumerate(values))
 
 
-def _checked(kind: type[Part], value: Any, place: str) -> Part:
+def _checked(kind: type[Part], value: object, place: str) -> Part:
     try:
         return kind.model_validate(value)
     except ValidationError as error:

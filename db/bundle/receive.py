@@ -15,38 +15,29 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-
-from sqlalchemy import select
+from typing import BinaryIO
 
 from db import ownership
 from db.bundle import lineage
 from db.bundle.archive import STATE, Reader, read_manifest
+from db.bundle.at_work import check_nobody_works
 from db.bundle.contents import Judge, judge_contents
 from db.bundle.inspection import inspect_state
 from db.bundle.manifest import Manifest
 from db.engine import BUSY_TIMEOUT_SECONDS, Database, sqlite_module
-from db.members import BUSY, IDLE
 from db.migrate import open_state, revisions, upgrade
 from db.network_file import give_back, hold, is_shared
 from db.ownership import Owner
-from db.schema import Base, Worker
+from db.schema import Base
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, HomeInUse, InvalidInput
-from settings.clock import seconds_since
 from settings.faults import need_fact, need_mistake
 from settings.home import Home
 from settings.lease import Lease
 from settings.ownership import refusal
-from settings.processes import process_lives
-from settings.queue import queue_settings
 from settings.regular import open_regular
-from settings.watching import watched
 
 _STAGING = "import-"
-
-#: How often workers elsewhere are listened for.
-_LISTEN_SECONDS = 0.5
 
 #: The copied state is staged, written to the log and then to the database.
 _STATE_COPIES = 3
@@ -177,50 +168,12 @@ def _facts_of(home: Home, manifest: Manifest) -> str | None:
             empty = lineage.is_empty(tx.exec_driver_sql)
         if lineage.already_holds(mine, manifest.history):
             return None
-        _check_nobody_works(database)
+        check_nobody_works(database)
     finally:
         database.close()
     if not empty:
         lineage.check_continues(mine, facts, attempts, manifest.history)
     return facts
-
-
-def _check_nobody_works(database: Database) -> None:
-    """Workers of a cluster do not hold the home's lock. One that cannot be looked up from here is listened for, a
-    lease long: when it was last heard is a time of day of another machine."""
-    lease = queue_settings().lease_seconds
-    elsewhere = {}
-    for worker in _workers(database):
-        age = seconds_since(worker.boot, worker.steady_at)  # a container of this machine has its clock
-        lives = process_lives(worker.process_space, worker.pid, worker.pid_started_at)
-        if lives:
-            raise _at_work(worker)
-        if lives is None and (age is None or age <= lease):
-            elsewhere[worker.id] = worker.heartbeat_at
-    if not elsewhere:
-        return
-
-    def heard() -> Any:
-        answers = (w for w in _workers(database) if w.heartbeat_at != elsewhere.get(w.id, w.heartbeat_at))
-        return next(answers, None)
-
-    worker = watched(heard, None, lease, _LISTEN_SECONDS)
-    if worker is not None:
-        raise _at_work(worker)
-
-
-def _workers(database: Database) -> list[Any]:
-    """Those that neither left nor were missed."""
-    columns = (
-        Worker.id, Worker.name, Worker.host, Worker.pid, Worker.pid_started_at, Worker.heartbeat_at, Worker.boot,
-        Worker.steady_at, Worker.process_space,
-    )  # fmt: skip
-    with database.read() as tx:
-        return list(tx.execute(select(*columns).where(Worker.state.in_((IDLE, BUSY)))).all())
-
-
-def _at_work(worker: Any) -> HomeInUse:
-    return HomeInUse(f"worker {worker.name} on {worker.host} is at work in this home; stop it first")
 
 
 def _check_space(home: Home, manifest: Manifest) -> None:

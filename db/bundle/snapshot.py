@@ -8,7 +8,6 @@ import stat
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, delete, insert, null, select, update
 
@@ -94,7 +93,8 @@ def _copy(source: Database, target: Path) -> None:
     copy = sqlite_module().connect(str(target))
     try:
         with source.read() as tx:
-            connection: Any = tx.connection.driver_connection
+            connection = tx.connection.driver_connection
+            assert connection is not None
             connection.backup(copy, pages=-1)
     finally:
         copy.close()

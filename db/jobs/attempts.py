@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, Executable, case, select, update
 
 from db import events, statements
 from db.dialect import upsert
@@ -28,6 +27,7 @@ from db.statements import (
 from db.states import CANCELLED, FAILED, OOM, READY, YIELDED
 from db.values import Claim, Ending, MetricPoint, Seconds, StoredArtifact, Versions
 from errors import IllegalMove, LeaseLost
+from settings.json_values import JsonObject
 
 #: What people asked of a running job, as its heartbeat learns it.
 CANCEL_ASKED, PAUSE_ASKED = "cancelled", "paused"
@@ -112,7 +112,7 @@ def publish(
     metrics: Sequence[MetricPoint],
     seconds: Seconds,
     now: float,
-    environment: Mapping[str, Any] | None = None,
+    environment: JsonObject | None = None,
 ) -> None:
     """Make a checkpoint a fact while the attempt goes on. Raises LeaseLost.
 
@@ -179,7 +179,7 @@ def _give_back(tx: Connection, held: Claim, ending: Ending, now: float, wait_sec
     broke = ending.outcome in (FAILED, OOM)
     keeps = progressed or bool(ending.artifacts)
     stays_lost = ending.outcome == OOM and ending.learned is None
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "state": case((job.c.cancel_requested, CANCELLED), else_=READY),
         "finished_at": case((job.c.cancel_requested, now), else_=None),
         "cancel_requested": False,
@@ -249,7 +249,7 @@ def lease_lost(held: Claim) -> LeaseLost:
     return LeaseLost(f"{held.label}: attempt {held.lease_token} no longer holds the job; its work is dropped")
 
 
-def check(tx: Connection, held: Claim, statement: Any, **parameters: Any) -> None:
+def check(tx: Connection, held: Claim, statement: Executable, **parameters: object) -> None:
     if tx.execute(statement, {**token(held), **parameters}).rowcount != 1:
         raise lease_lost(held)
 

@@ -4,42 +4,77 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select, update
 
 from db.engine import Database
+from db.rows import read_rows
 from db.statements import COUNT_OUT, END_WAIT, RING, WAITING, job, ringable
 from db.states import QUEUED, READY
 from db.values import Versions
 
 
-def ring(db: Database, resource: str, limit: int, now: float, versions: Versions = ()) -> list[Any]:
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A job whose bell is to be sent, to the preferred worker if that still lives."""
+
+    id: int
+    kind: str
+    label: str
+    step: int
+    target_steps: int
+    lease_token: int
+    preferred_worker_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedJob:
+    """A job whose bell was rung, and when (Unix seconds)."""
+
+    id: int
+    resource: str
+    queued_at: float | None
+    preferred_worker_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingJob:
+    """A ready job that waits so long after a failed attempt."""
+
+    id: int
+    lease_token: int
+    wait_seconds: float
+
+
+def ring(db: Database, resource: str, limit: int, now: float, versions: Versions = ()) -> list[Rung]:
     """ready -> queued for up to `limit` jobs of `resource` that some active ablation wants and whose body is among
     `versions` (jobs that any build may run always are).
 
-    Returns rows (id, kind, label, step, target_steps, lease_token, preferred_worker_id), in ringing order.
+    Returns them in ringing order.
     """
     with db.write() as tx:
-        rows = tx.execute(ringable(tuple(versions)), {"b_resource": resource, "b_limit": limit}).all()
+        rows = read_rows(tx, Rung, ringable(tuple(versions)), {"b_resource": resource, "b_limit": limit})
         if rows:
             tx.execute(RING, [{"b_id": row.id, "b_now": now} for row in rows])
-    return list(rows)
+    return rows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outlook:
-    """Before anything is rung. out: how many jobs are queued, and how many run, by (resource, state); waiting: ready
-    jobs that wait after a failed attempt, with (id, lease_token, wait_seconds)."""
+    """Before anything is rung. out: how many jobs are queued, and how many run, by (resource, state)."""
 
     out: Mapping[tuple[str, str], int]
-    waiting: Sequence[Any]
+    waiting: Sequence[WaitingJob]
 
 
 def outlook(db: Database) -> Outlook:
     with db.read() as tx:
         out = {(row.resource, row.state): row.jobs for row in tx.execute(COUNT_OUT).all()}
-        waiting = [row for row in tx.execute(WAITING).all() if row.state == READY]
+        waiting = [
+            WaitingJob(row.id, row.lease_token, row.wait_seconds)
+            for row in tx.execute(WAITING)
+            if row.state == READY
+        ]
     return Outlook(out, waiting)
 
 
@@ -66,13 +101,8 @@ def unring(db: Database, job_ids: Sequence[int]) -> int:
     return moved
 
 
-def queued(db: Database) -> list[Any]:
-    """Jobs whose bell was rung: rows (id, resource, queued_at, preferred_worker_id)."""
+def queued(db: Database) -> list[QueuedJob]:
+    """Jobs whose bell was rung."""
+    columns = (job.c.id, job.c.resource, job.c.queued_at, job.c.preferred_worker_id)
     with db.read() as tx:
-        return list(
-            tx.execute(
-                select(job.c.id, job.c.resource, job.c.queued_at, job.c.preferred_worker_id).where(
-                    job.c.state == QUEUED
-                )
-            ).all()
-        )
+        return read_rows(tx, QueuedJob, select(*columns).where(job.c.state == QUEUED))

@@ -6,10 +6,11 @@ ringing reads one index. Running jobs learn of it with their next heartbeat and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, Select, select, update
 
 from db import events
 from db.engine import Database
@@ -28,6 +29,9 @@ from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING
 from errors import IllegalMove
 
 ACTIVE, PAUSED = "active", "paused"
+
+#: Ids, or what selects them.
+JobIds: TypeAlias = Sequence[int] | Select[tuple[int]]
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def cancel(db: Database, target: Target, now: float) -> Changed:
     """blocked, ready, queued -> cancelled, and soon running ones too. Jobs that others want go on."""
     with db.write() as tx:
         _write_intent(tx, target, CANCELLED)
-        mine = [job.c.id.in_(_jobs(target))]
+        mine: list[ColumnElement[bool]] = [job.c.id.in_(_jobs(target))]
         if target.kind != "job":
             mine.append(~wanted(ACTIVE, PAUSED))
         stopped = tx.execute(
@@ -94,7 +98,7 @@ def retry(db: Database, target: Target, now: float) -> Changed:
     return Changed(moved, 0)
 
 
-def revive(tx: Connection, job_ids: Any) -> int:
+def revive(tx: Connection, job_ids: JobIds) -> int:
     """failed, cancelled -> blocked and uncounted, with all tries anew. Returns how many."""
     return tx.execute(
         update(job)
@@ -112,7 +116,7 @@ def release_counted(tx: Connection) -> None:
     tx.execute(UNBLOCK_COUNTED)
 
 
-def hold(tx: Connection, job_ids: Any) -> None:
+def hold(tx: Connection, job_ids: JobIds) -> None:
     """Derive `held` of these jobs afresh; those whose bell was rung are ready again when held."""
     tx.execute(
         update(job).where(job.c.id.in_(job_ids)).values(held=(job.c.intent != ACTIVE) | ~wanted(ACTIVE))
@@ -141,7 +145,7 @@ def _set_intent(db: Database, target: Target, intent: str, now: float) -> Change
     return Changed(len(states) - running, running)
 
 
-def _jobs(target: Target) -> Any:
+def _jobs(target: Target) -> Select[tuple[int]]:
     """Jobs a target stands for: a run's own jobs are those linked to it, not what all runs share."""
     if target.kind == "job":
         return select(job.c.id.label("job_id")).where(job.c.id == target.id)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, case, delete, func, select, update
 
 from db import events
 from db.engine import Database
 from db.jobs.attempts import check, close_attempt
+from db.rows import names_of, read_rows
 from db.statements import (
     COUNT_WAITING,
     DEPENDENTS,
@@ -25,8 +26,21 @@ from db.statements import (
 from db.states import BLOCKED, CANCELLED, FAILED, LOST, PREEMPTED, QUEUED, READY, RUNNING, SUCCEEDED
 from db.values import Claim, Ending, Lease, Lost, Versions
 
-#: What `_take` needs of a running job.
-_HELD = (job.c.id, job.c.lease_token, job.c.step, job.c.cancel_requested)
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A job that runs."""
+
+    id: int
+    lease_token: int
+    step: int
+    cancel_requested: bool
+    label: str
+    losses: int
+    session_losses: int
+
+
+_HELD = select(*(job.c[name] for name in names_of(_Held))).where(job.c.state == RUNNING)
 
 
 def take_back(
@@ -51,12 +65,10 @@ def take_back(
     taken = []
     with db.write() as tx:
         for lease in leases:
-            held = [job.c.id == lease.job_id, job.c.state == RUNNING, job.c.lease_token == lease.token]
+            statement = _HELD.where(job.c.id == lease.job_id, job.c.lease_token == lease.token)
             if lease.expires_at is not None:
-                held.append(job.c.lease_expires_at == lease.expires_at)
-            row = tx.execute(
-                select(*_HELD, job.c.label, job.c.losses, job.c.session_losses).where(*held)
-            ).first()
+                statement = statement.where(job.c.lease_expires_at == lease.expires_at)
+            row = next(iter(read_rows(tx, _Held, statement)), None)
             if row is None:
                 continue
             own = max_session_losses is None
@@ -74,8 +86,9 @@ def take_back(
                 error = f"poison: took its worker with it {losses} times without progress ({reason})"
             else:
                 state, error = READY, None
-            counted = {"losses": losses, "session_losses": session_losses, "error": error}
-            _take(tx, row, state, LOST, reason, now, **counted)
+            _take(
+                tx, row, state, LOST, reason, now, losses=losses, session_losses=session_losses, error=error
+            )
             events.record(tx, now, "job_lost", f"{row.label}: {error or reason}", job_id=lease.job_id)
             taken.append(Lost(lease.job_id, row.label, state))
     return taken
@@ -89,22 +102,22 @@ def put_back(db: Database, worker_ids: Sequence[int], reason: str, now: float) -
     processes are gone, or in theirs before it ends: whatever else the attempts want to become fact is too late.
     """
     with db.write() as tx:
-        rows = tx.execute(select(*_HELD).where(job.c.state == RUNNING, job.c.worker_id.in_(worker_ids))).all()
+        rows = read_rows(tx, _Held, _HELD.where(job.c.worker_id.in_(worker_ids)))
         for row in rows:
             _take(tx, row, CANCELLED if row.cancel_requested else READY, PREEMPTED, reason, now)
     return len(rows)
 
 
 def _take(
-    tx: Connection, row: Any, state: str, outcome: str, reason: str, now: float, **counted: Any
+    tx: Connection, held: _Held, state: str, outcome: str, reason: str, now: float, **counted: object
 ) -> None:
-    """running -> `state` for a job (a row of `_HELD`) that its worker will not end; the attempt ends with `outcome`.
+    """running -> `state` for a job that its worker will not end; the attempt ends with `outcome`.
 
     counted: further columns of the job.
     """
     tx.execute(
         update(job)
-        .where(job.c.id == row.id)
+        .where(job.c.id == held.id)
         .values(
             state=state,
             finished_at=now if state != READY else None,
@@ -115,11 +128,11 @@ def _take(
             **counted,
         )
     )
-    tx.execute(REBLOCK, {"b_id": row.id})
+    tx.execute(REBLOCK, {"b_id": held.id})
     tx.execute(
         update(attempt)
-        .where(attempt.c.job_id == row.id, attempt.c.lease_token == row.lease_token)
-        .values(ended_at=now, outcome=outcome, reason=reason, step_to=row.step, **unbooked())
+        .where(attempt.c.job_id == held.id, attempt.c.lease_token == held.lease_token)
+        .values(ended_at=now, outcome=outcome, reason=reason, step_to=held.step, **unbooked())
     )
 
 
@@ -173,7 +186,7 @@ def redo_inputs(
         tx.execute(delete(artifact).where(artifact.c.path.in_(unsound)))
         for row in producers:
             failures = row.failures + (row.id in guilty)
-            reason = _cannot_be_redone(row, failures, max_failures, versions)
+            reason = _cannot_be_redone(row.kind, row.version, failures, max_failures, versions)
             tx.execute(
                 update(job)
                 .where(job.c.id == row.id, job.c.state == SUCCEEDED)
@@ -203,17 +216,18 @@ def redo_inputs(
     return redone
 
 
-def _cannot_be_redone(producer: Any, failures: int, max_failures: int, versions: Versions) -> str | None:
-    version = producer.version
-    if version is not None and (producer.kind, version) not in versions:
+def _cannot_be_redone(
+    kind: str, version: int | None, failures: int, max_failures: int, versions: Versions
+) -> str | None:
+    if version is not None and (kind, version) not in versions:
         return (
-            f"what it made is damaged or gone, and it was made by {producer.kind} {version}, which this build does not "
+            f"what it made is damaged or gone, and it was made by {kind} {version}, which this build does not "
             "have; `upgrade` does it again with this one"
         )
     return f"what it made was damaged {failures} times" if failures >= max_failures else None
 
 
-def unbooked() -> dict[str, Any]:
+def unbooked() -> dict[str, ColumnElement[float]]:
     """Where the rest of what a lost attempt said last that it took went: into work that counts for nothing, where
     it booked none at all; else it was idle. When it died and when that was found out is in no clock it had."""
     booked = sum((attempt.c[name] for name in SECONDS_COLUMNS[1:]), attempt.c[SECONDS_COLUMNS[0]])
@@ -224,7 +238,7 @@ def unbooked() -> dict[str, Any]:
     }
 
 
-def _newest_step() -> Any:
+def _newest_step() -> ColumnElement[int]:
     """The step of the newest artifact that a job still has."""
     newest = select(func.max(artifact.c.step)).where(artifact.c.job_id == job.c.id).correlate(job)
     return func.coalesce(newest.scalar_subquery(), 0)

@@ -70,7 +70,7 @@ def read_exactly(stream: Any, size: int) -> bytes | None:
 class Official:
     """One calvin_env in one scene. Every reset makes a new environment.
 
-    The official reset keeps contacts, solver state and the last gripper command (facts F22), so that an
+    The official reset keeps contacts, solver state and the last gripper command (official code, C7), so that an
     episode would depend on the ones before it.
     """
 

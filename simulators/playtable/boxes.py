@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from benchmark.cameras import Lens
 from simulators.base import PixelBox
-from simulators.playtable.camera_models import Lens
 from simulators.playtable.pictures import Picture
 from simulators.playtable.scene import Beyond, Shown
 from simulators.playtable.visuals import Part

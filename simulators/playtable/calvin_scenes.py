@@ -12,17 +12,17 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.cameras import CAMERAS, Lens, StaticCamera
+from benchmark.observations import DRAWER
+from benchmark.tasks import SCENES
 from errors import InvalidInput, SimulatorError, SimulatorMissing
 from settings.documents import parse_yaml
 from settings.regular import MOST_YAML_BYTES, text_of
 from simulators.playtable import assets
-from simulators.playtable.camera_models import Lens, StaticCamera
-from simulators.playtable.own_scenes import SCENES
 from simulators.playtable.scene import (
     ARM_JOINTS,
     CAMERA_LINK,
     DESIGN_SCALE,
-    DRAWER,
     FINGER_JOINTS,
     SLOPE,
     TABLE_JOINTS,
@@ -96,9 +96,7 @@ def calvin_scene(name: str, clone: Path) -> Scene:
     joints = assets.joints(files.table)
     assets.need_parts(files.table, TABLE_JOINTS, (*_TABLE_LINKS, bulb.link, led.link))
     assets.need_parts(files.robot, (*ARM_JOINTS, *FINGER_JOINTS), (TOOL_LINK, CAMERA_LINK))
-    static_file, hand_file = (
-        clone / "conf/cameras/cameras" / f"{camera}.yaml" for camera in ("static", "gripper")
-    )
+    static_file, hand_file = (clone / "conf/cameras/cameras" / f"{camera}.yaml" for camera in CAMERAS)
     for file in (static_file, hand_file):
         if not file.is_file():
             raise SimulatorMissing(f"{file} is missing; clone calvin_env again")

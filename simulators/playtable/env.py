@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.cameras import CAMERAS
+from benchmark.embodiment import CALVIN
 from errors import SimulatorError
-from simulators.base import CAMERAS, CONTROL_HZ, ROBOT_OBS_SIZE, PixelBox
+from simulators.base import PixelBox
 from simulators.playtable import world
 from simulators.playtable.cameras import Cameras
 from simulators.playtable.pictures import Picture
@@ -23,7 +25,7 @@ from simulators.playtable.scenes import load_scene
 from simulators.playtable.table import Table
 from simulators.playtable.visuals import Visuals, read_colours
 
-_SUBSTEPS = world.PHYSICS_HZ // CONTROL_HZ
+_SUBSTEPS = world.PHYSICS_HZ // CALVIN.control_hz
 
 
 class PlayTable:
@@ -54,9 +56,9 @@ class PlayTable:
     ) -> None:
         if robot_obs is not None:
             robot_obs = np.asarray(robot_obs, dtype=np.float64)
-            if robot_obs.shape != (ROBOT_OBS_SIZE,) or not np.isfinite(robot_obs).all():
+            if robot_obs.shape != (CALVIN.robot_obs_size,) or not np.isfinite(robot_obs).all():
                 raise SimulatorError(
-                    f"robot_obs must be {ROBOT_OBS_SIZE} finite numbers, got {robot_obs.tolist()}"
+                    f"robot_obs must be {CALVIN.robot_obs_size} finite numbers, got {robot_obs.tolist()}"
                 )
         if scene_obs is None:
             scene_obs = random_scene(self.scene, np.random.default_rng(seed))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmark.tasks import SCENES
 from errors import SimulatorError
 from simulators.playtable import furniture, textures
 from simulators.playtable.furniture import Layout
@@ -78,8 +79,6 @@ _VARIANTS: Mapping[str, _Variant] = {
         (_OAK, 0.26),
     ),
 }
-
-SCENES = tuple(_VARIANTS)
 
 
 def own_scene(name: str) -> Scene:

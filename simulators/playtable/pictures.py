@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pybullet
 
-from simulators.playtable.camera_models import Lens
+from benchmark.cameras import Lens
 from simulators.playtable.client import Client
 
 #: Depths closer than this count as equal; single precision knows them to some 1e-7.

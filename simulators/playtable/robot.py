@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pybullet
 
+from benchmark.actions import MAX_STEP_M, MAX_STEP_RAD
+from benchmark.embodiment import CALVIN
+from benchmark.observations import ARM, GRIPPER_COMMAND, GRIPPER_WIDTH, ORIENTATION, POSITION
 from errors import SimulatorError
-from simulators.base import MAX_RELATIVE_METRES, MAX_RELATIVE_RADIANS
 from simulators.playtable.client import Client
 from simulators.playtable.scene import ARM_JOINTS, CAMERA_LINK, FINGER_JOINTS, TOOL_LINK
 
@@ -49,8 +51,8 @@ class Robot:
         if robot_obs is None:
             joints, finger, self.gripper_action = np.array(REST_JOINTS), _FINGER_OPEN_METRES, 1
         else:
-            joints, finger = robot_obs[7:14], float(robot_obs[6]) / 2
-            self.gripper_action = 1 if robot_obs[14] > 0 else -1
+            joints, finger = robot_obs[ARM], float(robot_obs[GRIPPER_WIDTH]) / 2
+            self.gripper_action = 1 if robot_obs[GRIPPER_COMMAND] > 0 else -1
         for joint, position in zip(self.arm, joints):
             self._client.resetJointState(self.uid, joint, float(position))
         for joint in self.fingers:
@@ -65,13 +67,13 @@ class Robot:
         Raises SimulatorError unless the action is seven finite numbers ending in exactly 1 or -1.
         """
         action = np.asarray(action, dtype=np.float64)
-        if action.shape != (7,) or not np.isfinite(action).all():
+        if action.shape != (CALVIN.action_size,) or not np.isfinite(action).all():
             raise SimulatorError(f"an action is seven finite numbers, got {action.tolist()}")
         if action[6] not in (-1.0, 1.0):
             raise SimulatorError(f"the gripper command must be exactly 1 or -1, got {action[6]}")
         self.gripper_action = int(action[6])
-        self.target_pose[:3] += action[:3] * MAX_RELATIVE_METRES
-        self.target_pose[3:] += action[3:6] * MAX_RELATIVE_RADIANS
+        self.target_pose[POSITION] += action[POSITION] * MAX_STEP_M
+        self.target_pose[ORIENTATION] += action[ORIENTATION] * MAX_STEP_RAD
         self._drive_arm(self.inverse_kinematics(self.target_pose))
         opening = _FINGER_OPEN_METRES if self.gripper_action == 1 else 0.0
         self._drive_fingers(opening, _FINGER_FORCE[self.gripper_action])
@@ -114,10 +116,10 @@ class Robot:
         """The `robot_info` part of CALVIN's info."""
         observation = self.observation()
         return {
-            "tcp_pos": tuple(observation[:3].tolist()),
-            "tcp_orn": tuple(observation[3:6].tolist()),
-            "gripper_opening_width": float(observation[6]),
-            "arm_joint_states": observation[7:14].tolist(),
+            "tcp_pos": tuple(observation[POSITION].tolist()),
+            "tcp_orn": tuple(observation[ORIENTATION].tolist()),
+            "gripper_opening_width": float(observation[GRIPPER_WIDTH]),
+            "arm_joint_states": observation[ARM].tolist(),
             "gripper_action": self.gripper_action,
             "uid": self.uid,
             "contacts": self._client.getContactPoints(bodyA=self.uid),

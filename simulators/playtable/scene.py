@@ -13,20 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-from simulators.playtable.camera_models import HAND_LENS, STATIC_CAMERA, Lens, StaticCamera
+from benchmark.cameras import HAND_LENS, STATIC_CAMERA, Lens, StaticCamera
+from benchmark.observations import BLOCKS, BUTTON, DRAWER, POSE_SIZE, POSITION, SLIDE, SWITCH
 
 Vector = tuple[float, float, float]
 Colour = tuple[float, float, float, float]
 Surface = tuple[Vector, Vector]
 
-SLIDE, DRAWER, BUTTON, SWITCH = range(4)  # where scene_obs has each joint
 #: The joints of every table and arm, and what of the arm is asked for by name.
 TABLE_JOINTS = ("base__slide", "base__drawer", "base__button", "base__switch")  # in the order of scene_obs
 ARM_JOINTS = tuple(f"panda_joint{number}" for number in range(1, 8))
 FINGER_JOINTS = ("panda_finger_joint1", "panda_finger_joint2")
 TOOL_LINK, CAMERA_LINK = "tcp", "gripper_cam"
-FIRST_BLOCK = 6  # where the poses of the blocks begin in scene_obs
-_POSE_SIZE = 6
 
 #: Tables are designed in these units: a scene's bodies, robot excepted, are loaded at this scale
 #: (calvin_env/conf/scene/*.yaml, global_scaling).
@@ -129,8 +127,8 @@ class Scene:
 
     def block_pose(self, scene_obs: np.ndarray, name: str) -> tuple[np.ndarray, float]:
         """Centre (3,) in m and yaw in rad of a block such as `block_red`."""
-        first = FIRST_BLOCK + _POSE_SIZE * list(self.blocks).index(name)
-        return scene_obs[first : first + 3].copy(), float(scene_obs[first + 5])
+        pose = scene_obs[BLOCKS].reshape(-1, POSE_SIZE)[list(self.blocks).index(name)]
+        return pose[POSITION].copy(), float(pose[-1])
 
     def open_side(self, scene_obs: np.ndarray) -> str:
         """The surface of the cabinet that the sliding door leaves free."""

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pybullet
 
+from benchmark.embodiment import CALVIN
+from benchmark.observations import BLOCKS, LAMPS, ORIENTATION, POSE_SIZE, POSITION, TRAVEL
 from errors import SimulatorError
-from simulators.base import SCENE_OBS_SIZE
 from simulators.playtable.client import Client
-from simulators.playtable.scene import FIRST_BLOCK, TABLE_JOINTS, Light, Scene
+from simulators.playtable.scene import TABLE_JOINTS, Light, Scene
 from simulators.playtable.visuals import Visuals
 
 #: Resistance of doors, switch and button against being moved, in N.
@@ -79,22 +80,22 @@ class Table:
 
     def reset(self, scene_obs: np.ndarray) -> None:
         """Put everything where `scene_obs` (24,) has it. Raises SimulatorError if a value is impossible."""
-        if scene_obs.shape != (SCENE_OBS_SIZE,) or not np.isfinite(scene_obs).all():
+        if scene_obs.shape != (CALVIN.scene_obs_size,) or not np.isfinite(scene_obs).all():
             raise SimulatorError(
-                f"scene_obs must be {SCENE_OBS_SIZE} finite numbers, got {scene_obs.tolist()}"
+                f"scene_obs must be {CALVIN.scene_obs_size} finite numbers, got {scene_obs.tolist()}"
             )
-        bulb, led = scene_obs[4:6]
+        bulb, led = scene_obs[LAMPS]
         if bulb not in (0.0, 1.0) or led not in (0.0, 1.0):
             raise SimulatorError(f"scene_obs[4:6] (bulb, LED) must be 0 or 1, got {bulb}, {led}")
-        for slot, position in zip((self.slide, self.drawer, self.button, self.switch), scene_obs[:4]):
+        for slot, position in zip((self.slide, self.drawer, self.button, self.switch), scene_obs[TRAVEL]):
             slot.reset(float(position))
         self.bulb.turn(bool(bulb))
         self.led.turn(bool(led))
         self._button_was_pressed = self.button.is_pressed
         self._switch_was_on = False
-        for uid, pose in zip(self.blocks.values(), scene_obs[FIRST_BLOCK:].reshape(-1, 6)):
-            orientation = pybullet.getQuaternionFromEuler(pose[3:].tolist())
-            self._client.resetBasePositionAndOrientation(uid, pose[:3].tolist(), orientation)
+        for uid, pose in zip(self.blocks.values(), scene_obs[BLOCKS].reshape(-1, POSE_SIZE)):
+            orientation = pybullet.getQuaternionFromEuler(pose[ORIENTATION].tolist())
+            self._client.resetBasePositionAndOrientation(uid, pose[POSITION].tolist(), orientation)
 
     def update(self) -> None:
         """Let button and switch act on their lamps; once per control step."""

@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 import pybullet
 
+from benchmark.cameras import Lens, StaticCamera
 from simulators.playtable.bounds import Bounds
-from simulators.playtable.camera_models import Lens, StaticCamera
 from simulators.playtable.client import Client
 from simulators.playtable.pictures import Picture, in_front, projection, render
 from simulators.playtable.renderers import Renderer

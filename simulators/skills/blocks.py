@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from benchmark.tasks import BLOCK_COLOURS
 from simulators.skills.motion import CLOSED, FORWARD_YAW, OPEN, SETTLE_STEPS, Waypoint, leaning, pointing_down
 from simulators.skills.workspace import Workspace
 
 _UP = np.array([0.0, 0.0, 1.0])
-_COLOURS = ("red", "blue", "pink")
 
 #: Control steps until the fingers have closed around a block, or let go of it.
 _GRASP_STEPS = 4
@@ -38,7 +38,7 @@ DOOR_ASIDE = 0.14 + 0.105
 def skills() -> dict[str, Callable[[Workspace], Iterator[Waypoint]]]:
     """Skill by task name."""
     table: dict[str, Callable[[Workspace], Iterator[Waypoint]]] = {}
-    for colour in _COLOURS:
+    for colour in BLOCK_COLOURS:
         name = f"block_{colour}"
         table[f"lift_{colour}_block_table"] = _of(_lift, name)
         table[f"lift_{colour}_block_drawer"] = _of(_lift, name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulators.base import MAX_RELATIVE_METRES, MAX_RELATIVE_RADIANS
+from benchmark.actions import MAX_STEP_M, MAX_STEP_RAD
 
 OPEN, CLOSED = 1, -1
 
@@ -64,7 +64,7 @@ def difference(goal: np.ndarray, pose: np.ndarray) -> np.ndarray:
 def action_towards(waypoint: Waypoint, pose: np.ndarray) -> np.ndarray:
     """The relative action (7,) of one step along the straight line from `pose` (6,) to the waypoint."""
     delta = difference(waypoint.pose, pose)
-    units = np.concatenate([delta[:3] / MAX_RELATIVE_METRES, delta[3:] / MAX_RELATIVE_RADIANS])
+    units = np.concatenate([delta[:3] / MAX_STEP_M, delta[3:] / MAX_STEP_RAD])
     steps = max(1.0, float(np.abs(units).max()) / waypoint.speed)
     return np.array([*(units / steps), waypoint.gripper], dtype=np.float64)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from benchmark.observations import POSITION
 from simulators.base import Simulator
 from simulators.playtable.scene import Scene
 
@@ -39,7 +40,7 @@ class Workspace:
 
     def tcp_position(self) -> np.ndarray:
         """Measured tool centre point."""
-        return self._sim.state()[0][:3]
+        return self._sim.state()[0][POSITION]
 
     def target_pose(self) -> np.ndarray:
         """The pose (6,) that the controller tracks."""

@@ -180,8 +180,8 @@ def training_attempts(database: Database) -> list[Any]:
 def results(database: Database) -> dict[tuple[str, str], str]:
     """(job, name) -> digest of every checkpoint and evaluation at its job's end."""
     return {
-        (entry["job"], entry["name"]): entry["sha256"]
+        (entry.job, entry.name): entry.sha256
         for kind in ("checkpoint", "evaluation")
         for entry in queries.artifacts(database, kind)
-        if entry["final"]
+        if entry.final
     }

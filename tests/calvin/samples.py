@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from calvin.actions import relative_action
+from benchmark.actions import relative_action
+from benchmark.tasks import TASKS
 from calvin.episode import Episode
 from calvin.instructions import evaluation_instruction
-from calvin.task_names import TASKS
 
 
 def make_episode(start: int = 100, frames: int = 6, seed: int = 0, **fields: Any) -> Episode:

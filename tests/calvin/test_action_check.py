@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from benchmark.actions import relative_action, wrapped_angle
 from calvin.action_check import ActionFindings, look_at_actions
 from calvin.action_conventions import _FIT_FRAMES, Motions, clipped
-from calvin.actions import relative_action, wrapped_angle
 from calvin.dataset import open_dataset
 
 FRAMES = 120

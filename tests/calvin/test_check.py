@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calvin.check import Findings, annotated_frames, examine, stray_frames
+from calvin.check import examine, stray_frames
 from calvin.dataset import open_dataset, survey
+from calvin.split import Findings, annotated_frames
 from calvin.writer import write_split
 from tests.calvin.samples import make_episode
 

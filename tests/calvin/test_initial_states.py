@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmark.tasks import BLOCK_ORDER
 from calvin.initial_states import fnv1_32, initial_state_obs, seed_of
-from calvin.task_names import BLOCK_ORDER
 from errors import InvalidInput
 
 STATE = {

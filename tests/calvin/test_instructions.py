@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.tasks import BLOCK_COLOURS, TASKS
 from calvin.instructions import evaluation_instruction, read_instruction_file, training_instructions
-from calvin.task_names import BLOCK_COLOURS, TASKS
 from errors import DatasetError, InvalidInput
 
 

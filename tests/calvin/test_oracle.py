@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from benchmark.tasks import TASKS
 from calvin.oracle import CONDITIONS, TaskOracle
-from calvin.task_names import TASKS
 from errors import InvalidInput
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calvin.check import annotated_frames, examine
+from calvin.check import examine
 from calvin.dataset import open_dataset
 from calvin.sampled_check import check_sample
+from calvin.split import annotated_frames
 from calvin.writer import write_split
 from errors import DatasetError
 from tests.calvin.samples import make_episode

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from calvin.check import annotated_frames, examine
+from calvin.check import examine
 from calvin.dataset import open_dataset
 from calvin.recording import RECORD, recorded_renderer, recording_of
+from calvin.split import annotated_frames
 from calvin.writer import write_split
 from errors import DatasetError
 from tests.calvin.samples import make_episode

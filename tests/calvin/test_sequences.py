@@ -5,6 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from benchmark.tasks import TASKS
 from calvin.official_sequences import COUNT, read_rows
 from calvin.sequences import (
     Chain,
@@ -13,7 +14,6 @@ from calvin.sequences import (
     _initial_states,
     get_sequences,
 )
-from calvin.task_names import TASKS
 from calvin.transitions import CATEGORIES, State, successor
 from errors import InvalidInput
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from calvin.task_names import TASKS
+from benchmark.tasks import TASKS
 from calvin.transitions import CATEGORIES, VARIANTS, State, successor
 
 START = State(0, 0, "right", "open", "table", "slider_right", "slider_left", 0)

@@ -9,7 +9,7 @@ import pytest
 
 import cli
 from detectors.cache import shared_cache
-from detectors.targets import BUTTON
+from detectors.targets.table import BUTTON
 from settings.home import Home
 from tests.db.test_store import damage
 from tests.detectors.made_up_finder import MadeUpFinder

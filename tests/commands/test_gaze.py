@@ -139,7 +139,7 @@ def test_grey_images_are_refused(capsys, tmp_path):
 def test_an_absent_environment_is_exit_code_3(capsys, monkeypatch, options):
     monkeypatch.delenv("BATON_GROUNDINGDINO_PYTHON", raising=False)
     weights = CALVIN_MINI / "validation" / "demos.json"
-    monkeypatch.setattr("detectors.groundingdino_py.weights_digest", lambda path: "0")
+    monkeypatch.setattr("detectors.grounding_dino.py_package.weights_digest", lambda path: "0")
     code, printed = run(
         capsys, CALVIN_MINI, "--detector", "groundingdino_py", "--weights", weights, "--limit", 1, *options
     )

@@ -11,7 +11,7 @@ from commands.gaze_tables import difficulty_table, object_table, source_table, s
 from detectors.base import Detection, NoTarget, Reason
 from detectors.pipeline import STAGES
 from detectors.scoring import FrameTruth, score_frame, summarise, summarise_objects
-from detectors.targets import TASK_PHASES
+from detectors.targets.table import TASK_PHASES
 
 BOX = (50.0, 50.0, 70.0, 70.0)
 OBJECTS = sorted({target.object for phases in TASK_PHASES.values() for target in phases})

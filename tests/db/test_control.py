@@ -8,6 +8,7 @@ from db import jobs, plans, queries
 from db.engine import Database
 from db.jobs import Ending, Seconds, Target
 from db.plans import Plan, RunRef
+from db.standings import standing
 from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, SUCCEEDED
 from errors import IllegalMove
 from tests.support import LEASE_SECONDS, NOW, event_kinds, planned, row, start, states, submit, worker
@@ -48,7 +49,7 @@ def test_pausing_stops_the_ringing_and_asks_running_jobs_to_yield(database: Data
     assert states(database) == {"a": RUNNING, "b": READY, "c": BLOCKED}
     assert heartbeat(database, running) == "paused"
     assert rung(database) == []
-    assert queries.status(database)["ablations"][0]["state"] == "paused"
+    assert standing(database).ablations[0].state == "paused"
     jobs.unpause(database, ONE, NOW)
     assert heartbeat(database, running) is None
     assert rung(database) == ["b"]
@@ -62,7 +63,7 @@ def test_a_paused_run_leaves_the_others_and_what_they_share_alone(database: Data
     runs = with_runs(database)
     jobs.pause(database, runs["recon"], NOW)
     assert rung(database) == ["index", "train a"]
-    entries = {run["arm"]: run["state"] for run in queries.status(database)["ablations"][0]["runs"]}
+    entries = {run.arm: run.state for run in standing(database).ablations[0].runs}
     assert entries == {"baseline": "running", "recon": "paused"}
     jobs.unpause(database, runs["recon"], NOW)
     assert rung(database) == ["train b"]
@@ -113,7 +114,7 @@ def test_a_job_that_was_cancelled_alone_fails_nothing_else(database: Database) -
     assert states(database) == {"a": CANCELLED, "b": READY}
     claim = start(database, "b", worker(database))
     jobs.succeed(database, claim, Ending(SUCCEEDED, 1), NOW)
-    assert queries.status(database)["ablations"][0]["state"] == CANCELLED
+    assert standing(database).ablations[0].state == CANCELLED
 
 
 def test_finish_first_keeps_one_job_in_front_where_fair_turns_alternate(database: Database) -> None:

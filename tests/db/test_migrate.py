@@ -14,8 +14,8 @@ from sqlalchemy import text
 from db import jobs
 from db.engine import Database
 from db.migrate import open_state, upgrade
-from db.queries import status
 from db.schema import Base
+from db.standings import standing
 from errors import EnvironmentLacks
 from settings.home import Home
 from tests.support import NOW, ON_SQLITE, planned, states, submit
@@ -49,8 +49,8 @@ def test_a_home_of_the_first_schema_keeps_its_rows(home: Home) -> None:
     database.close()
     opened = open_state(home)
     assert states(opened) == {"a": "succeeded", "b": "ready", "c": "ready", "d": "ready"}
-    (entry,) = status(opened)["ablations"]
-    assert (entry["jobs"]["succeeded"], entry["jobs"]["ready"], entry["runs"][0]["step"]) == (1, 1, 4)
+    (entry,) = standing(opened).ablations
+    assert (entry.jobs["succeeded"], entry.jobs["ready"], entry.runs[0].step) == (1, 1, 4)
     rung = jobs.ring(opened, "cpu", 10, NOW, [("ingest", 4), ("train", 2)])
     assert [entry.label for entry in rung] == ["b", "d"], (
         "what another version made, or none, waits for its build"
@@ -145,9 +145,9 @@ def test_attempts_of_before_steady_clocks_took_what_was_booked_or_what_is_not_ab
         took = list(tx.execute(text("select took_seconds from attempt order by id")).scalars())
         assert took == [expected for _, expected in BEFORE_STEADY_CLOCKS]
         assert set(tx.execute(text("select wait_seconds from job")).scalars()) == {0.0}
-    (session,) = status(opened)["sessions"]
-    assert (session["age_seconds"], session["left_seconds"]) == (None, None)
-    assert session["deadline"] == 2.0
+    (session,) = standing(opened).sessions
+    assert (session.age_seconds, session.left_seconds) == (None, None)
+    assert session.deadline == 2.0
     opened.close()
 
 

@@ -17,7 +17,6 @@ from db.needed import (
     SUPERSEDED,
     Output,
     Producer,
-    evenly_spaced,
     producers,
     shown_in_reports,
     verdicts,
@@ -102,12 +101,3 @@ def test_nothing_that_can_be_asked_for_is_given_up(
             assert verdict in (NEEDED, SUPERSEDED)
             resumable = state not in FINAL or state in ("failed", "cancelled")
             assert (verdict == NEEDED) == (resumable and output.step in reachable[-CHECKPOINTS_KEPT:])
-
-
-@given(st.integers(0, 500), st.integers(1, 20))
-def test_examples_are_spread_from_first_to_last(count: int, most: int) -> None:
-    places = evenly_spaced(count, most)
-    assert places == sorted(set(places)) and len(places) == min(count, most)
-    assert all(0 <= place < count for place in places)
-    if len(places) > 1:
-        assert (places[0], places[-1]) == (0, count - 1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from db import jobs, plans, queries
+from db import jobs, plans
 from db.engine import Database
 from db.jobs import Ending, Seconds, Target
 from db.plans import Plan, RunRef
 from db.schema import AblationJob, JobDependency
+from db.standings import standing
 from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, SUCCEEDED, YIELDED
 from tests.support import LEASE_SECONDS, NOW, event_kinds, planned, row, start, states, submit, worker
 
@@ -45,8 +46,8 @@ def test_two_ablations_share_equal_work(database: Database) -> None:
     assert states(database) == {"a": SUCCEEDED, "b": READY, "c": READY}, (
         "c does not wait for work that is done"
     )
-    one, two = queries.status(database)["ablations"]
-    assert (one["jobs"][READY], two["jobs"][READY]) == (1, 2)
+    one, two = standing(database).ablations
+    assert (one.jobs[READY], two.jobs[READY]) == (1, 2)
 
 
 def test_a_job_of_a_paused_ablation_is_rung_only_if_another_wants_it(database: Database) -> None:
@@ -80,7 +81,7 @@ def test_submitting_again_tries_what_failed_or_was_cancelled_again(database: Dat
     me = worker(database)
     jobs.end(database, start(database, "a", me), Ending(FAILED, 0, "broke"), NOW)
     jobs.cancel(database, jobs.Target("job", row(database, "b").id, "b"), NOW)
-    assert queries.status(database)["ablations"][0]["state"] == FAILED
+    assert standing(database).ablations[0].state == FAILED
     again = submit(database, *chain)
     assert again.jobs_retried == 2
     assert states(database) == {"a": READY, "b": READY, "c": BLOCKED}
@@ -91,7 +92,7 @@ def test_submitting_again_tries_what_failed_or_was_cancelled_again(database: Dat
     )
     for label in ("a", "b", "c"):
         jobs.succeed(database, start(database, label, me), Ending(SUCCEEDED, 1), NOW)
-    assert queries.status(database)["ablations"][0]["state"] == SUCCEEDED
+    assert standing(database).ablations[0].state == SUCCEEDED
 
 
 def test_a_retried_job_waits_again_for_what_it_needs(database: Database) -> None:
@@ -113,8 +114,8 @@ def test_runs_know_their_training_job_and_its_step(database: Database) -> None:
     plans.submit(database, plan, "submit", NOW)
     claim = start(database, "train", worker(database))
     jobs.publish(database, claim, 4, [], [], jobs.Seconds(), NOW)
-    (run,) = queries.status(database, "mine")["ablations"][0]["runs"]
-    assert (run["arm"], run["seed"], run["state"], run["step"], run["target_steps"]) == (
+    (run,) = standing(database, "mine").ablations[0].runs
+    assert (run.arm, run.seed, run.state, run.step, run.target_steps) == (
         "recon",
         3,
         "running",

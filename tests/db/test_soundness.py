@@ -11,7 +11,7 @@ import pytest
 import cli
 from db import soundness
 from db.engine import Database
-from db.queries import status
+from db.standings import standing
 from errors import StateDamaged
 from tests.workshop import Workshop
 from trials import circumstances, removal
@@ -105,7 +105,7 @@ def test_damage_that_is_come_across_later_has_its_name(tmp_path: Path) -> None:
     damage(workshop.home.state_db)
     with pytest.raises(StateDamaged, match="import the newest bundle"):
         for _ in range(3):
-            status(database)
+            standing(database)
             with database.write() as tx:
                 tx.exec_driver_sql("UPDATE job SET error = 'x'")
     database.close()

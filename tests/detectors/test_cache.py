@@ -6,7 +6,7 @@ import pytest
 
 from detectors.base import NoTarget, Reason
 from detectors.cache import FILE_NAME, FinderCache, shared_cache
-from detectors.targets import BUTTON, block
+from detectors.targets.table import BUTTON, block
 from errors import InvalidInput
 from tests.detectors.made_up_finder import MadeUpFinder, at
 from tests.detectors.test_pipeline import numbered

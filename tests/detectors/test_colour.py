@@ -6,7 +6,7 @@ from detectors.base import NoTarget, Reason, Source, Target
 from detectors.colour import ColourFinder, find_blocks
 from detectors.pipeline import GazePipeline
 from detectors.scoring import FrameTruth, score_frame, summarise
-from detectors.targets import CABINET, CARRIED_BLOCK, DRAWER, DRAWER_HANDLE, block
+from detectors.targets.table import CABINET, CARRIED_BLOCK, DRAWER, DRAWER_HANDLE, block
 from tests.detectors.calvin_mini import demonstrations, frames_of, needs_calvin_mini
 from tests.detectors.scenes import PAINT, paint, table
 

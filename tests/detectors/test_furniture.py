@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from detectors.camera import project_static, unproject_static
 from detectors.furniture import door_from_handle, drawer_from_handle
 from detectors.scoring import iou
+from detectors.targets.camera import project_static, unproject_static
 from tests.detectors.calvin_mini import demonstrations, frames_of, needs_calvin_mini
 
 

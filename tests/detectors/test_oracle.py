@@ -3,7 +3,7 @@ import pytest
 
 from detectors.base import Detection, FrameContext, NoTarget, Reason
 from detectors.oracle import OracleDetector
-from detectors.targets import DRAWER, block
+from detectors.targets.table import DRAWER, block
 from errors import InvalidInput
 
 IMAGES = np.zeros((2, 20, 20, 3), np.uint8)

@@ -7,7 +7,7 @@ from detectors.calibration import Calibration
 from detectors.colour import ColourFinder
 from detectors.pipeline import STAGES, GazePipeline
 from detectors.scoring import FrameTruth, score_frame, summarise_objects
-from detectors.targets import BUTTON, CARRIED_BLOCK, DRAWER_HANDLE, block
+from detectors.targets.table import BUTTON, CARRIED_BLOCK, DRAWER_HANDLE, block
 from errors import ConfigError, InvalidInput
 from tests.detectors.calvin_mini import demonstrations, frames_of, needs_calvin_mini
 from tests.detectors.made_up_finder import MadeUpFinder, at

@@ -8,10 +8,10 @@ import pytest
 
 from benchmarks.gaze_scenes import SMALL_MODEL, TARGETS, episodes
 from detectors.base import FrameContext, NoTarget, Target
-from detectors.phases import frame_targets
 from detectors.registry import make_detector
 from detectors.scoring import object_truths, score_frame, summarise_objects
-from detectors.targets import phases_for
+from detectors.targets.phases import frame_targets
+from detectors.targets.table import phases_for
 from tests.detectors.calvin_mini import demonstrations, frames_of, needs_calvin_mini
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ import pytest
 
 from detectors.registry import DETECTORS, make_detector
 from errors import CheckpointError, ConfigError
-from tests.detectors.tiny_grounding_dino import write_tiny_model
+from tests.detectors.grounding_dino.tiny import write_tiny_model
 
 
 @pytest.mark.parametrize("name", ["colour", "oracle"])

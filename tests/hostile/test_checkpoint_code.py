@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from detectors.grounding_dino_model import load_model
+from detectors.grounding_dino.model import load_model
 from errors import InvalidInput
 from models.tokenizer import load_tokenizer
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from detectors import grounding_dino_files
+from detectors.grounding_dino import files
 from errors import CheckpointError, InvalidInput
 from models.json_files import read_json
 from models.openvla_checkpoint import read_config
@@ -107,5 +107,5 @@ def test_json_of_a_model_is_one_sentence(case: str, tmp_path: Path) -> None:
             read(file if read is read_json else tmp_path)
         assert says in sentence(refused, file)
     with pytest.raises(CheckpointError) as refused:
-        grounding_dino_files.check_stored(tmp_path)
+        files.check_stored(tmp_path)
     assert says in sentence(refused, tmp_path)

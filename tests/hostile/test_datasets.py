@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 
 import cli
+from benchmark.tasks import TASKS
 from calvin import annotations, npz
 from calvin.annotations import MOST_FRAMES
-from calvin.check import annotated_frames, examine
+from calvin.check import examine
 from calvin.dataset import survey
 from calvin.episode import FRAME_SHAPES
 from calvin.episode_file import load_episode, save_episode
 from calvin.frames import FrameFiles
 from calvin.instructions import read_instruction_file
-from calvin.task_names import TASKS
+from calvin.split import annotated_frames
 from calvin.training_index import read_index
 from calvin.writer import write_split
 from errors import DatasetError, InvalidInput

@@ -29,7 +29,7 @@ from db.bundle.receive import receive
 from db.soundness import need_sound
 from detectors.calibration import FILE_NAME as CALIBRATION
 from detectors.calibration import read_calibrations
-from detectors.grounding_dino_files import check_stored, existing, weights_digest
+from detectors.grounding_dino.files import check_stored, existing, weights_digest
 from errors import BatonError, CheckpointError, InvalidInput
 from models.beside import check_beside
 from models.folder_identity import folder_identity

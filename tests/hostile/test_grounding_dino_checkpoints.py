@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from detectors import grounding_dino_files
+from detectors.grounding_dino import files
 from errors import CheckpointError
 from settings.shown import cut
 from tests.hostile.checkpoints import HEADERS, header_file, replaced
@@ -48,13 +48,13 @@ def test_a_size_that_no_tensor_of_a_grounding_dino_has_is_refused(
 ) -> None:
     folder = dino_folder(tmp_path, replaced(DINO, key, value))
     with pytest.raises(CheckpointError, match="more than its weights have") as refused:
-        grounding_dino_files.check_stored(folder)
+        files.check_stored(folder)
     file = folder / "config.json"
     assert f"{file}: {cut(key)} is " in sentence(refused, file)
 
 
 def test_a_sound_grounding_dino_passes(tmp_path: Path) -> None:
-    grounding_dino_files.check_stored(dino_folder(tmp_path, DINO))
+    files.check_stored(dino_folder(tmp_path, DINO))
 
 
 @pytest.mark.parametrize("case", HEADERS)
@@ -63,7 +63,7 @@ def test_a_header_of_a_grounding_dino_is_looked_at_first(case: str, tmp_path: Pa
     header, says = HEADERS[case]
     header_file(tmp_path / "model.safetensors", header, bytes(8))
     with pytest.raises(CheckpointError) as refused:
-        grounding_dino_files.check_stored(tmp_path)
+        files.check_stored(tmp_path)
     text = sentence(refused, tmp_path)
     assert "model.safetensors" in text and says in text
 
@@ -93,7 +93,7 @@ def with_entry(values: Any, key: str, value: Any) -> Any:
 def test_an_entry_leads_to_nothing_outside_of_its_folder(key: str, tmp_path: Path) -> None:
     folder = dino_folder(tmp_path, with_entry(DINO, key, ELSEWHERE[key]))
     with pytest.raises(CheckpointError) as refused:
-        grounding_dino_files.check_stored(folder)
+        files.check_stored(folder)
     file = folder / "config.json"
     assert f"{file}: {key} is " in sentence(refused, file)
 
@@ -102,7 +102,7 @@ def test_entries_that_are_off_pass(tmp_path: Path) -> None:
     values: Any = DINO
     for key in ELSEWHERE.keys() - {"model_type", "backbone_config.model_type"}:
         values = with_entry(values, key, "sdpa" if key.endswith("implementation") else None)
-    grounding_dino_files.check_stored(dino_folder(tmp_path, values | {"_attn_implementation_autoset": True}))
+    files.check_stored(dino_folder(tmp_path, values | {"_attn_implementation_autoset": True}))
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,6 @@ def test_an_index_names_files_of_its_folder(index: Any, tmp_path: Path) -> None:
     folder = dino_folder(tmp_path, DINO)
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(CheckpointError, match="weight_map") as refused:
-        grounding_dino_files.check_stored(folder)
+        files.check_stored(folder)
     assert "model.safetensors.index.json" in sentence(refused, folder)
-    assert grounding_dino_files.missing_parts(folder)[-1] == "a readable model.safetensors.index.json"
+    assert files.missing_parts(folder)[-1] == "a readable model.safetensors.index.json"

@@ -20,7 +20,7 @@ import pytest
 
 from commands.health import _http
 from db.remote import Remote
-from detectors import grounding_dino_files
+from detectors.grounding_dino import files
 from errors import PolicyServerError, StoreUnreachable, WeightsMissing
 from policies.remote import RemotePolicy
 from settings.deadline import Deadline, result_at_pace
@@ -347,10 +347,10 @@ def test_a_hub_that_does_not_answer_is_waited_for_no_longer_than_its_limit(
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, local_files_only=False, **__: (
         absent() if local_files_only else silent.download()
     ))  # fmt: skip
-    monkeypatch.setattr(grounding_dino_files, f"HUB_{limit}_SECONDS", 0.02)
+    monkeypatch.setattr(files, f"HUB_{limit}_SECONDS", 0.02)
     try:
         with pytest.raises(WeightsMissing, match=r"from the hub \(no whole answer within 0\.02 s\)"):
-            grounding_dino_files.local_folder("nobody/made-up")
+            files.local_folder("nobody/made-up")
     finally:
         silent.let_go.set()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerFast
 
-from detectors import grounding_dino_model
+from detectors.grounding_dino import model
 from errors import CheckpointError
 from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.prompt import PromptBuilder
@@ -58,7 +58,7 @@ def test_a_library_that_gives_up_over_a_text(folder: Path, monkeypatch: pytest.M
             use()
         sentence(refused, folder)
     with pytest.raises(CheckpointError, match="no entry") as refused:
-        grounding_dino_model._ids(loaded, "block", "vocab.txt")
+        model._ids(loaded, "block", "vocab.txt")
     sentence(refused, "vocab.txt")
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from errors import InvalidInput
-from models.diffusion import Schedule, add_noise, evenly_spaced, noise_prediction_losses, sample, strided
+from models.diffusion import Schedule, add_noise, noise_prediction_losses, sample, spaced_timesteps, strided
 
 FULL = Schedule.training()
 
@@ -21,14 +21,14 @@ def test_signal_falls_from_one_to_nothing() -> None:
 
 @pytest.mark.parametrize("count", [2, 7, 20, 250, 1000])
 def test_spacing_keeps_both_ends_and_the_signal(count: int) -> None:
-    keep = evenly_spaced(1000, count)
+    keep = spaced_timesteps(1000, count)
     assert (keep[0], keep[-1], len(set(keep))) == (0, 999, count)
     np.testing.assert_allclose(FULL.respaced(keep).alphas_cumprod, FULL.alphas_cumprod[keep], atol=1e-12)
 
 
 def test_impossible_spacings() -> None:
     with pytest.raises(InvalidInput, match="1001"):
-        evenly_spaced(1000, 1001)
+        spaced_timesteps(1000, 1001)
     with pytest.raises(InvalidInput, match="no whole stride"):
         strided(1000, 999)
 
@@ -47,7 +47,7 @@ def test_the_true_noise_has_no_loss_and_losses_are_per_sample() -> None:
 def test_sampling_with_a_perfect_predictor_finds_the_data() -> None:
     """All data is one point, so the noise that leads to any x_t is known."""
     point = 0.7
-    schedule = FULL.respaced(evenly_spaced(1000, 50))
+    schedule = FULL.respaced(spaced_timesteps(1000, 50))
 
     def predict(noisy: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         signal = torch.from_numpy(FULL.alphas_cumprod)[timesteps].float().view(-1, 1, 1, 1)

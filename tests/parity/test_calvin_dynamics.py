@@ -66,7 +66,7 @@ def test_states_and_pixels_are_the_official_ones(number: int, tables: dict[str, 
         tolerance = 0.0 if is_same_build else _LOOSE_IN_CONTACT if touched else _LOOSE
         robot_obs, scene_obs = table.state()
         official_obs = np.array(run["robot_obs"][step])
-        if step == 0:  # a new official environment says 1 whatever it is reset to (facts F22)
+        if step == 0:  # a new official environment says 1 whatever it is reset to (official code, C7)
             official_obs[14] = run["reset_robot_obs"][14]
         np.testing.assert_allclose(robot_obs, official_obs, rtol=0, atol=tolerance)
         np.testing.assert_allclose(scene_obs, run["scene_obs"][step], rtol=0, atol=tolerance)

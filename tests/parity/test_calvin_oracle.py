@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from benchmark.tasks import TASKS
 from calvin.oracle import TaskOracle
-from calvin.task_names import TASKS
 
 PARITY = Path(os.environ.get("BATON_PARITY", Path(__file__).parents[3] / "shared" / "parity"))
 

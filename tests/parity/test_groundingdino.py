@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from detectors.grounding_dino_io import caption, prepare_image, read_predictions
-from detectors.grounding_dino_official import load_official_state
+from detectors.grounding_dino.io import caption, prepare_image, read_predictions
+from detectors.grounding_dino.official import load_official_state
 
 FOLDER = (
     Path(os.environ.get("BATON_PARITY", Path(__file__).parents[2] / "../shared/parity"))

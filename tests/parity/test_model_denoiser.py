@@ -15,10 +15,10 @@ from models.denoiser import Denoiser
 from models.diffusion import (
     Schedule,
     add_noise,
-    evenly_spaced,
     noise_prediction_losses,
     reverse_step,
     sample_steps,
+    spaced_timesteps,
     strided,
 )
 from models.part_configs import DenoiserConfig
@@ -34,7 +34,7 @@ def schedule_for(respacing: str) -> Schedule:
         return full
     if respacing.startswith("ddim"):
         return full.respaced(strided(len(full), int(respacing.removeprefix("ddim"))))
-    return full.respaced(evenly_spaced(len(full), int(respacing)))
+    return full.respaced(spaced_timesteps(len(full), int(respacing)))
 
 
 def tokens(grid: torch.Tensor) -> torch.Tensor:

@@ -106,7 +106,7 @@ ASKS = (
     "Stopped(",
 )
 #: Errors of a program that answers over HTTP, and of one in an interpreter of its own.
-ELSEWHERE = {"workers/notice_address.py", "detectors/groundingdino_py_server.py"}
+ELSEWHERE = {"workers/notice_address.py", "detectors/grounding_dino/py_package_server.py"}
 
 
 @pytest.mark.parametrize("file", sorted(modules()), ids=lambda file: str(file.relative_to(REPOSITORY)))

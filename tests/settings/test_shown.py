@@ -12,7 +12,10 @@ from tests.support import REPOSITORY
 from tests.test_layers import modules
 
 #: What makes the short forms, and what another interpreter runs, which sees no module of Baton's.
-APART = {REPOSITORY / "detectors" / "groundingdino_py_server.py", REPOSITORY / "settings" / "shown.py"}
+APART = {
+    REPOSITORY / "detectors" / "grounding_dino" / "py_package_server.py",
+    REPOSITORY / "settings" / "shown.py",
+}
 PACKAGES = {"settings", "models", "detectors", "calvin", "policies", "tasks"}
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark.tasks import TASKS
 from calvin.oracle import TaskOracle
-from calvin.task_names import TASKS
 from errors import SimulatorError
 from simulators.expert import SKILLS, Expert
 from simulators.playtable.env import PlayTable

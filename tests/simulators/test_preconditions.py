@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calvin.task_names import TASKS
+from benchmark.tasks import TASKS
 from errors import SimulatorError
 from simulators.playtable.own_scenes import own_scene
 from simulators.playtable.random_scene import Choice, random_scene

@@ -17,7 +17,7 @@ from tasks import gaze, index
 from tasks.context import InputFile
 from tasks.index_reader import load_index
 from tests.calvin.samples import make_episode
-from tests.detectors.tiny_grounding_dino import write_tiny_model
+from tests.detectors.grounding_dino.tiny import write_tiny_model
 from tests.tasks.fake_context import FakeContext, input_file
 
 FRAMES = 4

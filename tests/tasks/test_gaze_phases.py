@@ -7,15 +7,16 @@ import pytest
 
 from calvin.dataset import open_dataset
 from calvin.episode import Episode
-from detectors.camera import project_static
+from calvin.split import TRAINING
 from detectors.registry import make_detector
-from detectors.targets import CARRIED_BLOCK, TASK_PHASES
+from detectors.targets.camera import project_static
+from detectors.targets.table import CARRIED_BLOCK, TASK_PHASES
 from settings.ablation import Data
 from tasks.gaze import find_regions
 from tasks.gaze_truth import true_targets
 from tasks.generate import generate
 from tests.detectors.calvin_mini import CALVIN_MINI, needs_calvin_mini
-from workers.demonstrations import TRAINING, generated
+from workers.demonstrations import generated
 
 
 def share_at_switch(episode: Episode, detector: str = "colour") -> float:

@@ -16,7 +16,7 @@ from models.reconvla import ReconVLA
 from models.weights import write_weights
 from tasks.context import Finished
 from tasks.index_reader import load_index
-from tasks.open_loop import action_losses, evenly_spaced, open_loop_error, run_open_loop
+from tasks.open_loop import action_losses, open_loop_error, run_open_loop
 from tasks.samples import sample_of
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
@@ -65,11 +65,6 @@ def test_without_the_losses_of_jpeg_the_error_is_that_of_other_pictures(tmp_path
         losses[name] = done.result["action_loss"]
     assert losses["now"] == pytest.approx(expected, rel=1e-6)
     assert losses["before"] != pytest.approx(expected, rel=1e-6)
-
-
-def test_frames_are_spread_evenly() -> None:
-    assert evenly_spaced(3, 200) == [0, 1, 2]
-    assert evenly_spaced(101, 5) == [0, 25, 50, 75, 100]
 
 
 @pytest.mark.parametrize("part", ["lm_head", "final norm", "projector"])

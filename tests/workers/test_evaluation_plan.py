@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import cli
-from calvin.task_names import TASKS
+from benchmark.tasks import TASKS
 from calvin.writer import write_split
 from errors import ConfigError, SimulatorMissing
 from settings.ablation import AblationConfig

@@ -300,8 +300,8 @@ def test_a_decision_of_the_body_is_an_event_of_the_same_transaction(bench: Bench
     submit(database, planned("a", target_steps=9))
     bench.run("a", body)
     assert (row(database, "a").state, row(database, "a").step) == (SUCCEEDED, 3)
-    (event,) = [e for e in queries.events(database) if e["kind"] == "early_stop"]
-    assert (event["message"], event["data"]) == ("enough", {"gain": 0.0})
+    (event,) = [e for e in queries.events(database) if e.kind == "early_stop"]
+    assert (event.message, event.data) == ("enough", {"gain": 0.0})
 
 
 def test_a_paused_job_yields_and_is_not_rung_until_unpaused(bench: Bench, database: Database) -> None:

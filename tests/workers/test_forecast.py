@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from workers.forecast import OpenWork, TimeLeft, pace_range, time_left
+from db.progress import OpenWork
+from workers.forecast import TimeLeft, pace_range, time_left
 
 
 def test_one_kind_on_one_worker() -> None:

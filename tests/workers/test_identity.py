@@ -20,14 +20,14 @@ from tests.support import NOW, worker
 #: Looks as a scheduler does, and says whom it misses, and where it is.
 LOOK = """
 import os, socket, sys
-from db import missing, queries
+from db import missing, standings
 from db.migrate import open_state
 from db.silence import Silence
 from settings.home import home_at
 from settings.processes import process_space
 database = open_state(home_at(sys.argv[1]))
 print(missing.close_dead_sessions(database, 0.0), missing.find_missing(database, 30.0, Silence()))
-print(queries.status(database)["sessions"][0]["lives"], socket.gethostname(), os.getpid() < 10, process_space())
+print(standings.standing(database).sessions[0].lives, socket.gethostname(), os.getpid() < 10, process_space())
 """
 
 

@@ -61,8 +61,8 @@ def test_submitting_to_an_old_home_tells_what_is_done_again_and_why(
         f"1 evaluate ({why}), 1 report; {shared} are shared"
     )
     assert capsys.readouterr().err.count(sentence) == 1
-    (event,) = [row for row in queries.events(database) if row["kind"] == "planned_otherwise"]
-    assert event["message"] == sentence and event["ablation_id"] == 2
+    (event,) = [row for row in queries.events(database) if row.kind == "planned_otherwise"]
+    assert event.message == sentence and event.ablation_id == 2
     for command in ("events", "status"):
         assert cli.main(["--home", str(old_home.root), command, "--json"]) == 0
         assert sentence in capsys.readouterr().out

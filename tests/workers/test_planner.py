@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from calvin.recording import Recording
+from calvin.split import Recording
 from db.plans import Plan, PlannedJob, RunRef
 from errors import CheckpointError, ConfigError
 from settings.arms import ARMS
-from tests.detectors.tiny_grounding_dino import write_tiny_model
+from tests.detectors.grounding_dino.tiny import write_tiny_model
 from tests.workers.plans import changed, kept, keys, plan
 
 

@@ -53,7 +53,7 @@ def test_films_that_were_cleared_away(database, store, home, tmp_path):
     plan(database, 1)
     finish(database, store, tmp_path, 1, film=True)
     for entry in queries.artifacts(database):
-        (home.root / entry["path"]).unlink()
+        (home.root / entry.path).unlink()
     report = gather_report(database, store, "mine")
     assert report.videos == () and "no longer in the store" in report.videos_reason
 

@@ -87,7 +87,7 @@ def test_reconstructions(database, store, ablation):
 
 def test_bytes_that_were_cleared_away_are_left_out(database, store, home, ablation):
     for entry in queries.artifacts(database):
-        (home.root / entry["path"]).unlink(missing_ok=True)
+        (home.root / entry.path).unlink(missing_ok=True)
     report = gather_report(database, store, "mine")
     assert report.attention_panels == report.reconstructions == ()
     assert report.runs[0].attention is not None, "figures are in the database"

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from db import members, queries
+from db import members
 from db.engine import Database
+from db.standings import standing
 from errors import DiskFull
 from tests.support import Clock
 from workers import session as session_module
@@ -23,8 +24,8 @@ def steady(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def entry(database: Database) -> dict[str, object]:
-    (found,) = queries.status(database)["sessions"]
-    return {name: found[name] for name in ("age_seconds", "left_seconds", "deadline")}
+    (found,) = standing(database).sessions
+    return {name: getattr(found, name) for name in ("age_seconds", "left_seconds", "deadline")}
 
 
 @pytest.mark.parametrize("shift", [-172_800.0, -3600.0, 3600.0, 172_800.0])

@@ -12,6 +12,7 @@ from db import jobs, plans, queries
 from db.engine import Database
 from db.jobs import Ending
 from db.plans import Plan, PlannedJob
+from db.standings import standing
 from db.states import BLOCKED, FAILED, QUEUED, READY, SUCCEEDED
 from errors import ConfigError, OtherBuild
 from settings.home import Home
@@ -115,11 +116,9 @@ def test_planning_again_keeps_what_is_the_same(database: Database, older: Plan) 
     same = {job.key for job in older.jobs} & {job.key for job in mine}
     ingests = sum(job.kind == "ingest" for job in older.jobs)
     assert (again.kept, again.added) == (len(same), len(mine) - len(same)) and len(same) >= ingests
-    first, second = queries.status(database)["ablations"]
-    assert (first["state"], second["jobs"][SUCCEEDED]) == ("cancelled", ingests)
-    assert [run["state"] for run in second["runs"]] == ["paused"], (
-        "what was asked of the old one is asked of it"
-    )
+    first, second = standing(database).ablations
+    assert (first.state, second.jobs[SUCCEEDED]) == ("cancelled", ingests)
+    assert [run.state for run in second.runs] == ["paused"], "what was asked of the old one is asked of it"
     assert upgrades.outdated(database) == []
     repeated = upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
     assert (repeated.ablation_id, repeated.added) == (again.ablation_id, 0)
@@ -142,7 +141,7 @@ def test_planning_again_twice_cancels_nothing_of_the_new_one(database: Database,
     first = upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
     upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
     assert queries.ablation_row(database, str(first.ablation_id)).intent == "active"
-    assert {run["state"] for run in queries.status(database)["ablations"][1]["runs"]} == {"running"}
+    assert {run.state for run in standing(database).ablations[1].runs} == {"running"}
 
 
 def test_jobs_that_are_planned_otherwise_are_told(

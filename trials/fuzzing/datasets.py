@@ -69,8 +69,9 @@ class Datasets:
         self._sound = folder / "sound"
 
     def meet(self, draw: random.Random) -> None:
-        from calvin.check import annotated_frames, examine
+        from calvin.check import examine
         from calvin.dataset import open_dataset, survey
+        from calvin.split import annotated_frames
 
         split = self._root / "training"
         source = draw.choice(sorted(path for path in self._sound.rglob("*") if path.is_file()))

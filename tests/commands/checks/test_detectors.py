@@ -9,9 +9,9 @@ import pytest
 
 from commands.checks.detectors import findings
 from commands.checks.finding import MISSING, OK, WARNING, Finding
-from detectors.groundingdino_py_interpreter import PYTHON_VARIABLE
-from tests.detectors.test_groundingdino_py import stand_in
-from tests.detectors.tiny_grounding_dino import write_tiny_model
+from detectors.grounding_dino.py_package_interpreter import PYTHON_VARIABLE
+from tests.detectors.grounding_dino.test_py_package import stand_in
+from tests.detectors.grounding_dino.tiny import write_tiny_model
 
 REVISION = "0" * 40
 WHOLE = ("config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors")

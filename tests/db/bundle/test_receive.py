@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import update
 
 from db import care, jobs, members, migrate, plans
-from db.bundle import lineage, receive
+from db.bundle import at_work, lineage
 from db.jobs import Ending, Target
 from db.migrate import open_state
 from db.schema import Worker
@@ -197,7 +197,7 @@ def test_workers_of_other_machines_are_listened_for(
     take_out(idle.home, tmp_path / "two.bundle")
     copy = Home(tmp_path / "copy")
     bring_in(copy, bundle)
-    monkeypatch.setattr(receive, "_LISTEN_SECONDS", 0.01)
+    monkeypatch.setattr(at_work, "_LISTEN_SECONDS", 0.01)
     monkeypatch.setenv("BATON_QUEUE_HEARTBEAT_SECONDS", "0.1")
     monkeypatch.setenv("BATON_QUEUE_LEASE_SECONDS", "60")
     database = open_state(copy)

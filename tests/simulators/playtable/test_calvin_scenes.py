@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.tasks import SCENES
 from errors import InvalidInput, SimulatorError, SimulatorMissing
 from simulators.playtable.calvin_scenes import CHANGED_ORIGIN, PUBLISHED_ORIGIN, calvin_scene
-from simulators.playtable.own_scenes import SCENES, own_scene
+from simulators.playtable.own_scenes import own_scene
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark.tasks import SCENES
 from errors import SimulatorError
 from simulators.playtable.env import PlayTable
-from simulators.playtable.own_scenes import SCENES
 
 _ROOT = Path(__file__).parents[3]
 

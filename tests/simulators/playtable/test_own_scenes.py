@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from benchmark.tasks import SCENES
 from errors import SimulatorError
 from simulators.base import BOX_NAMES
-from simulators.playtable.own_scenes import SCENES, own_scene
+from simulators.playtable.own_scenes import own_scene
 
 
 def test_block_order_is_calvins() -> None:

@@ -5,8 +5,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from benchmark.tasks import SCENES
 from errors import SimulatorError
-from simulators.playtable.own_scenes import SCENES, own_scene
+from simulators.playtable.own_scenes import own_scene
 from simulators.playtable.random_scene import BLOCK_CLEARANCE_METRES, Choice, random_scene
 
 

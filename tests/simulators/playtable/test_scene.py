@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmark.tasks import SCENES
 from simulators.playtable.env import PlayTable
-from simulators.playtable.own_scenes import SCENES, own_scene
+from simulators.playtable.own_scenes import own_scene
 from simulators.playtable.scene import Landmark, table_landmarks
 
 
