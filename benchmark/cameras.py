@@ -44,3 +44,6 @@ STATIC_CAMERA_NM = StaticCamera(
 )
 
 CAMERAS = ("static", "gripper")
+
+#: PyBullet's renderers, as simulators name them: on a graphics card, and in software.
+EGL, TINY = "egl", "tiny"

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-AUTO, EGL, TINY = "auto", "egl", "tiny"
+from benchmark.cameras import EGL, TINY
+
+AUTO = "auto"
 CHOICES = (AUTO, EGL, TINY)
 
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmark.cameras import EGL, TINY
 from calvin.instructions import evaluation_instruction
 from calvin.metrics import chain_scores, official_compat_scores, task_scores
 from calvin.sequences import Chain, get_sequences
 from simulators.base import Simulator
 from simulators.own_process import OwnProcess
 from simulators.registry import create
-from simulators.rendering import EGL, TINY
 from tasks.simulator_identity import check_identity
 
 if TYPE_CHECKING:
