@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 Vector = tuple[float, float, float]
 
@@ -44,3 +45,7 @@ STATIC_CAMERA_NM = StaticCamera(
 )
 
 CAMERAS = ("static", "gripper")
+
+#: PyBullet's renderers, as simulators name them: on a graphics card, and in software.
+EGL: Final = "egl"
+TINY: Final = "tiny"

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.cameras import EGL, TINY
 from calvin.downloads import known_download
 from calvin.frames import FrameFiles
 from calvin.split import BATON, CALVIN, Recording
@@ -25,8 +26,6 @@ from settings.regular import MOST_YAML_BYTES, is_there, read_text, text_of
 if TYPE_CHECKING:
     from calvin.dataset import CalvinSplit
 
-#: The names that simulators give to PyBullet's renderers.
-EGL, TINY = "egl", "tiny"
 
 RECORD = "recording.json"
 CONFIGURATION = Path(".hydra", "merged_config.yaml")

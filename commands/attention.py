@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from commands.checkpoint import HELP, open_named, precision_option
+from commands.checkpoint import HELP, find_named, precision_option
 from commands.options import existing_home, home_option, resolve_home, threads_option
 from errors import InvalidInput
 from settings.shown import as_file_name, shown
@@ -58,8 +58,7 @@ def command(
     from workers.held_out import frames_of_dataset
 
     chosen = _heads(heads)
-    named = open_named(resolve_home(context, home_path), checkpoint, precision)
-    model, recipe = named.model, named.recipe
+    model, recipe = find_named(resolve_home(context, home_path), checkpoint).open(precision)
     FixedState().establish(threads)
     with tempfile.TemporaryDirectory(prefix="baton-attention-") as folder:
         if data_root is not None:

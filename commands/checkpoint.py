@@ -16,12 +16,14 @@ from settings.home import Home
 if TYPE_CHECKING:
     from models.recipe import Recipe
     from models.reconvla import ReconVLA
+    from models.spec import ModelSpec
+    from policies.registry import ReconVLAFolder, ReconVLAWeights
 
 HELP = "a folder (Hugging Face layout), or the first digits of a checkpoint's SHA-256 in the home"
 
 
 def precision_option(command: Callable[..., None]) -> Callable[..., None]:
-    """`--precision`, as `policies.checkpoint_folder` takes it."""
+    """`--precision`, one of `policies.registry.PRECISIONS`."""
     return click.option(
         "--precision",
         type=click.Choice(("auto", "fp32", "bf16", "fp16", "4bit")),
@@ -49,15 +51,41 @@ def refuse_crop(center_crop: bool | None, name: str) -> None:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """identity: SHA-256 of the weights, or of a folder's model files. drawn_by: the renderer of the frames that it
-    was trained on, None where nothing tells; drawn_basis: what that rests on.
+    """A folder, or weights in the home with the `model` of the job that made them. drawn_by: the renderer of the frames
+    that it was trained on, None where nothing tells; drawn_basis: what that rests on.
     """
 
-    model: ReconVLA
-    recipe: Recipe
-    identity: str
-    drawn_by: str | None
+    place: Path
+    model: ModelSpec | None = None
+    sha256: str | None = None
+    drawn_by: str | None = None
     drawn_basis: str | None = None
+
+    def identity(self) -> str:
+        """SHA-256 of the weights, or of a folder's model files. Raises CheckpointError, WeightsMissing."""
+        from policies.checkpoint_folder import identity_of
+
+        return identity_of(self.place) if self.sha256 is None else self.sha256
+
+    def open(self, precision: str) -> tuple[ReconVLA, Recipe]:
+        """The model and how to ask it. precision: a value of `precision_option`."""
+        from policies.checkpoint_folder import open_folder, open_weights
+
+        if self.model is None:
+            return open_folder(self.place, precision)
+        return open_weights(self.model, self.place, precision)
+
+    def policy(
+        self, precision: str, batch: int, detector: str, official_compat: bool
+    ) -> ReconVLAFolder | ReconVLAWeights:
+        """The checkpoint as a policy. detector: finds the gaze region for a model that is shown it."""
+        from detectors.spec import any_version
+        from policies.registry import ReconVLAFolder, ReconVLAWeights
+
+        place = str(self.place)
+        if self.model is None:
+            return ReconVLAFolder(place, precision, batch, detector, official_compat)
+        return ReconVLAWeights(self.model, place, precision, batch, any_version(detector), official_compat)
 
 
 def holds_openvla(name: str) -> bool:
@@ -69,20 +97,16 @@ def holds_openvla(name: str) -> bool:
     return is_openvla(Path(name))
 
 
-def open_named(home: Home, name: str, precision: str = "auto") -> Checkpoint:
-    """The model and how to ask it. Raises InvalidInput when nothing, or more than one thing, has this name.
-
-    precision: a value of `precision_option`.
-    """
+def find_named(home: Home, name: str) -> Checkpoint:
+    """Raises InvalidInput when nothing, or more than one thing, has this name."""
     from db.checkpoints import find_weights
     from db.migrate import look_at_state
     from db.shared_store import open_store
     from models.spec import ModelSpec
-    from policies.checkpoint_folder import identity_of, open_folder, open_weights
     from settings.typed_json import from_json
 
     if Path(name).is_dir():
-        return Checkpoint(*open_folder(Path(name), precision), identity_of(Path(name)), None)
+        return Checkpoint(Path(name))
     if Path(name).is_file():
         raise InvalidInput(
             f"{name} is a file; name the folder that it lies in, or the first digits of its digest"
@@ -106,5 +130,5 @@ def open_named(home: Home, name: str, precision: str = "auto") -> Checkpoint:
         raise InvalidInput(f"several digests begin with {name}: {listed}")
     (entry,) = found
     weights = store.verified(entry.path, entry.sha256)
-    model, recipe = open_weights(from_json(ModelSpec, entry.model, entry.label), weights, precision)
-    return Checkpoint(model, recipe, entry.sha256, entry.drawn_by, entry.drawn_basis)
+    model = from_json(ModelSpec, entry.model, entry.label)
+    return Checkpoint(weights, model, entry.sha256, entry.drawn_by, entry.drawn_basis)

@@ -120,8 +120,8 @@ def generate(
     folder: Path, demonstrations_per_task: int, tasks: str | None, scene: Scene, seed: int, validation: int
 ) -> None:
     """Have the scripted expert solve CALVIN's tasks and write DIR in CALVIN's layout."""
+    from benchmark.cameras import TINY
     from calvin.instructions import evaluation_instruction
-    from calvin.recording import TINY
     from calvin.split import BATON
     from calvin.writer import write_split
     from settings.ablation import Data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,10 @@ from benchmark.tasks import SCENES
 from calvin.protocols import PROTOCOLS, Protocol, protocol_named
 from calvin.sequences import check_tasks
 from commands.checkpoint import HELP, crop_option, precision_option
-from commands.named_policy import NamedPolicy, policy_named
+from commands.named_policy import policy_named
 from commands.options import home_option, resolve_home, threads_option
 from commands.ranges import SIMULATORS, Seconds
-from errors import InvalidInput, Stopped
-from settings.faults import need_mistake
+from errors import InvalidInput
 from settings.streams import say
 from simulators.rendering import AUTO, CHOICES, chosen_renderer, usual_renderer
 
@@ -125,13 +123,30 @@ def command(
     protocol = protocol_named(options["protocol"])
     if options["official_compat"]:
         protocol = protocol.compatible()
-    spec = _spec(protocol, options)
+    sequences, listed = _sequences(protocol, options)
     named = policy_named(resolve_home(context, home_path), checkpoint, options)
     FixedState().establish(options["threads"])
     if options["attention"]:
         _check_attention(named.policy, options)
-    spec["renderer"] = chosen_renderer(options["renderer"], named.drawn_by or usual_renderer(options))
-    document = _evaluate(named, spec, protocol, checkpoint, options)
+    renderer = chosen_renderer(options["renderer"], named.drawn_by or usual_renderer(options))
+    from commands.live_estimate import live_estimate
+    from tasks.evaluate_alone import evaluate_alone
+    from tasks.specs import ChainsSpec
+
+    document = evaluate_alone(
+        named.policy,
+        ChainsSpec(**listed, renderer=renderer),
+        sequences,
+        {"policy": checkpoint, **named.about, "protocol": protocol.name,
+         "official_compat": protocol.official_compat},
+        {**named.told, "needs_images": named.policy.needs_images, "frames_renderer": named.drawn_by,
+         "frames_basis": named.drawn_basis},
+        live_estimate,
+        official_compat=protocol.official_compat,
+        out=_path(options["out"]),
+        films=_path(options["videos"]),
+        show_attention=options["attention"],
+    )  # fmt: skip
     if as_json:
         say(json.dumps(document))
     else:
@@ -177,8 +192,8 @@ def _tasks(named: str | None) -> list[str]:
     return tasks
 
 
-def _spec(protocol: Protocol, options: dict[str, Any]) -> dict[str, Any]:
-    """What `tasks.closed_loop` reads, but for the renderer, which may depend on the policy."""
+def _sequences(protocol: Protocol, options: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """How many are evaluated, and their list, but for the renderer, which may depend on the policy."""
     from calvin.instructions import read_instruction_file
 
     tasks = _tasks(options["tasks"])
@@ -186,14 +201,13 @@ def _spec(protocol: Protocol, options: dict[str, Any]) -> dict[str, Any]:
     if not tasks and sequences > protocol.sequences:
         raise InvalidInput(f"--sequences: {protocol.name} has {protocol.sequences}, not {sequences}")
     phrases = options["instructions"]
-    return {
+    return sequences, {
         "simulator": options["simulator"],
         "scene": options["scene"],
         "assets": options["assets"],
         "python": options["calvin_python"],
-        "tasks": tasks,
+        "tasks": tuple(tasks),
         "drawn": sequences if tasks else protocol.drawn,
-        "sequences": sequences,
         "instructions": None if phrases is None else read_instruction_file(Path(phrases)),
         "max_steps": options["max_steps"] or protocol.max_steps,
         "simulators": options["simulators"],
@@ -210,86 +224,5 @@ def _check_attention(policy: Policy, options: dict[str, Any]) -> None:
         raise InvalidInput("--attention: only a ReconVLA checkpoint tells where it looks")
 
 
-def _folder_for_films(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        need_mistake(error)
-        raise InvalidInput(f"--videos: the folder {folder} cannot be made: {error.strerror}") from None
-    return folder
-
-
-def _evaluate(
-    named: NamedPolicy, spec: dict[str, Any], protocol: Protocol, checkpoint: str, options: dict[str, Any]
-) -> dict[str, Any]:
-    """Runs to the end. Ctrl-C raises Stopped where results are kept in a file."""
-    from dataclasses import asdict
-
-    from commands.live_estimate import live_estimate
-    from policies.base import told_counts
-    from policies.reconvla import ReconVLAPolicy
-    from reports.statistics import running_estimate
-    from tasks.closed_loop import chains_of, entry_of, instructions_of, simulators_of, summary
-    from tasks.results_file import ResultsFile
-    from tasks.rollout import Rollout
-    from tasks.specs import SimulatedScene
-    from tasks.videos import Look, looks_of, write_failure
-
-    policy = named.policy
-    memory: dict[str, Any] = {}
-    films = None if options["videos"] is None else _folder_for_films(Path(options["videos"]))
-    chains = chains_of(spec["drawn"], spec["tasks"])
-    places = ("simulator", "scene", "assets", "python", "renderer", "parallel")
-    scene = SimulatedScene(**{name: spec[name] for name in places})
-    (first,) = simulators_of(scene, 1, memory)
-    about = {
-        "policy": checkpoint,
-        **named.about,
-        "protocol": protocol.name,
-        "official_compat": protocol.official_compat,
-        **{name: value for name, value in spec.items() if name not in ("simulators", "parallel")},
-        "simulator_description": first.description(),
-    }
-    kept = None if options["out"] is None else ResultsFile(Path(options["out"]), about)
-    entries: list[dict[str, Any]] = [] if kept is None else kept.entries
-    done = {entry["sequence"] for entry in entries}
-    todo = [(number, chains[number]) for number in range(spec["sequences"]) if number not in done]
-    simulators = simulators_of(scene, max(1, min(spec["simulators"], len(todo))), memory)
-    rollout = Rollout(
-        spec["scene"],
-        policy,
-        instructions_of(spec["instructions"]),
-        spec["max_steps"],
-        film=films is not None,
-    )
-    replays = 0
-    try:
-        with live_estimate(spec["sequences"]) as show:
-            for result in rollout.run(todo, simulators):
-                entry = entry_of(result, chains[result.sequence])
-                kept.add(entry) if kept is not None else entries.append(entry)
-                replays += result.replays
-                show([entry["done"] for entry in entries])
-                if films is not None and result.failure is not None:
-                    looks: Sequence[Look] = ()
-                    if options["attention"] and isinstance(policy, ReconVLAPolicy):
-                        looks = looks_of(result.failure, policy)
-                    write_failure(result.failure, films / f"failure_{result.sequence}.mp4", looks)
-    except KeyboardInterrupt:
-        where = f"; {len(entries)} results are in {options['out']}, the same command goes on" if kept else ""
-        raise Stopped(f"stopped after {len(entries)} of {spec['sequences']} sequences{where}") from None
-    for simulator in simulators:
-        simulator.close()
-    entries = sorted(entries, key=lambda entry: int(entry["sequence"]))
-    return {
-        **about,
-        **named.told,
-        "needs_images": policy.needs_images,
-        "frames_renderer": named.drawn_by,
-        "frames_basis": named.drawn_basis,
-        "counts": told_counts(policy.counts) | {"replays": replays},
-        "counted_sequences": len(todo),
-        **summary(entries, protocol.official_compat),
-        "estimate": asdict(running_estimate([entry["done"] for entry in entries])),
-        "results": entries,
-    }
+def _path(named: str | None) -> Path | None:
+    return None if named is None else Path(named)

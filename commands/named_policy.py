@@ -6,14 +6,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from commands.checkpoint import holds_openvla, open_named, refuse_crop
+from commands.checkpoint import find_named, holds_openvla, refuse_crop
 from errors import InvalidInput
+from policies.base import Policy
+from policies.registry import AUTO, OpenVLAFolder, PolicyServer, RandomActions, ScriptedExpert, open_policy
 from settings.home import Home
-
-if TYPE_CHECKING:
-    from policies.base import Policy
 
 
 @dataclass(frozen=True)
@@ -33,35 +32,28 @@ class NamedPolicy:
 def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
     """options: those of `evaluate`. Raises InvalidInput, CheckpointError or WeightsMissing for what is no policy."""
     if holds_openvla(name):
-        return _openvla(Path(name), options)
+        return _openvla(name, options)
     refuse_crop(options["center_crop"], name)
     if name == "random":
-        from policies.random_actions import RandomPolicy
-
-        return NamedPolicy(RandomPolicy(options["seed"]), {"seed": options["seed"]})
+        return NamedPolicy(open_policy(RandomActions(options["seed"])), {"seed": options["seed"]})
     if name == "expert":
-        from policies.expert import ExpertPolicy
-
-        return NamedPolicy(ExpertPolicy())
+        return NamedPolicy(open_policy(ScriptedExpert()))
     if name.startswith(("http://", "https://")):
-        from policies.remote import RemotePolicy
-
-        chunk_steps = int(options["chunk_steps"])
-        remote = RemotePolicy(name, chunk_steps=chunk_steps, timeout_seconds=options["server_timeout"])
-        return NamedPolicy(remote, {"chunk_steps": chunk_steps})
+        server = PolicyServer(name, int(options["chunk_steps"]), options["server_timeout"])
+        return NamedPolicy(open_policy(server), {"chunk_steps": server.chunk_steps})
     if re.fullmatch(r"[^/]+:\d+(/.*)?", name) and not Path(name).exists():
         raise InvalidInput(f"there is no folder {name}; the address of a server begins with http://")
     return _reconvla(home, name, options)
 
 
-def _openvla(folder: Path, options: Mapping[str, Any]) -> NamedPolicy:
+def _openvla(folder: str, options: Mapping[str, Any]) -> NamedPolicy:
     from models.folder_identity import folder_identity
-    from policies.checkpoint_folder import AUTO
     from policies.openvla import OpenVLAPolicy
 
     precision = options["precision"]
-    openvla = OpenVLAPolicy(folder, options["statistics"], precision, options["center_crop"])
-    about = {"weights": folder_identity(folder), "statistics": options["statistics"],
+    openvla = open_policy(OpenVLAFolder(folder, options["statistics"], precision, options["center_crop"]))
+    assert isinstance(openvla, OpenVLAPolicy)
+    about = {"weights": folder_identity(Path(folder)), "statistics": options["statistics"],
              "threads": options["threads"]}  # fmt: skip
     if precision != AUTO:  # which results of earlier versions, where there was no choice, do not name
         about["precision"] = precision
@@ -71,13 +63,16 @@ def _openvla(folder: Path, options: Mapping[str, Any]) -> NamedPolicy:
 
 
 def _reconvla(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
-    named = open_named(home, name, options["precision"])
-    from policies.checkpoint_folder import policy_of
+    from policies.reconvla import ReconVLAPolicy
 
-    batch, detector = options["batch"], options["detector"]
-    policy = policy_of(named.model, named.recipe, batch, detector, options["official_compat"])
-    about = {"weights": named.identity, "batch": batch, "precision": options["precision"],
+    found = find_named(home, name)
+    spec = found.policy(
+        options["precision"], options["batch"], options["detector"], options["official_compat"]
+    )
+    policy = open_policy(spec)
+    assert isinstance(policy, ReconVLAPolicy)
+    about = {"weights": found.identity(), "batch": spec.batch, "precision": spec.precision,
              "threads": options["threads"]}  # fmt: skip
-    if named.recipe.config.grounding == "crop":
-        about["detector"] = detector
-    return NamedPolicy(policy, about, named.drawn_by, named.drawn_basis)
+    if policy.config.grounding == "crop":
+        about["detector"] = options["detector"]
+    return NamedPolicy(policy, about, found.drawn_by, found.drawn_basis)

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import click
 
-from commands.checkpoint import HELP, crop_option, holds_openvla, open_named, precision_option, refuse_crop
+from commands.checkpoint import HELP, crop_option, find_named, holds_openvla, precision_option, refuse_crop
 from commands.options import home_option, resolve_home, threads_option
 from settings.streams import say
-
-if TYPE_CHECKING:
-    from policies.openvla import OpenVLAPolicy
-    from policies.reconvla import ReconVLAPolicy
 
 
 @click.command("serve", help=f"Answer the official policy-server protocol with CHECKPOINT: {HELP}.")
@@ -54,20 +47,18 @@ def command(
     statistics: str | None,
     center_crop: bool | None,
 ) -> None:
+    from policies.registry import ModelPolicySpec, OpenVLAFolder, open_policy
     from policies.server import serve
     from tasks.fixed_state import FixedState
 
-    policy: OpenVLAPolicy | ReconVLAPolicy
+    spec: ModelPolicySpec
     if holds_openvla(checkpoint):
-        from policies import openvla
-
-        policy = openvla.OpenVLAPolicy(Path(checkpoint), statistics, precision, center_crop)
+        spec = OpenVLAFolder(checkpoint, statistics, precision, center_crop)
     else:
         refuse_crop(center_crop, checkpoint)
-        named = open_named(resolve_home(context, home_path), checkpoint, precision)
-        from policies.checkpoint_folder import policy_of
-
-        policy = policy_of(named.model, named.recipe, batch, detector, official_compat)
+        found = find_named(resolve_home(context, home_path), checkpoint)
+        spec = found.policy(precision, batch, detector, official_compat)
+    policy = open_policy(spec)
     FixedState().establish(threads)
     serve(
         policy.predict,

@@ -12,38 +12,21 @@ nothing is removed until somebody says which of them goes on (`adopt`).
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from itertools import chain
 
 from sqlalchemy import Connection, select
 
 from db.engine import Database
+from db.owner import Mark, Owner, Row, locked, marks_of, read_owner, replace_owner, write_owner
 from db.remote import Remote
 from db.schema import Artifact, Attempt, Identity, Worker
-from db.store import ARTIFACT_PATH, OWNER, OWNER_LOCK
-from errors import InvalidInput, StoreOfAnother
-from settings import files
-from settings.faults import need_mistake
+from db.store import ARTIFACT_PATH
+from errors import StoreOfAnother
 from settings.home import Home
-
-#: The newest worker and the newest attempt, each as (id, started_at) or None.
-Row = tuple[int, float]
-Mark = tuple[Row | None, Row | None]
-
-
-@dataclass(frozen=True)
-class Owner:
-    """states: keys; two while a bundle takes a home's place. copies: of shared objects or of a bundle that is being
-    imported, so another state may have the folder. marks: as of the module."""
-
-    states: tuple[str, ...]
-    copies: bool = False
-    marks: tuple[Mark, ...] = ()
 
 
 def admit(home: Home, database: Database, copies: bool | None = None) -> None:
@@ -55,7 +38,7 @@ def admit(home: Home, database: Database, copies: bool | None = None) -> None:
     if owner is None or (owner == read_owner(home) and copies in (None, owner.copies)):
         return
     with suppress(OSError):  # a full disk, or another user's home: the same is found out again next time
-        _write(home, owner if copies is None else replace(owner, copies=copies))
+        write_owner(home, owner if copies is None else replace(owner, copies=copies))
 
 
 def check(home: Home, database: Database) -> Owner | None:
@@ -110,12 +93,12 @@ def note(home: Home, database: Database, remote: Remote | None = None) -> None:
     if mine == (None, None):
         return
     database.settle()  # what a power cut undoes must not have been marked
-    with suppress(OSError), _locked(home):
+    with suppress(OSError), locked(home):
         owner = read_owner(home)
         if owner is not None and key in owner.states:
             marks = _with(database, owner.marks, mine)
             if marks != owner.marks:
-                _replace(home, replace(owner, marks=marks))
+                replace_owner(home, replace(owner, marks=marks))
     if remote is not None:
         with suppress(StoreOfAnother):  # it stays as it is for people to decide
             before = _remote_marks(remote)
@@ -134,7 +117,7 @@ def adopt(home: Home, database: Database, remote: Remote | None = None) -> None:
         key, mine = _key(tx), newest(tx)
     database.settle()
     marks = () if mine == (None, None) else (mine,)
-    _write(home, Owner((key,), remote is not None, marks))
+    write_owner(home, Owner((key,), remote is not None, marks))
     if remote is not None:
         remote.note(json.dumps(marks).encode())
 
@@ -159,7 +142,7 @@ def expect(home: Home, staged: Database) -> None:
     need_place(home, staged, None)
     if not _holds_files(home):
         with staged.read() as tx:
-            _write(home, Owner((_key(tx),), copies=True))
+            write_owner(home, Owner((_key(tx),), copies=True))
 
 
 def share(home: Home, staged: Database, mine: Database) -> Owner:
@@ -173,29 +156,13 @@ def share(home: Home, staged: Database, mine: Database) -> Owner:
         before = _key(tx)
     owner = read_owner(home)
     # Marks stay: a state that was not replaced is as old as it was.
-    _write(home, Owner(tuple(dict.fromkeys((before, key))), marks=owner.marks if owner else ()))
+    write_owner(home, Owner(tuple(dict.fromkeys((before, key))), marks=owner.marks if owner else ()))
     return Owner((key,), marks=() if mark == (None, None) else (mark,))
 
 
 def settle(home: Home, owner: Owner) -> None:
     """What `share` returned, once the bundle's state is the home's."""
-    _write(home, owner)
-
-
-def read_owner(home: Home) -> Owner | None:
-    """None where nothing is written, or nothing that can be understood."""
-    try:
-        text = (home.artifacts / OWNER).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        need_mistake(error)
-        raise InvalidInput(f"cannot read {home.artifacts / OWNER}: {error}") from None
-    try:
-        found = json.loads(text)
-        return Owner(tuple(found["states"]), bool(found["copies"]), _marks(found["marks"]))
-    except (ValueError, TypeError, KeyError, IndexError):
-        return None
+    write_owner(home, owner)
 
 
 def newest(tx: Connection) -> Mark:
@@ -229,17 +196,12 @@ def _remote_marks(remote: Remote | None) -> tuple[Mark, ...]:
     if text is None:
         return ()
     try:
-        return _marks(json.loads(text))
+        return marks_of(json.loads(text))
     except (ValueError, TypeError, IndexError):
         raise StoreOfAnother(
             "what is noted beside the objects cannot be understood, so nothing is removed; if this state is the one "
             "that goes on: artifacts adopt"
         ) from None
-
-
-def _marks(plain: Iterable[Iterable[Sequence[float] | None]]) -> tuple[Mark, ...]:
-    rows = [[None if row is None else (int(row[0]), float(row[1])) for row in mark] for mark in plain]
-    return tuple((worker, attempt) for worker, attempt in rows)
 
 
 def _key(tx: Connection) -> str:
@@ -294,24 +256,3 @@ def _refusal(home: Home, new: bool = False) -> StoreOfAnother:
         what = f"not of the one that {home.state_place} names"
         back = f"correct {home.state_place}, or name another --home"
     return StoreOfAnother(f"the files in {home.artifacts} are those of another state, {what}; {back}")
-
-
-@contextmanager
-def _locked(home: Home) -> Iterator[None]:
-    descriptor = os.open(home.artifacts / OWNER_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _write(home: Home, owner: Owner) -> None:
-    with _locked(home):
-        _replace(home, owner)
-
-
-def _replace(home: Home, owner: Owner) -> None:
-    """Durable when it returns."""
-    text = json.dumps({"states": owner.states, "copies": owner.copies, "marks": owner.marks})
-    files.write(home.artifacts / OWNER, text)

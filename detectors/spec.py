@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from detectors.targets.table import TARGETS_VERSION
 from settings.bounds import AtLeastOne, Number, PathText, Share, Text
 from settings.typed_json import Aside, Items, to_json
 
@@ -44,3 +45,8 @@ class DetectorSpec:
         plain = to_json(self.options)
         assert isinstance(plain, dict)
         return plain
+
+
+def any_version(detector: str) -> DetectorSpec:
+    """This detector as it is here, with its own options."""
+    return DetectorSpec(detector=detector, version=None, options=NoOptions(), targets=TARGETS_VERSION)

@@ -48,6 +48,13 @@ class Policy(Protocol):
         """
 
 
+class ModelPolicy(Policy, Protocol):
+    """A policy that a model computes."""
+
+    def predict(self, queries: Sequence[Query]) -> Sequence[np.ndarray]:
+        """Chunks as `act` gives them, the gripper's number as decoded: not yet -1 or 1."""
+
+
 def told_counts(counts: Mapping[str, int]) -> dict[str, Any]:
     """A policy's counts for results: those of one thing by reason (`thing.reason`) are a mapping of their own."""
     told: dict[str, Any] = {}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from detectors.spec import DetectorSpec, NoOptions
-from detectors.targets.table import TARGETS_VERSION
+from detectors.spec import DetectorSpec, any_version
 from errors import CheckpointError, ConfigError
 from models.checkpoint import CONFIG_FILE, read_json
 from models.folder_identity import folder_identity
@@ -18,11 +17,9 @@ from models.reconvla import ReconVLA
 from models.spec import Folder, ModelSpec
 from policies.reconvla import ReconVLAPolicy
 from policies.regions import RegionFinder
+from policies.registry import AUTO
 from settings.faults import need_fact
 from settings.regular import MOST_TEXT_BYTES, read_bytes
-
-#: In which a checkpoint is loaded unless it is told: the type that a folder stores it in, and fp32 for a job's.
-AUTO = "auto"
 
 
 def open_folder(folder: Path, precision: str = AUTO) -> tuple[ReconVLA, Recipe]:
@@ -73,16 +70,39 @@ def open_weights(spec: ModelSpec, weights: Path, precision: str = AUTO) -> tuple
     return load_model(recipe.config, weights, "fp32" if precision == AUTO else precision, device()), recipe
 
 
-def policy_of(
-    model: ReconVLA, recipe: Recipe, batch: int, detector: str, official_compat: bool = False
+def folder_policy(
+    folder: str,
+    precision: str = AUTO,
+    batch: int = 8,
+    detector: str = "colour",
+    official_compat: bool = False,
 ) -> ReconVLAPolicy:
-    """The checkpoint as a policy. `detector` finds the gaze region for a model that is shown it.
+    """See `policies.registry.ReconVLAFolder`. Raises as `open_folder` does."""
+    return _policy(*open_folder(Path(folder), precision), batch, any_version(detector), official_compat)
 
-    official_compat: asked as the released server asks it (official code, R3 and R4).
-    """
+
+def weights_policy(
+    model: ModelSpec,
+    weights: str,
+    precision: str = AUTO,
+    batch: int = 8,
+    gaze: DetectorSpec | None = None,
+    official_compat: bool = False,
+) -> ReconVLAPolicy:
+    """See `policies.registry.ReconVLAWeights`. Raises as `open_weights` does, and ConfigError where a model that is
+    shown regions comes without a detector."""
+    return _policy(*open_weights(model, Path(weights), precision), batch, gaze, official_compat)
+
+
+def _policy(
+    model: ReconVLA, recipe: Recipe, batch: int, gaze: DetectorSpec | None, official_compat: bool
+) -> ReconVLAPolicy:
+    """official_compat: asked as the released server asks it (official code, R3 and R4)."""
     if official_compat:
         recipe = compatible(recipe)
-    shown = recipe.config.grounding == "crop"
-    finder = DetectorSpec(detector=detector, version=None, options=NoOptions(), targets=TARGETS_VERSION)
-    regions = RegionFinder(finder) if shown else None
+    regions = None
+    if recipe.config.grounding == "crop":
+        if gaze is None:
+            raise ConfigError("gaze: is missing; the model is shown gaze regions, which a detector must find")
+        regions = RegionFinder(gaze)
     return ReconVLAPolicy(model, recipe, batch=batch, regions=regions)

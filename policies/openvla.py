@@ -18,7 +18,7 @@ from models.recipe import device
 from models.token_ids import need_known, token_ids
 from models.tokenizer import load_tokenizer
 from policies.base import ANSWERED, OUTSIDE, Query
-from policies.checkpoint_folder import AUTO
+from policies.registry import AUTO
 
 #: openvla/openvla, README.
 _PROMPT = "In: What action should the robot take to {}?\nOut:"
@@ -39,7 +39,7 @@ class OpenVLAPolicy:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | str,
         statistics: str | None = None,
         precision: str = AUTO,
         center_crop: bool | None = None,
@@ -49,6 +49,7 @@ class OpenVLAPolicy:
         it the middle of pictures; None: where the folder's name says that it was trained with random crops. Raises
         CheckpointError and InvalidInput for what does not fit, WeightsMissing for missing files.
         """
+        folder = Path(folder)
         augmented = any(_AUGMENTED in str(place) for place in (folder.absolute(), folder.resolve()))
         if augmented and center_crop is False:
             raise InvalidInput(

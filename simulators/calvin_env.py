@@ -6,10 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
+from benchmark.cameras import EGL, TINY
 from errors import BatonError, SimulatorMissing
 from settings.places import expanded
 from simulators.piped import ANSWER_SECONDS, PipedSimulator
-from simulators.rendering import EGL, TINY
 
 SCRIPT = Path(__file__).parent / "external" / "calvin_env_script.py"
 #: Names the interpreter where no option does.

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from benchmark.cameras import EGL, TINY
+
 Renderer = Literal["tiny", "egl"]
 
 AUTO: Final = "auto"
-EGL: Final = "egl"
-TINY: Final = "tiny"
 CHOICES = (AUTO, EGL, TINY)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from benchmark.cameras import EGL
 from calvin.instructions import evaluation_instruction
 from calvin.metrics import chain_scores, official_compat_scores, task_scores
 from calvin.sequences import Chain, get_sequences
 from simulators.base import Simulator
 from simulators.own_process import OwnProcess
 from simulators.registry import create
-from simulators.rendering import EGL
 from tasks.simulator_identity import check_identity
 from tasks.specs import SimulatedScene
 

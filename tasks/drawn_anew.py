@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from benchmark.cameras import EGL, TINY
 from benchmark.tasks import UNKNOWN_SCENE
-from calvin.recording import EGL, TINY
 from calvin.split import BATON, CALVIN, Recording, Split
 from errors import InvalidInput, SimulatorError, SimulatorMissing
 from simulators.base import Simulator

@@ -6,32 +6,23 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from detectors.spec import DetectorSpec
 from errors import InvalidInput, PolicyServerError, SimulatorError
-from models.recipe import recipe_of
 from policies.base import ANSWERED, OUTSIDE, Policy, told_counts
-from policies.random_actions import RandomPolicy
-from policies.reconvla import ReconVLAPolicy
-from policies.regions import RegionFinder
+from policies.registry import PolicySpec, RandomActions, ReconVLAWeights, open_policy, policy_from_json
 from settings.typed_json import from_json
-from tasks.closed_loop import (
-    chains_of,
-    entry_of,
-    instructions_of,
-    simulators_of,
-    summary,
-)
+from tasks.closed_loop import simulators_of, summary
 from tasks.context import Draft, Finished, Note, TaskContext, Yielded, one_input
-from tasks.judged import judged_model
+from tasks.evaluation import Entry, Evaluation
 from tasks.open_loop import run_open_loop
 from tasks.results import ClosedLoopResult, OpenLoopResult
-from tasks.rollout import ChainResult, Rollout
+from tasks.rollout import ChainResult
 from tasks.specs import ClosedLoopSpec, OpenLoopSpec
-from tasks.videos import Look, looks_of, write_failure
+from tasks.trainee import WEIGHTS
 
 RESULTS = "results"
 
@@ -58,11 +49,8 @@ class _ClosedLoop:
     def __init__(self, context: TaskContext[ClosedLoopSpec]) -> None:
         self._context = context
         self._spec = context.spec
-        self._chains = chains_of(self._spec.drawn, self._spec.tasks)
-        self._numbers = range(self._spec.first, self._spec.last)
-        earlier = _earlier(context)
-        self._entries: list[dict[str, Any]] = earlier["results"]
-        self._counts: Counter[str] = Counter(earlier["counts"])
+        self._earlier = _earlier(context)
+        self._counts: Counter[str] = Counter(self._earlier["counts"])
         if OUTSIDE in self._counts and ANSWERED not in self._counts:
             # A checkpoint of an earlier version: how many tokens these were among is not known.
             self._counts[f"{OUTSIDE}_of_unknown_total"] = self._counts.pop(OUTSIDE)
@@ -72,52 +60,57 @@ class _ClosedLoop:
     def run(self) -> Finished[ClosedLoopResult] | Yielded:
         context, spec = self._context, self._spec
         started = time.perf_counter()
-        done = {entry["sequence"] for entry in self._entries}
-        todo = [(number, self._chains[number]) for number in self._numbers if number not in done]
-        policy = _policy(context)
-        simulators = simulators_of(spec, min(spec.simulators, len(todo)), context.memory)
-        rollout = Rollout(
-            spec.scene, policy, instructions_of(spec.instructions), spec.max_steps, film=spec.videos > 0
+        policy = open_policy(policy_spec(context))
+        numbers = range(spec.first, spec.last)
+        evaluation = Evaluation(
+            spec,
+            policy,
+            numbers,
+            self._earlier["results"],
+            film_for=self._film_for if spec.videos > 0 else None,
+            show_attention=spec.video_attention,
         )
+        entries = evaluation.entries
+        simulators = simulators_of(spec, min(spec.simulators, len(evaluation.todo)), context.memory)
         began = published_at = time.perf_counter()
         context.spend("load", began - started)
         kept_steps = 0
         try:
-            for result in rollout.run(todo, simulators, context.should_stop, self._abandoned):
-                self._keep(result, policy)
+            for result in evaluation.run(simulators, self._keep, context.should_stop, self._abandoned):
                 kept_steps += result.steps
-                context.report_progress(len(self._entries), len(self._numbers), self._so_far())
+                context.report_progress(len(entries), len(numbers), _so_far(entries))
                 due = time.perf_counter() - published_at >= _PUBLISH_SECONDS
-                if due and len(self._entries) < len(self._numbers):
-                    self._publish(policy)
+                if due and len(entries) < len(numbers):
+                    self._publish(evaluation, policy)
                     published_at = time.perf_counter()
         except (PolicyServerError, SimulatorError):
-            if context.step < len(self._entries) < len(self._numbers):
-                self._publish(policy)  # the next try begins with the sequence that failed
+            if context.step < len(entries) < len(numbers):
+                self._publish(evaluation, policy)  # the next try begins with the sequence that failed
             raise
         elapsed = time.perf_counter() - began
         useful = elapsed * kept_steps / max(1, kept_steps + self._lost_steps)
         context.spend("useful", useful)
         context.spend("replayed", elapsed - useful)
-        if len(self._entries) < len(self._numbers):
-            if len(self._entries) > context.step:
-                self._publish(policy)
+        if len(entries) < len(numbers):
+            if len(entries) > context.step:
+                self._publish(evaluation, policy)
             return Yielded(context.should_stop() or "stopped")
         self._counts.update(policy.counts)
         counts = told_counts(self._counts)
+        results = evaluation.by_sequence()
         return Finished(
-            [self._draft(self._sorted(), final=True), *self._videos],
+            [self._draft(results, final=True), *self._videos],
             result=from_json(
                 ClosedLoopResult,
                 {
                     "mode": "closed_loop",
-                    "results": self._sorted(),
+                    "results": results,
                     "scene": spec.scene,
                     "simulator": spec.simulator,
                     "simulator_description": simulators[0].description() if simulators else None,
                     "policy_batch": spec.policy_batch,
                     "counts": counts,
-                    **summary(self._entries),
+                    **summary(entries),
                 },
                 "what the sequences gave",
             ),
@@ -125,42 +118,39 @@ class _ClosedLoop:
                         "simulator was lost", counts)] if counts.get("replays") else (),
         )  # fmt: skip
 
-    def _keep(self, result: ChainResult, policy: Policy) -> None:
-        self._entries.append(entry_of(result, self._chains[result.sequence]))
+    def _keep(self, entry: Entry, result: ChainResult) -> None:
         if result.replays:
             self._counts["replays"] += result.replays
-        if result.failure is not None and self._counts["videos"] < self._spec.videos:
-            self._counts["videos"] += 1
-            file = self._context.scratch / f"failure_{result.sequence}.mp4"
-            looks: Sequence[Look] = ()
-            if self._spec.video_attention and isinstance(policy, ReconVLAPolicy):
-                looks = looks_of(result.failure, policy)
-            write_failure(result.failure, file, looks)
-            self._videos.append(Draft("evaluation", f"failure_{result.sequence}", file))
+
+    def _film_for(self, sequence: int) -> Path | None:
+        if self._counts["videos"] >= self._spec.videos:
+            return None
+        self._counts["videos"] += 1
+        file = self._context.scratch / f"failure_{sequence}.mp4"
+        self._videos.append(Draft("evaluation", f"failure_{sequence}", file))
+        return file
 
     def _abandoned(self, steps: int) -> None:
         self._lost_steps += steps
 
-    def _so_far(self) -> dict[str, float]:
-        """The running estimate over this shard's finished sequences."""
-        so_far = summary(self._entries)
-        return {"success_1": so_far["success"][0], "avg_len": so_far["avg_len"]}
-
-    def _sorted(self) -> list[dict[str, Any]]:
-        return sorted(self._entries, key=lambda entry: int(entry["sequence"]))
-
-    def _publish(self, policy: Policy) -> None:
+    def _publish(self, evaluation: Evaluation, policy: Policy) -> None:
         self._counts.update(policy.counts)
         policy.counts.clear()
-        content = {"results": self._sorted(), "counts": self._counts}
+        content = {"results": evaluation.by_sequence(), "counts": self._counts}
         drafts = [self._draft(content, final=False), *self._videos]
-        self._context.publish(len(self._entries), drafts)
+        self._context.publish(len(evaluation.entries), drafts)
         self._videos = []
 
     def _draft(self, content: Any, final: bool) -> Draft:
         file = self._context.scratch / "results.json"
         file.write_text(json.dumps(content, indent=1), encoding="utf-8")
         return Draft("evaluation", RESULTS, file, final=final)
+
+
+def _so_far(entries: Sequence[Entry]) -> dict[str, float]:
+    """The running estimate over this shard's finished sequences."""
+    so_far = summary(entries)
+    return {"success_1": so_far["success"][0], "avg_len": so_far["avg_len"]}
 
 
 def _earlier(context: TaskContext[ClosedLoopSpec]) -> Mapping[str, Any]:
@@ -172,23 +162,15 @@ def _earlier(context: TaskContext[ClosedLoopSpec]) -> Mapping[str, Any]:
     return earlier
 
 
-def _policy(context: TaskContext[ClosedLoopSpec]) -> Policy:
-    spec = context.spec
-    if spec.policy == "random":
-        return RandomPolicy(spec.seed or 0)
-    if spec.policy == "expert":
-        from policies.expert import ExpertPolicy
-
-        return ExpertPolicy()
-    if spec.model is None:
-        raise InvalidInput("model: a trained policy is to be evaluated, and no model is named")
-    recipe = recipe_of(spec.model)
-    model = judged_model(context, recipe)
-    regions = RegionFinder(_gaze(spec)) if recipe.config.grounding == "crop" else None
-    return ReconVLAPolicy(model, recipe, batch=spec.policy_batch, regions=regions)
-
-
-def _gaze(spec: ClosedLoopSpec) -> DetectorSpec:
-    if spec.gaze is None:
-        raise InvalidInput("gaze: the model is shown a gaze region, and no detector is named")
-    return spec.gaze
+def policy_spec(context: TaskContext[ClosedLoopSpec]) -> PolicySpec:
+    """What the job is told of its policy: `reconvla`, the trained model that it depends on; `random`, `expert`; or any
+    that `policies.registry` knows, in its JSON. Raises ConfigError for others."""
+    spec, policy = context.spec, context.spec.policy
+    if policy == "reconvla":
+        if spec.model is None:
+            raise InvalidInput("model: a trained model is to be evaluated, and none is named")
+        weights = str(one_input(context.inputs, "checkpoint", WEIGHTS).path)
+        return ReconVLAWeights(spec.model, weights, spec.precision, spec.policy_batch, spec.gaze)
+    if policy == "random":
+        return RandomActions(spec.seed or 0)
+    return policy_from_json({"kind": policy} if isinstance(policy, str) else policy)

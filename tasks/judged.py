@@ -5,11 +5,11 @@ from __future__ import annotations
 from models.recipe import Recipe, device, load_model
 from models.reconvla import ReconVLA
 from tasks.context import TaskContext, one_input
-from tasks.specs import ClosedLoopSpec, JudgedSpec
+from tasks.specs import JudgedSpec
 from tasks.trainee import WEIGHTS
 
 
-def judged_model(context: TaskContext[JudgedSpec | ClosedLoopSpec], recipe: Recipe) -> ReconVLA:
+def judged_model(context: TaskContext[JudgedSpec], recipe: Recipe) -> ReconVLA:
     """The model of the job's checkpoint, in the precision that its parameters name.
 
     Raises CheckpointError when the weights do not fit, EnvironmentLacks for 4 bits without bitsandbytes.

@@ -255,12 +255,24 @@ def _earlier_shard(values: JsonObject) -> JsonObject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClosedLoopSpec(SimulatedScene, Spec):
-    """A shard of CALVIN's long-horizon evaluation: the sequences `first` to `last` - 1 of a list of `drawn`.
+class ChainsSpec(SimulatedScene):
+    """A list of `drawn` chains of five tasks. tasks: empty for all of CALVIN's. instructions: phrase by task, None for
+    Baton's own. max_steps: of a subtask. simulators: side by side."""
 
-    scenes: whose scenes are shown. frames_renderer, frames_basis, frames_scenes: what drew the training frames (None:
-    unknown), what that rests on, whose scenes they show. tasks: empty for all of CALVIN's. instructions: phrase by
-    task, None for Baton's own. max_steps: of a subtask. simulators: side by side. policy_batch: rows of every forward
+    tasks: Items[Text]
+    drawn: Annotated[Whole, Field(ge=1, le=100_000)]
+    instructions: Mapping[Text, Text] | None
+    max_steps: Number
+    simulators: Aside[Few]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClosedLoopSpec(ChainsSpec, Spec):
+    """A shard of CALVIN's long-horizon evaluation: the sequences `first` to `last` - 1 of the list.
+
+    policy: `reconvla`, the trained model that the job depends on; `random`, `expert`; or the JSON of one of
+    `policies.registry`. scenes: whose scenes are shown. frames_renderer, frames_basis, frames_scenes: what drew the
+    training frames (None: unknown), what that rests on, whose scenes they show. policy_batch: rows of every forward
     pass. seed: of random actions. gaze: of a model that is shown the region.
     """
 
@@ -269,17 +281,12 @@ class ClosedLoopSpec(SimulatedScene, Spec):
     may_detect: ClassVar[bool] = True
 
     mode: Literal["closed_loop"]
-    policy: Literal["reconvla", "random", "expert"]
+    policy: Literal["reconvla", "random", "expert"] | Mapping[str, object]
     scenes: Literal["baton", "calvin"]
     frames_renderer: Text | None
     frames_basis: Aside[Text | None]
     frames_scenes: Aside[Text | None]
     untrained_tasks: Aside[Items[Text] | None]
-    tasks: Items[Text]
-    drawn: Annotated[Whole, Field(ge=1, le=100_000)]
-    instructions: Mapping[Text, Text] | None
-    max_steps: Number
-    simulators: Aside[Few]
     policy_batch: Annotated[Whole, Field(ge=1, le=65536)]
     threads: Few
     videos: Number

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from errors import BatonError
 from models.images import CANVAS
-from policies.base import Query
+from policies.base import Policy, Query
 from policies.reconvla import ReconVLAPolicy
 from settings import files
 from tasks.rollout import Failure
@@ -61,8 +61,10 @@ def _encode(failure: Failure, file: Path, looks: Sequence[Look]) -> None:
         writer.release()
 
 
-def looks_of(failure: Failure, policy: ReconVLAPolicy) -> list[Look]:
-    """Where `policy` looked in each frame. It is asked again, without a simulator."""
+def looks_of(failure: Failure, policy: Policy) -> list[Look]:
+    """Where `policy` looked in each frame; empty where it does not tell. It is asked again, without a simulator."""
+    if not isinstance(policy, ReconVLAPolicy):
+        return []
     queries = [
         Query(observation, failure.instruction, sequence=0, number=number)
         for number, observation in enumerate(failure.observations)

@@ -1,4 +1,4 @@
-"""Imports go downward only, as `docs/` describes the layers; a few libraries belong to one package each."""
+"""Imports go downward only, as `ARCHITECTURE.md` lists them; a few libraries belong to one package each."""
 
 from __future__ import annotations
 

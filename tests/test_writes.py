@@ -34,7 +34,7 @@ DIRECT = {
     "db/bundle/inspection.py::_schema_at": TEMPORARY,
     "db/bundle/receive.py::_new_file": "staged in scratch: `ArtifactStore.adopt` syncs and names them",
     "db/engine.py::fresh_file_mode": "an empty file, which SQLite fills with a journal of its own",
-    "db/ownership.py::_locked": LOCK,
+    "db/owner.py::locked": LOCK,
     "db/read_only.py::_copy": TEMPORARY,
     "db/read_only.py::_temporary": TEMPORARY,
     "db/store.py::_keep": STORE,

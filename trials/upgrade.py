@@ -1,11 +1,12 @@
 """An ablation of an older build, killed at its work, opened by this build: the old result, or a refusal.
 
-    python -m trials.upgrade [--old COMMIT] [--kinds train,gaze,evaluate] [--json FILE]
+    python -m trials.upgrade [--old COMMIT] [--kinds ingest,gaze,train,evaluate,report] [--json FILE]
 
 The older build comes out of the repository's own history, in a git worktree. It runs preset `smoke` undisturbed
 once. Then, for each kind, it runs `smoke` in another home and everything is killed (SIGKILL) while a job of that kind
-is at work and has done some of it. This build opens the home: either `up` ends it, and every artifact has the bytes of
-the undisturbed run; or `up` refuses with exit code 2 and changes nothing, its command plans again, and `up` ends that.
+is at work and has done some of it: between two demonstrations, in the middle of a slice, in a shard of an evaluation,
+while the report is made. This build opens the home: either `up` ends it, and every artifact has the bytes of the
+undisturbed run; or `up` refuses with exit code 2 and changes nothing, its command plans again, and `up` ends that.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ _DEADLINE_SECONDS = 1800.0
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--old", default=OLD)
-    parser.add_argument("--kinds", default="train,gaze,evaluate")
+    parser.add_argument("--kinds", default="ingest,gaze,train,evaluate,report")
     parser.add_argument("--json", type=Path, default=RESULTS / "upgrade.json")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="baton-upgrade-") as folder,
-        _worktree(options.old, Path(folder)) as old,
+        worktree(options.old, Path(folder)) as old,
     ):
         undisturbed = Path(folder) / "undisturbed"
         _run(old, undisturbed, *_SMOKE)
@@ -63,7 +64,7 @@ _SMOKE = ("submit-ablation", "--preset", "smoke", "--gpus", "none")
 
 
 def _case(kind: str, old: Path, home: Path, expected: dict[str, str]) -> dict[str, Any]:
-    killed_at = _killed_in(kind, old, home)
+    killed_at = killed_in(kind, old, home, *_SMOKE)
     done = final_artifacts(home / "state.db")
     first = _baton(REPOSITORY, home, "up", "--until-done", "--gpus", "none")
     case: dict[str, Any] = {
@@ -95,22 +96,22 @@ def _case(kind: str, old: Path, home: Path, expected: dict[str, str]) -> dict[st
     return case
 
 
-def _killed_in(kind: str, old: Path, home: Path) -> str:
-    """Run `smoke` with the old build and kill all of it while a job of `kind` has done some of its work."""
+def killed_in(kind: str, old: Path, home: Path, *words: str, label: str = "%") -> str:
+    """Run the command `words` with the old build and kill all of it while a job of `kind` has done some of its work,
+    one whose label is like `label`; a report counts as soon as it is begun. Returns where that was.
+    """
     process = subprocess.Popen(
-        [sys.executable, "cli.py", "--home", str(home), *_SMOKE],
-        cwd=old, env=_environment(old), start_new_session=True,
+        [sys.executable, "cli.py", "--home", str(home), *words],
+        cwd=old, env=environment(old), start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    wanted = f"kind = '{kind}' AND label LIKE '{label}'"
     end, far = time.monotonic() + _DEADLINE_SECONDS, []
     while time.monotonic() < end and process.poll() is None:
-        running = rows(
-            home / "state.db", f"SELECT label, step FROM job WHERE state = 'running' AND kind = '{kind}'"
-        )
-        ended = rows(
-            home / "state.db", f"SELECT count(*) FROM job WHERE state = 'succeeded' AND kind = '{kind}'"
-        )
-        far = [row for row in running if row[1] > 0 or (ended and ended[0][0] > 0)]
+        running = rows(home / "state.db", f"SELECT label, step FROM job WHERE state = 'running' AND {wanted}")
+        ended = rows(home / "state.db", f"SELECT count(*) FROM job WHERE state = 'succeeded' AND {wanted}")
+        begun = kind == "report" or (ended and ended[0][0] > 0)
+        far = [row for row in running if row[1] > 0 or begun]
         if far:
             break
         time.sleep(0.02)
@@ -148,17 +149,17 @@ def _run(tree: Path, home: Path, *words: str) -> None:
 def _baton(tree: Path, home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "cli.py", "--home", str(home), *words],
-        cwd=tree, env=_environment(tree), capture_output=True, text=True, check=False, timeout=_DEADLINE_SECONDS,
+        cwd=tree, env=environment(tree), capture_output=True, text=True, check=False, timeout=_DEADLINE_SECONDS,
     )  # fmt: skip
 
 
-def _environment(tree: Path) -> dict[str, str]:
+def environment(tree: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BATON_")}
     return {**kept, "PYTHONPATH": str(tree)}
 
 
 @contextlib.contextmanager
-def _worktree(commit: str, folder: Path) -> Iterator[Path]:
+def worktree(commit: str, folder: Path) -> Iterator[Path]:
     tree = folder / "old"
     git("worktree", "add", "--detach", str(tree), commit)
     try:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmark.cameras import TINY
 from benchmark.tasks import TASKS
 from calvin.instructions import read_instruction_file
 from calvin.protocols import protocol_named
-from calvin.recording import TINY
 from calvin.sequences import check_tasks
 from calvin.split import BATON, TRAINING, VALIDATION, Recording, open_split
 from errors import ConfigError, InvalidInput

@@ -27,7 +27,7 @@ from db.bundle.manifest import Manifest
 from db.engine import BUSY_TIMEOUT_SECONDS, Database, sqlite_module
 from db.migrate import open_state, revisions, upgrade
 from db.network_file import give_back, hold, is_shared
-from db.ownership import Owner
+from db.owner import Owner
 from db.schema import Base
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, HomeInUse, InvalidInput

@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, Executable, case, select, update
+from sqlalchemy import Connection, case, select, update
 
 from db import events, statements
-from db.dialect import upsert
 from db.engine import Database
+from db.jobs.facts import check, close_attempt, lease_lost, record, seconds_columns, token
 from db.statements import (
-    CLOSE_ATTEMPT,
     COUNT_DOWN,
     HOLDS_LEASE,
     OPEN_ATTEMPT,
     REBLOCK,
     SUCCEED,
     UNBLOCK,
-    artifact,
     at_least,
     attempt,
     job,
-    metric,
 )
 from db.states import CANCELLED, FAILED, OOM, READY, YIELDED
 from db.values import Claim, Ending, MetricPoint, Seconds, StoredArtifact, Versions
-from errors import IllegalMove, LeaseLost
+from errors import IllegalMove
 from settings.json_values import JsonObject
 
 #: What people asked of a running job, as its heartbeat learns it.
@@ -98,7 +95,7 @@ def extend_lease(
         ).first()
         if row is None:
             raise lease_lost(held)
-        tx.execute(update(attempt).where(attempt.c.id == held.attempt_id).values(**_seconds_columns(seconds)))
+        tx.execute(update(attempt).where(attempt.c.id == held.attempt_id).values(**seconds_columns(seconds)))
     if row.cancel_requested:
         return CANCEL_ASKED
     return PAUSE_ASKED if row.held else None
@@ -127,11 +124,11 @@ def publish(
             .where(*HOLDS_LEASE)
             .values(step=step, reached=at_least(job.c.reached, step), losses=0, session_losses=0),
         )
-        _record(tx, held, step, artifacts, metrics, now)
+        record(tx, held, step, artifacts, metrics, now)
         tx.execute(
             update(attempt)
             .where(attempt.c.id == held.attempt_id)
-            .values(step_to=step, **_seconds_columns(seconds), **told)
+            .values(step_to=step, **seconds_columns(seconds), **told)
         )
 
 
@@ -157,7 +154,7 @@ def succeed(db: Database, held: Claim, ending: Ending, now: float) -> int:
             b_result=dict(ending.result) if ending.result is not None else None,
             b_now=now,
         )
-        _record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
+        record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
         close_attempt(tx, held, ending, now)
         return _release_dependents(tx, held.job_id)
 
@@ -199,7 +196,7 @@ def _give_back(tx: Connection, held: Claim, ending: Ending, now: float, wait_sec
         values["learned"] = dict(ending.learned)
     check(tx, held, update(job).where(*HOLDS_LEASE).values(**values))
     tx.execute(REBLOCK, {"b_id": held.job_id})
-    _record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
+    record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
     close_attempt(tx, held, ending, now)
     if broke:
         events.record(
@@ -239,82 +236,6 @@ def end(db: Database, held: Claim, ending: Ending, now: float) -> None:
             tx, now, f"job_{ending.outcome}", f"{held.label}: {ending.reason}",
             job_id=held.job_id, attempt_id=held.attempt_id,
         )  # fmt: skip
-
-
-def token(held: Claim) -> dict[str, int]:
-    return {"b_id": held.job_id, "b_token": held.lease_token}
-
-
-def lease_lost(held: Claim) -> LeaseLost:
-    return LeaseLost(f"{held.label}: attempt {held.lease_token} no longer holds the job; its work is dropped")
-
-
-def check(tx: Connection, held: Claim, statement: Executable, **parameters: object) -> None:
-    if tx.execute(statement, {**token(held), **parameters}).rowcount != 1:
-        raise lease_lost(held)
-
-
-def _record(
-    tx: Connection,
-    held: Claim,
-    step: int,
-    artifacts: Sequence[StoredArtifact],
-    metrics: Sequence[MetricPoint],
-    now: float,
-) -> None:
-    """Artifact and metric rows. A step that is done again after a fallback gives the same rows again."""
-    if artifacts:
-        rows = [
-            {
-                "sha256": a.sha256, "kind": a.kind, "name": a.name, "path": a.path, "bytes": a.bytes,
-                "final": a.final, "job_id": held.job_id, "attempt_id": held.attempt_id, "step": step,
-                "created_at": now,
-            }
-            for a in artifacts
-        ]  # fmt: skip
-        statement = upsert(tx, artifact)
-        changed = {
-            name: statement.excluded[name]
-            for name in ("sha256", "path", "bytes", "final", "attempt_id", "created_at")
-        }
-        tx.execute(
-            statement.on_conflict_do_update(index_elements=["job_id", "name", "step"], set_=changed), rows
-        )
-    if metrics:
-        points = upsert(tx, metric)
-        tx.execute(
-            points.on_conflict_do_update(
-                index_elements=["job_id", "name", "step"], set_={"value": points.excluded.value}
-            ),
-            [
-                {"job_id": held.job_id, "name": m.name, "step": m.step, "value": m.value, "at": now}
-                for m in metrics
-            ],
-        )
-
-
-def close_attempt(tx: Connection, held: Claim, ending: Ending, now: float) -> None:
-    tx.execute(
-        CLOSE_ATTEMPT,
-        {
-            "b_attempt": held.attempt_id,
-            "b_now": now,
-            "b_outcome": ending.outcome,
-            "b_reason": ending.reason,
-            "b_step": ending.step,
-            "b_save": ending.save_seconds,
-            "b_environment": dict(ending.environment) if ending.environment is not None else None,
-            **{f"b_{name}": value for name, value in _seconds_columns(ending.seconds).items()},
-        },
-    )
-    for note in ending.notes:
-        events.record(
-            tx, now, note.kind, note.message, job_id=held.job_id, attempt_id=held.attempt_id, data=note.data
-        )
-
-
-def _seconds_columns(seconds: Seconds) -> dict[str, float]:
-    return {f"{name}_seconds": value for name, value in vars(seconds).items()}
 
 
 def _release_dependents(tx: Connection, job_id: int) -> int:

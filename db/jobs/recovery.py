@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, case, delete, func, select, up
 
 from db import events
 from db.engine import Database
-from db.jobs.attempts import check, close_attempt
+from db.jobs.facts import check, close_attempt
 from db.rows import names_of, read_rows
 from db.statements import (
     COUNT_WAITING,

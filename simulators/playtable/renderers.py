@@ -17,6 +17,7 @@ from functools import lru_cache
 
 import pybullet
 
+from benchmark import cameras
 from errors import SimulatorError, SimulatorMissing
 from simulators.playtable.client import Client
 
@@ -38,8 +39,8 @@ class Renderer:
     one_thread: bool
 
 
-TINY = Renderer("tiny", pybullet.ER_TINY_RENDERER, casts_shadows=False, one_thread=False)
-EGL = Renderer("egl", pybullet.ER_BULLET_HARDWARE_OPENGL, casts_shadows=True, one_thread=True)
+TINY = Renderer(cameras.TINY, pybullet.ER_TINY_RENDERER, casts_shadows=False, one_thread=False)
+EGL = Renderer(cameras.EGL, pybullet.ER_BULLET_HARDWARE_OPENGL, casts_shadows=True, one_thread=True)
 _RENDERERS = {renderer.name: renderer for renderer in (TINY, EGL)}
 RENDERERS = tuple(_RENDERERS)
 

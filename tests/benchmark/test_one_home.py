@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.actions import MAX_STEP_M, MAX_STEP_RAD
-from benchmark.cameras import CAMERAS, STATIC_CAMERA, STATIC_CAMERA_NM
+from benchmark.cameras import CAMERAS, EGL, STATIC_CAMERA, STATIC_CAMERA_NM, TINY
 from benchmark.embodiment import CALVIN, CHUNK_STEPS
 from benchmark.tasks import BLOCK_COLOURS, BLOCK_ORDER, SCENES, TASKS
 from calvin.initial_states import ROBOT_OBS
@@ -28,7 +28,7 @@ APART = {"simulators/external/calvin_env_script.py", "detectors/grounding_dino/p
 LISTS = {frozenset(BLOCK_COLOURS), frozenset(SCENES), frozenset(CAMERAS)}
 SHAPES = {CALVIN.static_shape, CALVIN.gripper_shape}
 #: What a name speaks of -> the number that it would repeat.
-NAMED = {
+NAMED: dict[str, float | str] = {
     r"robot_?obs|state_(size|dim)": CALVIN.robot_obs_size,
     r"scene_obs": CALVIN.scene_obs_size,
     r"action_(size|dim)": CALVIN.action_size,
@@ -36,6 +36,8 @@ NAMED = {
     r"(max|largest).*(metre|step_m$|position)": MAX_STEP_M,
     r"(max|largest).*(radian|step_rad$|angle)": MAX_STEP_RAD,
     r"control_hz": CALVIN.control_hz,
+    r"^_?egl": EGL,
+    r"^_?tiny": TINY,
 }
 CAMERA_NUMBERS = {
     abs(number) for camera in (STATIC_CAMERA, STATIC_CAMERA_NM) for number in (*camera.eye, *camera.up)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commands.checkpoint import open_named
+from commands.checkpoint import find_named
 from db import jobs
 from db.engine import Database
 from db.jobs import Ending, StoredArtifact
@@ -41,11 +41,12 @@ def test_the_model_of_a_home_is_built_from_its_jobs_parameters(
     file = tmp_path / "made.safetensors"
     write_weights(weights_of(model), file)
     digest = add(database, store, tmp_path, "train recon seed 0", file.read_bytes())
-    found = open_named(home, digest[:8])
-    assert (found.identity, found.drawn_by) == (digest, "egl")
-    assert found.recipe.config == recipe.config
+    found = find_named(home, digest[:8])
+    assert (found.identity(), found.drawn_by) == (digest, "egl")
+    opened, its = found.open("auto")
+    assert its.config == recipe.config
     for name, tensor in weights_of(model).items():
-        np.testing.assert_array_equal(weights_of(found.model)[name].cpu().numpy(), tensor.numpy())
+        np.testing.assert_array_equal(weights_of(opened)[name].cpu().numpy(), tensor.numpy())
 
 
 def test_names_that_say_nothing_or_too_much(
@@ -54,13 +55,13 @@ def test_names_that_say_nothing_or_too_much(
     with pytest.raises(
         InvalidInput, match=r"no checkpoint in .* has a digest that begins with 0123; see artifacts"
     ):
-        open_named(home, "0123")
+        find_named(home, "0123")
     with pytest.raises(InvalidInput, match="it is no digest"):
-        open_named(home, "ab")  # too short to mean one
+        find_named(home, "ab")  # too short to mean one
     file = tmp_path / "model.safetensors"
     file.touch()
     with pytest.raises(InvalidInput, match=r"model\.safetensors is a file; name the folder .* digest"):
-        open_named(home, str(file))
+        find_named(home, str(file))
     for name, digest in (("train a", "abcd1" + "0" * 59), ("train b", "abcd2" + "0" * 59)):
         submit(database, planned(name, kind="train", spec=training_spec(steps=1)), key=name)
         claim = start(database, name, worker(database, name))
@@ -69,6 +70,6 @@ def test_names_that_say_nothing_or_too_much(
     with pytest.raises(
         InvalidInput, match=r"several digests begin with abcd: abcd1.* \(train a\), abcd2.* \(train b\)"
     ):
-        open_named(home, "abcd")
+        find_named(home, "abcd")
     with pytest.raises(ArtifactDamaged, match="is missing"):
-        open_named(home, "abcd1")
+        find_named(home, "abcd1")

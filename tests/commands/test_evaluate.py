@@ -26,8 +26,8 @@ from models.recipe import recipe_of
 from models.reconvla import ReconVLA
 from models.tokenizer import save_tokenizer
 from policies.base import Query
-from policies.checkpoint_folder import open_folder, policy_of
 from policies.random_actions import RandomPolicy
+from policies.registry import ReconVLAFolder, open_policy
 from policies.remote import RemotePolicy
 from tasks.generate import generate
 from tests.policies.http_servers import raw_server
@@ -310,7 +310,7 @@ def test_a_served_checkpoint_acts_as_it_does_at_home(folder: Path, server: str) 
         )
         for number in range(3)
     ]
-    at_home = policy_of(*open_folder(folder), batch=8, detector="colour").act(queries)
+    at_home = open_policy(ReconVLAFolder(str(folder))).act(queries)
     served = RemotePolicy(server, tries=1).act(queries)
     for one, other in zip(at_home, served):
         np.testing.assert_array_equal(one, other)

@@ -14,6 +14,7 @@ from db import garbage, jobs, members, ownership
 from db.engine import Database
 from db.jobs import Seconds
 from db.migrate import open_state
+from db.owner import read_owner
 from db.shared_store import open_store
 from db.store import OWNER
 from errors import InvalidInput, StoreOfAnother
@@ -85,10 +86,10 @@ def test_a_store_without_files_is_anybodys(workshop: Workshop, tmp_path: Path) -
     home = Home(tmp_path / "fresh")
     home.create()
     open_state(home).close()
-    first = ownership.read_owner(home)
+    first = read_owner(home)
     home.state_db.unlink()
     open_state(home).close()
-    assert first is not None and ownership.read_owner(home) not in (None, first)
+    assert first is not None and read_owner(home) not in (None, first)
 
 
 def test_a_home_whose_attempts_left_one_file_and_no_row_goes_on(tmp_path: Path) -> None:
@@ -192,5 +193,5 @@ def test_marks_of_others_stay_and_ones_own_do_not_pile_up(database: Database, ho
     for _ in range(3):
         members.leave(database, worker(database), NOW)
         ownership.note(home, database)
-    owner = ownership.read_owner(home)
+    owner = read_owner(home)
     assert owner is not None and owner.marks == (((3, NOW), None),)

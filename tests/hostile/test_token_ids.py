@@ -14,8 +14,8 @@ from errors import BatonError
 from models.config import ReconVLAConfig
 from models.reconvla import ReconVLA
 from models.tokenizer import save_tokenizer
-from policies.checkpoint_folder import open_folder, policy_of
 from policies.openvla import OpenVLAPolicy
+from policies.registry import ReconVLAFolder, open_policy
 from tests.hostile.checkpoints import replaced
 from tests.hostile.sentences import sentence
 from tests.models.conftest import config as config
@@ -33,7 +33,7 @@ def saved(config: ReconVLAConfig, tokenizer: Any, tmp_path_factory: pytest.TempP
 
 
 def act(folder: Path) -> Any:
-    return policy_of(*open_folder(folder), 1, "colour").act([query()])
+    return open_policy(ReconVLAFolder(str(folder), batch=1)).act([query()])
 
 
 def changed(folder: Path, to: Path, file: str, change: Callable[[Any], Any]) -> Path:

@@ -13,7 +13,7 @@ import pytest
 
 from calvin.pickles import load_npy_pickle
 from commands import evaluate, gaze
-from db.ownership import read_owner
+from db.owner import read_owner
 from models.json_files import read_json
 from models.openvla_checkpoint import is_openvla
 from models.weight_files import open_file

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from errors import NotFinite, PolicyServerError
+from errors import ConfigError, NotFinite, PolicyServerError
 from models.checkpoint import weights_of
 from models.recipe import recipe_of
 from models.reconvla import ReconVLA
@@ -20,6 +20,8 @@ from policies.base import Query
 from policies.random_actions import RandomPolicy
 from tasks.context import Finished, InputFile, Yielded
 from tasks.evaluate import RESULTS, run
+from tests.models.openvla_sample import make_openvla
+from tests.policies.http_servers import serving
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import model_spec, training_spec
 
@@ -188,7 +190,7 @@ def test_films_show_where_the_model_looked(
     tmp_path: Path, checkpoint: InputFile, memory: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[Any] = []
-    monkeypatch.setattr("tasks.evaluate.write_failure", lambda failure, file, looks: shown.append(looks))
+    monkeypatch.setattr("tasks.videos.write_failure", lambda failure, file, looks: shown.append(looks))
     given = spec(videos=1, video_attention=True, last=1, max_steps=5)
     plain = evaluate(tmp_path / "plain", {**given, "video_attention": False}, checkpoint, memory)
     looking = evaluate(tmp_path / "looking", given, checkpoint, memory)
@@ -226,3 +228,31 @@ def test_weights_that_are_no_numbers_end_the_job(tmp_path: Path, memory: dict[st
     damaged = input_file("checkpoint", "checkpoint", "weights", tmp_path / "weights.safetensors")
     with pytest.raises(NotFinite, match=r"weights\.safetensors gives numbers that are not finite in fp32"):
         run(FakeContext(tmp_path / "job", spec(), [damaged], memory=memory))
+
+
+def test_what_a_command_can_evaluate_a_job_can(
+    tmp_path: Path, memory: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Any kind of `policies.registry`, with nothing that was trained."""
+    folder = tmp_path_factory.mktemp("openvla")
+    make_openvla(folder, seed=4)
+    few = {"first": 0, "last": 2, "max_steps": 5, "simulators": 2}
+
+    def entries(policy: Any) -> list[dict[str, Any]]:
+        given = spec(policy=policy, **few)
+        del given["model"]
+        result = run(FakeContext(tmp_path / str(len(list(tmp_path.iterdir()))), given, [], memory=memory))
+        assert isinstance(result, Finished)
+        found: list[dict[str, Any]] = result.result["results"]
+        return found
+
+    with serving(lambda queries: [np.zeros((5, 7)) for _ in queries]) as url:
+        still = entries({"kind": "http", "url": url})
+    assert len({entry["actions"] for entry in still}) == 1, "each sequence got the same answers"
+    assert entries({"kind": "openvla", "folder": str(folder)}) != still
+    assert entries({"kind": "expert"}) == entries("expert")
+    assert entries({"kind": "random", "seed": 3}) != entries({"kind": "random", "seed": 4})
+    with pytest.raises(
+        ConfigError, match=r"^policy\.kind: 'chance' is unknown; known kinds: random, expert, "
+    ):
+        entries("chance")

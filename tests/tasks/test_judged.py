@@ -20,8 +20,9 @@ from models.tokenizer import save_tokenizer
 from models.weight_files import open_weights as read_weights
 from models.weights import write_weights
 from policies.base import Query
-from policies.checkpoint_folder import AUTO, open_folder, open_weights
+from policies.checkpoint_folder import open_folder, open_weights
 from policies.reconvla import ReconVLAPolicy
+from policies.registry import AUTO, PRECISIONS
 from settings.ablation import Evaluation
 from tasks import attention, reconstruct
 from tasks.context import Finished, InputFile
@@ -126,7 +127,8 @@ def in_full(tmp_path_factory: pytest.TempPathFactory, inputs: Sequence[InputFile
 
 def test_every_place_knows_the_same_precisions() -> None:
     (option,) = precision_option(lambda: None).__click_params__  # type: ignore[attr-defined]
-    assert option.type.choices == (AUTO, *JUDGED) == get_args(Evaluation.model_fields["precision"].annotation)
+    told = get_args(Evaluation.model_fields["precision"].annotation)
+    assert option.type.choices == PRECISIONS == (AUTO, *JUDGED) == told
 
 
 def test_four_bits_take_a_seventh_of_the_blocks(

@@ -13,7 +13,7 @@ from db.plans import Plan
 ASIDE = frozenset(
     {"slice_seconds", "checkpoint_seconds", "root", "simulators", "parallel", "assets", "python", "drawn_by"}
     # Not there in 753aa3a.
-    | {"about", "drawn_basis", "frames_basis", "frames_scenes", "untrained_tasks"}
+    | {"about", "drawn_basis", "frames_basis", "frames_scenes", "untrained_tasks", "format"}
 )
 
 #: By field of `tasks.changes.KEYS`: the test, in whichever file, of the wrong result that the old key gave.

@@ -15,7 +15,9 @@ from tasks import ingest
 from tasks.context import Finished
 from tests.calvin.samples import assert_same_episode, make_episode
 from tests.stand_ins.shelf import write_shelf
+from tests.support import REPOSITORY
 from tests.tasks.fake_context import FakeContext
+from tests.test_layers import imports, modules
 from workers.planner import Planner
 
 
@@ -62,3 +64,10 @@ def test_what_no_format_knows_is_taken_for_calvins(root: Path, tmp_path: Path) -
 def test_a_format_says_itself_what_is_missing(root: Path) -> None:
     with pytest.raises(DatasetError, match=r"other\.shelf is missing"):
         open_split(root, "other")
+
+
+def test_nobody_reaches_through_the_door() -> None:
+    names = ("annotations", "check", "dataset", "downloads", "frames", "npy", "npz", "recording")
+    behind = {f"calvin.{name}" for name in names}
+    outside = [file for file in modules() if file.relative_to(REPOSITORY).parts[0] != "calvin"]
+    assert [(file, name) for file in outside for _, name in imports(file) if name in behind] == []

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from db import ownership
+from db.owner import read_owner
 from db.store import OWNER
 from settings.home import Home
 from trials.circumstances.masters import (
@@ -100,7 +100,7 @@ def owner_half_written(m: Masters, folder: Path) -> Case:
 def importing_died_after_its_commit(m: Masters, folder: Path) -> Case:
     case = home_of_a_bundle(m, folder)
     home = Home(case.home)
-    owner = ownership.read_owner(home)
+    owner = read_owner(home)
     assert owner is not None
     text = {"states": ["0" * 32, *owner.states], "copies": False, "marks": owner.marks}
     (home.artifacts / OWNER).write_text(json.dumps(text))

@@ -1,0 +1,225 @@
+"""Policies by kind: what describes each, and how it is opened. What a kind needs is imported when one is opened."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast, get_args, get_type_hints, overload
+
+from benchmark.embodiment import CHUNK_STEPS
+from detectors.spec import DetectorSpec
+from errors import ConfigError, InvalidInput
+from models.spec import ModelSpec
+from policies.base import ModelPolicy, Policy
+from settings.shown import cut, shown
+from settings.typed_json import from_json, to_json
+
+#: The type that a folder stores its weights in, and fp32 for a job's.
+AUTO = "auto"
+#: What weights can be loaded in. `4bit` is for a ReconVLA.
+PRECISIONS = (AUTO, "fp32", "bf16", "fp16", "4bit")
+
+#: What fields may be called in messages.
+_TYPE_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+@dataclass(frozen=True)
+class RandomActions:
+    """Chance. Each seed draws other actions."""
+
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _need(self.seed >= 0, "seed", f"must be 0 or more, got {shown(self.seed)}")
+
+
+@dataclass(frozen=True)
+class ScriptedExpert:
+    """What a simulator and its oracle allow at best."""
+
+
+@dataclass(frozen=True)
+class PolicyServer:
+    """chunk_steps: actions carried out per answer. timeout_seconds: of each of 20 tries."""
+
+    url: str
+    chunk_steps: int = CHUNK_STEPS
+    timeout_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        _need(
+            self.chunk_steps in (1, CHUNK_STEPS),
+            "chunk_steps",
+            f"must be 1 or {CHUNK_STEPS}, got {shown(self.chunk_steps)}",
+        )
+        _need(0 < self.timeout_seconds < math.inf, "timeout_seconds",
+              f"must be above 0, got {shown(self.timeout_seconds)}")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OpenVLAFolder:
+    """statistics: data set whose units the actions have, None for the only one. center_crop: show it the middle of
+    pictures; None: where the folder's name says so."""
+
+    folder: str
+    statistics: str | None = None
+    precision: str = AUTO
+    center_crop: bool | None = None
+
+    def __post_init__(self) -> None:
+        _need_precision(self.precision)
+
+
+@dataclass(frozen=True)
+class ReconVLAFolder:
+    """In the Hugging Face layout, ours or the official one. batch: rows of every forward pass. detector: finds the gaze
+    region for a model that is shown it. official_compat: asked as the released server asks it."""
+
+    folder: str
+    precision: str = AUTO
+    batch: int = 8
+    detector: str = "colour"
+    official_compat: bool = False
+
+    def __post_init__(self) -> None:
+        _need_precision(self.precision)
+        _need(self.batch > 0, "batch", f"must be positive, got {shown(self.batch)}")
+
+
+@dataclass(frozen=True)
+class ReconVLAWeights:
+    """weights: file of a job whose parameters have this `model`. gaze: the detector that finds the region for a model
+    that is shown it."""
+
+    model: ModelSpec
+    weights: str
+    precision: str = AUTO
+    batch: int = 8
+    gaze: DetectorSpec | None = None
+    official_compat: bool = False
+
+    def __post_init__(self) -> None:
+        _need_precision(self.precision)
+        _need(self.batch > 0, "batch", f"must be positive, got {shown(self.batch)}")
+
+
+ModelPolicySpec = OpenVLAFolder | ReconVLAFolder | ReconVLAWeights
+PolicySpec = RandomActions | ScriptedExpert | PolicyServer | ModelPolicySpec
+
+
+class _Kind(NamedTuple):
+    """opened_by: `module:callable`, which takes the fields of `spec` by their names."""
+
+    spec: type[PolicySpec]
+    opened_by: str
+
+
+_KINDS = {
+    "random": _Kind(RandomActions, "policies.random_actions:RandomPolicy"),
+    "expert": _Kind(ScriptedExpert, "policies.expert:ExpertPolicy"),
+    "http": _Kind(PolicyServer, "policies.remote:RemotePolicy"),
+    "openvla": _Kind(OpenVLAFolder, "policies.openvla:OpenVLAPolicy"),
+    "folder": _Kind(ReconVLAFolder, "policies.checkpoint_folder:folder_policy"),
+    "reconvla": _Kind(ReconVLAWeights, "policies.checkpoint_folder:weights_policy"),
+}
+
+
+def names() -> tuple[str, ...]:
+    return tuple(_KINDS)
+
+
+def kind_of(spec: PolicySpec) -> str:
+    return next(name for name, kind in _KINDS.items() if kind.spec is type(spec))
+
+
+@overload
+def open_policy(spec: ModelPolicySpec) -> ModelPolicy: ...
+
+
+@overload
+def open_policy(spec: PolicySpec) -> Policy: ...
+
+
+def open_policy(spec: PolicySpec) -> Policy:
+    """The policy that `spec` describes, ready to act.
+
+    Raises InvalidInput, CheckpointError or WeightsMissing for what is no policy, EnvironmentLacks for what this machine
+    has not.
+    """
+    module, _, name = _KINDS[kind_of(spec)].opened_by.partition(":")
+    opened = getattr(importlib.import_module(module), name)(**vars(spec))
+    return cast(Policy, opened)
+
+
+def policy_json(spec: PolicySpec) -> dict[str, Any]:
+    """`spec` as plain JSON: its `kind`, and all its fields."""
+    return {"kind": kind_of(spec), **{name: to_json(value) for name, value in vars(spec).items()}}
+
+
+def policy_from_json(values: Any, where: str = "policy") -> PolicySpec:
+    """Inverse of `policy_json`; fields that have a default may be missing.
+
+    Raises ConfigError naming the first field, below `where`, that is unknown, missing or of another type.
+    """
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"{where}: must be a mapping with a kind ({', '.join(_KINDS)}), got {shown(values)}"
+        )
+    given = dict(values)
+    if "kind" not in given:
+        raise ConfigError(f"{where}.kind: is missing; known kinds: {', '.join(_KINDS)}")
+    kind = given.pop("kind")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise ConfigError(f"{where}.kind: {shown(kind)} is unknown; known kinds: {', '.join(_KINDS)}")
+    spec = _KINDS[kind].spec
+    fields = {field.name: field for field in dataclasses.fields(spec)}
+    for name in given:
+        if name not in fields:
+            takes = ", ".join(fields) or "nothing"
+            raise ConfigError(f"{where}.{cut(str(name))}: unknown; a policy of kind {kind} takes: {takes}")
+    for name, field in fields.items():
+        if name not in given and field.default is dataclasses.MISSING:
+            raise ConfigError(f"{where}.{name}: is missing; a policy of kind {kind} needs it")
+    hints = get_type_hints(spec)
+    for name, value in given.items():
+        given[name] = _typed(hints[name], value, f"{where}.{name}")
+    try:
+        return spec(**given)
+    except ConfigError as error:
+        raise ConfigError(f"{where}.{error}") from None
+
+
+def _typed(hint: Any, value: Any, where: str) -> Any:
+    """`value` where it is of the type `hint`; whole numbers pass for numbers. Raises ConfigError."""
+    allowed = get_args(hint) if type(None) in get_args(hint) else (hint,)
+    if value is None and type(None) in allowed:
+        return value
+    (wanted,) = (one for one in allowed if one is not type(None))
+    if wanted is float and type(value) is int:
+        return float(value)
+    if wanted not in _TYPE_NAMES:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where}: must be a mapping, got {shown(value)}")
+        try:
+            return from_json(wanted, value, where)
+        except InvalidInput as error:
+            raise ConfigError(str(error)) from None
+    if type(value) is not wanted:
+        raise ConfigError(f"{where}: must be {_TYPE_NAMES[wanted]}, got {shown(value)}")
+    return value
+
+
+def _need(condition: bool, field: str, message: str) -> None:
+    if not condition:
+        raise ConfigError(f"{field}: {message}")
+
+
+def _need_precision(precision: str) -> None:
+    _need(
+        precision in PRECISIONS,
+        "precision",
+        f"must be one of {', '.join(PRECISIONS)}, got {shown(precision)}",
+    )

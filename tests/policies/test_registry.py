@@ -1,0 +1,112 @@
+"""One table of policies: what describes them, as JSON too, and what opens them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detectors.spec import any_version
+from errors import ConfigError
+from models.spec import ModelSpec
+from policies.base import Query
+from policies.random_actions import RandomPolicy
+from policies.registry import (
+    _KINDS,
+    OpenVLAFolder,
+    PolicyServer,
+    PolicySpec,
+    RandomActions,
+    ReconVLAFolder,
+    ReconVLAWeights,
+    ScriptedExpert,
+    kind_of,
+    names,
+    open_policy,
+    policy_from_json,
+    policy_json,
+)
+
+SPECS: dict[str, PolicySpec] = {
+    "random": RandomActions(7),
+    "expert": ScriptedExpert(),
+    "http": PolicyServer("http://127.0.0.1:9097", chunk_steps=1, timeout_seconds=2.5),
+    "openvla": OpenVLAFolder("/there", "bridge_orig", "bf16", center_crop=True),
+    "folder": ReconVLAFolder("/there", "4bit", batch=2, detector="oracle", official_compat=True),
+    "reconvla": ReconVLAWeights(
+        ModelSpec(config={}, reconstructs="none", backbones={}, instructions=("open",)),
+        "/there/weights.safetensors",
+        gaze=any_version("colour"),
+    ),
+}
+
+
+def test_every_kind_is_tried_here() -> None:
+    assert tuple(SPECS) == names()
+
+
+@pytest.mark.parametrize("kind", names())
+def test_what_opens_a_kind_takes_its_fields(kind: str) -> None:
+    module, _, name = _KINDS[kind].opened_by.partition(":")
+    taken = inspect.signature(getattr(importlib.import_module(module), name)).parameters
+    for field in fields(_KINDS[kind].spec):
+        default = taken[field.name].default
+        assert default is inspect.Parameter.empty or default == field.default
+
+
+@pytest.mark.parametrize("kind", names())
+def test_specs_are_json_and_back(kind: str) -> None:
+    spec = SPECS[kind]
+    told = json.loads(json.dumps(policy_json(spec)))
+    assert (told["kind"], kind_of(spec)) == (kind, kind)
+    assert policy_from_json(told) == spec
+    assert policy_from_json({name: value for name, value in told.items() if value is not None}) == spec
+
+
+def test_what_has_a_default_may_be_missing() -> None:
+    assert policy_from_json({"kind": "random"}) == RandomActions(0)
+    url = "http://gpu:9097"
+    assert policy_from_json({"kind": "http", "url": url, "timeout_seconds": 3}) == PolicyServer(
+        url, timeout_seconds=3.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("http", "arms.a.policy: must be a mapping with a kind (random, expert, http, "),
+        ({"url": "http://gpu"}, "arms.a.policy.kind: is missing; known kinds: random, "),
+        ({"kind": "htp"}, "arms.a.policy.kind: 'htp' is unknown; known kinds: random, expert, http, "),
+        ({"kind": ["http"]}, "arms.a.policy.kind: ['http'] is unknown; "),
+        ({"kind": "http"}, "arms.a.policy.url: is missing; a policy of kind http needs it"),
+        ({"kind": "http", "address": "x"}, "arms.a.policy.address: unknown; a policy of kind http takes: url, "),
+        ({"kind": "expert", "seed": 1}, "arms.a.policy.seed: unknown; a policy of kind expert takes: nothing"),
+        ({"kind": "http", "url": 9097}, "arms.a.policy.url: must be a text, got 9097"),
+        ({"kind": "http", "url": "http://gpu", "chunk_steps": 3}, "arms.a.policy.chunk_steps: must be 1 or 5, got 3"),
+        ({"kind": "http", "url": "http://gpu", "timeout_seconds": 0}, "arms.a.policy.timeout_seconds: must be above 0"),
+        ({"kind": "random", "seed": True}, "arms.a.policy.seed: must be a whole number, got True"),
+        ({"kind": "random", "seed": -1}, "arms.a.policy.seed: must be 0 or more, got -1"),
+        ({"kind": "openvla"}, "arms.a.policy.folder: is missing; "),
+        ({"kind": "openvla", "folder": "x", "center_crop": "yes"}, "arms.a.policy.center_crop: must be true or false"),
+        ({"kind": "folder", "folder": "x", "batch": 0}, "arms.a.policy.batch: must be positive, got 0"),
+        ({"kind": "folder", "folder": "x", "precision": "fp8"}, "arms.a.policy.precision: must be one of auto, "),
+        ({"kind": "reconvla", "model": "toy", "weights": "x"}, "arms.a.policy.model: must be a mapping, got 'toy'"),
+    ],
+)  # fmt: skip
+def test_what_is_unknown_missing_or_wrong_is_named(given: Any, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        policy_from_json(given, "arms.a.policy")
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_policy_is_opened_by_what_describes_it(tmp_path: Path) -> None:
+    query = Query({}, "open the drawer", sequence=3, number=0)
+    opened = open_policy(policy_from_json({"kind": "random", "seed": 7}))
+    (chunk,), (same,) = opened.act([query]), RandomPolicy(7).act([query])
+    np.testing.assert_array_equal(chunk, same)
