@@ -21,7 +21,9 @@ from settings.arithmetic import deciding_variables
 from settings.home import Home
 from tasks import train
 from tasks.fixed_state import FixedState
+from tasks.registry import GAZE, INDEX, INGEST, TRAIN
 from tests.db.test_store import damage
+from tests.job_specs import spec_of
 from tests.support import NOW, attempts, planned, row, start, stored, worker
 from tests.training import training_spec, write_training_index
 from tests.workers.conftest import Bench
@@ -65,7 +67,7 @@ def verdicts(database: Database, store: ArtifactStore, tmp_path: Path) -> dict[i
     return {
         unit.last: (finding.verdict, finding.why)
         for unit in units
-        if unit.kind == "train"
+        if unit.kind is TRAIN
         for finding in [audit.redo(database, store, unit, here(tmp_path))]
     }
 
@@ -220,7 +222,7 @@ def test_work_is_done_in_a_process_with_the_variables_of_its_attempt(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "4,1")
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")  # other kernels, other bits
-    units = [unit for unit in audit.units_of(trained, 1) if unit.kind == "train"][:2]
+    units = [unit for unit in audit.units_of(trained, 1) if unit.kind is TRAIN][:2]
     with Again(tmp_path / "audit", tmp_path / "log") as again:
         found = [audit.redo(trained, store, unit, again) for unit in units]
         assert [finding.verdict for finding in found] == [EQUAL, EQUAL], found
@@ -234,7 +236,8 @@ def test_work_is_done_in_a_process_with_the_variables_of_its_attempt(
 def test_a_process_that_dies_is_a_failure_in_words(tmp_path: Path) -> None:
     with Again(tmp_path / "audit", tmp_path / "log") as again:
         made = again(Work("train", {}, {}, 0, None, [], [], [], "cpu", "", 1), None)
-        assert made.failure is not None and made.failure.startswith("doing it again failed: KeyError")
+        assert made.failure is not None
+        assert made.failure.startswith("doing it again failed: parameters of a job of the kind train: model")
         assert again._process is not None
         again._process.kill()
         made = again(Work("train", {}, {}, 0, None, [], [], [], "cpu", "", 1), None)
@@ -242,8 +245,9 @@ def test_a_process_that_dies_is_a_failure_in_words(tmp_path: Path) -> None:
 
 
 def test_a_library_counts_only_where_it_decides() -> None:
-    colour, model = {"detector": "colour"}, {"detector": "grounding_dino"}
-    assert not decides("transformers", "gaze", colour) and decides("transformers", "gaze", model)
-    assert not decides("torch", "ingest", {}) and decides("pybullet", "ingest", {})
-    assert not decides("processor", "index", {}) and decides("body", "index", {})
-    assert decides("instructions", "train", {}) and not decides("cores", "train", {})
+    colour, model = (GAZE.spec_of(spec_of("gaze", detector=name)) for name in ("colour", "grounding_dino"))
+    assert not decides("transformers", GAZE, colour) and decides("transformers", GAZE, model)
+    read, listed, trained = (kind.spec_of(spec_of(kind.name)) for kind in (INGEST, INDEX, TRAIN))
+    assert not decides("torch", INGEST, read) and decides("pybullet", INGEST, read)
+    assert not decides("processor", INDEX, listed) and decides("body", INDEX, listed)
+    assert decides("instructions", TRAIN, trained) and not decides("cores", TRAIN, trained)

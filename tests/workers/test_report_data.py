@@ -13,7 +13,7 @@ from db.values import Ending, Lease, MetricPoint, Seconds
 from errors import InvalidInput
 from reports.data import DataSource
 from reports.summary import to_json
-from tests.job_specs import result_of, spec_of
+from tests.job_specs import record, result_of, spec_of
 from tests.support import LEASE_SECONDS, NOW, start, worker
 from workers.report_data import NO_SIMULATOR, _with_shared, gather_report
 
@@ -184,6 +184,6 @@ def test_an_unknown_ablation_is_named(home, database):
 
 def test_what_the_plan_counted_is_told_of_the_validation_alone():
     sources = tuple(DataSource(purpose, "D", 4) for purpose in ("training", "validation"))
-    jobs_ = [planned("train", "train", (RUN,)), planned("report", "report", not_held_out=3)]
+    jobs_ = [record("train"), record("report", {"not_held_out": 3})]
     assert [source.not_held_out for source in _with_shared(sources, jobs_)] == [0, 3]
-    assert _with_shared(sources, [planned("report", "report")]) == sources
+    assert _with_shared(sources, [record("report")]) == sources
