@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ConfigDict
+
 from detectors.targets.table import TARGETS_VERSION
 from settings.bounds import AtLeastOne, Number, PathText, Share, Text
 from settings.typed_json import Aside, Items, to_json
@@ -14,6 +16,8 @@ from settings.typed_json import Aside, Items, to_json
 class FinderOptions:
     """What `detectors.registry.make_detector` is told of a detector that finds in pictures; None where it has no such
     option."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # they are handed on as they are
 
     stages: Items[Text] | None
     interval: AtLeastOne
@@ -27,6 +31,8 @@ class FinderOptions:
 @dataclass(frozen=True, kw_only=True)
 class NoOptions:
     """Of a detector that has none."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -164,14 +164,14 @@ class Attempted:
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceResult:
-    """One chain of five tasks. done: how many in a row. steps, actions: of the simulator, the first ones. tasks: None
-    in results of earlier versions."""
+    """One chain of five tasks. done: how many in a row. steps: of the simulator. actions: digest of all of them. tasks:
+    None in results of earlier versions."""
 
     sequence: Whole
     done: Whole
     steps: Whole
     tasks: Items[str] | None
-    actions: Items[Items[Real]]
+    actions: str
 
 
 def _earlier_closed_loop(values: JsonObject) -> JsonObject:
@@ -183,7 +183,7 @@ def _earlier_closed_loop(values: JsonObject) -> JsonObject:
         "tasks": {},
     }
     if isinstance(entries, list):
-        entries = [{"tasks": None, "steps": 0, "actions": [], **entry} for entry in entries]
+        entries = [{"tasks": None, "steps": 0, "actions": "", **entry} for entry in entries]
     return {**absent, **values, "results": entries}
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from detectors.registry import DETECTORS
 from errors import InvalidInput
 from settings.json_values import JsonObject
 from settings.shown import cut, shown
@@ -30,14 +31,31 @@ def check_parameters(kind: Kind[Spec, JobResult], parameters: JsonObject) -> lis
     """The paths in them. Raises ValueError naming the entry that is of another type, out of bounds, or leads to where
     nobody's data lie. One that is missing is no matter: a job that lacks it ends with an error of its own.
     """
-    shape = kind.spec_class(parameters)
-    try:
-        wrong = wrong_entry(shape, shape.upgraded(parameters, "parameters"))
-    except InvalidInput as error:
-        raise ValueError(str(error)) from None
-    if wrong is not None:
-        raise ValueError(wrong)
-    return list(_places(parameters))
+    places = list(_places(parameters))
+    # Of one that does not say which form it is, all forms are asked.
+    for shape in [one for one in kind.specs if one.reads(parameters)] or kind.specs:
+        try:
+            wrong = wrong_entry(shape, shape.upgraded(parameters, "parameters"))
+        except InvalidInput as error:
+            raise ValueError(str(error)) from None
+        if wrong is not None:
+            raise ValueError(wrong)
+    for name in _detectors(parameters):
+        if name not in DETECTORS:
+            raise ValueError(f"detector: {shown(name)} is none that this Baton knows")
+    if isinstance(parameters.get("policy"), Mapping):
+        raise ValueError(
+            "policy: one that is asked over a network, or lies in a folder, is named by who runs the job"
+        )
+    return places
+
+
+def _detectors(value: object) -> Iterator[object]:
+    if isinstance(value, Mapping):
+        if "detector" in value:
+            yield value["detector"]
+        for item in value.values():
+            yield from _detectors(item)
 
 
 def lies_elsewhere(text: str) -> str:

@@ -30,6 +30,7 @@ from policies.random_actions import RandomPolicy
 from policies.registry import ReconVLAFolder, open_policy
 from policies.remote import RemotePolicy
 from tasks.generate import generate
+from tasks.specs import Demonstration
 from tests.policies.http_servers import raw_server
 from tests.support import REPOSITORY
 from tests.training import model_spec, training_spec
@@ -259,7 +260,7 @@ def test_the_time_limit_of_a_policy_server_can_be_named(
 
 def test_replay_accepts_what_the_expert_recorded(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     entries = [
-        {"number": number, "scene": "D", "task": task, "seed": 3 + number, "starts": "rest"}
+        Demonstration(number=number, scene="D", task=task, seed=3 + number, starts="rest")
         for number, task in enumerate(("open_drawer", "turn_on_led"))
     ]
     write_split(tmp_path, "validation", generate(entries, "validation"))

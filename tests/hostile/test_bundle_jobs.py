@@ -49,6 +49,10 @@ OF_JOBS: dict[str, tuple[str, dict[str, Any], str]] = {
     "assets behind a URL": ("evaluate", {"assets": "ftp://host.example/x"}, "no whole path"),
     "assets of a process": ("evaluate", {"assets": "/proc/1/root"}, "lie still"),
     "a policy behind a URL": ("evaluate", {"policy": "http://host.example/act"}, "policy"),
+    "a policy server": (
+        "evaluate", {"mode": "closed_loop", "policy": {"kind": "http", "url": "http://host.example/act"}}, "policy"
+    ),
+    "a policy of a folder": ("evaluate", {"policy": {"kind": "openvla", "folder": "/x"}}, "policy"),
     "a simulator of its own": ("evaluate", {"simulator": "os:system"}, "simulator"),
     "a renderer of its own": ("evaluate", {"renderer": "x"}, "renderer"),
     "simulators without end": ("evaluate", {"simulators": 10**9}, "simulators"),
@@ -158,11 +162,11 @@ def test_what_a_planner_writes_is_kept_as_it_is(preset: str, tmp_path: Path) -> 
 
 def test_a_program_is_left_out_wherever_it_is_named(tmp_path: Path) -> None:
     judge = ForeignJobs(tmp_path)
-    detector = {"detector": "groundingdino_py", "options": {"interval": 8, "python": PROGRAM}}
+    detector = {"detector": "groundingdino_py", "options": {"stages": None, "interval": 8, "python": PROGRAM}}
     kept = judge.parameters("gaze", detector)
-    assert kept == {"detector": "groundingdino_py", "options": {"interval": 8}}
+    assert kept == {"detector": "groundingdino_py", "options": {"stages": None, "interval": 8}}
     kept = judge.parameters("evaluate", {"simulator": "calvin", "python": f"{PROGRAM}-2", "gaze": detector})
-    assert kept["python"] is None and kept["gaze"]["options"] == {"interval": 8}
+    assert kept["python"] is None and kept["gaze"]["options"] == {"stages": None, "interval": 8}
     kept = judge.settings({"gaze": {"python": PROGRAM}, "evaluation": {"calvin_python": f"{PROGRAM}-3"}})
     assert kept == {"gaze": {"python": None}, "evaluation": {"calvin_python": None}}
     assert judge.left_out == (PROGRAM, f"{PROGRAM}-2", f"{PROGRAM}-3")

@@ -43,7 +43,7 @@ def test_a_home_that_took_a_bundle_in_names_no_program_of_it(
     program.chmod(0o700)
 
     def change(parts: Parts) -> None:
-        weights = {"weights": "/nowhere/x.pth", "python": str(program)}
+        weights = {"stages": None, "interval": 8, "weights": "/nowhere/x.pth", "python": str(program)}
         spec = {"detector": "groundingdino_py", "options": weights, "number": 1, "version": "1"}
         told(parts, "job", "spec", spec, "kind = 'gaze'")
         told(parts, "ablation", "config", {"gaze": {"python": str(program)}}, "1")
@@ -69,7 +69,7 @@ def test_a_home_that_took_a_bundle_in_names_no_program_of_it(
 
 COMMANDS: dict[str, Callable[[Parts], None]] = {
     "settings": lambda parts: told(parts, "ablation", "config", {"x" * 900: 1}, "1"),
-    "parameters": lambda parts: told(parts, "job", "spec", {"threads": 10**9}, "kind = 'train'"),
+    "parameters": lambda parts: told(parts, "job", "spec", {"seed": 10**12}, "kind = 'train'"),
     "a time": lambda parts: parts.sql("UPDATE event SET at = 9e999"),
     "a text": lambda parts: parts.sql("UPDATE event SET message = CAST(x'ff' AS TEXT)"),
 }

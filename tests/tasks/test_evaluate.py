@@ -243,8 +243,7 @@ def test_what_a_command_can_evaluate_a_job_can(
         del given["model"]
         result = run(FakeContext(tmp_path / str(len(list(tmp_path.iterdir()))), given, [], memory=memory))
         assert isinstance(result, Finished)
-        found: list[dict[str, Any]] = result.result["results"]
-        return found
+        return result.result.row()["results"]
 
     with serving(lambda queries: [np.zeros((5, 7)) for _ in queries]) as url:
         still = entries({"kind": "http", "url": url})
@@ -255,4 +254,4 @@ def test_what_a_command_can_evaluate_a_job_can(
     with pytest.raises(
         ConfigError, match=r"^policy\.kind: 'chance' is unknown; known kinds: random, expert, "
     ):
-        entries("chance")
+        entries({"kind": "chance"})

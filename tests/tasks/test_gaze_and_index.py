@@ -97,7 +97,7 @@ def test_what_auto_meant_is_on_record(tmp_path, episode_file):
     spec = {
         "number": 3,
         "detector": "grounding_dino",
-        "options": {"weights": weights, "stages": ["key_frames"]},
+        "options": {"weights": weights, "stages": ["key_frames"], "interval": 8},
     }
     done = gaze.run(FakeContext(tmp_path / "gaze", spec, [episode_file]))
     with safe_open(done.artifacts[0].file, framework="numpy") as tensors:

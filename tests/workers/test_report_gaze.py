@@ -194,7 +194,7 @@ def test_a_gaze_job_that_fails_leaves_its_reason(database, one_failed):
 
 def test_counts_add_up_where_a_job_failed_and_others_found_nothing(database, one_failed):
     """Frames that nobody looked at are told as demonstrations; those of the others are all accounted for."""
-    ended = queries.jobs_of(database, queries.ablation_row(database, None).id)
+    ended = job_records(database, queries.ablation_row(database, None).id)
     regions, scores = gaze_regions(ended), gaze_scores(ended)
     assert regions.demonstrations == (2, 3) and regions.frames == 2 * FRAMES
     assert sum(regions.sources.values()) + sum(regions.reasons.values()) == regions.frames
