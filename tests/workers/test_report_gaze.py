@@ -174,7 +174,7 @@ def one_failed(database, bench: Bench):
         )
         for number, name in enumerate(detectors)
     ]
-    support.submit(database, planned("ingest"), *jobs_of_gaze)
+    support.submit(database, planned("ingest", spec=spec_of("ingest")), *jobs_of_gaze)
     bench.run("ingest", ingest)
     for planned_job in jobs_of_gaze:
         bench.run(planned_job.label, gaze.run)
