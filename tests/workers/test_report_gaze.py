@@ -23,7 +23,7 @@ from tasks.context import Draft
 from tests import support
 from tests.calvin.samples import make_episode
 from tests.detectors.scenes import PAINT, paint, table
-from tests.job_specs import record, spec_of
+from tests.job_specs import record, result_of, spec_of
 from tests.support import NOW, attempts, planned, row, start, worker
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.toy_kinds import done
@@ -161,7 +161,7 @@ def one_failed(database, bench: Bench):
         files = [context.scratch / f"task_{number}.safetensors" for number in range(len(made))]
         for file, episode in zip(files, made, strict=True):
             save_episode(episode, file)
-        return done([Draft("episode", file.stem, file) for file in files])
+        return done([Draft("episode", file.stem, file) for file in files], result=result_of("ingest"))
 
     detectors = ("oracle", "oracle", "colour")
     jobs_of_gaze = [
