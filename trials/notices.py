@@ -51,6 +51,9 @@ def main() -> int:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--json", type=Path, default=RESULTS / "notices.json")
     options = parser.parse_args()
+    # A shell that starts this in the background has it ignore SIGINT, and whoever is started ignores it too.
+    for which in _SIGNALS:
+        signal.signal(which, signal.SIG_DFL)
     folder = options.folder or Path(f"/tmp/baton-notices-{options.seed}-{options.notices}")
     print(f"seed {options.seed}, in {folder}", flush=True)
     found = _Trial(folder, options.seed).run(options.notices)
