@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from calvin.pickles import load_npy_pickle
-from commands import evaluate, gaze
+from commands import gaze
 from db.owner import read_owner
 from models.json_files import read_json
 from models.openvla_checkpoint import is_openvla
@@ -21,6 +21,7 @@ from settings import clock, faults, presets, processes
 from settings.elsewhere import elsewhere
 from settings.home import Home
 from settings.ownership import not_usable
+from tasks import evaluate_alone
 from tasks.results_file import ResultsFile
 from tests.support import REPOSITORY
 from tests.test_layers import modules
@@ -66,7 +67,7 @@ OF_USERS: list[Callable[[Path], Any]] = [
     lambda folder: Home(folder / "new").create(),
     lambda folder: read_owner(Home(folder)),
     lambda folder: ResultsFile(folder / "results.jsonl", {}),
-    lambda folder: evaluate._folder_for_films(folder / "films"),
+    lambda folder: evaluate_alone._make_folder(folder / "films"),
     lambda folder: gaze._make_folder(folder / "sheets"),
 ]
 
