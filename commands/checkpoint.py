@@ -102,8 +102,8 @@ def find_named(home: Home, name: str) -> Checkpoint:
     from db.checkpoints import find_weights
     from db.migrate import look_at_state
     from db.shared_store import open_store
-    from models.spec import ModelSpec
-    from settings.typed_json import from_json
+    from tasks.registry import TRAIN
+    from tasks.specs import NOT_LOOKED_AT
 
     if Path(name).is_dir():
         return Checkpoint(Path(name))
@@ -130,5 +130,6 @@ def find_named(home: Home, name: str) -> Checkpoint:
         raise InvalidInput(f"several digests begin with {name}: {listed}")
     (entry,) = found
     weights = store.verified(entry.path, entry.sha256)
-    model = from_json(ModelSpec, entry.model, entry.label)
-    return Checkpoint(weights, model, entry.sha256, entry.drawn_by, entry.drawn_basis)
+    spec = TRAIN.spec_of(entry.spec)
+    drawn_by = None if spec.drawn_by == NOT_LOOKED_AT else spec.drawn_by
+    return Checkpoint(weights, spec.model, entry.sha256, drawn_by, spec.drawn_basis)

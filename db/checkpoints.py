@@ -14,18 +14,13 @@ from settings.json_values import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class StoredWeights:
-    """`path` is relative to the home, `model` the part `model` of the job's parameters. `drawn_by`: the renderer of
-    the frames it was trained on, None where it is not known; `drawn_basis`: what that rests on, None where the job
-    does not tell.
-    """
+    """path: relative to the home. spec: the parameters of the job that made them."""
 
     sha256: str
     path: str
     label: str
     step: int
-    model: JsonObject
-    drawn_by: str | None
-    drawn_basis: str | None = None
+    spec: JsonObject
 
 
 def find_weights(db: Database, digits: str) -> list[StoredWeights]:
@@ -38,16 +33,5 @@ def find_weights(db: Database, digits: str) -> list[StoredWeights]:
     )
     with db.read() as tx:
         rows = tx.execute(statement).all()
-    found = {
-        row.sha256: StoredWeights(
-            row.sha256,
-            row.path,
-            row.label,
-            row.step,
-            row.spec["model"],
-            row.spec.get("drawn_by"),
-            row.spec.get("drawn_basis"),
-        )
-        for row in rows
-    }
+    found = {row.sha256: StoredWeights(row.sha256, row.path, row.label, row.step, row.spec) for row in rows}
     return list(found.values())

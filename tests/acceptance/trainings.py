@@ -54,6 +54,6 @@ def await_step(database: Database, step: int) -> None:
 def left_alone(folder: Path, files: dict[str, Path], spec: dict[str, Any]) -> str:
     """SHA-256 of the final weights of the same run in this process, in one piece."""
     inputs = [input_file("index", "index", name, path) for name, path in files.items()]
-    result = train.run(FakeContext(folder / "alone", {**spec, "slice_seconds": None}, inputs))
+    result = train.run(FakeContext(folder / "alone", spec, inputs))
     assert isinstance(result, Finished)
     return hashlib.sha256(result.artifacts[0].file.read_bytes()).hexdigest()

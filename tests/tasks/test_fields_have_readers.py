@@ -27,8 +27,21 @@ ROUNDS = (
      "OpenLoopResult", "ClosedLoopResult", "AttentionResult", "ReconstructResult"},
 )  # fmt: skip
 
-#: Fields that no code reads by name: they are of a job's key, or for people who look at a row.
-UNREAD: dict[str, str] = {}
+#: Fields that no code reads by name. Handed on whole: options of a detector, what a command prints of a result.
+#: Of a key: what tells two jobs apart. Told: in the job's row, for people and the audit.
+UNREAD = {
+    "handed on whole": "FinderOptions.box_threshold FinderOptions.interval FinderOptions.precision"
+    " FinderOptions.python FinderOptions.stages FinderOptions.text_threshold FinderOptions.weights",
+    "of a key": "OfficialSimulator.digest OfficialSimulator.numpy OfficialSimulator.pybullet OfficialSimulator.python"
+    " TrainingSpec.reconstruction_weight",
+    "told": "Attempted.attempted Attempted.succeeded LevelFigures.rate LevelFigures.trusted_right"
+    " ObjectFigures.false_rate ObjectFigures.rate ObjectFigures.trusted_right SequenceResult.actions"
+    " SequenceResult.steps ClosedLoopResult.avg_len ClosedLoopResult.counts ClosedLoopResult.scene"
+    " ClosedLoopResult.simulator ClosedLoopResult.success ClosedLoopResult.tasks IngestResult.expert_missed"
+    " OpenLoopResult.answer_tokens OpenLoopResult.gripper_accuracy OpenLoopResult.outside_tokens"
+    " ReconstructResult.psnr_db ReconstructResult.psnr_encoded_db ReconstructResult.psnr_mean_colour_db"
+    " TrainResult.overflowed_steps TrainResult.steps",
+}
 
 
 def without_fields(source: str, classes: set[str]) -> tuple[str, set[tuple[str, str]]]:
@@ -73,11 +86,10 @@ def test_every_field_has_a_reader_that_mypy_checks(classes: set[str], tmp_path: 
     )
     assert ended.returncode == 1, ended.stderr
     read = {
-        name
-        for line in ended.stdout.splitlines()
-        if not line.startswith(DECLARED)
-        for name in re.findall(r'has no attribute "(\w+)"', line)
+        name for line in ended.stdout.splitlines() for name in re.findall(r'has no attribute "(\w+)"', line)
     }
     assert {name for name, _ in fields} >= classes - {"NoOptions"}
     unread = {f"{name}.{field}" for name, field in fields if field not in read}
-    assert unread == {name for name in UNREAD if name.partition(".")[0] in classes}
+    assert sorted(unread) == sorted(
+        name for names in UNREAD.values() for name in names.split() if name.partition(".")[0] in classes
+    )
