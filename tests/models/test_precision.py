@@ -19,6 +19,7 @@ from models.weight_files import open_file
 from tasks import train
 from tasks.context import Finished, InputFile
 from tasks.replicas import Replicas, devices_for
+from tasks.results import TrainResult
 from tasks.train_step import train_step
 from tasks.trainee import Trainee
 from tests.tasks.fake_context import FakeContext, input_file
@@ -127,7 +128,7 @@ def test_steps_that_fp16_left_out_are_told_and_a_run_of_nothing_else_fails(
         return result
 
     sound = run("sound", 2.0**4)
-    assert (sound.result, sound.notes) == ({"steps": 3, "overflowed_steps": 0}, [])
+    assert (sound.result, sound.notes) == (TrainResult(steps=3, overflowed_steps=0), [])
     with pytest.raises(TrainingDiverged, match="fp16 in each of 3 steps, so nothing was trained"):
         run("nothing", 2.0**120)
 

@@ -138,7 +138,7 @@ def test_a_plan_holds_what_the_folders_say(folders: dict[str, str], others: dict
     assert config["language"]["rope_theta"] == 1e5
     assert config["language"]["rope_scaling"]["rope_type"] == "yarn"
     assert (config["language"]["norm_eps"], config["vision"]["norm_eps"]) == (1e-3, 1e-3)
-    assert (config["vision"]["image_mean"], config["vision"]["resample"]) == ((0.4,) * 3, "bilinear")
+    assert (config["vision"]["image_mean"], config["vision"]["resample"]) == ([0.4] * 3, "bilinear")
     assert config["generation"]["repetition_penalty"] == 1.3
     again = recipe_of(model_spec(spec_with(others))).config.to_dict() | {"language": config["language"]}
     assert json.loads(json.dumps(config)) == json.loads(json.dumps(again)), "and a job reads it back"
