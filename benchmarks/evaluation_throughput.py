@@ -38,7 +38,7 @@ from policies.base import Query
 from policies.expert import ExpertPolicy
 from simulators.calvin_env import CalvinEnv
 from simulators.registry import create
-from tasks.rollout import Rollout
+from tasks.evaluate.rollout import Rollout
 
 RESULTS = Path(__file__).parent / "results"
 SCENE, _MAX_STEPS = "D", 360

@@ -75,7 +75,7 @@ def demonstrations(data: Path | None, split: str | None) -> Iterator[Episode]:
             yield from map(opened.read, opened.demonstrations)
         return
     from settings.ablation import Data
-    from tasks.generate import generate
+    from tasks.data.generate import generate
     from workers.demonstrations import TRAINING, generated
 
     entries = generated(Data(demonstrations_per_task=1), TRAINING).entries

@@ -25,7 +25,7 @@ from calvin.dataset import open_dataset
 from calvin.episode_file import save_episode
 from db.store import file_sha256
 from tasks.context import InputFile
-from tasks.index_reader import Frames
+from tasks.data.index_reader import Frames
 
 _ROOT = Path(__file__).resolve().parent.parent
 _RESULT = Path(__file__).parent / "results" / "input_pipeline.json"

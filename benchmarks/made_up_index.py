@@ -11,7 +11,7 @@ from calvin.episode_file import save_episode
 from calvin.training_index import Gaze, build_items, write_index
 from db.store import file_sha256
 from tasks.context import FRAMES, InputFile
-from tasks.index_reader import ITEMS
+from tasks.data.index_reader import ITEMS
 
 INSTRUCTION = "pull the handle to open the drawer"
 

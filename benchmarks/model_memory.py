@@ -25,7 +25,7 @@ from models.costs import METHODS, Method, count_parameters, training_costs
 from models.prompt import IGNORED_LABEL, IMAGE_PLACEHOLDER
 from models.reconvla import ReconVLA
 from models.sizes import config_of_size
-from tasks.optimizer import make_optimizer
+from tasks.train.optimizer import make_optimizer
 
 _RESULT = Path(__file__).parent / "results" / "model_memory.json"
 

@@ -33,9 +33,9 @@ from db.migrate import open_state
 from db.plans import Plan, PlannedJob
 from db.store import ArtifactStore
 from settings.home import Home
-from tasks.checkpoints import CheckpointWriter, Snapshot
 from tasks.kind import Spec
 from tasks.memory_limits import MemoryLimits
+from tasks.train.checkpoints import CheckpointWriter, Snapshot
 from workers.attempt import AttemptContext, StopSignal
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,7 +156,7 @@ from pathlib import Path
 began = time.perf_counter()
 from models.weights import read_file
 from models.recipe import load_model, recipe_of
-import tasks.train
+import tasks.train.run
 from tasks.registry import TRAIN
 recipe = recipe_of(TRAIN.spec_of(json.loads(sys.argv[1])).model)
 load_model(recipe.config, Path(sys.argv[2])).train()

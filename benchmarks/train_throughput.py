@@ -28,14 +28,14 @@ from models.recipe import initial_model, recipe_of
 from settings.arms import arm_named
 from settings.presets import load_config
 from settings.typed_json import from_json
-from tasks import train
 from tasks.context import Draft, InputFile, Point
-from tasks.index_reader import load_index
+from tasks.data.index_reader import load_index
+from tasks.data.samples import sample_of
 from tasks.memory_limits import MemoryLimits
 from tasks.model_spec import planned_model
-from tasks.optimizer import make_optimizer
-from tasks.samples import sample_of
 from tasks.specs import TrainingSpec, TrainSpec
+from tasks.train import run as train
+from tasks.train.optimizer import make_optimizer
 
 _RESULT = Path(__file__).parent / "results" / "train_throughput.json"
 

@@ -51,10 +51,10 @@ def command(
 ) -> None:
     import tempfile
 
-    from tasks.attention import chosen_rows, write_looks
+    from tasks.data.index_reader import load_index
     from tasks.fixed_state import FixedState
-    from tasks.index_reader import load_index
-    from tasks.looking import figures_of, look
+    from tasks.probes.attention import chosen_rows, write_looks
+    from tasks.probes.attention_scores import figures_of, look
     from workers.held_out import frames_of_dataset
 
     chosen = _heads(heads)

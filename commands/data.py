@@ -74,7 +74,7 @@ def extract_command(folder: Path, out: Path, split: str | None, detector: str) -
     from calvin.sampled_check import check_sample
     from calvin.split import open_split
     from detectors.registry import make_detector
-    from tasks.extract import extract, items_file
+    from tasks.data.extract import extract, items_file
 
     finder = make_detector(detector)
     names = (split,) if split else SPLITS
@@ -125,7 +125,7 @@ def generate(
     from calvin.split import BATON
     from calvin.writer import write_split
     from settings.ablation import Data
-    from tasks.generate import generate as episodes
+    from tasks.data.generate import generate as episodes
     from tasks.specs import SplitName
     from workers.demonstrations import generated, known_tasks
 
@@ -145,7 +145,7 @@ def generate(
             split,
             _with_progress(f"{split} demonstrations", episodes(entries, split), len(entries)),
             validation_instructions={task: evaluation_instruction(task) for task in known},
-            drawn_by=TINY,  # `tasks.generate` draws with nothing else
+            drawn_by=TINY,  # `tasks.data.generate` draws with nothing else
             scenes=BATON,
         )
         say(f"{folder / split}: {len(entries)} demonstrations of {len(known)} tasks")

@@ -130,7 +130,7 @@ def command(
         _check_attention(named.policy, options)
     renderer = chosen_renderer(options["renderer"], named.drawn_by or usual_renderer(options))
     from commands.live_estimate import live_estimate
-    from tasks.evaluate_alone import evaluate_alone
+    from tasks.evaluate.alone import evaluate_alone
     from tasks.specs import ChainsSpec
 
     document = evaluate_alone(

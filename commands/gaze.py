@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from calvin.episode import Episode
     from calvin.split import Split
     from detectors.base import Detector
-    from tasks.gaze import Regions
+    from tasks.gaze.run import Regions
 
 
 @click.command("gaze")
@@ -157,8 +157,8 @@ def _detect(
     splits: list[Split], detector: Detector, limit: int | None, unknown_wording: str
 ) -> Iterator[tuple[Episode, Regions]]:
     from detectors.targets.table import BY_TASK
-    from tasks.gaze import find_regions
-    from tasks.gaze_truth import check_true_boxes
+    from tasks.gaze.run import find_regions
+    from tasks.gaze.truth import check_true_boxes
 
     for opened in splits:
         if detector.name == "oracle":
@@ -169,7 +169,7 @@ def _detect(
 
 
 def _summary(detector: Detector, stages: list[str] | None, regions: list[Regions]) -> dict[str, Any]:
-    from tasks.gaze import summary_of
+    from tasks.gaze.run import summary_of
 
     about = {"detector": f"{detector.name}-{detector.version}", "demonstrations": len(regions)}
     if stages is not None:

@@ -23,9 +23,9 @@ from settings.streams import say
 from settings.typed_json import from_json
 from simulators.base import Simulator
 from simulators.rendering import chosen_renderer, usual_renderer
-from tasks.closed_loop import simulators_of
 from tasks.drawn_anew import looked_at, maker
-from tasks.replay import Replayed, replay
+from tasks.evaluate.closed_loop import simulators_of
+from tasks.evaluate.replay import Replayed, replay
 from tasks.specs import SimulatedScene
 
 #: Mean difference of pictures, in grey levels, above which another renderer (or scene) must have drawn them.

@@ -175,7 +175,7 @@ class Model(Section):
 
 
 class EarlyStopping(Section):
-    """End a run when more training is not worth its time (tasks/early_stopping.py has the rule)."""
+    """End a run when more training is not worth its time (tasks/train/early_stopping.py has the rule)."""
 
     every_steps: Positive = Field(default=100, description="steps between measurements")
     frames: Positive = Field(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Spec, covariant=True)
 R = TypeVar("R", bound=JobResult, covariant=True)
 
-#: Roles of episodes that a job maps and reads in part end like this; `tasks.index_reader` verifies their bytes
+#: Roles of episodes that a job maps and reads in part end like this; `tasks.data.index_reader` verifies their bytes
 #: when it first opens one.
 FRAMES = "_frames"
 

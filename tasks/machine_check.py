@@ -22,8 +22,8 @@ NEEDED = (
     ("numpy", "numpy", ""),
     ("opencv", "cv2", ""),
     ("torch", "torch", ""),
-    ("training", "tasks.train", "run"),
-    ("evaluation", "tasks.evaluate", "run"),
+    ("training", "tasks.train.run", "run"),
+    ("evaluation", "tasks.evaluate.run", "run"),
 )
 #: What single settings need, looked at where it is installed.
 OPTIONAL = (

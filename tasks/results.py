@@ -90,7 +90,7 @@ def _earlier_gaze(values: JsonObject) -> JsonObject:
 
 @dataclass(frozen=True, kw_only=True)
 class GazeResult(JobResult):
-    """See `tasks.gaze.summary_of`. iou_sum: by difficulty, the sum of overlaps and the frames that have one.
+    """See `tasks.gaze.run.summary_of`. iou_sum: by difficulty, the sum of overlaps and the frames that have one.
     precision: of the products of a detector that has weights."""
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_earlier_gaze,)
@@ -230,8 +230,8 @@ def _earlier_attention(values: JsonObject) -> JsonObject:
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionResult(JobResult):
-    """See `tasks.looking.figures_of`; intervals are 95 %. None: no frame to look at, one demonstration only, or not
-    measured by an earlier version."""
+    """See `tasks.probes.attention_scores.figures_of`; intervals are 95 %. None: no frame to look at, one demonstration
+    only, or not measured by an earlier version."""
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_earlier_attention,)
 
@@ -263,7 +263,8 @@ def _earlier_reconstructions(values: JsonObject) -> JsonObject:
 
 @dataclass(frozen=True, kw_only=True)
 class ReconstructResult(JobResult):
-    """Peak signal-to-noise ratios in dB, see `tasks.reconstruct.figures_of`; None where no frame has a target."""
+    """Peak signal-to-noise ratios in dB, see `tasks.probes.reconstruct.figures_of`; None where no frame has a
+    target."""
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_earlier_reconstructions,)
 

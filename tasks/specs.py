@@ -198,8 +198,8 @@ class JudgedSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class OpenLoopSpec(JudgedSpec):
-    """frames: recorded frames that the error is measured on; None: `tasks.open_loop.FRAMES`. jpeg: with the losses of
-    the official builder's files."""
+    """frames: recorded frames that the error is measured on; None: `tasks.evaluate.open_loop.FRAMES`. jpeg: with the
+    losses of the official builder's files."""
 
     mode: Literal["open_loop"]
     frames: Number | None = None

@@ -11,7 +11,7 @@ from calvin.training_index import Gaze, build_items, write_index
 from models.spec import ModelSpec
 from settings.arms import ARMS
 from settings.typed_json import from_json
-from tasks.index_reader import ITEMS
+from tasks.data.index_reader import ITEMS
 from tasks.model_spec import planned_config
 from tests.calvin.samples import make_episode
 

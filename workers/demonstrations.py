@@ -17,7 +17,7 @@ from calvin.split import TRAINING, VALIDATION, Split, open_split
 from errors import ConfigError
 from settings.ablation import Data
 from settings.shown import shown
-from tasks.gaze_truth import check_true_boxes
+from tasks.gaze.truth import check_true_boxes
 from tasks.specs import Demonstration, SplitName
 
 PRETRAINING: Final = "pretraining"

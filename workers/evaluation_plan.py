@@ -18,7 +18,7 @@ from settings.places import expanded
 from simulators.calvin_env import PYTHON_VARIABLE
 from simulators.rendering import chosen_renderer
 from tasks.drawn_anew import looked_at, maker
-from tasks.simulator_identity import assets_identity, official_identity
+from tasks.evaluate.simulator_identity import assets_identity, official_identity
 from tasks.specs import ClosedLoopSpec
 from workers.demonstrations import known_tasks
 

@@ -38,7 +38,8 @@ def frames_of_home(database: Database, store: ArtifactStore) -> list[InputFile]:
 
 def frames_of_dataset(root: Path, limit: int | None, detector: str, folder: Path) -> list[InputFile]:
     """The first `limit` demonstrations of the validation split, extracted into `folder` as the jobs do it."""
-    from tasks import gaze, index, ingest  # the simulator's library is not needed for a home's frames
+    from tasks.data import index, ingest
+    from tasks.gaze import run as gaze
 
     corpus = recorded(root, VALIDATION, with_boxes=detector == "oracle")
     entries = tuple(corpus.entries[:limit])

@@ -12,8 +12,8 @@ from db.jobs import Ending
 from db.plans import Plan
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
-from tasks import train
 from tasks.context import Finished
+from tasks.train import run as train
 from tests.support import NOW, await_value, planned, row, start, stored, worker
 from tests.tasks.fake_context import FakeContext, input_file
 

@@ -66,7 +66,7 @@ def test_an_extraction_goes_on_where_it_was_stopped(
     frame.write_bytes(content)
     assert cli.main(["data", "extract", str(data), str(out), "--split", "training"]) == 0
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.extract.find_regions", interrupted)
+        patch.setattr("tasks.data.extract.find_regions", interrupted)
         assert cli.main(["data", "extract", str(data), str(out)]) == 4
     assert (
         "stopped after 0 of 1 validation demonstrations; the same command goes on" in capsys.readouterr().err

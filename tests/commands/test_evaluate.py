@@ -29,7 +29,7 @@ from policies.base import Query
 from policies.random_actions import RandomPolicy
 from policies.registry import ReconVLAFolder, open_policy
 from policies.remote import RemotePolicy
-from tasks.generate import generate
+from tasks.data.generate import generate
 from tasks.specs import Demonstration
 from tests.policies.http_servers import raw_server
 from tests.support import REPOSITORY

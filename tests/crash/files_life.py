@@ -18,7 +18,7 @@ from db.store import ArtifactStore
 from reports import write as report
 from settings.home import Home
 from settings.secret import secret_in
-from tasks.results_file import ResultsFile
+from tasks.evaluate.results_file import ResultsFile
 from tests.support import row, stored
 from tests.workshop import Workshop
 from workers.addresses import note_address

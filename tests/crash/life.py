@@ -26,8 +26,8 @@ from db.store import ArtifactStore
 from models.weights import write_weights
 from settings.home import Home
 from settings.queue import QueueSettings
-from tasks.checkpoints import CheckpointWriter, Snapshot
 from tasks.context import Draft, Point, TaskContext, Yielded
+from tasks.train.checkpoints import CheckpointWriter, Snapshot
 from tests.support import planned, rows
 from tests.toy_kinds import Result, done, kind_with
 from workers.app import make_app, resource_queue

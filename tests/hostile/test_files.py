@@ -46,7 +46,7 @@ from settings.regular import UnfitFile, need_regular_files, open_regular, read_b
 from settings.secret import secret_in
 from simulators.playtable import assets, meshes
 from simulators.playtable.calvin_scenes import calvin_scene
-from tasks.results_file import ResultsFile
+from tasks.evaluate.results_file import ResultsFile
 from tests.calvin.samples import make_episode
 from tests.hostile.sentences import LONGEST_SENTENCE, sentence
 from workers.foreign import ForeignJobs

@@ -16,12 +16,12 @@ from models.precision import check_scale, load_scaler, make_scaler, scaler_state
 from models.recipe import load_model, recipe_of
 from models.reconvla import ReconVLA
 from models.weight_files import open_file
-from tasks import train
 from tasks.context import Finished, InputFile
-from tasks.replicas import Replicas, devices_for
 from tasks.results import TrainResult
-from tasks.train_step import train_step
-from tasks.trainee import Trainee
+from tasks.train import run as train
+from tasks.train.replicas import Replicas, devices_for
+from tasks.train.state import Trainee
+from tasks.train.step import train_step
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import model_spec, training_spec, write_training_index
 
@@ -94,7 +94,7 @@ def test_fp16_leaves_out_a_step_that_overflows_and_halves_the_scale(
     """A scale far beyond fp16's largest number overflows with any gradient; the next step finds another."""
     scales, changed = [], []
     monkeypatch.setattr(
-        "tasks.trainee.make_scaler", lambda *_: torch.amp.GradScaler("cpu", init_scale=2.0**100)
+        "tasks.train.state.make_scaler", lambda *_: torch.amp.GradScaler("cpu", init_scale=2.0**100)
     )
 
     def watched(trainee: Trainee, *arguments: Any) -> dict[str, float]:
@@ -121,7 +121,7 @@ def test_steps_that_fp16_left_out_are_told_and_a_run_of_nothing_else_fails(
 ) -> None:
     def run(folder: str, scale: float) -> Finished:
         monkeypatch.setattr(
-            "tasks.trainee.make_scaler", lambda *_: torch.amp.GradScaler("cpu", init_scale=scale)
+            "tasks.train.state.make_scaler", lambda *_: torch.amp.GradScaler("cpu", init_scale=scale)
         )
         result = train.run(FakeContext(tmp_path / folder, training_spec(STEPS, precision="fp16"), index))
         assert isinstance(result, Finished)
@@ -154,7 +154,7 @@ def test_two_devices_add_their_gradients_in_order(
 ) -> None:
     """Two replicas on the processor stand for two GPUs."""
     _, context, _ = trained(tmp_path / "one", index, None, micro_batch=1)
-    monkeypatch.setattr("tasks.trainee.devices_for", lambda count: [CPU] * count)
+    monkeypatch.setattr("tasks.train.state.devices_for", lambda count: [CPU] * count)
     first, both, _ = trained(tmp_path / "two", index, None, micro_batch=1, devices=2)
     cut, *_ = trained(tmp_path / "cut", index, 2, micro_batch=1, devices=2)
     assert first == cut

@@ -22,9 +22,9 @@ from policies.checkpoint_folder import open_folder
 from settings.ablation import Backbones, Model
 from settings.arms import ARMS
 from settings.typed_json import to_json
-from tasks import train
 from tasks.context import Finished
 from tasks.model_spec import backbone_folders, planned_config, planned_model
+from tasks.train import run as train
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import INSTRUCTION, model_spec, training_spec, write_training_index
 

@@ -131,5 +131,5 @@ def test_no_other_place_reads_yaml() -> None:
     assert sorted(map(str, readers)) == [
         "settings/document_limits.py",
         "settings/documents.py",
-        "tasks/extract.py",
+        "tasks/data/extract.py",
     ]

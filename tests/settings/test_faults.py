@@ -21,8 +21,8 @@ from settings import clock, faults, presets, processes
 from settings.elsewhere import elsewhere
 from settings.home import Home
 from settings.ownership import not_usable
-from tasks import evaluate_alone
-from tasks.results_file import ResultsFile
+from tasks.evaluate import alone as evaluate_alone
+from tasks.evaluate.results_file import ResultsFile
 from tests.support import REPOSITORY
 from tests.test_layers import modules
 

@@ -9,9 +9,10 @@ import pytest
 from safetensors import safe_open
 
 from settings.arms import ARMS
-from tasks import attention, reconstruct, train
-from tasks.open_loop import run_open_loop
+from tasks.evaluate.open_loop import run_open_loop
+from tasks.probes import attention, reconstruct
 from tasks.registry import ATTENTION, EVALUATE, RECONSTRUCT
+from tasks.train import run as train
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
 

@@ -25,7 +25,7 @@ def test_an_unknown_kind_is_named_with_the_known_ones() -> None:
 def test_bodies_of_a_resource_are_imported_ahead() -> None:
     code = (
         "import sys; from tasks.registry import import_bodies; assert 'torch' not in sys.modules;"
-        "import_bodies('accelerator'); print('tasks.train' in sys.modules, 'tasks.report' in sys.modules)"
+        "import_bodies('accelerator'); print('tasks.train.run' in sys.modules, 'tasks.report' in sys.modules)"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True

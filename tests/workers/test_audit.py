@@ -19,9 +19,9 @@ from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from settings.arithmetic import deciding_variables
 from settings.home import Home
-from tasks import train
 from tasks.fixed_state import FixedState
 from tasks.registry import GAZE, INDEX, INGEST, TRAIN
+from tasks.train import run as train
 from tests.db.test_store import damage
 from tests.job_specs import spec_of
 from tests.support import NOW, attempts, planned, row, start, stored, worker

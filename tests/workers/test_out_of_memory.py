@@ -15,8 +15,8 @@ from db.plans import Plan
 from db.states import OOM, SUCCEEDED
 from db.store import ArtifactStore
 from models.reconvla import ReconVLA
-from tasks import train
 from tasks.context import Finished
+from tasks.train import run as train
 from tests.support import NOW, attempts, planned, row, start, stored, worker
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index

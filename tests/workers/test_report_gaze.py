@@ -18,8 +18,9 @@ from reports.data import ReportData
 from reports.gaze_data import GazeRegions, ObjectScores
 from reports.html import render_html
 from reports.summary import summarise, to_json
-from tasks import gaze, index
 from tasks.context import Draft
+from tasks.data import index
+from tasks.gaze import run as gaze
 from tests import support
 from tests.calvin.samples import make_episode
 from tests.detectors.scenes import PAINT, paint, table

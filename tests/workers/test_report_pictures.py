@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from db import jobs, queries, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
-from tasks.looking import Looks
+from tasks.probes.attention_scores import Looks
 from tests.job_specs import result_of, spec_of
 from tests.support import NOW, start, stored, worker
 from workers.report_data import gather_report

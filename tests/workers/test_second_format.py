@@ -11,8 +11,8 @@ from calvin.split import FORMATS, TRAINING, VALIDATION, check_place, open_split
 from cli import main
 from errors import DatasetError
 from settings.presets import load_config
-from tasks import ingest
 from tasks.context import Finished
+from tasks.data import ingest
 from tests.calvin.samples import assert_same_episode, make_episode
 from tests.stand_ins.shelf import write_shelf
 from tests.support import REPOSITORY

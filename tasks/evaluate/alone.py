@@ -1,0 +1,107 @@
+"""An evaluation without the queue, to one document; results as they come in a file, if there is one to keep them in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from errors import InvalidInput, Stopped
+from policies.base import Policy, told_counts
+from settings.faults import need_mistake
+from tasks.evaluate.closed_loop import simulators_of, summary
+from tasks.evaluate.loop import Entry, Evaluation
+from tasks.evaluate.rollout import ChainResult
+from tasks.specs import ChainsSpec
+
+#: Given the number of sequences: what is told how many subtasks in a row were done in each so far.
+Progress = Callable[[int], AbstractContextManager[Callable[[Sequence[int]], None]]]
+
+#: How the work is cut, and what only jobs are told.
+_OF_THE_WAY = frozenset({"simulators", "parallel", "assets_digest", "calvin_env"})
+
+
+def evaluate_alone(
+    policy: Policy,
+    spec: ChainsSpec,
+    sequences: int,
+    about: Mapping[str, Any],
+    told: Mapping[str, Any],
+    progress: Progress,
+    *,
+    official_compat: bool = False,
+    out: Path | None = None,
+    films: Path | None = None,
+    show_attention: bool = False,
+) -> dict[str, Any]:
+    """Runs the first `sequences` of the list to the end, but those that `out` has.
+
+    about: what else decides the results. told: what else the
+    document says. films: the folder of those of failures.
+
+    Raises InvalidInput for places that cannot be written to, or hold another evaluation's results; Stopped on Ctrl-C.
+    """
+    memory: dict[str, Any] = {}
+    if films is not None:
+        _make_folder(films)
+    (first,) = simulators_of(spec, 1, memory)
+    deciding = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in vars(spec).items()
+        if name not in _OF_THE_WAY
+    }
+    about = {**about, **deciding, "sequences": sequences, "simulator_description": first.description()}
+    kept = None
+    if out is not None:
+        from tasks.evaluate.results_file import ResultsFile
+
+        kept = ResultsFile(out, about)
+    evaluation = Evaluation(
+        spec,
+        policy,
+        range(sequences),
+        () if kept is None else kept.entries,
+        film_for=None if films is None else lambda sequence: films / f"failure_{sequence}.mp4",
+        show_attention=show_attention,
+    )
+    entries, asked = evaluation.entries, len(evaluation.todo)
+    simulators = simulators_of(spec, max(1, min(spec.simulators, asked)), memory)
+    counts: Counter[str] = Counter()
+
+    def keep(entry: Entry, result: ChainResult) -> None:
+        if kept is not None:
+            kept.add(entry)
+        counts["replays"] += result.replays
+
+    try:
+        with progress(sequences) as show:
+            for _ in evaluation.run(simulators, keep):
+                show([entry["done"] for entry in entries])
+    except KeyboardInterrupt:
+        where = f"; {len(entries)} results are in {out}, the same command goes on" if kept else ""
+        raise Stopped(f"stopped after {len(entries)} of {sequences} sequences{where}") from None
+    for simulator in simulators:
+        simulator.close()
+    from reports.statistics import running_estimate
+
+    results = evaluation.by_sequence()
+    return {
+        **about,
+        **told,
+        "counts": told_counts(policy.counts) | {"replays": counts["replays"]},
+        "counted_sequences": asked,
+        **summary(results, official_compat),
+        "estimate": asdict(running_estimate([entry["done"] for entry in results])),
+        "results": results,
+    }
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        need_mistake(error)
+        raise InvalidInput(f"--videos: the folder {folder} cannot be made: {error.strerror}") from None

@@ -1,0 +1,87 @@
+"""One optimization step: a function of what `tasks.train.batches` prepared, and of the weights before it.
+
+The global batch is always the same; micro-batches only bound the memory. Their gradients add up to that of
+the global batch (each is weighted by its share of labels and of targets), in another order of sums: the bits
+of the weights depend on the micro-batch, which is therefore recorded step by step (`micro_batch_at`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from errors import TrainingDiverged
+from models.precision import autocast, check_scale
+from tasks.specs import TrainingSpec
+from tasks.train.batches import Part
+from tasks.train.optimizer import learning_rate_at
+from tasks.train.state import Trainee
+
+
+def train_step(
+    trainee: Trainee,
+    settings: TrainingSpec,
+    parts: Sequence[Part],
+    before_update: Callable[[], None] = lambda: None,
+) -> dict[str, float]:
+    """One optimization step. Returns its losses by name. Raises TrainingDiverged for NaN or infinity.
+
+    before_update: called when gradients are there, before weights or optimizer change.
+    """
+    step, scaler, replicas = trainee.step, trainee.scaler, trainee.replicas
+    replicas.spread()
+    sums: list[dict[str, Tensor]] = []
+    for number, part in enumerate(parts):
+        turn = number % len(replicas)
+        with autocast(settings.precision, replicas.devices[turn]):
+            loss, values = _loss(trainee, part, turn)
+        scaler.scale(loss).backward()
+        sums.append(values)
+    replicas.gather()
+    # Read only now: each reading waits for a device. A forward pass waits for its own a few times (it looks at
+    # masks), so what devices do side by side is the backward passes, and the end of the forward ones.
+    losses: dict[str, float] = {}
+    for values in sums:
+        for name, value in values.items():
+            losses[name] = losses.get(name, 0.0) + value.item()
+    for name, total in losses.items():
+        if not math.isfinite(total):
+            raise TrainingDiverged(f"the {name} loss is {total} at step {step}; the last checkpoint is kept")
+    for group in trainee.optimizer.param_groups:
+        group["lr"] = learning_rate_at(step, settings.steps, settings.learning_rate, settings.warmup_fraction)
+    scaler.unscale_(trainee.optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(
+        trainee.model.trained_parameters(), settings.gradient_clip, foreach=False
+    ).item()
+    if not math.isfinite(norm) and not (scaler.is_enabled() and _overflowed(trainee)):
+        raise TrainingDiverged(f"the gradient's norm is {norm} at step {step}; the last checkpoint is kept")
+    before_update()
+    scaler.step(trainee.optimizer)  # left out where scaled gradients overflowed
+    scaler.update()
+    check_scale(scaler, step)
+    return losses
+
+
+def _overflowed(trainee: Trainee) -> bool:
+    """Whether gradients are not finite themselves, which a smaller scale may mend, and not only their norm."""
+    gradients = (parameter.grad for parameter in trainee.model.trained_parameters())
+    return any(grad is not None and not bool(grad.isfinite().all()) for grad in gradients)
+
+
+def _loss(trainee: Trainee, part: Part, turn: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """A micro-batch's share of the loss, and the same by name, detached."""
+    device, config = trainee.replicas.devices[turn], trainee.recipe.config
+    losses = trainee.replicas.models[turn](
+        part.batch.to(device), None if part.draws is None else part.draws.to(device)
+    )
+    loss = losses.action * part.label_share
+    values = {"action": loss.detach()}
+    if losses.reconstruction is not None:
+        assert config.denoiser is not None
+        reconstruction = losses.reconstruction * part.target_share
+        loss = loss + config.denoiser.loss_weight * reconstruction
+        values["reconstruction"] = reconstruction.detach()
+    return loss, {"total": loss.detach(), **values}
