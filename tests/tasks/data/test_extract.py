@@ -138,7 +138,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_killed_and_run_again_is_the_same_and_does_nothing_twice(three: Path, tmp_path: Path) -> None:
     counts = run(three, tmp_path / "undisturbed", Watched())
     died = subprocess.run(
-        [sys.executable, "-c", DYING, three, tmp_path / "out", "2"], cwd=Path(__file__).parents[2]
+        [sys.executable, "-c", DYING, three, tmp_path / "out", "2"], cwd=Path(__file__).parents[3]
     )
     assert died.returncode == -signal.SIGKILL
     assert not (tmp_path / "out" / "validation_r5.json").exists()
