@@ -71,10 +71,10 @@ def command(
 @click.pass_context
 def verify_command(context: click.Context, home_path: str | None, as_json: bool) -> int:
     """Hash everything the state points to. Exit code 1 when something is damaged or missing."""
-    from commands.bytes_bar import bytes_bar
     from db import care
     from db.migrate import look_at_state
     from db.shared_store import open_store
+    from views.bytes_bar import bytes_bar
 
     home = existing_home(context, home_path)
     database = look_at_state(home, thorough=True)

@@ -47,10 +47,10 @@ def command(
     bytes or figures come out, or bytes are damaged; 3 when something cannot be compared here, as work of another
     processor, GPU or library version may differ in its last bits.
     """
-    from commands.bytes_bar import bytes_bar
     from db import queries
     from db.migrate import look_at_state
     from db.shared_store import open_store
+    from views.bytes_bar import bytes_bar
     from workers import audit
 
     counts = [_count("--slices", slices), _count("--others", others)]

@@ -36,9 +36,9 @@ def export_command(
     """Write the state and every artifact that is still needed into FILE, while work goes on."""
     from rich.filesize import decimal
 
-    from commands.bytes_bar import bytes_bar
     from db.bundle.export import export
     from db.migrate import look_at_state
+    from views.bytes_bar import bytes_bar
 
     home = existing_home(context, home_path)
     database = look_at_state(home, thorough=True, hold_if_free=True)
@@ -76,8 +76,8 @@ def import_command(context: click.Context, home_path: str | None, file: Path, as
     """Take the bundle FILE into an empty home, or one that has done nothing the bundle does not contain."""
     from rich.filesize import decimal
 
-    from commands.bytes_bar import bytes_bar
     from db.bundle.receive import receive
+    from views.bytes_bar import bytes_bar
     from workers.foreign import ForeignJobs
 
     home = resolve_home(context, home_path)

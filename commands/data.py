@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from benchmark.tasks import SCENES, Scene
-from commands.terminal import redraws
 from errors import DatasetError, InvalidInput, Stopped
 from settings.streams import say
+from views.terminal import redraws
 
 if TYPE_CHECKING:
     from calvin.split import Split
@@ -202,7 +202,7 @@ def _with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[It
     """`items`, with a bar on standard error where that is a terminal."""
     from rich.progress import track
 
-    from commands.console import Console
+    from views.console import Console
 
     console = Console(stderr=True)
     shown: Callable[..., Iterable[Item]] = track

@@ -59,7 +59,7 @@ def _print(findings: list[Finding]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from commands.terminal import show
+    from views.terminal import show
 
     table = Table("", "", "", "", box=None, pad_edge=False, show_header=False)
     for finding in findings:

@@ -129,9 +129,9 @@ def command(
     if options["attention"]:
         _check_attention(named.policy, options)
     renderer = chosen_renderer(options["renderer"], named.drawn_by or usual_renderer(options))
-    from commands.live_estimate import live_estimate
     from tasks.evaluate.alone import evaluate_alone
     from tasks.specs import ChainsSpec
+    from views.live_estimate import live_estimate
 
     document = evaluate_alone(
         named.policy,

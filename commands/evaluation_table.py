@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from commands.console import Console
 from reports.statistics import average_length_interval, success_intervals
 from settings.shown import readable
+from views.console import Console
 
 
 def print_evaluation(document: Mapping[str, Any]) -> None:

@@ -29,8 +29,8 @@ def command(
     """
     import os
 
+    from views.flower import PASSWORD_VARIABLE, flower_main
     from workers.broker import private_url
-    from workers.flower import PASSWORD_VARIABLE, flower_main
 
     home = existing_home(context, home_path)
     url = broker or broker_from_environment()

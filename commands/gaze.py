@@ -194,7 +194,6 @@ def _write_sheet(out: Path, episode: Episode, regions: Regions) -> tuple[Path, i
 
 
 def _show(results: list[dict[str, Any]], by_stage: bool, score: bool) -> None:
-    from commands.console import Console
     from commands.gaze_tables import (
         difficulty_table,
         object_table,
@@ -202,6 +201,7 @@ def _show(results: list[dict[str, Any]], by_stage: bool, score: bool) -> None:
         stage_table,
         wording_sentence,
     )
+    from views.console import Console
 
     console = Console()
     last = results[-1]

@@ -32,7 +32,7 @@ def command(context: click.Context, home_path: str | None, job: str, follow: boo
     from db import progress
     from db.migrate import look_at_state
     from db.states import FINAL
-    from workers.job_story import Entry, job_of, job_story
+    from views.job_story import Entry, job_of, job_story
 
     home = existing_home(context, home_path)
     database = look_at_state(home)

@@ -16,8 +16,6 @@ from rich.table import Table
 from benchmark.tasks import UNKNOWN_SCENE
 from calvin.sampled_check import check_sample
 from calvin.split import open_split
-from commands.console import Console
-from commands.terminal import redraws
 from settings.shown import readable
 from settings.streams import say
 from settings.typed_json import from_json
@@ -27,6 +25,8 @@ from tasks.drawn_anew import looked_at, maker
 from tasks.evaluate.closed_loop import simulators_of
 from tasks.evaluate.replay import Replayed, replay
 from tasks.specs import SimulatedScene
+from views.console import Console
+from views.terminal import redraws
 
 #: Mean difference of pictures, in grey levels, above which another renderer (or scene) must have drawn them.
 _OTHER_RENDERER = 2.0

@@ -15,7 +15,6 @@ from types import FrameType
 
 from commands.gpus import devices_of
 from commands.options import SessionOptions, broker_from_environment
-from commands.screen import Screen
 from commands.stopping import caught
 from db import garbage, missing, standings
 from db.engine import Database
@@ -29,12 +28,13 @@ from settings.duration import session_seconds
 from settings.home import Home
 from settings.queue import QueueSettings, queue_settings
 from settings.typed import typed
+from views.notice import Notice
+from views.screen import Screen
+from views.status import status_document
 from workers.broker import ask
-from workers.notice import Notice
 from workers.services import announcement, need_services
 from workers.session import SessionClock
 from workers.space import Space
-from workers.status import status_document
 from workers.supervisor import Devices, Supervisor
 from workers.upgrades import check_build
 

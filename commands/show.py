@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands.console import Console
 from db.engine import Database
 from db.shared_store import open_store
 from errors import InvalidInput
@@ -20,6 +19,7 @@ from settings.home import Home
 from settings.ownership import refusal
 from settings.shown import as_file_name
 from settings.streams import say
+from views.console import Console
 from workers.report_data import gather_report
 
 

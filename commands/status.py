@@ -35,7 +35,7 @@ def command(
     """
     from db.migrate import look_at_state
     from errors import InvalidInput
-    from workers.status import status_document
+    from views.status import status_document
 
     home = existing_home(context, home_path)
     database = look_at_state(home)
@@ -43,8 +43,8 @@ def command(
     if ablation is not None and not document["ablations"]:
         raise InvalidInput(f"no ablation {shown(ablation)} in {home.root}")
     if watch:
-        from commands.watch import watch_status
         from db.silence import Hearing
+        from views.watch import watch_status
 
         hearing = Hearing()
         watch_status(lambda: status_document(home, database, ablation, hearing), interval, as_json)
@@ -53,8 +53,8 @@ def command(
     else:
         import time
 
-        from commands.status_screen import status_screen
-        from commands.terminal import show
+        from views.status_screen import status_screen
+        from views.terminal import show
 
         show(lambda width: status_screen(document, time.time(), width))
     database.close()

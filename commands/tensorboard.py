@@ -28,11 +28,11 @@ def command(context: click.Context, home_path: str | None, address: str, port: i
 
     from commands.stopping import stop_on_signals
     from db.migrate import look_at_state
-    from workers.addresses import note_address
-    from workers.event_files import EventFiles, event_folder
+    from views.addresses import note_address
+    from views.event_files import EventFiles, event_folder
+    from views.tensorboard import serve_tensorboard
     from workers.parent import die_with_parent
     from workers.services import announcement, need_services
-    from workers.tensorboard import serve_tensorboard
 
     home = existing_home(context, home_path)
     die_with_parent()

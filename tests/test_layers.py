@@ -14,6 +14,7 @@ from tests.support import REPOSITORY
 TIERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("commands",),
+    ("views",),
     ("workers",),
     ("tasks",),
     ("policies",),
@@ -35,8 +36,8 @@ HIDDEN = {
 
 #: library -> packages that may import it.
 OWNERS = {
-    "celery": {"workers"},
-    "kombu": {"workers"},
+    "celery": {"workers", "views"},
+    "kombu": {"workers", "views"},
     "redis": {"workers", "commands"},
     "sqlalchemy": {"db"},
     "alembic": {"db"},
@@ -46,8 +47,8 @@ OWNERS = {
     "torch": {"models", "detectors", "policies", "tasks", "commands"},  # doctor names its build
     "transformers": {"models", "detectors"},
     "matplotlib": {"reports"},
-    "prometheus_client": {"workers"},
-    "tensorboardX": {"workers"},
+    "prometheus_client": {"views"},
+    "tensorboardX": {"views"},
 }
 
 

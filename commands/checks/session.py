@@ -9,8 +9,8 @@ from commands.checks.finding import OK, WARNING, Finding
 from commands.options import NOTICE_FILE_VARIABLE, NOTICE_URL_VARIABLE, check_notice_url
 from errors import InvalidInput
 from settings.home import Home
-from workers.notice_address import NoticeAddress
-from workers.notice_file import NoticeFile
+from views.notice_address import NoticeAddress
+from views.notice_file import NoticeFile
 from workers.troubles import troubles_of
 
 

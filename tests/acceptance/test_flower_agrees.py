@@ -21,9 +21,9 @@ from settings.queue import queue_settings
 from tests.commands.test_flower import await_flower, port, status
 from tests.processes import CLI_WITH_BODIES, QUICK, one_of_home
 from tests.support import REPOSITORY, await_value, planned, states
+from views.addresses import address_of
+from views.flower import password
 from workers import supervisor
-from workers.addresses import address_of
-from workers.flower import password
 from workers.report_data import gather_report
 from workers.supervisor import Devices, Supervisor
 

@@ -22,8 +22,8 @@ from errors import ConfigError
 from settings.home import Home
 from tests.processes import running
 from tests.support import await_value
+from views.flower import USER, flower_arguments, password
 from workers.app import make_app
-from workers.flower import USER, flower_arguments, password
 
 TASK = "job-7-attempt-1"
 

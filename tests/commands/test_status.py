@@ -15,7 +15,6 @@ from rich.console import Console
 from sqlalchemy import update
 
 import cli
-from commands.status_screen import span, status_screen, summary_lines, time_left_text
 from db import jobs, members, states
 from db.engine import Database
 from db.plans import Plan, PlannedJob, RunRef, submit
@@ -26,7 +25,8 @@ from settings.home import Home
 from tests.processes import CLI, environment
 from tests.support import LEASE_SECONDS, await_value, start, worker
 from tests.terminal import in_terminal
-from workers.status import status_document
+from views.status import status_document
+from views.status_screen import span, status_screen, summary_lines, time_left_text
 
 ARMS = ("baseline", "recon", "recon_pretrain")
 

@@ -23,7 +23,7 @@ from tests.commands.test_status import ARMS, finish_all, make_ablation
 from tests.processes import await_gone, of_home, one_of_home, running
 from tests.support import await_value, start, worker
 from tests.tensorboard import tensorboard as tensorboard
-from workers.flower import password
+from views.flower import password
 from workers.services import SERVICES
 
 OPTIONS = {name: (f"--{name}", f"--{name}-port") for name in SERVICES}

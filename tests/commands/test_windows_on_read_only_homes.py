@@ -14,9 +14,9 @@ from errors import InvalidInput
 from settings.home import Home
 from tests.commands.test_status import make_ablation
 from tests.workshop import files_of
-from workers import flower, prometheus, tensorboard
-from workers.event_files import EventFiles
-from workers.prometheus import StateCollector
+from views import flower, prometheus, tensorboard
+from views.event_files import EventFiles
+from views.prometheus import StateCollector
 
 
 @pytest.fixture

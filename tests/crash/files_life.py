@@ -21,7 +21,7 @@ from settings.secret import secret_in
 from tasks.evaluate.results_file import ResultsFile
 from tests.support import row, stored
 from tests.workshop import Workshop
-from workers.addresses import note_address
+from views.addresses import note_address
 from workers.pulse import Pulse
 from workers.troubles import tell_troubles, troubles_of
 

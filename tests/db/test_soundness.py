@@ -119,7 +119,7 @@ def test_a_fault_over_damaged_rows_is_no_traceback(
     def fails(*_: object, **__: object) -> None:
         raise KeyError("succeedee")
 
-    monkeypatch.setattr("workers.status.status_document", fails)
+    monkeypatch.setattr("views.status.status_document", fails)
     assert cli.main(["--home", str(case.home), "status"]) == 2
     assert "is damaged" in capsys.readouterr().err
     shutil.copy(masters.whole / "state.db", case.home / "state.db")

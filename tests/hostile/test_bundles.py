@@ -18,7 +18,7 @@ from tests.db.bundle.conftest import sealed as sealed
 from tests.db.bundle.forge import Parts, forged
 from tests.hostile.sentences import LONGEST_SENTENCE
 from tests.workshop import Workshop, files_of
-from workers.event_files import EventFiles, event_folder
+from views.event_files import EventFiles, event_folder
 from workers.foreign import ForeignJobs
 
 pytestmark = pytest.mark.timeout(120)

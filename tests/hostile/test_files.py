@@ -49,8 +49,8 @@ from simulators.playtable.calvin_scenes import calvin_scene
 from tasks.evaluate.results_file import ResultsFile
 from tests.calvin.samples import make_episode
 from tests.hostile.sentences import LONGEST_SENTENCE, sentence
+from views.notice_file import NoticeFile
 from workers.foreign import ForeignJobs
-from workers.notice_file import NoticeFile
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -25,8 +25,8 @@ from tests.hostile.sentences import Panic
 from tests.policies.http_servers import serving
 from tests.policies.test_remote import query
 from tests.support import REPOSITORY
-from workers import flower, metrics_server
-from workers.metrics_server import MetricsServer
+from views import flower, metrics_server
+from views.metrics_server import MetricsServer
 
 #: How often a client says something.
 PAUSE = 0.004

@@ -27,7 +27,7 @@ from settings.deadline import Deadline, result_at_pace
 from settings.direct import ask
 from tests.policies.http_servers import body, raw_server
 from tests.policies.test_remote import query
-from workers.notice_address import NoticeAddress
+from views.notice_address import NoticeAddress
 
 #: The limit on a try, and how often a server says something.
 LIMIT, PAUSE = 0.1, 0.004

@@ -21,9 +21,6 @@ from rich.table import Table
 from rich.text import Text
 
 import cli
-from commands.console import Console
-from commands.status_lines import StatusLines
-from commands.terminal import show
 from reports.comparisons import comparisons_csv, comparisons_terminal
 from reports.csv_cells import csv_text
 from reports.data import ReportData
@@ -41,6 +38,9 @@ from tests.support import REPOSITORY
 from tests.terminal import in_terminal
 from tests.test_layers import modules
 from tests.workshop import Workshop
+from views.console import Console
+from views.status_lines import StatusLines
+from views.terminal import show
 from workers.processes import log_to_stderr
 from workers.troubles import last_line
 
@@ -438,8 +438,8 @@ def test_a_pipe_gets_what_is_drawn_line_by_line(capsys: Capture) -> None:
     ("import_of", "door"),
     [
         ("csv", "reports/csv_cells.py"),
-        ("rich.console.Console", "commands/console.py"),
-        ("rich.console", "commands/console.py"),
+        ("rich.console.Console", "views/console.py"),
+        ("rich.console", "views/console.py"),
         ("rich.print", ""),
     ],
 )

@@ -107,7 +107,7 @@ ASKS = (
     "Stopped(",
 )
 #: Errors of a program that answers over HTTP, and of one in an interpreter of its own.
-ELSEWHERE = {"workers/notice_address.py", "detectors/grounding_dino/py_package_server.py"}
+ELSEWHERE = {"views/notice_address.py", "detectors/grounding_dino/py_package_server.py"}
 
 
 @pytest.mark.parametrize("file", sorted(modules()), ids=lambda file: str(file.relative_to(REPOSITORY)))

@@ -19,10 +19,10 @@ from settings.home import Home
 from settings.queue import queue_settings
 from tests.processes import CLI_WITH_BODIES, QUICK, of_home, one_of_home
 from tests.support import REPOSITORY, attempts, await_value, planned, row, states, submit
+from views.status import status_document
 from workers import broker_watch, supervisor
 from workers.broker import connect
 from workers.child import Child
-from workers.status import status_document
 from workers.supervisor import Devices, Supervisor
 from workers.troubles import troubles_of
 

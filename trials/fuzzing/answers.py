@@ -41,8 +41,8 @@ class Answers:
     name = "answers"
     readers = (
         "policies/remote.py",
-        "workers/notice_address.py",
-        "workers/notice_words.py",
+        "views/notice_address.py",
+        "views/notice_words.py",
         "settings/direct.py",
     )
 
@@ -56,7 +56,7 @@ class Answers:
     def meet(self, draw: random.Random) -> None:
         from policies.base import Query
         from policies.remote import RemotePolicy
-        from workers.notice_address import NoticeAddress
+        from views.notice_address import NoticeAddress
 
         self._answer = _changed_answer(draw)
         if draw.random() < 0.7:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from commands.live_estimate import live_estimate
+from views.live_estimate import live_estimate
 
 
 def said(capsys: pytest.CaptureFixture[str], *results: int) -> str:

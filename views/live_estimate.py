@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from commands.console import Console
-from commands.terminal import redraws
 from reports.statistics import running_estimate
 from settings.streams import say
+from views.console import Console
+from views.terminal import redraws
 
 
 @contextmanager

@@ -17,9 +17,9 @@ from settings.bounded_server import BoundedServer, Bounds, own_names
 from settings.home import Home
 from settings.secret import secret_in
 from settings.streams import say
-from workers.addresses import note_address
+from views.addresses import note_address
+from views.flower_history import History
 from workers.app import make_app
-from workers.flower_history import History
 from workers.parent import die_with_parent
 from workers.services import SERVICES, announcement, need_services
 

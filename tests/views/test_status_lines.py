@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from commands.status_lines import StatusLines
+from views.status_lines import StatusLines
 
 
 class Log:

@@ -15,13 +15,13 @@ import pytest
 
 from settings.home import Home
 from tests.processes import await_gone, environment, kill_all
-from workers.addresses import address_of
+from views.addresses import address_of
 
 _SERVE = """
 import subprocess, sys
 from pathlib import Path
 from settings.home import Home
-from workers.addresses import note_address
+from views.addresses import note_address
 note_address(Home(Path(sys.argv[1])), "flower", "http://127.0.0.1:5555")
 subprocess.Popen(["sleep", "30"], close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 print("noted", flush=True)

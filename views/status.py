@@ -13,8 +13,8 @@ from db.rows import plain
 from db.silence import Hearing
 from settings.home import Home
 from tasks.registry import KINDS
-from workers.addresses import address_of
-from workers.forecast import TimeLeft, time_left
+from views.addresses import address_of
+from views.forecast import TimeLeft, time_left
 from workers.services import SERVICES
 from workers.troubles import troubles_of
 

@@ -15,8 +15,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from commands.console import Console
-from commands.terminal import redraws
+from views.console import Console
+from views.terminal import redraws
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from db.values import MetricPoint, Seconds
 from settings.home import Home
 from tests.commands.test_status import make_ablation
 from tests.support import start, worker
-from workers.event_files import EventFiles, event_folder
+from views.event_files import EventFiles, event_folder
 
 
 def scalars(folder: Path) -> list[tuple[str, int, float]]:

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from settings.deadline import Deadline
 from settings.direct import FAULTS, ask
 from settings.shown import cut
-from workers.notice_words import LETTERS, NOTHING, Said, meaning
+from views.notice_words import LETTERS, NOTHING, Said, meaning
 
 #: Of each step of a try, and of all of it: bytes that come one by one are each in time.
 _TIMEOUT_SECONDS, _TRY_SECONDS = 1.0, 5.0

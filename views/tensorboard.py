@@ -10,8 +10,8 @@ from pathlib import Path
 
 from db.engine import Database
 from errors import EnvironmentLacks
+from views.event_files import EventFiles
 from workers import parent
-from workers.event_files import EventFiles
 
 _UPDATE_SECONDS = 10.0
 

@@ -13,8 +13,6 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
-from commands.console import Console
-from commands.screen import Screen
 from db import members
 from db.engine import Database
 from db.schema import Session
@@ -23,6 +21,8 @@ from tests.commands.test_status import finish_all, make_ablation
 from tests.processes import CLI, QUICK, environment
 from tests.support import await_value
 from tests.terminal import in_terminal
+from views.console import Console
+from views.screen import Screen
 
 
 def up(home: Home) -> list[str]:

@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 from settings.clock import steady
-from workers.notice_address import NoticeAddress
-from workers.notice_file import NoticeFile
-from workers.notice_words import Said
+from views.notice_address import NoticeAddress
+from views.notice_file import NoticeFile
+from views.notice_words import Said
 
 #: Clouds give notice 30 to 120 s ahead.
 _LOOK_SECONDS = 2.0

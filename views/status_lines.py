@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from commands.status_screen import summary_lines
 from settings.shown import one_line
+from views.status_screen import summary_lines
 
 #: A line is printed at most this often, and later only when the time so far has grown by this share: six lines
 #: in the first minute, some hundreds in twelve hours.

@@ -27,7 +27,7 @@ def redraws(stream: TextIO) -> bool:
 
 def show(draw: Callable[[int], RenderableType]) -> None:
     """Print `draw(width)` on standard output. In a pipe no line ends in blanks."""
-    from commands.console import Console
+    from views.console import Console
 
     console = Console()
     if console.is_terminal:

@@ -20,11 +20,11 @@ from errors import InvalidInput
 from settings.direct import is_direct
 from settings.home import Home
 from tests.support import await_value
-from workers import notice_address
-from workers.notice import Notice
-from workers.notice_address import NoticeAddress
-from workers.notice_file import NoticeFile
-from workers.notice_words import NOTHING, Said, meaning
+from views import notice_address
+from views.notice import Notice
+from views.notice_address import NoticeAddress
+from views.notice_file import NoticeFile
+from views.notice_words import NOTHING, Said, meaning
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00
 SOON = "2027-01-15T08:02:00Z"

@@ -12,9 +12,9 @@ from db import jobs, states
 from db.values import Ending, Lease, Seconds
 from tests.commands.test_status import make_ablation
 from tests.support import NOW, Clock, start, worker
+from views.flower_history import History
 from workers.app import make_app
 from workers.broker import connect
-from workers.flower_history import History
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from settings.regular import UnfitFile, open_regular
 from settings.shown import cut
-from workers.notice_words import LETTERS, NOTHING, Said
+from views.notice_words import LETTERS, NOTHING, Said
 
 _BYTES = 65536
 

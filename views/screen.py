@@ -10,10 +10,10 @@ from typing import Any
 
 from rich.live import Live
 
-from commands.console import Console
-from commands.status_lines import StatusLines
-from commands.status_screen import status_screen
-from commands.terminal import redraws
+from views.console import Console
+from views.status_lines import StatusLines
+from views.status_screen import status_screen
+from views.terminal import redraws
 
 #: How often a terminal is redrawn, and how often it is looked whether a line is to be printed.
 _DRAW_SECONDS, _LINE_SECONDS = 1.0, 5.0

@@ -14,8 +14,8 @@ from db.engine import Database
 from db.silence import Hearing
 from errors import StateDamaged
 from settings.home import Home
-from workers.metrics_server import MetricsServer
-from workers.status import status_document
+from views.metrics_server import MetricsServer
+from views.status import status_document
 
 _SPENT_ON = ("useful", "replayed", "checkpoint", "load", "idle")
 

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from db.progress import OpenWork
-from workers.forecast import TimeLeft, pace_range, time_left
+from views.forecast import TimeLeft, pace_range, time_left
 
 
 def test_one_kind_on_one_worker() -> None:
