@@ -91,9 +91,9 @@ def hard_frames(count: int, seed: int, assets: str | None = None) -> Iterator[Fr
 
 def expert_frames(per_task: int, seed: int) -> Iterator[Frame]:
     """Every fourth frame of demonstrations in scene D of the built-in simulator."""
-    from settings.ablation import Data
+    from experiments.reconvla.config import Data
+    from experiments.reconvla.demonstrations import TRAINING, generated
     from tasks.data.generate import generate
-    from workers.demonstrations import TRAINING, generated
 
     if not per_task:
         return

@@ -74,9 +74,9 @@ def demonstrations(data: Path | None, split: str | None) -> Iterator[Episode]:
             opened = open_dataset(data, name)
             yield from map(opened.read, opened.demonstrations)
         return
-    from settings.ablation import Data
+    from experiments.reconvla.config import Data
+    from experiments.reconvla.demonstrations import TRAINING, generated
     from tasks.data.generate import generate
-    from workers.demonstrations import TRAINING, generated
 
     entries = generated(Data(demonstrations_per_task=1), TRAINING).entries
     yield from generate(entries, TRAINING)

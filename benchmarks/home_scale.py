@@ -28,9 +28,9 @@ from db import jobs, members, plans, standings
 from db.engine import Database, sqlite_module
 from db.migrate import open_state
 from db.plans import Plan, PlannedJob
-from settings.ablation import AblationConfig, Data, Evaluation
+from experiments.reconvla.config import AblationConfig, Data, Evaluation
+from experiments.reconvla.planner import Planner
 from settings.home import Home
-from workers.planner import Planner
 
 RESULT = Path(__file__).resolve().parent / "results" / "home_scale.json"
 

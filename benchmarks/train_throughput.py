@@ -23,16 +23,16 @@ import torch
 
 from benchmarks import made_up_index
 from benchmarks.machine import describe
+from experiments.reconvla.arms import arm_named
+from experiments.reconvla.model_plan import planned_model
+from experiments.reconvla.named_config import load_config
 from models.batches import collate, draw_noise
 from models.recipe import initial_model, recipe_of
-from settings.arms import arm_named
-from settings.presets import load_config
 from settings.typed_json import from_json
 from tasks.context import Draft, InputFile, Point
 from tasks.data.index_reader import load_index
 from tasks.data.samples import sample_of
 from tasks.memory_limits import MemoryLimits
-from tasks.model_spec import planned_model
 from tasks.specs import TrainingSpec, TrainSpec
 from tasks.train import run as train
 from tasks.train.optimizer import make_optimizer

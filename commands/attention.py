@@ -51,11 +51,11 @@ def command(
 ) -> None:
     import tempfile
 
+    from experiments.reconvla.held_out import frames_of_dataset
     from tasks.data.index_reader import load_index
     from tasks.fixed_state import FixedState
     from tasks.probes.attention import chosen_rows, write_looks
     from tasks.probes.attention_scores import figures_of, look
-    from workers.held_out import frames_of_dataset
 
     chosen = _heads(heads)
     model, recipe = find_named(resolve_home(context, home_path), checkpoint).open(precision)
@@ -105,7 +105,7 @@ def _heads(text: str | None) -> list[int] | None:
 def _frames_of_home(home: Any) -> Any:
     from db.migrate import look_at_state
     from db.shared_store import open_store
-    from workers.held_out import frames_of_home
+    from experiments.reconvla.held_out import frames_of_home
 
     database = look_at_state(home)
     files = frames_of_home(database, open_store(home, database))

@@ -77,8 +77,8 @@ def import_command(context: click.Context, home_path: str | None, file: Path, as
     from rich.filesize import decimal
 
     from db.bundle.receive import receive
+    from experiments.reconvla.foreign import ForeignJobs
     from views.bytes_bar import bytes_bar
-    from workers.foreign import ForeignJobs
 
     home = resolve_home(context, home_path)
     with bytes_bar("importing") as on_bytes:

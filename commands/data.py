@@ -124,10 +124,10 @@ def generate(
     from calvin.instructions import evaluation_instruction
     from calvin.split import BATON
     from calvin.writer import write_split
-    from settings.ablation import Data
+    from experiments.reconvla.config import Data
+    from experiments.reconvla.demonstrations import generated, known_tasks
     from tasks.data.generate import generate as episodes
     from tasks.specs import SplitName
-    from workers.demonstrations import generated, known_tasks
 
     data = Data(
         tasks=tuple(tasks.split(",")) if tasks else (),

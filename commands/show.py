@@ -9,6 +9,7 @@ from pathlib import Path
 from db.engine import Database
 from db.shared_store import open_store
 from errors import InvalidInput
+from experiments.reconvla.report.gather import gather_report
 from reports.comparisons import comparisons_terminal
 from reports.data import ReportData
 from reports.summary import Summary, summarise, to_json
@@ -20,7 +21,6 @@ from settings.ownership import refusal
 from settings.shown import as_file_name
 from settings.streams import say
 from views.console import Console
-from workers.report_data import gather_report
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from settings.typed import typed
 if TYPE_CHECKING:
     from db.engine import Database
     from db.plans import Plan, PlannedJob, Submitted
-    from settings.ablation import AblationConfig
+    from experiments.reconvla.config import AblationConfig
     from settings.home import Home
 
 
@@ -61,9 +61,9 @@ def command(
     from commands.run import plan_session, run_home
     from db import standings
     from db.migrate import open_state
+    from experiments.reconvla.named_config import load_config
+    from experiments.reconvla.planner import Planner
     from settings.elsewhere import elsewhere
-    from settings.presets import load_config
-    from workers.planner import Planner
 
     home = resolve_home(context, home_path)
     config = load_config(
@@ -121,7 +121,7 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
     Raises OtherBuild where this build cannot: nothing is done again without being asked for.
     """
     from db import builds, jobs, plans, queries
-    from workers.planned_otherwise import done_again
+    from experiments.planned_otherwise import done_again
     from workers.upgrades import differences, outdated, with_the_same_settings
 
     for entry in outdated(database):

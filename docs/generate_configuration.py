@@ -22,7 +22,7 @@ HEAD = """# Configuration reference
 
 Made by `python docs/generate_configuration.py`; do not edit.
 
-A configuration is YAML: a preset ([`presets/`](../presets)), over it `--config FILE`, over it
+A configuration is YAML: a preset ([`experiments/reconvla/presets/`](../experiments/reconvla/presets)), over it `--config FILE`, over it
 `--set key.path=value`, over it options such as `--arms`. Here is every key with its default.
 
 Unknown keys are errors, and so is what can be read in two ways: a key twice in one mapping, two `--set` that give one
@@ -65,12 +65,12 @@ def page() -> str:
     """The whole page."""
     if str(REPOSITORY) not in sys.path:
         sys.path.insert(0, str(REPOSITORY))
-    from settings.ablation import LONGEST_NAME, AblationConfig
-    from settings.arms import ARMS
+    from experiments.reconvla.arms import ARMS
+    from experiments.reconvla.config import LONGEST_NAME, AblationConfig
+    from experiments.reconvla.count_jobs import MOST_JOBS
+    from experiments.reconvla.named_config import preset_names
     from settings.document_limits import LIMITS
-    from settings.presets import preset_names
     from settings.queue import QueueSettings
-    from workers.count_jobs import MOST_JOBS
 
     head = HEAD.format(**asdict(LIMITS), longest_name=LONGEST_NAME, most_jobs=MOST_JOBS)
     parts = [head, "## The ablation\n", *_section(AblationConfig, "", {})]
@@ -79,7 +79,7 @@ def page() -> str:
     parts += ["\n## Presets\n"]
     for name in preset_names():
         first = (REPOSITORY / "presets" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
-        parts.append(f"* [`{name}`](../presets/{name}.yaml): {first.removeprefix('# ')}")
+        parts.append(f"* [`{name}`](../experiments/reconvla/presets/{name}.yaml): {first.removeprefix('# ')}")
     parts += ["\n## The queue\n", "Environment variables; none of them changes a result.\n"]
     parts += ["| variable | default | meaning |", "|---|---|---|"]
     comments = _comments(QueueSettings)

@@ -42,7 +42,7 @@ class Recipe:
 
 
 def recipe_of(model: ModelSpec) -> Recipe:
-    """Recipe of what `tasks.model_spec.planned_model` gives.
+    """Recipe of what `experiments.reconvla.model_plan.planned_model` gives.
 
     Raises ConfigError, and CheckpointError for a tokenizer that cannot be used.
     """

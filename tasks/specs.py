@@ -133,7 +133,7 @@ class LoraSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSpec:
-    """One training stage; see `settings.ablation.Training`."""
+    """One training stage; see `experiments.reconvla.config.Training`."""
 
     steps: Steps
     batch_size: AtLeastOne

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import cli
+from experiments.reconvla.named_config import load_config
 from settings.home import Home
-from settings.presets import load_config
 from tests.refusals import _sound as _sound
 from tests.refusals import at as at
 from tests.refusals import content, refused, submit

@@ -8,11 +8,11 @@ from typing import Any
 
 from calvin.episode_file import save_episode
 from calvin.training_index import Gaze, build_items, write_index
+from experiments.reconvla.arms import ARMS
+from experiments.reconvla.model_plan import planned_config
 from models.spec import ModelSpec
-from settings.arms import ARMS
 from settings.typed_json import from_json
 from tasks.data.index_reader import ITEMS
-from tasks.model_spec import planned_config
 from tests.calvin.samples import make_episode
 
 INSTRUCTION = "draw the drawer out"

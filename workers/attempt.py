@@ -178,7 +178,7 @@ class AttemptContext(Generic[S]):
 
     def report_data(self) -> ReportData:
         # The plotting and statistics libraries are slow to import and few attempts need them.
-        from workers.report_data import gather_report
+        from experiments.reconvla.report.gather import gather_report
 
         if not isinstance(self.spec, ReportSpec):
             raise BatonError(f"{self._claim.label}: its parameters name no ablation to report on")

@@ -22,13 +22,13 @@ from detectors.registry import make_detector
 from detectors.spec import DetectorSpec
 from detectors.targets.table import TARGETS_VERSION
 from errors import BatonError, ConfigError, InvalidInput, OtherBuild
-from settings.ablation import AblationConfig
+from experiments.planned_otherwise import done_again
+from experiments.reconvla.config import AblationConfig
 from settings.home import Home
 from settings.json_values import JsonObject
 from settings.typed import typed
 from tasks.changes import reasons_of_versions
 from tasks.registry import KINDS, versions
-from workers.planned_otherwise import done_again
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def plan_again(database: Database, ablation: AblationRow, command: str, now: flo
 
     Raises ConfigError where its settings mean nothing to this build.
     """
-    from workers.planner import Planner  # slow to import, and sessions only look
+    from experiments.reconvla.planner import Planner  # slow to import, and sessions only look
 
     try:
         config = AblationConfig.model_validate(ablation.config)

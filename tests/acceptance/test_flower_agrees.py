@@ -15,6 +15,7 @@ from db.engine import Database
 from db.plans import Plan, submit
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
+from experiments.reconvla.report.gather import gather_report
 from reports.write import write_report
 from settings.home import Home
 from settings.queue import queue_settings
@@ -24,7 +25,6 @@ from tests.support import REPOSITORY, await_value, planned, states
 from views.addresses import address_of
 from views.flower import password
 from workers import supervisor
-from workers.report_data import gather_report
 from workers.supervisor import Devices, Supervisor
 
 __all__ = ["port"]

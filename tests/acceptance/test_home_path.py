@@ -9,10 +9,10 @@ import pytest
 
 import cli
 from db.migrate import open_state
+from experiments.reconvla.foreign import ForeignJobs
 from settings.home import Home
 from tests.processes import CLI_WITH_BODIES, QUICK, running
 from tests.support import await_value, planned, row, states, submit
-from workers.foreign import ForeignJobs
 
 pytestmark = pytest.mark.slow
 

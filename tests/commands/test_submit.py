@@ -10,8 +10,8 @@ import cli
 from commands.checks.trial import Trial
 from commands.submit import _check_devices, _check_threads
 from errors import ConfigError
+from experiments.reconvla.named_config import load_config
 from settings import given
-from settings.presets import load_config
 
 SMOKE = ("submit-ablation", "--preset", "smoke")
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from settings.presets import load_config
+from experiments.reconvla.foreign import ForeignJobs
+from experiments.reconvla.named_config import load_config
+from experiments.reconvla.planner import Planner
 from tests.db.bundle.conftest import sealed as sealed
 from tests.hostile.sentences import sentence
-from workers.foreign import ForeignJobs
-from workers.planner import Planner
 
 PROGRAM = "/usr/bin/some-program"
 OF_JOBS: dict[str, tuple[str, dict[str, Any], str]] = {

@@ -8,11 +8,11 @@ import pytest
 
 from db.bundle.receive import receive
 from errors import BundleError
+from experiments.reconvla.foreign import ForeignJobs
 from settings.home import Home
 from tests.db.bundle.conftest import sealed as sealed
 from tests.db.bundle.forge import Parts, forged
 from tests.hostile.sentences import sentence
-from workers.foreign import ForeignJobs
 
 pytestmark = pytest.mark.timeout(120)
 

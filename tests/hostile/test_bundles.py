@@ -12,6 +12,7 @@ import pytest
 import cli
 from db.bundle.receive import Imported, receive
 from db.migrate import open_state
+from experiments.reconvla.foreign import ForeignJobs
 from settings.home import Home
 from tests.db.bundle.conftest import content, take_out
 from tests.db.bundle.conftest import sealed as sealed
@@ -19,7 +20,6 @@ from tests.db.bundle.forge import Parts, forged
 from tests.hostile.sentences import LONGEST_SENTENCE
 from tests.workshop import Workshop, files_of
 from views.event_files import EventFiles, event_folder
-from workers.foreign import ForeignJobs
 
 pytestmark = pytest.mark.timeout(120)
 

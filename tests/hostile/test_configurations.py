@@ -13,12 +13,12 @@ import pytest
 
 import cli
 from errors import ConfigError, InvalidInput
+from experiments.reconvla.count_jobs import MOST_JOBS, check_jobs, jobs_by_entry
+from experiments.reconvla.named_config import load_config, preset_names
+from experiments.reconvla.planner import Planner
 from settings.document_limits import LIMITS, Limits
 from settings.documents import parse_json, parse_yaml
-from settings.presets import load_config, preset_names
 from settings.shown import as_file_name
-from workers.count_jobs import MOST_JOBS, check_jobs, jobs_by_entry
-from workers.planner import Planner
 
 LOW = Limits(characters=400, values=40, levels=5, digits=12)
 LONGEST_SENTENCE = 600

@@ -31,6 +31,8 @@ from detectors.calibration import FILE_NAME as CALIBRATION
 from detectors.calibration import read_calibrations
 from detectors.grounding_dino.files import check_stored, existing, weights_digest
 from errors import BatonError, CheckpointError, InvalidInput
+from experiments.reconvla.foreign import ForeignJobs
+from experiments.reconvla.named_config import load_config
 from models.beside import check_beside
 from models.folder_identity import folder_identity
 from models.generation_rules import GENERATION_FILE, rules_of_folder
@@ -41,7 +43,6 @@ from models.tokenizer import load_tokenizer
 from models.weight_files import open_file, shards_of
 from settings.elsewhere import elsewhere
 from settings.home import Home
-from settings.presets import load_config
 from settings.regular import UnfitFile, need_regular_files, open_regular, read_bytes, read_text
 from settings.secret import secret_in
 from simulators.playtable import assets, meshes
@@ -50,7 +51,6 @@ from tasks.evaluate.results_file import ResultsFile
 from tests.calvin.samples import make_episode
 from tests.hostile.sentences import LONGEST_SENTENCE, sentence
 from views.notice_file import NoticeFile
-from workers.foreign import ForeignJobs
 
 pytestmark = pytest.mark.timeout(60)
 

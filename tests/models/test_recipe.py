@@ -12,6 +12,9 @@ import torch
 from transformers import Qwen2ForCausalLM
 
 from errors import CheckpointError, ConfigError
+from experiments.reconvla.arms import ARMS
+from experiments.reconvla.config import Backbones, Model
+from experiments.reconvla.model_plan import backbone_folders, planned_config, planned_model
 from models.checkpoint import weights_of
 from models.recipe import compatible, initial_model, load_model, recipe_of, start_from
 from models.reconvla import ReconVLA, build_language_model, build_vision_tower
@@ -19,11 +22,8 @@ from models.sizes import config_of_size
 from models.tokenizer import build_word_tokenizer, save_tokenizer
 from models.weights import write_weights
 from policies.checkpoint_folder import open_folder
-from settings.ablation import Backbones, Model
-from settings.arms import ARMS
 from settings.typed_json import to_json
 from tasks.context import Finished
-from tasks.model_spec import backbone_folders, planned_config, planned_model
 from tasks.train import run as train
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import INSTRUCTION, model_spec, training_spec, write_training_index

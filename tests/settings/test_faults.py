@@ -14,10 +14,11 @@ import pytest
 from calvin.pickles import load_npy_pickle
 from commands import gaze
 from db.owner import read_owner
+from experiments.reconvla import named_config as presets
 from models.json_files import read_json
 from models.openvla_checkpoint import is_openvla
 from models.weight_files import open_file
-from settings import clock, faults, presets, processes
+from settings import clock, faults, processes
 from settings.elsewhere import elsewhere
 from settings.home import Home
 from settings.ownership import not_usable

@@ -19,14 +19,14 @@ from db.engine import Database
 from db.migrate import open_state
 from db.states import SUCCEEDED
 from errors import OtherBuild
-from settings.ablation import AblationConfig
+from experiments.reconvla.config import AblationConfig
+from experiments.reconvla.planner import Planner
 from settings.home import Home
 from tasks.registry import KINDS
 from tests.processes import QUICK, running
 from tests.support import REPOSITORY
 from trials.old_home import SUBMITTED
 from workers import upgrades
-from workers.planner import Planner
 
 pytestmark = pytest.mark.slow
 

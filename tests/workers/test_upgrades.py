@@ -15,14 +15,14 @@ from db.plans import Plan, PlannedJob
 from db.standings import standing
 from db.states import BLOCKED, FAILED, QUEUED, READY, SUCCEEDED
 from errors import ConfigError, OtherBuild
+from experiments.reconvla.named_config import load_config
+from experiments.reconvla.planner import Planner
 from settings.home import Home
-from settings.presets import load_config
 from tasks.context import Finished, TaskContext
 from tasks.registry import KINDS
 from tests.support import NOW, planned, row, states, stored, submit, worker
 from tests.workers.conftest import Bench
 from workers import upgrades
-from workers.planner import Planner
 
 SMOKE = load_config("smoke", None, arms=("baseline",), seeds=(0,))
 
@@ -149,7 +149,7 @@ def test_jobs_that_are_planned_otherwise_are_told(
 ) -> None:
     """The same settings, and no body of another version: what a job reads is in its key."""
     with monkeypatch.context() as patch:
-        patch.setattr("workers.planner.TARGETS_VERSION", 0)
+        patch.setattr("experiments.reconvla.planner.TARGETS_VERSION", 0)
         plans.submit(database, Planner(SMOKE).plan(), "before", NOW)
     finish(database, "ingest", "gaze")
     smoke = ["submit-ablation", "--preset", "smoke", "--arms", "baseline", "--seeds", "0", "--detach"]

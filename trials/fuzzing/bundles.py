@@ -41,8 +41,8 @@ class Bundles:
 
     def meet(self, draw: random.Random) -> None:
         from db.bundle.receive import receive
+        from experiments.reconvla.foreign import ForeignJobs
         from settings.home import Home
-        from workers.foreign import ForeignJobs
 
         bundle, root = self._folder / "changed.bundle", self._folder / "new"
         shutil.rmtree(root, ignore_errors=True)

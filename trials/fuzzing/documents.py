@@ -18,18 +18,19 @@ _MARKS = (
 
 class Documents:
     name = "documents"
-    readers = ("settings/documents.py", "settings/document_limits.py", "settings/overlays.py", "settings/presets.py",
-               "settings/ablation.py", "workers/count_jobs.py")  # fmt: skip
+    readers = ("settings/documents.py", "settings/document_limits.py", "settings/overlays.py",
+               "experiments/reconvla/named_config.py",
+               "experiments/reconvla/config.py", "experiments/reconvla/count_jobs.py")  # fmt: skip
 
     def __init__(self, folder: Path) -> None:
-        from settings.presets import PRESETS
+        from experiments.reconvla.named_config import PRESETS
 
         self._file = folder / "mine.yaml"
         self._sound = [path.read_text(encoding="utf-8") for path in sorted(PRESETS.glob("*.yaml"))]
 
     def meet(self, draw: random.Random) -> None:
-        from settings.presets import load_config
-        from workers.count_jobs import check_jobs
+        from experiments.reconvla.count_jobs import check_jobs
+        from experiments.reconvla.named_config import load_config
 
         text, how = draw.choice(self._sound), draw.randrange(4)
         if how == 0:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from experiments.reconvla.arms import ARMS
 from models.batches import collate
 from models.grounding import box_of
 from models.prompt import CROP_PLACEHOLDER, IGNORED_LABEL
 from models.recipe import recipe_of
 from models.reconvla import ReconVLA
-from settings.arms import ARMS
 from tasks.data.index_reader import Index, load_index
 from tasks.data.samples import STATIC_FRAME, question_of, sample_of
 from tests.tasks.fake_context import input_file

@@ -12,6 +12,7 @@ from torch import nn
 
 from commands.checkpoint import precision_option
 from errors import CheckpointError
+from experiments.reconvla.config import Evaluation
 from models.checkpoint import weights_of
 from models.precision import JUDGED
 from models.recipe import device, load_model, recipe_of
@@ -23,7 +24,6 @@ from policies.base import Query
 from policies.checkpoint_folder import open_folder, open_weights
 from policies.reconvla import ReconVLAPolicy
 from policies.registry import AUTO, PRECISIONS
-from settings.ablation import Evaluation
 from tasks.context import Finished, InputFile
 from tasks.evaluate.model import judged_model
 from tasks.evaluate.open_loop import run_open_loop

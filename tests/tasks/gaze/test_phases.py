@@ -11,12 +11,12 @@ from calvin.split import TRAINING
 from detectors.registry import make_detector
 from detectors.targets.camera import project_static
 from detectors.targets.table import CARRIED_BLOCK, TASK_PHASES
-from settings.ablation import Data
+from experiments.reconvla.config import Data
+from experiments.reconvla.demonstrations import generated
 from tasks.data.generate import generate
 from tasks.gaze.run import find_regions
 from tasks.gaze.truth import true_targets
 from tests.detectors.calvin_mini import CALVIN_MINI, needs_calvin_mini
-from workers.demonstrations import generated
 
 
 def share_at_switch(episode: Episode, detector: str = "colour") -> float:

@@ -1,0 +1,136 @@
+"""Which demonstrations an ablation uses: those of a dataset, or those the expert shall make."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from benchmark.tasks import TASKS
+from calvin.instructions import evaluation_instruction, training_instructions
+from calvin.sampled_check import check_sample
+from calvin.shared_frames import shared_demonstrations
+from calvin.split import TRAINING, VALIDATION, Split, open_split
+from errors import ConfigError
+from experiments.reconvla.config import Data
+from settings.shown import shown
+from tasks.gaze.truth import check_true_boxes
+from tasks.specs import Demonstration, SplitName
+
+PRETRAINING: Final = "pretraining"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The demonstrations of one split.
+
+    entries: what the ingest job of each demonstration needs. identity: decides the bytes it
+    gives, one string an entry. source: calvin or playtable. scenes: demonstrations by scene.
+    """
+
+    split: SplitName
+    source: Literal["calvin", "playtable"]
+    root: str | None
+    entries: Sequence[Demonstration]
+    identity: Sequence[str]
+    instructions: frozenset[str]
+    scenes: Mapping[str, int]
+
+
+def known_tasks(data: Data) -> tuple[str, ...]:
+    """The tasks of the configuration, or all 34 (the expert solves each). Raises ConfigError for unknown ones, and for
+    one that is listed twice: its demonstrations would count twice.
+    """
+    for task in data.tasks:
+        if task not in TASKS:
+            raise ConfigError(
+                f"data.tasks: unknown task {shown(task)}; CALVIN's tasks are {', '.join(TASKS)}"
+            )
+        if data.tasks.count(task) > 1:
+            raise ConfigError(f"data.tasks: the task {shown(task)} is listed more than once")
+    return data.tasks or TASKS
+
+
+def generated(data: Data, split: SplitName) -> Corpus:
+    """Demonstrations by the expert: every task equally often in every scene, seeds from (split, task, number)."""
+    tasks = known_tasks(data)
+    per_task, scenes = {
+        TRAINING: (data.demonstrations_per_task, data.training_scenes),
+        VALIDATION: (data.validation_demonstrations_per_task, data.training_scenes),
+        PRETRAINING: (data.pretraining_demonstrations_per_task, data.pretraining_scenes),
+    }[split]
+    _check_scenes(scenes, "data.pretraining_scenes" if split == PRETRAINING else "data.training_scenes")
+    entries: list[Demonstration] = []
+    for scene in scenes:
+        for repeat in range(per_task):
+            for task in tasks:
+                seed = _seed(data.seed, split, scene, task, repeat)
+                entries.append(
+                    Demonstration(number=len(entries), scene=scene, task=task, seed=seed, starts=data.starts)
+                )
+    phrases = {p for task in tasks for p in (*training_instructions(task), evaluation_instruction(task))}
+    identity = [
+        " ".join(str(getattr(e, name)) for name in ("scene", "task", "seed", "number", "starts"))
+        for e in entries
+    ]
+    return Corpus(
+        split,
+        "playtable",
+        None,
+        entries,
+        identity,
+        frozenset(phrases),
+        Counter(e.scene for e in entries if e.scene),
+    )
+
+
+def _check_scenes(scenes: Sequence[str], entry: str) -> None:
+    if not scenes:
+        raise ConfigError(f"{entry} is empty: there would be no demonstration")
+    for scene in scenes:
+        if scenes.count(scene) > 1:
+            raise ConfigError(f"{entry}: the scene {shown(scene)} is listed more than once")
+
+
+def recorded(root: Path, split: SplitName, with_boxes: bool = False, by_task: bool = False) -> Corpus:
+    """All demonstrations of one split of a dataset. Raises DatasetError as `open_split` does, as
+    `check_sample` does for frames that are looked at before anything is queued, and, with_boxes, where true boxes of
+    what the demonstrations handle are missing. by_task: what handles an instruction that is not understood is known by
+    its task.
+    """
+    dataset = open_split(root, split)
+    if with_boxes:
+        check_true_boxes(dataset, by_task)
+    check_sample(dataset)
+    return Corpus(
+        split,
+        "calvin",
+        str(dataset_root(root)),
+        [Demonstration(number=demonstration.index) for demonstration in dataset.demonstrations],
+        [dataset.fingerprint(demonstration) for demonstration in dataset.demonstrations],
+        _phrases(dataset),
+        Counter(demonstration.scene for demonstration in dataset.demonstrations),
+    )
+
+
+def shared(held_out: Path, *trained: Path) -> int:
+    """How many validation demonstrations of a dataset are in the training split of any of `trained` too."""
+    split = open_split(held_out, VALIDATION)
+    return max(shared_demonstrations(split, open_split(root, TRAINING)) for root in trained)
+
+
+def dataset_root(root: Path) -> Path:
+    return root.expanduser().absolute()
+
+
+def _phrases(dataset: Split) -> frozenset[str]:
+    return frozenset(demonstration.instruction for demonstration in dataset.demonstrations)
+
+
+def _seed(base: int, split: str, scene: str, task: str, repeat: int) -> int:
+    """A 31-bit seed that depends on nothing but its arguments."""
+    text = f"{base} {split} {scene} {task} {repeat}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1

@@ -1,0 +1,157 @@
+"""What the evaluation jobs of an ablation are told: protocol, simulator, phrases, and shards of sequences."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmark.cameras import TINY
+from benchmark.tasks import TASKS
+from calvin.instructions import read_instruction_file
+from calvin.protocols import protocol_named
+from calvin.sequences import check_tasks
+from calvin.split import BATON, TRAINING, VALIDATION, Recording, open_split
+from errors import ConfigError, InvalidInput
+from experiments.reconvla.config import AblationConfig
+from experiments.reconvla.demonstrations import known_tasks
+from settings.places import expanded
+from simulators.calvin_env import PYTHON_VARIABLE
+from simulators.rendering import chosen_renderer
+from tasks.drawn_anew import looked_at, maker
+from tasks.evaluate.simulator_identity import assets_identity, official_identity
+from tasks.specs import ClosedLoopSpec
+
+#: The frames of the built-in simulator's demonstrations, which are made without any dataset.
+_OWN_FRAMES = Recording(TINY, "Baton draws its own demonstrations with it", BATON)
+
+
+def has_closed_loop(config: AblationConfig) -> bool:
+    """Whether there is a simulator of the scenes that the demonstrations show."""
+    evaluation = config.evaluation
+    return config.data.root is None or evaluation.assets is not None or evaluation.simulator == "calvin"
+
+
+def closed_loop_shards(
+    config: AblationConfig, recording: Callable[[], Recording] | None = None
+) -> Iterator[ClosedLoopSpec]:
+    """Each shard, for the baseline of random actions.
+
+    recording: tells what drew the training frames, by default `frames_recording`. Raises ConfigError for options that
+    contradict each other or form no sequence, SimulatorMissing where the simulator's files are not here.
+    """
+    evaluation = config.evaluation
+    sequences, drawn, max_steps = evaluation.sequences, evaluation.sequences, evaluation.max_steps
+    if evaluation.protocol is not None:
+        if config.data.tasks:
+            raise ConfigError(
+                f"evaluation.protocol: {evaluation.protocol} has all tasks; leave data.tasks empty"
+            )
+        protocol = protocol_named(evaluation.protocol)
+        sequences, drawn, max_steps = protocol.sequences, protocol.drawn, protocol.max_steps
+    known_tasks(config.data)
+    _check_sequences(config)
+    unused = {"calvin": "assets", "playtable": "calvin_python"}[evaluation.simulator]
+    if getattr(evaluation, unused) is not None:
+        raise ConfigError(
+            f"evaluation.{unused}: the simulator {evaluation.simulator} does not use it; leave it out, or choose "
+            "another evaluation.simulator"
+        )
+    named = evaluation.calvin_python is not None or PYTHON_VARIABLE in os.environ
+    if evaluation.simulator == "calvin" and not named:
+        raise ConfigError(
+            f"evaluation.calvin_python: name the interpreter that imports calvin_env, here or in {PYTHON_VARIABLE}"
+        )
+    instructions = _instructions(config)
+    assets = None if evaluation.assets is None else str(Path(evaluation.assets).expanduser().absolute())
+    scene, official, digest = config.data.evaluation_scene, None, None
+    if evaluation.simulator == "calvin":
+        official = official_identity(scene, evaluation.calvin_python)
+    elif assets is not None:
+        digest = assets_identity(scene, assets)
+    frames = recording() if recording is not None else frames_recording(config, config.data.root)
+    renderer = chosen_renderer(evaluation.renderer, frames.renderer)
+    untrained = untrained_tasks(config)
+    for first in range(0, sequences, evaluation.sequences_per_shard):
+        yield ClosedLoopSpec(
+            mode="closed_loop",
+            policy="random",
+            seed=0,
+            simulator=evaluation.simulator,
+            scene=scene,
+            scenes="baton" if _is_built_in(config) else "calvin",
+            assets=assets,
+            python=evaluation.calvin_python,
+            renderer=renderer,
+            frames_renderer=frames.renderer,
+            frames_basis=frames.basis,
+            frames_scenes=frames.scenes,
+            untrained_tasks=tuple(untrained),
+            assets_digest=digest,
+            calvin_env=official,
+            tasks=tuple(config.data.tasks),
+            drawn=drawn,
+            instructions=instructions,
+            max_steps=max_steps,
+            simulators=evaluation.simulators_per_batch,
+            parallel=evaluation.parallel_simulators,
+            policy_batch=evaluation.policy_batch,
+            threads=evaluation.threads,
+            videos=0,
+            video_attention=evaluation.video_attention,
+            first=first,
+            last=min(first + evaluation.sequences_per_shard, sequences),
+            slice_seconds=evaluation.slice_seconds,
+        )
+
+
+def frames_recording(config: AblationConfig, root: str | None) -> Recording:
+    """What drew the training frames of a dataset (None: the built-in simulator's), and what that rests on.
+
+    Frames are drawn anew where the evaluation has a simulator of CALVIN's scenes.
+    """
+    if root is None:
+        return _OWN_FRAMES
+    evaluation, make = config.evaluation, None
+    if has_closed_loop(config) and not _is_built_in(config):
+        make = maker(evaluation.simulator, evaluation.assets, evaluation.calvin_python)
+    return looked_at(open_split(Path(root).expanduser(), TRAINING), make)
+
+
+def untrained_tasks(config: AblationConfig) -> list[str]:
+    """Tasks that the evaluation asks for and no training demonstration shows."""
+    if config.data.root is None:
+        return []
+    split = open_split(Path(config.data.root).expanduser(), TRAINING)
+    shown = {demonstration.task for demonstration in split.demonstrations}
+    return [task for task in config.data.tasks or TASKS if task not in shown]
+
+
+def _check_sequences(config: AblationConfig) -> None:
+    """Raises ConfigError where the tasks form no sequence, hours before the evaluation would say so."""
+    try:
+        check_tasks(config.data.tasks or TASKS)
+    except InvalidInput as error:
+        raise ConfigError(f"data.tasks: {error}") from None
+
+
+def _is_built_in(config: AblationConfig) -> bool:
+    return config.evaluation.simulator == "playtable" and config.evaluation.assets is None
+
+
+def _instructions(config: AblationConfig) -> dict[str, str] | None:
+    """The phrases of the file that is named, else those of the dataset; None: Baton's own."""
+    if config.evaluation.instructions is not None:
+        return read_instruction_file(expanded(config.evaluation.instructions, "evaluation.instructions"))
+    if config.data.root is None:
+        return None
+    root = Path(config.data.root).expanduser()
+    phrases = dict(open_split(root, VALIDATION).validation_instructions)
+    missing = [task for task in config.data.tasks or TASKS if task not in phrases]
+    if missing:
+        raise ConfigError(
+            f"{config.data.root}: validation/lang_annotations/embeddings.npy has no instruction for "
+            f"{missing[0]}; name a file with evaluation.instructions (calvin_models/conf/annotations/"
+            "new_playtable_validation.yaml)"
+        )
+    return phrases

@@ -1,0 +1,98 @@
+"""Settings and parameters of somebody else's jobs: what a bundle may ask of the machine that takes it in.
+
+Jobs are of Baton's own kinds, so what they can do is decided by their parameters. Those that name a program are taken
+away: whoever runs the jobs names it (`BATON_CALVIN_PYTHON`, `BATON_GROUNDINGDINO_PYTHON`). What all others may
+be is in `experiments/reconvla/foreign_parameters.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from errors import ConfigError
+from experiments.reconvla.config import AblationConfig
+from experiments.reconvla.foreign_parameters import HUB, MADE_UP, check_parameters, lies_elsewhere
+from settings.shown import cut, shown
+from settings.typed_json import first_mistake
+from tasks.registry import KINDS
+
+#: Entries that name a program, by their place in an ablation's settings; and in the parameters of a job, wherever.
+PROGRAMS = (("gaze", "python"), ("evaluation", "calvin_python"))
+_PROGRAM = "python"
+
+
+class ForeignJobs:
+    """A `db.bundle.contents.Judge`."""
+
+    def __init__(self, store: Path) -> None:
+        """store: the folder of artifacts that the bundle's own will lie in."""
+        self._store = store
+        self._left_out: dict[str, None] = {}
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        return tuple(self._left_out)
+
+    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        try:
+            config = AblationConfig.model_validate(settings)
+            for text in _named_files(config):
+                self._check_outside(lies_elsewhere(text))
+            if config.gaze.weights is not None and not HUB.fullmatch(config.gaze.weights):
+                self._check_outside(lies_elsewhere(config.gaze.weights))
+        except ValidationError as error:
+            raise ValueError(f"has settings that this Baton does not know: {first_mistake(error)}") from None
+        except (ValueError, ConfigError) as error:
+            raise ValueError(f"has settings that are not taken over: {error}") from None
+        for section, name in PROGRAMS:
+            value = settings.get(section)
+            if isinstance(value, dict) and value.get(name) is not None:
+                self._note(value[name])
+                settings = {**settings, section: {**value, name: None}}
+        return settings
+
+    def parameters(self, kind: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        if kind not in KINDS:
+            raise ValueError(f"is of the kind {shown(kind)}, which this Baton does not know")
+        kept: dict[str, Any] = self._without_programs(parameters)
+        if kind == "evaluate" and _PROGRAM in parameters:
+            kept[_PROGRAM] = None  # which is what one says that needs none
+        try:
+            for place in check_parameters(KINDS[kind], kept):
+                self._check_outside(place)
+        except ValueError as error:
+            raise ValueError(f"has parameters that are not taken over: {error}") from None
+        return kept
+
+    def _without_programs(self, value: Any) -> Any:
+        """JSON in a state has at most a hundred levels (`db.bundle.columns`)."""
+        if isinstance(value, list):
+            return [self._without_programs(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if value.get(_PROGRAM) is not None:
+            self._note(value[_PROGRAM])
+        return {name: self._without_programs(item) for name, item in value.items() if name != _PROGRAM}
+
+    def _note(self, program: Any) -> None:
+        self._left_out[cut(str(program))] = None
+
+    def _check_outside(self, place: str) -> None:
+        """Links may lead there under another name."""
+        leads_to = os.path.realpath(place)
+        if MADE_UP.match(leads_to):
+            raise ValueError(f"{shown(place)} is no place of files that lie still")
+        if Path(leads_to).is_relative_to(self._store):
+            raise ValueError(f"{shown(place)} is in this home's store, where a bundle puts its own files")
+
+
+def _named_files(config: AblationConfig) -> Iterator[str]:
+    """Paths in an ablation's settings as they were written; those of weights may be names of the hub."""
+    data, evaluation = config.data, config.evaluation
+    named = (data.root, data.pretraining_root, evaluation.assets, evaluation.instructions)
+    yield from filter(None, (*named, *config.model.backbones.model_dump().values()))

@@ -1,0 +1,128 @@
+"""The model as a job carries it. Imports no torch, so that planning stays quick.
+
+A job's parameters hold the whole configuration and not just the name of a size: a size whose definition
+changes gives other jobs. Only the toy's vocabulary is filled in later, from the tokenizer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from errors import ConfigError, WeightsMissing
+from experiments.reconvla.arms import Arm
+from experiments.reconvla.config import Attention, Backbones, Model
+from models.config import ReconVLAConfig
+from models.folder_config import with_folders
+from models.folder_identity import folder_identity
+from models.sizes import config_of_size
+from models.spec import PARTS, Folder, ModelSpec
+from settings.places import expanded
+from settings.shown import shown
+
+#: Stands for the toy's vocabulary until its tokenizer is built.
+_ANY_VOCABULARY = 1024
+_TOKENIZER_FILE = "tokenizer_config.json"
+
+
+def backbone_folders(backbones: Backbones) -> dict[str, Folder]:
+    """The named folders.
+
+    The tokenizer is looked for beside the language model unless it has a folder of its own. Raises
+    WeightsMissing for a folder without model files.
+    """
+    named = {name: value for name, value in backbones.model_dump().items() if value is not None}
+    folders: dict[str, Folder] = {}
+    for name, value in named.items():
+        place = expanded(value, f"model.backbones.{name}").absolute()
+        folders[name] = Folder(root=str(place), identity=folder_identity(place))
+    tokenizer = folders.get("tokenizer") or folders.get("checkpoint") or folders.get("language")
+    if tokenizer is not None:
+        if not (Path(tokenizer.root) / _TOKENIZER_FILE).is_file():
+            raise WeightsMissing(
+                f"{tokenizer.root} holds no tokenizer ({_TOKENIZER_FILE}); copy it there or name its folder"
+                " in model.backbones.tokenizer"
+            )
+        folders["tokenizer"] = tokenizer
+    return folders
+
+
+def planned_model(
+    model: Model,
+    folders: Mapping[str, Folder],
+    arm: Arm,
+    reconstruction_weight: float,
+    instructions: Sequence[str],
+) -> ModelSpec:
+    """What a job is told about the model of one arm. `folders` comes from `backbone_folders`.
+
+    Raises ConfigError naming the field that is unknown or does not fit.
+    """
+    tokenizer = folders.get("tokenizer")
+    return ModelSpec(
+        config=planned_config(
+            model.size,
+            model.override,
+            arm,
+            reconstruction_weight,
+            model.official_compat,
+            {name: Path(folder.root) for name, folder in folders.items() if name != "tokenizer"},
+        ),
+        reconstructs=arm.reconstruction,
+        backbones={part: folders[part] for part in PARTS if part in folders},
+        tokenizer=tokenizer,
+        instructions=tuple(instructions) if tokenizer is None else None,
+    )
+
+
+def planned_config(
+    size: str,
+    override: Mapping[str, Any],
+    arm: Arm,
+    reconstruction_weight: float = 1.0,
+    official_compat: bool = False,
+    folders: Mapping[str, Path] | None = None,
+) -> dict[str, Any]:
+    """Configuration of `size` for `arm` with `override` merged in, and what the `folders` of pretrained parts say, as
+    plain JSON.
+
+    Raises ConfigError naming the field that is unknown, does not fit, or contradicts a folder; CheckpointError for a
+    folder's entry that is damaged or cannot be computed here.
+    """
+    values = config_of_size(size, _ANY_VOCABULARY if size == "toy" else None).all_values()
+    values |= {"grounding": arm.grounding, "official_compat": official_compat}
+    _merge(values, override, "model.override")
+    config = ReconVLAConfig.from_dict(values)
+    if arm.reconstruction == "none":
+        config = config.without_reconstruction()
+    elif config.denoiser is None:
+        raise ConfigError(f"model size {shown(size)} has no denoiser to reconstruct with")
+    else:
+        denoiser = dataclasses.replace(config.denoiser, loss_weight=reconstruction_weight)
+        config = dataclasses.replace(config, denoiser=denoiser)
+    return with_folders(config, folders or {}, override, check_shapes=False).to_dict()
+
+
+def check_attention(config: Mapping[str, Any], attention: Attention) -> None:
+    """Raises ConfigError for a layer or head that the language model of `planned_config` has not."""
+    layers, heads = config["language"]["layers"], config["language"]["heads"]
+    if not -layers <= attention.layer < layers:
+        raise ConfigError(
+            f"attention.layer: {attention.layer}, but the model has {layers} layer{'s' if layers > 1 else ''}: "
+            f"{-layers} to {layers - 1}, and -1 is the last"
+        )
+    for head in attention.heads:
+        if head >= heads:
+            raise ConfigError(f"attention.heads: {head}, but the model has heads 0 to {heads - 1}")
+
+
+def _merge(values: dict[str, Any], override: Mapping[str, Any], place: str) -> None:
+    for key, value in override.items():
+        if key not in values:
+            raise ConfigError(f"{place}: unknown key {shown(key)}; known: {', '.join(values)}")
+        if isinstance(value, Mapping) and isinstance(values[key], dict):
+            _merge(values[key], value, f"{place}.{key}")
+        else:
+            values[key] = value

@@ -1,0 +1,123 @@
+"""From rows to `reports.data.ReportData`: every figure of a report comes through here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from db import queries
+from db.engine import Database
+from db.standings import standing
+from db.states import LOST, PREEMPTED, SUCCEEDED
+from db.store import ArtifactStore
+from errors import InvalidInput
+from experiments.reconvla.report.corpora import VALIDATION, corpora_of
+from experiments.reconvla.report.films import failure_videos, no_films_because
+from experiments.reconvla.report.gaze import gaze_regions, gaze_scores, other_gaze
+from experiments.reconvla.report.pictures import attention_panels, gaze_examples, reconstructions
+from experiments.reconvla.report.provenance import report_environment
+from experiments.reconvla.report.renderer import renderer_warning
+from experiments.reconvla.report.runs import closed_loop_entries, done_in_a_row, is_closed_loop, run_report
+from reports.data import DataSource, Ledger, ReportData
+from settings.shown import shown
+from tasks.records import JobRecord, told
+from tasks.specs import ReportSpec
+from workers.records import job_records
+
+NO_SIMULATOR = (
+    "closed-loop evaluation of CALVIN data needs CALVIN's own scenes: set evaluation.assets to a clone of "
+    "calvin_env, or evaluation.simulator to calvin"
+)
+
+_BUCKETS = ("useful", "replayed", "checkpoint", "load", "idle")
+
+
+def gather_report(database: Database, store: ArtifactStore, ablation: str | None) -> ReportData:
+    """Everything there is of an ablation now; what is not measured yet is None.
+
+    ablation: id, name or key; None for the newest. Raises InvalidInput when there is none.
+    """
+    row = queries.ablation_row(database, ablation)
+    if row is None:
+        raise InvalidInput(
+            f"no ablation {shown(ablation)} in this home" if ablation else "nothing was submitted yet"
+        )
+    (whole,) = standing(database, row.key).ablations
+    config: Mapping[str, Any] = row.config
+    jobs = job_records(database, row.id)
+    attempts = queries.attempts_of(database, row.id)
+    corpora = corpora_of(database, row, jobs)
+    runs = {
+        run.id: run_report(database, run, jobs, attempts, corpora)
+        for run in queries.runs_of(database, row.id)
+    }
+    own = corpora.without_other(jobs)
+    scores = gaze_scores(own)
+    videos = failure_videos(database, store, jobs)
+    return ReportData(
+        ablation=row.name,
+        ablation_id=str(row.id),
+        created_at=time.time(),
+        state=whole.state,
+        jobs=whole.jobs,
+        failures=tuple(
+            dict.fromkeys(f"{label}: {reason}" for label, reason in queries.failures(database, row.id))
+        ),
+        runs=tuple(runs.values()),
+        closed_loop_reason=_unfinished(jobs) if any(map(is_closed_loop, jobs)) else NO_SIMULATOR,
+        closed_loop_warning=renderer_warning(jobs),
+        random_results=done_in_a_row(closed_loop_entries([j for j in jobs if j.run_id is None])),
+        gaze=scores or None,
+        gaze_regions=gaze_regions(own, corpora),
+        other_gaze=other_gaze(jobs, corpora),
+        data=_with_shared(corpora.sources(jobs, config["data"]["root"]), jobs),
+        gaze_detector=config["gaze"]["detector"],
+        gaze_examples=gaze_examples(database, store, own, corpora),
+        attention_panels=attention_panels(database, store, jobs, runs),
+        reconstructions=reconstructions(database, store, jobs),
+        videos=videos,
+        videos_reason=None if videos else no_films_because(jobs),
+        ledger=_ledger(attempts),
+        ledger_by_kind=_ledgers_by_kind(attempts),
+        environment=report_environment(database, row, jobs, attempts, corpora),
+    )
+
+
+def _with_shared(sources: tuple[DataSource, ...], jobs: Sequence[JobRecord]) -> tuple[DataSource, ...]:
+    """Validation says how many of its demonstrations were trained on too, which was counted when it was planned."""
+    count = max((spec.not_held_out for _, spec in told(jobs, ReportSpec)), default=0)
+    return tuple(
+        replace(source, not_held_out=count) if source.purpose == VALIDATION else source for source in sources
+    )
+
+
+def _unfinished(jobs: Sequence[JobRecord]) -> str | None:
+    open_shards = sum(1 for j in jobs if is_closed_loop(j) and j.run_id is not None and j.state != SUCCEEDED)
+    return f"{open_shards} shards of the evaluation have not ended yet" if open_shards else None
+
+
+def _ledgers_by_kind(attempts: Sequence[Any]) -> dict[str, Ledger]:
+    """In the order in which kinds of job first ran."""
+    kinds = dict.fromkeys(a.kind for a in attempts)
+    return {kind: _ledger([a for a in attempts if a.kind == kind]) for kind in kinds}
+
+
+def _ledger(attempts: Sequence[Any]) -> Ledger:
+    """Sums over all attempts; db.jobs booked every second of each.
+
+    Earlier versions booked the rest of an attempt that was lost by the time of day: where a clock was set back
+    meanwhile it is negative, and the sum not measured.
+    """
+    columns = {
+        f"{bucket}_seconds": [getattr(a, f"{bucket}_seconds") for a in attempts] for bucket in _BUCKETS
+    }
+    return Ledger(
+        **{
+            name: round(sum(seconds), 3) if min(seconds, default=0.0) >= 0.0 else None
+            for name, seconds in columns.items()
+        },
+        preemptions=sum(a.outcome == PREEMPTED for a in attempts),
+        losses=sum(a.outcome == LOST for a in attempts),
+    )

@@ -1,0 +1,174 @@
+"""What a report says on how to get the same figures again: machines, versions and digests of the data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from db import queries
+from db.engine import Database
+from db.states import SUCCEEDED
+from experiments.reconvla.report.corpora import Corpora
+from experiments.reconvla.report.renderer import frames_told, simulators_told
+from reports.data import Environment
+from settings.arithmetic import FIXED_VARIABLES
+from settings.machine import ABSENT
+from tasks.records import JobRecord, told
+from tasks.registry import kind_named
+from tasks.specs import ClosedLoopSpec, IndexSpec, IngestSpec, OpenLoopSpec, TrainSpec
+from workers.environment import decides
+
+#: Entries of an attempt's environment that the report does not list as versions.
+_NOT_VERSIONS = frozenset(
+    {
+        "device",
+        "processor",
+        "cores",
+        "memory_gib",
+        "gpu",
+        "gpus",
+        "threads",
+        "body",
+        "variables",
+        "instructions",
+    }
+)
+
+
+def report_environment(
+    database: Database, ablation: Any, jobs: Sequence[JobRecord], attempts: Sequence[Any], corpora: Corpora
+) -> Environment:
+    """`jobs` and `attempts`: all of the ablation. What earlier versions did not record is left out."""
+    known = [attempt.environment for attempt in attempts if attempt.environment]
+    versions: dict[str, set[str]] = {}
+    for environment in known:
+        for name, value in environment.items():
+            if name not in _NOT_VERSIONS and value != ABSENT:
+                versions.setdefault(name, set()).add(str(value))
+    told = {name: " and ".join(sorted(values)) for name, values in sorted(versions.items())}
+    told |= {"variables": words} if (words := _variables(known)) else {}
+    bodies = _bodies(attempts)
+    return Environment(
+        command=ablation.command,
+        hardware=_hardware(attempts),
+        versions={**told, **({"body": bodies} if bodies else {})},
+        threads=" or ".join(str(count) for count in sorted({e["threads"] for e in known if "threads" in e})),
+        precision=_precisions(jobs),
+        simulator=_simulator(jobs),
+        data_digests={**_demonstrations(jobs, corpora), **_indexes(database, jobs, corpora)},
+        mixed=tuple(_mixed(jobs, attempts)),
+    )
+
+
+def _mixed(jobs: Sequence[JobRecord], attempts: Sequence[Any]) -> Iterator[str]:
+    """A sentence for each job whose steps are of attempts that differ in what decides results."""
+    of_jobs: dict[int, list[Mapping[str, Any]]] = {}
+    for attempt in attempts:
+        moved = attempt.outcome == SUCCEEDED or (attempt.step_to or 0) > attempt.step_from
+        if attempt.environment and moved:
+            of_jobs.setdefault(attempt.job_id, []).append(attempt.environment)
+    by_id = {row.id: row for row in jobs}
+    for job_id, environments in of_jobs.items():
+        row, told = by_id[job_id], []
+        for name in sorted({name for environment in environments for name in environment}):
+            if name != "threads" and not decides(name, kind_named(row.kind), row.spec):
+                continue
+            values = dict.fromkeys(str(e[name]) for e in environments if name in e)
+            if len(values) > 1:
+                told.append(f"{name} {', then '.join(values)}")
+        if told:
+            yield f"{row.label}: {'; '.join(told)}"
+
+
+def _variables(environments: Sequence[Mapping[str, Any]]) -> str:
+    """Environment variables that decide arithmetic, beside those that every process of Baton has."""
+    found = {
+        f"{name}={text}"
+        for environment in environments
+        for name, text in environment.get("variables", {}).items()
+        if FIXED_VARIABLES.get(name) != text
+    }
+    return ", ".join(sorted(found))
+
+
+def _simulator(jobs: Sequence[JobRecord]) -> str:
+    """What the evaluation was simulated with, and what drew the frames of the training."""
+    simulator, frames = simulators_told(jobs), frames_told(jobs)
+    return "; ".join([simulator, *([f"training frames: {frames}"] if frames else [])]) if simulator else ""
+
+
+def _bodies(attempts: Sequence[Any]) -> str:
+    """Version of the code that did each kind of job: `gaze 3, train 1`."""
+    of_kinds: dict[str, set[int]] = {}
+    for attempt in attempts:
+        if attempt.environment and "body" in attempt.environment:
+            of_kinds.setdefault(attempt.kind, set()).add(attempt.environment["body"])
+    return ", ".join(
+        f"{kind} {' and '.join(map(str, sorted(found)))}" for kind, found in sorted(of_kinds.items())
+    )
+
+
+def _precisions(jobs: Sequence[JobRecord]) -> str:
+    """What models were trained and judged in, as planned: `train fp16 with LoRA in 4 bits, evaluate 4bit`."""
+    of_kinds: dict[str, set[str]] = {}
+    for row in jobs:
+        spec = row.spec
+        if isinstance(spec, TrainSpec):
+            lora = spec.training.lora
+            adapters = "" if lora is None else f" with LoRA{' in 4 bits' if lora.four_bit else ''}"
+            of_kinds.setdefault(row.kind, set()).add(spec.training.precision + adapters)
+        elif isinstance(spec, OpenLoopSpec) or (isinstance(spec, ClosedLoopSpec) and spec.policy != "random"):
+            of_kinds.setdefault(row.kind, set()).add(spec.precision)
+    return ", ".join(f"{kind} {' and '.join(sorted(found))}" for kind, found in sorted(of_kinds.items()))
+
+
+def _hardware(attempts: Sequence[Any]) -> str:
+    """GPUs that attempts ran on, counted over all hosts, and processors with their cores and memory."""
+    gpus: dict[str, dict[tuple[str, str], int]] = {}
+    processors: dict[str, None] = {}
+    for attempt in attempts:
+        environment = attempt.environment
+        if not environment:
+            continue
+        if environment["gpu"]:
+            seen = gpus.setdefault(str(environment["gpu"]), {})
+            place = (attempt.host, str(environment["device"]))
+            seen[place] = max(seen.get(place, 0), int(environment.get("gpus", 1)))
+        processors[_processor(environment)] = None
+    counted = [f"{sum(seen.values())} x {name}" for name, seen in sorted(gpus.items())]
+    return "; ".join([*counted, *sorted(processors)])
+
+
+def _processor(environment: Mapping[str, Any]) -> str:
+    if "cores" not in environment:
+        return str(environment["processor"])
+    cores = "1 core" if environment["cores"] == 1 else f"{environment['cores']} cores"
+    return f"{environment['processor']}, {cores}, {environment['memory_gib']} GiB"
+
+
+def _demonstrations(jobs: Sequence[JobRecord], corpora: Corpora) -> dict[str, str]:
+    """By purpose the SHA-256 over what identifies each demonstration (`Corpus.identity` of demonstrations)."""
+    identities: dict[str, dict[int, str]] = {}
+    for row, spec in told(jobs, IngestSpec):
+        for purpose in corpora.purposes_of(row):
+            of_split = identities.setdefault(purpose, {})
+            for entry, identity in zip(spec.demonstrations, spec.identity, strict=True):
+                of_split[entry.number] = identity
+    return {
+        f"demonstrations {split}": hashlib.sha256(
+            "\n".join(of_split[number] for number in sorted(of_split)).encode()
+        ).hexdigest()
+        for split, of_split in sorted(identities.items())
+    }
+
+
+def _indexes(database: Database, jobs: Sequence[JobRecord], corpora: Corpora) -> dict[str, str]:
+    """SHA-256 of each index that has been made: what was trained and judged on, gaze regions included."""
+    return {
+        f"index {purpose}": artifact.sha256
+        for row, _ in told(jobs, IndexSpec)
+        if row.state == SUCCEEDED
+        for artifact in queries.artifacts_of_job(database, row.id)
+        for purpose in corpora.purposes_of(row)
+    }

@@ -1,0 +1,142 @@
+"""From rows to `reports.data.RunReport`: one arm with one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from calvin.metrics import task_scores
+from db import queries
+from db.engine import Database
+from db.states import FAILED
+from experiments.reconvla.arms import ARMS
+from experiments.reconvla.report.corpora import TRAINING, Corpora
+from reports.data import AttentionScores, LossPoint, RunReport, Slice, TaskScore
+from tasks.records import JobRecord, ended, told
+from tasks.registry import INDEX
+from tasks.results import AttentionResult, ClosedLoopResult, IndexResult, OpenLoopResult, SequenceResult
+from tasks.specs import ClosedLoopSpec, TrainSpec
+
+_LOSS = "loss/"
+
+
+def run_report(
+    database: Database, run: Any, jobs: Sequence[JobRecord], attempts: Sequence[Any], corpora: Corpora
+) -> RunReport:
+    """What there is of `run` now. `jobs` and `attempts`: all of its ablation."""
+    mine = [j for j in jobs if j.run_id == run.id]
+    train = next(j for j in mine if j.id == run.train_job_id)
+    attempts_here = [a for a in attempts if a.job_id == train.id]
+    over = [a for a in attempts_here if a.ended_at is not None]
+    open_loop = next((result for _, result in ended(mine, OpenLoopResult)), None)
+    attention = next((result for _, result in ended(mine, AttentionResult)), None)
+    metrics = queries.metrics_of(database, train.id)
+    entries = closed_loop_entries(mine)
+    return RunReport(
+        arm=run.arm,
+        title=ARMS[run.arm].title if run.arm in ARMS else run.arm,
+        seed=run.seed,
+        train_steps=train.step,
+        results=done_in_a_row(entries),
+        open_loop_error=open_loop.mean_absolute_error if open_loop else None,
+        held_out_loss=open_loop.action_loss if open_loop else None,
+        held_out_frames=open_loop.frames if open_loop else None,
+        losses=tuple(
+            LossPoint(m.step, m.name.removeprefix(_LOSS), m.value)
+            for m in metrics
+            if m.name.startswith(_LOSS)
+        ),
+        curves=tuple(LossPoint(m.step, m.name, m.value) for m in metrics if not m.name.startswith(_LOSS)),
+        slices=sum(map(_did_steps, attempts_here)),
+        attempts=tuple(
+            Slice(
+                a.step_from,
+                a.step_to if a.step_to is not None else a.step_from,
+                a.took_seconds,
+                a.outcome,
+            )
+            for a in over
+        ),
+        device_seconds=_total([a.took_seconds for a in over]),
+        useful_seconds=_total([a.useful_seconds for a in over]),
+        attention=_attention(attention),
+        steps_per_epoch=_steps_per_epoch(train, corpora),
+        tasks=_tasks(entries),
+    )
+
+
+def _did_steps(attempt: Any) -> bool:
+    """Whether steps were kept, or time was booked on them; all the time of a failed attempt is booked as replayed."""
+    kept = attempt.step_to is not None and attempt.step_to > attempt.step_from
+    replayed = attempt.outcome != FAILED and attempt.replayed_seconds > 0
+    return kept or replayed or attempt.useful_seconds > 0
+
+
+def _total(seconds: Sequence[float | None]) -> float | None:
+    """None unless every attempt's were measured: a part of them would pass for the whole."""
+    known = [value for value in seconds if value is not None]
+    return sum(known) if known and len(known) == len(seconds) else None
+
+
+def closed_loop_entries(jobs: Sequence[JobRecord]) -> list[SequenceResult] | None:
+    """Results of all sequences in their order; None until every shard has ended."""
+    shards = [row for row, _ in told(jobs, ClosedLoopSpec)]
+    results = [result for _, result in ended(shards, ClosedLoopResult)]
+    if not shards or len(results) < len(shards):
+        return None
+    return sorted((entry for result in results for entry in result.results), key=lambda entry: entry.sequence)
+
+
+def done_in_a_row(entries: Sequence[SequenceResult] | None) -> tuple[int, ...] | None:
+    return None if entries is None else tuple(entry.done for entry in entries)
+
+
+def is_closed_loop(row: JobRecord) -> bool:
+    return isinstance(row.spec, ClosedLoopSpec)
+
+
+def _tasks(entries: Sequence[SequenceResult] | None) -> dict[str, TaskScore]:
+    known = [entry.tasks for entry in entries or () if entry.tasks is not None]
+    if entries is None or len(known) < len(entries):
+        return {}
+    scores = task_scores([entry.done for entry in entries], known)
+    return {task: TaskScore(score.attempted, score.succeeded) for task, score in scores.items()}
+
+
+def _attention(result: AttentionResult | None) -> AttentionScores | None:
+    if result is None or result.mass_in_gaze is None:
+        return None
+    assert result.pointing_accuracy is not None, "both are measured, or none"
+    return AttentionScores(
+        mass_in_gaze=result.mass_in_gaze,
+        pointing_accuracy=result.pointing_accuracy,
+        mass_in_gaze_ci95=_interval(result.mass_in_gaze_ci95),
+        pointing_accuracy_ci95=_interval(result.pointing_accuracy_ci95),
+        entropy_bits=result.entropy_bits,
+        entropy_bits_ci95=_interval(result.entropy_bits_ci95),
+        static_share=result.static_share,
+        static_share_ci95=_interval(result.static_share_ci95),
+        centre_mass_in_gaze=result.centre_mass_in_gaze,
+        centre_pointing_accuracy=result.centre_pointing_accuracy,
+        centre_entropy_bits=result.centre_entropy_bits,
+        mass_over_centre_ci95=_interval(result.mass_over_centre_ci95),
+        pointing_over_centre_ci95=_interval(result.pointing_over_centre_ci95),
+        frames=result.frames,
+        true_boxes=result.true_boxes,
+        layer=result.layer,
+        layers=result.layers,
+        heads=result.heads,
+        by_demonstration=result.by_demonstration,
+    )
+
+
+def _interval(ends: Sequence[float] | None) -> tuple[float, float] | None:
+    return None if ends is None else (ends[0], ends[1])
+
+
+def _steps_per_epoch(train: JobRecord, corpora: Corpora) -> float | None:
+    """Samples of the training index over those of a step; None until the index is there."""
+    index = next((result for _, result in ended(corpora.of(INDEX.name, TRAINING), IndexResult)), None)
+    if index is None or not isinstance(train.spec, TrainSpec):
+        return None
+    return index.items / train.spec.training.batch_size

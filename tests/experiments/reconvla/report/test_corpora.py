@@ -1,0 +1,177 @@
+"""Two datasets in one ablation are kept apart, whatever their labels and splits say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from sqlalchemy import select
+
+from calvin.episode_file import save_episode
+from db import jobs, states
+from db.jobs import job
+from db.plans import Dependency, Plan, PlannedJob, RunRef, submit
+from db.values import Ending
+from experiments.reconvla.report.gather import gather_report
+from reports.html import render_html
+from reports.summary import summarise, to_json
+from tests.calvin.samples import make_episode
+from tests.job_specs import result_of, spec_of
+from tests.support import NOW, stored, worker
+
+RUN = RunRef("recon_pretrain", 0)
+
+#: Figures of one gaze job of three frames; `detected` of them found.
+REGIONS = {
+    "frames": 3,
+    "trusted": 2,
+    "sources": {"first_pass": 3},
+    "by_task": {"demonstrations": 0, "frames": 0},
+}
+OBJECTS = {"frames": 3, "visible": 3, "detected": 2, "false_targets": 0, "guesses": 0, "trusted_wrong": 0}
+
+
+def gaze_result(detected: int) -> dict[str, Any]:
+    simple = {
+        "frames": 3,
+        "detected": detected,
+        "outcomes": {"detected": detected, "not_found": 3 - detected},
+    }
+    return {
+        **REGIONS,
+        "figures": {"simple": simple},
+        "iou_sum": {"simple": [0.9 * detected, detected]},
+        "objects": {"drawer": OBJECTS},
+    }
+
+
+def data_jobs(
+    name: str, label: str, split: str, numbers: list[int], scenes: dict[str, int]
+) -> list[PlannedJob]:
+    """Ingest, gaze and index of a corpus, as the planner makes them."""
+    ingest = {
+        "source": "calvin",
+        "split": split,
+        "root": f"/data/{name}",
+        "demonstrations": [{"number": number} for number in numbers],
+        "identity": [f"{name} {number}" for number in numbers],
+    }
+    made = [
+        PlannedJob(
+            f"{name} {split}", "ingest", f"ingest {label} 0-{len(numbers) - 1}", ingest, "cpu", 50, 1, (), ()
+        )
+    ]
+    needs = [Dependency(f"{name} {split}", "episode")]
+    for number in numbers:
+        key = f"gaze {name} {split} {number}"
+        spec = spec_of("gaze", number=number)
+        made.append(
+            PlannedJob(key, "gaze", f"gaze {label} task_{number}", spec, "cpu", 50, 1, (needs[0],), ())
+        )
+        needs.append(Dependency(key, "gaze"))
+    about = {"split": split, "numbers": numbers, "about": {"scenes": scenes}}
+    made.append(
+        PlannedJob(f"index {name} {split}", "index", f"index {label}", about, "cpu", 50, 1, tuple(needs), ())
+    )
+    return made
+
+
+def submitted(database: Any, pretraining_label: str) -> int:
+    planned = [
+        *data_jobs("ABCD", pretraining_label, "training", [0, 1, 2], {"A": 2, "D": 1}),
+        *data_jobs("D", "training", "training", [0, 1], {"D": 2}),
+        *data_jobs("D", "validation", "validation", [0], {"D": 1}),
+    ]
+    training = {"batch_size": 2, "steps": 4, "precision": "fp32", "lora": None}
+    validation = Dependency("index D validation", "index")
+    planned += [
+        PlannedJob("pretrain", "pretrain", "pretrain seed 0", spec_of("pretrain", training=training), "cpu", 50, 1,
+                   (Dependency("index ABCD training", "index"),), (RUN,)),
+        PlannedJob("train", "train", "train recon_pretrain seed 0",
+                   spec_of("train", training=training, drawn_by="egl"), "cpu", 50, 1,
+                   (Dependency("index D training", "index"), Dependency("pretrain", "init")), (RUN,)),
+        PlannedJob("judge", "evaluate", "open-loop error", spec_of("evaluate"), "cpu", 50, 1,
+                   (Dependency("train", "checkpoint"), validation), (RUN,)),
+    ]  # fmt: skip
+    config = {"data": {"root": "/data/D", "pretraining_root": "/data/ABCD"}, "gaze": {"detector": "colour"}}
+    submit(database, Plan("k", "mine", config, planned, {RUN: "train"}), "cli.py", NOW)
+    return worker(database)
+
+
+@pytest.fixture(params=["pretraining", "training"])
+def ended(request: pytest.FixtureRequest, database, store, tmp_path):
+    """All data jobs have ended. An earlier ablation that trained on the other dataset leaves its own labels."""
+    worker_id = submitted(database, request.param)
+    with database.read() as tx:
+        rows = tx.execute(select(job.c.id, job.c.kind, job.c.key, job.c.spec).order_by(job.c.id)).all()
+    for row in rows:
+        artifacts: list[Any] = []
+        result = result_of(row.kind)
+        if row.kind == "ingest":
+            for number in [entry["number"] for entry in row.spec["demonstrations"]]:
+                file = tmp_path / f"{row.id}-{number}"
+                save_episode(make_episode(frames=3, seed=row.id, instruction=f"of {row.key}"), file)
+                artifacts.append(stored(store, tmp_path, f"task_{number}", file.read_bytes(), kind="episode"))
+        elif row.kind == "gaze":
+            file = tmp_path / f"gaze-{row.id}"
+            rows_ = [{"box": None, "reason": "not_found"}] * 3
+            save_file({"boxes": np.zeros((3, 4))}, file, metadata={"gaze": json.dumps({"rows": rows_})})
+            artifacts.append(stored(store, tmp_path, "gaze", file.read_bytes(), kind="gaze"))
+            result = gaze_result(1 if "ABCD" in row.key else 3)
+        elif row.kind == "index":
+            items = 30 if "ABCD" in row.key else 8
+            result = result_of("index", items=items, with_target=items)
+            artifacts.append(stored(store, tmp_path, "index.json", row.key.encode(), kind="index"))
+        else:
+            continue
+        jobs.ring(database, "cpu", 1000, NOW)
+        claim = jobs.claim(database, row.id, worker_id, 30, NOW)
+        assert claim is not None
+        ending = Ending(states.SUCCEEDED, 1, artifacts=artifacts, result=result)
+        jobs.succeed(database, claim, ending, NOW + 1)
+    return gather_report(database, store, "mine")
+
+
+def test_gaze_figures_are_of_one_dataset_each(ended) -> None:
+    document = to_json(ended)
+    simple = document["gaze"]["simple"]
+    assert (simple["frames"], simple["detected"], simple["rate"]) == (9, 9, 1.0)
+    assert document["gaze_regions"]["demonstrations"] == [3, 3]
+    assert {name: use["items"] for name, use in document["gaze_regions"]["index"].items()} == {
+        "training": 8,
+        "validation": 8,
+    }
+    other = document["gaze_pretraining"]
+    assert other["dataset"] == "ABCD"
+    assert (other["gaze"]["simple"]["frames"], other["gaze"]["simple"]["detected"]) == (9, 3)
+    assert {name: use["items"] for name, use in other["gaze_regions"]["index"].items()} == {"pretraining": 30}
+
+
+def test_each_dataset_is_named_with_scenes_renderer_and_digests(ended) -> None:
+    document = to_json(ended)
+    told = {source["purpose"]: source for source in document["data"]}
+    assert list(told) == ["training", "validation", "pretraining"]
+    assert told["training"] == {
+        "purpose": "training", "dataset": "D", "demonstrations": 2, "scenes": {"D": 2}, "renderer": "egl",
+    }  # fmt: skip
+    assert told["pretraining"] == {
+        "purpose": "pretraining", "dataset": "ABCD", "demonstrations": 3, "scenes": {"A": 2, "D": 1},
+        "renderer": "tiny",
+    }  # fmt: skip
+    digests = document["environment"]["data_digests"]
+    assert {name.split()[1] for name in digests} == {"training", "validation", "pretraining"}
+    assert len(set(digests.values())) == len(digests) == 6
+
+
+def test_examples_are_of_their_own_frames_and_epochs_of_the_training_index(ended) -> None:
+    assert ended.gaze_examples and all("of D " in example.caption for example in ended.gaze_examples)
+    assert ended.runs[0].steps_per_epoch == 8 / 2
+
+
+def test_the_page_names_both(ended) -> None:
+    page = render_html(ended, summarise(ended))
+    assert "Gaze regions of the pretraining: ABCD" in page
+    assert "ABCD: 3 demonstrations, scenes: 2 in A, 1 in D, drawn by tiny" in page
