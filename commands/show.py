@@ -9,7 +9,7 @@ from pathlib import Path
 from db.engine import Database
 from db.shared_store import open_store
 from errors import InvalidInput
-from experiments.reconvla.report.gather import gather_report
+from experiments.registry import experiment_of
 from reports.comparisons import comparisons_terminal
 from reports.data import ReportData
 from reports.summary import Summary, summarise, to_json
@@ -21,6 +21,7 @@ from settings.ownership import refusal
 from settings.shown import as_file_name
 from settings.streams import say
 from views.console import Console
+from workers.records import found_in, records_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ def write_report(home: Home, database: Database, ablation: str | None, out: Path
 
     Raises InvalidInput for no ablation, or a folder that cannot be written.
     """
-    data = gather_report(database, open_store(home, database), ablation)
+    records = records_of(database, ablation)
+    data = experiment_of(records.ablation.config).gather(records, found_in(open_store(home, database)))
     summary = summarise(data)
     folder = out or home.reports / f"{data.ablation_id}-{as_file_name(data.ablation)}"
     try:

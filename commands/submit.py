@@ -121,8 +121,9 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
     Raises OtherBuild where this build cannot: nothing is done again without being asked for.
     """
     from db import builds, jobs, plans, queries
+    from experiments.planned_again import with_the_same_settings
     from experiments.planned_otherwise import done_again
-    from workers.upgrades import differences, outdated, with_the_same_settings
+    from workers.upgrades import differences, outdated
 
     for entry in outdated(database):
         raise OtherBuild(entry.sentence(home))

@@ -29,7 +29,8 @@ def command(context: click.Context, home_path: str | None, ablation: str | None,
     """
     from db import queries
     from db.migrate import open_state
-    from workers.upgrades import outdated, plan_again
+    from experiments.planned_again import plan_again
+    from workers.upgrades import outdated
 
     home = existing_home(context, home_path)
     database = open_state(home)

@@ -191,6 +191,15 @@ def artifacts_of_job(db: Database, job_id: int) -> list[ArtifactRow]:
         )
 
 
+def artifacts_of(db: Database, ablation_id: int) -> list[ArtifactRow]:
+    """What all jobs of an ablation published, oldest first."""
+    mine = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
+    with db.read() as tx:
+        return read_rows(
+            tx, ArtifactRow, select(*_ARTIFACTS).where(Artifact.job_id.in_(mine)).order_by(Artifact.id)
+        )
+
+
 def artifacts(db: Database, kind: str | None = None, run: int | None = None) -> list[ListedArtifact]:
     """One entry per artifact and run that it serves; of one kind, or of what serves one run."""
     serves = select(AblationJob.job_id, func.min(AblationJob.run_id).label("run_id"))

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ConfigDict
 
 from detectors.targets.table import TARGETS_VERSION
+from errors import BatonError
 from settings.bounds import AtLeastOne, Number, PathText, Share, Text
 from settings.typed_json import Aside, Items, to_json
 
@@ -44,6 +45,20 @@ class DetectorSpec:
     version: Text | None
     options: FinderOptions | NoOptions
     targets: Number
+
+    def difference(self) -> str | None:
+        """As `tasks.kind.Part`. A detector whose weights are not on this machine is judged by the job itself."""
+        from detectors.registry import make_detector
+
+        if self.targets != TARGETS_VERSION:
+            return f"targets {self.targets} (here {TARGETS_VERSION})"
+        try:
+            here = make_detector(self.detector, **self.keywords).version
+        except BatonError:
+            return None
+        if self.version in (None, here):
+            return None
+        return f"detector {self.detector} {self.version} (here {here})"
 
     @property
     def keywords(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ HEAD = """# Configuration reference
 
 Made by `python docs/generate_configuration.py`; do not edit.
 
-A configuration is YAML: a preset ([`experiments/reconvla/presets/`](../experiments/reconvla/presets)), over it `--config FILE`, over it
+A configuration is YAML: a preset ([which there are](../experiments/reconvla/presets)), over it `--config FILE`, over it
 `--set key.path=value`, over it options such as `--arms`. Here is every key with its default.
 
 Unknown keys are errors, and so is what can be read in two ways: a key twice in one mapping, two `--set` that give one
@@ -68,7 +68,7 @@ def page() -> str:
     from experiments.reconvla.arms import ARMS
     from experiments.reconvla.config import LONGEST_NAME, AblationConfig
     from experiments.reconvla.count_jobs import MOST_JOBS
-    from experiments.reconvla.named_config import preset_names
+    from experiments.reconvla.named_config import PRESETS, preset_names
     from settings.document_limits import LIMITS
     from settings.queue import QueueSettings
 
@@ -78,7 +78,7 @@ def page() -> str:
     parts += [f"| `{arm.name}` | {arm.title} |" for arm in ARMS.values()]
     parts += ["\n## Presets\n"]
     for name in preset_names():
-        first = (REPOSITORY / "presets" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+        first = (PRESETS / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
         parts.append(f"* [`{name}`](../experiments/reconvla/presets/{name}.yaml): {first.removeprefix('# ')}")
     parts += ["\n## The queue\n", "Environment variables; none of them changes a result.\n"]
     parts += ["| variable | default | meaning |", "|---|---|---|"]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from db.plans import Plan
 from db.rows import JobRow
-from tasks.changes import reasons, reasons_of_versions
+from tasks.changes import reasons
+from tasks.registry import kind_named
 
 #: For jobs that have no reason of their own, where none has.
 _UNKNOWN = "what they read changed, or how they are planned"
@@ -31,7 +32,7 @@ def done_again(earlier: Sequence[JobRow], plan: Plan) -> str:
         row = before.get((job.kind, job.label))
         if row is not None:
             now = json.loads(json.dumps(job.spec))
-            known += reasons_of_versions(job.kind, row.version, job.version)
+            known += kind_named(job.kind).reasons(row.version, job.version)
             known += reasons(job.kind, row.spec, now)
     told = [
         f"{count} {kind}" + (f" ({'; '.join(dict.fromkeys(why[kind]))})" if why[kind] else "")

@@ -1,14 +1,15 @@
 """Why a job is done again that an older home has done, in words for people.
 
-A key that changes is work that every home does once more. It changes for one of two reasons, and each has its sentence
-here: a body of a higher version (`VERSIONS`), or parameters that older keys did not hold (`KEYS`).
+A key that changes is work that every home does once more. It changes for one of two reasons, and each has its sentence:
+a body of a higher version (`tasks.kind.Kind.changes`), or parameters that older keys did not hold, which are here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from settings.json_values import JsonObject
 
 _JUDGING = ("evaluate", "attention", "reconstruct")
 
@@ -64,27 +65,16 @@ KEYS = (
     ),
 )  # fmt: skip
 
-#: By kind and version: how its output differs from that of the version before.
-VERSIONS: dict[tuple[str, int], str] = {}
 
-
-def reasons(kind: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+def reasons(kind: str, before: JsonObject, now: JsonObject) -> Iterator[str]:
     """Why a job of `kind` with these parameters is another than it was; nothing where only what it reads changed."""
     for change in KEYS:
         if kind in change.kinds and _at(before, change.field) != _at(now, change.field):
             yield change.reason
 
 
-def reasons_of_versions(kind: str, before: int | None, now: int | None) -> Iterator[str]:
-    """Why bodies of two versions differ, oldest first; nothing that is not known."""
-    if before is not None and now is not None:
-        for version in range(before + 1, now + 1):
-            if (kind, version) in VERSIONS:
-                yield VERSIONS[kind, version]
-
-
-def _at(spec: Mapping[str, Any], field: str) -> Any:
-    value: Any = spec
+def _at(spec: JsonObject, field: str) -> object:
+    value: object = spec
     for name in field.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
     return value

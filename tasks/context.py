@@ -16,7 +16,7 @@ from tasks.kind import JobResult, Spec
 from tasks.memory_limits import MemoryLimits
 
 if TYPE_CHECKING:
-    from reports.data import ReportData
+    from tasks.records import Find, Records
 
 S = TypeVar("S", bound=Spec, covariant=True)
 R = TypeVar("R", bound=JobResult, covariant=True)
@@ -148,8 +148,12 @@ class TaskContext(Protocol[S]):
         Returns the SHA-256 of each artifact by name. Raises LeaseLost when fenced.
         """
 
-    def report_data(self) -> ReportData:
-        """Of the ablation this job belongs to, from the rows there are now."""
+    def records(self, ablation: str) -> Records:
+        """All there is now of the ablation with this key."""
+
+    @property
+    def find(self) -> Find:
+        """Files of artifacts in `records`."""
 
     def spend(self, bucket: str, seconds: float) -> None:
         """Book seconds as `useful`, `replayed`, `checkpoint`, `load` or `idle`."""

@@ -7,9 +7,9 @@ JSON, with the number of their format where there was more than one.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from errors import InvalidInput
 from settings.arithmetic import THREADS
@@ -18,7 +18,8 @@ from settings.shown import shown
 from settings.typed_json import from_json, to_json
 
 if TYPE_CHECKING:
-    from detectors.spec import DetectorSpec
+    from typing_extensions import Self
+
     from tasks.context import Finished, TaskContext, Yielded
 
 Stored = TypeVar("Stored", bound="_Stored")
@@ -28,6 +29,9 @@ Upgrade = Callable[[JsonObject], JsonObject]
 
 #: The entry of a row that tells of which format it is; absent where there was only one.
 FORMAT = "format"
+
+#: Entries of an attempt's environment that are told to people only: no result depends on these.
+FOR_PEOPLE = frozenset({"device", "baton", "celery", "os", "cores", "memory_gib", "gpus"})
 
 
 class _Stored:
@@ -59,13 +63,22 @@ class _Stored:
         return {**plain, FORMAT: len(self.upgrades)} if self.upgrades else plain
 
 
+class Part(Protocol):
+    """What jobs work with that has a version of its own, beside that of their kind: a detector. Equal ones are equal
+    in Python, and hashable."""
+
+    def difference(self) -> str | None:
+        """How this build's is another than was planned: `detector colour 3 (here 4)`; None where it is that, or is not
+        on this machine."""
+
+
 class Spec(_Stored):
     """What a job is told. Fields that are `Aside` are in its row, and not in its key.
 
-    The properties are what a queue has to know of any job. may_detect: whether one of this class can have `finds_with`.
+    The properties are what a queue has to know of any job. has_parts: whether one of this class can have a `part`.
     """
 
-    may_detect: ClassVar[bool] = False
+    has_parts: ClassVar[bool] = False
 
     @property
     def time_slice(self) -> float | None:
@@ -88,9 +101,16 @@ class Spec(_Stored):
         return None
 
     @property
-    def finds_with(self) -> DetectorSpec | None:
-        """The detector that it looks for gaze regions with; None where it looks for none."""
+    def part(self) -> Part | None:
         return None
+
+    def of_the_way(self, name: str) -> bool:
+        """Whether it depends on interruptions if there is an artifact of this name; what is in it does not."""
+        return False
+
+    def keeping_all(self) -> Self:
+        """Told to publish all artifacts that are of the way."""
+        return self
 
     @property
     def loads_model(self) -> bool:
@@ -118,8 +138,10 @@ class Kind(Generic[S, R]):
     finish_first: under that scheduling. version: of the body, part of every job's key; raised when what it makes
     changes for the same input. any_build: it computes nothing and only shows results, so an open job of another version
     may be run. sliced: it yields between slices, and each slice can be done again by itself. makes: the kinds of its
-    artifacts. intermediate: these are steps on the way, and may go when nothing reads them. reads_outside: what lies
-    outside of the home and may have changed since. unaudited: why its work is
+    artifacts. intermediate: these are steps on the way, and may go when nothing reads them. pictured: how many of its
+    jobs a report shows pictures of, which keep their artifacts and those that they read. reads_outside: what lies
+    outside of the home and may have changed since. changes: by version, how its output differs from
+    that of the version before, for people whose homes do it again. unaudited: why its work is
     not done again by `audit`; empty where it is. decided_by: libraries and properties of a machine that decide what it
     makes; None for all that are recorded.
     """
@@ -136,7 +158,9 @@ class Kind(Generic[S, R]):
     any_build: bool = False
     sliced: bool = False
     intermediate: bool = False
+    pictured: int = 0
     reads_outside: bool = False
+    changes: Mapping[int, str] = field(default_factory=dict)
     unaudited: str = ""
     decided_by: frozenset[str] | None = None
 
@@ -144,6 +168,12 @@ class Kind(Generic[S, R]):
     def planned_version(self) -> int | None:
         """What a job's row says: the version that must run it, None for any."""
         return None if self.any_build else self.version
+
+    def reasons(self, before: int | None, now: int | None) -> list[str]:
+        """Why bodies of two versions differ, oldest first; nothing that is not known."""
+        if before is None or now is None:
+            return []
+        return [self.changes[version] for version in range(before + 1, now + 1) if version in self.changes]
 
     def load_body(self) -> Callable[[TaskContext[S]], Finished[R] | Yielded]:
         """Import and return the function."""
@@ -168,6 +198,16 @@ class Kind(Generic[S, R]):
         what = f"result of a job of the kind {self.name}"
         shape = _class_of(self.results, values)
         return from_json(shape, shape.upgraded(values, what), what)
+
+
+def decides(name: str, kind: Kind[Spec, JobResult], spec: Spec) -> bool:
+    """Whether the entry `name` of an attempt's environment (`workers.environment`) decides what a job makes.
+
+    Threads do not: a job is done again with the number it had.
+    """
+    if name in FOR_PEOPLE or name == "threads":
+        return False
+    return kind.decided_by is None or spec.loads_model or name in kind.decided_by
 
 
 def threads_of(spec: Spec, otherwise: int = THREADS) -> int:

@@ -13,7 +13,7 @@ from tasks.kind import R, S
 from tasks.memory_limits import MemoryLimits
 
 if TYPE_CHECKING:
-    from reports.data import ReportData
+    from tasks.records import ArtifactRecord, Records
 
 
 class LocalContext(Generic[S]):
@@ -47,8 +47,12 @@ class LocalContext(Generic[S]):
     def report_save(self, seconds: float) -> None:
         """There is no deadline to plan with it."""
 
-    def report_data(self) -> ReportData:
+    def records(self, ablation: str) -> Records:
         raise BatonError("a report needs a home")
+
+    def find(self, artifact: ArtifactRecord) -> Path | None:
+        """There are none but its own."""
+        return None
 
     def publish(self, step: int, artifacts: Sequence[Draft], points: Sequence[Point] = ()) -> dict[str, str]:
         self.step = step

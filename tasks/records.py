@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from pathlib import Path
+from typing import Protocol, TypeVar
 
+from settings.json_values import JsonObject
+from tasks.context import Point
 from tasks.kind import JobResult, Spec
 
 S = TypeVar("S", bound=Spec)
 R = TypeVar("R", bound=JobResult)
+
+
+@dataclass(frozen=True, slots=True)
+class AblationRecord:
+    """config: its settings as they were submitted. state: running, succeeded, failed, cancelled or paused. jobs: how
+    many are in each state of a job."""
+
+    id: int
+    name: str
+    config: JsonObject
+    command: str
+    state: str
+    jobs: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One arm with one seed."""
+
+    id: int
+    arm: str
+    seed: int
+    train_job_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +55,63 @@ class JobRecord:
     run_id: int | None = None
     arm: str | None = None
     seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One execution of a job. ended_at: Unix seconds. environment: what it ran on (`workers.environment`), None where
+    earlier versions did not record it."""
+
+    job_id: int
+    kind: str
+    host: str
+    ended_at: float | None
+    outcome: str | None
+    step_from: int
+    step_to: int | None
+    environment: JsonObject | None
+    useful_seconds: float
+    replayed_seconds: float
+    checkpoint_seconds: float
+    load_seconds: float
+    idle_seconds: float
+    took_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRecord:
+    """Bytes that a job published. path: relative to the home."""
+
+    name: str
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """All of one ablation.
+
+    needs: (job, the job it depends on, role). failures: (label, reason) of failed jobs. artifacts: by job, oldest
+    first. points: by the job of a run's training, by name and step.
+    """
+
+    ablation: AblationRecord
+    runs: Sequence[RunRecord]
+    jobs: Sequence[JobRecord]
+    attempts: Sequence[AttemptRecord]
+    needs: Sequence[tuple[int, int, str]]
+    failures: Sequence[tuple[str, str]]
+    artifacts: Mapping[int, Sequence[ArtifactRecord]]
+    points: Mapping[int, Sequence[Point]]
+
+    def artifacts_of(self, job: JobRecord) -> Sequence[ArtifactRecord]:
+        return self.artifacts.get(job.id, ())
+
+
+class Find(Protocol):
+    def __call__(self, artifact: ArtifactRecord, /) -> Path | None:
+        """The file of an artifact, not verified; None where its bytes were cleared away."""
 
 
 def told(jobs: Iterable[JobRecord], spec: type[S]) -> list[tuple[JobRecord, S]]:

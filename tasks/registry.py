@@ -38,6 +38,7 @@ GAZE = Kind(
     version=5,
     makes=("gaze",),
     intermediate=True,
+    pictured=6,
     decided_by=frozenset(
         {"processor", "instructions", "python", "numpy", "opencv-python-headless", "variables", "body"}
     ),
@@ -123,7 +124,7 @@ REPORT = Kind(
     name="report",
     specs=(specs.ReportSpec,),
     results=(results.ReportResult,),
-    body="tasks.report:run",
+    body="experiments.reconvla.report.body:run",
     resource="cpu",
     priority=90,
     version=2,

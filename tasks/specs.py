@@ -6,7 +6,7 @@ Rows of earlier versions lack some entries: `_with` puts there what those versio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -21,6 +21,9 @@ from simulators.rendering import Renderer
 from tasks.kind import Spec, Upgrade
 
 SplitName = Literal["training", "validation", "pretraining"]
+
+#: How films of failures are named, before the number of their sequence.
+FILM = "failure_"
 
 #: Stands in jobs that were planned before it was looked at what drew the frames; None is "looked at, and unknown".
 NOT_LOOKED_AT = "not looked at"
@@ -68,14 +71,21 @@ class GazeSpec(DetectorSpec, Spec):
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_with(unknown_wording="no_target", **_ANY_DETECTOR),)
 
-    may_detect: ClassVar[bool] = True
+    has_parts: ClassVar[bool] = True
 
     number: Number
     unknown_wording: Literal["no_target", "task"]
 
     @property
-    def finds_with(self) -> DetectorSpec | None:
-        return self
+    def part(self) -> DetectorSpec:
+        return self.finder
+
+    @property
+    def finder(self) -> DetectorSpec:
+        """What is looked with, whatever is looked at."""
+        return DetectorSpec(
+            detector=self.detector, version=self.version, options=self.options, targets=self.targets
+        )
 
     @property
     def loads_model(self) -> bool:
@@ -278,7 +288,7 @@ class ClosedLoopSpec(ChainsSpec, Spec):
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_earlier_shard,)
 
-    may_detect: ClassVar[bool] = True
+    has_parts: ClassVar[bool] = True
 
     mode: Literal["closed_loop"]
     policy: Literal["reconvla", "random", "expert"] | Mapping[str, object]
@@ -311,12 +321,18 @@ class ClosedLoopSpec(ChainsSpec, Spec):
     def cpu_threads(self) -> int | None:
         return self.threads
 
+    def of_the_way(self, name: str) -> bool:
+        return name.startswith(FILM)
+
+    def keeping_all(self) -> ClosedLoopSpec:
+        return replace(self, videos=self.last - self.first)
+
     @property
     def at_once(self) -> int:
         return self.simulators
 
     @property
-    def finds_with(self) -> DetectorSpec | None:
+    def part(self) -> DetectorSpec | None:
         return self.gaze
 
 

@@ -15,7 +15,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("commands",),
     ("views",),
-    ("workers",),
+    ("experiments", "workers"),
     ("tasks",),
     ("policies",),
     ("models", "calvin", "detectors", "simulators", "reports", "db"),
@@ -32,7 +32,16 @@ OUTSIDE = {"tests", "benchmarks", "chaos", "trials"}
 HIDDEN = {
     "tasks": {"db"},  # a body gets what it needs through its context
     "policies": {"db", "reports"},
+    # The queue knows jobs, and nothing of what they do.
+    "workers": {"policies", "models", "calvin", "detectors", "simulators", "reports", "benchmark"},
 }
+
+#: Modules that a package does not see, though it sees others of theirs.
+HIDDEN_MODULES = {
+    "workers": ("tasks.specs", "tasks.results", "tasks.changes", "tasks.data", "tasks.gaze", "tasks.train",
+                "tasks.evaluate", "tasks.probes"),
+    "db": ("benchmark",),
+}  # fmt: skip
 
 #: library -> packages that may import it.
 OWNERS = {
@@ -80,6 +89,8 @@ def violations(package: str, imported: str) -> str | None:
             return f"{top} is above {package}"
         if top in HIDDEN.get(package, set()):
             return f"{package} does not see {top}"
+        if any(f"{imported}.".startswith(f"{name}.") for name in HIDDEN_MODULES.get(package, ())):
+            return f"{package} does not see {imported}"
     if top in OWNERS and package not in OWNERS[top]:
         return f"only {', '.join(sorted(OWNERS[top]))} may import {top}"
     return "nothing imports its tests" if top in OUTSIDE else None
@@ -106,6 +117,12 @@ def test_imports_go_downward() -> None:
         ("db", "workers.policy"),
         ("settings", "db.engine"),
         ("workers", "sqlalchemy"),
+        ("workers", "experiments.registry"),
+        ("experiments", "workers.records"),
+        ("workers", "models.config"),
+        ("workers", "tasks.specs"),
+        ("workers", "tasks.train.run"),
+        ("db", "benchmark.tasks"),
         ("commands", "celery"),
         ("db", "tests.support"),
     ],

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any, Generic
 
 from db import inputs as state_inputs
 from db import jobs
@@ -21,11 +21,9 @@ from tasks import context as task_context
 from tasks.context import FRAMES, Draft, InputFile, Point
 from tasks.kind import S
 from tasks.memory_limits import MemoryLimits
-from tasks.specs import ReportSpec
+from tasks.records import Find, Records
+from workers.records import found_in, records_of
 from workers.unsaved import Unsaved
-
-if TYPE_CHECKING:
-    from reports.data import ReportData
 
 
 class StopSignal:
@@ -176,13 +174,12 @@ class AttemptContext(Generic[S]):
             self._unsaved.anything = self._progress.get("step", 0) > step
         return {item.name: item.sha256 for item in stored}
 
-    def report_data(self) -> ReportData:
-        # The plotting and statistics libraries are slow to import and few attempts need them.
-        from experiments.reconvla.report.gather import gather_report
+    def records(self, ablation: str) -> Records:
+        return records_of(self._database, ablation)
 
-        if not isinstance(self.spec, ReportSpec):
-            raise BatonError(f"{self._claim.label}: its parameters name no ablation to report on")
-        return gather_report(self._database, self._store, self.spec.ablation)
+    @property
+    def find(self) -> Find:
+        return found_in(self._store)
 
     def store(self, drafts: Sequence[Draft]) -> list[StoredArtifact]:
         """Move drafts into the store. They become facts when a row of theirs is committed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,12 @@ from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from errors import ArtifactDamaged, InvalidInput
 from tasks.context import InputFile
-from tasks.kind import Spec
+from tasks.kind import Spec, decides
 from tasks.registry import KINDS, AnyKind, kind_named
-from tasks.specs import ClosedLoopSpec
 from workers.audit_process import Again, Made, Work, work_threads
 from workers.audited_figures import different_figures
-from workers.environment import decides
 
 EQUAL, DIFFERENT, DAMAGED, NOT_COMPARABLE = "equal", "different", "damaged", "not comparable"
-
-#: Films of failures: which ones were kept depends on interruptions, what is in them does not.
-_FILM = "failure_"
 
 
 @dataclass(frozen=True)
@@ -159,7 +154,7 @@ def redo(
         return Finding(unit.name, DAMAGED, made.damaged)
     if made.lacking is not None:
         return Finding(unit.name, NOT_COMPARABLE, made.lacking)
-    differences = _differences(unit, given, then, made)
+    differences = _differences(unit, spec, given, then, made)
     if not differences:
         return Finding(unit.name, EQUAL)
     foreign = _other_environments(unit.kind, spec, given, made)
@@ -171,8 +166,8 @@ def redo(
 def _work_of(
     unit: Unit, spec: Spec, given: audits.Given, then: Mapping[str, Any] | None, store: ArtifactStore
 ) -> Work:
-    if isinstance(spec, ClosedLoopSpec) and any(name.startswith(_FILM) for name in unit.expected):
-        spec = replace(spec, videos=spec.last - spec.first)
+    if any(map(spec.of_the_way, unit.expected)):
+        spec = spec.keeping_all()
     return Work(
         unit.kind.name,
         spec.row(),
@@ -188,12 +183,14 @@ def _work_of(
     )
 
 
-def _differences(unit: Unit, given: audits.Given, then: Mapping[str, Any] | None, made: Made) -> list[str]:
+def _differences(
+    unit: Unit, spec: Spec, given: audits.Given, then: Mapping[str, Any] | None, made: Made
+) -> list[str]:
     """What did not come out as it is stored, in words."""
     names = sorted(name for name, digest in unit.expected.items() if made.digests.get(name) != digest)
     if not unit.kind.sliced:
         more = made.digests.keys() - unit.expected.keys()
-        names += sorted(name for name in more if not name.startswith(_FILM))
+        names += sorted(name for name in more if not spec.of_the_way(name))
     found = [f"{', '.join(names)} came out with other bytes"] if names else []
     if made.failure is not None:
         return [*found, made.failure]

@@ -12,25 +12,10 @@ from settings import given
 from settings.arithmetic import THREADS, deciding_variables
 from settings.faults import need_fact
 from settings.machine import instructions, processor, version
-from tasks.kind import Spec
-from tasks.registry import AnyKind
 
 #: Libraries whose version can change a result.
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "bitsandbytes", "diffusers", "numpy",
               "opencv-python-headless", "pybullet", "pillow")  # fmt: skip
-
-#: Told to people only: no result depends on these.
-FOR_PEOPLE = frozenset({"device", "baton", "celery", "os", "cores", "memory_gib", "gpus"})
-
-
-def decides(name: str, kind: AnyKind, spec: Spec) -> bool:
-    """Whether the entry `name` of an attempt's environment decides what a job of this kind makes.
-
-    Threads do not: a job is done again with the number it had.
-    """
-    if name in FOR_PEOPLE or name == "threads":
-        return False
-    return kind.decided_by is None or spec.loads_model or name in kind.decided_by
 
 
 def attempt_environment(device: str, threads: int = THREADS) -> dict[str, Any]:

@@ -2,12 +2,68 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
 from db import queries
 from db.engine import Database
+from db.rows import AblationRow
+from db.standings import standing
 from db.states import SUCCEEDED
+from db.store import ArtifactStore
+from errors import InvalidInput
+from settings.shown import shown
+from tasks.context import Point
 from tasks.kind import JobResult, Spec
-from tasks.records import JobRecord
+from tasks.records import (
+    AblationRecord,
+    ArtifactRecord,
+    AttemptRecord,
+    Find,
+    JobRecord,
+    Records,
+    RunRecord,
+)
 from tasks.registry import kind_named
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    Record = TypeVar("Record", bound="DataclassInstance")
+
+
+def records_of(database: Database, ablation: str | None) -> Records:
+    """Everything there is of an ablation now.
+
+    ablation: id, name or key; None for the newest. Raises InvalidInput where there is none, and for parameters that
+    nothing can be made of.
+    """
+    row = queries.ablation_row(database, ablation)
+    if row is None:
+        raise InvalidInput(
+            f"no ablation {shown(ablation)} in this home" if ablation else "nothing was submitted yet"
+        )
+    runs = [_as(RunRecord, run) for run in queries.runs_of(database, row.id)]
+    artifacts: dict[int, list[ArtifactRecord]] = {}
+    for artifact in queries.artifacts_of(database, row.id):
+        artifacts.setdefault(artifact.job_id, []).append(_as(ArtifactRecord, artifact))
+    return Records(
+        ablation=_ablation(database, row),
+        runs=runs,
+        jobs=job_records(database, row.id),
+        attempts=[_as(AttemptRecord, attempt) for attempt in queries.attempts_of(database, row.id)],
+        needs=queries.dependencies_of(database, row.id),
+        failures=queries.failures(database, row.id),
+        artifacts=artifacts,
+        points={
+            run.train_job_id: [
+                Point(metric.name, metric.step, metric.value)
+                for metric in queries.metrics_of(database, run.train_job_id)
+            ]
+            for run in runs
+        },
+    )
 
 
 def job_records(database: Database, ablation_id: int) -> list[JobRecord]:
@@ -26,3 +82,22 @@ def job_records(database: Database, ablation_id: int) -> list[JobRecord]:
             )
         )
     return found
+
+
+def found_in(store: ArtifactStore) -> Find:
+    """Artifacts by their records."""
+
+    def find(artifact: ArtifactRecord) -> Path | None:
+        return store.find(artifact.path, artifact.sha256)
+
+    return find
+
+
+def _ablation(database: Database, row: AblationRow) -> AblationRecord:
+    (whole,) = standing(database, row.key).ablations
+    return AblationRecord(row.id, row.name, row.config, row.command, whole.state, whole.jobs)
+
+
+def _as(record: type[Record], row: DataclassInstance) -> Record:
+    """The fields that a record has, of a row that has them too."""
+    return record(**{field.name: getattr(row, field.name) for field in fields(record)})

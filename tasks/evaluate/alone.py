@@ -15,7 +15,7 @@ from settings.faults import need_mistake
 from tasks.evaluate.closed_loop import simulators_of, summary
 from tasks.evaluate.loop import Entry, Evaluation
 from tasks.evaluate.rollout import ChainResult
-from tasks.specs import ChainsSpec
+from tasks.specs import FILM, ChainsSpec
 
 #: Given the number of sequences: what is told how many subtasks in a row were done in each so far.
 Progress = Callable[[int], AbstractContextManager[Callable[[Sequence[int]], None]]]
@@ -64,7 +64,7 @@ def evaluate_alone(
         policy,
         range(sequences),
         () if kept is None else kept.entries,
-        film_for=None if films is None else lambda sequence: films / f"failure_{sequence}.mp4",
+        film_for=None if films is None else lambda sequence: films / f"{FILM}{sequence}.mp4",
         show_attention=show_attention,
     )
     entries, asked = evaluation.entries, len(evaluation.todo)

@@ -21,7 +21,7 @@ from tasks.evaluate.loop import Entry, Evaluation
 from tasks.evaluate.open_loop import run_open_loop
 from tasks.evaluate.rollout import ChainResult
 from tasks.results import ClosedLoopResult, OpenLoopResult
-from tasks.specs import ClosedLoopSpec, OpenLoopSpec
+from tasks.specs import FILM, ClosedLoopSpec, OpenLoopSpec
 from tasks.train.state import WEIGHTS
 
 RESULTS = "results"
@@ -126,8 +126,8 @@ class _ClosedLoop:
         if self._counts["videos"] >= self._spec.videos:
             return None
         self._counts["videos"] += 1
-        file = self._context.scratch / f"failure_{sequence}.mp4"
-        self._videos.append(Draft("evaluation", f"failure_{sequence}", file))
+        file = self._context.scratch / f"{FILM}{sequence}.mp4"
+        self._videos.append(Draft("evaluation", f"{FILM}{sequence}", file))
         return file
 
     def _abandoned(self, steps: int) -> None:

@@ -15,11 +15,11 @@ from db.engine import Database
 from db.plans import Plan, submit
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
-from experiments.reconvla.report.gather import gather_report
 from reports.write import write_report
 from settings.home import Home
 from settings.queue import queue_settings
 from tests.commands.test_flower import await_flower, port, status
+from tests.experiments.reconvla.report.gathered import gather_report
 from tests.processes import CLI_WITH_BODIES, QUICK, one_of_home
 from tests.support import REPOSITORY, await_value, planned, states
 from views.addresses import address_of

@@ -18,7 +18,8 @@ from experiments.planned_otherwise import done_again
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
 from settings.home import Home
-from tasks.changes import KEYS, VERSIONS
+from tasks.changes import KEYS
+from tasks.registry import INGEST, KINDS
 from tests.experiments.reconvla.old_keys import old_keys
 from tests.support import NOW, REPOSITORY, planned
 
@@ -74,8 +75,8 @@ def row(key: str, **fields: Any) -> Any:
 
 
 def test_a_raised_version_tells_all_that_changed_since(monkeypatch: pytest.MonkeyPatch) -> None:
-    for version, text in ((2, "first"), (3, "second"), (4, "not yet")):
-        monkeypatch.setitem(VERSIONS, ("ingest", version), text)
+    changes = {2: "first", 3: "second", 4: "not yet"}
+    monkeypatch.setitem(KINDS, "ingest", replace(INGEST, changes=changes))
     now = Plan("k", "n", {}, [replace(planned("b"), label="a", version=3), planned("new")], {})
     assert done_again([row("a", version=1)], now) == "2 ingest (first; second)"
     assert done_again([row("a", version=2)], now) == "2 ingest (second)"

@@ -86,7 +86,10 @@ class FakeContext:
         draft.file.replace(kept)
         return InputFile(role, draft.kind, draft.name, kept, kept.name, digest, step)
 
-    def report_data(self) -> Any:
+    def records(self, ablation: str) -> Any:
+        raise AssertionError("only a report asks for this")
+
+    def find(self, artifact: Any) -> Any:
         raise AssertionError("only a report asks for this")
 
     def spend(self, bucket: str, seconds: float) -> None:

@@ -58,7 +58,7 @@ def test_an_evaluation_is_of_one_of_two_forms() -> None:
     assert isinstance(EVALUATE.spec_of(spec_of("evaluate")), OpenLoopSpec)
     shard = EVALUATE.spec_of(spec_of("evaluate", mode="closed_loop", simulators=3))
     assert isinstance(shard, ClosedLoopSpec)
-    assert (shard.at_once, shard.time_slice, shard.finds_with) == (3, 600.0, None)
+    assert (shard.at_once, shard.time_slice, shard.part) == (3, 600.0, None)
     older = {
         name: value for name, value in spec_of("evaluate", mode="closed_loop").items() if name != "renderer"
     }
@@ -77,4 +77,4 @@ def test_what_a_queue_asks_of_parameters() -> None:
         None,
         None,
     )
-    assert seen.finds_with is seen
+    assert seen.part == seen.finder

@@ -20,6 +20,7 @@ from db.store import ArtifactStore
 from settings.arithmetic import deciding_variables
 from settings.home import Home
 from tasks.fixed_state import FixedState
+from tasks.kind import decides
 from tasks.registry import GAZE, INDEX, INGEST, TRAIN
 from tasks.train import run as train
 from tests.db.test_store import damage
@@ -30,7 +31,6 @@ from tests.workers.conftest import Bench
 from workers import audit
 from workers.audit import DAMAGED, DIFFERENT, EQUAL, NOT_COMPARABLE
 from workers.audit_process import Again, Work, do_again, surroundings_of
-from workers.environment import decides
 
 pytestmark = pytest.mark.slow
 

@@ -15,6 +15,7 @@ from db.plans import Plan, PlannedJob
 from db.standings import standing
 from db.states import BLOCKED, FAILED, QUEUED, READY, SUCCEEDED
 from errors import ConfigError, OtherBuild
+from experiments import planned_again
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
 from settings.home import Home
@@ -79,7 +80,7 @@ def test_what_this_build_has_goes_on(database: Database, older: Plan, home: Home
     """Ended gaze jobs of the older body are no reason to stop: what reads them is computed as it was."""
     finish(database, "ingest", "gaze")
     upgrades.check_build(home, database)
-    found = upgrades.with_the_same_settings(database, SMOKE, Planner(SMOKE).plan())
+    found = planned_again.with_the_same_settings(database, SMOKE, Planner(SMOKE).plan())
     assert found.key == older.key
     assert upgrades.differences(database, found.id) == (
         f"gaze {KINDS['gaze'].version - 1} (here {KINDS['gaze'].version})"
@@ -111,7 +112,7 @@ def test_what_is_paused_or_cancelled_refuses_nothing(database: Database, older: 
 def test_planning_again_keeps_what_is_the_same(database: Database, older: Plan) -> None:
     finish(database, "ingest")
     jobs.pause(database, jobs.Target("run", 1, "run 1"), NOW)
-    again = upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
+    again = planned_again.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
     mine = Planner(SMOKE).plan().jobs
     same = {job.key for job in older.jobs} & {job.key for job in mine}
     ingests = sum(job.kind == "ingest" for job in older.jobs)
@@ -120,7 +121,7 @@ def test_planning_again_keeps_what_is_the_same(database: Database, older: Plan) 
     assert (first.state, second.jobs[SUCCEEDED]) == ("cancelled", ingests)
     assert [run.state for run in second.runs] == ["paused"], "what was asked of the old one is asked of it"
     assert upgrades.outdated(database) == []
-    repeated = upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
+    repeated = planned_again.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
     assert (repeated.ablation_id, repeated.added) == (again.ablation_id, 0)
 
 
@@ -128,7 +129,7 @@ def test_what_was_paused_stays_paused(database: Database, older: Plan) -> None:
     """Nothing of the new ablation is rung while it is paused, and all of it once it is not."""
     finish(database, "ingest")
     jobs.pause(database, jobs.Target("ablation", 1, "smoke"), NOW)
-    again = upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
+    again = planned_again.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
     build = [(name, kind.version) for name, kind in KINDS.items()]
     assert jobs.ring(database, "cpu", 100, NOW, build) == []
     new = jobs.Target("ablation", again.ablation_id, "smoke")
@@ -138,8 +139,8 @@ def test_what_was_paused_stays_paused(database: Database, older: Plan) -> None:
 
 def test_planning_again_twice_cancels_nothing_of_the_new_one(database: Database, older: Plan) -> None:
     """The old one is cancelled by the first time; that is no wish about the new one."""
-    first = upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
-    upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
+    first = planned_again.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
+    planned_again.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
     assert queries.ablation_row(database, str(first.ablation_id)).intent == "active"
     assert {run.state for run in standing(database).ablations[1].runs} == {"running"}
 
@@ -162,7 +163,7 @@ def test_settings_that_mean_nothing_here_are_named(database: Database, older: Pl
     with database.write() as tx:
         tx.exec_driver_sql("""UPDATE ablation SET config = '{"training": {"stepps": 1}}'""")
     with pytest.raises(ConfigError, match=r"training\.stepps"):
-        upgrades.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
+        planned_again.plan_again(database, queries.ablation_row(database, "1"), "upgrade", NOW)
     assert len(queries.ablation_rows(database)) == 1
 
 
@@ -176,7 +177,7 @@ def test_a_detector_of_another_build_is_seen_before_its_jobs_fail(
     with pytest.raises(OtherBuild, match=r"with detector colour \S+ \w+ \(here \S+ \w+\)"):
         upgrades.check_build(home, database)
     monkeypatch.undo()
-    monkeypatch.setattr("workers.upgrades.TARGETS_VERSION", 99)
+    monkeypatch.setattr("detectors.spec.TARGETS_VERSION", 99)
     with pytest.raises(OtherBuild, match=r"targets \d+ \(here 99\)"):
         upgrades.check_build(home, database)
 

@@ -7,13 +7,11 @@ stranger's, and equal work that two ablations share has the label of the first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Any
 
-from db import queries
-from db.engine import Database
 from reports.data import DataSource
+from settings.json_values import JsonObject, section, text
 from tasks.records import JobRecord, told
 from tasks.registry import GAZE, INDEX, INGEST, PRETRAIN
 from tasks.specs import NOT_LOOKED_AT, IndexSpec, IngestSpec, TrainSpec
@@ -36,9 +34,10 @@ class Corpora:
     """Purposes of the ingest, gaze and index jobs of one ablation."""
 
     def __init__(
-        self, jobs: Sequence[JobRecord], needs: Sequence[tuple[int, int, str]], config: Mapping[str, Any]
+        self, jobs: Sequence[JobRecord], needs: Sequence[tuple[int, int, str]], config: JsonObject
     ) -> None:
-        """needs: (job, the job it depends on, role) of all jobs."""
+        """jobs, needs, config: all of the ablation, as `tasks.records.Records`. `root`: the dataset of training and
+        validation, None for the expert's."""
         self._jobs = {row.id: row for row in jobs if row.kind in (INGEST.name, GAZE.name, INDEX.name)}
         self._purposes: dict[int, set[str]] = {}
         kinds = {row.id: row.kind for row in jobs}
@@ -49,9 +48,9 @@ class Corpora:
         for index, made_of, _ in needs:
             if kinds.get(index) == INDEX.name and made_of in self._jobs:
                 self._purposes.setdefault(made_of, set()).update(self._purposes.get(index, ()))
-        data = config.get("data", {})
-        root, pretraining_root = data.get("root"), data.get("pretraining_root")
-        self._pretraining_root = pretraining_root if pretraining_root not in (None, root) else None
+        data = section(config, "data")
+        self.root, pretraining_root = text(data, "root"), text(data, "pretraining_root")
+        self._pretraining_root = pretraining_root if pretraining_root not in (None, self.root) else None
 
     def purposes_of(self, row: JobRecord) -> tuple[str, ...]:
         """In the order of PURPOSES; pretraining on the training data itself is not told apart from training."""
@@ -109,8 +108,3 @@ class Corpora:
             name = "the scripted expert" if place is None else PurePath(place).name
             found.append(DataSource(purpose, name, len(entries), scenes, renderer))
         return tuple(found)
-
-
-def corpora_of(database: Database, ablation: Any, jobs: Sequence[JobRecord]) -> Corpora:
-    """`jobs`: all of the ablation, whose row is `ablation`."""
-    return Corpora(jobs, queries.dependencies_of(database, ablation.id), ablation.config)

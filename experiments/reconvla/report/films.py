@@ -5,27 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calvin.instructions import evaluation_instruction
-from db import queries
-from db.engine import Database
-from db.rows import ArtifactRow
 from db.states import SUCCEEDED
-from db.store import ArtifactStore
 from experiments.reconvla.arms import ARMS
 from reports.data import Video
-from tasks.records import JobRecord, ended, told
+from tasks.records import ArtifactRecord, Find, JobRecord, Records, ended, told
 from tasks.results import ClosedLoopResult
-from tasks.specs import ClosedLoopSpec
+from tasks.specs import FILM, ClosedLoopSpec
 
 #: Films in the page, and how large they may be together: it shall open on a phone.
 _VIDEOS, _VIDEO_BYTES = 6, 6 * 1024 * 1024
 
 
-def failure_videos(database: Database, store: ArtifactStore, jobs: Sequence[JobRecord]) -> tuple[Video, ...]:
+def failure_videos(records: Records, find: Find) -> tuple[Video, ...]:
     """A few films of failed subtasks, taken in turn from the arms. Bytes that were cleared away leave none."""
-    by_run: dict[int | None, list[tuple[JobRecord, ArtifactRow]]] = {}
-    for row in _of_arms(jobs):
+    by_run: dict[int | None, list[tuple[JobRecord, ArtifactRecord]]] = {}
+    for row in _of_arms(records.jobs):
         if row.state == SUCCEEDED:
-            films = [a for a in queries.artifacts_of_job(database, row.id) if a.path.endswith(".mp4")]
+            films = [a for a in records.artifacts_of(row) if a.path.endswith(".mp4")]
             by_run.setdefault(row.run_id, []).extend((row, film) for film in films)
     videos: list[Video] = []
     size = 0
@@ -34,7 +30,7 @@ def failure_videos(database: Database, store: ArtifactStore, jobs: Sequence[JobR
             if turn >= len(of_run) or len(videos) == _VIDEOS:
                 continue
             row, film = of_run[turn]
-            path = store.find(film.path, film.sha256) if size + film.bytes <= _VIDEO_BYTES else None
+            path = find(film) if size + film.bytes <= _VIDEO_BYTES else None
             if path is not None:
                 size += film.bytes
                 videos.append(Video(_caption(row, film.name), path.read_bytes()))
@@ -62,7 +58,7 @@ def _of_arms(jobs: Sequence[JobRecord]) -> list[JobRecord]:
 
 def _caption(row: JobRecord, name: str) -> str:
     """Arm, seed, sequence, and the phrase of the subtask that failed. `name`: failure_<sequence>."""
-    sequence = int(name.removeprefix("failure_"))
+    sequence = int(name.removeprefix(FILM))
     assert isinstance(row.spec, ClosedLoopSpec)
     assert isinstance(row.result, ClosedLoopResult)
     (entry,) = [entry for entry in row.result.results if entry.sequence == sequence]

@@ -1,19 +1,13 @@
-"""From rows to `reports.data.ReportData`: every figure of a report comes through here."""
+"""From records to `reports.data.ReportData`: every figure of a report comes through here."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from db import queries
-from db.engine import Database
-from db.standings import standing
 from db.states import LOST, PREEMPTED, SUCCEEDED
-from db.store import ArtifactStore
-from errors import InvalidInput
-from experiments.reconvla.report.corpora import VALIDATION, corpora_of
+from experiments.reconvla.report.corpora import VALIDATION, Corpora
 from experiments.reconvla.report.films import failure_videos, no_films_because
 from experiments.reconvla.report.gaze import gaze_regions, gaze_scores, other_gaze
 from experiments.reconvla.report.pictures import attention_panels, gaze_examples, reconstructions
@@ -21,10 +15,9 @@ from experiments.reconvla.report.provenance import report_environment
 from experiments.reconvla.report.renderer import renderer_warning
 from experiments.reconvla.report.runs import closed_loop_entries, done_in_a_row, is_closed_loop, run_report
 from reports.data import DataSource, Ledger, ReportData
-from settings.shown import shown
-from tasks.records import JobRecord, told
+from settings.json_values import section, text
+from tasks.records import AttemptRecord, Find, JobRecord, Records, told
 from tasks.specs import ReportSpec
-from workers.records import job_records
 
 NO_SIMULATOR = (
     "closed-loop evaluation of CALVIN data needs CALVIN's own scenes: set evaluation.assets to a clone of "
@@ -34,37 +27,21 @@ NO_SIMULATOR = (
 _BUCKETS = ("useful", "replayed", "checkpoint", "load", "idle")
 
 
-def gather_report(database: Database, store: ArtifactStore, ablation: str | None) -> ReportData:
-    """Everything there is of an ablation now; what is not measured yet is None.
-
-    ablation: id, name or key; None for the newest. Raises InvalidInput when there is none.
-    """
-    row = queries.ablation_row(database, ablation)
-    if row is None:
-        raise InvalidInput(
-            f"no ablation {shown(ablation)} in this home" if ablation else "nothing was submitted yet"
-        )
-    (whole,) = standing(database, row.key).ablations
-    config: Mapping[str, Any] = row.config
-    jobs = job_records(database, row.id)
-    attempts = queries.attempts_of(database, row.id)
-    corpora = corpora_of(database, row, jobs)
-    runs = {
-        run.id: run_report(database, run, jobs, attempts, corpora)
-        for run in queries.runs_of(database, row.id)
-    }
+def gather(records: Records, find: Find) -> ReportData:
+    """Everything there is of an ablation; what is not measured yet is None."""
+    ablation, jobs, attempts = records.ablation, records.jobs, records.attempts
+    corpora = Corpora(jobs, records.needs, ablation.config)
+    runs = {run.id: run_report(run, records, corpora) for run in records.runs}
     own = corpora.without_other(jobs)
     scores = gaze_scores(own)
-    videos = failure_videos(database, store, jobs)
+    videos = failure_videos(records, find)
     return ReportData(
-        ablation=row.name,
-        ablation_id=str(row.id),
+        ablation=ablation.name,
+        ablation_id=str(ablation.id),
         created_at=time.time(),
-        state=whole.state,
-        jobs=whole.jobs,
-        failures=tuple(
-            dict.fromkeys(f"{label}: {reason}" for label, reason in queries.failures(database, row.id))
-        ),
+        state=ablation.state,
+        jobs=ablation.jobs,
+        failures=tuple(dict.fromkeys(f"{label}: {reason}" for label, reason in records.failures)),
         runs=tuple(runs.values()),
         closed_loop_reason=_unfinished(jobs) if any(map(is_closed_loop, jobs)) else NO_SIMULATOR,
         closed_loop_warning=renderer_warning(jobs),
@@ -72,16 +49,16 @@ def gather_report(database: Database, store: ArtifactStore, ablation: str | None
         gaze=scores or None,
         gaze_regions=gaze_regions(own, corpora),
         other_gaze=other_gaze(jobs, corpora),
-        data=_with_shared(corpora.sources(jobs, config["data"]["root"]), jobs),
-        gaze_detector=config["gaze"]["detector"],
-        gaze_examples=gaze_examples(database, store, own, corpora),
-        attention_panels=attention_panels(database, store, jobs, runs),
-        reconstructions=reconstructions(database, store, jobs),
+        data=_with_shared(corpora.sources(jobs, corpora.root), jobs),
+        gaze_detector=text(section(ablation.config, "gaze"), "detector") or "",
+        gaze_examples=gaze_examples(records, own, find, corpora),
+        attention_panels=attention_panels(records, find, runs),
+        reconstructions=reconstructions(records, find),
         videos=videos,
         videos_reason=None if videos else no_films_because(jobs),
         ledger=_ledger(attempts),
         ledger_by_kind=_ledgers_by_kind(attempts),
-        environment=report_environment(database, row, jobs, attempts, corpora),
+        environment=report_environment(records, corpora),
     )
 
 
@@ -98,13 +75,13 @@ def _unfinished(jobs: Sequence[JobRecord]) -> str | None:
     return f"{open_shards} shards of the evaluation have not ended yet" if open_shards else None
 
 
-def _ledgers_by_kind(attempts: Sequence[Any]) -> dict[str, Ledger]:
+def _ledgers_by_kind(attempts: Sequence[AttemptRecord]) -> dict[str, Ledger]:
     """In the order in which kinds of job first ran."""
     kinds = dict.fromkeys(a.kind for a in attempts)
     return {kind: _ledger([a for a in attempts if a.kind == kind]) for kind in kinds}
 
 
-def _ledger(attempts: Sequence[Any]) -> Ledger:
+def _ledger(attempts: Sequence[AttemptRecord]) -> Ledger:
     """Sums over all attempts; db.jobs booked every second of each.
 
     Earlier versions booked the rest of an attempt that was lost by the time of day: where a clock was set back

@@ -13,18 +13,16 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from calvin.episode_file import load_episode
-from db import queries
-from db.engine import Database
-from db.needed import examples_shown
 from db.states import SUCCEEDED
-from db.store import ArtifactStore
 from errors import InvalidInput
 from experiments.reconvla.arms import ARMS
 from experiments.reconvla.report.corpora import Corpora
 from reports.data import AttentionPanel, Reconstruction, RunReport
 from reports.gaze_data import GazeExample
 from settings.shown import cut
-from tasks.records import JobRecord, told
+from settings.spacing import evenly_spaced
+from tasks.records import ArtifactRecord, Find, JobRecord, Records, told
+from tasks.registry import GAZE
 from tasks.specs import AttentionSpec, GazeSpec, IngestSpec, ReconstructSpec
 
 #: Reconstructed frames shown of each arm.
@@ -32,23 +30,25 @@ _RECONSTRUCTIONS = 3
 
 
 def gaze_examples(
-    database: Database, store: ArtifactStore, jobs: Sequence[JobRecord], corpora: Corpora
+    records: Records, jobs: Sequence[JobRecord], find: Find, corpora: Corpora
 ) -> tuple[GazeExample, ...]:
-    """Frames from the middle of a few episodes, spread over the gaze jobs that have ended."""
+    """Frames from the middle of a few episodes, spread over those of `jobs` that looked for regions and have ended."""
     looked_at = [(row, spec) for row, spec in told(jobs, GazeSpec) if row.state == SUCCEEDED]
     if not looked_at:
         return ()
-    episodes: dict[tuple[str, str], Any] = {}
+    episodes: dict[tuple[str, str], ArtifactRecord] = {}
     for ingest, _ in told(jobs, IngestSpec):
-        for artifact in queries.artifacts_of_job(database, ingest.id):
+        for artifact in records.artifacts_of(ingest):
             for purpose in corpora.purposes_of(ingest):
                 episodes[(purpose, artifact.name)] = artifact
     examples = []
-    for row, spec in (looked_at[place] for place in examples_shown(len(looked_at))):
+    for row, spec in (
+        looked_at[place] for place in evenly_spaced(len(looked_at), GAZE.pictured, rounded_down=True)
+    ):
         name = f"task_{spec.number}"
-        (artifact,) = queries.artifacts_of_job(database, row.id)
-        episode_file = _find(store, episodes[(corpora.purposes_of(row)[0], name)])
-        gaze_file = _find(store, artifact)
+        (artifact,) = records.artifacts_of(row)
+        episode_file = find(episodes[(corpora.purposes_of(row)[0], name)])
+        gaze_file = find(artifact)
         if episode_file is None or gaze_file is None:
             continue
         episode = load_episode(episode_file)
@@ -78,20 +78,20 @@ def _gaze_example(image: NDArray[np.uint8], instruction: str, row: Mapping[str, 
 
 
 def attention_panels(
-    database: Database, store: ArtifactStore, jobs: Sequence[JobRecord], runs: Mapping[int, RunReport]
+    records: Records, find: Find, runs: Mapping[int, RunReport]
 ) -> tuple[AttentionPanel, ...]:
     """The same frames under the maps of each arm's first seed; `runs` by run id.
 
     Models of different sizes see different pictures: frames are those of the first arm.
     """
     first: dict[str, Path] = {}
-    for row, _ in told(jobs, AttentionSpec):
+    for row, _ in told(records.jobs, AttentionSpec):
         run = None if row.run_id is None else runs.get(row.run_id)
         if row.state != SUCCEEDED or run is None:
             continue
         title = run.title or run.arm
-        for artifact in queries.artifacts_of_job(database, row.id):
-            if title not in first and (path := _find(store, artifact)) is not None:
+        for artifact in records.artifacts_of(row):
+            if title not in first and (path := find(artifact)) is not None:
                 first[title] = path
     panels: dict[int, AttentionPanel] = {}
     for title, path in first.items():
@@ -116,16 +116,14 @@ def attention_panels(
     return tuple(panels.values())
 
 
-def reconstructions(
-    database: Database, store: ArtifactStore, jobs: Sequence[JobRecord]
-) -> tuple[Reconstruction, ...]:
+def reconstructions(records: Records, find: Find) -> tuple[Reconstruction, ...]:
     """A few held-out frames of each arm that reconstructs, from its first seed that has any."""
     shown: dict[str, list[Reconstruction]] = {}
-    for row, _ in told(jobs, ReconstructSpec):
+    for row, _ in told(records.jobs, ReconstructSpec):
         if row.state != SUCCEEDED or row.arm is None or row.arm in shown:
             continue
-        for artifact in queries.artifacts_of_job(database, row.id):
-            if (path := _find(store, artifact)) is not None:
+        for artifact in records.artifacts_of(row):
+            if (path := find(artifact)) is not None:
                 shown[row.arm] = _reconstructions(path, row.arm)
     return tuple(pair for pairs in shown.values() for pair in pairs)
 
@@ -149,7 +147,3 @@ def _opened(path: Path) -> Iterator[Any]:
             yield tensors
     except SafetensorError as error:
         raise InvalidInput(f"{path} holds no tensors that can be shown: {cut(str(error), 200)}") from None
-
-
-def _find(store: ArtifactStore, artifact: Any) -> Path | None:
-    return store.find(artifact.path, artifact.sha256)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from db import queries
-from db.engine import Database
 from db.states import SUCCEEDED
 from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.renderer import frames_told, simulators_told
 from reports.data import Environment
 from settings.arithmetic import FIXED_VARIABLES
+from settings.json_values import JsonObject, section, whole
 from settings.machine import ABSENT
-from tasks.records import JobRecord, told
+from tasks.kind import decides
+from tasks.records import AttemptRecord, JobRecord, Records, told
 from tasks.registry import kind_named
 from tasks.specs import ClosedLoopSpec, IndexSpec, IngestSpec, OpenLoopSpec, TrainSpec
-from workers.environment import decides
 
 #: Entries of an attempt's environment that the report does not list as versions.
 _NOT_VERSIONS = frozenset(
@@ -36,10 +34,9 @@ _NOT_VERSIONS = frozenset(
 )
 
 
-def report_environment(
-    database: Database, ablation: Any, jobs: Sequence[JobRecord], attempts: Sequence[Any], corpora: Corpora
-) -> Environment:
-    """`jobs` and `attempts`: all of the ablation. What earlier versions did not record is left out."""
+def report_environment(records: Records, corpora: Corpora) -> Environment:
+    """What earlier versions did not record is left out."""
+    jobs, attempts = records.jobs, records.attempts
     known = [attempt.environment for attempt in attempts if attempt.environment]
     versions: dict[str, set[str]] = {}
     for environment in known:
@@ -50,20 +47,20 @@ def report_environment(
     told |= {"variables": words} if (words := _variables(known)) else {}
     bodies = _bodies(attempts)
     return Environment(
-        command=ablation.command,
+        command=records.ablation.command,
         hardware=_hardware(attempts),
         versions={**told, **({"body": bodies} if bodies else {})},
-        threads=" or ".join(str(count) for count in sorted({e["threads"] for e in known if "threads" in e})),
+        threads=" or ".join(map(str, sorted(_wholes(known, "threads")))),
         precision=_precisions(jobs),
         simulator=_simulator(jobs),
-        data_digests={**_demonstrations(jobs, corpora), **_indexes(database, jobs, corpora)},
+        data_digests={**_demonstrations(jobs, corpora), **_indexes(records, corpora)},
         mixed=tuple(_mixed(jobs, attempts)),
     )
 
 
-def _mixed(jobs: Sequence[JobRecord], attempts: Sequence[Any]) -> Iterator[str]:
+def _mixed(jobs: Sequence[JobRecord], attempts: Sequence[AttemptRecord]) -> Iterator[str]:
     """A sentence for each job whose steps are of attempts that differ in what decides results."""
-    of_jobs: dict[int, list[Mapping[str, Any]]] = {}
+    of_jobs: dict[int, list[JsonObject]] = {}
     for attempt in attempts:
         moved = attempt.outcome == SUCCEEDED or (attempt.step_to or 0) > attempt.step_from
         if attempt.environment and moved:
@@ -81,12 +78,12 @@ def _mixed(jobs: Sequence[JobRecord], attempts: Sequence[Any]) -> Iterator[str]:
             yield f"{row.label}: {'; '.join(told)}"
 
 
-def _variables(environments: Sequence[Mapping[str, Any]]) -> str:
+def _variables(environments: Sequence[JsonObject]) -> str:
     """Environment variables that decide arithmetic, beside those that every process of Baton has."""
     found = {
         f"{name}={text}"
         for environment in environments
-        for name, text in environment.get("variables", {}).items()
+        for name, text in section(environment, "variables").items()
         if FIXED_VARIABLES.get(name) != text
     }
     return ", ".join(sorted(found))
@@ -98,12 +95,12 @@ def _simulator(jobs: Sequence[JobRecord]) -> str:
     return "; ".join([simulator, *([f"training frames: {frames}"] if frames else [])]) if simulator else ""
 
 
-def _bodies(attempts: Sequence[Any]) -> str:
+def _bodies(attempts: Sequence[AttemptRecord]) -> str:
     """Version of the code that did each kind of job: `gaze 3, train 1`."""
     of_kinds: dict[str, set[int]] = {}
     for attempt in attempts:
-        if attempt.environment and "body" in attempt.environment:
-            of_kinds.setdefault(attempt.kind, set()).add(attempt.environment["body"])
+        if attempt.environment and (body := whole(attempt.environment, "body")) is not None:
+            of_kinds.setdefault(attempt.kind, set()).add(body)
     return ", ".join(
         f"{kind} {' and '.join(map(str, sorted(found)))}" for kind, found in sorted(of_kinds.items())
     )
@@ -123,7 +120,7 @@ def _precisions(jobs: Sequence[JobRecord]) -> str:
     return ", ".join(f"{kind} {' and '.join(sorted(found))}" for kind, found in sorted(of_kinds.items()))
 
 
-def _hardware(attempts: Sequence[Any]) -> str:
+def _hardware(attempts: Sequence[AttemptRecord]) -> str:
     """GPUs that attempts ran on, counted over all hosts, and processors with their cores and memory."""
     gpus: dict[str, dict[tuple[str, str], int]] = {}
     processors: dict[str, None] = {}
@@ -134,13 +131,18 @@ def _hardware(attempts: Sequence[Any]) -> str:
         if environment["gpu"]:
             seen = gpus.setdefault(str(environment["gpu"]), {})
             place = (attempt.host, str(environment["device"]))
-            seen[place] = max(seen.get(place, 0), int(environment.get("gpus", 1)))
+            seen[place] = max(seen.get(place, 0), whole(environment, "gpus") or 1)
         processors[_processor(environment)] = None
     counted = [f"{sum(seen.values())} x {name}" for name, seen in sorted(gpus.items())]
     return "; ".join([*counted, *sorted(processors)])
 
 
-def _processor(environment: Mapping[str, Any]) -> str:
+def _wholes(environments: Sequence[JsonObject], name: str) -> set[int]:
+    found = (whole(environment, name) for environment in environments)
+    return {value for value in found if value is not None}
+
+
+def _processor(environment: JsonObject) -> str:
     if "cores" not in environment:
         return str(environment["processor"])
     cores = "1 core" if environment["cores"] == 1 else f"{environment['cores']} cores"
@@ -163,12 +165,12 @@ def _demonstrations(jobs: Sequence[JobRecord], corpora: Corpora) -> dict[str, st
     }
 
 
-def _indexes(database: Database, jobs: Sequence[JobRecord], corpora: Corpora) -> dict[str, str]:
+def _indexes(records: Records, corpora: Corpora) -> dict[str, str]:
     """SHA-256 of each index that has been made: what was trained and judged on, gaze regions included."""
     return {
         f"index {purpose}": artifact.sha256
-        for row, _ in told(jobs, IndexSpec)
+        for row, _ in told(records.jobs, IndexSpec)
         if row.state == SUCCEEDED
-        for artifact in queries.artifacts_of_job(database, row.id)
+        for artifact in records.artifacts_of(row)
         for purpose in corpora.purposes_of(row)
     }

@@ -1,18 +1,15 @@
-"""From rows to `reports.data.RunReport`: one arm with one seed."""
+"""From records to `reports.data.RunReport`: one arm with one seed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from calvin.metrics import task_scores
-from db import queries
-from db.engine import Database
 from db.states import FAILED
 from experiments.reconvla.arms import ARMS
 from experiments.reconvla.report.corpora import TRAINING, Corpora
 from reports.data import AttentionScores, LossPoint, RunReport, Slice, TaskScore
-from tasks.records import JobRecord, ended, told
+from tasks.records import AttemptRecord, JobRecord, Records, RunRecord, ended, told
 from tasks.registry import INDEX
 from tasks.results import AttentionResult, ClosedLoopResult, IndexResult, OpenLoopResult, SequenceResult
 from tasks.specs import ClosedLoopSpec, TrainSpec
@@ -20,17 +17,15 @@ from tasks.specs import ClosedLoopSpec, TrainSpec
 _LOSS = "loss/"
 
 
-def run_report(
-    database: Database, run: Any, jobs: Sequence[JobRecord], attempts: Sequence[Any], corpora: Corpora
-) -> RunReport:
-    """What there is of `run` now. `jobs` and `attempts`: all of its ablation."""
-    mine = [j for j in jobs if j.run_id == run.id]
+def run_report(run: RunRecord, records: Records, corpora: Corpora) -> RunReport:
+    """What there is of `run`."""
+    mine = [j for j in records.jobs if j.run_id == run.id]
     train = next(j for j in mine if j.id == run.train_job_id)
-    attempts_here = [a for a in attempts if a.job_id == train.id]
+    attempts_here = [a for a in records.attempts if a.job_id == train.id]
     over = [a for a in attempts_here if a.ended_at is not None]
     open_loop = next((result for _, result in ended(mine, OpenLoopResult)), None)
     attention = next((result for _, result in ended(mine, AttentionResult)), None)
-    metrics = queries.metrics_of(database, train.id)
+    metrics = records.points.get(train.id, ())
     entries = closed_loop_entries(mine)
     return RunReport(
         arm=run.arm,
@@ -53,7 +48,7 @@ def run_report(
                 a.step_from,
                 a.step_to if a.step_to is not None else a.step_from,
                 a.took_seconds,
-                a.outcome,
+                a.outcome or "",
             )
             for a in over
         ),
@@ -65,7 +60,7 @@ def run_report(
     )
 
 
-def _did_steps(attempt: Any) -> bool:
+def _did_steps(attempt: AttemptRecord) -> bool:
     """Whether steps were kept, or time was booked on them; all the time of a failed attempt is booked as replayed."""
     kept = attempt.step_to is not None and attempt.step_to > attempt.step_from
     replayed = attempt.outcome != FAILED and attempt.replayed_seconds > 0

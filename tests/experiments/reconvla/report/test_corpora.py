@@ -15,10 +15,10 @@ from db import jobs, states
 from db.jobs import job
 from db.plans import Dependency, Plan, PlannedJob, RunRef, submit
 from db.values import Ending
-from experiments.reconvla.report.gather import gather_report
 from reports.html import render_html
 from reports.summary import summarise, to_json
 from tests.calvin.samples import make_episode
+from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import result_of, spec_of
 from tests.support import NOW, stored, worker
 

@@ -7,7 +7,7 @@ import pytest
 from db import jobs, queries, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
-from experiments.reconvla.report.gather import gather_report
+from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import result_of, spec_of
 from tests.support import NOW, start, worker
 

@@ -11,8 +11,8 @@ from safetensors.numpy import save_file
 from db import jobs, queries, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
-from experiments.reconvla.report.gather import gather_report
 from tasks.probes.attention_scores import Looks
+from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import result_of, spec_of
 from tests.support import NOW, start, stored, worker
 

@@ -7,11 +7,11 @@ import hashlib
 from db import jobs, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
-from experiments.reconvla.report.gather import gather_report
 from experiments.reconvla.report.provenance import (  # their input cannot be made without GPUs
     _hardware,
     _precisions,
 )
+from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import record, result_of, spec_of
 from tests.support import NOW, start, stored, worker
 from workers.environment import attempt_environment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from experiments.reconvla.report.gather import gather
 from reports.write import write_report
 from tasks.context import Draft, Finished, TaskContext
 from tasks.results import ReportResult
@@ -11,5 +12,5 @@ from tasks.specs import ReportSpec
 def run(context: TaskContext[ReportSpec]) -> Finished[ReportResult]:
     """Publishes `report` artifacts, named as their files."""
     folder = context.scratch / "report"
-    files = write_report(context.report_data(), folder)
+    files = write_report(gather(context.records(context.spec.ablation), context.find), folder)
     return Finished([Draft("report", path.name, path) for path in files.values()], result=ReportResult())

@@ -1,0 +1,39 @@
+"""Experiments: what an ablation's settings are, which jobs they mean, and what a report shows of these."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from db.plans import Plan
+    from reports.data import ReportData
+    from settings.json_values import JsonObject
+    from tasks.records import Find, Records
+
+C = TypeVar("C", bound="BaseModel")
+
+
+class Experiment(Protocol[C]):
+    """config_class: settings as people write them and the state keeps them."""
+
+    config_class: type[C]
+
+    def plan(self, config: C) -> Plan:
+        """The jobs. Raises ConfigError or DatasetError for what cannot work; nothing is written by planning."""
+
+    def gather(self, records: Records, find: Find) -> ReportData:
+        """What a report shows; what is not measured yet is None."""
+
+
+#: By name `module:object`, imported on use.
+EXPERIMENTS = {"reconvla": "experiments.reconvla.experiment:RECONVLA"}
+
+
+def experiment_of(settings: JsonObject) -> Experiment[BaseModel]:
+    """Of an ablation with these settings, which name none: there is one."""
+    (place,) = EXPERIMENTS.values()
+    module, _, name = place.partition(":")
+    return cast("Experiment[BaseModel]", getattr(importlib.import_module(module), name))
