@@ -71,30 +71,34 @@ def command(
 @click.pass_context
 def verify_command(context: click.Context, home_path: str | None, as_json: bool) -> int:
     """Hash everything the state points to. Exit code 1 when something is damaged or missing."""
-    from db import care
+    from db import verification
     from db.migrate import look_at_state
     from db.shared_store import open_store
     from views.bytes_bar import bytes_bar
+    from workers.retention import retention
 
     home = existing_home(context, home_path)
     database = look_at_state(home, thorough=True)
     with bytes_bar("verifying") as on_bytes:
-        checked = care.verify(database, open_store(home, database), on_bytes)
+        checked = verification.verify(database, open_store(home, database), retention(), on_bytes)
     database.close()
     counts = Counter(entry.state for entry in checked)
     if as_json:
-        states = {state: counts[state] for state in (care.OK, *care.BAD, care.LEFT_BEHIND)}
+        states = {
+            state: counts[state] for state in (verification.OK, *verification.BAD, verification.LEFT_BEHIND)
+        }
         say(json.dumps({"checked": len(checked), **states, "artifacts": [asdict(e) for e in checked]}))
     else:
         for entry in checked:
-            if entry.state in care.BAD:
+            if entry.state in verification.BAD:
                 redo = f"{entry.job} (job {entry.job_id}) makes it again from step {entry.redo_from}"
                 say(f"{entry.state:<8}  {entry.path}  ({entry.job}: {entry.name}, step {entry.step}); {redo}")
         say(
-            f"{len(checked)} artifacts: {counts[care.OK]} ok, {counts[care.DAMAGED]} damaged, "
-            f"{counts[care.MISSING]} missing, {counts[care.LEFT_BEHIND]} left behind as nothing needs them"
+            f"{len(checked)} artifacts: {counts[verification.OK]} ok, {counts[verification.DAMAGED]} damaged, "
+            f"{counts[verification.MISSING]} missing, {counts[verification.LEFT_BEHIND]} left behind as nothing needs "
+            "them"
         )
-    return 1 if any(counts[state] for state in care.BAD) else 0
+    return 1 if any(counts[state] for state in verification.BAD) else 0
 
 
 @command.command("gc")
@@ -115,10 +119,11 @@ def gc_command(
 
     from db import garbage
     from db.migrate import open_state
+    from workers.retention import retention
 
     home = existing_home(context, home_path)
     database = open_state(home, thorough=True)
-    found = garbage.collect(database, home, time.time(), spent=spent, dry_run=dry_run)
+    found = garbage.collect(database, home, retention(), time.time(), spent=spent, dry_run=dry_run)
     database.close()
     answers = _forget_answers(home, dry_run) if spent else 0
     if as_json:

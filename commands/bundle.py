@@ -39,11 +39,12 @@ def export_command(
     from db.bundle.export import export
     from db.migrate import look_at_state
     from views.bytes_bar import bytes_bar
+    from workers.retention import retention
 
     home = existing_home(context, home_path)
     database = look_at_state(home, thorough=True, hold_if_free=True)
     with bytes_bar("exporting") as on_bytes:
-        made = export(database, home, file, since, time.time(), on_bytes)
+        made = export(database, home, retention(), file, since, time.time(), on_bytes)
     database.close()
     for path in made.absent:
         say(

@@ -18,8 +18,8 @@ from sqlalchemy import Connection, delete, select
 
 from db import events, ownership
 from db.engine import Database
-from db.needed import SPENT, SUPERSEDED, producers, shown_in_reports, verdicts
 from db.parts import in_parts
+from db.retention import SPENT, SUPERSEDED, Retention, Rule, producers, rule_of, verdicts
 from db.shared_store import open_store
 from db.statements import artifact, job
 from db.states import RUNNING
@@ -55,6 +55,7 @@ class Collected:
 def collect(
     db: Database,
     home: Home,
+    retention: Retention,
     now: float,
     *,
     spent: bool = False,
@@ -74,7 +75,7 @@ def collect(
     store = open_store(home, db)
     ownership.need_ours(home, db, store.remote)
     with _standstills(store, wait_seconds, at_once=superseded_only, dry_run=dry_run) as standstill:
-        return _collect(db, home, store, now, standstill, spent, superseded_only, dry_run)
+        return _collect(db, home, store, retention, now, standstill, spent, superseded_only, dry_run)
 
 
 @contextmanager
@@ -95,6 +96,7 @@ def _collect(
     db: Database,
     home: Home,
     store: ArtifactStore,
+    retention: Retention,
     now: float,
     standstill: Standstill,
     spent: bool,
@@ -102,8 +104,8 @@ def _collect(
     dry_run: bool,
 ) -> Collected:
     with db.read() as tx:
-        shown = shown_in_reports(tx)
-    removed = _superseded_paths(db, shown) if dry_run else _delete_rows(db, shown)
+        rule = rule_of(tx, retention)
+    removed = _superseded_paths(db, rule) if dry_run else _delete_rows(db, rule)
     rows, only = len(removed), set(removed) if superseded_only else None
     gone = {SPENT} if spent else set()
     if dry_run:
@@ -114,7 +116,7 @@ def _collect(
         if only is not None and not any(path.split("/")[1] == folder.name for path in only):
             continue
         with standstill() as still:
-            garbage = _garbage(db, home, folder, shown, gone, foreign, only)
+            garbage = _garbage(db, home, folder, rule, gone, foreign, only)
             still()
             if not dry_run and garbage:
                 # A power cut must not bring back the rows that named them, nor take the success that replaced them.
@@ -123,7 +125,7 @@ def _collect(
                     path.unlink(missing_ok=True)
         files += len(garbage)
         size += sum(length for _, length in garbage)
-    objects, object_bytes = _collect_objects(db, store, shown, gone, foreign, only, dry_run, standstill)
+    objects, object_bytes = _collect_objects(db, store, rule, gone, foreign, only, dry_run, standstill)
     scratch = 0 if superseded_only else clear_scratch(db, home, store, dry_run=dry_run)
     if not dry_run and (rows or files or objects):
         with db.write() as tx:
@@ -148,7 +150,7 @@ def clear_scratch(db: Database, home: Home, store: ArtifactStore, *, dry_run: bo
 def _collect_objects(
     db: Database,
     store: ArtifactStore,
-    shown: Set[int],
+    rule: Rule,
     gone: Set[str],
     foreign: set[str],
     only: Set[str] | None,
@@ -167,7 +169,7 @@ def _collect_objects(
             if not listed:
                 continue
             with db.read() as tx:
-                kept = _kept_paths(tx, prefix, shown, gone)
+                kept = _kept_paths(tx, prefix, rule, gone)
             foreign.update(path for path in listed if not ARTIFACT_PATH.fullmatch(path))
             garbage = [path for path in listed if ARTIFACT_PATH.fullmatch(path) and path not in kept]
             if only is not None:
@@ -186,14 +188,14 @@ def _collect_objects(
     return objects, size
 
 
-def _superseded_paths(db: Database, shown: Set[int]) -> list[str]:
+def _superseded_paths(db: Database, rule: Rule) -> list[str]:
     """One for each row."""
     with db.read() as tx:
         parts = in_parts(_jobs_with_checkpoints(tx), _JOBS_AT_A_TIME)
-        return [path for part in parts for path in _superseded(tx, shown, part).values()]
+        return [path for part in parts for path in _superseded(tx, rule, part).values()]
 
 
-def _delete_rows(db: Database, shown: Set[int]) -> list[str]:
+def _delete_rows(db: Database, rule: Rule) -> list[str]:
     """The rule is applied within the transaction that deletes, so a job that falls back keeps its two.
 
     Returns the paths that the rows named.
@@ -203,7 +205,7 @@ def _delete_rows(db: Database, shown: Set[int]) -> list[str]:
     removed: list[str] = []
     for part in in_parts(jobs_here, _JOBS_AT_A_TIME):
         with db.write() as tx:
-            found = _superseded(tx, shown, part)
+            found = _superseded(tx, rule, part)
             if found:
                 tx.execute(delete(artifact).where(artifact.c.id.in_(found)))
         removed += found.values()
@@ -215,10 +217,10 @@ def _jobs_with_checkpoints(tx: Connection) -> list[int]:
     return list(tx.execute(statement).scalars())
 
 
-def _superseded(tx: Connection, shown: Set[int], job_ids: Sequence[int]) -> dict[int, str]:
+def _superseded(tx: Connection, rule: Rule, job_ids: Sequence[int]) -> dict[int, str]:
     """Artifact id -> path."""
     found: dict[int, str] = {}
-    for _, producer in producers(tx, shown, job_ids):
+    for _, producer in producers(tx, rule, job_ids):
         judged = verdicts(producer)
         found |= {output.id: output.path for output in producer.outputs if judged[output.id] == SUPERSEDED}
     return found
@@ -239,7 +241,7 @@ def _garbage(
     db: Database,
     home: Home,
     folder: Path,
-    shown: Set[int],
+    rule: Rule,
     gone: Set[str],
     foreign: set[str],
     only: Set[str] | None,
@@ -249,7 +251,7 @@ def _garbage(
     only: of these alone; None: of all.
     """
     with db.read() as tx:
-        kept = _kept_paths(tx, folder.name, shown, gone)
+        kept = _kept_paths(tx, folder.name, rule, gone)
     garbage = []
     for path in sorted(folder.iterdir()):
         relative = f"{home.artifacts.name}/{folder.name}/{path.name}"
@@ -264,14 +266,14 @@ def _garbage(
     return garbage
 
 
-def _kept_paths(tx: Connection, prefix: str, shown: Set[int], gone: Set[str]) -> set[str]:
+def _kept_paths(tx: Connection, prefix: str, rule: Rule, gone: Set[str]) -> set[str]:
     here = artifact.c.sha256.between(prefix, f"{prefix}g")  # "g" sorts behind every hexadecimal digit
     if not gone:
         return set(tx.execute(select(artifact.c.path).where(here)).scalars())
     job_ids = list(tx.execute(select(artifact.c.job_id).where(here).distinct()).scalars())
     kept = set()
     for part in in_parts(job_ids, _JOBS_AT_A_TIME):
-        for _, producer in producers(tx, shown, part):
+        for _, producer in producers(tx, rule, part):
             found = verdicts(producer)
             kept |= {output.path for output in producer.outputs if found[output.id] not in gone}
     return kept

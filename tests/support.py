@@ -18,6 +18,10 @@ from db.plans import Dependency, Plan, PlannedJob, RunRef, Submitted
 from db.schema import Event
 from db.store import ArtifactStore
 from settings.queue import QueueSettings
+from workers.retention import retention
+
+#: What the kinds of job say of their artifacts.
+RETENTION = retention()
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

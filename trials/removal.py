@@ -27,9 +27,10 @@ from unittest import mock
 import cli
 from db.engine import Database
 from db.migrate import open_state
-from db.needed import NEEDED, producers, shown_in_reports, verdicts
+from db.retention import NEEDED, producers, rule_of, verdicts
 from db.store import file_sha256
 from settings.home import Home
+from tests.support import RETENTION
 from trials import RESULTS, keep
 from trials.circumstances import SOUND, WRONG, Case, Masters, masters_in
 from workers.space import Space
@@ -108,7 +109,7 @@ def _needed(case: Case) -> dict[Path, str]:
     for root, truth in case.living:
         database = Database(f"sqlite:///{truth}")
         with database.read() as tx:
-            for _, producer in producers(tx, shown_in_reports(tx)):
+            for _, producer in producers(tx, rule_of(tx, RETENTION)):
                 judged = verdicts(producer)
                 for output in producer.outputs:
                     path = root / output.path

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from db import audits, care
+from db import audits, verification
 from db.engine import Database
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
@@ -23,6 +23,7 @@ from tasks.kind import Spec, decides
 from tasks.registry import KINDS, AnyKind, kind_named
 from workers.audit_process import Again, Made, Work, work_threads
 from workers.audited_figures import different_figures
+from workers.retention import retention
 
 EQUAL, DIFFERENT, DAMAGED, NOT_COMPARABLE = "equal", "different", "damaged", "not comparable"
 
@@ -79,11 +80,11 @@ def audit(
     folder: for what is made, and emptied. log: what the bodies print. One finding for each unit that was done again,
     in their order, after one for each artifact that is damaged or missing.
     """
-    checked = care.verify(database, store, on_bytes, ablation_id)
-    findings = [_unsound(entry) for entry in checked if entry.state in care.BAD]
+    checked = verification.verify(database, store, retention(), on_bytes, ablation_id)
+    findings = [_unsound(entry) for entry in checked if entry.state in verification.BAD]
     for finding in findings:
         on_finding(finding)
-    gone = {entry.path for entry in checked if entry.state == care.LEFT_BEHIND}
+    gone = {entry.path for entry in checked if entry.state == verification.LEFT_BEHIND}
     with Again(folder, log) as again:
         for unit in _sample(units_of(database, ablation_id), slices, others, seed):
             finding = redo(database, store, unit, again, gone)
@@ -103,7 +104,7 @@ def _sample(units: Sequence[Unit], slices: int | None, others: int | None, seed:
     return chosen
 
 
-def _unsound(entry: care.Checked) -> Finding:
+def _unsound(entry: verification.Checked) -> Finding:
     return Finding(f"{entry.job}: {entry.name}, step {entry.step}", DAMAGED, f"{entry.path} is {entry.state}")
 
 

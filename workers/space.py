@@ -14,6 +14,7 @@ from db import garbage
 from db.engine import Database
 from errors import DiskFull, StoreBusy, StoreOfAnother, StoreUnreachable
 from settings.home import Home
+from workers.retention import retention
 
 logger = logging.getLogger("baton.space")
 
@@ -56,7 +57,12 @@ class Space:
         self._next_collection = now + _COLLECT_SECONDS
         try:
             return garbage.collect(
-                self._database, self._home, time.time(), superseded_only=True, wait_seconds=_WAIT_SECONDS
+                self._database,
+                self._home,
+                retention(),
+                time.time(),
+                superseded_only=True,
+                wait_seconds=_WAIT_SECONDS,
             )
         except (DiskFull, StoreBusy, StoreUnreachable, OSError) as error:
             self._next_collection = now

@@ -20,6 +20,7 @@ from db.bundle.archive import STATE, Writer, read_manifest, total_bytes
 from db.bundle.manifest import FORMAT, File, Manifest
 from db.bundle.snapshot import Snapshot, note, take
 from db.engine import Database, sqlite_module
+from db.retention import Retention
 from db.schema import Handover
 from db.store import ArtifactStore, file_sha256
 from errors import BundleError, InvalidInput
@@ -65,6 +66,7 @@ class _Damaged(Exception):
 def export(
     db: Database,
     home: Home,
+    retention: Retention,
     target: Path,
     since: str | None,
     now: float,
@@ -96,7 +98,9 @@ def export(
         with store.publication(), files.whole(target, mode=0o600, new=True, wait=False) as stream:
             while True:
                 try:
-                    snapshot, manifest, size = _write(db, store, stream, earlier, damaged, now, on_bytes)
+                    snapshot, manifest, size = _write(
+                        db, store, retention, stream, earlier, damaged, now, on_bytes
+                    )
                     break
                 except _Damaged as found:
                     damaged.add(found.path)
@@ -125,6 +129,7 @@ def export(
 def _write(
     db: Database,
     store: ArtifactStore,
+    retention: Retention,
     stream: BinaryIO,
     earlier: _Earlier | None,
     damaged: Set[str],
@@ -134,7 +139,7 @@ def _write(
     """One try. Raises _Damaged when an artifact turns out to be wrong."""
     with store.scratch("export") if db.read_only is None else _folder_elsewhere() as folder:
         state = folder / STATE
-        snapshot = take(db, state, store, secrets.token_hex(16), damaged, now)
+        snapshot = take(db, state, store, retention, secrets.token_hex(16), damaged, now)
         sent = earlier.paths if earlier is not None else frozenset()
         manifest = Manifest(
             format=FORMAT,

@@ -17,8 +17,8 @@ from db.bundle.manifest import Handed
 from db.engine import Database, fresh_file_mode, sqlite_module
 from db.jobs.handover import hand_over
 from db.members import BUSY, IDLE, STOPPED
-from db.needed import NEEDED, SUPERSEDED, producers, shown_in_reports, verdicts
 from db.parts import in_parts
+from db.retention import NEEDED, SUPERSEDED, Retention, Rule, producers, rule_of, verdicts
 from db.schema import Handover, Session, Worker
 from db.statements import artifact
 from db.store import ArtifactStore
@@ -43,7 +43,13 @@ class Snapshot:
 
 
 def take(
-    source: Database, target: Path, store: ArtifactStore, key: str, damaged: Set[str], now: float
+    source: Database,
+    target: Path,
+    store: ArtifactStore,
+    retention: Retention,
+    key: str,
+    damaged: Set[str],
+    now: float,
 ) -> Snapshot:
     """Copy the state to the new file `target` while others write, and make it ready to leave.
 
@@ -58,7 +64,7 @@ def take(
             running = hand_over(tx, REASON, now)
             _part_with_workers(tx, now)
             _forget_superseded(tx)
-            needed, absent = _needed(tx, store, damaged)
+            needed, absent = _needed(tx, store, retention, damaged)
             handed = Handed(
                 key=key,
                 at=now,
@@ -121,7 +127,7 @@ def _part_with_workers(tx: Connection, now: float) -> None:
 def _forget_superseded(tx: Connection) -> None:
     ids = [
         output_id
-        for _, producer in producers(tx, shown=frozenset())
+        for _, producer in producers(tx, Rule(frozenset(), frozenset()))
         for output_id, verdict in verdicts(producer).items()
         if verdict == SUPERSEDED
     ]
@@ -130,13 +136,13 @@ def _forget_superseded(tx: Connection) -> None:
 
 
 def _needed(
-    tx: Connection, store: ArtifactStore, damaged: Set[str]
+    tx: Connection, store: ArtifactStore, retention: Retention, damaged: Set[str]
 ) -> tuple[list[tuple[str, int]], list[str]]:
     sizes = {row.path: row.bytes for row in tx.execute(select(artifact.c.path, artifact.c.bytes))}
     paths = sorted(
         {
             output.path
-            for _, producer in producers(tx, shown_in_reports(tx))
+            for _, producer in producers(tx, rule_of(tx, retention))
             for output in producer.outputs
             if verdicts(producer)[output.id] == NEEDED
         }

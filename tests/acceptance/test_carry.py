@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from db import care, queries
+from db import queries, verification
 from db.migrate import open_state
 from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
@@ -16,7 +16,7 @@ from tests.acceptance.test_kill_resume import GATE_STEP
 from tests.acceptance.trainings import STEPS, await_step, left_alone, submit_training
 from tests.bodies import GATE_VARIABLE
 from tests.processes import CLI_WITH_BODIES, QUICK, of_home, running
-from tests.support import attempts, row
+from tests.support import RETENTION, attempts, row
 from tests.training import training_spec, write_training_index
 
 pytestmark = pytest.mark.slow
@@ -54,5 +54,8 @@ def test_carried_in_a_bundle_it_ends_with_the_same_weights(tmp_path: Path) -> No
     assert [(artifact.step, artifact.sha256) for artifact in final] == [
         (STEPS, left_alone(tmp_path, files, spec))
     ]
-    assert {e.state for e in care.verify(database, ArtifactStore(new))} <= {care.OK, care.LEFT_BEHIND}
+    assert {e.state for e in verification.verify(database, ArtifactStore(new), RETENTION)} <= {
+        verification.OK,
+        verification.LEFT_BEHIND,
+    }
     database.close()

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from sqlalchemy import select
 
-from db import care, events, garbage, jobs
+from db import events, garbage, jobs, verification
 from db.bundle.archive import read_manifest
 from db.bundle.export import export
 from db.migrate import open_state
@@ -19,7 +19,7 @@ from reports import write as report
 from settings.home import Home
 from settings.secret import secret_in
 from tasks.evaluate.results_file import ResultsFile
-from tests.support import row, stored
+from tests.support import RETENTION, row, stored
 from tests.workshop import Workshop
 from views.addresses import note_address
 from workers.pulse import Pulse
@@ -80,10 +80,10 @@ def go_on(home: Home) -> None:
             results.add({"sequence": sequence})
     with patch.multiple(report, **_REPORT):
         report.write_report(None, asked(home) / "report")  # type: ignore[arg-type]
-    garbage.collect(database, home, time.time(), wait_seconds=0.1)
+    garbage.collect(database, home, RETENTION, time.time(), wait_seconds=0.1)
     target = asked(home) / "home.bundle"
     if not target.exists():
-        export(database, home, target, None, time.time())
+        export(database, home, RETENTION, target, None, time.time())
     with database.write() as tx:
         events.record(tx, time.time(), "bundle", "written")
     assert store.absent(path for path in _paths(home)) == []
@@ -119,8 +119,12 @@ def _state_and_store(home: Home) -> list[str]:
     store = ArtifactStore(home)
     if row(database, "train").state != "succeeded":
         wrong.append("a success is lost")
-    garbage.collect(database, home, time.time())
-    bad = [entry.path for entry in care.verify(database, store) if entry.state in care.BAD]
+    garbage.collect(database, home, RETENTION, time.time())
+    bad = [
+        entry.path
+        for entry in verification.verify(database, store, RETENTION)
+        if entry.state in verification.BAD
+    ]
     database.close()
     lying = {str(path.relative_to(home.root)) for path in home.artifacts.glob("??/*")}
     if bad or lying != _paths(home):

@@ -28,7 +28,7 @@ from settings.home import Home
 from settings.queue import QueueSettings
 from tasks.context import Draft, Point, TaskContext, Yielded
 from tasks.train.checkpoints import CheckpointWriter, Snapshot
-from tests.support import planned, rows
+from tests.support import RETENTION, planned, rows
 from tests.toy_kinds import Result, done, kind_with
 from workers.app import make_app, resource_queue
 from workers.bell import Bell
@@ -159,7 +159,7 @@ def _store_against_rows(home: Home, database: Database, artifacts: list[Any]) ->
         store.verified(row.path, row.sha256)
     for gone in find_missing(database, 0.0, Silence()):
         members.mark_gone(database, gone.worker_id, "gone", time.time())
-    garbage.collect(database, home, time.time())
+    garbage.collect(database, home, RETENTION, time.time())
     with database.read() as tx:
         known = set(tx.execute(select(jobs.artifact.c.path)).scalars())
     lying = {str(path.relative_to(home.root)) for path in home.artifacts.glob("??/*")}

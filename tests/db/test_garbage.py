@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from db import care, garbage, jobs
+from db import garbage, jobs, verification
 from db.engine import Database
 from db.garbage import Collected
 from db.jobs import Ending, Seconds
@@ -23,7 +23,7 @@ from db.store import ArtifactStore
 from errors import StoreBusy
 from settings.home import Home
 from tests.db.bundle.test_crash import dies
-from tests.support import NOW, event_kinds, planned, start, stored, submit, worker
+from tests.support import NOW, RETENTION, event_kinds, planned, start, stored, submit, worker
 from tests.workshop import Workshop, files_of
 
 
@@ -36,11 +36,15 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
 
 
 def collect(workshop: Workshop, **options: bool) -> Collected:
-    return garbage.collect(workshop.database, workshop.home, NOW, wait_seconds=0.2, **options)
+    return garbage.collect(workshop.database, workshop.home, RETENTION, NOW, wait_seconds=0.2, **options)
 
 
 def steps(workshop: Workshop) -> list[int]:
-    return [e.step for e in care.verify(workshop.database, workshop.store) if e.name == "weights"]
+    return [
+        e.step
+        for e in verification.verify(workshop.database, workshop.store, RETENTION)
+        if e.name == "weights"
+    ]
 
 
 def test_superseded_checkpoints_go_with_their_bytes(workshop: Workshop) -> None:
@@ -56,7 +60,9 @@ def test_superseded_checkpoints_go_with_their_bytes(workshop: Workshop) -> None:
     lost = {name: content for name, content in before.items() if name not in files_of(workshop.home)}
     assert (removed.rows, removed.files, removed.bytes) == (4, 4, sum(map(len, lost.values())))
     assert len(lost) == 4 and steps(workshop) == [3, 4]
-    assert {e.state for e in care.verify(workshop.database, workshop.store)} == {care.OK}
+    assert {e.state for e in verification.verify(workshop.database, workshop.store, RETENTION)} == {
+        verification.OK
+    }
     assert event_kinds(workshop.database)[-1] == "garbage_collected"
     assert collect(workshop) == Collected(0, 0, 0, 0, ())
 
@@ -70,7 +76,9 @@ def test_bytes_that_another_row_names_stay(workshop: Workshop) -> None:
     workshop.publish(claim, 4)
     removed = collect(workshop)
     assert (removed.rows, removed.files) == (4, 2)
-    assert {e.state for e in care.verify(workshop.database, workshop.store)} == {care.OK}
+    assert {e.state for e in verification.verify(workshop.database, workshop.store, RETENTION)} == {
+        verification.OK
+    }
 
 
 def test_bytes_without_a_row_go_and_what_is_not_batons_stays(workshop: Workshop, tmp_path: Path) -> None:
@@ -91,10 +99,11 @@ def test_spent_bytes_go_only_when_asked_and_their_rows_stay(workshop: Workshop) 
     assert collect(workshop).files == 0
     removed = collect(workshop, spent=True)
     assert (removed.rows, removed.files) == (0, 1)
-    states = {e.job: e.state for e in care.verify(workshop.database, workshop.store)}
+    states = {e.job: e.state for e in verification.verify(workshop.database, workshop.store, RETENTION)}
     assert states == {
-        "ingest": care.OK, "gaze 1": care.OK, "gaze 2": care.OK, "train": care.OK, "index": care.LEFT_BEHIND,
-    }  # fmt: skip
+        **dict.fromkeys(("ingest", "gaze 1", "gaze 2", "train"), verification.OK),
+        "index": verification.LEFT_BEHIND,
+    }
 
 
 def test_scratch_of_attempts_that_hold_nothing_goes(workshop: Workshop) -> None:
@@ -243,10 +252,10 @@ def test_collecting_beside_two_publishing_processes_leaves_every_row_its_bytes(
     try:
         removed, give_up = 0, time.monotonic() + 300
         while removed < 40 and time.monotonic() < give_up:
-            removed += garbage.collect(database, home, NOW).files
+            removed += garbage.collect(database, home, RETENTION, NOW).files
             with ArtifactStore(home).standstill(60):  # rows and bytes at one moment
-                checked = care.verify(database, ArtifactStore(home))
-            assert {entry.state for entry in checked} <= {care.OK}
+                checked = verification.verify(database, ArtifactStore(home), RETENTION)
+            assert {entry.state for entry in checked} <= {verification.OK}
         assert removed >= 40
         assert all(os.waitpid(child, os.WNOHANG) == (0, 0) for child in children)
     finally:
@@ -279,7 +288,7 @@ def test_collecting_waits_for_a_gap(workshop: Workshop, tmp_path: Path) -> None:
     thread.start()
     inside.wait()
     threading.Timer(0.1, leave.set).start()
-    assert garbage.collect(workshop.database, workshop.home, NOW).files == 1
+    assert garbage.collect(workshop.database, workshop.home, RETENTION, NOW).files == 1
     thread.join()
 
 
@@ -321,7 +330,7 @@ def test_dying_at_any_step_leaves_every_row_its_bytes(tmp_path: Path) -> None:
     def collect_in(home: Home) -> Collected:
         database = open_state(home)
         try:
-            return garbage.collect(database, home, NOW)
+            return garbage.collect(database, home, RETENTION, NOW)
         finally:
             database.close()
 
@@ -331,7 +340,9 @@ def test_dying_at_any_step_leaves_every_row_its_bytes(tmp_path: Path) -> None:
         shutil.copytree(workshop.home.root, home.root)
         died = dies(moment, lambda home=home: collect_in(home))  # type: ignore[misc]
         database = open_state(home)
-        assert {e.state for e in care.verify(database, ArtifactStore(home))} == {care.OK}
+        assert {e.state for e in verification.verify(database, ArtifactStore(home), RETENTION)} == {
+            verification.OK
+        }
         database.close()
         lost.append(8 + 4 - len(list(home.artifacts.glob("??/*"))))
         assert collect_in(home).files == 4 - lost[-1]

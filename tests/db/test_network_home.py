@@ -22,7 +22,7 @@ from tests.db.network_homes import asked_for as asked_for
 from tests.db.network_homes import homes as homes
 from tests.db.network_homes import listing, opened
 from tests.db.network_homes import mounts as mounts
-from tests.support import NOW, ON_POSTGRESQL, planned, states, stored, submit
+from tests.support import NOW, ON_POSTGRESQL, RETENTION, planned, states, stored, submit
 from workers.broker import private_url
 
 
@@ -127,9 +127,9 @@ def test_files_are_kept_while_any_machine_of_one_server_publishes(
     with here.publication():
         orphan = stored(here, one.scratch, "weights", b"not named yet")
         with pytest.raises(StoreBusy):
-            garbage.collect(database, two, NOW, wait_seconds=0.1)
+            garbage.collect(database, two, RETENTION, NOW, wait_seconds=0.1)
     assert (two.root / orphan.path).exists()
-    assert garbage.collect(database, two, NOW).files == 1
+    assert garbage.collect(database, two, RETENTION, NOW).files == 1
 
 
 def test_without_locks_it_is_no_home(homes: list[Home], monkeypatch: pytest.MonkeyPatch) -> None:

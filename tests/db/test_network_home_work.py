@@ -22,7 +22,7 @@ from tests.db.network_homes import _quick as _quick
 from tests.db.network_homes import asked_for as asked_for
 from tests.db.network_homes import homes as homes
 from tests.db.network_homes import mounts as mounts
-from tests.support import NOW, ON_SQLITE, planned, states, submit
+from tests.support import NOW, ON_SQLITE, RETENTION, planned, states, submit
 
 
 @NETWORK
@@ -172,12 +172,12 @@ def test_who_lost_the_lease_commits_nothing(homes: list[Home], monkeypatch: pyte
 def test_a_bundle_comes_and_goes(homes: list[Home], home: Home, database: Database, tmp_path: Path) -> None:
     _, one, two = homes
     submit(database, planned("a"))
-    export(database, home, tmp_path / "first.bundle", None, NOW)
+    export(database, home, RETENTION, tmp_path / "first.bundle", None, NOW)
     receive(one, tmp_path / "first.bundle", NOW, Trusting())
     assert not (one.root / "state.db-lease").exists()
     looked = look_at_state(one, hold_if_free=True)
     assert states(looked) == {"a": "ready"}
-    assert export(looked, one, tmp_path / "second.bundle", None, NOW).recorded
+    assert export(looked, one, RETENTION, tmp_path / "second.bundle", None, NOW).recorded
     with pytest.raises(HomeInUse):
         receive(two, tmp_path / "first.bundle", NOW, Trusting())
     looked.close()

@@ -20,7 +20,7 @@ from db.store import OWNER
 from errors import InvalidInput, StoreOfAnother
 from settings.elsewhere import ARTIFACTS_VARIABLE, DATABASE_VARIABLE
 from settings.home import Home
-from tests.support import NOW, ON_SQLITE, planned, start, stored, submit, worker
+from tests.support import NOW, ON_SQLITE, RETENTION, planned, start, stored, submit, worker
 from tests.workshop import Workshop, dump, files_of
 from trials import circumstances, removal
 
@@ -101,9 +101,9 @@ def test_a_home_whose_attempts_left_one_file_and_no_row_goes_on(tmp_path: Path) 
     (workshop.home.artifacts / OWNER).unlink()
     again = open_state(workshop.home)
     with pytest.raises(StoreOfAnother):
-        garbage.collect(again, workshop.home, NOW)
+        garbage.collect(again, workshop.home, RETENTION, NOW)
     workshop.finish("ingest", claim)
-    assert garbage.collect(again, workshop.home, NOW).files == 1
+    assert garbage.collect(again, workshop.home, RETENTION, NOW).files == 1
     again.close()
     workshop.close()
 
@@ -123,10 +123,10 @@ def test_the_older_of_two_copies_removes_nothing_until_it_is_said_to_go_on(
     older = open_state(workshop.home)
     before = files_of(workshop.home)
     with pytest.raises(StoreOfAnother, match="artifacts adopt"):
-        garbage.collect(older, workshop.home, NOW)
+        garbage.collect(older, workshop.home, RETENTION, NOW)
     assert files_of(workshop.home) == before
     ownership.adopt(workshop.home, older)
-    assert garbage.collect(older, workshop.home, NOW).files == 1
+    assert garbage.collect(older, workshop.home, RETENTION, NOW).files == 1
     older.close()
 
 
@@ -162,19 +162,19 @@ def test_machines_with_one_state_collect_and_an_older_copy_of_it_does_not(
     with stores[0].publication():
         file = stored(stores[0], tmp_path, "weights", b"1", final=False)
         jobs.publish(database, claim, 1, [file], [], Seconds(), NOW)
-    assert [garbage.collect(database, home, NOW).objects for home in homes] == [0, 0]
+    assert [garbage.collect(database, home, RETENTION, NOW).objects for home in homes] == [0, 0]
     remote = stores[0].remote
     assert remote is not None
     further = json.dumps([[[999, 1.0], None]]).encode()  # of a state that went further
     for noted in (further, b"no mark", b"[[1]]"):
         remote.note(noted)
         with pytest.raises(StoreOfAnother):
-            garbage.collect(database, homes[1], NOW)
+            garbage.collect(database, homes[1], RETENTION, NOW)
         ownership.note(homes[1], database, remote)  # a worker's start decides nothing
         with pytest.raises(StoreOfAnother):
-            garbage.collect(database, homes[1], NOW)
+            garbage.collect(database, homes[1], RETENTION, NOW)
         ownership.adopt(homes[1], database, remote)
-        assert garbage.collect(database, homes[1], NOW).objects == 0
+        assert garbage.collect(database, homes[1], RETENTION, NOW).objects == 0
 
 
 def test_a_cache_may_pass_to_another_state(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from db import care, garbage, jobs
+from db import garbage, jobs, verification
 from db.bundle.export import export
 from db.bundle.receive import receive
 from db.engine import Database
@@ -28,7 +28,7 @@ from errors import (
 from settings.home import Home
 from tests.db.bundle.conftest import Trusting
 from tests.s3 import BUCKET
-from tests.support import NOW, ON_POSTGRESQL, ON_SQLITE, planned, start, stored, submit, worker
+from tests.support import NOW, ON_POSTGRESQL, ON_SQLITE, RETENTION, planned, start, stored, submit, worker
 
 CONTENT = b"weights" * 1000
 
@@ -134,9 +134,13 @@ def test_a_check_reads_the_objects_and_not_this_machines_copies(
     here = machine("here")
     artifact = finish(database, here, "a")
     damage(here.home.root / artifact.path)
-    assert [entry.state for entry in care.verify(database, here.store)] == [care.OK]
+    assert [entry.state for entry in verification.verify(database, here.store, RETENTION)] == [
+        verification.OK
+    ]
     here.store.remote.remove([artifact.path])
-    assert [entry.state for entry in care.verify(database, here.store)] == [care.MISSING]
+    assert [entry.state for entry in verification.verify(database, here.store, RETENTION)] == [
+        verification.MISSING
+    ]
 
 
 def test_any_machine_finds_what_a_death_between_upload_and_commit_left(
@@ -145,13 +149,13 @@ def test_any_machine_finds_what_a_death_between_upload_and_commit_left(
     here, there = machine("here"), machine("there")
     kept = finish(database, here, "a")
     orphan = here.put(b"the process died after this")
-    found = garbage.collect(database, there.home, NOW, dry_run=True)
+    found = garbage.collect(database, there.home, RETENTION, NOW, dry_run=True)
     assert (found.files, found.objects, found.object_bytes) == (0, 1, orphan.bytes)
-    assert garbage.collect(database, there.home, NOW).objects == 1
+    assert garbage.collect(database, there.home, RETENTION, NOW).objects == 1
     assert there.store.absent([orphan.path, kept.path]) == [orphan.path]
     assert there.store.verified(kept.path, kept.sha256).read_bytes() == CONTENT
     assert (here.home.root / orphan.path).exists(), "that machine's own copy is its own garbage"
-    assert garbage.collect(database, here.home, NOW).files == 1
+    assert garbage.collect(database, here.home, RETENTION, NOW).files == 1
 
 
 @ON_SQLITE
@@ -172,7 +176,7 @@ def test_half_of_an_upload_is_garbage_and_never_an_object(
     assert [path.parent.name for path in folder.rglob("*") if path.is_file() and path.name != "README"] == [
         "incoming"
     ]
-    garbage.collect(database, here.home, NOW)
+    garbage.collect(database, here.home, RETENTION, NOW)
     assert [path.name for path in folder.rglob("*") if path.is_file()] == ["README"]
 
 
@@ -186,7 +190,7 @@ def test_what_is_not_batons_is_named_and_stays(
     (object_file,) = Path(url.removeprefix("file://")).rglob(Path(artifact.path).name)
     note = object_file.with_name("notes.txt")
     note.write_text("mine")
-    assert garbage.collect(database, here.home, NOW).foreign == (
+    assert garbage.collect(database, here.home, RETENTION, NOW).foreign == (
         f"artifacts/{artifact.sha256[:2]}/notes.txt",
     )
     assert note.exists() and not object_file.exists()
@@ -207,9 +211,9 @@ def test_two_states_at_one_url_never_touch_each_others_objects(
     other.create()
     stranger = open_state(other)
     open_store(other, stranger)
-    assert garbage.collect(stranger, other, NOW).objects == 0
+    assert garbage.collect(stranger, other, RETENTION, NOW).objects == 0
     stranger.close()
-    assert care.verify(database, here.store)[0].state == care.OK
+    assert verification.verify(database, here.store, RETENTION)[0].state == verification.OK
     assert here.store.remote.digest(artifact.path)[0] == artifact.sha256
 
 
@@ -261,10 +265,10 @@ def test_bytes_are_removed_only_while_no_machine_is_publishing(
     with there.store.publication():
         pass  # any number at a time
     with pytest.raises(StoreBusy):
-        garbage.collect(database, there.home, NOW, wait_seconds=0.1)
+        garbage.collect(database, there.home, RETENTION, NOW, wait_seconds=0.1)
     go_on.set()
     publisher.join()
-    assert garbage.collect(database, there.home, NOW).objects == 1
+    assert garbage.collect(database, there.home, RETENTION, NOW).objects == 1
 
 
 @ON_SQLITE
@@ -300,7 +304,7 @@ def test_a_protocol_nobody_knows_and_one_without_its_library_are_refused() -> No
 def test_bundles_are_of_what_lies_in_a_home(database: Database, machine: Callable[[str], Machine]) -> None:
     home = machine("here").home
     with pytest.raises(InvalidInput, match="BATON_ARTIFACTS_URL"):
-        export(database, home, home.root / "bundle.tar", None, NOW)
+        export(database, home, RETENTION, home.root / "bundle.tar", None, NOW)
     with pytest.raises(InvalidInput, match="BATON_ARTIFACTS_URL"):
         receive(home, home.root / "bundle.tar", NOW, Trusting())
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
+from tests.support import RETENTION
 from trials.fuzzing.mutations import changed_bytes, changed_value
 
 _VALUES: tuple[Any, ...] = (
@@ -36,7 +37,7 @@ class Bundles:
         workshop.publish(workshop.claim("train"), 1)
         workshop.stop("train")
         self._folder, self._bundle = folder, folder / "sound.bundle"
-        export(workshop.database, workshop.home, self._bundle, None, time.time())
+        export(workshop.database, workshop.home, RETENTION, self._bundle, None, time.time())
         workshop.close()
 
     def meet(self, draw: random.Random) -> None:

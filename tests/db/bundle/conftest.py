@@ -14,13 +14,14 @@ from db.bundle.receive import Imported, receive
 from db.migrate import open_state
 from errors import BundleError, HomeInUse
 from settings.home import Home
+from tests.support import RETENTION
 from tests.workshop import Workshop, dump, files_of
 
 
 def take_out(home: Home, target: Path, since: str | None = None) -> Exported:
     database = open_state(home)
     try:
-        return export(database, home, target, since, time.time())
+        return export(database, home, RETENTION, target, since, time.time())
     finally:
         database.close()
 

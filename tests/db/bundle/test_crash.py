@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from db import care
+from db import verification
 from db.bundle import lineage, receive
 from db.bundle.archive import read_manifest
 from db.engine import sqlite_module
@@ -24,6 +24,7 @@ from db.migrate import open_state
 from db.store import ArtifactStore
 from settings.home import Home
 from tests.db.bundle.conftest import bring_in, take_out
+from tests.support import RETENTION
 from tests.workshop import Workshop, dump
 
 pytestmark = pytest.mark.slow
@@ -107,7 +108,9 @@ def facts_of(home: Home) -> str | None:
     with database.read() as tx:
         empty = lineage.is_empty(tx.exec_driver_sql)
         facts = lineage.facts(tx.exec_driver_sql)
-    assert {entry.state for entry in care.verify(database, ArtifactStore(home))} <= {care.OK}
+    assert {entry.state for entry in verification.verify(database, ArtifactStore(home), RETENTION)} <= {
+        verification.OK
+    }
     database.close()
     return None if empty else facts
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from db import care
+from db import verification
 from db.bundle.archive import read_manifest
 from db.bundle.manifest import Manifest
 from db.jobs import Seconds, publish
@@ -26,7 +26,18 @@ from settings.faults import LOOKS
 from settings.home import Home
 from tests.db.bundle.conftest import bring_in, take_out
 from tests.db.test_store import damage
-from tests.support import attempts, event_kinds, planned, row, start, states, stored, submit, worker
+from tests.support import (
+    RETENTION,
+    attempts,
+    event_kinds,
+    planned,
+    row,
+    start,
+    states,
+    stored,
+    submit,
+    worker,
+)
 from tests.workshop import Workshop, dump
 
 
@@ -47,7 +58,7 @@ def test_any_tar_can_read_it_and_it_holds_what_is_needed(old: Workshop, tmp_path
         names = archive.getnames()
         contents = {name: archive.extractfile(name).read() for name in names[2:]}  # type: ignore[union-attr]
     assert names[0].startswith("manifest-") and names[1] == "state.db"
-    checked = {entry.path: entry for entry in care.verify(old.database, old.store)}
+    checked = {entry.path: entry for entry in verification.verify(old.database, old.store, RETENTION)}
     kept = {path for path, e in checked.items() if e.job != "train" or e.step in (2, 3)}
     assert set(contents) == kept and len(kept) == 8
     assert all(content == old.store.path(name).read_bytes() for name, content in contents.items())
@@ -95,7 +106,9 @@ def test_a_later_bundle_leaves_out_what_an_earlier_one_brought(
     bring_in(new, tmp_path / "two.bundle")
     bring_in(new, tmp_path / "three.bundle")
     database = open_state(new)
-    assert {e.state for e in care.verify(database, ArtifactStore(new))} == {care.OK}
+    assert {e.state for e in verification.verify(database, ArtifactStore(new), RETENTION)} == {
+        verification.OK
+    }
     database.close()
 
 
@@ -115,7 +128,11 @@ def test_the_way_back_carries_only_what_is_new(
 def test_a_damaged_checkpoint_stays_behind_and_is_named(
     harm: str, idle: Workshop, new: Home, tmp_path: Path, workshop_at: object
 ) -> None:
-    path = next(e.path for e in care.verify(idle.database, idle.store) if (e.name, e.step) == ("weights", 3))
+    path = next(
+        e.path
+        for e in verification.verify(idle.database, idle.store, RETENTION)
+        if (e.name, e.step) == ("weights", 3)
+    )
     file = idle.store.path(path)
     if harm == "gone":
         file.unlink()
@@ -127,8 +144,10 @@ def test_a_damaged_checkpoint_stays_behind_and_is_named(
     made = take_out(idle.home, tmp_path / "one.bundle")
     assert made.absent == (path,) and made.files == 7
     bring_in(new, tmp_path / "one.bundle")
-    found = care.verify(open_state(new), ArtifactStore(new))
-    assert [(e.path, e.state, e.redo_from) for e in found if e.state != care.OK] == [(path, care.MISSING, 2)]
+    found = verification.verify(open_state(new), ArtifactStore(new), RETENTION)
+    assert [(e.path, e.state, e.redo_from) for e in found if e.state != verification.OK] == [
+        (path, verification.MISSING, 2)
+    ]
 
 
 def test_what_cannot_be_written_is_refused(idle: Workshop, bundle: Path, tmp_path: Path) -> None:
@@ -197,8 +216,8 @@ def test_bundles_made_beside_a_publishing_process_are_whole(old: Workshop, tmp_p
                 continue
             bring_in(home, bundle)
             database = open_state(home)
-            checked = care.verify(database, ArtifactStore(home))
-            assert {e.state for e in checked} == {care.OK}
+            checked = verification.verify(database, ArtifactStore(home), RETENTION)
+            assert {e.state for e in checked} == {verification.OK}
             step = row(database, "busy").step
             assert {e.step for e in checked if e.job == "busy"} == {step - 1, step}
             seen.append(step)
@@ -231,7 +250,11 @@ def test_two_exports_to_one_name_do_not_touch_each_other(
 def test_an_artifact_that_the_disk_does_not_give_back_is_left_out_and_told(
     old: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost = next(entry.path for entry in care.verify(old.database, old.store) if entry.job == "index")
+    lost = next(
+        entry.path
+        for entry in verification.verify(old.database, old.store, RETENTION)
+        if entry.job == "index"
+    )
 
     looks: list[str] = []
 

@@ -15,7 +15,7 @@ from db.migrate import open_state
 from errors import BundleError
 from settings.home import Home
 from tests.db.bundle.conftest import Trusting
-from tests.support import planned, states, submit
+from tests.support import RETENTION, planned, states, submit
 from tests.workshop import Workshop
 
 
@@ -57,7 +57,7 @@ def test_no_unit_is_lost_and_no_import_is_refused_without_need(seed: int, tmp_pa
         elif what == "export":
             database = open_state(place.home)
             target = tmp_path / f"{number}.bundle"
-            export(database, place.home, target, None, time.time())
+            export(database, place.home, RETENTION, target, None, time.time())
             database.close()
             bundles.append((target, place.units))
         elif bundles:

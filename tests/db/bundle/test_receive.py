@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from db import care, jobs, members, migrate, plans
+from db import jobs, members, migrate, plans, verification
 from db.bundle import at_work, lineage
 from db.jobs import Ending, Target
 from db.migrate import open_state
@@ -24,7 +24,7 @@ from errors import HomeInUse
 from settings import watching
 from settings.home import Home
 from tests.db.bundle.conftest import bring_in, content, refused, take_out
-from tests.support import NOW, attempts, event_kinds, planned, row, states, submit
+from tests.support import NOW, RETENTION, attempts, event_kinds, planned, row, states, submit
 from tests.workshop import ABLATION, Workshop, dump
 
 WorkshopAt = Callable[[Home], Workshop]
@@ -44,7 +44,7 @@ def test_an_empty_home_elsewhere_comes_to_life(
     bring_in(new, bundle)
     there = workshop_at(new)
     assert states(there.database) == states(idle.database)
-    assert {e.state for e in care.verify(there.database, there.store)} == {care.OK}
+    assert {e.state for e in verification.verify(there.database, there.store, RETENTION)} == {verification.OK}
     assert all(path.stat().st_mode & 0o777 == 0o400 for path in new.artifacts.glob("??/*"))
     for job in ("train", "evaluate", "report"):
         there.finish(job)
@@ -261,7 +261,9 @@ def test_what_an_earlier_bundle_brought_must_be_sound(
     refused(new, tmp_path / "two.bundle", "which is damaged here")
     take_out(idle.home, tmp_path / "whole.bundle")
     bring_in(new, tmp_path / "whole.bundle")
-    assert {e.state for e in care.verify(open_state(new), ArtifactStore(new))} == {care.OK}
+    assert {e.state for e in verification.verify(open_state(new), ArtifactStore(new), RETENTION)} == {
+        verification.OK
+    }
 
 
 def test_a_full_disk_is_refused_before_anything_is_written(
@@ -338,18 +340,25 @@ def test_a_new_ablation_makes_again_what_was_left_behind(
     take_out(idle.home, tmp_path / "one.bundle")
     bring_in(new, tmp_path / "one.bundle")
     there = workshop_at(new)
-    found = {e.job: e.state for e in care.verify(there.database, there.store)}
-    assert found["index"] == care.LEFT_BEHIND and found["train"] == care.OK
+    found = {e.job: e.state for e in verification.verify(there.database, there.store, RETENTION)}
+    assert found["index"] == verification.LEFT_BEHIND and found["train"] == verification.OK
     again = planned("train more", ["index"], kind="train")
     plan = plans.Plan("second", "second", {}, (*(job for job in ABLATION[:4]), again))
     plans.submit(there.database, plan, "submit", NOW)
     claim = there.claim("train more")
-    lost = [e.path for e in care.verify(there.database, there.store) if e.state == care.MISSING]
+    lost = [
+        e.path
+        for e in verification.verify(there.database, there.store, RETENTION)
+        if e.state == verification.MISSING
+    ]
     assert len(lost) == 1
     assert jobs.redo_inputs(there.database, claim, Ending("preempted", 0), [], lost, 3, NOW) == ["index"]
     there.finish("index")
     there.finish("train more")
-    assert {e.state for e in care.verify(there.database, there.store)} <= {care.OK, care.LEFT_BEHIND}
+    assert {e.state for e in verification.verify(there.database, there.store, RETENTION)} <= {
+        verification.OK,
+        verification.LEFT_BEHIND,
+    }
 
 
 def test_a_bundle_of_an_older_version_is_brought_up_to_date(

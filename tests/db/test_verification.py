@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from db import care
-from db.care import DAMAGED, LEFT_BEHIND, MISSING, OK, Checked
+from db import verification
+from db.verification import DAMAGED, LEFT_BEHIND, MISSING, OK, Checked
 from tests.db.test_store import damage
+from tests.support import RETENTION
 from tests.workshop import Workshop
 
 
@@ -25,13 +26,17 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
 
 
 def check(workshop: Workshop) -> dict[tuple[str, str, int], Checked]:
-    return {(e.job, e.name, e.step): e for e in care.verify(workshop.database, workshop.store)}
+    return {
+        (e.job, e.name, e.step): e for e in verification.verify(workshop.database, workshop.store, RETENTION)
+    }
 
 
 def test_a_sound_store(workshop: Workshop) -> None:
     workshop.finish_until("train")
     seen: list[tuple[int, int]] = []
-    checked = care.verify(workshop.database, workshop.store, lambda done, total: seen.append((done, total)))
+    checked = verification.verify(
+        workshop.database, workshop.store, RETENTION, lambda done, total: seen.append((done, total))
+    )
     assert {entry.state for entry in checked} == {OK} and len(checked) == 4
     total = sum(entry.bytes for entry in checked)
     assert seen[-1] == (total, total)
@@ -114,6 +119,8 @@ def test_rows_that_share_bytes_read_them_once(workshop: Workshop, monkeypatch: p
     hashed: list[str] = []
     original = workshop.store.digest
     monkeypatch.setattr(workshop.store, "digest", lambda path: hashed.append(path) or original(path))
-    checked = [e for e in care.verify(workshop.database, workshop.store) if e.job == "train"]
+    checked = [
+        e for e in verification.verify(workshop.database, workshop.store, RETENTION) if e.job == "train"
+    ]
     assert len(checked) == 4 and len({e.path for e in checked}) == 1
     assert len(hashed) == len(set(hashed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -19,22 +19,36 @@ SUPERSEDED = "superseded"
 #: Only finished jobs have read it. Its bytes may go; its job makes them again should anybody ask.
 SPENT = "spent"
 
-#: Steps on the way to training. Every other kind is what an ablation is run for, and kept when nothing reads it.
-INTERMEDIATE_KINDS = frozenset({"episode", "gaze", "index"})
-
 #: Should the newest checkpoint be damaged, a job falls back to the one before.
 CHECKPOINTS_KEPT = 2
 
-#: Frames in the contact sheet of a report's gaze section.
-EXAMPLES_SHOWN = 6
+
+@dataclass(frozen=True)
+class Retention:
+    """What kinds of job say of their artifacts.
+
+    intermediate: kinds of artifact that are steps on the way; every other one is what an ablation is run for, and kept
+    when nothing reads it. pictured: by kind of job, how many of an ablation's the report shows pictures of.
+    """
+
+    intermediate: frozenset[str]
+    pictured: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A `Retention`, and the jobs that stand in the pictures of reports now (`rule_of`)."""
+
+    intermediate: frozenset[str]
+    shown: Set[int]
 
 
 @dataclass(frozen=True)
 class Output:
-    """One artifact row of a job."""
+    """One artifact row of a job. intermediate: a step on the way."""
 
     id: int
-    kind: str
+    intermediate: bool
     path: str
     step: int
     final: bool
@@ -65,24 +79,19 @@ def verdicts(producer: Producer) -> dict[int, str]:
     for output in producer.outputs:
         if not output.final:
             found[output.id] = NEEDED if output.step in kept else SUPERSEDED
-        elif done and (producer.wanted or producer.shown or output.kind not in INTERMEDIATE_KINDS):
+        elif done and (producer.wanted or producer.shown or not output.intermediate):
             found[output.id] = NEEDED
         else:
             found[output.id] = SPENT
     return found
 
 
-def examples_shown(count: int) -> list[int]:
-    """Places of those out of `count` that a report shows, first and last among them."""
-    return evenly_spaced(count, EXAMPLES_SHOWN, rounded_down=True)
-
-
 def producers(
-    tx: Connection, shown: Set[int], job_ids: Sequence[int] | None = None
+    tx: Connection, rule: Rule, job_ids: Sequence[int] | None = None
 ) -> Iterator[tuple[int, Producer]]:
     """(job id, Producer) of every job with artifacts, or of those among `job_ids`, as the transaction sees them.
 
-    shown: from `shown_in_reports`, which takes longer than all the rest for a few jobs.
+    rule: from `rule_of`, which takes longer than all the rest for a few jobs.
     """
     rows = select(
         artifact.c.job_id, job.c.state, job.c.step.label("reached"),
@@ -102,22 +111,28 @@ def producers(
     wanted = set(tx.execute(reading).scalars())
     for job_id, group in groupby(tx.execute(rows), key=lambda row: row.job_id):
         mine = list(group)
-        outputs = [Output(row.id, row.kind, row.path, row.step, row.final) for row in mine]
-        yield job_id, Producer(mine[0].state, mine[0].reached, job_id in wanted, job_id in shown, outputs)
+        outputs = [
+            Output(row.id, row.kind in rule.intermediate, row.path, row.step, row.final) for row in mine
+        ]
+        yield (
+            job_id,
+            Producer(mine[0].state, mine[0].reached, job_id in wanted, job_id in rule.shown, outputs),
+        )
 
 
-def shown_in_reports(tx: Connection) -> Set[int]:
-    """The gaze jobs in the pictures of each ablation's report, and the jobs whose frames those show."""
+def rule_of(tx: Connection, retention: Retention) -> Rule:
+    """With the jobs in the pictures of each ablation's report, and the jobs that those read."""
     statement = (
-        select(ablation_job.c.ablation_id, job.c.id)
+        select(ablation_job.c.ablation_id, job.c.kind, job.c.id)
         .join(job, job.c.id == ablation_job.c.job_id)
-        .where(job.c.kind == "gaze", job.c.state == SUCCEEDED)
+        .where(job.c.kind.in_(retention.pictured), job.c.state == SUCCEEDED)
         .distinct()
-        .order_by(ablation_job.c.ablation_id, job.c.id)
+        .order_by(ablation_job.c.ablation_id, job.c.kind, job.c.id)
     )
     examples: set[int] = set()
-    for _, group in groupby(tx.execute(statement), key=lambda row: row.ablation_id):
+    for (_, kind), group in groupby(tx.execute(statement), key=lambda row: (row.ablation_id, row.kind)):
         ids = [row.id for row in group]
-        examples.update(ids[place] for place in examples_shown(len(ids)))
+        places = evenly_spaced(len(ids), retention.pictured[kind], rounded_down=True)
+        examples.update(ids[place] for place in places)
     frames = select(dependency.c.depends_on_id).where(dependency.c.job_id.in_(examples))
-    return examples | set(tx.execute(frames).scalars())
+    return Rule(retention.intermediate, examples | set(tx.execute(frames).scalars()))

@@ -9,7 +9,7 @@ from itertools import groupby
 from sqlalchemy import select
 
 from db.engine import Database
-from db.needed import NEEDED, producers, shown_in_reports, verdicts
+from db.retention import NEEDED, Retention, producers, rule_of, verdicts
 from db.rows import read_rows
 from db.statements import ablation_job, artifact, job
 from db.store import ArtifactStore
@@ -42,6 +42,7 @@ class Checked:
 def verify(
     db: Database,
     store: ArtifactStore,
+    retention: Retention,
     on_bytes: Callable[[int, int], None] = lambda _done, _total: None,
     ablation_id: int | None = None,
 ) -> list[Checked]:
@@ -65,7 +66,7 @@ def verify(
         rows = read_rows(tx, _Stored, statement)
         unneeded = {
             output_id
-            for _, producer in producers(tx, shown_in_reports(tx))
+            for _, producer in producers(tx, rule_of(tx, retention))
             for output_id, verdict in verdicts(producer).items()
             if verdict != NEEDED
         }

@@ -9,20 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.needed import (
+from db.retention import (
     CHECKPOINTS_KEPT,
-    INTERMEDIATE_KINDS,
     NEEDED,
     SPENT,
     SUPERSEDED,
     Output,
     Producer,
     producers,
-    shown_in_reports,
+    rule_of,
     verdicts,
 )
 from db.states import FINAL, STATES, SUCCEEDED
-from tests.support import row
+from tests.support import RETENTION, row
 from tests.workshop import Workshop
 
 
@@ -38,7 +37,7 @@ def outcome(workshop: Workshop) -> dict[tuple[str, int], str]:
     """(job, step) -> verdict, asserting that files of one step share it."""
     found: dict[tuple[str, int], str] = {}
     with workshop.database.read() as tx:
-        for job_id, producer in producers(tx, shown_in_reports(tx)):
+        for job_id, producer in producers(tx, rule_of(tx, RETENTION)):
             for output in producer.outputs:
                 verdict = verdicts(producer)[output.id]
                 assert found.setdefault((str(job_id), output.step), verdict) == verdict
@@ -76,12 +75,17 @@ def test_the_newest_two_checkpoints_are_needed_and_none_after_the_end(workshop: 
 
 outputs = st.lists(
     st.tuples(
-        st.sampled_from([*sorted(INTERMEDIATE_KINDS), "checkpoint", "report", "something new"]),
+        st.sampled_from([*sorted(RETENTION.intermediate), "checkpoint", "report", "something new"]),
         st.integers(0, 9),
         st.booleans(),
     ),
     max_size=12,
-).map(lambda rows: [Output(i, kind, f"path {i}", step, final) for i, (kind, step, final) in enumerate(rows)])
+).map(
+    lambda rows: [
+        Output(i, kind in RETENTION.intermediate, f"path {i}", step, final)
+        for i, (kind, step, final) in enumerate(rows)
+    ]
+)
 
 
 @given(st.sampled_from(STATES), st.integers(0, 9), st.booleans(), st.booleans(), outputs)
@@ -95,7 +99,7 @@ def test_nothing_that_can_be_asked_for_is_given_up(
         verdict = found[output.id]
         if output.final:
             assert verdict in (NEEDED, SPENT)
-            if state == SUCCEEDED and (wanted or output.kind not in INTERMEDIATE_KINDS):
+            if state == SUCCEEDED and (wanted or not output.intermediate):
                 assert verdict == NEEDED
         else:
             assert verdict in (NEEDED, SUPERSEDED)
