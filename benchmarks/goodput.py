@@ -5,7 +5,7 @@
 Measured: one toy run on two workers, of which the one that trains gets SIGKILL every `--every` seconds;
 goodput is the useful time in the database's ledger over the wall time from the first attempt to the end.
 Replayed: the times just measured (load, step, checkpoint, being noticed and started again) through the
-planning code of `workers.policy` with a clock of its own, for sessions of 12 hours with one kill in each, in
+planning code of `workers.retries` with a clock of its own, for sessions of 12 hours with one kill in each, in
 slices of two hours. Beside both, the notebook's habit: `torch.save` every two hours, started again by hand.
 """
 
@@ -32,7 +32,7 @@ from benchmarks.machine import describe
 from db.timings import Timing
 from settings.queue import QueueSettings
 from tasks.kind import Spec
-from workers import policy
+from workers import deadlines
 
 ROOT = Path(__file__).resolve().parent.parent
 CLI = [sys.executable, str(ROOT / "cli.py")]
@@ -78,7 +78,7 @@ class _Sliced(Spec):
 def replay(times: Times, habit: Habit, kills: Sequence[float], session_seconds: float, total: float) -> float:
     """Goodput over `total` seconds: sessions of fixed length, killed at the given moments (seconds).
 
-    Attempts begin and end as `workers.policy` plans them for a session with that deadline.
+    Attempts begin and end as `workers.retries` plans them for a session with that deadline.
     """
     settings = QueueSettings()
     timing = Timing(times.load, times.step, times.save, 0.0)
@@ -88,11 +88,11 @@ def replay(times: Times, habit: Habit, kills: Sequence[float], session_seconds: 
     clock, saved_steps = 0.0, 0
     while clock < total:
         deadline = (clock // session_seconds + 1) * session_seconds
-        must_end = policy.latest_end(clock, deadline, spec, timing, settings)
+        must_end = deadlines.latest_end(clock, deadline, spec, timing, settings)
         if must_end is None:  # nothing can progress: the next session
             clock = deadline
             continue
-        slice_end = policy.slice_end(clock, spec.time_slice)
+        slice_end = deadlines.slice_end(clock, spec.time_slice)
         assert slice_end is not None
         end = min(must_end, slice_end, total)
         killed_at = queue[0] if queue and queue[0] < end + times.save else None

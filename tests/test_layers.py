@@ -114,7 +114,7 @@ def test_imports_go_downward() -> None:
         ("policies", "db.jobs"),
         ("policies", "tasks.context"),
         ("tasks", "celery"),
-        ("db", "workers.policy"),
+        ("db", "workers.retries"),
         ("settings", "db.engine"),
         ("workers", "sqlalchemy"),
         ("workers", "experiments.registry"),

@@ -23,11 +23,11 @@ from tasks.fixed_state import FixedState
 from tasks.kind import JobResult, Spec, threads_of
 from tasks.memory_limits import MemoryLimits
 from tasks.registry import AnyKind, kind_named, versions
-from workers import policy
+from workers import deadlines, retries
 from workers.attempt import AttemptContext, describe, metric_points, notes
 from workers.environment import attempt_environment, release_device_memory
+from workers.heartbeat import Member
 from workers.job_log import job_log
-from workers.member import Member
 
 logger = logging.getLogger("baton.worker")
 
@@ -96,7 +96,7 @@ class Executor:
             spec = self._kind_of(waiting.kind).spec_of(waiting.spec)
         except BatonError:  # it fails as soon as it begins, and says why
             spec = Spec()
-        return policy.latest_end(steady(), deadline, spec, waiting.timing, self._settings)
+        return deadlines.latest_end(steady(), deadline, spec, waiting.timing, self._settings)
 
     def _attempt(self, claim: Claim, must_end_at: float | None, cleanup: ExitStack) -> str:
         kind = self._kind_of(claim.kind)
@@ -114,7 +114,7 @@ class Executor:
             cleanup,
             self._memory,
             self._member.stop,
-            policy.slice_end(time.monotonic(), spec.time_slice),
+            deadlines.slice_end(time.monotonic(), spec.time_slice),
             must_end_at,
             environment=partial(self._environment, kind, spec),
             unsaved=self._member.unsaved,
@@ -152,7 +152,7 @@ class Executor:
         now = time.time()
         environment = context.environment()
         if isinstance(ended, Yielded):
-            outcome = policy.outcome_of_stop(ended.reason)
+            outcome = retries.outcome_of_stop(ended.reason)
             ending = Ending(
                 outcome,
                 context.step,
@@ -232,12 +232,12 @@ class Executor:
             environment=self._environment_if_known(claim, context),
             seconds=context.seconds,
         )
-        if policy.unreadable(error):
+        if retries.unreadable(error):
             self._store.distrust()  # what cannot be read counts as damaged after a few looks, so look
-        if policy.machine_fault(error):
+        if retries.machine_fault(error):
             ending = replace(ending, outcome=states.PREEMPTED, **self._told_of_machine(claim, error))
             self._give_back(claim, ending, self._settings.retry_seconds)
-        elif policy.out_of_memory(error):
+        elif retries.out_of_memory(error):
             release_device_memory()
             fewer = context.memory_limits.halved(context.spec.samples_at_once, context.step)
             ending = replace(ending, outcome=states.OOM, learned=None if fewer is None else fewer.row())
@@ -248,7 +248,7 @@ class Executor:
 
     def _told_of_machine(self, claim: Claim, error: Exception) -> dict[str, Any]:
         """Reason and notes of an attempt that the machine failed; an event the first time a job meets that here."""
-        short = policy.shortage(error)
+        short = retries.shortage(error)
         reason = describe(error) if short is None else f"this machine is short of {short} ({describe(error)})"
         if (claim.job_id, reason) in self._told:
             return {"reason": reason}
@@ -259,7 +259,7 @@ class Executor:
     def _retry_or_end(self, claim: Claim, ending: Ending, error: Exception) -> None:
         self.failed = True
         losses = claim.losses if ending.step <= claim.step else 0
-        after = policy.after_failure(error, claim.failures, losses, self._settings)
+        after = retries.after_failure(error, claim.failures, losses, self._settings)
         if ending.learned is not None:
             self._give_back(claim, ending, 0.0)
         elif after.final:

@@ -7,7 +7,7 @@ import threading
 import time
 
 from settings.ending import end_at_once
-from workers.member import Member
+from workers.heartbeat import Member
 
 #: How often a process that was told to leave looks whether it may.
 _LOOK_SECONDS = 0.05

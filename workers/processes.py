@@ -32,8 +32,8 @@ from workers.attempt import describe
 from workers.bell import RESOURCES, Bell
 from workers.broker import connect
 from workers.execute import Executor
+from workers.heartbeat import Member
 from workers.leaving import Leaving
-from workers.member import Member
 from workers.parent import die_with_parent
 from workers.pool import WakingThreadPool
 from workers.pulse import Pulse

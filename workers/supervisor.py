@@ -28,7 +28,7 @@ from workers.broker_watch import BrokerWatch
 from workers.child import BROKER, RESTART_SECONDS, Child
 from workers.departure import Departed, depart
 from workers.parent import PARENT_VARIABLE
-from workers.policy import machine_fault
+from workers.retries import machine_fault
 from workers.troubles import cap_log, forget_troubles, last_line, room_trouble, tell_troubles
 from workers.unsaved import UNSAVED_VARIABLE, Shared
 

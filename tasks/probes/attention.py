@@ -17,7 +17,7 @@ from settings.spacing import evenly_spaced
 from tasks.context import Draft, Finished, Point, TaskContext, Yielded
 from tasks.data.index_reader import Index, load_index
 from tasks.evaluate.model import judged_model
-from tasks.probes.attention_scores import FIGURES, Looks, figures_of, look, region_of
+from tasks.probes.attention_scores import FIGURES, AttentionScores, figures_of, look, region_of
 from tasks.registry import ATTENTION
 from tasks.results import AttentionResult
 from tasks.specs import AttentionSpec, LookedAt
@@ -76,7 +76,7 @@ def chosen_rows(index: Index, frames: int) -> list[int]:
     return [with_region[place] for place in evenly_spaced(len(with_region), frames)]
 
 
-def write_looks(looks: Looks, index: Index, file: Path) -> None:
+def write_looks(looks: AttentionScores, index: Index, file: Path) -> None:
     """Figures (N,) by name and `rows` (N,); `maps`, `images` and `boxes` of `panel_rows`, the frames to look at.
 
     The header's `captions` are those frames' instructions.

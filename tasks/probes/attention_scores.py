@@ -48,7 +48,7 @@ class Region:
 
 
 @dataclass
-class Looks:
+class AttentionScores:
     """Figures per frame, by name (`FIGURES`, `CENTRE_FIGURES`), and maps of a few frames.
 
     maps (P, grid, grid), images (P, S, S, 3) and boxes (P, 4; px of the image) belong to `panel_rows`.
@@ -83,13 +83,13 @@ def look(
     heads: Sequence[int] | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
     should_stop: Callable[[], str | None] = lambda: None,
-) -> Looks | None:
+) -> AttentionScores | None:
     """Attention of the action tokens on `rows`, each of which has a region; None when told to stop.
 
     Memory does not grow with the number of rows beyond a few numbers for each. Raises InvalidInput for a
     layer or a head that the model has not, NotFinite where the model gives NaN, infinities, or no attention.
     """
-    looks = Looks()
+    looks = AttentionScores()
     panels = {
         rows[place] for place in np.linspace(0, len(rows) - 1, min(PANELS, len(rows))).round().astype(int)
     }
@@ -151,7 +151,7 @@ def _maps(
     return averaged
 
 
-def figures_of(looks: Looks) -> dict[str, Any]:
+def figures_of(looks: AttentionScores) -> dict[str, Any]:
     """Means, and intervals (95 %) that draw demonstrations anew, as the frames of one are alike.
 
     `mass_over_centre_ci95` and `pointing_over_centre_ci95` are of the difference to the centre prior, frame by

@@ -65,7 +65,7 @@ def run(context: TaskContext[ReconstructSpec]) -> Finished[ReconstructResult]:
 def chosen_rows(recipe: Recipe, index: Index) -> list[int]:
     """Up to FRAMES rows that have a target, evenly spaced among evenly spaced candidates.
 
-    Looks at few items only: an index may have a million.
+    AttentionScores at few items only: an index may have a million.
     """
     candidates = evenly_spaced(len(index), 16 * FRAMES)
     seen = [row for row in candidates if sample_of(recipe, index, row).target is not None]

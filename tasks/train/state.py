@@ -31,7 +31,7 @@ _MEMORY = "training"
 
 
 @dataclass
-class Trainee:
+class TrainState:
     """A model in training. `step` steps are done. work: what it is trained for, as `_work_of` tells it."""
 
     recipe: Recipe
@@ -73,11 +73,11 @@ class Trainee:
         return merged_weights(self.model) if has_adapters(self.model) else weights_of(self.model)
 
 
-def take_up(context: TaskContext[TrainSpec]) -> Trainee:
+def take_up(context: TaskContext[TrainSpec]) -> TrainState:
     """From the worker's memory when it holds exactly the checkpoint to go on from, else from files."""
     files = {file.name: file for file in context.resume if file.name in (WEIGHTS, OPTIMIZER)}
     held = context.memory.pop(_MEMORY, None)
-    if isinstance(held, Trainee) and files:
+    if isinstance(held, TrainState) and files:
         newest = files[WEIGHTS]
         # Jobs that differ in what they measure, stop by or are judged on may have equal weights.
         if (held.checkpoint, held.step, held.work) == (newest.sha256, newest.step, _work_of(context)):
@@ -103,7 +103,7 @@ def take_up(context: TaskContext[TrainSpec]) -> Trainee:
         validation = load_index(context.inputs, size, "validation", context.memory, jpeg, resample)
     step, checkpoint = (files[WEIGHTS].step, files[WEIGHTS].sha256) if files else (0, "")
     replicas = Replicas(model, devices)
-    return Trainee(
+    return TrainState(
         recipe, index, validation, model, optimizer, scaler, replicas, step, checkpoint, _work_of(context)
     )
 
@@ -143,9 +143,9 @@ def _model(
     return model.to(device).train()
 
 
-def keep(context: TaskContext[TrainSpec], trainee: Trainee) -> None:
-    """Leave the trainee in the worker's memory for the next slice."""
-    context.memory[_MEMORY] = trainee
+def keep(context: TaskContext[TrainSpec], train_state: TrainState) -> None:
+    """Leave the state in the worker's memory for the next slice."""
+    context.memory[_MEMORY] = train_state
 
 
 def forget(memory: Any) -> None:

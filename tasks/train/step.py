@@ -18,11 +18,11 @@ from models.precision import autocast, check_scale
 from tasks.specs import TrainingSpec
 from tasks.train.batches import Part
 from tasks.train.optimizer import learning_rate_at
-from tasks.train.state import Trainee
+from tasks.train.state import TrainState
 
 
 def train_step(
-    trainee: Trainee,
+    train_state: TrainState,
     settings: TrainingSpec,
     parts: Sequence[Part],
     before_update: Callable[[], None] = lambda: None,
@@ -31,13 +31,13 @@ def train_step(
 
     before_update: called when gradients are there, before weights or optimizer change.
     """
-    step, scaler, replicas = trainee.step, trainee.scaler, trainee.replicas
+    step, scaler, replicas = train_state.step, train_state.scaler, train_state.replicas
     replicas.spread()
     sums: list[dict[str, Tensor]] = []
     for number, part in enumerate(parts):
         turn = number % len(replicas)
         with autocast(settings.precision, replicas.devices[turn]):
-            loss, values = _loss(trainee, part, turn)
+            loss, values = _loss(train_state, part, turn)
         scaler.scale(loss).backward()
         sums.append(values)
     replicas.gather()
@@ -50,31 +50,31 @@ def train_step(
     for name, total in losses.items():
         if not math.isfinite(total):
             raise TrainingDiverged(f"the {name} loss is {total} at step {step}; the last checkpoint is kept")
-    for group in trainee.optimizer.param_groups:
+    for group in train_state.optimizer.param_groups:
         group["lr"] = learning_rate_at(step, settings.steps, settings.learning_rate, settings.warmup_fraction)
-    scaler.unscale_(trainee.optimizer)
+    scaler.unscale_(train_state.optimizer)
     norm = torch.nn.utils.clip_grad_norm_(
-        trainee.model.trained_parameters(), settings.gradient_clip, foreach=False
+        train_state.model.trained_parameters(), settings.gradient_clip, foreach=False
     ).item()
-    if not math.isfinite(norm) and not (scaler.is_enabled() and _overflowed(trainee)):
+    if not math.isfinite(norm) and not (scaler.is_enabled() and _overflowed(train_state)):
         raise TrainingDiverged(f"the gradient's norm is {norm} at step {step}; the last checkpoint is kept")
     before_update()
-    scaler.step(trainee.optimizer)  # left out where scaled gradients overflowed
+    scaler.step(train_state.optimizer)  # left out where scaled gradients overflowed
     scaler.update()
     check_scale(scaler, step)
     return losses
 
 
-def _overflowed(trainee: Trainee) -> bool:
+def _overflowed(train_state: TrainState) -> bool:
     """Whether gradients are not finite themselves, which a smaller scale may mend, and not only their norm."""
-    gradients = (parameter.grad for parameter in trainee.model.trained_parameters())
+    gradients = (parameter.grad for parameter in train_state.model.trained_parameters())
     return any(grad is not None and not bool(grad.isfinite().all()) for grad in gradients)
 
 
-def _loss(trainee: Trainee, part: Part, turn: int) -> tuple[Tensor, dict[str, Tensor]]:
+def _loss(train_state: TrainState, part: Part, turn: int) -> tuple[Tensor, dict[str, Tensor]]:
     """A micro-batch's share of the loss, and the same by name, detached."""
-    device, config = trainee.replicas.devices[turn], trainee.recipe.config
-    losses = trainee.replicas.models[turn](
+    device, config = train_state.replicas.devices[turn], train_state.recipe.config
+    losses = train_state.replicas.models[turn](
         part.batch.to(device), None if part.draws is None else part.draws.to(device)
     )
     loss = losses.action * part.label_share

@@ -34,7 +34,7 @@ from workers.app import make_app, resource_queue
 from workers.bell import Bell
 from workers.broker import connect
 from workers.execute import Executor
-from workers.member import Member
+from workers.heartbeat import Member
 from workers.scheduler import Scheduler
 
 #: Nothing waits: what was lost is found by the process being gone, and by the queue being empty.

@@ -20,7 +20,7 @@ from tasks.context import Finished, InputFile
 from tasks.results import TrainResult
 from tasks.train import run as train
 from tasks.train.replicas import Replicas, devices_for
-from tasks.train.state import Trainee
+from tasks.train.state import TrainState
 from tasks.train.step import train_step
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import model_spec, training_spec, write_training_index
@@ -97,15 +97,15 @@ def test_fp16_leaves_out_a_step_that_overflows_and_halves_the_scale(
         "tasks.train.state.make_scaler", lambda *_: torch.amp.GradScaler("cpu", init_scale=2.0**100)
     )
 
-    def watched(trainee: Trainee, *arguments: Any) -> dict[str, float]:
+    def watched(train_state: TrainState, *arguments: Any) -> dict[str, float]:
         if not scales:
-            scales.append(trainee.scaler.get_scale())
-        before = {name: tensor.clone() for name, tensor in weights_of(trainee.model).items()}
-        losses = train_step(trainee, *arguments)
-        scales.append(trainee.scaler.get_scale())
-        changed.append(any(not torch.equal(t, before[n]) for n, t in weights_of(trainee.model).items()))
+            scales.append(train_state.scaler.get_scale())
+        before = {name: tensor.clone() for name, tensor in weights_of(train_state.model).items()}
+        losses = train_step(train_state, *arguments)
+        scales.append(train_state.scaler.get_scale())
+        changed.append(any(not torch.equal(t, before[n]) for n, t in weights_of(train_state.model).items()))
         if len(scales) == 2:
-            trainee.scaler.update(2.0**10)
+            train_state.scaler.update(2.0**10)
         return losses
 
     monkeypatch.setattr(train, "train_step", watched)

@@ -15,7 +15,7 @@ from settings.queue import QueueSettings
 from tests.support import row
 from tests.toy_kinds import Body, kind_with
 from workers.execute import Executor
-from workers.member import Member
+from workers.heartbeat import Member
 
 SETTINGS = QueueSettings(lease_seconds=30, heartbeat_seconds=0.02, retry_seconds=5)
 

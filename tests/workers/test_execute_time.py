@@ -20,7 +20,7 @@ from tests.support import attempts, await_value, planned, row, submit
 from tests.toy_kinds import Result, done
 from tests.workers.conftest import SETTINGS, Bench
 from tests.workers.test_execute import make
-from workers import policy
+from workers import deadlines
 
 
 def test_work_that_cannot_be_put_away_before_the_deadline_does_not_start(
@@ -49,7 +49,7 @@ def test_a_slice_ends_early_enough_for_what_its_checkpoints_were_seen_to_take(
 
     submit(database, planned("a", spec={"slice_seconds": 60}, target_steps=5))
     bench.run("a", slow_to_save)
-    room = SETTINGS.hand_over_seconds + policy.SAVE_SAFETY * 5.0
+    room = SETTINGS.hand_over_seconds + deadlines.SAVE_SAFETY * 5.0
     bench.member.ends_at = steady() + room + 30
     assert bench.run("a", look) == "yielded at step 1"
     bench.member.ends_at = steady() + room - 0.5

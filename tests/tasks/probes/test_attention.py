@@ -18,7 +18,14 @@ from tasks.context import Finished, InputFile, Yielded
 from tasks.data.index_reader import ITEMS, Index, load_index
 from tasks.probes import attention
 from tasks.probes.attention import chosen_rows
-from tasks.probes.attention_scores import PANELS, Looks, Region, figures_of, grouped_interval, region_of
+from tasks.probes.attention_scores import (
+    PANELS,
+    AttentionScores,
+    Region,
+    figures_of,
+    grouped_interval,
+    region_of,
+)
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import model_spec, training_spec, write_training_index
 
@@ -122,7 +129,7 @@ def test_rows_are_spread_and_have_a_region(inputs):
 
 def test_differences_to_the_prior_are_paired():
     """Where attention beats the prior by the same in every frame, nothing is uncertain about that."""
-    looks = Looks(rows=list(range(6)), demonstrations=[0, 0, 1, 1, 2, 2])
+    looks = AttentionScores(rows=list(range(6)), demonstrations=[0, 0, 1, 1, 2, 2])
     for name, column in looks.figures.items():
         column.extend([0.25, 0.5, 0.75, 0.25, 0.5, 0.25] if name.endswith("accuracy") else [0.5] * 6)
     looks.figures["pointing_accuracy"] = [value + 0.125 for value in looks.figures["pointing_accuracy"]]

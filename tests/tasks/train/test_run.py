@@ -120,7 +120,7 @@ def test_a_worker_that_remembers_another_step_goes_on_from_the_files(
     train.run(first)
     ahead = FakeContext(tmp_path, spec, index, memory=dict(memory), earlier=first, checks=2)
     train.run(ahead)
-    assert memory["training"].step == 4, "the trainee object itself moved on with the second attempt"
+    assert memory["training"].step == 4, "the train_state object itself moved on with the second attempt"
     again = FakeContext(tmp_path, spec, index, memory=memory, earlier=first)
     result = train.run(again)
     assert again.progress[0] == 3, "back at the checkpoint of step 2"

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from db import jobs, queries, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
-from tasks.probes.attention_scores import Looks
+from tasks.probes.attention_scores import AttentionScores
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import result_of, spec_of
 from tests.support import NOW, start, stored, worker
@@ -95,4 +95,4 @@ def test_bytes_that_were_cleared_away_are_left_out(database, store, home, ablati
 
 
 def test_the_names_are_those_that_the_body_writes():
-    assert {"maps", "images", "boxes", "panel_rows"} <= set(vars(Looks()))
+    assert {"maps", "images", "boxes", "panel_rows"} <= set(vars(AttentionScores()))

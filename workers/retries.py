@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from db import states
-from db.timings import Timing
 from errors import DiskFull, InvalidInput, StateBusy, StateLost, StoreUnreachable
 from settings.faults import FULL, SHORTAGES, UNREADABLE, is_unreadable
 from settings.queue import QueueSettings
-from tasks.kind import Spec
 
 #: Stop reasons for which the machine, not the plan, is the cause.
 PREEMPTIONS = frozenset({"preempted", "deadline"})
@@ -35,10 +33,6 @@ _SHORTAGE_WORDS = {
     "Resource temporarily unavailable": "processes or threads",
     "Cannot allocate memory": "memory",
 }
-
-#: A checkpoint may take this many times as long as the slowest one so far.
-SAVE_SAFETY = 1.5
-_MARGIN_FLOOR_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -120,27 +114,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(cause))
         yield cause
         cause = cause.__cause__ or cause.__context__
-
-
-def slice_end(now: float, slice_seconds: float | None) -> float | None:
-    """When a slice that starts now is over, by the clock that `now` is of; None for no limit."""
-    return None if slice_seconds is None else now + slice_seconds
-
-
-def latest_end(
-    now: float, deadline: float, spec: Spec, timing: Timing | None, settings: QueueSettings
-) -> float | None:
-    """When an attempt that starts now has to stop for a checkpoint; None: it could not progress before.
-
-    now, deadline and what comes back are of one clock, which nobody sets (`settings.clock.steady`).
-    A sliced job progresses once it has loaded, done what it does at once (a step, or one round of simulators)
-    and saved it; any other job by ending. Without measurements nothing is known but the default margin.
-    """
-    if timing is None:
-        margin, needed = settings.deadline_margin_seconds, 0.0
-    else:
-        margin = _MARGIN_FLOOR_SECONDS + SAVE_SAFETY * timing.save + timing.step * spec.at_once
-        sliced = spec.time_slice is not None
-        needed = timing.load + timing.step * spec.at_once if sliced else timing.whole
-    end = deadline - settings.hand_over_seconds - margin
-    return end if now + needed < end else None

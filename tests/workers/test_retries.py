@@ -13,8 +13,8 @@ from errors import DatasetError, DiskFull, StateLost, StoreUnreachable, Training
 from settings.queue import QueueSettings
 from settings.regular import text_of
 from tests.toy_kinds import ToySpec
-from workers import policy
-from workers.policy import AfterFailure, after_failure
+from workers import deadlines, retries
+from workers.retries import AfterFailure, after_failure
 
 SETTINGS = QueueSettings(max_failures=3, max_losses=2, retry_seconds=2)
 
@@ -34,7 +34,7 @@ def test_bad_input_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize("error", [MemoryError(), OutOfMemoryError("CUDA out of memory")])
 def test_running_out_of_memory_has_a_ledger_of_its_own(error: Exception) -> None:
-    assert policy.out_of_memory(error)
+    assert retries.out_of_memory(error)
     assert after_failure(error, 2, 0, SETTINGS) == AfterFailure(False, 2)
     assert after_failure(error, 0, 1, SETTINGS).final
 
@@ -44,12 +44,12 @@ def test_running_out_of_memory_has_a_ledger_of_its_own(error: Exception) -> None
     [("slice", "yielded"), ("preempted", "preempted"), ("deadline", "preempted"), ("cancelled", "cancelled")],
 )
 def test_why_it_stopped_is_how_it_ended(reason: str, outcome: str) -> None:
-    assert policy.outcome_of_stop(reason) == outcome
+    assert retries.outcome_of_stop(reason) == outcome
 
 
 def test_slices_end() -> None:
-    assert policy.slice_end(100.0, 5.0) == 105.0
-    assert policy.slice_end(100.0, None) is None
+    assert deadlines.slice_end(100.0, 5.0) == 105.0
+    assert deadlines.slice_end(100.0, None) is None
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_slices_end() -> None:
 def test_work_stops_in_time_for_its_own_checkpoint(
     spec: dict[str, object], timing: Timing | None, before_deadline: float
 ) -> None:
-    end = policy.latest_end(1000.0, 5000.0, ToySpec(spec), timing, SETTINGS)
+    end = deadlines.latest_end(1000.0, 5000.0, ToySpec(spec), timing, SETTINGS)
     assert end == 5000.0 - SETTINGS.hand_over_seconds - before_deadline
 
 
@@ -81,8 +81,8 @@ def test_work_that_cannot_progress_does_not_start(
     spec: dict[str, object], timing: Timing, needs: float
 ) -> None:
     deadline = 1000.0 + SETTINGS.hand_over_seconds + needs
-    assert policy.latest_end(1000.0, deadline + 0.1, ToySpec(spec), timing, SETTINGS) is not None
-    assert policy.latest_end(1000.0, deadline - 0.1, ToySpec(spec), timing, SETTINGS) is None
+    assert deadlines.latest_end(1000.0, deadline + 0.1, ToySpec(spec), timing, SETTINGS) is not None
+    assert deadlines.latest_end(1000.0, deadline - 0.1, ToySpec(spec), timing, SETTINGS) is None
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_work_that_cannot_progress_does_not_start(
     ],
 )
 def test_a_full_disk_is_told_from_a_fault_of_the_job(error: Exception) -> None:
-    assert policy.machine_fault(error)
-    assert not policy.machine_fault(OSError(errno.ENOENT, "No such file"))
-    assert not policy.machine_fault(ValueError("full"))
+    assert retries.machine_fault(error)
+    assert not retries.machine_fault(OSError(errno.ENOENT, "No such file"))
+    assert not retries.machine_fault(ValueError("full"))
 
 
 SHORT = [
@@ -119,8 +119,8 @@ SHORT = [
 def test_a_machine_that_is_short_of_something_is_told_from_a_fault_of_the_job(
     error: Exception, what: str
 ) -> None:
-    assert policy.machine_fault(error)
-    assert str(policy.shortage(error)).startswith(what)
+    assert retries.machine_fault(error)
+    assert str(retries.shortage(error)).startswith(what)
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.ENOSPC])
@@ -131,14 +131,14 @@ def test_a_reader_that_says_its_file_is_bad_is_not_believed_where_the_machine_fa
         except OSError as error:
             raise DatasetError(f"frame 7 cannot be read: {error}") from None
     except DatasetError as error:
-        assert policy.machine_fault(error)
+        assert retries.machine_fault(error)
     try:
         try:
             raise FileNotFoundError(errno.ENOENT, "No such file")
         except OSError as error:
             raise DatasetError("frame 7 is missing") from error
     except DatasetError as error:
-        assert not policy.machine_fault(error)
+        assert not retries.machine_fault(error)
 
 
 def test_a_file_that_is_too_large_to_be_read_is_a_fault_of_the_file(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_file_that_is_too_large_to_be_read_is_a_fault_of_the_file(tmp_path: Pa
     (file := tmp_path / "some").write_bytes(bytes(11))
     with pytest.raises(DatasetError) as refused:
         text_of(file, DatasetError, 10)
-    assert not policy.machine_fault(refused.value)
+    assert not retries.machine_fault(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ def test_a_file_that_is_too_large_to_be_read_is_a_fault_of_the_file(tmp_path: Pa
     [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory. (Cannot allocate memory)")],
 )
 def test_what_a_job_allocates_itself_stays_in_its_own_ledger(error: Exception) -> None:
-    assert policy.out_of_memory(error) and not policy.machine_fault(error)
+    assert retries.out_of_memory(error) and not retries.machine_fault(error)
 
 
 def test_torchs_own_allocators_errors_count_as_out_of_memory() -> None:
-    assert policy.out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
-    assert not policy.out_of_memory(RuntimeError("shapes do not match"))
+    assert retries.out_of_memory(RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"))
+    assert not retries.out_of_memory(RuntimeError("shapes do not match"))
