@@ -33,6 +33,7 @@ class AuditedJob:
     label: str
     state: str
     step: int
+    target_steps: int
     artifacts: list[Made]
 
 
@@ -64,6 +65,7 @@ def audited_jobs(db: Database, ablation_id: int | None, kinds: Sequence[str]) ->
             job.c.label,
             job.c.state,
             job.c.step.label("reached_step"),
+            job.c.target_steps,
             artifact.c.name,
             artifact.c.sha256,
             artifact.c.step,
@@ -79,7 +81,7 @@ def audited_jobs(db: Database, ablation_id: int | None, kinds: Sequence[str]) ->
     found: dict[int, AuditedJob] = {}
     with db.read() as tx:
         for row in tx.execute(statement):
-            about = AuditedJob(row.id, row.kind, row.label, row.state, row.reached_step, [])
+            about = AuditedJob(row.id, row.kind, row.label, row.state, row.reached_step, row.target_steps, [])
             found.setdefault(row.id, about).artifacts.append(Made(row.name, row.sha256, row.step, row.final))
     return list(found.values())
 

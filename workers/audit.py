@@ -43,6 +43,7 @@ class Unit:
     expected: Mapping[str, str]
     ends: bool
     step: int
+    target_steps: int
 
     @property
     def name(self) -> str:
@@ -119,13 +120,15 @@ def units_of(database: Database, ablation_id: int | None) -> list[Unit]:
         if not kind.sliced:
             final = {item.name: item.sha256 for item in row.artifacts if item.final}
             if final and ended:
-                units.append(Unit(row.id, kind, row.label, 0, last, final, True, row.step))
+                units.append(Unit(row.id, kind, row.label, 0, last, final, True, row.step, row.target_steps))
             continue
         first = 0
         for step in sorted({item.step for item in row.artifacts}):
             expected = {item.name: item.sha256 for item in row.artifacts if item.step == step}
             ends = ended and step == last
-            units.append(Unit(row.id, kind, row.label, first, step, expected, ends, row.step))
+            units.append(
+                Unit(row.id, kind, row.label, first, step, expected, ends, row.step, row.target_steps)
+            )
             first = step
     return units
 
@@ -199,8 +202,9 @@ def _differences(
     exact = then is not None and "variables" in then
     stored = [point for point in given.measured if unit.ends or point[1] <= unit.last]
     found += different_figures(unit.kind, given.result, made.result, stored, made.points, exact)
-    if unit.kind.sliced and unit.ends and made.step != unit.step:
-        found.append(f"the job's step is {unit.step}, it ends at {made.step}")
+    end = unit.target_steps if made.step is None else made.step
+    if unit.kind.sliced and unit.ends and end != unit.step:
+        found.append(f"the job's step is {unit.step}, it ends at {end}")
     return found
 
 
