@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from benchmark.tasks import Scene
 from detectors.spec import DetectorSpec
 from detectors.targets.table import TARGETS_VERSION
 from models.spec import ModelSpec
@@ -43,7 +44,7 @@ class Demonstration:
     """One demonstration. The fields after `number` are of those that the expert makes."""
 
     number: Number
-    scene: Literal["A", "B", "C", "D"] | None = None
+    scene: Scene | None = None
     task: Text | None = None
     seed: Number | None = None
     starts: Text | None = None
@@ -239,7 +240,7 @@ class SimulatedScene:
     """
 
     simulator: Literal["playtable", "calvin"]
-    scene: Literal["A", "B", "C", "D"]
+    scene: Scene
     assets: Aside[PathText | None]
     python: Aside[PathText | None]
     renderer: Renderer

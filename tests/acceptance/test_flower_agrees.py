@@ -18,10 +18,12 @@ from db.store import ArtifactStore
 from reports.write import write_report
 from settings.home import Home
 from settings.queue import queue_settings
+from tasks.registry import KINDS
 from tests.commands.test_flower import await_flower, port, status
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.processes import CLI_WITH_BODIES, QUICK, one_of_home
 from tests.support import REPOSITORY, await_value, planned, states
+from tests.toy_kinds import toy_kind
 from views.addresses import address_of
 from views.flower import password
 from workers import supervisor
@@ -58,8 +60,14 @@ def reported(home: Home, database: Database, ablation: str, folder: Path) -> int
 
 
 def test_they_agree_after_broker_loss(
-    session: Supervisor, home: Home, database: Database, port: int, tmp_path: Path
+    session: Supervisor,
+    home: Home,
+    database: Database,
+    port: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setitem(KINDS, "count", toy_kind("count"))
     await_flower(port)
     secret = password(home)
 
