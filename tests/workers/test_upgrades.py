@@ -30,7 +30,9 @@ SMOKE = load_config("smoke", None, arms=("baseline",), seeds=(0,))
 
 def of_build(kind: str, version: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on this process is a build whose body of `kind` has this version."""
-    monkeypatch.setitem(KINDS, kind, replace(KINDS[kind], version=version))
+    other = replace(KINDS[kind], version=version)
+    monkeypatch.setitem(KINDS, kind, other)
+    monkeypatch.setattr(f"experiments.reconvla.planner.{kind.upper()}", other)
 
 
 def versioned(key: str, kind: str, version: int | None, needs: tuple[str, ...] = ()) -> PlannedJob:
