@@ -79,15 +79,21 @@ def test_training_whose_final_weights_rotted_goes_on_from_its_last_checkpoint(
 
 def unreadable(monkeypatch: pytest.MonkeyPatch, file: Path, number: int = errno.EIO) -> None:
     """The disk does not give back this file's bytes until it is made anew."""
-    bad = file.stat().st_ino
+    bad = _identity(file)
     real = store_module.file_sha256
 
     def hashed(path: Path) -> str:
-        if path.stat().st_ino == bad:
+        if _identity(path) == bad:
             raise OSError(number, os.strerror(number), str(path))
         return real(path)
 
     monkeypatch.setattr(store_module, "file_sha256", hashed)
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    """A file system gives the number of a file that is gone to the next one."""
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EUCLEAN])
