@@ -54,6 +54,23 @@ VARIABLES = {
 }
 
 
+POLICIES = """
+A row of the table need not be trained here: `arms` may map names to null (an arm above) or to a `policy` with its kind
+and what that takes. It is judged once, on the sequences of the ablation; its columns of training stay empty, nothing is
+concluded from its difference to an arm. A folder counts by what lies in it, a server by its address.
+
+```yaml
+arms:
+  baseline: null
+  recon: null
+  chance: {policy: {kind: random, seed: 1}}
+  expert: {policy: {kind: expert}, title: the scripted expert}
+  theirs: {policy: {kind: http, url: "http://127.0.0.1:8000"}}
+  openvla: {policy: {kind: openvla, folder: ~/openvla-7b, statistics: calvin}}
+  earlier: {policy: {kind: folder, folder: ~/reconvla-checkpoint}}
+```
+"""
+
 ELSEWHERE = """
 `home.yaml` in the home may hold the keys `database` and `artifacts` with the URLs of `BATON_STATE_URL` and
 `BATON_ARTIFACTS_URL`; the variables go before it ([several machines](several-machines.md))."""
@@ -76,6 +93,7 @@ def page() -> str:
     parts = [head, "## The ablation\n", *_section(AblationConfig, "", {})]
     parts += ["\n## Arms\n", "| name | in the table |", "|---|---|"]
     parts += [f"| `{arm.name}` | {arm.title} |" for arm in ARMS.values()]
+    parts += [POLICIES]
     parts += ["\n## Presets\n"]
     for name in preset_names():
         first = (PRESETS / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]

@@ -119,18 +119,18 @@ class RunReport:
     clocks; those that were killed count up to their last sign of life. `useful_seconds`: device time whose steps are in
     the final weights. `title`: what people read for the arm's name; the name itself where empty. `curves`: what else
     was measured along the way, such as validation. `steps_per_epoch`: steps in which every training sample is drawn
-    once on average.
+    once on average. `trained`: False for a policy that is only judged, of which no statement on the method is made.
     """
 
     arm: str
     seed: int
-    train_steps: int
+    train_steps: int | None
     results: tuple[int, ...] | None = None
     open_loop_error: float | None = None
     held_out_loss: float | None = None
     held_out_frames: int | None = None
     losses: tuple[LossPoint, ...] = ()
-    slices: int = 0
+    slices: int | None = 0
     device_seconds: float | None = None
     useful_seconds: float | None = None
     attention: AttentionScores | None = None
@@ -139,6 +139,7 @@ class RunReport:
     attempts: tuple[Slice, ...] = ()
     steps_per_epoch: float | None = None
     tasks: Mapping[str, TaskScore] = field(default_factory=dict)
+    trained: bool = True
 
 
 @dataclass(frozen=True)

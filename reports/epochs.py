@@ -64,7 +64,7 @@ def advice_for(run: RunReport) -> Advice | None:
 def last_epochs_loss(run: RunReport) -> float | None:
     """Mean action loss, as training met it, over the steps of the run's last whole epoch or all it has."""
     points = [point for point in run.losses if point.name == TRAINED_ON]
-    since = run.train_steps - (run.steps_per_epoch or 0)
+    since = (run.train_steps or 0) - (run.steps_per_epoch or 0)
     last = [point.value for point in points if point.step > since]
     return fmean(last) if run.steps_per_epoch and last else None
 

@@ -30,11 +30,12 @@ from reports.statistics import (
 class ArmSummary:
     """Figures of one arm over its seeds; None where not measured. `goodput` is useful over device seconds.
 
-    `sequences` is the number per seed, `evaluated_seeds` are those that have results. `train_steps`
-    is what every seed reached; slices and seconds are sums over seeds. `training_loss`, `held_out_loss` and
-    `open_loop_error` are means over the same `held_out_seeds`, those whose final weights were judged on held-out frames
-    (`held_out_frames` of each; None where seeds differ in them). `p_value_random`: the chance of such a difference to
-    random actions at 1/5, on the same sequences, if there were none.
+    `sequences` is the number per seed, `evaluated_seeds` are those that have results. `train_steps` is what every seed
+    reached; slices and seconds are sums over seeds; all these are None for a policy that is only judged.
+    `training_loss`, `held_out_loss` and `open_loop_error` are means over the same `held_out_seeds`, those whose final
+    weights were judged on held-out frames (`held_out_frames` of each; None where seeds differ in them).
+    `p_value_random`: the chance of such a difference to random actions at 1/5, on the same sequences, if there were
+    none.
     """
 
     arm: str
@@ -46,8 +47,8 @@ class ArmSummary:
     success_ci95: list[Interval] | None
     avg_len: float | None
     avg_len_ci95: Interval | None
-    train_steps: int
-    slices: int
+    train_steps: int | None
+    slices: int | None
     device_seconds: float | None
     goodput: float | None
     open_loop_error: float | None
@@ -73,7 +74,7 @@ def summarise(data: ReportData) -> Summary:
     groups = data.arms()
     comparisons = [
         compare(a, b, _results_by_seed(groups[a]), _results_by_seed(groups[b]))
-        for a, b in combinations(groups, 2)
+        for a, b in combinations([arm for arm, runs in groups.items() if runs[0].trained], 2)
     ]
     random_policy = None
     if data.random_results is not None:
@@ -153,8 +154,8 @@ def _summarise_arm(
         success_ci95=None if results is None else success_intervals(results),
         avg_len=None if results is None else float(results.mean()),
         avg_len_ci95=None if results is None else average_length_interval(results),
-        train_steps=min(run.train_steps for run in runs),
-        slices=sum(run.slices for run in runs),
+        train_steps=min((run.train_steps for run in runs if run.train_steps is not None), default=None),
+        slices=sum(run.slices or 0 for run in runs) if runs[0].trained else None,
         device_seconds=device_seconds,
         goodput=useful_seconds / device_seconds if device_seconds and useful_seconds is not None else None,
         open_loop_error=_mean([run.open_loop_error for run in judged]),
@@ -164,7 +165,7 @@ def _summarise_arm(
         held_out_seeds=tuple(run.seed for run in judged),
         attention=over_seeds(attention),
         p_value_random=None
-        if results is None or random_results is None
+        if results is None or random_results is None or not runs[0].trained
         else against_random(results, random_results),
     )
 

@@ -277,14 +277,18 @@ class ChainsSpec(SimulatedScene):
     simulators: Aside[Few]
 
 
+NamedPolicy = Literal["reconvla", "random", "expert"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClosedLoopSpec(ChainsSpec, Spec):
     """A shard of CALVIN's long-horizon evaluation: the sequences `first` to `last` - 1 of the list.
 
     policy: `reconvla`, the trained model that the job depends on; `random`, `expert`; or the JSON of one of
-    `policies.registry`. scenes: whose scenes are shown. frames_renderer, frames_basis, frames_scenes: what drew the
-    training frames (None: unknown), what that rests on, whose scenes they show. policy_batch: rows of every forward
-    pass. seed: of random actions. gaze: of a model that is shown the region.
+    `policies.registry`, whose folder, where it has one, is policy_folder, and what lies there policy_identity. scenes:
+    whose scenes are shown. frames_renderer, frames_basis, frames_scenes: what drew the training frames (None: unknown),
+    what that rests on, whose scenes they show. policy_batch: rows of every forward pass. seed: of random actions. gaze:
+    of a model that is shown the region.
     """
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_earlier_shard,)
@@ -292,7 +296,7 @@ class ClosedLoopSpec(ChainsSpec, Spec):
     has_parts: ClassVar[bool] = True
 
     mode: Literal["closed_loop"]
-    policy: Literal["reconvla", "random", "expert"] | Mapping[str, object]
+    policy: NamedPolicy | Mapping[str, object]
     scenes: Literal["baton", "calvin"]
     frames_renderer: Text | None
     frames_basis: Aside[Text | None]
@@ -309,6 +313,8 @@ class ClosedLoopSpec(ChainsSpec, Spec):
     model: ModelSpec | None = None
     precision: Precision = "fp32"
     gaze: DetectorSpec | None = None
+    policy_folder: Aside[PathText | None] = None
+    policy_identity: Text | None = None
 
     @classmethod
     def reads(cls, values: JsonObject) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,14 +10,18 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from benchmark.tasks import Scene
-from experiments.reconvla.arms import arm_named
+from errors import ConfigError
+from experiments.reconvla.arms import ARMS, arm_named
+from policies.registry import PolicySpec, ReconVLAWeights, policy_from_json
 from settings.places import no_home_folder
 from settings.shown import cut
 
@@ -292,11 +297,41 @@ class Attention(Section):
     heads: tuple[Count, ...] = Field(default=(), description="averaged over; empty: all")
 
 
+class PolicyRow(Section):
+    """A row of the table that is judged and not trained here."""
+
+    policy: dict[str, object] = Field(description="its kind, and what that kind takes")
+    title: Name | None = Field(default=None, description="in the table; null: the row's name")
+
+    def spec(self, place: str) -> PolicySpec:
+        """Raises ConfigError that names an entry below `place`."""
+        return policy_from_json(self.policy, f"{place}.policy")
+
+
+def check_row(spec: PolicySpec, place: str) -> None:
+    """Raises ConfigError for what is no row: weights of a job are of an arm."""
+    if isinstance(spec, ReconVLAWeights):
+        raise ConfigError(f"{place}.kind: weights of this home are of its arms; name a folder (kind: folder)")
+
+
+def _form(value: object) -> str:
+    return "rows" if isinstance(value, Mapping) else "names"
+
+
+Arms = Annotated[
+    Annotated[tuple[str, ...], Tag("names")] | Annotated[dict[Name, PolicyRow | None], Tag("rows")],
+    Discriminator(_form),
+]
+
+
 class AblationConfig(Section):
     """The whole ablation."""
 
     name: Name = "ablation"
-    arms: tuple[str, ...] = ("baseline", "recon", "recon_pretrain")
+    arms: Arms = Field(
+        default=("baseline", "recon", "recon_pretrain"),
+        description="names; or by name null for an arm, and `policy` for a row that is judged and not trained",
+    )
     seeds: tuple[Seed, ...] = (0,)
     scheduling: Literal["round_robin", "finish_first"] = Field(
         default="round_robin",
@@ -312,10 +347,27 @@ class AblationConfig(Section):
 
     @field_validator("arms")
     @classmethod
-    def _known_arms(cls, arms: tuple[str, ...]) -> tuple[str, ...]:
-        for name in arms:
-            arm_named(name)
+    def _known_arms(cls, arms: Arms) -> Arms:
+        rows = arms if isinstance(arms, dict) else dict.fromkeys(arms)
+        for name, row in rows.items():
+            if row is None:
+                arm_named(name)
+            elif name in ARMS:
+                raise ConfigError(f"arms.{name}: an arm has this name; name the row of a policy otherwise")
+            else:
+                check_row(row.spec(f"arms.{name}"), f"arms.{name}.policy")
         return arms
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Names of the arms."""
+        return tuple(name for name in self.arms if name not in self.policies)
+
+    @property
+    def policies(self) -> dict[str, PolicyRow]:
+        """Rows that are judged alone."""
+        arms = self.arms if isinstance(self.arms, dict) else {}
+        return {name: row for name, row in arms.items() if row is not None}
 
     @model_validator(mode="after")
     def _not_empty(self) -> AblationConfig:

@@ -33,7 +33,7 @@ def check_jobs(config: AblationConfig, most: int = MOST_JOBS) -> None:
 def jobs_by_entry(config: AblationConfig) -> dict[str, int]:
     """How many jobs each entry of the configuration makes, but for the few that join others."""
     data, evaluation = config.data, config.evaluation
-    runs = len(config.seeds) * len(config.arms)
+    runs = len(config.seeds) * len(config.trained)
     made = {"seeds": runs * _JOBS_OF_A_RUN}
     corpora = []
     if data.root is None:
@@ -45,7 +45,7 @@ def jobs_by_entry(config: AblationConfig) -> dict[str, int]:
                 len(data.training_scenes),
             ),
         ]
-    if data.pretrained_on is None and any(arm_named(name).pretrained for name in config.arms):
+    if data.pretrained_on is None and any(arm_named(name).pretrained for name in config.trained):
         each, scenes = data.pretraining_demonstrations_per_task, len(data.pretraining_scenes)
         corpora.append(("data.pretraining_demonstrations_per_task", each, scenes))
     for entry, each, scenes in corpora:
@@ -55,5 +55,5 @@ def jobs_by_entry(config: AblationConfig) -> dict[str, int]:
         protocol = evaluation.protocol
         sequences = evaluation.sequences if protocol is None else protocol_named(protocol).sequences
         shards = -(-sequences // evaluation.sequences_per_shard)
-        made["evaluation.sequences"] = shards * (runs + evaluation.random_baseline)
+        made["evaluation.sequences"] = shards * (runs + len(config.policies) + evaluation.random_baseline)
     return made

@@ -22,6 +22,11 @@ from tasks.drawn_anew import looked_at, maker
 from tasks.evaluate.simulator_identity import assets_identity, official_identity
 from tasks.specs import ClosedLoopSpec
 
+NO_SIMULATOR = (
+    "closed-loop evaluation of CALVIN data needs CALVIN's own scenes: set evaluation.assets to a clone of "
+    "calvin_env, or evaluation.simulator to calvin"
+)
+
 #: The frames of the built-in simulator's demonstrations, which are made without any dataset.
 _OWN_FRAMES = Recording(TINY, "Baton draws its own demonstrations with it", BATON)
 

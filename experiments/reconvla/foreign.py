@@ -16,7 +16,14 @@ from pydantic import ValidationError
 
 from errors import ConfigError
 from experiments.reconvla.config import AblationConfig
-from experiments.reconvla.foreign_parameters import HUB, MADE_UP, check_parameters, lies_elsewhere
+from experiments.reconvla.foreign_parameters import (
+    ASKED_ELSEWHERE,
+    HUB,
+    MADE_UP,
+    check_parameters,
+    lies_elsewhere,
+)
+from policies.registry import RandomActions, ScriptedExpert
 from settings.shown import cut, shown
 from settings.typed_json import first_mistake
 from tasks.registry import KINDS
@@ -43,6 +50,9 @@ class ForeignJobs:
             config = AblationConfig.model_validate(settings)
             for text in _named_files(config):
                 self._check_outside(lies_elsewhere(text))
+            for name, row in config.policies.items():
+                if not isinstance(row.spec(f"arms.{name}"), RandomActions | ScriptedExpert):
+                    raise ValueError(f"arms.{name}.{ASKED_ELSEWHERE}")
             if config.gaze.weights is not None and not HUB.fullmatch(config.gaze.weights):
                 self._check_outside(lies_elsewhere(config.gaze.weights))
         except ValidationError as error:

@@ -21,6 +21,10 @@ from tasks.kind import JobResult, Kind, Spec
 _PLACES, _WEIGHTS = frozenset({"root", "assets"}), "weights"
 #: Names on the hub whose weights a bundle may have fetched: GroundingDINO's own.
 HUB = re.compile(r"IDEA-Research/grounding-dino-[a-z]+")
+ASKED_ELSEWHERE = (
+    "policy: one that is asked over a network, or lies in a folder, is named by who runs the job"
+)
+
 #: Where files are what a process makes them, and where a bundle puts its own.
 MADE_UP = re.compile(r"/(proc|dev|sys)(/|\Z)")
 _IN_A_STORE = re.compile(r"(\A|/)artifacts/[0-9a-f]{2}/[0-9a-f]{64}")
@@ -44,9 +48,7 @@ def check_parameters(kind: Kind[Spec, JobResult], parameters: JsonObject) -> lis
         if name not in DETECTORS:
             raise ValueError(f"detector: {shown(name)} is none that this Baton knows")
     if isinstance(parameters.get("policy"), Mapping):
-        raise ValueError(
-            "policy: one that is asked over a network, or lies in a folder, is named by who runs the job"
-        )
+        raise ValueError(ASKED_ELSEWHERE)
     return places
 
 

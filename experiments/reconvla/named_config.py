@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,17 @@ def load_config(
         merge(values, said_by[-1][1])
     for key, value in direct.items():
         if value is not None:
-            merge(values, nested(key, value, "__"))
+            merge(values, nested(key, _rows_named(value, values) if key == "arms" else value, "__"))
     try:
         config = AblationConfig.model_validate(values)
     except ConfigError as error:
         raise ConfigError(f"{place}: {error}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = cut(".".join(cut(str(part)) for part in first["loc"]) or "the whole", _LONGEST_PART)
+        loc = first["loc"]
+        if loc[:1] == ("arms",) and len(loc) > 1:
+            loc = ("arms", *loc[2:])  # without the name of the form
+        where = cut(".".join(cut(str(part)) for part in loc) or "the whole", _LONGEST_PART)
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}") from None
         if first["type"] == "model_type":
@@ -74,6 +78,15 @@ def load_config(
     if config.evaluation.protocol is not None:
         _check_protocol_decides(config.evaluation.protocol, said_by)
     return config
+
+
+def _rows_named(names: Iterable[str], values: dict[str, Any]) -> object:
+    """Where rows are described, those with these names; names alone are of arms."""
+    described = values.get("arms")
+    if not isinstance(described, dict):
+        return names
+    values["arms"] = None  # it is replaced, not merged
+    return {name: described.get(name) for name in names}
 
 
 def _check_protocol_decides(protocol: str, said_by: list[tuple[str, dict[str, Any]]]) -> None:

@@ -18,6 +18,7 @@ from db.plans import Dependency, Plan, PlannedJob, RunRef
 from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
 from detectors.spec import DetectorSpec, FinderOptions, NoOptions
 from detectors.targets.table import BY_TASK, TARGETS_VERSION
+from errors import ConfigError
 from experiments.reconvla.arms import Arm, arm_named
 from experiments.reconvla.config import AblationConfig, Training
 from experiments.reconvla.count_jobs import check_jobs
@@ -29,8 +30,14 @@ from experiments.reconvla.demonstrations import (
     recorded,
     shared,
 )
-from experiments.reconvla.evaluation_plan import closed_loop_shards, frames_recording, has_closed_loop
+from experiments.reconvla.evaluation_plan import (
+    NO_SIMULATOR,
+    closed_loop_shards,
+    frames_recording,
+    has_closed_loop,
+)
 from experiments.reconvla.model_plan import backbone_folders, check_attention, planned_model
+from experiments.reconvla.rows import row_shards
 from models.spec import ModelSpec
 from settings.typed_json import from_json, key_json
 from tasks.context import FRAMES
@@ -69,7 +76,7 @@ class Planner:
         """Raises ConfigError or DatasetError for what cannot work; nothing is written by planning."""
         config = self._config
         check_jobs(config)
-        arms = [arm_named(name) for name in config.arms]
+        arms = [arm_named(name) for name in config.trained]
         known_tasks(config.data)
         if config.data.root is not None:
             check_place(Path(config.data.root).expanduser(), TRAINING)
@@ -77,7 +84,10 @@ class Planner:
         closed_loop = has_closed_loop(config)
         if closed_loop:
             _ = self._shards  # what cannot be evaluated is refused before the frames are looked at
-        corpora = self._corpora(pretrained=any(arm.pretrained for arm in arms))
+        elif config.policies:
+            name = next(iter(config.policies))
+            raise ConfigError(f"arms.{name}.policy: it is judged in closed loop alone; {NO_SIMULATOR}")
+        corpora = self._corpora(pretrained=any(arm.pretrained for arm in arms)) if arms else {}
         self._instructions = sorted(frozenset().union(*(c.instructions for c in corpora.values())))
         for arm in arms:
             check_attention(self._model(config.training, arm).config, config.attention)
@@ -96,6 +106,11 @@ class Planner:
                 train = self._train(TRAIN, ref, config.training, arm, needs, indexes[VALIDATION])
                 training[ref] = train
                 ends += self._judge(ref, train, indexes[VALIDATION], arm, closed_loop)
+        for name in config.policies:
+            ref = RunRef(name, config.seeds[0])
+            keys = self._closed_loop(name, ref, row_shards(config, name, self._shards), [])
+            training[ref] = keys[0]
+            ends += keys
         if closed_loop and config.evaluation.random_baseline:
             ends += self._closed_loop("random", None, self._shards, [])
         results = list(dict.fromkeys([*ends, *indexes.values()]))

@@ -13,6 +13,7 @@ import torch
 
 from errors import InvalidInput, PolicyServerError, SimulatorError
 from policies.base import ANSWERED, OUTSIDE, Policy, told_counts
+from policies.checkpoint_folder import identity_of
 from policies.registry import PolicySpec, RandomActions, ReconVLAWeights, open_policy, policy_from_json
 from settings.typed_json import from_json
 from tasks.context import Draft, Finished, Note, TaskContext, Yielded, one_input
@@ -173,4 +174,13 @@ def policy_spec(context: TaskContext[ClosedLoopSpec]) -> PolicySpec:
         return ReconVLAWeights(spec.model, weights, spec.precision, spec.policy_batch, spec.gaze)
     if policy == "random":
         return RandomActions(spec.seed or 0)
-    return policy_from_json({"kind": policy} if isinstance(policy, str) else policy)
+    if isinstance(policy, str):
+        return policy_from_json({"kind": policy})
+    if spec.policy_folder is None:
+        return policy_from_json(policy)
+    found = identity_of(Path(spec.policy_folder))
+    if found != spec.policy_identity:
+        raise InvalidInput(
+            f"{spec.policy_folder} holds another policy than when it was planned; submit it again"
+        )
+    return policy_from_json({**policy, "folder": spec.policy_folder})

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from calvin.instructions import evaluation_instruction
 from db.states import SUCCEEDED
-from experiments.reconvla.arms import ARMS
+from experiments.reconvla.report.titles import title_of
 from reports.data import Video
+from settings.json_values import JsonObject
 from tasks.records import ArtifactRecord, Find, JobRecord, Records, ended, told
 from tasks.results import ClosedLoopResult
 from tasks.specs import FILM, ClosedLoopSpec
@@ -33,7 +34,7 @@ def failure_videos(records: Records, find: Find) -> tuple[Video, ...]:
             path = find(film) if size + film.bytes <= _VIDEO_BYTES else None
             if path is not None:
                 size += film.bytes
-                videos.append(Video(_caption(row, film.name), path.read_bytes()))
+                videos.append(Video(_caption(row, film.name, records.ablation.config), path.read_bytes()))
     return tuple(videos)
 
 
@@ -56,7 +57,7 @@ def _of_arms(jobs: Sequence[JobRecord]) -> list[JobRecord]:
     return [row for row, _ in told(jobs, ClosedLoopSpec) if row.run_id is not None]
 
 
-def _caption(row: JobRecord, name: str) -> str:
+def _caption(row: JobRecord, name: str, settings: JsonObject) -> str:
     """Arm, seed, sequence, and the phrase of the subtask that failed. `name`: failure_<sequence>."""
     sequence = int(name.removeprefix(FILM))
     assert isinstance(row.spec, ClosedLoopSpec)
@@ -64,5 +65,5 @@ def _caption(row: JobRecord, name: str) -> str:
     (entry,) = [entry for entry in row.result.results if entry.sequence == sequence]
     task, phrases = (entry.tasks or ())[entry.done], row.spec.instructions
     phrase = evaluation_instruction(task) if phrases is None else phrases[task]
-    arm = ARMS[row.arm].title if row.arm in ARMS else row.arm
+    arm = title_of(settings, row.arm or "")
     return f"{arm}, seed {row.seed}, sequence {sequence}: “{phrase}” (task {entry.done + 1} of 5)"

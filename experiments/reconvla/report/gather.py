@@ -7,22 +7,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from db.states import LOST, PREEMPTED, SUCCEEDED
+from experiments.reconvla.evaluation_plan import NO_SIMULATOR
 from experiments.reconvla.report.corpora import VALIDATION, Corpora
 from experiments.reconvla.report.films import failure_videos, no_films_because
 from experiments.reconvla.report.gaze import gaze_regions, gaze_scores, other_gaze
 from experiments.reconvla.report.pictures import attention_panels, gaze_examples, reconstructions
 from experiments.reconvla.report.provenance import report_environment
 from experiments.reconvla.report.renderer import renderer_warning
-from experiments.reconvla.report.runs import closed_loop_entries, done_in_a_row, is_closed_loop, run_report
+from experiments.reconvla.report.runs import (
+    baseline_of,
+    closed_loop_entries,
+    done_in_a_row,
+    is_closed_loop,
+    run_report,
+)
 from reports.data import DataSource, Ledger, ReportData
 from settings.json_values import section, text
 from tasks.records import AttemptRecord, Find, JobRecord, Records, told
 from tasks.specs import ReportSpec
-
-NO_SIMULATOR = (
-    "closed-loop evaluation of CALVIN data needs CALVIN's own scenes: set evaluation.assets to a clone of "
-    "calvin_env, or evaluation.simulator to calvin"
-)
 
 _BUCKETS = ("useful", "replayed", "checkpoint", "load", "idle")
 
@@ -45,7 +47,7 @@ def gather(records: Records, find: Find) -> ReportData:
         runs=tuple(runs.values()),
         closed_loop_reason=_unfinished(jobs) if any(map(is_closed_loop, jobs)) else NO_SIMULATOR,
         closed_loop_warning=renderer_warning(jobs),
-        random_results=done_in_a_row(closed_loop_entries([j for j in jobs if j.run_id is None])),
+        random_results=done_in_a_row(closed_loop_entries(baseline_of(jobs))),
         gaze=scores or None,
         gaze_regions=gaze_regions(own, corpora),
         other_gaze=other_gaze(jobs, corpora),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from calvin.metrics import task_scores
 from db.states import FAILED
-from experiments.reconvla.arms import ARMS
 from experiments.reconvla.report.corpora import TRAINING, Corpora
+from experiments.reconvla.report.titles import title_of
 from reports.data import AttentionScores, LossPoint, RunReport, Slice, TaskScore
 from tasks.records import AttemptRecord, JobRecord, Records, RunRecord, ended, told
 from tasks.registry import INDEX
@@ -21,7 +21,8 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora) -> RunReport:
     """What there is of `run`."""
     mine = [j for j in records.jobs if j.run_id == run.id]
     train = next(j for j in mine if j.id == run.train_job_id)
-    attempts_here = [a for a in records.attempts if a.job_id == train.id]
+    trained = isinstance(train.spec, TrainSpec)  # the row of a policy has a shard here
+    attempts_here = [a for a in records.attempts if a.job_id == train.id and trained]
     over = [a for a in attempts_here if a.ended_at is not None]
     open_loop = next((result for _, result in ended(mine, OpenLoopResult)), None)
     attention = next((result for _, result in ended(mine, AttentionResult)), None)
@@ -29,9 +30,10 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora) -> RunReport:
     entries = closed_loop_entries(mine)
     return RunReport(
         arm=run.arm,
-        title=ARMS[run.arm].title if run.arm in ARMS else run.arm,
+        title=title_of(records.ablation.config, run.arm),
+        trained=trained,
         seed=run.seed,
-        train_steps=train.step,
+        train_steps=train.step if trained else None,
         results=done_in_a_row(entries),
         open_loop_error=open_loop.mean_absolute_error if open_loop else None,
         held_out_loss=open_loop.action_loss if open_loop else None,
@@ -42,7 +44,7 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora) -> RunReport:
             if m.name.startswith(_LOSS)
         ),
         curves=tuple(LossPoint(m.step, m.name, m.value) for m in metrics if not m.name.startswith(_LOSS)),
-        slices=sum(map(_did_steps, attempts_here)),
+        slices=sum(map(_did_steps, attempts_here)) if trained else None,
         attempts=tuple(
             Slice(
                 a.step_from,
@@ -80,6 +82,14 @@ def closed_loop_entries(jobs: Sequence[JobRecord]) -> list[SequenceResult] | Non
     if not shards or len(results) < len(shards):
         return None
     return sorted((entry for result in results for entry in result.results), key=lambda entry: entry.sequence)
+
+
+def baseline_of(jobs: Sequence[JobRecord]) -> list[JobRecord]:
+    """Shards of the baseline of random actions, each once: rows of the table may ask for them too."""
+    found = {
+        row.id: row for row, spec in told(jobs, ClosedLoopSpec) if spec.policy == "random" and spec.seed == 0
+    }
+    return list(found.values())
 
 
 def done_in_a_row(entries: Sequence[SequenceResult] | None) -> tuple[int, ...] | None:

@@ -1,0 +1,13 @@
+"""What the rows of the table are called."""
+
+from __future__ import annotations
+
+from experiments.reconvla.arms import ARMS
+from settings.json_values import JsonObject, section, text
+
+
+def title_of(settings: JsonObject, name: str) -> str:
+    """Of an arm, or of the row of a policy; the name itself where nothing says more. settings: of the ablation."""
+    if name in ARMS:
+        return ARMS[name].title
+    return text(section(section(settings, "arms"), name), "title") or name

@@ -1,0 +1,61 @@
+"""Rows of the table that are judged and not trained: a policy that somebody else made, an expert, chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from experiments.reconvla.config import AblationConfig
+from policies.registry import (
+    OpenVLAFolder,
+    PolicySpec,
+    RandomActions,
+    ReconVLAFolder,
+    ScriptedExpert,
+    policy_json,
+)
+from settings.places import expanded
+from tasks.specs import ClosedLoopSpec, NamedPolicy
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a shard is told of its policy; see `tasks.specs.ClosedLoopSpec`."""
+
+    policy: NamedPolicy | dict[str, object]
+    seed: int | None = None
+    folder: str | None = None
+    identity: str | None = None
+
+
+def row_shards(config: AblationConfig, name: str, shards: Sequence[ClosedLoopSpec]) -> list[ClosedLoopSpec]:
+    """The sequences of the ablation (`shards`, of whichever policy), asked of the row's.
+
+    Raises ConfigError, CheckpointError or WeightsMissing for a folder that holds no policy.
+    """
+    told = _told(config.policies[name].spec(f"arms.{name}"), f"arms.{name}.policy.folder")
+    return [
+        replace(
+            shard,
+            policy=told.policy,
+            seed=told.seed,
+            videos=config.evaluation.videos,
+            policy_folder=told.folder,
+            policy_identity=told.identity,
+        )
+        for shard in shards
+    ]
+
+
+def _told(spec: PolicySpec, place: str) -> _Told:
+    if isinstance(spec, RandomActions):
+        return _Told("random", spec.seed)
+    if isinstance(spec, ScriptedExpert):
+        return _Told("expert")
+    if not isinstance(spec, OpenVLAFolder | ReconVLAFolder):
+        return _Told(policy_json(spec))
+    from policies.checkpoint_folder import identity_of  # imports torch, which few plans need
+
+    folder = expanded(spec.folder, place).absolute()
+    words = {entry: value for entry, value in policy_json(spec).items() if entry != "folder"}
+    return _Told(words, None, str(folder), identity_of(folder))
