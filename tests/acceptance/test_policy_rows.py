@@ -1,0 +1,143 @@
+"""What can be evaluated can be a row of the table: chance, the expert, a server, an OpenVLA, without any training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import cli
+from db import queries
+from db.migrate import open_state
+from errors import ConfigError, WeightsMissing
+from experiments.reconvla.named_config import load_config
+from experiments.reconvla.planner import Planner
+from policies.base import Query
+from settings.home import Home
+from tests.models.openvla_sample import make_openvla
+from tests.policies.http_servers import serving
+
+pytestmark = pytest.mark.slow
+
+SMALL = ("evaluation.sequences=2", "evaluation.sequences_per_shard=1", "evaluation.max_steps=6")
+
+
+def still(queries: Sequence[Query]) -> list[np.ndarray]:
+    return [np.zeros((5, 7)) for _ in queries]
+
+
+def rows_file(place: Path, rows: dict[str, object]) -> Path:
+    place.write_text(yaml.safe_dump({"arms": rows}, sort_keys=False))
+    return place
+
+
+def test_policies_alone_come_to_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_openvla(tmp_path / "openvla")
+    home = Home(tmp_path / "home")
+    with serving(still) as url:
+        rows = {
+            "chance": {"policy": {"kind": "random", "seed": 3}},
+            "expert": {"policy": {"kind": "expert"}, "title": "the scripted expert"},
+            "theirs": {"policy": {"kind": "http", "url": url}},
+            "openvla": {"policy": {"kind": "openvla", "folder": str(tmp_path / "openvla")}},
+        }
+        words = [word for text in SMALL for word in ("--set", text)]
+        given = ["--preset", "smoke", "--config", str(rows_file(tmp_path / "rows.yaml", rows)), *words]
+        assert (
+            cli.main(
+                [
+                    "--home",
+                    str(home.root),
+                    "submit-ablation",
+                    *given,
+                    "--gpus",
+                    "none",
+                    "--cpus",
+                    "2",
+                    "--json",
+                ]
+            )
+            == 0
+        )
+    document = json.loads(capsys.readouterr().out)
+    arms = {arm["arm"]: arm for arm in document["arms"]}
+    assert list(arms) == list(rows)
+    for arm in arms.values():
+        assert arm["evaluated_seeds"] == [0] and arm["sequences"] == 2 and arm["avg_len"] is not None
+        assert [arm[name] for name in ("train_steps", "slices", "device_seconds", "goodput", "open_loop_error",
+                                       "training_loss", "p_value_random")] == [None] * 7  # fmt: skip
+    assert arms["expert"]["title"] == "the scripted expert" and arms["theirs"]["title"] == "theirs"
+    assert document["comparisons"] == [], "nothing is said of the method"
+    assert document["random_policy"]["avg_len"] is not None
+    database = open_state(home)
+    kinds = [job.kind for job in queries.jobs_of(database, 1)]
+    database.close()
+    assert kinds == ["evaluate"] * 10 + ["report"], (
+        "one evaluation each and the baseline's; no data, no training"
+    )
+    page = next(home.reports.glob("*/report.html")).read_text()
+    assert "the scripted expert" in page and "openvla" in page
+
+
+def plan_of(tmp_path: Path, folder: Path) -> set[str]:
+    rows = {"openvla": {"policy": {"kind": "openvla", "folder": str(folder)}}, "recon": None}
+    config = load_config("smoke", rows_file(tmp_path / "rows.yaml", rows), SMALL)
+    return {job.key for job in Planner(config).plan().jobs if job.label.startswith("evaluate openvla")}
+
+
+def test_a_folder_counts_by_what_lies_in_it(tmp_path: Path) -> None:
+    make_openvla(tmp_path / "one")
+    make_openvla(tmp_path / "two")
+    first = plan_of(tmp_path, tmp_path / "one")
+    assert len(first) == 2 and plan_of(tmp_path, tmp_path / "two") == first
+    make_openvla(tmp_path / "two", seed=1)
+    assert not plan_of(tmp_path, tmp_path / "two") & first
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ({"recon": {"policy": {"kind": "expert"}}}, r"arms\.recon: an arm has this name"),
+        ({"new": None}, "unknown arm 'new'; known arms: baseline"),
+        ({"a": {"policy": {"kind": "reconvla"}}}, r"arms\.a\.policy\.model: is missing"),
+        ({"a": {"policy": {"kind": "http", "url": "http://x", "chunk_steps": 3}}}, r"policy\.chunk_steps: must"),
+        ({"a": {}}, r"arms\.a\.policy: Field required"),
+        ({"a": {"policy": {"kind": "expert"}, "titel": "x"}}, r"unknown key 'arms\.a\.titel'"),
+        ({"a/b": {"policy": {"kind": "expert"}}}, r"arms\.a/b.*: a name must do for a folder"),
+        (5, r"arms: Input should be a valid tuple \(got 5\)"),
+        ({}, "arms is empty"),
+    ],
+)  # fmt: skip
+def test_a_wrong_row_is_named(tmp_path: Path, rows: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        load_config("smoke", rows_file(tmp_path / "rows.yaml", rows), SMALL)
+
+
+def test_a_folder_without_a_policy_is_refused_when_planning(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissing, match="nowhere is not a folder"):
+        plan_of(tmp_path, tmp_path / "nowhere")
+
+
+def test_rows_are_chosen_by_their_names(tmp_path: Path) -> None:
+    rows = {
+        "baseline": None,
+        "expert": {"policy": {"kind": "expert"}},
+        "chance": {"policy": {"kind": "random"}},
+    }
+    config = load_config("smoke", rows_file(tmp_path / "rows.yaml", rows), arms=["expert", "recon"])
+    assert (config.trained, list(config.policies)) == (("recon",), ["expert"])
+
+
+def test_arms_and_rows_stand_beside_each_other(tmp_path: Path) -> None:
+    """The jobs of an arm are those that it has without any row."""
+    rows = {"recon": None, "expert": {"policy": {"kind": "expert"}}}
+    beside = Planner(load_config("smoke", rows_file(tmp_path / "rows.yaml", rows), SMALL)).plan()
+    alone = Planner(load_config("smoke", None, SMALL, arms=["recon"])).plan()
+    more = {job.label for job in beside.jobs} - {job.label for job in alone.jobs}
+    assert more == {"evaluate expert sequences 0-0", "evaluate expert sequences 1-1"}
+    kept = {job.key for job in alone.jobs if job.kind != "report"}
+    assert kept < {job.key for job in beside.jobs}
