@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from settings.shown import cut, shown
 
 #: Of what a message says of a place in the configuration.
 _LONGEST_PART = 160
+
+_NOTHING = object()
 
 PRESETS = Path(__file__).resolve().parent / "presets"
 
@@ -36,35 +38,38 @@ def load_config(
     Raises ConfigError with one sentence that names the place and the key.
     """
     values: dict[str, Any] = {}
-    place = "configuration"
+    written: list[tuple[str, dict[str, Any]]] = []  # by place, the last first where they disagree
     if preset is not None:
         if preset not in preset_names():
             raise ConfigError(f"unknown preset {shown(preset)}; known presets: {', '.join(preset_names())}")
-        place = f"preset {preset}"
-        merge(values, {"name": preset, **_read_yaml(PRESETS / f"{preset}.yaml")})
-    said_by: list[tuple[str, dict[str, Any]]] = []  # what people wrote, with its place
+        written.append((f"preset {preset}", {"name": preset, **_read_yaml(PRESETS / f"{preset}.yaml")}))
+    of_people = len(written)
     if file is not None:
-        place = str(file)
-        said_by.append((place, _read_yaml(file)))
-        merge(values, {"name": file.stem, **said_by[0][1]})
+        written.append((str(file), {"name": file.stem, **_read_yaml(file)}))
     said = [override_of(text) for text in overrides]
     check_consistent(said)
-    for key, value in said:
-        place = f"--set {key}"
-        said_by.append((place, nested(key, value)))
-        merge(values, said_by[-1][1])
+    written += [(f"--set {key}", nested(key, value)) for key, value in said]
+    for _, more in written:
+        merge(values, more)
+    said_by = written[of_people:]
     for key, value in direct.items():
         if value is not None:
-            merge(values, nested(key, _rows_named(value, values) if key == "arms" else value, "__"))
+            option = {"data__root": "--data"}.get(key, f"--{key}")
+            more = nested(key, _rows_named(value, values) if key == "arms" else value, "__")
+            merge(values, more)
+            written.append((option, more))
     try:
         config = AblationConfig.model_validate(values)
     except ConfigError as error:
-        raise ConfigError(f"{place}: {error}") from None
+        text = str(error)
+        entry = ["arms"] if text.startswith("unknown arm") else text.partition(":")[0].split(".")
+        raise ConfigError(f"{_place_of(entry, written)}: {error}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         loc = first["loc"]
         if loc[:1] == ("arms",) and len(loc) > 1:
             loc = ("arms", *loc[2:])  # without the name of the form
+        place = _place_of([str(part) for part in loc] or first["msg"].split()[2:3], written)
         where = cut(".".join(cut(str(part)) for part in loc) or "the whole", _LONGEST_PART)
         if first["type"] == "extra_forbidden":
             raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}") from None
@@ -78,6 +83,18 @@ def load_config(
     if config.evaluation.protocol is not None:
         _check_protocol_decides(config.evaluation.protocol, said_by)
     return config
+
+
+def _place_of(entry: Sequence[str], written: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """Who wrote the entry last; the last who wrote anything where nobody did."""
+    for depth in range(len(entry), 0, -1):
+        for place, values in reversed(written):
+            found: object = values
+            for part in entry[:depth]:
+                found = found.get(part, _NOTHING) if isinstance(found, Mapping) else _NOTHING
+            if found is not _NOTHING:
+                return place
+    return written[-1][0] if written else "configuration"
 
 
 def _rows_named(names: Iterable[str], values: dict[str, Any]) -> object:
