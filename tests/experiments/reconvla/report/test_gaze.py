@@ -29,10 +29,12 @@ from tests.job_specs import record, result_of, spec_of
 from tests.support import NOW, attempts, planned, row, start, worker
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.toy_kinds import done
-from tests.workers.conftest import Bench
+from tests.workers.conftest import Bench, bench
 from workers.records import job_records
 
 FRAMES, HIDDEN = 10, 6
+
+__all__ = ["bench"]
 
 
 def episodes():
