@@ -18,10 +18,9 @@ import click
 from errors import BatonError, StateDamaged
 from settings.arithmetic import fix_variables
 from settings.ending import end_at_once, flushed
-from settings.home import HOME_KEY
 from settings.machine_errors import told
 from settings.streams import is_unread, mend_streams, say
-from settings.typed import program, typed
+from settings.typed import HOME_KEY, program, typed
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {

@@ -28,9 +28,6 @@ from settings.ownership import (
 )
 
 HOME_VARIABLE = "BATON_HOME"
-#: Under this key a command's context holds the home that it works on.
-HOME_KEY = "baton.home"
-
 DEFAULT_HOME = Path("baton-home")
 
 #: SQLite opens no file with a path of more than 512 bytes; below a home they have up to a hundred of their own.

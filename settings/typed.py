@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from settings.home import Home
+if TYPE_CHECKING:
+    from settings.home import Home
+
+
+#: Under this key a command's context holds the home that it works on.
+HOME_KEY = "baton.home"
 
 
 def program() -> str:
