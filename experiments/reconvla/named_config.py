@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from errors import ConfigError
 from experiments.reconvla.config import AblationConfig
 from settings.documents import parse_yaml
+from settings.json_values import JsonObject
 from settings.overlays import check_consistent, merge, nested, override_of
 from settings.regular import MOST_YAML_BYTES, text_of
 from settings.shown import cut, shown
@@ -28,20 +29,20 @@ def load_config(
     preset: str | None = None,
     file: Path | None = None,
     overrides: tuple[str, ...] = (),
-    **direct: Any,
+    **direct: object,
 ) -> AblationConfig:
     """Preset, then file, then `key.path=value` overrides, then the values of direct options.
 
     Raises ConfigError with one sentence that names the place and the key.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     place = "configuration"
     if preset is not None:
         if preset not in preset_names():
             raise ConfigError(f"unknown preset {shown(preset)}; known presets: {', '.join(preset_names())}")
         place = f"preset {preset}"
         merge(values, {"name": preset, **_read_yaml(PRESETS / f"{preset}.yaml")})
-    said_by: list[tuple[str, dict[str, Any]]] = []  # what people wrote, with its place
+    said_by: list[tuple[str, JsonObject]] = []  # what people wrote, with its place
     if file is not None:
         place = str(file)
         said_by.append((place, _read_yaml(file)))
@@ -76,19 +77,19 @@ def load_config(
     return config
 
 
-def _check_protocol_decides(protocol: str, said_by: list[tuple[str, dict[str, Any]]]) -> None:
+def _check_protocol_decides(protocol: str, said_by: list[tuple[str, JsonObject]]) -> None:
     """A preset's numbers give way to a protocol that is named over it; numbers that somebody wrote are not ignored."""
     for place, values in said_by:
         section = values.get("evaluation")
         for name in ("sequences", "max_steps"):
-            if isinstance(section, dict) and name in section:
+            if isinstance(section, Mapping) and name in section:
                 raise ConfigError(
                     f"{place}: evaluation.{name} would be ignored, as evaluation.protocol {protocol} decides it; leave "
                     "it out, or set evaluation.protocol to null"
                 )
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, object]:
     loaded = parse_yaml(text_of(path, ConfigError, MOST_YAML_BYTES), str(path), is_ours=True)
     if loaded is None:
         raise ConfigError(
