@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from settings.documents import parse_json
 from settings.faults import need_fact
 from settings.regular import read_text
 from settings.shown import shown
+
+if TYPE_CHECKING:
+    from typing_extensions import NotRequired
 
 _LARGEST_FLOAT = sys.float_info.max
 #: An item takes about 1 KB.
@@ -51,6 +54,41 @@ class Gaze:
             raise InvalidInput("A gaze has either a box and a score or the reason why it has none.")
 
 
+class GazeEntry(TypedDict):
+    """`Gaze` as an item holds it. weight: not in indexes of earlier versions."""
+
+    detector: str
+    box: list[int] | None
+    score: float | None
+    reason: str | None
+    source: str | None
+    weight: NotRequired[float]
+
+
+class IndexItem(TypedDict):
+    """One frame; see `build_items`.
+
+    image_source, crop_source: the tensors of artifacts that the pictures are (`file#tensor[row]`), None for a crop that
+    there is none of. true_box: where the simulator says that the target is, None where it is hidden; not there where
+    nobody knows.
+    """
+
+    id: str
+    demonstration: int
+    frame: int
+    image: str
+    crop: str | None
+    instruction: str
+    task: str
+    scene: str
+    robot_obs: list[float]
+    actions: list[list[float]]
+    gaze: GazeEntry
+    image_source: NotRequired[str]
+    crop_source: NotRequired[str | None]
+    true_box: NotRequired[list[float] | None]
+
+
 @dataclass(frozen=True)
 class RobotObsStatistics:
     """Mean and population standard deviation of each of the 15 entries of `robot_obs` over `frames` items."""
@@ -62,7 +100,7 @@ class RobotObsStatistics:
 
 def build_items(
     episode: Episode, gaze: Sequence[Gaze], number: int, repeat_motion: bool = False
-) -> list[dict[str, Any]]:
+) -> list[IndexItem]:
     """The index items of `episode`, the demonstration with this `number`; `gaze` has one entry per frame.
 
     `id` counts frames from the start of the demonstration; `frame` is CALVIN's frame id. `image` and `crop`
@@ -72,7 +110,7 @@ def build_items(
     """
     if len(gaze) != len(episode):
         raise InvalidInput(f"{episode.name}: gaze is given for {len(gaze)} of {len(episode)} frames.")
-    items = []
+    items: list[IndexItem] = []
     for offset, frame_gaze in enumerate(gaze):
         name = f"task_{number}_frame_{offset}"
         items.append(
@@ -87,14 +125,20 @@ def build_items(
                 "scene": episode.scene,
                 "robot_obs": episode.robot_obs[offset].tolist(),
                 "actions": padded_chunk(episode.rel_actions, offset, CHUNK_STEPS, repeat_motion).tolist(),
-                "gaze": asdict(frame_gaze)
-                | {"box": None if frame_gaze.box is None else list(frame_gaze.box)},
+                "gaze": {
+                    "detector": frame_gaze.detector,
+                    "box": None if frame_gaze.box is None else list(frame_gaze.box),
+                    "score": frame_gaze.score,
+                    "reason": frame_gaze.reason,
+                    "source": frame_gaze.source,
+                    "weight": frame_gaze.weight,
+                },
             }
         )
     return items
 
 
-def write_index(items: Iterable[dict[str, Any]], path: Path) -> int:
+def write_index(items: Iterable[IndexItem], path: Path) -> int:
     """Write `items` as one JSON list, an item a line, and return how many there were.
 
     Items may come from a generator. The same items give the same bytes. Raises InvalidInput naming the item
@@ -113,24 +157,25 @@ def write_index(items: Iterable[dict[str, Any]], path: Path) -> int:
     return count
 
 
-def read_index(path: Path) -> list[dict[str, Any]]:
+def read_index(path: Path) -> list[IndexItem]:
     """The items in `path`, each checked. Raises InvalidInput naming the file, item and field at fault."""
     try:
-        items = parse_json(read_text(path, _MOST_INDEX_BYTES))
+        read: object = parse_json(read_text(path, _MOST_INDEX_BYTES))
     except (OSError, ValueError) as error:
         need_fact(error)
         raise InvalidInput(f"{path} is not a training index: {error}.") from None
-    if not isinstance(items, list) or not items:
+    if not isinstance(read, list) or not read:
         raise InvalidInput(f"{path} is not a training index: it is not a list with at least one item.")
-    for position, item in enumerate(items):
+    for position, item in enumerate(read):
         try:
             _check_item(item, position)
         except InvalidInput as error:
             raise InvalidInput(f"{path}: {error}") from None
+    items: list[IndexItem] = read
     return items
 
 
-def robot_obs_statistics(items: Iterable[dict[str, Any]]) -> RobotObsStatistics:
+def robot_obs_statistics(items: Iterable[IndexItem]) -> RobotObsStatistics:
     """What the state tokens are normalised with: statistics of `robot_obs` over `items`, at least one."""
     values = np.array([item["robot_obs"] for item in items], dtype=np.float64)
     if not len(values):
@@ -138,7 +183,7 @@ def robot_obs_statistics(items: Iterable[dict[str, Any]]) -> RobotObsStatistics:
     return RobotObsStatistics(tuple(values.mean(0).tolist()), tuple(values.std(0).tolist()), len(values))
 
 
-def _check_item(item: Any, position: int) -> None:
+def _check_item(item: object, position: int) -> None:
     if not isinstance(item, dict):
         raise InvalidInput(f"Item {position} is a {type(item).__name__}, not an object.")
     checks = {
@@ -167,20 +212,20 @@ def _check_item(item: Any, position: int) -> None:
             )
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     """False also for whole numbers that no float is near."""
-    return type(value) in (int, float) and abs(value) <= _LARGEST_FLOAT
+    return isinstance(value, (int, float)) and type(value) is not bool and abs(value) <= _LARGEST_FLOAT
 
 
-def _is_vector(value: Any, size: int) -> bool:
+def _is_vector(value: object, size: int) -> bool:
     return isinstance(value, list) and len(value) == size and all(map(_is_number, value))
 
 
-def _is_gaze(value: Any) -> bool:
+def _is_gaze(value: object) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("detector"), str):
         return False
     if not _is_number(value.get("weight", 1.0)) or not 0 <= value.get("weight", 1.0) <= 1:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from commands.options import existing_home, home_option
 from settings.shown import moment, one_line
 from settings.streams import say
+
+if TYPE_CHECKING:
+    from db.values import Progress
 
 _LOOK_SECONDS = 0.5
 
@@ -67,10 +69,10 @@ class _Live:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._last: Mapping[str, Any] | None = None
+        self._last: Progress | None = None
         self._next = 0.0
 
-    def show(self, progress: Mapping[str, Any] | None) -> None:
+    def show(self, progress: Progress | None) -> None:
         if self._quiet or not progress or progress == self._last or time.monotonic() < self._next:
             return
         self._last, self._next = progress, time.monotonic() + _LIVE_SECONDS

@@ -22,8 +22,9 @@ from settings.typed_json import from_json
 from simulators.base import Simulator
 from simulators.rendering import chosen_renderer, usual_renderer
 from tasks.drawn_anew import looked_at, maker
-from tasks.evaluate.closed_loop import simulators_of
+from tasks.evaluate.closed_loop import KeptSimulators, simulators_of
 from tasks.evaluate.replay import Replayed, replay
+from tasks.memory import Memory
 from tasks.specs import SimulatedScene
 from views.console import Console
 from views.terminal import redraws
@@ -39,7 +40,7 @@ def replay_and_print(
     dataset = open_split(root, split)
     check_sample(dataset)
     chosen = dataset.demonstrations[:limit]
-    memory: dict[str, Any] = {}
+    memory: Memory = {}
     make = maker(options["simulator"], options["assets"], options["calvin_python"])
     recording = looked_at(dataset, make if usual_renderer(options) is None else None)
     renderer = chosen_renderer(options["renderer"], recording.renderer or usual_renderer(options))
@@ -58,7 +59,7 @@ def replay_and_print(
     console = Console(stderr=True)
     shown = track(chosen, "replaying", console=console, disable=not redraws(sys.stderr))
     played = list(replay((dataset.read(demonstration) for demonstration in shown), simulator_for))
-    simulators = [simulator for kept in memory.values() for simulator in kept]
+    simulators = [one for kept in memory.values() if isinstance(kept, KeptSimulators) for one in kept]
     document = {
         "dataset": str(root),
         "split": split,

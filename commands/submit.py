@@ -6,7 +6,6 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from settings.typed import typed
 
 if TYPE_CHECKING:
     from db.engine import Database
-    from db.plans import Plan, PlannedJob, Submitted
+    from db.plans import Plan, Submitted
     from experiments.reconvla.config import AblationConfig
     from settings.home import Home
 
@@ -83,7 +82,8 @@ def command(
         need_gpus(stay.devices)
         _check_threads(config)
     plan = Planner(config).plan()
-    _tell_untrained(plan.jobs)
+    for sentence in plan.warnings:
+        say(f"warning: {sentence}", error=True)
 
     home.create()
     if detach:
@@ -148,14 +148,6 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
         say(sentence, error=True)
         builds.note_planned_otherwise(database, submitted.ablation_id, sentence, time.time())
     return submitted
-
-
-def _tell_untrained(jobs: Sequence[PlannedJob]) -> None:
-    """Say on standard error which tasks are judged that no training demonstration shows."""
-    told = [job.spec.get("untrained_tasks") for job in jobs]
-    untrained = sorted({task for tasks in told if isinstance(tasks, list | tuple) for task in tasks})
-    if untrained:
-        say(f"warning: data.tasks: no training demonstration shows {', '.join(untrained)}", error=True)
 
 
 def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:

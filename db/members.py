@@ -13,8 +13,8 @@ from db.engine import Database
 from db.redaction import without_passwords
 from db.rows import read_rows
 from db.schema import Session, Worker
+from db.values import Progress
 from settings.clock import boot_name, steady
-from settings.json_values import JsonObject
 from settings.processes import process_space, process_start
 
 IDLE, BUSY, STOPPED, GONE = "idle", "busy", "stopped", "lost"
@@ -132,7 +132,7 @@ def leave(db: Database, worker_id: int, now: float) -> None:
         )
 
 
-def beat(db: Database, worker_id: int, job_id: int | None, progress: JsonObject | None, now: float) -> None:
+def beat(db: Database, worker_id: int, job_id: int | None, progress: Progress | None, now: float) -> None:
     """A sign of life, with what the worker is doing."""
     with db.write() as tx:
         tx.execute(

@@ -55,13 +55,17 @@ class PlannedJob:
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole ablation: its jobs in an order in which each follows what it needs."""
+    """A whole ablation: its jobs in an order in which each follows what it needs.
+
+    warnings: what whoever submits it should know, a sentence each.
+    """
 
     key: str
     name: str
     config: JsonObject
     jobs: Sequence[PlannedJob]
     training: Mapping[RunRef, str] = field(default_factory=dict)  # run -> key of its train job
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from db.queries import ATTEMPTS, EVENTS, STANDING
 from db.rows import AttemptRow, EventRow, JobStanding, read_rows
 from db.schema import Ablation, AblationJob, Attempt, Event, Job, Run, Worker
 from db.states import FINAL, RUNNING, SUCCEEDED
+from db.values import Progress
 from settings.clock import boot_name, seconds_since
-from settings.json_values import JsonObject
 from settings.processes import process_space
 from settings.whole_numbers import whole_number
 
@@ -40,7 +40,7 @@ class RunningAttempt:
     job_id: int
     kind: str
     worker_id: int
-    progress: JsonObject | None
+    progress: Progress | None
     took_seconds: float | None
     step_from: int
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from settings.json_values import JsonObject
 
@@ -73,6 +74,14 @@ class Note:
     kind: str
     message: str
     data: JsonObject = field(default_factory=dict)
+
+
+class Progress(TypedDict):
+    """How far a worker said that its attempt is. values: figures of that step, by name."""
+
+    step: int
+    total: int
+    values: Mapping[str, float]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Any
+from typing import TypedDict
 
 from detectors.base import Box, Detection, NoTarget
 
@@ -152,7 +152,34 @@ def score_frame(
     return ScoredFrame(level, outcome, overlap, name, trusted)
 
 
-def summarise(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
+class LevelFigures(TypedDict):
+    """See `summarise`."""
+
+    frames: int
+    detected: int
+    rate: float | None
+    mean_iou: float | None
+    trusted_right: int
+    outcomes: dict[str, int]
+
+
+class ObjectFigures(TypedDict):
+    """See `summarise_objects`."""
+
+    frames: int
+    visible: int
+    detected: int
+    rate: float | None
+    mean_iou: float | None
+    measured: int
+    trusted_right: int
+    trusted_wrong: int
+    false_targets: int
+    false_rate: float | None
+    guesses: int
+
+
+def summarise(frames: Iterable[ScoredFrame]) -> dict[str, LevelFigures]:
     """Figures per difficulty: frames, detected, rate, mean_iou, trusted_right, outcomes.
 
     `detected` counts boxes whatever their score, `trusted_right` those of them that are trusted. The counts in
@@ -165,7 +192,7 @@ def summarise(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
     return {level: _figures(level, members) for level, members in by_level.items()}
 
 
-def summarise_objects(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]]:
+def summarise_objects(frames: Iterable[ScoredFrame]) -> dict[str, ObjectFigures]:
     """Per object, and for all of them as `all`: frames, visible, detected, rate, mean_iou, measured (frames in
     that mean), trusted_right, trusted_wrong, false_targets, false_rate, guesses. Rates are None where nothing could
     be measured."""
@@ -177,7 +204,7 @@ def summarise_objects(frames: Iterable[ScoredFrame]) -> dict[str, dict[str, Any]
     return table
 
 
-def _object_figures(frames: Sequence[ScoredFrame]) -> dict[str, Any]:
+def _object_figures(frames: Sequence[ScoredFrame]) -> ObjectFigures:
     labelled = [frame for frame in frames if frame.difficulty != "unlabelled"]
     visible = [frame for frame in labelled if frame.difficulty != "absent"]
     outcomes = Counter(frame.outcome for frame in labelled)
@@ -197,7 +224,7 @@ def _object_figures(frames: Sequence[ScoredFrame]) -> dict[str, Any]:
     }
 
 
-def _figures(level: str, frames: Sequence[ScoredFrame]) -> dict[str, Any]:
+def _figures(level: str, frames: Sequence[ScoredFrame]) -> LevelFigures:
     outcomes = Counter(frame.outcome for frame in frames)
     overlaps = [frame.iou for frame in frames if frame.iou is not None]
     detected = outcomes["detected"] + outcomes["found"]

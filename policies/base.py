@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from simulators.base import Simulator
+from simulators.base import Observation, Simulator
 
 #: In counts: tokens that are no actions, and all tokens that were answered.
 OUTSIDE, ANSWERED = "outside_tokens", "answer_tokens"
@@ -25,7 +25,7 @@ class Query:
     for the scripted expert alone; begins: whether the instruction is new.
     """
 
-    observation: Mapping[str, Any]
+    observation: Observation
     instruction: str
     sequence: int
     number: int

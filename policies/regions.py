@@ -7,9 +7,6 @@ down) the first is looked for while the gripper's last command was to open, the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from benchmark.observations import GRIPPER_COMMAND
@@ -19,7 +16,7 @@ from detectors.registry import check_planned, make_detector
 from detectors.spec import DetectorSpec
 from detectors.targets.table import phases_for
 from models.images import Picture
-from simulators.base import Simulator
+from simulators.base import Observation, Simulator
 
 
 class RegionFinder:
@@ -34,7 +31,7 @@ class RegionFinder:
         self._needs_boxes = spec.detector == "oracle"
 
     def crop(
-        self, observation: Mapping[str, Any], instruction: str, simulator: Simulator | None
+        self, observation: Observation, instruction: str, simulator: Simulator | None
     ) -> Picture | NoTarget:
         """The region's pixels, (h, w, 3), or why there is none, in sight or in the wording.
 

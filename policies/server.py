@@ -30,6 +30,7 @@ from settings.document_limits import Limits
 from settings.documents import parse_json
 from settings.panics import panics_told
 from settings.shown import shown
+from simulators.base import Observation
 
 logger = logging.getLogger("baton.serve")
 
@@ -121,7 +122,7 @@ class PredictHandler(SentenceHandler):
             instruction, state = content["instruction"], content["robot_obs"]
         except (ValueError, TypeError, KeyError):
             raise InvalidInput("part json must be an object with instruction and robot_obs") from None
-        observation = {
+        observation: Observation = {
             "rgb_static": self._picture("img_static", CALVIN.static_shape),
             "rgb_gripper": self._picture("img_gripper", CALVIN.gripper_shape),
             "robot_obs": _state(state),

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
-from typing import Any
 
 #: Threads of work that names no number, whatever the machine has: `training.threads` and `evaluation.threads` name one.
 THREADS = 1
@@ -55,7 +54,7 @@ def deciding_variables(environment: Mapping[str, str] = os.environ) -> dict[str,
     return {name: environment[name] for name in sorted(filter(_decides, environment))}
 
 
-def with_variables(environment: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+def with_variables(environment: Mapping[str, str], variables: Mapping[str, object]) -> dict[str, str]:
     """`environment` with these and no other deciding variables.
 
     variables: as somebody recorded them, perhaps a stranger. What decides no arithmetic is not set, nor what names a
@@ -63,12 +62,14 @@ def with_variables(environment: Mapping[str, str], variables: Mapping[str, str])
     """
     kept = {name: text for name, text in environment.items() if not _decides(name)}
     return kept | {
-        name: text for name, text in variables.items() if _decides(name) and _is_harmless(name, text)
+        name: text
+        for name, text in variables.items()
+        if isinstance(text, str) and _decides(name) and _is_harmless(name, text)
     }
 
 
-def _is_harmless(name: str, text: Any) -> bool:
-    is_plain = _NAME.fullmatch(name) and isinstance(text, str) and text.isprintable() and "/" not in text
+def _is_harmless(name: str, text: str) -> bool:
+    is_plain = _NAME.fullmatch(name) and text.isprintable() and "/" not in text
     return bool(is_plain) and not _OF_PLACES & set(name.split("_"))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.cameras import CAMERAS
 
@@ -30,6 +31,17 @@ BOX_NAMES = (
 PixelBox = tuple[int, int, int, int]
 
 
+class Observation(TypedDict, total=False):
+    """What a camera and the state show at one moment: what was asked for (`Simulator.observe`), or recorded."""
+
+    rgb_static: NDArray[np.uint8]
+    rgb_gripper: NDArray[np.uint8]
+    robot_obs: NDArray[np.float64]
+    scene_obs: NDArray[np.float64]
+    true_boxes: dict[str, PixelBox | None]
+    visible_pixels: dict[str, int]
+
+
 class Simulator(Protocol):
     """A robot at CALVIN's table. Physics and rendering are separate: `step` draws nothing."""
 
@@ -46,7 +58,7 @@ class Simulator(Protocol):
         """Advance by 1/30 s under a relative action (7,): xyz, Euler xyz, each in units of
         `benchmark.actions`' largest step, and the gripper, exactly 1 (open) or -1. Raises SimulatorError otherwise."""
 
-    def observe(self, cameras: Sequence[str] = CAMERAS, boxes: bool = False) -> dict[str, Any]:
+    def observe(self, cameras: Sequence[str] = CAMERAS, boxes: bool = False) -> Observation:
         """Render. Keys `rgb_static` (200, 200, 3) and `rgb_gripper` (84, 84, 3) uint8 RGB as asked,
         `robot_obs` (15,), `scene_obs` (24,) float64, and with `boxes` the `true_boxes` of the same render, with
         `visible_pixels` where the simulator counts them."""

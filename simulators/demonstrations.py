@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark.actions import relative_action
 from benchmark.observations import ACTION_GRIPPER, POSE
-from simulators.base import PixelBox
+from simulators.base import Observation, PixelBox
 from simulators.expert import Expert
 from simulators.playtable.env import PlayTable
 from simulators.starts import begin, random_start
@@ -79,7 +79,7 @@ def record(
     half of the seeds where another task ended (`simulators.starts`). `solved(start_info, end_info)`
     judges; it is asked once a frame. Raises SimulatorError for a task that the expert does not know.
     """
-    frames: list[dict[str, Any]] = []
+    frames: list[Observation] = []
     outcome = perform(
         sim, task, seed, solved, max_steps, lambda: frames.append(sim.observe(boxes=True)), starts
     )
@@ -137,7 +137,7 @@ def _rest(gripper: float) -> np.ndarray:
 
 
 def _recording(
-    scene: str, task: str, seed: int, frames: list[dict[str, Any]], performance: Performance
+    scene: str, task: str, seed: int, frames: list[Observation], performance: Performance
 ) -> Recording:
     """The last observation only serves as the target of the last action."""
     robot_obs = np.stack([frame["robot_obs"] for frame in frames])

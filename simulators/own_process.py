@@ -56,7 +56,7 @@ class Served:
         return {}
 
     def do_observe(self, cameras: list[str], boxes: bool) -> dict[str, Any]:
-        return self._simulator.observe(cameras, boxes)
+        return {**self._simulator.observe(cameras, boxes)}
 
     def do_state(self) -> dict[str, Any]:
         robot_obs, scene_obs = self._simulator.state()

@@ -16,7 +16,7 @@ from benchmark.cameras import CAMERAS
 from benchmark.embodiment import CALVIN
 from errors import BatonError, SimulatorError, SimulatorLost, SimulatorMissing
 from settings.faults import need_fact
-from simulators.base import PixelBox
+from simulators.base import Observation, PixelBox
 from simulators.external.calvin_env_script import read_message, write_message
 
 #: The slowest call is a reset, which may load a scene anew (a second or two, on a busy machine many more).
@@ -81,7 +81,7 @@ class PipedSimulator:
             raise SimulatorError(f"the gripper's command must be 1 or -1, got {values[6]}")
         self._call({"call": "step", "action": values})
 
-    def observe(self, cameras: Sequence[str] = CAMERAS, boxes: bool = False) -> dict[str, Any]:
+    def observe(self, cameras: Sequence[str] = CAMERAS, boxes: bool = False) -> Observation:
         unknown = set(cameras) - set(CAMERAS)
         if unknown:
             raise SimulatorError(
@@ -90,7 +90,9 @@ class PipedSimulator:
         answer = self._call({"call": "observe", "cameras": list(cameras), "boxes": boxes})
         if boxes:
             answer["true_boxes"] = _boxes(answer["true_boxes"])
-        return answer
+        seen: Any = answer  # with the arrays that were asked for
+        observation: Observation = seen
+        return observation
 
     def state(self) -> tuple[np.ndarray, np.ndarray]:
         answer = self._call({"call": "state"})

@@ -6,13 +6,14 @@ runs and tests with any object that has these methods.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from errors import BatonError
 from tasks.kind import JobResult, Spec
+from tasks.memory import Memory
 from tasks.memory_limits import MemoryLimits
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class TaskContext(Protocol[S]):
         """An empty folder for files being written."""
 
     @property
-    def memory(self) -> MutableMapping[str, Any]:
+    def memory(self) -> Memory:
         """Survives from attempt to attempt in one worker process: models, read files. May be empty."""
 
     @property

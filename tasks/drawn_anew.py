@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.cameras import EGL, TINY
 from benchmark.tasks import UNKNOWN_SCENE
@@ -34,7 +35,7 @@ class _Sample:
     """A recorded frame's arrays, and the scene that it was recorded in."""
 
     scene: str
-    frame: Mapping[str, np.ndarray]
+    frame: Mapping[str, NDArray[np.float64]]
 
 
 def maker(simulator: str, assets: str | None, python: str | None) -> Make:

@@ -14,7 +14,7 @@ import random
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 from settings.arithmetic import THREADS, deciding_variables
 from settings.machine import instructions, processor, version
@@ -81,7 +81,7 @@ def settle_libraries(threads: int | None = None) -> None:
         _settle_torch(torch, threads)
 
 
-def _settle_torch(torch: Any, threads: int | None) -> None:
+def _settle_torch(torch: ModuleType, threads: int | None) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms would import the compiler too

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Generic
 
 from errors import BatonError
 from tasks.context import Draft, Finished, InputFile, Point, TaskContext, Yielded
 from tasks.kind import R, S
+from tasks.memory import Memory
 from tasks.memory_limits import MemoryLimits
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class LocalContext(Generic[S]):
         self.step = self.reached = 0
         self.memory_limits = MemoryLimits()
         self.resume: Sequence[InputFile] = ()
-        self.memory: MutableMapping[str, Any] = {}
+        self.memory: Memory = {}
         self.cache: Path | None = None
         self.published: dict[str, InputFile] = {}
         self._folder = folder

@@ -13,9 +13,8 @@ import importlib
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from importlib.util import find_spec
-from typing import Any
+from typing import TypedDict
 
 #: What no ablation runs without: (name to show, module, attribute or none).
 NEEDED = (
@@ -34,7 +33,41 @@ OPTIONAL = (
 )
 
 
-def check(packages: bool) -> Iterator[dict[str, Any]]:
+class Trying(TypedDict):
+    """What is imported, or looked at, next."""
+
+    trying: str
+
+
+class Imported(TypedDict):
+    """fault: why the import fails, None where it works."""
+
+    package: str
+    fault: str | None
+
+
+class TorchBuild(TypedDict):
+    torch: str
+
+
+class TriedGpu(TypedDict):
+    """As `models.gpus.Gpu`, with its remedy."""
+
+    index: int
+    name: str
+    capability: tuple[int, int]
+    fault: str | None
+    remedy: str
+
+
+class GpuLine(TypedDict):
+    gpu: TriedGpu
+
+
+Line = Trying | Imported | TorchBuild | GpuLine
+
+
+def check(packages: bool) -> Iterator[Line]:
     """The lines to print. packages: import what is optional too."""
     for name, module, attribute in NEEDED:
         yield {"trying": name}
@@ -49,8 +82,16 @@ def check(packages: bool) -> Iterator[dict[str, Any]]:
     except (ImportError, OSError):  # torch's own fault, told above
         return
     yield {"torch": built_for()}
-    for gpu in visible_gpus():
-        yield {"gpu": {**asdict(tried(gpu)), "remedy": gpu.remedy}}
+    for gpu in map(tried, visible_gpus()):
+        yield {
+            "gpu": {
+                "index": gpu.index,
+                "name": gpu.name,
+                "capability": gpu.capability,
+                "fault": gpu.fault,
+                "remedy": gpu.remedy,
+            }
+        }
 
 
 def import_fault(module: str, attribute: str = "") -> str | None:

@@ -97,7 +97,7 @@ def _live(row: RunningAttempt | None) -> dict[str, Any]:
     """What the worker last said of a run, all of the same moment; empty while nobody works on it."""
     if row is None or not row.progress:
         return {}
-    reached: Mapping[str, Any] = row.progress
+    reached = row.progress
     done, took = reached["step"] - row.step_from, row.took_seconds
     return {
         "live_step": reached["step"],

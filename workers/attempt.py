@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Generic
+from typing import Generic
 
 from db import inputs as state_inputs
 from db import jobs
 from db.engine import Database
 from db.jobs import Claim, MetricPoint, Note, Seconds, StoredArtifact
+from db.rows import FileRow
 from db.store import ArtifactStore
+from db.values import Progress
 from errors import ArtifactDamaged, BatonError
 from settings.clock import steady
 from tasks import context as task_context
 from tasks.context import FRAMES, Draft, InputFile, Point
 from tasks.kind import S
+from tasks.memory import Memory
 from tasks.memory_limits import MemoryLimits
 from tasks.records import Find, Records
 from workers.records import found_in, records_of
@@ -55,7 +58,7 @@ class AttemptContext(Generic[S]):
         spec: S,
         memory_limits: MemoryLimits,
         cleanup: ExitStack,
-        memory: MutableMapping[str, Any],
+        memory: Memory,
         worker_stop: StopSignal,
         slice_ends_at: float | None,
         must_end_at: float | None,
@@ -80,7 +83,7 @@ class AttemptContext(Generic[S]):
         self._must_end_at = must_end_at
         self._seconds = dict.fromkeys(("useful", "replayed", "checkpoint", "load", "idle"), 0.0)
         self._lock = threading.Lock()
-        self._progress: dict[str, Any] = {}
+        self._progress: Progress | None = None
         self.job_stop = StopSignal()
         self.step = claim.step
         self.save_seconds: float | None = None
@@ -116,14 +119,16 @@ class AttemptContext(Generic[S]):
         return self._store.cache
 
     @property
-    def progress(self) -> dict[str, Any]:
+    def progress(self) -> Progress | None:
+        """What was last reported; None before anything was."""
         with self._lock:
-            return dict(self._progress)
+            return self._progress
 
     @property
     def furthest(self) -> int:
         """The furthest step this attempt was at."""
-        return max(self.step, self.progress.get("step", 0))
+        reported = self.progress
+        return self.step if reported is None else max(self.step, reported["step"])
 
     @property
     def seconds(self) -> Seconds:
@@ -141,7 +146,7 @@ class AttemptContext(Generic[S]):
         reason = self.job_stop.reason or self._worker_stop.reason
         if reason is None and _reached(self._must_end_at, self._steady_clock()):
             reason = "deadline"
-        if reason is None and self._progress and _reached(self._slice_ends_at, self._clock()):
+        if reason is None and self._progress is not None and _reached(self._slice_ends_at, self._clock()):
             reason = "slice"
         return reason
 
@@ -171,7 +176,7 @@ class AttemptContext(Generic[S]):
             )
         with self._lock:
             self.step = step
-            self._unsaved.anything = self._progress.get("step", 0) > step
+            self._unsaved.anything = self._progress is not None and self._progress["step"] > step
         return {item.name: item.sha256 for item in stored}
 
     def records(self, ablation: str) -> Records:
@@ -219,7 +224,7 @@ class AttemptContext(Generic[S]):
         jobs.fall_back(self._database, self._claim, step, message, time.time())
         self.step = step
 
-    def _file(self, role: str, row: Any) -> InputFile:
+    def _file(self, role: str, row: FileRow) -> InputFile:
         verify = partial(self._store.verified, row.path, row.sha256)
         # Frames may be hundreds of gigabytes, of which a slice touches a part: their reader verifies them.
         later = verify if role.endswith(FRAMES) else None

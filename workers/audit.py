@@ -11,13 +11,14 @@ import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from db import audits, verification
 from db.engine import Database
+from db.rows import FileRow
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from errors import ArtifactDamaged, InvalidInput
+from settings.json_values import JsonObject
 from tasks.context import InputFile
 from tasks.kind import Spec, decides
 from tasks.registry import KINDS, AnyKind, kind_named
@@ -60,7 +61,7 @@ class Finding:
 
 
 #: Does work under the environment of an attempt: `workers.audit_process.Again`.
-Doer = Callable[[Work, Mapping[str, Any] | None], Made]
+Doer = Callable[[Work, JsonObject | None], Made]
 
 
 def audit(
@@ -168,7 +169,7 @@ def redo(
 
 
 def _work_of(
-    unit: Unit, spec: Spec, given: audits.Given, then: Mapping[str, Any] | None, store: ArtifactStore
+    unit: Unit, spec: Spec, given: audits.Given, then: JsonObject | None, store: ArtifactStore
 ) -> Work:
     if any(map(spec.of_the_way, unit.expected)):
         spec = spec.keeping_all()
@@ -188,7 +189,7 @@ def _work_of(
 
 
 def _differences(
-    unit: Unit, spec: Spec, given: audits.Given, then: Mapping[str, Any] | None, made: Made
+    unit: Unit, spec: Spec, given: audits.Given, then: JsonObject | None, made: Made
 ) -> list[str]:
     """What did not come out as it is stored, in words."""
     names = sorted(name for name, digest in unit.expected.items() if made.digests.get(name) != digest)
@@ -222,6 +223,6 @@ def _other_environments(kind: AnyKind, spec: Spec, given: audits.Given, made: Ma
     return list(names)
 
 
-def _input(store: ArtifactStore, role: str, row: Any) -> InputFile:
+def _input(store: ArtifactStore, role: str, row: FileRow) -> InputFile:
     path = store.verified(row.path, row.sha256)
     return InputFile(role, row.kind, row.name, path, row.path, row.sha256, row.step)

@@ -14,12 +14,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from db.store import file_sha256
 from errors import ArtifactDamaged, DatasetError, EnvironmentLacks
 from settings.arithmetic import FIXED_VARIABLES, THREAD_VARIABLES, THREADS, with_variables
 from settings.json_values import JsonObject
+from settings.typed_json import from_json
 from tasks.context import Draft, Finished, InputFile, Point
 from tasks.fixed_state import FixedState
 from tasks.kind import Spec, threads_of
@@ -60,12 +61,12 @@ class Made:
 
     digests: Mapping[str, str] = field(default_factory=dict)
     points: Sequence[tuple[str, int, float]] = ()
-    result: Mapping[str, Any] | None = None
+    result: JsonObject | None = None
     step: int | None = None
     failure: str | None = None
     lacking: str | None = None
     damaged: str | None = None
-    environment: Mapping[str, Any] = field(default_factory=dict)
+    environment: JsonObject = field(default_factory=dict)
 
 
 class AuditContext(LocalContext[Spec]):
@@ -103,7 +104,7 @@ def do_again(work: Work, folder: Path, state: FixedState) -> Made:
     """Run the body in this process. `folder` is for what is made, and emptied."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    here: Mapping[str, Any] = {}
+    here: JsonObject = {}
     try:
         kind = kind_named(work.kind)
         body = kind.load_body()
@@ -134,7 +135,7 @@ def do_again(work: Work, folder: Path, state: FixedState) -> Made:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _environment(work: Work) -> dict[str, Any]:
+def _environment(work: Work) -> JsonObject:
     return {**attempt_environment(work.device, work.threads), "body": kind_named(work.kind).version}
 
 
@@ -157,7 +158,7 @@ class Again:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def __call__(self, work: Work, then: Mapping[str, Any] | None) -> Made:
+    def __call__(self, work: Work, then: JsonObject | None) -> Made:
         """then: the environment of the attempt that did it, None where it was not recorded."""
         surroundings = surroundings_of(then)
         if self._process is None or self._surroundings != surroundings:
@@ -172,7 +173,7 @@ class Again:
             self._process.stdin.flush()
             answer = self._answers.readline()
         if answer.endswith(b"\n"):
-            return Made(**json.loads(answer))
+            return from_json(Made, json.loads(answer), "what the process answered")
         code = self._process.wait()
         self._end()
         return Made(failure=f"doing it again failed: its process died (exit code {code}); see {self._log}")
@@ -208,7 +209,7 @@ class Again:
         self._process = self._answers = None
 
 
-def surroundings_of(then: Mapping[str, Any] | None) -> dict[str, str]:
+def surroundings_of(then: JsonObject | None) -> dict[str, str]:
     """Environment variables of a process like the one with this attempt's environment.
 
     Earlier versions recorded how many threads OMP_NUM_THREADS named, and no other variable.
@@ -224,36 +225,35 @@ def surroundings_of(then: Mapping[str, Any] | None) -> dict[str, str]:
     return surroundings
 
 
-def work_threads(spec: Spec, then: Mapping[str, Any] | None) -> int:
+def work_threads(spec: Spec, then: JsonObject | None) -> int:
     """Threads of a job's body: what its parameters name, else what its process began with."""
     recorded = _recorded_threads(then or {})
     return recorded if then and "variables" in then else threads_of(spec, recorded)
 
 
-def _recorded_threads(then: Mapping[str, Any]) -> int:
+def _recorded_threads(then: JsonObject) -> int:
     """As somebody recorded them, perhaps a stranger."""
     threads = then.get("threads") or THREADS
     return threads if isinstance(threads, int) and 1 <= threads <= _MOST_THREADS else THREADS
 
 
-def _plain(work: Work) -> dict[str, Any]:
-    plain = {**vars(work)}
-    for name in ("inputs", "resume"):
-        plain[name] = [{**vars(file), "path": str(file.path), "verify": None} for file in plain[name]]
-    return plain
-
-
-def _work(plain: dict[str, Any]) -> Work:
-    for name in ("inputs", "resume"):
-        plain[name] = [InputFile(**{**file, "path": Path(file["path"])}) for file in plain[name]]
-    return Work(**plain)
+def _plain(work: Work) -> JsonObject:
+    """Inverse of `from_json`. Inputs were verified: nothing of that is left to whoever reads them."""
+    named = {"inputs": work.inputs, "resume": work.resume}
+    return {
+        **vars(work),
+        **{
+            role: [{**vars(file), "path": str(file.path), "verify": None} for file in files]
+            for role, files in named.items()
+        },
+    }
 
 
 def main(folder: Path, answers: IO[bytes], requests: IO[bytes]) -> None:
     die_with_parent()
     state = FixedState()
     for line in requests:
-        made = do_again(_work(json.loads(line)), folder, state)
+        made = do_again(from_json(Work, json.loads(line), "what is asked"), folder, state)
         answers.write(json.dumps(asdict(made)).encode() + b"\n")
         answers.flush()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from errors import InvalidInput
 from settings.json_values import JsonObject
@@ -54,7 +53,7 @@ def _of_the_way(kind: AnyKind, result: JsonObject) -> frozenset[str]:
         return frozenset()
 
 
-def _differences(place: str, stored: Any, anew: Any, exact: bool) -> list[str]:
+def _differences(place: str, stored: object, anew: object, exact: bool) -> list[str]:
     if isinstance(stored, dict) and isinstance(anew, dict):
         names = stored.keys() | anew.keys() if exact else stored.keys()
         return [
@@ -73,5 +72,5 @@ def _differences(place: str, stored: Any, anew: Any, exact: bool) -> list[str]:
     return [f"{place} is stored as {_told(stored)} and comes out as {_told(anew)}"]
 
 
-def _told(value: Any) -> str:
+def _told(value: object) -> str:
     return cut(json.dumps(value), 60)

@@ -6,7 +6,6 @@ import platform
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 from settings import given
 from settings.arithmetic import THREADS, deciding_variables
@@ -18,7 +17,7 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "bitsandbytes", "dif
               "opencv-python-headless", "pybullet", "pillow")  # fmt: skip
 
 
-def attempt_environment(device: str, threads: int = THREADS) -> dict[str, Any]:
+def attempt_environment(device: str, threads: int = THREADS) -> dict[str, object]:
     """Processor or GPU and library versions; for people also how much of it the process has.
 
     Imports none of the libraries. `gpus`: those this process sees. `threads`: those of the work (`tasks.fixed_state`).

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from db import builds, inputs, jobs, states, timings
 from db.engine import Database
@@ -21,6 +20,7 @@ from settings.queue import QueueSettings
 from tasks.context import Finished, Yielded
 from tasks.fixed_state import FixedState
 from tasks.kind import JobResult, Spec, threads_of
+from tasks.memory import Memory
 from tasks.memory_limits import MemoryLimits
 from tasks.registry import AnyKind, kind_named, versions
 from workers import deadlines, retries
@@ -54,7 +54,7 @@ class Executor:
         self._member = member
         self._kind_of = kind_of
         self._versions = versions()
-        self._memory: dict[str, Any] = {}
+        self._memory: Memory = {}
         self._state = FixedState()
         self._told: set[tuple[int, str]] = set()
         #: Whether the last attempt left something ready to be rung, whether it failed, and whether it ended in order.
@@ -235,7 +235,8 @@ class Executor:
         if retries.unreadable(error):
             self._store.distrust()  # what cannot be read counts as damaged after a few looks, so look
         if retries.machine_fault(error):
-            ending = replace(ending, outcome=states.PREEMPTED, **self._told_of_machine(claim, error))
+            reason, told = self._told_of_machine(claim, error)
+            ending = replace(ending, outcome=states.PREEMPTED, reason=reason, notes=told)
             self._give_back(claim, ending, self._settings.retry_seconds)
         elif retries.out_of_memory(error):
             release_device_memory()
@@ -246,15 +247,15 @@ class Executor:
             self._retry_or_end(claim, ending, error)
         return f"{ending.outcome}: {ending.reason}"
 
-    def _told_of_machine(self, claim: Claim, error: Exception) -> dict[str, Any]:
+    def _told_of_machine(self, claim: Claim, error: Exception) -> tuple[str, Sequence[Note]]:
         """Reason and notes of an attempt that the machine failed; an event the first time a job meets that here."""
         short = retries.shortage(error)
         reason = describe(error) if short is None else f"this machine is short of {short} ({describe(error)})"
         if (claim.job_id, reason) in self._told:
-            return {"reason": reason}
+            return reason, ()
         self._told.add((claim.job_id, reason))
         said = f"{claim.label}: {reason}; tried again until the machine can, and no try is spent"
-        return {"reason": reason, "notes": [Note("machine_fault", said)]}
+        return reason, [Note("machine_fault", said)]
 
     def _retry_or_end(self, claim: Claim, ending: Ending, error: Exception) -> None:
         self.failed = True

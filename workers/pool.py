@@ -7,25 +7,40 @@ task does not wake the loop: it sleeps until its next timer or event. With one m
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol
 
 from celery.concurrency.thread import TaskPool
+
+
+class _Loop(Protocol):
+    """What is used here of `kombu.asynchronous.Hub`, which has no types."""
+
+    def call_soon(self, callback: Callable[[], None], /) -> object: ...
+
+
+class _Applied(Protocol):
+    """`celery.concurrency.thread.ApplyResult`."""
+
+    @property
+    def f(self) -> Future[object]: ...
 
 
 class WakingThreadPool(TaskPool):
     """Runs tasks in threads and wakes the event loop after each one."""
 
-    _loop: Any = None
+    _loop: _Loop | None = None
 
-    def register_with_event_loop(self, loop: Any) -> None:
+    def register_with_event_loop(self, loop: _Loop) -> None:
         self._loop = loop
 
-    def on_apply(self, *args: Any, **kwargs: Any) -> Any:
-        result = super().on_apply(*args, **kwargs)
+    def on_apply(self, *args: object, **kwargs: object) -> _Applied:
+        result: _Applied = super().on_apply(*args, **kwargs)
         result.f.add_done_callback(self._wake)
         return result
 
-    def _wake(self, _future: Any) -> None:
+    def _wake(self, _future: Future[object]) -> None:
         if self._loop is not None:
             self._loop.call_soon(_nothing)
 

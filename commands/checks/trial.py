@@ -9,9 +9,9 @@ import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from settings.gpus import only
+from tasks.machine_check import TriedGpu
 
 _ROOT = Path(__file__).resolve().parents[2]
 #: On a machine that is busy with other things imports alone take minutes.
@@ -26,7 +26,7 @@ class Trial:
     """
 
     faults: dict[str, str | None] = field(default_factory=dict)
-    gpus: list[dict[str, Any]] = field(default_factory=list)
+    gpus: list[TriedGpu] = field(default_factory=list)
     ended: str | None = None
     torch: str = ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -86,7 +86,7 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+    def _truth_is_no_number(cls, value: object, info: ValidationInfo) -> object:
         """pydantic would take `yes` for 1 and `off` for 0."""
         wants_truth = cls.model_fields[str(info.field_name)].annotation is bool
         found = value if isinstance(value, (list, tuple)) else [value]
@@ -176,7 +176,7 @@ class Model(Section):
         default=False,
         description="with the oddities of the official code that change results (docs/model.md)",
     )
-    override: dict[str, Any] = Field(default_factory=dict)
+    override: dict[str, object] = Field(default_factory=dict)
 
 
 class EarlyStopping(Section):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -45,7 +44,7 @@ class ForeignJobs:
     def left_out(self) -> tuple[str, ...]:
         return tuple(self._left_out)
 
-    def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def settings(self, settings: dict[str, object]) -> dict[str, object]:
         try:
             config = AblationConfig.model_validate(settings)
             for text in _named_files(config):
@@ -66,10 +65,10 @@ class ForeignJobs:
                 settings = {**settings, section: {**value, name: None}}
         return settings
 
-    def parameters(self, kind: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def parameters(self, kind: str, parameters: dict[str, object]) -> dict[str, object]:
         if kind not in KINDS:
             raise ValueError(f"is of the kind {shown(kind)}, which this Baton does not know")
-        kept: dict[str, Any] = self._without_programs(parameters)
+        kept = self._object_without_programs(parameters)
         if kind == "evaluate" and _PROGRAM in parameters:
             kept[_PROGRAM] = None  # which is what one says that needs none
         try:
@@ -79,17 +78,18 @@ class ForeignJobs:
             raise ValueError(f"has parameters that are not taken over: {error}") from None
         return kept
 
-    def _without_programs(self, value: Any) -> Any:
+    def _without_programs(self, value: object) -> object:
         """JSON in a state has at most a hundred levels (`db.bundle.columns`)."""
         if isinstance(value, list):
             return [self._without_programs(item) for item in value]
-        if not isinstance(value, dict):
-            return value
+        return self._object_without_programs(value) if isinstance(value, dict) else value
+
+    def _object_without_programs(self, value: dict[str, object]) -> dict[str, object]:
         if value.get(_PROGRAM) is not None:
             self._note(value[_PROGRAM])
         return {name: self._without_programs(item) for name, item in value.items() if name != _PROGRAM}
 
-    def _note(self, program: Any) -> None:
+    def _note(self, program: object) -> None:
         self._left_out[cut(str(program))] = None
 
     def _check_outside(self, place: str) -> None:

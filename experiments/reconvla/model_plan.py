@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from errors import ConfigError, WeightsMissing
 from experiments.reconvla.arms import Arm
@@ -19,6 +18,7 @@ from models.folder_config import with_folders
 from models.folder_identity import folder_identity
 from models.sizes import config_of_size
 from models.spec import PARTS, Folder, ModelSpec
+from settings.json_values import JsonObject
 from settings.places import expanded
 from settings.shown import shown
 
@@ -79,12 +79,12 @@ def planned_model(
 
 def planned_config(
     size: str,
-    override: Mapping[str, Any],
+    override: JsonObject,
     arm: Arm,
     reconstruction_weight: float = 1.0,
     official_compat: bool = False,
     folders: Mapping[str, Path] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Configuration of `size` for `arm` with `override` merged in, and what the `folders` of pretrained parts say, as
     plain JSON.
 
@@ -105,9 +105,10 @@ def planned_config(
     return with_folders(config, folders or {}, override, check_shapes=False).to_dict()
 
 
-def check_attention(config: Mapping[str, Any], attention: Attention) -> None:
+def check_attention(config: JsonObject, attention: Attention) -> None:
     """Raises ConfigError for a layer or head that the language model of `planned_config` has not."""
-    layers, heads = config["language"]["layers"], config["language"]["heads"]
+    language = ReconVLAConfig.from_dict(config).language
+    layers, heads = language.layers, language.heads
     if not -layers <= attention.layer < layers:
         raise ConfigError(
             f"attention.layer: {attention.layer}, but the model has {layers} layer{'s' if layers > 1 else ''}: "
@@ -118,11 +119,12 @@ def check_attention(config: Mapping[str, Any], attention: Attention) -> None:
             raise ConfigError(f"attention.heads: {head}, but the model has heads 0 to {heads - 1}")
 
 
-def _merge(values: dict[str, Any], override: Mapping[str, Any], place: str) -> None:
+def _merge(values: dict[str, object], override: JsonObject, place: str) -> None:
     for key, value in override.items():
         if key not in values:
             raise ConfigError(f"{place}: unknown key {shown(key)}; known: {', '.join(values)}")
-        if isinstance(value, Mapping) and isinstance(values[key], dict):
-            _merge(values[key], value, f"{place}.{key}")
+        inner = values[key]
+        if isinstance(value, Mapping) and isinstance(inner, dict):
+            _merge(inner, value, f"{place}.{key}")
         else:
             values[key] = value

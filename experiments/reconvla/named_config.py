@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from errors import ConfigError
 from experiments.reconvla.config import AblationConfig
 from settings.documents import parse_yaml
+from settings.json_values import JsonObject
 from settings.overlays import check_consistent, merge, nested, override_of
 from settings.regular import MOST_YAML_BYTES, text_of
 from settings.shown import cut, shown
@@ -31,14 +31,14 @@ def load_config(
     preset: str | None = None,
     file: Path | None = None,
     overrides: tuple[str, ...] = (),
-    **direct: Any,
+    **direct: object,
 ) -> AblationConfig:
     """Preset, then file, then `key.path=value` overrides, then the values of direct options.
 
     Raises ConfigError with one sentence that names the place and the key.
     """
-    values: dict[str, Any] = {}
-    written: list[tuple[str, dict[str, Any]]] = []  # by place, the last first where they disagree
+    values: dict[str, object] = {}
+    written: list[tuple[str, JsonObject]] = []  # by place, the last first where they disagree
     if preset is not None:
         if preset not in preset_names():
             raise ConfigError(f"unknown preset {shown(preset)}; known presets: {', '.join(preset_names())}")
@@ -85,7 +85,7 @@ def load_config(
     return config
 
 
-def _place_of(entry: Sequence[str], written: Sequence[tuple[str, dict[str, Any]]]) -> str:
+def _place_of(entry: Sequence[str], written: Sequence[tuple[str, JsonObject]]) -> str:
     """Who wrote the entry last; the last who wrote anything where nobody did."""
     for depth in range(len(entry), 0, -1):
         for place, values in reversed(written):
@@ -97,28 +97,28 @@ def _place_of(entry: Sequence[str], written: Sequence[tuple[str, dict[str, Any]]
     return written[-1][0] if written else "configuration"
 
 
-def _rows_named(names: Iterable[str], values: dict[str, Any]) -> object:
+def _rows_named(names: object, values: dict[str, object]) -> object:
     """Where rows are described, those with these names; names alone are of arms."""
     described = values.get("arms")
-    if not isinstance(described, dict):
+    if not isinstance(described, dict) or not isinstance(names, Iterable):
         return names
     values["arms"] = None  # it is replaced, not merged
     return {name: described.get(name) for name in names}
 
 
-def _check_protocol_decides(protocol: str, said_by: list[tuple[str, dict[str, Any]]]) -> None:
+def _check_protocol_decides(protocol: str, said_by: list[tuple[str, JsonObject]]) -> None:
     """A preset's numbers give way to a protocol that is named over it; numbers that somebody wrote are not ignored."""
     for place, values in said_by:
         section = values.get("evaluation")
         for name in ("sequences", "max_steps"):
-            if isinstance(section, dict) and name in section:
+            if isinstance(section, Mapping) and name in section:
                 raise ConfigError(
                     f"{place}: evaluation.{name} would be ignored, as evaluation.protocol {protocol} decides it; leave "
                     "it out, or set evaluation.protocol to null"
                 )
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, object]:
     loaded = parse_yaml(text_of(path, ConfigError, MOST_YAML_BYTES), str(path), is_ours=True)
     if loaded is None:
         raise ConfigError(

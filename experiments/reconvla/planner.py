@@ -122,7 +122,8 @@ class Planner:
             planned if planned.key not in self._runs else _with_runs(planned, self._runs[planned.key])
             for planned in self._jobs.values()
         ]
-        return Plan(key, config.name, config.model_dump(mode="json"), jobs, training)
+        warnings = _warnings(self._shards) if closed_loop else ()
+        return Plan(key, config.name, config.model_dump(mode="json"), jobs, training, warnings)
 
     def _corpora(self, pretrained: bool) -> dict[str, Corpus]:
         """The demonstrations by what they are for: training, validation and, if asked, pretraining."""
@@ -354,6 +355,12 @@ class Planner:
 
 def _with_runs(planned: PlannedJob, runs: Sequence[RunRef]) -> PlannedJob:
     return PlannedJob(**{**vars(planned), "runs": tuple(runs)})
+
+
+def _warnings(shards: Sequence[ClosedLoopSpec]) -> tuple[str, ...]:
+    """Which tasks are judged that no training demonstration shows."""
+    untrained = sorted({task for shard in shards for task in shard.untrained_tasks or ()})
+    return (f"data.tasks: no training demonstration shows {', '.join(untrained)}",) if untrained else ()
 
 
 def _stage(settings: Training) -> TrainingSpec:

@@ -14,7 +14,7 @@ import numpy as np
 from benchmark.cameras import CAMERAS
 from benchmark.embodiment import CALVIN
 from errors import SimulatorError
-from simulators.base import PixelBox
+from simulators.base import Observation, PixelBox
 from simulators.playtable import world
 from simulators.playtable.cameras import Cameras
 from simulators.playtable.pictures import Picture
@@ -74,7 +74,7 @@ class PlayTable:
             self._client.stepSimulation()
         self.table.update()
 
-    def observe(self, cameras: Sequence[str] = CAMERAS, boxes: bool = False) -> dict[str, Any]:
+    def observe(self, cameras: Sequence[str] = CAMERAS, boxes: bool = False) -> Observation:
         unknown = set(cameras) - set(CAMERAS)
         if unknown:
             raise SimulatorError(
@@ -82,7 +82,7 @@ class PlayTable:
             )
         self._check_thread()
         robot_obs, scene_obs = self.state()
-        observation: dict[str, Any] = {"robot_obs": robot_obs, "scene_obs": scene_obs}
+        observation: Observation = {"robot_obs": robot_obs, "scene_obs": scene_obs}
         if "static" in cameras or boxes:
             picture = self._static_picture()
             if "static" in cameras:

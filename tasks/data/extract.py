@@ -20,12 +20,13 @@ import json
 import os
 import shutil
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.embodiment import CHUNK_STEPS
@@ -45,6 +46,50 @@ from tasks.gaze.run import find_regions
 #: A demonstration's frames take about 1 KB each.
 _MOST_PART_BYTES = 64 << 20
 PROCESSED = f"vla_processed_r{CHUNK_STEPS}"
+
+
+class _Corners(TypedDict):
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+
+class _CropLine(TypedDict):
+    """A line of crop_info.jsonl. label: how the region was found, or why there is none."""
+
+    npz: str
+    original_image: str
+    crop_image: str | None
+    label: str
+    coordinates: _Corners | None
+
+
+_Turn = TypedDict("_Turn", {"from": str, "value": str})
+
+
+class _Item(TypedDict):
+    """Of the JSON of a split, as LLaVA reads it."""
+
+    id: str
+    image: str
+    image_target: str
+    conversations: list[_Turn]
+    embody: bool
+
+
+class _Source(TypedDict):
+    """What a demonstration's part was made of: data and detector."""
+
+    data: str
+    detector: str
+
+
+class _Part(_Source):
+    """A finished demonstration."""
+
+    frames: int
+    items: list[_Item]
 
 
 def items_file(out: Path, split: str) -> Path:
@@ -72,7 +117,7 @@ def extract(split: Split, out: Path, detector: Detector) -> Iterator[dict[str, i
     embeddings = split.embeddings()
     for demonstration in split.demonstrations:
         part = parts / f"{demonstration.index}.json"
-        source = {
+        source: _Source = {
             "data": f"{len(split.demonstrations)} {split.fingerprint(demonstration)}",
             "detector": f"{detector.name} {detector.version}",
         }
@@ -81,9 +126,10 @@ def extract(split: Split, out: Path, detector: Detector) -> Iterator[dict[str, i
         else:
             embedding = None if embeddings is None else embeddings[demonstration.index]
             items = _extract_one(split, demonstration, out, detector, embedding)
-            done = {"frames": demonstration.end - demonstration.start + 1, "items": items}
+            frames = demonstration.end - demonstration.start + 1
+            done = {"data": source["data"], "detector": source["detector"], "frames": frames, "items": items}
             os.sync()  # the part vouches for the pictures, also after a machine was switched off
-            _write_whole(part, [json.dumps(source | done)])
+            _write_whole(part, [json.dumps(done)])
         yield {"frames": done["frames"], "crops": len(done["items"])}
     _write_whole(target, _as_json(parts / f"{d.index}.json" for d in split.demonstrations))
     shutil.rmtree(parts)
@@ -94,8 +140,8 @@ def _extract_one(
     demonstration: Demonstration,
     out: Path,
     detector: Detector,
-    embedding: np.ndarray | None,
-) -> list[dict[str, Any]]:
+    embedding: NDArray[np.float64] | None,
+) -> list[_Item]:
     """Write a demonstration's folder and pictures; its items."""
     folder = out / "tasks" / split.split / f"{demonstration.index}_{demonstration.task}"
     episode = split.read(demonstration)
@@ -109,10 +155,10 @@ def _extract_one(
     ]
 
 
-def _read_part(part: Path, source: Mapping[str, str], split: str) -> dict[str, Any]:
+def _read_part(part: Path, source: _Source, split: str) -> _Part:
     """What is known of a finished demonstration. Raises InvalidInput unless it was made of the same `source`."""
     try:
-        done: dict[str, Any] = parse_json(read_text(part, _MOST_PART_BYTES))
+        done: _Part = parse_json(read_text(part, _MOST_PART_BYTES))
         data, detector = done["data"], done["detector"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         need_fact(error)
@@ -134,7 +180,8 @@ def _as_json(parts: Iterable[Path]) -> Iterator[str]:
     """All items as `json.dumps(items, indent=4)` writes them, one part in memory at a time."""
     before = "["
     for part in parts:
-        for item in parse_json(read_text(part, _MOST_PART_BYTES))["items"]:
+        done: _Part = parse_json(read_text(part, _MOST_PART_BYTES))
+        for item in done["items"]:
             yield before + "\n" + textwrap.indent(json.dumps(item, indent=4), "    ")
             before = ","
     yield "[]" if before == "[" else "\n]"
@@ -145,7 +192,9 @@ def _write_whole(path: Path, chunks: Iterable[str]) -> None:
         stream.writelines(chunk.encode() for chunk in chunks)
 
 
-def _write_annotation(folder: Path, demonstration: Demonstration, embedding: np.ndarray | None) -> None:
+def _write_annotation(
+    folder: Path, demonstration: Demonstration, embedding: NDArray[np.float64] | None
+) -> None:
     (folder / "lang_ann").mkdir(parents=True, exist_ok=True)
     content = {
         "ann": demonstration.instruction,
@@ -165,20 +214,29 @@ def _write_frames(folder: Path, episode: Episode, regions: list[Detection | NoTa
         frame = f"{episode.start + offset:0{digits}d}"
         picture = np.asarray(episode.rgb_static[offset])
         Image.fromarray(picture).save(folder / "img" / f"frame_{frame}.png")
-        line: dict[str, Any] = {"npz": f"episode_{frame}.npz", "original_image": f"frame_{frame}.png"}
+        line: _CropLine = {
+            "npz": f"episode_{frame}.npz",
+            "original_image": f"frame_{frame}.png",
+            "crop_image": None,
+            "label": _label(region),
+            "coordinates": None,
+        }
         if isinstance(region, Detection):
             Image.fromarray(crop_region(picture, region.box)).save(folder / "crop" / f"frame_{frame}.jpg")
-            corners = dict(zip(("x1", "y1", "x2", "y2"), map(float, region.box)))
-            line |= {"crop_image": f"frame_{frame}.jpg", "label": region.source.value, "coordinates": corners}
-        else:
-            line |= {"crop_image": None, "label": region.reason.value, "coordinates": None}
+            x1, y1, x2, y2 = map(float, region.box)
+            line["crop_image"] = f"frame_{frame}.jpg"
+            line["coordinates"] = {"x1": x1, "y1": y1, "x2": x2, "y2": y2}
         lines.append(json.dumps(line) + "\n")
     (folder / "crop" / "crop_info.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
+def _label(region: Detection | NoTarget) -> str:
+    return region.source.value if isinstance(region, Detection) else region.reason.value
+
+
 def _write_item(
     out: Path, episode: Episode, demonstration: Demonstration, offset: int, region: Detection, digits: int
-) -> dict[str, Any]:
+) -> _Item:
     """Both pictures and the LLaVA item of one frame."""
     static, gripper = np.asarray(episode.rgb_static[offset]), np.asarray(episode.rgb_gripper[offset])
     number = f"{episode.split} {demonstration.index} {demonstration.start}"
@@ -198,6 +256,6 @@ def _write_item(
     }
 
 
-def _numbers(values: np.ndarray) -> str:
+def _numbers(values: NDArray[np.float64]) -> str:
     """As the original writes them: the shortest text that gives the same float."""
     return " ".join(str(float(value)) for value in values.reshape(-1))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from safetensors import safe_open
 
 from calvin.episode_file import load_episode
-from calvin.training_index import Gaze, build_items, write_index
+from calvin.training_index import Gaze, IndexItem, build_items, write_index
 from errors import BatonError, InvalidInput
 from tasks.context import Draft, Finished, TaskContext, Yielded, inputs_of
 from tasks.data.index_reader import ITEMS
+from tasks.gaze.artifact import GazeRow, header_of
 from tasks.results import IndexResult
 from tasks.specs import IndexSpec
 
@@ -46,7 +45,7 @@ def run(context: TaskContext[IndexSpec]) -> Finished[IndexResult] | Yielded:
     return Finished([Draft("index", ITEMS, file)], result=IndexResult(**counts))
 
 
-def _items(context: TaskContext[IndexSpec], counts: dict[str, int]) -> Iterator[dict[str, Any]]:
+def _items(context: TaskContext[IndexSpec], counts: dict[str, int]) -> Iterator[IndexItem]:
     """The items of all demonstrations, one after the other; `counts` grows with them."""
     episodes = {file.name: file for file in inputs_of(context, "episode")}
     regions = {file.name: file for file in inputs_of(context, "gaze")}
@@ -88,20 +87,25 @@ def _read_gaze(
     weighed: regions that are not trusted count by their score.
     """
     with safe_open(path, framework="numpy") as tensors:
-        about = json.loads(tensors.metadata()["gaze"])
+        about = header_of(tensors.metadata())
     rows = about["rows"]
     if len(rows) != frames:
         raise BatonError(f"{path.name}: gaze rows for {len(rows)} of {frames} frames")
-    gaze = [
-        Gaze(
-            detector=about["detector"],
-            box=tuple(row["box"]) if "box" in row else None,
-            score=row.get("score"),
-            reason=row.get("reason"),
-            source=row.get("source"),
-            weight=row["score"] if weighed and "box" in row and not row["trusted"] else 1.0,
-        )
-        for row in rows
-    ]
+    gaze = [_gaze_of(row, about["detector"], weighed) for row in rows]
     true_boxes = {f: row["true_box"] for f, row in enumerate(rows) if "true_box" in row}
-    return gaze, true_boxes, frozenset(f for f, row in enumerate(rows) if row.get("trusted", False))
+    trusted = frozenset(f for f, row in enumerate(rows) if "box" in row and row["trusted"])
+    return gaze, true_boxes, trusted
+
+
+def _gaze_of(row: GazeRow, detector: str, weighed: bool) -> Gaze:
+    if "box" not in row:
+        return Gaze(detector=detector, box=None, score=None, reason=row["reason"])
+    x0, y0, x1, y1 = row["box"]
+    return Gaze(
+        detector=detector,
+        box=(x0, y0, x1, y1),
+        score=row["score"],
+        reason=None,
+        source=row["source"],
+        weight=row["score"] if weighed and not row["trusted"] else 1.0,
+    )

@@ -13,19 +13,21 @@ import math
 import mmap
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeAlias, TypeVar, overload
 
 import numpy as np
 
 from calvin.episode import Episode
 from calvin.episode_file import load_episode
+from calvin.training_index import IndexItem
 from detectors.crops import crop_region
 from errors import ArtifactDamaged, BatonError
 from models.images import Picture, compose, through_jpeg, to_model_size
 from tasks.context import FRAMES, InputFile, one_input
+from tasks.memory import Memory, kept
 
 ITEMS = "index.json"
 
@@ -35,8 +37,13 @@ _OPEN_EPISODES = 512
 _SCAN_BYTES = 64 << 20
 _NEWLINE = ord("\n")
 
+_Rows: TypeAlias = "slice[int | None, int | None, int | None]"
 
-class Items(Sequence[dict[str, Any]]):
+#: A picture of every row, or of some.
+P = TypeVar("P", Picture, "Picture | None")
+
+
+class Items(Sequence[IndexItem]):
     """The items of an index file, which has one a line."""
 
     def __init__(self, path: Path) -> None:
@@ -55,11 +62,17 @@ class Items(Sequence[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._starts)
 
-    def __getitem__(self, row: Any) -> Any:
+    @overload
+    def __getitem__(self, row: int) -> IndexItem: ...
+
+    @overload
+    def __getitem__(self, row: _Rows) -> list[IndexItem]: ...
+
+    def __getitem__(self, row: int | _Rows) -> IndexItem | list[IndexItem]:
         if isinstance(row, slice):
             return [self[place] for place in range(*row.indices(len(self)))]
         line = self._text[int(self._starts[row]) : int(self._ends[row])]
-        item: dict[str, Any] = json.loads(line.rstrip(b","))
+        item: IndexItem = json.loads(line.rstrip(b","))
         return item
 
 
@@ -96,7 +109,7 @@ class Frames:
             return self._open[demonstration]
 
 
-class Pictures:
+class Pictures(Generic[P]):
     """Pictures by row, from `make`; what was made is kept until `kept_bytes` are full.
 
     shape: of every picture. They are kept in one block: many small arrays that stay, made between the large ones
@@ -105,18 +118,18 @@ class Pictures:
 
     def __init__(
         self,
-        make: Callable[[int], Picture | None],
+        make: Callable[[int], P],
         rows: int,
         shape: tuple[int, ...],
         kept_bytes: int = _KEPT_BYTES,
     ) -> None:
-        self._make = make
+        self._make: Callable[[int], P] = make
         self._block = np.empty((min(rows, kept_bytes // math.prod(shape)), *shape), dtype=np.uint8)
-        self._kept: dict[int, Picture | None] = {}
+        self._kept: dict[int, P] = {}
         self._used = 0
         self._lock = threading.Lock()
 
-    def __getitem__(self, row: int) -> Any:
+    def __getitem__(self, row: int) -> P:
         """uint8 of `shape`, or None where the row has no such picture."""
         row = int(row)
         if row in self._kept:
@@ -125,8 +138,8 @@ class Pictures:
         with self._lock:
             if row in self._kept:
                 return self._kept[row]
-            if picture is None:
-                self._kept[row] = None
+            if not isinstance(picture, np.ndarray):  # none
+                self._kept[row] = picture
             elif self._used < len(self._block):
                 place = self._block[self._used]
                 self._used += 1
@@ -159,7 +172,7 @@ class Index:
     def __len__(self) -> int:
         return len(self.items)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[IndexItem]:
         return iter(self.items)
 
     def _image(self, row: int) -> Picture:
@@ -172,14 +185,15 @@ class Index:
         if box is None:
             return None
         static, gripper = self._views(item)
-        return self._composed(crop_region(static, tuple(box)), gripper)
+        x0, y0, x1, y1 = box
+        return self._composed(crop_region(static, (x0, y0, x1, y1)), gripper)
 
     def _composed(self, upper: Picture, lower: Picture) -> Picture:
         canvas = compose(upper, lower)
         seen = through_jpeg(canvas) if self._jpeg else canvas
         return to_model_size(seen, self._image_size, self._resample)
 
-    def _views(self, item: Mapping[str, Any]) -> tuple[Picture, Picture]:
+    def _views(self, item: IndexItem) -> tuple[Picture, Picture]:
         static, gripper = self._frames.read(item["demonstration"], item["frame"])
         return np.asarray(static), np.asarray(gripper)
 
@@ -188,7 +202,7 @@ def load_index(
     files: Sequence[InputFile],
     image_size: int,
     role: str = "index",
-    memory: MutableMapping[str, Any] | None = None,
+    memory: Memory | None = None,
     jpeg: bool = False,
     resample: str = "bicubic",
 ) -> Index:
@@ -199,9 +213,8 @@ def load_index(
     """
     file = one_input(files, role, ITEMS)
     key = f"index {file.sha256} {image_size} {jpeg} {resample}"
-    if memory is not None and key in memory:
-        kept: Index = memory[key]
-        return kept
+    if memory is not None and (held := kept(memory, key, Index)) is not None:
+        return held
     episodes = {
         int(frames.name.removeprefix("task_")): frames
         for frames in files

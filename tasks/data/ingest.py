@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from errors import DatasetError, InvalidInput, SimulatorError
 from simulators.demonstrations import Failed, record
 from simulators.playtable.env import PlayTable
 from tasks.context import Draft, Finished, TaskContext, Yielded
+from tasks.memory import kept, kept_or_made
 from tasks.results import IngestResult
 from tasks.specs import Demonstration, IngestSpec
 
@@ -102,10 +104,12 @@ def the_made(value: T | None) -> T:
 
 def _table(context: TaskContext[IngestSpec], scene: str) -> PlayTable:
     key = f"playtable {scene}"
-    if key not in context.memory:
-        context.memory[key] = PlayTable(scene)
-    table: PlayTable = context.memory[key]
-    return table
+    return kept_or_made(context.memory, key, PlayTable, lambda: PlayTable(scene))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    dataset: Split
 
 
 def _read(context: TaskContext[IngestSpec], done: int) -> Episode:
@@ -114,16 +118,16 @@ def _read(context: TaskContext[IngestSpec], done: int) -> Episode:
     if root is None:
         raise InvalidInput("root: a dataset is to be read, and none is named")
     key = f"calvin {root} {split}"
-    dataset: Split | None = context.memory.get(key)
-    if dataset is None or not _is_planned(context, dataset, done):
+    held = kept(context.memory, key, _Opened)
+    if held is None or not _is_planned(context, held.dataset, done):
         # What the worker opened for an earlier job may not be what lies there now.
-        dataset = context.memory[key] = open_split(Path(root), split)
-        if not _is_planned(context, dataset, done):
+        context.memory[key] = held = _Opened(open_split(Path(root), split))
+        if not _is_planned(context, held.dataset, done):
             raise DatasetError(
-                f"{dataset.folder}: demonstration {number} is not the one that the ablation was planned with; "
+                f"{held.dataset.folder}: demonstration {number} is not the one that the ablation was planned with; "
                 "restore the dataset, or submit the ablation again"
             )
-    return dataset.read(dataset.demonstrations[number])
+    return held.dataset.read(held.dataset.demonstrations[number])
 
 
 def _is_planned(context: TaskContext[IngestSpec], dataset: Split, done: int) -> bool:

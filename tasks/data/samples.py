@@ -42,5 +42,4 @@ def _crop(recipe: Recipe, index: Index, row: int) -> Picture | None:
     """The second picture of a prompt: the gaze region over the gripper's view, which is just what other arms
     reconstruct. Without a region the prompt has one picture.
     """
-    crop: Picture | None = index.targets[row] if recipe.config.grounding == "crop" else None
-    return crop
+    return index.targets[row] if recipe.config.grounding == "crop" else None

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from errors import InvalidInput, Stopped
 from policies.base import Policy, told_counts
 from settings.faults import need_mistake
-from tasks.evaluate.closed_loop import simulators_of, summary
-from tasks.evaluate.loop import Entry, Evaluation
+from settings.json_values import JsonObject
+from tasks.evaluate.closed_loop import Entry, simulators_of, summary
+from tasks.evaluate.loop import Evaluation
 from tasks.evaluate.rollout import ChainResult
+from tasks.memory import Memory
 from tasks.specs import FILM, ChainsSpec
 
 #: Given the number of sequences: what is told how many subtasks in a row were done in each so far.
@@ -28,15 +29,15 @@ def evaluate_alone(
     policy: Policy,
     spec: ChainsSpec,
     sequences: int,
-    about: Mapping[str, Any],
-    told: Mapping[str, Any],
+    about: JsonObject,
+    told: JsonObject,
     progress: Progress,
     *,
     official_compat: bool = False,
     out: Path | None = None,
     films: Path | None = None,
     show_attention: bool = False,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Runs the first `sequences` of the list to the end, but those that `out` has.
 
     about: what else decides the results. told: what else the
@@ -44,7 +45,7 @@ def evaluate_alone(
 
     Raises InvalidInput for places that cannot be written to, or hold another evaluation's results; Stopped on Ctrl-C.
     """
-    memory: dict[str, Any] = {}
+    memory: Memory = {}
     if films is not None:
         _make_folder(films)
     (first,) = simulators_of(spec, 1, memory)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypedDict
 
 from benchmark.cameras import EGL
 from calvin.instructions import evaluation_instruction
@@ -13,10 +13,40 @@ from simulators.base import Simulator
 from simulators.own_process import OwnProcess
 from simulators.registry import create
 from tasks.evaluate.simulator_identity import check_identity
+from tasks.memory import Memory, kept_or_made
 from tasks.specs import SimulatedScene
 
 if TYPE_CHECKING:
     from tasks.evaluate.rollout import ChainResult
+
+
+class Entry(TypedDict):
+    """What is kept of a sequence: `done` of its five `tasks` in a row, in `steps` of the simulator. actions: the first
+    digits of the digest of all of them."""
+
+    sequence: int
+    done: int
+    steps: int
+    tasks: list[str]
+    actions: str
+
+
+class TaskCounts(TypedDict):
+    attempted: int
+    succeeded: int
+
+
+class Summary(TypedDict):
+    """success: share of chains with at least 1..5 tasks in a row. avg_len: tasks in a row, on average."""
+
+    sequences: int
+    success: list[float]
+    avg_len: float
+    tasks: dict[str, TaskCounts]
+
+
+class KeptSimulators(list[Simulator]):
+    """Of one scene, in a worker's memory."""
 
 
 def chains_of(drawn: int, tasks: Sequence[str]) -> list[Chain]:
@@ -29,7 +59,7 @@ def instructions_of(phrases: Mapping[str, str] | None) -> Callable[[str], str]:
     return evaluation_instruction if phrases is None else phrases.__getitem__
 
 
-def simulators_of(scene: SimulatedScene, count: int, memory: MutableMapping[str, Any]) -> list[Simulator]:
+def simulators_of(scene: SimulatedScene, count: int, memory: Memory) -> list[Simulator]:
     """`count` simulators, kept in `memory`: making one costs as much as many episodes of physics.
 
     Raises ConfigError where they are not made of what the job was planned with.
@@ -41,7 +71,7 @@ def simulators_of(scene: SimulatedScene, count: int, memory: MutableMapping[str,
     apart = (scene.parallel or scene.renderer == EGL) and scene.simulator != "calvin"
     made_of = scene.assets_digest or scene.calvin_env
     key = f"simulators {scene.simulator} {scene.scene} {options} {apart} {made_of}"
-    kept: list[Simulator] = memory.setdefault(key, [])
+    kept = kept_or_made(memory, key, KeptSimulators, KeptSimulators)
     make = OwnProcess if apart else create
     while len(kept) < count:
         kept.append(make(scene.simulator, scene.scene, **options))
@@ -50,7 +80,7 @@ def simulators_of(scene: SimulatedScene, count: int, memory: MutableMapping[str,
     return kept[:count]
 
 
-def entry_of(result: ChainResult, chain: Chain) -> dict[str, Any]:
+def entry_of(result: ChainResult, chain: Chain) -> Entry:
     """What is kept of a result: nothing that depends on how the work was cut."""
     return {
         "sequence": result.sequence,
@@ -61,7 +91,7 @@ def entry_of(result: ChainResult, chain: Chain) -> dict[str, Any]:
     }
 
 
-def summary(entries: Sequence[Mapping[str, Any]], official_compat: bool = False) -> dict[str, Any]:
+def summary(entries: Sequence[Entry], official_compat: bool = False) -> Summary:
     """Success rates 1..5, average length and the table by task. Raises InvalidInput without entries."""
     done = [entry["done"] for entry in entries]
     scores = official_compat_scores(done) if official_compat else chain_scores(done)

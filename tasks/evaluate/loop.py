@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from policies.base import Policy
 from simulators.base import Simulator
-from tasks.evaluate.closed_loop import chains_of, entry_of, instructions_of
+from tasks.evaluate.closed_loop import Entry, chains_of, entry_of, instructions_of
 from tasks.evaluate.rollout import ChainResult, Failure, Rollout
 from tasks.specs import ChainsSpec
 
-Entry = dict[str, Any]
 #: Where the film of a sequence that failed shall lie; None: it is not filmed.
 FilmFor = Callable[[int], Path | None]
 #: Told of a sequence that has ended, before it is filmed.
@@ -53,7 +51,7 @@ class Evaluation:
 
     def by_sequence(self) -> list[Entry]:
         """The entries in the order of the list, which does not tell how the work was cut."""
-        return sorted(self.entries, key=lambda entry: int(entry["sequence"]))
+        return sorted(self.entries, key=lambda entry: entry["sequence"])
 
     def run(
         self,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.cameras import CAMERAS
 from benchmark.observations import POSITION
@@ -91,5 +92,5 @@ def _play(episode: Episode, simulator: Simulator, oracle: TaskOracle) -> Replaye
     )
 
 
-def _difference(one: np.ndarray, other: np.ndarray) -> float:
+def _difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     return float(np.abs(one.astype(np.int16) - other.astype(np.int16)).mean())

@@ -9,14 +9,16 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 from errors import InvalidInput
 from settings import files
 from settings.documents import parse_json
 from settings.faults import need_mistake
+from settings.json_values import JsonObject
 from settings.regular import is_there, need_regular
 from settings.shown import cut, shown
+from tasks.evaluate.closed_loop import Entry
 
 #: A sequence takes about 500 bytes.
 _MOST_BYTES = 256 << 20
@@ -25,7 +27,7 @@ _MOST_BYTES = 256 << 20
 class ResultsFile:
     """JSON lines: first what is evaluated, then one entry per finished sequence, in the order of their ends."""
 
-    def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, about: JsonObject) -> None:
         """Opens or begins the file. about: all that decides the results, plain JSON. Raises InvalidInput when the
         file holds the results of another evaluation, cannot be read or written, or another command is writing it.
 
@@ -33,7 +35,7 @@ class ResultsFile:
         or pipe (/dev/null, /dev/stdout) is only written to: nothing in it goes on.
         """
         self._path = path
-        self.entries: list[dict[str, Any]] = []
+        self.entries: list[Entry] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             if is_there(path) and not files.is_stream(path):
@@ -57,7 +59,7 @@ class ResultsFile:
         except UnicodeDecodeError:
             raise InvalidInput(f"{path} does not hold results of an evaluation") from None
 
-    def add(self, entry: dict[str, Any]) -> None:
+    def add(self, entry: Entry) -> None:
         """On the disk when it returns: it is appended, as all before it would be written anew else. Raises OSError."""
         length = os.fstat(self._stream.fileno()).st_size
         try:
@@ -86,13 +88,14 @@ class ResultsFile:
                 return stream
             stream.close()  # it was replaced between the two
 
-    def _read(self, content: str, about: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str]:
+    def _read(self, content: str, about: JsonObject) -> tuple[list[Entry], str]:
         """The entries, and the file's whole lines."""
         whole, _, _torn = content.rpartition("\n")
         try:
-            head, *entries = [parse_json(line) for line in whole.splitlines()]
+            head, *rest = [parse_json(line) for line in whole.splitlines()]
             earlier = dict(_flat(head["evaluation"]))
-            if not all(map(_is_entry, entries)):
+            entries = [entry for entry in rest if _is_entry(entry)]
+            if len(entries) < len(rest):
                 raise ValueError("an entry is no sequence")
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InvalidInput(f"{self._path} does not hold results of an evaluation") from None
@@ -107,18 +110,20 @@ class ResultsFile:
         return entries, whole + "\n"
 
 
-def _is_entry(entry: Any) -> bool:
+def _is_entry(entry: object) -> TypeGuard[Entry]:
     """As `tasks.evaluate.closed_loop.entry_of` makes them. Raises KeyError where it is of no sequence."""
+    if not isinstance(entry, dict):
+        return False
     counts, tasks = (entry["sequence"], entry.get("done", 0)), entry.get("tasks", [])
     are_counts = all(type(count) is int and count >= 0 for count in counts)
     return are_counts and isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)
 
 
-def _line(value: Mapping[str, Any]) -> str:
+def _line(value: JsonObject | Entry) -> str:
     return json.dumps(value) + "\n"
 
 
-def _flat(values: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(values: JsonObject, place: str = "") -> Iterator[tuple[str, object]]:
     """Values by their whole path, so that a difference is named precisely."""
     for name, value in values.items():
         if isinstance(value, Mapping):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.cameras import CAMERAS
 from benchmark.tasks import BLOCK_ORDER
@@ -20,7 +21,13 @@ from calvin.sequences import Chain
 from errors import NotFinite, SimulatorError, SimulatorLost
 from policies.base import Policy, Query
 from settings.shown import shown
-from simulators.base import MAX_REPLAYS, Simulator
+from simulators.base import MAX_REPLAYS, Observation, Simulator
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: Relative actions (steps, 7).
+Actions = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Failure:
 
     task: str
     instruction: str
-    observations: tuple[Mapping[str, Any], ...]
+    observations: tuple[Observation, ...]
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ class Rollout:
             abandoned(run.total_steps)
 
 
-def _check_actions(queries: Sequence[Query], chunks: Sequence[np.ndarray]) -> None:
+def _check_actions(queries: Sequence[Query], chunks: Sequence[Actions]) -> None:
     """Whatever the policy is: a NaN in a gripper's command would pass for closing it."""
     for query, chunk in zip(queries, chunks, strict=True):
         if not np.isfinite(chunk).all():
@@ -109,8 +116,12 @@ def _check_actions(queries: Sequence[Query], chunks: Sequence[np.ndarray]) -> No
             )
 
 
+class _Each(Protocol):
+    def __call__(self, function: Callable[[T], R], items: Iterable[T], /) -> Iterable[R]: ...
+
+
 @contextmanager
-def _hands(simulators: Sequence[Simulator]) -> Iterator[Callable[..., Iterable[Any]]]:
+def _hands(simulators: Sequence[Simulator]) -> Iterator[_Each]:
     """`map`, with a thread for each simulator where all have processes of their own."""
     if len(simulators) > 1 and all(getattr(simulator, "in_own_process", False) for simulator in simulators):
         with ThreadPoolExecutor(len(simulators), thread_name_prefix="simulator") as threads:
@@ -132,7 +143,7 @@ class _Run:
         self._done = 0
         self._queries = 0
         self._steps = 0
-        self._seen: list[Mapping[str, Any]] = []
+        self._seen: list[Observation] = []
         self._actions = hashlib.sha256()
         self.total_steps = 0
         self.ended = False
@@ -148,7 +159,7 @@ class _Run:
                 self._is_reset = True
                 self._begin_subtask()
             if self._rollout.policy.needs_images or self._rollout.film:
-                observation: Mapping[str, Any] = self.simulator.observe(CAMERAS)
+                observation = self.simulator.observe(CAMERAS)
             else:
                 observation = {"robot_obs": self.simulator.state()[0]}
         except SimulatorLost as error:
@@ -167,7 +178,7 @@ class _Run:
             simulator=self.simulator,
         )
 
-    def execute(self, chunk: np.ndarray, oracle: TaskOracle) -> None:
+    def execute(self, chunk: Actions, oracle: TaskOracle) -> None:
         """Carry out a chunk (steps, 7); a solved subtask ends it early, as does running out of steps."""
         try:
             for action in chunk:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 
@@ -17,8 +17,8 @@ from policies.checkpoint_folder import identity_of
 from policies.registry import PolicySpec, RandomActions, ReconVLAWeights, open_policy, policy_from_json
 from settings.typed_json import from_json
 from tasks.context import Draft, Finished, Note, TaskContext, Yielded, one_input
-from tasks.evaluate.closed_loop import simulators_of, summary
-from tasks.evaluate.loop import Entry, Evaluation
+from tasks.evaluate.closed_loop import Entry, simulators_of, summary
+from tasks.evaluate.loop import Evaluation
 from tasks.evaluate.open_loop import run_open_loop
 from tasks.evaluate.rollout import ChainResult
 from tasks.results import ClosedLoopResult, OpenLoopResult
@@ -38,6 +38,13 @@ def run(
     if isinstance(context.spec, ClosedLoopSpec):
         return _ClosedLoop(context).run()
     return run_open_loop(context)
+
+
+class _Finished(TypedDict):
+    """What a checkpoint holds of the sequences that have ended, and what a policy counted on the way."""
+
+    results: list[Entry]
+    counts: dict[str, int]
 
 
 class _ClosedLoop:
@@ -137,12 +144,12 @@ class _ClosedLoop:
     def _publish(self, evaluation: Evaluation, policy: Policy) -> None:
         self._counts.update(policy.counts)
         policy.counts.clear()
-        content = {"results": evaluation.by_sequence(), "counts": self._counts}
+        content: _Finished = {"results": evaluation.by_sequence(), "counts": self._counts}
         drafts = [self._draft(content, final=False), *self._videos]
         self._context.publish(len(evaluation.entries), drafts)
         self._videos = []
 
-    def _draft(self, content: Any, final: bool) -> Draft:
+    def _draft(self, content: _Finished | list[Entry], final: bool) -> Draft:
         file = self._context.scratch / "results.json"
         file.write_text(json.dumps(content, indent=1), encoding="utf-8")
         return Draft("evaluation", RESULTS, file, final=final)
@@ -154,10 +161,10 @@ def _so_far(entries: Sequence[Entry]) -> dict[str, float]:
     return {"success_1": so_far["success"][0], "avg_len": so_far["avg_len"]}
 
 
-def _earlier(context: TaskContext[ClosedLoopSpec]) -> Mapping[str, Any]:
+def _earlier(context: TaskContext[ClosedLoopSpec]) -> _Finished:
     if not context.resume:
         return {"results": [], "counts": {}}
-    earlier: Mapping[str, Any] = json.loads(
+    earlier: _Finished = json.loads(
         one_input(context.resume, "resume", RESULTS).path.read_text(encoding="utf-8")
     )
     return earlier

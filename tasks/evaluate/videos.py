@@ -51,7 +51,7 @@ def _encode(failure: Failure, file: Path, looks: Sequence[Look]) -> None:
                 for camera in ("rgb_static", "rgb_gripper")
             ]
             if looks:
-                views = [_under(view, heat) for view, heat in zip(views, looks[number])]
+                views = [_under(np.asarray(view, np.uint8), heat) for view, heat in zip(views, looks[number])]
             picture = np.full((size[1], size[0], 3), _PAPER, dtype=np.uint8)
             picture[_BAR_PX:] = np.hstack(views)[..., ::-1]  # opencv writes BGR
             caption = f"{number + 1}/{len(failure.observations)}  {failure.task}: {failure.instruction}"
@@ -74,7 +74,7 @@ def looks_of(failure: Failure, policy: Policy) -> list[Look]:
     return [split_look(found, covered, policy.static_rows) for found in policy.attention(queries)]
 
 
-def split_look(attention: NDArray[np.floating], covered: float, static_rows: int) -> Look:
+def split_look(attention: NDArray[np.float32], covered: float, static_rows: int) -> Look:
     """A map (grid, grid) over the composed picture, as shares of its peak over each camera's view.
 
     covered: share of the picture's side that the patches cover; the last pixels may belong to none.

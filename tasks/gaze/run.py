@@ -6,30 +6,44 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from calvin.episode import Episode
 from calvin.episode_file import load_episode
 from detectors.base import Detection, Detector, FrameContext, NoTarget, Target
-from detectors.cache import shared_cache
+from detectors.cache import FinderCache, shared_cache
 from detectors.crops import crop_region
 from detectors.registry import FINDERS, check_planned, make_detector
-from detectors.scoring import FrameTruth, ScoredFrame, score_frame, summarise, summarise_objects
+from detectors.scoring import (
+    FrameTruth,
+    LevelFigures,
+    ObjectFigures,
+    ScoredFrame,
+    score_frame,
+    summarise,
+    summarise_objects,
+)
 from detectors.targets.phases import frame_targets, is_push
 from detectors.targets.table import BY_TASK, NO_TARGET, Phases, phases_for
 from detectors.targets.wording import understand
 from settings.typed_json import from_json
 from tasks.context import Draft, Finished, TaskContext, one_input
 from tasks.fixed_state import arithmetic, settle_libraries
+from tasks.gaze.artifact import GazeHeader, GazeRow, NoRegionRow, RegionRow, metadata_of
 from tasks.gaze.truth import frame_truths, true_targets
+from tasks.memory import kept, kept_or_made
 from tasks.results import GazeResult
 from tasks.specs import GazeSpec
 
 #: `robot_obs`: position of the tool centre point in metres; last command to the hand, 1 open and -1 close.
 _HAND_XYZ, _HAND_COMMAND = slice(0, 3), 14
+
+#: Of a worker's memory.
+_CACHE = "gaze cache"
 
 
 @dataclass(frozen=True)
@@ -57,22 +71,24 @@ def run(context: TaskContext[GazeSpec]) -> Finished[GazeResult]:
     detector = _detector(context)
     regions = find_regions(episode, detector, context.spec.unknown_wording)
 
-    crops: dict[str, np.ndarray] = {}
-    rows = []
+    crops: dict[str, NDArray[np.uint8]] = {}
+    rows: list[GazeRow] = []
     for frame, (result, truth) in enumerate(zip(regions.results, regions.truths, strict=True)):
         if isinstance(result, Detection):
             crop = crop_region(episode.rgb_static[frame], result.box)
             crops[f"crop_{frame:05d}"] = np.ascontiguousarray(crop)
-        rows.append(_row(result) | _labelled(truth))
+        rows.append(_row(result, truth))
     file = context.scratch / f"gaze_{number}.safetensors"
-    about = {
+    about: GazeHeader = {
         "detector": f"{detector.name}-{detector.version}",
         "precision": detector.precision,
         "task": episode.task,
         "rows": rows,
     }
-    save_file(crops or {"none": np.zeros(0, np.uint8)}, file, metadata={"gaze": json.dumps(about)})
-    figures = from_json(GazeResult, summary_of([regions]) | {"precision": detector.precision}, "gaze figures")
+    save_file(crops or {"none": np.zeros(0, np.uint8)}, file, metadata=metadata_of(about))
+    figures = from_json(
+        GazeResult, {**summary_of([regions]), "precision": detector.precision}, "gaze figures"
+    )
     return Finished([Draft("gaze", f"task_{number}", file)], result=figures)
 
 
@@ -115,7 +131,26 @@ def _frame_targets(phases: Phases, episode: Episode, known: FrameContext, detect
     return frame_targets(phases, known, count, boxes)
 
 
-def summary_of(episodes: Iterable[Regions]) -> dict[str, Any]:
+class ByTaskCounts(TypedDict):
+    """Of demonstrations whose instruction is not understood, with the target of their task."""
+
+    demonstrations: int
+    frames: int
+
+
+class GazeSummary(TypedDict):
+    """See `summary_of`."""
+
+    frames: int
+    trusted: int
+    figures: dict[str, LevelFigures]
+    objects: dict[str, ObjectFigures]
+    sources: dict[str, int]
+    by_task: ByTaskCounts
+    iou_sum: dict[str, list[float]]
+
+
+def summary_of(episodes: Iterable[Regions]) -> GazeSummary:
     """Counts over episodes, as plain JSON. Those of `outcomes` and `sources` add up to the frames.
 
     `figures` by difficulty, `objects` by what was looked for, `sources`: how boxes were found and why there
@@ -140,25 +175,27 @@ def summary_of(episodes: Iterable[Regions]) -> dict[str, Any]:
     }
 
 
-def _row(result: Detection | NoTarget) -> dict[str, Any]:
-    """A frame's entry in the artifact's header: box and how it was found, or the reason for none."""
-    if isinstance(result, NoTarget):
-        return {"reason": result.reason.value, "detail": result.detail}
-    x0, y0, x1, y1 = result.box
+def _row(result: Detection | NoTarget, truth: FrameTruth | None) -> GazeRow:
+    """A frame's entry in the artifact's header; with the target's true box, where that is known."""
+    row = _no_region(result) if isinstance(result, NoTarget) else _region(result)
+    if truth is not None:
+        row["true_box"] = None if truth.box is None else [float(edge) for edge in truth.box]
+    return row
+
+
+def _region(found: Detection) -> RegionRow:
+    x0, y0, x1, y1 = found.box
     return {
         "box": [int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))],
-        "score": result.score,
-        "source": result.source.value,
-        "trusted": result.is_trusted,
-        "uncertainty_pixels": result.uncertainty_pixels,
+        "score": found.score,
+        "source": found.source.value,
+        "trusted": found.is_trusted,
+        "uncertainty_pixels": found.uncertainty_pixels,
     }
 
 
-def _labelled(truth: FrameTruth | None) -> dict[str, Any]:
-    """The target's true box for the rows of an artifact, null where it is hidden; nothing where unknown."""
-    if truth is None:
-        return {}
-    return {"true_box": None if truth.box is None else [float(edge) for edge in truth.box]}
+def _no_region(why: NoTarget) -> NoRegionRow:
+    return {"reason": why.reason.value, "detail": why.detail}
 
 
 def _sums(scored: list[ScoredFrame]) -> dict[str, list[float]]:
@@ -172,19 +209,24 @@ def _sums(scored: list[ScoredFrame]) -> dict[str, list[float]]:
     return sums
 
 
+@dataclass(frozen=True)
+class _KeptDetector:
+    detector: Detector
+
+
 def _detector(context: TaskContext[GazeSpec]) -> Detector:
     """Detectors with weights stay in the worker's memory; what they said about frames, in the home's cache."""
-    name, options = context.spec.detector, context.spec.keywords
+    memory, name, options = context.memory, context.spec.detector, context.spec.keywords
     key = f"detector {name} {json.dumps(options, sort_keys=True)}"
-    if key not in context.memory:
+
+    def make() -> _KeptDetector:
         if name in FINDERS:
-            if "gaze cache" not in context.memory:
-                context.memory["gaze cache"] = shared_cache(context.cache)
-            options["cache"] = context.memory["gaze cache"]
-        context.memory[key] = make_detector(name, **options)
-    detector: Detector = context.memory[key]
+            options["cache"] = kept_or_made(memory, _CACHE, FinderCache, lambda: shared_cache(context.cache))
+        return _KeptDetector(make_detector(name, **options))
+
+    detector = kept_or_made(memory, key, _KeptDetector, make).detector
     settle_libraries()  # a detector may have been the first to import torch
-    if "gaze cache" in context.memory:
-        context.memory["gaze cache"].arithmetic = arithmetic()
+    if (cache := kept(memory, _CACHE, FinderCache)) is not None:
+        cache.arithmetic = arithmetic()
     check_planned(detector, context.spec.version)
     return detector

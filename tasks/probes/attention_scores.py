@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calvin.training_index import IndexItem
 from errors import NotFinite
 from models.attention import (
     action_attention,
@@ -35,8 +36,10 @@ PANELS = 4
 _DRAWS = 2000
 _SEED = 7
 
-FIGURES = ("mass_in_gaze", "pointing_accuracy", "entropy_bits", "static_share")
-CENTRE_FIGURES = ("centre_mass_in_gaze", "centre_pointing_accuracy", "centre_entropy_bits")
+Figure = Literal["mass_in_gaze", "pointing_accuracy", "entropy_bits", "static_share"]
+CentreFigure = Literal["centre_mass_in_gaze", "centre_pointing_accuracy", "centre_entropy_bits"]
+FIGURES: tuple[Figure, ...] = get_args(Figure)
+CENTRE_FIGURES: tuple[CentreFigure, ...] = get_args(CentreFigure)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class AttentionScores:
     demonstrations: list[int] = field(default_factory=list)
     true_boxes: int = 0
     figures: dict[str, list[float]] = field(
-        default_factory=lambda: {name: [] for name in FIGURES + CENTRE_FIGURES}
+        default_factory=lambda: {name: [] for name in (*FIGURES, *CENTRE_FIGURES)}
     )
     panel_rows: list[int] = field(default_factory=list)
     maps: list[NDArray[np.float32]] = field(default_factory=list)
@@ -66,12 +69,14 @@ class AttentionScores:
     boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
 
 
-def region_of(item: Mapping[str, Any]) -> Region | None:
+def region_of(item: IndexItem) -> Region | None:
     """The simulator's box where there is one, else the detector's; None where the target is not in sight."""
-    if "true_box" in item:
-        return None if item["true_box"] is None else Region(tuple(item["true_box"]), True)
-    box = item["gaze"]["box"]
-    return None if box is None else Region(tuple(box), False)
+    is_true = "true_box" in item
+    box = item["true_box"] if "true_box" in item else item["gaze"]["box"]
+    if box is None:
+        return None
+    x0, y0, x1, y1 = box
+    return Region((x0, y0, x1, y1), is_true)
 
 
 def look(
@@ -151,7 +156,29 @@ def _maps(
     return averaged
 
 
-def figures_of(looks: AttentionScores) -> dict[str, Any]:
+class AttentionFigures(TypedDict):
+    """See `figures_of`; intervals are None of a single demonstration."""
+
+    frames: int
+    demonstrations: int
+    true_boxes: int
+    mass_in_gaze: float
+    mass_in_gaze_ci95: list[float] | None
+    pointing_accuracy: float
+    pointing_accuracy_ci95: list[float] | None
+    entropy_bits: float
+    entropy_bits_ci95: list[float] | None
+    static_share: float
+    static_share_ci95: list[float] | None
+    centre_mass_in_gaze: float
+    centre_pointing_accuracy: float
+    centre_entropy_bits: float
+    mass_over_centre_ci95: list[float] | None
+    pointing_over_centre_ci95: list[float] | None
+    by_demonstration: dict[str, list[float]]
+
+
+def figures_of(looks: AttentionScores) -> AttentionFigures:
     """Means, and intervals (95 %) that draw demonstrations anew, as the frames of one are alike.
 
     `mass_over_centre_ci95` and `pointing_over_centre_ci95` are of the difference to the centre prior, frame by
@@ -159,25 +186,39 @@ def figures_of(looks: AttentionScores) -> dict[str, Any]:
     """
     values = {name: np.array(column) for name, column in looks.figures.items()}
     groups = np.array(looks.demonstrations)
-    result: dict[str, Any] = {
+
+    def mean(name: Figure | CentreFigure) -> float:
+        return float(values[name].mean())
+
+    def interval(name: Figure) -> list[float] | None:
+        return grouped_interval(values[name], groups)
+
+    def over_centre(name: Figure, centre: CentreFigure) -> list[float] | None:
+        return grouped_interval(values[name] - values[centre], groups)
+
+    return {
         "frames": len(looks.rows),
         "demonstrations": len(set(looks.demonstrations)),
         "true_boxes": looks.true_boxes,
+        "mass_in_gaze": mean("mass_in_gaze"),
+        "mass_in_gaze_ci95": interval("mass_in_gaze"),
+        "pointing_accuracy": mean("pointing_accuracy"),
+        "pointing_accuracy_ci95": interval("pointing_accuracy"),
+        "entropy_bits": mean("entropy_bits"),
+        "entropy_bits_ci95": interval("entropy_bits"),
+        "static_share": mean("static_share"),
+        "static_share_ci95": interval("static_share"),
+        "centre_mass_in_gaze": mean("centre_mass_in_gaze"),
+        "centre_pointing_accuracy": mean("centre_pointing_accuracy"),
+        "centre_entropy_bits": mean("centre_entropy_bits"),
+        "mass_over_centre_ci95": over_centre("mass_in_gaze", "centre_mass_in_gaze"),
+        "pointing_over_centre_ci95": over_centre("pointing_accuracy", "centre_pointing_accuracy"),
+        "by_demonstration": _by_demonstration(values, groups),
     }
-    for name in FIGURES:
-        result[name] = float(values[name].mean())
-        result[f"{name}_ci95"] = grouped_interval(values[name], groups)
-    for name in CENTRE_FIGURES:
-        result[name] = float(values[name].mean())
-    for name, figure in (("mass", "mass_in_gaze"), ("pointing", "pointing_accuracy")):
-        lift = values[figure] - values[f"centre_{figure}"]
-        result[f"{name}_over_centre_ci95"] = grouped_interval(lift, groups)
-    result["by_demonstration"] = _by_demonstration(values, groups)
-    return result
 
 
 def _by_demonstration(
-    values: Mapping[str, NDArray[np.floating]], groups: NDArray[np.integer]
+    values: Mapping[str, NDArray[np.float64]], groups: NDArray[np.int64]
 ) -> dict[str, list[float]]:
     """Columns of equal length: `demonstration` (its number), `frames`, and the mean of each figure over them."""
     numbers, places = np.unique(groups, return_inverse=True)
@@ -186,7 +227,7 @@ def _by_demonstration(
     return {"demonstration": numbers.tolist(), "frames": frames.tolist(), **means}
 
 
-def grouped_interval(values: NDArray[np.floating], groups: NDArray[np.integer]) -> list[float] | None:
+def grouped_interval(values: NDArray[np.float64], groups: NDArray[np.int64]) -> list[float] | None:
     """Percentile bootstrap of the mean over whole groups; None of a single group, which shows no spread."""
     names, places = np.unique(groups, return_inverse=True)
     if len(names) < 2:

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,14 +20,17 @@ from models.weights import write_weights
 from tasks.context import Draft, Point, TaskContext
 from tasks.kind import Spec
 
+#: (artifact, tensor), by their names.
+_Place = tuple[str, str]
+
 
 class Snapshot:
     """Copies of named tensors in host memory, in buffers that are used again by the next snapshot."""
 
     def __init__(self) -> None:
-        self._buffers: dict[Any, Tensor] = {}
+        self._buffers: dict[_Place, Tensor] = {}
 
-    def take(self, tensors: Mapping[Any, Tensor]) -> dict[Any, Tensor]:
+    def take(self, tensors: Mapping[_Place, Tensor]) -> dict[_Place, Tensor]:
         """`tensors` as they are now. The copies are overwritten by the next `take`."""
         for name in self._buffers.keys() - tensors.keys():
             del self._buffers[name]
@@ -133,7 +135,7 @@ class CheckpointWriter:
         finally:
             self._copied.set()
 
-    def _publish(self, write: _Write, copies: Mapping[tuple[str, str], Tensor], began: float) -> None:
+    def _publish(self, write: _Write, copies: Mapping[_Place, Tensor], began: float) -> None:
         drafts = []
         for file, named in write.files.items():
             path = self._context.scratch / f"{file}-{write.step}.safetensors"

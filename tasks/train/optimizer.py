@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +39,7 @@ def optimizer_state(optimizer: torch.optim.AdamW, model: nn.Module) -> dict[str,
     """Both moments of every trained parameter, and its step count, by name; not copied."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
-        state: dict[str, Any] = optimizer.state.get(parameter, {})
+        state: Mapping[str, Tensor] = optimizer.state.get(parameter, {})
         if state:
             tensors[f"{name}/step"] = state["step"].reshape(1)
             for slot in _SLOTS:

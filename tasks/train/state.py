@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,6 +19,7 @@ from models.weight_files import open_file
 from models.weights import read_file
 from tasks.context import InputFile, TaskContext, inputs_of, one_input
 from tasks.data.index_reader import Index, load_index
+from tasks.memory import Memory, kept
 from tasks.specs import TrainSpec
 from tasks.train.checkpoints import Snapshot
 from tasks.train.optimizer import load_optimizer, make_optimizer, optimizer_state
@@ -76,8 +76,9 @@ class TrainState:
 def take_up(context: TaskContext[TrainSpec]) -> TrainState:
     """From the worker's memory when it holds exactly the checkpoint to go on from, else from files."""
     files = {file.name: file for file in context.resume if file.name in (WEIGHTS, OPTIMIZER)}
-    held = context.memory.pop(_MEMORY, None)
-    if isinstance(held, TrainState) and files:
+    held = kept(context.memory, _MEMORY, TrainState)
+    forget(context.memory)
+    if held is not None and files:
         newest = files[WEIGHTS]
         # Jobs that differ in what they measure, stop by or are judged on may have equal weights.
         if (held.checkpoint, held.step, held.work) == (newest.sha256, newest.step, _work_of(context)):
@@ -148,5 +149,5 @@ def keep(context: TaskContext[TrainSpec], train_state: TrainState) -> None:
     context.memory[_MEMORY] = train_state
 
 
-def forget(memory: Any) -> None:
+def forget(memory: Memory) -> None:
     memory.pop(_MEMORY, None)

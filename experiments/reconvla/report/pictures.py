@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from reports.data import AttentionPanel, Reconstruction, RunReport
 from reports.gaze_data import GazeExample
 from settings.shown import cut
 from settings.spacing import evenly_spaced
+from tasks.gaze.artifact import GazeRow, header_of
 from tasks.records import ArtifactRecord, Find, JobRecord, Records, told
 from tasks.registry import GAZE
 from tasks.specs import AttentionSpec, GazeSpec, IngestSpec, ReconstructSpec
@@ -53,7 +54,7 @@ def gaze_examples(
             continue
         episode = load_episode(episode_file)
         with _opened(gaze_file) as tensors:
-            found = json.loads(tensors.metadata()["gaze"])["rows"]
+            found = header_of(tensors.metadata() or {})["rows"]
         frame = len(episode) // 2
         examples.append(
             _gaze_example(np.asarray(episode.rgb_static[frame]), episode.instruction, found[frame])
@@ -61,20 +62,27 @@ def gaze_examples(
     return tuple(examples)
 
 
-def _gaze_example(image: NDArray[np.uint8], instruction: str, row: Mapping[str, Any]) -> GazeExample:
+def _gaze_example(image: NDArray[np.uint8], instruction: str, row: GazeRow) -> GazeExample:
     """`row`: the frame's entry in the gaze artifact."""
-    box, true_box = row.get("box"), row.get("true_box")
-    if box is None:
-        note = row["reason"]
+    box, trusted = None, False
+    if "box" in row:
+        box, trusted = _box(row["box"]), row["trusted"]
+        note = row["source"] if trusted else f"{row['source']}, doubtful"
     else:
-        note = row["source"] if row["trusted"] else f"{row['source']}, doubtful"
+        note = row["reason"]
+    true_box = row.get("true_box")
     return GazeExample(
         image,
-        tuple(box) if box else None,
+        box,
         f"{instruction} ({note.replace('_', ' ')})",
-        trusted=bool(row.get("trusted", False)),
-        true_box=tuple(true_box) if true_box else None,
+        trusted=trusted,
+        true_box=None if true_box is None else _box(true_box),
     )
+
+
+def _box(edges: Sequence[float]) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = edges
+    return x0, y0, x1, y1
 
 
 def attention_panels(
@@ -100,15 +108,13 @@ def attention_panels(
             if "captions" not in about:
                 continue  # made by an earlier version, which kept figures only
             captions = json.loads(about["captions"])
-            maps, images, boxes, shown = (
-                tensors.get_tensor(name) for name in ("maps", "images", "boxes", "panel_rows")
-            )
+            maps = np.asarray(tensors.get_tensor("maps"), np.float32)
+            images = np.asarray(tensors.get_tensor("images"), np.uint8)
+            boxes, shown = tensors.get_tensor("boxes"), tensors.get_tensor("panel_rows")
         for place, row_number in enumerate(shown.tolist()):
             panel = panels.get(row_number)
             if panel is None and title == next(iter(first)):
-                box = tuple(float(edge) for edge in boxes[place])
-                assert len(box) == 4
-                panel = AttentionPanel(images[place], box, captions[place], {})
+                panel = AttentionPanel(images[place], _box(boxes[place].tolist()), captions[place], {})
             if panel is not None:
                 panels[row_number] = AttentionPanel(
                     panel.image, panel.box, panel.caption, {**panel.maps, title: maps[place]}
@@ -131,16 +137,26 @@ def reconstructions(records: Records, find: Find) -> tuple[Reconstruction, ...]:
 def _reconstructions(path: Path, arm: str) -> list[Reconstruction]:
     title = ARMS[arm].title if arm in ARMS else arm
     with _opened(path) as tensors:
-        captions = json.loads(tensors.metadata()["captions"])
-        truth, encoded, sampled = (tensors.get_tensor(name) for name in ("truth", "encoded", "sampled"))
+        captions = json.loads((tensors.metadata() or {})["captions"])
+        truth, encoded, sampled = (
+            np.asarray(tensors.get_tensor(name), np.uint8) for name in ("truth", "encoded", "sampled")
+        )
     return [
         Reconstruction(f"{title}: {captions[place]}", truth[place], encoded[place], sampled[place])
         for place in range(min(_RECONSTRUCTIONS, len(truth)))
     ]
 
 
+class _Tensors(Protocol):
+    """What is used here of a file that safetensors opened, which has no types."""
+
+    def metadata(self) -> dict[str, str] | None: ...
+
+    def get_tensor(self, name: str, /) -> NDArray[np.uint8 | np.float32 | np.float64 | np.int64]: ...
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[_Tensors]:
     """Tensors and metadata of an artifact, whose bytes are those of its row, whoever wrote them."""
     try:
         with safe_open(path, framework="numpy") as tensors:
