@@ -38,14 +38,14 @@ def evaluations(*overrides: str) -> set[str]:
 
 def test_shards_cover_every_sequence_once() -> None:
     shards = list(closed_loop_shards(config("evaluation.sequences=7", "evaluation.sequences_per_shard=3")))
-    assert [(shard["first"], shard["last"]) for shard in shards] == [(0, 3), (3, 6), (6, 7)]
-    assert {shard["drawn"] for shard in shards} == {7}
+    assert [(shard.first, shard.last) for shard in shards] == [(0, 3), (3, 6), (6, 7)]
+    assert {shard.drawn for shard in shards} == {7}
 
 
 def test_a_named_protocol_decides_list_steps_and_tasks() -> None:
     named = ("data.tasks=[]", "evaluation.protocol=reconvla-500", "evaluation.sequences_per_shard=250")
     first, second = closed_loop_shards(config(*named))
-    assert (second["last"], first["drawn"], first["max_steps"], first["tasks"]) == (500, 1000, 360, [])
+    assert (second.last, first.drawn, first.max_steps, first.tasks) == (500, 1000, 360, ())
     with pytest.raises(
         ConfigError, match=r"evaluation\.protocol: calvin has all tasks; leave data\.tasks empty"
     ):
@@ -96,7 +96,7 @@ def test_the_official_simulator_counts_by_what_its_interpreter_imports(tmp_path:
 def test_own_scenes_have_the_keys_that_they_had() -> None:
     """Nothing from outside decides them, so homes of before go on with what they have."""
     (shard,) = closed_loop_shards(config("evaluation.sequences=1"))
-    assert not {"assets_digest", "calvin_env"} & shard.keys()
+    assert not {"assets_digest", "calvin_env"} & shard.row().keys()
 
 
 def test_instructions_count_by_their_words(tmp_path: Path) -> None:
@@ -167,8 +167,8 @@ def test_recorded_data_need_a_simulator_and_phrases(tmp_path: Path, clone: Path)
     phrases = tmp_path / "phrases.yaml"
     phrases.write_text("".join(f"{task}: [do {task}]\n" for task in TASKS))
     shard = next(closed_loop_shards(config(*given, f"evaluation.instructions={phrases}", **data)))
-    assert shard["instructions"]["open_drawer"] == "do open_drawer"
-    assert (shard["scenes"], shard["assets"]) == ("calvin", str(clone))
+    assert shard.instructions["open_drawer"] == "do open_drawer"
+    assert (shard.scenes, shard.assets) == ("calvin", str(clone))
 
 
 def test_the_official_simulator_needs_its_interpreter(
@@ -178,16 +178,14 @@ def test_the_official_simulator_needs_its_interpreter(
     with pytest.raises(ConfigError, match="calvin_python: name the interpreter"):
         list(closed_loop_shards(given))
     monkeypatch.setenv("BATON_CALVIN_PYTHON", str(make_interpreter(tmp_path)))
-    assert {shard["python"] for shard in closed_loop_shards(given)} == {
-        None
-    }  # each machine has its own place
+    assert {shard.python for shard in closed_loop_shards(given)} == {None}  # each machine has its own place
 
 
 def test_the_renderer_is_that_of_the_frames_unless_named() -> None:
     (made,) = closed_loop_shards(config("evaluation.sequences=1"))
-    assert (made["renderer"], made["frames_renderer"], made["frames_scenes"]) == ("tiny", "tiny", "baton")
+    assert (made.renderer, made.frames_renderer, made.frames_scenes) == ("tiny", "tiny", "baton")
     (named,) = closed_loop_shards(config("evaluation.sequences=1", "evaluation.renderer=egl"))
-    assert (named["renderer"], named["frames_renderer"]) == ("egl", "tiny")
+    assert (named.renderer, named.frames_renderer) == ("egl", "tiny")
 
 
 @pytest.mark.parametrize("last", [361_252, 611_098, 1_795_044, 2_406_143])
@@ -205,7 +203,7 @@ def test_an_edited_file_does_not_tell_what_drew_the_frames(
         phrases.write_text("".join(f"{task}: [do {task}]\n" for task in TASKS))
         given = (f"evaluation.assets={clone}", "data.tasks=[]", f"evaluation.instructions={phrases}")
         shard = next(closed_loop_shards(config(*given, data={"root": str(root)})))
-        assert shard["frames_renderer"] == drawn_by, shard["frames_basis"]
+        assert shard.frames_renderer == drawn_by, shard.frames_basis
 
 
 @pytest.mark.parametrize(
@@ -238,7 +236,7 @@ def test_tasks_that_the_data_lack_are_told_and_make_no_other_job(
     write_split(root, "validation", [make_episode(300, 6, split="validation")])
     given = (f"evaluation.assets={clone}", f"evaluation.instructions={phrases}")
     shard = next(closed_loop_shards(config(*given, data={"root": str(root)})))
-    assert shard["untrained_tasks"] == ["lift_pink_block_table"]
+    assert shard.untrained_tasks == ("lift_pink_block_table",)
     words = ("--set", given[0], "--set", given[1], "--data", str(root), "--arms", "recon", "--detach")
     assert cli.main(["--home", str(tmp_path / "home"), "submit-ablation", "--preset", "smoke", *words]) == 0
     assert "no training demonstration shows lift_pink_block_table" in capsys.readouterr().err
