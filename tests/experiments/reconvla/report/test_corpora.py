@@ -117,7 +117,7 @@ def ended(request: pytest.FixtureRequest, database, store, tmp_path):
                 artifacts.append(stored(store, tmp_path, f"task_{number}", file.read_bytes(), kind="episode"))
         elif row.kind == "gaze":
             file = tmp_path / f"gaze-{row.id}"
-            rows_ = [{"box": None, "reason": "not_found"}] * 3
+            rows_ = [{"reason": "not_found", "detail": ""}] * 3
             save_file({"boxes": np.zeros((3, 4))}, file, metadata={"gaze": json.dumps({"rows": rows_})})
             artifacts.append(stored(store, tmp_path, "gaze", file.read_bytes(), kind="gaze"))
             result = gaze_result(1 if "ABCD" in row.key else 3)
