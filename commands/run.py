@@ -81,9 +81,10 @@ class Stay:
     notice_url: str | None = None
 
 
-def plan_session(options: SessionOptions) -> Stay:
-    """The options of a command, checked, and the broker asked. Raises InvalidInput, EnvironmentLacks."""
-    broker = options.broker or broker_from_environment()
+def plan_session(options: SessionOptions, *, begins: bool = True) -> Stay:
+    """The options of a command, checked, and the broker asked. begins: whether anything starts; where nothing does, a
+    broker that only the environment names is left alone. Raises InvalidInput, EnvironmentLacks."""
+    broker = options.broker or (broker_from_environment() if begins else None)
     if broker is not None:
         ask(broker)
     return Stay(

@@ -75,7 +75,8 @@ def command(
         name=name,
     )
     # Nothing starts with --detach, so that no tool needs to say which GPUs there are.
-    stay = plan_session(replace(session, gpus="none") if detach and session.gpus is None else session)
+    options = replace(session, gpus="none") if detach and session.gpus is None else session
+    stay = plan_session(options, begins=not detach)
     if not detach:
         most = max(map(len, stay.devices.gpus), default=1)
         _check_devices(config, most, shared=elsewhere(home.root).database is not None)

@@ -81,6 +81,14 @@ def test_what_only_plans_asks_no_gpu_tool(tmp_path: Path, monkeypatch: pytest.Mo
     assert cli.main(["--home", str(tmp_path / "home"), *SMOKE, "--detach", "--gpus", "x"]) == 2
 
 
+def test_what_only_plans_asks_no_broker_of_the_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs lie in the state, and whoever runs them rings."""
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")
+    assert cli.main(["--home", str(tmp_path / "home"), *SMOKE, "--detach"]) == 0
+    assert cli.main(["--home", str(tmp_path / "other"), *SMOKE]) == 3
+    assert not (tmp_path / "other").exists()
+
+
 def test_more_threads_than_cores_are_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
