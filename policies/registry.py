@@ -15,7 +15,7 @@ from errors import ConfigError, InvalidInput
 from models.spec import ModelSpec
 from policies.base import ModelPolicy, Policy
 from settings.shown import cut, shown
-from settings.typed_json import from_json, to_json
+from settings.typed_json import from_json
 
 #: The type that a folder stores its weights in, and fp32 for a job's.
 AUTO = "auto"
@@ -127,10 +127,6 @@ _KINDS = {
 }
 
 
-def names() -> tuple[str, ...]:
-    return tuple(_KINDS)
-
-
 def kind_of(spec: PolicySpec) -> str:
     return next(name for name, kind in _KINDS.items() if kind.spec is type(spec))
 
@@ -154,13 +150,8 @@ def open_policy(spec: PolicySpec) -> Policy:
     return cast(Policy, opened)
 
 
-def policy_json(spec: PolicySpec) -> dict[str, Any]:
-    """`spec` as plain JSON: its `kind`, and all its fields."""
-    return {"kind": kind_of(spec), **{name: to_json(value) for name, value in vars(spec).items()}}
-
-
 def policy_from_json(values: Any, where: str = "policy") -> PolicySpec:
-    """Inverse of `policy_json`; fields that have a default may be missing.
+    """From plain JSON: a `kind`, and the fields of its spec; those that have a default may be missing.
 
     Raises ConfigError naming the first field, below `where`, that is unknown, missing or of another type.
     """
