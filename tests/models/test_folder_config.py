@@ -126,7 +126,7 @@ def test_heads_of_a_width_of_their_own(config: ReconVLAConfig, tmp_path: Path) -
     Qwen2ForCausalLM(Qwen2Config(**QWEN, head_dim=8)).save_pretrained(tmp_path)
     theirs = Qwen2ForCausalLM.from_pretrained(tmp_path).eval()
     model = assemble(wanted(config), 0, {"language": tmp_path}).eval()
-    assert model.config.language.attention_width == 8
+    assert model.config.language.head_width == 8
     with torch.no_grad():
         assert torch.equal(model.language_model(IDS).logits, theirs(IDS).logits)
 
