@@ -14,7 +14,6 @@ from benchmark.observations import ORIENTATION, POSITION
 MAX_STEP_M = 0.02
 MAX_STEP_RAD = 0.05
 GRIPPER_OPEN = 1.0
-GRIPPER_CLOSED = -1.0
 
 
 def wrapped_angle(angle_rad: np.ndarray) -> np.ndarray:

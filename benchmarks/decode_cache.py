@@ -25,7 +25,7 @@ from models.batches import Batch
 from models.generation import greedy_tokens, prompt_batch
 from models.prompt import PromptBuilder
 from models.reconvla import ReconVLA
-from models.sizes import config_of_size, known_sizes
+from models.sizes import SIZES, config_of_size
 from models.tokenizer import build_word_tokenizer
 
 _RESULT = Path(__file__).parent / "results" / "decode_cache.json"
@@ -48,7 +48,7 @@ def without_cache(model: ReconVLA, batch: Batch, count: int) -> IdArray:
 def main() -> None:
     """Alternate both ways, print the ratio of the medians, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", choices=known_sizes(), default="toy")
+    parser.add_argument("--size", choices=tuple(SIZES), default="toy")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
@@ -61,7 +61,7 @@ def main() -> None:
     language = dataclasses.replace(config.language, tied_embeddings=False)
     config = dataclasses.replace(config, language=language).without_reconstruction()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = ReconVLA.initialise(config, seed=0).to(device).eval()
+    model = ReconVLA(config, seed=0).to(device).eval()
     prompts = PromptBuilder(
         tokenizer, ActionTokenizer(config.language.action_vocab_size), OFFICIAL_STATE_STATISTICS
     )

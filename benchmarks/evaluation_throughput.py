@@ -33,7 +33,7 @@ from benchmark.embodiment import CHUNK_STEPS
 from benchmarks.machine import describe
 from calvin.instructions import evaluation_instruction
 from calvin.protocols import PROTOCOLS
-from calvin.sequences import Chain
+from calvin.sequences import Chain, get_sequences
 from policies.base import Query
 from policies.expert import ExpertPolicy
 from simulators.calvin_env import CalvinEnv
@@ -119,7 +119,7 @@ class DrawsAlways:
 
 def record(numbers: Sequence[int], assets: str | None) -> Script:
     simulator, expert = create("playtable", SCENE, assets=assets), Recorder()
-    chains = PROTOCOLS["calvin"].chains()
+    chains = get_sequences(PROTOCOLS["calvin"].drawn)
     list(
         Rollout(SCENE, expert, evaluation_instruction, _MAX_STEPS).run(
             [(n, chains[n]) for n in numbers], [simulator]
@@ -165,7 +165,7 @@ def drive(how: str, script: Script, where: Where, work: Any, start: Any) -> dict
 
 def taken(work: Any) -> Iterator[tuple[int, Chain]]:
     """Sequences from a queue that several processes may share, until it is empty."""
-    chains = PROTOCOLS["calvin"].chains()
+    chains = get_sequences(PROTOCOLS["calvin"].drawn)
     while True:
         try:
             number = work.get_nowait()

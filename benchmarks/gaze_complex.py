@@ -21,10 +21,10 @@ from typing import Any
 import cv2
 
 from benchmark.tasks import SCENES
+from benchmarks.gaze_calibration import fit_calibration
 from benchmarks.gaze_scenes import SMALL_MODEL, TARGETS, Scenery, episodes
 from benchmarks.machine import describe
 from detectors.cache import FinderCache
-from detectors.calibration import fit_calibration
 from detectors.pipeline import STAGES
 from detectors.registry import FINDERS, make_detector
 from detectors.scoring import (

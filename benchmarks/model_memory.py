@@ -17,11 +17,11 @@ from typing import Any
 
 import torch
 
+from benchmarks.costs import METHODS, Method, count_parameters, training_costs
 from benchmarks.machine import describe
 from models.adapters import add_adapters
 from models.batches import Batch, draw_noise
 from models.config import ReconVLAConfig
-from models.costs import METHODS, Method, count_parameters, training_costs
 from models.prompt import IGNORED_LABEL, IMAGE_PLACEHOLDER
 from models.reconvla import ReconVLA
 from models.sizes import config_of_size
@@ -71,7 +71,7 @@ def _measure(
     dtype = torch.bfloat16 if "bf16" in method.name else torch.float16
     try:
         with torch.device(device):
-            model = ReconVLA.initialise(config, seed=0)
+            model = ReconVLA(config, seed=0)
         model.train()
         if not method.full:
             four_bit = method.bytes_per_weight < 1

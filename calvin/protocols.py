@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from calvin.sequences import Chain, get_sequences
 from errors import ConfigError
 from settings.shown import shown
 
@@ -25,9 +24,6 @@ class Protocol:
     drawn: int
     max_steps: int
     official_compat: bool = False
-
-    def chains(self) -> list[Chain]:
-        return get_sequences(self.drawn)[: self.sequences]
 
     def compatible(self) -> Protocol:
         """The same list as the released script evaluates it."""

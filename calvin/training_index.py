@@ -13,25 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-import numpy as np
-
 from benchmark.embodiment import CALVIN, CHUNK_STEPS
 from benchmark.tasks import SCENES, TASKS, UNKNOWN_SCENE
 from calvin.actions import padded_chunk
 from calvin.episode import Episode
 from calvin.instruction_text import fault_of_instruction
 from errors import InvalidInput
-from settings.documents import parse_json
-from settings.faults import need_fact
-from settings.regular import read_text
 from settings.shown import shown
 
 if TYPE_CHECKING:
     from typing_extensions import NotRequired
 
 _LARGEST_FLOAT = sys.float_info.max
-#: An item takes about 1 KB.
-_MOST_INDEX_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -87,15 +80,6 @@ class IndexItem(TypedDict):
     image_source: NotRequired[str]
     crop_source: NotRequired[str | None]
     true_box: NotRequired[list[float] | None]
-
-
-@dataclass(frozen=True)
-class RobotObsStatistics:
-    """Mean and population standard deviation of each of the 15 entries of `robot_obs` over `frames` items."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    frames: int
 
 
 def build_items(
@@ -155,32 +139,6 @@ def write_index(items: Iterable[IndexItem], path: Path) -> int:
             raise InvalidInput(f"{path}: a training index needs at least one item.")
         file.write("\n]\n")
     return count
-
-
-def read_index(path: Path) -> list[IndexItem]:
-    """The items in `path`, each checked. Raises InvalidInput naming the file, item and field at fault."""
-    try:
-        read: object = parse_json(read_text(path, _MOST_INDEX_BYTES))
-    except (OSError, ValueError) as error:
-        need_fact(error)
-        raise InvalidInput(f"{path} is not a training index: {error}.") from None
-    if not isinstance(read, list) or not read:
-        raise InvalidInput(f"{path} is not a training index: it is not a list with at least one item.")
-    for position, item in enumerate(read):
-        try:
-            _check_item(item, position)
-        except InvalidInput as error:
-            raise InvalidInput(f"{path}: {error}") from None
-    items: list[IndexItem] = read
-    return items
-
-
-def robot_obs_statistics(items: Iterable[IndexItem]) -> RobotObsStatistics:
-    """What the state tokens are normalised with: statistics of `robot_obs` over `items`, at least one."""
-    values = np.array([item["robot_obs"] for item in items], dtype=np.float64)
-    if not len(values):
-        raise InvalidInput("There are no index items to take robot_obs statistics of.")
-    return RobotObsStatistics(tuple(values.mean(0).tolist()), tuple(values.std(0).tolist()), len(values))
 
 
 def _check_item(item: object, position: int) -> None:

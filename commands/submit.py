@@ -136,9 +136,8 @@ def _submit(home: Home, database: Database, config: AblationConfig, plan: Plan) 
             error=True,
         )
         target = jobs.Target("ablation", earlier.id, f"ablation {earlier.name}")
-        return plans.Submitted(
-            earlier.id, False, 0, earlier.job_count, jobs.retry(database, target, time.time()).jobs
-        )
+        jobs.retry(database, target, time.time())
+        return plans.Submitted(earlier.id, 0, earlier.job_count)
     again = "" if earlier is None else done_again(queries.jobs_of(database, earlier.id), plan)
     submitted = plans.submit(database, plan, shlex.join(sys.argv), time.time())
     if earlier is not None:

@@ -29,7 +29,6 @@ class LivingWorker:
     process_space: str | None
     device: str
     state: str
-    job_id: int | None
 
 
 def open_session(
@@ -150,7 +149,7 @@ def beat(db: Database, worker_id: int, job_id: int | None, progress: Progress | 
 
 def living(db: Database) -> list[LivingWorker]:
     """By id."""
-    columns = (Worker.id, Worker.name, Worker.process_space, Worker.device, Worker.state, Worker.job_id)
+    columns = (Worker.id, Worker.name, Worker.process_space, Worker.device, Worker.state)
     with db.read() as tx:
         return read_rows(
             tx, LivingWorker, select(*columns).where(Worker.state.in_((IDLE, BUSY))).order_by(Worker.id)

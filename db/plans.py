@@ -71,10 +71,8 @@ class Plan:
 @dataclass(frozen=True)
 class Submitted:
     ablation_id: int
-    new: bool
     jobs_added: int
     jobs_shared: int
-    jobs_retried: int
 
 
 def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
@@ -155,7 +153,8 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
         for job_ids in in_parts([*set(tx.execute(stopping).scalars()).intersection(ids.values())]):
             tx.execute(update(job).where(job.c.id.in_(job_ids)).values(cancel_requested=False))
         # A job that failed or was cancelled is blocked again and counted afresh, like a new one.
-        retried = sum(revive(tx, job_ids) for job_ids in in_parts(list(ids.values())))
+        for job_ids in in_parts(list(ids.values())):
+            revive(tx, job_ids)
         release_counted(tx)
         for job_ids in in_parts(list(ids.values())):
             hold(tx, job_ids)
@@ -165,7 +164,7 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
                 f"{plan.name}: {added} jobs added, {len(plan.jobs) - added} shared with earlier work",
                 ablation_id=ablation_id,
             )  # fmt: skip
-    return Submitted(ablation_id, new, added, len(plan.jobs) - added, retried)
+    return Submitted(ablation_id, added, len(plan.jobs) - added)
 
 
 def _runs(tx: Connection, ablation_id: int, plan: Plan, ids: Mapping[str, int]) -> dict[RunRef, int]:

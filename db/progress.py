@@ -28,7 +28,6 @@ class OpenWork:
 
     kind: str
     resource: str
-    jobs: int
     steps: int
     longest: int
 
@@ -38,7 +37,6 @@ class RunningAttempt:
     """What is being worked on now. `progress` and `took_seconds` are of the worker's last heartbeat."""
 
     job_id: int
-    kind: str
     worker_id: int
     progress: Progress | None
     took_seconds: float | None
@@ -105,7 +103,6 @@ def open_work(db: Database, ablation_id: int) -> list[OpenWork]:
             select(
                 Job.kind,
                 Job.resource,
-                func.count().label("jobs"),
                 func.sum(left).label("steps"),
                 func.max(left).label("longest"),
             )
@@ -143,7 +140,6 @@ def running_attempts(db: Database) -> list[RunningAttempt]:
             RunningAttempt,
             select(
                 Job.id.label("job_id"),
-                Job.kind,
                 Job.worker_id,
                 Worker.progress,
                 Attempt.took_seconds,

@@ -25,11 +25,10 @@ from db.states import FAILED
 from settings.whole_numbers import whole_number
 
 #: Columns of `JobStanding`, of `AttemptRow` and of `EventRow`.
-STANDING = (job.c.id, job.c.key, job.c.kind, job.c.label, job.c.state, job.c.step, job.c.target_steps)
+STANDING = (job.c.id, job.c.label, job.c.state, job.c.step, job.c.target_steps)
 ATTEMPTS = (
     select(
-        Attempt.id, Attempt.job_id, job.c.kind, Attempt.lease_token, Attempt.worker_id,
-        Worker.name.label("worker"), Worker.host,
+        Attempt.job_id, job.c.kind, Worker.name.label("worker"), Worker.host,
         Attempt.started_at, Attempt.ended_at, Attempt.outcome, Attempt.reason, Attempt.step_from, Attempt.step_to,
         Attempt.environment, Attempt.useful_seconds, Attempt.replayed_seconds, Attempt.checkpoint_seconds,
         Attempt.load_seconds, Attempt.idle_seconds, Attempt.took_seconds,
@@ -41,11 +40,6 @@ ATTEMPTS = (
 EVENTS = select(
     Event.id, Event.at, Event.kind, Event.message, Event.ablation_id, Event.job_id, Event.attempt_id, Event.worker_id,
     Event.data,
-)  # fmt: skip
-
-_ARTIFACTS = (
-    Artifact.id, Artifact.sha256, Artifact.kind, Artifact.name, Artifact.path, Artifact.bytes, Artifact.job_id,
-    Artifact.step, Artifact.final, Artifact.created_at,
 )  # fmt: skip
 
 
@@ -83,7 +77,7 @@ def select_ablations(tx: Connection, wanted: str | None) -> list[AblationRow]:
     """Those with this id, name or key, or all; oldest first."""
     statement = select(
         Ablation.id, Ablation.key, Ablation.name, Ablation.intent, Ablation.job_count, Ablation.config,
-        Ablation.command, Ablation.created_at,
+        Ablation.command,
     ).order_by(Ablation.id)  # fmt: skip
     if wanted is not None:
         matches = (Ablation.name == wanted) | (Ablation.key == wanted)
@@ -101,7 +95,7 @@ def jobs_of(db: Database, ablation_id: int) -> list[JobRow]:
             JobRow,
             select(
                 job.c.id, job.c.key, job.c.kind, job.c.version, job.c.label, job.c.spec, job.c.state, job.c.step,
-                job.c.target_steps, job.c.result, job.c.error, AblationJob.run_id, Run.arm, Run.seed,
+                job.c.result, AblationJob.run_id, Run.arm, Run.seed,
             )
             .join(AblationJob, AblationJob.job_id == job.c.id)
             .outerjoin(Run, Run.id == AblationJob.run_id)
@@ -152,7 +146,7 @@ def run_label(db: Database, run_id: int) -> str | None:
 
 def runs_of(db: Database, ablation_id: int) -> list[RunRow]:
     """The runs of an ablation by id."""
-    columns = (Run.id, Run.ablation_id, Run.arm, Run.seed, Run.train_job_id, Run.intent)
+    columns = (Run.id, Run.arm, Run.seed, Run.train_job_id)
     with db.read() as tx:
         return read_rows(tx, RunRow, select(*columns).where(Run.ablation_id == ablation_id).order_by(Run.id))
 
@@ -183,20 +177,13 @@ def took_in_a_bundle(db: Database) -> bool:
         return tx.execute(imports).first() is not None
 
 
-def artifacts_of_job(db: Database, job_id: int) -> list[ArtifactRow]:
-    """What a job published, oldest first."""
-    with db.read() as tx:
-        return read_rows(
-            tx, ArtifactRow, select(*_ARTIFACTS).where(Artifact.job_id == job_id).order_by(Artifact.id)
-        )
-
-
 def artifacts_of(db: Database, ablation_id: int) -> list[ArtifactRow]:
     """What all jobs of an ablation published, oldest first."""
     mine = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
+    columns = (Artifact.sha256, Artifact.name, Artifact.path, Artifact.bytes, Artifact.job_id)
     with db.read() as tx:
         return read_rows(
-            tx, ArtifactRow, select(*_ARTIFACTS).where(Artifact.job_id.in_(mine)).order_by(Artifact.id)
+            tx, ArtifactRow, select(*columns).where(Artifact.job_id.in_(mine)).order_by(Artifact.id)
         )
 
 

@@ -23,7 +23,7 @@ Value = TypeVar("Value", bound="DataclassInstance")
 
 @dataclass(frozen=True, slots=True)
 class AblationRow:
-    """`intent`: active, paused or cancelled. `job_count`: of all jobs that it asks for. `created_at`: Unix seconds."""
+    """`intent`: active, paused or cancelled. `job_count`: of all jobs that it asks for."""
 
     id: int
     key: str
@@ -32,7 +32,6 @@ class AblationRow:
     job_count: int
     config: JsonObject
     command: str
-    created_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +39,9 @@ class RunRow:
     """One arm with one seed."""
 
     id: int
-    ablation_id: int
     arm: str
     seed: int
     train_job_id: int
-    intent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +57,7 @@ class JobRow:
     spec: JsonObject
     state: str
     step: int
-    target_steps: int
     result: JsonObject | None
-    error: str | None
     run_id: int | None
     arm: str | None
     seed: int | None
@@ -73,8 +68,6 @@ class JobStanding:
     """What a job is called and how far it is."""
 
     id: int
-    key: str
-    kind: str
     label: str
     state: str
     step: int
@@ -85,11 +78,8 @@ class JobStanding:
 class AttemptRow:
     """One execution of a job, with the job's kind, and name and host of its worker. Seconds as `db.schema.Attempt`."""
 
-    id: int
     job_id: int
     kind: str
-    lease_token: int
-    worker_id: int
     worker: str
     host: str
     started_at: float
@@ -111,16 +101,11 @@ class AttemptRow:
 class ArtifactRow:
     """Bytes in the store. `path` is relative to the home."""
 
-    id: int
     sha256: str
-    kind: str
     name: str
     path: str
     bytes: int
     job_id: int
-    step: int
-    final: bool
-    created_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,6 @@ def claim(versions: tuple[tuple[str, int], ...]) -> Update:
         )
         .returning(
             job.c.lease_token,
-            job.c.key,
             job.c.kind,
             job.c.label,
             job.c.spec,

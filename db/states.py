@@ -13,7 +13,7 @@ CANCELLED = "cancelled"
 STATES = (BLOCKED, READY, QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED)
 FINAL = (SUCCEEDED, FAILED, CANCELLED)
 
-#: move -> (states it may leave, states it may reach)
+#: move -> (states it may leave, states it may reach); `tests/db/test_state_machine.py` holds the statements to it.
 MOVES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "unblock": ((BLOCKED,), (READY,)),
     "ring": ((READY,), (QUEUED,)),

@@ -32,7 +32,6 @@ class Claim:
     attempt_id: int
     lease_token: int
     worker_id: int
-    key: str
     kind: str
     label: str
     spec: JsonObject
@@ -42,10 +41,6 @@ class Claim:
     learned: JsonObject
     failures: int
     losses: int
-
-    @property
-    def lease(self) -> Lease:
-        return Lease(self.job_id, self.lease_token)
 
 
 @dataclass(frozen=True)
@@ -118,6 +113,5 @@ class Ending:
 class Lost:
     """A job that was taken back from a worker that stopped answering."""
 
-    job_id: int
     label: str
     state: str

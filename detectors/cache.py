@@ -42,7 +42,7 @@ _TABLE = "gaze_answer"
 class FinderCache:
     """Answers of finders. `path`: an SQLite file, made where it is missing; None keeps them in memory.
 
-    `hits` and `misses` count pictures, `unkept` those whose answers could not be written. Raises InvalidInput
+    `hits` and `misses` count pictures. Raises InvalidInput
     when the file is no such cache. `arithmetic`: what decides the last bits of answers (threads, processor, versions
     of libraries) in words; answers that were given with another count as never seen.
     """
@@ -50,7 +50,7 @@ class FinderCache:
     def __init__(self, path: Path | None = None, most_answers: int = MOST_ANSWERS) -> None:
         self.path = path
         self.arithmetic = ""
-        self.hits = self.misses = self.unkept = 0
+        self.hits = self.misses = 0
         self._most_answers = most_answers
         self._complained = False
         try:
@@ -138,7 +138,6 @@ class FinderCache:
                     kept_from = newest - self._most_answers * 9 // 10
                     connection.execute("DELETE FROM gaze_answer WHERE number <= ?", (kept_from,))
         except sqlite3.Error as error:
-            self.unkept += len(rows)
             self._complain("written", error)
 
     def _complain(self, what: str, error: sqlite3.Error) -> None:

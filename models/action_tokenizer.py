@@ -18,30 +18,16 @@ FloatArray = NDArray[np.float64]
 IdArray = NDArray[np.int64]
 
 
-def uniform_edges() -> FloatArray:
-    """256 evenly spaced bin edges from -1 to 1 (the default of the official tokenizer)."""
-    return np.linspace(-1.0, 1.0, ACTION_BINS)
-
-
-def fine_centre_edges() -> FloatArray:
-    """256 bin edges, denser towards zero (`use_norm_bins` of the official tokenizer)."""
-    positive = [(0.1, 0.25, 42), (0.25, 0.5, 40)]
-    negative = [(-1.0, -0.5, 15), (-0.5, -0.25, 40), (-0.25, -0.1, 42), (-0.1, 0.1, 62)]
-    pieces = [np.linspace(low, high, count, endpoint=False) for low, high, count in negative + positive]
-    return np.concatenate([*pieces, np.linspace(0.5, 1.0, 15)])
-
-
 class ActionTokenizer:
     """Values in [-1, 1] to token ids and back; knows nothing of text.
 
-    `vocab_size` is the tokenizer's own (Qwen2: 151643), not the number of embedding rows.
+    `vocab_size` is the tokenizer's own (Qwen2: 151643), not the number of embedding rows. `edges` of the bins are
+    evenly spaced from -1 to 1, as the official tokenizer's are by default.
     """
 
-    def __init__(self, vocab_size: int, edges: FloatArray | None = None) -> None:
+    def __init__(self, vocab_size: int) -> None:
         self.vocab_size = vocab_size
-        self.edges = uniform_edges() if edges is None else np.asarray(edges, dtype=np.float64)
-        if len(self.edges) != ACTION_BINS or np.any(np.diff(self.edges) <= 0):
-            raise InvalidInput(f"action bins: need {ACTION_BINS} increasing edges, got {len(self.edges)}")
+        self.edges: FloatArray = np.linspace(-1.0, 1.0, ACTION_BINS)
         if vocab_size <= ACTION_BINS:
             raise InvalidInput(f"vocabulary of {vocab_size} ids cannot hold {ACTION_BINS} action tokens")
         self.centres: FloatArray = (self.edges[:-1] + self.edges[1:]) / 2
@@ -89,14 +75,6 @@ class StateStatistics:
             raise InvalidInput(f"state statistics: {len(self.mean)} means but {len(self.std)} deviations")
         if not np.all(np.isfinite([*self.mean, *self.std])) or min(self.std) < 0:
             raise InvalidInput("state statistics: means must be finite, deviations finite and not negative")
-
-    @classmethod
-    def of(cls, states: ArrayLike) -> StateStatistics:
-        """Statistics of `states`, shape (frames, 15)."""
-        array = np.asarray(states, dtype=np.float64)
-        if array.ndim != 2 or len(array) == 0:
-            raise InvalidInput(f"state statistics: need a table (frames, numbers), got shape {array.shape}")
-        return cls(tuple(array.mean(axis=0).tolist()), tuple(array.std(axis=0).tolist()))
 
     def normalise(self, state: ArrayLike) -> FloatArray:
         """`(x - mean) / (std + 1e-5) / 3`: three deviations span [-1, 1] (official `encode_robot_obs`).

@@ -31,7 +31,7 @@ from settings.regular import is_there
 from settings.shown import shown
 
 if TYPE_CHECKING:
-    from models.reconvla import ReconVLA
+    pass
 
 CONFIG_FILE = "config.json"
 #: The output layer, which is the input embedding again where the two are tied.
@@ -177,11 +177,6 @@ def check_tied(files: WeightFiles, source: str) -> None:
             f"{source}: tie_word_embeddings is true, but lm_head.weight is not model.embed_tokens.weight; which of"
             " the two is wrong cannot be told"
         )
-
-
-def load_weights(model: ReconVLA, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copy `tensors` into `model` in place; all of them must be there, and nothing else (CheckpointError)."""
-    copy_weights(weights_of(model), tensors, source)
 
 
 def copy_weights(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str) -> None:

@@ -79,12 +79,6 @@ class Schedule:
         return self.betas * (1.0 - self.alphas_cumprod_prev) / (1.0 - self.alphas_cumprod)
 
     @property
-    def posterior_log_variance_clipped(self) -> Table:
-        """Log of the posterior variance, whose first entry is 0 and takes the second one's place."""
-        variance = self.posterior_variance
-        return np.log(np.append(variance[1], variance[1:]))
-
-    @property
     def posterior_mean_coef1(self) -> Table:
         """Weight of the clean sample in the posterior mean."""
         return self.betas * np.sqrt(self.alphas_cumprod_prev) / (1.0 - self.alphas_cumprod)
@@ -109,14 +103,6 @@ def spaced_timesteps(total: int, count: int) -> list[int]:
         steps.append(round(position))
         position += stride
     return steps
-
-
-def strided(total: int, count: int) -> list[int]:
-    """`count` of `total` steps at a whole stride from step 0 (DDIM, arXiv 2010.02502)."""
-    for stride in range(1, total):
-        if len(range(0, total, stride)) == count:
-            return list(range(0, total, stride))
-    raise InvalidInput(f"no whole stride gives {count} of {total} sampling steps")
 
 
 def add_noise(schedule: Schedule, clean: Tensor, steps: Tensor, noise: Tensor) -> Tensor:

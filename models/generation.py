@@ -26,7 +26,6 @@ class ActionChunks:
 
     actions: FloatArray  # (B, steps, 7)
     token_ids: IdArray  # (B, box tokens + steps * 7): the whole answer
-    boxes: FloatArray | None  # (B, 4) as `grounding.box_values`, of models that say the gaze box first
     outside: NDArray[np.int64]  # (B,)
 
 
@@ -79,7 +78,6 @@ def generate_actions(
     return ActionChunks(
         actions=tokenizer.decode(ids[:, said:]).reshape(shape),
         token_ids=ids,
-        boxes=tokenizer.decode(ids[:, :said]) if said else None,
         outside=(~tokenizer.contains(ids)).sum(axis=1),
     )
 

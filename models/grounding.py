@@ -28,12 +28,3 @@ def box_values(box: Sequence[float] | None, frame_size: tuple[int, int]) -> NDAr
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
         raise InvalidInput(f"box {tuple(box)} is empty or leaves the picture of {width} x {height} px")
     return np.array([x0 / width, y0 / height, x1 / width, y1 / height]) * 2 - 1
-
-
-def box_of(
-    values: NDArray[np.float64], frame_size: tuple[int, int]
-) -> tuple[float, float, float, float] | None:
-    """Inverse of `box_values`; None for values that enclose nothing."""
-    width, height = frame_size
-    x0, y0, x1, y1 = (float(value) for value in (np.clip(values, -1.0, 1.0) + 1) / 2)
-    return (x0 * width, y0 * height, x1 * width, y1 * height) if x0 < x1 and y0 < y1 else None

@@ -44,17 +44,6 @@ def through_jpeg(picture: Picture) -> Picture:
     return np.asarray(Image.open(file), dtype=np.uint8)
 
 
-def pad_to_square(picture: Picture) -> Picture:
-    """`picture` centred on a grey (127) square of its longer side; unchanged when square already."""
-    _check(picture)
-    height, width, _ = picture.shape
-    side = max(height, width)
-    square = np.full((side, side, 3), int(0.5 * 255), dtype=np.uint8)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = picture
-    return square
-
-
 def to_model_size(picture: Picture, image_size: int, resample: str = "bicubic") -> Picture:
     """(image_size, image_size, 3) by one of `part_configs.RESAMPLINGS`; SigLIP's processor takes bicubic."""
     return _resized(picture, image_size, image_size, Image.Resampling[resample.upper()])

@@ -25,10 +25,6 @@ class LatentEncoder(nn.Module):
         self.config = config
         self.image_size = image_size  # px, side of the resized target
 
-    def noise_shape(self) -> tuple[int, int, int] | None:
-        """Shape per sample of the noise that `encode` needs; None when it needs none."""
-        return None
-
     @torch.no_grad()
     def encode(self, images: Tensor, noise: Tensor | None) -> Tensor:
         """(B, 4C, grid, grid) float32 latents of `images` (B, 3, H, W), normalised to [-1, 1]."""
@@ -79,10 +75,6 @@ class AutoencoderLatents(LatentEncoder):
     def __init__(self, config: LatentConfig, image_size: int) -> None:
         super().__init__(config, image_size)
         self.autoencoder = _autoencoder(config)
-
-    def noise_shape(self) -> tuple[int, int, int] | None:
-        side = self.image_size // self.config.cell
-        return (self.config.channels, side, side)
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance (B, C, side, side) of the latents of `images` at the encoder's size."""

@@ -141,30 +141,6 @@ def official_parts(folder: Path, values: Mapping[str, Any], trains: bool = False
     )
 
 
-def config_from_official(
-    language: Mapping[str, Any],
-    vision: Mapping[str, Any],
-    autoencoder: Mapping[str, Any],
-    stored: Mapping[str, Any],
-    action_vocab_size: int,
-) -> ReconVLAConfig:
-    """Our configuration from the three `config.json` of an official model.
-
-    The denoiser's size is no entry of theirs, so it is read off the shapes in `stored`; its 16 heads are
-    fixed in the official code. Without denoiser weights (official fine-tuning drops them) there is none.
-    Raises CheckpointError naming an entry that is missing, or that nothing here computes; ConfigError
-    naming our field for one of a wrong type.
-    """
-    config = "official config of the"
-    parts = OfficialParts(
-        _language(f"{config} language model", language, trains=False),
-        vision_values(f"{config} vision tower", vision, trains=False),
-        autoencoder_values(f"{config} autoencoder", autoencoder),
-        {},
-    )
-    return _config(parts, stored, action_vocab_size, None)
-
-
 def _config(
     parts: OfficialParts, stored: Mapping[str, Any], action_vocab_size: int, longest_prompt: Any
 ) -> ReconVLAConfig:

@@ -113,10 +113,6 @@ class OpenVLAConfig:
             raise InvalidInput(f"--statistics: the model knows no data set {shown(name)}; it knows: {known}")
         return name
 
-    def statistics_named(self, name: str | None) -> ActionStatistics:
-        """Of data set `name`, as `name_of` takes it."""
-        return self.statistics[self.name_of(name)]
-
 
 def is_openvla(folder: Path) -> bool:
     """Whether the folder's `config.json` says so. Raises OSError for one that is there and cannot be read."""

@@ -174,11 +174,6 @@ class LanguageConfig:
         )
 
     @property
-    def attention_width(self) -> int:
-        """Of one head."""
-        return self.head_width or self.hidden // self.heads
-
-    @property
     def most_positions(self) -> int:
         """The most positions that a prompt may take and be computed as the official code does."""
         limits = [self.max_positions, self.longest_prompt]

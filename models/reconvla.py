@@ -44,7 +44,8 @@ class Losses:
 
 
 class ReconVLA(Pretrained, nn.Module):
-    """The model. Initial weights follow from (config, seed); arms of one seed share those of common parts."""
+    """The model. Initial weights follow from (config, seed), and the global generator is left alone; arms of one seed
+    share those of common parts."""
 
     def __init__(self, config: ReconVLAConfig, seed: int = 0) -> None:
         super().__init__()
@@ -56,11 +57,6 @@ class ReconVLA(Pretrained, nn.Module):
         self.language_model: Any = build_part(config, "language_model", seed)
         self.latents: LatentEncoder | None = build_part(config, "latents", seed)
         self.denoiser: Denoiser | None = build_part(config, "denoiser", seed)
-
-    @classmethod
-    def initialise(cls, config: ReconVLAConfig, seed: int) -> ReconVLA:
-        """Fresh weights: the same (config, seed) gives the same bytes. The global generator is left alone."""
-        return cls(config, seed)
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """The parameters a training step changes, in the order of `named_parameters`."""

@@ -71,11 +71,8 @@ SEVEN_B = ReconVLAConfig(
     denoiser=DenoiserConfig(width=1024, depth=3, heads=16),
 )  # fmt: skip
 
-_SIZES = {config.size: config for config in (TOY, SMALL, SEVEN_B)}
-
-
-def known_sizes() -> tuple[str, ...]:
-    return tuple(_SIZES)
+#: By name.
+SIZES = {config.size: config for config in (TOY, SMALL, SEVEN_B)}
 
 
 def config_of_size(size: str, vocab_size: int | None = None) -> ReconVLAConfig:
@@ -84,9 +81,9 @@ def config_of_size(size: str, vocab_size: int | None = None) -> ReconVLAConfig:
     `vocab_size` is the number of ids of the tokenizer: the toy grows to it, the others must have room for it.
     Raises ConfigError when they have not, and for a size that does not exist.
     """
-    if size not in _SIZES:
-        raise ConfigError(f"model size {shown(size)} does not exist; choose one of {', '.join(_SIZES)}")
-    config = _SIZES[size]
+    if size not in SIZES:
+        raise ConfigError(f"model size {shown(size)} does not exist; choose one of {', '.join(SIZES)}")
+    config = SIZES[size]
     if vocab_size is None:
         return config
     if size == "toy":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -18,7 +17,6 @@ from errors import CheckpointError, InvalidInput, WeightsMissing
 from models.json_files import read_json
 from models.part_configs import ACTION_BINS
 from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION, END_OF_ANSWER
-from settings import files
 from settings.faults import need_fact
 from settings.panics import panics_told
 from settings.regular import is_there, need_regular_files, read_text
@@ -48,15 +46,6 @@ def build_word_tokenizer(instructions: Iterable[str]) -> PreTrainedTokenizerFast
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=PAD, unk_token=UNKNOWN, eos_token=END_OF_ANSWER
     )
-
-
-def save_tokenizer(tokenizer: Any, folder: Path) -> None:
-    """Write the tokenizer's JSON files into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as made:
-        tokenizer.save_pretrained(made)
-        for file in sorted(Path(made).iterdir()):
-            files.write(folder / file.name, file.read_bytes())
 
 
 def load_tokenizer(folder: Path) -> Any:

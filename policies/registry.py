@@ -127,10 +127,6 @@ _KINDS = {
 }
 
 
-def names() -> tuple[str, ...]:
-    return tuple(_KINDS)
-
-
 def kind_of(spec: PolicySpec) -> str:
     return next(name for name, kind in _KINDS.items() if kind.spec is type(spec))
 
@@ -154,7 +150,7 @@ def open_policy(spec: PolicySpec) -> Policy:
     return cast(Policy, opened)
 
 
-def policy_json(spec: PolicySpec) -> dict[str, Any]:
+def policy_json(spec: PolicySpec) -> dict[str, object]:
     """`spec` as plain JSON: its `kind`, and all its fields."""
     return {"kind": kind_of(spec), **{name: to_json(value) for name, value in vars(spec).items()}}
 

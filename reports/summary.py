@@ -31,7 +31,7 @@ class ArmSummary:
     """Figures of one arm over its seeds; None where not measured. `goodput` is useful over device seconds.
 
     `sequences` is the number per seed, `evaluated_seeds` are those that have results. `train_steps` is what every seed
-    reached; slices and seconds are sums over seeds; all these are None for a policy that is only judged (not `trained`).
+    reached; slices and seconds are sums over seeds; all these are None where it is not `trained`, only judged.
     `training_loss`, `held_out_loss` and `open_loop_error` are means over the same `held_out_seeds`, those whose final
     weights were judged on held-out frames (`held_out_frames` of each; None where seeds differ in them).
     `p_value_random`: the chance of such a difference to random actions at 1/5, on the same sequences, if there were

@@ -13,6 +13,7 @@ from benchmark.cameras import CAMERAS
 #: How often a sequence or demonstration may lose its simulator before the whole evaluation is given up.
 MAX_REPLAYS = 3
 
+#: What `Simulator.true_boxes` knows.
 BOX_NAMES = (
     "red_block",
     "blue_block",

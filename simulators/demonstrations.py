@@ -29,7 +29,6 @@ class Recording:
     rgb_static (T, 200, 200, 3) and rgb_gripper (T, 84, 84, 3) uint8; robot_obs (T, 15), scene_obs (T, 24),
     actions (T, 7) and rel_actions (T, 7) float64; `boxes` one dict of true boxes a frame,
     `pixels` one of how many pixels show each thing.
-    `success_frame` is the first frame at which the task counts as solved.
 
     `actions[t]` is the tcp pose measured at frame t + 1 and the gripper command that led there;
     `rel_actions[t]` is its difference to the pose measured at frame t, in CALVIN's units
@@ -47,7 +46,6 @@ class Recording:
     rel_actions: np.ndarray
     boxes: tuple[dict[str, PixelBox | None], ...]
     pixels: tuple[dict[str, int], ...]
-    success_frame: int
 
 
 @dataclass(frozen=True)
@@ -155,5 +153,4 @@ def _recording(
         rel_actions=relative_action(robot_obs[:-1], actions, actions[:, ACTION_GRIPPER]),
         boxes=tuple(frame["true_boxes"] for frame in kept),
         pixels=tuple(frame["visible_pixels"] for frame in kept),
-        success_frame=performance.success_step,
     )

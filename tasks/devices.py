@@ -1,11 +1,10 @@
-"""The device of a worker process: what it is told, what it sees, and what it computed on."""
+"""The device of a worker process: what it is told, and what it sees."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-import sys
 
 from errors import EnvironmentLacks
 from settings.gpus import VISIBLE, entries, only
@@ -39,17 +38,6 @@ def pin(told: str | None) -> str:
             f"{os.environ[VISIBLE]}): install a torch build and a driver for them, or set BATON_DEVICE=cpu"
         )
     return told
-
-
-def computed_on(told: str) -> tuple[str, str, int]:
-    """(device, GPU's name or empty, GPUs in sight) of this process, as torch knows: whoever never began to use CUDA has
-    computed on the processor, whatever its worker is called. Imports nothing.
-    """
-    torch = sys.modules.get("torch")
-    if torch is None or not hasattr(torch, "cuda") or not torch.cuda.is_initialized():
-        return "cpu", "", 0
-    device = told if told.startswith("cuda") else f"cuda:{torch.cuda.current_device()}"
-    return device, torch.cuda.get_device_name(0), torch.cuda.device_count()
 
 
 def _numbers(seen: int) -> list[str]:

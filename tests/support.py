@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from db import jobs, members, plans
 from db.engine import Database
-from db.jobs import Claim, StoredArtifact, attempt, job
+from db.jobs import Claim, Lease, StoredArtifact, artifact, attempt, job
 from db.plans import Dependency, Plan, PlannedJob, RunRef, Submitted
 from db.schema import Event
 from db.store import ArtifactStore
@@ -96,6 +96,18 @@ def attempts(database: Database, label: str) -> list[Any]:
     with database.read() as tx:
         statement = select(attempt).join(job, job.c.id == attempt.c.job_id).where(job.c.label == label)
         return list(tx.execute(statement.order_by(attempt.c.id)).all())
+
+
+def artifacts_of_job(database: Database, job_id: int) -> list[Any]:
+    """Rows of what a job published, oldest first."""
+    with database.read() as tx:
+        return list(
+            tx.execute(select(artifact).where(artifact.c.job_id == job_id).order_by(artifact.c.id)).all()
+        )
+
+
+def lease_of(claim: Claim) -> Lease:
+    return Lease(claim.job_id, claim.lease_token)
 
 
 def states(database: Database) -> dict[str, str]:

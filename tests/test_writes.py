@@ -40,7 +40,6 @@ DIRECT = {
     "db/store.py::_keep": STORE,
     "db/store.py::_lock_file": LOCK,
     "db/store.py::adopt": STORE,
-    "models/tokenizer.py::save_tokenizer": TEMPORARY,
     "reports/csv_cells.py::csv_text": MEMORY,
     "reports/figures.py::png_bytes": MEMORY,
     "reports/svg.py::svg": MEMORY,

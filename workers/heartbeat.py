@@ -30,7 +30,6 @@ class Member:
         self._settings = settings
         self.name = name
         self.device = device
-        self.session_id = session_id
         self.id = members.join(database, name, device, session_id, time.time())
         #: When the machine goes away, as `settings.clock.steady` tells it; None: not known.
         self.ends_at = members.session_end(database, session_id)

@@ -65,7 +65,6 @@ def claim(
         attempt_id=attempt_id,
         lease_token=row.lease_token,
         worker_id=worker_id,
-        key=row.key,
         kind=row.kind,
         label=row.label,
         spec=row.spec,

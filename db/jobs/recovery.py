@@ -90,7 +90,7 @@ def take_back(
                 tx, row, state, LOST, reason, now, losses=losses, session_losses=session_losses, error=error
             )
             events.record(tx, now, "job_lost", f"{row.label}: {error or reason}", job_id=lease.job_id)
-            taken.append(Lost(lease.job_id, row.label, state))
+            taken.append(Lost(row.label, state))
     return taken
 
 

@@ -194,7 +194,6 @@ class OncePerPhrase(torch.nn.Module):
     def __init__(self, encoder: torch.nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
-        self.calls = 0
         self._known: dict[tuple[int, ...], torch.Tensor] = {}
 
     def forward(
@@ -209,7 +208,6 @@ class OncePerPhrase(torch.nn.Module):
 
         phrase = tuple(input_ids[0].tolist())
         if phrase not in self._known:
-            self.calls += 1
             first = (part[:1] for part in (input_ids, attention_mask, token_type_ids, position_ids))
             self._known[phrase] = self.encoder(*first, return_dict=True).last_hidden_state
         state = self._known[phrase].expand(len(input_ids), -1, -1)

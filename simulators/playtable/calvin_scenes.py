@@ -121,7 +121,6 @@ def calvin_scene(name: str, clone: Path) -> Scene:
         ranges=Ranges(
             slide=joints["base__slide"].upper * scaling,
             drawer=joints["base__drawer"].upper * scaling,
-            button=joints["base__button"].upper * scaling,
             switch=joints["base__switch"].upper * scaling,
         ),
         deterministic_pairs=False,

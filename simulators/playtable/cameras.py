@@ -56,10 +56,6 @@ class Cameras:
         """From the hand."""
         return self._hand.picture(self._hand_bounds)
 
-    def whole_pictures(self) -> dict[str, np.ndarray]:
-        """Plain renderings of everything, by CALVIN's names."""
-        return {"rgb_static": self._static.whole(), "rgb_gripper": self._hand.whole()}
-
     def visible(
         self, picture: Picture, scene_obs: np.ndarray
     ) -> tuple[dict[str, PixelBox | None], dict[str, int]]:

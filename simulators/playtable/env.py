@@ -94,11 +94,6 @@ class PlayTable:
             observation["rgb_gripper"] = self._cameras.hand_picture().rgb
         return observation
 
-    def whole_pictures(self) -> dict[str, np.ndarray]:
-        """`rgb_static` and `rgb_gripper` as plain renderings of everything: what `observe` equals."""
-        self._check_thread()
-        return self._cameras.whole_pictures()
-
     def state(self) -> tuple[np.ndarray, np.ndarray]:
         return self.robot.observation(), self.table.observation()
 

@@ -119,7 +119,6 @@ def own_scene(name: str) -> Scene:
         ranges=Ranges(
             slide=layout.slide_range * DESIGN_SCALE,
             drawer=furniture.DRAWER_RANGE * DESIGN_SCALE,
-            button=furniture.BUTTON_RANGE * DESIGN_SCALE,
             switch=furniture.SWITCH_RANGE * DESIGN_SCALE,
         ),
         deterministic_pairs=True,

@@ -52,11 +52,10 @@ class Light:
 
 @dataclass(frozen=True)
 class Ranges:
-    """Travel of the table's joints, in m."""
+    """Travel of some of the table's joints, in m."""
 
     slide: float
     drawer: float
-    button: float
     switch: float
 
 

@@ -65,10 +65,6 @@ class StaticView:
         front = self._draw_layer(self._fixtures | self._doors | unseen)
         return in_front(front, still) or self._draw_exactly(frozenset())
 
-    def whole(self) -> np.ndarray:
-        """The plain rendering (n, n, 3) that `picture` equals, every part drawn under the camera's own lens."""
-        return self._draw(frozenset(), self._projection).rgb
-
     def _still_picture(self, lamps: Hashable, door_places: Hashable) -> Picture:
         """Fixtures and doors, drawn anew where a door has moved."""
         if self._still is None or self._still[0] != (lamps, door_places):
@@ -118,13 +114,6 @@ class HandView:
         unseen = bounds.unseen(self._client, view, self._projection) if bounds is not None else set()
         self._visuals.hide(unseen)
         return render(self._client, self._lens.pixels, view, self._projection, self._renderer.flag)
-
-    def whole(self) -> np.ndarray:
-        """The plain rendering (n, n, 3) that `picture` equals, every part drawn."""
-        self._visuals.hide(frozenset())
-        return render(
-            self._client, self._lens.pixels, self._view(), self._projection, self._renderer.flag
-        ).rgb
 
     def _view(self) -> tuple[float, ...]:
         eye, quaternion = self._client.getLinkState(self._robot, self._link)[:2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from db import queries, verification
+from db import verification
 from db.migrate import open_state
 from db.states import LOST, PREEMPTED, SUCCEEDED
 from db.store import ArtifactStore
@@ -16,7 +16,7 @@ from tests.acceptance.test_kill_resume import GATE_STEP
 from tests.acceptance.trainings import STEPS, await_step, left_alone, submit_training
 from tests.bodies import GATE_VARIABLE
 from tests.processes import CLI_WITH_BODIES, QUICK, of_home, running
-from tests.support import RETENTION, attempts, row
+from tests.support import RETENTION, artifacts_of_job, attempts, row
 from tests.training import training_spec, write_training_index
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def test_carried_in_a_bundle_it_ends_with_the_same_weights(tmp_path: Path) -> No
     assert (ended.state, ended.failures, ended.losses) == (SUCCEEDED, 0, 0)
     outcomes = [attempt.outcome for attempt in attempts(database, "train")]
     assert LOST not in outcomes and outcomes.count(PREEMPTED) <= 1
-    final = [a for a in queries.artifacts_of_job(database, ended.id) if a.final]
+    final = [a for a in artifacts_of_job(database, ended.id) if a.final]
     assert [(artifact.step, artifact.sha256) for artifact in final] == [
         (STEPS, left_alone(tmp_path, files, spec))
     ]

@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from db import queries
 from db.migrate import open_state
 from db.states import LOST, SUCCEEDED
 from db.store import ArtifactStore
@@ -18,7 +17,7 @@ from settings.home import Home
 from tests.acceptance.trainings import STEPS, await_step, left_alone, submit_training
 from tests.bodies import GATE_VARIABLE
 from tests.processes import CLI_WITH_BODIES, QUICK, await_gone, family, of_home, running, worker_pid
-from tests.support import attempts, await_value, row
+from tests.support import artifacts_of_job, attempts, await_value, row
 from tests.training import training_spec, write_training_index
 
 pytestmark = pytest.mark.slow
@@ -70,7 +69,7 @@ def test_killed_anywhere_it_ends_with_the_same_weights(tmp_path: Path) -> None:
     outcomes = [attempt.outcome for attempt in attempts(database, "train")]
     assert LOST in outcomes, "a kill may fall between two slices, but not each of them"
     assert row(database, "train").failures == 0
-    final = [a for a in queries.artifacts_of_job(database, row(database, "train").id) if a.final]
+    final = [a for a in artifacts_of_job(database, row(database, "train").id) if a.final]
     assert [(artifact.step, artifact.sha256) for artifact in final] == [
         (STEPS, left_alone(tmp_path, files, spec))
     ]

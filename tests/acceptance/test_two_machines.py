@@ -25,7 +25,7 @@ from settings.home import Home
 from tests.acceptance.trainings import STEPS, await_step, left_alone, submit_training
 from tests.bodies import GATE_VARIABLE
 from tests.processes import CLI, CLI_WITH_BODIES, QUICK, environment, kill_all, running
-from tests.support import await_value, row
+from tests.support import artifacts_of_job, await_value, row
 from tests.training import training_spec, write_training_index
 
 pytestmark = pytest.mark.slow
@@ -84,7 +84,7 @@ def test_a_training_whose_machine_died_ends_on_another_with_the_weights_of_one(
     assert ended[0].outcome == LOST and len({attempt.session_id for attempt in ended}) == 2
     went_on = next(attempt for attempt in ended if attempt.session_id != ended[0].session_id)
     assert went_on.step_from == left.step > 0, "from the other machine's checkpoint, which came through S3"
-    (weights,) = [a for a in queries.artifacts_of_job(database, left.id) if a.final]
+    (weights,) = [a for a in artifacts_of_job(database, left.id) if a.final]
     assert (weights.step, weights.sha256) == (STEPS, left_alone(tmp_path, files, spec))
     database.close()
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calvin.training_index import Gaze, build_items, read_index, robot_obs_statistics, write_index
+from calvin.training_index import Gaze, build_items, write_index
 from errors import InvalidInput
+from tasks.data.index_reader import Items
 from tests.calvin.samples import make_episode
 
 SEEN = Gaze("colour", (1, 2, 30, 40), 0.9, None)
@@ -84,7 +85,9 @@ def test_a_gaze_has_a_box_or_a_reason(fields: tuple) -> None:
 
 def test_round_trip(tmp_path: Path) -> None:
     assert write_index(iter(items()), tmp_path / "index.json") == 6
-    assert read_index(tmp_path / "index.json") == items()
+    assert (
+        list(Items(tmp_path / "index.json")) == json.loads((tmp_path / "index.json").read_text()) == items()
+    )
 
 
 def test_same_items_give_same_bytes(tmp_path: Path) -> None:
@@ -93,19 +96,9 @@ def test_same_items_give_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
-def test_statistics_of_the_states() -> None:
-    states = make_episode(100, 6).robot_obs
-    statistics = robot_obs_statistics(items())
-    np.testing.assert_allclose(statistics.mean, states.mean(0))
-    np.testing.assert_allclose(statistics.std, states.std(0))
-    assert statistics.frames == 6
-
-
 def test_no_items(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="at least one item"):
         write_index([], tmp_path / "index.json")
-    with pytest.raises(InvalidInput, match="no index items"):
-        robot_obs_statistics([])
 
 
 def set_in(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -149,21 +142,6 @@ def test_refuses_an_item_by_number_and_field(
     change(changed[1])
     with pytest.raises(InvalidInput, match=f"^Item 1 .*{message}"):
         write_index(changed, tmp_path / "written.json")
-    (tmp_path / "index.json").write_text(json.dumps(changed))
-    with pytest.raises(InvalidInput, match=rf"index\.json: Item 1 .*{message}"):
-        read_index(tmp_path / "index.json")
-
-
-@pytest.mark.parametrize("content", ["", "[", "{}", "[]", "[1]", '"x"', "[NaN]"])
-def test_refuses_what_is_no_index(tmp_path: Path, content: str) -> None:
-    (tmp_path / "index.json").write_text(content)
-    with pytest.raises(InvalidInput, match=r"index\.json"):
-        read_index(tmp_path / "index.json")
-
-
-def test_refuses_a_missing_index(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"index\.json is not a training index: .*No such file"):
-        read_index(tmp_path / "index.json")
 
 
 def test_numbers_that_are_not_finite_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from safetensors import safe_open
 import cli
 from models.recipe import recipe_of
 from models.reconvla import ReconVLA
-from models.tokenizer import build_word_tokenizer, save_tokenizer
+from models.tokenizer import build_word_tokenizer
 from tests.support import REPOSITORY
 from tests.training import model_spec, training_spec
 
@@ -24,8 +24,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkpoint")
     spec = training_spec(1)
     recipe = recipe_of(model_spec(spec))
-    ReconVLA.initialise(recipe.config, 0).save_pretrained(folder)
-    save_tokenizer(build_word_tokenizer(spec["model"]["instructions"]), folder)
+    ReconVLA(recipe.config, 0).save_pretrained(folder)
+    build_word_tokenizer(spec["model"]["instructions"]).save_pretrained(folder)
     return folder
 
 

@@ -37,7 +37,7 @@ def test_the_model_of_a_home_is_built_from_its_jobs_parameters(
     home: Home, database: Database, store: ArtifactStore, tmp_path: Path
 ) -> None:
     recipe = recipe_of(model_spec(training_spec(steps=1)))
-    model = ReconVLA.initialise(recipe.config, seed=8)
+    model = ReconVLA(recipe.config, seed=8)
     file = tmp_path / "made.safetensors"
     write_weights(weights_of(model), file)
     digest = add(database, store, tmp_path, "train recon seed 0", file.read_bytes())

@@ -24,7 +24,6 @@ import cli
 from calvin.writer import write_split
 from models.recipe import recipe_of
 from models.reconvla import ReconVLA
-from models.tokenizer import save_tokenizer
 from policies.base import Query
 from policies.random_actions import RandomPolicy
 from policies.registry import ReconVLAFolder, open_policy
@@ -60,13 +59,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy checkpoint in the Hugging Face layout, whose answers differ from picture to picture."""
     folder = tmp_path_factory.mktemp("toy")
     recipe = recipe_of(model_spec(training_spec(steps=1)))
-    model = ReconVLA.initialise(recipe.config, seed=5)
+    model = ReconVLA(recipe.config, seed=5)
     random = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(0.0, 0.3, generator=random)
     model.save_pretrained(folder)
-    save_tokenizer(recipe.prompts.tokenizer, folder)
+    recipe.prompts.tokenizer.save_pretrained(folder)
     return folder
 
 

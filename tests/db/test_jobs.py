@@ -18,8 +18,10 @@ from errors import IllegalMove, LeaseLost
 from tests.support import (
     LEASE_SECONDS,
     NOW,
+    artifacts_of_job,
     attempts,
     event_kinds,
+    lease_of,
     planned,
     row,
     start,
@@ -119,7 +121,7 @@ def test_success_writes_facts_and_releases_dependents_together(
     (ended,) = attempts(database, "a")
     assert (ended.outcome, ended.ended_at, ended.step_to) == (SUCCEEDED, NOW + 3, 1)
     assert (ended.useful_seconds, ended.load_seconds, ended.environment) == (2.0, 1.0, {"python": "3"})
-    (fact,) = queries.artifacts_of_job(database, claim.job_id)
+    (fact,) = artifacts_of_job(database, claim.job_id)
     assert (fact.sha256, fact.path, fact.bytes, fact.final) == (artifact.sha256, artifact.path, 5, True)
 
 
@@ -140,7 +142,7 @@ def test_a_checkpoint_is_a_fact_while_the_attempt_goes_on(
             NOW,
         )
     assert (row(database, "a").state, row(database, "a").step) == (RUNNING, 6)
-    facts = queries.artifacts_of_job(database, claim.job_id)
+    facts = artifacts_of_job(database, claim.job_id)
     assert [(fact.step, fact.bytes) for fact in facts] == [(3, 5), (6, 9)], (
         "a step done again replaces its rows"
     )
@@ -154,7 +156,7 @@ def test_progress_keeps_the_worker_in_mind_and_clears_the_losses(database: Datab
     submit(database, planned("a", target_steps=10))
     me = worker(database)
     lost = start(database, "a", me)
-    jobs.take_back(database, [lost.lease], "its process is gone", 3, NOW)
+    jobs.take_back(database, [lease_of(lost)], "its process is gone", 3, NOW)
     assert row(database, "a").losses == 1
     claim = start(database, "a", me)
     jobs.give_back(database, claim, Ending(YIELDED, 4, "slice"), NOW)
@@ -170,7 +172,7 @@ def test_only_failures_spend_the_retry_budget(database: Database) -> None:
     me = worker(database)
     for outcome in (YIELDED, "preempted", OOM):
         jobs.give_back(database, start(database, "a", me), Ending(outcome, 0, outcome), NOW)
-    jobs.take_back(database, [start(database, "a", me).lease], "gone", 3, NOW)
+    jobs.take_back(database, [lease_of(start(database, "a", me))], "gone", 3, NOW)
     assert (row(database, "a").failures, row(database, "a").losses) == (0, 2), "out of memory and lost"
     jobs.give_back(database, start(database, "a", me), Ending(FAILED, 0, "broke"), NOW)
     assert (row(database, "a").failures, row(database, "a").error) == (1, "broke")
@@ -280,7 +282,7 @@ def test_a_zombie_changes_nothing(database: Database, move: str, successor: str)
     """The attempt lost its job; whatever became of the job since, its moves raise and leave every row alone."""
     submit(database, planned("a", target_steps=10), planned("b", ["a"]))
     zombie = start(database, "a", worker(database, "zombie"))
-    jobs.take_back(database, [zombie.lease], "silent", 3, NOW)
+    jobs.take_back(database, [lease_of(zombie)], "silent", 3, NOW)
     if successor == "queued":
         jobs.ring(database, "cpu", 1, NOW)
     elif successor in ("running", "succeeded"):

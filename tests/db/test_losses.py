@@ -12,17 +12,7 @@ from db.jobs import Ending, Seconds
 from db.states import CANCELLED, FAILED, LOST, PREEMPTED, READY, RUNNING, SUCCEEDED, YIELDED
 from db.store import ArtifactStore
 from errors import LeaseLost
-from tests.support import (
-    LEASE_SECONDS,
-    NOW,
-    attempts,
-    planned,
-    row,
-    start,
-    stored,
-    submit,
-    worker,
-)
+from tests.support import LEASE_SECONDS, NOW, attempts, lease_of, planned, row, start, stored, submit, worker
 
 
 def done(step: int = 1) -> Ending:
@@ -31,14 +21,14 @@ def done(step: int = 1) -> Ending:
 
 def lose_the_session(database: Database) -> None:
     claim = start(database, "a", worker(database))
-    jobs.take_back(database, [claim.lease], "silent for 31 s", 3, NOW, max_session_losses=5)
+    jobs.take_back(database, [lease_of(claim)], "silent for 31 s", 3, NOW, max_session_losses=5)
 
 
 def test_a_job_that_takes_its_worker_with_it_three_times_is_poison(database: Database) -> None:
     submit(database, planned("a"))
     for count in (1, 2, 3):
         claim = start(database, "a", worker(database))
-        (lost,) = jobs.take_back(database, [claim.lease], "its process is gone", 3, NOW)
+        (lost,) = jobs.take_back(database, [lease_of(claim)], "its process is gone", 3, NOW)
         assert row(database, "a").losses == count
     assert lost.state == FAILED
     assert "poison" in row(database, "a").error
@@ -51,7 +41,7 @@ def test_a_checkpoint_between_losses_keeps_a_job_from_being_poison(database: Dat
     for step in range(1, 6):
         claim = start(database, "a", worker(database))
         jobs.publish(database, claim, step, [], [], Seconds(), NOW)
-        jobs.take_back(database, [claim.lease], "its process is gone", 3, NOW)
+        jobs.take_back(database, [lease_of(claim)], "its process is gone", 3, NOW)
     assert (row(database, "a").state, row(database, "a").step, row(database, "a").losses) == (READY, 5, 1)
 
 
@@ -95,7 +85,7 @@ def test_a_loss_of_its_own_counts_apart_from_those_of_whole_sessions(database: D
     for _ in range(2):
         lose_the_session(database)
         jobs.take_back(
-            database, [start(database, "a", worker(database)).lease], "its process is gone", 3, NOW
+            database, [lease_of(start(database, "a", worker(database)))], "its process is gone", 3, NOW
         )
     assert (row(database, "a").losses, row(database, "a").session_losses) == (2, 2)
     lose_the_session(database)
@@ -107,9 +97,9 @@ def test_a_second_scheduler_that_saw_the_same_loss_takes_nothing_from_the_next_w
 ) -> None:
     submit(database, planned("a"))
     gone = start(database, "a", worker(database, "gone"))
-    assert len(jobs.take_back(database, [gone.lease], "its process is gone", 3, NOW)) == 1
+    assert len(jobs.take_back(database, [lease_of(gone)], "its process is gone", 3, NOW)) == 1
     successor = start(database, "a", worker(database, "next"))
-    assert jobs.take_back(database, [gone.lease], "its process is gone", 3, NOW) == []
+    assert jobs.take_back(database, [lease_of(gone)], "its process is gone", 3, NOW) == []
     assert (row(database, "a").state, row(database, "a").losses) == (RUNNING, 1)
     jobs.succeed(database, successor, done(), NOW)
 
@@ -122,7 +112,7 @@ def test_a_job_whose_cancellation_was_asked_for_is_cancelled_when_its_worker_is_
     with database.write() as tx:
         tx.execute(jobs.job.update().values(cancel_requested=True))
     assert jobs.extend_lease(database, claim, LEASE_SECONDS, 0, Seconds(), NOW) == "cancelled"
-    (lost,) = jobs.take_back(database, [claim.lease], "gone", 3, NOW)
+    (lost,) = jobs.take_back(database, [lease_of(claim)], "gone", 3, NOW)
     assert lost.state == CANCELLED
 
 

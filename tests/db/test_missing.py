@@ -18,7 +18,7 @@ from db.missing import Missing, close_dead_sessions, close_lost_sessions, find_m
 from db.schema import Session, Worker
 from db.silence import Silence
 from settings.processes import process_start
-from tests.support import LEASE_SECONDS, NOW, Clock, event_kinds, planned, start, submit, worker
+from tests.support import LEASE_SECONDS, NOW, Clock, event_kinds, lease_of, planned, start, submit, worker
 
 #: Rows of who cannot be looked up from here: another machine of the same name, another container of this machine, a
 #: machine that was renamed meanwhile, and a row of before processes said in which namespace they are.
@@ -62,8 +62,8 @@ def test_a_worker_whose_process_is_gone_is_missed_at_once_with_what_it_held(data
     with database.write() as tx:
         tx.execute(update(Worker).where(Worker.id == gone).values(pid=ended.pid))
     (missing,) = find_missing(database, LEASE_SECONDS, Silence())
-    assert (missing.name, missing.reason, missing.leases) == ("gone", "its process is gone", [lost.lease])
-    assert kept.lease not in missing.leases
+    assert (missing.name, missing.reason, missing.leases) == ("gone", "its process is gone", [lease_of(lost)])
+    assert lease_of(kept) not in missing.leases
 
 
 def test_a_recycled_process_number_is_not_the_worker(database: Database) -> None:
@@ -109,7 +109,7 @@ def test_a_lease_that_ran_out_is_missed_although_the_worker_beats(database: Data
     assert listener.look(LEASE_SECONDS) == []
     members.beat(database, me, None, None, later)
     (missing,) = listener.look(1)
-    assert (missing.worker_id, missing.reason, missing.leases) == (0, "lease ran out", [claim.lease])
+    assert (missing.worker_id, missing.reason, missing.leases) == (0, "lease ran out", [lease_of(claim)])
     jobs.extend_lease(database, claim, LEASE_SECONDS, 0, Seconds(), later)
     assert listener.look(1) == []
 

@@ -3,13 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors.calibration import (
-    FILE_NAME,
-    Calibration,
-    by_threshold,
-    fit_calibration,
-    read_calibrations,
-)
+from benchmarks.gaze_calibration import fit_calibration
+from detectors.calibration import FILE_NAME, Calibration, by_threshold, read_calibrations
 from errors import CheckpointError, InvalidInput
 
 

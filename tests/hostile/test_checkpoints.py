@@ -34,7 +34,7 @@ from tests.models.conftest import tokenizer as tokenizer
 @pytest.fixture(scope="module")
 def saved(config: ReconVLAConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ours")
-    ReconVLA.initialise(config, 0).save_pretrained(folder)
+    ReconVLA(config, 0).save_pretrained(folder)
     return folder
 
 

@@ -23,7 +23,6 @@ from calvin.frames import FrameFiles
 from calvin.instructions import read_instruction_file
 from calvin.pickles import load_npy_pickle
 from calvin.recording import CONFIGURATION, RECORD, read_record, recorded_renderer
-from calvin.training_index import read_index
 from calvin.writer import write_split
 from db.bundle.receive import receive
 from db.soundness import need_sound
@@ -112,7 +111,6 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "frame's directory": ("episode_0000001.npz", lambda path: FrameFiles(path.parent, 7).checksums(1)),
     "record": (RECORD, lambda path: read_record(path.parent, [], FrameFiles(path.parent, 7))),
     "renderer": (CONFIGURATION.name, lambda path: recorded_renderer(path.parent.parent)),
-    "index": ("index.json", read_index),
     "episode": ("task_0.safetensors", load_episode),
     "model's values": ("config.json", read_json),
     "tensors": ("model.safetensors", open_file),

@@ -13,7 +13,6 @@ import pytest
 from errors import BatonError
 from models.config import ReconVLAConfig
 from models.reconvla import ReconVLA
-from models.tokenizer import save_tokenizer
 from policies.openvla import OpenVLAPolicy
 from policies.registry import ReconVLAFolder, open_policy
 from tests.hostile.checkpoints import replaced
@@ -27,8 +26,8 @@ from tests.policies.test_remote import query
 @pytest.fixture(scope="module")
 def saved(config: ReconVLAConfig, tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ours")
-    ReconVLA.initialise(config, 0).save_pretrained(folder)
-    save_tokenizer(tokenizer, folder)
+    ReconVLA(config, 0).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 

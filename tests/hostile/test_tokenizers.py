@@ -15,7 +15,7 @@ from errors import CheckpointError
 from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.prompt import PromptBuilder
 from models.token_ids import token_ids, token_text
-from models.tokenizer import load_tokenizer, save_tokenizer
+from models.tokenizer import load_tokenizer
 from tests.hostile.sentences import Panic, sentence
 from tests.models.conftest import tokenizer as tokenizer
 
@@ -26,7 +26,7 @@ def panicking(*_: Any, **__: Any) -> Any:
 
 @pytest.fixture
 def folder(tokenizer: Any, tmp_path: Path) -> Path:
-    save_tokenizer(tokenizer, tmp_path / "words")
+    tokenizer.save_pretrained(tmp_path / "words")
     return tmp_path / "words"
 
 

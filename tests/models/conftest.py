@@ -49,7 +49,7 @@ def prompts(tokenizer) -> PromptBuilder:
 
 @pytest.fixture
 def model(config: ReconVLAConfig) -> ReconVLA:
-    return ReconVLA.initialise(config, seed=3)
+    return ReconVLA(config, seed=3)
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ def four_bit(request: pytest.FixtureRequest) -> bool:
 def adapted(model: ReconVLA, four_bit: bool) -> ReconVLA:
     # NF4 packs blocks of 64 numbers, so widths are multiples of 64.
     language = dataclasses.replace(model.config.language, hidden=64, mlp_width=128)
-    fresh = ReconVLA.initialise(dataclasses.replace(model.config, language=language), seed=3)
+    fresh = ReconVLA(dataclasses.replace(model.config, language=language), seed=3)
     add_adapters(fresh, RANK, ALPHA, SEED, four_bit=four_bit)
     return fresh
 
@@ -69,7 +69,7 @@ def test_only_adapters_projector_and_denoiser_train(model: ReconVLA, four_bit: b
 
 
 def test_a_fresh_adapter_changes_nothing(model: ReconVLA, batch: Batch) -> None:
-    plain = ReconVLA.initialise(model.config, seed=3)
+    plain = ReconVLA(model.config, seed=3)
     before = plain(batch, draws(plain, batch, 0)).total
     add_adapters(plain, RANK, ALPHA, SEED)
     assert torch.equal(plain(batch, draws(plain, batch, 0)).total, before)
@@ -93,7 +93,7 @@ def test_the_merged_model_answers_like_the_adapted_one(model: ReconVLA, four_bit
     train(both, batch, range(3))
     tensors = {name: tensor.clone() for name, tensor in merged_weights(both).items()}
     merged = model_of(ReconVLA, both.config, tensors, "merged")
-    assert set(weights_of(merged)) == set(weights_of(ReconVLA.initialise(both.config, 0)))
+    assert set(weights_of(merged)) == set(weights_of(ReconVLA(both.config, 0)))
     with torch.no_grad():
         losses = [float(m(batch, draws(m, batch, 5)).total) for m in (both, merged)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
@@ -102,7 +102,7 @@ def test_the_merged_model_answers_like_the_adapted_one(model: ReconVLA, four_bit
 
 
 def test_frozen_weights_take_half_the_room(model: ReconVLA, batch: Batch) -> None:
-    half = ReconVLA.initialise(model.config, seed=3)
+    half = ReconVLA(model.config, seed=3)
     add_adapters(half, RANK, ALPHA, SEED, compute_dtype=torch.bfloat16)
     block = half.language_model.model.layers[0].mlp.gate_proj
     assert block.base_layer.weight.dtype == torch.bfloat16

@@ -15,7 +15,7 @@ from tests.training import model_spec, training_spec
 @pytest.fixture(scope="module")
 def probe() -> tuple[ReconVLA, Batch]:
     recipe = recipe_of(model_spec(training_spec(steps=1)))
-    model = ReconVLA.initialise(recipe.config, seed=1).eval()
+    model = ReconVLA(recipe.config, seed=1).eval()
     random, size = np.random.default_rng(0), recipe.config.vision.image_size
     images = [random.integers(0, 256, (size, size, 3), dtype=np.uint8) for _ in range(4)]
     prompts = [recipe.prompts.prompt(text, np.zeros(15)) for text in ("draw", "draw it", "draw it out", "go")]

@@ -69,7 +69,7 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path: Path, config: ReconVLAC
         make_openvla(tmp_path)
         return tmp_path, lambda folder: load_openvla(folder, read_config(folder))
     official = request.param == "official"
-    model = ReconVLA.initialise(config.without_reconstruction() if official else config, 3)
+    model = ReconVLA(config.without_reconstruction() if official else config, 3)
     model.save_pretrained(tmp_path, official_layout=official)
     return tmp_path, ReconVLA.from_pretrained
 
@@ -228,7 +228,7 @@ def test_a_normalisation_that_nothing_can_compute_is_refused(tmp_path: Path, tol
 def released(tmp_path: Path, config: ReconVLAConfig) -> tuple[Path, Path]:
     """A checkpoint as the released code saves it, and the tower's folder that it names, with equal weights."""
     vision = dataclasses.replace(config.vision, pooling_head=True, frozen=True)
-    model = ReconVLA.initialise(dataclasses.replace(config.without_reconstruction(), vision=vision), 3)
+    model = ReconVLA(dataclasses.replace(config.without_reconstruction(), vision=vision), 3)
     folder, tower = tmp_path / "checkpoint", tmp_path / "siglip"
     model.save_pretrained(folder, official_layout=True)
     values = json.loads((folder / "config.json").read_text())

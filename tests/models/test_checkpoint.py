@@ -12,7 +12,7 @@ import torch
 
 from errors import CheckpointError, ConfigError
 from models.batches import Sample, collate, draw_noise
-from models.checkpoint import load_weights, read_json, weights_of
+from models.checkpoint import copy_weights, read_json, weights_of
 from models.reconvla import ReconVLA
 from models.weight_files import open_weights
 from models.weights import write_sharded, write_weights
@@ -53,9 +53,9 @@ def test_tied_embeddings_are_stored_once_and_stay_tied(model: ReconVLA, tmp_path
 
 
 def test_loading_in_place(model: ReconVLA) -> None:
-    other = ReconVLA.initialise(model.config, seed=99)
+    other = ReconVLA(model.config, seed=99)
     weight = other.projector[0].weight
-    load_weights(other, weights_of(model), "memory")
+    copy_weights(weights_of(other), weights_of(model), "memory")
     assert other.projector[0].weight is weight
     assert all(
         torch.equal(a, b) for a, b in zip(weights_of(other).values(), weights_of(model).values(), strict=True)
@@ -64,7 +64,7 @@ def test_loading_in_place(model: ReconVLA) -> None:
 
 def test_a_baseline_checkpoint_is_no_reconstructing_one(model: ReconVLA, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "full")
-    ReconVLA.initialise(model.config.without_reconstruction(), 0).save_pretrained(tmp_path / "bare")
+    ReconVLA(model.config.without_reconstruction(), 0).save_pretrained(tmp_path / "bare")
     assert ReconVLA.from_pretrained(tmp_path / "bare").denoiser is None
     config = (tmp_path / "full" / "config.json").read_bytes()
     (tmp_path / "bare" / "config.json").write_bytes(config)

@@ -9,10 +9,10 @@ import torch
 from errors import ConfigError
 from models.config import ReconVLAConfig
 from models.reconvla import ReconVLA
-from models.sizes import config_of_size, known_sizes
+from models.sizes import SIZES, config_of_size
 
 
-@pytest.mark.parametrize("size", known_sizes())
+@pytest.mark.parametrize("size", SIZES)
 def test_dictionary_and_back_through_json(size: str) -> None:
     config = config_of_size(size)
     assert ReconVLAConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
@@ -77,7 +77,7 @@ def parameters_of(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
-@pytest.mark.parametrize("size", known_sizes())
+@pytest.mark.parametrize("size", SIZES)
 def test_every_size_can_be_built(size: str) -> None:
     config = config_of_size(size)
     if config.latents.autoencoder is not None:

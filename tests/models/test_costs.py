@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.costs import METHODS, Method, count_parameters, training_costs, training_flops
 from models.batches import Sample, collate, draw_noise
 from models.config import ReconVLAConfig
-from models.costs import METHODS, Method, count_parameters, training_costs, training_flops
 from models.reconvla import ReconVLA
 from models.sizes import SEVEN_B, SMALL
 
@@ -23,7 +23,7 @@ def test_parameters_of_7b() -> None:
 
 
 def test_operations_are_those_that_torch_counts(config: ReconVLAConfig, samples: list[Sample]) -> None:
-    model = ReconVLA.initialise(config, 0)
+    model = ReconVLA(config, 0)
     batch = collate(samples[:1], config, 0)
     draws = draw_noise(config, 1, torch.Generator().manual_seed(0))
     with FlopCounterMode(display=False) as counter:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from errors import InvalidInput
-from models.diffusion import Schedule, add_noise, noise_prediction_losses, sample, spaced_timesteps, strided
+from models.diffusion import Schedule, add_noise, noise_prediction_losses, sample, spaced_timesteps
 
 FULL = Schedule.training()
 
@@ -29,8 +29,6 @@ def test_spacing_keeps_both_ends_and_the_signal(count: int) -> None:
 def test_impossible_spacings() -> None:
     with pytest.raises(InvalidInput, match="1001"):
         spaced_timesteps(1000, 1001)
-    with pytest.raises(InvalidInput, match="no whole stride"):
-        strided(1000, 999)
 
 
 def test_the_true_noise_has_no_loss_and_losses_are_per_sample() -> None:

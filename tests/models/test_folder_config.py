@@ -126,7 +126,7 @@ def test_heads_of_a_width_of_their_own(config: ReconVLAConfig, tmp_path: Path) -
     Qwen2ForCausalLM(Qwen2Config(**QWEN, head_dim=8)).save_pretrained(tmp_path)
     theirs = Qwen2ForCausalLM.from_pretrained(tmp_path).eval()
     model = assemble(wanted(config), 0, {"language": tmp_path}).eval()
-    assert model.config.language.attention_width == 8
+    assert model.config.language.head_width == 8
     with torch.no_grad():
         assert torch.equal(model.language_model(IDS).logits, theirs(IDS).logits)
 
@@ -346,7 +346,7 @@ def test_a_checkpoint_says_it_for_its_parts_and_gives_way_to_theirs(
         latents=dataclasses.replace(config.latents, scale=0.7),
         denoiser=dataclasses.replace(config.denoiser, heads=2),  # type: ignore[type-var]
     )
-    ReconVLA.initialise(made, 0).save_pretrained(tmp_path / "whole")
+    ReconVLA(made, 0).save_pretrained(tmp_path / "whole")
     taken = assemble(wanted(config), 0, {"checkpoint": tmp_path / "whole"})
     assert taken.config == made
     (tmp_path / "qwen").mkdir()
@@ -372,7 +372,7 @@ def test_saved_and_loaded_it_is_all_there(config: ReconVLAConfig, tmp_path: Path
         with_folders(wanted(config), {"language": tmp_path / "qwen"}), latents=latents
     )
     assert whole.generation is not None and whole.language.rope_scaling is not None
-    model = ReconVLA.initialise(whole, 0)
+    model = ReconVLA(whole, 0)
     model.save_pretrained(tmp_path / "saved", official_layout=layout)
     again = ReconVLA.from_pretrained(tmp_path / "saved")
     assert again.config == whole

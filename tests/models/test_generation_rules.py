@@ -36,7 +36,7 @@ def rules_from(folder: Path, entries: dict[str, Any]) -> Any:
 def lively(config: ReconVLAConfig) -> ReconVLA:
     """A model whose answers repeat themselves and are told apart by their prompts."""
     torch.manual_seed(1)
-    model = ReconVLA.initialise(config, seed=5).eval()
+    model = ReconVLA(config, seed=5).eval()
     with torch.no_grad():
         for parameter in model.language_model.parameters():
             parameter *= 2

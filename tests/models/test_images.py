@@ -8,7 +8,6 @@ from models.images import (
     CANVAS,
     STATIC_ROWS,
     compose,
-    pad_to_square,
     replace_upper,
     through_jpeg,
     to_model_size,
@@ -40,14 +39,6 @@ def test_a_jpeg_loses_a_little() -> None:
     assert lossy.shape == noise.shape and lossy.dtype == np.uint8
     assert (lossy != noise).any()
     np.testing.assert_array_equal(through_jpeg(plain(32, 32, 90)), plain(32, 32, 90))
-
-
-def test_padding_centres_the_picture() -> None:
-    square = pad_to_square(plain(10, 30, 255))
-    assert square.shape == (30, 30, 3)
-    assert (square[10:20] == 255).all()
-    assert (square[:10] == 127).all()
-    assert (square[20:] == 127).all()
 
 
 def test_model_size() -> None:

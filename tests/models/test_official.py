@@ -12,7 +12,7 @@ from errors import CheckpointError, ConfigError, InvalidInput
 from models.batches import Sample, collate
 from models.config import ReconVLAConfig
 from models.folder_identity import folder_identity
-from models.official import config_from_official, config_of_folder, name_from_official, name_to_official
+from models.official import config_of_folder, name_from_official, name_to_official
 from models.official_entries import config_to_official, official_autoencoder, official_vision
 from models.part_configs import AutoencoderConfig, LatentConfig
 from models.reconvla import ReconVLA
@@ -26,7 +26,7 @@ from policies.checkpoint_folder import identity_of
 def official(config: ReconVLAConfig) -> ReconVLA:
     pytest.importorskip("diffusers", reason="needs the extra `vae`")
     shape = AutoencoderConfig((8, 8, 8), layers_per_block=1, norm_groups=4, middle_attention=True)
-    return ReconVLA.initialise(
+    return ReconVLA(
         dataclasses.replace(
             config,
             latents=LatentConfig(channels=4, cell=4, scale=0.5, shift=0.1, autoencoder=shape),
@@ -84,49 +84,6 @@ def test_a_config_that_does_not_fit_its_weights(official: ReconVLA, tmp_path: Pa
         ReconVLA.from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("part", "entry", "value", "field"),
-    [
-        (0, "rms_norm_eps", 1e-5, "language.norm_eps"),
-        (0, "num_attention_heads", 2, "language.heads"),
-        (1, "hidden_act", "gelu", "vision.hidden_act"),
-        (1, "layer_norm_eps", 1e-5, "vision.norm_eps"),
-        (2, "use_quant_conv", True, "latents.autoencoder.quant_conv"),
-        (2, "scaling_factor", 1.5, "latents.scale"),
-    ],
-)
-def test_an_entry_that_means_another_computation_is_in_our_configuration(
-    official: ReconVLA, part: int, entry: str, value: object, field: str
-) -> None:
-    language = config_to_official(official.config)
-    parts = [language, official_vision(official.config.vision), official_autoencoder(official.config.latents)]
-    stored = {name_to_official(name): tensor for name, tensor in official.state_dict().items()}
-    vocabulary = official.config.language.action_vocab_size
-    before = config_from_official(*parts, stored, vocabulary).all_values()
-    parts[part] = {**parts[part], entry: value}
-    after = config_from_official(*parts, stored, vocabulary).all_values()
-    for name in field.split("."):
-        before, after = before[name], after[name]
-    assert (before, after) == (before, value) and before != after
-
-
-@pytest.mark.parametrize(
-    ("part", "entry", "value"),
-    [(0, "mm_projector_type", "linear"), (0, "s2", True), (1, "num_channels", 1), (2, "out_channels", 4)],
-)
-def test_an_entry_that_nothing_computes_is_refused(
-    official: ReconVLA, part: int, entry: str, value: object
-) -> None:
-    parts = [
-        config_to_official(official.config),
-        official_vision(official.config.vision),
-        official_autoencoder(official.config.latents),
-    ]
-    parts[part] = {**parts[part], entry: value}
-    with pytest.raises(CheckpointError, match=rf": {entry} is {value!r}"):
-        config_from_official(*parts, {}, 1000)
-
-
 @pytest.fixture
 def released(official: ReconVLA, tmp_path: Path) -> Path:
     """A folder as the official trainer leaves it, with SigLIP and autoencoder beside the weights."""
@@ -152,6 +109,47 @@ def edit(folder: Path, **entries: object) -> None:
     values = json.loads((folder / "config.json").read_text()) | entries
     told = {name: value for name, value in values.items() if value is not None}
     (folder / "config.json").write_text(json.dumps(told))
+
+
+def configuration(folder: Path) -> ReconVLAConfig:
+    return config_of_folder(
+        folder, json.loads((folder / "config.json").read_text()), open_weights(folder).stored
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "value", "field"),
+    [
+        (".", "rms_norm_eps", 1e-5, "language.norm_eps"),
+        (".", "num_attention_heads", 2, "language.heads"),
+        ("siglip", "hidden_act", "gelu", "vision.hidden_act"),
+        ("siglip", "layer_norm_eps", 1e-5, "vision.norm_eps"),
+        ("vae", "use_quant_conv", True, "latents.autoencoder.quant_conv"),
+        ("vae", "scaling_factor", 1.5, "latents.scale"),
+    ],
+)
+def test_an_entry_that_means_another_computation_is_in_our_configuration(
+    released: Path, part: str, entry: str, value: object, field: str
+) -> None:
+    before = configuration(released).all_values()
+    edit(released / part, **{entry: value})
+    after = configuration(released).all_values()
+    for name in field.split("."):
+        before, after = before[name], after[name]
+    assert (before, after) == (before, value) and before != after
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "value"),
+    [(".", "mm_projector_type", "linear"), (".", "s2", True), ("siglip", "num_channels", 1),
+     ("vae", "out_channels", 4)],
+)  # fmt: skip
+def test_an_entry_that_nothing_computes_is_refused(
+    released: Path, part: str, entry: str, value: object
+) -> None:
+    edit(released / part, **{entry: value})
+    with pytest.raises(CheckpointError, match=rf": {entry} is {value!r}"):
+        configuration(released)
 
 
 def test_a_released_folder(official: ReconVLA, released: Path) -> None:
@@ -258,11 +256,11 @@ def test_an_entry_of_a_wrong_type(tmp_path: Path, entry: str, value: object, mes
 
 
 @pytest.mark.parametrize("channels", [None, [], 128])
-def test_an_autoencoder_without_stages(official: ReconVLA, channels: object) -> None:
+def test_an_autoencoder_without_stages(official: ReconVLA, released: Path, channels: object) -> None:
     autoencoder = official_autoencoder(official.config.latents) | {"block_out_channels": channels}
-    language, vision = config_to_official(official.config), official_vision(official.config.vision)
-    with pytest.raises(CheckpointError, match="autoencoder: block_out_channels must list the channels"):
-        config_from_official(language, vision, autoencoder, {}, 1000)
+    (released / "vae/config.json").write_text(json.dumps(autoencoder))
+    with pytest.raises(CheckpointError, match=r"config\.json: block_out_channels must list the channels"):
+        configuration(released)
 
 
 def test_an_output_layer_that_should_be_the_embedding_and_is_not(official: ReconVLA, tmp_path: Path) -> None:
@@ -303,10 +301,14 @@ def test_action_tokens_lie_below_the_special_ones_however_many_rows_there_are(
     assert (config.language.vocab_size, config.language.action_vocab_size) == (rows, 151_643)
 
 
-def test_foreign_names_and_configs() -> None:
+def test_foreign_names() -> None:
     with pytest.raises(CheckpointError, match=r"'optimizer\.step'"):
         name_from_official("optimizer.step")
     with pytest.raises(CheckpointError, match=r"'latents\.basis'"):
         name_to_official("latents.basis")
+
+
+def test_a_tower_that_lacks_a_size(released: Path) -> None:
+    edit(released / "siglip", model_type=None, image_size=None)
     with pytest.raises(CheckpointError, match="lacks the entry 'image_size'"):
-        config_from_official({}, {}, {}, {}, 1000)
+        configuration(released)

@@ -94,7 +94,8 @@ def test_ids_are_actions_from_the_end_of_the_vocabulary(folder: Path) -> None:
 
 
 def test_actions_get_the_units_of_their_data_set(folder: Path) -> None:
-    statistics = read_config(folder).statistics_named(None)
+    config = read_config(folder)
+    statistics = config.statistics[config.name_of(None)]
     np.testing.assert_allclose(statistics.actions(np.ones(7)), [0.8, 0.9, 1.0, 0.4, 0.5, 0.6, 1.0])
     np.testing.assert_allclose(statistics.actions(-np.ones(7)), [-0.9, -0.8, -0.7, -0.6, -0.5, -0.4, -1.0])
     np.testing.assert_allclose(statistics.actions(np.full(7, 0.25))[-1], 0.25)  # not scaled
@@ -107,11 +108,11 @@ def test_statistics_of_fine_tuning_take_the_place_of_the_released_ones(tmp_path:
     other["mine"]["action"] |= {"min": [-1.0] * 6 + [0.0]}
     (tmp_path / "dataset_statistics.json").write_text(json.dumps(other))
     config = read_config(tmp_path)
-    assert config.statistics_named("mine").gripper_middle == 0.5
+    assert config.statistics[config.name_of("mine")].gripper_middle == 0.5
     with pytest.raises(InvalidInput, match=r"name the data set .*\(--statistics\): mine, theirs"):
-        config.statistics_named(None)
+        config.name_of(None)
     with pytest.raises(InvalidInput, match="knows no data set 'calvin'; it knows: mine, theirs"):
-        config.statistics_named("calvin")
+        config.name_of("calvin")
 
 
 def test_pictures_are_normalised_for_either_tower(folder: Path) -> None:

@@ -165,7 +165,7 @@ def test_two_devices_add_their_gradients_in_order(
 
 
 def test_replicas_follow_the_first(index: tuple[InputFile, ...]) -> None:
-    model = ReconVLA.initialise(recipe_of(model_spec(training_spec(1))).config, 0)
+    model = ReconVLA(recipe_of(model_spec(training_spec(1))).config, 0)
     replicas = Replicas(model, [CPU, CPU])
     with torch.no_grad():
         model.projector[0].weight += 1

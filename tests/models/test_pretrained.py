@@ -55,7 +55,7 @@ def test_autoencoder(config: ReconVLAConfig, tmp_path: Path) -> None:
     shape = AutoencoderConfig((8, 8, 8), layers_per_block=1, norm_groups=4, middle_attention=True)
     latents = LatentConfig(channels=4, cell=4, scale=0.5, shift=0.1, autoencoder=shape)
     whole = dataclasses.replace(config, latents=latents)
-    other = ReconVLA.initialise(whole, 1)
+    other = ReconVLA(whole, 1)
     other.latents.autoencoder.save_pretrained(tmp_path)
     model = assemble(whole, 0, {"autoencoder": tmp_path})
     theirs = other.latents.state_dict()
@@ -65,7 +65,7 @@ def test_autoencoder(config: ReconVLAConfig, tmp_path: Path) -> None:
 def test_parts_that_are_not_given_are_those_of_a_fresh_model(model: ReconVLA, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path / "whole")
     build_vision_tower(model.config.vision).save_pretrained(tmp_path / "vision")
-    fresh = weights_of(ReconVLA.initialise(model.config, 5))
+    fresh = weights_of(ReconVLA(model.config, 5))
     same = assemble(model.config, 5, {})
     assert all(torch.equal(tensor, fresh[name]) for name, tensor in weights_of(same).items())
     folders = {"checkpoint": tmp_path / "whole", "vision": tmp_path / "vision"}
@@ -78,9 +78,9 @@ def test_parts_that_are_not_given_are_those_of_a_fresh_model(model: ReconVLA, tm
 
 
 def test_a_checkpoint_without_denoiser_gets_a_fresh_one(model: ReconVLA, tmp_path: Path) -> None:
-    ReconVLA.initialise(model.config.without_reconstruction(), 1).save_pretrained(tmp_path)
+    ReconVLA(model.config.without_reconstruction(), 1).save_pretrained(tmp_path)
     whole = assemble(model.config, 3, {"checkpoint": tmp_path})
-    fresh = ReconVLA.initialise(model.config, 3)
+    fresh = ReconVLA(model.config, 3)
     assert torch.equal(whole.denoiser.x_embedder.proj.weight, fresh.denoiser.x_embedder.proj.weight)
 
 
@@ -93,7 +93,7 @@ def test_the_autoencoder_of_an_official_checkpoint_without_denoiser(
     latents = LatentConfig(channels=4, cell=4, scale=0.5, shift=0.1, autoencoder=shape)
     vision = dataclasses.replace(config.vision, pooling_head=True)
     whole = dataclasses.replace(config, latents=latents, vision=vision)
-    made = ReconVLA.initialise(whole, 1)
+    made = ReconVLA(whole, 1)
     made.save_pretrained(tmp_path, official_layout=True)
     tensors = {k: v for k, v in open_weights(tmp_path).items() if "mm_inv_projector" not in k}
     write_weights(tensors, tmp_path / "model.safetensors")

@@ -19,7 +19,7 @@ from models.checkpoint import weights_of
 from models.recipe import compatible, initial_model, load_model, recipe_of, start_from
 from models.reconvla import ReconVLA, build_language_model, build_vision_tower
 from models.sizes import config_of_size
-from models.tokenizer import build_word_tokenizer, save_tokenizer
+from models.tokenizer import build_word_tokenizer
 from models.weights import write_weights
 from policies.checkpoint_folder import open_folder
 from settings.typed_json import to_json
@@ -36,7 +36,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     tokenizer = build_word_tokenizer([INSTRUCTION])
     config = config_of_size("toy", len(tokenizer))
     build_language_model(config.language).save_pretrained(place / "qwen")
-    save_tokenizer(tokenizer, place / "qwen")
+    tokenizer.save_pretrained(place / "qwen")
     build_vision_tower(config.vision).save_pretrained(place / "siglip")
     return {"language": str(place / "qwen"), "vision": str(place / "siglip")}
 
@@ -62,9 +62,9 @@ def test_a_run_starts_from_the_folders_it_is_told(folders: dict[str, str], tmp_p
 
 def test_a_whole_model_in_the_official_layout_is_a_beginning(folders: dict[str, str], tmp_path: Path) -> None:
     recipe = recipe_of(model_spec(spec_with(folders, arm="baseline")))
-    whole = ReconVLA.initialise(recipe.config, 7)
+    whole = ReconVLA(recipe.config, 7)
     whole.save_pretrained(tmp_path / "whole", official_layout=True)
-    save_tokenizer(recipe.prompts.tokenizer, tmp_path / "whole")
+    recipe.prompts.tokenizer.save_pretrained(tmp_path / "whole")
     spec = spec_with({"checkpoint": str(tmp_path / "whole")})
     begun = weights_of(initial_model(recipe_of(model_spec(spec)), model_spec(spec), 0))
     assert all(torch.equal(begun[name], tensor) for name, tensor in weights_of(whole).items())
@@ -77,7 +77,7 @@ def test_the_official_fine_tuning_forgets_the_pretrained_denoiser(
 ) -> None:
     spec = spec_with(folders, official_compat=compat)
     recipe = recipe_of(model_spec(spec))
-    pretrained = ReconVLA.initialise(recipe.config, 9)
+    pretrained = ReconVLA(recipe.config, 9)
     write_weights(weights_of(pretrained), tmp_path / "init.safetensors")
     model = initial_model(recipe, model_spec(spec), 0)
     fresh = model.denoiser.x_embedder.proj.weight.clone()
@@ -98,7 +98,7 @@ def test_a_model_can_be_asked_as_the_released_server_asks_it(folders: dict[str, 
 def test_an_arm_without_reconstruction_leaves_the_denoiser_of_a_checkpoint(
     folders: dict[str, str], tmp_path: Path
 ) -> None:
-    pretrained = ReconVLA.initialise(recipe_of(model_spec(spec_with(folders))).config, 9)
+    pretrained = ReconVLA(recipe_of(model_spec(spec_with(folders))).config, 9)
     write_weights(weights_of(pretrained), tmp_path / "init.safetensors")
     spec = spec_with(folders, arm="baseline")
     model = initial_model(recipe_of(model_spec(spec)), model_spec(spec), 0)
@@ -167,7 +167,7 @@ def test_trained_resumed_and_judged_with_what_the_folders_say(others: dict[str, 
         expected = theirs(ids).logits
         assert torch.equal(again.language_model.eval()(ids).logits, expected)
     again.save_pretrained(tmp_path / "folder")
-    save_tokenizer(recipe.prompts.tokenizer, tmp_path / "folder")
+    recipe.prompts.tokenizer.save_pretrained(tmp_path / "folder")
     loaded, its = open_folder(tmp_path / "folder")
     assert loaded.config == its.config == recipe.config
     with torch.no_grad():

@@ -29,7 +29,7 @@ def test_pictures_and_what_they_depend_on(model: ReconVLA, samples: list[Sample]
 def test_no_target_and_no_denoiser_are_refused(model: ReconVLA, samples: list[Sample]) -> None:
     with pytest.raises(InvalidInput, match="every row needs a target"):
         reconstruct(model, collate(samples[4:], model.config, 0), noise())
-    bare = ReconVLA.initialise(model.config.without_reconstruction(), 0)
+    bare = ReconVLA(model.config.without_reconstruction(), 0)
     with pytest.raises(InvalidInput, match="not trained to reconstruct"):
         reconstruct(bare, collate(samples[:2], bare.config, 0), noise())
 

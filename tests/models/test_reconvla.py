@@ -33,11 +33,11 @@ def test_same_seed_same_bytes_before_and_after_training(
     config: ReconVLAConfig, samples: list[Sample]
 ) -> None:
     torch.manual_seed(11)
-    first = ReconVLA.initialise(config, seed=7)
+    first = ReconVLA(config, seed=7)
     torch.manual_seed(12)
-    again = ReconVLA.initialise(config, seed=7)
+    again = ReconVLA(config, seed=7)
     assert same_bytes(first, again)
-    assert not same_bytes(first, ReconVLA.initialise(config, seed=8))
+    assert not same_bytes(first, ReconVLA(config, seed=8))
     assert train(first, samples, 3) == train(again, samples, 3)
     assert same_bytes(first, again)
 
@@ -45,14 +45,14 @@ def test_same_seed_same_bytes_before_and_after_training(
 def test_the_global_generator_is_left_alone(config: ReconVLAConfig, samples: list[Sample]) -> None:
     torch.manual_seed(4)
     before = torch.get_rng_state()
-    model = ReconVLA.initialise(config, seed=0)
+    model = ReconVLA(config, seed=0)
     train(model, samples, 1)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_arms_of_one_seed_start_alike(config: ReconVLAConfig) -> None:
-    baseline = ReconVLA.initialise(config.without_reconstruction(), seed=1).state_dict()
-    full = ReconVLA.initialise(config, seed=1).state_dict()
+    baseline = ReconVLA(config.without_reconstruction(), seed=1).state_dict()
+    full = ReconVLA(config, seed=1).state_dict()
     assert set(baseline) < set(full)
     assert all(torch.equal(baseline[name], full[name]) for name in baseline)
 
@@ -71,7 +71,7 @@ def batch_and_losses(model: ReconVLA, samples: list[Sample]):
 
 def test_total_is_the_weighted_sum(config: ReconVLAConfig, samples: list[Sample]) -> None:
     heavy = dataclasses.replace(config, denoiser=dataclasses.replace(config.denoiser, loss_weight=2.5))
-    *_, losses = batch_and_losses(ReconVLA.initialise(heavy, 0), samples)
+    *_, losses = batch_and_losses(ReconVLA(heavy, 0), samples)
     assert losses.total.item() == pytest.approx(losses.action.item() + 2.5 * losses.reconstruction.item())
 
 
@@ -87,7 +87,7 @@ def test_only_trusted_targets_are_reconstructed(model: ReconVLA, samples: list[S
 
 
 def test_no_reconstruction_without_denoiser_or_target(config: ReconVLAConfig, model, samples) -> None:
-    baseline = ReconVLA.initialise(config.without_reconstruction(), 0)
+    baseline = ReconVLA(config.without_reconstruction(), 0)
     batch = collate(samples, config, 0)
     losses = baseline(batch, None)
     assert losses.reconstruction is None
@@ -113,7 +113,7 @@ def test_reconstruction_teaches_the_language_model_and_the_eyes(
 
 def test_a_frozen_tower_stays(config: ReconVLAConfig, samples: list[Sample]) -> None:
     frozen = dataclasses.replace(config, vision=dataclasses.replace(config.vision, frozen=True))
-    model = ReconVLA.initialise(frozen, 0)
+    model = ReconVLA(frozen, 0)
     before = {name: tensor.clone() for name, tensor in model.vision_tower.state_dict().items()}
     projector = model.projector[0].weight.clone()
     train(model, samples, 2)

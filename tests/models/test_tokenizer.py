@@ -13,7 +13,7 @@ from tokenizers.trainers import BpeTrainer
 from errors import CheckpointError, InvalidInput, WeightsMissing
 from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.prompt import BEFORE_ANSWER, BEFORE_INSTRUCTION, PromptBuilder
-from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id, save_tokenizer
+from models.tokenizer import build_word_tokenizer, load_tokenizer, pad_id
 from tests.models.conftest import INSTRUCTIONS
 
 
@@ -46,21 +46,12 @@ def test_unseen_words_are_unknown(tokenizer) -> None:
 
 
 def test_saved_and_loaded(tokenizer, tmp_path: Path) -> None:
-    save_tokenizer(tokenizer, tmp_path / "a")
+    tokenizer.save_pretrained(tmp_path / "a")
     loaded = load_tokenizer(tmp_path / "a")
     text = f"{BEFORE_INSTRUCTION}push the red block left\n"
     assert loaded(text)["input_ids"] == tokenizer(text)["input_ids"]
     assert loaded.vocab_size == tokenizer.vocab_size
     assert pad_id(loaded) == pad_id(tokenizer) == 0
-
-
-def test_saving_is_repeatable(tokenizer, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        save_tokenizer(build_word_tokenizer(INSTRUCTIONS), tmp_path / name)
-    files = sorted(path.name for path in (tmp_path / "a").iterdir())
-    assert "tokenizer.json" in files
-    for name in files:
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 def test_nothing_to_build_or_load(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def query(number: int) -> Query:
 def policy() -> ReconVLAPolicy:
     torch.set_num_threads(1)
     recipe = recipe_of(model_spec(training_spec(steps=1)))
-    model = ReconVLA.initialise(recipe.config, seed=3)
+    model = ReconVLA(recipe.config, seed=3)
     random = torch.Generator().manual_seed(3)
     with torch.no_grad():  # a fresh model gives every picture the same answer, these weights do not
         for parameter in model.parameters():

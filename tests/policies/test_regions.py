@@ -61,7 +61,7 @@ def test_what_is_carried_is_no_longer_looked_at() -> None:
 
 def test_a_policy_is_shown_it_and_counts_when_there_is_none() -> None:
     recipe = recipe_of(model_spec(training_spec(1, arm="explicit_grounding")))
-    model = ReconVLA.initialise(recipe.config, seed=3)
+    model = ReconVLA(recipe.config, seed=3)
     policy = ReconVLAPolicy(model, recipe, batch=2, regions=RegionFinder(ORACLE))
     texts = ("open the drawer", "lift the red block", "open the drawer")
     queries = [Query(observation(n), text, n, 0, simulator=SIMULATOR) for n, text in enumerate(texts)]

@@ -1,11 +1,10 @@
-"""A worker computes on what it says, and says what it computed on."""
+"""A worker computes on what it says."""
 
 from __future__ import annotations
 
 import os
 
 import pytest
-import torch
 
 from errors import EnvironmentLacks
 from tasks import devices
@@ -64,14 +63,3 @@ def test_without_a_word_torch_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert devices.pin(None) == "cuda:0+1", "no name that nobody can say again"
     monkeypatch.setattr(devices, "_seen", lambda: 0)
     assert devices.pin(None) == "cpu"
-
-
-def test_what_computed_is_asked_from_torch_and_never_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
-    assert devices.computed_on("cuda:1") == devices.computed_on("cpu") == ("cpu", "", 0)
-    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "H200")
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    assert devices.computed_on("cuda:1") == ("cuda:1", "H200", 1)
-    assert devices.computed_on("cpu") == ("cuda:0", "H200", 1)

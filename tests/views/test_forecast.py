@@ -12,12 +12,12 @@ from views.forecast import TimeLeft, pace_range, time_left
 
 
 def test_one_kind_on_one_worker() -> None:
-    left = time_left([OpenWork("train", "cpu", 2, 300, 200)], {"train": [0.1] * 10}, {"cpu": 1})
+    left = time_left([OpenWork("train", "cpu", 300, 200)], {"train": [0.1] * 10}, {"cpu": 1})
     assert left == TimeLeft(pytest.approx(30.0), pytest.approx(50.0), ())
 
 
 def test_what_never_ran_is_named_and_not_guessed() -> None:
-    work = [OpenWork("train", "cpu", 1, 100, 100), OpenWork("evaluate", "cpu", 3, 30, 10)]
+    work = [OpenWork("train", "cpu", 100, 100), OpenWork("evaluate", "cpu", 30, 10)]
     left = time_left(work, {"train": [0.1] * 10}, {"cpu": 1})
     assert left.untimed == ("evaluate",)
     assert left.low_seconds == pytest.approx(10.0)
@@ -25,7 +25,7 @@ def test_what_never_ran_is_named_and_not_guessed() -> None:
 
 @pytest.mark.parametrize("workers", [{}, {"cpu": 2}, {"accelerator": 0, "cpu": 2}])
 def test_without_workers_nothing_is_promised(workers: dict[str, int]) -> None:
-    left = time_left([OpenWork("train", "accelerator", 1, 100, 100)], {"train": [0.1] * 5}, workers)
+    left = time_left([OpenWork("train", "accelerator", 100, 100)], {"train": [0.1] * 5}, workers)
     assert left == TimeLeft(None, None, ())
 
 
@@ -53,7 +53,7 @@ def test_the_range_contains_a_greedy_schedule(seed: int, workers: int) -> None:
         for steps in stage:
             heapq.heappush(free, heapq.heappop(free) + steps * 0.5)
     work = [
-        OpenWork(kind, "cpu", len(steps), sum(steps), max(steps))
+        OpenWork(kind, "cpu", sum(steps), max(steps))
         for kind, steps in (("ingest", first), ("train", second))
     ]
     left = time_left(work, {"ingest": [0.5] * 9, "train": [0.5] * 9}, {"cpu": workers})

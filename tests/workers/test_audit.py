@@ -10,7 +10,7 @@ import pytest
 import torch
 from sqlalchemy import insert, update
 
-from db import jobs, plans, queries
+from db import jobs, plans
 from db.engine import Database
 from db.jobs import Ending
 from db.plans import Plan
@@ -25,7 +25,7 @@ from tasks.registry import GAZE, INDEX, INGEST, TRAIN
 from tasks.train import run as train
 from tests.db.test_store import damage
 from tests.job_specs import spec_of
-from tests.support import NOW, attempts, planned, row, start, stored, worker
+from tests.support import NOW, artifacts_of_job, attempts, planned, row, start, stored, worker
 from tests.training import training_spec, write_training_index
 from tests.workers.conftest import Bench
 from workers import audit
@@ -82,7 +82,7 @@ def test_one_bit_changed_behind_a_new_digest_is_found(
     trained: Database, store: ArtifactStore, home: Home, tmp_path: Path
 ) -> None:
     fact = next(
-        a for a in queries.artifacts_of_job(trained, row(trained, "train").id)
+        a for a in artifacts_of_job(trained, row(trained, "train").id)
         if a.step == 2 and a.name == "weights"
     )  # fmt: skip
     content = bytearray((home.root / fact.path).read_bytes())
@@ -104,7 +104,7 @@ def test_one_bit_changed_behind_a_new_digest_is_found(
 def test_bytes_without_their_digest_are_damaged(
     trained: Database, store: ArtifactStore, home: Home, tmp_path: Path
 ) -> None:
-    fact = next(a for a in queries.artifacts_of_job(trained, row(trained, "train").id) if a.step == 3)
+    fact = next(a for a in artifacts_of_job(trained, row(trained, "train").id) if a.step == 3)
     (home.root / fact.path).unlink()
     found = verdicts(trained, ArtifactStore(home), tmp_path)
     assert [found[step][0] for step in (1, 2, 3, 4)] == [EQUAL, EQUAL, DAMAGED, DAMAGED]
@@ -179,7 +179,7 @@ def test_a_sample_hashes_all_the_same(
     trained: Database, store: ArtifactStore, home: Home, tmp_path: Path
 ) -> None:
     """One bit on the disk, in an artifact that is not among what is done again."""
-    fact = queries.artifacts_of_job(trained, row(trained, "index").id)[-1]
+    fact = artifacts_of_job(trained, row(trained, "index").id)[-1]
     damage(home.root / fact.path)
     found = audit.audit(trained, ArtifactStore(home), 1, tmp_path / "audit", tmp_path / "log",
                         slices=0, others=0, seed=0)  # fmt: skip
@@ -190,7 +190,7 @@ def test_what_was_removed_as_nothing_needs_it_is_no_damage(
     trained: Database, store: ArtifactStore, home: Home, tmp_path: Path
 ) -> None:
     unit = next(unit for unit in audit.units_of(trained, 1) if unit.last == STEPS)
-    read = {a.path for a in queries.artifacts_of_job(trained, row(trained, "index").id)}
+    read = {a.path for a in artifacts_of_job(trained, row(trained, "index").id)}
     finding = audit.redo(trained, store, unit, here(tmp_path), read)
     assert finding.verdict == NOT_COMPARABLE and "was removed as nothing needs it" in finding.why
 

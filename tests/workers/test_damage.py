@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from db import jobs, queries
+from db import jobs
 from db import store as store_module
 from db.engine import Database
 from db.states import BLOCKED, FAILED, QUEUED, READY, SUCCEEDED
@@ -16,7 +16,7 @@ from settings.faults import LOOKS
 from settings.home import Home
 from tasks.context import Draft, Finished, TaskContext
 from tests import bodies
-from tests.support import event_kinds, planned, row, states, submit
+from tests.support import artifacts_of_job, event_kinds, planned, row, states, submit
 from tests.toy_kinds import Result, done
 from tests.workers.conftest import SETTINGS, Bench
 
@@ -36,7 +36,7 @@ def test_a_damaged_input_is_made_again_and_then_read(
 
     submit(database, planned("a"), planned("b", ["a"]), planned("c", ["a"]), planned("d", ["b"]))
     bench.run("a", make)
-    (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+    (fact,) = artifacts_of_job(database, row(database, "a").id)
     (home.root / fact.path).chmod(0o600)
     (home.root / fact.path).write_text("rot")
     assert bench.run("b", read) == "input damaged, made again by a"
@@ -67,7 +67,7 @@ def test_training_whose_final_weights_rotted_goes_on_from_its_last_checkpoint(
 
     while row(database, "a").state != SUCCEEDED:
         bench.run("a", count)
-    fact = queries.artifacts_of_job(database, row(database, "a").id)[-1]
+    fact = artifacts_of_job(database, row(database, "a").id)[-1]
     (home.root / fact.path).unlink()
     bench.run("b", lambda context: done(result={"inputs": len(context.inputs)}))
     assert (row(database, "a").state, row(database, "a").step) == (READY, 2)
@@ -105,7 +105,7 @@ def test_an_input_that_the_disk_does_not_give_back_is_made_again(
 
     submit(database, planned("a"), planned("b", ["a"]))
     bench.run("a", make)
-    (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+    (fact,) = artifacts_of_job(database, row(database, "a").id)
     unreadable(monkeypatch, home.root / fact.path, number)
     bench.executor._store.distrust()
     ends = [bench.run("b", read) for _ in range(LOOKS)]
@@ -141,7 +141,7 @@ def test_an_unreadable_newest_checkpoint_falls_back(
     bench.run("a", bodies.count)
     bench.run("a", bodies.count)
     assert row(database, "a").step == 2
-    newest = max(queries.artifacts_of_job(database, row(database, "a").id), key=lambda fact: fact.step)
+    newest = max(artifacts_of_job(database, row(database, "a").id), key=lambda fact: fact.step)
     unreadable(monkeypatch, home.root / newest.path)
     bench.executor._store.distrust()
     for _ in range(20):
@@ -158,7 +158,7 @@ def test_a_machine_short_of_something_never_damages_a_file(
 ) -> None:
     submit(database, planned("a"), planned("b", ["a"]))
     bench.run("a", make)
-    (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+    (fact,) = artifacts_of_job(database, row(database, "a").id)
     unreadable(monkeypatch, home.root / fact.path, number)
     bench.executor._store.distrust()
     for _ in range(LOOKS + 2):
@@ -174,7 +174,7 @@ def test_an_output_that_keeps_rotting_is_a_failure_of_its_maker(
     submit(database, planned("a"), planned("b", ["a"]))
     for _ in range(SETTINGS.max_failures):
         bench.run("a", make)
-        (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+        (fact,) = artifacts_of_job(database, row(database, "a").id)
         (home.root / fact.path).chmod(0o600)
         (home.root / fact.path).write_text("rot")
         bench.run("b", lambda context: done(result={"inputs": len(context.inputs)}))
@@ -188,7 +188,7 @@ def test_an_output_that_was_removed_is_made_again_however_often(
     submit(database, planned("a"), planned("b", ["a"]), planned("c", ["a"]))
     for _ in range(SETTINGS.max_failures + 1):
         assert bench.run("a", make) == SUCCEEDED
-        (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+        (fact,) = artifacts_of_job(database, row(database, "a").id)
         (home.root / fact.path).unlink()
         bench.run("b", lambda context: done(result={"inputs": len(context.inputs)}))
     assert (states(database)["a"], row(database, "a").failures) == (READY, 0)
@@ -200,7 +200,7 @@ def test_a_job_whose_input_is_being_made_again_waits_for_it(
     """Both read it; the first finds it gone, the second is running meanwhile and looks later."""
 
     def late(context: TaskContext) -> Result:
-        (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+        (fact,) = artifacts_of_job(database, row(database, "a").id)
         with database.write() as tx:
             tx.execute(jobs.artifact.delete().where(jobs.artifact.c.id == fact.id))
             tx.execute(jobs.job.update().where(jobs.job.c.label == "a").values(state=READY))
@@ -224,7 +224,7 @@ def test_damaged_checkpoints_fall_back_to_the_newest_sound_one(
     submit(database, planned("a", spec={"target": 5, "log": str(log), "slice_seconds": 1e-6}, target_steps=5))
     for _ in range(3):
         bench.run("a", bodies.count)
-    for fact in queries.artifacts_of_job(database, row(database, "a").id)[-damaged:]:
+    for fact in artifacts_of_job(database, row(database, "a").id)[-damaged:]:
         path = home.root / fact.path
         path.chmod(0o600)
         if damage == "flip":

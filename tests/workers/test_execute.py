@@ -16,7 +16,7 @@ from settings.arithmetic import deciding_variables
 from settings.home import Home
 from tasks.context import Draft, Note, TaskContext, Yielded
 from tests import bodies
-from tests.support import NOW, attempts, event_kinds, planned, row, states, submit
+from tests.support import NOW, artifacts_of_job, attempts, event_kinds, planned, row, states, submit
 from tests.toy_kinds import Result, done
 from tests.workers.conftest import SETTINGS, Bench
 
@@ -44,7 +44,7 @@ def test_a_finished_body_leaves_artifacts_result_and_environment(
     submit(database, planned("a"), planned("b", ["a"]))
     assert bench.run("a", body) == SUCCEEDED
     assert bench.executor.released, "b became ready"
-    (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+    (fact,) = artifacts_of_job(database, row(database, "a").id)
     assert (home.root / fact.path).read_text() == "made"
     (attempt,) = attempts(database, "a")
     assert attempt.useful_seconds == 1.5
@@ -226,7 +226,7 @@ def test_a_late_publication_is_no_fact(bench: Bench, database: Database, tmp_pat
     submit(database, planned("a", spec={"target": 3, "log": str(log)}))
     assert bench.run("a", body) == "fenced"
     assert log.read_text() == "0\n", "it stopped at its first publication"
-    assert queries.artifacts_of_job(database, row(database, "a").id) == []
+    assert artifacts_of_job(database, row(database, "a").id) == []
     assert row(database, "a").step == 0
 
 
@@ -243,7 +243,7 @@ def test_all_inputs_that_are_gone_are_made_again_at_once(
     for name in names:
         bench.run(name, make)
     for name in ("a", "c"):
-        (fact,) = queries.artifacts_of_job(database, row(database, name).id)
+        (fact,) = artifacts_of_job(database, row(database, name).id)
         (home.root / fact.path).unlink()
     outcome = bench.run("reader", lambda context: done(result={"inputs": len(context.inputs)}))
     assert outcome == "input damaged, made again by a, c"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from db import queries
 from db.engine import Database
 from db.statements import SECONDS_COLUMNS
 from db.states import QUEUED, SUCCEEDED, YIELDED
@@ -16,7 +15,7 @@ from settings.clock import steady
 from settings.home import Home
 from tasks.context import TaskContext, Yielded
 from tests import bodies
-from tests.support import attempts, await_value, planned, row, submit
+from tests.support import artifacts_of_job, attempts, await_value, planned, row, submit
 from tests.toy_kinds import Result, done
 from tests.workers.conftest import SETTINGS, Bench
 from tests.workers.test_execute import make
@@ -135,7 +134,7 @@ def test_an_attempt_whose_input_is_damaged_costs_time_too(
 
     submit(database, planned("a"), planned("b", ["a"]))
     bench.run("a", make)
-    (fact,) = queries.artifacts_of_job(database, row(database, "a").id)
+    (fact,) = artifacts_of_job(database, row(database, "a").id)
     (home.root / fact.path).unlink()
     bench.run("b", read)
     (attempt,) = attempts(database, "b")

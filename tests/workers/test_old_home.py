@@ -24,7 +24,7 @@ from experiments.reconvla.planner import Planner
 from settings.home import Home
 from tasks.registry import KINDS
 from tests.processes import QUICK, running
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, artifacts_of_job
 from trials.old_home import SUBMITTED
 from workers import upgrades
 
@@ -54,7 +54,7 @@ def ended(database: Database) -> dict[str, tuple[Any, int]]:
     attempts = [row.job_id for row in queries.attempts_of(database, 1)]
     return {
         row.key: (
-            sorted((file.name, file.sha256) for file in queries.artifacts_of_job(database, row.id)),
+            sorted((file.name, file.sha256) for file in artifacts_of_job(database, row.id)),
             attempts.count(row.id),
         )
         for row in queries.jobs_of(database, 1)

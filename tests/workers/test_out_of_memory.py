@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from db import jobs, plans, queries
+from db import jobs, plans
 from db.engine import Database
 from db.jobs import Ending
 from db.plans import Plan
@@ -17,7 +17,7 @@ from db.store import ArtifactStore
 from models.reconvla import ReconVLA
 from tasks.context import Finished
 from tasks.train import run as train
-from tests.support import NOW, attempts, planned, row, start, stored, worker
+from tests.support import NOW, artifacts_of_job, attempts, planned, row, start, stored, worker
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
 from tests.workers.conftest import Bench
@@ -65,5 +65,5 @@ def test_the_micro_batch_halves_and_the_weights_are_those_of_that_schedule(
     inputs = [input_file("index", "index", name, path) for name, path in files.items()]
     alone = train.run(FakeContext(tmp_path / "alone", spec, inputs, learned=learned))
     assert isinstance(alone, Finished)
-    final = [a for a in queries.artifacts_of_job(database, row(database, "train").id) if a.final]
+    final = [a for a in artifacts_of_job(database, row(database, "train").id) if a.final]
     assert [a.sha256 for a in final] == [hashlib.sha256(alone.artifacts[0].file.read_bytes()).hexdigest()]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from db import garbage, jobs, queries
+from db import garbage, jobs
 from db.engine import Database
 from db.jobs import Seconds
 from db.store import ArtifactStore
 from errors import DiskFull
 from settings.home import Home
-from tests.support import Clock, planned, row, start, stored, submit, worker
+from tests.support import Clock, artifacts_of_job, planned, row, start, stored, submit, worker
 from workers import space as module
 from workers.space import LOW_SHARE, Space, free_share_of
 
@@ -30,7 +30,7 @@ def test_the_two_newest_checkpoints_are_kept_when_the_disk_gets_tight(
     space = Space(database, home, lambda _home: share, lambda: now)
 
     def steps() -> list[int]:
-        return [a.step for a in queries.artifacts_of_job(database, row(database, "train").id)]
+        return [a.step for a in artifacts_of_job(database, row(database, "train").id)]
 
     assert space.check() is None and steps() == [1, 2, 3, 4]
     share = LOW_SHARE / 2

@@ -20,7 +20,7 @@ class Checkpoints:
         from models.sizes import config_of_size
 
         self._sound, self._folder = folder / "sound", folder / "model"
-        ReconVLA.initialise(config_of_size("toy", vocab_size=300), seed=1).save_pretrained(self._sound)
+        ReconVLA(config_of_size("toy", vocab_size=300), seed=1).save_pretrained(self._sound)
         shutil.copytree(self._sound, self._folder)
 
     def meet(self, draw: random.Random) -> None:

@@ -50,7 +50,7 @@ def test_a_plugin_that_crashes_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_egl_draws_in_its_own_thread_only(egl_table: PlayTable) -> None:
     with ThreadPoolExecutor(1) as threads:
-        for call in (egl_table.observe, egl_table.true_boxes, egl_table.whole_pictures):
+        for call in (egl_table.observe, egl_table.true_boxes):
             with pytest.raises(SimulatorError, match="'egl' draws only in the thread that opened it"):
                 threads.submit(call).result()
         state = threads.submit(egl_table.state).result()

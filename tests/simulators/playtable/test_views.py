@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.whole_pictures import whole_pictures
 from simulators.playtable.env import PlayTable
 from simulators.playtable.random_scene import Choice, random_scene
 
@@ -16,7 +17,7 @@ def assert_pixels_are_those_of_a_whole_rendering(sim: PlayTable, seed: int, step
         move = np.clip(drift + rng.uniform(-0.8, 0.8, 6), -1, 1)
         sim.step(np.array([*move, rng.choice([-1.0, 1.0])]))
         if step % 8 == 7:
-            observation, whole = sim.observe(), sim.whole_pictures()
+            observation, whole = sim.observe(), whole_pictures(sim)
             for name, picture in whole.items():
                 assert (observation[name] != picture).any(axis=2).sum() == 0, (name, step)
 
@@ -38,7 +39,7 @@ def test_lamps_change_the_backdrop(table_d: PlayTable, bulb_on: bool, led_on: bo
     table_d.reset(scene_obs=random_scene(table_d.scene, np.random.default_rng(0), choice))
     table_d.step(np.array([0.0, 0, 0, 0, 0, 0, 1]))
     observation = table_d.observe(("static",), boxes=True)
-    np.testing.assert_array_equal(observation["rgb_static"], table_d.whole_pictures()["rgb_static"])
+    np.testing.assert_array_equal(observation["rgb_static"], whole_pictures(table_d)["rgb_static"])
     for lamp, on, dark_channels in (("lightbulb", bulb_on, [2]), ("led", led_on, [0, 2])):
         x0, y0, x1, y1 = observation["true_boxes"][lamp]
         pixel = observation["rgb_static"][(y0 + y1) // 2, (x0 + x1) // 2]

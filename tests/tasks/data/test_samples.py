@@ -7,7 +7,7 @@ import pytest
 
 from experiments.reconvla.arms import ARMS
 from models.batches import collate
-from models.grounding import box_of
+from models.grounding import NO_BOX
 from models.prompt import CROP_PLACEHOLDER, IGNORED_LABEL
 from models.recipe import recipe_of
 from models.reconvla import ReconVLA
@@ -49,7 +49,7 @@ def test_explicit_grounding_sees_the_region_where_there_is_one(index: Index) -> 
     batch = collate([seen, unseen], recipe.config, recipe.pad_id)
     patches = recipe.config.vision.patches
     assert (batch.input_ids == CROP_PLACEHOLDER).sum(dim=1).tolist() == [patches, 0]
-    model = ReconVLA.initialise(recipe.config, 0)
+    model = ReconVLA(recipe.config, 0)
     loss = model(batch, None).action
     other = collate([sample_of(recipe, index, 1), unseen], recipe.config, recipe.pad_id)
     changed = batch.__class__(**{**vars(batch), "crops": other.crops})
@@ -62,10 +62,10 @@ def test_cot_grounding_says_the_box_first(index: Index) -> None:
     recipe, seen, unseen = samples("cot_grounding", index)
     answer = seen.labels[seen.labels != IGNORED_LABEL]
     assert len(answer) == 4 + 35 + 1
-    said = box_of(recipe.prompts.actions.decode(answer[:4]), STATIC_FRAME)
+    said = (recipe.prompts.actions.decode(answer[:4]) + 1) / 2 * np.tile(STATIC_FRAME, 2)
     np.testing.assert_allclose(said, index.items[WITH_REGION]["gaze"]["box"], atol=1.0)
     absent = unseen.labels[unseen.labels != IGNORED_LABEL]
-    assert box_of(recipe.prompts.actions.decode(absent[:4]), STATIC_FRAME) is None
+    np.testing.assert_allclose(recipe.prompts.actions.decode(absent[:4]), NO_BOX, atol=1 / 255)
     plain = samples("baseline", index)[1]
     np.testing.assert_array_equal(answer[4:], plain.labels[plain.labels != IGNORED_LABEL])
 

@@ -17,7 +17,6 @@ from models.checkpoint import weights_of
 from models.precision import JUDGED
 from models.recipe import device, load_model, recipe_of
 from models.reconvla import ReconVLA
-from models.tokenizer import save_tokenizer
 from models.weight_files import open_weights as read_weights
 from models.weights import write_weights
 from policies.base import Query
@@ -48,7 +47,7 @@ def precision(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def trained() -> ReconVLA:
     """Weights large enough for answers to depend on the picture."""
-    model = ReconVLA.initialise(RECIPE.config, 5)
+    model = ReconVLA(RECIPE.config, 5)
     random = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -146,7 +145,7 @@ def test_four_bits_take_a_seventh_of_the_blocks(
 
 def test_a_checkpoint_of_two_types_says_what_to_do_and_does_it(tmp_path: Path, trained: ReconVLA) -> None:
     trained.save_pretrained(tmp_path)
-    save_tokenizer(RECIPE.prompts.tokenizer, tmp_path)
+    RECIPE.prompts.tokenizer.save_pretrained(tmp_path)
     tensors = dict(read_weights(tmp_path))
     half = {n: t.bfloat16() if n.startswith("language_model.") else t for n, t in tensors.items()}
     write_weights(half, tmp_path / "model.safetensors")

@@ -28,7 +28,7 @@ RECIPE = recipe_of(model_spec(SPEC))
 def test_the_held_out_loss_is_what_training_minimizes(tmp_path: Path) -> None:
     files = write_training_index(tmp_path, frames=5)
     index_files = [input_file("index", "index", name, path) for name, path in files.items()]
-    model = ReconVLA.initialise(RECIPE.config, 3).eval()
+    model = ReconVLA(RECIPE.config, 3).eval()
     index = load_index(index_files, RECIPE.config.vision.image_size)
     rows = range(len(index))
     batch = collate([sample_of(RECIPE, index, row) for row in rows], RECIPE.config, RECIPE.pad_id)
@@ -52,7 +52,7 @@ def test_without_the_losses_of_jpeg_the_error_is_that_of_other_pictures(tmp_path
     """A model of the official conventions is trained, and measured on the way, on pictures that have them."""
     files = write_training_index(tmp_path, frames=5)
     index_files = [input_file("index", "index", name, path) for name, path in files.items()]
-    model = ReconVLA.initialise(RECIPE.config, 3).eval()
+    model = ReconVLA(RECIPE.config, 3).eval()
     trained_on = load_index(index_files, RECIPE.config.vision.image_size, jpeg=True)
     expected = fmean(action_losses(model, RECIPE, trained_on, range(len(trained_on))))
     write_weights(weights_of(model), tmp_path / "weights.safetensors")
@@ -71,7 +71,7 @@ def test_without_the_losses_of_jpeg_the_error_is_that_of_other_pictures(tmp_path
 def test_a_model_whose_numbers_are_not_finite_has_no_figures(tmp_path: Path, part: str) -> None:
     files = write_training_index(tmp_path, frames=3)
     index_files = [input_file("index", "index", name, path) for name, path in files.items()]
-    model = ReconVLA.initialise(RECIPE.config, 3).eval()
+    model = ReconVLA(RECIPE.config, 3).eval()
     weight = {
         "lm_head": model.language_model.lm_head.weight,
         "final norm": model.language_model.model.norm.weight,

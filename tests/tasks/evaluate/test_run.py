@@ -49,7 +49,7 @@ def memory() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> InputFile:
     """Weights that answer every picture differently."""
-    model = ReconVLA.initialise(recipe_of(model_spec(spec())).config, seed=1)
+    model = ReconVLA(recipe_of(model_spec(spec())).config, seed=1)
     random = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -223,7 +223,7 @@ def test_tokens_of_an_earlier_version_whose_total_is_not_known_stay_apart(
 
 
 def test_weights_that_are_no_numbers_end_the_job(tmp_path: Path, memory: dict[str, Any]) -> None:
-    model = ReconVLA.initialise(recipe_of(model_spec(spec())).config, seed=1)
+    model = ReconVLA(recipe_of(model_spec(spec())).config, seed=1)
     with torch.no_grad():
         model.language_model.model.norm.weight.fill_(float("nan"))
     write_weights(weights_of(model), tmp_path / "weights.safetensors")

@@ -38,7 +38,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[InputFile]:
     folder = tmp_path_factory.mktemp("inputs")
     files = write_training_index(folder)
     recipe = recipe_of(model_spec(training_spec(1)))
-    write_weights(weights_of(ReconVLA.initialise(recipe.config, 0)), folder / "weights.safetensors")
+    write_weights(weights_of(ReconVLA(recipe.config, 0)), folder / "weights.safetensors")
     return [
         *(input_file("index", "index", name, path) for name, path in files.items()),
         input_file("checkpoint", "checkpoint", "weights", folder / "weights.safetensors"),
@@ -155,7 +155,7 @@ def test_intervals_draw_whole_demonstrations():
 
 def damaged(tmp_path, inputs, change):
     """The inputs with other weights."""
-    model = ReconVLA.initialise(recipe_of(model_spec(training_spec(1))).config, 0)
+    model = ReconVLA(recipe_of(model_spec(training_spec(1))).config, 0)
     with torch.no_grad():
         change(model)
     write_weights(weights_of(model), tmp_path / "weights.safetensors")

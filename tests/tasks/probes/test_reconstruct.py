@@ -23,7 +23,7 @@ def test_what_is_kept_is_what_was_made(tmp_path: Path) -> None:
     """The pictures of the file give the figures of the result."""
     files = write_training_index(tmp_path)
     recipe = recipe_of(model_spec(training_spec(1)))
-    write_weights(weights_of(ReconVLA.initialise(recipe.config, 0)), tmp_path / "weights.safetensors")
+    write_weights(weights_of(ReconVLA(recipe.config, 0)), tmp_path / "weights.safetensors")
     inputs = [
         *(input_file("index", "index", name, path) for name, path in files.items()),
         input_file("checkpoint", "checkpoint", "weights", tmp_path / "weights.safetensors"),

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import torch
 
 from models.config import ReconVLAConfig
+from models.part_configs import LanguageConfig
 from models.reconvla import ReconVLA
 
 #: Words of a prompt beside pictures, states and answer (official code, R1: 785 to 797 positions, 729 of them pictures).
@@ -150,16 +151,20 @@ def training_flops(
 
 def _adapter_parameters(config: ReconVLAConfig, rank: int) -> int:
     language = config.language
-    keys, queries = (language.attention_width * heads for heads in (language.kv_heads, language.heads))
+    keys, queries = (_head_width(language) * heads for heads in (language.kv_heads, language.heads))
     shapes = [(language.hidden, queries)] * 2 + [(language.hidden, keys)] * 2
     shapes += [(language.hidden, language.mlp_width)] * 3
     return language.layers * rank * sum(inside + outside for inside, outside in shapes)
 
 
+def _head_width(language: LanguageConfig) -> int:
+    return language.head_width or language.hidden // language.heads
+
+
 def _block_bytes(config: ReconVLAConfig, positions: int, width: int) -> float:
     """What one block keeps for its backward pass."""
     language = config.language
-    keys = language.attention_width * language.kv_heads
+    keys = _head_width(language) * language.kv_heads
     # Both norms keep input and output and work in float32; queries, attention output and its projection.
     states = 7 * language.hidden * width + 2 * 2 * language.hidden * 4
     return float(positions * (states + 2 * keys * width + 4 * language.mlp_width * width))
