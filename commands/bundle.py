@@ -36,8 +36,10 @@ def export_command(
     """Write the state and every artifact that is still needed into FILE, while work goes on."""
     from rich.filesize import decimal
 
+    from db import queries
     from db.bundle.export import export
     from db.migrate import look_at_state
+    from experiments.reconvla.foreign import reaching_out
     from views.bytes_bar import bytes_bar
     from workers.retention import retention
 
@@ -45,7 +47,14 @@ def export_command(
     database = look_at_state(home, thorough=True, hold_if_free=True)
     with bytes_bar("exporting") as on_bytes:
         made = export(database, home, retention(), file, since, time.time(), on_bytes)
+    rows = {name for ablation in queries.ablation_rows(database) for name in reaching_out(ablation.config)}
     database.close()
+    if rows:
+        say(
+            f"warning: arms {', '.join(sorted(rows))}: their policies are asked over a network, or lie in a folder; "
+            "import the bundle with --policies",
+            error=True,
+        )
     for path in made.absent:
         say(
             f"warning: {path} is lost or damaged; its job makes it again where the bundle goes",
@@ -71,9 +80,16 @@ def export_command(
 @command.command("import")
 @home_option
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--policies",
+    is_flag=True,
+    help="Of a bundle you trust: rows may ask servers, and read folders, that it names.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def import_command(context: click.Context, home_path: str | None, file: Path, as_json: bool) -> None:
+def import_command(
+    context: click.Context, home_path: str | None, file: Path, policies: bool, as_json: bool
+) -> None:
     """Take the bundle FILE into an empty home, or one that has done nothing the bundle does not contain."""
     from rich.filesize import decimal
 
@@ -83,7 +99,7 @@ def import_command(context: click.Context, home_path: str | None, file: Path, as
 
     home = resolve_home(context, home_path)
     with bytes_bar("importing") as on_bytes:
-        taken = receive(home, file, time.time(), ForeignJobs(home.artifacts), on_bytes)
+        taken = receive(home, file, time.time(), ForeignJobs(home.artifacts, policies), on_bytes)
     for program in taken.left_out:
         say(
             f"warning: the bundle names the program {program}, which was left out: where jobs need one, name it by "

@@ -111,24 +111,31 @@ PolicySpec = RandomActions | ScriptedExpert | PolicyServer | ModelPolicySpec
 
 
 class _Kind(NamedTuple):
-    """opened_by: `module:callable`, which takes the fields of `spec` by their names."""
+    """opened_by: `module:callable`, which takes the fields of `spec` by their names. reaches_out: it asks over a
+    network, or reads a folder that it names."""
 
     spec: type[PolicySpec]
     opened_by: str
+    reaches_out: bool = False
 
 
 _KINDS = {
     "random": _Kind(RandomActions, "policies.random_actions:RandomPolicy"),
     "expert": _Kind(ScriptedExpert, "policies.expert:ExpertPolicy"),
-    "http": _Kind(PolicyServer, "policies.remote:RemotePolicy"),
-    "openvla": _Kind(OpenVLAFolder, "policies.openvla:OpenVLAPolicy"),
-    "folder": _Kind(ReconVLAFolder, "policies.checkpoint_folder:folder_policy"),
-    "reconvla": _Kind(ReconVLAWeights, "policies.checkpoint_folder:weights_policy"),
+    "http": _Kind(PolicyServer, "policies.remote:RemotePolicy", reaches_out=True),
+    "openvla": _Kind(OpenVLAFolder, "policies.openvla:OpenVLAPolicy", reaches_out=True),
+    "folder": _Kind(ReconVLAFolder, "policies.checkpoint_folder:folder_policy", reaches_out=True),
+    "reconvla": _Kind(ReconVLAWeights, "policies.checkpoint_folder:weights_policy", reaches_out=True),
 }
 
 
 def kind_of(spec: PolicySpec) -> str:
     return next(name for name, kind in _KINDS.items() if kind.spec is type(spec))
+
+
+def reaches_out(spec: PolicySpec) -> bool:
+    """Whether it asks over a network, or reads what lies at a place that it names."""
+    return _KINDS[kind_of(spec)].reaches_out
 
 
 @overload

@@ -45,7 +45,7 @@ class InputFile:
 class Draft:
     """A file in the context's scratch folder that shall become an artifact.
 
-    kind: episode, gaze, index, checkpoint, evaluation, attention, reconstruction or report.
+    kind: one of those that the job's kind `makes`.
     name: tells a job's artifacts apart; the same name at another step is a later version.
     """
 

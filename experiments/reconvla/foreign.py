@@ -16,13 +16,14 @@ from pydantic import ValidationError
 from errors import ConfigError
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.foreign_parameters import (
-    ASKED_ELSEWHERE,
     HUB,
     MADE_UP,
     check_parameters,
+    check_policy,
     lies_elsewhere,
 )
-from policies.registry import RandomActions, ScriptedExpert
+from policies.registry import reaches_out
+from settings.json_values import JsonObject
 from settings.shown import cut, shown
 from settings.typed_json import first_mistake
 from tasks.registry import KINDS
@@ -35,9 +36,11 @@ _PROGRAM = "python"
 class ForeignJobs:
     """A `db.bundle.contents.Judge`."""
 
-    def __init__(self, store: Path) -> None:
-        """store: the folder of artifacts that the bundle's own will lie in."""
+    def __init__(self, store: Path, policies: bool = False) -> None:
+        """store: the folder of artifacts that the bundle's own will lie in. policies: rows may ask over a network, and
+        read folders."""
         self._store = store
+        self._policies = policies
         self._left_out: dict[str, None] = {}
 
     @property
@@ -50,8 +53,8 @@ class ForeignJobs:
             for text in _named_files(config):
                 self._check_outside(lies_elsewhere(text))
             for name, row in config.policies.items():
-                if not isinstance(row.spec(f"arms.{name}"), RandomActions | ScriptedExpert):
-                    raise ValueError(f"arms.{name}.{ASKED_ELSEWHERE}")
+                for text in check_policy(row.policy, f"arms.{name}.policy", self._policies):
+                    self._check_outside(text)
             if config.gaze.weights is not None and not HUB.fullmatch(config.gaze.weights):
                 self._check_outside(lies_elsewhere(config.gaze.weights))
         except ValidationError as error:
@@ -72,7 +75,7 @@ class ForeignJobs:
         if kind == "evaluate" and _PROGRAM in parameters:
             kept[_PROGRAM] = None  # which is what one says that needs none
         try:
-            for place in check_parameters(KINDS[kind], kept):
+            for place in check_parameters(KINDS[kind], kept, self._policies):
                 self._check_outside(place)
         except ValueError as error:
             raise ValueError(f"has parameters that are not taken over: {error}") from None
@@ -106,3 +109,12 @@ def _named_files(config: AblationConfig) -> Iterator[str]:
     data, evaluation = config.data, config.evaluation
     named = (data.root, data.pretraining_root, evaluation.assets, evaluation.instructions)
     yield from filter(None, (*named, *config.model.backbones.model_dump().values()))
+
+
+def reaching_out(settings: JsonObject) -> list[str]:
+    """Names of an ablation's rows that an import takes over only when it is told to."""
+    try:
+        config = AblationConfig.model_validate(settings)
+    except (ValidationError, ConfigError):  # of another build
+        return []
+    return [name for name, row in config.policies.items() if reaches_out(row.spec(f"arms.{name}"))]

@@ -11,18 +11,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from detectors.registry import DETECTORS
-from errors import InvalidInput
+from errors import ConfigError, InvalidInput
+from policies.registry import OpenVLAFolder, ReconVLAFolder, policy_from_json, reaches_out
 from settings.json_values import JsonObject
 from settings.shown import cut, shown
 from settings.typed_json import wrong_entry
 from tasks.kind import JobResult, Kind, Spec
 
 #: Entries of parameters that are paths; those of weights may be names on the hub.
-_PLACES, _WEIGHTS = frozenset({"root", "assets"}), "weights"
+_PLACES, _WEIGHTS = frozenset({"root", "assets", "policy_folder"}), "weights"
 #: Names on the hub whose weights a bundle may have fetched: GroundingDINO's own.
 HUB = re.compile(r"IDEA-Research/grounding-dino-[a-z]+")
-ASKED_ELSEWHERE = (
-    "policy: one that is asked over a network, or lies in a folder, is named by who runs the job"
+_REACHES_OUT = (
+    "one that is asked over a network, or lies in a folder, is named by who runs the job; where you trust the bundle, "
+    "import it with --policies"
 )
 
 #: Where files are what a process makes them, and where a bundle puts its own.
@@ -31,9 +33,11 @@ _IN_A_STORE = re.compile(r"(\A|/)artifacts/[0-9a-f]{2}/[0-9a-f]{64}")
 _LONGEST_PATH_BYTES, _LONGEST_PART_BYTES = 4095, 255
 
 
-def check_parameters(kind: Kind[Spec, JobResult], parameters: JsonObject) -> list[str]:
-    """The paths in them. Raises ValueError naming the entry that is of another type, out of bounds, or leads to where
-    nobody's data lie. One that is missing is no matter: a job that lacks it ends with an error of its own.
+def check_parameters(kind: Kind[Spec, JobResult], parameters: JsonObject, policies: bool) -> list[str]:
+    """The paths in them. policies: as for `check_policy`.
+
+    Raises ValueError naming the entry that is of another type, out of bounds, or leads to where nobody's data lie. One
+    that is missing is no matter: a job that lacks it ends with an error of its own.
     """
     places = list(_places(parameters))
     # Of one that does not say which form it is, all forms are asked.
@@ -47,9 +51,23 @@ def check_parameters(kind: Kind[Spec, JobResult], parameters: JsonObject) -> lis
     for name in _detectors(parameters):
         if name not in DETECTORS:
             raise ValueError(f"detector: {shown(name)} is none that this Baton knows")
-    if isinstance(parameters.get("policy"), Mapping):
-        raise ValueError(ASKED_ELSEWHERE)
+    told = parameters.get("policy")
+    if isinstance(told, Mapping):
+        folder = parameters.get("policy_folder")
+        check_policy(told if folder is None else {**told, "folder": folder}, "policy", policies)
     return places
+
+
+def check_policy(told: object, place: str, policies: bool) -> list[str]:
+    """The paths in what a row is told of its policy. policies: whether it may ask over a network, and read folders.
+    Raises ValueError naming `place`."""
+    try:
+        spec = policy_from_json(told, place)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    if reaches_out(spec) and not policies:
+        raise ValueError(f"{place}: {_REACHES_OUT}")
+    return [lies_elsewhere(spec.folder)] if isinstance(spec, OpenVLAFolder | ReconVLAFolder) else []
 
 
 def _detectors(value: object) -> Iterator[object]:

@@ -122,6 +122,20 @@ def test_a_folder_without_a_policy_is_refused_when_planning(tmp_path: Path) -> N
         plan_of(tmp_path, tmp_path / "nowhere")
 
 
+def test_a_bundle_tells_of_rows_that_ask_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = {"theirs": {"policy": {"kind": "http", "url": "http://127.0.0.1:9"}}}
+    given = ["--preset", "smoke", "--config", str(rows_file(tmp_path / "rows.yaml", rows)), "--detach"]
+    old, new, bundle = (str(tmp_path / name) for name in ("old", "new", "one.bundle"))
+    assert cli.main(["--home", old, "submit-ablation", *given]) == 0
+    assert cli.main(["--home", old, "bundle", "export", bundle]) == 0
+    assert "warning: arms theirs: their policies are asked over a network" in capsys.readouterr().err
+    assert cli.main(["--home", new, "bundle", "import", bundle]) == 2
+    assert "import it with --policies" in capsys.readouterr().err
+    assert cli.main(["--home", new, "bundle", "import", "--policies", bundle]) == 0
+
+
 def test_rows_are_chosen_by_their_names(tmp_path: Path) -> None:
     rows = {
         "baseline": None,

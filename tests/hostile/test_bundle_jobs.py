@@ -135,6 +135,41 @@ def test_a_place_that_a_link_leads_to_what_is_made_up_from_is_refused(place: str
         ForeignJobs(tmp_path / "store").settings({"data": {"root": f"{tmp_path}/link/x"}})
 
 
+ASKED = {
+    "a server": {"kind": "http", "url": "http://127.0.0.1:9"},
+    "a folder": {"kind": "openvla", "folder": "/data/openvla"},
+}
+ALLOWED = {"chance": {"kind": "random", "seed": 3}, "the expert": {"kind": "expert"}}
+
+
+@pytest.mark.parametrize("case", ASKED)
+def test_whom_a_machine_asks_is_for_who_runs_it_to_say(case: str, tmp_path: Path) -> None:
+    settings = {"arms": {"theirs": {"policy": ASKED[case]}}}
+    told = {"mode": "closed_loop", "policy": {k: v for k, v in ASKED[case].items() if k != "folder"}}
+    told |= {"policy_folder": ASKED[case]["folder"]} if "folder" in ASKED[case] else {}
+    for judge in (lambda of: of.settings(settings), lambda of: of.parameters("evaluate", told)):
+        with pytest.raises(ValueError, match=r"policy: one that is asked .*import it with --policies"):
+            judge(ForeignJobs(tmp_path))
+        judge(ForeignJobs(tmp_path, policies=True))
+
+
+@pytest.mark.parametrize("case", ALLOWED)
+def test_a_policy_that_reaches_nowhere_is_taken_over(case: str, tmp_path: Path) -> None:
+    settings = {"arms": {"mine": {"policy": ALLOWED[case]}}}
+    assert ForeignJobs(tmp_path).settings(settings) == settings
+
+
+@pytest.mark.parametrize("folder", ["/proc/self/cwd", "/dev/shm", f"/x/artifacts/00/{'0' * 64}"])
+def test_a_folder_where_nobodys_policy_lies_is_refused_all_the_same(folder: str, tmp_path: Path) -> None:
+    judge = ForeignJobs(tmp_path, policies=True)
+    with pytest.raises(ValueError, match=r"lie still|store of a home"):
+        judge.settings({"arms": {"theirs": {"policy": {"kind": "openvla", "folder": folder}}}})
+    with pytest.raises(ValueError, match=r"lie still|store of a home"):
+        judge.parameters(
+            "evaluate", {"mode": "closed_loop", "policy": {"kind": "openvla"}, "policy_folder": folder}
+        )
+
+
 PRESETS = {
     "smoke": (),
     "quick": (
