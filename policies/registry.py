@@ -186,7 +186,7 @@ def policy_from_json(values: Any, where: str = "policy") -> PolicySpec:
     for name, field in fields.items():
         if name not in given and field.default is dataclasses.MISSING:
             raise ConfigError(f"{where}.{name}: is missing; a policy of kind {kind} needs it")
-    hints = get_type_hints(spec)
+    hints = get_type_hints(spec, include_extras=True)
     for name, value in given.items():
         given[name] = _typed(hints[name], value, f"{where}.{name}")
     try:
@@ -196,7 +196,8 @@ def policy_from_json(values: Any, where: str = "policy") -> PolicySpec:
 
 
 def _typed(hint: Any, value: Any, where: str) -> Any:
-    """`value` where it is of the type `hint`; whole numbers pass for numbers. Raises ConfigError."""
+    """`value` where it is of the type `hint`: lists are of `settings.typed_json.Items`; whole numbers pass for numbers.
+    Raises ConfigError."""
     allowed = get_args(hint) if type(None) in get_args(hint) else (hint,)
     if value is None and type(None) in allowed:
         return value
@@ -204,7 +205,7 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     if wanted is float and type(value) is int:
         return float(value)
     if wanted not in _TYPE_NAMES:
-        if not isinstance(value, Mapping):
+        if dataclasses.is_dataclass(wanted) and not isinstance(value, Mapping):
             raise ConfigError(f"{where}: must be a mapping, got {shown(value)}")
         try:
             return from_json(wanted, value, where)

@@ -65,7 +65,8 @@ def first_mistake(error: ValidationError, besides: frozenset[str] = frozenset())
     if first is None:
         return None
     where = ".".join(cut(str(part), 40) for part in first["loc"])
-    return f"{cut(where)}: {cut(first['msg'].removeprefix('Value error, '), 200)}"
+    reason = cut(first["msg"].removeprefix("Value error, "), 200)
+    return f"{cut(where)}: {reason}" if where else reason
 
 
 def _plain(value: object, keys: bool) -> Json:

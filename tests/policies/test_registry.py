@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from detectors.spec import any_version
 from errors import ConfigError
 from models.spec import ModelSpec
+from policies import registry
 from policies.base import Query
 from policies.random_actions import RandomPolicy
 from policies.registry import (
@@ -30,7 +31,7 @@ from policies.registry import (
     open_policy,
     policy_from_json,
 )
-from settings.typed_json import to_json
+from settings.typed_json import Items, Real, to_json
 
 SPECS: dict[str, PolicySpec] = {
     "random": RandomActions(7),
@@ -110,3 +111,23 @@ def test_a_policy_is_opened_by_what_describes_it(tmp_path: Path) -> None:
     opened = open_policy(policy_from_json({"kind": "random", "seed": 7}))
     (chunk,), (same,) = opened.act([query]), RandomPolicy(7).act([query])
     np.testing.assert_array_equal(chunk, same)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    action: Items[Real]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ([1.0, "x"], r"policy\.action: 1: Input should be a valid number"),
+        (5, r"policy\.action: Input should be"),
+    ],
+)
+def test_a_kind_may_take_a_list(given: object, sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._KINDS, "listed", registry._Kind(_Listed, "nowhere:nothing"))
+    told = {"kind": "listed", "action": [0.5, -1]}
+    assert registry.policy_from_json(told) == _Listed((0.5, -1.0))
+    with pytest.raises(ConfigError, match=sentence):
+        registry.policy_from_json({**told, "action": given})
