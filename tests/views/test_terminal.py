@@ -65,7 +65,7 @@ def test_a_pipe_gets_wide_pages_without_blanks_at_the_ends_of_lines(
 
 
 def test_a_terminal_gets_pages_of_its_width() -> None:
-    program = PROGRAM.partition("from commands")[0] + "from views.terminal import show; show('x'.__mul__)"
+    program = PROGRAM.partition("from views")[0] + "from views.terminal import show; show('x'.__mul__)"
     with in_terminal([sys.executable, "-c", program], columns=91) as terminal:
         assert terminal.wait() == 0
         assert terminal.text.strip() == "x" * 91
