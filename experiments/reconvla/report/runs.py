@@ -87,7 +87,7 @@ def closed_loop_entries(jobs: Sequence[JobRecord]) -> list[SequenceResult] | Non
 def baseline_of(jobs: Sequence[JobRecord]) -> list[JobRecord]:
     """Shards of the baseline of random actions, each once: rows of the table may ask for them too."""
     found = {
-        row.id: row for row, spec in told(jobs, ClosedLoopSpec) if spec.policy == "random" and spec.seed == 0
+        row.id: row for row, spec in told(jobs, ClosedLoopSpec) if spec.policy == "random" and not spec.seed
     }
     return list(found.values())
 

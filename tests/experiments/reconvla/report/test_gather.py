@@ -35,7 +35,7 @@ def submitted(database):
             planned("train", "train", (RUN,)),
             planned("shard 1", "evaluate", (RUN,), mode="closed_loop"),
             planned("shard 0", "evaluate", (RUN,), mode="closed_loop"),
-            planned("random", "evaluate", mode="closed_loop"),
+            planned("random", "evaluate", mode="closed_loop", policy="random"),
         ],
         {RUN: "train"},
     )
