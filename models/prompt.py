@@ -1,7 +1,7 @@
 """The prompt as token ids.
 
-Text around the image follows the official template (LLaVA's two-party form with a robot's system sentence; official code, R1);
-the instruction stands before and after the image, or only after it. State and action tokens are spliced in
+Text around the image follows the official template (official code, R1: LLaVA's two-party form with a robot's system
+sentence); the instruction stands before and after the image, or only after it. State and action tokens are spliced in
 as ids and never pass through text: 11 of the 256 do not survive a round trip through Qwen2's tokenizer.
 """
 
