@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from contextlib import suppress
@@ -18,7 +17,8 @@ def end_at_once(code: int) -> NoReturn:
 
     Only where all that counts is in the state, and what it opened may be closed by the kernel.
     """
-    logging.shutdown()
+    if (logging := sys.modules.get("logging")) is not None:  # what imported none wrote no log
+        logging.shutdown()
     code = flushed(code)
     with suppress(OSError, ValueError):  # who cannot be told of an error is not told of this one either
         sys.stderr.flush()
