@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
+from errors import ConfigError
+from settings.shown import shown
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -33,7 +36,10 @@ EXPERIMENTS = {"reconvla": "experiments.reconvla.experiment:RECONVLA"}
 
 
 def experiment_of(settings: JsonObject) -> Experiment[BaseModel]:
-    """Of an ablation with these settings, which name none: there is one."""
-    (place,) = EXPERIMENTS.values()
+    """Of an ablation with these settings; ReconVLA's name none. Raises ConfigError for one that is not here."""
+    named = settings.get("experiment", "reconvla")
+    if not isinstance(named, str) or named not in EXPERIMENTS:
+        raise ConfigError(f"experiment: {shown(named)} is unknown; known: {', '.join(EXPERIMENTS)}")
+    place = EXPERIMENTS[named]
     module, _, name = place.partition(":")
     return cast("Experiment[BaseModel]", getattr(importlib.import_module(module), name))

@@ -45,13 +45,15 @@ def records_of(database: Database, ablation: str | None) -> Records:
             f"no ablation {shown(ablation)} in this home" if ablation else "nothing was submitted yet"
         )
     runs = [_as(RunRecord, run) for run in queries.runs_of(database, row.id)]
+    # First: work goes on meanwhile, and what a job that has ended published is there whenever that is looked for.
+    found = job_records(database, row.id)
     artifacts: dict[int, list[ArtifactRecord]] = {}
     for artifact in queries.artifacts_of(database, row.id):
         artifacts.setdefault(artifact.job_id, []).append(_as(ArtifactRecord, artifact))
     return Records(
         ablation=_ablation(database, row),
         runs=runs,
-        jobs=job_records(database, row.id),
+        jobs=found,
         attempts=[_as(AttemptRecord, attempt) for attempt in queries.attempts_of(database, row.id)],
         needs=queries.dependencies_of(database, row.id),
         failures=queries.failures(database, row.id),

@@ -111,7 +111,7 @@ def test_it_is_seen_everywhere(
     assert counted == totals
 
     ledger = gather_report(database, store, "mine").ledger_by_kind["tally"]
-    assert (ledger.losses, ledger.useful_seconds) == (1, pytest.approx(ledger.useful_seconds))
+    assert ledger.losses == 1
     assert ledger.useful_seconds is not None and ledger.useful_seconds > STEPS * 0.1 / 2
 
     _audit(database, store, lie, tmp_path)
