@@ -186,7 +186,14 @@ def _address(url: str) -> tuple[str, str]:
         host, _port = parts.hostname, parts.port
     except ValueError:  # a port that is none, brackets that do not match
         host = None
-    if not host or not is_host(host) or not is_written(url) or parts.query or parts.fragment:
+    if (
+        not host
+        or parts.scheme not in ("http", "https")
+        or not is_host(host)
+        or not is_written(url)
+        or parts.query
+        or parts.fragment
+    ):
         raise InvalidInput(f"{cut(url, 200)} is no address of a policy server; http://HOST:PORT is")
     return url.rstrip("/").removesuffix(_PATH).rstrip("/") + _PATH, host
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from errors import ConfigError, InvalidInput
 from experiments.reconvla.config import AblationConfig
 from policies.registry import (
     OpenVLAFolder,
+    PolicyServer,
     PolicySpec,
     RandomActions,
     ReconVLAFolder,
     ScriptedExpert,
+    open_policy,
     policy_json,
 )
 from settings.places import expanded
@@ -31,9 +34,14 @@ class _Told:
 def row_shards(config: AblationConfig, name: str, shards: Sequence[ClosedLoopSpec]) -> list[ClosedLoopSpec]:
     """The sequences of the ablation (`shards`, of whichever policy), asked of the row's.
 
-    Raises ConfigError, CheckpointError or WeightsMissing for a folder that holds no policy.
+    Raises ConfigError for what names no policy, CheckpointError or WeightsMissing for a folder that holds none.
     """
-    told = _told(config.policies[name].spec(f"arms.{name}"), f"arms.{name}.policy.folder")
+    place = f"arms.{name}.policy"
+    spec = config.policies[name].spec(f"arms.{name}")
+    try:
+        told = _told(spec, place)
+    except InvalidInput as error:
+        raise ConfigError(f"{place}: {error}") from None
     return [
         replace(
             shard,
@@ -52,10 +60,18 @@ def _told(spec: PolicySpec, place: str) -> _Told:
         return _Told("random", spec.seed)
     if isinstance(spec, ScriptedExpert):
         return _Told("expert")
+    if isinstance(spec, PolicyServer):
+        open_policy(spec)  # which asks nobody, and looks at the address
     if not isinstance(spec, OpenVLAFolder | ReconVLAFolder):
         return _Told(policy_json(spec))
+    from models.openvla_checkpoint import is_openvla, read_config
     from policies.checkpoint_folder import identity_of  # imports torch, which few plans need
 
-    folder = expanded(spec.folder, place).absolute()
+    folder = expanded(spec.folder, f"{place}.folder").absolute()
+    identity = identity_of(folder)
+    if is_openvla(folder) != isinstance(spec, OpenVLAFolder):
+        raise ConfigError(f"{place}.kind: {folder} holds {'an' if is_openvla(folder) else 'no'} OpenVLA")
+    if isinstance(spec, OpenVLAFolder):
+        read_config(folder).name_of(spec.statistics)
     words = {entry: value for entry, value in policy_json(spec).items() if entry != "folder"}
-    return _Told(words, None, str(folder), identity_of(folder))
+    return _Told(words, None, str(folder), identity)

@@ -122,6 +122,24 @@ def test_a_folder_without_a_policy_is_refused_when_planning(tmp_path: Path) -> N
         plan_of(tmp_path, tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    ("policy", "sentence"),
+    [
+        ({"kind": "http", "url": "ftp://x"}, r"arms\.a\.policy: ftp://x is no address of a policy server"),
+        ({"kind": "folder", "folder": "openvla"}, r"arms\.a\.policy\.kind: .* holds an OpenVLA"),
+        ({"kind": "openvla", "folder": "openvla", "statistics": "other"}, r"arms\.a\.policy: .*other"),
+    ],
+)
+def test_what_no_job_could_open_is_refused_when_planning(
+    policy: dict[str, object], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_openvla(tmp_path / "openvla")
+    config = load_config("smoke", rows_file(tmp_path / "rows.yaml", {"a": {"policy": policy}}), SMALL)
+    with pytest.raises(ConfigError, match=sentence):
+        Planner(config).plan()
+
+
 def test_a_bundle_tells_of_rows_that_ask_elsewhere(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
