@@ -119,7 +119,7 @@ class RunReport:
     clocks; those that were killed count up to their last sign of life. `useful_seconds`: device time whose steps are in
     the final weights. `title`: what people read for the arm's name; the name itself where empty. `curves`: what else
     was measured along the way, such as validation. `steps_per_epoch`: steps in which every training sample is drawn
-    once on average. `trained`: False for a policy that is only judged, of which no statement on the method is made.
+    once on average. No statement on the method is made of what is not `trained`.
     """
 
     arm: str
@@ -139,7 +139,11 @@ class RunReport:
     attempts: tuple[Slice, ...] = ()
     steps_per_epoch: float | None = None
     tasks: Mapping[str, TaskScore] = field(default_factory=dict)
-    trained: bool = True
+
+    @property
+    def trained(self) -> bool:
+        """Whether it is an arm; a policy that is only judged has no steps."""
+        return self.train_steps is not None
 
 
 @dataclass(frozen=True)

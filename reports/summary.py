@@ -58,7 +58,10 @@ class ArmSummary:
     held_out_seeds: tuple[int, ...]
     attention: AttentionScores | None
     p_value_random: float | None
-    trained: bool
+
+    @property
+    def trained(self) -> bool:
+        return self.train_steps is not None
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,6 @@ def _summarise_arm(
         p_value_random=None
         if results is None or random_results is None or not runs[0].trained
         else against_random(results, random_results),
-        trained=runs[0].trained,
     )
 
 

@@ -31,7 +31,6 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora) -> RunReport:
     return RunReport(
         arm=run.arm,
         title=title_of(records.ablation.config, run.arm),
-        trained=trained,
         seed=run.seed,
         train_steps=train.step if trained else None,
         results=done_in_a_row(entries),
