@@ -45,7 +45,7 @@ def _curve_svg(data: ReportData, name: str) -> str:
         colour = ARM_COLOURS[arms.index(run.arm) % len(ARM_COLOURS)]
         seeds = sorted(other.seed for other in data.arms()[run.arm])
         style = LINE_STYLES[seeds.index(run.seed) % len(LINE_STYLES)]
-        label = legend_name(run.title or run.arm) if run.seed == seeds[0] else None
+        label = legend_name(run.shown) if run.seed == seeds[0] else None
         marker = "o" if len(points) == 1 else None
         if len(points) > _FEW:
             axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.25)
