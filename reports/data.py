@@ -95,7 +95,8 @@ class ReportData:
     lowered them. `random_results`: the same sequences driven by random actions. `published`: others' rows beneath the
     table. `state` of the ablation and number of `jobs` by state as `status` shows them; `failures`: a sentence for each
     failed job. `created_at`: when the figures were gathered, Unix seconds. `order`: of the entries of report.json;
-    those that it does not name come last. Raises InvalidInput for a run or an anchor that is given twice.
+    those that it does not name come last. Raises InvalidInput for a run or an anchor that is given twice, and for
+    published rows of another metric.
     """
 
     ablation: str
@@ -121,6 +122,10 @@ class ReportData:
         anchors = [section.anchor for section in self.sections]
         if len(set(anchors)) < len(anchors):
             raise InvalidInput(f"report of {self.ablation!r}: sections share an anchor: {anchors}")
+        rows = self.published.rows if self.published is not None else ()
+        other = [row.method for row in rows if len(row.success) != self.metric.ceiling]
+        if other:
+            raise InvalidInput(f"report of {self.ablation!r}: published rows of another ceiling: {other}")
 
     def arms(self) -> dict[str, tuple[RunReport, ...]]:
         """Runs by arm, arms in the order of their first run."""
