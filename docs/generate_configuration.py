@@ -82,7 +82,7 @@ def page() -> str:
     """The whole page."""
     if str(REPOSITORY) not in sys.path:
         sys.path.insert(0, str(REPOSITORY))
-    from experiments.reconvla.arms import ARMS
+    from experiments.reconvla.arms import built_in
     from experiments.reconvla.config import LONGEST_NAME, AblationConfig
     from experiments.reconvla.count_jobs import MOST_JOBS
     from experiments.reconvla.named_config import PRESETS, preset_names
@@ -92,7 +92,7 @@ def page() -> str:
     head = HEAD.format(**asdict(LIMITS), longest_name=LONGEST_NAME, most_jobs=MOST_JOBS)
     parts = [head, "## The ablation\n", *_section(AblationConfig, "", {})]
     parts += ["\n## Arms\n", "| name | in the table |", "|---|---|"]
-    parts += [f"| `{arm.name}` | {arm.title} |" for arm in ARMS.values()]
+    parts += [f"| `{name}` | {arm.title} |" for name, arm in built_in().items()]
     parts += [POLICIES]
     parts += ["\n## Presets\n"]
     for name in preset_names():

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from errors import ConfigError
+from experiments.reconvla.arms import arms_of, check_names
 from experiments.reconvla.config import AblationConfig
 from settings.documents import parse_yaml
 from settings.json_values import JsonObject
@@ -60,10 +61,10 @@ def load_config(
             written.append((option, more))
     try:
         config = AblationConfig.model_validate(values)
+        check_names(config)
+        arms_of(config)
     except ConfigError as error:
-        text = str(error)
-        entry = ["arms"] if text.startswith("unknown arm") else text.partition(":")[0].split(".")
-        raise ConfigError(f"{_place_of(entry, written)}: {error}") from None
+        raise ConfigError(f"{_place_of(str(error).partition(':')[0].split('.'), written)}: {error}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         loc = first["loc"]

@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from calvin.episode_file import load_episode
 from db.states import SUCCEEDED
 from errors import InvalidInput
-from experiments.reconvla.arms import ARMS
 from experiments.reconvla.report.corpora import Corpora
+from experiments.reconvla.report.titles import title_of
 from reports.data import AttentionPanel, Reconstruction, RunReport
 from reports.gaze_data import GazeExample
 from settings.shown import cut
@@ -130,12 +130,11 @@ def reconstructions(records: Records, find: Find) -> tuple[Reconstruction, ...]:
             continue
         for artifact in records.artifacts_of(row):
             if (path := find(artifact)) is not None:
-                shown[row.arm] = _reconstructions(path, row.arm)
+                shown[row.arm] = _reconstructions(path, title_of(records.ablation.config, row.arm))
     return tuple(pair for pairs in shown.values() for pair in pairs)
 
 
-def _reconstructions(path: Path, arm: str) -> list[Reconstruction]:
-    title = ARMS[arm].title if arm in ARMS else arm
+def _reconstructions(path: Path, title: str) -> list[Reconstruction]:
     with _opened(path) as tensors:
         captions = json.loads((tensors.metadata() or {})["captions"])
         truth, encoded, sampled = (
