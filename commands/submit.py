@@ -8,16 +8,15 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from commands.configuration import Configuration, configuration_options
 from commands.failed import tell_failures
 from commands.options import SessionOptions, home_option, resolve_home, session_options
 from errors import ConfigError, OtherBuild, Stopped
 from settings import given
-from settings.places import expanded
 from settings.streams import say
 from settings.typed import typed
 
@@ -31,28 +30,18 @@ if TYPE_CHECKING:
 
 @click.command("submit-ablation")
 @home_option
-@click.option("--preset", default=None, help="smoke, quick, ... [default: quick, without --config].")
-@click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file over the preset.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Override one value.")
-@click.option("--arms", default=None, metavar="A,B", help="Arms of the table.")
-@click.option("--seeds", default=None, metavar="0,1", help="Seeds per arm.")
-@click.option("--data", "data_root", default=None, metavar="DIR", help="A CALVIN dataset.")
-@click.option("--name", default=None, help="Name of the ablation.")
+@configuration_options
 @click.option("--detach", is_flag=True, help="Only enqueue; `up` does the work.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done, as `plan` does.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @session_options
 @click.pass_context
 def command(
     context: click.Context,
     home_path: str | None,
-    preset: str | None,
-    config_file: Path | None,
-    overrides: tuple[str, ...],
-    arms: str | None,
-    seeds: str | None,
-    data_root: str | None,
-    name: str | None,
+    configuration: Configuration,
     detach: bool,
+    dry_run: bool,
     as_json: bool,
     session: SessionOptions,
 ) -> int:
@@ -62,19 +51,14 @@ def command(
     from db import standings
     from db.migrate import open_state
     from experiments.proposal import propose
-    from experiments.reconvla.named_config import load_config
     from settings.elsewhere import elsewhere
 
     home = resolve_home(context, home_path)
-    config = load_config(
-        preset or (None if config_file else "quick"),
-        config_file,
-        overrides,
-        arms=arms.split(",") if arms else None,
-        seeds=seeds.split(",") if seeds else None,
-        data__root=str(expanded(data_root, "--data").absolute()) if data_root else None,
-        name=name,
-    )
+    config = configuration.load()
+    if dry_run:
+        from commands.plan import print_plan
+
+        return print_plan(home, config, as_json)
     # Nothing starts with --detach, so that no tool needs to say which GPUs there are.
     options = replace(session, gpus="none") if detach and session.gpus is None else session
     stay = plan_session(options, begins=not detach)

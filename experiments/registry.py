@@ -40,6 +40,10 @@ class Experiment(Protocol[C]):
     def told(self, there: C, whole: C, asked: C) -> list[str]:
         """What `grown` made of them, in parts of a sentence; empty where nothing is new or left out."""
 
+    def rows(self, config: C) -> list[JsonObject]:
+        """For people: `name`, `title`, `policy` (None for an arm), `seeds`, and by setting what `differs`: `from` and
+        `to`."""
+
     def gather(self, records: Records, find: Find) -> ReportData:
         """What a report shows; what is not measured yet is None."""
 

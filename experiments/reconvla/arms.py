@@ -13,6 +13,7 @@ from errors import ConfigError
 from experiments.reconvla.config import AblationConfig, ArmEntry
 from experiments.reconvla.sections import Method
 from settings.documents import parse_yaml
+from settings.json_values import JsonObject
 from settings.overlays import merge, nested
 from settings.shown import cut, shown
 from settings.suggestions import did_you_mean
@@ -31,6 +32,18 @@ _JUDGING = (
 _COMMON = ("name", "arms", "seeds", "scheduling", "evaluation.random_baseline")
 
 Place = tuple[str, ...]
+
+#: Settings that only some methods use.
+_OF_PRETRAINING = (
+    ("pretraining",),
+    ("data", "pretraining_root"),
+    ("data", "pretraining_scenes"),
+    ("data", "pretraining_demonstrations_per_task"),
+)
+
+
+class ChangesNothing(ConfigError):
+    """A setting that decides nothing in an arm: its row would look like a finding."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,25 @@ def arms_of(config: AblationConfig) -> list[Arm]:
     """
     entries = _entries(config)
     return [_arm(config, name, entries) for name in config.trained]
+
+
+def rows_of(config: AblationConfig) -> list[JsonObject]:
+    """Rows as people are shown them, in the order of the table; see `experiments.registry.Experiment.rows`."""
+    before = flat(config)
+    found: list[JsonObject] = [
+        {
+            "name": arm.name,
+            "title": arm.title,
+            "policy": None,
+            "seeds": list(config.seeds),
+            "differs": {key: {"from": before.get(key), "to": value} for key, value in arm.differs.items()},
+        }
+        for arm in arms_of(config)
+    ]
+    for name, row in config.policies.items():
+        kind = str(row.policy.get("kind"))
+        found.append({"name": name, "title": row.title or name, "policy": kind, "seeds": [], "differs": {}})
+    return found
 
 
 def check_names(config: AblationConfig) -> None:
@@ -134,21 +166,36 @@ def settings_of(entry: ArmEntry, name: str) -> list[tuple[Place, object]]:
     Raises ConfigError for what is of the whole ablation.
     """
 
-    def leaves(place: Place, value: object) -> Iterator[tuple[Place, object]]:
-        if isinstance(value, Mapping) and value:
-            for key, inner in value.items():
-                yield from leaves((*place, str(key)), inner)
-        else:
-            yield place, value
-
     found = []
     for key, value in entry.set.items():
-        for place, leaf in leaves(tuple(str(key).split(".")), value):
-            dotted = ".".join(place)
-            if any(dotted == common or dotted.startswith(f"{common}.") for common in _COMMON):
-                raise ConfigError(f"arms.{name}.set: {cut(dotted)} is of the whole ablation, not of one arm")
+        for place, leaf in _leaves(tuple(str(key).split(".")), value):
+            check_place(place, f"arms.{name}.set")
             found.append((place, leaf))
     return found
+
+
+def check_place(place: Place, where: str) -> None:
+    """Raises ConfigError, beginning with `where`, for what is no setting, or one of the whole ablation."""
+    dotted = ".".join(place)
+    if any(dotted == common or dotted.startswith(f"{common}.") for common in _COMMON):
+        raise ConfigError(f"{where}: {cut(dotted)} is of the whole ablation, not of one arm")
+    section: type[BaseModel] = AblationConfig
+    for depth, part in enumerate(place):
+        if part not in section.model_fields:
+            known = [".".join([*place[:depth], field]) for field in section.model_fields]
+            raise ConfigError(f"{where}: unknown key {shown(dotted)}{did_you_mean(dotted, known)}")
+        inner = _section_in(section.model_fields[part].annotation)
+        if inner is None:
+            return
+        section = inner
+
+
+def _leaves(place: Place, value: object) -> Iterator[tuple[Place, object]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves((*place, str(key)), inner)
+    else:
+        yield place, value
 
 
 def _within(place: Place, other: Place) -> bool:
@@ -164,25 +211,11 @@ def _with(config: AblationConfig, said: Sequence[tuple[Place, object]], name: st
         "arms": ["baseline"],
     }
     for place, value in said:
-        _check_known(place, name)
         merge(values, nested(".".join(place), value))
     try:
         return AblationConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"arms.{name}.set: {first_mistake(error)}") from None
-
-
-def _check_known(place: Place, name: str) -> None:
-    section: type[BaseModel] = AblationConfig
-    for depth, part in enumerate(place):
-        if part not in section.model_fields:
-            where = ".".join(place)
-            known = [".".join([*place[:depth], field]) for field in section.model_fields]
-            raise ConfigError(f"arms.{name}.set: unknown key {shown(where)}{did_you_mean(where, known)}")
-        inner = _section_in(section.model_fields[part].annotation)
-        if inner is None:
-            return
-        section = inner
 
 
 def _section_in(annotation: object) -> type[BaseModel] | None:
@@ -197,39 +230,29 @@ def _differences(config: AblationConfig, arm: AblationConfig) -> dict[str, objec
 
 def flat(config: AblationConfig) -> dict[str, object]:
     """All settings of an ablation but its rows, by dotted key."""
-
-    def leaves(place: str, value: object) -> Iterator[tuple[str, object]]:
-        if isinstance(value, Mapping) and value:
-            for key, inner in value.items():
-                yield from leaves(f"{place}.{key}" if place else str(key), inner)
-        else:
-            yield place, value
-
     values = {**config.model_dump(mode="json", exclude={"arms"}), "method": config.method.model_dump()}
-    return dict(leaves("", values))
+    return {".".join(place): leaf for key, value in values.items() for place, leaf in _leaves((key,), value)}
 
 
 def _check_meaning(arm: Arm, said: Sequence[Place]) -> None:
-    """Raises ConfigError for a setting that changes nothing in this arm: its row would look like a finding."""
+    """Raises ChangesNothing."""
     method, gaze = arm.method, arm.config.gaze
-    not_pretrained = not method.pretrained, "an arm that is not pretrained (method.pretrained is false)"
-    idle = (
-        (
+    looks = method.reconstruction == "gaze" or method.grounding != "none" or gaze.untrusted != "keep"
+    idle: list[tuple[Place, str]] = []
+    if method.reconstruction == "none":
+        idle.append((
             ("training", "reconstruction_weight"),
-            method.reconstruction == "none",
             "an arm that reconstructs nothing (method.reconstruction is none)",
-        ),
-        (("pretraining",), *not_pretrained),
-        (("data", "pretraining_root"), *not_pretrained),
-        (("data", "pretraining_scenes"), *not_pretrained),
-        (("data", "pretraining_demonstrations_per_task"), *not_pretrained),
-        (
-            ("gaze",),
-            method.reconstruction != "gaze" and method.grounding == "none" and gaze.untrusted == "keep",
-            "an arm that neither reconstructs a gaze region nor is told of one; name a `base`, such as recon",
-        ),
-    )
-    for place, applies, of_what in idle:
+        ))  # fmt: skip
+    if not method.pretrained:
+        idle += [
+            (place, "an arm that is not pretrained (method.pretrained is false)") for place in _OF_PRETRAINING
+        ]
+    if not looks:
+        idle.append((
+            ("gaze",), "an arm that neither reconstructs a gaze region nor is told of one; name a `base`, such as recon"
+        ))  # fmt: skip
+    for place, of_what in idle:
         found = next((p for p in said if _within(p, place)), None)
-        if applies and found is not None:
-            raise ConfigError(f"arms.{arm.name}.set: {'.'.join(found)} changes nothing in {of_what}")
+        if found is not None:
+            raise ChangesNothing(f"arms.{arm.name}.set: {'.'.join(found)} changes nothing in {of_what}")

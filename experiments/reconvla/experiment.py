@@ -35,6 +35,11 @@ class _ReconVLA:
 
         return told(there, whole, asked)
 
+    def rows(self, config: AblationConfig) -> list[JsonObject]:
+        from experiments.reconvla.arms import rows_of
+
+        return rows_of(config)
+
     def gather(self, records: Records, find: Find) -> ReportData:
         from experiments.reconvla.report.gather import gather
 
