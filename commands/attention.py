@@ -114,12 +114,11 @@ def _frames_of_home(home: Any) -> Any:
 
 
 def _write_pictures(looks: Any, index: Any, folder: Path) -> None:
-    from reports.data import AttentionPanel
-    from reports.pictures import attention_png, frame_png
+    from reports.pictures import YELLOW, boxed_png, heat_png
     from settings import files
 
     for place, row in enumerate(looks.panel_rows):
-        panel = AttentionPanel(looks.images[place], looks.boxes[place], "", {"map": looks.maps[place]})
+        image, box = looks.images[place], (looks.boxes[place], YELLOW)
         name = as_file_name(index.items[row]["id"])
-        files.write(folder / f"{name}_frame.png", frame_png(panel))
-        files.write(folder / f"{name}_attention.png", attention_png(panel, "map"))
+        files.write(folder / f"{name}_frame.png", boxed_png(image, box))
+        files.write(folder / f"{name}_attention.png", heat_png(image, looks.maps[place], box))

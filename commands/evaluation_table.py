@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from reports.statistics import average_length_interval, success_intervals
+from calvin.sequences import CHAIN_LENGTH
+from reports.statistics import mean_interval, success_intervals
 from settings.shown import readable
 from views.console import Console
 
@@ -23,9 +24,11 @@ def print_evaluation(document: Mapping[str, Any]) -> None:
     rates.add_column("in a row")
     rates.add_column("success", justify="right")
     rates.add_column("95 % interval")
-    for k, (rate, (low, high)) in enumerate(zip(document["success"], success_intervals(done)), start=1):
-        rates.add_row(f"{k}/5", f"{rate:.1%}", f"{low:.1%} to {high:.1%}")
-    low, high = average_length_interval(done)
+    for k, (rate, (low, high)) in enumerate(
+        zip(document["success"], success_intervals(done, CHAIN_LENGTH)), start=1
+    ):
+        rates.add_row(f"{k}/{CHAIN_LENGTH}", f"{rate:.1%}", f"{low:.1%} to {high:.1%}")
+    low, high = mean_interval(done)
     rates.add_row("average length", f"{document['avg_len']:.3f}", f"{low:.3f} to {high:.3f}")
     console.print(rates)
     if document["official_compat"]:

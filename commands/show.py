@@ -60,7 +60,7 @@ def print_report(report: Written, as_json: bool) -> None:
         return
     console = Console(width=None if Console().is_terminal else 120)
     console.print(terminal_table(data, summary))
-    if any(comparison.avg_len is not None for comparison in summary.comparisons):
+    if any(comparison.mean is not None for comparison in summary.comparisons):
         console.print(comparisons_terminal(summary))
     errors = [f"{a.title} {a.open_loop_error:.4f}" for a in summary.arms if a.open_loop_error is not None]
     if errors:

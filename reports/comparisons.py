@@ -10,18 +10,13 @@ from rich.table import Table
 
 from reports.csv_cells import csv_text
 from reports.latex import escaped, tabular, with_interval
+from reports.metric import Metric
 from reports.ruled import Line, ruled_png
-from reports.statistics import CHAIN_LENGTH, Comparison, Difference, Interval
+from reports.statistics import Comparison, Difference, Interval
 from reports.summary import Summary
 from settings.shown import one_line
 
 NOT_COMPARED = "no sequences and seeds in common"
-METHODS = (
-    "Second arm minus first (successes in points), on the same sequences and seeds. Successes: exact McNemar test "
-    "with one seed, sign flips over sequences with more; average length: sign flips. Holm: p corrected for the "
-    "number of pairs of arms, each measure by itself. p speaks of the models as they were trained; the intervals "
-    "(paired bootstrap, 95\N{NO-BREAK SPACE}%) draw seeds anew too, and say more of what other seeds would give."
-)
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Row:
-    """A pair of arms by title, and its `MEASURES`; none of them where the arms cannot be compared."""
+    """A pair of arms by title, and its `measures`; none of them where the arms cannot be compared."""
 
     a: str
     b: str
@@ -47,15 +42,26 @@ class Row:
         return f"{self.a} → {self.b}"
 
 
-#: What is shown of each pair. All of 1/5 to 5/5 are in JSON and CSV.
-MEASURES = ("1/5", f"{CHAIN_LENGTH}/5", "avg. len.")
+def measures(metric: Metric) -> tuple[str, ...]:
+    """What is shown of each pair: the first share, the last, and the mean. All shares are in JSON and CSV."""
+    return (*(metric.rates[place] for place in _shares(metric)), metric.short)
+
+
+def methods(metric: Metric) -> str:
+    """How the comparisons are made."""
+    return (
+        "Second arm minus first (successes in points), on the same sequences and seeds. Successes: exact McNemar test "
+        f"with one seed, sign flips over sequences with more; {metric.title}: sign flips. Holm: p corrected for the "
+        "number of pairs of arms, each measure by itself. p speaks of the models as they were trained; the intervals "
+        "(paired bootstrap, 95\N{NO-BREAK SPACE}%) draw seeds anew too, and say more of what other seeds would give."
+    )
 
 
 def comparison_rows(summary: Summary) -> list[Row]:
     """Formatted rows in the order of the arms."""
     titles = _titles(summary)
     return [
-        Row(titles[c.a], titles[c.b], tuple(_formatted(*measure) for measure in _shown(c)))
+        Row(titles[c.a], titles[c.b], tuple(_formatted(*measure) for measure in _shown(c, summary.metric)))
         for c in summary.comparisons
     ]
 
@@ -63,14 +69,18 @@ def comparison_rows(summary: Summary) -> list[Row]:
 def comparisons_terminal(summary: Summary) -> Table:
     """The comparisons for `rich.print`: a line for each measure of a pair."""
     table = Table(
-        title="Comparisons", caption=METHODS, title_justify="left", caption_justify="left", box=HORIZONTALS
+        title="Comparisons",
+        caption=methods(summary.metric),
+        title_justify="left",
+        caption_justify="left",
+        box=HORIZONTALS,
     )
     for heading in ("Arms", "", "Δ", "95 % interval", "p", "p, Holm"):
         table.add_column(heading, justify="left" if heading in ("Arms", "") else "right")
     for row in comparison_rows(summary):
         names = (one_line(row.a), f"→ {one_line(row.b)}", "")
-        for name, measure, shown in zip(names, MEASURES, row.measures):
-            last = measure == MEASURES[-1]
+        for place, (name, measure, shown) in enumerate(zip(names, measures(summary.metric), row.measures)):
+            last = place == len(row.measures) - 1
             cells = (shown.delta, shown.interval, shown.p, shown.p_holm)
             table.add_row(name, measure, *cells, end_section=last)
         if not row.measures:
@@ -84,9 +94,9 @@ def comparisons_csv(summary: Summary) -> str:
     records = []
     for c in summary.comparisons:
         pair = {"a": c.a, "b": c.b, "seeds": c.seeds, "sequences": c.sequences}
-        measures = [f"success_{k}" for k in range(1, CHAIN_LENGTH + 1)] + ["avg_len"]
-        found = [*c.success, c.avg_len] if c.avg_len is not None else [None] * len(measures)
-        for measure, difference in zip(measures, found, strict=True):
+        columns = summary.metric.columns
+        found = [*c.success, c.mean] if c.mean is not None else [None] * len(columns)
+        for measure, difference in zip(columns, found, strict=True):
             records.append(pair | {"measure": measure} | _record(difference))
     return csv_text(names, records)
 
@@ -95,12 +105,12 @@ def comparisons_latex(summary: Summary) -> str:
     """A `tabular` for booktabs; p-values corrected by Holm in brackets."""
     titles = _titles(summary)
     headings = ["Arms"]
-    for measure in MEASURES:
+    for measure in measures(summary.metric):
         headings += [rf"$\Delta$ {measure}", "$p$ (Holm)"]
     rows = []
     for c in summary.comparisons:
         cells = [escaped(f"{titles[c.a]} → {titles[c.b]}")]
-        for difference, scale, digits in _shown(c):
+        for difference, scale, digits in _shown(c, summary.metric):
             low, high = difference.ci95
             edges = (scale * low, scale * high)
             cells.append(with_interval(scale * difference.delta, edges, digits, sign="+"))
@@ -112,7 +122,7 @@ def comparisons_latex(summary: Summary) -> str:
 def comparisons_png(summary: Summary) -> bytes:
     """The comparisons as a PNG, ruled as in a paper."""
     headings = ["Arms"]
-    for measure in MEASURES:
+    for measure in measures(summary.metric):
         headings += [f"Δ {measure}", "p"]
     absent = [("–", "")] * (len(headings) - 1)
     rows = comparison_rows(summary)
@@ -124,8 +134,11 @@ def comparisons_png(summary: Summary) -> bytes:
             for cell in ((shown.delta, shown.interval), (shown.p, f"Holm {shown.p_holm}"))
         ]
         lines.append(Line(row.arms, cells or absent))
-    note = METHODS if all(row.measures for row in rows) else f"{METHODS} – = {NOT_COMPARED}."
-    return ruled_png(headings, [0.03, 0.44, 0.54, 0.635, 0.73, 0.83, 0.93], lines, note)
+    note = methods(summary.metric)
+    if not all(row.measures for row in rows):
+        note += f" – = {NOT_COMPARED}."
+    columns = [0.03, 0.44, 0.54, 0.635, 0.73, 0.83, 0.93]
+    return ruled_png(headings, columns[: len(headings)], lines, note)
 
 
 def signed(value: float, digits: int) -> str:
@@ -142,12 +155,17 @@ def _titles(summary: Summary) -> dict[str, str]:
     return {arm.arm: arm.title for arm in summary.arms}
 
 
-def _shown(comparison: Comparison) -> Iterator[tuple[Difference, float, int]]:
+def _shares(metric: Metric) -> tuple[int, ...]:
+    """Places of the shares that are shown; one where the ceiling is 1."""
+    return tuple(dict.fromkeys((0, metric.ceiling - 1)))
+
+
+def _shown(comparison: Comparison, metric: Metric) -> Iterator[tuple[Difference, float, int]]:
     """(difference, scale, digits) of what is shown; nothing where the arms cannot be compared."""
-    if comparison.avg_len is not None:
-        yield comparison.success[0], 100, 1
-        yield comparison.success[-1], 100, 1
-        yield comparison.avg_len, 1, 2
+    if comparison.mean is not None:
+        for place in _shares(metric):
+            yield comparison.success[place], 100, 1
+        yield comparison.mean, 1, metric.digits
 
 
 def _formatted(difference: Difference, scale: float, digits: int) -> Shown:

@@ -27,25 +27,28 @@ MARKS = {
 
 
 def curve_svgs(data: ReportData) -> dict[str, str]:
-    """One figure per curve: a line per run, colour by arm, dashes by seed (in the order of seeds)."""
-    curves = {f"{point.name} loss" for run in data.runs for point in run.losses}
-    curves |= {_readable(point.name) for run in data.runs for point in run.curves if _is_curve(point)}
-    return {name: _curve_svg(data, name) for name in sorted(curves)}
+    """One figure per curve, by what people read for it: a line per run, colour by arm, dashes by seed (in the order of
+    seeds)."""
+    lines = [(run, _lines(run)) for run in data.runs]
+    titles = {title for _, mine in lines for title in mine}
+    return {
+        title: _curve_svg(data, title, [(run, mine[title]) for run, mine in lines if title in mine])
+        for title in sorted(titles)
+    }
 
 
-def _curve_svg(data: ReportData, name: str) -> str:
+def _curve_svg(
+    data: ReportData, name: str, lines: Sequence[tuple[RunReport, list[tuple[int, float]]]]
+) -> str:
     figure = Figure(figsize=(5.6, 3.1))
     axes = figure.add_subplot()
     arms, marked = list(data.arms()), {}
-    for run in data.runs:
-        points = _points(run, name)
-        if not points:
-            continue
-        steps, values = (np.array(column) for column in zip(*points, strict=True))
+    for run, points in lines:
+        steps, values = (np.array(column) for column in zip(*sorted(points), strict=True))
         colour = ARM_COLOURS[arms.index(run.arm) % len(ARM_COLOURS)]
         seeds = sorted(other.seed for other in data.arms()[run.arm])
         style = LINE_STYLES[seeds.index(run.seed) % len(LINE_STYLES)]
-        label = legend_name(run.title or run.arm) if run.seed == seeds[0] else None
+        label = legend_name(run.shown) if run.seed == seeds[0] else None
         marker = "o" if len(points) == 1 else None
         if len(points) > _FEW:
             axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.25)
@@ -85,10 +88,15 @@ def _draw_marks(
     return marked
 
 
-def _points(run: RunReport, name: str) -> list[tuple[int, float]]:
-    points = [(p.step, p.value) for p in run.losses if f"{p.name} loss" == name]
-    points += [(p.step, p.value) for p in run.curves if _is_curve(p) and _readable(p.name) == name]
-    return sorted(points)
+def _lines(run: RunReport) -> dict[str, list[tuple[int, float]]]:
+    """(step, value) of every point, by what people read for its curve."""
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for point in run.losses:
+        lines.setdefault(f"{point.name} loss", []).append((point.step, point.value))
+    for point in run.curves:
+        if _is_curve(point):
+            lines.setdefault(_readable(point.name), []).append((point.step, point.value))
+    return lines
 
 
 def _is_curve(point: LossPoint) -> bool:

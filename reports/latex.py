@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reports.published import SETTING, SOURCE, published_for
-from reports.statistics import CHAIN_LENGTH, Interval
+from reports.data import ReportData
+from reports.metric import Metric
+from reports.statistics import Interval
 from reports.summary import ArmSummary, Summary
 from settings.shown import one_line
 
@@ -25,17 +26,25 @@ _SPECIAL = {
 }
 
 
-def table_latex(summary: Summary) -> str:
-    """A `tabular` that needs the packages booktabs and array only. -- stands for what was not measured."""
-    rows = [_measured(arm, arm.title) for arm in summary.arms]
+def table_latex(data: ReportData, summary: Summary) -> str:
+    """A `tabular` that needs the packages booktabs and array only, others' rows apart; --: was not measured."""
+    metric = data.metric
+    rows = [_measured(arm, arm.title, metric) for arm in summary.arms]
     if summary.random_policy is not None:
-        rows.append(_measured(summary.random_policy, "random actions"))
+        rows.append(_measured(summary.random_policy, "random actions", metric))
+    headings = [*metric.headings[:-1], "$n$"]
+    if data.published is None:
+        return tabular(headings, [rows])
     published = [
-        [escaped(row.method), *(f"{rate:.1f}" for rate in row.success), f"{row.avg_len:.2f}", "500"]
-        for row in published_for(frozenset(arm.arm for arm in summary.arms))
+        [
+            escaped(row.method),
+            *(f"{rate:.1f}" for rate in row.success),
+            f"{row.mean:.{metric.digits}f}",
+            str(row.sequences),
+        ]
+        for row in data.published.rows
     ]
-    headings = ["Method", *(f"{k}/5" for k in range(1, CHAIN_LENGTH + 1)), "Avg. len.", "$n$"]
-    note = f"Published, not comparable: {escaped(SOURCE)} ({escaped(SETTING)})"
+    note = f"Published, not comparable: {escaped(data.published.source)} ({escaped(data.published.setting)})"
     apart = [rf"\multicolumn{{{len(headings)}}}{{l}}{{\emph{{{note}}}}}"]
     return tabular(headings, [rows, [apart, *published]])
 
@@ -48,16 +57,16 @@ def tabular(headings: Sequence[str], groups: Sequence[Sequence[Sequence[str]]]) 
     return "\n".join([*lines[:-1], r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
-def _measured(arm: ArmSummary, title: str) -> list[str]:
+def _measured(arm: ArmSummary, title: str, metric: Metric) -> list[str]:
     """Values with half the width of their intervals: lower and upper deviations in LaTeX's own notation."""
-    cells = ["--"] * (CHAIN_LENGTH + 1)
+    cells = ["--"] * len(metric.columns)
     if arm.success is not None and arm.success_ci95 is not None:
         cells = [
             with_interval(100 * rate, (100 * low, 100 * high), 1)
             for rate, (low, high) in zip(arm.success, arm.success_ci95, strict=True)
         ]
-        if arm.avg_len is not None and arm.avg_len_ci95 is not None:
-            cells.append(with_interval(arm.avg_len, arm.avg_len_ci95, 2))
+        if arm.mean is not None and arm.mean_ci95 is not None:
+            cells.append(with_interval(arm.mean, arm.mean_ci95, metric.digits))
     seeds = len(arm.evaluated_seeds)
     trials = rf"{arm.sequences} $\times$ {seeds}" if seeds > 1 else str(arm.sequences)
     return [escaped(title), *cells, trials]

@@ -1,24 +1,25 @@
-"""Photographs of the report as PNG: gaze regions, attention maps, reconstructions."""
+"""Photographs of a report as PNG: with boxes, under a map of attention, side by side."""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from reports.data import AttentionPanel, Reconstruction
-from reports.gaze_data import GazeExample
-
 Picture = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
+Colour = tuple[int, int, int]
+
+#: Of boxes.
+YELLOW, ORANGE, WHITE = (255, 230, 0), (255, 120, 0), (255, 255, 255)
 
 #: Pictures are enlarged to at least this wide, in whole steps: pixels stay pixels.
 _WIDTH_PX = 216
-_BOX_COLOUR, _DOUBTFUL_COLOUR, _TRUE_COLOUR = (255, 230, 0), (255, 120, 0), (255, 255, 255)
 _HEAT = "inferno"
 
 #: Equal shares of the attention from which on a patch is drawn brightest.
@@ -29,47 +30,39 @@ def data_uri(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
-def overlay_png(example: GazeExample) -> bytes:
-    """The frame, enlarged, with the gaze region drawn on it, and beneath it the true box where it is known."""
-    picture = _enlarged(example.image)
-    _outline(picture, example.image.shape[1], example.true_box, _TRUE_COLOUR)
-    colour = _BOX_COLOUR if example.trusted else _DOUBTFUL_COLOUR
-    _outline(picture, example.image.shape[1], example.box, colour)
-    return _png(picture)
+def boxed_png(image: Picture, *boxes: tuple[Box | None, Colour]) -> bytes:
+    """The picture (H, W, 3), enlarged, with boxes in its pixels drawn on it, the last on top; None: no box."""
+    return _png(_framed(image, boxes))
 
 
-def frame_png(panel: AttentionPanel) -> bytes:
-    """The frame of an attention panel with its gaze region."""
-    return _png(_framed(panel.image, panel.box))
-
-
-def attention_png(panel: AttentionPanel, title: str) -> bytes:
-    """The frame under one model's map, on one scale for all frames and models.
+def heat_png(image: Picture, weights: NDArray[np.floating], *boxes: tuple[Box | None, Colour]) -> bytes:
+    """The picture under a map (grid, grid) of how much attention its patches get, on one scale for all of them.
 
     Grey where a patch gets no more than its equal share of the attention, brightest from `BRIGHT_SHARES` equal
     shares on: a model that looks everywhere alike leaves a grey picture.
     """
-    weights = np.asarray(panel.maps[title], dtype=np.float64)
+    weights = np.asarray(weights, dtype=np.float64)
     shares = weights * weights.size / max(weights.sum(), np.finfo(float).tiny)
     strength = np.clip(np.log2(np.maximum(shares, 1.0)) / np.log2(BRIGHT_SHARES), 0.0, 1.0)
-    height, width = panel.image.shape[:2]
+    height, width = image.shape[:2]
     level = Image.fromarray((strength * 255).astype(np.uint8)).resize(
         (width, height), Image.Resampling.BILINEAR
     )
     heat = Image.fromarray((colormaps[_HEAT](np.asarray(level))[..., :3] * 255).astype(np.uint8))
-    grey = Image.fromarray(np.ascontiguousarray(panel.image)).convert("L").convert("RGB")
+    grey = Image.fromarray(np.ascontiguousarray(image)).convert("L").convert("RGB")
     mixed = Image.composite(heat, grey, level.point(lambda value: value * 7 // 8))
-    return _png(_framed(np.asarray(mixed), panel.box))
+    return _png(_framed(np.asarray(mixed), boxes))
 
 
-def reconstruction_png(pair: Reconstruction) -> bytes:
-    """Truth, truth after the latents, and sample, side by side."""
-    return _png(_framed(np.hstack([pair.truth, pair.encoded, pair.sample]), None))
+def side_by_side_png(*images: Picture) -> bytes:
+    """Pictures of one height, enlarged."""
+    return _png(_enlarged(np.hstack(images)))
 
 
-def _framed(image: Picture, box: Box | None) -> Image.Image:
+def _framed(image: Picture, boxes: Sequence[tuple[Box | None, Colour]]) -> Image.Image:
     picture = _enlarged(image)
-    _outline(picture, image.shape[1], box, _BOX_COLOUR)
+    for box, colour in boxes:
+        _outline(picture, image.shape[1], box, colour)
     return picture
 
 
@@ -80,7 +73,7 @@ def _enlarged(image: Picture) -> Image.Image:
     return picture.resize((width * scale, height * scale), Image.Resampling.NEAREST)
 
 
-def _outline(picture: Image.Image, width: int, box: Box | None, colour: tuple[int, int, int]) -> None:
+def _outline(picture: Image.Image, width: int, box: Box | None, colour: Colour) -> None:
     """Draw a box, given in pixels of the picture as it was when it was `width` wide, around its inside."""
     if box is None:
         return

@@ -1,7 +1,7 @@
-"""Intervals and tests for CALVIN results: success rates, average length, paired comparisons.
+"""Intervals and tests for results of sequences: success rates, means, paired comparisons.
 
-Computed by scipy and statsmodels; here is only what is asked of them. `results` are integers 0..5, tasks done
-in a row, as an array (seeds, sequences); all arms are evaluated on the same sequences, so comparisons are
+Computed by scipy and statsmodels; here is only what is asked of them. `results` are integers 0..ceiling
+(`reports.metric`), as an array (seeds, sequences); all arms are evaluated on the same sequences, so comparisons are
 paired. Random draws come from a fixed seed: the same results give the same report.
 """
 
@@ -18,7 +18,6 @@ from statsmodels.stats.proportion import proportion_confint
 
 from errors import InvalidInput
 
-CHAIN_LENGTH = 5
 BOOTSTRAP_DRAWS = 10_000
 SIGN_FLIPS = 20_000
 _SEED = 20_25
@@ -45,8 +44,8 @@ class Difference:
 class Comparison:
     """Arm `b` minus arm `a` on the same sequences and seeds.
 
-    `success`: at least k tasks done, k = 1..5 (exact McNemar with one seed, sign flips over sequences with
-    more). `avg_len`: the average length (sign flips). Empty and None when the arms share no seed or no sequences.
+    `success`: results of at least k, k = 1..ceiling (exact McNemar with one seed, sign flips over sequences with
+    more). `mean`: of the results (sign flips). Empty and None when the arms share no seed or no sequences.
     """
 
     a: str
@@ -54,80 +53,76 @@ class Comparison:
     seeds: int
     sequences: int
     success: tuple[Difference, ...] = ()
-    avg_len: Difference | None = None
+    mean: Difference | None = None
 
 
-def result_matrix(results_by_seed: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """(seeds, sequences) array. Raises InvalidInput for ragged rows or values outside 0..5."""
+def result_matrix(results_by_seed: Sequence[Sequence[int]], ceiling: int) -> NDArray[np.int64]:
+    """(seeds, sequences) array. Raises InvalidInput for ragged rows or values outside 0..ceiling."""
     if len({len(row) for row in results_by_seed}) > 1:
         raise InvalidInput(
             f"runs of one arm have different sequence counts: {[len(r) for r in results_by_seed]}"
         )
     matrix = np.asarray(results_by_seed, dtype=np.int64).reshape(len(results_by_seed), -1)
-    if matrix.size and not (matrix.min() >= 0 and matrix.max() <= CHAIN_LENGTH):
-        raise InvalidInput(
-            f"sequence results must be 0..{CHAIN_LENGTH}, found {matrix.min()}..{matrix.max()}"
-        )
+    if matrix.size and not (matrix.min() >= 0 and matrix.max() <= ceiling):
+        raise InvalidInput(f"sequence results must be 0..{ceiling}, found {matrix.min()}..{matrix.max()}")
     return matrix
 
 
-def success_rates(results: NDArray[np.int64]) -> list[float]:
-    """Share of sequences with at least k tasks done, k = 1..5, over all seeds."""
-    return [float((results >= k).mean()) for k in range(1, CHAIN_LENGTH + 1)]
+def success_rates(results: NDArray[np.int64], ceiling: int) -> list[float]:
+    """Share of sequences with a result of at least k, k = 1..ceiling, over all seeds."""
+    return [float((results >= k).mean()) for k in range(1, ceiling + 1)]
 
 
-def success_intervals(results: NDArray[np.int64]) -> list[Interval]:
+def success_intervals(results: NDArray[np.int64], ceiling: int) -> list[Interval]:
     """95 % Wilson interval of each success rate (Wilson 1927); each seed and sequence is one trial."""
     intervals = []
-    for k in range(1, CHAIN_LENGTH + 1):
+    for k in range(1, ceiling + 1):
         low, high = proportion_confint(int((results >= k).sum()), results.size, alpha=0.05, method="wilson")
         intervals.append((float(low), float(high)))
     return intervals
 
 
-def average_length_interval(results: NDArray[np.int64]) -> Interval:
+def mean_interval(results: NDArray[np.int64]) -> Interval:
     """95 % percentile bootstrap of the mean, seeds and sequences drawn anew (two-way, Owen 2007)."""
     return _bootstrap_mean(results.astype(np.float64))
 
 
 def compare(
-    a: str, b: str, results_a: dict[int, Sequence[int]], results_b: dict[int, Sequence[int]]
+    a: str, b: str, results_a: dict[int, Sequence[int]], results_b: dict[int, Sequence[int]], ceiling: int
 ) -> Comparison:
-    """Compare two arms; `results_*` map seed to that run's results over the same sequences."""
+    """Compare two arms; `results_*` map seed to that run's results (0..ceiling) over the same sequences."""
     seeds = sorted(set(results_a) & set(results_b))
     if not seeds:
         return Comparison(a, b, 0, 0)
-    matrix_a = result_matrix([results_a[seed] for seed in seeds])
-    matrix_b = result_matrix([results_b[seed] for seed in seeds])
+    matrix_a = result_matrix([results_a[seed] for seed in seeds], ceiling)
+    matrix_b = result_matrix([results_b[seed] for seed in seeds], ceiling)
     if matrix_a.shape != matrix_b.shape or matrix_a.size == 0:
         return Comparison(a, b, len(seeds), 0)
     success = tuple(
         _difference((matrix_b >= k).astype(np.float64) - (matrix_a >= k), binary=True)
-        for k in range(1, CHAIN_LENGTH + 1)
+        for k in range(1, ceiling + 1)
     )
-    length = _difference((matrix_b - matrix_a).astype(np.float64), binary=False)
-    return Comparison(a, b, len(seeds), matrix_a.shape[1], success, length)
+    mean = _difference((matrix_b - matrix_a).astype(np.float64), binary=False)
+    return Comparison(a, b, len(seeds), matrix_a.shape[1], success, mean)
 
 
 def corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     """Each `p_value_holm` over all these pairs of arms, every measure by itself (Holm 1979)."""
-    found = [(*c.success, c.avg_len) for c in comparisons if c.avg_len is not None]
+    found = [(*c.success, c.mean) for c in comparisons if c.mean is not None]
     columns = [holm([difference.p_value for difference in column]) for column in zip(*found, strict=True)]
     by_pair = zip(*columns, strict=True)
     return tuple(
-        comparison
-        if comparison.avg_len is None
-        else _with_holm(comparison, comparison.avg_len, next(by_pair))
+        comparison if comparison.mean is None else _with_holm(comparison, comparison.mean, next(by_pair))
         for comparison in comparisons
     )
 
 
-def _with_holm(comparison: Comparison, length: Difference, p_values: Sequence[float]) -> Comparison:
+def _with_holm(comparison: Comparison, mean: Difference, p_values: Sequence[float]) -> Comparison:
     *success, last = (
         replace(difference, p_value_holm=p)
-        for difference, p in zip((*comparison.success, length), p_values, strict=True)
+        for difference, p in zip((*comparison.success, mean), p_values, strict=True)
     )
-    return replace(comparison, success=tuple(success), avg_len=last)
+    return replace(comparison, success=tuple(success), mean=last)
 
 
 def _difference(values: NDArray[np.float64], *, binary: bool) -> Difference:
@@ -137,7 +132,7 @@ def _difference(values: NDArray[np.float64], *, binary: bool) -> Difference:
 
 
 def against_random(results: NDArray[np.int64], random_results: Sequence[int]) -> float | None:
-    """p-value of the difference at 1/5 between `results` (seeds, sequences) and random actions, paired by
+    """p-value of the difference in the first share between `results` (seeds, sequences) and random actions, paired by
     sequence; None when the sequences are not the same number."""
     chance = np.asarray(random_results)
     if results.shape[1] != len(chance):
@@ -180,34 +175,6 @@ def sign_flip(differences: NDArray[np.float64]) -> float:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down correction."""
     return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
-
-
-@dataclass(frozen=True)
-class RunningEstimate:
-    """What `sequences` finished sequences say so far: success at 1 and at 5, and average length."""
-
-    sequences: int
-    success1: float
-    success1_ci95: Interval
-    success5: float
-    success5_ci95: Interval
-    avg_len: float
-    avg_len_ci95: Interval
-
-
-def running_estimate(results: Sequence[int]) -> RunningEstimate:
-    """Wilson intervals of the rates, Student's of the length: quick enough to ask after every sequence.
-
-    Raises InvalidInput without results. One sequence has the interval 0 to 5.
-    """
-    matrix = result_matrix([results])
-    if not matrix.size:
-        raise InvalidInput("there are no sequence results to estimate from")
-    rates, intervals = success_rates(matrix), success_intervals(matrix)
-    mean, error = float(matrix.mean()), float(stats.sem(matrix[0])) if matrix.size > 1 else np.inf
-    half = float(stats.t.ppf(0.975, max(1, matrix.size - 1))) * error
-    length = (max(0.0, mean - half), min(float(CHAIN_LENGTH), mean + half))
-    return RunningEstimate(matrix.size, rates[0], intervals[0], rates[-1], intervals[-1], mean, length)
 
 
 def _bootstrap_mean(values: NDArray[np.float64]) -> Interval:

@@ -10,13 +10,13 @@ from rich.text import Text
 
 from reports.csv_cells import csv_text
 from reports.data import ReportData
+from reports.metric import Metric
 from reports.ruled import Line, ruled_png
-from reports.statistics import CHAIN_LENGTH, Interval
+from reports.statistics import Interval
 from reports.summary import ArmSummary, Summary
 from settings.shown import one_line
 
 NOT_MEASURED = "not measured"
-HEADINGS = ("Method", *(f"{k}/5" for k in range(1, CHAIN_LENGTH + 1)), "Avg. len.", "n")
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,26 @@ class Row:
     method: str
     success: tuple[str, ...]
     success_ci: tuple[str, ...]
-    avg_len: str
-    avg_len_ci: str
+    mean: str
+    mean_ci: str
     trials: str
     reference: bool = False
+
+    @property
+    def measured(self) -> bool:
+        return self.mean != NOT_MEASURED
+
+    @property
+    def cells(self) -> list[tuple[str, str]]:
+        """(value, interval) of each share, then of the mean."""
+        return [*zip(self.success, self.success_ci, strict=True), (self.mean, self.mean_ci)]
 
 
 def table_rows(summary: Summary) -> list[Row]:
     """Formatted rows in display order; the random policy comes last, as a reference."""
-    rows = [_row(arm, reference=False) for arm in summary.arms]
+    rows = [_row(arm, summary.metric, reference=False) for arm in summary.arms]
     if summary.random_policy is not None:
-        rows.append(_row(summary.random_policy, reference=True))
+        rows.append(_row(summary.random_policy, summary.metric, reference=True))
     return rows
 
 
@@ -51,12 +60,12 @@ def terminal_table(data: ReportData, summary: Summary) -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == "Method" else "right", no_wrap=True)
+    for place, heading in enumerate(data.metric.headings):
+        table.add_column(heading, justify="right" if place else "left", no_wrap=True)
     for row in table_rows(summary):
         cells = [
             Text.assemble(value, (f"\n{interval}" if interval else "", "dim"))
-            for value, interval in _pairs(row)
+            for value, interval in row.cells
         ]
         table.add_row(one_line(row.method), *cells, row.trials, style="dim" if row.reference else None)
     return table
@@ -65,8 +74,8 @@ def terminal_table(data: ReportData, summary: Summary) -> Table:
 def table_csv(summary: Summary) -> str:
     """CSV with full precision; empty cells were not measured."""
     arms = [*summary.arms, *([summary.random_policy] if summary.random_policy else [])]
-    records = [_record(arm) for arm in arms]
-    return csv_text(list(_record_fields()), records)
+    records = [_record(arm, summary.metric) for arm in arms]
+    return csv_text(list(_record_fields(summary.metric)), records)
 
 
 def table_png(data: ReportData, summary: Summary) -> bytes:
@@ -75,7 +84,7 @@ def table_png(data: ReportData, summary: Summary) -> bytes:
         Line(
             row.method,
             [
-                *(("–" if value == NOT_MEASURED else value, below) for value, below in _pairs(row)),
+                *(("–" if value == NOT_MEASURED else value, below) for value, below in row.cells),
                 (row.trials, ""),
             ],
             row.reference,
@@ -85,24 +94,22 @@ def table_png(data: ReportData, summary: Summary) -> bytes:
     note = "Success in %, 95 % intervals below; – = not measured."
     if data.closed_loop_reason:
         note += f" {data.closed_loop_reason}"
-    return ruled_png(HEADINGS, [0.03, 0.29, 0.40, 0.51, 0.62, 0.73, 0.84, 0.94], lines, note)
+    step = 0.55 / data.metric.ceiling
+    values = [round(0.29 + place * step, 4) for place in range(data.metric.ceiling + 1)]
+    return ruled_png(data.metric.headings, [0.03, *values, 0.94], lines, note)
 
 
-def _pairs(row: Row) -> list[tuple[str, str]]:
-    return [*zip(row.success, row.success_ci, strict=True), (row.avg_len, row.avg_len_ci)]
-
-
-def _row(arm: ArmSummary, *, reference: bool) -> Row:
-    if arm.success is None or arm.success_ci95 is None or arm.avg_len is None or arm.avg_len_ci95 is None:
-        missing = (NOT_MEASURED,) * CHAIN_LENGTH
-        return Row(arm.title, missing, ("",) * CHAIN_LENGTH, NOT_MEASURED, "", "0", reference)
+def _row(arm: ArmSummary, metric: Metric, *, reference: bool) -> Row:
+    if arm.success is None or arm.success_ci95 is None or arm.mean is None or arm.mean_ci95 is None:
+        missing = (NOT_MEASURED,) * metric.ceiling
+        return Row(arm.title, missing, ("",) * metric.ceiling, NOT_MEASURED, "", "0", reference)
     seeds = len(arm.evaluated_seeds)
     return Row(
         method="random actions" if reference else arm.title,
         success=tuple(f"{100 * rate:.1f}" for rate in arm.success),
         success_ci=tuple(_interval(interval, 100, 0) for interval in arm.success_ci95),
-        avg_len=f"{arm.avg_len:.2f}",
-        avg_len_ci=_interval(arm.avg_len_ci95, 1, 2),
+        mean=f"{arm.mean:.{metric.digits}f}",
+        mean_ci=_interval(arm.mean_ci95, 1, metric.digits),
         trials=f"{arm.sequences} × {seeds}" if seeds > 1 else str(arm.sequences),
         reference=reference,
     )
@@ -112,9 +119,9 @@ def _interval(interval: Interval, scale: float, digits: int) -> str:
     return f"{scale * interval[0]:.{digits}f}–{scale * interval[1]:.{digits}f}"
 
 
-def _record_fields() -> Iterator[str]:
+def _record_fields(metric: Metric) -> Iterator[str]:
     yield from ("arm", "method")
-    for name in (*(f"success_{k}" for k in range(1, CHAIN_LENGTH + 1)), "avg_len"):
+    for name in metric.columns:
         yield from (name, f"{name}_low", f"{name}_high")
     yield from (
         "evaluated_seeds",
@@ -127,15 +134,12 @@ def _record_fields() -> Iterator[str]:
     )
 
 
-def _record(arm: ArmSummary) -> dict[str, str | int | float | None]:
+def _record(arm: ArmSummary, metric: Metric) -> dict[str, str | int | float | None]:
     record: dict[str, str | int | float | None] = {"arm": arm.arm, "method": arm.title}
-    for k, (rate, (low, high)) in enumerate(
-        zip(arm.success or (), arm.success_ci95 or (), strict=True), start=1
-    ):
-        record |= {f"success_{k}": rate, f"success_{k}_low": low, f"success_{k}_high": high}
-    if arm.avg_len_ci95 is not None:
-        low, high = arm.avg_len_ci95
-        record |= {"avg_len": arm.avg_len, "avg_len_low": low, "avg_len_high": high}
+    if arm.success is not None and arm.success_ci95 is not None and arm.mean_ci95 is not None:
+        figures = zip([*arm.success, arm.mean], [*arm.success_ci95, arm.mean_ci95], strict=True)
+        for name, (value, (low, high)) in zip(metric.columns, figures, strict=True):
+            record |= {name: value, f"{name}_low": low, f"{name}_high": high}
     record |= {"evaluated_seeds": len(arm.evaluated_seeds), "sequences": arm.sequences}
     record |= {"train_steps": arm.train_steps, "open_loop_error": arm.open_loop_error}
     record |= {"training_loss": arm.training_loss, "held_out_loss": arm.held_out_loss}

@@ -28,7 +28,7 @@ def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
         "report.json": (document + "\n").encode(),
         "table.csv": table_csv(summary).encode(),
         "table.png": table_png(data, summary),
-        "table.tex": table_latex(summary).encode(),
+        "table.tex": table_latex(data, summary).encode(),
     }
     if summary.comparisons:
         contents |= {

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from reports.statistics import running_estimate
 from settings.streams import say
+from tasks.evaluate.estimate import running_estimate
 from views.console import Console
 from views.terminal import redraws
 

@@ -86,7 +86,7 @@ def evaluate_alone(
         raise Stopped(f"stopped after {len(entries)} of {sequences} sequences{where}") from None
     for simulator in simulators:
         simulator.close()
-    from reports.statistics import running_estimate
+    from tasks.evaluate.estimate import running_estimate
 
     results = evaluation.by_sequence()
     return {

@@ -16,6 +16,7 @@ from db.engine import Database
 from db.plans import Plan
 from db.states import LOST, SUCCEEDED, YIELDED
 from db.store import ArtifactStore
+from reports.parts.device_time import DeviceTime
 from settings.home import Home
 from tasks.fixed_state import FixedState
 from tasks.registry import KINDS
@@ -23,6 +24,7 @@ from tests.acceptance.tally import TALLY
 from tests.acceptance.test_flower_agrees import await_flower, port, status
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.processes import QUICK, one_of_home, running
+from tests.reports.samples import part
 from tests.support import NOW, REPOSITORY, attempts, await_value, planned, row
 from views.flower import password
 from views.prometheus import StateCollector
@@ -110,7 +112,7 @@ def test_it_is_seen_everywhere(
     counted = {sample.labels["outcome"]: sample.value for sample in families["baton_attempts"].samples}
     assert counted == totals
 
-    ledger = gather_report(database, store, "mine").ledger_by_kind["tally"]
+    ledger = part(gather_report(database, store, "mine"), DeviceTime).by_kind["tally"]
     assert ledger.losses == 1
     assert ledger.useful_seconds is not None and ledger.useful_seconds > STEPS * 0.1 / 2
 

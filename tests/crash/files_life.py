@@ -35,7 +35,7 @@ _REPORT = {
     "render_html": lambda *_: "<html>",
     "table_csv": lambda _: "a,b\n",
     "table_png": lambda *_: b"png" * 1000,
-    "table_latex": lambda _: "tex",
+    "table_latex": lambda *_: "tex",
     "comparisons_csv": lambda _: "c\n",
     "comparisons_png": lambda _: b"png",
     "comparisons_latex": lambda _: "tex",

@@ -396,7 +396,7 @@ def test_the_table_on_the_terminal_is_drawn_with_strange_titles(strange_report: 
     console.print(terminal_table(strange_report, summary))
     console.print(comparisons_terminal(summary))
     check(console.file.getvalue())  # type: ignore[attr-defined]
-    assert MOVES.search(table_latex(summary)) is None
+    assert MOVES.search(table_latex(strange_report, summary)) is None
 
 
 @pytest.mark.parametrize("title", ["a$b", "$\\frac{$", "$$", "a_b^c", "\\alpha", "%", "\x1b[2J\n"])

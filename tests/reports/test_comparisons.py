@@ -5,20 +5,21 @@ import re
 from PIL import Image
 from rich.console import Console
 
+from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from reports.comparisons import (
-    MEASURES,
     NOT_COMPARED,
     comparison_rows,
     comparisons_csv,
     comparisons_latex,
     comparisons_png,
     comparisons_terminal,
+    measures,
     p_words,
     signed,
 )
 from reports.data import ReportData, RunReport
 from reports.summary import summarise
-from tests.reports.samples import full_summary, open_loop_summary
+from tests.reports.samples import full_summary, made, open_loop_summary
 
 
 def nineteen_of_twenty() -> ReportData:
@@ -27,13 +28,13 @@ def nineteen_of_twenty() -> ReportData:
         RunReport("a", 0, 1, results=(0,) * 20, title="first"),
         RunReport("b", 0, 1, results=(1,) * 19 + (0,), title="second"),
     )
-    return ReportData("x", runs)
+    return made("x", runs)
 
 
 def test_first_last_and_average_are_shown_with_both_p_values():
     [row] = comparison_rows(summarise(nineteen_of_twenty()))
     assert row.arms == "first → second"
-    assert MEASURES == ("1/5", "5/5", "avg. len.")
+    assert measures(TASKS_IN_A_ROW) == ("1/5", "5/5", "avg. len.")
     first, last, length = row.measures
     assert first.delta == "+95.0" and re.fullmatch(r"\d+\.\d to 100\.0", first.interval)
     assert (first.p, first.p_holm) == ("< 0.001", "< 0.001")
@@ -57,7 +58,7 @@ def test_csv_has_every_measure_and_reads_back():
     ]
     assert len(records) == 18
     assert float(records[0]["p_value_holm"]) == summary.comparisons[0].success[0].p_value_holm
-    assert float(records[5]["low"]) == summary.comparisons[0].avg_len.ci95[0]
+    assert float(records[5]["low"]) == summary.comparisons[0].mean.ci95[0]
     absent = list(csv.DictReader(io.StringIO(comparisons_csv(open_loop_summary()))))
     assert len(absent) == 6 and {record["delta"] for record in absent} == {""}
 

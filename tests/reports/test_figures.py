@@ -2,13 +2,18 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 from reports.curves import curve_svgs
-from reports.data import Ledger, LossPoint, ReportData, RunReport, Slice
-from reports.figures import ledger_svg, success_svg
-from tests.reports.samples import full, full_summary, open_loop, open_loop_summary
+from reports.data import LossPoint, RunReport, Slice
+from reports.figures import success_svg
+from reports.parts.device_time import DeviceTime, Ledger, ledger_svg
+from tests.reports.samples import full, full_summary, made, open_loop, open_loop_summary, part
 
 
 def test_svgs_are_well_formed_and_take_the_pages_ink():
-    svgs = [success_svg(full_summary()), ledger_svg(full().ledger_by_kind), *curve_svgs(full()).values()]
+    svgs = [
+        success_svg(full_summary()),
+        ledger_svg(part(full(), DeviceTime).by_kind),
+        *curve_svgs(full()).values(),
+    ]
     assert len(svgs) == 6
     for svg in svgs:
         root = ElementTree.fromstring(svg)
@@ -26,7 +31,7 @@ def test_nothing_measured_draws_nothing():
 
 def test_names_are_escaped_in_svg():
     run = RunReport("<b>&", 0, 1, losses=(LossPoint(0, "action", 1.0), LossPoint(1, "action", 0.5)))
-    svg = curve_svgs(ReportData("x", (run,)))["action loss"]
+    svg = curve_svgs(made("x", (run,)))["action loss"]
     assert "<b>" not in svg
     ElementTree.fromstring(svg)
 
@@ -41,8 +46,8 @@ def test_ends_of_attempts_are_marked_by_cause():
     losses = tuple(LossPoint(step, "action", 1.0) for step in range(0, 101, 10))
     whole = RunReport("a", 0, 100, losses=losses, attempts=(Slice(0, 100, 9.0, "succeeded"),))
     cut = replace(whole, attempts=(Slice(0, 40, 4.0, "preempted"), Slice(40, 100, 5.0, "succeeded")))
-    assert "preempted" not in curve_svgs(ReportData("x", (whole,)))["action loss"]
-    drawn = curve_svgs(ReportData("x", (cut,)))["action loss"]
+    assert "preempted" not in curve_svgs(made("x", (whole,)))["action loss"]
+    drawn = curve_svgs(made("x", (cut,)))["action loss"]
     assert "preempted" in drawn
     assert "worker lost" not in drawn
 
@@ -53,7 +58,7 @@ def test_an_end_before_the_first_measurement_has_no_mark():
     run = RunReport(
         "a", 0, 100, curves=late, attempts=(Slice(0, 20, 4.0, "lost"), Slice(20, 70, 4.0, "preempted"))
     )
-    drawn = curve_svgs(ReportData("x", (run,)))["open loop: error"]
+    drawn = curve_svgs(made("x", (run,)))["open loop: error"]
     assert "worker lost" not in drawn and "preempted" in drawn
 
 

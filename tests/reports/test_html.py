@@ -5,10 +5,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from reports.data import AttentionPanel, ReportData, RunReport
+from experiments.reconvla.report.gaze_data import GazeScores
+from experiments.reconvla.report.parts.attention import Attention, AttentionPanel
+from experiments.reconvla.report.parts.gaze import Gaze
+from reports.data import RunReport
 from reports.html import duration, render_html
+from reports.parts.films import Films
 from reports.summary import summarise
-from tests.reports.samples import full, full_summary, open_loop, run
+from tests.reports.samples import attention_scores, full, full_summary, made, open_loop, run
 
 
 class Page(HTMLParser):
@@ -73,8 +77,9 @@ def test_the_same_data_give_the_same_page():
 
 def test_everything_from_outside_is_escaped():
     evil = "<script>alert(1)</script>"
-    data = dataclasses.replace(full(), ablation=evil, gaze_detector=evil, closed_loop_reason=evil)
-    data = dataclasses.replace(data, runs=tuple(dataclasses.replace(run, arm=evil) for run in data.runs[:2]))
+    runs = tuple(dataclasses.replace(run, arm=evil) for run in full().runs[:2])
+    gaze = Gaze({"simple": GazeScores(1, 1, 1.0, 1.0)}, detector=evil)
+    data = made(evil, runs, gaze, Films(reason=evil), closed_loop_reason=evil)
     text = page(data)
     assert "<script" not in text
     assert "&lt;script&gt;" in text
@@ -100,11 +105,11 @@ def test_figures_and_names_are_on_the_page():
         assert expected in text
 
 
-def one_arm(**fields):
+def one_arm(*parts, **fields):
     """Two seeds of which only the attention was measured: a page that is quick to make."""
-    scores = run("recon", 0, 2.4).attention
-    runs = tuple(RunReport("recon", seed, 1, attention=scores) for seed in (0, 1))
-    return ReportData("mine", runs, **fields)
+    runs = tuple(RunReport("recon", seed, 1) for seed in (0, 1))
+    scores = {("recon", seed): attention_scores() for seed in (0, 1)}
+    return made("mine", runs, Attention(scores), *parts, **fields)
 
 
 def test_an_ablation_that_half_failed_does_not_look_whole():
@@ -133,13 +138,13 @@ def test_many_failures_are_counted():
 
 def test_attention_names_its_layer_and_heads_and_the_prior():
     scores = dataclasses.replace(
-        run("recon", 0, 2.4).attention, layer=1, layers=3, heads=(0, 3), centre_entropy_bits=4.567,
+        attention_scores(), layer=1, layers=3, heads=(0, 3), centre_entropy_bits=4.567,
         pointing_over_centre_ci95=(0.21, 0.39),
     )  # fmt: skip
     panel = AttentionPanel(
-        np.zeros((48, 48, 3), np.uint8), None, "open it", {"recon": np.ones((6, 6), np.float32)}
+        np.zeros((48, 48, 3), np.uint8), None, "open it", (("recon", np.ones((6, 6), np.float32)),)
     )
-    text = page(ReportData("x", (RunReport("recon", 0, 1, attention=scores),), attention_panels=(panel,)))
+    text = page(made("x", (RunReport("recon", 0, 1),), Attention({("recon", 0): scores}, (panel,))))
     section = text[text.index('<h2 id="attention">') : text.index('<h2 id="gaze">')]
     assert "Layer 1 of 3, counted from 0, mean over heads 0, 3 and the action tokens." in section
     assert ">4.57<" in section and "+0.300<small>0.210 to 0.390</small>" in section
@@ -154,20 +159,20 @@ def test_seeds_are_shown_beneath_their_arm():
 
 def test_the_curve_beside_the_losses_is_named_for_what_it_is():
     measured = run("recon", 0, 2.4)
-    data = ReportData("x", (RunReport("recon", 0, 300, curves=measured.curves),))
+    data = made("x", (RunReport("recon", 0, 300, curves=measured.curves),))
     text = page(data)
     assert "It stands in for success" in text and 'aria-label="Curve of open loop: error over' in text
     without = RunReport("recon", 0, 300, curves=measured.curves[:3])
-    assert "stands in for success" not in page(ReportData("x", (without,)))
+    assert "stands in for success" not in page(made("x", (without,)))
 
 
 def test_why_there_are_no_films():
-    text = page(one_arm(videos_reason="evaluation.videos is 0"))
+    text = page(one_arm(Films(reason="evaluation.videos is 0")))
     assert "No films of failures: evaluation.videos is 0." in text and "<h3>Failures" not in text
 
 
 def test_one_arm_needs_no_comparison():
-    assert "Comparisons" not in page(ReportData("x", (RunReport("a", 0, 1),)))
+    assert "Comparisons" not in page(made("x", (RunReport("a", 0, 1),)))
 
 
 @pytest.mark.parametrize(

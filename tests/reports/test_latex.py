@@ -1,10 +1,10 @@
 import re
 from dataclasses import replace
 
-from reports.data import ReportData, RunReport
+from reports.data import RunReport
 from reports.latex import table_latex
 from reports.summary import summarise
-from tests.reports.samples import full, full_summary, open_loop
+from tests.reports.samples import full, full_summary, made, open_loop
 
 
 def rows(text):
@@ -13,7 +13,7 @@ def rows(text):
 
 def test_every_row_has_the_columns_of_the_table():
     for data in (full(), open_loop()):
-        text = table_latex(summarise(data))
+        text = table_latex(data, summarise(data))
         assert text.startswith(r"\begin{tabular}{lrrrrrrr}")
         wide = [row for row in rows(text) if r"\multicolumn" not in row]
         assert {len(re.findall(r"(?<!\\)&", row)) for row in wide} == {7}
@@ -23,20 +23,20 @@ def test_values_carry_their_intervals():
     summary = full_summary()
     arm = summary.arms[1]
     (low, _), value = arm.success_ci95[0], arm.success[0]
-    row = rows(table_latex(summary))[2]
+    row = rows(table_latex(full(), summary))[2]
     assert f"{100 * value:.1f}_{{-{100 * (value - low):.1f}}}" in row
     assert r"60 $\times$ 2" in row
 
 
 def test_published_rows_stand_apart_and_say_so():
-    text = table_latex(full_summary())
+    text = table_latex(full(), full_summary())
     measured, published = text.split(r"\multicolumn", 1)
     assert "Published, not comparable" in published and "49.0" in published
     assert "49.0" not in measured
 
 
 def test_unmeasured_is_a_dash_and_names_are_escaped():
-    data = ReportData("x", (replace(RunReport("a", 0, 1), title="50 % of {this}_&"),))
-    row = rows(table_latex(summarise(data)))[1]
+    data = made("x", (replace(RunReport("a", 0, 1), title="50 % of {this}_&"),))
+    row = rows(table_latex(data, summarise(data)))[1]
     assert row.count("--") == 6
     assert r"50 \% of \{this\}\_\&" in row

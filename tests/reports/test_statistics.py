@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,19 +7,15 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from errors import InvalidInput
-from reports.statistics import (
-    average_length_interval,
-    compare,
-    corrected,
-    holm,
-    mcnemar_exact,
-    result_matrix,
-    running_estimate,
-    sign_flip,
-    success_intervals,
-    success_rates,
-)
+from reports import statistics
+from reports.statistics import corrected, holm, mcnemar_exact, mean_interval, sign_flip
 from tests.reports.samples import results
+
+CEILING = 5
+compare = partial(statistics.compare, ceiling=CEILING)
+result_matrix = partial(statistics.result_matrix, ceiling=CEILING)
+success_intervals = partial(statistics.success_intervals, ceiling=CEILING)
+success_rates = partial(statistics.success_rates, ceiling=CEILING)
 
 
 def test_success_rates_by_hand():
@@ -32,6 +30,12 @@ def test_wilson_interval_against_its_formula():
     assert success_intervals(matrix)[0] == pytest.approx((centre - half, centre + half))
 
 
+def test_the_ceiling_is_the_metrics():
+    assert statistics.success_rates(statistics.result_matrix([[0, 1, 3, 3]], 3), 3) == [0.75, 0.5, 0.5]
+    with pytest.raises(InvalidInput, match=r"0\.\.3, found 0\.\.4"):
+        statistics.result_matrix([[0, 4]], 3)
+
+
 @pytest.mark.parametrize("rows", [[[0, 6]], [[-1]], [[1, 2], [1]]])
 def test_impossible_results_are_refused(rows):
     with pytest.raises(InvalidInput):
@@ -40,15 +44,15 @@ def test_impossible_results_are_refused(rows):
 
 def test_bootstrap_is_reproducible_and_close_to_the_normal_interval():
     matrix = result_matrix([results(3, 2.5, 400)])
-    low, high = average_length_interval(matrix)
-    assert (low, high) == average_length_interval(matrix)
+    low, high = mean_interval(matrix)
+    assert (low, high) == mean_interval(matrix)
     half = 1.96 * matrix.std() / np.sqrt(matrix.size)
     assert (low, high) == pytest.approx((matrix.mean() - half, matrix.mean() + half), abs=0.03)
 
 
 def test_bootstrap_widens_when_seeds_disagree():
-    together = average_length_interval(result_matrix([[2] * 50, [2] * 50]))
-    apart = average_length_interval(result_matrix([[1] * 50, [3] * 50]))
+    together = mean_interval(result_matrix([[2] * 50, [2] * 50]))
+    apart = mean_interval(result_matrix([[1] * 50, [3] * 50]))
     assert together == (2.0, 2.0)
     assert apart == (1.0, 3.0)
 
@@ -56,24 +60,9 @@ def test_bootstrap_widens_when_seeds_disagree():
 def test_bootstrap_draws_sequences_for_all_seeds_at_once():
     """What differs between sequences but not between seeds is not averaged away by more seeds."""
     row = results(5, 2.5, 200)
-    one = average_length_interval(result_matrix([row]))
-    many = average_length_interval(result_matrix([row] * 5))
+    one = mean_interval(result_matrix([row]))
+    many = mean_interval(result_matrix([row] * 5))
     assert many[1] - many[0] == pytest.approx(one[1] - one[0], rel=0.1)
-
-
-def test_running_estimate_by_hand():
-    estimate = running_estimate([5, 5, 0, 0, 2, 2, 3, 3])
-    assert (estimate.sequences, estimate.success1, estimate.success5, estimate.avg_len) == (
-        8,
-        0.75,
-        0.25,
-        2.5,
-    )
-    half = 2.3646242510102993 * np.std([5, 5, 0, 0, 2, 2, 3, 3], ddof=1) / np.sqrt(8)
-    assert estimate.avg_len_ci95 == pytest.approx((2.5 - half, 2.5 + half))
-    assert running_estimate([4]).avg_len_ci95 == (0.0, 5.0)
-    with pytest.raises(InvalidInput):
-        running_estimate([])
 
 
 def test_mcnemar_is_the_binomial_on_the_pairs_that_differ():
@@ -105,14 +94,14 @@ def test_pairs_are_corrected_measure_by_measure_and_what_was_not_compared_does_n
     pairs = [compare("a", name, base, other) for name, other in (("b", eight), ("c", seven), ("d", none))]
     found = corrected([pairs[0], compare("a", "e", base, {}), *pairs[1:]])
     assert [c.b for c in found] == ["b", "e", "c", "d"]
-    assert found[1].avg_len is None and found[1].success == ()
+    assert found[1].mean is None and found[1].success == ()
     compared = [found[0], *found[2:]]
     alone = [2 * 0.5**8, 2 * 0.5**7, 1.0]
     assert [c.success[0].p_value for c in compared] == pytest.approx(alone)
     assert [c.success[0].p_value_holm for c in compared] == pytest.approx([3 * alone[0], 2 * alone[1], 1.0])
     assert [c.success[4].p_value_holm for c in compared] == [1.0, 1.0, 1.0]
-    lengths = [c.avg_len.p_value for c in compared]
-    assert [c.avg_len.p_value_holm for c in compared] == pytest.approx(holm(lengths))
+    lengths = [c.mean.p_value for c in compared]
+    assert [c.mean.p_value_holm for c in compared] == pytest.approx(holm(lengths))
 
 
 def test_every_number_of_tasks_is_tested_on_its_own_pairs():
@@ -138,7 +127,7 @@ def test_several_seeds_are_tested_by_sequence():
 def test_comparison_is_antisymmetric(seed):
     a, b = {0: results(seed, 2.0, 20)}, {0: results(seed + 1, 3.0, 20)}
     there, back = compare("a", "b", a, b), compare("b", "a", b, a)
-    for one, other in zip((*there.success, there.avg_len), (*back.success, back.avg_len), strict=True):
+    for one, other in zip((*there.success, there.mean), (*back.success, back.mean), strict=True):
         assert one.delta == pytest.approx(-other.delta)
         assert one.p_value == other.p_value
 
@@ -156,4 +145,4 @@ def test_comparison_uses_the_seeds_in_common():
 def test_what_cannot_be_paired_is_not_compared(a, b):
     comparison = compare("a", "b", a, b)
     assert comparison.success == ()
-    assert comparison.avg_len is None
+    assert comparison.mean is None

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from reports.data import LossPoint, ReportData, RunReport
+from reports.data import LossPoint, RunReport
 from reports.epochs import last_epochs_loss
 from reports.summary import summarise, to_json
-from tests.reports.samples import full, full_summary, open_loop, open_loop_summary
+from tests.reports.samples import full, full_summary, made, open_loop, open_loop_summary
 
 
 def test_json_has_the_promised_structure():
@@ -38,7 +38,7 @@ def test_every_pair_of_arms_is_compared_and_corrected():
         ("baseline", "recon_pretrain"),
         ("recon", "recon_pretrain"),
     ]
-    assert all(d.p_value_holm >= d.p_value for c in comparisons for d in (*c.success, c.avg_len))
+    assert all(d.p_value_holm >= d.p_value for c in comparisons for d in (*c.success, c.mean))
     assert any(c.success[0].p_value_holm > c.success[0].p_value for c in comparisons)
 
 
@@ -47,7 +47,7 @@ def test_comparisons_in_json_have_every_number_of_tasks():
     for found, comparison in zip(to_json(full(), summary)["comparisons"], summary.comparisons, strict=True):
         assert [entry["k"] for entry in found["success"]] == [1, 2, 3, 4, 5]
         assert [entry["p_value"] for entry in found["success"]] == [d.p_value for d in comparison.success]
-        last, length = comparison.success[-1], comparison.avg_len
+        last, length = comparison.success[-1], comparison.mean
         assert (found["delta_success5"], found["p_value"], found["p_value_holm"]) == (
             last.delta,
             last.p_value,
@@ -88,7 +88,7 @@ def test_unmeasured_is_null():
 
 def test_a_partial_sum_is_not_a_sum():
     runs = (RunReport("a", 0, 9, device_seconds=4.0, useful_seconds=3.0), RunReport("a", 1, 7))
-    [arm] = summarise(ReportData("x", runs)).arms
+    [arm] = summarise(made("x", runs)).arms
     assert arm.device_seconds is None
     assert arm.goodput is None
     assert arm.train_steps == 7
@@ -96,8 +96,8 @@ def test_a_partial_sum_is_not_a_sum():
 
 def test_seeds_without_results_do_not_count_as_zero():
     runs = (RunReport("a", 0, 9, results=(4, 4)), RunReport("a", 1, 9))
-    [arm] = summarise(ReportData("x", runs)).arms
-    assert arm.avg_len == 4.0
+    [arm] = summarise(made("x", runs)).arms
+    assert arm.mean == 4.0
     assert arm.seeds == (0, 1)
     assert arm.evaluated_seeds == (0,)
 
@@ -117,8 +117,8 @@ def test_losses_of_an_arm_are_means_over_the_same_seeds() -> None:
         )
         for seed, error, held_out, loss in ((0, 0.2, 2.0, 1.0), (1, 0.4, 4.0, 3.0), (2, None, None, 100.0))
     ]
-    (arm,) = summarise(ReportData("mine", tuple(runs))).arms
+    (arm,) = summarise(made("mine", tuple(runs))).arms
     assert (arm.training_loss, arm.held_out_loss) == (2.0, 3.0)
     assert arm.open_loop_error == pytest.approx(0.3)
     assert (arm.held_out_seeds, arm.held_out_frames) == ((0, 1), 64)
-    assert summarise(ReportData("mine", (runs[2],))).arms[0].training_loss == 100.0
+    assert summarise(made("mine", (runs[2],))).arms[0].training_loss == 100.0

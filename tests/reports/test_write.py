@@ -1,9 +1,9 @@
 import json
 
-from reports.data import ReportData, RunReport
+from reports.data import RunReport
 from reports.summary import to_json
 from reports.write import write_report
-from tests.reports.samples import full, open_loop
+from tests.reports.samples import full, made, open_loop
 
 
 def test_writes_its_files_the_same_every_time(tmp_path):
@@ -17,7 +17,7 @@ def test_writes_its_files_the_same_every_time(tmp_path):
 
 
 def test_one_arm_has_nothing_to_compare(tmp_path):
-    written = write_report(ReportData("x", (RunReport("a", 0, 1),)), tmp_path)
+    written = write_report(made("x", (RunReport("a", 0, 1),)), tmp_path)
     assert not any(name.startswith("comparisons") for name in written)
 
 

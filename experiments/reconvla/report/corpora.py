@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from reports.data import DataSource
+from reports.parts.reproduction import DataSource
 from settings.json_values import JsonObject, section, text
 from tasks.records import JobRecord, told
 from tasks.registry import GAZE, INDEX, INGEST, PRETRAIN

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calvin.instructions import evaluation_instruction
+from calvin.sequences import CHAIN_LENGTH
 from db.states import SUCCEEDED
 from experiments.reconvla.report.titles import title_of
-from reports.data import Video
+from reports.parts.films import Video
 from settings.json_values import JsonObject
 from tasks.records import ArtifactRecord, Find, JobRecord, Records, ended, told
 from tasks.results import ClosedLoopResult
@@ -48,7 +49,7 @@ def no_films_because(jobs: Sequence[JobRecord]) -> str | None:
     results = ended(shards, ClosedLoopResult)
     if not results:
         return "no part of the evaluation has ended yet"
-    if any(entry.done < 5 for _, result in results for entry in result.results):
+    if any(entry.done < CHAIN_LENGTH for _, result in results for entry in result.results):
         return "their files are no longer in the store"
     return "no subtask failed"
 
@@ -66,4 +67,6 @@ def _caption(row: JobRecord, name: str, settings: JsonObject) -> str:
     task, phrases = (entry.tasks or ())[entry.done], row.spec.instructions
     phrase = evaluation_instruction(task) if phrases is None else phrases[task]
     arm = title_of(settings, row.arm or "")
-    return f"{arm}, seed {row.seed}, sequence {sequence}: “{phrase}” (task {entry.done + 1} of 5)"
+    return (
+        f"{arm}, seed {row.seed}, sequence {sequence}: “{phrase}” (task {entry.done + 1} of {CHAIN_LENGTH})"
+    )

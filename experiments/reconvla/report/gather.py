@@ -11,17 +11,27 @@ from experiments.reconvla.evaluation_plan import NO_SIMULATOR
 from experiments.reconvla.report.corpora import VALIDATION, Corpora
 from experiments.reconvla.report.films import failure_videos, no_films_because
 from experiments.reconvla.report.gaze import gaze_regions, gaze_scores, other_gaze
+from experiments.reconvla.report.metric import TASKS_IN_A_ROW
+from experiments.reconvla.report.parts.attention import Attention
+from experiments.reconvla.report.parts.gaze import Gaze, PretrainingGaze
+from experiments.reconvla.report.parts.reconstructions import Reconstructions
 from experiments.reconvla.report.pictures import attention_panels, gaze_examples, reconstructions
 from experiments.reconvla.report.provenance import report_environment
+from experiments.reconvla.report.published import published_for
 from experiments.reconvla.report.renderer import renderer_warning
 from experiments.reconvla.report.runs import (
+    attention_of,
     baseline_of,
     closed_loop_entries,
     done_in_a_row,
     is_closed_loop,
     run_report,
 )
-from reports.data import DataSource, Ledger, ReportData
+from experiments.reconvla.report.sections import ORDER, sections
+from reports.data import ReportData
+from reports.parts.device_time import DeviceTime, Ledger
+from reports.parts.films import Films
+from reports.parts.reproduction import DataSource, Reproduction
 from settings.json_values import section, text
 from tasks.records import AttemptRecord, Find, JobRecord, Records, told
 from tasks.specs import ReportSpec
@@ -31,36 +41,47 @@ _BUCKETS = ("useful", "replayed", "checkpoint", "load", "idle")
 
 def gather(records: Records, find: Find) -> ReportData:
     """Everything there is of an ablation; what is not measured yet is None."""
-    ablation, jobs, attempts = records.ablation, records.jobs, records.attempts
+    ablation, jobs = records.ablation, records.jobs
     corpora = Corpora(jobs, records.needs, ablation.config)
     runs = {run.id: run_report(run, records, corpora) for run in records.runs}
-    own = corpora.without_other(jobs)
-    scores = gaze_scores(own)
-    videos = failure_videos(records, find)
+    attention = {
+        (run.arm, run.seed): scores for run in records.runs if (scores := attention_of(run, records))
+    }
+    films = failure_videos(records, find)
+    sources = _with_shared(corpora.sources(jobs, corpora.root), jobs)
     return ReportData(
         ablation=ablation.name,
+        metric=TASKS_IN_A_ROW,
+        runs=tuple(runs.values()),
+        sections=sections(
+            Films(films, None if films else no_films_because(jobs)),
+            Reconstructions(reconstructions(records, find)),
+            Attention(attention, attention_panels(records, find, runs)),
+            _gaze(records, find, corpora),
+            PretrainingGaze(other_gaze(jobs, corpora)),
+            DeviceTime(_ledger(records.attempts), _ledgers_by_kind(records.attempts)),
+            Reproduction(report_environment(records, corpora), sources),
+        ),
         ablation_id=str(ablation.id),
         created_at=time.time(),
         state=ablation.state,
         jobs=ablation.jobs,
         failures=tuple(dict.fromkeys(f"{label}: {reason}" for label, reason in records.failures)),
-        runs=tuple(runs.values()),
         closed_loop_reason=_unfinished(jobs) if any(map(is_closed_loop, jobs)) else NO_SIMULATOR,
         closed_loop_warning=renderer_warning(jobs),
         random_results=done_in_a_row(closed_loop_entries(baseline_of(jobs))),
-        gaze=scores or None,
-        gaze_regions=gaze_regions(own, corpora),
-        other_gaze=other_gaze(jobs, corpora),
-        data=_with_shared(corpora.sources(jobs, corpora.root), jobs),
-        gaze_detector=text(section(ablation.config, "gaze"), "detector") or "",
-        gaze_examples=gaze_examples(records, own, find, corpora),
-        attention_panels=attention_panels(records, find, runs),
-        reconstructions=reconstructions(records, find),
-        videos=videos,
-        videos_reason=None if videos else no_films_because(jobs),
-        ledger=_ledger(attempts),
-        ledger_by_kind=_ledgers_by_kind(attempts),
-        environment=report_environment(records, corpora),
+        published=published_for({run.arm for run in records.runs}),
+        order=ORDER,
+    )
+
+
+def _gaze(records: Records, find: Find, corpora: Corpora) -> Gaze:
+    own = corpora.without_other(records.jobs)
+    return Gaze(
+        scores=gaze_scores(own) or None,
+        regions=gaze_regions(own, corpora),
+        examples=gaze_examples(records, own, find, corpora),
+        detector=text(section(records.ablation.config, "gaze"), "detector") or "",
     )
 
 

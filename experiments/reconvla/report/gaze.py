@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from detectors.base import Source
 from experiments.reconvla.report.corpora import PRETRAINING, Corpora
-from reports.gaze_data import GazeRegions, GazeScores, IndexUse, ObjectScores, OtherGaze
+from experiments.reconvla.report.gaze_data import GazeRegions, GazeScores, IndexUse, ObjectScores, OtherGaze
 from tasks.records import JobRecord, ended, told
 from tasks.results import GazeResult, IndexResult, ObjectFigures
 from tasks.specs import GazeSpec, IndexSpec

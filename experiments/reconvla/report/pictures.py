@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,9 +17,11 @@ from calvin.episode_file import load_episode
 from db.states import SUCCEEDED
 from errors import InvalidInput
 from experiments.reconvla.report.corpora import Corpora
+from experiments.reconvla.report.gaze_data import GazeExample
+from experiments.reconvla.report.parts.attention import AttentionPanel
+from experiments.reconvla.report.parts.reconstructions import Reconstruction
 from experiments.reconvla.report.titles import title_of
-from reports.data import AttentionPanel, Reconstruction, RunReport
-from reports.gaze_data import GazeExample
+from reports.data import RunReport
 from settings.shown import cut
 from settings.spacing import evenly_spaced
 from tasks.gaze.artifact import GazeRow, header_of
@@ -92,17 +95,16 @@ def attention_panels(
 
     Models of different sizes see different pictures: frames are those of the first arm.
     """
-    first: dict[str, Path] = {}
+    first: dict[str, tuple[str, Path]] = {}  # by arm, with what people read for it
     for row, _ in told(records.jobs, AttentionSpec):
         run = None if row.run_id is None else runs.get(row.run_id)
         if row.state != SUCCEEDED or run is None:
             continue
-        title = run.title or run.arm
         for artifact in records.artifacts_of(row):
-            if title not in first and (path := find(artifact)) is not None:
-                first[title] = path
+            if run.arm not in first and (path := find(artifact)) is not None:
+                first[run.arm] = run.shown, path
     panels: dict[int, AttentionPanel] = {}
-    for title, path in first.items():
+    for arm, (title, path) in first.items():
         with _opened(path) as tensors:
             about = tensors.metadata() or {}
             if "captions" not in about:
@@ -113,12 +115,10 @@ def attention_panels(
             boxes, shown = tensors.get_tensor("boxes"), tensors.get_tensor("panel_rows")
         for place, row_number in enumerate(shown.tolist()):
             panel = panels.get(row_number)
-            if panel is None and title == next(iter(first)):
-                panel = AttentionPanel(images[place], _box(boxes[place].tolist()), captions[place], {})
+            if panel is None and arm == next(iter(first)):
+                panel = AttentionPanel(images[place], _box(boxes[place].tolist()), captions[place], ())
             if panel is not None:
-                panels[row_number] = AttentionPanel(
-                    panel.image, panel.box, panel.caption, {**panel.maps, title: maps[place]}
-                )
+                panels[row_number] = replace(panel, maps=(*panel.maps, (title, maps[place])))
     return tuple(panels.values())
 
 

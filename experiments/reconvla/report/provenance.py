@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from db.states import SUCCEEDED
 from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.renderer import frames_told, simulators_told
-from reports.data import Environment
+from reports.parts.reproduction import Environment
 from settings.arithmetic import FIXED_VARIABLES
 from settings.json_values import JsonObject, section, whole
 from settings.machine import ABSENT

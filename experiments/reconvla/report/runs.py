@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from calvin.metrics import task_scores
 from db.states import FAILED
+from experiments.reconvla.report.attention_scores import AttentionScores
 from experiments.reconvla.report.corpora import TRAINING, Corpora
 from experiments.reconvla.report.titles import title_of
-from reports.data import AttentionScores, LossPoint, RunReport, Slice, TaskScore
+from reports.data import LossPoint, RunReport, Slice, TaskScore
 from tasks.records import AttemptRecord, JobRecord, Records, RunRecord, ended, told
 from tasks.registry import INDEX
 from tasks.results import AttentionResult, ClosedLoopResult, IndexResult, OpenLoopResult, SequenceResult
@@ -25,7 +26,6 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora) -> RunReport:
     attempts_here = [a for a in records.attempts if a.job_id == train.id and trained]
     over = [a for a in attempts_here if a.ended_at is not None]
     open_loop = next((result for _, result in ended(mine, OpenLoopResult)), None)
-    attention = next((result for _, result in ended(mine, AttentionResult)), None)
     metrics = records.points.get(train.id, ())
     entries = closed_loop_entries(mine)
     return RunReport(
@@ -55,10 +55,15 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora) -> RunReport:
         ),
         device_seconds=_total([a.took_seconds for a in over]),
         useful_seconds=_total([a.useful_seconds for a in over]),
-        attention=_attention(attention),
         steps_per_epoch=_steps_per_epoch(train, corpora),
         tasks=_tasks(entries),
     )
+
+
+def attention_of(run: RunRecord, records: Records) -> AttentionScores | None:
+    """Where the model of `run` looks; None where it was not measured."""
+    mine = [j for j in records.jobs if j.run_id == run.id]
+    return _attention(next((result for _, result in ended(mine, AttentionResult)), None))
 
 
 def _did_steps(attempt: AttemptRecord) -> bool:

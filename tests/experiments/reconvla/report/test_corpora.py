@@ -15,11 +15,13 @@ from db import jobs, states
 from db.jobs import job
 from db.plans import Dependency, Plan, PlannedJob, RunRef, submit
 from db.values import Ending
+from experiments.reconvla.report.parts.gaze import Gaze
 from reports.html import render_html
 from reports.summary import summarise, to_json
 from tests.calvin.samples import make_episode
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import result_of, spec_of
+from tests.reports.samples import part
 from tests.support import NOW, stored, worker
 
 RUN = RunRef("recon_pretrain", 0)
@@ -167,7 +169,7 @@ def test_each_dataset_is_named_with_scenes_renderer_and_digests(ended) -> None:
 
 
 def test_examples_are_of_their_own_frames_and_epochs_of_the_training_index(ended) -> None:
-    assert ended.gaze_examples and all("of D " in example.caption for example in ended.gaze_examples)
+    assert (examples := part(ended, Gaze).examples) and all("of D " in one.caption for one in examples)
     assert ended.runs[0].steps_per_epoch == 8 / 2
 
 

@@ -7,8 +7,10 @@ import pytest
 from db import jobs, queries, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
+from reports.parts.films import Films
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import result_of, spec_of
+from tests.reports.samples import part
 from tests.support import NOW, start, worker
 
 CHAIN = ["open_drawer", "lift_red_block_table", "turn_on_led", "close_drawer", "turn_off_led"]
@@ -38,13 +40,17 @@ def finish(database, store, folder, done, *, film):
     jobs.succeed(database, claim, Ending(states.SUCCEEDED, 1, artifacts=artifacts, result=result), NOW)
 
 
+def films(database, store):
+    return part(gather_report(database, store, "mine"), Films)
+
+
 @pytest.mark.parametrize("phrase", ["raise the red cube", None])
 def test_a_caption_says_who_failed_at_what(database, store, tmp_path, phrase):
     plan(database, 1, phrase and dict.fromkeys(CHAIN, phrase))
     finish(database, store, tmp_path, 1, film=True)
-    report = gather_report(database, store, "mine")
-    (film,) = report.videos
-    assert film.data == b"film" and report.videos_reason is None
+    report = films(database, store)
+    (film,) = report.films
+    assert film.data == b"film" and report.reason is None
     arm, said, place = film.caption.replace("”", "“").split("“")
     assert arm == "+ reconstruction loss, seed 3, sequence 7: " and place == " (task 2 of 5)"
     assert said == phrase or (phrase is None and "red" in said)
@@ -55,17 +61,17 @@ def test_films_that_were_cleared_away(database, store, home, tmp_path):
     finish(database, store, tmp_path, 1, film=True)
     for entry in queries.artifacts(database):
         (home.root / entry.path).unlink()
-    report = gather_report(database, store, "mine")
-    assert report.videos == () and "no longer in the store" in report.videos_reason
+    report = films(database, store)
+    assert report.films == () and "no longer in the store" in report.reason
 
 
 def test_no_films_have_their_reason(database, store, tmp_path):
     plan(database, 0)
-    assert gather_report(database, store, "mine").videos_reason == "evaluation.videos is 0"
+    assert films(database, store).reason == "evaluation.videos is 0"
 
 
 def test_no_films_yet_and_none_at_all(database, store, tmp_path):
     plan(database, 1)
-    assert "has ended yet" in gather_report(database, store, "mine").videos_reason
+    assert "has ended yet" in films(database, store).reason
     finish(database, store, tmp_path, 5, film=False)
-    assert gather_report(database, store, "mine").videos_reason == "no subtask failed"
+    assert films(database, store).reason == "no subtask failed"

@@ -12,7 +12,7 @@ from db.store import ArtifactStore
 from db.values import Ending, Lease, MetricPoint, Seconds
 from errors import InvalidInput
 from experiments.reconvla.report.gather import NO_SIMULATOR, _with_shared
-from reports.data import DataSource
+from reports.parts.reproduction import DataSource
 from reports.summary import to_json
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import record, result_of, spec_of

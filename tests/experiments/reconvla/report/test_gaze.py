@@ -15,8 +15,8 @@ from db.schema import Event
 from db.values import Ending
 from errors import InvalidInput
 from experiments.reconvla.report.gaze import gaze_regions, gaze_scores
-from reports.data import ReportData
-from reports.gaze_data import GazeRegions, ObjectScores
+from experiments.reconvla.report.gaze_data import GazeRegions, ObjectScores
+from experiments.reconvla.report.parts.gaze import Gaze
 from reports.html import render_html
 from reports.summary import summarise, to_json
 from tasks.context import Draft
@@ -26,6 +26,7 @@ from tests import support
 from tests.calvin.samples import make_episode
 from tests.detectors.scenes import PAINT, paint, table
 from tests.job_specs import record, result_of, spec_of
+from tests.reports.samples import made
 from tests.support import NOW, attempts, planned, row, start, worker
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.toy_kinds import done
@@ -100,14 +101,14 @@ def test_counts_add_up_to_the_frames(ended):
 def test_wording_that_is_not_understood_is_told_with_what_to_do(ended):
     regions = gaze_regions(ended)
     assert regions.by_task == (0, 0)
-    data = ReportData("x", (), gaze=gaze_scores(ended), gaze_regions=regions)
+    data = made("x", (), Gaze(gaze_scores(ended), regions))
     page = render_html(data, summarise(data))
     assert "<code>gaze.unknown_wording=task</code> takes the task's target instead." in page
     assert "the task's target was taken" not in page
     taken = dataclasses.replace(
         regions, reasons={"blank_frame": FRAMES + 2}, by_task=(1, FRAMES)
     )  # fmt: skip
-    data = ReportData("x", (), gaze=gaze_scores(ended), gaze_regions=taken)
+    data = made("x", (), Gaze(gaze_scores(ended), taken))
     page = render_html(data, summarise(data))
     assert "gaze.unknown_wording" not in page
     assert f"In 1 of 3 demonstrations ({FRAMES} frames) the instruction is not understood" in page
@@ -139,7 +140,7 @@ def test_objects_are_scored_where_the_truth_is_known(ended):
 
 def test_page_and_document_say_the_same(ended):
     regions = gaze_regions(ended)
-    data = ReportData("x", (), gaze=gaze_scores(ended), gaze_regions=regions)
+    data = made("x", (), Gaze(gaze_scores(ended), regions))
     page = render_html(data, summarise(data))
     told = to_json(data)["gaze_regions"]
     assert "30 frames of 3 demonstrations (1 more have not been looked at): " in page
@@ -206,7 +207,7 @@ def test_counts_add_up_where_a_job_failed_and_others_found_nothing(database, one
     assert {level: sum(entry.outcomes.values()) for level, entry in scores.items()} == {
         level: entry.frames for level, entry in scores.items()
     }
-    data = ReportData("x", (), gaze=scores, gaze_regions=regions)
+    data = made("x", (), Gaze(scores, regions))
     page = render_html(data, summarise(data))
     assert "20 frames of 2 demonstrations (1 more have not been looked at): " in page
 

@@ -11,9 +11,12 @@ from safetensors.numpy import save_file
 from db import jobs, queries, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
+from experiments.reconvla.report.parts.attention import Attention
+from experiments.reconvla.report.parts.reconstructions import Reconstructions
 from tasks.probes.attention_scores import AttentionScores
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import result_of, spec_of
+from tests.reports.samples import part
 from tests.support import NOW, start, stored, worker
 
 ARMS = ("baseline", "recon")
@@ -71,27 +74,27 @@ def reconstruction():
 
 def test_the_same_frame_under_every_arms_map(database, store, ablation):
     report = gather_report(database, store, "mine")
-    first, second = report.attention_panels
-    assert list(first.maps) == ["baseline", "+ reconstruction loss"]
+    first, second = part(report, Attention).panels
+    assert list(dict(first.maps)) == ["baseline", "+ reconstruction loss"]
     assert (first.caption, first.box) == ("open it", (1.0, 2.0, 3.0, 4.0))
-    assert first.maps["+ reconstruction loss"][0, 0] == pytest.approx(1 / 36)
-    assert list(second.maps) == ["baseline"], "a frame that the other arm did not look at"
-    assert report.runs[0].attention.frames == 9
+    assert dict(first.maps)["+ reconstruction loss"][0, 0] == pytest.approx(1 / 36)
+    assert list(dict(second.maps)) == ["baseline"], "a frame that the other arm did not look at"
+    assert part(report, Attention).scores["baseline", 0].frames == 9
 
 
 def test_reconstructions(database, store, ablation):
-    report = gather_report(database, store, "mine")
-    assert [pair.title for pair in report.reconstructions[:2]] == ["baseline: frame 0", "baseline: frame 1"]
-    assert len(report.reconstructions) == 6
-    assert report.reconstructions[0].sample[0, 0, 0] == 3
+    shown = part(gather_report(database, store, "mine"), Reconstructions).shown
+    assert [pair.title for pair in shown[:2]] == ["baseline: frame 0", "baseline: frame 1"]
+    assert len(shown) == 6
+    assert shown[0].sample[0, 0, 0] == 3
 
 
 def test_bytes_that_were_cleared_away_are_left_out(database, store, home, ablation):
     for entry in queries.artifacts(database):
         (home.root / entry.path).unlink(missing_ok=True)
     report = gather_report(database, store, "mine")
-    assert report.attention_panels == report.reconstructions == ()
-    assert report.runs[0].attention is not None, "figures are in the database"
+    assert part(report, Attention).panels == part(report, Reconstructions).shown == ()
+    assert ("baseline", 0) in part(report, Attention).scores, "figures are in the database"
 
 
 def test_the_names_are_those_that_the_body_writes():

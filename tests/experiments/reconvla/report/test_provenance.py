@@ -11,8 +11,10 @@ from experiments.reconvla.report.provenance import (  # their input cannot be ma
     _hardware,
     _precisions,
 )
+from reports.parts.reproduction import Reproduction
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import record, result_of, spec_of
+from tests.reports.samples import part
 from tests.support import NOW, start, stored, worker
 from workers.environment import attempt_environment
 
@@ -40,7 +42,7 @@ def environment_of(database, store, tmp_path, bodies):
             environment={**attempt_environment("cpu"), "body": body},
         )  # fmt: skip
         jobs.succeed(database, start(database, f"{kind} training", worker_id), ending, NOW + 1)
-    return gather_report(database, store, "mine").environment
+    return part(gather_report(database, store, "mine"), Reproduction).environment
 
 
 def test_digests_are_of_the_data_and_whole(database, store, tmp_path):
@@ -80,7 +82,9 @@ def test_steps_of_two_environments_are_told(database, store, tmp_path):
             environment = {**attempt_environment("cpu"), "torch": "2.13", "body": 2, **other}
             ending = Ending(states.YIELDED, step, environment=environment)
             jobs.give_back(database, start(database, name, worker_id), ending, NOW + step)
-    assert gather_report(database, store, "mine").environment.mixed == ("moved: torch 2.12, then 2.13",)
+    assert part(gather_report(database, store, "mine"), Reproduction).environment.mixed == (
+        "moved: torch 2.12, then 2.13",
+    )
 
 
 def test_variables_that_choose_other_kernels_are_told(database, store, tmp_path, monkeypatch):

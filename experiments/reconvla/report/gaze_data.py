@@ -1,4 +1,4 @@
-"""What a report says of the gaze: how well it was found, where it lies, and what training used of it."""
+"""What is known of the gaze: how well it was found, where it lies, and what training used of it."""
 
 from __future__ import annotations
 

@@ -7,8 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from reports.attention import attention_note, over_seeds
-from reports.data import AttentionScores
+from experiments.reconvla.report.attention_scores import AttentionScores, attention_note, over_seeds
 
 FRAMES = [4, 1, 3, 2, 5, 3, 2, 4]
 

@@ -1,0 +1,102 @@
+"""How to get the same figures again: the command, machines, versions, and digests of the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from reports.data import ReportData
+from reports.section import Part
+from reports.summary import Summary
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """What demonstrations were used for one purpose (training, validation, pretraining).
+
+    dataset: the folder's name. scenes: demonstrations by scene, empty where not recorded. renderer: what drew the
+    frames, None where nobody knows. not_held_out: of a validation, demonstrations whose frames were trained on too.
+    """
+
+    purpose: str
+    dataset: str
+    demonstrations: int
+    scenes: Mapping[str, int] = field(default_factory=dict)
+    renderer: str | None = None
+    not_held_out: int = 0
+
+    @property
+    def told(self) -> str:
+        count = f"{self.demonstrations} demonstration{'s' if self.demonstrations != 1 else ''}"
+        scenes = ", ".join(f"{count} in {scene}" for scene, count in sorted(self.scenes.items()))
+        parts = [f"{self.dataset}: {count}", f"drawn by {self.renderer or 'unknown'}"]
+        told = ", ".join([parts[0], *([f"scenes: {scenes}"] if scenes else []), parts[1]])
+        if not self.not_held_out:
+            return told
+        return (
+            f"{told}; frames of {self.not_held_out} of them were trained on too: figures of validation are not of"
+            " held-out data"
+        )
+
+
+@dataclass(frozen=True)
+class Environment:
+    """`data_digests`: SHA-256 by what it is of; `precision`: by kind of job; `mixed`: a sentence for each job whose
+    steps were computed on machines, or by versions, that differ."""
+
+    command: str = ""
+    hardware: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    threads: str = ""
+    precision: str = ""
+    simulator: str = ""
+    data_digests: Mapping[str, str] = field(default_factory=dict)
+    mixed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reproduction(Part):
+    """The environment, and what demonstrations were used."""
+
+    template = "reports.parts/reproduction.html"
+
+    environment: Environment = field(default_factory=Environment)
+    sources: tuple[DataSource, ...] = ()
+
+    def view(self, data: ReportData, summary: Summary) -> Mapping[str, object]:
+        rows = [
+            ("ablation", data.ablation_id),
+            ("seeds", ", ".join(map(str, sorted({run.seed for run in data.runs})))),
+            ("hardware", self.environment.hardware),
+            ("threads", self.environment.threads),
+            ("precision", self.environment.precision),
+            ("simulator", self.environment.simulator),
+        ]
+        rows += [("not one environment", sentence) for sentence in self.environment.mixed]
+        rows += [(f"data of {source.purpose}", source.told) for source in self.sources]
+        rows += sorted(self.environment.versions.items())
+        rows += sorted(self.environment.data_digests.items())
+        return {"command": self.environment.command, "rows": [(name, value) for name, value in rows if value]}
+
+    def document(self) -> Mapping[str, object]:
+        return {
+            "data": [_source(source) for source in self.sources],
+            "environment": {
+                "command": self.environment.command,
+                "hardware": self.environment.hardware,
+                "threads": self.environment.threads,
+                "precision": self.environment.precision,
+                "simulator": self.environment.simulator,
+                "versions": dict(self.environment.versions),
+                "data_digests": dict(self.environment.data_digests),
+                "mixed": list(self.environment.mixed),
+            },
+        }
+
+
+def _source(source: DataSource) -> Mapping[str, object]:
+    """`not_held_out` only where there is any."""
+    values = asdict(source)
+    if not source.not_held_out:
+        del values["not_held_out"]
+    return values
