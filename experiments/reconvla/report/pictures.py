@@ -93,16 +93,21 @@ def attention_panels(
 ) -> tuple[AttentionPanel, ...]:
     """The same frames under the maps of each arm's first seed; `runs` by run id.
 
-    Models of different sizes see different pictures: frames are those of the first arm.
+    Models of different sizes see different pictures: frames are those of the first arm. An arm that was looked at on
+    other held-out frames has no map here.
     """
     first: dict[str, tuple[str, Path]] = {}  # by arm, with what people read for it
+    beside: list[str] = []
     for row, _ in told(records.jobs, AttentionSpec):
         run = None if row.run_id is None else runs.get(row.run_id)
         if row.state != SUCCEEDED or run is None:
             continue
         for artifact in records.artifacts_of(row):
+            if run.held_out_by != next(iter(beside), run.held_out_by):
+                continue
             if run.arm not in first and (path := find(artifact)) is not None:
                 first[run.arm] = run.shown, path
+                beside.append(run.held_out_by)
     panels: dict[int, AttentionPanel] = {}
     for arm, (title, path) in first.items():
         with _opened(path) as tensors:
