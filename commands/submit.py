@@ -89,7 +89,7 @@ def command(
         # Only now: figures and statistics take seconds to import, which no start should wait for.
         from commands.show import print_report, write_report
 
-        print_report(write_report(home, database, str(submitted.ablation_id)), as_json)
+        print_report(write_report(home, database, (str(submitted.ablation_id),)), as_json)
         if entry.state == "failed":
             tell_failures(home, database, entry)
         if entry.state == "paused":

@@ -9,7 +9,7 @@ from errors import ConfigError
 from settings.shown import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pydantic import BaseModel
 
@@ -46,6 +46,9 @@ class Experiment(Protocol[C]):
 
     def gather(self, records: Records, find: Find) -> ReportData:
         """What a report shows; what is not measured yet is None."""
+
+    def gather_together(self, ablations: Sequence[Records]) -> ReportData:
+        """The same of several, over what all of them share. Raises InvalidInput where they cannot be compared."""
 
 
 #: By name `module:object`, imported on use.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.reconvla.config import AblationConfig
@@ -44,6 +44,11 @@ class _ReconVLA:
         from experiments.reconvla.report.gather import gather
 
         return gather(records, find)
+
+    def gather_together(self, ablations: Sequence[Records]) -> ReportData:
+        from experiments.reconvla.report.together import gather_together
+
+        return gather_together(ablations)
 
 
 RECONVLA = _ReconVLA()

@@ -58,7 +58,7 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora, sequences: Se
         device_seconds=_total([a.took_seconds for a in over]),
         useful_seconds=_total([a.useful_seconds for a in over]),
         steps_per_epoch=_steps_per_epoch(train, corpora),
-        tasks=_tasks(entries),
+        tasks=tasks_of(entries),
         judged_by=judged_by(mine),
         held_out_by=held_out_by(mine, records),
     )
@@ -107,7 +107,7 @@ def is_closed_loop(row: JobRecord) -> bool:
     return isinstance(row.spec, ClosedLoopSpec)
 
 
-def _tasks(entries: Sequence[SequenceResult] | None) -> dict[str, TaskScore]:
+def tasks_of(entries: Sequence[SequenceResult] | None) -> dict[str, TaskScore]:
     known = [entry.tasks for entry in entries or () if entry.tasks is not None]
     if entries is None or len(known) < len(entries):
         return {}

@@ -49,12 +49,18 @@ def judged_by(jobs: Sequence[JobRecord]) -> str:
     if not specs:
         return ""
     contents = sorted(content for spec in specs for content, _ in _numbered(spec))
-    first = specs[0]
-    simulated = [
+    return f"{_digest(contents)} {simulated_by(jobs)}"
+
+
+def simulated_by(jobs: Sequence[JobRecord]) -> str:
+    """The part of `judged_by` that is not the sequences."""
+    first = next((spec for _, spec in told(jobs, ClosedLoopSpec)), None)
+    if first is None:
+        return ""
+    return _digest([
         first.simulator, first.scene, first.scenes, first.renderer, first.assets_digest, first.max_steps,
         to_json(first.calvin_env),
-    ]  # fmt: skip
-    return hashlib.sha256(json.dumps([contents, simulated]).encode()).hexdigest()[:16]
+    ])  # fmt: skip
 
 
 def _numbered(spec: ClosedLoopSpec) -> Iterator[tuple[str, int]]:
@@ -74,4 +80,8 @@ def _content(spec: ClosedLoopSpec, number: int) -> str:
 
 @lru_cache(maxsize=64)
 def _list_of(*named: object) -> str:
-    return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:16]
+    return _digest(named)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
