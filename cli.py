@@ -25,6 +25,7 @@ from settings.typed import HOME_KEY, program, typed
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {
     "submit-ablation": ("commands.submit", "Plan an ablation and run it to the end (or --detach)."),
+    "plan": ("commands.plan", "Show what submit-ablation would do; writes nothing."),
     "up": ("commands.up", "Start broker, scheduler and workers; go on with whatever is unfinished."),
     "status": ("commands.status", "Show ablations, runs, jobs, workers and sessions."),
     "logs": ("commands.logs", "Show one job: attempts, losses, events, what it printed."),

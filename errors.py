@@ -59,6 +59,10 @@ class OtherBuild(InvalidInput):
     """An open ablation wants other versions of its bodies than this build of Baton has."""
 
 
+class Overtaken(InvalidInput):
+    """Somebody else changed what this was planned for; planning again finds what is there now."""
+
+
 class BundleError(InvalidInput):
     """A bundle is damaged, unsafe, or does not continue this home; the home is as it was."""
 

@@ -91,8 +91,8 @@ def hard_frames(count: int, seed: int, assets: str | None = None) -> Iterator[Fr
 
 def expert_frames(per_task: int, seed: int) -> Iterator[Frame]:
     """Every fourth frame of demonstrations in scene D of the built-in simulator."""
-    from experiments.reconvla.config import Data
     from experiments.reconvla.demonstrations import TRAINING, generated
+    from experiments.reconvla.sections import Data
     from tasks.data.generate import generate
 
     if not per_task:

@@ -74,8 +74,8 @@ def demonstrations(data: Path | None, split: str | None) -> Iterator[Episode]:
             opened = open_dataset(data, name)
             yield from map(opened.read, opened.demonstrations)
         return
-    from experiments.reconvla.config import Data
     from experiments.reconvla.demonstrations import TRAINING, generated
+    from experiments.reconvla.sections import Data
     from tasks.data.generate import generate
 
     entries = generated(Data(demonstrations_per_task=1), TRAINING).entries

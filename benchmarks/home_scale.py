@@ -28,8 +28,9 @@ from db import jobs, members, plans, standings
 from db.engine import Database, sqlite_module
 from db.migrate import open_state
 from db.plans import Plan, PlannedJob
-from experiments.reconvla.config import AblationConfig, Data, Evaluation
+from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.planner import Planner
+from experiments.reconvla.sections import Data, Evaluation
 from settings.home import Home
 
 RESULT = Path(__file__).resolve().parent / "results" / "home_scale.json"

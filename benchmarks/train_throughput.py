@@ -23,7 +23,7 @@ import torch
 
 from benchmarks import made_up_index
 from benchmarks.machine import describe
-from experiments.reconvla.arms import arm_named
+from experiments.reconvla.arms import built_in_method
 from experiments.reconvla.model_plan import planned_model
 from experiments.reconvla.named_config import load_config
 from models.batches import collate, draw_noise
@@ -100,9 +100,9 @@ def main() -> None:
     config = load_config(arguments.preset, None, tuple(arguments.set))
     settings = config.training.model_dump(mode="json")
     settings |= {"steps": 10**6, "checkpoint_seconds": 10**6, "open_loop": None}
-    arm = arm_named(arguments.arm)
+    method = built_in_method(arguments.arm)
     model = planned_model(
-        config.model, {}, arm, settings["reconstruction_weight"], [made_up_index.INSTRUCTION]
+        config.model, {}, method, settings["reconstruction_weight"], [made_up_index.INSTRUCTION]
     )
     training = from_json(TrainingSpec, settings, "training")
     spec = TrainSpec(

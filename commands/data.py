@@ -124,8 +124,8 @@ def generate(
     from calvin.instructions import evaluation_instruction
     from calvin.split import BATON
     from calvin.writer import write_split
-    from experiments.reconvla.config import Data
     from experiments.reconvla.demonstrations import generated, known_tasks
+    from experiments.reconvla.sections import Data
     from tasks.data.generate import generate as episodes
     from tasks.specs import SplitName
 

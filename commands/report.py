@@ -11,7 +11,7 @@ from commands.options import existing_home, home_option
 
 @click.command("report")
 @home_option
-@click.argument("ablation", required=False)
+@click.argument("ablations", nargs=-1, metavar="[ABLATION]...")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -21,9 +21,11 @@ from commands.options import existing_home, home_option
 @click.option("--json", "as_json", is_flag=True, help="Print the report's JSON document.")
 @click.pass_context
 def command(
-    context: click.Context, home_path: str | None, ablation: str | None, out: Path | None, as_json: bool
+    context: click.Context, home_path: str | None, ablations: tuple[str, ...], out: Path | None, as_json: bool
 ) -> None:
     """Write HTML, JSON, CSV and PNG into `reports/`; what is not measured yet is shown as such.
+
+    Several ablations are compared over the sequences that all of them have; they must agree in data and evaluation.
 
     A home that cannot be written is reported on all the same, into another folder (--out).
     """
@@ -32,5 +34,5 @@ def command(
 
     home = existing_home(context, home_path)
     database = look_at_state(home)
-    print_report(write_report(home, database, ablation, out), as_json)
+    print_report(write_report(home, database, ablations, out), as_json)
     database.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,15 +34,25 @@ class Written:
     folder: Path
 
 
-def write_report(home: Home, database: Database, ablation: str | None, out: Path | None = None) -> Written:
+def write_report(
+    home: Home, database: Database, ablations: Sequence[str] = (), out: Path | None = None
+) -> Written:
     """Write the report's files into `out`, or a folder in `reports/`.
 
-    Raises InvalidInput for no ablation, or a folder that cannot be written.
+    ablations: none for the newest; several are compared. Raises InvalidInput for no ablation, for several that cannot
+    be compared, and for a folder that cannot be written.
     """
-    records = records_of(database, ablation)
-    data = experiment_of(records.ablation.config).gather(records, found_in(open_store(home, database)))
+    found = [records_of(database, ablation) for ablation in ablations or (None,)]
+    experiment = experiment_of(found[0].ablation.config)
+    if len(found) == 1:
+        data = experiment.gather(found[0], found_in(open_store(home, database)))
+    else:
+        if any(experiment_of(records.ablation.config) is not experiment for records in found):
+            raise InvalidInput("ablations of different experiments are not comparable")
+        data = experiment.gather_together(found)
     summary = summarise(data)
-    folder = out or home.reports / f"{data.ablation_id}-{as_file_name(data.ablation)}"
+    named = as_file_name(data.ablation)[:100]
+    folder = out or home.reports / f"{data.ablation_id.replace(', ', '-')}-{named}"
     try:
         write_files(data, folder)
     except OSError as error:

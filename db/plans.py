@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from db import events
 from db.dialect import upsert
 from db.engine import Database
-from db.jobs.control import hold, release_counted, revive
+from db.jobs.control import ACTIVE, PAUSED, hold, release_counted, revive
 from db.parts import in_parts
 from db.redaction import without_passwords
+from db.rows import AblationRow
 from db.schema import AblationJob, Run
-from db.statements import UNCOUNTED, ablation, dependency, job, run
-from db.states import BLOCKED, RUNNING
+from db.statements import UNCOUNTED, ablation, dependency, job, run, wanted
+from db.states import BLOCKED, CANCELLED, QUEUED, READY, RUNNING
+from errors import Overtaken
 from settings.json_values import JsonObject
 
 
@@ -75,29 +77,17 @@ class Submitted:
     jobs_shared: int
 
 
-def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
-    """Insert what is new of `plan`; jobs that failed, were cancelled or are about to be get another try."""
-    with db.write() as tx:
-        row = tx.execute(select(ablation.c.id).where(ablation.c.key == plan.key)).first()
-        new = row is None
-        if row is None:
-            ablation_id: int = tx.execute(
-                insert(ablation).returning(ablation.c.id),
-                {
-                    "key": plan.key,
-                    "name": plan.name,
-                    "config": dict(plan.config),
-                    "command": without_passwords(command),
-                    "intent": "active",
-                    "job_count": len(plan.jobs),
-                    "created_at": now,
-                },
-            ).scalar_one()
-        else:
-            ablation_id = row.id
-            tx.execute(update(ablation).where(ablation.c.id == ablation_id).values(intent="active"))
-            tx.execute(update(run).where(run.c.ablation_id == ablation_id).values(intent="active"))
+def submit(
+    db: Database, plan: Plan, command: str, now: float, grows: AblationRow | None = None, what: str = ""
+) -> Submitted:
+    """Insert what is new of `plan`; jobs that failed, were cancelled or are about to be get another try.
 
+    grows: the ablation that this plan is of from now on, as it was when it was planned; what it had and the plan has
+    not leaves it, and stops where nothing else wants it. what: for people, of what is new. Raises Overtaken where that
+    ablation is another by now.
+    """
+    with db.write() as tx:
+        ablation_id, new = _ablation(tx, plan, command, now, grows)
         before = tx.execute(select(func.count()).select_from(job)).scalar_one()
         for some_jobs in in_parts(plan.jobs):
             tx.execute(
@@ -144,9 +134,9 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
             for planned in plan.jobs
             for reference in (planned.runs or (None,))
         ]
-        if new:
-            for some_links in in_parts(links):
-                tx.execute(insert(AblationJob), some_links)
+        left = [] if new else _unlink(tx, ablation_id, links)
+        for some_links in in_parts(links):
+            tx.execute(insert(AblationJob), some_links)
 
         # What was told to stop and has not stopped yet goes on.
         stopping = select(job.c.id).where(job.c.state == RUNNING, job.c.cancel_requested)
@@ -158,13 +148,68 @@ def submit(db: Database, plan: Plan, command: str, now: float) -> Submitted:
         release_counted(tx)
         for job_ids in in_parts(list(ids.values())):
             hold(tx, job_ids)
+        _stop(tx, left, now)
+        shared = f"{added} jobs added, {len(plan.jobs) - added} shared with earlier work"
         if new:
-            events.record(
-                tx, now, "ablation_submitted",
-                f"{plan.name}: {added} jobs added, {len(plan.jobs) - added} shared with earlier work",
-                ablation_id=ablation_id,
-            )  # fmt: skip
+            events.record(tx, now, "ablation_submitted", f"{plan.name}: {shared}", ablation_id=ablation_id)
+        elif grows is not None and grows.key != plan.key:
+            events.record(tx, now, "ablation_grew", f"{plan.name}: {what}; {shared}", ablation_id=ablation_id)
     return Submitted(ablation_id, added, len(plan.jobs) - added)
+
+
+def _ablation(
+    tx: Connection, plan: Plan, command: str, now: float, grows: AblationRow | None
+) -> tuple[int, bool]:
+    """The id of the plan's row, and whether it is new."""
+    values = {
+        "key": plan.key,
+        "name": plan.name,
+        "config": dict(plan.config),
+        "command": without_passwords(command),
+        "intent": ACTIVE,
+        "job_count": len(plan.jobs),
+    }
+    there = tx.execute(select(ablation.c.id).where(ablation.c.key == plan.key)).scalar()
+    if there is None and grows is None:
+        new: int = tx.execute(
+            insert(ablation).returning(ablation.c.id), {**values, "created_at": now}
+        ).scalar_one()
+        return new, True
+    if there is None and grows is not None:
+        same = ablation.c.id == grows.id, ablation.c.key == grows.key
+        if tx.execute(update(ablation).where(*same).values(**values)).rowcount == 0:
+            raise Overtaken(f"ablation {grows.name} was changed meanwhile; submit it again")
+        there = grows.id
+    assert there is not None
+    tx.execute(update(ablation).where(ablation.c.id == there).values(intent=ACTIVE))
+    tx.execute(update(run).where(run.c.ablation_id == there).values(intent=ACTIVE))
+    return there, False
+
+
+def _unlink(tx: Connection, ablation_id: int, links: list[dict[str, int | None]]) -> list[int]:
+    """Jobs that an ablation has no more, which are no longer linked to it. Takes out of `links` what is there."""
+    mine = AblationJob.ablation_id == ablation_id
+    rows = tx.execute(select(AblationJob.id, AblationJob.job_id, AblationJob.run_id).where(mine)).all()
+    planned = {(link["job_id"], link["run_id"]) for link in links}
+    gone = [row for row in rows if (row.job_id, row.run_id) not in planned]
+    for some in in_parts([row.id for row in gone]):
+        tx.execute(delete(AblationJob).where(AblationJob.id.in_(some)))
+    there = {(row.job_id, row.run_id) for row in rows}
+    links[:] = [link for link in links if (link["job_id"], link["run_id"]) not in there]
+    return [row.job_id for row in gone]
+
+
+def _stop(tx: Connection, job_ids: Sequence[int], now: float) -> None:
+    """Jobs that nothing wants any more are cancelled, or are told to stop."""
+    for some in in_parts(job_ids):
+        unwanted = job.c.id.in_(some), ~wanted(ACTIVE, PAUSED)
+        tx.execute(
+            update(job)
+            .where(*unwanted, job.c.state.in_((BLOCKED, READY, QUEUED)))
+            .values(state=CANCELLED, finished_at=now, queued_at=None, error="cancelled")
+        )
+        tx.execute(update(job).where(*unwanted, job.c.state == RUNNING).values(cancel_requested=True))
+        hold(tx, some)
 
 
 def _runs(tx: Connection, ablation_id: int, plan: Plan, ids: Mapping[str, int]) -> dict[RunRef, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, null, select
 
 from db.engine import Database
 from db.jobs import job
+from db.parts import in_parts
 from db.rows import (
     AblationRow,
     ArtifactRow,
@@ -22,6 +24,7 @@ from db.rows import (
 from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, Run, Worker
 from db.statements import dependency
 from db.states import FAILED
+from settings.json_values import JsonObject
 from settings.whole_numbers import whole_number
 
 #: Columns of `JobStanding`, of `AttemptRow` and of `EventRow`.
@@ -102,6 +105,34 @@ def jobs_of(db: Database, ablation_id: int) -> list[JobRow]:
             .where(AblationJob.ablation_id == ablation_id)
             .order_by(job.c.id),
         )  # fmt: skip
+
+
+def keys_of(db: Database, ablation_id: int) -> dict[str, str]:
+    """Key -> kind of all jobs of an ablation."""
+    with db.read() as tx:
+        rows = tx.execute(
+            select(job.c.key, job.c.kind)
+            .join(AblationJob, AblationJob.job_id == job.c.id)
+            .where(AblationJob.ablation_id == ablation_id)
+        )
+        return {row.key: row.kind for row in rows}
+
+
+def known_keys(db: Database, keys: Collection[str]) -> set[str]:
+    """Those of `keys` that jobs have, whichever ablation they are of."""
+    found: set[str] = set()
+    with db.read() as tx:
+        for some in in_parts(list(keys)):
+            found.update(tx.execute(select(job.c.key).where(job.c.key.in_(some))).scalars())
+    return found
+
+
+def specs_of(db: Database, ablation_id: int, kinds: Sequence[str]) -> list[JsonObject]:
+    """Parameters of the jobs of these kinds of an ablation, by id."""
+    mine = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
+    with db.read() as tx:
+        chosen = select(job.c.spec).where(job.c.id.in_(mine), job.c.kind.in_(kinds)).order_by(job.c.id)
+        return list(tx.execute(chosen).scalars())
 
 
 def failures(db: Database, ablation_id: int) -> list[tuple[str, str]]:

@@ -54,6 +54,19 @@ VARIABLES = {
 }
 
 
+ARMS = """
+An arm of your own is what differs, from the settings of the ablation or from another arm (`base`); any setting may, by
+`section.key` or nested ([arms](arms.md)):
+
+```yaml
+arms:
+  baseline: null
+  recon: null
+  heavy: {base: recon, title: "+ weight 10", set: {training.reconstruction_weight: 10}}
+  grounded: {base: recon, set: {gaze.detector: oracle}}
+```
+"""
+
 POLICIES = """
 A row of the table need not be trained here: `arms` may map names to null (an arm above) or to a `policy` with its kind
 and what that takes. It is judged once, on the sequences of the ablation; its columns of training stay empty, nothing is
@@ -82,18 +95,19 @@ def page() -> str:
     """The whole page."""
     if str(REPOSITORY) not in sys.path:
         sys.path.insert(0, str(REPOSITORY))
-    from experiments.reconvla.arms import ARMS
-    from experiments.reconvla.config import LONGEST_NAME, AblationConfig
+    from experiments.reconvla.arms import built_in
+    from experiments.reconvla.config import AblationConfig
     from experiments.reconvla.count_jobs import MOST_JOBS
     from experiments.reconvla.named_config import PRESETS, preset_names
+    from experiments.reconvla.sections import LONGEST_NAME
     from settings.document_limits import LIMITS
     from settings.queue import QueueSettings
 
     head = HEAD.format(**asdict(LIMITS), longest_name=LONGEST_NAME, most_jobs=MOST_JOBS)
     parts = [head, "## The ablation\n", *_section(AblationConfig, "", {})]
     parts += ["\n## Arms\n", "| name | in the table |", "|---|---|"]
-    parts += [f"| `{arm.name}` | {arm.title} |" for arm in ARMS.values()]
-    parts += [POLICIES]
+    parts += [f"| `{name}` | {arm.title} |" for name, arm in built_in().items()]
+    parts += [ARMS, POLICIES]
     parts += ["\n## Presets\n"]
     for name in preset_names():
         first = (PRESETS / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]

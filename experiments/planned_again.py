@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from db import builds, jobs, plans, queries
 from db.engine import Database
-from db.plans import Plan
 from db.rows import AblationRow
-from db.states import CANCELLED
 from errors import ConfigError
 from experiments.planned_otherwise import done_again
 from experiments.registry import experiment_of
-from settings.json_values import JsonObject
 
 
 @dataclass(frozen=True)
@@ -25,16 +22,6 @@ class PlannedAgain:
     name: str
     kept: int
     added: int
-
-
-def with_the_same_settings(database: Database, config: BaseModel, plan: Plan) -> AblationRow | None:
-    """The newest ablation that was planned otherwise with these settings; None where there is none, or this
-    very plan is there already.
-    """
-    rows = [row for row in queries.ablation_rows(database) if row.intent != CANCELLED]
-    if any(row.key == plan.key for row in rows):
-        return None
-    return next((row for row in reversed(rows) if _same_settings(row.config, config)), None)
 
 
 def plan_again(database: Database, ablation: AblationRow, command: str, now: float) -> PlannedAgain:
@@ -53,7 +40,7 @@ def plan_again(database: Database, ablation: AblationRow, command: str, now: flo
             f"the settings of ablation {ablation.name} do not fit this build ({where}: {first['msg']}); submit it "
             "anew with settings that do, or end it with the build that planned it"
         ) from None
-    plan = experiment.plan(config)
+    plan = experiment.plan(config, queries.specs_of(database, ablation.id, experiment.kept_kinds))
     again = done_again(queries.jobs_of(database, ablation.id), plan)
     submitted = plans.submit(database, plan, command, now)
     if submitted.ablation_id != ablation.id:
@@ -64,10 +51,3 @@ def plan_again(database: Database, ablation: AblationRow, command: str, now: flo
         builds.supersede(database, ablation.id, submitted.ablation_id, message, now)
         jobs.cancel(database, jobs.Target("ablation", ablation.id, f"ablation {ablation.name}"), now)
     return PlannedAgain(submitted.ablation_id, plan.name, submitted.jobs_shared, submitted.jobs_added)
-
-
-def _same_settings(stored: JsonObject, config: BaseModel) -> bool:
-    try:
-        return experiment_of(stored).config_class.model_validate(stored) == config
-    except ValidationError:
-        return False

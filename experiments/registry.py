@@ -9,6 +9,8 @@ from errors import ConfigError
 from settings.shown import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from pydantic import BaseModel
 
     from db.plans import Plan
@@ -20,15 +22,33 @@ C = TypeVar("C", bound="BaseModel")
 
 
 class Experiment(Protocol[C]):
-    """config_class: settings as people write them and the state keeps them."""
+    """config_class: settings as people write them and the state keeps them; its `name` is the ablation's. kept_kinds:
+    kinds of job whose parameters decide how an ablation that is there already is planned."""
 
     config_class: type[C]
+    kept_kinds: tuple[str, ...]
 
-    def plan(self, config: C) -> Plan:
-        """The jobs. Raises ConfigError or DatasetError for what cannot work; nothing is written by planning."""
+    def plan(self, config: C, kept: Iterable[JsonObject] = ()) -> Plan:
+        """The jobs. kept: parameters of an ablation's jobs of `kept_kinds`, which it shall go on with.
+
+        Raises ConfigError or DatasetError for what cannot work; nothing is written by planning.
+        """
+
+    def grown(self, there: C, asked: C) -> C:
+        """The settings of an ablation with what `asked` has besides. Raises ConfigError that says what differs."""
+
+    def told(self, there: C, whole: C, asked: C) -> list[str]:
+        """What `grown` made of them, in parts of a sentence; empty where nothing is new or left out."""
+
+    def rows(self, config: C) -> list[JsonObject]:
+        """For people: `name`, `title`, `policy` (None for an arm), `seeds`, and by setting what `differs`: `from` and
+        `to`."""
 
     def gather(self, records: Records, find: Find) -> ReportData:
         """What a report shows; what is not measured yet is None."""
+
+    def gather_together(self, ablations: Sequence[Records]) -> ReportData:
+        """The same of several, over what all of them share. Raises InvalidInput where they cannot be compared."""
 
 
 #: By name `module:object`, imported on use.

@@ -16,7 +16,7 @@ from reports.statistics import Comparison, Difference, Interval
 from reports.summary import Summary
 from settings.shown import one_line
 
-NOT_COMPARED = "no sequences and seeds in common"
+NOT_COMPARED = "no seed in common, or not judged alike"
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,8 @@ class RunReport:
     clocks; those that were killed count up to their last sign of life. `useful_seconds`: device time whose steps are in
     the final weights. `title`: what people read for the arm's name; the name itself where empty. `curves`: what else
     was measured along the way, such as validation. `steps_per_epoch`: steps in which every training sample is drawn
-    once on average. No statement on the method is made of what is not `trained`.
+    once on average. No statement on the method is made of what is not `trained`. `judged_by`, `held_out_by`: results,
+    and held-out figures, of two runs are comparable where these are equal.
     """
 
     arm: str
@@ -69,6 +70,8 @@ class RunReport:
     attempts: tuple[Slice, ...] = ()
     steps_per_epoch: float | None = None
     tasks: Mapping[str, TaskScore] = field(default_factory=dict)
+    judged_by: str = ""
+    held_out_by: str = ""
 
     @property
     def trained(self) -> bool:
@@ -92,11 +95,11 @@ class ReportData:
 
     `runs` in display order: arms appear in the order of their first run. `sections` in the order of the page.
     `closed_loop_reason` says why there are no results, where there are none; `closed_loop_warning` what may have
-    lowered them. `random_results`: the same sequences driven by random actions. `published`: others' rows beneath the
-    table. `state` of the ablation and number of `jobs` by state as `status` shows them; `failures`: a sentence for each
-    failed job. `created_at`: when the figures were gathered, Unix seconds. `order`: of the entries of report.json;
-    those that it does not name come last. Raises InvalidInput for a run or an anchor that is given twice, and for
-    published rows of another metric.
+    lowered them. `random_results`: sequences driven by random actions, judged by `random_judged_by`. `published`:
+    others' rows beneath the table. `state` of the ablation and number of `jobs` by state as `status` shows them;
+    `failures`: a sentence for each failed job. `created_at`: when the figures were gathered, Unix seconds. `order`: of
+    the entries of report.json; those that it does not name come last. Raises InvalidInput for a run or an anchor that
+    is given twice, and for published rows of another metric.
     """
 
     ablation: str
@@ -111,6 +114,7 @@ class ReportData:
     closed_loop_reason: str | None = None
     closed_loop_warning: str | None = None
     random_results: tuple[int, ...] | None = None
+    random_judged_by: str = ""
     published: Published | None = None
     order: tuple[str, ...] = ()
 

@@ -23,13 +23,14 @@ _SPECIAL = {
     "^": r"\textasciicircum{}",
     "→": r"$\rightarrow$",
     "×": r"$\times$",
+    "†": r"$^\dagger$",
 }
 
 
 def table_latex(data: ReportData, summary: Summary) -> str:
     """A `tabular` that needs the packages booktabs and array only, others' rows apart; --: was not measured."""
     metric = data.metric
-    rows = [_measured(arm, arm.title, metric) for arm in summary.arms]
+    rows = [_measured(arm, arm.shown, metric) for arm in summary.arms]
     if summary.random_policy is not None:
         rows.append(_measured(summary.random_policy, "random actions", metric))
     headings = [*metric.headings[:-1], "$n$"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from math import isnan
 from statistics import fmean
@@ -25,6 +25,9 @@ from reports.statistics import (
     success_rates,
 )
 
+#: Beside rows that are not comparable with the others.
+MARK = "\N{DAGGER}"
+
 
 @dataclass(frozen=True)
 class ArmSummary:
@@ -36,7 +39,8 @@ class ArmSummary:
     `training_loss`, `held_out_loss` and `open_loop_error` are means over the same `held_out_seeds`, those whose final
     weights were judged on held-out frames (`held_out_frames` of each; None where seeds differ in them).
     `p_value_random`: the chance of such a difference to random actions in the first share, on the same sequences, if
-    there were none.
+    there were none. `comparable`, `held_out_comparable`: whether results, and held-out figures, are of the same
+    sequences or frames as those of the first row.
     """
 
     arm: str
@@ -58,10 +62,17 @@ class ArmSummary:
     held_out_frames: int | None
     held_out_seeds: tuple[int, ...]
     p_value_random: float | None
+    comparable: bool = True
+    held_out_comparable: bool = True
 
     @property
     def trained(self) -> bool:
         return self.train_steps is not None
+
+    @property
+    def shown(self) -> str:
+        """The row's title, with a mark where it is not comparable."""
+        return self.title if self.comparable else f"{self.title} {MARK}"
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,8 @@ def summarise(data: ReportData) -> Summary:
     groups = data.arms()
     comparisons = [
         compare(a, b, _results_by_seed(groups[a]), _results_by_seed(groups[b]), data.metric.ceiling)
+        if groups[a][0].judged_by == groups[b][0].judged_by
+        else Comparison(a, b, 0, 0)
         for a, b in combinations([arm for arm, runs in groups.items() if runs[0].trained], 2)
     ]
     random_policy = None
@@ -87,11 +100,22 @@ def summarise(data: ReportData) -> Summary:
         random_policy = _summarise_arm("random", runs, data.metric)
     return Summary(
         metric=data.metric,
-        arms=tuple(
-            _summarise_arm(arm, runs, data.metric, data.random_results) for arm, runs in groups.items()
-        ),
+        arms=tuple(_in_the_table(arm, runs, data) for arm, runs in groups.items()),
         comparisons=corrected(comparisons),
         random_policy=random_policy,
+    )
+
+
+def _in_the_table(arm: str, runs: Sequence[RunReport], data: ReportData) -> ArmSummary:
+    """Beside the first row, which says what the others are compared on."""
+    mine = runs[0]
+    random = data.random_results if data.random_judged_by in ("", mine.judged_by) else None
+    judged_beside = next((run.judged_by for run in data.runs if run.judged_by), "")
+    looked_beside = next((run.held_out_by for run in data.runs if run.held_out_by), "")
+    return replace(
+        _summarise_arm(arm, runs, data.metric, random),
+        comparable=mine.judged_by in ("", judged_beside),
+        held_out_comparable=mine.held_out_by in ("", looked_beside),
     )
 
 
@@ -183,7 +207,7 @@ def _total(values: Sequence[float | None]) -> float | None:
 def _arm_json(arm: ArmSummary, data: ReportData) -> dict[str, Any]:
     figures = asdict(arm)
     names = {"mean": data.metric.name, "mean_ci95": f"{data.metric.name}_ci95"}
-    last = {"p_value_random": figures.pop("p_value_random")}
+    last = {name: figures.pop(name) for name in ("p_value_random", "comparable", "held_out_comparable")}
     own = {names.get(name, name): value for name, value in figures.items()}
     return _merged([own, *(part.of_arm(arm) for part in data.parts()), last])
 

@@ -13,10 +13,21 @@ from reports.data import ReportData
 from reports.metric import Metric
 from reports.ruled import Line, ruled_png
 from reports.statistics import Interval
-from reports.summary import ArmSummary, Summary
+from reports.summary import MARK, ArmSummary, Summary
 from settings.shown import one_line
 
 NOT_MEASURED = "not measured"
+
+
+def not_comparable(summary: Summary) -> str | None:
+    """A sentence for the rows with a mark; None without any."""
+    marked = [arm.title for arm in summary.arms if not arm.comparable]
+    if not marked:
+        return None
+    return (
+        f"{MARK} Judged on other sequences or in another simulation than the rows without it, so not comparable with "
+        f"them: {', '.join(marked)}."
+    )
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ def terminal_table(data: ReportData, summary: Summary) -> Table:
     caption = data.closed_loop_warning
     if data.closed_loop_reason:
         caption = f"Success rates not measured: {data.closed_loop_reason}"
+    caption = " ".join(filter(None, (caption, not_comparable(summary))))
     table = Table(
         title=Text(one_line(data.ablation), "italic"),
         caption=caption and Text(one_line(caption), "dim italic"),
@@ -94,6 +106,8 @@ def table_png(data: ReportData, summary: Summary) -> bytes:
     note = "Success in %, 95 % intervals below; – = not measured."
     if data.closed_loop_reason:
         note += f" {data.closed_loop_reason}"
+    if (said := not_comparable(summary)) is not None:
+        note += f" {said}"
     step = 0.55 / data.metric.ceiling
     values = [round(0.29 + place * step, 4) for place in range(data.metric.ceiling + 1)]
     return ruled_png(data.metric.headings, [0.03, *values, 0.94], lines, note)
@@ -102,10 +116,10 @@ def table_png(data: ReportData, summary: Summary) -> bytes:
 def _row(arm: ArmSummary, metric: Metric, *, reference: bool) -> Row:
     if arm.success is None or arm.success_ci95 is None or arm.mean is None or arm.mean_ci95 is None:
         missing = (NOT_MEASURED,) * metric.ceiling
-        return Row(arm.title, missing, ("",) * metric.ceiling, NOT_MEASURED, "", "0", reference)
+        return Row(arm.shown, missing, ("",) * metric.ceiling, NOT_MEASURED, "", "0", reference)
     seeds = len(arm.evaluated_seeds)
     return Row(
-        method="random actions" if reference else arm.title,
+        method="random actions" if reference else arm.shown,
         success=tuple(f"{100 * rate:.1f}" for rate in arm.success),
         success_ci=tuple(_interval(interval, 100, 0) for interval in arm.success_ci95),
         mean=f"{arm.mean:.{metric.digits}f}",
@@ -131,6 +145,7 @@ def _record_fields(metric: Metric) -> Iterator[str]:
         "training_loss",
         "held_out_loss",
         "held_out_frames",
+        "comparable",
     )
 
 
@@ -144,4 +159,5 @@ def _record(arm: ArmSummary, metric: Metric) -> dict[str, str | int | float | No
     record |= {"train_steps": arm.train_steps, "open_loop_error": arm.open_loop_error}
     record |= {"training_loss": arm.training_loss, "held_out_loss": arm.held_out_loss}
     record["held_out_frames"] = arm.held_out_frames
+    record["comparable"] = str(arm.comparable).lower()
     return record

@@ -60,6 +60,10 @@ KEYS = (
         "what configurations of pretrained folders say is computed, and was not read",
     ),
     KeyChange(
+        ("evaluate",), "contents",
+        "sequences are the first of one long list and count by what they are, and a list of another length held others",
+    ),
+    KeyChange(
         ("report",), "not_held_out",
         "the report says how many validation demonstrations were trained on too, and did not",
     ),

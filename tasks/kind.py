@@ -108,6 +108,10 @@ class Spec(_Stored):
         """Whether it depends on interruptions if there is an artifact of this name; what is in it does not."""
         return False
 
+    def keyed(self) -> Self:
+        """What of it is in the job's key, beside that nothing `Aside` is."""
+        return self
+
     def keeping_all(self) -> Self:
         """Told to publish all artifacts that are of the way."""
         return self

@@ -267,14 +267,16 @@ def _earlier_shard(values: JsonObject) -> JsonObject:
 
 @dataclass(frozen=True, kw_only=True)
 class ChainsSpec(SimulatedScene):
-    """A list of `drawn` chains of five tasks. tasks: empty for all of CALVIN's. instructions: phrase by task, None for
-    Baton's own. max_steps: of a subtask. simulators: side by side."""
+    """A list of `drawn` chains of five tasks. tasks: empty for all of CALVIN's. order: `distinct` where copies of
+    chains come after all others. instructions: phrase by task, None for Baton's own. max_steps: of a subtask.
+    simulators: side by side."""
 
     tasks: Items[Text]
     drawn: Annotated[Whole, Field(ge=1, le=100_000)]
     instructions: Mapping[Text, Text] | None
     max_steps: Number
     simulators: Aside[Few]
+    order: Literal["drawn", "distinct"] = "drawn"
 
 
 NamedPolicy = Literal["reconvla", "random", "expert"]
@@ -288,7 +290,8 @@ class ClosedLoopSpec(ChainsSpec, Spec):
     `policies.registry`, whose folder, where it has one, is policy_folder, and what lies there policy_identity. scenes:
     whose scenes are shown. frames_renderer, frames_basis, frames_scenes: what drew the training frames (None: unknown),
     what that rests on, whose scenes they show. policy_batch: rows of every forward pass. seed: of random actions. gaze:
-    of a model that is shown the region.
+    of a model that is shown the region. contents: what each sequence is (`tasks.evaluate.closed_loop.contents_of`),
+    None in jobs of earlier versions.
     """
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_earlier_shard,)
@@ -315,10 +318,26 @@ class ClosedLoopSpec(ChainsSpec, Spec):
     gaze: DetectorSpec | None = None
     policy_folder: Aside[PathText | None] = None
     policy_identity: Text | None = None
+    contents: Items[Text] | None = None
 
     @classmethod
     def reads(cls, values: JsonObject) -> bool:
         return values.get("mode") == "closed_loop"
+
+    def keyed(self) -> ClosedLoopSpec:
+        """A sequence counts by what it is, wherever it stands in a list; chance draws by that place too."""
+        if self.contents is None:
+            return self
+        counted = replace(self, instructions=None)
+        if self.is_random:
+            return counted
+        return replace(counted, tasks=(), order="drawn", drawn=1, first=0, last=len(self.contents))
+
+    @property
+    def is_random(self) -> bool:
+        return self.policy == "random" or (
+            isinstance(self.policy, Mapping) and self.policy.get("kind") == "random"
+        )
 
     @property
     def time_slice(self) -> float | None:

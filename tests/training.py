@@ -8,7 +8,7 @@ from typing import Any
 
 from calvin.episode_file import save_episode
 from calvin.training_index import Gaze, build_items, write_index
-from experiments.reconvla.arms import ARMS
+from experiments.reconvla.arms import built_in_method
 from experiments.reconvla.model_plan import planned_config
 from models.spec import ModelSpec
 from settings.typed_json import from_json
@@ -37,8 +37,8 @@ def training_spec(steps: int, seed: int = 0, arm: str = "recon", **training: Any
     """What the planner puts into a training job, for the toy model."""
     return {
         "model": {
-            "config": planned_config("toy", {}, ARMS[arm]),
-            "reconstructs": ARMS[arm].reconstruction,
+            "config": planned_config("toy", {}, built_in_method(arm)),
+            "reconstructs": built_in_method(arm).reconstruction,
             "backbones": {},
             "instructions": [INSTRUCTION],
         },

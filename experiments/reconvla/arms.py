@@ -1,48 +1,258 @@
-"""The arms of the paper's table (ReconVLA, arXiv 2508.10333), by name."""
+"""Arms: settings that differ from those of the ablation, by name; the paper's are in arms.yaml."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from errors import ConfigError
-from settings.shown import shown
+from experiments.reconvla.config import AblationConfig, ArmEntry
+from experiments.reconvla.sections import Method
+from settings.documents import parse_yaml
+from settings.json_values import JsonObject
+from settings.overlays import merge, nested
+from settings.shown import cut, shown
+from settings.suggestions import did_you_mean
+from settings.typed_json import first_mistake
+
+_FILE = Path(__file__).with_name("arms.yaml")
+
+#: Sections and keys that say how a row is judged. All rows are judged alike, but for what an arm says of these.
+_JUDGING = (
+    ("evaluation",),
+    ("attention",),
+    ("data", "evaluation_scene"),
+    ("data", "validation_demonstrations_per_task"),
+)
+#: Of the whole ablation, not of a row.
+_COMMON = ("name", "arms", "seeds", "scheduling", "evaluation.random_baseline")
+
+Place = tuple[str, ...]
+
+#: Settings that only some methods use.
+_OF_PRETRAINING = (
+    ("pretraining",),
+    ("data", "pretraining_root"),
+    ("data", "pretraining_scenes"),
+    ("data", "pretraining_demonstrations_per_task"),
+)
+
+
+class ChangesNothing(ConfigError):
+    """A setting that decides nothing in an arm: its row would look like a finding."""
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What distinguishes one row of the ablation table.
+    """A row of the table that is trained.
 
-    reconstruction: what is denoised beside the action loss: nothing, the gaze region, or the whole picture.
-    grounding: how the policy is told where to look: not at all, by a second picture of the gaze region in its
-    prompt (found by the ablation's detector, in training and in evaluation), or by having to say the region's
-    box before its actions.
-    pretrained: training starts from a checkpoint of the `pretraining` stage (docs/model.md says on which data).
+    config: the settings that it is trained with. judged: those it is judged with. differs: what they say otherwise
+    than the ablation, by dotted key.
     """
 
     name: str
     title: str
-    reconstruction: Literal["none", "gaze", "image"] = "none"
-    grounding: Literal["none", "crop", "box"] = "none"
-    pretrained: bool = False
+    config: AblationConfig
+    judged: AblationConfig
+    differs: Mapping[str, object]
+
+    @property
+    def method(self) -> Method:
+        return self.config.method
 
 
-ARMS = {
-    arm.name: arm
-    for arm in (
-        Arm("baseline", "baseline"),
-        Arm("explicit_grounding", "explicit grounding", grounding="crop"),
-        Arm("cot_grounding", "CoT grounding", grounding="box"),
-        Arm("whole_image_recon", "+ whole-image reconstruction", reconstruction="image"),
-        Arm("recon", "+ reconstruction loss", reconstruction="gaze"),
-        Arm("recon_pretrain", "+ pretraining", reconstruction="gaze", pretrained=True),
-    )
-}
+@cache
+def built_in() -> dict[str, ArmEntry]:
+    """The paper's arms by name."""
+    text = _FILE.read_text(encoding="utf-8")
+    return TypeAdapter(dict[str, ArmEntry]).validate_python(parse_yaml(text, str(_FILE), is_ours=True))
 
 
-def arm_named(name: str) -> Arm:
-    """Raises ConfigError, naming the known arms."""
+def built_in_method(name: str) -> Method:
+    """What a built-in arm is. Raises ConfigError for another name."""
+    return arms_of(AblationConfig(arms=(name,)))[0].method
+
+
+def arms_of(config: AblationConfig) -> list[Arm]:
+    """The arms of an ablation, in its order.
+
+    Raises ConfigError that names the arm and the key: an unknown base or key, bases that go in a circle, a value that
+    does not fit, a setting that is of the whole ablation, or one that changes nothing in the arm.
+    """
+    entries = _entries(config)
+    return [_arm(config, name, entries) for name in config.trained]
+
+
+def rows_of(config: AblationConfig) -> list[JsonObject]:
+    """Rows as people are shown them, in the order of the table; see `experiments.registry.Experiment.rows`."""
+    before = flat(config)
+    found: list[JsonObject] = [
+        {
+            "name": arm.name,
+            "title": arm.title,
+            "policy": None,
+            "seeds": list(config.seeds),
+            "differs": {key: {"from": before.get(key), "to": value} for key, value in arm.differs.items()},
+        }
+        for arm in arms_of(config)
+    ]
+    for name, row in config.policies.items():
+        kind = str(row.policy.get("kind"))
+        found.append({"name": name, "title": row.title or name, "policy": kind, "seeds": [], "differs": {}})
+    return found
+
+
+def check_names(config: AblationConfig) -> None:
+    """Raises ConfigError for rows by the name of a built-in arm, and for arms and bases that are unknown."""
+    for name, row in config.arms.items() if isinstance(config.arms, dict) else ():
+        if row is not None and name in built_in():
+            raise ConfigError(
+                f"arms.{name}: a built-in arm has this name; name yours otherwise, with `base: {name}` if it is one "
+                "with differences"
+            )
+    entries = _entries(config)
+    for name in config.trained:
+        _chain(name, entries)
+
+
+def _entries(config: AblationConfig) -> dict[str, ArmEntry]:
+    return {**built_in(), **{name: row for name, row in config.trained.items() if row is not None}}
+
+
+def _chain(name: str, entries: Mapping[str, ArmEntry]) -> list[ArmEntry]:
+    """The entry of an arm after those of its bases."""
+    if name not in entries:
+        known = ", ".join(map(cut, entries))
+        raise ConfigError(
+            f"arms: unknown arm {shown(name)}; known arms: {cut(known, 400)}{did_you_mean(name, entries)}"
+        )
+    names, entry = [name], entries[name]
+    while entry.base is not None:
+        base = entry.base
+        if base not in entries:
+            raise ConfigError(
+                f"arms.{names[-1]}.base: unknown arm {shown(base)}{did_you_mean(base, entries)}"
+            )
+        if base in names:
+            circle = " -> ".join(map(cut, [*names[names.index(base) :], base]))
+            raise ConfigError(f"arms.{base}.base: bases go in a circle: {circle}")
+        names.append(base)
+        entry = entries[base]
+    return [entries[one] for one in reversed(names)]
+
+
+def _arm(config: AblationConfig, name: str, entries: Mapping[str, ArmEntry]) -> Arm:
+    chain = _chain(name, entries)
+    said = [setting for entry in chain for setting in settings_of(entry, name)]
+    full = _with(config, said, name)
+    judging = (
+        _JUDGING if full.method.grounding != "crop" else (*_JUDGING, ("gaze",))
+    )  # it is shown the regions
+    judged = full
+    if chain[-1].judged == "base":
+        judged = _with(config, [s for s in said if any(_within(s[0], place) for place in judging)], name)
+    arm = Arm(name, chain[-1].title or name, full, judged, _differences(config, full))
+    _check_meaning(arm, [place for place, _ in said])
+    return arm
+
+
+def settings_of(entry: ArmEntry, name: str) -> list[tuple[Place, object]]:
+    """What the entry of the arm `name` sets, by place, in its order.
+
+    Raises ConfigError for what is of the whole ablation.
+    """
+
+    found = []
+    for key, value in entry.set.items():
+        for place, leaf in _leaves(tuple(str(key).split(".")), value):
+            check_place(place, f"arms.{name}.set")
+            found.append((place, leaf))
+    return found
+
+
+def check_place(place: Place, where: str) -> None:
+    """Raises ConfigError, beginning with `where`, for what is no setting, or one of the whole ablation."""
+    dotted = ".".join(place)
+    if any(dotted == common or dotted.startswith(f"{common}.") for common in _COMMON):
+        raise ConfigError(f"{where}: {cut(dotted)} is of the whole ablation, not of one arm")
+    section: type[BaseModel] = AblationConfig
+    for depth, part in enumerate(place):
+        if part not in section.model_fields:
+            known = [".".join([*place[:depth], field]) for field in section.model_fields]
+            raise ConfigError(f"{where}: unknown key {shown(dotted)}{did_you_mean(dotted, known)}")
+        inner = _section_in(section.model_fields[part].annotation)
+        if inner is None:
+            return
+        section = inner
+
+
+def _leaves(place: Place, value: object) -> Iterator[tuple[Place, object]]:
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _leaves((*place, str(key)), inner)
+    else:
+        yield place, value
+
+
+def _within(place: Place, other: Place) -> bool:
+    """Whether `place` is `other` or below it."""
+    return place[: len(other)] == other
+
+
+def _with(config: AblationConfig, said: Sequence[tuple[Place, object]], name: str) -> AblationConfig:
+    """The ablation's settings with those of an arm over them; without rows, which nobody reads there."""
+    values = {
+        **config.model_dump(mode="json", exclude={"arms"}),
+        "method": config.method.model_dump(),
+        "arms": ["baseline"],
+    }
+    for place, value in said:
+        merge(values, nested(".".join(place), value))
     try:
-        return ARMS[name]
-    except KeyError:
-        raise ConfigError(f"unknown arm {shown(name)}; known arms: {', '.join(ARMS)}") from None
+        return AblationConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"arms.{name}.set: {first_mistake(error)}") from None
+
+
+def _section_in(annotation: object) -> type[BaseModel] | None:
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+
+
+def _differences(config: AblationConfig, arm: AblationConfig) -> dict[str, object]:
+    before, after = flat(config), flat(arm)
+    return {key: value for key, value in after.items() if before.get(key, ...) != value}
+
+
+def flat(config: AblationConfig) -> dict[str, object]:
+    """All settings of an ablation but its rows, by dotted key."""
+    values = {**config.model_dump(mode="json", exclude={"arms"}), "method": config.method.model_dump()}
+    return {".".join(place): leaf for key, value in values.items() for place, leaf in _leaves((key,), value)}
+
+
+def _check_meaning(arm: Arm, said: Sequence[Place]) -> None:
+    """Raises ChangesNothing."""
+    method, gaze = arm.method, arm.config.gaze
+    looks = method.reconstruction == "gaze" or method.grounding != "none" or gaze.untrusted != "keep"
+    idle: list[tuple[Place, str]] = []
+    if method.reconstruction == "none":
+        idle.append((
+            ("training", "reconstruction_weight"),
+            "an arm that reconstructs nothing (method.reconstruction is none)",
+        ))  # fmt: skip
+    if not method.pretrained:
+        idle += [
+            (place, "an arm that is not pretrained (method.pretrained is false)") for place in _OF_PRETRAINING
+        ]
+    if not looks:
+        idle.append((
+            ("gaze",), "an arm that neither reconstructs a gaze region nor is told of one; name a `base`, such as recon"
+        ))  # fmt: skip
+    for place, of_what in idle:
+        found = next((p for p in said if _within(p, place)), None)
+        if found is not None:
+            raise ChangesNothing(f"arms.{arm.name}.set: {'.'.join(found)} changes nothing in {of_what}")

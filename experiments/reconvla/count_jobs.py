@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmark.tasks import TASKS
 from calvin.protocols import protocol_named
 from errors import ConfigError
-from experiments.reconvla.arms import arm_named
+from experiments.reconvla.arms import arms_of
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.evaluation_plan import has_closed_loop
 
@@ -45,7 +45,7 @@ def jobs_by_entry(config: AblationConfig) -> dict[str, int]:
                 len(data.training_scenes),
             ),
         ]
-    if data.pretrained_on is None and any(arm_named(name).pretrained for name in config.trained):
+    if data.pretrained_on is None and any(arm.method.pretrained for arm in arms_of(config)):
         each, scenes = data.pretraining_demonstrations_per_task, len(data.pretraining_scenes)
         corpora.append(("data.pretraining_demonstrations_per_task", each, scenes))
     for entry, each, scenes in corpora:

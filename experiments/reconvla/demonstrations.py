@@ -15,7 +15,7 @@ from calvin.sampled_check import check_sample
 from calvin.shared_frames import shared_demonstrations
 from calvin.split import TRAINING, VALIDATION, Split, open_split
 from errors import ConfigError
-from experiments.reconvla.config import Data
+from experiments.reconvla.sections import Data
 from settings.shown import shown
 from tasks.gaze.truth import check_true_boxes
 from tasks.specs import Demonstration, SplitName

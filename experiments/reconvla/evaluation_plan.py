@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.cameras import TINY
 from benchmark.tasks import TASKS
 from calvin.instructions import read_instruction_file
+from calvin.official_sequences import COUNT as OFFICIAL_COUNT
 from calvin.protocols import protocol_named
 from calvin.sequences import check_tasks
 from calvin.split import BATON, TRAINING, VALIDATION, Recording, open_split
@@ -19,6 +21,7 @@ from settings.places import expanded
 from simulators.calvin_env import PYTHON_VARIABLE
 from simulators.rendering import chosen_renderer
 from tasks.drawn_anew import looked_at, maker
+from tasks.evaluate.closed_loop import Order, chains_of, contents_of
 from tasks.evaluate.simulator_identity import assets_identity, official_identity
 from tasks.specs import ClosedLoopSpec
 
@@ -37,23 +40,60 @@ def has_closed_loop(config: AblationConfig) -> bool:
     return config.data.root is None or evaluation.assets is not None or evaluation.simulator == "calvin"
 
 
+@dataclass(frozen=True)
+class ListOfSequences:
+    """Which list an ablation's sequences are of, and where it was cut: what one that grows keeps.
+
+    drawn, order: see `tasks.evaluate.closed_loop.chains_of`. by_content: keys hold what each sequence is; those of
+    earlier versions hold its place. cuts: where shards end.
+    """
+
+    drawn: int
+    order: Order
+    by_content: bool = True
+    cuts: tuple[int, ...] = ()
+
+    def shards(self, sequences: int, each: int) -> list[range]:
+        """The first `sequences`, cut where they were and every `each`."""
+        inner = {*range(each, sequences, each), *(cut for cut in self.cuts if cut < sequences)}
+        ends = [*sorted(inner), sequences]
+        return [range(first, last) for first, last in zip([0, *ends], ends)]
+
+
+def list_of(config: AblationConfig) -> ListOfSequences:
+    """That of a new ablation. One list serves all sizes up to the official one, so that an evaluation can grow; few
+    tasks form few chains, of which a long list has copies, and the distinct ones come first.
+    """
+    protocol, evaluation = config.evaluation.protocol, config.evaluation
+    drawn = protocol_named(protocol).drawn if protocol else max(OFFICIAL_COUNT, evaluation.sequences)
+    return ListOfSequences(drawn, "distinct" if config.data.tasks else "drawn")
+
+
+def sequences_of(config: AblationConfig) -> int:
+    """How many are evaluated."""
+    protocol = config.evaluation.protocol
+    return protocol_named(protocol).sequences if protocol else config.evaluation.sequences
+
+
 def closed_loop_shards(
-    config: AblationConfig, recording: Callable[[], Recording] | None = None
+    config: AblationConfig,
+    recording: Callable[[], Recording] | None = None,
+    sequences_in: ListOfSequences | None = None,
 ) -> Iterator[ClosedLoopSpec]:
     """Each shard, for the baseline of random actions.
 
-    recording: tells what drew the training frames, by default `frames_recording`. Raises ConfigError for options that
-    contradict each other or form no sequence, SimulatorMissing where the simulator's files are not here.
+    recording: tells what drew the training frames, by default `frames_recording`. sequences_in: by default `list_of`.
+    Raises ConfigError for options that contradict each other or form no sequence, SimulatorMissing where the
+    simulator's files are not here.
     """
     evaluation = config.evaluation
-    sequences, drawn, max_steps = evaluation.sequences, evaluation.sequences, evaluation.max_steps
+    max_steps = evaluation.max_steps
     if evaluation.protocol is not None:
         if config.data.tasks:
             raise ConfigError(
                 f"evaluation.protocol: {evaluation.protocol} has all tasks; leave data.tasks empty"
             )
-        protocol = protocol_named(evaluation.protocol)
-        sequences, drawn, max_steps = protocol.sequences, protocol.drawn, protocol.max_steps
+        max_steps = protocol_named(evaluation.protocol).max_steps
     known_tasks(config.data)
     _check_sequences(config)
     unused = {"calvin": "assets", "playtable": "calvin_python"}[evaluation.simulator]
@@ -77,7 +117,13 @@ def closed_loop_shards(
     frames = recording() if recording is not None else frames_recording(config, config.data.root)
     renderer = chosen_renderer(evaluation.renderer, frames.renderer)
     untrained = untrained_tasks(config)
-    for first in range(0, sequences, evaluation.sequences_per_shard):
+    wanted = sequences_in or list_of(config)
+    sequences = sequences_of(config)
+    contents: tuple[str, ...] = ()
+    if wanted.by_content:
+        chains = chains_of(wanted.drawn, config.data.tasks, wanted.order)
+        contents = contents_of(chains, instructions, range(sequences))
+    for numbers in wanted.shards(sequences, evaluation.sequences_per_shard):
         yield ClosedLoopSpec(
             mode="closed_loop",
             policy="random",
@@ -95,7 +141,8 @@ def closed_loop_shards(
             assets_digest=digest,
             calvin_env=official,
             tasks=tuple(config.data.tasks),
-            drawn=drawn,
+            drawn=wanted.drawn,
+            order=wanted.order,
             instructions=instructions,
             max_steps=max_steps,
             simulators=evaluation.simulators_per_batch,
@@ -104,8 +151,9 @@ def closed_loop_shards(
             threads=evaluation.threads,
             videos=0,
             video_attention=evaluation.video_attention,
-            first=first,
-            last=min(first + evaluation.sequences_per_shard, sequences),
+            first=numbers.start,
+            last=numbers.stop,
+            contents=contents[numbers.start : numbers.stop] if wanted.by_content else None,
             slice_seconds=evaluation.slice_seconds,
         )
 
@@ -123,13 +171,14 @@ def frames_recording(config: AblationConfig, root: str | None) -> Recording:
     return looked_at(open_split(Path(root).expanduser(), TRAINING), make)
 
 
-def untrained_tasks(config: AblationConfig) -> list[str]:
-    """Tasks that the evaluation asks for and no training demonstration shows."""
+def untrained_tasks(config: AblationConfig, asked: Sequence[str] | None = None) -> list[str]:
+    """Tasks that the evaluation asks for (by default those of `config`) and no training demonstration shows."""
     if config.data.root is None:
         return []
     split = open_split(Path(config.data.root).expanduser(), TRAINING)
     shown = {demonstration.task for demonstration in split.demonstrations}
-    return [task for task in config.data.tasks or TASKS if task not in shown]
+    tasks = config.data.tasks if asked is None else asked
+    return [task for task in tasks or TASKS if task not in shown]
 
 
 def _check_sequences(config: AblationConfig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.reconvla.config import AblationConfig
@@ -9,21 +10,45 @@ from experiments.reconvla.config import AblationConfig
 if TYPE_CHECKING:
     from db.plans import Plan
     from reports.data import ReportData
+    from settings.json_values import JsonObject
     from tasks.records import Find, Records
 
 
 class _ReconVLA:
     config_class = AblationConfig
+    #: Kinds of job whose parameters decide how an ablation that grows is planned.
+    kept_kinds = ("evaluate",)
 
-    def plan(self, config: AblationConfig) -> Plan:
+    def plan(self, config: AblationConfig, kept: Iterable[JsonObject] = ()) -> Plan:
+        from experiments.reconvla.growth import kept_list
         from experiments.reconvla.planner import Planner
 
-        return Planner(config).plan()
+        return Planner(config, kept_list(config, kept)).plan()
+
+    def grown(self, there: AblationConfig, asked: AblationConfig) -> AblationConfig:
+        from experiments.reconvla.growth import grown
+
+        return grown(there, asked)
+
+    def told(self, there: AblationConfig, whole: AblationConfig, asked: AblationConfig) -> list[str]:
+        from experiments.reconvla.growth import told
+
+        return told(there, whole, asked)
+
+    def rows(self, config: AblationConfig) -> list[JsonObject]:
+        from experiments.reconvla.arms import rows_of
+
+        return rows_of(config)
 
     def gather(self, records: Records, find: Find) -> ReportData:
         from experiments.reconvla.report.gather import gather
 
         return gather(records, find)
+
+    def gather_together(self, ablations: Sequence[Records]) -> ReportData:
+        from experiments.reconvla.report.together import gather_together
+
+        return gather_together(ablations)
 
 
 RECONVLA = _ReconVLA()

@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from errors import ConfigError
+from experiments.reconvla.arms import arms_of, settings_of
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.foreign_parameters import (
     HUB,
@@ -50,13 +51,12 @@ class ForeignJobs:
     def settings(self, settings: dict[str, object]) -> dict[str, object]:
         try:
             config = AblationConfig.model_validate(settings)
-            for text in _named_files(config):
-                self._check_outside(lies_elsewhere(text))
+            for one in [config, *(arm.config for arm in arms_of(config))]:
+                for text in _named_files(one):
+                    self._check_outside(lies_elsewhere(text))
             for name, row in config.policies.items():
                 for text in check_policy(row.policy, f"arms.{name}.policy", self._policies):
                     self._check_outside(text)
-            if config.gaze.weights is not None and not HUB.fullmatch(config.gaze.weights):
-                self._check_outside(lies_elsewhere(config.gaze.weights))
         except ValidationError as error:
             raise ValueError(f"has settings that this Baton does not know: {first_mistake(error)}") from None
         except (ValueError, ConfigError) as error:
@@ -66,7 +66,24 @@ class ForeignJobs:
             if isinstance(value, dict) and value.get(name) is not None:
                 self._note(value[name])
                 settings = {**settings, section: {**value, name: None}}
-        return settings
+        return self._arms_without_programs(settings, config)
+
+    def _arms_without_programs(
+        self, settings: dict[str, object], config: AblationConfig
+    ) -> dict[str, object]:
+        arms = settings.get("arms")
+        if not isinstance(arms, dict):
+            return settings
+        kept = dict(arms)
+        for arm, entry in config.trained.items():
+            said = [] if entry is None else settings_of(entry, arm)
+            if any(place in PROGRAMS for place, _ in said):
+                for place, value in said:
+                    if place in PROGRAMS and value is not None:
+                        self._note(value)
+                without = {".".join(place): value for place, value in said if place not in PROGRAMS}
+                kept[arm] = {**arms[arm], "set": without}
+        return {**settings, "arms": kept}
 
     def parameters(self, kind: str, parameters: dict[str, object]) -> dict[str, object]:
         if kind not in KINDS:
@@ -109,6 +126,8 @@ def _named_files(config: AblationConfig) -> Iterator[str]:
     data, evaluation = config.data, config.evaluation
     named = (data.root, data.pretraining_root, evaluation.assets, evaluation.instructions)
     yield from filter(None, (*named, *config.model.backbones.model_dump().values()))
+    if config.gaze.weights is not None and not HUB.fullmatch(config.gaze.weights):
+        yield config.gaze.weights
 
 
 def reaching_out(settings: JsonObject) -> list[str]:

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from errors import ConfigError, WeightsMissing
-from experiments.reconvla.arms import Arm
-from experiments.reconvla.config import Attention, Backbones, Model
+from experiments.reconvla.sections import Attention, Backbones, Method, Model
 from models.config import ReconVLAConfig
 from models.folder_config import with_folders
 from models.folder_identity import folder_identity
@@ -52,7 +51,7 @@ def backbone_folders(backbones: Backbones) -> dict[str, Folder]:
 def planned_model(
     model: Model,
     folders: Mapping[str, Folder],
-    arm: Arm,
+    method: Method,
     reconstruction_weight: float,
     instructions: Sequence[str],
 ) -> ModelSpec:
@@ -65,12 +64,12 @@ def planned_model(
         config=planned_config(
             model.size,
             model.override,
-            arm,
+            method,
             reconstruction_weight,
             model.official_compat,
             {name: Path(folder.root) for name, folder in folders.items() if name != "tokenizer"},
         ),
-        reconstructs=arm.reconstruction,
+        reconstructs=method.reconstruction,
         backbones={part: folders[part] for part in PARTS if part in folders},
         tokenizer=tokenizer,
         instructions=tuple(instructions) if tokenizer is None else None,
@@ -80,22 +79,22 @@ def planned_model(
 def planned_config(
     size: str,
     override: JsonObject,
-    arm: Arm,
+    method: Method,
     reconstruction_weight: float = 1.0,
     official_compat: bool = False,
     folders: Mapping[str, Path] | None = None,
 ) -> dict[str, object]:
-    """Configuration of `size` for `arm` with `override` merged in, and what the `folders` of pretrained parts say, as
-    plain JSON.
+    """Configuration of `size` for `method` with `override` merged in, and what the `folders` of pretrained parts say,
+    as plain JSON.
 
     Raises ConfigError naming the field that is unknown, does not fit, or contradicts a folder; CheckpointError for a
     folder's entry that is damaged or cannot be computed here.
     """
     values = config_of_size(size, _ANY_VOCABULARY if size == "toy" else None).all_values()
-    values |= {"grounding": arm.grounding, "official_compat": official_compat}
+    values |= {"grounding": method.grounding, "official_compat": official_compat}
     _merge(values, override, "model.override")
     config = ReconVLAConfig.from_dict(values)
-    if arm.reconstruction == "none":
+    if method.reconstruction == "none":
         config = config.without_reconstruction()
     elif config.denoiser is None:
         raise ConfigError(f"model size {shown(size)} has no denoiser to reconstruct with")

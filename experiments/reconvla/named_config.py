@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from errors import ConfigError
+from experiments.reconvla.arms import arms_of, check_names
 from experiments.reconvla.config import AblationConfig
+from experiments.reconvla.vary import axes_of, varied
 from settings.documents import parse_yaml
 from settings.json_values import JsonObject
 from settings.overlays import check_consistent, merge, nested, override_of
 from settings.regular import MOST_YAML_BYTES, text_of
 from settings.shown import cut, shown
+from settings.suggestions import did_you_mean
 
 #: Of what a message says of a place in the configuration.
 _LONGEST_PART = 160
 
 _NOTHING = object()
+
+#: The arm that `--vary` varies where nobody names one.
+VARIED = "recon"
 
 PRESETS = Path(__file__).resolve().parent / "presets"
 
@@ -31,9 +37,14 @@ def load_config(
     preset: str | None = None,
     file: Path | None = None,
     overrides: tuple[str, ...] = (),
+    *,
+    vary: Sequence[str] = (),
+    vary_with: Sequence[str] = (),
     **direct: object,
 ) -> AblationConfig:
     """Preset, then file, then `key.path=value` overrides, then the values of direct options.
+
+    vary, vary_with: see `experiments.reconvla.vary`; what varies is the arms that somebody named, else `recon`.
 
     Raises ConfigError with one sentence that names the place and the key.
     """
@@ -41,7 +52,10 @@ def load_config(
     written: list[tuple[str, JsonObject]] = []  # by place, the last first where they disagree
     if preset is not None:
         if preset not in preset_names():
-            raise ConfigError(f"unknown preset {shown(preset)}; known presets: {', '.join(preset_names())}")
+            raise ConfigError(
+                f"unknown preset {shown(preset)}; known presets: {', '.join(preset_names())}"
+                + did_you_mean(preset, preset_names())
+            )
         written.append((f"preset {preset}", {"name": preset, **_read_yaml(PRESETS / f"{preset}.yaml")}))
     of_people = len(written)
     if file is not None:
@@ -58,12 +72,22 @@ def load_config(
             more = nested(key, _rows_named(value, values) if key == "arms" else value, "__")
             merge(values, more)
             written.append((option, more))
+    axes = axes_of(vary, vary_with)
+    if axes and not any("arms" in said for place, said in written if not place.startswith("preset ")):
+        values["arms"] = [VARIED]
     try:
         config = AblationConfig.model_validate(values)
+        if axes:
+            check_names(config)
+            rows = varied(config, axes)
+            written.append(("--vary", {"arms": dict.fromkeys(rows)}))
+            config = config.model_copy(update={"arms": rows})
+        check_names(config)
+        arms_of(config)
     except ConfigError as error:
-        text = str(error)
-        entry = ["arms"] if text.startswith("unknown arm") else text.partition(":")[0].split(".")
-        raise ConfigError(f"{_place_of(entry, written)}: {error}") from None
+        if str(error).startswith("--vary"):
+            raise
+        raise ConfigError(f"{_place_of(str(error).partition(':')[0].split('.'), written)}: {error}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         loc = first["loc"]
@@ -72,7 +96,8 @@ def load_config(
         place = _place_of([str(part) for part in loc] or first["msg"].split()[2:3], written)
         where = cut(".".join(cut(str(part)) for part in loc) or "the whole", _LONGEST_PART)
         if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}") from None
+            near = did_you_mean(where, _keys(AblationConfig))
+            raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}{near}") from None
         if first["type"] == "model_type":
             raise ConfigError(
                 f"{place}: {where}: it has settings of its own, a mapping (got {shown(first['input'])})"
@@ -116,6 +141,17 @@ def _check_protocol_decides(protocol: str, said_by: list[tuple[str, JsonObject]]
                     f"{place}: evaluation.{name} would be ignored, as evaluation.protocol {protocol} decides it; leave "
                     "it out, or set evaluation.protocol to null"
                 )
+
+
+def _keys(section: type[BaseModel], above: str = "") -> list[str]:
+    """Every key of a configuration, by dotted name."""
+    found = []
+    for name, field in section.model_fields.items():
+        found.append(f"{above}{name}")
+        for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                found += _keys(inner, f"{above}{name}.")
+    return found
 
 
 def _read_yaml(path: Path) -> dict[str, object]:

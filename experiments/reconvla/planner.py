@@ -1,240 +1,169 @@
-"""From a configuration to the jobs of an ablation.
-
-A job's key is the hash of all that decides its output: kind, version of the body, parameters, and the keys
-of the jobs it depends on. Parameters that are `Aside` (slices, checkpoints, places) are left out of it.
-"""
+"""From a configuration to the jobs of an ablation."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 
 from calvin.split import TRAINING, VALIDATION, Recording, check_place
-from db.plans import Dependency, Plan, PlannedJob, RunRef
-from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
-from detectors.spec import DetectorSpec, FinderOptions, NoOptions
-from detectors.targets.table import BY_TASK, TARGETS_VERSION
+from db.plans import Dependency, Plan, RunRef
 from errors import ConfigError
-from experiments.reconvla.arms import Arm, arm_named
-from experiments.reconvla.config import AblationConfig, Training
+from experiments.reconvla.arms import Arm, arms_of, check_names
+from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.count_jobs import check_jobs
-from experiments.reconvla.demonstrations import (
-    PRETRAINING,
-    Corpus,
-    generated,
-    known_tasks,
-    recorded,
-    shared,
-)
+from experiments.reconvla.data_jobs import DataJobs
+from experiments.reconvla.demonstrations import PRETRAINING, known_tasks, shared
 from experiments.reconvla.evaluation_plan import (
     NO_SIMULATOR,
+    ListOfSequences,
     closed_loop_shards,
     frames_recording,
     has_closed_loop,
+    untrained_tasks,
 )
+from experiments.reconvla.job_book import JobBook, digest
 from experiments.reconvla.model_plan import backbone_folders, check_attention, planned_model
 from experiments.reconvla.rows import row_shards
-from models.spec import ModelSpec
-from settings.typed_json import from_json, key_json
-from tasks.context import FRAMES
-from tasks.kind import Kind, R, S
-from tasks.registry import ATTENTION, EVALUATE, GAZE, INDEX, INGEST, PRETRAIN, RECONSTRUCT, REPORT, TRAIN
+from experiments.reconvla.sections import Backbones, Data, Gaze, Training
+from models.spec import Folder, ModelSpec
+from settings.typed_json import from_json
+from tasks.kind import Kind
+from tasks.registry import ATTENTION, EVALUATE, PRETRAIN, RECONSTRUCT, REPORT, TRAIN
 from tasks.results import TrainResult
 from tasks.specs import (
-    About,
     AttentionSpec,
     ClosedLoopSpec,
-    GazeSpec,
-    IndexSpec,
-    IngestSpec,
     LookedAt,
     OpenLoopSpec,
     Precision,
     ReconstructSpec,
     ReportSpec,
-    SplitName,
     TrainingSpec,
     TrainSpec,
 )
 
 
 class Planner:
-    """Collects jobs in an order in which each follows what it needs."""
+    """Plans each arm with its own settings; work that arms share is the same jobs, as their keys are equal."""
 
-    def __init__(self, config: AblationConfig) -> None:
+    def __init__(self, config: AblationConfig, sequences_in: ListOfSequences | None = None) -> None:
+        """sequences_in: the list and cuts of an ablation that grows; None: those of a new one."""
         self._config = config
-        self._jobs: dict[str, PlannedJob] = {}
-        self._runs: dict[str, list[RunRef]] = {}
-        self._ingests: dict[str, list[str]] = {}  # index -> jobs that made its frames
+        self._sequences_in = sequences_in
+        self._book = JobBook(config.scheduling)
+        self._data: dict[tuple[Data, Gaze, bool], DataJobs] = {}
         self._recordings: dict[str | None, Recording] = {}
+        self._folders: dict[Backbones, dict[str, Folder]] = {}
+        self._shards: list[tuple[AblationConfig, list[ClosedLoopSpec]]] = []
 
     def plan(self) -> Plan:
         """Raises ConfigError or DatasetError for what cannot work; nothing is written by planning."""
         config = self._config
+        check_names(config)
+        arms = arms_of(config)
         check_jobs(config)
-        arms = [arm_named(name) for name in config.trained]
         known_tasks(config.data)
-        if config.data.root is not None:
-            check_place(Path(config.data.root).expanduser(), TRAINING)
-        self._folders = backbone_folders(config.model.backbones)
+        for one in dict.fromkeys([config.data.root, *(arm.config.data.root for arm in arms)]):
+            if one is not None:
+                check_place(Path(one).expanduser(), TRAINING)
+        for backbones in dict.fromkeys([config.model.backbones, *(a.config.model.backbones for a in arms)]):
+            self._folders[backbones] = backbone_folders(backbones)
         closed_loop = has_closed_loop(config)
         if closed_loop:
-            _ = self._shards  # what cannot be evaluated is refused before the frames are looked at
+            self._shards_of(config)  # what cannot be evaluated is refused before the frames are looked at
         elif config.policies:
             name = next(iter(config.policies))
             raise ConfigError(f"arms.{name}.policy: it is judged in closed loop alone; {NO_SIMULATOR}")
-        corpora = self._corpora(pretrained=any(arm.pretrained for arm in arms)) if arms else {}
-        self._instructions = sorted(frozenset().union(*(c.instructions for c in corpora.values())))
         for arm in arms:
-            check_attention(self._model(config.training, arm).config, config.attention)
-        indexes = {purpose: self._index(purpose, corpus) for purpose, corpus in corpora.items()}
+            self._data_of(arm)
+        for arm in arms:
+            check_attention(self._model(arm, arm.config.training).config, arm.judged.attention)
+        indexes = self._indexes(arms)
 
         training: dict[RunRef, str] = {}
         ends: list[str] = []
+        made: dict[str, list[str]] = {}  # row -> what it is made of
         for seed in config.seeds:
             for arm in arms:
                 ref = RunRef(arm.name, seed)
-                needs = self._data(indexes[TRAINING])
-                if arm.pretrained:
-                    pretrain = self._train(PRETRAIN, ref, config.pretraining, arm,
-                                           self._data(indexes[PRETRAINING]), indexes[VALIDATION])  # fmt: skip
-                    needs.append(Dependency(pretrain, "init"))
-                train = self._train(TRAIN, ref, config.training, arm, needs, indexes[VALIDATION])
-                training[ref] = train
-                ends += self._judge(ref, train, indexes[VALIDATION], arm, closed_loop)
+                training[ref] = self._trained(ref, arm)
+                judged = self._judge(ref, training[ref], arm)
+                made.setdefault(arm.name, [training[ref], *judged])
+                ends += judged
         for name in config.policies:
             ref = RunRef(name, config.seeds[0])
-            keys = self._closed_loop(name, ref, row_shards(config, name, self._shards), [])
+            keys = self._closed_loop(name, ref, row_shards(config, name, self._shards_of(config)), [])
             training[ref] = keys[0]
+            made[name] = keys
             ends += keys
+        _check_distinct(made)
         if closed_loop and config.evaluation.random_baseline:
-            ends += self._closed_loop("random", None, self._shards, [])
-        results = list(dict.fromkeys([*ends, *indexes.values()]))
-        key = _digest({"config": config.model_dump(mode="json"), "results": results})
+            ends += self._closed_loop("random", None, self._shards_of(config), [])
+        results = list(dict.fromkeys([*ends, *indexes]))
+        stored = config.model_dump(mode="json")
+        key = digest({"config": stored, "results": results})
         needs = [Dependency(result, "result") for result in results]
-        not_held_out = self._not_held_out(PRETRAINING in corpora)
-        self._add(REPORT, "report", ReportSpec(ablation=key, not_held_out=not_held_out), needs)
-        jobs = [
-            planned if planned.key not in self._runs else _with_runs(planned, self._runs[planned.key])
-            for planned in self._jobs.values()
-        ]
-        warnings = _warnings(self._shards) if closed_loop else ()
-        return Plan(key, config.name, config.model_dump(mode="json"), jobs, training, warnings)
+        self._book.add(
+            REPORT, "report", ReportSpec(ablation=key, not_held_out=self._not_held_out(arms)), needs
+        )
+        warnings = _warnings(self._shards_of(config)) if closed_loop else ()
+        return Plan(key, config.name, stored, self._book.jobs, training, warnings)
 
-    def _corpora(self, pretrained: bool) -> dict[str, Corpus]:
-        """The demonstrations by what they are for: training, validation and, if asked, pretraining."""
-        data, gaze = self._config.data, self._config.gaze
-        known = gaze.detector == "oracle", gaze.unknown_wording == BY_TASK
+    def _data_of(self, arm: Arm) -> tuple[DataJobs, DataJobs]:
+        """What it is trained on, and what it is judged on. What is the ablation's own has no name in its labels."""
+        found = []
+        for settings in (arm.config, arm.judged):
+            which = DataJobs.settings(settings)
+            if which not in self._data:
+                own = which == DataJobs.settings(self._config)
+                self._data[which] = DataJobs(self._book, settings, "" if own else arm.name)
+            found.append(self._data[which])
+        return found[0], found[1]
 
-        def corpus(root: str | None, purpose: SplitName, split: SplitName) -> Corpus:
-            return generated(data, purpose) if root is None else recorded(Path(root), split, *known)
+    def _indexes(self, arms: Sequence[Arm]) -> list[str]:
+        """Jobs of all demonstrations that the arms read; by their purposes, as keys of reports hold the order."""
+        found: list[str] = []
+        for arm in arms:
+            trained_on, judged_on = self._data_of(arm)
+            found += [trained_on.index(TRAINING), judged_on.index(VALIDATION)]
+        found += [self._data_of(arm)[0].index(PRETRAINING) for arm in arms if arm.method.pretrained]
+        return list(dict.fromkeys(found))
 
-        corpora: dict[str, Corpus] = {
-            TRAINING: corpus(data.root, TRAINING, TRAINING),
-            VALIDATION: corpus(data.root, VALIDATION, VALIDATION),
-        }
-        if pretrained and self._pretrains_on_training_data:
-            corpora[PRETRAINING] = corpora[TRAINING]
-        elif pretrained:
-            corpora[PRETRAINING] = corpus(data.pretrained_on, PRETRAINING, TRAINING)
-        return corpora
-
-    def _not_held_out(self, pretrained: bool) -> int:
+    def _not_held_out(self, arms: Sequence[Arm]) -> int:
         """For the report: how many validation demonstrations were trained on too."""
-        data = self._config.data
-        if data.root is None:
+        root = self._config.data.root
+        if root is None:
             return 0
-        roots = dict.fromkeys(
-            [data.root, *([data.pretrained_on] if pretrained and data.pretrained_on else [])]
-        )
-        return shared(Path(data.root), *map(Path, roots))
+        roots: list[str | None] = [root]
+        for arm in arms:
+            data = arm.config.data
+            roots += [data.root, data.pretrained_on if arm.method.pretrained else None]
+        return shared(Path(root), *(Path(one) for one in dict.fromkeys(roots) if one is not None))
 
-    @property
-    def _pretrains_on_training_data(self) -> bool:
-        data = self._config.data
-        return data.root is not None and data.pretrained_on == data.root
-
-    def _index(self, purpose: str, corpus: Corpus) -> str:
-        """Ingest, gaze and index jobs of one corpus. Returns the index job's key."""
-        data, detector = self._config.data, self._detector
-        gaze = self._config.gaze
-        resource = "accelerator" if gaze.detector in ON_ACCELERATOR else None
-        needs = []
-        for first in range(0, len(corpus.entries), data.chunk):
-            entries = corpus.entries[first : first + data.chunk]
-            last = first + len(entries) - 1
-            spec = IngestSpec(
-                source=corpus.source,
-                split=corpus.split,
-                demonstrations=tuple(entries),
-                identity=tuple(corpus.identity[first : last + 1]),
-                root=corpus.root,
-            )
-            label = f"ingest {purpose} {first}-{last}"
-            ingest = self._add(INGEST, label, spec, [], target_steps=len(entries))
-            needs.append(Dependency(ingest, "episode"))
-            for entry in entries:
-                looked_for = GazeSpec(
-                    number=entry.number, unknown_wording=gaze.unknown_wording, **vars(detector)
-                )
-                label = f"gaze {purpose} task_{entry.number}"
-                found = self._add(GAZE, label, looked_for, [Dependency(ingest, "episode")], resource=resource)
-                needs.append(Dependency(found, "gaze"))
-        about = IndexSpec(
-            split=corpus.split,
-            numbers=tuple(entry.number for entry in corpus.entries),
-            about=About(scenes=dict(corpus.scenes)) if corpus.scenes else None,
-            untrusted=gaze.untrusted if corpus.split != VALIDATION else "keep",
-            repeat_motion=self._config.model.official_compat,
-        )
-        index = self._add(INDEX, f"index {purpose}", about, needs)
-        self._ingests[index] = [need.key for need in needs if need.role == "episode"]
-        return index
-
-    def _data(self, index: str, role: str = "index") -> list[Dependency]:
-        """What reads an index also needs the frames it speaks of."""
-        return [Dependency(index, role), *(Dependency(key, role + FRAMES) for key in self._ingests[index])]
-
-    @cached_property
-    def _detector(self) -> DetectorSpec:
-        gaze = self._config.gaze
-        options: FinderOptions | NoOptions = NoOptions()
-        if gaze.detector in FINDERS:
-            learned = gaze.detector in ("grounding_dino", "groundingdino_py")
-            options = FinderOptions(
-                stages=gaze.stages,
-                interval=gaze.key_frame_interval,
-                box_threshold=gaze.box_threshold if learned else None,
-                text_threshold=gaze.text_threshold if learned else None,
-                weights=gaze.weights if learned else None,
-                precision=gaze.precision if gaze.detector == "grounding_dino" else None,
-                python=gaze.python if gaze.detector == "groundingdino_py" else None,
-            )
-        spec = DetectorSpec(detector=gaze.detector, version=None, options=options, targets=TARGETS_VERSION)
-        detector = make_detector(spec.detector, **spec.keywords)
-        version = detector.version
-        detector.check()
-        return replace(spec, version=version)
+    def _trained(self, ref: RunRef, arm: Arm) -> str:
+        trained_on, _ = self._data_of(arm)
+        needs = trained_on.reads(TRAINING)
+        if arm.method.pretrained:
+            data = trained_on.reads(PRETRAINING)
+            needs.append(Dependency(self._train(PRETRAIN, ref, arm, arm.config.pretraining, data), "init"))
+        return self._train(TRAIN, ref, arm, arm.config.training, needs)
 
     def _train(
         self,
         kind: Kind[TrainSpec, TrainResult],
         ref: RunRef,
-        settings: Training,
         arm: Arm,
+        settings: Training,
         needs: Sequence[Dependency],
-        validation: str,
     ) -> str:
-        data = self._config.data
+        data = arm.config.data
+        trained_on, judged_on = self._data_of(arm)
         frames = self._recording(data.pretrained_on if kind is PRETRAIN else data.root)
         if settings.early_stopping is not None or settings.open_loop is not None:
-            needs = [*needs, *self._data(validation, "validation")]
+            needs = [*needs, *judged_on.reads(VALIDATION, "validation")]
         spec = TrainSpec(
-            model=self._model(settings, arm),
+            model=self._model(arm, settings),
             training=_stage(settings),
             seed=ref.seed,
             slice_seconds=settings.slice_seconds,
@@ -242,67 +171,72 @@ class Planner:
             drawn_basis=frames.basis,
         )
         label = f"train {ref.arm} seed {ref.seed}" if kind is TRAIN else f"pretrain seed {ref.seed}"
-        if kind is PRETRAIN and self._pretrains_on_training_data:
+        if kind is PRETRAIN and trained_on.pretrains_on_training_data:
             label += " on the training data"
-        return self._add(kind, label, spec, needs, ref, target_steps=settings.steps)
+        return self._book.add(kind, label, spec, needs, ref, target_steps=settings.steps)
 
-    def _judge(self, ref: RunRef, train: str, validation: str, arm: Arm, closed_loop: bool) -> list[str]:
+    def _judge(self, ref: RunRef, train: str, arm: Arm) -> list[str]:
         """Evaluation and attention of one run."""
-        config, name = self._config, f"{ref.arm} seed {ref.seed}"
-        model, threads, precision = (
-            self._model(config.training, arm),
-            config.evaluation.threads,
-            self._judged_in,
-        )
-        both = [Dependency(train, "checkpoint"), *self._data(validation)]
+        name, threads, precision = f"{ref.arm} seed {ref.seed}", arm.judged.evaluation.threads, judged_in(arm)
+        model = self._model(arm, arm.config.training)
+        trained_on, judged_on = self._data_of(arm)
+        both = [Dependency(train, "checkpoint"), *judged_on.reads(VALIDATION)]
         # Held-out losses of a run are measured on the same frames while it is trained, as both stand in one report.
-        measured = config.training.open_loop or config.training.early_stopping
+        measured = arm.config.training.open_loop or arm.config.training.early_stopping
         open_loop = OpenLoopSpec(
             mode="open_loop",
             frames=None if measured is None else measured.frames,
-            jpeg=config.model.official_compat,
+            jpeg=arm.config.model.official_compat,
             model=model,
             threads=threads,
             precision=precision,
         )
-        looked_at = LookedAt(**config.attention.model_dump())
+        looked_at = LookedAt(**arm.judged.attention.model_dump())
         attention = AttentionSpec(attention=looked_at, model=model, threads=threads, precision=precision)
         ends = [
-            self._add(EVALUATE, f"open-loop error {name}", open_loop, both, ref),
-            self._add(ATTENTION, f"attention {name}", attention, both, ref),
+            self._book.add(EVALUATE, f"open-loop error {name}", open_loop, both, ref),
+            self._book.add(ATTENTION, f"attention {name}", attention, both, ref),
         ]
-        if arm.reconstruction != "none":
+        if arm.method.reconstruction != "none":
             shown = ReconstructSpec(seed=ref.seed, model=model, threads=threads, precision=precision)
-            ends.append(self._add(RECONSTRUCT, f"reconstructions {name}", shown, both, ref))
-        if closed_loop:
+            ends.append(self._book.add(RECONSTRUCT, f"reconstructions {name}", shown, both, ref))
+        if has_closed_loop(arm.judged):
             shards = [
                 replace(
-                    shard,
+                    self._trained_with(shard, arm),
                     policy="reconvla",
                     seed=None,
-                    videos=config.evaluation.videos,
+                    videos=arm.judged.evaluation.videos,
                     model=model,
                     precision=precision,
-                    gaze=self._detector if arm.grounding == "crop" else None,
+                    gaze=trained_on.detector if arm.method.grounding == "crop" else None,
                 )
-                for shard in self._shards
+                for shard in self._shards_of(arm.judged)
             ]
             ends += self._closed_loop(name, ref, shards, [Dependency(train, "checkpoint")])
         return ends
 
-    @cached_property
-    def _shards(self) -> list[ClosedLoopSpec]:
-        return list(closed_loop_shards(self._config, lambda: self._recording(self._config.data.root)))
+    def _trained_with(self, shard: ClosedLoopSpec, arm: Arm) -> ClosedLoopSpec:
+        """With what shards say of the training frames, where the arm has others than those it is judged with."""
+        if arm.config.data == arm.judged.data:
+            return shard
+        frames = self._recording(arm.config.data.root)
+        return replace(
+            shard,
+            frames_renderer=frames.renderer,
+            frames_basis=frames.basis,
+            frames_scenes=frames.scenes,
+            untrained_tasks=tuple(untrained_tasks(arm.config, arm.judged.data.tasks)),
+        )
 
-    @property
-    def _judged_in(self) -> Precision:
-        """Of the jobs that load a trained model."""
-        precision, training = self._config.evaluation.precision, self._config.training
-        if precision != "auto":
-            return precision
-        if training.lora is None:
-            return "fp32"
-        return "4bit" if training.lora.four_bit else training.precision
+    def _shards_of(self, config: AblationConfig) -> list[ClosedLoopSpec]:
+        for known, shards in self._shards:
+            if known == config:
+                return shards
+        wanted = self._sequences_in if config.data.tasks == self._config.data.tasks else None
+        shards = list(closed_loop_shards(config, lambda: self._recording(config.data.root), wanted))
+        self._shards.append((config, shards))
+        return shards
 
     def _recording(self, root: str | None) -> Recording:
         """Looked up once for each dataset: frames may be drawn for it."""
@@ -316,45 +250,34 @@ class Planner:
         keys = []
         for shard in shards:
             label = f"evaluate {name} sequences {shard.first}-{shard.last - 1}"
-            keys.append(self._add(EVALUATE, label, shard, needs, ref, target_steps=shard.last - shard.first))
+            steps = shard.last - shard.first
+            keys.append(self._book.add(EVALUATE, label, shard, needs, ref, target_steps=steps))
         return keys
 
-    def _model(self, settings: Training, arm: Arm) -> ModelSpec:
-        weight = settings.reconstruction_weight
-        return planned_model(self._config.model, self._folders, arm, weight, self._instructions)
-
-    def _add(
-        self,
-        kind: Kind[S, R],
-        label: str,
-        spec: S,
-        needs: Sequence[Dependency],
-        run: RunRef | None = None,
-        target_steps: int = 1,
-        resource: str | None = None,
-    ) -> str:
-        fair = self._config.scheduling == "round_robin"
-        priority = kind.priority if fair or kind.finish_first is None else kind.finish_first
-        key = _digest(
-            {
-                "kind": kind.name,
-                "version": kind.version,
-                "spec": key_json(spec),
-                "needs": sorted([need.key, need.role] for need in needs),
-            }
-        )
-        if run is not None and run not in self._runs.setdefault(key, []):
-            self._runs[key].append(run)
-        if key not in self._jobs:
-            self._jobs[key] = PlannedJob(
-                key, kind.name, label, spec.row(), resource or kind.resource, priority, target_steps, tuple(needs),
-                fair=fair, version=kind.planned_version,
-            )  # fmt: skip
-        return key
+    def _model(self, arm: Arm, settings: Training) -> ModelSpec:
+        trained_on, judged_on = self._data_of(arm)
+        phrases = sorted(trained_on.instructions() | judged_on.corpus(VALIDATION).instructions)
+        model, weight = arm.config.model, settings.reconstruction_weight
+        return planned_model(model, self._folders[model.backbones], arm.method, weight, phrases)
 
 
-def _with_runs(planned: PlannedJob, runs: Sequence[RunRef]) -> PlannedJob:
-    return PlannedJob(**{**vars(planned), "runs": tuple(runs)})
+def judged_in(arm: Arm) -> Precision:
+    """What jobs load its trained model in."""
+    precision, training = arm.judged.evaluation.precision, arm.config.training
+    if precision != "auto":
+        return precision
+    if training.lora is None:
+        return "fp32"
+    return "4bit" if training.lora.four_bit else training.precision
+
+
+def _check_distinct(made: Mapping[str, Sequence[str]]) -> None:
+    """Raises ConfigError for two rows that are the same jobs: equal settings, whatever they are written like."""
+    rows: dict[tuple[str, ...], str] = {}
+    for name, keys in made.items():
+        other = rows.setdefault(tuple(keys), name)
+        if other != name:
+            raise ConfigError(f"arms.{name}: it comes to the same as {other}; leave one of them out")
 
 
 def _warnings(shards: Sequence[ClosedLoopSpec]) -> tuple[str, ...]:
@@ -369,8 +292,3 @@ def _stage(settings: Training) -> TrainingSpec:
     if settings.early_stopping is not None:
         values["early_stopping"] |= {"same_frames": True}  # not so in jobs that were planned before
     return from_json(TrainingSpec, values, "training")
-
-
-def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()

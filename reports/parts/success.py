@@ -11,7 +11,7 @@ from reports.data import ReportData, TaskScore
 from reports.figures import success_svg
 from reports.section import Part
 from reports.summary import Summary
-from reports.table import table_rows
+from reports.table import not_comparable, table_rows
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class SuccessTable(Part):
             "published": data.published,
             "reason": data.closed_loop_reason,
             "warning": data.closed_loop_warning,
+            "not_comparable": not_comparable(summary),
             "many_seeds": any(len(arm.seeds) > 1 for arm in summary.arms),
             "bars": Markup(bars) if bars else None,
         }

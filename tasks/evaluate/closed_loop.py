@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from benchmark.cameras import EGL
 from calvin.instructions import evaluation_instruction
@@ -18,6 +21,9 @@ from tasks.specs import SimulatedScene
 
 if TYPE_CHECKING:
     from tasks.evaluate.rollout import ChainResult
+
+
+Order = Literal["drawn", "distinct"]
 
 
 class Entry(TypedDict):
@@ -49,9 +55,45 @@ class KeptSimulators(list[Simulator]):
     """Of one scene, in a worker's memory."""
 
 
-def chains_of(drawn: int, tasks: Sequence[str]) -> list[Chain]:
-    """The whole list that shards and sequence numbers refer to; `tasks` empty for all of CALVIN's."""
-    return get_sequences(drawn, tasks=list(tasks) or None)
+def chains_of(drawn: int, tasks: Sequence[str], order: Order = "drawn") -> list[Chain]:
+    """The whole list that shards and sequence numbers refer to; `tasks` empty for all of CALVIN's.
+
+    order: few tasks form few chains, of which a long list has copies; `distinct` puts these behind all others, so that
+    the beginning of the list has as many chains as there are.
+    """
+    chains = get_sequences(drawn, tasks=list(tasks) or None)
+    if order == "drawn":
+        return chains
+    copies = [copy for _, copy in _counted(chains)]
+    return [chains[place] for place in sorted(range(len(chains)), key=copies.__getitem__)]
+
+
+def contents_of(
+    chains: Sequence[Chain], instructions: Mapping[str, str] | None, numbers: range
+) -> tuple[str, ...]:
+    """What each of some sequences is: digests of its initial state, tasks and phrases, and which copy it is.
+
+    Two sequences are the same where these are equal, whatever lists they are in.
+    """
+    phrase = instructions_of(instructions)
+    counted = _counted(chains[: numbers.stop])
+    return tuple(_content(chain, copy, phrase) for chain, copy in counted[numbers.start :])
+
+
+def _counted(chains: Sequence[Chain]) -> list[tuple[Chain, int]]:
+    """Each chain with the number of its copies before it."""
+    seen: Counter[tuple[object, ...]] = Counter()
+    counted = []
+    for chain in chains:
+        what = (*chain.initial_state.values(), *chain.tasks)
+        counted.append((chain, seen[what]))
+        seen[what] += 1
+    return counted
+
+
+def _content(chain: Chain, copy: int, phrase: Callable[[str], str]) -> str:
+    what = [dict(chain.initial_state), [[task, phrase(task)] for task in chain.tasks], copy]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
 def instructions_of(phrases: Mapping[str, str] | None) -> Callable[[str], str]:

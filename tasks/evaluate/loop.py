@@ -7,7 +7,7 @@ from pathlib import Path
 
 from policies.base import Policy
 from simulators.base import Simulator
-from tasks.evaluate.closed_loop import Entry, chains_of, entry_of, instructions_of
+from tasks.evaluate.closed_loop import Entry, chains_of, contents_of, entry_of, instructions_of
 from tasks.evaluate.rollout import ChainResult, Failure, Rollout
 from tasks.specs import ChainsSpec
 
@@ -38,16 +38,21 @@ class Evaluation:
         show_attention: bool = False,
     ) -> None:
         """film_for: asked for each failure. show_attention: in films, where the policy looked, if it tells."""
+        self._spec = spec
         self._policy = policy
         self._rollout = Rollout(
             spec.scene, policy, instructions_of(spec.instructions), spec.max_steps, film=film_for is not None
         )
         self._film_for = film_for
         self._show_attention = show_attention
-        self._chains = chains_of(spec.drawn, spec.tasks)
+        self._chains = chains_of(spec.drawn, spec.tasks, spec.order)
         self.entries = list(entries)
         done = {entry["sequence"] for entry in self.entries}
         self.todo = [(number, self._chains[number]) for number in numbers if number not in done]
+
+    def contents(self, numbers: range) -> tuple[str, ...]:
+        """See `tasks.evaluate.closed_loop.contents_of`."""
+        return contents_of(self._chains, self._spec.instructions, numbers)
 
     def by_sequence(self) -> list[Entry]:
         """The entries in the order of the list, which does not tell how the work was cut."""

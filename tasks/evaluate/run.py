@@ -78,6 +78,11 @@ class _ClosedLoop:
             film_for=self._film_for if spec.videos > 0 else None,
             show_attention=spec.video_attention,
         )
+        if spec.contents is not None and spec.contents != evaluation.contents(numbers):
+            raise InvalidInput(
+                f"this build of Baton draws other sequences than {spec.first} to {spec.last - 1} were when the job was "
+                "planned; submit the ablation again"
+            )
         entries = evaluation.entries
         simulators = simulators_of(spec, min(spec.simulators, len(evaluation.todo)), context.memory)
         began = published_at = time.perf_counter()

@@ -40,7 +40,10 @@ def old_home(database: Database, home: Home) -> Iterator[Home]:
 
     def before(job: Any) -> Any:
         needs = tuple(replace(need, key=of[need.key]) for need in job.needs)
-        spec = {name: value for name, value in job.spec.items() if name != "frames"}
+        later = ("frames", "contents", "order")
+        spec = {name: value for name, value in job.spec.items() if name not in later}
+        if "drawn" in spec:
+            spec["drawn"] = now.config["evaluation"]["sequences"]
         return replace(job, key=of[job.key], needs=needs, spec=spec)
 
     training = {ref: of[train] for ref, train in now.training.items()}

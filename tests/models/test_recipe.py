@@ -12,9 +12,9 @@ import torch
 from transformers import Qwen2ForCausalLM
 
 from errors import CheckpointError, ConfigError
-from experiments.reconvla.arms import ARMS
-from experiments.reconvla.config import Backbones, Model
+from experiments.reconvla.arms import built_in_method
 from experiments.reconvla.model_plan import backbone_folders, planned_config, planned_model
+from experiments.reconvla.sections import Backbones, Model
 from models.checkpoint import weights_of
 from models.recipe import compatible, initial_model, load_model, recipe_of, start_from
 from models.reconvla import ReconVLA, build_language_model, build_vision_tower
@@ -43,7 +43,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def spec_with(folders: dict[str, str], arm: str = "recon", **model: Any) -> dict[str, Any]:
     model = Model(backbones=Backbones(**folders), **model)
-    planned = to_json(planned_model(model, backbone_folders(model.backbones), ARMS[arm], 1.0, []))
+    planned = to_json(planned_model(model, backbone_folders(model.backbones), built_in_method(arm), 1.0, []))
     return {**training_spec(2), "model": planned}
 
 
@@ -132,7 +132,7 @@ def others(folders: dict[str, str], tmp_path: Path) -> dict[str, str]:
 
 def test_a_plan_holds_what_the_folders_say(folders: dict[str, str], others: dict[str, str]) -> None:
     plain, config = (spec_with(named)["model"]["config"] for named in (folders, others))
-    assert plain == planned_config("toy", {}, ARMS["recon"]), (
+    assert plain == planned_config("toy", {}, built_in_method("recon")), (
         "what says nothing new leaves the keys as they were"
     )
     assert config["language"]["rope_theta"] == 1e5
@@ -183,7 +183,7 @@ def test_a_folder_that_changed_since_the_plan(others: dict[str, str]) -> None:
 
 def test_a_job_of_the_time_when_configurations_were_not_read(others: dict[str, str]) -> None:
     spec = spec_with(others)
-    spec["model"]["config"] = planned_config("toy", {}, ARMS["recon"])
+    spec["model"]["config"] = planned_config("toy", {}, built_in_method("recon"))
     with pytest.raises(
         CheckpointError, match=r"language\.norm_eps 1e-06, there 0\.001.*submit the ablation again"
     ):

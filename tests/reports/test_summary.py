@@ -2,9 +2,12 @@ import json
 
 import pytest
 
-from reports.data import LossPoint, RunReport
+from reports.data import LossPoint, ReportData, RunReport
 from reports.epochs import last_epochs_loss
+from reports.latex import table_latex
+from reports.metric import Metric
 from reports.summary import summarise, to_json
+from reports.table import not_comparable, table_csv
 from tests.reports.samples import full, full_summary, made, open_loop, open_loop_summary
 
 
@@ -122,3 +125,27 @@ def test_losses_of_an_arm_are_means_over_the_same_seeds() -> None:
     assert arm.open_loop_error == pytest.approx(0.3)
     assert (arm.held_out_seeds, arm.held_out_frames) == ((0, 1), 64)
     assert summarise(made("mine", (runs[2],))).arms[0].training_loss == 100.0
+
+
+def test_a_row_that_was_judged_otherwise_is_marked_and_compared_with_nothing():
+    alike = {"train_steps": 1, "held_out_by": "1"}
+    data = ReportData(
+        "mine",
+        Metric("avg_len", "tasks", 5, "average length", "avg."),
+        (
+            RunReport("a", 0, results=(1, 2), judged_by="these", **alike),
+            RunReport("b", 0, results=(2, 2), judged_by="these", **{**alike, "held_out_by": "2"}),
+            RunReport("c", 0, results=(5, 5), judged_by="others", **alike),
+        ),
+        random_results=(0, 0),
+        random_judged_by="these",
+    )
+    summary = summarise(data)
+    assert [arm.comparable for arm in summary.arms] == [True, True, False]
+    assert [arm.held_out_comparable for arm in summary.arms] == [True, False, True]
+    assert [pair.mean is not None for pair in summary.comparisons] == [True, False, False]
+    assert [arm.p_value_random is None for arm in summary.arms] == [False, False, True]
+    assert summary.arms[2].shown == "c †" and "c." in (not_comparable(summary) or "")
+    assert "c $^\\dagger$" in table_latex(data, summary) and "false" in table_csv(summary).splitlines()[3]
+    document = to_json(data, summary)
+    assert [arm["comparable"] for arm in document["arms"]] == [True, True, False]

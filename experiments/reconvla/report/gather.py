@@ -22,12 +22,12 @@ from experiments.reconvla.report.renderer import renderer_warning
 from experiments.reconvla.report.runs import (
     attention_of,
     baseline_of,
-    closed_loop_entries,
     done_in_a_row,
     is_closed_loop,
     run_report,
 )
 from experiments.reconvla.report.sections import ORDER, sections
+from experiments.reconvla.report.sequences import Sequences, judged_by
 from reports.data import ReportData
 from reports.parts.device_time import DeviceTime, Ledger
 from reports.parts.films import Films
@@ -43,7 +43,9 @@ def gather(records: Records, find: Find) -> ReportData:
     """Everything there is of an ablation; what is not measured yet is None."""
     ablation, jobs = records.ablation, records.jobs
     corpora = Corpora(jobs, records.needs, ablation.config)
-    runs = {run.id: run_report(run, records, corpora) for run in records.runs}
+    sequences, baseline = Sequences(jobs), baseline_of(jobs)
+    runs = {run.id: run_report(run, records, corpora, sequences) for run in records.runs}
+    random = sequences.results(baseline)
     attention = {
         (run.arm, run.seed): scores for run in records.runs if (scores := attention_of(run, records))
     }
@@ -69,7 +71,8 @@ def gather(records: Records, find: Find) -> ReportData:
         failures=tuple(dict.fromkeys(f"{label}: {reason}" for label, reason in records.failures)),
         closed_loop_reason=_unfinished(jobs) if any(map(is_closed_loop, jobs)) else NO_SIMULATOR,
         closed_loop_warning=renderer_warning(jobs),
-        random_results=done_in_a_row(closed_loop_entries(baseline_of(jobs))),
+        random_results=None if random is None else done_in_a_row(list(random.values())),
+        random_judged_by=judged_by(baseline),
         published=published_for({run.arm for run in records.runs}),
         order=ORDER,
     )

@@ -16,11 +16,11 @@ from safetensors import SafetensorError, safe_open
 from calvin.episode_file import load_episode
 from db.states import SUCCEEDED
 from errors import InvalidInput
-from experiments.reconvla.arms import ARMS
 from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.gaze_data import GazeExample
 from experiments.reconvla.report.parts.attention import AttentionPanel
 from experiments.reconvla.report.parts.reconstructions import Reconstruction
+from experiments.reconvla.report.titles import title_of
 from reports.data import RunReport
 from settings.shown import cut
 from settings.spacing import evenly_spaced
@@ -93,16 +93,21 @@ def attention_panels(
 ) -> tuple[AttentionPanel, ...]:
     """The same frames under the maps of each arm's first seed; `runs` by run id.
 
-    Models of different sizes see different pictures: frames are those of the first arm.
+    Models of different sizes see different pictures: frames are those of the first arm. An arm that was looked at on
+    other held-out frames has no map here.
     """
     first: dict[str, tuple[str, Path]] = {}  # by arm, with what people read for it
+    beside: list[str] = []
     for row, _ in told(records.jobs, AttentionSpec):
         run = None if row.run_id is None else runs.get(row.run_id)
         if row.state != SUCCEEDED or run is None:
             continue
         for artifact in records.artifacts_of(row):
+            if run.held_out_by != next(iter(beside), run.held_out_by):
+                continue
             if run.arm not in first and (path := find(artifact)) is not None:
                 first[run.arm] = run.shown, path
+                beside.append(run.held_out_by)
     panels: dict[int, AttentionPanel] = {}
     for arm, (title, path) in first.items():
         with _opened(path) as tensors:
@@ -130,12 +135,11 @@ def reconstructions(records: Records, find: Find) -> tuple[Reconstruction, ...]:
             continue
         for artifact in records.artifacts_of(row):
             if (path := find(artifact)) is not None:
-                shown[row.arm] = _reconstructions(path, row.arm)
+                shown[row.arm] = _reconstructions(path, title_of(records.ablation.config, row.arm))
     return tuple(pair for pairs in shown.values() for pair in pairs)
 
 
-def _reconstructions(path: Path, arm: str) -> list[Reconstruction]:
-    title = ARMS[arm].title if arm in ARMS else arm
+def _reconstructions(path: Path, title: str) -> list[Reconstruction]:
     with _opened(path) as tensors:
         captions = json.loads((tensors.metadata() or {})["captions"])
         truth, encoded, sampled = (

@@ -8,17 +8,18 @@ from calvin.metrics import task_scores
 from db.states import FAILED
 from experiments.reconvla.report.attention_scores import AttentionScores
 from experiments.reconvla.report.corpora import TRAINING, Corpora
+from experiments.reconvla.report.sequences import Sequences, judged_by
 from experiments.reconvla.report.titles import title_of
 from reports.data import LossPoint, RunReport, Slice, TaskScore
 from tasks.records import AttemptRecord, JobRecord, Records, RunRecord, ended, told
 from tasks.registry import INDEX
-from tasks.results import AttentionResult, ClosedLoopResult, IndexResult, OpenLoopResult, SequenceResult
-from tasks.specs import ClosedLoopSpec, TrainSpec
+from tasks.results import AttentionResult, IndexResult, OpenLoopResult, SequenceResult
+from tasks.specs import ClosedLoopSpec, JudgedSpec, TrainSpec
 
 _LOSS = "loss/"
 
 
-def run_report(run: RunRecord, records: Records, corpora: Corpora) -> RunReport:
+def run_report(run: RunRecord, records: Records, corpora: Corpora, sequences: Sequences) -> RunReport:
     """What there is of `run`."""
     mine = [j for j in records.jobs if j.run_id == run.id]
     train = next(j for j in mine if j.id == run.train_job_id)
@@ -27,7 +28,8 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora) -> RunReport:
     over = [a for a in attempts_here if a.ended_at is not None]
     open_loop = next((result for _, result in ended(mine, OpenLoopResult)), None)
     metrics = records.points.get(train.id, ())
-    entries = closed_loop_entries(mine)
+    results = sequences.results(mine)
+    entries = None if results is None else list(results.values())
     return RunReport(
         arm=run.arm,
         title=title_of(records.ablation.config, run.arm),
@@ -56,8 +58,18 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora) -> RunReport:
         device_seconds=_total([a.took_seconds for a in over]),
         useful_seconds=_total([a.useful_seconds for a in over]),
         steps_per_epoch=_steps_per_epoch(train, corpora),
-        tasks=_tasks(entries),
+        tasks=tasks_of(entries),
+        judged_by=judged_by(mine),
+        held_out_by=held_out_by(mine, records),
     )
+
+
+def held_out_by(jobs: Sequence[JobRecord], records: Records) -> str:
+    """Which held-out frames a run's jobs look at: equal where figures of two can be compared; empty where they look at
+    none."""
+    looking = {row.id for row in jobs if isinstance(row.spec, JudgedSpec)}
+    indexes = {on for reader, on, role in records.needs if reader in looking and role == "index"}
+    return " ".join(map(str, sorted(indexes)))
 
 
 def attention_of(run: RunRecord, records: Records) -> AttentionScores | None:
@@ -79,15 +91,6 @@ def _total(seconds: Sequence[float | None]) -> float | None:
     return sum(known) if known and len(known) == len(seconds) else None
 
 
-def closed_loop_entries(jobs: Sequence[JobRecord]) -> list[SequenceResult] | None:
-    """Results of all sequences in their order; None until every shard has ended."""
-    shards = [row for row, _ in told(jobs, ClosedLoopSpec)]
-    results = [result for _, result in ended(shards, ClosedLoopResult)]
-    if not shards or len(results) < len(shards):
-        return None
-    return sorted((entry for result in results for entry in result.results), key=lambda entry: entry.sequence)
-
-
 def baseline_of(jobs: Sequence[JobRecord]) -> list[JobRecord]:
     """Shards of the baseline of random actions, each once: rows of the table may ask for them too."""
     found = {
@@ -104,7 +107,7 @@ def is_closed_loop(row: JobRecord) -> bool:
     return isinstance(row.spec, ClosedLoopSpec)
 
 
-def _tasks(entries: Sequence[SequenceResult] | None) -> dict[str, TaskScore]:
+def tasks_of(entries: Sequence[SequenceResult] | None) -> dict[str, TaskScore]:
     known = [entry.tasks for entry in entries or () if entry.tasks is not None]
     if entries is None or len(known) < len(entries):
         return {}

@@ -27,6 +27,7 @@ TESTS: Mapping[str, str] = {
     "renderer": "test_an_edited_file_does_not_tell_what_drew_the_frames",
     "model.config": "test_a_job_of_the_time_when_configurations_were_not_read",
     "not_held_out": "test_a_report_is_told_of_a_validation_that_is_trained_on",
+    "contents": "test_a_list_drawn_for_fewer_sequences_holds_others",
 }
 
 
@@ -39,6 +40,12 @@ def _without(*path: str) -> Callable[[dict[str, Any]], None]:
     return take_out
 
 
+def _drawn_for_itself(spec: dict[str, Any]) -> None:
+    """The list of an evaluation without a protocol was drawn for its number of sequences, which the plan adds."""
+    for name in ("contents", "order"):
+        spec.pop(name, None)
+
+
 #: How a job's parameters were before each change, but for what depends on the case.
 UNDO: Mapping[str, Callable[[dict[str, Any]], None]] = {
     "frames": _without("frames"),
@@ -47,6 +54,7 @@ UNDO: Mapping[str, Callable[[dict[str, Any]], None]] = {
     "assets_digest": _without("assets_digest"),
     "calvin_env": _without("calvin_env"),
     "not_held_out": _without("not_held_out"),
+    "contents": _drawn_for_itself,
 }
 
 
@@ -65,6 +73,8 @@ def old_keys(
         spec = json.loads(json.dumps(job.spec))
         for undo in UNDO.values():
             undo(spec)
+        if spec.get("mode") == "closed_loop" and plan.config["evaluation"]["protocol"] is None:
+            spec["drawn"] = plan.config["evaluation"]["sequences"]
         change(job.kind, job.label, spec)
         if job.kind == "report":
             results = [keys[need.key] for need in job.needs]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from experiments.reconvla.arms import ARMS
+from experiments.reconvla.arms import built_in_method
 from tasks.evaluate.open_loop import run_open_loop
 from tasks.probes import attention, reconstruct
 from tasks.registry import ATTENTION, EVALUATE, RECONSTRUCT
@@ -25,7 +25,7 @@ def test_from_index_to_figures(arm: str, tmp_path: Path) -> None:
     training = FakeContext(tmp_path / "train", spec, index)
     finished = train.run(training)
     assert ("reconstruction" in {p.name.removeprefix("loss/") for p in finished.points}) == (
-        ARMS[arm].reconstruction != "none"
+        built_in_method(arm).reconstruction != "none"
     )
     (draft,) = finished.artifacts
     inputs = [*index, training.keep(draft, 2, role="checkpoint")]
@@ -40,7 +40,7 @@ def test_from_index_to_figures(arm: str, tmp_path: Path) -> None:
     assert 0 <= figures["mean_absolute_error"] <= 2
     looked = attention.run(FakeContext(tmp_path / "look", judging, inputs, kind=ATTENTION)).result.row()
     assert looked["frames"] == 6
-    if ARMS[arm].reconstruction != "none":
+    if built_in_method(arm).reconstruction != "none":
         shown = FakeContext(tmp_path / "show", {**judging, "seed": 0}, inputs, kind=RECONSTRUCT)
         made = reconstruct.run(shown)
         assert made.result.frames == 8

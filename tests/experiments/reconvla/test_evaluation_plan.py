@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ import pytest
 
 import cli
 from benchmark.tasks import TASKS
+from calvin.sequences import get_sequences
 from calvin.writer import write_split
 from errors import ConfigError, SimulatorMissing
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.evaluation_plan import closed_loop_shards, has_closed_loop
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
+from settings.typed_json import key_json
+from tasks.evaluate.closed_loop import chains_of
+from tasks.specs import ClosedLoopSpec
 from tests.calvin.samples import make_episode
 from tests.simulators.calvin_env_stand_in import make_interpreter
 from tests.simulators.clone_stand_in import make_clone
@@ -37,9 +42,48 @@ def evaluations(*overrides: str) -> set[str]:
 
 
 def test_shards_cover_every_sequence_once() -> None:
-    shards = list(closed_loop_shards(config("evaluation.sequences=7", "evaluation.sequences_per_shard=3")))
-    assert [(shard.first, shard.last) for shard in shards] == [(0, 3), (3, 6), (6, 7)]
-    assert {shard.drawn for shard in shards} == {7}
+    found = shards("evaluation.sequences=7", "evaluation.sequences_per_shard=3")
+    assert [(shard.first, shard.last) for shard in found] == [(0, 3), (3, 6), (6, 7)]
+    assert {shard.drawn for shard in found} == {1000}
+
+
+def test_a_list_drawn_for_fewer_sequences_holds_others() -> None:
+    """By the keys of 753aa3a, sequence 3 of 128 and sequence 3 of 500 were not the same."""
+    few, many = get_sequences(128), get_sequences(500)
+    assert few != many[:128]
+    small, large = (shards(f"evaluation.sequences={count}", "data.tasks=[]") for count in (128, 500))
+    contents = [content for shard in large for content in shard.contents or ()]
+    assert [content for shard in small for content in shard.contents or ()] == contents[:128]
+    assert len(set(contents)) == 500
+
+
+def test_few_tasks_have_few_chains_and_the_distinct_ones_come_first() -> None:
+    (shard,) = shards("evaluation.sequences=300", "evaluation.sequences_per_shard=300")
+    assert shard.order == "distinct"
+    chains = [
+        (tuple(chain.initial_state.values()), chain.tasks)
+        for chain in chains_of(1000, shard.tasks, "distinct")
+    ]
+    different = len(set(chains))
+    assert 250 < different < 300
+    assert len(set(chains[:different])) == different
+    assert len(set(shard.contents or ())) == 300, "a copy counts as one more sequence"
+
+
+def shards(*overrides: str) -> list[ClosedLoopSpec]:
+    return list(closed_loop_shards(config(*overrides)))
+
+
+def test_a_sequence_counts_by_what_it_is_and_not_by_its_place() -> None:
+    (shard,) = shards("evaluation.sequences=2")
+    moved = replace(shard, policy="expert", first=7, last=9, drawn=5000, tasks=(), instructions={"a": "b"})
+    assert key_json(moved.keyed()) == key_json(replace(shard, policy="expert").keyed())
+    assert key_json(replace(shard, first=7, last=9).keyed()) != key_json(shard.keyed()), (
+        "chance draws by its place"
+    )
+    assert key_json(replace(shard, policy="expert", contents=("x", "y")).keyed()) != key_json(moved.keyed())
+    earlier = replace(shard, contents=None)
+    assert key_json(earlier.keyed()) == key_json(earlier)
 
 
 def test_a_named_protocol_decides_list_steps_and_tasks() -> None:

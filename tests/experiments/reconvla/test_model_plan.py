@@ -7,27 +7,27 @@ from pathlib import Path
 import pytest
 
 from errors import ConfigError, WeightsMissing
-from experiments.reconvla.arms import ARMS
-from experiments.reconvla.config import Backbones, Model
+from experiments.reconvla.arms import built_in, built_in_method
 from experiments.reconvla.model_plan import backbone_folders, planned_config, planned_model
+from experiments.reconvla.sections import Backbones, Model
 from models.config import final_config
 from models.folder_identity import folder_identity
 
 
 def test_an_override_changes_one_field_and_the_vocabulary_comes_from_the_tokenizer():
-    planned = planned_config("toy", {"language": {"layers": 2}}, ARMS["recon"], 0.5)
+    planned = planned_config("toy", {"language": {"layers": 2}}, built_in_method("recon"), 0.5)
     config = final_config(planned, vocab_size=321)
     assert config.language.layers == 2
     assert config.language.vocab_size == config.language.action_vocab_size == 321
     assert config.denoiser is not None and config.denoiser.loss_weight == 0.5
 
 
-@pytest.mark.parametrize("arm", ARMS.values(), ids=list(ARMS))
+@pytest.mark.parametrize("arm", built_in())
 def test_arms(arm):
-    config = final_config(planned_config("toy", {}, arm), 321)
-    assert (config.denoiser is not None) == arm.name.endswith(("recon", "recon_pretrain"))
-    assert config.box_tokens == (4 if arm.name == "cot_grounding" else 0)
-    assert config.pictures == (2 if arm.name == "explicit_grounding" else 1)
+    config = final_config(planned_config("toy", {}, built_in_method(arm)), 321)
+    assert (config.denoiser is not None) == arm.endswith(("recon", "recon_pretrain"))
+    assert config.box_tokens == (4 if arm == "cot_grounding" else 0)
+    assert config.pictures == (2 if arm == "explicit_grounding" else 1)
 
 
 @pytest.mark.parametrize(
@@ -35,12 +35,12 @@ def test_arms(arm):
 )
 def test_errors_name_the_field(override, said):
     with pytest.raises(ConfigError, match=said):
-        planned_config("toy", override, ARMS["recon"])
+        planned_config("toy", override, built_in_method("recon"))
 
 
 def test_an_unknown_size_names_the_known_ones():
     with pytest.raises(ConfigError, match="toy"):
-        planned_config("huge", {}, ARMS["recon"])
+        planned_config("huge", {}, built_in_method("recon"))
 
 
 def folder(place: Path, tokenizer: bool = True, content: bytes = b"weights") -> Path:
@@ -72,11 +72,11 @@ def test_a_large_file_is_known_by_samples_of_it(tmp_path: Path):
 def test_the_tokenizer_lies_with_the_language_model_or_apart(tmp_path: Path):
     together, apart = folder(tmp_path / "a"), folder(tmp_path / "b", tokenizer=False)
     folders = backbone_folders(Backbones(language=str(together), vision=str(apart)))
-    spec = planned_model(Model(), folders, ARMS["recon"], 1.0, ["open the drawer"])
+    spec = planned_model(Model(), folders, built_in_method("recon"), 1.0, ["open the drawer"])
     assert spec.tokenizer is not None and spec.tokenizer.root == str(together)
     assert set(spec.backbones) == {"language", "vision"}
     assert spec.instructions is None
-    assert planned_model(Model(), {}, ARMS["recon"], 1.0, ["open"]).instructions == ("open",)
+    assert planned_model(Model(), {}, built_in_method("recon"), 1.0, ["open"]).instructions == ("open",)
     with pytest.raises(WeightsMissing, match="holds no tokenizer"):
         backbone_folders(Backbones(language=str(apart)))
     backbone_folders(Backbones(language=str(apart), tokenizer=str(together)))

@@ -10,7 +10,7 @@ import pytest
 from calvin.split import Recording
 from db.plans import Plan, PlannedJob, RunRef
 from errors import CheckpointError, ConfigError
-from experiments.reconvla.arms import ARMS
+from experiments.reconvla.arms import built_in, built_in_method
 from tests.detectors.grounding_dino.tiny import write_tiny_model
 from tests.experiments.reconvla.plans import changed, kept, keys, plan
 
@@ -151,11 +151,11 @@ def test_what_a_trained_model_is_judged_in(
 
 
 def test_every_arm_of_the_table_is_a_run_of_its_own() -> None:
-    every = plan(arms=tuple(ARMS))
-    assert len(keys(every)["train"]) == len(ARMS)
+    every = plan(arms=tuple(built_in()))
+    assert len(keys(every)["train"]) == len(built_in())
     specs = {run.arm: job.spec for job in every.jobs if job.kind == "train" for run in job.runs}
     assert {arm: spec["model"]["reconstructs"] for arm, spec in specs.items()} == {
-        arm.name: arm.reconstruction for arm in ARMS.values()
+        arm: built_in_method(arm).reconstruction for arm in built_in()
     }
     shown = {run.arm: job.spec for job in every.jobs if job.kind == "evaluate" for run in job.runs
              if job.spec["mode"] == "closed_loop"}  # fmt: skip

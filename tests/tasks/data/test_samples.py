@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from experiments.reconvla.arms import ARMS
+from experiments.reconvla.arms import built_in
 from models.batches import collate
 from models.grounding import NO_BOX
 from models.prompt import CROP_PLACEHOLDER, IGNORED_LABEL
@@ -70,7 +70,7 @@ def test_cot_grounding_says_the_box_first(index: Index) -> None:
     np.testing.assert_array_equal(answer[4:], plain.labels[plain.labels != IGNORED_LABEL])
 
 
-@pytest.mark.parametrize("arm", list(ARMS))
+@pytest.mark.parametrize("arm", built_in())
 def test_a_question_is_the_sample_without_its_answer(arm: str, index: Index) -> None:
     recipe, *both = samples(arm, index)
     for row, sample in zip((WITH_REGION, WITHOUT_REGION), both):

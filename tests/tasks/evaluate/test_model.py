@@ -12,7 +12,7 @@ from torch import nn
 
 from commands.checkpoint import precision_option
 from errors import CheckpointError
-from experiments.reconvla.config import Evaluation
+from experiments.reconvla.sections import Evaluation
 from models.checkpoint import weights_of
 from models.precision import JUDGED
 from models.recipe import device, load_model, recipe_of

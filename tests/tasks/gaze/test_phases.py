@@ -11,8 +11,8 @@ from calvin.split import TRAINING
 from detectors.registry import make_detector
 from detectors.targets.camera import project_static
 from detectors.targets.table import CARRIED_BLOCK, TASK_PHASES
-from experiments.reconvla.config import Data
 from experiments.reconvla.demonstrations import generated
+from experiments.reconvla.sections import Data
 from tasks.data.generate import generate
 from tasks.gaze.run import find_regions
 from tasks.gaze.truth import true_targets

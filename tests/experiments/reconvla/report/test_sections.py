@@ -10,7 +10,7 @@ from tests.reports.samples import attention_scores, full, full_summary, open_loo
 ARM = (
     "arm title seeds evaluated_seeds sequences success success_ci95 avg_len avg_len_ci95 train_steps slices "
     "device_seconds goodput open_loop_error training_loss held_out_loss held_out_frames held_out_seeds attention "
-    "p_value_random"
+    "p_value_random comparable held_out_comparable"
 )
 RUN = (
     "arm seed train_steps slices open_loop_error held_out_loss held_out_frames device_seconds useful_seconds results "
@@ -28,7 +28,8 @@ WHOLE = (
 TABLE = (
     "arm,method,success_1,success_1_low,success_1_high,success_2,success_2_low,success_2_high,success_3,success_3_low,"
     "success_3_high,success_4,success_4_low,success_4_high,success_5,success_5_low,success_5_high,avg_len,avg_len_low,"
-    "avg_len_high,evaluated_seeds,sequences,train_steps,open_loop_error,training_loss,held_out_loss,held_out_frames"
+    "avg_len_high,evaluated_seeds,sequences,train_steps,open_loop_error,training_loss,held_out_loss,held_out_frames,"
+    "comparable"
 )
 SECTIONS = (
     "Success on task sequences", "Comparisons", "Training", "Attention", "Gaze regions", "Where the time went",

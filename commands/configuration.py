@@ -1,0 +1,71 @@
+"""Options that make up the configuration of an ablation, for the commands that plan one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from settings.places import expanded
+
+if TYPE_CHECKING:
+    from experiments.reconvla.config import AblationConfig
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The options as they were given."""
+
+    preset: str | None
+    config_file: Path | None
+    overrides: tuple[str, ...]
+    arms: str | None
+    seeds: str | None
+    vary: tuple[str, ...]
+    vary_with: tuple[str, ...]
+    data_root: str | None
+    name: str | None
+
+    def load(self) -> AblationConfig:
+        """Raises ConfigError with one sentence that names the place and the key."""
+        from experiments.reconvla.named_config import load_config
+
+        return load_config(
+            self.preset or (None if self.config_file else "quick"),
+            self.config_file,
+            self.overrides,
+            vary=self.vary,
+            vary_with=self.vary_with,
+            arms=self.arms.split(",") if self.arms else None,
+            seeds=self.seeds.split(",") if self.seeds else None,
+            data__root=str(expanded(self.data_root, "--data").absolute()) if self.data_root else None,
+            name=self.name,
+        )
+
+
+def configuration_options(function: Any) -> Any:
+    """The options, collected into the argument `configuration`."""
+    names = tuple(Configuration.__dataclass_fields__)
+
+    @wraps(function)
+    def collect(*args: Any, **given: Any) -> Any:
+        configuration = Configuration(**{name: given.pop(name) for name in names})
+        return function(*args, configuration=configuration, **given)
+
+    for decorator in (
+        click.option("--name", default=None, help="Name of the ablation; one that is there grows."),
+        click.option("--data", "data_root", default=None, metavar="DIR", help="A CALVIN dataset."),
+        click.option("--vary-with", multiple=True, metavar="KEY.PATH=V,V", help="Varies with the last --vary."),
+        click.option("--vary", multiple=True, metavar="KEY.PATH=V,V",
+                     help="A row for each value; several: for each combination."),
+        click.option("--seeds", default=None, metavar="0,1", help="Seeds per arm."),
+        click.option("--arms", default=None, metavar="A,B", help="Arms of the table."),
+        click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Override one value."),
+        click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file over the preset."),
+        click.option("--preset", default=None, help="smoke, quick, ... [default: quick, without --config]."),
+    ):  # fmt: skip
+        collect = decorator(collect)
+    return collect

@@ -1,0 +1,50 @@
+"""`plan`: what submitting would do, before anything is written."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from commands.configuration import Configuration, configuration_options
+from commands.options import home_option, resolve_home
+from settings.streams import say
+
+if TYPE_CHECKING:
+    from experiments.reconvla.config import AblationConfig
+    from settings.home import Home
+
+
+@click.command("plan")
+@home_option
+@configuration_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def command(
+    context: click.Context, home_path: str | None, configuration: Configuration, as_json: bool
+) -> int:
+    """Show what `submit-ablation` with the same options would do: rows and what differs in them, jobs that are there
+    and new ones, and what they would take. Nothing is written.
+    """
+    return print_plan(resolve_home(context, home_path), configuration.load(), as_json)
+
+
+def print_plan(home: Home, config: AblationConfig, as_json: bool) -> int:
+    """Plan `config` for the home and show it. Raises ConfigError as submitting it would."""
+    from db.migrate import look_at_state
+    from experiments.proposal import propose
+    from views.plan import plan_document, plan_lines
+
+    if home.exists:
+        with closing(look_at_state(home)) as database:
+            document = plan_document(propose(config, database), database)
+    else:
+        document = plan_document(propose(config, None), None)
+    if as_json:
+        say(json.dumps(document))
+        return 0
+    for line in plan_lines(document):
+        say(line)
+    return 0

@@ -1,0 +1,109 @@
+"""What submitting a configuration means in a home: a new ablation, more of one that is there, or that one as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ValidationError
+
+from db import queries
+from db.engine import Database
+from db.plans import Plan
+from db.rows import AblationRow
+from db.states import CANCELLED
+from errors import ConfigError
+from experiments.planned_otherwise import done_again
+from experiments.registry import Experiment, experiment_of
+from settings.shown import cut, shown
+from tasks.registry import REPORT
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration, planned for a home.
+
+    config: as asked, with what the ablation of its name has besides. there: that ablation, None where there is none.
+    otherwise: what of it is planned otherwise than it was, a part of a sentence; then the plan is a new ablation beside
+    it. more: whether that ablation gets anything that it has not. told: what is new and what stays. kept: jobs of the
+    plan that `there` has; shared: those that others have; new.
+    """
+
+    config: BaseModel
+    plan: Plan
+    there: AblationRow | None = None
+    otherwise: str = ""
+    more: bool = False
+    told: tuple[str, ...] = ()
+    kept: int = 0
+    shared: int = 0
+    new: int = 0
+
+    @property
+    def grows(self) -> bool:
+        """Whether the ablation that is there gets another plan."""
+        return self.there is not None and not self.otherwise and self.there.key != self.plan.key
+
+
+def propose(config: BaseModel, database: Database | None) -> Proposal:
+    """Plan a configuration for a home; None where there is none yet. Nothing is written.
+
+    Raises ConfigError, as planning does; and where the ablation of this name has other settings, says which.
+    """
+    experiment = experiment_of(config.model_dump(mode="json"))
+    name = str(getattr(config, "name"))  # noqa: B009
+    rows = [] if database is None else queries.ablation_rows(database)
+    living = [row for row in rows if row.name == name and row.intent != CANCELLED]
+    if database is None or not living:
+        plan = experiment.plan(config)
+        return _counted(Proposal(config, plan), database, {})
+    there, stored, whole = _matching(experiment, living, config, {row.name for row in rows})
+    kept = queries.specs_of(database, there.id, experiment.kept_kinds)
+    try:
+        plan = experiment.plan(whole, kept)
+    except ConfigError as error:
+        if whole == stored:
+            raise
+        raise ConfigError(f"ablation {there.name} ({there.id}) cannot grow like this: {error}") from None
+    keys = queries.keys_of(database, there.id)
+    planned = {job.key for job in plan.jobs}
+    lacks = [kind for key, kind in keys.items() if key not in planned and kind != REPORT.name]
+    otherwise = done_again(queries.jobs_of(database, there.id), plan) if lacks else ""
+    told = tuple(experiment.told(stored, whole, config))
+    return _counted(Proposal(whole, plan, there, otherwise, whole != stored, told), database, keys)
+
+
+def _counted(proposal: Proposal, database: Database | None, there: dict[str, str]) -> Proposal:
+    keys = {job.key for job in proposal.plan.jobs}
+    known = set() if database is None else queries.known_keys(database, keys - there.keys())
+    kept = len(keys & there.keys())
+    return Proposal(
+        proposal.config, proposal.plan, proposal.there, proposal.otherwise, proposal.more, proposal.told,
+        kept=kept, shared=len(known), new=len(keys) - kept - len(known),
+    )  # fmt: skip
+
+
+def _matching(
+    experiment: Experiment[BaseModel], living: list[AblationRow], config: BaseModel, names: set[str]
+) -> tuple[AblationRow, BaseModel, BaseModel]:
+    """The newest ablation that the settings go together with, its settings, and those of both."""
+    reason = ""
+    for row in reversed(living):
+        try:
+            stored = experiment.config_class.model_validate(row.config)
+            return row, stored, experiment.grown(stored, config)
+        except ValidationError:
+            reason = reason or "its settings are of another build of Baton"
+        except ConfigError as error:
+            reason = reason or str(error)
+    newest = living[-1]
+    raise ConfigError(
+        f"ablation {newest.name} ({newest.id}) is in this home with other settings: {reason}. An ablation grows by "
+        f"seeds, sequences and rows; give this one another name: --name {_free(newest.name, names)}"
+    )
+
+
+def _free(name: str, names: set[str]) -> str:
+    number = 2
+    while f"{name}-{number}" in names:
+        number += 1
+    return shown(f"{cut(name, 90)}-{number}").strip("'\"")

@@ -1,0 +1,69 @@
+"""The jobs of a plan, each once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from db.plans import Dependency, PlannedJob, RunRef
+from settings.typed_json import key_json
+from tasks.kind import Kind, R, S
+
+
+class JobBook:
+    """Collects jobs in an order in which each follows what it needs.
+
+    A job's key is the hash of all that decides its output: kind, version of the body, parameters, and the keys of the
+    jobs it depends on. Parameters that are `Aside` (slices, checkpoints, places) are left out of it.
+    """
+
+    def __init__(self, scheduling: Literal["round_robin", "finish_first"]) -> None:
+        self._fair = scheduling == "round_robin"
+        self._jobs: dict[str, PlannedJob] = {}
+        self._runs: dict[str, list[RunRef]] = {}
+
+    def add(
+        self,
+        kind: Kind[S, R],
+        label: str,
+        spec: S,
+        needs: Sequence[Dependency],
+        run: RunRef | None = None,
+        target_steps: int = 1,
+        resource: str | None = None,
+    ) -> str:
+        """The key of the job, which is there already where equal work is."""
+        key = digest(
+            {
+                "kind": kind.name,
+                "version": kind.version,
+                "spec": key_json(spec.keyed()),
+                "needs": sorted([need.key, need.role] for need in needs),
+            }
+        )
+        if run is not None and run not in self._runs.setdefault(key, []):
+            self._runs[key].append(run)
+        if key not in self._jobs:
+            priority = kind.priority if self._fair or kind.finish_first is None else kind.finish_first
+            self._jobs[key] = PlannedJob(
+                key, kind.name, label, spec.row(), resource or kind.resource, priority, target_steps, tuple(needs),
+                fair=self._fair, version=kind.planned_version,
+            )  # fmt: skip
+        return key
+
+    @property
+    def jobs(self) -> list[PlannedJob]:
+        """With the runs they are of."""
+        return [
+            replace(planned, runs=tuple(self._runs[planned.key])) if planned.key in self._runs else planned
+            for planned in self._jobs.values()
+        ]
+
+
+def digest(value: object) -> str:
+    """SHA-256 of its JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,308 @@
+"""Settings of one run, by section, with their defaults and limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from benchmark.tasks import Scene
+from settings.places import no_home_folder
+
+Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+#: Of threads, processes or devices of one job.
+Few = Annotated[int, Field(ge=1, le=1024)]
+#: Of a training; and of CALVIN's chains, of which the official evaluation has 1000.
+Steps = Annotated[int, Field(ge=1, le=100_000_000)]
+Sequences = Annotated[int, Field(ge=1, le=100_000)]
+#: As both databases hold it.
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+LONGEST_NAME = 100
+_LONGEST_PATH_BYTES, _LONGEST_PART_BYTES = 4095, 255
+
+
+def _name(text: str) -> str:
+    if not 1 <= len(text) <= LONGEST_NAME:
+        raise ValueError(f"a name has 1 to {LONGEST_NAME} characters, this one has {len(text)}")
+    if not text.isprintable():
+        raise ValueError("a name has characters that can be printed, and no others")
+    if "/" in text or text in (".", ".."):
+        raise ValueError("a name must do for a folder: no '/', and neither '.' nor '..'")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise ValueError("a path has at least one character; null is for none")
+    if not text.isprintable():
+        raise ValueError("a path has characters that can be printed, and no others")
+    if max(map(len, (parts := text.encode().split(b"/")))) > _LONGEST_PART_BYTES:
+        raise ValueError(f"no file system takes a name of {max(map(len, parts))} bytes")
+    if len(text.encode()) > _LONGEST_PATH_BYTES:
+        raise ValueError(f"no file system takes a path of {len(text.encode())} bytes")
+    return text
+
+
+def _expanded(text: str) -> str:
+    if not text.startswith("~"):
+        return text
+    try:
+        return str(Path(text).expanduser())
+    except RuntimeError:
+        raise ValueError(no_home_folder(text)) from None
+
+
+Name = Annotated[str, AfterValidator(_name)]
+#: A path as it was written.
+PathText = Annotated[str, AfterValidator(_path)]
+#: The name of a file or folder; a `~` in front is the home folder, as in a shell.
+Place = Annotated[PathText, AfterValidator(_expanded)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, values never change after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        """pydantic would take `yes` for 1 and `off` for 0."""
+        wants_truth = cls.model_fields[str(info.field_name)].annotation is bool
+        found = value if isinstance(value, (list, tuple)) else [value]
+        if not wants_truth and any(isinstance(item, bool) for item in found):
+            raise ValueError("this is true or false (or yes, no, on, off) where something else is wanted")
+        return value
+
+
+class Method(Section):
+    """What distinguishes the paper's arms; each built-in arm sets this section (experiments/reconvla/arms.yaml)."""
+
+    reconstruction: Literal["none", "gaze", "image"] = Field(
+        default="none",
+        description="what is denoised beside the action loss: nothing, the gaze region, or the whole picture",
+    )
+    grounding: Literal["none", "crop", "box"] = Field(
+        default="none",
+        description="how the policy is told where to look: not at all, by a second picture of the gaze region in its "
+        "prompt (in training and in evaluation), or by having to say the region's box before its actions",
+    )
+    pretrained: bool = Field(
+        default=False,
+        description="training starts from a checkpoint of the stage `pretraining` (docs/model.md says on which data)",
+    )
+
+
+class Data(Section):
+    """Where demonstrations come from. `root: null` means the built-in simulator makes them."""
+
+    root: Place | None = Field(default=None, description="a dataset in CALVIN's format")
+    pretraining_root: Place | None = Field(
+        default=None,
+        description="a dataset that `recon_pretrain` is pretrained on (its training split); null: `root`, or scenes "
+        "of the built-in simulator where that is null too",
+    )
+    training_scenes: tuple[Scene, ...] = ("D",)
+    pretraining_scenes: tuple[Scene, ...] = ("A", "B", "C")
+    evaluation_scene: Scene = "D"
+    tasks: tuple[str, ...] = Field(default=(), description="empty: every task the expert solves")
+    demonstrations_per_task: Positive = 20
+    pretraining_demonstrations_per_task: Positive = 8
+    validation_demonstrations_per_task: Positive = 1
+    starts: Literal["rest", "varied"] = Field(
+        default="varied",
+        description="demonstrations begin at rest, or half of them amid or after another task",
+    )
+    chunk: Positive = Field(default=4, description="demonstrations per ingest job")
+    seed: Count = 0
+
+    @property
+    def pretrained_on(self) -> str | None:
+        """The dataset of the pretraining; None where the built-in simulator makes it."""
+        return self.pretraining_root or self.root
+
+
+class Gaze(Section):
+    """Which detector finds the gaze region, how sure it must be, and what becomes of frames without one."""
+
+    detector: str = "colour"
+    weights: Place | None = Field(
+        default=None, description="hub name, local folder or .pth file (GroundingDINO)"
+    )
+    box_threshold: Annotated[float, Field(ge=0, le=1)] = 0.35
+    text_threshold: Annotated[float, Field(ge=0, le=1)] = 0.25
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto", description="of GroundingDINO's products; auto: fp16 on a GPU, fp32 on a processor"
+    )
+    python: Place | None = Field(default=None, description="interpreter that has groundingdino-py")
+    stages: tuple[str, ...] | None = Field(default=None, description="stages of the pipeline; null: all")
+    key_frame_interval: Positive = Field(
+        default=8, description="frames over which a moving target is followed"
+    )
+    unknown_wording: Literal["no_target", "task"] = Field(
+        default="no_target",
+        description="demonstrations whose instruction is not understood: without gaze regions, or with those of "
+        "their task",
+    )
+    untrusted: Literal["keep", "weigh", "drop"] = Field(
+        default="keep",
+        description="training frames without a trusted region: keep them, weigh their reconstruction by the "
+        "region's score, or leave them out of the index",
+    )
+
+
+class Backbones(Section):
+    """Local Hugging Face folders of pretrained parts; what is not named starts from random weights."""
+
+    vision: PathText | None = Field(default=None, description="SigLIP")
+    language: PathText | None = Field(default=None, description="Qwen2, with its tokenizer")
+    autoencoder: PathText | None = Field(default=None, description="FLUX autoencoder, as diffusers saves it")
+    tokenizer: PathText | None = Field(
+        default=None, description="where it lies apart from the language model"
+    )
+    checkpoint: PathText | None = Field(
+        default=None, description="a whole ReconVLA, of ours or the official one"
+    )
+
+
+class Model(Section):
+    """Size by name, single fields of the model's configuration overridden in `override`."""
+
+    size: str = "toy"
+    backbones: Backbones = Backbones()
+    official_compat: bool = Field(
+        default=False,
+        description="with the oddities of the official code that change results (docs/model.md)",
+    )
+    override: dict[str, object] = Field(default_factory=dict)
+
+
+class EarlyStopping(Section):
+    """End a run when more training is not worth its time (tasks/train/early_stopping.py has the rule)."""
+
+    every_steps: Positive = Field(default=100, description="steps between measurements")
+    frames: Positive = Field(
+        default=64, description="held-out frames measured on, at the end too (200 where nothing says)"
+    )
+    window: Positive = Field(default=3, description="measurements without a worthwhile gain before the end")
+    min_gain: PositiveFloat = Field(default=0.01, description="relative gain that is worth a window")
+
+
+class OpenLoop(Section):
+    """Measure on held-out frames how far predicted actions are from recorded ones, while a run goes on."""
+
+    every_steps: Positive = Field(default=500, description="steps between measurements")
+    frames: Positive = Field(
+        default=64, description="held-out frames measured on, at the end too (200 where nothing says)"
+    )
+
+
+class Lora(Section):
+    """Low-rank adapters in a frozen language model; with four_bit its weights take a quarter of 16 bits."""
+
+    rank: Positive = 16
+    alpha: Positive = 32
+    four_bit: bool = False
+
+
+class Training(Section):
+    """One training stage. Thread count and precision decide the order of sums, hence the weights."""
+
+    steps: Steps = 300
+    batch_size: Positive = 16
+    learning_rate: PositiveFloat = 1e-3
+    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.03
+    weight_decay: NonNegative = 0.0
+    gradient_clip: PositiveFloat = 1.0
+    reconstruction_weight: NonNegative = 1.0
+    threads: Few = 1
+    slice_seconds: PositiveFloat = 600.0
+    checkpoint_seconds: PositiveFloat = 60.0
+    log_every_steps: Positive = 10
+    early_stopping: EarlyStopping | None = Field(default=None, description="off unless given")
+    open_loop: OpenLoop | None = Field(default=None, description="off unless given; ends no run")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        default="fp32", description="of products; weights and sums of gradients stay in float32"
+    )
+    micro_batch: Positive | None = Field(
+        default=None, description="samples per forward pass; the whole batch until memory runs out"
+    )
+    gradient_checkpointing: bool = Field(default=False, description="less memory, a third more time")
+    lora: Lora | None = Field(default=None, description="train adapters instead of the language model")
+    devices: Few = Field(default=1, description="GPUs of one worker that share each batch")
+
+    @model_validator(mode="after")
+    def _one_set_of_frames(self) -> Training:
+        if self.early_stopping and self.open_loop and self.early_stopping.frames != self.open_loop.frames:
+            raise ValueError(
+                f"early_stopping.frames ({self.early_stopping.frames}) and open_loop.frames ({self.open_loop.frames}) "
+                "differ: both give held-out losses of one report, which must be of the same frames"
+            )
+        return self
+
+
+class Evaluation(Section):
+    """CALVIN's long-horizon evaluation; `max_steps` are environment steps per subtask (official: 360)."""
+
+    protocol: Literal["calvin", "reconvla-500"] | None = Field(
+        default=None, description="a named protocol; it decides sequences, max_steps and tasks"
+    )
+    sequences: Sequences = 100
+    sequences_per_shard: Positive = 25
+    max_steps: Positive = 360
+    simulator: Literal["playtable", "calvin"] = "playtable"
+    assets: Place | None = Field(
+        default=None, description="a clone of calvin_env: playtable in CALVIN's scenes"
+    )
+    calvin_python: PathText | None = Field(
+        default=None, description="interpreter that imports calvin_env (simulator calvin)"
+    )
+    renderer: Literal["auto", "egl", "tiny"] = Field(
+        default="auto",
+        description="auto: the one that drew the training frames, or tiny where EGL does not work on the machine "
+        "that plans; the report says so where they differ",
+    )
+    instructions: PathText | None = Field(
+        default=None, description="YAML of CALVIN's form with the phrase of each task"
+    )
+    simulators_per_batch: Few = 8
+    parallel_simulators: bool = Field(
+        default=False,
+        description="each simulator in a process of its own: a GPU waits for one of them, not for their sum",
+    )
+    policy_batch: Positive = Field(
+        default=8, description="rows of every forward pass, whatever the number of simulators"
+    )
+    videos: Count = Field(default=0, description="films of failed subtasks, at most this many a shard")
+    video_attention: bool = Field(default=False, description="films show where the model looked")
+    precision: Literal["auto", "fp32", "bf16", "fp16", "4bit"] = Field(
+        default="auto",
+        description="that a trained model is judged in, also its attention and reconstructions; auto: fp32, but "
+        "after training with `lora` the precision its frozen weights had",
+    )
+    slice_seconds: PositiveFloat = 600.0
+    threads: Few = 1
+    random_baseline: bool = True
+
+
+class Attention(Section):
+    """Which attention is looked at, and on how many held-out frames."""
+
+    frames: Count = Field(default=64, description="evenly spaced; 0: every frame with a gaze region")
+    layer: Annotated[int, Field(ge=-1000, le=1000)] = Field(
+        default=-1, description="of the language model; -1 is the last"
+    )
+    heads: tuple[Count, ...] = Field(default=(), description="averaged over; empty: all")

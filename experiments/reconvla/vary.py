@@ -1,0 +1,149 @@
+"""`--vary key=1,2,3`: rows of the table by what differs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+from errors import ConfigError
+from experiments.reconvla.arms import ChangesNothing, arms_of, built_in, check_place
+from experiments.reconvla.config import AblationConfig, ArmEntry, PolicyRow
+from experiments.reconvla.sections import LONGEST_NAME
+from settings.documents import parse_yaml
+from settings.shown import cut, shown
+
+MOST_ROWS = 1000
+_LONGEST_VALUE = 30
+
+Row = ArmEntry | PolicyRow | None
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Keys that vary together, each with as many values. option: who said so."""
+
+    keys: tuple[str, ...]
+    values: tuple[tuple[object, ...], ...]
+    option: str
+
+
+def axes_of(vary: Sequence[str], vary_with: Sequence[str]) -> list[Axis]:
+    """`--vary` gives an axis each; `--vary-with` keys vary together with the last one.
+
+    Raises ConfigError for what is not of the form key=value,value, is no setting, or has another number of values.
+    """
+    axes = [Axis((key,), tuple((value,) for value in values), f"--vary {key}")
+            for key, values in (_parsed("--vary", text) for text in vary)]  # fmt: skip
+    for key, values in (_parsed("--vary-with", text) for text in vary_with):
+        if not axes:
+            raise ConfigError(f"--vary-with {key} varies together with a --vary, and there is none")
+        last = axes.pop()
+        if len(values) != len(last.values):
+            raise ConfigError(
+                f"--vary-with {key} and {last.option} go in pairs, and have {len(values)} and {len(last.values)} values"
+            )
+        paired = tuple((*before, value) for before, value in zip(last.values, values))
+        axes.append(Axis((*last.keys, key), paired, last.option))
+    keys = [key for axis in axes for key in axis.keys]
+    for key in keys:
+        others = [other for other in keys if f"{other}.".startswith(f"{key}.")]
+        if len(others) > 1:
+            raise ConfigError(f"--vary: {shown(key)} is given twice")
+    return axes
+
+
+def varied(config: AblationConfig, axes: Sequence[Axis]) -> dict[str, Row]:
+    """The rows of `config`, each arm once for every combination of values, in their order.
+
+    An arm in which a key changes nothing is not varied by it; rows of policies stay as they are. Raises ConfigError for
+    more than MOST_ROWS rows, or a key that changes nothing in any arm.
+    """
+    rows: dict[str, Row] = {}
+    arms = [(name, _axes_for(config, name, axes)) for name in config.trained]
+    count = len(config.policies) + sum(prod(len(axis.values) for axis in mine) for _, mine in arms)
+    if count > MOST_ROWS:
+        raise ConfigError(f"--vary: that makes {count:,} rows; an ablation has at most {MOST_ROWS:,}")
+    for axis in axes:
+        if not any(axis in mine for _, mine in arms):
+            raise ConfigError(f"{axis.option} changes nothing in {', '.join(map(cut, config.trained))}")
+    several = sum(bool(mine) for _, mine in arms) > 1
+    short = _short([key for axis in axes for key in axis.keys])
+    for name, mine in arms:
+        entry = config.trained[name]
+        for values in product(*(axis.values for axis in mine)):
+            said = {key: value for axis, chosen in zip(mine, values) for key, value in zip(axis.keys, chosen)}
+            if not said:
+                rows[name] = entry
+                continue
+            parts = [f"{short[key]}={_text(value)}" for key, value in said.items()]
+            row = _free("+".join([name, *parts] if several else parts), rows)
+            rows[row] = _with(entry, name, said)
+    rows.update(config.policies)
+    return rows
+
+
+def _axes_for(config: AblationConfig, name: str, axes: Sequence[Axis]) -> list[Axis]:
+    """Those that change something in an arm."""
+    mine = []
+    for axis in axes:
+        said = dict(zip(axis.keys, axis.values[0]))
+        trial = config.model_copy(
+            update={"arms": {**_own(config), name: _with(config.trained[name], name, said)}}
+        )
+        if config.trained[name] is None:
+            trial = config.model_copy(update={"arms": {"varied": _with(None, name, said)}})
+        try:
+            arms_of(trial)
+        except ChangesNothing:
+            continue
+        mine.append(axis)
+    return mine
+
+
+def _own(config: AblationConfig) -> dict[str, ArmEntry | None]:
+    return {name: row for name, row in config.trained.items() if row is not None}
+
+
+def _with(entry: ArmEntry | None, name: str, said: Mapping[str, object]) -> ArmEntry:
+    """The arm of a name with some settings more; None is a built-in one."""
+    title = (entry or built_in().get(name) or ArmEntry()).title or name
+    differs = ", ".join(f"{key.rpartition('.')[2]} {_text(value)}" for key, value in said.items())
+    named = cut(f"{title}, {differs}", LONGEST_NAME)
+    if entry is None:
+        return ArmEntry(base=name, title=named, set=dict(said))
+    return entry.model_copy(update={"title": named, "set": {**entry.set, **said}})
+
+
+def _parsed(option: str, text: str) -> tuple[str, list[object]]:
+    key, separator, values = text.partition("=")
+    if not separator or not key or not values.strip():
+        raise ConfigError(f"{option} {shown(text)} is not of the form key.path=value,value")
+    check_place(tuple(key.split(".")), f"{option} {cut(key)}")
+    found = parse_yaml(f"[{values}]", f"{option} {cut(key)}", is_ours=True, lines=False)
+    if not isinstance(found, list) or any(isinstance(value, dict) and not value for value in found):
+        raise ConfigError(f"{option} {shown(text)} is not of the form key.path=value,value")
+    return key, found
+
+
+def _short(keys: Sequence[str]) -> dict[str, str]:
+    """The last part of each key, or the whole where two end alike."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return {key: name if last.count(name) == 1 else key for key, name in zip(keys, last)}
+
+
+def _text(value: object) -> str:
+    """A value in a name."""
+    plain = value if isinstance(value, str) else json.dumps(value, separators=(",", ":")).replace('"', "")
+    return cut(plain.rstrip("/").rpartition("/")[2].replace("/", "_"), _LONGEST_VALUE)
+
+
+def _free(name: str, rows: Mapping[str, Row]) -> str:
+    name, number = name[:LONGEST_NAME], 2
+    found = name
+    while found in rows or found in built_in():
+        found = f"{name[: LONGEST_NAME - 5]}#{number}"
+        number += 1
+    return found

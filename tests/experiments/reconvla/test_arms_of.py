@@ -1,0 +1,146 @@
+"""Arms are data: what their entries mean, what they share, and what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from errors import ConfigError
+from experiments.reconvla.arms import Arm, arms_of, built_in
+from experiments.reconvla.named_config import load_config
+from experiments.reconvla.planner import Planner
+from tests.experiments.reconvla.plans import keys, of_kind
+
+MINE = "arms={recon: null, heavy: {base: recon, title: '+ weight 10', set: {training.reconstruction_weight: 10}}}"
+
+
+def arms(*overrides: str) -> dict[str, Arm]:
+    return {arm.name: arm for arm in arms_of(load_config("smoke", None, overrides))}
+
+
+def planned(*overrides: str):
+    return Planner(load_config("smoke", None, overrides)).plan()
+
+
+def test_an_entry_says_what_differs() -> None:
+    found = arms(MINE)
+    assert list(found) == ["recon", "heavy"]
+    assert found["heavy"].title == "+ weight 10"
+    assert found["heavy"].config.training.reconstruction_weight == 10
+    assert found["heavy"].method == found["recon"].method != arms("arms=[baseline]")["baseline"].method
+    assert found["heavy"].differs == {"method.reconstruction": "gaze", "training.reconstruction_weight": 10.0}
+    assert found["heavy"].judged.training == load_config("smoke").training, "judged as all are"
+
+
+def test_bases_come_first_and_nested_settings_are_laid_over_them() -> None:
+    found = arms(
+        "arms={a: {base: recon, set: {training: {steps: 30, batch_size: 4}}}, "
+        "b: {base: a, set: {training.steps: 40, training.lora: {rank: 2}}}, c: {base: b, set: {training.lora: null}}}"
+    )
+    assert [(arm.config.training.steps, arm.config.training.batch_size) for arm in found.values()] == [
+        (30, 4), (40, 4), (40, 4),
+    ]  # fmt: skip
+    assert found["b"].config.training.lora is not None and found["b"].config.training.lora.rank == 2
+    assert found["c"].config.training.lora is None
+
+
+def test_the_papers_arms_are_such_entries() -> None:
+    said = "arms={" + ", ".join(
+        f"my_{name}: {{base: {name}, set: {{training.steps: 20}}}}" for name in built_in()
+    ) + "}"  # fmt: skip
+    mine, theirs = planned(said), planned(f"arms=[{','.join(built_in())}]")
+    for kind in ("train", "pretrain", "evaluate", "attention", "reconstruct", "ingest", "gaze", "index"):
+        assert keys(mine)[kind] == keys(theirs)[kind], (
+            "equal settings are the same work, however they are named"
+        )
+
+
+def test_arms_share_all_that_does_not_differ() -> None:
+    one, both = planned("arms=[recon]"), planned(MINE)
+    assert len(of_kind(both, "train")) == 2
+    for kind in ("ingest", "gaze", "index"):
+        assert keys(both)[kind] == keys(one)[kind]
+
+
+def test_an_arm_may_have_data_and_detector_of_its_own_and_is_judged_as_all_are() -> None:
+    plan = planned(
+        "arms={recon: null, more: {base: recon, set: {data.demonstrations_per_task: 2}}, "
+        "truth: {base: recon, set: {gaze.detector: oracle}}}"
+    )
+    train = {run.arm: job for job in of_kind(plan, "train") for run in job.runs}
+    indexes = {arm: [need.key for need in job.needs if need.role == "index"] for arm, job in train.items()}
+    assert len({str(found) for found in indexes.values()}) == 3
+    judging = [job for job in of_kind(plan, "attention") + of_kind(plan, "evaluate") if job.runs]
+    read = {need.key for job in judging for need in job.needs if need.role == "index"}
+    assert len(read) == 1, "one validation set for all"
+    loops = {
+        run.arm: job.spec["contents"]
+        for job in judging
+        if "contents" in job.spec
+        for run in job.runs
+        if job.spec["first"] == 0
+    }
+    assert len({str(found) for found in loops.values()}) == 1
+
+
+def test_an_arm_that_says_so_is_judged_on_its_own() -> None:
+    said = "arms={recon: null, more: {base: recon, judged: own, set: {data.validation_demonstrations_per_task: 2}}}"
+    found = arms(said)
+    assert found["more"].judged.data.validation_demonstrations_per_task == 2
+    read = {
+        run.arm: need.key
+        for job in of_kind(planned(said), "attention")
+        for run in job.runs
+        for need in job.needs
+        if need.role == "index"
+    }
+    assert read["more"] != read["recon"]
+
+
+def test_regions_that_a_model_is_shown_are_those_of_its_own_detector() -> None:
+    found = arms("arms={crop: {base: explicit_grounding, set: {gaze.detector: oracle}}}")
+    assert found["crop"].judged.gaze.detector == "oracle"
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("{a: {base: recno}}", "arms.a.base: unknown arm 'recno'; did you mean recon?"),
+        ("{a: null}", "unknown arm 'a'"),
+        ("{a: {base: b}, b: {base: c}, c: {base: b}}", "arms.b.base: bases go in a circle: b -> c -> b"),
+        ("{a: {base: a}}", "arms.a.base: bases go in a circle: a -> a"),
+        ("{a: {base: recon, set: {training.stepz: 3}}}", "unknown key 'training.stepz'; did you mean training.steps?"),
+        ("{a: {base: recon, set: {traning.steps: 3}}}", "arms.a.set: unknown key 'traning.steps'"),
+        ("{a: {base: recon, set: {training.steps: -3}}}", "arms.a.set: training.steps: "),
+        ("{a: {base: recon, sett: {}}}", "sett"),
+        ("{a: {base: recon, set: {seeds: [3]}}}", "arms.a.set: seeds is of the whole ablation"),
+        ("{recon: {set: {training.steps: 3}}}", "arms.recon: a built-in arm has this name"),
+        (
+            "{recon: null, same: {base: recon, set: {training.reconstruction_weight: 1}}}",
+            "arms.same: it comes to the same as recon",
+        ),
+        (
+            "{recon: null, same: {base: recon, set: {training.slice_seconds: 9}}}",
+            "arms.same: it comes to the same as recon",
+        ),
+        ("{a: {policy: {kind: expert}}, b: {policy: {kind: expert}, title: two}}", "arms.b: it comes to the same as a"),
+        (
+            "{a: {base: baseline, set: {training.reconstruction_weight: 10}}}",
+            "arms.a.set: training.reconstruction_weight changes nothing in an arm that reconstructs nothing",
+        ),
+        ("{a: {base: recon, set: {pretraining.steps: 3}}}", "arms.a.set: pretraining.steps changes nothing in"),
+        ("{a: {set: {gaze.detector: oracle}}}", "arms.a.set: gaze.detector changes nothing in an arm that neither"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_sentence_with_the_arm_and_the_key(said: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        planned(f"arms={said}")
+    assert sentence in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+def test_the_place_that_wrote_an_arm_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("arms: {a: {base: recno}}\n")
+    with pytest.raises(ConfigError, match=rf"^{file}: arms\.a\.base: unknown arm"):
+        load_config("smoke", file)

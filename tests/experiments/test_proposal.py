@@ -1,0 +1,119 @@
+"""Submitting the same name again: the ablation grows, goes on, or is refused; nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+import cli
+from db import plans, queries
+from db.engine import Database
+from db.states import CANCELLED
+from errors import ConfigError, Overtaken
+from experiments.proposal import propose
+from experiments.reconvla.named_config import load_config
+from settings.home import Home
+
+
+def proposal(database: Database, *overrides: str, **direct: Any):
+    return propose(load_config("smoke", None, ("arms=[recon]", *overrides), **direct), database)
+
+
+def submit(database: Database, *overrides: str, **direct: Any) -> plans.Submitted:
+    found = proposal(database, *overrides, **direct)
+    grows = found.there if found.grows else None
+    return plans.submit(database, found.plan, "test", time.time(), grows, "; ".join(found.told))
+
+
+def test_more_joins_the_same_ablation(database: Database) -> None:
+    first = submit(database, "seeds=[0,1]", "evaluation.sequences=3")
+    again = proposal(database, "seeds=[0,1]", "evaluation.sequences=3")
+    assert (again.new, again.shared, again.kept, again.more) == (0, 0, first.jobs_added, False)
+    before = {job.key: job.id for job in queries.jobs_of(database, 1) if job.kind != "report"}
+    more = submit(database, "seeds=[0,1,2]", "evaluation.sequences=7")
+    assert more.ablation_id == first.ablation_id
+    after = {job.key: job.id for job in queries.jobs_of(database, 1)}
+    assert before.items() <= after.items()
+    (row,) = queries.ablation_rows(database)
+    assert (row.config["seeds"], row.config["evaluation"]["sequences"]) == ([0, 1, 2], 7)
+    assert row.job_count == len(after)
+    assert len([job for job in queries.jobs_of(database, 1) if job.kind == "report"]) == 1, "one report"
+    grew = next(event for event in queries.events(database) if event.kind == "ablation_grew")
+    assert "new seeds: 2; 3 sequences become 7" in grew.message
+    smaller = proposal(database, "seeds=[1]", "evaluation.sequences=2")
+    assert smaller.plan.key == row.key and smaller.new == 0
+
+
+def test_the_report_that_it_had_is_cancelled_where_it_did_not_begin(database: Database) -> None:
+    submit(database)
+    (old,) = [job for job in queries.jobs_of(database, 1) if job.kind == "report"]
+    submit(database, "seeds=[0,1]")
+    from sqlalchemy import select
+
+    from db.statements import job
+
+    with database.read() as tx:
+        assert tx.execute(select(job.c.state).where(job.c.id == old.id)).scalar() == CANCELLED
+
+
+def test_two_growths_of_one_plan_do_not_undo_each_other(database: Database) -> None:
+    submit(database)
+    one, other = proposal(database, "seeds=[0,1]"), proposal(database, "seeds=[0,2]")
+    plans.submit(database, one.plan, "one", time.time(), one.there, "")
+    with pytest.raises(Overtaken, match="submit it again"):
+        plans.submit(database, other.plan, "other", time.time(), other.there, "")
+    submit(database, "seeds=[0,2]")
+    assert queries.ablation_rows(database)[0].config["seeds"] == [0, 1, 2]
+
+
+def test_other_settings_of_the_same_name_are_refused_with_a_name(database: Database) -> None:
+    submit(database)
+    submit(database, name="smoke-2")
+    other = r"^ablation smoke \(1\) is in this home with other settings: training\.steps is 20 there and 21 here\."
+    with pytest.raises(ConfigError, match=other + ".* --name smoke-3$"):
+        proposal(database, "training.steps=21")
+    assert proposal(database, "training.steps=21", name="smoke-3").there is None
+
+
+def test_a_cancelled_one_keeps_nobody_from_its_name(database: Database) -> None:
+    from db import jobs
+
+    submit(database)
+    jobs.cancel(database, jobs.Target("ablation", 1, "smoke"), time.time())
+    assert proposal(database, "training.steps=21").there is None
+    assert submit(database).ablation_id == 1, "the same again brings it back"
+
+
+def test_plan_writes_nothing_and_says_what_submitting_does(
+    database: Database, home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = ["--home", str(home.root)]
+    words = ["--preset", "smoke", "--arms", "recon"]
+    submit(database)
+    before = [row.key for row in queries.ablation_rows(database)]
+    for command in (["plan"], ["submit-ablation", "--dry-run"]):
+        assert cli.main([*here, *command, *words, "--seeds", "0,4", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["ablation"], told["grows"], told["told"]) == (1, True, ["new seeds: 4"])
+        assert told["jobs"]["by_kind"]["ingest"] == {"all": 4, "new": 0}
+        assert told["jobs"]["by_kind"]["train"] == {"all": 2, "new": 1}
+        assert told["rows"][0]["differs"] == {"method.reconstruction": {"from": "none", "to": "gaze"}}
+    assert [row.key for row in queries.ablation_rows(database)] == before
+    assert cli.main([*here, "plan", *words, "--vary", "training.steps=5,6", "--name", "sweep"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        lines[0] == "sweep: a new ablation"
+        and "steps=5" in lines[1]
+        and "training.steps: 20 -> 5" in lines[1]
+    )
+    assert cli.main([*here, "plan", *words, "--set", "training.steps=9"]) == 2
+    assert "--name smoke-2" in capsys.readouterr().err
+
+
+def test_a_plan_for_no_home_makes_none(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--home", str(tmp_path / "none"), "plan", "--preset", "smoke"]) == 0
+    assert "smoke: a new ablation" in capsys.readouterr().out
+    assert not (tmp_path / "none").exists()

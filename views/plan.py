@@ -1,0 +1,87 @@
+"""What a plan comes to: rows, jobs, and the work of those that are new."""
+
+from __future__ import annotations
+
+from collections import Counter
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from db import progress, queries
+from db.engine import Database
+from experiments.registry import experiment_of
+from settings.shown import cut, one_line
+from views.status_screen import span
+
+if TYPE_CHECKING:
+    from experiments.proposal import Proposal
+
+_LONGEST_DIFFERENCE = 100
+
+
+def plan_document(proposal: Proposal, database: Database | None) -> dict[str, Any]:
+    """That of `plan --json`. database: None where there is no home yet; then nothing was ever measured."""
+    plan, there = proposal.plan, proposal.there
+    new = {job.key for job in plan.jobs}
+    if database is not None:
+        new -= queries.known_keys(database, new)
+    kinds = list(dict.fromkeys(job.kind for job in plan.jobs))
+    paces = progress.paces(database, kinds) if database is not None else {}
+    steps = Counter[str]()
+    for job in plan.jobs:
+        if job.key in new:
+            steps[job.kind] += job.target_steps
+    timed = {kind: median(paces[kind]) * count for kind, count in steps.items() if paces.get(kind)}
+    counted, added = (
+        Counter(job.kind for job in plan.jobs),
+        Counter(job.kind for job in plan.jobs if job.key in new),
+    )
+    return {
+        "name": plan.name,
+        "ablation": None if there is None or proposal.otherwise else there.id,
+        "grows": proposal.grows,
+        "told": list(proposal.told),
+        "otherwise": proposal.otherwise or None,
+        "rows": experiment_of(plan.config).rows(proposal.config),
+        "jobs": {
+            "kept": proposal.kept,
+            "shared": proposal.shared,
+            "new": proposal.new,
+            "by_kind": {kind: {"all": counted[kind], "new": added[kind]} for kind in kinds},
+        },
+        "worker_seconds": {kind: round(seconds, 1) for kind, seconds in timed.items()},
+        "untimed": sorted(kind for kind in steps if kind not in timed),
+        "warnings": list(plan.warnings),
+    }
+
+
+def plan_lines(document: dict[str, Any]) -> list[str]:
+    """The same for people."""
+    jobs = document["jobs"]
+    lines = [f"{document['name']}: {_what(document)}"]
+    width = max((len(row["name"]) for row in document["rows"]), default=0)
+    for row in document["rows"]:
+        differs = ", ".join(f"{key}: {told['from']} -> {told['to']}" for key, told in row["differs"].items())
+        about = row["policy"] or cut(differs, _LONGEST_DIFFERENCE) or "the settings of the ablation"
+        seeds = f"  seeds {', '.join(map(str, row['seeds']))}" if row["seeds"] else ""
+        lines.append(one_line(f"  {row['name']:{width}}  {about}{seeds}"))
+    lines.append(
+        f"jobs: {jobs['new']} new, {jobs['kept']} of this ablation, {jobs['shared']} shared with others"
+    )
+    lines += [f"  {kind}: {told['new']} of {told['all']} new" for kind, told in jobs["by_kind"].items()]
+    seconds = sum(document["worker_seconds"].values())
+    untimed = ", ".join(document["untimed"])
+    if document["worker_seconds"]:
+        lines.append(f"work of one worker: {span(seconds)}" + (f", without {untimed}" if untimed else ""))
+    elif jobs["new"]:
+        lines.append(f"work: unknown, as no job of these kinds ended here yet: {untimed}")
+    lines += [one_line(f"warning: {sentence}") for sentence in document["warnings"]]
+    return lines
+
+
+def _what(document: dict[str, Any]) -> str:
+    if document["otherwise"]:
+        return f"a new ablation, as it would not be planned as it was: {document['otherwise']}"
+    if document["ablation"] is None:
+        return "a new ablation"
+    told = "; ".join(document["told"])
+    return f"ablation {document['ablation']}" + (f": {told}" if told else ", nothing new")
