@@ -1,8 +1,8 @@
 """Ids that are given once: what an ablation's removal leaves behind (a bell, a log, an attempt that wakes up) must not
 come to mean another row.
 
-PostgreSQL's sequences do that. SQLite gives the highest id there is plus one, so the highest that was removed is kept in
-the one row of `identity`.
+PostgreSQL's sequences do that. SQLite gives the highest id there is plus one, so the highest that was removed is kept
+in the one row of `identity`.
 """
 
 from __future__ import annotations
