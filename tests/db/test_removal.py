@@ -113,7 +113,11 @@ def test_bytes_left_by_a_death_are_garbage_although_the_newest_attempt_went(
     ownership.note(home, database)
     removal.remove(database, home, None, 1, NOW)
     assert garbage.collect(database, home, RETENTION, NOW).files == 4
-    assert not list(home.artifacts.glob("??/*")) and counts(database, "job", "artifact", "attempt") == [0, 0, 0]
+    assert not list(home.artifacts.glob("??/*")) and counts(database, "job", "artifact", "attempt") == [
+        0,
+        0,
+        0,
+    ]
 
 
 def test_files_that_a_row_names_again_are_not_collected(
