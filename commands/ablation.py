@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from db.rows import AblationRow
     from settings.home import Home
 
+#: For a gap between publications, in which files are removed.
+WAIT_SECONDS = 60.0
+
 
 @click.group("ablation")
 @home_option
@@ -113,7 +116,8 @@ def _free(home: Home, database: Database, removed: Removal) -> Collected | None:
     from db import garbage
 
     try:
-        return garbage.collect_files(database, home, removed.goes.files.keys(), time.time())
+        paths = removed.goes.files.keys()
+        return garbage.collect_files(database, home, paths, time.time(), wait_seconds=WAIT_SECONDS)
     except StoreBusy as error:
         say(f"warning: {error}: {typed('artifacts gc', home)} then removes the files", error=True)
         return None

@@ -239,15 +239,16 @@ def _need_idle(tx: Connection, name: str, going: Collection[int]) -> None:
                 stopping += row.cancel_requested
         next_ones = job.c.id.in_(some), job.c.state.in_((READY, QUEUED)), job.c.held.is_(False)
         waiting += tx.execute(select(func.count()).select_from(job).where(*next_ones)).scalar_one()
+    of_it = f"of ablation {shown(name)}"
     if running and running == stopping:
-        raise IllegalMove(
-            f"{_jobs(stopping)} of ablation {shown(name)} stop at their next step; try again then"
-        )
+        verb = "stops at its" if stopping == 1 else "stop at their"
+        raise IllegalMove(f"{_jobs(stopping)} {of_it} {verb} next step; try again then")
     if running:
-        raise IllegalMove(f"{_jobs(running)} of ablation {shown(name)} run; `cancel` it first")
+        raise IllegalMove(f"{_jobs(running)} {of_it} {'runs' if running == 1 else 'run'}; `cancel` it first")
     if waiting and _somebody_works(tx):
+        verb = "is" if waiting == 1 else "are"
         raise IllegalMove(
-            f"{_jobs(waiting)} of ablation {shown(name)} are about to run, as this home is worked in; `cancel` it first"
+            f"{_jobs(waiting)} {of_it} {verb} about to run, as this home is worked in; `cancel` it first"
         )
 
 

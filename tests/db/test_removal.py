@@ -188,10 +188,10 @@ def test_nothing_goes_under_an_attempt(database: Database, home: Home) -> None:
             with pytest.raises(IllegalMove, match=says):
                 act()
 
-    refused("1 job of ablation 'one' run; `cancel` it first")
+    refused("1 job of ablation 'one' runs; `cancel` it first")
     assert rows(database) == before
     jobs.cancel(database, Target("ablation", 1, "one"), NOW)
-    refused("stop at their next step; try again then")
+    refused("stops at its next step; try again then")
     jobs.give_back(database, running, Ending("yielded", 0, "slice"), NOW)
     start(database, "shared", me)
     removal.remove(database, home, None, 1, NOW)
