@@ -50,7 +50,7 @@ def rename_command(context: click.Context, home_path: str | None, ablation: str,
         row = one_ablation(database, ablation)
         _check_name(row, new)
         try:
-            before = naming.rename(database, row.id, new, time.time())
+            before = naming.set_name(database, row.id, new, time.time())
         except IllegalMove as error:
             raise InvalidInput(str(error)) from None
     say(f"ablation {row.id}, which was called {before}, is called {new}")

@@ -23,7 +23,7 @@ def meant(db: Database, wanted: str) -> list[AblationRow]:
         return select_ablations(tx, wanted)
 
 
-def rename(db: Database, ablation_id: int, name: str, now: float) -> str:
+def set_name(db: Database, ablation_id: int, name: str, now: float) -> str:
     """Call an ablation `name`, in its stored settings too. Returns its name before.
 
     Its key stays, so whoever submits its settings under the name before goes on with it. Raises IllegalMove where

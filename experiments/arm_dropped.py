@@ -37,7 +37,9 @@ def _others(settings: JsonObject, arm: str) -> object:
     arms = settings.get("arms")
     names = list(arms) if isinstance(arms, (list, tuple, Mapping)) else []
     if arm not in names:
-        raise ConfigError(f"there is no arm {shown(arm)} in this ablation; its arms: {', '.join(map(str, names))}")
+        raise ConfigError(
+            f"there is no arm {shown(arm)} in this ablation; its arms: {', '.join(map(str, names))}"
+        )
     if len(names) == 1:
         raise ConfigError(f"{shown(arm)} is its only arm; to remove all of it: ablation remove")
     if isinstance(arms, Mapping):
