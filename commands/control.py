@@ -125,7 +125,7 @@ def find_target(
             raise InvalidInput(f"{len(found)} jobs are called {job_label!r}; name one by its id: {some}")
         return jobs.Target("job", found[0].id, f"job {found[0].id} ({found[0].label})")
     if only_one and ablation is not None:
-        row: AblationRow | None = one_ablation(database, ablation)
+        row: AblationRow | None = one_ablation(database, ablation, cancelled_too=False)
     else:
         row = queries.ablation_row(database, ablation)
     if row is None:

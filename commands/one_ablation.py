@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from db.rows import AblationRow
 
 
-def one_ablation(database: Database, wanted: str) -> AblationRow:
-    """The only ablation with this name or id. Raises InvalidInput for none, and for several with the ids of all."""
+def one_ablation(database: Database, wanted: str, *, cancelled_too: bool = True) -> AblationRow:
+    """The only ablation with this name or id. Raises InvalidInput for none, and for several with the ids of all.
+
+    cancelled_too: False where those that were cancelled (whose place another took, say) are not meant if others are.
+    """
     from db import naming
 
     found = naming.meant(database, wanted)
+    if not cancelled_too:
+        found = [row for row in found if row.intent != naming.CANCELLED] or found
     if not found:
         raise InvalidInput(f"there is no ablation {shown(wanted)} in this home; `status` lists them")
     if len(found) > 1:

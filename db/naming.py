@@ -13,8 +13,8 @@ from db.schema import Ablation
 from errors import IllegalMove
 from settings.shown import shown
 
-#: Of an ablation that is over for good, so that another may have its name.
-_CANCELLED = "cancelled"
+#: The intent of an ablation that is over, so that another may have its name.
+CANCELLED = "cancelled"
 
 
 def meant(db: Database, wanted: str) -> list[AblationRow]:
@@ -37,7 +37,7 @@ def set_name(db: Database, ablation_id: int, name: str, now: float) -> str:
                 raise IllegalMove(
                     f"{shown(name)} means ablation {other.id} already, which is called {shown(other.name)}"
                 )
-            if other.intent != _CANCELLED:
+            if other.intent != CANCELLED:
                 raise IllegalMove(f"ablation {other.id} is called {shown(name)} already")
         row = tx.execute(select(Ablation.name, Ablation.config).where(Ablation.id == ablation_id)).first()
         if row is None:

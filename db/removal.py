@@ -108,7 +108,8 @@ def drop_arm(
     """Take the runs of one arm out of an ablation, with the jobs that nobody else needs. Returns what went.
 
     What reads a job of the arm (the report does) is no longer asked for by this ablation either. `relink` then links
-    the jobs of the plan without the arm, so that what that plan shares with the old one stays. All is one transaction.
+    the jobs of the plan without the arm, so that what that plan shares with the old one stays, and gives the ablation
+    that plan's key and settings. All is one transaction.
     Raises IllegalMove where a job that would go is worked on, or no run of the ablation has this arm.
     """
     ownership.need_ours(home, db, remote)

@@ -134,6 +134,15 @@ def test_a_name_of_two_is_refused_by_whatever_is_done_to_one(
     assert say(home, *words) == 0
 
 
+def test_cancel_means_those_that_are_not_cancelled(home: Home, database: Database) -> None:
+    for key in ("first", "second"):
+        named(database, key, "same")
+    assert say(home, "cancel", "1") == 0
+    assert say(home, "cancel", "same") == 0
+    assert [row.intent for row in queries.ablation_rows(database)] == ["cancelled", "cancelled"]
+    assert say(home, "cancel", "same") == 2, "there is nothing left to choose by"
+
+
 def test_a_name_that_is_the_id_of_another_is_refused_too(
     home: Home, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:

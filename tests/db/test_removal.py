@@ -14,10 +14,12 @@ from db.engine import Database
 from db.jobs import Ending, Seconds, Target
 from db.plans import Plan, RunRef
 from db.schema import Ablation, AblationJob, Worker
+from db.shared_store import open_store
 from db.standings import standing
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from errors import IllegalMove, LeaseLost
+from settings.elsewhere import ARTIFACTS_VARIABLE
 from settings.home import Home
 from tests.support import (
     NOW,
@@ -118,6 +120,22 @@ def test_bytes_left_by_a_death_are_garbage_although_the_newest_attempt_went(
         0,
         0,
     ]
+
+
+def test_objects_that_machines_share_go_and_their_mark_is_known(
+    database: Database, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ARTIFACTS_VARIABLE, f"file://{tmp_path}/network")
+    store = open_store(home, database)
+    two_ablations(database, store, tmp_path)
+    ownership.note(home, database, store.remote)
+    elsewhere = Home(tmp_path / "elsewhere")
+    elsewhere.create()
+    seen = removal.remove(database, home, store.remote, 2, NOW)
+    assert garbage.collect(database, elsewhere, RETENTION, NOW).objects == 3
+    assert garbage.collect_files(database, home, seen.goes.files.keys(), NOW).files == 3
+    checked = verification.verify(database, store, RETENTION)
+    assert {entry.state for entry in checked} == {verification.OK} and len(checked) == 6
 
 
 def test_files_that_a_row_names_again_are_not_collected(
