@@ -91,8 +91,9 @@ def remove_command(
         freed = _free(home, database, removed)
     if as_json:
         say(json.dumps(_document(removed, freed)))
-    elif freed is not None:
-        say(f"removed ablation {row.id} ({row.name}), and {_freed(freed, home.artifacts_url is not None)}")
+        return
+    and_files = "" if freed is None else f", and {_freed(freed, home.artifacts_url is not None)}"
+    say(f"removed ablation {row.id} ({row.name}){and_files}")
 
 
 def _check_name(row: AblationRow, name: str) -> None:
