@@ -67,7 +67,7 @@ def remove(db: Database, home: Home, remote: Remote | None, ablation_id: int, no
     """Take an ablation out. All of it goes or, where anything is raised, nothing.
 
     Raises IllegalMove as `look`, HomeInUse where it changed meanwhile, StoreOfAnother where the state cannot say what
-    the store's files are for.
+    the store's files are for; and OSError, also once all went, where the disk does not take the commit's log.
     """
     ownership.need_ours(home, db, remote)
     seen = look(db, ablation_id)
