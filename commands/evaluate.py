@@ -11,7 +11,7 @@ import click
 from benchmark.tasks import SCENES
 from calvin.protocols import PROTOCOLS, Protocol, protocol_named
 from calvin.sequences import check_tasks
-from commands.checkpoint import HELP, crop_option, precision_option
+from commands.named_checkpoint import HELP, crop_option, precision_option
 from commands.named_policy import policy_named
 from commands.options import home_option, resolve_home, threads_option
 from commands.ranges import SIMULATORS, Seconds

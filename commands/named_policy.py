@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from commands.checkpoint import find_named, holds_openvla, refuse_crop
+from commands.named_checkpoint import find_named, holds_openvla, refuse_crop
 from errors import InvalidInput
 from policies.base import Policy
 from policies.registry import AUTO, OpenVLAFolder, PolicyServer, RandomActions, ScriptedExpert, open_policy

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commands.checkpoint import find_named
+from commands.named_checkpoint import find_named
 from db import jobs
 from db.engine import Database
 from db.jobs import Ending, StoredArtifact
