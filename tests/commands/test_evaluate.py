@@ -208,7 +208,7 @@ def _simulator_processes() -> list[int]:
         (("evaluate", "--policy", "none.yaml"), 2, "--policy none.yaml is no file"),
         (("evaluate", "--policy", "{kind: http, url: ftp://x}"), 2, "--policy: ftp://x is no address"),
         (("evaluate", "--policy", "{kind: folder, folder: none}"), 2, "/none/config.json cannot be read"),
-        (("evaluate", "--policy", "{kind: folder, folder: ~no-such-user/x}"), 2, "~no-such-user names no home folder here"),
+        (("evaluate", "--policy", "{kind: folder, folder: ~no-such-user/x}"), 2, "~no-such-user names no home"),
         (("evaluate", "random", "--policy", "{kind: random}"), 2, "leave out CHECKPOINT (random)"),
         (("evaluate", "--policy", "{kind: random}", "--seed", "3"), 2, "--seed is not heeded beside --policy"),
         (("evaluate", "--policy", "{kind: random}", "--replay", "x"), 2, "--policy is not heeded by --replay"),

@@ -1,0 +1,20 @@
+"""What somebody who mistyped a name may have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from difflib import get_close_matches
+
+from settings.shown import cut, shown
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """`; did you mean 'recon'?`, or nothing where no known name is near. It follows the name that is unknown."""
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {shown(near[0])}?" if near else ""
+
+
+def listed(known: Collection[str], most: int = 20) -> str:
+    """The first of the names, in their order."""
+    names = [cut(name) for name in known]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
