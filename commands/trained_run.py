@@ -79,7 +79,7 @@ def _ablation(database: Database, home: Home, wanted: str | None) -> AblationRow
         raise InvalidInput(f"no ablation was submitted in {home.root} yet")
     names = dict.fromkeys(row.name for row in known)
     raise InvalidInput(
-        f"no ablation {shown(wanted)} in {home.root}{meant(wanted, names)}; there are: "
+        f"no ablation {shown(wanted)}{meant(wanted, names)} in {home.root}; there are: "
         f"{listed([f'{row.name} ({row.id})' for row in known])}"
     )
 
@@ -90,7 +90,7 @@ def _run(database: Database, ablation: AblationRow, arm: str, seed: int, hint: b
     if not seeds:
         arms = dict.fromkeys(run.arm for run in runs)
         raise InvalidInput(
-            f"no arm {shown(arm)} in {_called(ablation)}{meant(arm, arms)}; its arms: {listed(arms)}"
+            f"no arm {shown(arm)}{meant(arm, arms)} in {_called(ablation)}; its arms: {listed(arms)}"
             f"{_elsewhere(database, ablation, arm) if hint else ''}"
         )
     if seed not in seeds:

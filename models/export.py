@@ -14,7 +14,7 @@ from models.official_entries import config_to_official
 from models.precision import DTYPES, JUDGED
 from models.recipe import recipe_of
 from models.reconvla import ReconVLA
-from models.spec import Folder, ModelSpec
+from models.spec import ModelSpec
 from models.tokenizer import build_word_tokenizer
 from models.weight_files import WeightFiles, open_file
 from settings.faults import need_fact
@@ -59,6 +59,10 @@ def export_model(
     folder's README. Raises CheckpointError where weights do not fit or the tokenizer is not that of the training,
     WeightsMissing where that is gone.
     """
+    if spec.tokenizer is not None and folder_identity(Path(spec.tokenizer.root)) != spec.tokenizer.identity:
+        raise CheckpointError(
+            f"{spec.tokenizer.root} holds another tokenizer than the run was trained with: put that back"
+        )
     recipe = recipe_of(spec)
     files = open_file(weights)
     dtype = None if len(_types(files)) == 1 else JUDGED[judged_in]
@@ -67,7 +71,7 @@ def export_model(
     if spec.tokenizer is None:
         build_word_tokenizer(spec.instructions or ()).save_pretrained(folder)
     else:
-        _copy_tokenizer(spec.tokenizer, folder)
+        _copy_tokenizer(Path(spec.tokenizer.root), folder)
     stored = next(model.language_model.parameters()).dtype
     precision = next(name for name, dtype in DTYPES.items() if dtype == stored)
     note = note_on(recipe.config)
@@ -103,10 +107,7 @@ def _types(files: WeightFiles) -> set[object]:
     }
 
 
-def _copy_tokenizer(tokenizer: Folder, folder: Path) -> None:
-    place = Path(tokenizer.root)
-    if folder_identity(place) != tokenizer.identity:
-        raise CheckpointError(f"{place} holds another tokenizer than the run was trained with: put that back")
+def _copy_tokenizer(place: Path, folder: Path) -> None:
     for name in _TOKENIZER_FILES:
         if not is_there(place / name):
             continue

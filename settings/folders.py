@@ -17,7 +17,7 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 def need_free(path: Path) -> None:
-    """Raises FileExistsError where something is there, and no empty folder."""
+    """Raises FileExistsError where something is there, and no empty folder; OSError where nothing can be there."""
     try:
         taken = next(path.iterdir(), None) is not None
     except FileNotFoundError:
@@ -25,6 +25,8 @@ def need_free(path: Path) -> None:
             return
         taken = True
     except NotADirectoryError:
+        if not os.path.lexists(path):  # what stands above it is no folder
+            raise
         taken = True
     if taken:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))

@@ -9,9 +9,9 @@ from settings.shown import cut, shown
 
 
 def meant(name: str, known: Collection[str]) -> str:
-    """`; did you mean 'recon'?`, or nothing where no known name is near. It follows the name that is unknown."""
+    """` (did you mean 'recon'?)`, or nothing where no known name is near. It follows the name that is unknown."""
     near = get_close_matches(name, known, n=1)
-    return f"; did you mean {shown(near[0])}?" if near else ""
+    return f" (did you mean {shown(near[0])}?)" if near else ""
 
 
 def listed(known: Collection[str], most: int = 20) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from db import progress, queries, standings
+from db.checkpoints import FinalWeights, final_weights
 from db.engine import Database
 from db.progress import RunningAttempt
 from db.rows import plain
@@ -30,7 +31,8 @@ def status_document(
 ) -> dict[str, Any]:
     """Everything `status` shows, as plain JSON. `ablation`: id or name, or None for all.
 
-    To the fields of CONTRACT each run gains `live_step`, `steps_per_second` and `values` (the newest losses)
+    Each run has `final_weights` (`path` relative to the home, `sha256`), None until its training has ended. To the
+    fields of CONTRACT it gains `live_step`, `steps_per_second` and `values` (the newest losses)
     while it is worked on, each ablation `time_left`, and the document `events` and the address of each service
     (`flower`, `tensorboard`, `metrics`; None where it does not run), and `troubles`: sentences on what keeps the
     session of this machine from working.
@@ -44,11 +46,13 @@ def status_document(
         _listen(document, hearing)
     running = progress.running_attempts(database)
     train_jobs = progress.train_jobs(database)
+    weights = {entry.run: entry for entry in final_weights(database)}
     there = {worker["id"] for worker in document["workers"]}
     by_job = {row.job_id: row for row in running if row.worker_id in there}
     workers = workers_by_resource([worker["device"] for worker in document["workers"]])
     for entry in document["ablations"]:
         for run in entry["runs"]:
+            run["final_weights"] = _weights(weights.get(run["id"]))
             run |= _live(by_job.get(train_jobs[run["id"]]))
         left = _time_left(database, entry, workers)
         entry["time_left"] = None if left is None else {**asdict(left), "untimed": list(left.untimed)}
@@ -65,6 +69,10 @@ def _plain(found: standings.Standing) -> dict[str, Any]:
         "workers": [plain(worker) for worker in found.workers],
         "sessions": [plain(session) for session in found.sessions],
     }
+
+
+def _weights(found: FinalWeights | None) -> dict[str, str] | None:
+    return None if found is None else {"path": found.path, "sha256": found.sha256}
 
 
 def workers_by_resource(devices: Sequence[str]) -> dict[str, int]:

@@ -42,6 +42,8 @@ def test_an_empty_folder_is_replaced_and_a_full_one_is_not(tmp_path: Path) -> No
     for taken in (file, dangling):
         with pytest.raises(FileExistsError), whole_folder(taken):
             pass
+    with pytest.raises(NotADirectoryError), whole_folder(file / "below"):
+        pass
     assert names(tmp_path) == ["dangling", "file", "made"] and (target / "a").read_text() == "new"
 
 
