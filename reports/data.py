@@ -189,9 +189,18 @@ class DataSource:
 
 
 @dataclass(frozen=True)
+class FinalWeights:
+    """What a run's training ended with. path: relative to the home."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Environment:
     """How to get the same figures again. `data_digests`: SHA-256 by what it is of; `precision`: by kind of job;
-    `mixed`: a sentence for each job whose steps were computed on machines, or by versions, that differ."""
+    `final_weights`: by run; `mixed`: a sentence for each job whose steps were computed on machines, or by versions,
+    that differ."""
 
     command: str = ""
     hardware: str = ""
@@ -200,6 +209,7 @@ class Environment:
     precision: str = ""
     simulator: str = ""
     data_digests: Mapping[str, str] = field(default_factory=dict)
+    final_weights: Mapping[str, FinalWeights] = field(default_factory=dict)
     mixed: tuple[str, ...] = ()
 
 

@@ -220,6 +220,10 @@ def _environment_view(data: ReportData) -> list[tuple[str, str]]:
     rows += [(f"data of {source.purpose}", source.told) for source in data.data]
     rows += sorted(data.environment.versions.items())
     rows += sorted(data.environment.data_digests.items())
+    rows += [
+        (f"weights of {run}", f"{weights.path} (SHA-256 {weights.sha256})")
+        for run, weights in data.environment.final_weights.items()
+    ]
     return [(name, value) for name, value in rows if value]
 
 

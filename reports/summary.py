@@ -129,6 +129,7 @@ def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
             "simulator": data.environment.simulator,
             "versions": dict(data.environment.versions),
             "data_digests": dict(data.environment.data_digests),
+            "final_weights": {run: asdict(of) for run, of in data.environment.final_weights.items()},
             "mixed": list(data.environment.mixed),
         },
     }

@@ -10,6 +10,7 @@ from reports.data import (
     AttentionPanel,
     AttentionScores,
     Environment,
+    FinalWeights,
     Ledger,
     LossPoint,
     Reconstruction,
@@ -151,6 +152,7 @@ def full() -> ReportData:
             hardware="8 x CPU",
             versions={"torch": "2.13.0", "python": "3.11.2"},
             data_digests={"training index": "9f" * 32},
+            final_weights={"recon seed 0": FinalWeights(f"artifacts/3a/{'3a' * 32}.safetensors", "3a" * 32)},
         ),
     )
 
