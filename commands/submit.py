@@ -142,7 +142,7 @@ def _submit(
         )
         say(sentence, error=True)
         builds.note_planned_otherwise(database, submitted.ablation_id, sentence, time.time())
-    return plan.name, submitted
+    return there.name if there is not None and not proposal.otherwise else plan.name, submitted
 
 
 def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:
