@@ -114,7 +114,7 @@ def drop_arm(
     """
     ownership.need_ours(home, db, remote)
     with db.read() as tx:
-        asked = tuple(sorted(_asked_only_by(tx, ablation_id, arm)))
+        asked = tuple(sorted(_with_unasked_readers(tx, _asked_only_by(tx, ablation_id, arm))))
     with ownership.without(home, db, remote, asked), db.write(durable=True) as tx:
         name = _name_of(tx, ablation_id)
         runs = _runs_of(tx, ablation_id, arm)
@@ -184,8 +184,8 @@ def _runs_of(tx: Connection, ablation_id: int, arm: str | None = None) -> list[i
 
 
 def _asked_only_by(tx: Connection, ablation_id: int, arm: str) -> set[int]:
-    """Jobs of an ablation that it has for this arm alone, and whatever of it reads one of those, at however many
-    removes."""
+    """Jobs of an ablation that it has for this arm alone, whatever of it reads one of those, at however many removes,
+    and the jobs of no run (demonstrations) that only these read."""
     links = tx.execute(
         select(ablation_job.c.job_id, run.c.arm)
         .outerjoin(run, run.c.id == ablation_job.c.run_id)
@@ -193,8 +193,15 @@ def _asked_only_by(tx: Connection, ablation_id: int, arm: str) -> set[int]:
     ).all()
     linked = {row.job_id for row in links}
     found = linked - {row.job_id for row in links if row.arm != arm}
+    of_no_run = linked - {row.job_id for row in links if row.arm is not None}
     needs = tx.execute(select(dependency.c.job_id, dependency.c.depends_on_id)).all()
     while further := {row.job_id for row in needs if row.depends_on_id in found} & linked - found:
+        found |= further
+    readers: dict[int, set[int]] = {}
+    for row in needs:
+        if row.job_id in linked:
+            readers.setdefault(row.depends_on_id, set()).add(row.job_id)
+    while further := {one for one in of_no_run - found if readers.get(one, linked) <= found}:
         found |= further
     return found
 
@@ -210,7 +217,9 @@ def _unneeded(tx: Connection, job_ids: Collection[int]) -> set[int]:
 
 
 def _without_needed(tx: Connection, going: set[int]) -> set[int]:
-    """`going` less those that a job which stays needs, directly or through another."""
+    """`going`, with what reads them and nobody asks for (the report of an ablation before it grew), less those that a
+    job which stays needs, directly or through another."""
+    going = _with_unasked_readers(tx, going)
     needs = [
         (row.job_id, row.depends_on_id)
         for some in in_parts(sorted(going))
@@ -224,6 +233,24 @@ def _without_needed(tx: Connection, going: set[int]) -> set[int]:
     while needed := {needed for job_id, needed in needs if needed in left and job_id not in left}:
         left -= needed
     return left
+
+
+def _with_unasked_readers(tx: Connection, job_ids: set[int]) -> set[int]:
+    found, newer = set(job_ids), set(job_ids)
+    asked = select(ablation_job.c.job_id)
+    while newer:
+        reading = {
+            reader
+            for some in in_parts(sorted(newer))
+            for reader in tx.execute(
+                select(dependency.c.job_id).where(
+                    dependency.c.depends_on_id.in_(some), dependency.c.job_id.not_in(asked)
+                )
+            ).scalars()
+        }
+        newer = reading - found
+        found |= newer
+    return found
 
 
 def _need_idle(tx: Connection, name: str, going: Collection[int]) -> None:
