@@ -97,7 +97,11 @@ def summarise(data: ReportData) -> Summary:
     random_policy = None
     if data.random_results is not None:
         runs = [RunReport("random", 0, 0, results=data.random_results)]
-        random_policy = _summarise_arm("random", runs, data.metric)
+        beside = next((run.judged_by for run in data.runs if run.judged_by), "")
+        random_policy = replace(
+            _summarise_arm("random", runs, data.metric),
+            comparable=not data.random_judged_by or not beside or data.random_judged_by == beside,
+        )
     return Summary(
         metric=data.metric,
         arms=tuple(_in_the_table(arm, runs, data) for arm, runs in groups.items()),

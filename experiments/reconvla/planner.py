@@ -107,9 +107,14 @@ class Planner:
         stored = config.model_dump(mode="json")
         key = digest({"config": stored, "results": results})
         needs = [Dependency(result, "result") for result in results]
-        self._book.add(
-            REPORT, "report", ReportSpec(ablation=key, not_held_out=self._not_held_out(arms)), needs
-        )
+        not_held_out = self._not_held_out(config.data.root, arms)
+        by_row = {
+            arm.name: self._not_held_out(arm.judged.data.root, arms)
+            for arm in arms
+            if arm.judged.data.root != config.data.root
+        }
+        report = ReportSpec(ablation=key, not_held_out=not_held_out, not_held_out_of=by_row or None)
+        self._book.add(REPORT, "report", report, needs)
         warnings = _warnings(self._shards_of(None, config)) if closed_loop else ()
         return Plan(key, config.name, stored, self._book.jobs, training, warnings)
 
@@ -133,9 +138,8 @@ class Planner:
         found += [self._data_of(arm)[0].index(PRETRAINING) for arm in arms if arm.method.pretrained]
         return list(dict.fromkeys(found))
 
-    def _not_held_out(self, arms: Sequence[Arm]) -> int:
-        """For the report: how many validation demonstrations were trained on too."""
-        root = self._config.data.root
+    def _not_held_out(self, root: str | None, arms: Sequence[Arm]) -> int:
+        """For the report: how many validation demonstrations of a dataset were trained on too."""
         if root is None:
             return 0
         roots: list[str | None] = [root]

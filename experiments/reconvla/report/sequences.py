@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from errors import InvalidInput
-from settings.typed_json import to_json
+from settings.typed_json import key_json, to_json
 from tasks.records import JobRecord, ended, told
 from tasks.results import ClosedLoopResult, SequenceResult
 from tasks.specs import ClosedLoopSpec
@@ -61,6 +62,17 @@ def simulated_by(jobs: Sequence[JobRecord]) -> str:
         first.simulator, first.scene, first.scenes, first.renderer, first.assets_digest, first.max_steps,
         to_json(first.calvin_env),
     ])  # fmt: skip
+
+
+def judged_as(jobs: Sequence[JobRecord]) -> str:
+    """How a row is judged, whatever its sequences are: equal where two that have the same weights are one."""
+    first = next((spec for _, spec in told(jobs, ClosedLoopSpec)), None)
+    if first is None:
+        return ""
+    anything = replace(
+        first, contents=None, first=0, last=0, tasks=(), drawn=1, order="drawn", instructions=None
+    )
+    return _digest(key_json(anything))
 
 
 def _numbered(spec: ClosedLoopSpec) -> Iterator[tuple[str, int]]:
