@@ -30,7 +30,7 @@ _JUDGING = (
 )
 #: Of the whole ablation, not of a row.
 _COMMON = (
-    "name", "arms", "seeds", "scheduling", "evaluation.random_baseline", "evaluation.sequences_per_shard",
+    "name", "arms", "seeds", "scheduling", "data.chunk", "evaluation.random_baseline", "evaluation.sequences_per_shard",
 )  # fmt: skip
 
 Place = tuple[str, ...]
@@ -245,10 +245,13 @@ def _check_meaning(arm: Arm, said: Sequence[Place]) -> None:
     looks = method.reconstruction == "gaze" or method.grounding != "none" or gaze.untrusted != "keep"
     idle: list[tuple[Place, str]] = []
     if method.reconstruction == "none":
-        idle.append((
-            ("training", "reconstruction_weight"),
-            "an arm that reconstructs nothing (method.reconstruction is none)",
-        ))  # fmt: skip
+        idle += [
+            (
+                (stage, "reconstruction_weight"),
+                "an arm that reconstructs nothing (method.reconstruction is none)",
+            )
+            for stage in ("training", "pretraining")
+        ]
     if not method.pretrained:
         idle += [
             (place, "an arm that is not pretrained (method.pretrained is false)") for place in _OF_PRETRAINING
