@@ -149,6 +149,7 @@ def _record_fields(metric: Metric) -> Iterator[str]:
         "held_out_loss",
         "held_out_frames",
         "comparable",
+        "held_out_comparable",
     )
 
 
@@ -163,4 +164,5 @@ def _record(arm: ArmSummary, metric: Metric) -> dict[str, str | int | float | No
     record |= {"training_loss": arm.training_loss, "held_out_loss": arm.held_out_loss}
     record["held_out_frames"] = arm.held_out_frames
     record["comparable"] = str(arm.comparable).lower()
+    record["held_out_comparable"] = str(arm.held_out_comparable).lower()
     return record

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from reports.data import ReportData
 from reports.section import Part
 from reports.summary import Summary
+from settings.shown import cut
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class DataSource:
     def told(self) -> str:
         count = f"{self.demonstrations} demonstration{'s' if self.demonstrations != 1 else ''}"
         scenes = ", ".join(f"{count} in {scene}" for scene, count in sorted(self.scenes.items()))
-        of_rows = f"of the rows {', '.join(self.rows)}: " if self.rows else ""
+        of_rows = f"of the rows {cut(', '.join(self.rows), 200)}: " if self.rows else ""
         parts = [f"{of_rows}{self.dataset}: {count}", f"drawn by {self.renderer or 'unknown'}"]
         told = ", ".join([parts[0], *([f"scenes: {scenes}"] if scenes else []), parts[1]])
         if not self.not_held_out:

@@ -164,3 +164,17 @@ def test_chance_that_was_judged_otherwise_than_the_first_row_is_marked():
         assert summary.random_policy is not None and summary.random_policy.comparable is comparable
         assert ("random actions \N{DAGGER}" in [row.method for row in table_rows(summary)]) is not comparable
         assert ("random actions" in (not_comparable(summary) or "")) is not comparable
+
+
+def test_a_first_seed_that_was_not_judged_yet_hides_no_mark():
+    """And two rows are compared by what their judged seeds were judged on."""
+    of_a, of_b = {"judged_by": "these", "held_out_by": "1"}, {"judged_by": "others", "held_out_by": "2"}
+    runs = (
+        RunReport("a", 0, 1, results=(1, 2), **of_a), RunReport("b", 0, 1),
+        RunReport("b", 1, 1, results=(1, 2), **of_b),
+        RunReport("c", 0, 1), RunReport("c", 1, 1, results=(2, 2), **of_b),
+    )  # fmt: skip
+    summary = summarise(ReportData("x", Metric("avg_len", "tasks", 5, "average length", "avg."), runs))
+    assert [arm.comparable for arm in summary.arms] == [True, False, False]
+    assert [arm.held_out_comparable for arm in summary.arms] == [True, False, False]
+    assert [pair.mean is not None for pair in summary.comparisons] == [False, False, True]

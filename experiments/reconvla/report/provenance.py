@@ -12,6 +12,7 @@ from reports.parts.reproduction import Environment, FinalWeights
 from settings.arithmetic import FIXED_VARIABLES
 from settings.json_values import JsonObject, section, whole
 from settings.machine import ABSENT
+from settings.shown import cut
 from tasks.kind import decides
 from tasks.records import AttemptRecord, JobRecord, Records, told
 from tasks.registry import kind_named
@@ -197,4 +198,4 @@ def _named_purposes(row: JobRecord, corpora: Corpora) -> Iterator[str]:
             yield purpose
         for variant in variants:
             if len(variants) > 1 and row.id in variant.jobs:
-                yield f"{purpose} of {', '.join(variant.rows)}"
+                yield f"{purpose} of {cut(', '.join(variant.rows), 200)}"
