@@ -170,10 +170,12 @@ def test_a_first_seed_that_was_not_judged_yet_hides_no_mark():
     """And two rows are compared by what their judged seeds were judged on."""
     of_a, of_b = {"judged_by": "these", "held_out_by": "1"}, {"judged_by": "others", "held_out_by": "2"}
     runs = (
-        RunReport("a", 0, 1, results=(1, 2), **of_a), RunReport("b", 0, 1),
+        RunReport("a", 0, 1, results=(1, 2), **of_a),
+        RunReport("b", 0, 1),
         RunReport("b", 1, 1, results=(1, 2), **of_b),
-        RunReport("c", 0, 1), RunReport("c", 1, 1, results=(2, 2), **of_b),
-    )  # fmt: skip
+        RunReport("c", 0, 1),
+        RunReport("c", 1, 1, results=(2, 2), **of_b),
+    )
     summary = summarise(ReportData("x", Metric("avg_len", "tasks", 5, "average length", "avg."), runs))
     assert [arm.comparable for arm in summary.arms] == [True, False, False]
     assert [arm.held_out_comparable for arm in summary.arms] == [True, False, False]
