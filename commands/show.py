@@ -13,13 +13,13 @@ from errors import InvalidInput
 from experiments.registry import experiment_of
 from reports.comparisons import comparisons_terminal
 from reports.data import ReportData
-from reports.summary import Summary, summarise, to_json
+from reports.summary import MARK, Summary, summarise, to_json
 from reports.table import terminal_table
 from reports.write import write_report as write_files
 from settings.faults import REFUSED, need_mistake
 from settings.home import Home
 from settings.ownership import refusal
-from settings.shown import as_file_name
+from settings.shown import as_file_name, one_line
 from settings.streams import say
 from views.console import Console
 from workers.records import found_in, records_of
@@ -73,7 +73,14 @@ def print_report(report: Written, as_json: bool) -> None:
     console.print(terminal_table(data, summary))
     if any(comparison.mean is not None for comparison in summary.comparisons):
         console.print(comparisons_terminal(summary))
-    errors = [f"{a.title} {a.open_loop_error:.4f}" for a in summary.arms if a.open_loop_error is not None]
-    if errors:
-        console.print(f"Open-loop action error on the validation split: {', '.join(errors)}")
+    measured = [arm for arm in summary.arms if arm.open_loop_error is not None]
+    if measured:
+        errors = ", ".join(
+            f"{arm.title}{'' if arm.held_out_comparable else f' {MARK}'} {arm.open_loop_error:.4f}"
+            for arm in measured
+        )
+        others = "" if all(arm.held_out_comparable for arm in measured) else f" ({MARK} on other frames)"
+        console.print(
+            one_line(f"Open-loop action error on the validation split: {errors}{others}"), markup=False
+        )
     console.print(f"Report: {report.folder / 'report.html'}", soft_wrap=True, markup=False, highlight=False)

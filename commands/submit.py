@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,17 +15,22 @@ import click
 from commands.configuration import Configuration, configuration_options
 from commands.failed import tell_failures
 from commands.options import SessionOptions, home_option, resolve_home, session_options
-from errors import ConfigError, OtherBuild, Stopped
+from errors import ConfigError, OtherBuild, Overtaken, Stopped
 from settings import given
 from settings.streams import say
 from settings.typed import typed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from db.engine import Database
     from db.plans import Submitted
     from experiments.proposal import Proposal
     from experiments.reconvla.config import AblationConfig
     from settings.home import Home
+
+#: How often an ablation is planned anew as others change it meanwhile.
+_TRIES = 5
 
 
 @click.command("submit-ablation")
@@ -106,6 +111,16 @@ def _submit(
     fresh: what a home without a state was planned for. Raises OtherBuild where this build cannot: nothing is done again
     without being asked for.
     """
+    for _ in range(_TRIES - 1):
+        with suppress(Overtaken):  # another command submitted this name while it was planned here
+            return _write_plan(home, database, config, fresh)
+    return _write_plan(home, database, config, fresh)
+
+
+def _write_plan(
+    home: Home, database: Database, config: AblationConfig, fresh: Proposal | None
+) -> tuple[str, Submitted]:
+    """Raises Overtaken where the ablation of this name changed while it was planned."""
     from db import builds, jobs, plans, queries
     from experiments.proposal import propose
     from workers.upgrades import differences, outdated
@@ -131,8 +146,10 @@ def _submit(
         jobs.retry(database, jobs.Target("ablation", there.id, f"ablation {there.name}"), time.time())
         return there.name, plans.Submitted(there.id, 0, there.job_count)
     what = "; ".join(proposal.told)
-    grows = there if proposal.grows else None
-    submitted = plans.submit(database, plan, shlex.join(sys.argv), time.time(), grows, what)
+    grows = None if proposal.otherwise else there
+    submitted = plans.submit(
+        database, plan, shlex.join(sys.argv), time.time(), grows, what, first=there is None
+    )
     if there is not None and what:
         say(f"{plan.name}: {what}", error=True)
     if there is not None and proposal.otherwise:
@@ -151,12 +168,11 @@ def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:
 
     shared: workers of other machines may be there, so it is only a warning.
     """
-    for stage in ("training", "pretraining"):
-        count = getattr(config, stage).devices
+    for place, count in _settings(config, "devices", ("training", "pretraining")).items():
         if count <= most:
             continue
         sentence = (
-            f"{stage}.devices is {count}, but the workers of this session have {most} each at most:"
+            f"{place} is {count}, but the workers of this session have {most} each at most:"
             f" give one of them more with --gpus {'+'.join(map(str, range(count)))}"
         )
         if not shared:
@@ -167,11 +183,24 @@ def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:
 def _check_threads(config: AblationConfig) -> None:
     """Threads decide the last bits of sums, so that a number that does not fit this machine is kept, and told."""
     cores = given.cores()
-    for stage in ("training", "pretraining", "evaluation"):
-        threads = getattr(config, stage).threads
+    stages = ("training", "pretraining", "evaluation")
+    for place, threads in _settings(config, "threads", stages).items():
         if threads > cores.count:
             because = f" ({cores.why})" if cores.why else ""
-            sentence = (
-                f"{stage}.threads is {threads}, more than the {cores.count} cores given{because}: slower"
-            )
+            sentence = f"{place} is {threads}, more than the {cores.count} cores given{because}: slower"
             say(f"warning: {sentence}", error=True)
+
+
+def _settings(config: AblationConfig, field: str, stages: Sequence[str]) -> dict[str, int]:
+    """A setting of several stages by its place: of the ablation, and of each arm that has its own."""
+    from experiments.reconvla.arms import arms_of
+
+    found = {f"{stage}.{field}": getattr(getattr(config, stage), field) for stage in stages}
+    for arm in arms_of(config):
+        own = {stage: getattr(getattr(arm.config, stage), field) for stage in stages}
+        found |= {
+            f"{stage}.{field} of the arm {arm.name}": value
+            for stage, value in own.items()
+            if value != found[f"{stage}.{field}"]
+        }
+    return found

@@ -78,16 +78,31 @@ class Submitted:
 
 
 def submit(
-    db: Database, plan: Plan, command: str, now: float, grows: AblationRow | None = None, what: str = ""
+    db: Database,
+    plan: Plan,
+    command: str,
+    now: float,
+    grows: AblationRow | None = None,
+    what: str = "",
+    first: bool = False,
 ) -> Submitted:
     """Insert what is new of `plan`; jobs that failed, were cancelled or are about to be get another try.
 
     grows: the ablation that this plan is of from now on, as it was when it was planned; what it had and the plan has
-    not leaves it, and stops where nothing else wants it. what: for people, of what is new. Raises Overtaken where that
-    ablation is another by now.
+    not leaves it, and stops where nothing else wants it. what: for people, of what is new. first: no ablation had this
+    name when it was planned. Raises Overtaken where that ablation is another by now, or the name is taken.
     """
     with db.write() as tx:
+        if first:
+            _check_first(tx, plan)
         return submit_in(tx, plan, command, now, grows, what)
+
+
+def _check_first(tx: Connection, plan: Plan) -> None:
+    """Raises Overtaken."""
+    others = ablation.c.name == plan.name, ablation.c.intent != CANCELLED, ablation.c.key != plan.key
+    if tx.execute(select(ablation.c.id).where(*others)).first() is not None:
+        raise Overtaken(f"an ablation {plan.name} was submitted meanwhile; submit it again")
 
 
 def submit_in(
@@ -192,7 +207,7 @@ def _ablation(
         ).scalar_one()
         return new, True
     if there is None and grows is not None:
-        same = ablation.c.id == grows.id, ablation.c.key == grows.key
+        same = ablation.c.id == grows.id, ablation.c.key == grows.key, ablation.c.name == grows.name
         if tx.execute(update(ablation).where(*same).values(**values)).rowcount == 0:
             raise Overtaken(f"ablation {grows.name} was changed meanwhile; submit it again")
         there = grows.id

@@ -149,12 +149,18 @@ def known_keys(db: Database, keys: Collection[str]) -> set[str]:
     return found
 
 
-def specs_of(db: Database, ablation_id: int, kinds: Sequence[str]) -> list[JsonObject]:
-    """Parameters of the jobs of these kinds of an ablation, by id."""
-    mine = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
+def specs_of(db: Database, ablation_id: int, kinds: Sequence[str]) -> list[tuple[str | None, JsonObject]]:
+    """(arm, parameters) of the jobs of these kinds of an ablation, by id; None for a job that is of no run."""
     with db.read() as tx:
-        chosen = select(job.c.spec).where(job.c.id.in_(mine), job.c.kind.in_(kinds)).order_by(job.c.id)
-        return list(tx.execute(chosen).scalars())
+        rows = tx.execute(
+            select(Run.arm, job.c.spec)
+            .select_from(AblationJob)
+            .join(job, job.c.id == AblationJob.job_id)
+            .outerjoin(Run, Run.id == AblationJob.run_id)
+            .where(AblationJob.ablation_id == ablation_id, job.c.kind.in_(kinds))
+            .order_by(job.c.id, AblationJob.id)
+        )
+        return [(row.arm, row.spec) for row in rows]
 
 
 def failures(db: Database, ablation_id: int) -> list[tuple[str, str]]:

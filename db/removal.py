@@ -184,8 +184,8 @@ def _runs_of(tx: Connection, ablation_id: int, arm: str | None = None) -> list[i
 
 
 def _asked_only_by(tx: Connection, ablation_id: int, arm: str) -> set[int]:
-    """Jobs of an ablation that it has for this arm alone, and whatever of it reads one of those, at however many
-    removes."""
+    """Jobs of an ablation that it has for this arm alone, whatever of it reads one of those, at however many removes,
+    and the jobs of no run (demonstrations) that only these read."""
     links = tx.execute(
         select(ablation_job.c.job_id, run.c.arm)
         .outerjoin(run, run.c.id == ablation_job.c.run_id)
@@ -193,8 +193,15 @@ def _asked_only_by(tx: Connection, ablation_id: int, arm: str) -> set[int]:
     ).all()
     linked = {row.job_id for row in links}
     found = linked - {row.job_id for row in links if row.arm != arm}
+    of_no_run = linked - {row.job_id for row in links if row.arm is not None}
     needs = tx.execute(select(dependency.c.job_id, dependency.c.depends_on_id)).all()
     while further := {row.job_id for row in needs if row.depends_on_id in found} & linked - found:
+        found |= further
+    readers: dict[int, set[int]] = {}
+    for row in needs:
+        if row.job_id in linked:
+            readers.setdefault(row.depends_on_id, set()).add(row.job_id)
+    while further := {one for one in of_no_run - found if readers.get(one, linked) <= found}:
         found |= further
     return found
 

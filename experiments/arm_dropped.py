@@ -13,6 +13,7 @@ from db.remote import Remote
 from db.removal import Part
 from db.rows import AblationRow
 from errors import ConfigError
+from experiments.planned_otherwise import done_again
 from experiments.registry import experiment_of
 from settings.home import Home
 from settings.json_values import JsonObject
@@ -35,7 +36,8 @@ def drop(
 def plan_without(database: Database, ablation: AblationRow, arm: str) -> Plan:
     """The plan of the ablation's settings without this arm, or this row of a policy.
 
-    Raises ConfigError where it has no such arm or no other, and where its settings mean nothing to this build.
+    Raises ConfigError where it has no such arm or no other, where its settings mean nothing to this build, and where
+    its other arms would come to other jobs than they have: what was done of them would be lost.
     """
     settings = {**ablation.config, "arms": _others(ablation.config, arm)}
     experiment = experiment_of(settings)
@@ -47,7 +49,15 @@ def plan_without(database: Database, ablation: AblationRow, arm: str) -> Plan:
         raise ConfigError(
             f"ablation {ablation.name} cannot be planned without {shown(arm)} ({where}: {first['msg']})"
         ) from None
-    return experiment.plan(config, queries.specs_of(database, ablation.id, experiment.kept_kinds))
+    plan = experiment.plan(config, queries.specs_of(database, ablation.id, experiment.kept_kinds))
+    jobs = queries.jobs_of(database, ablation.id)
+    lacking = {job.key for job in jobs if job.arm not in (None, arm)} - {job.key for job in plan.jobs}
+    if lacking:
+        raise ConfigError(
+            f"ablation {ablation.name} ({ablation.id}) is planned otherwise now than it was, so {shown(arm)} is not "
+            f"dropped: {len(lacking)} jobs of its other arms would be done again ({done_again(jobs, plan)})"
+        )
+    return plan
 
 
 def _others(settings: JsonObject, arm: str) -> object:

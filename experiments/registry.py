@@ -28,8 +28,8 @@ class Experiment(Protocol[C]):
     config_class: type[C]
     kept_kinds: tuple[str, ...]
 
-    def plan(self, config: C, kept: Iterable[JsonObject] = ()) -> Plan:
-        """The jobs. kept: parameters of an ablation's jobs of `kept_kinds`, which it shall go on with.
+    def plan(self, config: C, kept: Iterable[tuple[str | None, JsonObject]] = ()) -> Plan:
+        """The jobs. kept: (arm, parameters) of an ablation's jobs of `kept_kinds`, which it shall go on with.
 
         Raises ConfigError or DatasetError for what cannot work; nothing is written by planning.
         """

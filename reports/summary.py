@@ -90,14 +90,18 @@ def summarise(data: ReportData) -> Summary:
     groups = data.arms()
     comparisons = [
         compare(a, b, _results_by_seed(groups[a]), _results_by_seed(groups[b]), data.metric.ceiling)
-        if groups[a][0].judged_by == groups[b][0].judged_by
+        if _judged_by(groups[a]) == _judged_by(groups[b])
         else Comparison(a, b, 0, 0)
         for a, b in combinations([arm for arm, runs in groups.items() if runs[0].trained], 2)
     ]
     random_policy = None
     if data.random_results is not None:
         runs = [RunReport("random", 0, 0, results=data.random_results)]
-        random_policy = _summarise_arm("random", runs, data.metric)
+        beside = _judged_by(data.runs)
+        random_policy = replace(
+            _summarise_arm("random", runs, data.metric),
+            comparable=not data.random_judged_by or not beside or data.random_judged_by == beside,
+        )
     return Summary(
         metric=data.metric,
         arms=tuple(_in_the_table(arm, runs, data) for arm, runs in groups.items()),
@@ -108,15 +112,22 @@ def summarise(data: ReportData) -> Summary:
 
 def _in_the_table(arm: str, runs: Sequence[RunReport], data: ReportData) -> ArmSummary:
     """Beside the first row, which says what the others are compared on."""
-    mine = runs[0]
-    random = data.random_results if data.random_judged_by in ("", mine.judged_by) else None
-    judged_beside = next((run.judged_by for run in data.runs if run.judged_by), "")
-    looked_beside = next((run.held_out_by for run in data.runs if run.held_out_by), "")
+    judged_by, held_out_by = _judged_by(runs), _held_out_by(runs)
+    random = data.random_results if data.random_judged_by in ("", judged_by) else None
     return replace(
         _summarise_arm(arm, runs, data.metric, random),
-        comparable=mine.judged_by in ("", judged_beside),
-        held_out_comparable=mine.held_out_by in ("", looked_beside),
+        comparable=judged_by in ("", _judged_by(data.runs)),
+        held_out_comparable=held_out_by in ("", _held_out_by(data.runs)),
     )
+
+
+def _judged_by(runs: Sequence[RunReport]) -> str:
+    """Of the first that says; runs that have not been judged yet may say nothing."""
+    return next((run.judged_by for run in runs if run.judged_by), "")
+
+
+def _held_out_by(runs: Sequence[RunReport]) -> str:
+    return next((run.held_out_by for run in runs if run.held_out_by), "")
 
 
 def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:

@@ -17,11 +17,14 @@ from reports.summary import MARK, ArmSummary, Summary
 from settings.shown import one_line
 
 NOT_MEASURED = "not measured"
+_RANDOM = "random actions"
 
 
 def not_comparable(summary: Summary) -> str | None:
     """A sentence for the rows with a mark; None without any."""
     marked = [arm.title for arm in summary.arms if not arm.comparable]
+    if summary.random_policy is not None and not summary.random_policy.comparable:
+        marked.append(_RANDOM)
     if not marked:
         return None
     return (
@@ -119,7 +122,7 @@ def _row(arm: ArmSummary, metric: Metric, *, reference: bool) -> Row:
         return Row(arm.shown, missing, ("",) * metric.ceiling, NOT_MEASURED, "", "0", reference)
     seeds = len(arm.evaluated_seeds)
     return Row(
-        method="random actions" if reference else arm.shown,
+        method=(_RANDOM if arm.comparable else f"{_RANDOM} {MARK}") if reference else arm.shown,
         success=tuple(f"{100 * rate:.1f}" for rate in arm.success),
         success_ci=tuple(_interval(interval, 100, 0) for interval in arm.success_ci95),
         mean=f"{arm.mean:.{metric.digits}f}",
@@ -146,6 +149,7 @@ def _record_fields(metric: Metric) -> Iterator[str]:
         "held_out_loss",
         "held_out_frames",
         "comparable",
+        "held_out_comparable",
     )
 
 
@@ -160,4 +164,5 @@ def _record(arm: ArmSummary, metric: Metric) -> dict[str, str | int | float | No
     record |= {"training_loss": arm.training_loss, "held_out_loss": arm.held_out_loss}
     record["held_out_frames"] = arm.held_out_frames
     record["comparable"] = str(arm.comparable).lower()
+    record["held_out_comparable"] = str(arm.held_out_comparable).lower()
     return record

@@ -386,10 +386,12 @@ class ReconstructSpec(JudgedSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSpec(Spec):
-    """ablation: its key. not_held_out: validation demonstrations that were trained on too."""
+    """ablation: its key. not_held_out: validation demonstrations that were trained on too. not_held_out_of: the same by
+    row of the table, of those that are judged on another dataset."""
 
     ablation: Text
     not_held_out: Number = 0
+    not_held_out_of: Mapping[Text, Number] | None = None
 
     @property
     def loads_model(self) -> bool:

@@ -29,7 +29,9 @@ _JUDGING = (
     ("data", "validation_demonstrations_per_task"),
 )
 #: Of the whole ablation, not of a row.
-_COMMON = ("name", "arms", "seeds", "scheduling", "evaluation.random_baseline")
+_COMMON = (
+    "name", "arms", "seeds", "scheduling", "data.chunk", "evaluation.random_baseline", "evaluation.sequences_per_shard",
+)  # fmt: skip
 
 Place = tuple[str, ...]
 
@@ -55,7 +57,7 @@ class Arm:
     """A row of the table that is trained.
 
     config: the settings that it is trained with. judged: those it is judged with. differs: what they say otherwise
-    than the ablation, by dotted key.
+    than the ablation, by dotted key. own_sequences: how many it says itself; None: as many as the ablation.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Arm:
     config: AblationConfig
     judged: AblationConfig
     differs: Mapping[str, object]
+    own_sequences: int | None = None
 
     @property
     def method(self) -> Method:
@@ -164,7 +167,9 @@ def _arm(config: AblationConfig, name: str, entries: Mapping[str, ArmEntry]) -> 
     judged = full
     if chain[-1].judged == "base":
         judged = _with(config, [s for s in said if any(_within(s[0], place) for place in judging)], name)
-    arm = Arm(name, chain[-1].title or name, full, judged, _differences(config, full))
+    counted = any(place == ("evaluation", "sequences") for place, _ in said)
+    own_sequences = full.evaluation.sequences if counted else None
+    arm = Arm(name, chain[-1].title or name, full, judged, _differences(config, full), own_sequences)
     _check_meaning(arm, [place for place, _ in said])
     return arm
 
@@ -249,10 +254,13 @@ def _check_meaning(arm: Arm, said: Sequence[Place]) -> None:
     looks = method.reconstruction == "gaze" or method.grounding != "none" or gaze.untrusted != "keep"
     idle: list[tuple[Place, str]] = []
     if method.reconstruction == "none":
-        idle.append((
-            ("training", "reconstruction_weight"),
-            "an arm that reconstructs nothing (method.reconstruction is none)",
-        ))  # fmt: skip
+        idle += [
+            (
+                (stage, "reconstruction_weight"),
+                "an arm that reconstructs nothing (method.reconstruction is none)",
+            )
+            for stage in ("training", "pretraining")
+        ]
     if not method.pretrained:
         idle += [
             (place, "an arm that is not pretrained (method.pretrained is false)") for place in _OF_PRETRAINING

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.cameras import TINY
@@ -42,7 +42,7 @@ def has_closed_loop(config: AblationConfig) -> bool:
 
 @dataclass(frozen=True)
 class ListOfSequences:
-    """Which list an ablation's sequences are of, and where it was cut: what one that grows keeps.
+    """Which list the sequences of a row are of, and where it was cut: what an ablation that grows keeps.
 
     drawn, order: see `tasks.evaluate.closed_loop.chains_of`. by_content: keys hold what each sequence is; those of
     earlier versions hold its place. cuts: where shards end.
@@ -58,6 +58,25 @@ class ListOfSequences:
         inner = {*range(each, sequences, each), *(cut for cut in self.cuts if cut < sequences)}
         ends = [*sorted(inner), sequences]
         return [range(first, last) for first, last in zip([0, *ends], ends)]
+
+
+@dataclass(frozen=True)
+class KeptLists:
+    """The lists of an ablation that is there. by_row: of each row of its table, which may have sequences of its own;
+    None stands for the baseline of random actions. others: of rows that join it, with these tasks; None where nothing
+    of them is there.
+    """
+
+    by_row: Mapping[str | None, ListOfSequences] = field(default_factory=dict)
+    others: ListOfSequences | None = None
+    tasks: tuple[str, ...] = ()
+
+    def of(self, row: str | None, config: AblationConfig) -> ListOfSequences | None:
+        """That of a row which is judged by `config`; None: a new one."""
+        if row in self.by_row:
+            return self.by_row[row]
+        fits = self.others is not None and sequences_of(config) <= self.others.drawn
+        return self.others if fits and config.data.tasks == self.tasks else None
 
 
 def list_of(config: AblationConfig) -> ListOfSequences:

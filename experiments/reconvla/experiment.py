@@ -19,11 +19,11 @@ class _ReconVLA:
     #: Kinds of job whose parameters decide how an ablation that grows is planned.
     kept_kinds = ("evaluate",)
 
-    def plan(self, config: AblationConfig, kept: Iterable[JsonObject] = ()) -> Plan:
-        from experiments.reconvla.growth import kept_list
+    def plan(self, config: AblationConfig, kept: Iterable[tuple[str | None, JsonObject]] = ()) -> Plan:
+        from experiments.reconvla.growth import kept_lists
         from experiments.reconvla.planner import Planner
 
-        return Planner(config, kept_list(config, kept)).plan()
+        return Planner(config, kept_lists(config, kept)).plan()
 
     def grown(self, there: AblationConfig, asked: AblationConfig) -> AblationConfig:
         from experiments.reconvla.growth import grown

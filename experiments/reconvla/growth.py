@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from errors import ConfigError
 from experiments.reconvla.arms import arms_of, flat
 from experiments.reconvla.config import AblationConfig, ArmEntry, PolicyRow
-from experiments.reconvla.evaluation_plan import ListOfSequences, list_of, sequences_of
+from experiments.reconvla.evaluation_plan import KeptLists, ListOfSequences, list_of, sequences_of
 from settings.json_values import JsonObject
 from settings.shown import cut, shown
 from tasks.registry import EVALUATE
@@ -46,19 +46,30 @@ def grown(there: AblationConfig, asked: AblationConfig) -> AblationConfig:
     )
 
 
-def kept_list(config: AblationConfig, specs: Iterable[JsonObject]) -> ListOfSequences | None:
-    """The list that the sequences of an ablation's jobs are of, and where it was cut; None where it has none.
+def kept_lists(config: AblationConfig, kept: Iterable[tuple[str | None, JsonObject]]) -> KeptLists:
+    """The lists that the sequences of an ablation's rows are of, and where they were cut.
 
-    config: the settings that the ablation shall have. specs: parameters of its evaluation jobs. Raises ConfigError for
-    more sequences than its list has, or than a list of an earlier version can be continued by.
+    config: the settings that the ablation shall have. kept: (arm, parameters) of its evaluation jobs. Raises
+    ConfigError for more sequences than a list has, or than a list of an earlier version can be continued by.
     """
-    shards = [EVALUATE.spec_of(spec) for spec in specs if ClosedLoopSpec.reads(spec)]
-    found = [s for s in shards if isinstance(s, ClosedLoopSpec) and tuple(s.tasks) == config.data.tasks]
-    if not found:
-        return None
-    first = found[0]
+    shards: dict[str | None, list[ClosedLoopSpec]] = {}
+    for row, values in kept:
+        if ClosedLoopSpec.reads(values):
+            spec = EVALUATE.spec_of(values)
+            assert isinstance(spec, ClosedLoopSpec)
+            shards.setdefault(row, []).append(spec)
+    judged: dict[str | None, AblationConfig] = {None: config, **dict.fromkeys(config.policies, config)}
+    judged |= {arm.name: arm.judged for arm in arms_of(config)} if shards else {}
+    by_row = {row: _kept_list(found, judged[row]) for row, found in shards.items() if row in judged}
+    alike = (by_row[row] for row in judged if row in by_row and judged[row].data.tasks == config.data.tasks)
+    return KeptLists(by_row, next(alike, None), config.data.tasks)
+
+
+def _kept_list(shards: Sequence[ClosedLoopSpec], config: AblationConfig) -> ListOfSequences:
+    """Of the shards of one row, which is judged by `config` from now on."""
+    first = shards[0]
     kept = ListOfSequences(
-        first.drawn, first.order, first.contents is not None, tuple(sorted({s.last for s in found}))
+        first.drawn, first.order, first.contents is not None, tuple(sorted({s.last for s in shards}))
     )
     wanted, new = sequences_of(config), list_of(config)
     continued = kept.by_content or (kept.drawn, kept.order) == (new.drawn, new.order)
@@ -127,8 +138,12 @@ def _meant(name: str, config: AblationConfig) -> dict[str, object]:
         for settings in (arm.config, arm.judged)
     )
     otherwise = {f"judged: {key}": value for key, value in judged.items() if trained.get(key, ...) != value}
-    sequences = arm.differs.get("evaluation.sequences")
-    return {"title": arm.title, **trained, **otherwise, "evaluation.sequences": sequences}
+    return {
+        "title": arm.title,
+        **trained,
+        **otherwise,
+        "evaluation.sequences": arm.own_sequences or "as many as all",
+    }
 
 
 def _differ(keys: list[str], before: Mapping[str, object], after: Mapping[str, object]) -> str:

@@ -16,6 +16,7 @@ from experiments.reconvla.data_jobs import DataJobs
 from experiments.reconvla.demonstrations import PRETRAINING, known_tasks, shared
 from experiments.reconvla.evaluation_plan import (
     NO_SIMULATOR,
+    KeptLists,
     ListOfSequences,
     closed_loop_shards,
     frames_recording,
@@ -47,15 +48,15 @@ from tasks.specs import (
 class Planner:
     """Plans each arm with its own settings; work that arms share is the same jobs, as their keys are equal."""
 
-    def __init__(self, config: AblationConfig, sequences_in: ListOfSequences | None = None) -> None:
-        """sequences_in: the list and cuts of an ablation that grows; None: those of a new one."""
+    def __init__(self, config: AblationConfig, sequences_in: KeptLists | None = None) -> None:
+        """sequences_in: the lists and cuts of an ablation that grows; None: those of a new one."""
         self._config = config
-        self._sequences_in = sequences_in
+        self._sequences_in = sequences_in or KeptLists()
         self._book = JobBook(config.scheduling)
         self._data: dict[tuple[Data, Gaze, bool], DataJobs] = {}
         self._recordings: dict[str | None, Recording] = {}
         self._folders: dict[Backbones, dict[str, Folder]] = {}
-        self._shards: list[tuple[AblationConfig, list[ClosedLoopSpec]]] = []
+        self._shards: list[tuple[AblationConfig, ListOfSequences | None, list[ClosedLoopSpec]]] = []
 
     def plan(self) -> Plan:
         """Raises ConfigError or DatasetError for what cannot work; nothing is written by planning."""
@@ -71,7 +72,9 @@ class Planner:
             self._folders[backbones] = backbone_folders(backbones)
         closed_loop = has_closed_loop(config)
         if closed_loop:
-            self._shards_of(config)  # what cannot be evaluated is refused before the frames are looked at
+            self._shards_of(
+                None, config
+            )  # what cannot be evaluated is refused before the frames are looked at
         elif config.policies:
             name = next(iter(config.policies))
             raise ConfigError(f"arms.{name}.policy: it is judged in closed loop alone; {NO_SIMULATOR}")
@@ -93,21 +96,26 @@ class Planner:
                 ends += judged
         for name in config.policies:
             ref = RunRef(name, config.seeds[0])
-            keys = self._closed_loop(name, ref, row_shards(config, name, self._shards_of(config)), [])
+            keys = self._closed_loop(name, ref, row_shards(config, name, self._shards_of(name, config)), [])
             training[ref] = keys[0]
             made[name] = keys
             ends += keys
         _check_distinct(made)
         if closed_loop and config.evaluation.random_baseline:
-            ends += self._closed_loop("random", None, self._shards_of(config), [])
+            ends += self._closed_loop("random", None, self._shards_of(None, config), [])
         results = list(dict.fromkeys([*ends, *indexes]))
         stored = config.model_dump(mode="json")
         key = digest({"config": stored, "results": results})
         needs = [Dependency(result, "result") for result in results]
-        self._book.add(
-            REPORT, "report", ReportSpec(ablation=key, not_held_out=self._not_held_out(arms)), needs
-        )
-        warnings = _warnings(self._shards_of(config)) if closed_loop else ()
+        not_held_out = self._not_held_out(config.data.root, arms)
+        by_row = {
+            arm.name: self._not_held_out(arm.judged.data.root, arms)
+            for arm in arms
+            if arm.judged.data.root != config.data.root
+        }
+        report = ReportSpec(ablation=key, not_held_out=not_held_out, not_held_out_of=by_row or None)
+        self._book.add(REPORT, "report", report, needs)
+        warnings = _warnings(self._shards_of(None, config)) if closed_loop else ()
         return Plan(key, config.name, stored, self._book.jobs, training, warnings)
 
     def _data_of(self, arm: Arm) -> tuple[DataJobs, DataJobs]:
@@ -130,9 +138,8 @@ class Planner:
         found += [self._data_of(arm)[0].index(PRETRAINING) for arm in arms if arm.method.pretrained]
         return list(dict.fromkeys(found))
 
-    def _not_held_out(self, arms: Sequence[Arm]) -> int:
-        """For the report: how many validation demonstrations were trained on too."""
-        root = self._config.data.root
+    def _not_held_out(self, root: str | None, arms: Sequence[Arm]) -> int:
+        """For the report: how many validation demonstrations of a dataset were trained on too."""
         if root is None:
             return 0
         roots: list[str | None] = [root]
@@ -211,7 +218,7 @@ class Planner:
                     precision=precision,
                     gaze=trained_on.detector if arm.method.grounding == "crop" else None,
                 )
-                for shard in self._shards_of(arm.judged)
+                for shard in self._shards_of(arm.name, arm.judged)
             ]
             ends += self._closed_loop(name, ref, shards, [Dependency(train, "checkpoint")])
         return ends
@@ -229,13 +236,14 @@ class Planner:
             untrained_tasks=tuple(untrained_tasks(arm.config, arm.judged.data.tasks)),
         )
 
-    def _shards_of(self, config: AblationConfig) -> list[ClosedLoopSpec]:
-        for known, shards in self._shards:
-            if known == config:
+    def _shards_of(self, row: str | None, config: AblationConfig) -> list[ClosedLoopSpec]:
+        """Of a row of the table (None: the baseline of random actions) that is judged by `config`."""
+        wanted = self._sequences_in.of(row, config)
+        for known, list_there, shards in self._shards:
+            if (known, list_there) == (config, wanted):
                 return shards
-        wanted = self._sequences_in if config.data.tasks == self._config.data.tasks else None
         shards = list(closed_loop_shards(config, lambda: self._recording(config.data.root), wanted))
-        self._shards.append((config, shards))
+        self._shards.append((config, wanted, shards))
         return shards
 
     def _recording(self, root: str | None) -> Recording:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from reports.data import ReportData
 from reports.section import Part
 from reports.summary import Summary
+from settings.shown import cut
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class DataSource:
 
     dataset: the folder's name. scenes: demonstrations by scene, empty where not recorded. renderer: what drew the
     frames, None where nobody knows. not_held_out: of a validation, demonstrations whose frames were trained on too.
+    rows: of the table, where not all have the same; empty where they do.
     """
 
     purpose: str
@@ -24,12 +26,14 @@ class DataSource:
     scenes: Mapping[str, int] = field(default_factory=dict)
     renderer: str | None = None
     not_held_out: int = 0
+    rows: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
         count = f"{self.demonstrations} demonstration{'s' if self.demonstrations != 1 else ''}"
         scenes = ", ".join(f"{count} in {scene}" for scene, count in sorted(self.scenes.items()))
-        parts = [f"{self.dataset}: {count}", f"drawn by {self.renderer or 'unknown'}"]
+        of_rows = f"of the rows {cut(', '.join(self.rows), 200)}: " if self.rows else ""
+        parts = [f"{of_rows}{self.dataset}: {count}", f"drawn by {self.renderer or 'unknown'}"]
         told = ", ".join([parts[0], *([f"scenes: {scenes}"] if scenes else []), parts[1]])
         if not self.not_held_out:
             return told
@@ -109,8 +113,6 @@ class Reproduction(Part):
 
 
 def _source(source: DataSource) -> Mapping[str, object]:
-    """`not_held_out` only where there is any."""
+    """`not_held_out` and `rows` only where there are any."""
     values = asdict(source)
-    if not source.not_held_out:
-        del values["not_held_out"]
-    return values
+    return {name: value for name, value in values.items() if value or name not in ("not_held_out", "rows")}

@@ -99,3 +99,14 @@ def test_more_threads_than_cores_are_told(
         lines[0]
         == "warning: training.threads is 3, more than the 2 cores given (SLURM_CPUS_PER_TASK=2): slower"
     )
+
+
+def test_an_arm_of_its_own_devices_and_threads_is_looked_at_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arms = "arms={recon: null, wide: {base: recon, set: {training.devices: 2, training.threads: 1000}}}"
+    config = load_config("smoke", None, (arms,))
+    with pytest.raises(ConfigError, match=r"^training\.devices of the arm wide is 2, but the workers"):
+        _check_devices(config, 1, shared=False)
+    _check_threads(config)
+    assert "training.threads of the arm wide is 1000, more than the" in capsys.readouterr().err

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from sqlalchemy import func, select
 
-from db import jobs, plans
+from db import jobs, plans, queries
 from db.engine import Database
 from db.jobs import Ending, Seconds, Target
 from db.plans import Plan, RunRef
 from db.schema import AblationJob, JobDependency
 from db.standings import standing
-from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, SUCCEEDED, YIELDED
+from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, SUCCEEDED, YIELDED
+from errors import Overtaken
 from tests.support import LEASE_SECONDS, NOW, event_kinds, planned, row, start, states, submit, worker
 
 
@@ -136,3 +139,63 @@ def _links(database: Database) -> tuple[int, int]:
             tx.execute(select(func.count()).select_from(AblationJob)).scalar_one(),
             tx.execute(select(func.count()).select_from(JobDependency)).scalar_one(),
         )
+
+
+def test_of_growths_at_the_same_time_one_is_written_whole(database: Database) -> None:
+    """Whoever was late is told, plans again, and joins."""
+    small = (planned("a"), planned("report a", ["a"]))
+    plans.submit(database, Plan("small", "mine", {}, small), "submit", NOW)
+    there = queries.ablation_row(database, "small")
+    others = "bcde"
+
+    def grow(name: str) -> bool:
+        jobs_ = (planned("a"), planned(name), planned(f"report a{name}", ["a", name]))
+        try:
+            plans.submit(database, Plan(f"with {name}", "mine", {}, jobs_), "submit", NOW, there)
+        except Overtaken:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(others)) as threads:
+        written = list(threads.map(grow, others))
+    assert written.count(True) == 1
+    name = others[written.index(True)]
+    (row_,) = queries.ablation_rows(database)
+    assert row_.key == f"with {name}"
+    assert {job.key for job in queries.jobs_of(database, row_.id)} == {"a", name, f"report a{name}"}
+    assert states(database) == {"a": READY, name: READY, f"report a{name}": BLOCKED, "report a": CANCELLED}
+
+
+def test_a_name_is_taken_once(database: Database) -> None:
+    def submitted(key: str) -> bool:
+        try:
+            plans.submit(database, Plan(key, "mine", {}, (planned(key),)), "submit", NOW, first=True)
+        except Overtaken:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        written = list(threads.map(submitted, "abcd"))
+    assert written.count(True) == 1 == len(queries.ablation_rows(database))
+    assert submitted("abcd"[written.index(True)]), "the same again"
+    jobs.cancel(database, Target("ablation", queries.ablation_rows(database)[0].id, "mine"), NOW)
+    assert submitted("e"), "of one that was cancelled the name is free"
+
+
+def test_a_report_that_was_begun_before_the_ablation_grew_ends_beside_it(database: Database) -> None:
+    """It is told to stop; where it ends all the same, that changes nothing of the ablation."""
+    small = Plan("small", "mine", {}, (planned("a"), planned("report", ["a"])))
+    plans.submit(database, small, "submit", NOW)
+    me = worker(database)
+    jobs.succeed(database, start(database, "a", me), Ending(SUCCEEDED, 1), NOW)
+    claim = start(database, "report", me)
+    there = queries.ablation_row(database, "small")
+    large = Plan("large", "mine", {}, (planned("a"), planned("b"), planned("report 2", ["a", "b"])))
+    plans.submit(database, large, "submit", NOW, there)
+    assert row(database, "report").cancel_requested
+    assert states(database)["report"] == RUNNING and states(database)["a"] == SUCCEEDED
+    jobs.succeed(database, claim, Ending(SUCCEEDED, 1), NOW)
+    assert {job.key for job in queries.jobs_of(database, 1)} == {"a", "b", "report 2"}
+    plans.submit(database, small, "submit", NOW, queries.ablation_row(database, "large"))
+    assert states(database)["b"] == CANCELLED, "nobody asks for it any more"
+    assert not row(database, "report").cancel_requested

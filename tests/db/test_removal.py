@@ -185,6 +185,26 @@ def test_a_job_that_another_one_reads_stays_although_nobody_asks_for_it(
     assert (len(seen.goes.jobs), len(seen.stays.jobs), seen.others) == (1, 2, ())
 
 
+def test_the_report_from_before_an_ablation_grew_keeps_nothing(
+    database: Database, home: Home, store: ArtifactStore, tmp_path: Path
+) -> None:
+    before = Plan("before", "mine", {}, (planned("a"), planned("old report", ["a"])))
+    plans.submit(database, before, "submit", NOW)
+    me = worker(database)
+    finish(database, store, tmp_path, me, "a", "old report")
+    members.leave(database, me, NOW)
+    there = queries.ablation_row(database, "before")
+    after = Plan("after", "mine", {}, (planned("a"), planned("b"), planned("report", ["a", "b"])))
+    plans.submit(database, after, "submit", NOW, there)
+    seen = removal.look(database, 1)
+    assert (len(seen.goes.jobs), len(seen.stays.jobs)) == (4, 0)
+    submit(database, planned("a"), key="two")
+    seen = removal.remove(database, home, None, 1, NOW)
+    assert (len(seen.goes.jobs), len(seen.stays.jobs)) == (2, 1), "b and the report"
+    removal.remove(database, home, None, 2, NOW)
+    assert rows(database) == []
+
+
 def test_what_only_a_paused_ablation_asks_for_then_is_held(database: Database, home: Home) -> None:
     submit(database, *ONE, key="one")
     submit(database, *TWO, key="two")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from sqlalchemy import select
 
 from db import plans, queries
 from db.engine import Database
 from db.plans import Plan
 from db.rows import AblationRow
+from db.statements import job
 from errors import ConfigError
 from experiments.arm_dropped import drop, plan_without
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
 from settings.home import Home
+from tasks.registry import KINDS
 from tests.support import NOW
 
 ARMS = ("baseline", "recon")
@@ -54,6 +59,31 @@ def test_rows_by_name_are_dropped_as_well(database: Database) -> None:
     config = load_config("smoke", None, (), arms=rows, seeds=(0,))
     found = plan_without(database, row_of(database, Planner(config).plan()), "chance")
     assert found.config["arms"] == {"baseline": None}
+
+
+def test_demonstrations_that_only_the_arm_read_go_with_it(database: Database, home: Home) -> None:
+    arms = {"recon": None, "other": {"base": "recon", "set": {"data.seed": 5, "evaluation.sequences": 3}}}
+    row = row_of(database, Planner(load_config("smoke", None, (), arms=arms, seeds=(0,))).plan())
+    drop(database, home, None, row, "other", NOW)
+    jobs = queries.jobs_of(database, row.id)
+    left = {one.key for one in jobs}
+    assert {one.key for one in plan("recon").jobs if one.kind != "report"} < left and len(left) == len(jobs)
+    with database.read() as tx:
+        assert set(tx.execute(select(job.c.key)).scalars()) == left, "nothing stays that nobody asks for"
+
+
+def test_nothing_is_dropped_where_the_other_arms_would_be_done_again(
+    database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = row_of(database, plan(*ARMS))
+    before = queries.jobs_of(database, row.id)
+    monkeypatch.setitem(KINDS, "train", replace(KINDS["train"], version=KINDS["train"].version + 1))
+    monkeypatch.setattr("experiments.reconvla.planner.TRAIN", KINDS["train"])
+    with pytest.raises(
+        ConfigError, match=r"'recon' is not dropped: \d+ jobs of its other arms would be done"
+    ):
+        drop(database, home, None, row, "recon", NOW)
+    assert queries.jobs_of(database, row.id) == before
 
 
 @pytest.mark.parametrize(

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from typing import Any
 
 import pytest
 
 import cli
-from db import plans, queries
+from db import naming, plans, queries
 from db.engine import Database
 from db.states import CANCELLED
 from errors import ConfigError, Overtaken
 from experiments.proposal import propose
 from experiments.reconvla.named_config import load_config
 from settings.home import Home
+from tests.support import REPOSITORY
 
 
 def proposal(database: Database, *overrides: str, **direct: Any):
@@ -67,6 +70,35 @@ def test_two_growths_of_one_plan_do_not_undo_each_other(database: Database) -> N
         plans.submit(database, other.plan, "other", time.time(), other.there, "")
     submit(database, "seeds=[0,2]")
     assert queries.ablation_rows(database)[0].config["seeds"] == [0, 1, 2]
+
+
+def test_who_was_first_with_a_name_is_not_passed_over(database: Database) -> None:
+    one, other = proposal(database), proposal(database, "seeds=[1]")
+    plans.submit(database, one.plan, "one", time.time(), first=True)
+    with pytest.raises(Overtaken, match="an ablation smoke was submitted meanwhile"):
+        plans.submit(database, other.plan, "other", time.time(), first=True)
+    plans.submit(database, one.plan, "the same", time.time(), first=True)
+    (row,) = queries.ablation_rows(database)
+    same, grown = proposal(database), proposal(database, "seeds=[1]")
+    plans.submit(database, grown.plan, "grown", time.time(), grown.there)
+    with pytest.raises(Overtaken):  # as it was, it would be a second one beside the one that grew
+        plans.submit(database, same.plan, "same", time.time(), same.there)
+    naming.set_name(database, row.id, "renamed", time.time())
+    more = proposal(database, "seeds=[2]", name="renamed")
+    naming.set_name(database, row.id, "again", time.time())
+    with pytest.raises(Overtaken):
+        plans.submit(database, more.plan, "more", time.time(), more.there)
+    assert [found.name for found in queries.ablation_rows(database)] == ["again"]
+
+
+def test_commands_at_the_same_time_make_one_ablation(home: Home, database: Database) -> None:
+    words = [sys.executable, str(REPOSITORY / "cli.py"), "--home", str(home.root), "submit-ablation"]
+    words += ["--preset", "smoke", "--arms", "recon", "--detach"]
+    each = [subprocess.Popen([*words, "--seeds", str(seed)], stderr=subprocess.PIPE) for seed in range(3)]
+    assert [(one.communicate()[1], one.returncode)[1] for one in each] == [0, 0, 0]
+    (row,) = queries.ablation_rows(database)
+    assert sorted(row.config["seeds"]) == [0, 1, 2]
+    assert row.key == proposal(database).plan.key, "all of it is planned"
 
 
 def test_other_settings_of_the_same_name_are_refused_with_a_name(database: Database) -> None:

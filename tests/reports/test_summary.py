@@ -7,7 +7,7 @@ from reports.epochs import last_epochs_loss
 from reports.latex import table_latex
 from reports.metric import Metric
 from reports.summary import summarise, to_json
-from reports.table import not_comparable, table_csv
+from reports.table import not_comparable, table_csv, table_rows
 from tests.reports.samples import full, full_summary, made, open_loop, open_loop_summary
 
 
@@ -151,3 +151,32 @@ def test_a_row_that_was_judged_otherwise_is_marked_and_compared_with_nothing():
     assert "c $^\\dagger$" in table_latex(data, summary) and "false" in table_csv(summary).splitlines()[3]
     document = to_json(data, summary)
     assert [arm["comparable"] for arm in document["arms"]] == [True, True, False]
+
+
+def test_chance_that_was_judged_otherwise_than_the_first_row_is_marked():
+    metric = Metric("avg_len", "tasks", 5, "average length", "avg.")
+    mine, other = (
+        RunReport(arm, 0, results=(1, 2), judged_by=arm, train_steps=1) for arm in ("mine", "other")
+    )
+    for runs, comparable in (((mine, other), False), ((other, mine), True)):
+        data = ReportData("x", metric, runs, random_results=(0, 0), random_judged_by="other")
+        summary = summarise(data)
+        assert summary.random_policy is not None and summary.random_policy.comparable is comparable
+        assert ("random actions \N{DAGGER}" in [row.method for row in table_rows(summary)]) is not comparable
+        assert ("random actions" in (not_comparable(summary) or "")) is not comparable
+
+
+def test_a_first_seed_that_was_not_judged_yet_hides_no_mark():
+    """And two rows are compared by what their judged seeds were judged on."""
+    of_a, of_b = {"judged_by": "these", "held_out_by": "1"}, {"judged_by": "others", "held_out_by": "2"}
+    runs = (
+        RunReport("a", 0, 1, results=(1, 2), **of_a),
+        RunReport("b", 0, 1),
+        RunReport("b", 1, 1, results=(1, 2), **of_b),
+        RunReport("c", 0, 1),
+        RunReport("c", 1, 1, results=(2, 2), **of_b),
+    )
+    summary = summarise(ReportData("x", Metric("avg_len", "tasks", 5, "average length", "avg."), runs))
+    assert [arm.comparable for arm in summary.arms] == [True, False, False]
+    assert [arm.held_out_comparable for arm in summary.arms] == [True, False, False]
+    assert [pair.mean is not None for pair in summary.comparisons] == [False, False, True]

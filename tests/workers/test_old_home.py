@@ -20,7 +20,7 @@ from db.migrate import open_state
 from db.states import SUCCEEDED
 from errors import OtherBuild
 from experiments.reconvla.config import AblationConfig
-from experiments.reconvla.growth import kept_list
+from experiments.reconvla.growth import kept_lists
 from experiments.reconvla.planner import Planner
 from settings.home import Home
 from tasks.registry import KINDS
@@ -71,7 +71,7 @@ def test_its_jobs_have_the_keys_that_this_build_plans(opened: tuple[Home, Databa
     _, database = opened
     (row,) = queries.ablation_rows(database)
     config = AblationConfig.model_validate(row.config)
-    plan = Planner(config, kept_list(config, queries.specs_of(database, row.id, ("evaluate",)))).plan()
+    plan = Planner(config, kept_lists(config, queries.specs_of(database, row.id, ("evaluate",)))).plan()
     assert plan.key == row.key
     assert {job.key for job in plan.jobs} == {job.key for job in queries.jobs_of(database, row.id)}
 

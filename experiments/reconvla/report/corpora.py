@@ -8,8 +8,10 @@ stranger's, and equal work that two ablations share has the label of the first.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 
+from experiments.reconvla.report.titles import title_of, titles_of
 from reports.parts.reproduction import DataSource
 from settings.json_values import JsonObject, section, text
 from tasks.records import JobRecord, told
@@ -30,8 +32,18 @@ _READERS = {
 }
 
 
+@dataclass(frozen=True)
+class Variant:
+    """Demonstrations and regions that some rows of the table have for one purpose. index: the job. jobs: it, and those
+    that it is made of. rows: their titles; empty where all rows have the same."""
+
+    index: int
+    jobs: frozenset[int]
+    rows: tuple[str, ...]
+
+
 class Corpora:
-    """Purposes of the ingest, gaze and index jobs of one ablation."""
+    """Purposes of the ingest, gaze and index jobs of one ablation, and which rows have others than the first one."""
 
     def __init__(
         self, jobs: Sequence[JobRecord], needs: Sequence[tuple[int, int, str]], config: JsonObject
@@ -40,17 +52,83 @@ class Corpora:
         validation, None for the expert's."""
         self._jobs = {row.id: row for row in jobs if row.kind in (INGEST.name, GAZE.name, INDEX.name)}
         self._purposes: dict[int, set[str]] = {}
+        self._config, self._titles = config, titles_of(config)
         kinds = {row.id: row.kind for row in jobs}
-        for reader, index, role in needs:
+        arms: dict[int, list[str]] = {}
+        for row in jobs:
+            arms.setdefault(row.id, []).extend([row.arm] if row.arm is not None else [])
+        self._read_by: dict[str, dict[int, dict[str, None]]] = {}  # purpose -> index -> arms, in their order
+        self._trained_on: dict[int, int] = {}  # training -> index
+        for reader, index, role in sorted(needs):
             purpose = _READERS.get((kinds.get(reader, ""), role))
             if purpose is not None and kinds.get(index) == INDEX.name:
                 self._purposes.setdefault(index, set()).add(purpose)
+                readers = self._read_by.setdefault(purpose, {}).setdefault(index, {})
+                readers.update(dict.fromkeys(arms[reader]))
+                if purpose == TRAINING:
+                    self._trained_on[reader] = index
+        self._made_of: dict[int, set[int]] = {}
         for index, made_of, _ in needs:
             if kinds.get(index) == INDEX.name and made_of in self._jobs:
                 self._purposes.setdefault(made_of, set()).update(self._purposes.get(index, ()))
+                self._made_of.setdefault(index, set()).add(made_of)
         data = section(config, "data")
         self.root, pretraining_root = text(data, "root"), text(data, "pretraining_root")
+        if pretraining_root is None:
+            pretraining_root = self._root_of_an_arm()
         self._pretraining_root = pretraining_root if pretraining_root not in (None, self.root) else None
+
+    def _root_of_an_arm(self) -> str | None:
+        """The dataset that the first pretraining has to itself, where an arm says so and the ablation does not."""
+        first = {
+            purpose: {root for index in list(found)[:1] for root in self._roots(index)}
+            for purpose, found in self._read_by.items()
+        }
+        alone = first.get(PRETRAINING, set()) - first.get(TRAINING, set())
+        return next(iter(sorted(alone)), None)
+
+    def _roots(self, index: int) -> set[str]:
+        specs = [self._jobs[one].spec for one in self._made_of.get(index, ())]
+        return {spec.root for spec in specs if isinstance(spec, IngestSpec) and spec.root is not None}
+
+    def title(self, row: str) -> str:
+        """Of a row of the table."""
+        return self._titles.get(row) or title_of(self._config, row)
+
+    def variants(self, purpose: str) -> list[Variant]:
+        """What rows have for a purpose, that of the first row first."""
+        found = self._read_by.get(purpose, {})
+        return [
+            Variant(
+                index,
+                frozenset({index, *self._made_of.get(index, ())}),
+                tuple(map(self.title, arms)) if len(found) > 1 else (),
+            )
+            for index, arms in found.items()
+        ]
+
+    def of_first(self, jobs: Sequence[JobRecord]) -> list[JobRecord]:
+        """`jobs` without demonstrations, regions and indexes that only other rows have than the first one."""
+        first: set[int] = set()
+        others: set[int] = set()
+        for purpose in PURPOSES:
+            for place, variant in enumerate(self.variants(purpose)):
+                (others if place else first).update(variant.jobs)
+        return [row for row in jobs if row.id not in others - first]
+
+    def of_others(self) -> list[tuple[tuple[str, ...], list[JobRecord]]]:
+        """(titles, jobs) of the rows that have other demonstrations or regions than the first one, for any purpose."""
+        found: dict[tuple[str, ...], set[int]] = {}
+        for purpose in PURPOSES:
+            for variant in self.variants(purpose)[1:]:
+                found.setdefault(variant.rows, set()).update(variant.jobs)
+        return [
+            (rows, [row for row in self._jobs.values() if row.id in jobs]) for rows, jobs in found.items()
+        ]
+
+    def trained_on(self, train: int) -> JobRecord | None:
+        """The index of a training; None where nothing says."""
+        return self._jobs.get(self._trained_on.get(train, -1))
 
     def purposes_of(self, row: JobRecord) -> tuple[str, ...]:
         """In the order of PURPOSES; pretraining on the training data itself is not told apart from training."""
@@ -86,25 +164,43 @@ class Corpora:
 
     def sources(self, jobs: Sequence[JobRecord], root: str | None) -> tuple[DataSource, ...]:
         """What was trained, validated and pretrained on, as it was planned."""
-        drawn_by = {
-            PRETRAINING if row.kind == PRETRAIN.name else TRAINING: spec.drawn_by
-            for row, spec in told(jobs, TrainSpec)
-            if spec.drawn_by != NOT_LOOKED_AT
-        }
         found = []
         for purpose in PURPOSES:
-            ingests = told(self.of(INGEST.name, purpose), IngestSpec)
-            entries = [entry for _, spec in ingests for entry in spec.demonstrations]
-            if not entries:
-                continue
+            variants = self.variants(purpose)
+            of_purpose = [row for kind in (INGEST, INDEX) for row in self.of(kind.name, purpose)]
             place = self._pretraining_root if purpose == PRETRAINING and self._pretraining_root else root
-            scenes = {
-                scene: count
-                for _, spec in told(self.of(INDEX.name, purpose), IndexSpec)
-                if spec.about is not None
-                for scene, count in spec.about.scenes.items()
-            }
-            renderer = drawn_by.get(purpose, drawn_by.get(TRAINING) if purpose != PRETRAINING else None)
-            name = "the scripted expert" if place is None else PurePath(place).name
-            found.append(DataSource(purpose, name, len(entries), scenes, renderer))
-        return tuple(found)
+            if len(variants) < 2:
+                found.append(_source(purpose, of_purpose, jobs, place))
+                continue
+            for variant in variants:
+                mine = [row for row in of_purpose if row.id in variant.jobs]
+                readers = [row for row in jobs if row.arm and self.title(row.arm) in variant.rows]
+                own = next(iter(sorted(self._roots(variant.index))), None)
+                found.append(_source(purpose, mine, readers, own, variant.rows))
+        return tuple(source for source in found if source.demonstrations)
+
+
+def _source(
+    purpose: str,
+    made: Sequence[JobRecord],
+    readers: Sequence[JobRecord],
+    place: str | None,
+    rows: tuple[str, ...] = (),
+) -> DataSource:
+    """made: ingest and index jobs of it. readers: among them the trainings. place: the dataset, None for the
+    expert's."""
+    drawn_by = {
+        PRETRAINING if row.kind == PRETRAIN.name else TRAINING: spec.drawn_by
+        for row, spec in told(readers, TrainSpec)
+        if spec.drawn_by != NOT_LOOKED_AT
+    }
+    scenes = {
+        scene: count
+        for _, spec in told(made, IndexSpec)
+        if spec.about is not None
+        for scene, count in spec.about.scenes.items()
+    }
+    renderer = drawn_by.get(purpose, drawn_by.get(TRAINING) if purpose != PRETRAINING else None)
+    name = "the scripted expert" if place is None else PurePath(place).name
+    count = sum(len(spec.demonstrations) for _, spec in told(made, IngestSpec))
+    return DataSource(purpose, name, count, scenes, renderer, rows=rows)

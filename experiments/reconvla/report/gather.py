@@ -10,7 +10,8 @@ from db.states import LOST, PREEMPTED, SUCCEEDED
 from experiments.reconvla.evaluation_plan import NO_SIMULATOR
 from experiments.reconvla.report.corpora import VALIDATION, Corpora
 from experiments.reconvla.report.films import failure_videos, no_films_because
-from experiments.reconvla.report.gaze import gaze_regions, gaze_scores, other_gaze
+from experiments.reconvla.report.gaze import detectors_of, gaze_regions, gaze_scores, other_gaze
+from experiments.reconvla.report.gaze_data import GazeOfRows
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from experiments.reconvla.report.parts.attention import Attention
 from experiments.reconvla.report.parts.gaze import Gaze, PretrainingGaze
@@ -24,6 +25,7 @@ from experiments.reconvla.report.runs import (
     baseline_of,
     done_in_a_row,
     is_closed_loop,
+    looked_at_by,
     run_report,
 )
 from experiments.reconvla.report.sections import ORDER, sections
@@ -49,8 +51,9 @@ def gather(records: Records, find: Find) -> ReportData:
     attention = {
         (run.arm, run.seed): scores for run in records.runs if (scores := attention_of(run, records))
     }
+    looked_at = {(run.arm, run.seed): by for run in records.runs if (by := looked_at_by(run, records))}
     films = failure_videos(records, find)
-    sources = _with_shared(corpora.sources(jobs, corpora.root), jobs)
+    sources = _with_shared(corpora.sources(jobs, corpora.root), jobs, corpora)
     return ReportData(
         ablation=ablation.name,
         metric=TASKS_IN_A_ROW,
@@ -58,9 +61,9 @@ def gather(records: Records, find: Find) -> ReportData:
         sections=sections(
             Films(films, None if films else no_films_because(jobs)),
             Reconstructions(reconstructions(records, find)),
-            Attention(attention, attention_panels(records, find, runs)),
+            Attention(attention, attention_panels(records, find, runs, looked_at), looked_at),
             _gaze(records, find, corpora),
-            PretrainingGaze(other_gaze(jobs, corpora)),
+            PretrainingGaze(other_gaze(corpora.of_first(jobs), corpora)),
             DeviceTime(_ledger(records.attempts), _ledgers_by_kind(records.attempts)),
             Reproduction(report_environment(records, corpora), sources),
         ),
@@ -70,7 +73,7 @@ def gather(records: Records, find: Find) -> ReportData:
         jobs=ablation.jobs,
         failures=tuple(dict.fromkeys(f"{label}: {reason}" for label, reason in records.failures)),
         closed_loop_reason=_unfinished(jobs) if any(map(is_closed_loop, jobs)) else NO_SIMULATOR,
-        closed_loop_warning=renderer_warning(jobs),
+        closed_loop_warning=renderer_warning(jobs, corpora.title),
         random_results=None if random is None else done_in_a_row(list(random.values())),
         random_judged_by=judged_by(baseline),
         published=published_for({run.arm for run in records.runs}),
@@ -79,20 +82,35 @@ def gather(records: Records, find: Find) -> ReportData:
 
 
 def _gaze(records: Records, find: Find, corpora: Corpora) -> Gaze:
-    own = corpora.without_other(records.jobs)
+    own = corpora.without_other(corpora.of_first(records.jobs))
+    planned = text(section(records.ablation.config, "gaze"), "detector") or ""
     return Gaze(
         scores=gaze_scores(own) or None,
         regions=gaze_regions(own, corpora),
-        examples=gaze_examples(records, own, find, corpora),
-        detector=text(section(records.ablation.config, "gaze"), "detector") or "",
+        examples=gaze_examples(records, own, find),
+        detector=detectors_of(own) if corpora.of_others() else planned,
+        others=tuple(
+            GazeOfRows(rows, detectors_of(jobs), gaze_scores(jobs), gaze_regions(jobs, corpora))
+            for rows, jobs in corpora.of_others()
+        ),
     )
 
 
-def _with_shared(sources: tuple[DataSource, ...], jobs: Sequence[JobRecord]) -> tuple[DataSource, ...]:
+def _with_shared(
+    sources: tuple[DataSource, ...], jobs: Sequence[JobRecord], corpora: Corpora
+) -> tuple[DataSource, ...]:
     """Validation says how many of its demonstrations were trained on too, which was counted when it was planned."""
-    count = max((spec.not_held_out for _, spec in told(jobs, ReportSpec)), default=0)
+    spec = next((spec for _, spec in told(jobs, ReportSpec)), None)
+    if spec is None:
+        return sources
+    by_title = {corpora.title(row): count for row, count in (spec.not_held_out_of or {}).items()}
+
+    def counted(source: DataSource) -> int:
+        return next((by_title[row] for row in source.rows if row in by_title), spec.not_held_out)
+
     return tuple(
-        replace(source, not_held_out=count) if source.purpose == VALIDATION else source for source in sources
+        replace(source, not_held_out=counted(source)) if source.purpose == VALIDATION else source
+        for source in sources
     )
 
 

@@ -43,6 +43,11 @@ def gaze_scores(jobs: Sequence[JobRecord]) -> dict[str, GazeScores]:
     }
 
 
+def detectors_of(jobs: Sequence[JobRecord]) -> str:
+    """What these jobs looked with."""
+    return " and ".join(dict.fromkeys(spec.detector for _, spec in told(jobs, GazeSpec)))
+
+
 def gaze_regions(jobs: Sequence[JobRecord], corpora: Corpora | None = None) -> GazeRegions | None:
     """How the regions came about, by object, and what the indexes made of them; None before any gaze job ended."""
     results = [result for _, result in ended(jobs, GazeResult)]

@@ -104,6 +104,17 @@ class GazeExample:
 
 
 @dataclass(frozen=True)
+class GazeOfRows:
+    """Gaze figures of rows that have other demonstrations, or regions of another detector, than the first row: never
+    added to those of the first. rows: their titles."""
+
+    rows: tuple[str, ...]
+    detector: str
+    scores: Mapping[str, GazeScores]
+    regions: GazeRegions | None
+
+
+@dataclass(frozen=True)
 class OtherGaze:
     """Gaze figures of a second dataset, that of the pretraining: never added to those of the first."""
 

@@ -16,7 +16,6 @@ from safetensors import SafetensorError, safe_open
 from calvin.episode_file import load_episode
 from db.states import SUCCEEDED
 from errors import InvalidInput
-from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.gaze_data import GazeExample
 from experiments.reconvla.report.parts.attention import AttentionPanel
 from experiments.reconvla.report.parts.reconstructions import Reconstruction
@@ -33,25 +32,26 @@ from tasks.specs import AttentionSpec, GazeSpec, IngestSpec, ReconstructSpec
 _RECONSTRUCTIONS = 3
 
 
-def gaze_examples(
-    records: Records, jobs: Sequence[JobRecord], find: Find, corpora: Corpora
-) -> tuple[GazeExample, ...]:
+def gaze_examples(records: Records, jobs: Sequence[JobRecord], find: Find) -> tuple[GazeExample, ...]:
     """Frames from the middle of a few episodes, spread over those of `jobs` that looked for regions and have ended."""
     looked_at = [(row, spec) for row, spec in told(jobs, GazeSpec) if row.state == SUCCEEDED]
     if not looked_at:
         return ()
-    episodes: dict[tuple[str, str], ArtifactRecord] = {}
-    for ingest, _ in told(jobs, IngestSpec):
-        for artifact in records.artifacts_of(ingest):
-            for purpose in corpora.purposes_of(ingest):
-                episodes[(purpose, artifact.name)] = artifact
+    episodes: dict[tuple[int, str], ArtifactRecord] = {
+        (ingest.id, artifact.name): artifact
+        for ingest, _ in told(jobs, IngestSpec)
+        for artifact in records.artifacts_of(ingest)
+    }
+    read = {
+        job: made for job, made, role in records.needs if role == "episode"
+    }  # a gaze job reads one ingest
     examples = []
     for row, spec in (
         looked_at[place] for place in evenly_spaced(len(looked_at), GAZE.pictured, rounded_down=True)
     ):
         name = f"task_{spec.number}"
         (artifact,) = records.artifacts_of(row)
-        episode_file = find(episodes[(corpora.purposes_of(row)[0], name)])
+        episode_file = find(episodes[read[row.id], name])
         gaze_file = find(artifact)
         if episode_file is None or gaze_file is None:
             continue
@@ -89,12 +89,12 @@ def _box(edges: Sequence[float]) -> tuple[float, float, float, float]:
 
 
 def attention_panels(
-    records: Records, find: Find, runs: Mapping[int, RunReport]
+    records: Records, find: Find, runs: Mapping[int, RunReport], looked_at: Mapping[tuple[str, int], str]
 ) -> tuple[AttentionPanel, ...]:
-    """The same frames under the maps of each arm's first seed; `runs` by run id.
+    """The same frames under the maps of each arm's first seed; `runs` by run id, looked_at: see `Attention`.
 
     Models of different sizes see different pictures: frames are those of the first arm. An arm that was looked at on
-    other held-out frames has no map here.
+    other held-out frames, or with other heads, has no map here.
     """
     first: dict[str, tuple[str, Path]] = {}  # by arm, with what people read for it
     beside: list[str] = []
@@ -103,11 +103,12 @@ def attention_panels(
         if row.state != SUCCEEDED or run is None:
             continue
         for artifact in records.artifacts_of(row):
-            if run.held_out_by != next(iter(beside), run.held_out_by):
+            by = looked_at.get((run.arm, run.seed), "")
+            if by != next(iter(beside), by):
                 continue
             if run.arm not in first and (path := find(artifact)) is not None:
                 first[run.arm] = run.shown, path
-                beside.append(run.held_out_by)
+                beside.append(by)
     panels: dict[int, AttentionPanel] = {}
     for arm, (title, path) in first.items():
         with _opened(path) as tensors:

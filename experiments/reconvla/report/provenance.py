@@ -12,6 +12,7 @@ from reports.parts.reproduction import Environment, FinalWeights
 from settings.arithmetic import FIXED_VARIABLES
 from settings.json_values import JsonObject, section, whole
 from settings.machine import ABSENT
+from settings.shown import cut
 from tasks.kind import decides
 from tasks.records import AttemptRecord, JobRecord, Records, told
 from tasks.registry import kind_named
@@ -166,7 +167,7 @@ def _demonstrations(jobs: Sequence[JobRecord], corpora: Corpora) -> dict[str, st
     """By purpose the SHA-256 over what identifies each demonstration (`Corpus.identity` of demonstrations)."""
     identities: dict[str, dict[int, str]] = {}
     for row, spec in told(jobs, IngestSpec):
-        for purpose in corpora.purposes_of(row):
+        for purpose in _named_purposes(row, corpora):
             of_split = identities.setdefault(purpose, {})
             for entry, identity in zip(spec.demonstrations, spec.identity, strict=True):
                 of_split[entry.number] = identity
@@ -185,5 +186,16 @@ def _indexes(records: Records, corpora: Corpora) -> dict[str, str]:
         for row, _ in told(records.jobs, IndexSpec)
         if row.state == SUCCEEDED
         for artifact in records.artifacts_of(row)
-        for purpose in corpora.purposes_of(row)
+        for purpose in _named_purposes(row, corpora)
     }
+
+
+def _named_purposes(row: JobRecord, corpora: Corpora) -> Iterator[str]:
+    """What an ingest or index job is for, with the rows of the table where not all have the same."""
+    for purpose in corpora.purposes_of(row):
+        variants = corpora.variants(purpose)
+        if len(variants) < 2:
+            yield purpose
+        for variant in variants:
+            if len(variants) > 1 and row.id in variant.jobs:
+                yield f"{purpose} of {cut(', '.join(variant.rows), 200)}"

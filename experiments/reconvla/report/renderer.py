@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tasks.records import JobRecord, ended, told
 from tasks.results import ClosedLoopResult
@@ -28,15 +28,34 @@ def frames_told(jobs: Sequence[JobRecord]) -> str:
     return " and ".join(sorted(said))
 
 
-def renderer_warning(jobs: Sequence[JobRecord]) -> str | None:
+def renderer_warning(jobs: Sequence[JobRecord], title: Callable[[str], str] = str) -> str | None:
     """Sentences where frames and evaluation were drawn differently or show other scenes, or where nobody knows; else
-    None.
+    None. title: of a row of the table by its name; a sentence that is not of all rows says of which.
     """
+    by_row: dict[str, list[JobRecord]] = {}
+    for job in jobs:
+        if job.arm is not None:
+            by_row.setdefault(job.arm, []).append(job)
+    rows_of: dict[str, list[str]] = {}
+    drawn = [row for row, mine in by_row.items() if _descriptions(mine)]
+    for row in drawn:
+        for sentence in _sentences(by_row[row]):
+            rows_of.setdefault(sentence, []).append(row)
+    if not drawn:
+        return " ".join(_sentences(jobs)) or None
+    return " ".join(
+        sentence if len(rows) == len(drawn) else f"Of {', '.join(map(title, rows))}: {sentence}"
+        for sentence, rows in rows_of.items()
+    ) or None  # fmt: skip
+
+
+def _sentences(jobs: Sequence[JobRecord]) -> list[str]:
+    """Of jobs that were all planned alike."""
     used = {str(description["renderer"]) for description in _descriptions(jobs)}
     shards = [spec for _, spec in told(jobs, ClosedLoopSpec) if spec.frames_renderer != NOT_LOOKED_AT]
     frames = {spec.frames_renderer for spec in shards}
     if not used or not frames:
-        return None
+        return []
     sentences = []
     evaluation = " and ".join(sorted(used))
     bases = sorted({spec.frames_basis for spec in shards if spec.frames_basis})
@@ -63,7 +82,7 @@ def renderer_warning(jobs: Sequence[JobRecord]) -> str | None:
         sentences.append(
             f"No training demonstration shows {', '.join(untrained)}, which the evaluation asks for."
         )
-    return " ".join(sentences) or None
+    return sentences
 
 
 def _descriptions(jobs: Sequence[JobRecord]) -> list[Mapping[str, object]]:

@@ -9,12 +9,11 @@ from db.states import FAILED
 from experiments.reconvla.report.attention_scores import AttentionScores
 from experiments.reconvla.report.corpora import TRAINING, Corpora
 from experiments.reconvla.report.sequences import Sequences, judged_by
-from experiments.reconvla.report.titles import title_of
 from reports.data import LossPoint, RunReport, Slice, TaskScore
 from tasks.records import AttemptRecord, JobRecord, Records, RunRecord, ended, told
 from tasks.registry import INDEX
 from tasks.results import AttentionResult, IndexResult, OpenLoopResult, SequenceResult
-from tasks.specs import ClosedLoopSpec, JudgedSpec, TrainSpec
+from tasks.specs import AttentionSpec, ClosedLoopSpec, JudgedSpec, OpenLoopSpec, TrainSpec
 
 _LOSS = "loss/"
 
@@ -32,7 +31,7 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora, sequences: Se
     entries = None if results is None else list(results.values())
     return RunReport(
         arm=run.arm,
-        title=title_of(records.ablation.config, run.arm),
+        title=corpora.title(run.arm),
         seed=run.seed,
         train_steps=train.step if trained else None,
         results=done_in_a_row(entries),
@@ -60,14 +59,23 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora, sequences: Se
         steps_per_epoch=_steps_per_epoch(train, corpora),
         tasks=tasks_of(entries),
         judged_by=judged_by(mine),
-        held_out_by=held_out_by(mine, records),
+        held_out_by=f"{_indexes(mine, records, OpenLoopSpec)}, {open_loop.frames} frames"
+        if open_loop
+        else "",
     )
 
 
-def held_out_by(jobs: Sequence[JobRecord], records: Records) -> str:
-    """Which held-out frames a run's jobs look at: equal where figures of two can be compared; empty where they look at
-    none."""
-    looking = {row.id for row in jobs if isinstance(row.spec, JudgedSpec)}
+def looked_at_by(run: RunRecord, records: Records) -> str:
+    """Which held-out frames the attention of a run is of, and which attention: equal where figures of two can be
+    compared; empty where none is looked at."""
+    mine = [j for j in records.jobs if j.run_id == run.id]
+    looked_at = next((spec.attention for _, spec in told(mine, AttentionSpec)), None)
+    return "" if looked_at is None else f"{_indexes(mine, records, AttentionSpec)}, {looked_at}"
+
+
+def _indexes(jobs: Sequence[JobRecord], records: Records, spec: type[JudgedSpec]) -> str:
+    """Those that the jobs with such parameters read: the frames, and their gaze regions."""
+    looking = {row.id for row in jobs if isinstance(row.spec, spec)}
     indexes = {on for reader, on, role in records.needs if reader in looking and role == "index"}
     return " ".join(map(str, sorted(indexes)))
 
@@ -148,7 +156,9 @@ def _interval(ends: Sequence[float] | None) -> tuple[float, float] | None:
 
 def _steps_per_epoch(train: JobRecord, corpora: Corpora) -> float | None:
     """Samples of the training index over those of a step; None until the index is there."""
-    index = next((result for _, result in ended(corpora.of(INDEX.name, TRAINING), IndexResult)), None)
+    own = corpora.trained_on(train.id)
+    of_it = corpora.of(INDEX.name, TRAINING) if own is None else [own]
+    index = next((result for _, result in ended(of_it, IndexResult)), None)
     if index is None or not isinstance(train.spec, TrainSpec):
         return None
     return index.items / train.spec.training.batch_size

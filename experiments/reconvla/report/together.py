@@ -36,33 +36,48 @@ _FREE = frozenset(
 
 def gather_together(ablations: Sequence[Records]) -> ReportData:
     """Rows of all, named by their ablation, judged on the sequences that all have. What two of them share, trained and
-    judged alike, is shown once.
+    judged alike, is shown once; a row that is judged on sequences of another list keeps its own, and is not comparable.
 
     Raises InvalidInput where their data or evaluation differ, with the difference, or where they share no sequence.
     """
     names = _names(ablations)
     _check_same(ablations, names)
     sequences = Sequences([job for records in ablations for job in records.jobs])
-    played = [
-        {run.id: sequences.results([j for j in records.jobs if j.run_id == run.id]) for run in records.runs}
+    mine = [
+        {run.id: [j for j in records.jobs if j.run_id == run.id] for run in records.runs}
         for records in ablations
     ]
+    played = [{run: sequences.results(jobs) for run, jobs in of_runs.items()} for of_runs in mine]
     shared = _shared(played, names)
+    wanted = set(shared)
+    same = [
+        {run.id: (run.train_job_id, judged_as(jobs_of[run.id])) for run in records.runs}
+        for records, jobs_of in zip(ablations, mine)
+    ]
+    measured = {
+        same_of[run] for same_of, results in zip(same, played) for run in results if results[run] is not None
+    }
     runs: list[RunReport] = []
     seen: set[tuple[int, str]] = set()
-    for records, name, results in zip(ablations, names, played):
+    apart = False
+    for records, name, jobs_of, same_of, results in zip(ablations, names, mine, same, played):
         corpora = Corpora(records.jobs, records.needs, records.ablation.config)
-        mine: set[tuple[int, str]] = set()
+        here: set[tuple[int, str]] = set()
         for run in records.runs:
-            of_it = [job for job in records.jobs if job.run_id == run.id]
-            same = run.train_job_id, judged_as(of_it)
-            mine.add(same)
-            if same not in seen:
-                row = run_report(run, records, corpora, sequences)
-                runs.append(_restricted(row, name, results[run.id], shared, simulated_by(of_it)))
-        seen |= mine
+            own, which = results[run.id], same_of[run.id]
+            if which in seen or (own is None and which in measured):
+                continue
+            here.add(which)
+            row = run_report(run, records, corpora, sequences)
+            if own is None or not shared or wanted <= own.keys():
+                row = _restricted(row, own, shared, simulated_by(jobs_of[run.id]))
+            else:
+                apart = True
+            runs.append(replace(row, arm=f"{name}: {row.arm}", title=f"{name}: {row.shown}"))
+        seen |= here
     count = len(shared)
     random, random_by = _random(ablations, sequences, shared)
+    rows = "all rows without a mark have" if apart else "all have"
     return ReportData(
         ablation=", ".join(names),
         metric=TASKS_IN_A_ROW,
@@ -77,7 +92,7 @@ def gather_together(ablations: Sequence[Records]) -> ReportData:
         closed_loop_reason=None
         if count
         else "no ablation of these was judged in closed loop, or none to its end",
-        closed_loop_warning=f"Of the {count} sequences that all have." if count else None,
+        closed_loop_warning=f"Of the {count} sequences that {rows}." if count else None,
         random_results=random,
         random_judged_by=random_by,
     )
@@ -108,36 +123,45 @@ def _check_same(ablations: Sequence[Records], names: Sequence[str]) -> None:
 def _shared(
     played: Sequence[Mapping[int, Mapping[str, SequenceResult] | None]], names: Sequence[str]
 ) -> tuple[str, ...]:
-    """What each sequence is that every run has which was judged, in their order; none where none was.
+    """What each sequence is that every run has which was judged, in their order; none where none was. A run whose
+    sequences are of another list than the first one's does not count, unless all of its ablation are.
 
     Raises InvalidInput for ablations without a sequence in common.
     """
     judged = [[found for found in results.values() if found is not None] for results in played]
-    every = [found for results in judged for found in results]
-    if not every or not all(judged):
+    if not judged or not all(judged):
         return ()
-    common = set(every[0]).intersection(*every)
+    first = judged[0][0]
+    every = [found for results in judged for found in _of_one_list(first, results)]
+    common = set(first).intersection(*every)
     if not common:
         counts = ", ".join(f"{cut(name)} {len(results[0])}" for name, results in zip(names, judged))
         raise InvalidInput(
             f"{' and '.join(map(cut, names))} share no sequence, though their settings agree: their lists were drawn "
             f"by different versions of Baton ({counts} sequences)"
         )
-    return tuple(content for content in every[0] if content in common)
+    return tuple(content for content in first if content in common)
+
+
+def _of_one_list(
+    first: Mapping[str, SequenceResult], results: Sequence[Mapping[str, SequenceResult]]
+) -> Sequence[Mapping[str, SequenceResult]]:
+    """Those that are the beginning of the list that `first` is the beginning of; else those that share something with
+    it; else all."""
+    whole = [found for found in results if len(first.keys() & found.keys()) == min(len(first), len(found))]
+    return whole or [found for found in results if first.keys() & found.keys()] or results
 
 
 def _restricted(
     row: RunReport,
-    ablation: str,
     results: Mapping[str, SequenceResult] | None,
     shared: Sequence[str],
     simulated: str,
 ) -> RunReport:
+    """On the shared sequences."""
     entries = [results[content] for content in shared] if results is not None and shared else None
     return replace(
         row,
-        arm=f"{ablation}: {row.arm}",
-        title=f"{ablation}: {row.shown}",
         results=done_in_a_row(entries),
         tasks=tasks_of(entries),
         judged_by=simulated if entries else "",

@@ -115,6 +115,15 @@ def test_regions_that_a_model_is_shown_are_those_of_its_own_detector() -> None:
         ("{a: {base: recon, set: {training.steps: -3}}}", "arms.a.set: training.steps: "),
         ("{a: {base: recon, sett: {}}}", "sett"),
         ("{a: {base: recon, set: {seeds: [3]}}}", "arms.a.set: seeds is of the whole ablation"),
+        ("{a: {base: recon, set: {data.chunk: 3}}}", "arms.a.set: data.chunk is of the whole ablation"),
+        (
+            "{a: {base: recon, set: {evaluation: {sequences_per_shard: 3}}}}",
+            "arms.a.set: evaluation.sequences_per_shard is of the whole ablation",
+        ),
+        (
+            "{a: {set: {method.pretrained: true, pretraining.reconstruction_weight: 3}}}",
+            "pretraining.reconstruction_weight changes nothing in an arm that reconstructs nothing",
+        ),
         ("{recon: {set: {training.steps: 3}}}", "arms.recon: a built-in arm has this name"),
         (
             "{recon: null, same: {base: recon, set: {training.reconstruction_weight: 1}}}",

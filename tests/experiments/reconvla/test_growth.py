@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from db.plans import Plan
 from errors import ConfigError
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.evaluation_plan import ListOfSequences
-from experiments.reconvla.growth import grown, kept_list, told
+from experiments.reconvla.growth import grown, kept_lists, told
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
+from settings.json_values import JsonObject
 from tests.experiments.reconvla.plans import of_kind
 
 
@@ -17,6 +19,15 @@ def config(*overrides: str) -> AblationConfig:
     return load_config(
         "smoke", None, ("arms=[recon]", *overrides)[bool([o for o in overrides if "arms=" in o]) :]
     )
+
+
+def shards_of(plan: Plan) -> list[tuple[str | None, JsonObject]]:
+    """As `db.queries.specs_of` has them of an ablation with this plan."""
+    return [
+        (None if run is None else run.arm, job.spec)
+        for job in of_kind(plan, "evaluate")
+        for run in (job.runs or (None,))
+    ]
 
 
 def test_nothing_that_is_there_goes() -> None:
@@ -86,15 +97,14 @@ def test_the_same_row_may_be_written_otherwise() -> None:
 def test_shards_that_are_there_stay_as_they_are(before: int, after: int) -> None:
     few = Planner(config(f"evaluation.sequences={before}")).plan()
     many = config(f"evaluation.sequences={after}")
-    kept = kept_list(many, [job.spec for job in of_kind(few, "evaluate")])
-    assert kept is not None
+    kept = kept_lists(many, shards_of(few))
     plan = Planner(many, kept).plan()
     assert {job.key for job in few.jobs if job.kind != "report"} <= {job.key for job in plan.jobs}
     for policy in ("random", "reconvla"):
         shards = [job.spec for job in of_kind(plan, "evaluate") if job.spec.get("policy") == policy]
         numbers = [n for spec in shards for n in range(spec["first"], spec["last"])]
         assert sorted(numbers) == list(range(after)), "each sequence once"
-    again = Planner(many, kept_list(many, [job.spec for job in of_kind(plan, "evaluate")])).plan()
+    again = Planner(many, kept_lists(many, shards_of(plan))).plan()
     assert again.key == plan.key, "the same command again"
 
 
@@ -106,20 +116,73 @@ def test_seeds_and_arms_add_jobs_and_change_none() -> None:
 
 def test_a_list_of_an_earlier_version_stays_and_does_not_get_longer() -> None:
     specs = []
-    for job in of_kind(Planner(config()).plan(), "evaluate"):
-        if "contents" in job.spec:
-            earlier = {name: value for name, value in job.spec.items() if name not in ("contents", "order")}
-            specs.append({**earlier, "drawn": 4})
-    kept = kept_list(config("seeds=[0,1]"), specs)
-    assert kept == ListOfSequences(4, "drawn", by_content=False, cuts=(2, 4))
+    for row, spec in shards_of(Planner(config()).plan()):
+        if "contents" in spec:
+            earlier = {name: value for name, value in spec.items() if name not in ("contents", "order")}
+            specs.append((row, {**earlier, "drawn": 4}))
+    kept = kept_lists(config("seeds=[0,1]"), specs)
+    old = ListOfSequences(4, "drawn", by_content=False, cuts=(2, 4))
+    assert kept.by_row == {"recon": old, None: old} and kept.others == old
     shards = [job.spec for job in of_kind(Planner(config(), kept).plan(), "evaluate") if "drawn" in job.spec]
     assert {spec["drawn"] for spec in shards} == {4} and not any("contents" in spec for spec in shards)
     with pytest.raises(ConfigError, match="of which no longer one is a continuation"):
-        kept_list(config("evaluation.sequences=5"), specs)
+        kept_lists(config("evaluation.sequences=5"), specs)
 
 
 def test_more_sequences_than_the_list_has_are_refused() -> None:
-    specs = [job.spec for job in of_kind(Planner(config()).plan(), "evaluate")]
-    assert kept_list(config("evaluation.sequences=1000"), specs) is not None
+    specs = shards_of(Planner(config()).plan())
+    assert kept_lists(config("evaluation.sequences=1000"), specs).others is not None
     with pytest.raises(ConfigError, match=r"1,001, and its 4 sequences are of a list of 1,000"):
-        kept_list(config("evaluation.sequences=1001"), specs)
+        kept_lists(config("evaluation.sequences=1001"), specs)
+
+
+#: Of these tasks others than the preset's are in every sequence.
+_TASKS = "[open_drawer, move_slider_left, turn_on_led, turn_on_lightbulb, push_red_block_left, lift_red_block_table]"
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [
+        "{base: recon, set: {evaluation.sequences: 3}}",
+        "{base: recon, set: {evaluation.sequences: 1200, training.steps: 9}}",
+        f"{{base: recon, judged: own, set: {{data.tasks: {_TASKS}}}}}",
+    ],
+)
+def test_a_row_with_sequences_of_its_own_is_cut_as_it_was(arm: str) -> None:
+    words = (f"arms={{recon: null, mine: {arm}}}", "evaluation.sequences_per_shard=4")
+    first = Planner(config(*words, "evaluation.sequences=10")).plan()
+    same = config(*words, "evaluation.sequences=10")
+    assert Planner(same, kept_lists(same, shards_of(first))).plan().key == first.key
+    more = config(*words, "evaluation.sequences=15", "seeds=[0,1]")
+    grown_plan = Planner(more, kept_lists(more, shards_of(first))).plan()
+    keys = {job.key for job in grown_plan.jobs}
+    assert {job.key for job in first.jobs if job.kind != "report"} <= keys, "nothing is played twice"
+    again = Planner(more, kept_lists(more, shards_of(grown_plan))).plan()
+    assert again.key == grown_plan.key
+
+
+def test_a_row_that_joins_is_cut_like_those_that_are_there() -> None:
+    words = ("evaluation.sequences_per_shard=4", "evaluation.sequences=10")
+    few = Planner(config(*words[:1], "evaluation.sequences=6")).plan()
+    grown_plan = Planner(config(*words), kept_lists(config(*words), shards_of(few))).plan()
+    more = config(
+        *words, "arms={recon: null, chance: {policy: {kind: random}}, theirs: {policy: {kind: expert}}}"
+    )
+    plan = Planner(more, kept_lists(more, shards_of(grown_plan))).plan()
+    cuts = {
+        row: sorted(spec["last"] for other, spec in shards_of(plan) if other == row and "last" in spec)
+        for row in ("recon", "theirs", "chance")
+    }
+    assert set(map(tuple, cuts.values())) == {(4, 6, 8, 10)}
+
+
+def test_what_a_row_says_itself_stays_when_the_others_grow() -> None:
+    """Also where it says what the ablation has anyway."""
+    rows = "arms={recon: null, ten: {base: recon, set: {evaluation.sequences: 10, training.steps: 9}}}"
+    there, asked = (config(rows, f"evaluation.sequences={count}") for count in (10, 12))
+    assert grown(there, asked).evaluation.sequences == 12
+    silent = config("arms={recon: null, ten: {base: recon, set: {training.steps: 9}}}")
+    with pytest.raises(
+        ConfigError, match="arms.ten: evaluation.sequences is 'as many as all' there and 10 here"
+    ):
+        grown(silent, config(rows))

@@ -31,8 +31,9 @@ def test_a_report_is_told_of_a_validation_that_is_trained_on(tmp_path: Path) -> 
     write_split(tmp_path / "b", "training", [make_episode(100, 4, seed=2)])
     write_split(tmp_path / "b", "validation", [make_episode(300, 4, split="validation")])
 
-    def told(arm: str = "recon", **entries: str) -> dict[str, int]:
-        (report,) = (job for job in plan(arms=(arm,), **entries).jobs if job.kind == "report")
+    def told(arm: object = "recon", **entries: str) -> dict[str, object]:
+        arms = (arm,) if isinstance(arm, str) else arm
+        (report,) = (job for job in plan(arms=arms, **entries).jobs if job.kind == "report")
         return {name: value for name, value in report.spec.items() if name != "ablation"}
 
     a, b = str(tmp_path / "a"), str(tmp_path / "b")
@@ -40,6 +41,12 @@ def test_a_report_is_told_of_a_validation_that_is_trained_on(tmp_path: Path) -> 
     assert told(data__root=b) == {}
     assert told(data__root=b, data__pretraining_root=a) == {}, "nobody reads it"
     assert told("recon_pretrain", data__root=b, data__pretraining_root=a) == {"not_held_out": 1}
+    on_a = {"base": "recon", "judged": "own", "set": {"data.root": a}}
+    assert told({"recon": None, "on_a": on_a}, data__root=b) == {
+        "not_held_out": 1,
+        "not_held_out_of": {"on_a": 1},
+    }
+    assert told({"recon": None, "on_a": {**on_a, "judged": "base"}}, data__root=b) == {"not_held_out": 1}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from experiments.reconvla.report.attention_scores import AttentionScores, attent
 from reports.data import ReportData, RunReport
 from reports.pictures import BRIGHT_SHARES, YELLOW, Box, boxed_png, data_uri, heat_png
 from reports.section import Part
-from reports.summary import ArmSummary, Summary
+from reports.summary import MARK, ArmSummary, Summary
 
 
 @dataclass(frozen=True)
@@ -31,28 +31,41 @@ class AttentionPanel:
 
 @dataclass(frozen=True)
 class Attention(Part):
-    """`scores` by arm and seed; runs without were not measured."""
+    """`scores` by arm and seed; runs without were not measured. `looked_at`: of which frames, layer and heads those of
+    an arm and seed are; figures can be compared where it is equal."""
 
     template = "experiments.reconvla.report.parts/attention.html"
 
     scores: Mapping[tuple[str, int], AttentionScores] = field(default_factory=dict)
     panels: tuple[AttentionPanel, ...] = ()
+    looked_at: Mapping[tuple[str, int], str] = field(default_factory=dict)
 
     def view(self, data: ReportData, summary: Summary) -> Mapping[str, object]:
         """`rows`: (name, scores, whether it is one seed of several)."""
         rows: list[tuple[str, AttentionScores, bool]] = []
+        others: list[tuple[str, AttentionScores, str]] = []
+        beside: str | None = None
         for runs in data.arms().values():
             measured = [run for run in runs if (run.arm, run.seed) in self.scores]
             whole = self._over(runs[0].arm, [run.seed for run in runs])
             if whole is None:
                 continue
             several = len(measured) > 1
-            rows.append((measured[0].shown if several else measured[0].name, whole, False))
+            name = measured[0].shown if several else measured[0].name
+            by = self.looked_at.get((measured[0].arm, measured[0].seed), "")
+            beside = by if beside is None else beside
+            if by != beside:
+                others.append((name, whole, attention_note(whole)))
+                name = f"{name} {MARK}"
+            rows.append((name, whole, False))
             if several:
                 rows += [(f"seed {run.seed}", self.scores[run.arm, run.seed], True) for run in measured]
         return {
             "rows": rows,
-            "prior": rows[0][1] if rows else None,  # it looks at the frames alone, which are the same for all
+            "prior": rows[0][1]
+            if rows
+            else None,  # it looks at the frames alone: those of all rows without a mark
+            "others": others,
             "note": attention_note(rows[0][1]) if rows else "",
             "seeds": any(single for _, _, single in rows),
             "panels": [_pictures(panel) for panel in self.panels],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from experiments.reconvla.report.gaze_data import GazeExample, GazeRegions, GazeScores, OtherGaze
+from experiments.reconvla.report.gaze_data import GazeExample, GazeOfRows, GazeRegions, GazeScores, OtherGaze
 from reports.data import ReportData
 from reports.pictures import ORANGE, WHITE, YELLOW, boxed_png, data_uri
 from reports.section import Part
@@ -15,7 +15,7 @@ from reports.summary import Summary
 @dataclass(frozen=True)
 class Gaze(Part):
     """Of the demonstrations of training and validation, and of a pretraining on the same dataset. `scores` by
-    difficulty: `simple`, `complex`, `absent`, `unlabelled`."""
+    difficulty: `simple`, `complex`, `absent`, `unlabelled`. `others`: of the rows that have others than the first."""
 
     template = "experiments.reconvla.report.parts/gaze.html"
 
@@ -23,6 +23,7 @@ class Gaze(Part):
     regions: GazeRegions | None = None
     examples: tuple[GazeExample, ...] = ()
     detector: str = ""
+    others: tuple[GazeOfRows, ...] = ()
 
     def view(self, data: ReportData, summary: Summary) -> Mapping[str, object]:
         return {
@@ -30,6 +31,15 @@ class Gaze(Part):
             "regions": self.regions if self.regions and self.regions.frames else None,
             "detector": self.detector,
             "overlays": [_overlay(example) for example in self.examples],
+            "others": [
+                {
+                    "rows": other.rows,
+                    "detector": other.detector,
+                    "levels": _with_frames(other.scores),
+                    "regions": other.regions,
+                }
+                for other in self.others
+            ],
         }
 
     def document(self) -> Mapping[str, object]:
@@ -37,6 +47,7 @@ class Gaze(Part):
             "gaze": _scores_json(self.scores),
             "gaze_detector": self.detector or None,
             "gaze_regions": _regions_json(self.regions),
+            **({"gaze_of_rows": [_rows_json(other) for other in self.others]} if self.others else {}),
         }
 
 
@@ -63,6 +74,15 @@ class PretrainingGaze(Part):
                 "gaze_regions": _regions_json(self.found.regions),
             }
         }
+
+
+def _rows_json(other: GazeOfRows) -> dict[str, object]:
+    return {
+        "rows": list(other.rows),
+        "detector": other.detector or None,
+        "gaze": _scores_json(other.scores),
+        "gaze_regions": _regions_json(other.regions),
+    }
 
 
 def _with_frames(scores: Mapping[str, GazeScores]) -> dict[str, GazeScores]:

@@ -8,6 +8,11 @@ import numpy as np
 import pytest
 
 from experiments.reconvla.report.attention_scores import AttentionScores, attention_note, over_seeds
+from experiments.reconvla.report.parts.attention import Attention
+from reports.data import RunReport
+from reports.html import render_html
+from reports.summary import summarise
+from tests.reports.samples import made
 
 FRAMES = [4, 1, 3, 2, 5, 3, 2, 4]
 
@@ -77,3 +82,17 @@ def test_without_the_same_demonstrations_there_is_no_interval(others):
 )
 def test_layer_and_heads_are_named(layer, layers, heads, words):
     assert attention_note(AttentionScores(0.1, 0.2, layer=layer, layers=layers, heads=heads)) == words
+
+
+def test_a_row_of_other_frames_or_heads_is_marked_with_what_was_looked_at():
+    runs = tuple(RunReport(arm, seed, 1) for arm in ("a", "b") for seed in (0, 1))
+    other = dataclasses.replace(scores(0.1), frames=7, true_boxes=2, layer=1, layers=3, centre_mass_in_gaze=0.125,
+                                centre_pointing_accuracy=0.25)  # fmt: skip
+    of_runs = {(run.arm, run.seed): scores(0.0) if run.arm == "a" else other for run in runs}
+    apart = {(run.arm, run.seed): run.arm for run in runs}
+    for looked_at, marked in ((apart, True), (dict.fromkeys(apart, "alike"), False)):
+        data = made("x", runs, Attention(of_runs, (), looked_at))
+        page = render_html(data, summarise(data))
+        assert ("b \N{DAGGER}</th>" in page) is marked
+        told = "b (Layer 1 of 3, counted from 0, mean over all heads and the action tokens; 7 frames, 2 with"
+        assert (told in page) is marked and ("prior 0.125 and 0.250" in page) is marked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -103,10 +104,8 @@ def submitted(database: Any, pretraining_label: str) -> int:
     return worker(database)
 
 
-@pytest.fixture(params=["pretraining", "training"])
-def ended(request: pytest.FixtureRequest, database, store, tmp_path):
-    """All data jobs have ended. An earlier ablation that trained on the other dataset leaves its own labels."""
-    worker_id = submitted(database, request.param)
+def end_data_jobs(database: Any, store: Any, tmp_path: Any, worker_id: int, few: str) -> None:
+    """few: the dataset whose targets are hard to find."""
     with database.read() as tx:
         rows = tx.execute(select(job.c.id, job.c.kind, job.c.key, job.c.spec).order_by(job.c.id)).all()
     for row in rows:
@@ -122,9 +121,9 @@ def ended(request: pytest.FixtureRequest, database, store, tmp_path):
             rows_ = [{"reason": "not_found", "detail": ""}] * 3
             save_file({"boxes": np.zeros((3, 4))}, file, metadata={"gaze": json.dumps({"rows": rows_})})
             artifacts.append(stored(store, tmp_path, "gaze", file.read_bytes(), kind="gaze"))
-            result = gaze_result(1 if "ABCD" in row.key else 3)
+            result = gaze_result(1 if few in row.key.split() else 3)
         elif row.kind == "index":
-            items = 30 if "ABCD" in row.key else 8
+            items = 30 if few in row.key.split() else 8
             result = result_of("index", items=items, with_target=items)
             artifacts.append(stored(store, tmp_path, "index.json", row.key.encode(), kind="index"))
         else:
@@ -134,6 +133,13 @@ def ended(request: pytest.FixtureRequest, database, store, tmp_path):
         assert claim is not None
         ending = Ending(states.SUCCEEDED, 1, artifacts=artifacts, result=result)
         jobs.succeed(database, claim, ending, NOW + 1)
+
+
+@pytest.fixture(params=["pretraining", "training"])
+def ended(request: pytest.FixtureRequest, database, store, tmp_path):
+    """All data jobs have ended. An earlier ablation that trained on the other dataset leaves its own labels."""
+    worker_id = submitted(database, request.param)
+    end_data_jobs(database, store, tmp_path, worker_id, few="ABCD")
     return gather_report(database, store, "mine")
 
 
@@ -177,3 +183,60 @@ def test_the_page_names_both(ended) -> None:
     page = render_html(ended, summarise(ended))
     assert "Gaze regions of the pretraining: ABCD" in page
     assert "ABCD: 3 demonstrations, scenes: 2 in A, 1 in D, drawn by tiny" in page
+
+
+def test_rows_with_other_data_or_another_detector_are_told_apart(database, store, tmp_path) -> None:
+    """Two arms, each with demonstrations of its own; the second has another detector."""
+    mine, other = RunRef("mine", 0), RunRef("other", 0)
+    planned = [
+        *data_jobs("D", "training", "training", [0, 1], {"D": 2}),
+        *data_jobs("D", "validation", "validation", [0], {"D": 1}),
+        *data_jobs("E", "training of other", "training", [0, 1, 2], {"A": 3}),
+    ]
+    planned = [
+        replace(job, spec={**job.spec, "detector": "oracle"})
+        if job.kind == "gaze" and " E " in f" {job.key}"
+        else job
+        for job in planned
+    ]
+    training = {"batch_size": 2, "steps": 4, "precision": "fp32", "lora": None}
+    for ref, data in ((mine, "D"), (other, "E")):
+        index = Dependency(f"index {data} training", "index")
+        train = f"train {ref.arm}"
+        planned.append(
+            PlannedJob(
+                train, "train", train, spec_of("train", training=training), "cpu", 50, 1, (index,), (ref,)
+            )
+        )
+        judged = (Dependency(train, "checkpoint"), Dependency("index D validation", "index"))
+        planned.append(
+            PlannedJob(
+                f"judge {ref.arm}", "evaluate", "error", spec_of("evaluate"), "cpu", 50, 1, judged, (ref,)
+            )
+        )
+    config = {"data": {"root": "/data/D"}, "gaze": {"detector": "colour"},
+              "arms": {"mine": {"title": "my own"}, "other": {}}}  # fmt: skip
+    submit(
+        database,
+        Plan("k", "mine", config, planned, {mine: "train mine", other: "train other"}),
+        "cli.py",
+        NOW,
+    )
+    end_data_jobs(database, store, tmp_path, worker(database), few="E")
+    report = gather_report(database, store, "mine")
+    document = to_json(report)
+    assert document["gaze"]["simple"]["frames"] == 9 == document["gaze"]["simple"]["detected"]
+    (apart,) = document["gaze_of_rows"]
+    assert (apart["rows"], apart["detector"], document["gaze_detector"]) == (["other"], "oracle", "colour")
+    assert (apart["gaze"]["simple"]["frames"], apart["gaze"]["simple"]["detected"]) == (9, 3)
+    assert {name: use["items"] for name, use in apart["gaze_regions"]["index"].items()} == {"training": 30}
+    assert document["gaze_regions"]["index"]["training"]["items"] == 8
+    assert [(d["purpose"], d["dataset"], d["demonstrations"], d.get("rows")) for d in document["data"]] == [
+        ("training", "D", 2, ["my own"]), ("training", "E", 3, ["other"]), ("validation", "D", 1, None),
+    ]  # fmt: skip
+    digests = document["environment"]["data_digests"]
+    assert len(set(digests.values())) == 6 and "demonstrations training of other" in digests
+    assert [run.steps_per_epoch for run in report.runs] == [8 / 2, 30 / 2]
+    assert all("of D " in example.caption for example in part(report, Gaze).examples)
+    page = render_html(report, summarise(report))
+    assert "Of the row other" in page and "The row other has other demonstrations or regions: below." in page

@@ -80,3 +80,16 @@ def test_other_scenes_than_the_evaluations_are_told() -> None:
 def test_tasks_without_demonstrations_are_told() -> None:
     told = renderer_warning([with_basis("egl", "x", "egl", untrained_tasks=("stack_block", "open_drawer"))])
     assert told == "No training demonstration shows open_drawer, stack_block, which the evaluation asks for."
+
+
+def test_a_difference_of_some_rows_is_told_of_these() -> None:
+    rows = [
+        replace(shard(frames, "tiny"), arm=arm) for arm, frames in (("a", "tiny"), ("b", "egl"), ("c", "egl"))
+    ]
+    said = renderer_warning(rows, {"b": "one", "c": "other"}.__getitem__) or ""
+    assert said.startswith(
+        "Of one, other: Training frames were drawn by renderer egl, the evaluation by tiny"
+    )
+    crossed = [replace(shard("egl", "tiny"), arm="a"), replace(shard("tiny", "egl"), arm="b")]
+    assert (renderer_warning(crossed) or "").count("policies do worse") == 2
+    assert (renderer_warning(rows[1:]) or "").startswith("Training frames were drawn"), "all rows alike"

@@ -29,7 +29,7 @@ TABLE = (
     "arm,method,success_1,success_1_low,success_1_high,success_2,success_2_low,success_2_high,success_3,success_3_low,"
     "success_3_high,success_4,success_4_low,success_4_high,success_5,success_5_low,success_5_high,avg_len,avg_len_low,"
     "avg_len_high,evaluated_seeds,sequences,train_steps,open_loop_error,training_loss,held_out_loss,held_out_frames,"
-    "comparable"
+    "comparable,held_out_comparable"
 )
 SECTIONS = (
     "Success on task sequences", "Comparisons", "Training", "Attention", "Gaze regions", "Where the time went",
