@@ -37,6 +37,7 @@ COMMANDS = {
     "unpause": ("commands.control:unpause", "Let what was paused go on."),
     "cancel": ("commands.control:cancel", "End an ablation, run or job for good (until retry)."),
     "retry": ("commands.control:retry", "Try what failed or was cancelled again."),
+    "ablation": ("commands.ablation", "Call an ablation otherwise, or remove it with what only it needs."),
     "upgrade": ("commands.upgrade", "Do again with this build what another build of Baton began."),
     "audit": ("commands.audit", "Train, detect and evaluate a random sample again and compare digests."),
     "gaze": ("commands.gaze", "Detect, score and preview gaze regions of a CALVIN dataset."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.one_ablation import one_ablation
 from commands.options import existing_home, home_option
 from commands.ranges import ROW_ID
 from errors import IllegalMove, InvalidInput
@@ -18,6 +19,7 @@ from settings.streams import say
 if TYPE_CHECKING:
     from db.engine import Database
     from db.jobs import Target
+    from db.rows import AblationRow
 
 
 def _target_options(function: Any) -> Any:
@@ -82,7 +84,8 @@ def _act(
         "paused": jobs.pause, "unpaused": jobs.unpause, "cancelled": jobs.cancel, "retried": jobs.retry,
     }  # fmt: skip
     database = open_state(existing_home(context, home_path))
-    target = find_target(database, ablation, run_id, job_label)
+    # What cannot be undone as it was done is not done to the newest of several.
+    target = find_target(database, ablation, run_id, job_label, only_one=what == "cancelled")
     try:
         changed = moves[what](database, target, time.time())
     except IllegalMove as error:
@@ -98,9 +101,12 @@ def _act(
 
 
 def find_target(
-    database: Database, ablation: str | None, run_id: int | None, job_label: str | None
+    database: Database, ablation: str | None, run_id: int | None, job_label: str | None, *, only_one: bool
 ) -> Target:
-    """The one thing meant. Raises InvalidInput for none, several, or something that is not there."""
+    """The one thing meant; of ablations with one name the newest, or none where there must be `only_one`.
+
+    Raises InvalidInput for none, several, or something that is not there.
+    """
     from db import jobs, queries
 
     if sum(given is not None for given in (ablation, run_id, job_label)) > 1:
@@ -118,7 +124,10 @@ def find_target(
             some = ", ".join(str(row.id) for row in found[:5])
             raise InvalidInput(f"{len(found)} jobs are called {job_label!r}; name one by its id: {some}")
         return jobs.Target("job", found[0].id, f"job {found[0].id} ({found[0].label})")
-    row = queries.ablation_row(database, ablation)
+    if only_one and ablation is not None:
+        row: AblationRow | None = one_ablation(database, ablation, cancelled_too=False)
+    else:
+        row = queries.ablation_row(database, ablation)
     if row is None:
         raise InvalidInput(
             f"there is no ablation {shown(ablation)} in this home"

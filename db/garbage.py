@@ -11,7 +11,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, select
@@ -110,6 +110,57 @@ def _collect(
     gone = {SPENT} if spent else set()
     if dry_run:
         gone.add(SUPERSEDED)
+    found = _remove(db, home, store, rule, gone, only, dry_run, standstill)
+    scratch = 0 if superseded_only else clear_scratch(db, home, store, dry_run=dry_run)
+    if not dry_run:
+        _note(db, store, replace(found, rows=rows), now)
+    return replace(found, rows=rows, scratch_folders=scratch)
+
+
+def collect_files(
+    db: Database, home: Home, paths: Set[str], now: float, *, wait_seconds: float = 60.0
+) -> Collected:
+    """Remove those of these files that no row names, and nothing else. Raises as `collect`; what is left then is
+    garbage to it."""
+    store = open_store(home, db)
+    ownership.need_ours(home, db, store.remote)
+    with _standstills(store, wait_seconds, at_once=True, dry_run=False) as standstill:
+        found = _remove(db, home, store, _NO_RULE, frozenset(), paths, False, standstill)
+    _note(db, store, found, now)
+    return found
+
+
+#: Where only rows decide, and no verdict does.
+_NO_RULE = Rule(frozenset(), frozenset())
+
+
+def _note(db: Database, store: ArtifactStore, found: Collected, now: float) -> None:
+    """An event of what went, unless that is nothing."""
+    if found.rows or found.files or found.objects:
+        with db.write() as tx:
+            shared = f", {found.objects} shared objects, {found.object_bytes} bytes" if store.remote else ""
+            events.record(
+                tx, now, "garbage_collected",
+                f"removed {found.rows} superseded checkpoints' rows and {found.files} files, {found.bytes} bytes"
+                f"{shared}",
+                data={"rows": found.rows, "files": found.files, "bytes": found.bytes, "objects": found.objects},
+            )  # fmt: skip
+
+
+def _remove(
+    db: Database,
+    home: Home,
+    store: ArtifactStore,
+    rule: Rule,
+    gone: Set[str],
+    only: Set[str] | None,
+    dry_run: bool,
+    standstill: Standstill,
+) -> Collected:
+    """Files and shared objects that no row keeps.
+
+    gone: verdicts of rows that keep nothing. only: of these files alone; None: of all.
+    """
     files = size = 0
     folders, foreign = _folders(home)
     for folder in folders:
@@ -126,16 +177,7 @@ def _collect(
         files += len(garbage)
         size += sum(length for _, length in garbage)
     objects, object_bytes = _collect_objects(db, store, rule, gone, foreign, only, dry_run, standstill)
-    scratch = 0 if superseded_only else clear_scratch(db, home, store, dry_run=dry_run)
-    if not dry_run and (rows or files or objects):
-        with db.write() as tx:
-            shared = f", {objects} shared objects, {object_bytes} bytes" if store.remote else ""
-            events.record(
-                tx, now, "garbage_collected",
-                f"removed {rows} superseded checkpoints' rows and {files} files, {size} bytes{shared}",
-                data={"rows": rows, "files": files, "bytes": size, "objects": objects},
-            )  # fmt: skip
-    return Collected(rows, files, size, scratch, tuple(sorted(foreign)), objects, object_bytes)
+    return Collected(0, files, size, 0, tuple(sorted(foreign)), objects, object_bytes)
 
 
 def clear_scratch(db: Database, home: Home, store: ArtifactStore, *, dry_run: bool = False) -> int:

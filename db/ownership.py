@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import chain
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, null, select
 
 from db.engine import Database
 from db.owner import Mark, Owner, Row, locked, marks_of, read_owner, replace_owner, write_owner
@@ -94,17 +94,42 @@ def note(home: Home, database: Database, remote: Remote | None = None) -> None:
         return
     database.settle()  # what a power cut undoes must not have been marked
     with suppress(OSError), locked(home):
-        owner = read_owner(home)
-        if owner is not None and key in owner.states:
-            marks = _with(database, owner.marks, mine)
-            if marks != owner.marks:
-                replace_owner(home, replace(owner, marks=marks))
+        with database.read() as tx:
+            mine = newest(tx)  # again: while the lock is held nobody removes the rows (`without`)
+        _mark(home, database, key, mine)
     if remote is not None:
         with suppress(StoreOfAnother):  # it stays as it is for people to decide
-            before = _remote_marks(remote)
-            marks = _with(database, before, mine)
-            if marks != before:
-                remote.note(json.dumps(marks).encode())
+            _mark_remote(database, remote, mine)
+
+
+@contextmanager
+def without(home: Home, database: Database, remote: Remote | None, job_ids: Sequence[int]) -> Iterator[None]:
+    """Around a transaction that removes these jobs: before it begins, no mark names an attempt of them any more, so
+    that the state knows all of its marks however it ends. Raises StoreOfAnother, and OSError where a mark cannot be
+    written."""
+    with locked(home):
+        with database.read() as tx:
+            key, left = _key(tx), newest(tx, job_ids)
+        _mark(home, database, key, left)
+        if remote is not None:
+            _mark_remote(database, remote, left)
+        yield
+
+
+def _mark(home: Home, database: Database, key: str, mine: Mark) -> None:
+    """For who has the owner's file `locked`."""
+    owner = read_owner(home)
+    if owner is not None and key in owner.states:
+        marks = _with(database, owner.marks, mine)
+        if marks != owner.marks:
+            replace_owner(home, replace(owner, marks=marks))
+
+
+def _mark_remote(database: Database, remote: Remote, mine: Mark) -> None:
+    before = _remote_marks(remote)
+    marks = _with(database, before, mine)
+    if marks != before:
+        remote.note(json.dumps(marks).encode())
 
 
 def adopt(home: Home, database: Database, remote: Remote | None = None) -> None:
@@ -165,11 +190,15 @@ def settle(home: Home, owner: Owner) -> None:
     write_owner(home, owner)
 
 
-def newest(tx: Connection) -> Mark:
-    """The mark of a state as the transaction sees it."""
+def newest(tx: Connection, without_jobs: Sequence[int] = ()) -> Mark:
+    """The mark of a state as the transaction sees it, or as it would be without these jobs."""
+    gone = frozenset(without_jobs)
+    workers = select(Worker.id, Worker.started_at, null()).order_by(Worker.id.desc()).limit(1)
+    attempts = select(Attempt.id, Attempt.started_at, Attempt.job_id).order_by(Attempt.id.desc())
     rows: list[Row | None] = []
-    for table in (Worker, Attempt):
-        found = tx.execute(select(table.id, table.started_at).order_by(table.id.desc()).limit(1)).first()
+    for statement in (workers, attempts if gone else attempts.limit(1)):
+        left = (row for row in tx.execute(statement) if row[2] not in gone)
+        found = next(left, None)
         rows.append(None if found is None else (found.id, found.started_at))
     return rows[0], rows[1]
 

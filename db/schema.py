@@ -6,6 +6,8 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, MetaData, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from db.ids import NextId
+
 #: Few jobs wait and this is asked many times a second: an index of those alone, used where a query says the same.
 WAITS = text("wait_seconds > 0")
 
@@ -26,7 +28,7 @@ class Ablation(Base):
     """Arms x seeds that end in one table. `intent` is what the user wants; the state is derived."""
 
     __tablename__ = "ablation"
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, default=NextId("ablation"))
     key: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     config: Mapped[dict[str, object]]
@@ -40,7 +42,7 @@ class Job(Base):
     """A unit of queued work, keyed by everything that decides its output."""
 
     __tablename__ = "job"
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, default=NextId("job"))
     key: Mapped[str] = mapped_column(unique=True)
     kind: Mapped[str]
     version: Mapped[int | None]  # of the kind's body; only builds that have it run the job. None: any build
@@ -96,7 +98,7 @@ class Run(Base):
     """One arm with one seed. Its step is its training job's."""
 
     __tablename__ = "run"
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, default=NextId("run"))
     ablation_id: Mapped[int] = mapped_column(ForeignKey("ablation.id"))
     arm: Mapped[str]
     seed: Mapped[int]
@@ -174,7 +176,7 @@ class Attempt(Base):
     worker's monotonic clock; of an attempt that was killed, what it said last; None where it was never measured."""
 
     __tablename__ = "attempt"
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True, default=NextId("attempt"))
     job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), index=True)
     lease_token: Mapped[int]
     worker_id: Mapped[int] = mapped_column(ForeignKey("worker.id"), index=True)
@@ -242,12 +244,17 @@ class Event(Base):
 
 
 class Identity(Base):
-    """One row: a random key that tells this state from every other. A bundle carries it along."""
+    """One row: a random key that tells this state from every other. A bundle carries it along. And the ids that rows of
+    `db.ids` had which are no more."""
 
     __tablename__ = "identity"
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str]
     shared: Mapped[bool] = mapped_column(default=False)  # its artifacts are objects behind a URL
+    last_ablation_id: Mapped[int] = mapped_column(default=0)  # the highest that was removed, as of the others
+    last_run_id: Mapped[int] = mapped_column(default=0)
+    last_job_id: Mapped[int] = mapped_column(default=0)
+    last_attempt_id: Mapped[int] = mapped_column(default=0)
 
 
 class Handover(Base):

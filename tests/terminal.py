@@ -37,6 +37,10 @@ class Terminal:
         self._reader.join(10)
         return code
 
+    def type(self, text: str) -> None:
+        """As somebody who sits in front of it."""
+        os.write(self._descriptor, text.encode())
+
     def hang_up(self) -> None:
         """The terminal is gone, as when a window is closed: whatever is written to it fails."""
         if self._hung_up.is_set():

@@ -5,8 +5,9 @@
 A small home with checkpoints, results and things in between is made once. For every circumstance (another state, an
 empty, damaged or older one, two homes on one store, ...) and every command that removes files or rows, a copy of it is
 brought into that circumstance and the command is run. Then every artifact that a living home still needs must have its
-bytes, and the command must have ended with one of its exit codes and not in a traceback. `sound`: circumstances in
-which nothing is wrong, where the command must succeed.
+bytes, and the command must have ended with one of its exit codes and not in a traceback. What only the ablation has
+that `ablation remove` is told to remove is needed by nobody. `sound`: circumstances in which nothing is wrong, where
+the command must succeed.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ from unittest import mock
 import cli
 from db.engine import Database
 from db.migrate import open_state
+from db.queries import find_jobs
 from db.retention import NEEDED, producers, rule_of, verdicts
 from db.store import file_sha256
 from settings.home import Home
 from tests.support import RETENTION
 from trials import RESULTS, keep
 from trials.circumstances import SOUND, WRONG, Case, Masters, masters_in
+from trials.circumstances.masters import SPARE
 from workers.space import Space
 
 
@@ -50,6 +53,7 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "gc --spent": ("artifacts", "gc", "--spent"),
     "adopt": ("artifacts", "adopt"),
     "verify": ("artifacts", "verify"),
+    "ablation remove": ("ablation", "remove", SPARE, "--yes"),
     "cancel": ("cancel", "--job", "train"),
     "retry": ("retry", "--job", "train"),
     "bundle import": ("bundle", "import", "{bundle}"),
@@ -108,8 +112,11 @@ def _needed(case: Case) -> dict[Path, str]:
     found = {}
     for root, truth in case.living:
         database = Database(f"sqlite:///{truth}")
+        spare = {entry.id for entry in find_jobs(database, SPARE)}
         with database.read() as tx:
-            for _, producer in producers(tx, rule_of(tx, RETENTION)):
+            for job_id, producer in producers(tx, rule_of(tx, RETENTION)):
+                if job_id in spare:
+                    continue
                 judged = verdicts(producer)
                 for output in producer.outputs:
                     path = root / output.path

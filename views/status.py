@@ -9,11 +9,12 @@ from typing import Any
 from db import progress, queries, standings
 from db.engine import Database
 from db.progress import RunningAttempt
-from db.rows import plain
+from db.rows import AblationRow, plain
 from db.silence import Hearing
 from settings.home import Home
 from tasks.registry import KINDS
 from views.addresses import address_of
+from views.differences import differences
 from views.forecast import TimeLeft, time_left
 from workers.services import SERVICES
 from workers.troubles import troubles_of
@@ -31,9 +32,10 @@ def status_document(
     """Everything `status` shows, as plain JSON. `ablation`: id or name, or None for all.
 
     To the fields of CONTRACT each run gains `live_step`, `steps_per_second` and `values` (the newest losses)
-    while it is worked on, each ablation `time_left`, and the document `events` and the address of each service
-    (`flower`, `tensorboard`, `metrics`; None where it does not run), and `troubles`: sentences on what keeps the
-    session of this machine from working.
+    while it is worked on, each ablation `time_left` and `differs` (in which settings from the home's first: `from` is
+    its id, `settings` some of them, `more` how many others; None of the first itself), and the document `events` and
+    the address of each service (`flower`, `tensorboard`, `metrics`; None where it does not run), and `troubles`:
+    sentences on what keeps the session of this machine from working.
 
     hearing: of whoever looks again and again, the same each time: the age of heartbeats of other machines,
     and whether their sessions live.
@@ -47,9 +49,10 @@ def status_document(
     there = {worker["id"] for worker in document["workers"]}
     by_job = {row.job_id: row for row in running if row.worker_id in there}
     workers = workers_by_resource([worker["device"] for worker in document["workers"]])
+    _compare(document["ablations"], queries.ablation_rows(database))
     for entry in document["ablations"]:
         for run in entry["runs"]:
-            run |= _live(by_job.get(train_jobs[run["id"]]))
+            run |= _live(by_job.get(train_jobs.get(run["id"], 0)))
         left = _time_left(database, entry, workers)
         entry["time_left"] = None if left is None else {**asdict(left), "untimed": list(left.untimed)}
     document["troubles"] = troubles_of(home)
@@ -65,6 +68,17 @@ def _plain(found: standings.Standing) -> dict[str, Any]:
         "workers": [plain(worker) for worker in found.workers],
         "sessions": [plain(session) for session in found.sessions],
     }
+
+
+def _compare(entries: Sequence[dict[str, Any]], rows: Sequence[AblationRow]) -> None:
+    """Say of each entry how it differs from the first of all ablations."""
+    configs = {row.id: row.config for row in rows}
+    first = min(configs, default=0)
+    for entry in entries:
+        entry["differs"] = None
+        if entry["id"] != first and entry["id"] in configs:
+            found = differences(configs[first], configs[entry["id"]])
+            entry["differs"] = {"from": first, "settings": list(found.settings), "more": found.more}
 
 
 def workers_by_resource(devices: Sequence[str]) -> dict[str, int]:

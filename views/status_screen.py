@@ -15,6 +15,7 @@ from rich.text import Text
 from settings.home import Home
 from settings.shown import moment, readable
 from settings.typed import typed
+from views.differences import sentence
 from workers.services import SERVICES
 
 #: From these widths on: the loss of the actions, all losses, and long bars.
@@ -41,10 +42,16 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
     ablations = [e for e in document["ablations"] if e["state"] == "running"] if height else None
     shown = ablations or document["ablations"][-1 if height else None :]
     services = _services(document)
-    most_runs, most_events = _room(height, len(shown), len(workers) + len(sessions) + len(services))
+    others = len(workers) + len(sessions) + len(services) + sum(map(bool, map(_differs, shown)))
+    most_runs, most_events = _room(height, len(shown), others)
     parts: list[RenderableType] = []
     for entry in shown:
-        parts += [_heading(entry, bool(workers)), _runs(entry["runs"], width, most_runs), Text()]
+        parts += [
+            _heading(entry, bool(workers)),
+            *_differs(entry),
+            _runs(entry["runs"], width, most_runs),
+            Text(),
+        ]
     if workers:
         parts += [_workers(workers, width), Text()]
     elif any(entry["state"] == "running" for entry in document["ablations"]):
@@ -125,6 +132,15 @@ def _heading(entry: Mapping[str, Any], workers: bool) -> Text:
     )
     left = time_left_text(entry["time_left"], workers)
     return text.append(f"\n{left}") if left else text
+
+
+def _differs(entry: Mapping[str, Any]) -> list[Text]:
+    """One line, where there is more than one ablation."""
+    found = entry.get("differs")
+    if found is None:
+        return []
+    words = f"differs from ablation {found['from']} {sentence(found['settings'], found['more'])}"
+    return [Text(words, no_wrap=True, overflow="ellipsis")]
 
 
 def _runs(runs: Sequence[Mapping[str, Any]], width: int, most: int | None) -> RenderableType:

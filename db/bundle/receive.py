@@ -166,13 +166,14 @@ def _facts_of(home: Home, manifest: Manifest) -> str | None:
             facts = lineage.facts(tx.exec_driver_sql)
             attempts = lineage.attempts(tx.exec_driver_sql)
             empty = lineage.is_empty(tx.exec_driver_sql)
-        if lineage.already_holds(mine, manifest.history):
+            known = lineage.before_removals(facts, lineage.removals(tx.exec_driver_sql))
+        if not empty and lineage.already_holds(mine, manifest.history):
             return None
         check_nobody_works(database)
     finally:
         database.close()
     if not empty:
-        lineage.check_continues(mine, facts, attempts, manifest.history)
+        lineage.check_continues(mine, known, attempts, manifest.history)
     return facts
 
 

@@ -82,6 +82,34 @@ def test_a_run_that_is_worked_on_shows_its_live_step_and_rate(home, database, ca
         assert "train recon seed 0 40/100" in text
 
 
+def test_ablations_tell_how_they_differ_from_the_first(home, database, capsys):
+    def make(key: str, **settings: object) -> None:
+        job = PlannedJob(key, "train", key, {}, "cpu", 50, 1, (), ())
+        submit(database, Plan(key, key, {"name": key, **settings}, [job]), f"submit {key}", time.time())
+
+    make("one", training={"steps": 300, "batch": 8}, seeds=[0])
+    assert document_of(home, capsys)["ablations"][0]["differs"] is None
+    make("two", training={"steps": 600, "batch": 8}, seeds=[0])
+    make("three", **{f"setting_{number}": 1 for number in range(9)})
+    document = document_of(home, capsys)
+    assert [entry["differs"] for entry in document["ablations"][:2]] == [
+        None,
+        {"from": 1, "settings": ["training.steps: 300 → 600"], "more": 0},
+    ]
+    assert (
+        len(document["ablations"][2]["differs"]["settings"]),
+        document["ablations"][2]["differs"]["more"],
+    ) == (
+        4,
+        8,
+    )
+    lines = drawn(document, 80).splitlines()
+    told = [line for line in lines if line.startswith("differs from ablation 1")]
+    assert told[0] == "differs from ablation 1 in training.steps: 300 → 600"
+    assert len(told) == 2 and len(told[1]) == 80 and told[1].endswith("…"), "one line each"
+    assert status_document(home, database, "two")["ablations"][0]["differs"]["from"] == 1, "also when alone"
+
+
 def test_time_left_is_a_range_of_what_was_measured(home, database, capsys):
     make_ablation(database)
     assert document_of(home, capsys)["ablations"][0]["time_left"]["untimed"] == ["train"]

@@ -1,5 +1,5 @@
-"""Every file that is written outside of the store, and a collection: done by one process, and by the next that finds
-what a dead one left."""
+"""Every file that is written outside of the store, an ablation's removal and a collection: done by one process, and by
+the next that finds what a dead one left."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from unittest.mock import patch
 
 from sqlalchemy import select
 
-from db import events, garbage, jobs, verification
+from db import events, garbage, jobs, naming, queries, removal, verification
 from db.bundle.archive import read_manifest
 from db.bundle.export import export
+from db.engine import Database
 from db.migrate import open_state
 from db.store import ArtifactStore
 from reports import write as report
 from settings.home import Home
 from settings.secret import secret_in
 from tasks.evaluate.results_file import ResultsFile
-from tests.support import RETENTION, row, stored
+from tests.support import RETENTION, planned, row, stored, submit
 from tests.workshop import Workshop
 from views.addresses import note_address
 from workers.pulse import Pulse
@@ -42,11 +43,18 @@ _REPORT = {
 }
 
 
+#: An ablation that shares its first job with the other, and the file of its own job with nobody.
+REMOVED = (planned("ingest", kind="ingest"), planned("judged", ["ingest"], kind="evaluate"))
+
+
 def found(home: Home) -> None:
-    """A home with superseded checkpoints, bytes that no row names, and what dead processes left in scratch."""
+    """A home with superseded checkpoints, bytes that no row names, what dead processes left in scratch, and an ablation
+    to remove."""
     workshop = Workshop(home.root)
     workshop.submit()
     workshop.finish_until("train")
+    submit(workshop.database, *REMOVED, key="removed")
+    workshop.finish("judged")
     claim = workshop.claim("train")
     for step in (1, 2, 3, 4):
         workshop.publish(claim, step)
@@ -80,6 +88,7 @@ def go_on(home: Home) -> None:
             results.add({"sequence": sequence})
     with patch.multiple(report, **_REPORT):
         report.write_report(None, asked(home) / "report")  # type: ignore[arg-type]
+    _remove(database, home)
     garbage.collect(database, home, RETENTION, time.time(), wait_seconds=0.1)
     target = asked(home) / "home.bundle"
     if not target.exists():
@@ -88,6 +97,16 @@ def go_on(home: Home) -> None:
         events.record(tx, time.time(), "bundle", "written")
     assert store.absent(path for path in _paths(home)) == []
     database.close()
+
+
+def _remove(database: Database, home: Home) -> None:
+    """Whoever finds the ablation finds all of it."""
+    for about in naming.meant(database, "removed"):
+        rows_ = queries.jobs_of(database, about.id)
+        assert [entry.label for entry in rows_] == [entry.label for entry in REMOVED], rows_
+        assert len(queries.artifacts_of(database, about.id)) == len(REMOVED)
+        gone = removal.remove(database, home, None, about.id, time.time())
+        garbage.collect_files(database, home, gone.goes.files.keys(), time.time(), wait_seconds=0.1)
 
 
 def broken_promises(home: Home) -> list[str]:
@@ -119,6 +138,8 @@ def _state_and_store(home: Home) -> list[str]:
     store = ArtifactStore(home)
     if row(database, "train").state != "succeeded":
         wrong.append("a success is lost")
+    if naming.meant(database, "removed") or queries.find_jobs(database, "judged"):
+        wrong.append("something is left of what was removed")
     garbage.collect(database, home, RETENTION, time.time())
     bad = [
         entry.path

@@ -37,7 +37,7 @@ def test_nothing_that_a_living_home_needs_goes(
 ) -> None:
     assert callable(circumstance)
     case = circumstance(masters, tmp_path)
-    for name in ("gc", removal.AUTOMATIC):
+    for name in ("ablation remove", "gc", removal.AUTOMATIC):
         found = removal.attempt(masters, case, name)
         assert found.lost == [] and found.code in (0, 2), found
 
@@ -48,7 +48,7 @@ def test_what_people_may_do_is_not_refused(
 ) -> None:
     assert callable(circumstance)
     case = circumstance(masters, tmp_path)
-    for name in ("gc", "status"):
+    for name in ("ablation remove", "gc", "status"):
         found = removal.attempt(masters, case, name)
         assert found.lost == [] and found.code == 0, found
 

@@ -20,8 +20,11 @@ from db.migrate import open_state
 from db.states import SUCCEEDED
 from db.store import OWNER_FILES
 from settings.home import Home
-from tests.support import stored
-from tests.workshop import KINDS, Workshop
+from tests.support import planned, stored, submit
+from tests.workshop import ABLATION, KINDS, Workshop
+
+#: An ablation that nobody needs, and its only job of its own: `ablation remove` may take both.
+SPARE = "spare"
 
 
 @dataclass
@@ -85,7 +88,8 @@ def begin(root: Path, salt: str) -> Workshop:
     open_state(Home(root)).close()
     workshop = Workshop(root)
     workshop.submit()
-    for label in ("ingest", "gaze 1", "gaze 2", "index"):
+    submit(workshop.database, ABLATION[0], planned(SPARE, ["ingest"], kind="evaluate"), key=SPARE)
+    for label in ("ingest", "gaze 1", "gaze 2", "index", SPARE):
         workshop.finish(label, None) if salt == "baseline" else _finish_otherwise(workshop, label)
     mark(workshop)
     return workshop

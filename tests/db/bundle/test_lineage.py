@@ -41,17 +41,17 @@ def test_only_a_home_whose_facts_are_in_the_past_is_replaced(
 ) -> None:
     bundle = [handed(i, left, arrived) for i, (left, arrived) in enumerate(past)]
     if any(mine in facts for facts in past):
-        lineage.check_continues(bundle[:shared], digest(mine), 0, bundle)
+        lineage.check_continues(bundle[:shared], {digest(mine)}, 0, bundle)
     else:
         with pytest.raises(BundleError):
-            lineage.check_continues(bundle[:shared], digest(mine), 0, bundle)
+            lineage.check_continues(bundle[:shared], {digest(mine)}, 0, bundle)
 
 
 def test_a_fork_is_explained_from_the_last_common_bundle() -> None:
     common = [handed(1, 1, attempts=10), handed(2, 2, attempts=20)]
     bundle = [*common, handed(4, 4, attempts=23)]
     with pytest.raises(BundleError, match="this one began 1 attempt and the bundle's 3 attempts") as caught:
-        lineage.check_continues([*common, handed(3, 3, attempts=21)], digest(5), 21, bundle)
+        lineage.check_continues([*common, handed(3, 3, attempts=21)], {digest(5)}, 21, bundle)
     assert "1970-01-12 13:46:40 UTC" in str(caught.value)
 
 

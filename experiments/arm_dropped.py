@@ -1,0 +1,47 @@
+"""An ablation planned without one of its arms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from db.plans import Plan
+from db.rows import AblationRow
+from errors import ConfigError
+from experiments.registry import experiment_of
+from settings.json_values import JsonObject
+from settings.shown import shown
+
+
+def plan_without(ablation: AblationRow, arm: str) -> Plan:
+    """The plan of the ablation's settings without this arm, or this row of a policy.
+
+    Raises ConfigError where it has no such arm or no other, and where its settings mean nothing to this build.
+    """
+    settings = {**ablation.config, "arms": _others(ablation.config, arm)}
+    experiment = experiment_of(settings)
+    try:
+        config = experiment.config_class.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ConfigError(
+            f"ablation {ablation.name} cannot be planned without {shown(arm)} ({where}: {first['msg']})"
+        ) from None
+    return experiment.plan(config)
+
+
+def _others(settings: JsonObject, arm: str) -> object:
+    """`arms` as it was written, names or rows by name, less one."""
+    arms = settings.get("arms")
+    names = list(arms) if isinstance(arms, (list, tuple, Mapping)) else []
+    if arm not in names:
+        raise ConfigError(
+            f"there is no arm {shown(arm)} in this ablation; its arms: {', '.join(map(str, names))}"
+        )
+    if len(names) == 1:
+        raise ConfigError(f"{shown(arm)} is its only arm; to remove all of it: ablation remove")
+    if isinstance(arms, Mapping):
+        return {name: row for name, row in arms.items() if name != arm}
+    return [name for name in names if name != arm]

@@ -1,0 +1,59 @@
+"""In which settings an ablation differs from another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from settings.json_values import JsonObject
+from settings.shown import cut
+
+#: Settings that are named; how many more there are is told.
+MOST_SETTINGS = 4
+#: Characters of a value.
+_MOST_OF_A_VALUE = 40
+
+#: The name is what people call an ablation, and is told anyway.
+_BESIDES = ("name",)
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """`training.steps: 300 → 600` of some settings, in the order of their paths, and how many more differ."""
+
+    settings: tuple[str, ...]
+    more: int
+
+
+def differences(before: JsonObject, after: JsonObject, most: int = MOST_SETTINGS) -> Differences:
+    """The settings in which two ablations differ, by their paths; what only one of them has is `unset` in the other."""
+    one, other = dict(_flat(before)), dict(_flat(after))
+    paths = [path for path in sorted(one.keys() | other.keys()) if one.get(path) != other.get(path)]
+    told = [
+        f"{cut('.'.join(path))}: {_shown(one.get(path))} → {_shown(other.get(path))}" for path in paths[:most]
+    ]
+    return Differences(tuple(told), len(paths) - len(told))
+
+
+def sentence(settings: Sequence[str], more: int) -> str:
+    """Both fields of `Differences` in one line."""
+    if not settings:
+        return "in nothing but its name"
+    return "in " + ", ".join([*settings, *([f"and {more} more"] if more else [])])
+
+
+def _flat(values: JsonObject, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """(path, value as JSON) of all settings. A list is one value, and so is an empty object."""
+    for name, value in values.items():
+        here = (*path, name)
+        if here == _BESIDES:
+            continue
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, here)
+        else:
+            yield here, json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def _shown(value: str | None) -> str:
+    return "unset" if value is None else cut(value, _MOST_OF_A_VALUE)
