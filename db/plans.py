@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from db import events
+from db import code, events
 from db.dialect import upsert
 from db.engine import Database
 from db.jobs.control import ACTIVE, PAUSED, hold, release_counted, revive
@@ -18,6 +18,7 @@ from db.schema import AblationJob, Run
 from db.statements import UNCOUNTED, ablation, dependency, job, run, wanted
 from db.states import BLOCKED, CANCELLED, QUEUED, READY, RUNNING
 from errors import Overtaken
+from settings.code_source import Source
 from settings.json_values import JsonObject
 
 
@@ -59,7 +60,7 @@ class PlannedJob:
 class Plan:
     """A whole ablation: its jobs in an order in which each follows what it needs.
 
-    warnings: what whoever submits it should know, a sentence each.
+    warnings: what whoever submits it should know, a sentence each. code: source of the user's own that its jobs run.
     """
 
     key: str
@@ -68,6 +69,7 @@ class Plan:
     jobs: Sequence[PlannedJob]
     training: Mapping[RunRef, str] = field(default_factory=dict)  # run -> key of its train job
     warnings: tuple[str, ...] = ()
+    code: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def submit(
     ablation is another by now.
     """
     with db.write() as tx:
+        code.keep(tx, plan.code, command, now)
         ablation_id, new = _ablation(tx, plan, command, now, grows)
         before = tx.execute(select(func.count()).select_from(job)).scalar_one()
         for some_jobs in in_parts(plan.jobs):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
 
-from db import queries
+from db import code, queries
 from db.engine import Database
 from db.plans import Plan
 from db.rows import AblationRow
@@ -57,6 +57,7 @@ def propose(config: BaseModel, database: Database | None) -> Proposal:
         plan = experiment.plan(config)
         return _counted(Proposal(config, plan), database, {})
     there, stored, whole = _matching(experiment, living, config, {row.name for row in rows})
+    code.admit(database, whole.model_dump(mode="json"))
     kept = queries.specs_of(database, there.id, experiment.kept_kinds)
     try:
         plan = experiment.plan(whole, kept)
