@@ -31,6 +31,7 @@ COMMANDS = {
     "logs": ("commands.logs", "Show one job: attempts, losses, events, what it printed."),
     "report": ("commands.report", "Write the report: HTML, JSON, CSV, PNG and LaTeX."),
     "artifacts": ("commands.artifacts", "List what was made, verify it, or free space (gc)."),
+    "checkpoint": ("commands.checkpoint", "Export final weights in Hugging Face layout."),
     "bundle": ("commands.bundle", "Carry a home to another machine: export, import."),
     "events": ("commands.events", "Show what happened, newest last."),
     "pause": ("commands.control:pause", "Stop an ablation, run or job at its next step, with all saved."),

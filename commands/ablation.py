@@ -1,4 +1,4 @@
-"""`ablation`: one of several in a home: call it otherwise, or remove it."""
+"""`ablation`: one of several in a home: call it otherwise, remove it, or drop one of its rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WAIT_SECONDS = 60.0
 @home_option
 @click.pass_context
 def command(context: click.Context, home_path: str | None) -> None:
-    """Rename or remove one of a home's ablations, named by its id or name in `status`."""
+    """Rename or remove one of a home's ablations, named by its id or name in `status`; or drop one of its rows."""
     context.obj = named_home(context, home_path)
 
 
@@ -88,12 +88,45 @@ def remove_command(
             removed = removal.remove(database, home, store.remote, row.id, time.time())
         except IllegalMove as error:
             raise InvalidInput(str(error)) from None
-        freed = _free(home, database, removed)
+        freed = _free(home, database, removed.goes)
     if as_json:
         say(json.dumps(_document(removed, freed)))
         return
     and_files = "" if freed is None else f", and {_freed(freed, home.artifacts_url is not None)}"
     say(f"removed ablation {row.id} ({row.name}){and_files}")
+
+
+@command.command("drop")
+@home_option
+@click.argument("ablation")
+@click.argument("arm")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def drop_command(context: click.Context, home_path: str | None, ablation: str, arm: str, yes: bool) -> None:
+    """Drop the row ARM of an ablation for good: its runs, and the jobs and bytes that nothing else needs.
+
+    The report is made anew without it, by the next `up`.
+    """
+    from db.migrate import open_state
+    from db.shared_store import open_store
+    from experiments.arm_dropped import drop, plan_without
+
+    if not yes and not sys.stdin.isatty():
+        raise InvalidInput("nobody can be asked here whether to drop it; say so with --yes")
+    home = existing_home(context, home_path)
+    with closing(open_state(home, thorough=True)) as database:
+        row = one_ablation(database, ablation)
+        plan_without(database, row, arm)
+        if not yes:
+            click.confirm(f"Drop {shown(arm)} of ablation {row.id} ({row.name}) for good?", abort=True)
+        try:
+            gone = drop(database, home, open_store(home, database).remote, row, arm, time.time())
+        except IllegalMove as error:
+            raise InvalidInput(str(error)) from None
+        freed = _free(home, database, gone)
+    and_files = "" if freed is None else f", and {_freed(freed, home.artifacts_url is not None)}"
+    say(f"dropped {shown(arm)} of ablation {row.id} ({row.name}): {_jobs(gone)}{and_files}")
+    say(f"its report without it is made by: {typed('up --until-done', home)}")
 
 
 def _check_name(row: AblationRow, name: str) -> None:
@@ -112,12 +145,12 @@ def _check_name(row: AblationRow, name: str) -> None:
                 raise ConfigError(f"ablation rename: NEW, {shown(name)}: {said}") from None
 
 
-def _free(home: Home, database: Database, removed: Removal) -> Collected | None:
+def _free(home: Home, database: Database, gone: Part) -> Collected | None:
     """Remove the files of what is no more; None, and a sentence, where they can only go later."""
     from db import garbage
 
     try:
-        paths = removed.goes.files.keys()
+        paths = gone.files.keys()
         return garbage.collect_files(database, home, paths, time.time(), wait_seconds=WAIT_SECONDS)
     except StoreBusy as error:
         say(f"warning: {error}: {typed('artifacts gc', home)} then removes the files", error=True)

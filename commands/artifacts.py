@@ -38,10 +38,18 @@ class _KindOfArtifact(click.ParamType[str]):
     "--kind", type=_KindOfArtifact(), default=None, help="Only this kind: checkpoint, evaluation, ..."
 )
 @click.option("--run", type=ROW_ID, default=None, help="Only what serves this run (see status).")
+@click.option(
+    "--final", "only_final", is_flag=True, help="Only what is kept: final weights, results and reports."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(
-    context: click.Context, home_path: str | None, kind: str | None, run: int | None, as_json: bool
+    context: click.Context,
+    home_path: str | None,
+    kind: str | None,
+    run: int | None,
+    only_final: bool,
+    as_json: bool,
 ) -> None:
     """List artifacts: digest, kind, step and path relative to the home."""
     from db import queries
@@ -54,6 +62,11 @@ def command(
     database = look_at_state(existing_home(context, home_path))
     entries = queries.artifacts(database, kind, run)
     database.close()
+    if only_final:
+        from workers.retention import retention
+
+        on_the_way = retention().intermediate
+        entries = [entry for entry in entries if entry.final and entry.kind not in on_the_way]
     if as_json:
         say(json.dumps([plain(entry) for entry in entries]))
         return

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from commands.checkpoint import HELP, find_named, precision_option
+from commands.named_checkpoint import HELP, find_named, precision_option
 from commands.options import existing_home, home_option, resolve_home, threads_option
 from errors import InvalidInput
 from settings.shown import as_file_name, shown

@@ -1,135 +1,120 @@
-"""What people call a checkpoint: a folder, or the digest of one in the home."""
+"""`checkpoint`: final weights as people keep them."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from commands.options import existing_home, home_option, named_home
+from commands.ranges import ROW_ID
 from errors import InvalidInput
-from settings.home import Home
+from settings.faults import need_mistake
+from settings.streams import say
+from settings.typed import typed
 
 if TYPE_CHECKING:
-    from models.recipe import Recipe
-    from models.reconvla import ReconVLA
-    from models.spec import ModelSpec
-    from policies.registry import ReconVLAFolder, ReconVLAWeights
-
-HELP = "a folder (Hugging Face layout), or the first digits of a checkpoint's SHA-256 in the home"
+    from commands.trained_run import TrainedRun
+    from models.export import Exported
 
 
-def precision_option(command: Callable[..., None]) -> Callable[..., None]:
-    """`--precision`, one of `policies.registry.PRECISIONS`."""
-    return click.option(
-        "--precision",
-        type=click.Choice(("auto", "fp32", "bf16", "fp16", "4bit")),
-        default="auto",
-        show_default=True,
-        help="auto: as a folder stores it, fp32 for a checkpoint of the home. 4bit: a ReconVLA only.",
-    )(command)
+@click.group("checkpoint")
+@home_option
+@click.pass_context
+def command(context: click.Context, home_path: str | None) -> None:
+    """Take final weights out of the home."""
+    context.obj = named_home(context, home_path)
 
 
-def crop_option(command: Callable[..., None]) -> Callable[..., None]:
-    """`--center-crop`, as `policies.openvla` takes it."""
-    return click.option(
-        "--center-crop/--no-center-crop",
-        default=None,
-        help="Show an OpenVLA the middle of pictures [default: where its folder's name says image_aug].",
-    )(command)
+@command.command("export")
+@home_option
+@click.argument("arm")
+@click.argument("seed", type=ROW_ID)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--ablation", default=None, metavar="ID|NAME", help="Of which ablation [default: the newest].")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def export_command(
+    context: click.Context,
+    home_path: str | None,
+    arm: str,
+    seed: int,
+    folder: Path,
+    ablation: str | None,
+    as_json: bool,
+) -> None:
+    """Write the final weights of ARM with SEED into the new folder DIR, in the official Hugging Face layout.
 
-
-def refuse_crop(center_crop: bool | None, name: str) -> None:
-    """Raises InvalidInput where an option of OpenVLA was given for another policy."""
-    if center_crop is not None:
-        option = "--center-crop" if center_crop else "--no-center-crop"
-        raise InvalidInput(f"{option} is for a folder of OpenVLA, which {name} is not")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A folder, or weights in the home with the `model` of the job that made them. drawn_by: the renderer of the frames
-    that it was trained on, None where nothing tells; drawn_basis: what that rests on.
+    `evaluate DIR`, `serve DIR` and `attention DIR` take it, and Qwen2ForCausalLM.from_pretrained its language model.
     """
+    from commands.trained_run import trained_run
+    from models.export import export_model
+    from settings.folders import need_free, whole_folder
 
-    place: Path
-    model: ModelSpec | None = None
-    sha256: str | None = None
-    drawn_by: str | None = None
-    drawn_basis: str | None = None
-
-    def identity(self) -> str:
-        """SHA-256 of the weights, or of a folder's model files. Raises CheckpointError, WeightsMissing."""
-        from policies.checkpoint_folder import identity_of
-
-        return identity_of(self.place) if self.sha256 is None else self.sha256
-
-    def open(self, precision: str) -> tuple[ReconVLA, Recipe]:
-        """The model and how to ask it. precision: a value of `precision_option`."""
-        from policies.checkpoint_folder import open_folder, open_weights
-
-        if self.model is None:
-            return open_folder(self.place, precision)
-        return open_weights(self.model, self.place, precision)
-
-    def policy(
-        self, precision: str, batch: int, detector: str, official_compat: bool
-    ) -> ReconVLAFolder | ReconVLAWeights:
-        """The checkpoint as a policy. detector: finds the gaze region for a model that is shown it."""
-        from detectors.spec import any_version
-        from policies.registry import ReconVLAFolder, ReconVLAWeights
-
-        place = str(self.place)
-        if self.model is None:
-            return ReconVLAFolder(place, precision, batch, detector, official_compat)
-        return ReconVLAWeights(self.model, place, precision, batch, any_version(detector), official_compat)
+    home = existing_home(context, home_path)
+    with _told(folder):
+        need_free(folder)
+    run = trained_run(home, arm, seed, ablation)
+    with _told(folder), whole_folder(folder) as aside:
+        made = export_model(run.model, run.weights, run.judged_in, aside, _about(run))
+    how = _how_to_evaluate(run, folder, made)
+    if as_json:
+        say(json.dumps(_document(run, folder, made, how)))
+        return
+    say(f"{folder}: {run.label} of {run.ablation.name} after {run.step} steps, weights in {made.precision}")
+    say(f"it is {made.note}")
+    say(f"evaluate it: {how}")
 
 
-def holds_openvla(name: str) -> bool:
-    """Whether `name` is the folder of an OpenVLA, which is evaluated and served, but not trained here."""
-    if not Path(name).is_dir():
-        return False
-    from models.openvla_checkpoint import is_openvla
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """What is wrong with the place that was named, as InvalidInput."""
+    try:
+        yield
+    except FileExistsError:
+        raise InvalidInput(f"{folder} is there already and no empty folder; name another") from None
+    except BlockingIOError:
+        raise InvalidInput(f"another command is writing {folder}; wait for it, or name another") from None
+    except OSError as error:
+        need_mistake(error)
+        raise InvalidInput(f"{folder} cannot be made: {error.strerror}") from None
 
-    return is_openvla(Path(name))
+
+def _about(run: TrainedRun) -> list[str]:
+    """What the folder itself says of the run."""
+    return [
+        f"{run.label} of ablation {run.ablation.name}, {run.step} steps",
+        f"from weights with SHA-256 {run.sha256}",
+        f"judged in {run.judged_in}"
+        + (f", shown regions that detector {run.detector} finds" if run.detector else ""),
+    ]
 
 
-def find_named(home: Home, name: str) -> Checkpoint:
-    """Raises InvalidInput when nothing, or more than one thing, has this name."""
-    from db.checkpoints import find_weights
-    from db.migrate import look_at_state
-    from db.shared_store import open_store
-    from tasks.registry import TRAIN
-    from tasks.specs import NOT_LOOKED_AT
+def _how_to_evaluate(run: TrainedRun, folder: Path, made: Exported) -> str:
+    """With the precision and detector of the run's own evaluation."""
+    options = "" if made.precision == run.judged_in else f" --precision {run.judged_in}"
+    if run.detector is not None:
+        options += f" --detector {run.detector}"
+    return typed(f"evaluate {shlex.quote(str(folder))}{options}")
 
-    if Path(name).is_dir():
-        return Checkpoint(Path(name))
-    if Path(name).is_file():
-        raise InvalidInput(
-            f"{name} is a file; name the folder that it lies in, or the first digits of its digest"
-        )
-    if not re.fullmatch(r"[0-9a-f]{4,64}", name):
-        raise InvalidInput(f"there is no folder {name}, and it is no digest of a checkpoint either")
-    if not home.exists:
-        raise InvalidInput(
-            f"there is no folder {name}, and no home at {home.root} whose checkpoint it could be"
-        )
-    database = look_at_state(home)
-    found = find_weights(database, name)
-    store = open_store(home, database)
-    database.close()
-    if not found:
-        raise InvalidInput(
-            f"no checkpoint in {home.root} has a digest that begins with {name}; see artifacts"
-        )
-    if len(found) > 1:
-        listed = ", ".join(f"{entry.sha256[:12]} ({entry.label})" for entry in found)
-        raise InvalidInput(f"several digests begin with {name}: {listed}")
-    (entry,) = found
-    weights = store.verified(entry.path, entry.sha256)
-    spec = TRAIN.spec_of(entry.spec)
-    drawn_by = None if spec.drawn_by == NOT_LOOKED_AT else spec.drawn_by
-    return Checkpoint(weights, spec.model, entry.sha256, drawn_by, spec.drawn_basis)
+
+def _document(run: TrainedRun, folder: Path, made: Exported, how: str) -> dict[str, object]:
+    return {
+        "folder": str(folder),
+        "ablation": run.ablation.id,
+        "name": run.ablation.name,
+        "arm": run.run.arm,
+        "seed": run.run.seed,
+        "step": run.step,
+        "weights": {"sha256": run.sha256, "precision": made.precision},
+        "identity": made.identity,
+        "judged_in": run.judged_in,
+        "detector": run.detector,
+        "note": made.note,
+        "evaluate": how,
+    }

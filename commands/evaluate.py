@@ -11,8 +11,8 @@ import click
 from benchmark.tasks import SCENES
 from calvin.protocols import PROTOCOLS, Protocol, protocol_named
 from calvin.sequences import check_tasks
-from commands.checkpoint import HELP, crop_option, precision_option
-from commands.named_policy import policy_named
+from commands.named_checkpoint import HELP, crop_option, precision_option
+from commands.named_policy import policy_described, policy_named
 from commands.options import home_option, resolve_home, threads_option
 from commands.ranges import SIMULATORS, Seconds
 from errors import InvalidInput
@@ -26,10 +26,18 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 
 
 @click.command(
-    "evaluate", help=f"Evaluate CHECKPOINT: {HELP}; {POLICIES}. With --replay no CHECKPOINT is needed."
+    "evaluate",
+    help=f"Evaluate CHECKPOINT: {HELP}; {POLICIES}. With --policy or --replay no CHECKPOINT is needed.",
 )
 @click.argument("checkpoint", required=False)
 @home_option
+@click.option(
+    "--policy",
+    "described",
+    metavar="YAML|FILE",
+    default=None,
+    help="Instead of CHECKPOINT: a policy as a row of an ablation names it, '{kind: random, seed: 3}'.",
+)
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="calvin", show_default=True)
 @click.option(
     "--sequences", type=click.IntRange(1), default=None, help="Only the first of the protocol's list."
@@ -103,8 +111,8 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(
-    context: click.Context, checkpoint: str | None, home_path: str | None, replay: str | None, split: str,
-    limit: int | None, as_json: bool, **options: Any,
+    context: click.Context, checkpoint: str | None, described: str | None, home_path: str | None,
+    replay: str | None, split: str, limit: int | None, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     from tasks.fixed_state import FixedState
 
@@ -116,15 +124,15 @@ def command(
 
         replay_and_print(Path(replay), split, limit, as_json, options)
         return
-    if checkpoint is None:
-        raise InvalidInput(
-            "name a checkpoint, a policy server's address, expert or random; or give --replay DIR"
-        )
+    _check_policy(context, checkpoint, described)
     protocol = protocol_named(options["protocol"])
     if options["official_compat"]:
         protocol = protocol.compatible()
     sequences, listed = _sequences(protocol, options)
-    named = policy_named(resolve_home(context, home_path), checkpoint, options)
+    if described is not None:
+        named = policy_described(described, options["threads"])
+    else:
+        named = policy_named(resolve_home(context, home_path), str(checkpoint), options)
     FixedState().establish(options["threads"])
     if options["attention"]:
         _check_attention(named.policy, options)
@@ -137,7 +145,7 @@ def command(
         named.policy,
         ChainsSpec(**listed, renderer=renderer),
         sequences,
-        {"policy": checkpoint, **named.about, "protocol": protocol.name,
+        {"policy": named.name, **named.about, "protocol": protocol.name,
          "official_compat": protocol.official_compat},
         {**named.told, "needs_images": named.policy.needs_images, "frames_renderer": named.drawn_by,
          "frames_basis": named.drawn_basis},
@@ -158,6 +166,10 @@ def command(
 #: What `--replay` reads beside the dataset; everything else is of an evaluation.
 _OF_BOTH = frozenset({"home_path", "as_json", "simulator", "scene", "assets", "calvin_python", "renderer"})
 _OF_REPLAY = frozenset({"split", "limit"})
+#: What a policy that is described says itself.
+_OF_POLICY = frozenset(
+    {"seed", "batch", "precision", "detector", "chunk_steps", "server_timeout", "statistics", "center_crop"}
+)
 
 
 def _check_use(context: click.Context, checkpoint: str | None, replay: str | None) -> None:
@@ -178,6 +190,27 @@ def _check_use(context: click.Context, checkpoint: str | None, replay: str | Non
                 else "is of --replay, which plays"
             )
             raise InvalidInput(f"{parameter.opts[0]} {how} a dataset's own demonstrations; leave it out")
+
+
+def _check_policy(context: click.Context, checkpoint: str | None, described: str | None) -> None:
+    """Raises InvalidInput unless one policy is named, and in one way."""
+    if checkpoint is None and described is None:
+        raise InvalidInput(
+            "name a checkpoint, a policy server's address, expert or random; or give --policy, or --replay DIR"
+        )
+    if described is None:
+        return
+    if checkpoint is not None:
+        raise InvalidInput(f"--policy says what is evaluated; leave out CHECKPOINT ({checkpoint})")
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if (
+            name in _OF_POLICY
+            and context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        ):
+            raise InvalidInput(
+                f"{parameter.opts[0]} is not heeded beside --policy, which says such things itself"
+            )
 
 
 def _tasks(named: str | None) -> list[str]:

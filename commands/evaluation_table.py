@@ -99,5 +99,6 @@ def _about_words(document: Mapping[str, Any]) -> Iterator[str]:
             "Instructions were Baton's own phrases. A policy that was trained on CALVIN's does worse with them: name "
             "CALVIN's with --instructions (calvin_models/conf/annotations/new_playtable_validation.yaml)."
         )
-    if policy.startswith(("http://", "https://")):
-        yield f"What answered at {policy} is known by its address alone: no weights can be named."
+    url = document.get("policy_spec", {}).get("url", policy)
+    if url.startswith(("http://", "https://")):
+        yield f"What answered at {url} is known by its address alone: no weights can be named."

@@ -1,4 +1,5 @@
-"""What `evaluate` can be pointed at: a checkpoint, an OpenVLA, a policy server, the expert, chance."""
+"""What `evaluate` can be pointed at by a name: a checkpoint, an OpenVLA, a policy server, the expert, chance; and any
+policy of `policies.registry` by what describes it, as in a row of an ablation."""
 
 from __future__ import annotations
 
@@ -8,20 +9,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from commands.checkpoint import find_named, holds_openvla, refuse_crop
-from errors import InvalidInput
+from commands.named_checkpoint import find_named, holds_openvla, refuse_crop
+from errors import ConfigError, InvalidInput
 from policies.base import Policy
-from policies.registry import AUTO, OpenVLAFolder, PolicyServer, RandomActions, ScriptedExpert, open_policy
+from policies.registry import (
+    AUTO,
+    OpenVLAFolder,
+    PolicyServer,
+    RandomActions,
+    ScriptedExpert,
+    identity,
+    in_its_place,
+    kind_of,
+    open_policy,
+    policy_from_json,
+    policy_json,
+)
+from settings.documents import parse_yaml
 from settings.home import Home
+from settings.regular import MOST_YAML_BYTES, text_of
 
 
 @dataclass(frozen=True)
 class NamedPolicy:
-    """about: what decides its answers beside the queries, and is not in its name. drawn_by: the renderer of the
-    frames that it was trained on, None where nothing tells; drawn_basis: what that rests on. told: what else results
-    should say; not compared with those of earlier calls.
+    """name: what results call it. about: what decides its answers beside the queries, and is not in its name. drawn_by:
+    the renderer of the frames that it was trained on, None where nothing tells; drawn_basis: what that rests on. told:
+    what else results should say; not compared with those of earlier calls.
     """
 
+    name: str
     policy: Policy
     about: Mapping[str, Any] = field(default_factory=dict)
     drawn_by: str | None = None
@@ -35,15 +51,42 @@ def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPoli
         return _openvla(name, options)
     refuse_crop(options["center_crop"], name)
     if name == "random":
-        return NamedPolicy(open_policy(RandomActions(options["seed"])), {"seed": options["seed"]})
+        return NamedPolicy(name, open_policy(RandomActions(options["seed"])), {"seed": options["seed"]})
     if name == "expert":
-        return NamedPolicy(open_policy(ScriptedExpert()))
+        return NamedPolicy(name, open_policy(ScriptedExpert()))
     if name.startswith(("http://", "https://")):
         server = PolicyServer(name, int(options["chunk_steps"]), options["server_timeout"])
-        return NamedPolicy(open_policy(server), {"chunk_steps": server.chunk_steps})
+        return NamedPolicy(name, open_policy(server), {"chunk_steps": server.chunk_steps})
     if re.fullmatch(r"[^/]+:\d+(/.*)?", name) and not Path(name).exists():
         raise InvalidInput(f"there is no folder {name}; the address of a server begins with http://")
     return _reconvla(home, name, options)
+
+
+def policy_described(described: str, threads: int) -> NamedPolicy:
+    """described: a mapping in YAML or JSON, or the name of a file that holds one.
+
+    Raises ConfigError naming the option or file and the field; WeightsMissing, EnvironmentLacks for what is not here.
+    """
+    place, values = _mapping_of(described)
+    try:
+        spec = in_its_place(policy_from_json(values))
+        policy, weights = open_policy(spec), identity(spec)
+    except InvalidInput as error:
+        raise ConfigError(f"{place}: {error}") from None
+    about: dict[str, Any] = {"policy_spec": policy_json(spec), "threads": threads}
+    return NamedPolicy(kind_of(spec), policy, about if weights is None else {**about, "weights": weights})
+
+
+def _mapping_of(described: str) -> tuple[str, Any]:
+    """What messages call it, and what it holds."""
+    if described.lstrip().startswith("{"):
+        return "--policy", parse_yaml(described, "--policy", is_ours=True, lines=False)
+    file = Path(described)
+    if not file.exists():
+        raise ConfigError(
+            f"--policy {described} is no file; a mapping begins with a brace: '{{kind: random}}'"
+        )
+    return described, parse_yaml(text_of(file, ConfigError, MOST_YAML_BYTES), described, is_ours=True)
 
 
 def _openvla(folder: str, options: Mapping[str, Any]) -> NamedPolicy:
@@ -59,7 +102,7 @@ def _openvla(folder: str, options: Mapping[str, Any]) -> NamedPolicy:
         about["precision"] = precision
     if openvla.center_crop:  # nor was there a crop
         about["center_crop"] = True
-    return NamedPolicy(openvla, about, told={"statistics_used": openvla.statistics})
+    return NamedPolicy(folder, openvla, about, told={"statistics_used": openvla.statistics})
 
 
 def _reconvla(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
@@ -75,4 +118,4 @@ def _reconvla(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
              "threads": options["threads"]}  # fmt: skip
     if policy.config.grounding == "crop":
         about["detector"] = options["detector"]
-    return NamedPolicy(policy, about, found.drawn_by, found.drawn_basis)
+    return NamedPolicy(name, policy, about, found.drawn_by, found.drawn_basis)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from commands.checkpoint import HELP, crop_option, find_named, holds_openvla, precision_option, refuse_crop
+from commands.named_checkpoint import (
+    HELP,
+    crop_option,
+    find_named,
+    holds_openvla,
+    precision_option,
+    refuse_crop,
+)
 from commands.options import home_option, resolve_home, threads_option
 from settings.streams import say
 

@@ -1,4 +1,4 @@
-"""Checkpoints by the first digits of their digest, with what their job was told about the model."""
+"""Weights by the first digits of their digest, and those that runs ended with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from sqlalchemy import select
 
 from db.engine import Database
 from db.jobs import job
-from db.schema import Artifact
+from db.rows import read_rows
+from db.schema import Artifact, Run
+from db.states import SUCCEEDED
 from settings.json_values import JsonObject
 
 
@@ -23,6 +25,15 @@ class StoredWeights:
     spec: JsonObject
 
 
+@dataclass(frozen=True, slots=True)
+class FinalWeights:
+    """What the training of a run ended with. path: relative to the home; `artifacts gc --spent` may have taken it."""
+
+    run: int
+    sha256: str
+    path: str
+
+
 def find_weights(db: Database, digits: str) -> list[StoredWeights]:
     """Weights whose SHA-256 begins with `digits`, one entry per digest, oldest first."""
     statement = (
@@ -35,3 +46,21 @@ def find_weights(db: Database, digits: str) -> list[StoredWeights]:
         rows = tx.execute(statement).all()
     found = {row.sha256: StoredWeights(row.sha256, row.path, row.label, row.step, row.spec) for row in rows}
     return list(found.values())
+
+
+def final_weights(db: Database) -> list[FinalWeights]:
+    """Of every run whose training has ended well; rows of policies have none."""
+    statement = (
+        select(Run.id.label("run"), Artifact.sha256, Artifact.path)
+        .join(job, job.c.id == Run.train_job_id)
+        .join(Artifact, Artifact.job_id == job.c.id)
+        .where(
+            job.c.state == SUCCEEDED,
+            Artifact.kind == "checkpoint",
+            Artifact.name == "weights",
+            Artifact.final,
+        )
+        .order_by(Run.id)
+    )
+    with db.read() as tx:
+        return read_rows(tx, FinalWeights, statement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -89,75 +89,91 @@ def submit(
     ablation is another by now.
     """
     with db.write() as tx:
-        code.keep(tx, plan.code, command, now)
-        ablation_id, new = _ablation(tx, plan, command, now, grows)
-        before = tx.execute(select(func.count()).select_from(job)).scalar_one()
-        for some_jobs in in_parts(plan.jobs):
-            tx.execute(
-                upsert(tx, job).on_conflict_do_nothing(index_elements=["key"]),
-                [
-                    {
-                        "key": planned.key,
-                        "kind": planned.kind,
-                        "version": planned.version,
-                        "label": planned.label,
-                        "spec": dict(planned.spec),
-                        "resource": planned.resource,
-                        "priority": planned.priority,
-                        "target_steps": planned.target_steps,
-                        "fair": planned.fair,
-                        "state": BLOCKED,
-                        "waiting_on": UNCOUNTED,  # set below, once the dependencies have rows
-                        "created_at": now,
-                    }
-                    for planned in some_jobs
-                ],
-            )
-        added = tx.execute(select(func.count()).select_from(job)).scalar_one() - before
+        return submit_in(tx, plan, command, now, grows, what)
 
-        ids: dict[str, int] = {}
-        for keys in in_parts([planned.key for planned in plan.jobs]):
-            ids.update(tx.execute(select(job.c.key, job.c.id).where(job.c.key.in_(keys))).all())
 
-        edges = [
-            {"job_id": ids[planned.key], "depends_on_id": ids[need.key], "role": need.role}
-            for planned in plan.jobs
-            for need in planned.needs
-        ]
-        for some_edges in in_parts(edges):
-            tx.execute(upsert(tx, dependency).on_conflict_do_nothing(), some_edges)
+def submit_in(
+    tx: Connection, plan: Plan, command: str, now: float, grows: AblationRow | None = None, what: str = ""
+) -> Submitted:
+    """As `submit`, in a transaction that does more."""
+    code.keep(tx, plan.code, command, now)
+    ablation_id, new = _ablation(tx, plan, command, now, grows)
+    before = tx.execute(select(func.count()).select_from(job)).scalar_one()
+    for some_jobs in in_parts(plan.jobs):
+        tx.execute(
+            upsert(tx, job).on_conflict_do_nothing(index_elements=["key"]),
+            [
+                {
+                    "key": planned.key,
+                    "kind": planned.kind,
+                    "version": planned.version,
+                    "label": planned.label,
+                    "spec": dict(planned.spec),
+                    "resource": planned.resource,
+                    "priority": planned.priority,
+                    "target_steps": planned.target_steps,
+                    "fair": planned.fair,
+                    "state": BLOCKED,
+                    "waiting_on": UNCOUNTED,  # set below, once the dependencies have rows
+                    "created_at": now,
+                }
+                for planned in some_jobs
+            ],
+        )
+    added = tx.execute(select(func.count()).select_from(job)).scalar_one() - before
 
-        run_ids = _runs(tx, ablation_id, plan, ids)
-        links = [
-            {
-                "ablation_id": ablation_id,
-                "job_id": ids[planned.key],
-                "run_id": run_ids[reference] if reference is not None else None,
-            }
-            for planned in plan.jobs
-            for reference in (planned.runs or (None,))
-        ]
-        left = [] if new else _unlink(tx, ablation_id, links)
-        for some_links in in_parts(links):
-            tx.execute(insert(AblationJob), some_links)
+    ids: dict[str, int] = {}
+    for keys in in_parts([planned.key for planned in plan.jobs]):
+        ids.update(tx.execute(select(job.c.key, job.c.id).where(job.c.key.in_(keys))).all())
 
-        # What was told to stop and has not stopped yet goes on.
-        stopping = select(job.c.id).where(job.c.state == RUNNING, job.c.cancel_requested)
-        for job_ids in in_parts([*set(tx.execute(stopping).scalars()).intersection(ids.values())]):
-            tx.execute(update(job).where(job.c.id.in_(job_ids)).values(cancel_requested=False))
-        # A job that failed or was cancelled is blocked again and counted afresh, like a new one.
-        for job_ids in in_parts(list(ids.values())):
-            revive(tx, job_ids)
-        release_counted(tx)
-        for job_ids in in_parts(list(ids.values())):
-            hold(tx, job_ids)
-        _stop(tx, left, now)
-        shared = f"{added} jobs added, {len(plan.jobs) - added} shared with earlier work"
-        if new:
-            events.record(tx, now, "ablation_submitted", f"{plan.name}: {shared}", ablation_id=ablation_id)
-        elif grows is not None and grows.key != plan.key:
-            events.record(tx, now, "ablation_grew", f"{plan.name}: {what}; {shared}", ablation_id=ablation_id)
+    edges = [
+        {"job_id": ids[planned.key], "depends_on_id": ids[need.key], "role": need.role}
+        for planned in plan.jobs
+        for need in planned.needs
+    ]
+    for some_edges in in_parts(edges):
+        tx.execute(upsert(tx, dependency).on_conflict_do_nothing(), some_edges)
+
+    run_ids = _runs(tx, ablation_id, plan, ids)
+    links = [
+        {
+            "ablation_id": ablation_id,
+            "job_id": ids[planned.key],
+            "run_id": run_ids[reference] if reference is not None else None,
+        }
+        for planned in plan.jobs
+        for reference in (planned.runs or (None,))
+    ]
+    left = [] if new else _unlink(tx, ablation_id, links)
+    for some_links in in_parts(links):
+        tx.execute(insert(AblationJob), some_links)
+
+    # What was told to stop and has not stopped yet goes on.
+    stopping = select(job.c.id).where(job.c.state == RUNNING, job.c.cancel_requested)
+    for job_ids in in_parts([*set(tx.execute(stopping).scalars()).intersection(ids.values())]):
+        tx.execute(update(job).where(job.c.id.in_(job_ids)).values(cancel_requested=False))
+    # A job that failed or was cancelled is blocked again and counted afresh, like a new one.
+    for job_ids in in_parts(list(ids.values())):
+        revive(tx, job_ids)
+    release_counted(tx)
+    for job_ids in in_parts(list(ids.values())):
+        hold(tx, job_ids)
+    _stop(tx, left, now)
+    shared = f"{added} jobs added, {len(plan.jobs) - added} shared with earlier work"
+    if new:
+        events.record(tx, now, "ablation_submitted", f"{plan.name}: {shared}", ablation_id=ablation_id)
+    elif grows is not None and grows.key != plan.key:
+        events.record(tx, now, "ablation_grew", f"{plan.name}: {what}; {shared}", ablation_id=ablation_id)
     return Submitted(ablation_id, added, len(plan.jobs) - added)
+
+
+def in_place_of(there: AblationRow, plan: Plan, now: float, what: str) -> Callable[[Connection], None]:
+    """What gives an ablation another plan, in a transaction that does more."""
+
+    def write(tx: Connection) -> None:
+        submit_in(tx, plan, there.command, now, there, what)
+
+    return write
 
 
 def _ablation(

@@ -211,7 +211,9 @@ def took_in_a_bundle(db: Database) -> bool:
 def artifacts_of(db: Database, ablation_id: int) -> list[ArtifactRow]:
     """What all jobs of an ablation published, oldest first."""
     mine = select(AblationJob.job_id).where(AblationJob.ablation_id == ablation_id)
-    columns = (Artifact.sha256, Artifact.name, Artifact.path, Artifact.bytes, Artifact.job_id)
+    columns = (
+        Artifact.sha256, Artifact.name, Artifact.path, Artifact.bytes, Artifact.job_id, Artifact.final,
+    )  # fmt: skip
     with db.read() as tx:
         return read_rows(
             tx, ArtifactRow, select(*columns).where(Artifact.job_id.in_(mine)).order_by(Artifact.id)

@@ -99,13 +99,14 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactRow:
-    """Bytes in the store. `path` is relative to the home."""
+    """Bytes in the store. `path` is relative to the home. `final`: of the end of its job, not of the way."""
 
     sha256: str
     name: str
     path: str
     bytes: int
     job_id: int
+    final: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,33 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
+from db import code, plans, queries, removal
+from db.engine import Database
 from db.plans import Plan
+from db.remote import Remote
+from db.removal import Part
 from db.rows import AblationRow
 from errors import ConfigError
 from experiments.registry import experiment_of
+from settings.home import Home
 from settings.json_values import JsonObject
 from settings.shown import shown
 
 
-def plan_without(ablation: AblationRow, arm: str) -> Plan:
+def drop(
+    database: Database, home: Home, remote: Remote | None, ablation: AblationRow, arm: str, now: float
+) -> Part:
+    """Take an arm, or the row of a policy, out of an ablation, which is planned without it. Returns what went.
+
+    Raises ConfigError as `plan_without`, IllegalMove and HomeInUse as `db.removal.drop_arm`, Overtaken where it grew
+    meanwhile.
+    """
+    plan = plan_without(database, ablation, arm)
+    relink = plans.in_place_of(ablation, plan, now, f"without {arm}")
+    return removal.drop_arm(database, home, remote, ablation.id, arm, relink, now)
+
+
+def plan_without(database: Database, ablation: AblationRow, arm: str) -> Plan:
     """The plan of the ablation's settings without this arm, or this row of a policy.
 
     Raises ConfigError where it has no such arm or no other, and where its settings mean nothing to this build.
@@ -29,7 +47,8 @@ def plan_without(ablation: AblationRow, arm: str) -> Plan:
         raise ConfigError(
             f"ablation {ablation.name} cannot be planned without {shown(arm)} ({where}: {first['msg']})"
         ) from None
-    return experiment.plan(config)
+    code.admit(database, settings)
+    return experiment.plan(config, queries.specs_of(database, ablation.id, experiment.kept_kinds))
 
 
 def _others(settings: JsonObject, arm: str) -> object:

@@ -37,7 +37,7 @@ CONFIG_FILE = "config.json"
 #: The output layer, which is the input embedding again where the two are tied.
 _TIED, _EMBEDDING = "language_model.lm_head.weight", "language_model.model.embed_tokens.weight"
 #: Parts that run in float32 whatever type the rest has.
-_FLOAT32_PARTS = ("denoiser.", "latents.")
+FLOAT32_PARTS = ("denoiser.", "latents.")
 
 Model = TypeVar("Model", bound="Pretrained")
 
@@ -130,8 +130,8 @@ def model_of(
     with torch.device("meta"):
         model: Any = cls(config)  # type: ignore[call-arg]
     model.source = source
-    fill(model, tensors, source, lambda name: torch.float32 if name.startswith(_FLOAT32_PARTS) else dtype)
-    types = {p.dtype for name, p in model.named_parameters() if not name.startswith(_FLOAT32_PARTS)}
+    fill(model, tensors, source, lambda name: torch.float32 if name.startswith(FLOAT32_PARTS) else dtype)
+    types = {p.dtype for name, p in model.named_parameters() if not name.startswith(FLOAT32_PARTS)}
     if len(types) > 1:
         raise several_types(source, types)
     return model

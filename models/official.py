@@ -53,6 +53,7 @@ _PREFIXES = (
     ("model.mm_projector.", "projector."),
     ("model.mm_inv_projector.net.", "denoiser."),
     ("model.pixel_decoder.pixel_decoder.", "latents.autoencoder."),
+    ("model.pixel_decoder.", "latents."),  # the toy's fixed projection, which no official checkpoint has
     ("lm_head.", "language_model.lm_head."),
     ("model.", "language_model.model."),
 )

@@ -19,7 +19,7 @@ from policies.reconvla import ReconVLAPolicy
 from policies.regions import RegionFinder
 from policies.registry import AUTO
 from settings.faults import need_fact
-from settings.regular import MOST_TEXT_BYTES, read_bytes
+from settings.regular import MOST_TEXT_BYTES, open_regular, read_bytes
 
 
 def open_folder(folder: Path, precision: str = AUTO) -> tuple[ReconVLA, Recipe]:
@@ -47,7 +47,9 @@ def open_folder(folder: Path, precision: str = AUTO) -> tuple[ReconVLA, Recipe]:
 
 def identity_of(folder: Path) -> str:
     """What tells the model in `folder` from others: SHA-256 of its files, and of an official model's neighbours' files
-    that decide what it computes. Raises CheckpointError, WeightsMissing."""
+    that decide what it computes; of a file of weights its own. Raises CheckpointError, WeightsMissing."""
+    if folder.is_file():
+        return _file_sha256(folder)
     own = folder_identity(folder)
     values = read_json(folder / CONFIG_FILE)
     others = neighbour_files(folder, values) if values.get("model_type") == MODEL_TYPE else []
@@ -61,6 +63,18 @@ def identity_of(folder: Path) -> str:
             need_fact(error)
             raise CheckpointError(f"{file} cannot be read: {error.strerror}") from None
         digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()
+
+
+def _file_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with open_regular(path) as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        need_fact(error)
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
     return digest.hexdigest()
 
 

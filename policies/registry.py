@@ -6,7 +6,8 @@ import dataclasses
 import importlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, NamedTuple, cast, get_args, get_origin, get_type_hints, overload
 
 from benchmark.embodiment import CHUNK_STEPS
@@ -15,6 +16,7 @@ from errors import ConfigError, InvalidInput
 from models.spec import ModelSpec
 from policies.base import ModelPolicy, Policy
 from settings.code_source import reference_of
+from settings.places import expanded
 from settings.shown import cut, shown
 from settings.typed_json import from_json, to_json
 
@@ -132,11 +134,12 @@ PolicySpec = RandomActions | ScriptedExpert | PolicyServer | OwnClass | ModelPol
 
 class _Kind(NamedTuple):
     """opened_by: `module:callable`, which takes the fields of `spec` by their names. reaches_out: it asks over a
-    network, or reads a folder that it names."""
+    network, or reads a folder that it names. place: the field that names the folder or file of its model."""
 
     spec: type[PolicySpec]
     opened_by: str
     reaches_out: bool = False
+    place: str | None = None
 
 
 _KINDS = {
@@ -144,9 +147,9 @@ _KINDS = {
     "expert": _Kind(ScriptedExpert, "policies.expert:ExpertPolicy"),
     "http": _Kind(PolicyServer, "policies.remote:RemotePolicy", reaches_out=True),
     "own": _Kind(OwnClass, "policies.own:OwnPolicy"),
-    "openvla": _Kind(OpenVLAFolder, "policies.openvla:OpenVLAPolicy", reaches_out=True),
-    "folder": _Kind(ReconVLAFolder, "policies.checkpoint_folder:folder_policy", reaches_out=True),
-    "reconvla": _Kind(ReconVLAWeights, "policies.checkpoint_folder:weights_policy", reaches_out=True),
+    "openvla": _Kind(OpenVLAFolder, "policies.openvla:OpenVLAPolicy", True, "folder"),
+    "folder": _Kind(ReconVLAFolder, "policies.checkpoint_folder:folder_policy", True, "folder"),
+    "reconvla": _Kind(ReconVLAWeights, "policies.checkpoint_folder:weights_policy", True, "weights"),
 }
 
 
@@ -176,6 +179,30 @@ def open_policy(spec: PolicySpec) -> Policy:
     module, _, name = _KINDS[kind_of(spec)].opened_by.partition(":")
     opened = getattr(importlib.import_module(module), name)(**vars(spec))
     return cast(Policy, opened)
+
+
+def in_its_place(spec: PolicySpec, where: str = "policy") -> PolicySpec:
+    """`spec` with the whole path of its model, where it has one. where: for the refusal of a `~` that is nobody's
+    (ConfigError)."""
+    name = _KINDS[kind_of(spec)].place
+    if name is None:
+        return spec
+    place = expanded(getattr(spec, name), f"{where}.{name}").absolute()
+    moved: Any = replace(cast(Any, spec), **{name: str(place)})
+    return cast(PolicySpec, moved)
+
+
+def identity(spec: PolicySpec) -> str | None:
+    """SHA-256 of its model's files, which tells it from what lies there later; None for a policy that names no place.
+
+    Raises CheckpointError or WeightsMissing for what cannot be read.
+    """
+    name = _KINDS[kind_of(spec)].place
+    if name is None:
+        return None
+    from policies.checkpoint_folder import identity_of  # imports torch, which few policies need
+
+    return identity_of(Path(getattr(spec, name)))
 
 
 def policy_json(spec: PolicySpec) -> dict[str, object]:

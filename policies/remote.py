@@ -140,7 +140,8 @@ class RemotePolicy:
             status, place, content = deadline.result(partial(self._answer, files, deadline))
         except TimeoutError:
             raise PolicyServerError(_too_slow(self._timeout_seconds)) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OverflowError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OverflowError, ValueError) as error:
+            # Also of http.client, for chunks of more bytes than can be counted, or of fewer than none.
             raise PolicyServerError(_in_words(error, self._timeout_seconds)) from None
         if status != 200:
             fault = _Refused if _is_for_good(status) else PolicyServerError

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+from settings.shown import cut, shown
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """` (did you mean 'recon'?)`, or nothing where no known name is near. It follows the name that is unknown."""
+    near = get_close_matches(name, known, n=1)
+    return f" (did you mean {shown(near[0])}?)" if near else ""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence: `; did you mean x?`, or nothing where no known name is near."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    """`; did you mean recon?`, or nothing. It ends a sentence."""
+    near = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {cut(near[0])}?" if near else ""
+
+
+def listed(known: Collection[str], most: int = 20) -> str:
+    """The first of the names, in their order."""
+    names = [cut(name) for name in known]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -80,12 +80,13 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True)
 class ArtifactRecord:
-    """Bytes that a job published. path: relative to the home."""
+    """Bytes that a job published. path: relative to the home. final: of the job's end, not of the way."""
 
     name: str
     path: str
     sha256: str
     bytes: int
+    final: bool
 
 
 @dataclass(frozen=True, slots=True)

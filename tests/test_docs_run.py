@@ -69,6 +69,7 @@ STORIES: dict[str, tuple[Shown, ...]] = {
         Shown('python cli.py logs "train recon seed 0"', says=r"succeeded, step 2 of 2"),
         Shown('python cli.py logs "train recon seed 0" --follow', says=r"succeeded, step 2 of 2"),
         Shown("python cli.py artifacts --kind checkpoint", says=r"final .*train recon seed 0"),
+        Shown("python cli.py artifacts --final", says=r"checkpoint .*final .*\(train recon seed 0: weights\)"),
         Shown("python cli.py artifacts verify", says=r"[1-9]\d* artifacts: .* 0 damaged, 0 missing"),
         Shown("python cli.py tensorboard --once", says=r"[1-9]\d* points in .*tensorboard"),
         Shown("python cli.py doctor", says=r"An ablation can(not)? run here", codes=(0, 3)),
@@ -136,6 +137,9 @@ STORIES: dict[str, tuple[Shown, ...]] = {
         Shown(f"python cli.py evaluate {_CHECKPOINT} --sequences 10 --videos films --attention", _SHORT, r"1/5"),
         Shown(f"python cli.py attention {_CHECKPOINT} --data {_DATA} --out maps", "--demonstrations 1 --frames 2",
               r"mass in gaze .*centre prior"),
+        Shown("python cli.py checkpoint export recon 0 recon-0", says=r"recon-0: recon seed 0 of smoke after 2 steps"),
+        Shown("python cli.py evaluate recon-0 --sequences 10", _SHORT, r"1/5"),
+        Shown("python cli.py evaluate --policy '{kind: random, seed: 3}' --sequences 10", _SHORT, r"1/5"),
     ),
     "in CALVIN's scenes": (
         Shown(f"python cli.py evaluate {_CHECKPOINT} --assets {_ASSETS} --protocol reconvla-500 --out results.jsonl",

@@ -157,8 +157,8 @@ def _outcome(home: Path) -> dict[str, Any]:
         "artifact.final AND artifact.name = 'weights'",
     )
     equal |= {f"weights {arm} {seed}": digest for arm, seed, digest in weights}
-    (folder,) = [place for place in (home / "reports").iterdir() if place.is_dir()]
-    report = json.loads((folder / "report.json").read_text())
+    _run(home, ["report", "--out", str(home / "now")])
+    report = json.loads((home / "now" / "report.json").read_text())
     for row in [*report["arms"], *report["runs"]]:
         named = f"report {row['arm']} {row.get('seed', 'all')}"
         equal[named] = {key: value for key, value in row.items() if key not in _OF_THE_WAY}

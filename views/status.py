@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from db import progress, queries, standings
+from db.checkpoints import FinalWeights, final_weights
 from db.engine import Database
 from db.progress import RunningAttempt
 from db.rows import AblationRow, plain
@@ -31,11 +32,12 @@ def status_document(
 ) -> dict[str, Any]:
     """Everything `status` shows, as plain JSON. `ablation`: id or name, or None for all.
 
-    To the fields of CONTRACT each run gains `live_step`, `steps_per_second` and `values` (the newest losses)
-    while it is worked on, each ablation `time_left` and `differs` (in which settings from the home's first: `from` is
-    its id, `settings` some of them, `more` how many others; None of the first itself), and the document `events` and
-    the address of each service (`flower`, `tensorboard`, `metrics`; None where it does not run), and `troubles`:
-    sentences on what keeps the session of this machine from working.
+    Each run has `final_weights` (`path` relative to the home, `sha256`), None until its training has ended. To the
+    fields of CONTRACT it gains `live_step`, `steps_per_second` and `values` (the newest losses) while it is worked on,
+    each ablation `time_left` and `differs` (in which settings from the home's first: `from` is its id, `settings` some
+    of them, `more` how many others; None of the first itself), and the document `events` and the address of each
+    service (`flower`, `tensorboard`, `metrics`; None where it does not run), and `troubles`: sentences on what keeps
+    the session of this machine from working.
 
     hearing: of whoever looks again and again, the same each time: the age of heartbeats of other machines,
     and whether their sessions live.
@@ -46,12 +48,14 @@ def status_document(
         _listen(document, hearing)
     running = progress.running_attempts(database)
     train_jobs = progress.train_jobs(database)
+    weights = {entry.run: entry for entry in final_weights(database)}
     there = {worker["id"] for worker in document["workers"]}
     by_job = {row.job_id: row for row in running if row.worker_id in there}
     workers = workers_by_resource([worker["device"] for worker in document["workers"]])
     _compare(document["ablations"], queries.ablation_rows(database))
     for entry in document["ablations"]:
         for run in entry["runs"]:
+            run["final_weights"] = _weights(weights.get(run["id"]))
             run |= _live(by_job.get(train_jobs.get(run["id"], 0)))
         left = _time_left(database, entry, workers)
         entry["time_left"] = None if left is None else {**asdict(left), "untimed": list(left.untimed)}
@@ -79,6 +83,10 @@ def _compare(entries: Sequence[dict[str, Any]], rows: Sequence[AblationRow]) -> 
         if entry["id"] != first and entry["id"] in configs:
             found = differences(configs[first], configs[entry["id"]])
             entry["differs"] = {"from": first, "settings": list(found.settings), "more": found.more}
+
+
+def _weights(found: FinalWeights | None) -> dict[str, str] | None:
+    return None if found is None else {"path": found.path, "sha256": found.sha256}
 
 
 def workers_by_resource(devices: Sequence[str]) -> dict[str, int]:

@@ -52,6 +52,8 @@ def status_screen(document: Mapping[str, Any], now: float, width: int, height: i
             _runs(entry["runs"], width, most_runs),
             Text(),
         ]
+        if not height and (kept := [run for run in entry["runs"] if run.get("final_weights")]):
+            parts += [_final_weights(kept), Text()]
     if workers:
         parts += [_workers(workers, width), Text()]
     elif any(entry["state"] == "running" for entry in document["ablations"]):
@@ -175,6 +177,18 @@ def _runs(runs: Sequence[Mapping[str, Any]], width: int, most: int | None) -> Re
     if len(shown) == len(runs):
         return table
     return Group(table, Text(f"and {len(runs) - len(shown)} more runs", "dim"))
+
+
+def _final_weights(runs: Sequence[Mapping[str, Any]]) -> Table:
+    """Where they lie in the home; the name of the file is their SHA-256."""
+    table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
+    table.add_column("final weights", no_wrap=True)
+    table.add_column("SHA-256", no_wrap=True)
+    table.add_column("file in the home", overflow="fold")
+    for run in runs:
+        weights = run["final_weights"]
+        table.add_row(f"{run['arm']} {run['seed']}", weights["sha256"][:12], weights["path"])
+    return table
 
 
 def _losses(values: Mapping[str, float], width: int) -> list[str]:

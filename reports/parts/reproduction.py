@@ -40,9 +40,17 @@ class DataSource:
 
 
 @dataclass(frozen=True)
+class FinalWeights:
+    """What a run's training ended with. path: relative to the home."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Environment:
-    """`data_digests`: SHA-256 by what it is of; `precision`: by kind of job; `mixed`: a sentence for each job whose
-    steps were computed on machines, or by versions, that differ."""
+    """`data_digests`: SHA-256 by what it is of; `precision`: by kind of job; `final_weights`: by run; `mixed`: a
+    sentence for each job whose steps were computed on machines, or by versions, that differ."""
 
     command: str = ""
     hardware: str = ""
@@ -51,6 +59,7 @@ class Environment:
     precision: str = ""
     simulator: str = ""
     data_digests: Mapping[str, str] = field(default_factory=dict)
+    final_weights: Mapping[str, FinalWeights] = field(default_factory=dict)
     mixed: tuple[str, ...] = ()
 
 
@@ -76,6 +85,10 @@ class Reproduction(Part):
         rows += [(f"data of {source.purpose}", source.told) for source in self.sources]
         rows += sorted(self.environment.versions.items())
         rows += sorted(self.environment.data_digests.items())
+        rows += [
+            (f"weights of {run}", f"{weights.path} (SHA-256 {weights.sha256})")
+            for run, weights in self.environment.final_weights.items()
+        ]
         return {"command": self.environment.command, "rows": [(name, value) for name, value in rows if value]}
 
     def document(self) -> Mapping[str, object]:
@@ -89,6 +102,7 @@ class Reproduction(Part):
                 "simulator": self.environment.simulator,
                 "versions": dict(self.environment.versions),
                 "data_digests": dict(self.environment.data_digests),
+                "final_weights": {run: asdict(of) for run, of in self.environment.final_weights.items()},
                 "mixed": list(self.environment.mixed),
             },
         }

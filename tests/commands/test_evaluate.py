@@ -10,7 +10,9 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ import cli
 from calvin.writer import write_split
 from models.recipe import recipe_of
 from models.reconvla import ReconVLA
+from policies import registry
 from policies.base import Query
 from policies.random_actions import RandomPolicy
 from policies.registry import ReconVLAFolder, open_policy
@@ -199,6 +202,16 @@ def _simulator_processes() -> list[int]:
         (("evaluate", "random", "--replay", "/nowhere"), 2, "leave out CHECKPOINT (random)"),
         (("evaluate", "--replay", "/nowhere", "--tasks", "open_drawer"), 2, "--tasks is not heeded by --replay"),
         (("evaluate", "--replay", "/nowhere", "--protocol", "calvin"), 2, "--protocol is not heeded by --replay"),
+        (("evaluate", "--policy", "{kind: htp}"), 2, "--policy: policy.kind: 'htp' is unknown; known kinds: random"),
+        (("evaluate", "--policy", "{kind: random, seed: x}"), 2, "policy.seed: must be a whole number, got 'x'"),
+        (("evaluate", "--policy", "{kind: random"), 2, "--policy is not YAML"),
+        (("evaluate", "--policy", "none.yaml"), 2, "--policy none.yaml is no file"),
+        (("evaluate", "--policy", "{kind: http, url: ftp://x}"), 2, "--policy: ftp://x is no address"),
+        (("evaluate", "--policy", "{kind: folder, folder: none}"), 2, "/none/config.json cannot be read"),
+        (("evaluate", "--policy", "{kind: folder, folder: ~no-such-user/x}"), 2, "~no-such-user names no home"),
+        (("evaluate", "random", "--policy", "{kind: random}"), 2, "leave out CHECKPOINT (random)"),
+        (("evaluate", "--policy", "{kind: random}", "--seed", "3"), 2, "--seed is not heeded beside --policy"),
+        (("evaluate", "--policy", "{kind: random}", "--replay", "x"), 2, "--policy is not heeded by --replay"),
         (("serve", "nowhere"), 2, "there is no folder nowhere"),
     ],
 )  # fmt: skip
@@ -206,6 +219,55 @@ def test_wrong_use_is_one_sentence(
     capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...], code: int, sentence: str
 ) -> None:
     assert sentence in refused(capfd, code, *arguments)
+
+
+def test_a_policy_is_named_as_in_a_row_of_an_ablation(
+    tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    few = (*RANDOM[2:], "--sequences", "2")
+    chance = run(capfd, "evaluate", "random", "--seed", "3", *few)
+    described = run(capfd, "evaluate", "--policy", "{kind: random, seed: 3}", *few)
+    assert described["results"] == chance["results"]
+    assert (described["policy"], described["policy_spec"]) == ("random", {"kind": "random", "seed": 3})
+    file, out = tmp_path / "toy.yaml", tmp_path / "results.jsonl"
+    file.write_text(json.dumps({"kind": "folder", "folder": str(folder), "batch": 2}))
+    known = run(capfd, "evaluate", str(folder), "--batch", "2", *few)
+    toy = run(capfd, "evaluate", "--policy", str(file), *few, "--out", str(out))
+    assert (toy["results"], toy["weights"]) == (known["results"], known["weights"])
+    file.write_text(json.dumps({"kind": "folder", "folder": str(folder), "batch": 3}))
+    told = refused(capfd, 2, "evaluate", "--policy", str(file), *few, "--out", str(out))
+    assert "holds results with policy_spec.batch = 2, not 3" in told
+
+
+@dataclass(frozen=True)
+class _Still:
+    """A kind of policy that no command knows."""
+
+    lift: float = 0.0
+
+
+class _StillPolicy:
+    needs_images = False
+
+    def __init__(self, lift: float) -> None:
+        self.counts: Counter[str] = Counter()
+        self._chunk = np.array([[0.0, 0.0, lift, 0.0, 0.0, 0.0, 1.0]])
+
+    def act(self, queries: Sequence[Query]) -> list[np.ndarray]:
+        return [self._chunk for _ in queries]
+
+
+def test_a_new_kind_of_policy_needs_no_command(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {**registry._KINDS, "still": registry._Kind(_Still, f"{__name__}:_StillPolicy")}  # type: ignore[arg-type]
+    monkeypatch.setattr(registry, "_KINDS", kinds)
+    few = (*RANDOM[2:], "--sequences", "1")
+    document = run(capfd, "evaluate", "--policy", "{kind: still, lift: 1}", *few)
+    assert document["policy_spec"] == {"kind": "still", "lift": 1.0}
+    assert "lift: must be a number" in refused(
+        capfd, 2, "evaluate", "--policy", "{kind: still, lift: x}", *few
+    )
 
 
 def test_a_dead_policy_server_is_named(

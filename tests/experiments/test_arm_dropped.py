@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Connection
 
-from db import plans, queries, removal
+from db import plans, queries
 from db.engine import Database
 from db.plans import Plan
 from db.rows import AblationRow
 from errors import ConfigError
-from experiments.arm_dropped import plan_without
+from experiments.arm_dropped import drop, plan_without
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
 from settings.home import Home
@@ -31,7 +30,7 @@ def row_of(database: Database, planned: Plan) -> AblationRow:
 
 
 def test_the_plan_is_that_of_the_other_arms(database: Database) -> None:
-    found, expected = plan_without(row_of(database, plan(*ARMS)), "recon"), plan("baseline")
+    found, expected = plan_without(database, row_of(database, plan(*ARMS)), "recon"), plan("baseline")
     assert (found.key, found.jobs) == (expected.key, expected.jobs)
 
 
@@ -39,22 +38,21 @@ def test_of_what_was_dropped_nothing_stays_that_the_plan_does_not_ask_for(
     database: Database, home: Home
 ) -> None:
     row = row_of(database, plan(*ARMS))
-    without = plan_without(row, "recon")
-    shared = {job.key for job in without.jobs}
-
-    def relink(tx: Connection) -> None:
-        """Nothing of the plan is new but its report."""
-
-    removal.drop_arm(database, home, None, row.id, "recon", relink, NOW)
+    without = plan_without(database, row, "recon")
+    part = drop(database, home, None, row, "recon", NOW)
     left = {job.key: job.kind for job in queries.jobs_of(database, row.id)}
-    assert left.keys() < shared
-    assert [job.kind for job in without.jobs if job.key not in left] == ["report"]
+    assert left == {job.key: job.kind for job in without.jobs}
+    assert part.jobs and {run.arm for run in queries.runs_of(database, row.id)} == {"baseline"}
+    (now,) = queries.ablation_rows(database)
+    assert (now.key, now.config["arms"], now.job_count) == (without.key, ["baseline"], len(without.jobs))
+    again = plans.submit(database, plan(*ARMS), "submit", NOW, now)
+    assert again.ablation_id == row.id and again.jobs_added == len(part.jobs), "it comes back as work to do"
 
 
 def test_rows_by_name_are_dropped_as_well(database: Database) -> None:
     rows = {"baseline": None, "chance": {"policy": {"kind": "random", "seed": 1}}}
     config = load_config("smoke", None, (), arms=rows, seeds=(0,))
-    found = plan_without(row_of(database, Planner(config).plan()), "chance")
+    found = plan_without(database, row_of(database, Planner(config).plan()), "chance")
     assert found.config["arms"] == {"baseline": None}
 
 
@@ -65,10 +63,10 @@ def test_rows_by_name_are_dropped_as_well(database: Database) -> None:
 def test_an_arm_that_is_not_there_or_the_only_one(database: Database, arm: str, says: str) -> None:
     row = row_of(database, plan("baseline"))
     with pytest.raises(ConfigError, match=says):
-        plan_without(row, arm)
+        plan_without(database, row, arm)
 
 
 def test_settings_of_another_build_are_told(database: Database) -> None:
     row = row_of(database, Plan("old", "old", {"arms": ["baseline", "recon"], "older": 1}, ()))
     with pytest.raises(ConfigError, match=r"ablation old cannot be planned without 'recon' \(older: "):
-        plan_without(row, "recon")
+        plan_without(database, row, "recon")

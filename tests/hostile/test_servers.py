@@ -123,9 +123,9 @@ def test_asking_an_address_ends_at_its_limit_whatever_drips(name: str) -> None:
         read_all(url)
 
 
-@pytest.mark.parametrize("digits", [16, 17, 40])
-def test_a_chunk_of_more_bytes_than_can_be_counted_is_told(digits: int) -> None:
-    answer = CHUNKED + b"f" * digits + b"\r\n1\r\n"
+@pytest.mark.parametrize("size", ["f" * 16, "f" * 17, "f" * 40, "-5", "-0000000000000005"])
+def test_a_chunk_of_a_size_that_is_none_is_told(size: str) -> None:
+    answer = CHUNKED + size.encode() + b"\r\n1\r\n"
     with raw_server(lambda connection: connection.sendall(answer)) as url:
         assert "the request failed" in refusal(url) or "no connection" in refusal(url)
         assert NoticeAddress(url).look().trouble

@@ -304,8 +304,17 @@ def test_action_tokens_lie_below_the_special_ones_however_many_rows_there_are(
 def test_foreign_names() -> None:
     with pytest.raises(CheckpointError, match=r"'optimizer\.step'"):
         name_from_official("optimizer.step")
-    with pytest.raises(CheckpointError, match=r"'latents\.basis'"):
-        name_to_official("latents.basis")
+    with pytest.raises(CheckpointError, match=r"'optimizer\.step' has no official name"):
+        name_to_official("optimizer.step")
+
+
+def test_the_fixed_projection_of_a_toy_has_a_name_in_the_official_layout(
+    model: ReconVLA, tmp_path: Path
+) -> None:
+    model.save_pretrained(tmp_path, official_layout=True)
+    assert "model.pixel_decoder.basis" in open_weights(tmp_path)
+    loaded = ReconVLA.from_pretrained(tmp_path).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in model.state_dict().items())
 
 
 def test_a_tower_that_lacks_a_size(released: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import json
@@ -28,6 +29,8 @@ from policies.registry import (
     ReconVLAFolder,
     ReconVLAWeights,
     ScriptedExpert,
+    identity,
+    in_its_place,
     kind_of,
     open_policy,
     policy_from_json,
@@ -109,6 +112,23 @@ def test_what_is_unknown_missing_or_wrong_is_named(given: Any, sentence: str) ->
     with pytest.raises(ConfigError) as caught:
         policy_from_json(given, "arms.a.policy")
     assert str(caught.value).startswith(sentence)
+
+
+def test_a_model_is_known_by_what_lies_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert identity(RandomActions(3)) is None and in_its_place(RandomActions(3)) == RandomActions(3)
+    folder, weights = tmp_path / "folder", tmp_path / "one.safetensors"
+    folder.mkdir()
+    for file in (folder / "config.json", weights):
+        file.write_text("{}")
+    weights_of_job = dataclasses.replace(SPECS["reconvla"], weights="~/one.safetensors")  # type: ignore[arg-type]
+    for spec, place in ((ReconVLAFolder("~/folder"), folder), (weights_of_job, weights)):
+        found = in_its_place(spec)
+        assert str(place) in vars(found).values()
+        before = identity(found)
+        assert before is not None and before == identity(found)
+        (folder / "config.json" if place == folder else place).write_text("{ }")
+        assert identity(found) != before
 
 
 def test_a_policy_is_opened_by_what_describes_it(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from experiments.reconvla.report.sections import ORDER, sections
 from reports.data import LossPoint, ReportData, RunReport, Slice, TaskScore
 from reports.parts.device_time import DeviceTime, Ledger
 from reports.parts.films import Films, Video
-from reports.parts.reproduction import Environment, Reproduction
+from reports.parts.reproduction import Environment, FinalWeights, Reproduction
 from reports.section import Part
 from reports.summary import Summary, summarise
 
@@ -182,6 +182,9 @@ def full() -> ReportData:
                 hardware="8 x CPU",
                 versions={"torch": "2.13.0", "python": "3.11.2"},
                 data_digests={"training index": "9f" * 32},
+                final_weights={
+                    "recon seed 0": FinalWeights(f"artifacts/3a/{'3a' * 32}.safetensors", "3a" * 32)
+                },
             )
         ),
         ablation_id="a1b2c3",

@@ -112,6 +112,12 @@ def one_arm(*parts, **fields):
     return made("mine", runs, Attention(scores), *parts, **fields)
 
 
+def test_final_weights_are_named_with_their_digest():
+    page = full_page()
+    assert f'weights of recon seed 0</th><td class="text"><code>artifacts/3a/{"3a" * 32}.safetensors' in page
+    assert f"(SHA-256 {'3a' * 32})" in page
+
+
 def test_an_ablation_that_half_failed_does_not_look_whole():
     jobs = {"blocked": 3, "running": 0, "succeeded": 37, "failed": 2}
     text = page(one_arm(state="failed", jobs=jobs, failures=("train recon seed 0: no <space> left",)))

@@ -26,6 +26,8 @@ def test_json_has_the_promised_structure():
         assert {"frames", "detected", "rate", "mean_iou"} <= set(document["gaze"][level])
     ledger_keys = {"useful_seconds", "replayed_seconds", "checkpoint_seconds", "load_seconds", "idle_seconds"}
     assert set(document["ledger"]) == ledger_keys | {"preemptions", "losses"}
+    (weights,) = document["environment"]["final_weights"].items()
+    assert weights == ("recon seed 0", {"path": f"artifacts/3a/{'3a' * 32}.safetensors", "sha256": "3a" * 32})
 
 
 def test_json_equals_its_own_round_trip():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -34,7 +35,8 @@ class Documents:
 
         text, how = draw.choice(self._sound), draw.randrange(4)
         if how == 0:
-            text = yaml.safe_dump(changed_value(draw, yaml.safe_load(text)))
+            with suppress(RecursionError):  # levels that PyYAML itself cannot write
+                text = yaml.safe_dump(changed_value(draw, yaml.safe_load(text)))
         elif how == 1:
             text = json.dumps(changed_value(draw, yaml.safe_load(text)))
         elif how == 2:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from db.states import SUCCEEDED
 from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.renderer import frames_told, simulators_told
-from reports.parts.reproduction import Environment
+from reports.parts.reproduction import Environment, FinalWeights
 from settings.arithmetic import FIXED_VARIABLES
 from settings.json_values import JsonObject, section, whole
 from settings.machine import ABSENT
@@ -54,8 +54,21 @@ def report_environment(records: Records, corpora: Corpora) -> Environment:
         precision=_precisions(jobs),
         simulator=_simulator(jobs),
         data_digests={**_demonstrations(jobs, corpora), **_indexes(records, corpora)},
+        final_weights=_final_weights(records),
         mixed=tuple(_mixed(jobs, attempts)),
     )
+
+
+def _final_weights(records: Records) -> dict[str, FinalWeights]:
+    """By run, of those whose training has ended."""
+    ended = {row.id: row for row, _ in told(records.jobs, TrainSpec) if row.state == SUCCEEDED}
+    return {
+        f"{run.arm} seed {run.seed}": FinalWeights(artifact.path, artifact.sha256)
+        for run in records.runs
+        if run.train_job_id in ended
+        for artifact in records.artifacts_of(ended[run.train_job_id])
+        if artifact.final
+    }
 
 
 def _mixed(jobs: Sequence[JobRecord], attempts: Sequence[AttemptRecord]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from experiments.reconvla.report.provenance import (  # their input cannot be ma
     _hardware,
     _precisions,
 )
-from reports.parts.reproduction import Reproduction
+from reports.parts.reproduction import FinalWeights, Reproduction
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import record, result_of, spec_of
 from tests.reports.samples import part
@@ -28,6 +28,7 @@ INGEST = {
 
 def environment_of(database, store, tmp_path, bodies):
     """Of an ablation whose ingest, index and train job have ended with these versions of their bodies."""
+    made = {"index": ("index.json", b"[]"), "train": ("weights", b"weights")}
     planned = [
         PlannedJob(kind, kind, f"{kind} training", spec_of(kind, spec), "cpu", 50, 1, (), (REF,))
         for kind, spec in (("ingest", INGEST), ("index", {"split": "training"}), ("train", {}))
@@ -36,7 +37,7 @@ def environment_of(database, store, tmp_path, bodies):
     submit(database, Plan("k", "mine", config, planned, {REF: "train"}), "cli.py all", NOW)
     worker_id = worker(database)
     for kind, body in bodies.items():
-        artifacts = [stored(store, tmp_path, "index.json", b"[]", kind="index")] if kind == "index" else []
+        artifacts = [stored(store, tmp_path, *made[kind], kind=kind)] if kind in made else []
         ending = Ending(
             states.SUCCEEDED, 1, artifacts=artifacts, result=result_of(kind),
             environment={**attempt_environment("cpu"), "body": body},
@@ -51,6 +52,25 @@ def test_digests_are_of_the_data_and_whole(database, store, tmp_path):
         "demonstrations training": hashlib.sha256(b"early\nlate").hexdigest(),
         "index training": hashlib.sha256(b"[]").hexdigest(),
     }
+
+
+def test_final_weights_are_named_once_a_run_has_them(database, store, tmp_path):
+    assert environment_of(database, store, tmp_path, {"ingest": 3, "index": 2}).final_weights == {}
+
+    def found():
+        return part(gather_report(database, store, "mine"), Reproduction).environment.final_weights
+
+    worker_id = worker(database, "other")
+    claim = start(database, "train training", worker_id)
+    with store.publication():
+        halfway = stored(store, tmp_path, "weights", b"halfway", final=False)
+        jobs.publish(database, claim, 0, [halfway], [], jobs.Seconds(), NOW)
+        final = stored(store, tmp_path, "weights", b"weights")
+        assert found() == {}
+        ending = Ending(states.SUCCEEDED, 1, artifacts=[final], result=result_of("train"))
+        jobs.succeed(database, claim, ending, NOW + 1)
+    digest = hashlib.sha256(b"weights").hexdigest()
+    assert found() == {"recon seed 0": FinalWeights(final.path, digest)}
 
 
 def test_versions_and_machine(database, store, tmp_path):

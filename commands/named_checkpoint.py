@@ -1,0 +1,135 @@
+"""What people call a checkpoint: a folder, or the digest of one in the home."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from errors import InvalidInput
+from settings.home import Home
+
+if TYPE_CHECKING:
+    from models.recipe import Recipe
+    from models.reconvla import ReconVLA
+    from models.spec import ModelSpec
+    from policies.registry import ReconVLAFolder, ReconVLAWeights
+
+HELP = "a folder (Hugging Face layout), or the first digits of a checkpoint's SHA-256 in the home"
+
+
+def precision_option(command: Callable[..., None]) -> Callable[..., None]:
+    """`--precision`, one of `policies.registry.PRECISIONS`."""
+    return click.option(
+        "--precision",
+        type=click.Choice(("auto", "fp32", "bf16", "fp16", "4bit")),
+        default="auto",
+        show_default=True,
+        help="auto: as a folder stores it, fp32 for a checkpoint of the home. 4bit: a ReconVLA only.",
+    )(command)
+
+
+def crop_option(command: Callable[..., None]) -> Callable[..., None]:
+    """`--center-crop`, as `policies.openvla` takes it."""
+    return click.option(
+        "--center-crop/--no-center-crop",
+        default=None,
+        help="Show an OpenVLA the middle of pictures [default: where its folder's name says image_aug].",
+    )(command)
+
+
+def refuse_crop(center_crop: bool | None, name: str) -> None:
+    """Raises InvalidInput where an option of OpenVLA was given for another policy."""
+    if center_crop is not None:
+        option = "--center-crop" if center_crop else "--no-center-crop"
+        raise InvalidInput(f"{option} is for a folder of OpenVLA, which {name} is not")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder, or weights in the home with the `model` of the job that made them. drawn_by: the renderer of the frames
+    that it was trained on, None where nothing tells; drawn_basis: what that rests on.
+    """
+
+    place: Path
+    model: ModelSpec | None = None
+    sha256: str | None = None
+    drawn_by: str | None = None
+    drawn_basis: str | None = None
+
+    def identity(self) -> str:
+        """SHA-256 of the weights, or of a folder's model files. Raises CheckpointError, WeightsMissing."""
+        from policies.checkpoint_folder import identity_of
+
+        return identity_of(self.place) if self.sha256 is None else self.sha256
+
+    def open(self, precision: str) -> tuple[ReconVLA, Recipe]:
+        """The model and how to ask it. precision: a value of `precision_option`."""
+        from policies.checkpoint_folder import open_folder, open_weights
+
+        if self.model is None:
+            return open_folder(self.place, precision)
+        return open_weights(self.model, self.place, precision)
+
+    def policy(
+        self, precision: str, batch: int, detector: str, official_compat: bool
+    ) -> ReconVLAFolder | ReconVLAWeights:
+        """The checkpoint as a policy. detector: finds the gaze region for a model that is shown it."""
+        from detectors.spec import any_version
+        from policies.registry import ReconVLAFolder, ReconVLAWeights
+
+        place = str(self.place)
+        if self.model is None:
+            return ReconVLAFolder(place, precision, batch, detector, official_compat)
+        return ReconVLAWeights(self.model, place, precision, batch, any_version(detector), official_compat)
+
+
+def holds_openvla(name: str) -> bool:
+    """Whether `name` is the folder of an OpenVLA, which is evaluated and served, but not trained here."""
+    if not Path(name).is_dir():
+        return False
+    from models.openvla_checkpoint import is_openvla
+
+    return is_openvla(Path(name))
+
+
+def find_named(home: Home, name: str) -> Checkpoint:
+    """Raises InvalidInput when nothing, or more than one thing, has this name."""
+    from db.checkpoints import find_weights
+    from db.migrate import look_at_state
+    from db.shared_store import open_store
+    from tasks.registry import TRAIN
+    from tasks.specs import NOT_LOOKED_AT
+
+    if Path(name).is_dir():
+        return Checkpoint(Path(name))
+    if Path(name).is_file():
+        raise InvalidInput(
+            f"{name} is a file; name the folder that it lies in, or the first digits of its digest"
+        )
+    if not re.fullmatch(r"[0-9a-f]{4,64}", name):
+        raise InvalidInput(f"there is no folder {name}, and it is no digest of a checkpoint either")
+    if not home.exists:
+        raise InvalidInput(
+            f"there is no folder {name}, and no home at {home.root} whose checkpoint it could be"
+        )
+    database = look_at_state(home)
+    found = find_weights(database, name)
+    store = open_store(home, database)
+    database.close()
+    if not found:
+        raise InvalidInput(
+            f"no checkpoint in {home.root} has a digest that begins with {name}; see artifacts"
+        )
+    if len(found) > 1:
+        listed = ", ".join(f"{entry.sha256[:12]} ({entry.label})" for entry in found)
+        raise InvalidInput(f"several digests begin with {name}: {listed}")
+    (entry,) = found
+    weights = store.verified(entry.path, entry.sha256)
+    spec = TRAIN.spec_of(entry.spec)
+    drawn_by = None if spec.drawn_by == NOT_LOOKED_AT else spec.drawn_by
+    return Checkpoint(weights, spec.model, entry.sha256, drawn_by, spec.drawn_basis)

@@ -1,0 +1,123 @@
+"""A run of the home that was trained to its end, by arm and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from db import queries
+from db.checkpoints import final_weights
+from db.engine import Database
+from db.migrate import look_at_state
+from db.rows import AblationRow, RunRow
+from db.shared_store import open_store
+from errors import InvalidInput
+from models.spec import ModelSpec
+from settings.home import Home
+from settings.shown import cut, shown
+from settings.suggestions import listed, meant
+from tasks.records import JobRecord
+from tasks.specs import ClosedLoopSpec, OpenLoopSpec, TrainSpec
+from workers.records import job_records
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """weights: the file, verified. judged_in: the precision of its evaluation. detector: that finds the regions which
+    the model is shown; None for one that is shown none."""
+
+    ablation: AblationRow
+    run: RunRow
+    step: int
+    model: ModelSpec
+    weights: Path
+    sha256: str
+    judged_in: str
+    detector: str | None
+
+    @property
+    def label(self) -> str:
+        return f"{self.run.arm} seed {self.run.seed}"
+
+
+def trained_run(home: Home, arm: str, seed: int, wanted: str | None) -> TrainedRun:
+    """wanted: the ablation by id, name or key; None for the newest.
+
+    Raises InvalidInput, naming what there is, for what is unknown, not trained here or not yet trained to its end;
+    ArtifactDamaged where the weights are damaged or were cleared away.
+    """
+    database = look_at_state(home)
+    ablation = _ablation(database, home, wanted)
+    run = _run(database, ablation, arm, seed, hint=wanted is None)
+    found = job_records(database, ablation.id)
+    train = next(record for record in found if record.id == run.train_job_id)
+    if not isinstance(train.spec, TrainSpec):
+        raise InvalidInput(
+            f"{shown(arm)} of {_called(ablation)} is a policy, which is judged and not trained here"
+        )
+    entry = next((entry for entry in final_weights(database) if entry.run == run.id), None)
+    if entry is None:
+        (job,) = queries.find_jobs(database, str(train.id))
+        raise InvalidInput(
+            f"{cut(arm)} seed {seed} of {_called(ablation)} is not trained to its end: {job.label} is {job.state} at "
+            f"step {job.step} of {job.target_steps}"
+        )
+    store = open_store(home, database)
+    database.close()
+    judged_in, detector = _judged(record for record in found if record.run_id == run.id)
+    weights = store.verified(entry.path, entry.sha256)
+    return TrainedRun(ablation, run, train.step, train.spec.model, weights, entry.sha256, judged_in, detector)
+
+
+def _ablation(database: Database, home: Home, wanted: str | None) -> AblationRow:
+    found = queries.ablation_row(database, wanted)
+    if found is not None:
+        return found
+    known = queries.ablation_rows(database)
+    if wanted is None or not known:
+        raise InvalidInput(f"no ablation was submitted in {home.root} yet")
+    names = dict.fromkeys(row.name for row in known)
+    raise InvalidInput(
+        f"no ablation {shown(wanted)}{meant(wanted, names)} in {home.root}; there are: "
+        f"{listed([f'{row.name} ({row.id})' for row in known])}"
+    )
+
+
+def _run(database: Database, ablation: AblationRow, arm: str, seed: int, hint: bool) -> RunRow:
+    runs = queries.runs_of(database, ablation.id)
+    seeds = [run.seed for run in runs if run.arm == arm]
+    if not seeds:
+        arms = dict.fromkeys(run.arm for run in runs)
+        raise InvalidInput(
+            f"no arm {shown(arm)}{meant(arm, arms)} in {_called(ablation)}; its arms: {listed(arms)}"
+            f"{_elsewhere(database, ablation, arm) if hint else ''}"
+        )
+    if seed not in seeds:
+        raise InvalidInput(
+            f"no seed {seed} of {cut(arm)} in {_called(ablation)}; its seeds: {listed([str(seed) for seed in seeds])}"
+        )
+    return next(run for run in runs if (run.arm, run.seed) == (arm, seed))
+
+
+def _elsewhere(database: Database, ablation: AblationRow, arm: str) -> str:
+    """The newest other ablation that has such an arm, where the newest was meant."""
+    for other in reversed(queries.ablation_rows(database)):
+        if other.id != ablation.id and any(run.arm == arm for run in queries.runs_of(database, other.id)):
+            return f"; {_called(other)} has it: --ablation {other.id}"
+    return ""
+
+
+def _called(ablation: AblationRow) -> str:
+    return f"ablation {cut(ablation.name)} ({ablation.id})"
+
+
+def _judged(records: Iterable[JobRecord]) -> tuple[str, str | None]:
+    """Precision and detector of the jobs that judge one run."""
+    precision, detector = "fp32", None
+    for record in records:
+        if isinstance(record.spec, OpenLoopSpec | ClosedLoopSpec):
+            precision = record.spec.precision
+        if isinstance(record.spec, ClosedLoopSpec) and record.spec.gaze is not None:
+            detector = record.spec.gaze.detector
+    return precision, detector
