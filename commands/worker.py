@@ -43,12 +43,12 @@ def command(
         need_own_gpus()  # a session has looked before it started its workers
 
     home = working_home(context, home_path)
-    url = need_broker(broker)
-    home.create()
-    if allow_code or session is None:  # a session has looked before it started its workers
+    if allow_code or (session is None and home.exists):  # a session has looked before it started its workers
         with closing(open_state(home)) as database:
             code.allow(database, allow_code, time.time())
             code.need_allowed(database)
+    url = need_broker(broker)
+    home.create()
     worker_main(
         home,
         url,

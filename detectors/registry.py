@@ -29,6 +29,11 @@ DETECTORS: dict[str, str] = FINDERS | DIRECT
 ON_ACCELERATOR = frozenset({"grounding_dino"})
 
 
+def is_direct(name: str) -> bool:
+    """Whether it has no stages: one that knows the answer, or a class of the user's own."""
+    return name in DIRECT or reference_of(name) is not None
+
+
 def make_detector(
     name: str,
     stages: Sequence[str] | None = None,
@@ -50,7 +55,10 @@ def make_detector(
             raise ConfigError(f"detector {own.label} has no options: what it is set to is in its source")
         return OwnDetector(own)
     if name not in DETECTORS:
-        raise ConfigError(f"unknown detector {shown(name)}: known are {', '.join(sorted(DETECTORS))}")
+        known = ", ".join(sorted(DETECTORS))
+        raise ConfigError(
+            f"unknown detector {shown(name)}: known are {known}, and classes of yours as module:Class"
+        )
     module_name, class_name = DETECTORS[name].split(":")
     factory = getattr(import_module(module_name), class_name)
     known = inspect.signature(factory).parameters

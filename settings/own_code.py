@@ -20,7 +20,7 @@ from types import CodeType, ModuleType
 
 from errors import BatonError, ConfigError, InvalidInput
 from settings.code_source import Reference, Source, module_file, references_in
-from settings.faults import need_fact
+from settings.faults import need_mistake
 from settings.shown import first_line
 
 _PREFIX = "baton_own_"
@@ -32,7 +32,9 @@ def admit(source: Source) -> str:
     """From now on classes of this source can be made here. Returns its digest."""
     if _FINDER not in sys.meta_path:
         sys.meta_path.append(_FINDER)
-    return _admitted.setdefault(source.digest, source).digest
+    digest = source.digest
+    _admitted[digest] = source  # the same files, perhaps of another folder
+    return digest
 
 
 def admitted(digest: str) -> Source | None:
@@ -47,7 +49,10 @@ def admitted_in(value: object) -> tuple[Source, ...]:
 def _source_of(reference: Reference) -> Source:
     source = None if reference.digest is None else admitted(reference.digest)
     if source is None:
-        raise InvalidInput(f"{reference}: this process was given no code of that digest, and imports none")
+        raise InvalidInput(
+            f"{reference}: no source of it was named here; it is taken from --config, --set or an option of whoever "
+            "types the command, and from no file that says so"
+        )
     return source
 
 
@@ -100,7 +105,7 @@ def told_by_line(reference: Reference, doing: str) -> Iterator[None]:
         if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported to tell
             raise
         if isinstance(error, OSError):
-            need_fact(error)
+            need_mistake(error)
         line = _line_of(reference, error) or place_of(reference)
         said = first_line(error, 200)
         kind = type(error).__name__

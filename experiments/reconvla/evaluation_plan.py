@@ -217,7 +217,8 @@ def _is_built_in(config: AblationConfig) -> bool:
 def _instructions(config: AblationConfig) -> dict[str, str] | None:
     """The phrases of the file that is named, else those of the dataset; None: Baton's own."""
     if config.evaluation.instructions is not None:
-        return read_instruction_file(expanded(config.evaluation.instructions, "evaluation.instructions"))
+        file = expanded(config.evaluation.instructions, "evaluation.instructions")
+        return read_instruction_file(file, config.data.tasks or TASKS)
     if config.data.root is None:
         return None
     root = Path(config.data.root).expanduser()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from errors import ConfigError
 from experiments.reconvla.config import AblationConfig, ArmEntry, PolicyRow
@@ -16,6 +17,7 @@ PLACES = (("gaze", "detector"), ("evaluation", "simulator"))
 OF_POLICIES = ("class", "detector")
 
 Place = tuple[str, ...]
+T = TypeVar("T")
 
 
 def with_digests(config: AblationConfig, folder: Path) -> AblationConfig:
@@ -28,27 +30,31 @@ def with_digests(config: AblationConfig, folder: Path) -> AblationConfig:
     arms = config.arms
     return config.model_copy(
         update={
-            "gaze": gaze.model_copy(update={"detector": _named(gaze.detector, folder, "gaze.detector")}),
+            "gaze": gaze.model_copy(update={"detector": named(gaze.detector, folder, "gaze.detector")}),
             "evaluation": evaluation.model_copy(
-                update={"simulator": _named(evaluation.simulator, folder, "evaluation.simulator")}
+                update={"simulator": named(evaluation.simulator, folder, "evaluation.simulator")}
             ),
-            "arms": {name: _row(row, folder, f"arms.{name}") for name, row in arms.items()}
+            "arms": {name: _with_digest(row, folder, f"arms.{name}") for name, row in arms.items()}
             if isinstance(arms, dict)
             else arms,
         }
     )
 
 
-def _row(row: ArmEntry | PolicyRow | None, folder: Path, where: str) -> ArmEntry | PolicyRow | None:
+def _with_digest(row: ArmEntry | PolicyRow | None, folder: Path, where: str) -> ArmEntry | PolicyRow | None:
     if isinstance(row, ArmEntry):
         return row.model_copy(update={"set": _settings(row.set, (), folder, f"{where}.set")})
     if isinstance(row, PolicyRow):
-        policy = {
-            name: _named(value, folder, f"{where}.policy.{name}") if name in OF_POLICIES else value
-            for name, value in row.policy.items()
-        }
-        return row.model_copy(update={"policy": policy})
+        return row.model_copy(update={"policy": policy_named(row.policy, folder, f"{where}.policy")})
     return row
+
+
+def policy_named(policy: JsonObject, folder: Path, where: str) -> dict[str, object]:
+    """What describes a policy, with digests as `with_digests`."""
+    return {
+        name: named(value, folder, f"{where}.{name}") if name in OF_POLICIES else value
+        for name, value in policy.items()
+    }
 
 
 def _settings(values: JsonObject, above: Place, folder: Path, where: str) -> dict[str, object]:
@@ -58,11 +64,12 @@ def _settings(values: JsonObject, above: Place, folder: Path, where: str) -> dic
         if isinstance(value, Mapping):
             found[key] = _settings(value, place, folder, where)
         else:
-            found[key] = _named(value, folder, f"{where}.{'.'.join(place)}") if place in PLACES else value
+            found[key] = named(value, folder, f"{where}.{'.'.join(place)}") if place in PLACES else value
     return found
 
 
-def _named(value: object, folder: Path, where: str) -> object:
+def named(value: T, folder: Path, where: str) -> T | str:
+    """A name of a class with its digest, whose source is admitted to this process; any other value as it is."""
     reference = reference_of(value)
     if reference is None:
         return value
