@@ -16,6 +16,8 @@ from db.standings import standing
 from db.states import BLOCKED, FAILED, QUEUED, READY, SUCCEEDED
 from errors import ConfigError, OtherBuild
 from experiments import planned_again
+from experiments.proposal import propose
+from experiments.reconvla import data_jobs, planner
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
 from settings.home import Home
@@ -32,7 +34,9 @@ def of_build(kind: str, version: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on this process is a build whose body of `kind` has this version."""
     other = replace(KINDS[kind], version=version)
     monkeypatch.setitem(KINDS, kind, other)
-    monkeypatch.setattr(f"experiments.reconvla.planner.{kind.upper()}", other)
+    for module in (planner, data_jobs):
+        if hasattr(module, kind.upper()):
+            monkeypatch.setattr(module, kind.upper(), other)
 
 
 def versioned(key: str, kind: str, version: int | None, needs: tuple[str, ...] = ()) -> PlannedJob:
@@ -82,8 +86,8 @@ def test_what_this_build_has_goes_on(database: Database, older: Plan, home: Home
     """Ended gaze jobs of the older body are no reason to stop: what reads them is computed as it was."""
     finish(database, "ingest", "gaze")
     upgrades.check_build(home, database)
-    found = planned_again.with_the_same_settings(database, SMOKE, Planner(SMOKE).plan())
-    assert found.key == older.key
+    found = propose(SMOKE, database).there
+    assert found is not None and found.key == older.key
     assert upgrades.differences(database, found.id) == (
         f"gaze {KINDS['gaze'].version - 1} (here {KINDS['gaze'].version})"
     )
@@ -152,7 +156,7 @@ def test_jobs_that_are_planned_otherwise_are_told(
 ) -> None:
     """The same settings, and no body of another version: what a job reads is in its key."""
     with monkeypatch.context() as patch:
-        patch.setattr("experiments.reconvla.planner.TARGETS_VERSION", 0)
+        patch.setattr("experiments.reconvla.data_jobs.TARGETS_VERSION", 0)
         plans.submit(database, Planner(SMOKE).plan(), "before", NOW)
     finish(database, "ingest", "gaze")
     smoke = ["submit-ablation", "--preset", "smoke", "--arms", "baseline", "--seeds", "0", "--detach"]
