@@ -13,8 +13,14 @@ import importlib
 from itertools import pairwise
 from typing import Any
 
-import click
+try:
+    import click
+except ModuleNotFoundError:
+    from commands.without_environment import say_how
 
+    sys.exit(say_how())
+
+from commands.groups import Suggesting
 from errors import BatonError, StateDamaged
 from settings.arithmetic import fix_variables
 from settings.ending import end_at_once, flushed
@@ -56,7 +62,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Suggesting):
     """Imports a command's module when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -116,7 +122,23 @@ def _need_no_empty_word(words: list[str]) -> None:
         raise click.UsageError(f"{named} is empty; give it a value, or leave it out")
 
 
+def _tell_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from importlib.metadata import version
+
+        say(f"Baton {version('baton-queue')}")
+        context.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_tell_version,
+    help="Show the version and exit.",
+)
 @click.option("--home", metavar="DIR", help="Home folder [default: $BATON_HOME or ./baton-home].")
 @click.pass_context
 def cli(context: click.Context, home: str | None) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commands.groups import Suggesting
 from commands.one_ablation import one_ablation
 from commands.options import existing_home, home_option, named_home
 from errors import ConfigError, IllegalMove, InvalidInput, StoreBusy
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 60.0
 
 
-@click.group("ablation")
+@click.group("ablation", cls=Suggesting)
 @home_option
 @click.pass_context
 def command(context: click.Context, home_path: str | None) -> None:

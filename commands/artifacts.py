@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commands.groups import Suggesting
 from commands.options import existing_home, home_option, named_home
 from commands.ranges import ROW_ID
 from settings.shown import shown
@@ -32,7 +33,7 @@ class _KindOfArtifact(click.ParamType[str]):
         return value
 
 
-@click.group("artifacts", invoke_without_command=True)
+@click.group("artifacts", cls=Suggesting, invoke_without_command=True)
 @home_option
 @click.option(
     "--kind", type=_KindOfArtifact(), default=None, help="Only this kind: checkpoint, evaluation, ..."

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
+from commands.groups import Suggesting
 from commands.options import existing_home, home_option, named_home, resolve_home
 from settings.streams import say
 from settings.typed import typed
 
 
-@click.group("bundle")
+@click.group("bundle", cls=Suggesting)
 @home_option
 @click.pass_context
 def command(context: click.Context, home_path: str | None) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commands.groups import Suggesting
 from commands.options import existing_home, home_option, named_home
 from commands.ranges import ROW_ID
 from errors import InvalidInput
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from models.export import Exported
 
 
-@click.group("checkpoint")
+@click.group("checkpoint", cls=Suggesting)
 @home_option
 @click.pass_context
 def command(context: click.Context, home_path: str | None) -> None:

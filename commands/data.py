@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from benchmark.tasks import SCENES, Scene
+from commands.groups import Suggesting
 from errors import DatasetError, InvalidInput, Stopped
 from settings.streams import say
 from views.terminal import redraws
@@ -23,7 +24,7 @@ SPLITS = ("training", "validation")
 Item = TypeVar("Item")
 
 
-@click.group("data")
+@click.group("data", cls=Suggesting)
 def command() -> None:
     """Check, extract or generate a dataset in CALVIN's format."""
 

@@ -27,6 +27,7 @@ from settings.clock import steady
 from settings.duration import session_seconds
 from settings.home import Home
 from settings.queue import QueueSettings, queue_settings
+from settings.streams import say
 from settings.typed import typed
 from views.notice import Notice
 from views.screen import Screen
@@ -84,6 +85,12 @@ class Stay:
 def plan_session(options: SessionOptions, *, begins: bool = True) -> Stay:
     """The options of a command, checked, and the broker asked. begins: whether anything starts; where nothing does, a
     broker that only the environment names is left alone. Raises InvalidInput, EnvironmentLacks."""
+    if options.session_limit is not None and options.session_limit.strip().isdigit():
+        limit = options.session_limit.strip()
+        say(
+            f"--session-limit {limit} is {limit} seconds; {limit}m and {limit}h are minutes and hours",
+            error=True,
+        )
     broker = options.broker or (broker_from_environment() if begins else None)
     if broker is not None:
         ask(broker)

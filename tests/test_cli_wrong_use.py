@@ -192,3 +192,22 @@ def test_a_home_that_cannot_be_is_told_before_a_broker_that_is_not_named(
 
 def test_a_worker_without_a_broker_says_what_to_give(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "REDIS_URL" in refused(["--home", str(at), "worker"], capsys, code=3)
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["submti-ablation"], "submit-ablation"), (["statsu"], "status"), (["artifacts", "verfy"], "verify"),
+        (["bundle", "exprot"], "export"), (["data", "chekc"], "check"), (["ablation", "remvoe"], "remove"),
+    ],
+)  # fmt: skip
+def test_a_mistyped_command_gets_a_suggestion(
+    words: list[str], near: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 2
+    assert capsys.readouterr().err == f"error: No such command '{words[-1]}'; did you mean {near}?\n"
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("Baton ")

@@ -29,7 +29,7 @@ _HERE = ("--gpus", "none", "--cpus", "2")
 _FIRST_ARMS = ("baseline", "recon", "explicit_grounding")
 _ALL_ARMS = (*_FIRST_ARMS, "cot_grounding", "whole_image_recon")
 #: Small models and short subtasks: what is looked at is what is done, not what comes out.
-_SMALL = ("training.steps=6", "evaluation.max_steps=4", "evaluation.sequences_per_shard=25",
+_SMALL = ("training.steps=6", "evaluation.max_steps=1", "evaluation.sequences_per_shard=100",
           "evaluation.simulators_per_batch=8", "evaluation.policy_batch=8")  # fmt: skip
 #: What a report says of how the work went, which no two homes share.
 _OF_THE_WAY = ("device_seconds", "goodput", "slices", "useful_seconds", "attempts")

@@ -80,7 +80,11 @@ def summary_lines(document: Mapping[str, Any]) -> list[str]:
                 for run in entry["runs"]
                 if 0 < _step(run) < run["target_steps"]
             ]
-            parts.append(time_left_text(entry["time_left"], bool(document["workers"])))
+            starting = not document["workers"] and any(
+                session["lives"] for session in document.get("sessions", ())
+            )
+            left = time_left_text(entry["time_left"], bool(document["workers"]))
+            parts.append("workers are starting" if starting and left else left)
             lines.append(f"{entry['name']}: {', '.join(filter(None, parts))}")
     return lines
 
