@@ -55,9 +55,9 @@ def make_detector(
             raise ConfigError(f"detector {own.label} has no options: what it is set to is in its source")
         return OwnDetector(own)
     if name not in DETECTORS:
-        known = ", ".join(sorted(DETECTORS))
+        ours = ", ".join(sorted(DETECTORS))
         raise ConfigError(
-            f"unknown detector {shown(name)}: known are {known}, and classes of yours as module:Class"
+            f"unknown detector {shown(name)}: known are {ours}, and classes of yours as module:Class"
         )
     module_name, class_name = DETECTORS[name].split(":")
     factory = getattr(import_module(module_name), class_name)
