@@ -43,7 +43,7 @@ def command(context: click.Context, home_path: str | None) -> None:
 @click.argument("new")
 @click.pass_context
 def rename_command(context: click.Context, home_path: str | None, ablation: str, new: str) -> None:
-    """Call an ablation NEW. Submitting its settings under the name before goes on with it all the same."""
+    """Call an ablation NEW. Submitting its settings goes on with it, under NEW or the name before."""
     from db import naming
     from db.migrate import open_state
 

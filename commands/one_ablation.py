@@ -17,23 +17,16 @@ def one_ablation(database: Database, wanted: str, *, cancelled_too: bool = True)
 
     cancelled_too: False where those that were cancelled (whose place another took, say) are not meant if others are.
     """
-    from db import naming
+    from db import naming, queries
 
     found = naming.meant(database, wanted)
     if not cancelled_too:
         found = [row for row in found if row.intent != naming.CANCELLED] or found
     if not found:
         raise InvalidInput(f"there is no ablation {shown(wanted)} in this home; `status` lists them")
+    if sentence := queries.two_meanings(found, wanted):
+        raise InvalidInput(sentence)
     if len(found) > 1:
         ids = ", ".join(str(row.id) for row in found[:-1]) + f" and {found[-1].id}"
-        clash = next((row for row in found if str(row.id) == wanted), None)
-        if clash is None:
-            raise InvalidInput(
-                f"{len(found)} ablations are called {shown(wanted)}: {ids}; name one by its id"
-            )
-        other = next(row for row in found if row is not clash)
-        raise InvalidInput(
-            f"{shown(wanted)} may mean several ablations: {ids}; call one otherwise first: "
-            f"ablation rename {other.id} NEW"
-        )
+        raise InvalidInput(f"{len(found)} ablations are called {shown(wanted)}: {ids}; name one by its id")
     return found[0]

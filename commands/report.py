@@ -26,6 +26,7 @@ def command(
     """Write HTML, JSON, CSV and PNG into `reports/`; what is not measured yet is shown as such.
 
     Several ablations are compared over the sequences that all of them have; they must agree in data and evaluation.
+    What two of them share, trained and judged alike, is one row.
 
     A home that cannot be written is reported on all the same, into another folder (--out).
     """

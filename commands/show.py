@@ -35,12 +35,12 @@ class Written:
 
 
 def write_report(
-    home: Home, database: Database, ablations: Sequence[str] = (), out: Path | None = None
+    home: Home, database: Database, ablations: Sequence[str | int] = (), out: Path | None = None
 ) -> Written:
     """Write the report's files into `out`, or a folder in `reports/`.
 
-    ablations: none for the newest; several are compared. Raises InvalidInput for no ablation, for several that cannot
-    be compared, and for a folder that cannot be written.
+    ablations: as `db.queries.ablation_row` takes them; none for the newest; several are compared. Raises InvalidInput
+    for no ablation, for several that cannot be compared, and for a folder that cannot be written.
     """
     found = [records_of(database, ablation) for ablation in ablations or (None,)]
     experiment = experiment_of(found[0].ablation.config)

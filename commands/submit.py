@@ -86,11 +86,11 @@ def command(
         code.need_allowed(database, besides=config.model_dump(mode="json"))
         _, submitted = _submit(home, database, config, fresh)
         run_home(home, database, stay, until_done=True, quiet=as_json)
-        (entry,) = standings.standing(database, str(submitted.ablation_id)).ablations
+        (entry,) = standings.standing(database, submitted.ablation_id).ablations
         # Only now: figures and statistics take seconds to import, which no start should wait for.
         from commands.show import print_report, write_report
 
-        print_report(write_report(home, database, (str(submitted.ablation_id),)), as_json)
+        print_report(write_report(home, database, (submitted.ablation_id,)), as_json)
         if entry.state == "failed":
             tell_failures(home, database, entry)
         if entry.state == "paused":
@@ -146,7 +146,7 @@ def _submit(
         )
         say(sentence, error=True)
         builds.note_planned_otherwise(database, submitted.ablation_id, sentence, time.time())
-    return plan.name, submitted
+    return there.name if there is not None and not proposal.otherwise else plan.name, submitted
 
 
 def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:

@@ -34,7 +34,9 @@ def command(context: click.Context, home_path: str | None, ablation: str | None,
 
     home = existing_home(context, home_path)
     database = open_state(home)
-    names = [ablation] if ablation else [str(o.ablation_id) for o in outdated(database, all_unfinished=True)]
+    names: list[str | int] = (
+        [ablation] if ablation else [entry.ablation_id for entry in outdated(database, all_unfinished=True)]
+    )
     done = []
     for name in names:
         row = queries.ablation_row(database, name)

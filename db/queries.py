@@ -24,7 +24,9 @@ from db.rows import (
 from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, Run, Worker
 from db.statements import dependency
 from db.states import FAILED
+from errors import InvalidInput
 from settings.json_values import JsonObject
+from settings.shown import shown
 from settings.whole_numbers import whole_number
 
 #: Columns of `JobStanding`, of `AttemptRow` and of `EventRow`.
@@ -63,11 +65,29 @@ class ListedArtifact:
     created_at: float
 
 
-def ablation_row(db: Database, wanted: str | None) -> AblationRow | None:
-    """The newest ablation, or the one with this id, name or key; None when there is none."""
+def ablation_row(db: Database, wanted: str | int | None) -> AblationRow | None:
+    """The newest ablation, or the newest with this id, name or key; None when there is none. A number is an id alone.
+
+    Raises InvalidInput for a name that is the id of another.
+    """
     with db.read() as tx:
         rows = select_ablations(tx, wanted)
+    if isinstance(wanted, str) and (sentence := two_meanings(rows, wanted)):
+        raise InvalidInput(sentence)
     return rows[-1] if rows else None
+
+
+def two_meanings(rows: Sequence[AblationRow], wanted: str) -> str | None:
+    """What to say of ablations that are all meant by `wanted`, where it is the id of one and the name of another."""
+    number = whole_number(wanted)
+    named = [row for row in rows if row.id != number]
+    if not named or len(named) == len(rows):
+        return None
+    ids = ", ".join(str(row.id) for row in rows[:-1]) + f" and {rows[-1].id}"
+    return (
+        f"{shown(wanted)} may mean several ablations: {ids}; call one otherwise first: "
+        f"ablation rename {named[0].id} NEW"
+    )
 
 
 def ablation_rows(db: Database) -> list[AblationRow]:
@@ -76,13 +96,15 @@ def ablation_rows(db: Database) -> list[AblationRow]:
         return select_ablations(tx, None)
 
 
-def select_ablations(tx: Connection, wanted: str | None) -> list[AblationRow]:
-    """Those with this id, name or key, or all; oldest first."""
+def select_ablations(tx: Connection, wanted: str | int | None) -> list[AblationRow]:
+    """Those with this id, name or key, or all; oldest first. A number is an id alone."""
     statement = select(
         Ablation.id, Ablation.key, Ablation.name, Ablation.intent, Ablation.job_count, Ablation.config,
         Ablation.command,
     ).order_by(Ablation.id)  # fmt: skip
-    if wanted is not None:
+    if isinstance(wanted, int):
+        statement = statement.where(Ablation.id == wanted)
+    elif wanted is not None:
         matches = (Ablation.name == wanted) | (Ablation.key == wanted)
         if (number := whole_number(wanted)) is not None:
             matches = matches | (Ablation.id == number)

@@ -115,7 +115,7 @@ def drop_arm(
     """
     ownership.need_ours(home, db, remote)
     with db.read() as tx:
-        asked = tuple(sorted(_asked_only_by(tx, ablation_id, arm)))
+        asked = tuple(sorted(_with_unasked_readers(tx, _asked_only_by(tx, ablation_id, arm))))
     with ownership.without(home, db, remote, asked), db.write(durable=True) as tx:
         name = _name_of(tx, ablation_id)
         runs = _runs_of(tx, ablation_id, arm)
@@ -203,29 +203,50 @@ def _asked_only_by(tx: Connection, ablation_id: int, arm: str) -> set[int]:
 
 def _unneeded(tx: Connection, job_ids: Collection[int]) -> set[int]:
     """Those that no ablation asks for, and no job that stays needs."""
-    asked: set[int] = set()
-    for some in in_parts(sorted(job_ids)):
-        asked.update(
-            tx.execute(select(ablation_job.c.job_id).where(ablation_job.c.job_id.in_(some))).scalars()
-        )
-    return _without_needed(tx, set(job_ids) - asked)
+    return _without_needed(tx, set(job_ids) - _asked(tx, job_ids))
 
 
 def _without_needed(tx: Connection, going: set[int]) -> set[int]:
-    """`going` less those that a job which stays needs, directly or through another."""
-    needs = [
+    """`going` and what reads it without being asked for, less those that a job which stays needs, directly or through
+    another."""
+    left = _with_unasked_readers(tx, going)
+    needs = _readers(tx, left)
+    while needed := {needed for job_id, needed in needs if needed in left and job_id not in left}:
+        left -= needed
+    return left
+
+
+def _with_unasked_readers(tx: Connection, job_ids: Collection[int]) -> set[int]:
+    """With the jobs that read one of these, at however many removes, and that no ablation asks for: reports that an
+    ablation had before it grew, say."""
+    found = newest = set(job_ids)
+    while newest:
+        readers = {job_id for job_id, _ in _readers(tx, newest)} - found
+        newest = readers - _asked(tx, readers)
+        found = found | newest
+    return found
+
+
+def _readers(tx: Connection, job_ids: Collection[int]) -> list[tuple[int, int]]:
+    """(job, one of `job_ids` that it needs)."""
+    return [
         (row.job_id, row.depends_on_id)
-        for some in in_parts(sorted(going))
+        for some in in_parts(sorted(job_ids))
         for row in tx.execute(
             select(dependency.c.job_id, dependency.c.depends_on_id).where(
                 dependency.c.depends_on_id.in_(some)
             )
         )
     ]
-    left = set(going)
-    while needed := {needed for job_id, needed in needs if needed in left and job_id not in left}:
-        left -= needed
-    return left
+
+
+def _asked(tx: Connection, job_ids: Collection[int]) -> set[int]:
+    """Those that an ablation asks for."""
+    found: set[int] = set()
+    for some in in_parts(sorted(job_ids)):
+        linked = select(ablation_job.c.job_id).where(ablation_job.c.job_id.in_(some))
+        found.update(tx.execute(linked).scalars())
+    return found
 
 
 def _need_idle(tx: Connection, name: str, going: Collection[int]) -> None:

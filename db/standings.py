@@ -128,8 +128,8 @@ class _Run:
     target_steps: int
 
 
-def standing(db: Database, ablation: str | None = None) -> Standing:
-    """Of the ablations with this id, name or key, or of all; and of all workers and sessions.
+def standing(db: Database, ablation: str | int | None = None) -> Standing:
+    """Of the ablations with this id, name or key, or of all; and of all workers and sessions. A number is an id alone.
 
     `heartbeat_age_seconds` is None of workers on other machines, and `lives` of sessions elsewhere: their clocks are
     not this one's, and whoever looks again and again may listen (`db.silence.Hearing`). Workers that can be looked up

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from db import code, queries
 from db.engine import Database
+from db.jobs.control import PAUSED
 from db.plans import Plan
 from db.rows import AblationRow
 from db.states import CANCELLED
@@ -55,7 +56,12 @@ def propose(config: BaseModel, database: Database | None) -> Proposal:
     living = [row for row in rows if row.name == name and row.intent != CANCELLED]
     if database is None or not living:
         plan = experiment.plan(config)
-        return _counted(Proposal(config, plan), database, {})
+        same = next((row for row in rows if row.key == plan.key), None)
+        if database is None or same is None:
+            return _counted(Proposal(config, plan), database, {})
+        told = [f"goes on, called {shown(same.name)} now"] if same.name != name else []
+        proposal = Proposal(config, plan, same, told=(*told, *_stopped(same)))
+        return _counted(proposal, database, queries.keys_of(database, same.id))
     there, stored, whole = _matching(experiment, living, config, {row.name for row in rows})
     code.admit(database, whole.model_dump(mode="json"))
     kept = queries.specs_of(database, there.id, experiment.kept_kinds)
@@ -69,8 +75,16 @@ def propose(config: BaseModel, database: Database | None) -> Proposal:
     planned = {job.key for job in plan.jobs}
     lacks = [kind for key, kind in keys.items() if key not in planned and kind != REPORT.name]
     otherwise = done_again(queries.jobs_of(database, there.id), plan) if lacks else ""
-    told = tuple(experiment.told(stored, whole, config))
-    return _counted(Proposal(whole, plan, there, otherwise, whole != stored, told), database, keys)
+    told = experiment.told(stored, whole, config)
+    if whole == stored and not otherwise and plan.key != there.key:  # it was renamed
+        told = [*told, "its report is made anew"]
+    more = whole != stored
+    return _counted(Proposal(whole, plan, there, otherwise, more, (*told, *_stopped(there))), database, keys)
+
+
+def _stopped(there: AblationRow) -> list[str]:
+    """What submitting it again ends."""
+    return [f"it was {there.intent}"] if there.intent in (PAUSED, CANCELLED) else []
 
 
 def _counted(proposal: Proposal, database: Database | None, there: dict[str, str]) -> Proposal:

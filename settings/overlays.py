@@ -12,6 +12,8 @@ from settings.shown import cut, shown
 
 #: Of the dotted key of a `--set`.
 _LONGEST_KEY = 200
+#: Of `#` in one value that are looked at.
+_MOST_MARKS = 100
 
 
 def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
@@ -34,7 +36,28 @@ def override_of(text: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {shown(text)} is not of the form key.path=value")
     if not value.strip():  # what a shell makes of an unset variable
         raise ConfigError(f"--set {key} gives no value; null is for none")
-    return key, parse_yaml(value, f"--set {key}", is_ours=True, lines=False)
+    return key, value_of(value, f"--set {key}")
+
+
+def value_of(text: str, place: str, form: str = "{}") -> Any:
+    """What the YAML of an option says, in the place that `form` has for it. Raises ConfigError, also for a comment,
+    which on a command line is a part of the value that somebody meant.
+    """
+    found = _parsed(form.format(text), place)
+    for number in [number for number, letter in enumerate(text) if letter == "#"][:_MOST_MARKS]:
+        try:
+            before = _parsed(form.format(text[:number]), place)
+        except ConfigError:  # it is within quotes
+            continue
+        if repr(before) == repr(found):
+            raise ConfigError(
+                f"{place}: {shown(text[number:])} is a comment in YAML; put the value in quotes"
+            )
+    return found
+
+
+def _parsed(text: str, place: str) -> Any:
+    return parse_yaml(text, place, is_ours=True, lines=False)
 
 
 def check_consistent(overrides: Iterable[tuple[str, Any]]) -> None:

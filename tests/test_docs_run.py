@@ -87,13 +87,28 @@ STORIES: dict[str, tuple[Shown, ...]] = {
         Shown("python cli.py submit-ablation --preset quick --session-limit 11h30m", _PLAN, r"quick: \d+ jobs added"),
         Shown("python cli.py submit-ablation --preset quick --seeds 0", _PLAN, r"quick: \d+ jobs added"),
         Shown("python cli.py submit-ablation --preset quick --seeds 1", _PLAN, r"quick: [1-9]\d* jobs added, [1-9]"),
-        Shown("python cli.py submit-ablation --preset quick --arms baseline,recon --seeds 0,1,2 --name three-seeds",
-              _PLAN, r"three-seeds: [1-9]\d* jobs added, [1-9]\d* already there"),
-        Shown("python cli.py submit-ablation --preset quick --set training.steps=2000 --set gaze.detector=oracle",
-              _PLAN, r"quick: [1-9]\d* jobs added"),
+        Shown("python cli.py submit-ablation --preset quick --seeds 0,1", _PLAN, r"quick: 0 jobs added, [1-9]"),
+        Shown("python cli.py submit-ablation --preset quick --seeds 1,2", _PLAN, r"quick: new seeds: 2; not named"),
+        Shown("python cli.py submit-ablation --preset quick --seeds 2,3,4", _PLAN, r"quick: new seeds: 3, 4; not"),
+        Shown("python cli.py submit-ablation --preset quick --set evaluation.sequences=500", _PLAN,
+              r"quick: \d+ sequences become 500; not named here and kept: seeds 1, 2, 3, 4"),
+        Shown("python cli.py submit-ablation --preset quick --name longer --set training.steps=2000 "
+              "--set gaze.detector=oracle", _PLAN, r"longer: [1-9]\d* jobs added, [1-9]\d* already there"),
+        Shown("python cli.py submit-ablation --preset quick --name sweep "
+              "--vary training.reconstruction_weight=0.1,1,10", _PLAN, r"sweep: [1-9]\d* jobs added, [1-9]"),
+        Shown("python cli.py submit-ablation --preset quick --name weights "
+              "--vary training.reconstruction_weight=0.1,1,10 --seeds 0,1", _PLAN, r"weights: [1-9]\d* jobs added"),
+        Shown("python cli.py plan --preset quick --config mine.yaml", "--home plans",
+              r"(?s)mine: a new ablation.*heavy .*reconstruction_weight: 1.0 -> 10.0.*chance .* random"),
+        Shown("python cli.py submit-ablation --preset quick --config mine.yaml", _PLAN, r"mine: [1-9]\d* jobs added"),
+        Shown("python cli.py submit-ablation --preset smoke --name mine --data path/to/calvin_debug_dataset", _PLAN,
+              r"error: ablation mine \(\d+\) is in this home with other settings: .* --name mine-2", (2,)),
+        Shown("python cli.py ablation rename 2 longer", "--home plans", r"another ablation|is called longer", (0, 2)),
         Shown("python cli.py submit-ablation --preset demo", _PLAN, r"demo: [1-9]\d* jobs added"),
-        Shown(f"python cli.py submit-ablation --data {_DATA} --set gaze.detector=colour", _PLAN,
-              r"quick: [1-9]\d* jobs added"),
+        Shown(f"python cli.py submit-ablation --name colour --data {_DATA} --set gaze.detector=colour", _PLAN,
+              r"colour: [1-9]\d* jobs added"),
+        Shown("python cli.py ablation remove longer", "--home plans", r"say so with --yes", (2,)),
+        Shown("python cli.py ablation remove longer --yes --json", "--home plans", r'"name": "longer", "removed"'),
     ),
     "presets that name what is missing": (
         Shown(f"python cli.py submit-ablation --preset calvin-debug --data {_DATA}", _PLAN,
@@ -309,6 +324,9 @@ def prepare(story: str, place: Path) -> None:
     """What a story needs beside the home. Skips where that is absent."""
     if story in ("bundles", "disk space") and not (place / "old").exists():
         shutil.copytree(place / "baton-home", place / "old", ignore=shutil.ignore_patterns("lock"))
+    if story == "plans":
+        page = (REPOSITORY / "docs" / "arms.md").read_text(encoding="utf-8")
+        (place / "mine.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
     if story == "gaze regions" and not (place / "path/to/folder").exists():
         write_tiny_model(place / "path/to/folder")
     if story == "in CALVIN's scenes" and not (place / _ASSETS).exists():

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     Record = TypeVar("Record", bound="DataclassInstance")
 
 
-def records_of(database: Database, ablation: str | None) -> Records:
+def records_of(database: Database, ablation: str | int | None) -> Records:
     """Everything there is of an ablation now.
 
-    ablation: id, name or key; None for the newest. Raises InvalidInput where there is none, and for parameters that
-    nothing can be made of.
+    ablation: id, name or key, as `queries.ablation_row`; None for the newest. Raises InvalidInput where there is none,
+    and for parameters that nothing can be made of.
     """
     row = queries.ablation_row(database, ablation)
     if row is None:
@@ -96,7 +96,7 @@ def found_in(store: ArtifactStore) -> Find:
 
 
 def _ablation(database: Database, row: AblationRow) -> AblationRecord:
-    (whole,) = standing(database, row.key).ablations
+    (whole,) = standing(database, row.id).ablations
     return AblationRecord(row.id, row.name, row.config, row.command, whole.state, whole.jobs)
 
 

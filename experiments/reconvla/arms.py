@@ -42,6 +42,10 @@ _OF_PRETRAINING = (
 )
 
 
+#: Decides by itself whether an arm looks at regions.
+_UNTRUSTED = ("gaze", "untrusted")
+
+
 class ChangesNothing(ConfigError):
     """A setting that decides nothing in an arm: its row would look like a finding."""
 
@@ -85,6 +89,11 @@ def arms_of(config: AblationConfig) -> list[Arm]:
     """
     entries = _entries(config)
     return [_arm(config, name, entries) for name in config.trained]
+
+
+def arm_of(config: AblationConfig, name: str) -> Arm:
+    """One of them. Raises ConfigError as `arms_of`."""
+    return _arm(config, name, _entries(config))
 
 
 def rows_of(config: AblationConfig) -> list[JsonObject]:
@@ -253,6 +262,6 @@ def _check_meaning(arm: Arm, said: Sequence[Place]) -> None:
             ("gaze",), "an arm that neither reconstructs a gaze region nor is told of one; name a `base`, such as recon"
         ))  # fmt: skip
     for place, of_what in idle:
-        found = next((p for p in said if _within(p, place)), None)
+        found = next((p for p in said if _within(p, place) and p != _UNTRUSTED), None)
         if found is not None:
             raise ChangesNothing(f"arms.{arm.name}.set: {'.'.join(found)} changes nothing in {of_what}")

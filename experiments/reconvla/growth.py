@@ -32,8 +32,8 @@ def grown(there: AblationConfig, asked: AblationConfig) -> AblationConfig:
         raise ConfigError(_differ(differing, before, after))
     rows = _rows(there)
     for name, row in _rows(asked).items():
-        if name in rows and not _same_row(name, there, asked):
-            raise ConfigError(f"its row {shown(name)} has other settings")
+        if name in rows and (differs := _row_differs(name, there, asked)):
+            raise ConfigError(f"arms.{cut(name)}: {differs}")
         rows.setdefault(name, row)
     return there.model_copy(
         update={
@@ -105,19 +105,30 @@ def _named(rows: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(rows)
 
 
-def _same_row(name: str, there: AblationConfig, asked: AblationConfig) -> bool:
-    """Whether a row means the same in both, however it is written. Their other settings are equal."""
-    one, other = there.policies.get(name), asked.policies.get(name)
-    if one is not None or other is not None:
-        return one == other
-    arms = [next(arm for arm in arms_of(config) if arm.name == name) for config in (there, asked)]
-    meant = [
-        (arm.title, {k: v for k, v in flat(arm.config).items() if k not in _GROWING},
-         {k: v for k, v in flat(arm.judged).items() if k not in _GROWING},
-         arm.differs.get("evaluation.sequences"))
-        for arm in arms
-    ]  # fmt: skip
-    return meant[0] == meant[1]
+def _row_differs(name: str, there: AblationConfig, asked: AblationConfig) -> str:
+    """What a row means otherwise in the one than in the other, however it is written; empty where it is the same. Their
+    other settings are equal."""
+    kinds = ["a policy" if name in config.policies else "an arm" for config in (there, asked)]
+    if kinds[0] != kinds[1]:
+        return f"it is {kinds[0]} there and {kinds[1]} here"
+    before, after = _meant(name, there), _meant(name, asked)
+    differing = [key for key in {**before, **after} if before.get(key, ...) != after.get(key, ...)]
+    return _differ(differing, before, after) if differing else ""
+
+
+def _meant(name: str, config: AblationConfig) -> dict[str, object]:
+    """What decides a row, by its key."""
+    policy = config.policies.get(name)
+    if policy is not None:
+        return {"title": policy.title or name, "policy": policy.policy}
+    arm = next(arm for arm in arms_of(config) if arm.name == name)
+    trained, judged = (
+        {key: value for key, value in flat(settings).items() if key not in _GROWING}
+        for settings in (arm.config, arm.judged)
+    )
+    otherwise = {f"judged: {key}": value for key, value in judged.items() if trained.get(key, ...) != value}
+    sequences = arm.differs.get("evaluation.sequences")
+    return {"title": arm.title, **trained, **otherwise, "evaluation.sequences": sequences}
 
 
 def _differ(keys: list[str], before: Mapping[str, object], after: Mapping[str, object]) -> str:

@@ -96,7 +96,7 @@ def load_config(
         first = error.errors(include_url=False)[0]
         loc = first["loc"]
         if loc[:1] == ("arms",) and len(loc) > 1:
-            loc = ("arms", *loc[2:])  # without the name of the form
+            loc = ("arms", *loc[2:3], *loc[4:])  # without the names of the forms
         place = _place_of([str(part) for part in loc] or first["msg"].split()[2:3], written)
         where = cut(".".join(cut(str(part)) for part in loc) or "the whole", _LONGEST_PART)
         if first["type"] == "extra_forbidden":

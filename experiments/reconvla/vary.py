@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from math import prod
 
 from errors import ConfigError
-from experiments.reconvla.arms import ChangesNothing, arms_of, built_in, check_place
+from experiments.reconvla.arms import Arm, ChangesNothing, arm_of, built_in, check_place, flat
 from experiments.reconvla.config import AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.sections import LONGEST_NAME
-from settings.documents import parse_yaml
+from settings.overlays import value_of
 from settings.shown import cut, shown
 
 MOST_ROWS = 1000
@@ -63,54 +64,74 @@ def varied(config: AblationConfig, axes: Sequence[Axis]) -> dict[str, Row]:
     """
     rows: dict[str, Row] = {}
     arms = [(name, _axes_for(config, name, axes)) for name in config.trained]
-    count = len(config.policies) + sum(prod(len(axis.values) for axis in mine) for _, mine in arms)
+    count = len(config.policies) + sum(prod(len(axis.values) for axis, _ in mine) for _, mine in arms)
     if count > MOST_ROWS:
         raise ConfigError(f"--vary: that makes {count:,} rows; an ablation has at most {MOST_ROWS:,}")
     for axis in axes:
-        if not any(axis in mine for _, mine in arms):
+        if not any(axis is one for _, mine in arms for one, _ in mine):
             raise ConfigError(f"{axis.option} changes nothing in {', '.join(map(cut, config.trained))}")
     several = sum(bool(mine) for _, mine in arms) > 1
     short = _short([key for axis in axes for key in axis.keys])
     for name, mine in arms:
         entry = config.trained[name]
-        for values in product(*(axis.values for axis in mine)):
-            said = {key: value for axis, chosen in zip(mine, values) for key, value in zip(axis.keys, chosen)}
+        for chosen in product(*(zip(axis.values, texts) for axis, texts in mine)):
+            keys = [key for axis, _ in mine for key in axis.keys]
+            said = dict(zip(keys, (value for values, _ in chosen for value in values)))
+            told = dict(zip(keys, (text for _, texts in chosen for text in texts)))
             if not said:
                 rows[name] = entry
                 continue
-            parts = [f"{short[key]}={_text(value)}" for key, value in said.items()]
+            parts = [f"{short[key]}={text}" for key, text in told.items()]
             row = _free("+".join([name, *parts] if several else parts), rows)
-            rows[row] = _with(entry, name, said)
+            rows[row] = _with(entry, name, said, told)
     rows.update(config.policies)
     return rows
 
 
-def _axes_for(config: AblationConfig, name: str, axes: Sequence[Axis]) -> list[Axis]:
-    """Those that change something in an arm."""
-    mine = []
+def _axes_for(
+    config: AblationConfig, name: str, axes: Sequence[Axis]
+) -> list[tuple[Axis, list[tuple[str, ...]]]]:
+    """Those that change something in an arm, with the texts of their values in names.
+
+    Raises ConfigError where the arm is wrong as it is; of a wrong value its row tells.
+    """
+    with suppress(ChangesNothing):  # which it may no more, once it is varied
+        _tried(config, name, {})
+    found = []
     for axis in axes:
-        said = dict(zip(axis.keys, axis.values[0]))
-        trial = config.model_copy(
-            update={"arms": {**_own(config), name: _with(config.trained[name], name, said)}}
-        )
-        if config.trained[name] is None:
-            trial = config.model_copy(update={"arms": {"varied": _with(None, name, said)}})
-        try:
-            arms_of(trial)
-        except ChangesNothing:
-            continue
-        mine.append(axis)
-    return mine
+        changes, texts = False, []
+        for values in axis.values:
+            said = dict(zip(axis.keys, values))
+            comes_to: Mapping[str, object] = said
+            try:
+                comes_to = flat(_tried(config, name, said).config)
+                changes = True
+            except ChangesNothing:
+                pass
+            except ConfigError:
+                changes = True
+            texts.append(tuple(_text(comes_to.get(key, value)) for key, value in said.items()))
+        if changes:
+            found.append((axis, texts))
+    return found
+
+
+def _tried(config: AblationConfig, name: str, said: Mapping[str, object]) -> Arm:
+    """An arm with some settings more."""
+    entry = config.trained[name]
+    as_row = name if entry is not None else "varied"
+    row = _with(entry, name, said, {})
+    return arm_of(config.model_copy(update={"arms": {**_own(config), as_row: row}}), as_row)
 
 
 def _own(config: AblationConfig) -> dict[str, ArmEntry | None]:
     return {name: row for name, row in config.trained.items() if row is not None}
 
 
-def _with(entry: ArmEntry | None, name: str, said: Mapping[str, object]) -> ArmEntry:
-    """The arm of a name with some settings more; None is a built-in one."""
+def _with(entry: ArmEntry | None, name: str, said: Mapping[str, object], told: Mapping[str, str]) -> ArmEntry:
+    """The arm of a name with some settings more; None is a built-in one. told: their values, for its title."""
     title = (entry or built_in().get(name) or ArmEntry()).title or name
-    differs = ", ".join(f"{key.rpartition('.')[2]} {_text(value)}" for key, value in said.items())
+    differs = ", ".join(f"{key.rpartition('.')[2]} {text}" for key, text in told.items())
     named = cut(f"{title}, {differs}", LONGEST_NAME)
     if entry is None:
         return ArmEntry(base=name, title=named, set=dict(said))
@@ -122,7 +143,7 @@ def _parsed(option: str, text: str) -> tuple[str, list[object]]:
     if not separator or not key or not values.strip():
         raise ConfigError(f"{option} {shown(text)} is not of the form key.path=value,value")
     check_place(tuple(key.split(".")), f"{option} {cut(key)}")
-    found = parse_yaml(f"[{values}]", f"{option} {cut(key)}", is_ours=True, lines=False)
+    found = value_of(values, f"{option} {cut(key)}", "[{}\n]")
     if not isinstance(found, list) or any(isinstance(value, dict) and not value for value in found):
         raise ConfigError(f"{option} {shown(text)} is not of the form key.path=value,value")
     return key, found
@@ -135,9 +156,14 @@ def _short(keys: Sequence[str]) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    """A value in a name."""
-    plain = value if isinstance(value, str) else json.dumps(value, separators=(",", ":")).replace('"', "")
-    return cut(plain.rstrip("/").rpartition("/")[2].replace("/", "_"), _LONGEST_VALUE)
+    """A value in a name: of a path its end, and of a whole number no point."""
+    if isinstance(value, str):
+        plain = value.rstrip("/").rpartition("/")[2]
+    elif isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        plain = str(int(value))
+    else:
+        plain = json.dumps(value, separators=(",", ":")).replace('"', "").replace("/", "_")
+    return cut(plain, _LONGEST_VALUE)
 
 
 def _free(name: str, rows: Mapping[str, Row]) -> str:

@@ -12,6 +12,7 @@ from cli import main
 from db import plans, queries
 from db.engine import Database
 from db.plans import Plan
+from db.standings import standing
 from db.store import ArtifactStore
 from settings.home import Home
 from tests.db.test_removal import two_ablations
@@ -155,6 +156,50 @@ def test_a_name_that_is_the_id_of_another_is_refused_too(
     assert say(home, "ablation", "rename", "2", "two") == 0
     assert say(home, "ablation", "remove", "1", "--yes") == 0
     assert names(database) == {2: "two"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report"],
+        ["pause"],
+        ["retry"],
+        ["audit"],
+        ["upgrade"],
+        ["checkpoint", "export", "a", "0", "x", "--ablation"],
+    ],
+)
+def test_what_is_asked_of_one_refuses_that_too(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    named(database, "first", "plain")
+    named(database, "second", "1")
+    assert say(home, *words, "1") == 2
+    assert "'1' may mean several ablations: 1 and 2; call one otherwise first: ablation rename 2 NEW" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_number_with_other_digits_is_an_id_too(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named(database, "first", "plain")
+    named(database, "second", "01")
+    assert say(home, "cancel", "01") == 2
+    assert "'01' may mean several ablations: 1 and 2; call one otherwise first: ablation rename 2 NEW" in (
+        capsys.readouterr().err
+    )
+
+
+def test_an_id_means_no_name(database: Database) -> None:
+    named(database, "first", "2")
+    named(database, "second", "1")
+    for number, name in {1: "2", 2: "1"}.items():
+        (entry,) = standing(database, number).ablations
+        assert (entry.id, entry.name) == (number, name)
+        row = queries.ablation_row(database, number)
+        assert row is not None and row.name == name
+    assert queries.ablation_row(database, 3) is None
 
 
 def test_a_new_name_stands_in_the_settings_too(

@@ -281,6 +281,38 @@ def test_an_arm_goes_with_what_only_it_had_and_what_read_that(
     assert "arm_dropped" in event_kinds(database)
 
 
+def test_what_an_ablation_asked_for_before_it_grew_keeps_nothing(database: Database, home: Home) -> None:
+    """Its report of then reads most of what it has."""
+    plans.submit(database, arms_plan(BASELINE), "submit", NOW)
+    (there,) = queries.ablation_rows(database)
+    plans.submit(database, arms_plan(BASELINE, RECON), "submit", NOW, there)
+    old = row(database, "report of baseline").id
+    whole = arms_plan(RECON)
+    (there,) = queries.ablation_rows(database)
+    gone = removal.drop_arm(
+        database, home, None, 1, "baseline", plans.in_place_of(there, whole, NOW, "without baseline"), NOW
+    )
+    left = {"index", "pretrain", "train recon", "report of recon"}
+    assert old in gone.jobs and set(states(database)) == left
+    (there,) = queries.ablation_rows(database)
+    plans.submit(database, arms_plan(RECON, BASELINE), "submit", NOW, there)
+    seen = removal.remove(database, home, None, 1, NOW)
+    assert len(seen.goes.jobs) == 6 and seen.stays.jobs == () and states(database) == {}
+    assert counts(database, "job", "job_dependency", "ablation_job") == [0, 0, 0]
+
+
+def test_what_an_ablation_asked_for_before_it_grew_is_not_taken_from_another(
+    database: Database, home: Home
+) -> None:
+    plans.submit(database, arms_plan(BASELINE), "submit", NOW)
+    (there,) = queries.ablation_rows(database)
+    plans.submit(database, arms_plan(BASELINE, RECON), "submit", NOW, there)
+    report = "report of baseline"
+    submit(database, planned(report, ["index"]), planned("index"), planned("end", [report]), key="other")
+    removal.remove(database, home, None, 1, NOW)
+    assert set(states(database)) == {"index", "pretrain", "train baseline", report, "end"}
+
+
 def test_what_the_plan_without_the_arm_asks_for_stays(database: Database, home: Home) -> None:
     plans.submit(database, arms_plan(BASELINE, RECON), "submit", NOW)
     kept = row(database, "train recon").id

@@ -87,6 +87,26 @@ def test_a_cancelled_one_keeps_nobody_from_its_name(database: Database) -> None:
     assert submit(database).ablation_id == 1, "the same again brings it back"
 
 
+def test_settings_that_another_name_or_a_cancelled_one_has_go_on_as_told(database: Database) -> None:
+    from db import jobs, naming
+
+    first = submit(database)
+    naming.set_name(database, 1, "other", time.time())
+    found = proposal(database)
+    assert found.there is not None and (found.there.id, found.grows) == (1, False)
+    assert (found.told, found.kept, found.shared) == (("goes on, called 'other' now",), first.jobs_added, 0)
+    assert submit(database).ablation_id == 1
+    jobs.cancel(database, jobs.Target("ablation", 1, "other"), time.time())
+    assert proposal(database).told == ("goes on, called 'other' now", "it was cancelled")
+    submit(database)
+    jobs.pause(database, jobs.Target("ablation", 1, "other"), time.time())
+    assert proposal(database, name="other", seeds=[0, 1]).told == ("new seeds: 1", "it was paused")
+    assert proposal(database, name="other").told == ("its report is made anew", "it was paused")
+    assert submit(database, name="other").ablation_id == 1
+    assert proposal(database, name="other").told == ()
+    assert proposal(database).there is None, "the name that it had is free now"
+
+
 def test_plan_writes_nothing_and_says_what_submitting_does(
     database: Database, home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,3 +64,18 @@ def test_a_value_that_an_unset_variable_gives_is_none(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^--set data\.root gives no value; null is for none$"):
         override_of(text)
     assert override_of("data.root=null") == ("data.root", None)
+
+
+@pytest.mark.parametrize("text", ["a #b", "runs #3/x", "#3", "a#b #c", "[1] # two", "'a #b' #c"])
+def test_a_comment_is_half_of_a_value(text: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^--set data\.root: '#.*' is a comment in YAML; put the value in quotes$"
+    ):
+        override_of(f"data.root={text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("a#b", "a#b"), ("'a #b'", "a #b"), ('"#1"', "#1"), ("['x #', 'y']", ["x #", "y"])]
+)
+def test_a_mark_within_a_value_is_one(text: str, value: object) -> None:
+    assert override_of(f"data.root={text}") == ("data.root", value)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from errors import InvalidInput
-from settings.typed_json import to_json
+from settings.typed_json import key_json, to_json
 from tasks.records import JobRecord, ended, told
 from tasks.results import ClosedLoopResult, SequenceResult
-from tasks.specs import ClosedLoopSpec
+from tasks.specs import ClosedLoopSpec, OpenLoopSpec
 
 
 class Sequences:
@@ -61,6 +62,18 @@ def simulated_by(jobs: Sequence[JobRecord]) -> str:
         first.simulator, first.scene, first.scenes, first.renderer, first.assets_digest, first.max_steps,
         to_json(first.calvin_env),
     ])  # fmt: skip
+
+
+def judged_as(jobs: Sequence[JobRecord]) -> str:
+    """How a run is judged, whichever sequences it plays: what decides the figures of given weights on a sequence and on
+    held-out frames."""
+    first = next((spec for _, spec in told(jobs, ClosedLoopSpec)), None)
+    if first is not None:
+        first = replace(
+            first, tasks=(), drawn=1, order="drawn", instructions=None, contents=None, first=0, last=0, videos=0,
+            video_attention=False, policy_batch=1, threads=1,
+        )  # fmt: skip
+    return _digest([key_json(first), [key_json(spec) for _, spec in told(jobs, OpenLoopSpec)]])
 
 
 def _numbered(spec: ClosedLoopSpec) -> Iterator[tuple[str, int]]:

@@ -12,7 +12,7 @@ from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from experiments.reconvla.report.runs import baseline_of, done_in_a_row, run_report, tasks_of
-from experiments.reconvla.report.sequences import Sequences, simulated_by
+from experiments.reconvla.report.sequences import Sequences, judged_as, simulated_by
 from reports.data import ReportData, RunReport
 from reports.parts.comparisons import Comparisons
 from reports.parts.success import SuccessByTask, SuccessTable
@@ -35,8 +35,8 @@ _FREE = frozenset(
 
 
 def gather_together(ablations: Sequence[Records]) -> ReportData:
-    """Rows of all, named by their ablation, judged on the sequences that all have. A run that two of them share is
-    shown once.
+    """Rows of all, named by their ablation, judged on the sequences that all have. What two of them share, trained and
+    judged alike, is shown once.
 
     Raises InvalidInput where their data or evaluation differ, with the difference, or where they share no sequence.
     """
@@ -49,15 +49,18 @@ def gather_together(ablations: Sequence[Records]) -> ReportData:
     ]
     shared = _shared(played, names)
     runs: list[RunReport] = []
-    seen: set[int] = set()
+    seen: set[tuple[int, str]] = set()
     for records, name, results in zip(ablations, names, played):
         corpora = Corpora(records.jobs, records.needs, records.ablation.config)
+        mine: set[tuple[int, str]] = set()
         for run in records.runs:
-            if run.train_job_id not in seen:
-                seen.add(run.train_job_id)
+            of_it = [job for job in records.jobs if job.run_id == run.id]
+            same = run.train_job_id, judged_as(of_it)
+            mine.add(same)
+            if same not in seen:
                 row = run_report(run, records, corpora, sequences)
-                by = simulated_by([job for job in records.jobs if job.run_id == run.id])
-                runs.append(_restricted(row, name, results[run.id], shared, by))
+                runs.append(_restricted(row, name, results[run.id], shared, simulated_by(of_it)))
+        seen |= mine
     count = len(shared)
     random, random_by = _random(ablations, sequences, shared)
     return ReportData(

@@ -43,9 +43,25 @@ def test_nothing_that_is_there_goes() -> None:
         ("training.lora={rank: 4}", "training.lora"),
         (
             "arms={mine: {base: recon, set: {training.reconstruction_weight: 3}}}",
-            "its row 'mine' has other settings",
+            "arms.mine: training.reconstruction_weight is 2.0 there and 3.0 here",
         ),
-        ("arms={theirs: {policy: {kind: random, seed: 4}}}", "its row 'theirs' has other settings"),
+        (
+            "arms={mine: {base: recon, set: {training.reconstruction_weight: 2}, title: heavy}}",
+            "arms.mine: title is 'mine' there and 'heavy' here",
+        ),
+        (
+            "arms={mine: {base: recon, set: {training.reconstruction_weight: 2, data.seed: 3}, judged: own}}",
+            "arms.mine: data.seed is 0 there and 3 here",
+        ),
+        (
+            "arms={theirs: {policy: {kind: random, seed: 4}}}",
+            "arms.theirs: policy is {'kind': 'random', 'seed': 3} there and {'kind': 'random', 'seed': 4} here",
+        ),
+        ("arms={theirs: {base: recon}}", "arms.theirs: it is a policy there and an arm here"),
+        (
+            "arms={mine: {base: recon, set: {training.reconstruction_weight: 2, evaluation.sequences: 3}}}",
+            "arms.mine: evaluation.sequences is None there and 3 here",
+        ),
     ],
 )
 def test_other_settings_are_named(override: str, sentence: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from errors import ConfigError
 from experiments.reconvla.arms import arms_of
 from experiments.reconvla.config import AblationConfig
+from experiments.reconvla.growth import grown
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
 from tests.experiments.reconvla.plans import of_kind
@@ -76,8 +77,12 @@ def test_values_are_yaml() -> None:
         (["training.steps="], [], "is not of the form"),
         (["training.stepz=1"], [], "--vary training.stepz: unknown key 'training.stepz'; did you mean training.steps?"),
         (["seeds=1,2"], [], "--vary seeds: seeds is of the whole ablation"),
-        (["training.steps=1,x"], [], "arms.steps=x.set: training.steps"),
-        (["training.steps=5,5.0"], [], "it comes to the same as steps=5"),
+        (["training.steps=1,x"], [], "--vary: arms.steps=x.set: training.steps"),
+        (["training.steps=x,1"], [], "--vary: arms.steps=x.set: training.steps"),
+        (["model.backbones.vision=runs #3/x"], [], "--vary model.backbones.vision: '#3/x' is a comment in YAML"),
+        (["training.steps=3]#"], [], "--vary training.steps is not YAML"),
+        (["training.steps=5,5.0"], [], "arms.steps=5#2: it comes to the same as steps=5"),
+        (["training.learning_rate=1e-3,.001"], [], "arms.learning_rate=0.001#2: it comes to the same as"),
         (["training.steps=5", "training.steps=6"], [], "'training.steps' is given twice"),
         (["training.lora={rank: 3}", "training.lora.rank=6"], [], "'training.lora' is given twice"),
         ([], ["training.steps=5"], "--vary-with training.steps varies together with a --vary, and there is none"),
@@ -90,6 +95,47 @@ def test_what_is_wrong_is_one_sentence(vary: list[str], vary_with: list[str], se
     with pytest.raises(ConfigError) as caught:
         Planner(config(*vary, vary_with=vary_with)).plan()
     assert sentence in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "names"),
+    [
+        ("training.reconstruction_weight=0.1,1,1000", "training.reconstruction_weight=1e-1,1.0,1e3",
+         ["reconstruction_weight=0.1", "reconstruction_weight=1", "reconstruction_weight=1000"]),
+        ("training.gradient_checkpointing=true,false", "training.gradient_checkpointing=1,no",
+         ["gradient_checkpointing=true", "gradient_checkpointing=false"]),
+        ("training.steps=3,4", "training.steps='3',4.0", ["steps=3", "steps=4"]),
+        ("training.learning_rate=1e-5,3", "training.learning_rate=0.00001,3.0",
+         ["learning_rate=1e-05", "learning_rate=3"]),
+    ],
+)  # fmt: skip
+def test_a_row_is_named_by_what_its_value_comes_to(one: str, other: str, names: list[str]) -> None:
+    """So that a sweep grows however its values are written."""
+    assert list(config(one).arms) == list(config(other).arms) == names
+    assert grown(config(one), config(other)) == config(one)
+
+
+def test_whether_a_key_changes_an_arm_is_asked_of_all_its_values() -> None:
+    pairs = {"vary_with": ["pretraining.steps=7,8"]}
+    for first in ("method.pretrained=false,true", "method.pretrained=true,false"):
+        with pytest.raises(
+            ConfigError, match=r"pretraining\.steps changes nothing in an arm that is not pretrained"
+        ):
+            config(first, **pairs)
+
+
+@pytest.mark.parametrize("values", ["keep,drop", "drop,keep"])
+def test_what_a_default_would_be_is_a_row_of_a_sweep(values: str) -> None:
+    rows = config(f"gaze.untrusted={values}", arms=["baseline", "recon"])
+    said = values.split(",")
+    assert list(rows.arms) == [f"{arm}+untrusted={value}" for arm in ("baseline", "recon") for value in said]
+    Planner(rows).plan()
+
+
+def test_a_mistake_of_an_arm_is_not_one_of_what_varies() -> None:
+    said = ("arms={mine: {base: recon, set: {training.steps: x}}}",)
+    with pytest.raises(ConfigError, match=r"^--set arms: arms\.mine\.set: training\.steps: "):
+        config("training.batch_size=1,2", overrides=said)
 
 
 def test_a_key_that_changes_nothing_anywhere_is_refused() -> None:
