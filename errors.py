@@ -67,6 +67,10 @@ class BundleError(InvalidInput):
     """A bundle is damaged, unsafe, or does not continue this home; the home is as it was."""
 
 
+class CodeNotAllowed(InvalidInput):
+    """Work asks for source of somebody's own that nobody here has allowed; none of it was run."""
+
+
 # --- 3: the environment lacks something ---------------------------------------------------------
 
 

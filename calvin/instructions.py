@@ -7,6 +7,7 @@ pretrained language model can understand it, and has not seen it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -108,23 +109,24 @@ def evaluation_instruction(task: str) -> str:
     return _phrases(task)[0]
 
 
-def read_instruction_file(path: Path) -> dict[str, str]:
+def read_instruction_file(path: Path, needed: Sequence[str] = TASKS) -> dict[str, str]:
     """The evaluation instruction of each task in a YAML file of CALVIN's form (task: [phrase, ...]).
 
     CALVIN's own is calvin_models/conf/annotations/new_playtable_validation.yaml; as in the official
-    evaluation the first phrase counts. Raises DatasetError when the file is not of that form or misses a
-    task.
+    evaluation the first phrase counts. Raises DatasetError when the file is not of that form or misses one of the
+    tasks `needed`.
     """
     content = parse_yaml(text_of(path, DatasetError, MOST_YAML_BYTES), str(path), DatasetError)
     if not isinstance(content, dict):
         raise DatasetError(f"{path} is not a mapping of tasks to instructions.")
-    for task in TASKS:
+    told = [task for task in TASKS if task in content or task in needed]
+    for task in told:
         phrases = content.get(task)
         if not isinstance(phrases, list) or not phrases:
             raise DatasetError(f"{path} has no list of instructions for {task}.")
         if (wrong := fault_of_instruction(phrases[0])) is not None:
             raise DatasetError(f"{path}: the first of {task} {wrong}.")
-    return {task: content[task][0] for task in TASKS}
+    return {task: content[task][0] for task in told}
 
 
 def _phrases(task: str) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def command(
     bytes or figures come out, or bytes are damaged; 3 when something cannot be compared here, as work of another
     processor, GPU or library version may differ in its last bits.
     """
-    from db import queries
+    from db import code, queries
     from db.migrate import look_at_state
     from db.shared_store import open_store
     from views.bytes_bar import bytes_bar
@@ -65,6 +65,8 @@ def command(
         raise InvalidInput(
             f"there is no ablation {shown(ablation)} in this home" if ablation else "nothing is there"
         )
+
+    code.need_allowed(database, [row.id] if ablation else [one.id for one in queries.ablation_rows(database)])
 
     def show(finding: audit.Finding) -> None:
         if not as_json:

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option(
-    "--detector", "name", default="colour", show_default=True, help="A detector's name; see doctor."
+    "--detector",
+    "name",
+    default="colour",
+    show_default=True,
+    help="Its name (see doctor), or a class of yours.",
 )
 @click.option("--weights", default=None, metavar="PATH", help="Hub name, folder or .pth (GroundingDINO).")
 @click.option(
@@ -72,19 +76,21 @@ def command(
     """Detect gaze regions in every annotated frame of DIR, a dataset in CALVIN's format."""
     from detectors.cache import FinderCache, shared_cache
     from detectors.pipeline import STAGES, check_stages
-    from detectors.registry import DIRECT
+    from detectors.registry import is_direct
+    from experiments.reconvla.own_classes import named
     from tasks.fixed_state import FixedState, arithmetic
 
     given = {"weights": weights, "precision": precision, "python": python}
     options = {key: value for key, value in given.items() if value is not None}
     runs = [None if stages is None else _stage_list(stages)]
+    name = named(name, Path.cwd(), "--detector")
     if by_stage:
-        if name in DIRECT:
+        if is_direct(name):
             raise InvalidInput(f"detector {name!r} has no stages to switch on")
         wanted = STAGES if runs[0] is None else check_stages(runs[0])
         runs = [list(wanted[:count]) for count in range(len(wanted) + 1)]
     home = resolve_home(context, home_path)
-    _make(name, runs[0], None, options)  # what cannot be used is said before anything is written
+    _make(name, runs[0], None, options).check()  # what cannot be used is said before anything is written
     FixedState().establish(threads)  # after the detector's libraries are imported
     splits = _open(folder, split)
     answers = FinderCache(cache) if cache else shared_cache(home.cache if home.exists else None)
@@ -117,7 +123,7 @@ def command(
         say(
             f"{len(sheets)} contact sheets in {out}: {of_all}, of long demonstrations those that failed first"
         )
-    if answers.path is not None and name not in DIRECT:
+    if answers.path is not None and not is_direct(name):
         say(f"{answers.hits} answers known before, {answers.misses} new, kept in {answers.path}")
 
 
@@ -135,9 +141,9 @@ def _make_folder(out: Path) -> None:
 
 
 def _make(name: str, stages: list[str] | None, cache: Any, options: dict[str, Any]) -> Detector:
-    from detectors.registry import DIRECT, make_detector
+    from detectors.registry import is_direct, make_detector
 
-    if name in DIRECT:
+    if is_direct(name):
         if stages is not None:
             raise InvalidInput(f"detector {name!r} has no stages")
         return make_detector(name, **options)

@@ -11,6 +11,7 @@ from typing import Any
 
 from commands.named_checkpoint import find_named, holds_openvla, refuse_crop
 from errors import ConfigError, InvalidInput
+from experiments.reconvla.own_classes import policy_named as with_digest
 from policies.base import Policy
 from policies.registry import (
     AUTO,
@@ -28,6 +29,8 @@ from policies.registry import (
 from settings.documents import parse_yaml
 from settings.home import Home
 from settings.regular import MOST_YAML_BYTES, text_of
+
+_OPTION = "--policy"
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,14 @@ def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPoli
 
 
 def policy_described(described: str, threads: int) -> NamedPolicy:
-    """described: a mapping in YAML or JSON, or the name of a file that holds one.
+    """described: a mapping in YAML or JSON, or the name of a file that holds one. A class of the user's own is named in
+    a mapping alone and lies in the working folder: files may come from anywhere.
 
     Raises ConfigError naming the option or file and the field; WeightsMissing, EnvironmentLacks for what is not here.
     """
     place, values = _mapping_of(described)
+    if place == _OPTION and isinstance(values, Mapping):
+        values = with_digest(values, Path.cwd(), "policy")
     try:
         spec = in_its_place(policy_from_json(values))
         policy, weights = open_policy(spec), identity(spec)
@@ -80,7 +86,7 @@ def policy_described(described: str, threads: int) -> NamedPolicy:
 def _mapping_of(described: str) -> tuple[str, Any]:
     """What messages call it, and what it holds."""
     if described.lstrip().startswith("{"):
-        return "--policy", parse_yaml(described, "--policy", is_ours=True, lines=False)
+        return _OPTION, parse_yaml(described, _OPTION, is_ours=True, lines=False)
     file = Path(described)
     if not file.exists():
         raise ConfigError(

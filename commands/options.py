@@ -29,6 +29,16 @@ def home_option(function: Any) -> Any:
     return click.option("--home", "home_path", metavar="DIR", help="Home folder.", default=None)(function)
 
 
+def allow_code_option(function: Any) -> Any:
+    """`--allow-code` of the commands that run jobs."""
+    return click.option(
+        "--allow-code",
+        multiple=True,
+        metavar="DIGEST",
+        help="Run code of this digest that came with a bundle; see docs/own-code.md.",
+    )(function)
+
+
 def threads_option(function: Any) -> Any:
     """`--threads` of commands that compute without the queue: part of their figures, so never taken from the shell."""
     return click.option(

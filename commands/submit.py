@@ -53,7 +53,7 @@ def command(
     """Plan an ablation and run it to the end. The same command again continues it."""
     from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
-    from db import standings
+    from db import code, standings
     from db.migrate import open_state
     from experiments.proposal import propose
     from settings.elsewhere import elsewhere
@@ -88,6 +88,7 @@ def command(
             )
         return 0
     with home.exclusive("submit-ablation"), closing(open_state(home, thorough=True)) as database:
+        code.need_allowed(database, besides=config.model_dump(mode="json"))
         _, submitted = _submit(home, database, config, fresh)
         run_home(home, database, stay, until_done=True, quiet=as_json)
         (entry,) = standings.standing(database, submitted.ablation_id).ablations
@@ -123,6 +124,7 @@ def _write_plan(
     """Raises Overtaken where the ablation of this name changed while it was planned."""
     from db import builds, jobs, plans, queries
     from experiments.proposal import propose
+    from views.plan import code_document, code_line
     from workers.upgrades import differences, outdated
 
     for entry in outdated(database):
@@ -146,9 +148,11 @@ def _write_plan(
         jobs.retry(database, jobs.Target("ablation", there.id, f"ablation {there.name}"), time.time())
         return there.name, plans.Submitted(there.id, 0, there.job_count)
     what = "; ".join(proposal.told)
-    grows = None if proposal.otherwise else there
+    grows, beside = (None, there) if proposal.otherwise else (there, None)
+    for told in code_document(plan):
+        say(f"{plan.name}: {code_line(told)}", error=True)
     submitted = plans.submit(
-        database, plan, shlex.join(sys.argv), time.time(), grows, what, first=there is None
+        database, plan, shlex.join(sys.argv), time.time(), grows, what, first=there is None, beside=beside
     )
     if there is not None and what:
         say(f"{plan.name}: {what}", error=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from functools import wraps
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from commands.failed import tell_failures
-from commands.options import SessionOptions, existing_home, home_option, session_options
+from commands.options import SessionOptions, allow_code_option, existing_home, home_option, session_options
 from errors import Stopped
 from settings.home import Home
 from settings.streams import say
@@ -37,6 +38,7 @@ def service_options(function: Any) -> Any:
 @click.command("up")
 @home_option
 @click.option("--until-done", is_flag=True, help="End when nothing is left to do.")
+@allow_code_option
 @session_options
 @service_options
 @click.pass_context
@@ -44,19 +46,22 @@ def command(
     context: click.Context,
     home_path: str | None,
     until_done: bool,
+    allow_code: tuple[str, ...],
     session: SessionOptions,
     services: dict[str, int],
 ) -> int:
     """Start broker, scheduler and workers. Exit code 1 when an ablation failed, 4 when stopped early."""
     from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
-    from db import standings
+    from db import code, standings
     from db.migrate import open_state
 
     home = existing_home(context, home_path)
     plan = plan_session(session)
     home.create()
     with home.exclusive("up"), closing(open_state(home, thorough=True)) as database:
+        code.allow(database, allow_code, time.time())
+        code.need_allowed(database)
         is_needed = not until_done or bool(standings.open_ablations(database))
         if is_needed:
             need_gpus(plan.devices)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+from contextlib import closing
 
 import click
 
-from commands.options import home_option, need_broker, working_home
+from commands.options import allow_code_option, home_option, need_broker, working_home
 
 
 @click.command("worker")
@@ -15,6 +17,7 @@ from commands.options import home_option, need_broker, working_home
 @click.option("--broker", metavar="URL", help="Redis to listen on [default: $REDIS_URL].")
 @click.option("--name", default=None, help="Name shown in status and Flower.")
 @click.option("--resources", default="cpu,accelerator", show_default=True, help="Kinds of job it takes.")
+@allow_code_option
 @click.option("--session", type=int, default=None, help="Session this worker belongs to.")
 @click.pass_context
 def command(
@@ -23,10 +26,13 @@ def command(
     broker: str | None,
     name: str | None,
     resources: str,
+    allow_code: tuple[str, ...],
     session: int | None,
 ) -> None:
     """Run one worker process, pinned to the device in BATON_DEVICE and CUDA_VISIBLE_DEVICES."""
     from commands.gpus import need_own_gpus
+    from db import code
+    from db.migrate import open_state
     from tasks.devices import pin
     from workers.parent import die_with_parent
     from workers.processes import worker_main
@@ -37,6 +43,10 @@ def command(
         need_own_gpus()  # a session has looked before it started its workers
 
     home = working_home(context, home_path)
+    if allow_code or (session is None and home.exists):  # a session has looked before it started its workers
+        with closing(open_state(home)) as database:
+            code.allow(database, allow_code, time.time())
+            code.need_allowed(database)
     url = need_broker(broker)
     home.create()
     worker_main(

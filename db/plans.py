@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from db import events
+from db import code, events
 from db.dialect import upsert
 from db.engine import Database
 from db.jobs.control import ACTIVE, PAUSED, hold, release_counted, revive
@@ -18,6 +18,7 @@ from db.schema import AblationJob, Run
 from db.statements import UNCOUNTED, ablation, dependency, job, run, wanted
 from db.states import BLOCKED, CANCELLED, QUEUED, READY, RUNNING
 from errors import Overtaken
+from settings.code_source import Source
 from settings.json_values import JsonObject
 
 
@@ -59,7 +60,7 @@ class PlannedJob:
 class Plan:
     """A whole ablation: its jobs in an order in which each follows what it needs.
 
-    warnings: what whoever submits it should know, a sentence each.
+    warnings: what whoever submits it should know, a sentence each. code: source of the user's own that its jobs run.
     """
 
     key: str
@@ -68,6 +69,7 @@ class Plan:
     jobs: Sequence[PlannedJob]
     training: Mapping[RunRef, str] = field(default_factory=dict)  # run -> key of its train job
     warnings: tuple[str, ...] = ()
+    code: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,17 +87,28 @@ def submit(
     grows: AblationRow | None = None,
     what: str = "",
     first: bool = False,
+    beside: AblationRow | None = None,
 ) -> Submitted:
     """Insert what is new of `plan`; jobs that failed, were cancelled or are about to be get another try.
 
     grows: the ablation that this plan is of from now on, as it was when it was planned; what it had and the plan has
     not leaves it, and stops where nothing else wants it. what: for people, of what is new. first: no ablation had this
-    name when it was planned. Raises Overtaken where that ablation is another by now, or the name is taken.
+    name when it was planned. beside: an ablation of this name that is planned otherwise, and stays. Raises Overtaken
+    where such an ablation is another by now, or the name is taken.
     """
     with db.write() as tx:
         if first:
             _check_first(tx, plan)
+        if beside is not None:
+            _check_unchanged(tx, beside)
         return submit_in(tx, plan, command, now, grows, what)
+
+
+def _check_unchanged(tx: Connection, there: AblationRow) -> None:
+    """Raises Overtaken where an ablation has another plan than it had."""
+    same = ablation.c.id == there.id, ablation.c.key == there.key
+    if tx.execute(select(ablation.c.id).where(*same)).first() is None:
+        raise Overtaken(f"ablation {there.name} was changed meanwhile; submit it again")
 
 
 def _check_first(tx: Connection, plan: Plan) -> None:
@@ -109,6 +122,7 @@ def submit_in(
     tx: Connection, plan: Plan, command: str, now: float, grows: AblationRow | None = None, what: str = ""
 ) -> Submitted:
     """As `submit`, in a transaction that does more."""
+    code.keep(tx, plan.code, command, now)
     ablation_id, new = _ablation(tx, plan, command, now, grows)
     before = tx.execute(select(func.count()).select_from(job)).scalar_one()
     for some_jobs in in_parts(plan.jobs):

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from db import events, ownership
+from db import code, events, ownership
 from db.bundle import lineage
 from db.engine import Database
 from db.jobs.control import hold
@@ -82,6 +82,7 @@ def remove(db: Database, home: Home, remote: Remote | None, ablation_id: int, no
         _delete_by_id(tx, Run, _runs_of(tx, ablation_id))
         _delete_jobs(tx, found.goes.jobs)
         _delete_by_id(tx, Ablation, [ablation_id])
+        code.drop_unnamed(tx)
         for some in in_parts(found.stays.jobs):
             hold(tx, some)
         removed = lineage.Removed(
@@ -129,6 +130,7 @@ def drop_arm(
             tx.execute(delete(ablation_job).where(*of_them))
         _delete_by_id(tx, Run, runs)
         relink(tx)
+        code.drop_unnamed(tx)
         going = _unneeded(tx, mine)
         if not going <= set(asked):
             raise HomeInUse(f"ablation {shown(name)} was changed by another command meanwhile; try again")

@@ -269,3 +269,16 @@ class Handover(Base):
     facts_arrived: Mapped[str]  # the same, with what was running taken back
     attempts: Mapped[int]
     held: Mapped[dict[str, object] | None]  # {"paths": artifacts whoever has it has}, of the newest one only
+
+
+class Code(Base):
+    """Source of the user's own (`settings.code_source`) that jobs name by its digest. A state runs none that it does
+    not allow."""
+
+    __tablename__ = "code"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str] = mapped_column(unique=True)
+    files: Mapped[dict[str, object]]  # text by path
+    command: Mapped[str]  # it came by
+    created_at: Mapped[float]
+    allowed: Mapped[bool]

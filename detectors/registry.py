@@ -11,6 +11,7 @@ from typing import Any
 from detectors.base import Detector
 from detectors.cache import FinderCache
 from errors import ConfigError, EnvironmentLacks
+from settings.code_source import reference_of
 from settings.shown import shown
 
 #: Finders, which the pipeline makes detectors of.
@@ -28,6 +29,11 @@ DETECTORS: dict[str, str] = FINDERS | DIRECT
 ON_ACCELERATOR = frozenset({"grounding_dino"})
 
 
+def is_direct(name: str) -> bool:
+    """Whether it has no stages: one that knows the answer, or a class of the user's own."""
+    return name in DIRECT or reference_of(name) is not None
+
+
 def make_detector(
     name: str,
     stages: Sequence[str] | None = None,
@@ -35,14 +41,24 @@ def make_detector(
     cache: FinderCache | None = None,
     **options: Any,
 ) -> Detector:
-    """Construct the detector of this name.
+    """Construct the detector of this name, or a class of the user's own (`module:Class@digest`), which has no options.
 
     `stages` (None: all) and `interval` go to the pipeline around a finder, `options` to the finder. Calibrations are
     those fitted to the finder, or those that lie beside its `weights`. Raises ConfigError for an unknown name, stage
     or option, CheckpointError for a damaged calibration.
     """
+    own = reference_of(name)
+    if own is not None:
+        from detectors.own import OwnDetector
+
+        if options or stages is not None or interval is not None:
+            raise ConfigError(f"detector {own.label} has no options: what it is set to is in its source")
+        return OwnDetector(own)
     if name not in DETECTORS:
-        raise ConfigError(f"unknown detector {shown(name)}: known are {', '.join(sorted(DETECTORS))}")
+        ours = ", ".join(sorted(DETECTORS))
+        raise ConfigError(
+            f"unknown detector {shown(name)}: known are {ours}, and classes of yours as module:Class"
+        )
     module_name, class_name = DETECTORS[name].split(":")
     factory = getattr(import_module(module_name), class_name)
     known = inspect.signature(factory).parameters

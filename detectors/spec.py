@@ -10,6 +10,7 @@ from pydantic import ConfigDict
 from detectors.targets.table import TARGETS_VERSION
 from errors import BatonError
 from settings.bounds import AtLeastOne, Number, PathText, Share, Text
+from settings.code_source import reference_of
 from settings.typed_json import Aside, Items, to_json
 
 
@@ -47,11 +48,14 @@ class DetectorSpec:
     targets: Number
 
     def difference(self) -> str | None:
-        """As `tasks.kind.Part`. A detector whose weights are not on this machine is judged by the job itself."""
+        """As `tasks.kind.Part`. A detector whose weights are not on this machine, or whose code is the user's own, is
+        judged by the job itself."""
         from detectors.registry import make_detector
 
         if self.targets != TARGETS_VERSION:
             return f"targets {self.targets} (here {TARGETS_VERSION})"
+        if reference_of(self.detector) is not None:
+            return None
         try:
             here = make_detector(self.detector, **self.keywords).version
         except BatonError:

@@ -70,7 +70,8 @@ arms:
 POLICIES = """
 A row of the table need not be trained here: `arms` may map names to null (an arm above) or to a `policy` with its kind
 and what that takes. It is judged once, on the sequences of the ablation; its columns of training stay empty, nothing is
-concluded from its difference to an arm. A folder counts by what lies in it, a server by its address.
+concluded from its difference to an arm. A folder counts by what lies in it, a server by its address,
+[a class of yours](own-code.md) by its source.
 
 ```yaml
 arms:
@@ -81,6 +82,7 @@ arms:
   theirs: {policy: {kind: http, url: "http://127.0.0.1:8000"}}
   openvla: {policy: {kind: openvla, folder: ~/openvla-7b, statistics: calvin}}
   earlier: {policy: {kind: folder, folder: ~/reconvla-checkpoint}}
+  mine: {policy: {kind: own, class: "my_policy:MyPolicy", options: {speed: 0.3}}}   # own-code.md
 ```
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from db import plans, queries, removal
+from db import code, plans, queries, removal
 from db.engine import Database
 from db.plans import Plan
 from db.remote import Remote
@@ -49,6 +49,7 @@ def plan_without(database: Database, ablation: AblationRow, arm: str) -> Plan:
         raise ConfigError(
             f"ablation {ablation.name} cannot be planned without {shown(arm)} ({where}: {first['msg']})"
         ) from None
+    code.admit(database, settings)
     plan = experiment.plan(config, queries.specs_of(database, ablation.id, experiment.kept_kinds))
     jobs = queries.jobs_of(database, ablation.id)
     lacking = {job.key for job in jobs if job.arm not in (None, arm)} - {job.key for job in plan.jobs}

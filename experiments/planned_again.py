@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from db import builds, jobs, plans, queries
+from db import builds, code, jobs, plans, queries
 from db.engine import Database
 from db.rows import AblationRow
 from errors import ConfigError
@@ -40,6 +40,7 @@ def plan_again(database: Database, ablation: AblationRow, command: str, now: flo
             f"the settings of ablation {ablation.name} do not fit this build ({where}: {first['msg']}); submit it "
             "anew with settings that do, or end it with the build that planned it"
         ) from None
+    code.admit(database, ablation.config)
     plan = experiment.plan(config, queries.specs_of(database, ablation.id, experiment.kept_kinds))
     again = done_again(queries.jobs_of(database, ablation.id), plan)
     submitted = plans.submit(database, plan, command, now)

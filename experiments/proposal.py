@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
 
-from db import queries
+from db import code, queries
 from db.engine import Database
 from db.jobs.control import PAUSED
 from db.plans import Plan
@@ -63,6 +63,7 @@ def propose(config: BaseModel, database: Database | None) -> Proposal:
         proposal = Proposal(config, plan, same, told=(*told, *_stopped(same)))
         return _counted(proposal, database, queries.keys_of(database, same.id))
     there, stored, whole = _matching(experiment, living, config, {row.name for row in rows})
+    code.admit(database, whole.model_dump(mode="json"))
     kept = queries.specs_of(database, there.id, experiment.kept_kinds)
     try:
         plan = experiment.plan(whole, kept)

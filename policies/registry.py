@@ -6,15 +6,16 @@ import dataclasses
 import importlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast, get_args, get_type_hints, overload
+from typing import Any, NamedTuple, cast, get_args, get_origin, get_type_hints, overload
 
 from benchmark.embodiment import CHUNK_STEPS
 from detectors.spec import DetectorSpec
 from errors import ConfigError, InvalidInput
 from models.spec import ModelSpec
 from policies.base import ModelPolicy, Policy
+from settings.code_source import reference_of
 from settings.places import expanded
 from settings.shown import cut, shown
 from settings.typed_json import from_json, to_json
@@ -108,8 +109,27 @@ class ReconVLAWeights:
         _need(self.batch > 0, "batch", f"must be positive, got {shown(self.batch)}")
 
 
+@dataclass(frozen=True)
+class OwnClass:
+    """A class of the user's own, `module:Class@digest` (`class` in JSON), and what it is made with by keyword."""
+
+    class_: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _need(
+            reference_of(self.class_) is not None,
+            "class",
+            f"must be a class of yours as module:Class, got {shown(self.class_)}",
+        )
+        try:
+            to_json(self.options)
+        except TypeError as error:
+            raise ConfigError(f"options: {error}") from None
+
+
 ModelPolicySpec = OpenVLAFolder | ReconVLAFolder | ReconVLAWeights
-PolicySpec = RandomActions | ScriptedExpert | PolicyServer | ModelPolicySpec
+PolicySpec = RandomActions | ScriptedExpert | PolicyServer | OwnClass | ModelPolicySpec
 
 
 class _Kind(NamedTuple):
@@ -126,6 +146,7 @@ _KINDS = {
     "random": _Kind(RandomActions, "policies.random_actions:RandomPolicy"),
     "expert": _Kind(ScriptedExpert, "policies.expert:ExpertPolicy"),
     "http": _Kind(PolicyServer, "policies.remote:RemotePolicy", reaches_out=True),
+    "own": _Kind(OwnClass, "policies.own:OwnPolicy"),
     "openvla": _Kind(OpenVLAFolder, "policies.openvla:OpenVLAPolicy", True, "folder"),
     "folder": _Kind(ReconVLAFolder, "policies.checkpoint_folder:folder_policy", True, "folder"),
     "reconvla": _Kind(ReconVLAWeights, "policies.checkpoint_folder:weights_policy", True, "weights"),
@@ -163,11 +184,11 @@ def open_policy(spec: PolicySpec) -> Policy:
 def in_its_place(spec: PolicySpec, where: str = "policy") -> PolicySpec:
     """`spec` with the whole path of its model, where it has one. where: for the refusal of a `~` that is nobody's
     (ConfigError)."""
-    field = _KINDS[kind_of(spec)].place
-    if field is None:
+    name = _KINDS[kind_of(spec)].place
+    if name is None:
         return spec
-    place = expanded(getattr(spec, field), f"{where}.{field}").absolute()
-    moved: Any = replace(cast(Any, spec), **{field: str(place)})
+    place = expanded(getattr(spec, name), f"{where}.{name}").absolute()
+    moved: Any = replace(cast(Any, spec), **{name: str(place)})
     return cast(PolicySpec, moved)
 
 
@@ -176,17 +197,17 @@ def identity(spec: PolicySpec) -> str | None:
 
     Raises CheckpointError or WeightsMissing for what cannot be read.
     """
-    field = _KINDS[kind_of(spec)].place
-    if field is None:
+    name = _KINDS[kind_of(spec)].place
+    if name is None:
         return None
     from policies.checkpoint_folder import identity_of  # imports torch, which few policies need
 
-    return identity_of(Path(getattr(spec, field)))
+    return identity_of(Path(getattr(spec, name)))
 
 
 def policy_json(spec: PolicySpec) -> dict[str, object]:
     """`spec` as plain JSON: its `kind`, and all its fields."""
-    return {"kind": kind_of(spec), **{name: to_json(value) for name, value in vars(spec).items()}}
+    return {"kind": kind_of(spec), **{_entry(name): to_json(value) for name, value in vars(spec).items()}}
 
 
 def policy_from_json(values: Any, where: str = "policy") -> PolicySpec:
@@ -205,21 +226,29 @@ def policy_from_json(values: Any, where: str = "policy") -> PolicySpec:
     if not isinstance(kind, str) or kind not in _KINDS:
         raise ConfigError(f"{where}.kind: {shown(kind)} is unknown; known kinds: {', '.join(_KINDS)}")
     spec = _KINDS[kind].spec
-    fields = {field.name: field for field in dataclasses.fields(spec)}
+    fields = {_entry(one.name): one for one in dataclasses.fields(spec)}
     for name in given:
         if name not in fields:
             takes = ", ".join(fields) or "nothing"
             raise ConfigError(f"{where}.{cut(str(name))}: unknown; a policy of kind {kind} takes: {takes}")
-    for name, field in fields.items():
-        if name not in given and field.default is dataclasses.MISSING:
+    for name, one in fields.items():
+        has_default = (one.default, one.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
+        if name not in given and not has_default:
             raise ConfigError(f"{where}.{name}: is missing; a policy of kind {kind} needs it")
     hints = get_type_hints(spec, include_extras=True)
-    for name, value in given.items():
-        given[name] = _typed(hints[name], value, f"{where}.{name}")
+    typed = {
+        fields[name].name: _typed(hints[fields[name].name], value, f"{where}.{name}")
+        for name, value in given.items()
+    }
     try:
-        return spec(**given)
+        return spec(**typed)
     except ConfigError as error:
         raise ConfigError(f"{where}.{error}") from None
+
+
+def _entry(field_name: str) -> str:
+    """A field as JSON names it: `class` is a word of Python's."""
+    return field_name.rstrip("_")
 
 
 def _typed(hint: Any, value: Any, where: str) -> Any:
@@ -232,7 +261,8 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     if wanted is float and type(value) is int:
         return float(value)
     if wanted not in _TYPE_NAMES:
-        if dataclasses.is_dataclass(wanted) and not isinstance(value, Mapping):
+        is_object = dataclasses.is_dataclass(wanted) or get_origin(wanted) is Mapping
+        if is_object and not isinstance(value, Mapping):
             raise ConfigError(f"{where}: must be a mapping, got {shown(value)}")
         try:
             return from_json(wanted, value, where)

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import errors
 from errors import BatonError, ConfigError
+from settings.code_source import Source, reference_of
+from settings.own_code import admit, admitted_in
 from simulators import registry
 from simulators.base import Simulator
 from simulators.external.calvin_env_script import answer_requests
@@ -23,11 +26,15 @@ class OwnProcess(PipedSimulator):
     """Simulator `name` with `scene`, as `simulators.registry.create` makes it, in another process."""
 
     def __init__(self, name: str, scene: str, **options: Any) -> None:
-        if name not in registry.names():
+        own = reference_of(name)
+        if own is None and name not in registry.names():
             raise ConfigError(
                 f"simulator {name!r} is unknown; known simulators: {', '.join(registry.names())}"
             )
         opening = {"name": name, "scene": scene, **options}
+        if own is not None:
+            (source,) = admitted_in(name)
+            opening["source"] = dict(source.files)
         super().__init__(
             (sys.executable, "-m", "simulators.own_process"), opening, environment={"PYTHONPATH": str(_ROOT)}
         )
@@ -75,7 +82,10 @@ class Served:
         return {"description": self._simulator.description()}
 
 
-def _open(name: str, scene: str, **options: Any) -> Served:
+def _open(name: str, scene: str, source: Mapping[str, str] | None = None, **options: Any) -> Served:
+    """source: of a class of the user's own, which the process that asks may run."""
+    if source is not None:
+        admit(Source(source))
     return Served(registry.create(name, scene, **options))
 
 

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from errors import ConfigError
+from settings.code_source import reference_of
 from simulators.base import Simulator
 
 #: name -> (class, the options it takes)
@@ -20,16 +21,23 @@ def names() -> tuple[str, ...]:
 
 
 def create(name: str, scene: str = "D", **options: Any) -> Simulator:
-    """Start simulator `name` with `scene`.
+    """Start simulator `name`, or a class of the user's own (`module:Class@digest`), with `scene`.
 
     Options that are not None go to its class: `assets`, a clone of calvin_env; `python`, the interpreter that
     can import it; `renderer`, `tiny` or `egl`. Raises ConfigError for an unknown name or an option that is of
     another simulator, SimulatorMissing where something is not here.
     """
+    given = {option: value for option, value in options.items() if value is not None}
+    own = reference_of(name)
+    if own is not None:
+        from simulators.own import make_own
+
+        if given:
+            raise ConfigError(f"simulator {own.label} takes no {' or '.join(given)}")
+        return make_own(own, scene)
     if name not in _CLASSES:
         raise ConfigError(f"simulator {name!r} is unknown; known simulators: {', '.join(_CLASSES)}")
     place, known = _CLASSES[name]
-    given = {option: value for option, value in options.items() if value is not None}
     for option in given.keys() - known:
         raise ConfigError(f"simulator {name!r} takes no {option}; it takes: {', '.join(known)}")
     module, _, attribute = place.partition(":")

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from benchmark.tasks import Scene
 from detectors.spec import DetectorSpec
 from detectors.targets.table import TARGETS_VERSION
 from models.spec import ModelSpec
 from settings.bounds import AtLeastOne, Few, Number, PathText, Seconds, Share, Steps, Text
+from settings.code_source import reference_of
 from settings.json_values import JsonObject
 from settings.typed_json import Aside, Flag, Items, Real, Whole
 from simulators.rendering import Renderer
@@ -231,15 +232,28 @@ class OfficialSimulator:
     python: Aside[Text]
 
 
+def _simulator(name: str) -> str:
+    reference = reference_of(name)
+    if name not in ("playtable", "calvin") and (reference is None or reference.digest is None):
+        raise ValueError(
+            "it is playtable, calvin, or a class of somebody's own with the digest of its source"
+        )
+    return name
+
+
+SimulatorName = Annotated[str, AfterValidator(_simulator)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class SimulatedScene:
-    """How scenes are simulated, by CALVIN's protocol.
+    """How scenes are simulated, by CALVIN's protocol. simulator: one of Baton's, or a class of the user's own with the
+    digest of its source.
 
     assets: a clone of calvin_env; python: the interpreter of the official simulator; what lies there is `assets_digest`
     or `calvin_env`. parallel: each simulator in a process of its own.
     """
 
-    simulator: Literal["playtable", "calvin"]
+    simulator: SimulatorName
     scene: Scene
     assets: Aside[PathText | None]
     python: Aside[PathText | None]

@@ -164,6 +164,10 @@ STORIES: dict[str, tuple[Shown, ...]] = {
     ),
 }  # fmt: skip
 
+_OWN_CODE = (
+    "acceptance/test_own_code.py::test_the_page_comes_to_a_table_and_a_bundle_of_it_runs_where_it_is_allowed"
+)
+
 #: Lines that run in a test of their own, here or in another file: `file::function`, or one case of it.
 ELSEWHERE = {
     "python cli.py up --flower": "commands/test_up.py::test_services_run_beside_the_work_and_end_with_it",
@@ -176,6 +180,13 @@ ELSEWHERE = {
     "make ablation": "test_docs_run.py::test_make_runs_what_is_run_here",
     "make chaos N=30": "acceptance/test_chaos.py::test_an_ablation_survives_whatever_strikes_it",
     "make chaos N=300 SEED=1": "acceptance/test_chaos.py::test_an_ablation_survives_whatever_strikes_it",
+    "python cli.py plan --preset smoke --config mine.yaml": _OWN_CODE,
+    "python cli.py submit-ablation --preset smoke --config mine.yaml": _OWN_CODE,
+    "python cli.py --home new up --until-done --allow-code 9c1f...": _OWN_CODE,
+    "python cli.py gaze path/to/dataset --detector my_detector:MyDetector --score":
+        "acceptance/test_own_code.py::test_a_class_is_looked_at_without_the_queue",
+    """python cli.py evaluate --policy '{kind: own, class: "my_policy:MyPolicy"}' --sequences 10""":
+        "acceptance/test_own_code.py::test_a_class_is_looked_at_without_the_queue",
     "python cli.py upgrade": "workers/test_upgrades.py::test_commands_refuse_continue_and_plan_again",
     "python cli.py upgrade quick": "workers/test_upgrades.py::test_commands_refuse_continue_and_plan_again",
     "python cli.py metrics": "commands/test_metrics.py::test_figures_agree_with_the_rows",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from db import progress, queries
 from db.engine import Database
+from db.plans import Plan
 from experiments.registry import experiment_of
+from settings.code_source import module_file, references_in
 from settings.shown import cut, one_line
 from views.status_screen import span
 
@@ -50,8 +53,26 @@ def plan_document(proposal: Proposal, database: Database | None) -> dict[str, An
         },
         "worker_seconds": {kind: round(seconds, 1) for kind, seconds in timed.items()},
         "untimed": sorted(kind for kind in steps if kind not in timed),
+        "code": code_document(plan),
         "warnings": list(plan.warnings),
     }
+
+
+def code_document(plan: Plan) -> list[dict[str, str]]:
+    """The classes of the user's own that a plan runs: file, class and the digest of its source."""
+    sources = {source.digest: source for source in plan.code}
+    found = {}
+    for reference in references_in(plan.config):
+        source = sources[str(reference.digest)]
+        file = module_file(source.files, reference.module) or reference.module
+        told = {"file": source.place(file), "class": reference.name, "digest": source.digest}
+        found[str(reference)] = told
+    return [found[name] for name in sorted(found)]
+
+
+def code_line(told: Mapping[str, str]) -> str:
+    """The same of one for people."""
+    return one_line(f"code: {told['file']}, class {told['class']}, digest {told['digest']}")
 
 
 def plan_lines(document: dict[str, Any]) -> list[str]:
@@ -74,6 +95,7 @@ def plan_lines(document: dict[str, Any]) -> list[str]:
         lines.append(f"work of one worker: {span(seconds)}" + (f", without {untimed}" if untimed else ""))
     elif jobs["new"]:
         lines.append(f"work: unknown, as no job of these kinds ended here yet: {untimed}")
+    lines += [code_line(told) for told in document["code"]]
     lines += [one_line(f"warning: {sentence}") for sentence in document["warnings"]]
     return lines
 

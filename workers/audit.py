@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db import audits, verification
+from db.code import sources_for
 from db.engine import Database
 from db.rows import FileRow
 from db.states import SUCCEEDED
@@ -150,7 +151,8 @@ def redo(
                 store.verified(row.path, row.sha256)
         then = next((one for one in given.environments if one is not None), None)
         spec = unit.kind.spec_of(given.spec)
-        made = again(_work_of(unit, spec, given, then, store), then)
+        code = {source.digest: source.files for source in sources_for(database, given.spec)}
+        made = again(_work_of(unit, spec, given, then, store, code), then)
     except ArtifactDamaged as error:
         return Finding(unit.name, DAMAGED if error.path else NOT_COMPARABLE, str(error))
     except InvalidInput as error:
@@ -169,7 +171,12 @@ def redo(
 
 
 def _work_of(
-    unit: Unit, spec: Spec, given: audits.Given, then: JsonObject | None, store: ArtifactStore
+    unit: Unit,
+    spec: Spec,
+    given: audits.Given,
+    then: JsonObject | None,
+    store: ArtifactStore,
+    code: Mapping[str, Mapping[str, str]],
 ) -> Work:
     if any(map(spec.of_the_way, unit.expected)):
         spec = spec.keeping_all()
@@ -185,6 +192,7 @@ def _work_of(
         str((then or {}).get("device", "cpu")),
         str((then or {}).get("gpu", "")),
         work_threads(spec, then),
+        code,
     )
 
 

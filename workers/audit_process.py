@@ -18,7 +18,9 @@ from typing import IO
 
 from db.store import file_sha256
 from errors import ArtifactDamaged, DatasetError, EnvironmentLacks
+from settings import own_code
 from settings.arithmetic import FIXED_VARIABLES, THREAD_VARIABLES, THREADS, with_variables
+from settings.code_source import Source
 from settings.json_values import JsonObject
 from settings.typed_json import from_json
 from tasks.context import Draft, Finished, InputFile, Point
@@ -37,7 +39,8 @@ _MOST_THREADS = 1024
 
 @dataclass(frozen=True)
 class Work:
-    """What a body is given. From step `first` (0: from the beginning); `last`: where to stop, None for the end."""
+    """What a body is given. From step `first` (0: from the beginning); `last`: where to stop, None for the end. code:
+    source of the user's own that it may run, by digest."""
 
     kind: str
     spec: JsonObject
@@ -50,6 +53,7 @@ class Work:
     device: str
     gpu: str
     threads: int
+    code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ def do_again(work: Work, folder: Path, state: FixedState) -> Made:
     here: JsonObject = {}
     try:
         kind = kind_named(work.kind)
+        for files in work.code.values():
+            own_code.admit(Source(files))
         body = kind.load_body()
         here = _environment(work)
         if work.gpu and not here["gpu"]:

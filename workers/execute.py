@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
-from db import builds, inputs, jobs, states, timings
+from db import builds, code, inputs, jobs, states, timings
 from db.engine import Database
 from db.jobs import Claim, Ending, Note
 from db.store import ArtifactStore
@@ -125,6 +125,7 @@ class Executor:
                 raise unreadable
             context.take_up()
             context.spend("load", context.seconds.took)
+            code.admit(self._database, claim.spec)
             body = kind.load_body()  # imports what the body needs, which is then settled too
             self._state.establish(threads_of(spec))
             ended = body(context)

@@ -13,10 +13,11 @@ from sqlalchemy import Connection, select, update
 from db.engine import Database
 from db.jobs.control import release_counted
 from db.rows import read_rows
-from db.schema import Ablation
+from db.schema import Ablation, Code
 from db.statements import UNCOUNTED, job
 from db.states import BLOCKED
 from errors import BundleError
+from settings.json_values import JsonObject
 from settings.shown import cut
 
 _AT_ONCE = 500
@@ -24,6 +25,9 @@ _AT_ONCE = 500
 
 class Judge(Protocol):
     """Knows what jobs are told. Its methods return what may stay, or raise ValueError with the end of a sentence."""
+
+    def code(self, digest: str, files: JsonObject) -> None:
+        """Source that jobs may name from then on; asked before all else."""
 
     def settings(self, settings: dict[str, object]) -> dict[str, object]:
         """Of an ablation."""
@@ -37,11 +41,16 @@ class Judge(Protocol):
 
 
 def judge_contents(state: Path, judge: Judge) -> None:
-    """Have `judge` look at all that the state asks for, and keep what it returns; what waits is counted afresh.
+    """Have `judge` look at all that the state asks for, and keep what it returns; what waits is counted afresh, and no
+    code is allowed.
 
     state: of this version's schema, with values that are sound by themselves. Raises BundleError.
     """
     with closing(Database(state)) as database, database.write() as tx:
+        for source in tx.execute(select(Code.digest, Code.files)).all():
+            with _named(f"its code {cut(source.digest)}"):
+                judge.code(source.digest, source.files)
+        tx.execute(update(Code).values(allowed=False))  # whatever it says
         for row in tx.execute(select(Ablation.id, Ablation.config)).all():
             with _named(f"its ablation {row.id}"):
                 settings = judge.settings(row.config)

@@ -249,7 +249,7 @@ def _take_over(
     said: Sequence[tuple[float, str, str | None]],
     lease: Lease | None,
 ) -> None:
-    """Replace every row in one transaction.
+    """Replace every row in one transaction. Code that was allowed here stays so.
 
     before: the facts that the bundle was found to continue; None where there was no state. said: events (time, message,
     JSON).
@@ -270,12 +270,15 @@ def _take_over(
         )
         if changed:
             raise HomeInUse(f"{home.root} was changed by another command meanwhile; try again")
+        allowed = connection.execute("SELECT digest FROM main.code WHERE allowed").fetchall()
         for table in Base.metadata.tables:
             columns = ", ".join(f'"{column.name}"' for column in Base.metadata.tables[table].columns)
             connection.execute(f'DELETE FROM main."{table}"')
             connection.execute(
                 f'INSERT INTO main."{table}" ({columns}) SELECT {columns} FROM bundle."{table}"'
             )
+        for digest in allowed:
+            connection.execute("UPDATE main.code SET allowed = 1 WHERE digest = ?", digest)
         for event in said:
             connection.execute(
                 "INSERT INTO main.event (at, kind, message, data) VALUES (?, 'bundle', ?, ?)", event

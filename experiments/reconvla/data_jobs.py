@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -82,7 +83,7 @@ class DataJobs:
 
     def _index(self, purpose: SplitName, corpus: Corpus) -> str:
         gaze, named = self._gaze, f"{purpose}{self._of}"
-        resource = "accelerator" if gaze.detector in ON_ACCELERATOR else None
+        resource = "accelerator" if self._on_accelerator else None
         needs = []
         for first in range(0, len(corpus.entries), self._data.chunk):
             entries = corpus.entries[first : first + self._data.chunk]
@@ -116,9 +117,18 @@ class DataJobs:
         self._frames[index] = [need.key for need in needs if need.role == "episode"]
         return index
 
-    @cached_property
+    @property
     def detector(self) -> DetectorSpec:
         """Raises what a detector raises that cannot work here."""
+        return self._looked_at[0]
+
+    @property
+    def _on_accelerator(self) -> bool:
+        return self._looked_at[1]
+
+    @cached_property
+    def _looked_at(self) -> tuple[DetectorSpec, bool]:
+        """The detector, and whether it uses a GPU."""
         gaze = self._gaze
         options: FinderOptions | NoOptions = NoOptions()
         if gaze.detector in FINDERS:
@@ -136,4 +146,5 @@ class DataJobs:
         detector = make_detector(spec.detector, **spec.keywords)
         version = detector.version
         detector.check()
-        return DetectorSpec(detector=spec.detector, version=version, options=options, targets=TARGETS_VERSION)
+        found = replace(spec, version=version)
+        return found, gaze.detector in ON_ACCELERATOR or getattr(detector, "on_accelerator", False)

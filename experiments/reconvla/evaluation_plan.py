@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.cameras import TINY
+from benchmark.cameras import EGL, TINY
 from benchmark.tasks import TASKS
 from calvin.instructions import read_instruction_file
 from calvin.official_sequences import COUNT as OFFICIAL_COUNT
@@ -17,9 +17,11 @@ from calvin.split import BATON, TRAINING, VALIDATION, Recording, open_split
 from errors import ConfigError, InvalidInput
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.demonstrations import known_tasks
+from settings.code_source import reference_of
 from settings.places import expanded
 from simulators.calvin_env import PYTHON_VARIABLE
-from simulators.rendering import chosen_renderer
+from simulators.own import try_own
+from simulators.rendering import AUTO, Renderer, chosen_renderer
 from tasks.drawn_anew import looked_at, maker
 from tasks.evaluate.closed_loop import Order, chains_of, contents_of
 from tasks.evaluate.simulator_identity import assets_identity, official_identity
@@ -37,7 +39,7 @@ _OWN_FRAMES = Recording(TINY, "Baton draws its own demonstrations with it", BATO
 def has_closed_loop(config: AblationConfig) -> bool:
     """Whether there is a simulator of the scenes that the demonstrations show."""
     evaluation = config.evaluation
-    return config.data.root is None or evaluation.assets is not None or evaluation.simulator == "calvin"
+    return config.data.root is None or evaluation.assets is not None or evaluation.simulator != "playtable"
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,7 @@ def closed_loop_shards(
         max_steps = protocol_named(evaluation.protocol).max_steps
     known_tasks(config.data)
     _check_sequences(config)
-    unused = {"calvin": "assets", "playtable": "calvin_python"}[evaluation.simulator]
-    if getattr(evaluation, unused) is not None:
-        raise ConfigError(
-            f"evaluation.{unused}: the simulator {evaluation.simulator} does not use it; leave it out, or choose "
-            "another evaluation.simulator"
-        )
+    _check_unused(config)
     named = evaluation.calvin_python is not None or PYTHON_VARIABLE in os.environ
     if evaluation.simulator == "calvin" and not named:
         raise ConfigError(
@@ -134,7 +131,10 @@ def closed_loop_shards(
     elif assets is not None:
         digest = assets_identity(scene, assets)
     frames = recording() if recording is not None else frames_recording(config, config.data.root)
-    renderer = chosen_renderer(evaluation.renderer, frames.renderer)
+    own = reference_of(evaluation.simulator)
+    if own is not None:
+        try_own(own, scene)
+    renderer = chosen_renderer(evaluation.renderer, frames.renderer) if own is None else _as_drawn(frames)
     untrained = untrained_tasks(config)
     wanted = sequences_in or list_of(config)
     sequences = sequences_of(config)
@@ -149,7 +149,8 @@ def closed_loop_shards(
             seed=0,
             simulator=evaluation.simulator,
             scene=scene,
-            scenes="baton" if _is_built_in(config) else "calvin",
+            # One of the user's own is taken to show the scenes that the frames do.
+            scenes="baton" if _is_built_in(config) or (own and frames.scenes == BATON) else "calvin",
             assets=assets,
             python=evaluation.calvin_python,
             renderer=renderer,
@@ -177,6 +178,24 @@ def closed_loop_shards(
         )
 
 
+def _check_unused(config: AblationConfig) -> None:
+    """Raises ConfigError for settings that another simulator has."""
+    evaluation = config.evaluation
+    unused = {"calvin": ("assets",), "playtable": ("calvin_python",)}
+    for name in unused.get(evaluation.simulator, ("assets", "calvin_python", "renderer")):
+        if getattr(evaluation, name) not in (None, AUTO):
+            told = reference_of(evaluation.simulator)
+            raise ConfigError(
+                f"evaluation.{name}: the simulator {told.label if told else evaluation.simulator} does not use it; "
+                "leave it out, or choose another evaluation.simulator"
+            )
+
+
+def _as_drawn(frames: Recording) -> Renderer:
+    """What a simulator of the user's own is said to draw with: nobody here knows."""
+    return EGL if frames.renderer == EGL else TINY
+
+
 def frames_recording(config: AblationConfig, root: str | None) -> Recording:
     """What drew the training frames of a dataset (None: the built-in simulator's), and what that rests on.
 
@@ -185,7 +204,9 @@ def frames_recording(config: AblationConfig, root: str | None) -> Recording:
     if root is None:
         return _OWN_FRAMES
     evaluation, make = config.evaluation, None
-    if has_closed_loop(config) and not _is_built_in(config):
+    if evaluation.simulator == "calvin" or (
+        evaluation.simulator == "playtable" and evaluation.assets is not None
+    ):
         make = maker(evaluation.simulator, evaluation.assets, evaluation.calvin_python)
     return looked_at(open_split(Path(root).expanduser(), TRAINING), make)
 
@@ -215,7 +236,8 @@ def _is_built_in(config: AblationConfig) -> bool:
 def _instructions(config: AblationConfig) -> dict[str, str] | None:
     """The phrases of the file that is named, else those of the dataset; None: Baton's own."""
     if config.evaluation.instructions is not None:
-        return read_instruction_file(expanded(config.evaluation.instructions, "evaluation.instructions"))
+        file = expanded(config.evaluation.instructions, "evaluation.instructions")
+        return read_instruction_file(file, config.data.tasks or TASKS)
     if config.data.root is None:
         return None
     root = Path(config.data.root).expanduser()

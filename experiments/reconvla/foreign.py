@@ -22,8 +22,11 @@ from experiments.reconvla.foreign_parameters import (
     check_parameters,
     check_policy,
     lies_elsewhere,
+    need_code,
 )
+from experiments.reconvla.own_classes import named_in
 from policies.registry import reaches_out
+from settings.code_source import source_from_json
 from settings.json_values import JsonObject
 from settings.shown import cut, shown
 from settings.typed_json import first_mistake
@@ -43,14 +46,23 @@ class ForeignJobs:
         self._store = store
         self._policies = policies
         self._left_out: dict[str, None] = {}
+        self._code: set[str] = set()
 
     @property
     def left_out(self) -> tuple[str, ...]:
         return tuple(self._left_out)
 
+    def code(self, digest: str, files: JsonObject) -> None:
+        source = source_from_json(files)
+        if source.digest != digest:
+            raise ValueError(f"has another digest, {source.digest}")
+        self._code.add(digest)
+
     def settings(self, settings: dict[str, object]) -> dict[str, object]:
         try:
             config = AblationConfig.model_validate(settings)
+            for entry, name in named_in(settings):
+                need_code(name, entry, self._code)
             for one in [config, *(arm.config for arm in arms_of(config))]:
                 for text in _named_files(one):
                     self._check_outside(lies_elsewhere(text))
@@ -92,7 +104,7 @@ class ForeignJobs:
         if kind == "evaluate" and _PROGRAM in parameters:
             kept[_PROGRAM] = None  # which is what one says that needs none
         try:
-            for place in check_parameters(KINDS[kind], kept, self._policies):
+            for place in check_parameters(KINDS[kind], kept, self._policies, self._code):
                 self._check_outside(place)
         except ValueError as error:
             raise ValueError(f"has parameters that are not taken over: {error}") from None

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from detectors.registry import DETECTORS
 from errors import ConfigError, InvalidInput
 from policies.registry import OpenVLAFolder, ReconVLAFolder, policy_from_json, reaches_out
+from settings.code_source import reference_of
 from settings.json_values import JsonObject
 from settings.shown import cut, shown
 from settings.typed_json import wrong_entry
@@ -33,8 +34,10 @@ _IN_A_STORE = re.compile(r"(\A|/)artifacts/[0-9a-f]{2}/[0-9a-f]{64}")
 _LONGEST_PATH_BYTES, _LONGEST_PART_BYTES = 4095, 255
 
 
-def check_parameters(kind: Kind[Spec, JobResult], parameters: JsonObject, policies: bool) -> list[str]:
-    """The paths in them. policies: as for `check_policy`.
+def check_parameters(
+    kind: Kind[Spec, JobResult], parameters: JsonObject, policies: bool, code: Collection[str] = ()
+) -> list[str]:
+    """The paths in them. policies: as for `check_policy`. code: digests of the source that came along.
 
     Raises ValueError naming the entry that is of another type, out of bounds, or leads to where nobody's data lie. One
     that is missing is no matter: a job that lacks it ends with an error of its own.
@@ -49,13 +52,26 @@ def check_parameters(kind: Kind[Spec, JobResult], parameters: JsonObject, polici
         if wrong is not None:
             raise ValueError(wrong)
     for name in _detectors(parameters):
-        if name not in DETECTORS:
+        if reference_of(name) is not None:
+            need_code(name, "detector", code)
+        elif name not in DETECTORS:
             raise ValueError(f"detector: {shown(name)} is none that this Baton knows")
+    if reference_of(simulator := parameters.get("simulator")) is not None:
+        need_code(simulator, "simulator", code)
     told = parameters.get("policy")
+    if isinstance(told, Mapping) and "class" in told:
+        need_code(told["class"], "policy.class", code)
     if isinstance(told, Mapping):
         folder = parameters.get("policy_folder")
         check_policy(told if folder is None else {**told, "folder": folder}, "policy", policies)
     return places
+
+
+def need_code(name: object, entry: str, code: Collection[str]) -> None:
+    """Raises ValueError unless a name is of a class whose source is known by its digest."""
+    reference = reference_of(name)
+    if reference is None or reference.digest not in code:
+        raise ValueError(f"{entry}: {shown(name)} is a class whose source did not come along")
 
 
 def check_policy(told: object, place: str, policies: bool) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from errors import ConfigError
 from experiments.reconvla.arms import arms_of, check_names
 from experiments.reconvla.config import AblationConfig
+from experiments.reconvla.own_classes import with_digests
 from experiments.reconvla.vary import axes_of, varied
 from settings.documents import parse_yaml
 from settings.json_values import JsonObject
@@ -44,6 +45,8 @@ def load_config(
 ) -> AblationConfig:
     """Preset, then file, then `key.path=value` overrides, then the values of direct options.
 
+    Classes of the user's own lie beside `file`, or in the working folder without one, and are named with their digest
+    in what is returned (`experiments.reconvla.own_classes`).
     vary, vary_with: see `experiments.reconvla.vary`; what varies is the arms that somebody named, else `recon`.
 
     Raises ConfigError with one sentence that names the place and the key.
@@ -84,6 +87,7 @@ def load_config(
             config = config.model_copy(update={"arms": rows})
         check_names(config)
         arms_of(config)
+        config = with_digests(config, Path.cwd() if file is None else file.parent)
     except ConfigError as error:
         if str(error).startswith("--vary"):
             raise

@@ -28,6 +28,7 @@ from experiments.reconvla.model_plan import backbone_folders, check_attention, p
 from experiments.reconvla.rows import row_shards
 from experiments.reconvla.sections import Backbones, Data, Gaze, Training
 from models.spec import Folder, ModelSpec
+from settings.own_code import admitted_in
 from settings.typed_json import from_json
 from tasks.kind import Kind
 from tasks.registry import ATTENTION, EVALUATE, PRETRAIN, RECONSTRUCT, REPORT, TRAIN
@@ -116,7 +117,8 @@ class Planner:
         report = ReportSpec(ablation=key, not_held_out=not_held_out, not_held_out_of=by_row or None)
         self._book.add(REPORT, "report", report, needs)
         warnings = _warnings(self._shards_of(None, config)) if closed_loop else ()
-        return Plan(key, config.name, stored, self._book.jobs, training, warnings)
+        code = admitted_in(stored)
+        return Plan(key, config.name, stored, self._book.jobs, training, warnings, code)
 
     def _data_of(self, arm: Arm) -> tuple[DataJobs, DataJobs]:
         """What it is trained on, and what it is judged on. What is the ablation's own has no name in its labels."""

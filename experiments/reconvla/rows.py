@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from errors import ConfigError, InvalidInput
 from experiments.reconvla.config import AblationConfig
+from policies.own import OwnPolicy
 from policies.registry import (
     OpenVLAFolder,
+    OwnClass,
     PolicyServer,
     PolicySpec,
     RandomActions,
@@ -60,6 +62,8 @@ def _told(spec: PolicySpec, place: str) -> _Told:
         return _Told("random", spec.seed)
     if isinstance(spec, ScriptedExpert):
         return _Told("expert")
+    if isinstance(spec, OwnClass):
+        OwnPolicy(**vars(spec)).check()
     if isinstance(spec, PolicyServer):
         open_policy(spec)  # which asks nobody, and looks at the address
     if not isinstance(spec, OpenVLAFolder | ReconVLAFolder):

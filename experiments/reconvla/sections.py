@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from benchmark.tasks import Scene
+from settings.code_source import reference_of
 from settings.places import no_home_folder
 
 Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -56,6 +57,12 @@ def _path(text: str) -> str:
     return text
 
 
+def _simulator(text: str) -> str:
+    if text not in ("playtable", "calvin") and reference_of(text) is None:
+        raise ValueError("it is 'playtable', 'calvin', or a class of yours as 'module:Class'")
+    return text
+
+
 def _expanded(text: str) -> str:
     if not text.startswith("~"):
         return text
@@ -68,6 +75,7 @@ def _expanded(text: str) -> str:
 Name = Annotated[str, AfterValidator(_name)]
 #: A path as it was written.
 PathText = Annotated[str, AfterValidator(_path)]
+SimulatorName = Annotated[str, AfterValidator(_simulator)]
 #: The name of a file or folder; a `~` in front is the home folder, as in a shell.
 Place = Annotated[PathText, AfterValidator(_expanded)]
 
@@ -138,7 +146,10 @@ class Data(Section):
 class Gaze(Section):
     """Which detector finds the gaze region, how sure it must be, and what becomes of frames without one."""
 
-    detector: str = "colour"
+    detector: str = Field(
+        default="colour",
+        description="colour, grounding_dino, groundingdino_py, oracle, or a class of yours (docs/own-code.md)",
+    )
     weights: Place | None = Field(
         default=None, description="hub name, local folder or .pth file (GroundingDINO)"
     )
@@ -263,7 +274,9 @@ class Evaluation(Section):
     sequences: Sequences = 100
     sequences_per_shard: Positive = 25
     max_steps: Positive = 360
-    simulator: Literal["playtable", "calvin"] = "playtable"
+    simulator: SimulatorName = Field(
+        default="playtable", description="playtable, calvin, or a class of yours (docs/own-code.md)"
+    )
     assets: Place | None = Field(
         default=None, description="a clone of calvin_env: playtable in CALVIN's scenes"
     )

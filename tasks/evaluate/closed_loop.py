@@ -12,6 +12,7 @@ from benchmark.cameras import EGL
 from calvin.instructions import evaluation_instruction
 from calvin.metrics import chain_scores, official_compat_scores, task_scores
 from calvin.sequences import Chain, get_sequences
+from settings.code_source import reference_of
 from simulators.base import Simulator
 from simulators.own_process import OwnProcess
 from simulators.registry import create
@@ -108,9 +109,11 @@ def simulators_of(scene: SimulatedScene, count: int, memory: Memory) -> list[Sim
     """
     places = {"assets": scene.assets, "python": scene.python}
     options = {name: place for name, place in places.items() if place is not None}
-    options["renderer"] = scene.renderer
+    is_own = reference_of(scene.simulator) is not None
+    if not is_own:
+        options["renderer"] = scene.renderer
     # Jobs come in any thread, and EGL draws in one only. The official simulator has its own process anyway.
-    apart = (scene.parallel or scene.renderer == EGL) and scene.simulator != "calvin"
+    apart = (scene.parallel or (scene.renderer == EGL and not is_own)) and scene.simulator != "calvin"
     made_of = scene.assets_digest or scene.calvin_env
     key = f"simulators {scene.simulator} {scene.scene} {options} {apart} {made_of}"
     kept = kept_or_made(memory, key, KeptSimulators, KeptSimulators)

@@ -22,6 +22,7 @@ from policies.random_actions import RandomPolicy
 from policies.registry import (
     _KINDS,
     OpenVLAFolder,
+    OwnClass,
     PolicyServer,
     PolicySpec,
     RandomActions,
@@ -33,13 +34,15 @@ from policies.registry import (
     kind_of,
     open_policy,
     policy_from_json,
+    policy_json,
 )
-from settings.typed_json import Items, Real, to_json
+from settings.typed_json import Items, Real
 
 SPECS: dict[str, PolicySpec] = {
     "random": RandomActions(7),
     "expert": ScriptedExpert(),
     "http": PolicyServer("http://127.0.0.1:9097", chunk_steps=1, timeout_seconds=2.5),
+    "own": OwnClass("my_policy:Mine", {"gain": 0.5}),
     "openvla": OpenVLAFolder("/there", "bridge_orig", "bf16", center_crop=True),
     "folder": ReconVLAFolder("/there", "4bit", batch=2, detector="oracle", official_compat=True),
     "reconvla": ReconVLAWeights(
@@ -67,8 +70,7 @@ def test_what_opens_a_kind_takes_its_fields(kind: str) -> None:
 def test_specs_come_from_json(kind: str) -> None:
     spec = SPECS[kind]
     assert kind_of(spec) == kind
-    fields_of_it = {name: to_json(value) for name, value in vars(spec).items()}
-    told = json.loads(json.dumps({"kind": kind, **fields_of_it}))
+    told = json.loads(json.dumps(policy_json(spec)))
     assert policy_from_json(told) == spec
     assert policy_from_json({name: value for name, value in told.items() if value is not None}) == spec
 
@@ -96,6 +98,9 @@ def test_what_has_a_default_may_be_missing() -> None:
         ({"kind": "http", "url": "http://gpu", "timeout_seconds": 0}, "arms.a.policy.timeout_seconds: must be above 0"),
         ({"kind": "random", "seed": True}, "arms.a.policy.seed: must be a whole number, got True"),
         ({"kind": "random", "seed": -1}, "arms.a.policy.seed: must be 0 or more, got -1"),
+        ({"kind": "own"}, "arms.a.policy.class: is missing; a policy of kind own needs it"),
+        ({"kind": "own", "class": "mine"}, "arms.a.policy.class: must be a class of yours as module:Class"),
+        ({"kind": "own", "class": "mine:Mine", "options": 3}, "arms.a.policy.options: must be a mapping"),
         ({"kind": "openvla"}, "arms.a.policy.folder: is missing; "),
         ({"kind": "openvla", "folder": "x", "center_crop": "yes"}, "arms.a.policy.center_crop: must be true or false"),
         ({"kind": "folder", "folder": "x", "batch": 0}, "arms.a.policy.batch: must be positive, got 0"),

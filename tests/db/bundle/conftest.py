@@ -14,6 +14,7 @@ from db.bundle.receive import Imported, receive
 from db.migrate import open_state
 from errors import BundleError, HomeInUse
 from settings.home import Home
+from settings.json_values import JsonObject
 from tests.support import RETENTION
 from tests.workshop import Workshop, dump, files_of
 
@@ -34,6 +35,9 @@ class Trusting:
     """What jobs are told is no matter here."""
 
     left_out: tuple[str, ...] = ()
+
+    def code(self, digest: str, files: JsonObject) -> None:
+        pass
 
     def settings(self, settings: dict[str, Any]) -> dict[str, Any]:
         return settings

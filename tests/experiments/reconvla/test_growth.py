@@ -71,7 +71,7 @@ def test_nothing_that_is_there_goes() -> None:
         ("arms={theirs: {base: recon}}", "arms.theirs: it is a policy there and an arm here"),
         (
             "arms={mine: {base: recon, set: {training.reconstruction_weight: 2, evaluation.sequences: 3}}}",
-            "arms.mine: evaluation.sequences is None there and 3 here",
+            "arms.mine: evaluation.sequences is 'as many as all' there and 3 here",
         ),
     ],
 )
@@ -183,6 +183,6 @@ def test_what_a_row_says_itself_stays_when_the_others_grow() -> None:
     assert grown(there, asked).evaluation.sequences == 12
     silent = config("arms={recon: null, ten: {base: recon, set: {training.steps: 9}}}")
     with pytest.raises(
-        ConfigError, match="arms.ten: evaluation.sequences is 'as many as all' there and 10 here"
+        ConfigError, match=r"arms\.ten: evaluation\.sequences is 'as many as all' there and 10 here"
     ):
         grown(silent, config(rows))
