@@ -1,0 +1,404 @@
+"""LeRobot sets of CALVIN (v2.0, v2.1, v3.0) through the door of `calvin.split`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.actions import relative_action
+from benchmark.cameras import EGL
+from benchmark.observations import ACTION_GRIPPER
+from benchmark.tasks import UNKNOWN_SCENE
+from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS, Episode, FrameBoxes
+from calvin.lerobot_format.check import examine
+from calvin.lerobot_format.dataset import Dataset, load_dataset
+from calvin.lerobot_format.episodes import Entry
+from calvin.lerobot_format.films import film_frames, film_header, film_mark
+from calvin.lerobot_format.held_out import (
+    KNOWN,
+    Parts,
+    as_text,
+    equal_episodes,
+    parted,
+    sampled_frames,
+)
+from calvin.lerobot_format.pictures import decoded, is_lossless, picture_bytes
+from calvin.lerobot_format.rows import digest_of, read_numbers, read_values
+from calvin.official_phrases import validation_phrases
+from calvin.split import (
+    CALVIN,
+    TRAINING,
+    VALIDATION,
+    Demonstration,
+    Findings,
+    Reading,
+    Recording,
+    Split,
+    open_split,
+)
+from errors import DatasetError
+from settings.shown import cut
+
+_VECTORS = {"robot_obs": 15, "scene_obs": 24, "actions": 7, "rel_actions": 7}
+#: Names that a set's root has, of which one is enough.
+_SIGNS = ("info.json", "episodes.jsonl", "tasks.jsonl", "tasks.parquet", "episodes")
+
+
+@dataclass(frozen=True, eq=False)
+class LeRobotSplit:
+    """An opened split. chosen: the entries that its demonstrations are, in order. left_out: see `Settling`."""
+
+    folder: Path
+    split: str
+    dataset: Dataset
+    parts: Parts
+    chosen: tuple[Entry, ...]
+    demonstrations: tuple[Demonstration, ...]
+    left_out: tuple[str, ...]
+    frame_digits: int = 7
+
+    @property
+    def settled(self) -> Reading:
+        every = frozenset(entry.index for entry in self.dataset.entries)
+        chosen = frozenset(entry.index for entry in self.chosen)
+        held_out = every - chosen if self.split == TRAINING else chosen
+        return Reading(
+            tuple(sorted(self.dataset.columns.items())),
+            as_text(held_out),
+            is_validation=self.split == VALIDATION,
+            is_settled=True,
+        )
+
+    @property
+    def boxes_file(self) -> Path:
+        return self.folder / "boxes.json"
+
+    @cached_property
+    def validation_instructions(self) -> Mapping[str, str]:
+        """CALVIN's own, of which its conversions keep those that they show."""
+        return validation_phrases()
+
+    def read(self, demonstration: Demonstration) -> Episode:
+        """All frames. Raises DatasetError naming file and column, or picture, at fault."""
+        entry = self.chosen[demonstration.index]
+        vectors = self._vectors(entry)
+        return Episode(
+            rgb_static=self._pictures(entry, "rgb_static", 0, entry.length),
+            rgb_gripper=self._pictures(entry, "rgb_gripper", 0, entry.length),
+            robot_obs=vectors["robot_obs"],
+            scene_obs=vectors.get("scene_obs"),
+            actions=vectors.get("actions"),
+            rel_actions=vectors["rel_actions"],
+            task=demonstration.task,
+            instruction=demonstration.instruction,
+            scene=demonstration.scene,
+            split=self.split,
+            start=demonstration.start,
+            end=demonstration.end,
+        )
+
+    def read_frame(self, frame: int) -> Mapping[str, np.ndarray]:
+        """One frame's arrays, without those that the set lacks. Raises DatasetError as `read`."""
+        entry = self._entry_of(frame)
+        place = frame - entry.start
+        arrays = {name: values[place] for name, values in self._vectors(entry).items()}
+        if self._last.get("entry") == entry.index:  # read one after the other: all of its pictures at once
+            if self._last.get("pictures_of") != entry.index:
+                for name in IMAGE_FIELDS:
+                    self._last[name] = self._pictures(entry, name, 0, entry.length)
+                self._last["pictures_of"] = entry.index
+            return arrays | {name: self._last[name][place] for name in IMAGE_FIELDS}
+        self._last["entry"] = entry.index
+        return arrays | {name: self._pictures(entry, name, place, place + 1)[0] for name in IMAGE_FIELDS}
+
+    def content_of(self, frame: int) -> Sequence[tuple[str, int]]:
+        """A checksum of the state: the robot's joints are never the same to the last digit in two recordings."""
+        entry = self._entry_of(frame)
+        if self.dataset.vectors is not None:
+            state = self.dataset.vectors.states[frame]
+        else:
+            state = self._vectors(entry)["robot_obs"][frame - entry.start]
+        return [("robot_obs", zlib.crc32(state.astype("<f4").tobytes()))]
+
+    def fingerprint(self, demonstration: Demonstration) -> str:
+        """SHA-256 of the annotation, of all numbers, and of sizes and samples of the bytes that pictures take."""
+        entry = self.chosen[demonstration.index]
+        columns = self.dataset.columns
+        if self.dataset.vectors is not None:
+            known = self.dataset.vectors.digests[entry.index]
+            digests = {name: known[columns[name]] for name in _VECTORS if name in columns}
+        else:
+            digests = {name: digest_of(values) for name, values in self._recorded(entry).items()}
+        about = asdict(demonstration)
+        del about["index"]
+        identity = {
+            "annotation": about,
+            "split": self.split,
+            "columns": dict(columns),
+            "numbers": digests,
+            "pictures": self.dataset.place(entry).pictures,
+            "files": self._image_files(entry),
+            "films": {
+                name: (film_mark(entry.films[column].path), entry.films[column].begins_at)
+                for name, column in self.dataset.cameras.items()
+                if self.dataset.is_film(name)
+            },
+        }
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+    def boxes_of(self, demonstration: Demonstration) -> tuple[FrameBoxes, ...] | None:
+        return None
+
+    def embeddings(self) -> np.ndarray | None:
+        return None
+
+    def recording(self) -> Recording:
+        """A known conversion shows CALVIN's own frames, which were drawn with EGL. Raises DatasetError for a first picture
+        that cannot be looked at.
+        """
+        losses = self._losses()
+        entries = self.dataset.entries
+        if len(entries) in KNOWN and self.parts.basis is not None:
+            download, _ = KNOWN[len(entries)]
+            basis = f"its {len(entries)} episodes are those of CALVIN's {download} download, which was drawn with EGL"
+            found = Recording(EGL, basis, CALVIN)
+        else:
+            found = Recording(None, "nothing in the dataset tells")
+        if losses is None:
+            return found
+        return replace(found, basis=f"{found.basis}; its pictures lost detail to {losses}", losses=losses)
+
+    def examine(self, frames: Iterable[int]) -> Findings:
+        return examine(self, frames)
+
+    def _losses(self) -> str | None:
+        if not self.chosen:
+            return None
+        found = []
+        for name, column in self.dataset.cameras.items():
+            entry = self.chosen[0]
+            if self.dataset.is_film(name):
+                header = film_header(entry.films[column].path, FRAME_SHAPES[name])
+                found.append(f"{header.codec} {header.pixels}")
+            else:
+                content, place = next(self._picture_bytes(entry, name, 0, 1))
+                if not is_lossless(content, place):
+                    found.append("JPEG")
+        return " and ".join(dict.fromkeys(found)) or None
+
+    def _entry_of(self, frame: int) -> Entry:
+        place = bisect_right(self.chosen, frame, key=lambda entry: entry.start) - 1
+        if place < 0 or frame > self.chosen[place].end:
+            raise DatasetError(f"{self.folder}: no {self.split} demonstration has frame {frame}.")
+        return self.chosen[place]
+
+    @cached_property
+    def _last(self) -> dict[str, object]:
+        return {}
+
+    def _recorded(self, entry: Entry) -> dict[str, np.ndarray]:
+        """Columns of numbers by array, float64 (T, width)."""
+        columns = {name: self.dataset.columns[name] for name in _VECTORS if name in self.dataset.columns}
+        read = read_numbers(
+            entry, self.dataset.place(entry), {columns[name]: _VECTORS[name] for name in columns}
+        )
+        return {name: read[column] for name, column in columns.items()}
+
+    def _vectors(self, entry: Entry) -> dict[str, np.ndarray]:
+        """With relative actions, made of the absolute ones where only those are recorded."""
+        if self._last.get("vectors_of") != entry.index:
+            found = self._recorded(entry)
+            if "rel_actions" not in found:
+                absolute = found["actions"]
+                found["rel_actions"] = relative_action(
+                    found["robot_obs"], absolute, absolute[:, ACTION_GRIPPER]
+                )
+            self._last["vectors"], self._last["vectors_of"] = found, entry.index
+        vectors: dict[str, np.ndarray] = self._last["vectors"]  # type: ignore[assignment]
+        return vectors
+
+    def _pictures(self, entry: Entry, name: str, first: int, last: int) -> np.ndarray:
+        """uint8 (last - first, H, W, 3)."""
+        shape = FRAME_SHAPES[name]
+        if self.dataset.is_film(name):
+            film, begin = (
+                entry.films[self.dataset.columns[name]],
+                self.dataset.first_in_film(entry, name),
+            )
+            return film_frames(film.path, shape, begin + first, begin + last)
+        pictures = np.empty((last - first, *shape), dtype=np.uint8)
+        count = 0
+        for content, place in self._picture_bytes(entry, name, first, last):
+            pictures[count] = decoded(content, shape, place)
+            count += 1
+        if count != last - first:
+            raise DatasetError(f"{entry.data} ends within episode {entry.index}.")
+        return pictures
+
+    def _picture_bytes(self, entry: Entry, name: str, first: int, last: int) -> Iterable[tuple[bytes, str]]:
+        """Of each frame the image file's bytes, and where they are, for messages."""
+        column = self.dataset.columns[name]
+        values = read_values(entry, self.dataset.place(entry), column, first, last)
+        for frame, value in enumerate(values, first):
+            place = f"{entry.data}: {cut(column)} of frame {frame} of episode {entry.index}"
+            yield picture_bytes(value, self.folder, self._beside(entry, column, frame), place), place
+
+    def _beside(self, entry: Entry, column: str, frame: int) -> Path:
+        folder = self.folder / "images" / column / f"episode_{entry.index:06d}"
+        return folder / f"frame_{frame:06d}.png"
+
+    def _image_files(self, entry: Entry) -> list[tuple[str, int]]:
+        """Names and sizes of image files beside the tables, where there are any."""
+        folders = [
+            self._beside(entry, column, 0).parent
+            for name, column in self.dataset.cameras.items()
+            if not self.dataset.is_film(name)
+        ]
+        return [
+            (f"{folder.parent.name}/{file.name}", file.stat().st_size)
+            for folder in folders
+            if folder.is_dir()
+            for file in sorted(folder.iterdir())
+        ]
+
+
+class LeRobotSets:
+    """One root holds both splits: which episodes are of which is found out, or told."""
+
+    def __init__(self, reading: Reading = Reading()) -> None:
+        self._reading = reading
+
+    def told(self, reading: Reading) -> LeRobotSets:
+        return LeRobotSets(reading)
+
+    def is_at(self, root: Path) -> bool:
+        meta = root / "meta"
+        return meta.is_dir() and any((meta / name).exists() for name in _SIGNS)
+
+    def check_place(self, root: Path, name: str) -> None:
+        if not (root / "meta" / "info.json").is_file():
+            raise DatasetError(f"{root / 'meta' / 'info.json'} is missing: without it this is no LeRobot set.")
+
+    def open(self, root: Path, name: str) -> LeRobotSplit:
+        split = self._opened(root, name)
+        if split.parts.basis is None:
+            raise DatasetError(
+                f"{root}: nothing tells which of its {len(split.dataset.entries)} demonstrations are CALVIN's validation "
+                f"({split.parts.question}): name them in data.validation_episodes (6-8, or none where it has none), or a "
+                "validation set in data.validation_root."
+            )
+        if not split.demonstrations:
+            why = "; ".join(split.left_out) or f"{split.parts.basis}"
+            more = "; name a validation set in data.validation_root" if name == VALIDATION else ""
+            raise DatasetError(f"{root} has no {name} demonstration: {why}{more}.")
+        return split
+
+    def survey(self, root: Path, name: str) -> tuple[LeRobotSplit, tuple[DatasetError, ...]]:
+        return self._opened(root, name), ()
+
+    def _opened(self, root: Path, name: str) -> LeRobotSplit:
+        self.check_place(root, name)
+        reading = self._reading
+        dataset = load_dataset(Path(root), reading.columns, reading.is_settled)
+        entries = dataset.entries
+        parts = parted(dataset.about, entries, dataset.told, reading.validation_episodes)
+        every = frozenset(entry.index for entry in entries)
+        if reading.is_validation and not reading.is_settled and (parts.basis is None or not parts.validation):
+            parts = Parts(frozenset(), parts.validation or every, "it was named as a validation set")
+        shared: frozenset[int] = frozenset()
+        if reading.validation_root is not None and name == TRAINING:
+            shared = _shared(dataset, Path(reading.validation_root))
+            basis = parts.basis or f"its states were compared with those of {reading.validation_root}"
+            parts = Parts(
+                parts.training - shared, parts.validation | shared, basis
+            )
+        wanted = _wanted(name, parts, reading, every)
+        known = {entry.index: told for entry, told in zip(entries, dataset.told)}
+        chosen = tuple(entry for entry in entries if entry.index in wanted and known[entry.index] is not None)
+        demonstrations = []
+        for entry in chosen:
+            told = known[entry.index]
+            assert told is not None
+            demonstrations.append(
+                Demonstration(
+                    len(demonstrations), told.task, told.instruction, entry.start, entry.end, UNKNOWN_SCENE
+                )
+            )
+        return LeRobotSplit(
+            Path(root),
+            name,
+            dataset,
+            parts,
+            chosen,
+            tuple(demonstrations),
+            _left_out(name, dataset, parts, wanted, shared, reading),
+        )
+
+
+def _wanted(name: str, parts: Parts, reading: Reading, every: frozenset[int]) -> frozenset[int]:
+    """Numbers of the episodes that a split has."""
+    if name == TRAINING:
+        return parts.training
+    says_none = reading.validation_episodes is not None and not parts.validation
+    if says_none and not reading.is_settled:  # nothing is held out: it is judged on what it was trained on
+        return every
+    return parts.validation
+
+
+def _left_out(
+    name: str,
+    dataset: Dataset,
+    parts: Parts,
+    wanted: frozenset[int],
+    shared: frozenset[int],
+    reading: Reading,
+) -> tuple[str, ...]:
+    told = []
+    if name == TRAINING and parts.validation - shared:
+        told.append(f"{len(parts.validation - shared)} demonstrations are of the validation, as {parts.basis}")
+    if shared:
+        told.append(f"{len(shared)} demonstrations are in {reading.validation_root} too")
+    if name == TRAINING:
+        neither = {entry.index for entry in dataset.entries} - parts.training - parts.validation
+        if neither:
+            told.append(f"{len(neither)} episodes are of no part of the set")
+    unknown = [
+        entry
+        for entry, one in zip(dataset.entries, dataset.told)
+        if one is None and entry.index in wanted
+    ]
+    if unknown:
+        what = cut(" | ".join(unknown[0].tasks)) or "nothing"
+        told.append(
+            f"{len(unknown)} episodes show no task of CALVIN's that is known by its name or phrase (first: episode "
+            f"{unknown[0].index}, {what!r})"
+        )
+    return tuple(told)
+
+
+def _shared(dataset: Dataset, validation_root: Path) -> frozenset[int]:
+    """Episodes that are demonstrations of the validation set, too. Raises DatasetError where it cannot be opened."""
+    held_out = open_split(validation_root, VALIDATION, Reading(is_validation=True))
+    assert dataset.vectors is not None
+    return equal_episodes(dataset.entries, dataset.vectors.states, _sampled(held_out))
+
+
+def _sampled(split: Split) -> np.ndarray:
+    """(M, 15): states of some frames of each demonstration."""
+    frames = [
+        demonstration.start + place
+        for demonstration in split.demonstrations
+        for place in sampled_frames(demonstration.end - demonstration.start + 1)
+    ]
+    if isinstance(split, LeRobotSplit) and split.dataset.vectors is not None:
+        return split.dataset.vectors.states[frames]
+    states = [split.read_frame(frame)["robot_obs"] for frame in frames]
+    return np.asarray(states, dtype=np.float64).reshape(-1, FRAME_SHAPES["robot_obs"][0])
