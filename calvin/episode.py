@@ -34,8 +34,8 @@ class Episode:
 
     rgb_static uint8 (T, 200, 200, 3) and rgb_gripper uint8 (T, 84, 84, 3); robot_obs (T, 15), scene_obs (T,
     24), actions (T, 7) and rel_actions (T, 7) of any float type, kept as read-only float64 copies; scene_obs and
-    actions are None where a dataset lacks them. `start` and `end` are frame ids, both inclusive. `scene` is "A".."D" or "unknown". `boxes` has one mapping per
-    frame, or is None where the true boxes are not known; `pixels` likewise.
+    actions are None where a dataset lacks them. `start` and `end` are frame ids, both inclusive. `scene` is "A".."D"
+    or "unknown". `boxes` has one mapping per frame, or is None where the true boxes are not known; `pixels` likewise.
 
     Raises DatasetError naming the field that has a wrong shape or type, or is not finite.
     """

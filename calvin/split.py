@@ -72,6 +72,10 @@ class Reading:
     is_settled: bool = False
 
 
+#: Of a dataset that says everything itself.
+NOTHING_SAID: Final = Reading()
+
+
 @dataclass(frozen=True)
 class Findings:
     """`problems` make a dataset unsound; `notes` are worth knowing. One sentence each."""
@@ -180,7 +184,7 @@ FORMATS: dict[str, str] = {
 }
 
 
-def open_split(root: Path, name: str, reading: Reading = Reading()) -> Split:
+def open_split(root: Path, name: str, reading: Reading = NOTHING_SAID) -> Split:
     """Open the split `name` (`training` or `validation`) of what lies at `root`. Raises as `Format.open` does, and
     DatasetError where something is said of a dataset that says it itself.
     """
@@ -188,7 +192,7 @@ def open_split(root: Path, name: str, reading: Reading = Reading()) -> Split:
 
 
 def survey_split(
-    root: Path, name: str, reading: Reading = Reading()
+    root: Path, name: str, reading: Reading = NOTHING_SAID
 ) -> tuple[Split, tuple[DatasetError, ...]]:
     """See `Format.survey`."""
     return _format_at(root, reading).survey(root, name)
@@ -224,7 +228,7 @@ def annotated_frames(split: Split) -> list[int]:
     return sorted({frame for d in split.demonstrations for frame in range(d.start, d.end + 1)})
 
 
-def _format_at(root: Path, reading: Reading = Reading()) -> Format:
+def _format_at(root: Path, reading: Reading = NOTHING_SAID) -> Format:
     formats = [_loaded(place) for place in FORMATS.values()]
     found = next((known for known in formats if known.is_at(Path(root))), formats[-1])
     if isinstance(found, Told):

@@ -40,8 +40,8 @@ def write_split(
     drawn_by, scenes: what drew the pictures and whose scenes they show, for `calvin.recording`; where both are
     given, a record of it is left beside the frames.
 
-    Raises InvalidInput when the folder already has content, there is no episode, one lacks an array, episodes share frames, only
-    some of them have boxes, or those of one scene are not consecutive.
+    Raises InvalidInput when the folder already has content, there is no episode, one lacks an array, episodes share
+    frames, only some of them have boxes, or those of one scene are not consecutive.
     """
     folder = Path(root) / split
     if folder.exists() and any(folder.iterdir()):

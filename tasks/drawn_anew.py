@@ -100,7 +100,9 @@ def _samples(split: Split) -> list[_Sample]:
     """First frames of the first, a middle and the last demonstration whose scene is known, where their states are."""
     known = [d for d in split.demonstrations if d.scene != UNKNOWN_SCENE]
     chosen = {round(place * (len(known) - 1) / (_FRAMES - 1)) for place in range(_FRAMES)} if known else set()
-    samples = [_Sample(known[number].scene, split.read_frame(known[number].start)) for number in sorted(chosen)]
+    samples = [
+        _Sample(known[number].scene, split.read_frame(known[number].start)) for number in sorted(chosen)
+    ]
     return [sample for sample in samples if "scene_obs" in sample.frame]
 
 

@@ -53,13 +53,16 @@ class Demonstration:
 @dataclass(frozen=True, kw_only=True)
 class IngestSpec(Spec):
     """identity: what decides the bytes of each demonstration; empty in jobs that say nothing of it. root: the dataset's
-    folder, None for the expert's."""
+    folder, None for the expert's. columns, held_out: how a dataset is read that does not say it itself, as it was found
+    out when the job was planned (`calvin.split.Reading`)."""
 
     source: Literal["calvin", "playtable"]
     split: SplitName
     demonstrations: Items[Demonstration]
     identity: Items[Text] = ()
     root: Aside[PathText | None] = None
+    columns: Aside[Mapping[str, Text] | None] = None
+    held_out: Aside[Annotated[str, Field(max_length=1_000_000)] | None] = None
 
     @property
     def loads_model(self) -> bool:
@@ -167,7 +170,8 @@ class TrainingSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSpec(Spec):
-    """drawn_by, drawn_basis: what drew the training frames, and what that rests on."""
+    """drawn_by, drawn_basis: what drew the training frames, and what that rests on. losses: by what their pictures lost
+    detail, None where they did not."""
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_with(drawn_by=NOT_LOOKED_AT, drawn_basis=None),)
 
@@ -177,6 +181,7 @@ class TrainSpec(Spec):
     slice_seconds: Aside[Seconds]
     drawn_by: Aside[Text | None]
     drawn_basis: Aside[Text | None]
+    losses: Aside[Text | None] = None
 
     @property
     def time_slice(self) -> float | None:
@@ -386,10 +391,12 @@ class ReconstructSpec(JudgedSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSpec(Spec):
-    """ablation: its key. not_held_out: validation demonstrations that were trained on too."""
+    """ablation: its key. not_held_out: validation demonstrations that were trained on too. left_out: by
+    purpose (training, validation, pretraining) what of the dataset is not used, and why."""
 
     ablation: Text
     not_held_out: Number = 0
+    left_out: Mapping[str, Items[Text]] | None = None
 
     @property
     def loads_model(self) -> bool:

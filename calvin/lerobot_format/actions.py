@@ -1,9 +1,10 @@
 """Whether recorded actions are relative, as policies are trained on, or absolute poses: by what the robot then did.
 
 A relative action of CALVIN leads from a frame's pose to the next frame's, clipped to 0.02 m and 0.05 rad and scaled to
--1..1; an absolute one is that next pose. Both can be seen over the whole set, whatever a column is called: at what moves,
-whether it moves as far as it was told to, in the same frame; and at what is still, where a relative action is zero and an
-absolute one is where the robot is. What is neither is an error: training on it gives a policy whose figures say nothing.
+-1..1; an absolute one is that next pose. Both can be seen over the whole set, whatever a column is called: at what
+moves, whether it moves as far as it was told to, in the same frame; and at what is still, where a relative action is
+zero and an absolute one is where the robot is. What is neither is an error: training on it gives a policy whose
+figures say nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ _SHOWN_FRAMES = 20_000
 
 @dataclass(frozen=True)
 class Judged:
-    """What a column of actions is. kind: RELATIVE, ABSOLUTE, or None where it is neither; reason: a part of a sentence."""
+    """What a column of actions is. kind: RELATIVE, ABSOLUTE, or None where it is neither; reason: a part of a
+    sentence."""
 
     column: str
     kind: str | None
@@ -67,8 +69,8 @@ class Track:
 
     def rows(self, shift: int) -> np.ndarray:
         """For each frame the row `shift` later, (N,); -1 where the episode has none."""
-        rows = np.arange(len(self.pose)) + shift
-        inside = (rows >= 0) & (rows < len(rows))
+        rows: np.ndarray = np.arange(len(self.pose)) + shift
+        inside: np.ndarray = (rows >= 0) & (rows < len(self.pose))
         rows[~inside] = 0
         return np.where(inside & (self._episode[rows] == self._episode), rows, -1)
 
@@ -105,7 +107,7 @@ def check_states(states: np.ndarray, entries: Sequence[Entry], place: str) -> No
     for bad, what in tests:
         if bad.sum() > (1 - _SHARE) * len(states):
             raise DatasetError(
-                f"{place} is not CALVIN's robot_obs: {what} ({bad.sum()} of {len(bad)} frames, first: "
+                f"{place} is not CALVIN's robot_obs: {what} ({bad.sum()} of {len(states)} frames, first: "
                 f"{track.frame(int(np.argmax(bad)))})."
             )
 
@@ -197,8 +199,8 @@ def _absolute_error(track: Track, values: np.ndarray, shift: int = 0) -> np.ndar
 
 
 def _share(track: Track, error: np.ndarray) -> float:
-    """Of the frames that tell: those in which the robot moves, and those in which it is still, each by itself. Only a set
-    whose episodes have one frame has none; then what is not out of bounds counts.
+    """Of the frames that tell: those in which the robot moves, and those in which it is still, each by itself. Only a
+    set whose episodes have one frame has none; then what is not out of bounds counts.
     """
     wanted = track.wanted()
     known = np.isfinite(wanted).all(axis=1)

@@ -152,9 +152,9 @@ def _modality_names(modality: Mapping[str, Any]) -> dict[str, str]:
             if isinstance(key, str):
                 found[key] = field
     for name, column in _views(modality):
-        field = next((one for one in IMAGE_FIELDS if any(word in name for word in _WORDS[one])), None)
-        if field is not None:
-            found[column] = field
+        camera = next((one for one in IMAGE_FIELDS if any(word in name for word in _WORDS[one])), None)
+        if camera is not None:
+            found[column] = camera
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-
+from benchmark.embodiment import CALVIN
 from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS
 from calvin.lerobot_format.actions import Track, check_states, decide
 from calvin.lerobot_format.columns import ACTION_FIELDS, Columns, choose_columns
@@ -150,12 +150,11 @@ def _told(contents: Contents) -> tuple[Told | None, ...]:
 
 
 def _notes(about: Description) -> list[str]:
-    hz = 30
+    hz = CALVIN.control_hz
     if about.fps == hz:
         return []
-    return [
-        f"fps is {about.fps:g} in {about.file.name}; CALVIN is recorded at {hz} frames a second, and frames are taken as they come"
-    ]
+    told = f"fps is {about.fps:g} in {about.file.name}; CALVIN is recorded at {hz} frames a second"
+    return [f"{told}, and frames are taken as they come"]
 
 
 def _check_films(about: Description, contents: Contents, columns: Columns) -> None:
@@ -191,5 +190,3 @@ def _signature(entries: Sequence[Entry], root: Path) -> str:
             raise DatasetError(f"{path} is missing: an episode is listed to be there.") from None
         digest.update(f"{path} {about.st_size} {about.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-

@@ -96,7 +96,7 @@ def read_description(root: Path) -> Description:
         version=version,
         episodes=_count(file, info, "total_episodes", MOST_EPISODES),
         frames=_count(file, info, "total_frames", MOST_FRAMES),
-        chunk_size=_count(file, {"chunks_size": 1000} | info, "chunks_size", MOST_FRAMES),
+        chunk_size=_count(file, {"chunks_size": 1000, **info}, "chunks_size", MOST_FRAMES),
         fps=_fps(file, info.get("fps")),
         robot=cut(str(info.get("robot_type"))),
         splits={str(name): value for name, value in splits.items()},
@@ -150,7 +150,9 @@ def _features(file: Path, value: object) -> dict[str, Feature]:
         kind, shape = (entry.get("dtype"), entry.get("shape")) if isinstance(entry, Mapping) else (None, None)
         is_shape = isinstance(shape, list) and len(shape) <= _MOST_DIMENSIONS
         if not isinstance(kind, str) or not is_shape or not all(type(size) is int for size in shape or ()):
-            raise DatasetError(f"{file}: features.{cut(name)} is {shown(entry)}, without a dtype and a shape.")
+            raise DatasetError(
+                f"{file}: features.{cut(name)} is {shown(entry)}, without a dtype and a shape."
+            )
         if "/" in name or name.startswith("."):
             raise DatasetError(f"{file}: features.{cut(name)} is no name of a column.")
         found[name] = Feature(name, kind, tuple(shape or ()))
@@ -162,10 +164,14 @@ def _pattern(file: Path, info: Mapping[str, Any], entry: str, default: str) -> s
     value = info.get(entry) or default
     rest = _PLACEHOLDER.sub("0", value) if isinstance(value, str) and len(value) < 1000 else "{"
     known = default.replace("episode_chunk", "chunk_index")
-    names = {name for name, _ in _PLACEHOLDER.findall(known)} | {name for name, _ in _PLACEHOLDER.findall(default)}
+    names = {name for name, _ in _PLACEHOLDER.findall(known)} | {
+        name for name, _ in _PLACEHOLDER.findall(default)
+    }
     used = set() if "{" in rest else {name for name, _ in _PLACEHOLDER.findall(str(value))}
     if "{" in rest or "}" in rest or "\0" in rest or not used <= names:
-        raise DatasetError(f"{file}: {entry} is {shown(value)}, with other placeholders than {', '.join(names)}.")
+        raise DatasetError(
+            f"{file}: {entry} is {shown(value)}, with other placeholders than {', '.join(names)}."
+        )
     parts = PurePosixPath(rest).parts
     if rest.startswith("/") or ".." in parts:
         raise DatasetError(f"{file}: {entry} is {shown(value)}, which leads out of {file.parent.parent}.")

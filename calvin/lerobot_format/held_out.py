@@ -1,9 +1,9 @@
 """Which episodes of a LeRobot set are the validation's, so that nothing is trained on what it is judged on.
 
-The public conversions of CALVIN hold its validation demonstrations at their end, in one part that they call `train`. What
-tells, in this order: a user; what the set says itself; a known number of episodes; CALVIN's own validation phrases, which
-no training demonstration has; and, beside all of these, equal states in a validation set that a user names. Where nothing
-does, or two of them contradict, it is asked.
+The public conversions of CALVIN hold its validation demonstrations at their end, in one part that they call `train`.
+What tells, in this order: a user; what the set says itself; a known number of episodes; CALVIN's own validation
+phrases, which no training demonstration has; and, beside all of these, equal states in a validation set that a user
+names. Where nothing does, or two of them contradict, it is asked.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -22,7 +23,8 @@ from calvin.split import TRAINING, VALIDATION
 from errors import DatasetError
 from settings.shown import cut, shown
 
-#: Number of episodes of a public conversion of CALVIN -> its download, and how many are of its training, which come first.
+#: Number of episodes of a public conversion of CALVIN -> its download, and how many are of its training, which come
+#: first.
 KNOWN = {18_957: ("ABC_D", 17_870), 6_135: ("D_D", 5_124), 24_053: ("ABCD_D", 22_966)}
 
 NONE = "none"
@@ -37,8 +39,8 @@ SAMPLED, _ENOUGH = 8, 2
 
 @dataclass(frozen=True)
 class Parts:
-    """Numbers of episodes. basis: what tells, a part of a sentence; None where nothing does, and `question` says why, the
-    end of a sentence.
+    """Numbers of episodes. basis: what tells, a part of a sentence; None where nothing does, and `question` says why,
+    the end of a sentence.
     """
 
     training: frozenset[int]
@@ -182,10 +184,9 @@ def _known(about: Description, entries: Sequence[Entry]) -> Parts | None:
     )
 
 
-def _by_phrases(
-    entries: Sequence[Entry], told: Sequence[Told | None], validation: frozenset[int]
-) -> Parts:
-    """By CALVIN's two lists of phrases, where each instruction is in one of them and those of the validation stand together."""
+def _by_phrases(entries: Sequence[Entry], told: Sequence[Told | None], validation: frozenset[int]) -> Parts:
+    """By CALVIN's two lists of phrases, where each instruction is in one of them and those of the validation stand
+    together."""
     every = frozenset(entry.index for entry in entries)
     other = [entry.index for entry, one in zip(entries, told) if one is not None and one.list is None]
     if not validation:
@@ -194,11 +195,11 @@ def _by_phrases(
         return _asked(
             every,
             validation,
-            f"{len(validation)} instructions are of CALVIN's validation, and {len(other)} of neither list (first: episode "
-            f"{other[0]})",
+            f"{len(validation)} instructions are of CALVIN's validation, and {len(other)} of neither list (first: "
+            f"episode {other[0]})",
         )
     order = [entry.index in validation for entry in entries]
-    if sum(now != before for before, now in zip(order, order[1:])) > 1:
+    if sum(now != before for before, now in pairwise(order)) > 1:
         return _asked(every, validation, "instructions of CALVIN's validation stand among others")
     return Parts(
         every - validation, validation, f"the instructions of {len(validation)} are of CALVIN's validation"

@@ -32,8 +32,8 @@ class Place:
 
 @dataclass(frozen=True)
 class Vectors:
-    """Of all frames of a set, in the order of its episodes: states (N, 15) and actions (N, 7) by column, float64. Of each
-    episode, by its number: its place, and a digest of each column of numbers.
+    """Of all frames of a set, in the order of its episodes: states (N, 15) and actions (N, 7) by column, float64. Of
+    each episode, by its number: its place, and a digest of each column of numbers.
     """
 
     states: np.ndarray
@@ -137,7 +137,9 @@ def _places(
         is_whole = (numbers[rows] == entry.index).all() and len(numbers[rows]) == entry.length
         if not is_whole or (numbers == entry.index).sum() != entry.length:
             count = int((numbers == entry.index).sum())
-            raise DatasetError(f"{path} has {count} rows of episode {entry.index}, whose length is {entry.length}.")
+            raise DatasetError(
+                f"{path} has {count} rows of episode {entry.index}, whose length is {entry.length}."
+            )
         if not np.array_equal(steps[rows], np.arange(entry.length)):
             raise DatasetError(
                 f"{path}: frame_index of episode {entry.index} does not count from 0 to {entry.length - 1}."

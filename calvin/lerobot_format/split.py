@@ -6,8 +6,8 @@ import hashlib
 import json
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from calvin.lerobot_format.rows import digest_of, read_numbers, read_values
 from calvin.official_phrases import validation_phrases
 from calvin.split import (
     CALVIN,
+    NOTHING_SAID,
     TRAINING,
     VALIDATION,
     Demonstration,
@@ -50,6 +51,17 @@ from settings.shown import cut
 _VECTORS = {"robot_obs": 15, "scene_obs": 24, "actions": 7, "rel_actions": 7}
 #: Names that a set's root has, of which one is enough.
 _SIGNS = ("info.json", "episodes.jsonl", "tasks.jsonl", "tasks.parquet", "episodes")
+
+
+@dataclass
+class _Recent:
+    """Arrays of the episode that a frame was read of last, by its number."""
+
+    asked: int | None = None
+    vectors_of: int | None = None
+    vectors: dict[str, np.ndarray] = field(default_factory=dict)
+    pictures_of: int | None = None
+    pictures: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,16 +120,15 @@ class LeRobotSplit:
     def read_frame(self, frame: int) -> Mapping[str, np.ndarray]:
         """One frame's arrays, without those that the set lacks. Raises DatasetError as `read`."""
         entry = self._entry_of(frame)
-        place = frame - entry.start
+        place, recent = frame - entry.start, self._recent
         arrays = {name: values[place] for name, values in self._vectors(entry).items()}
-        if self._last.get("entry") == entry.index:  # read one after the other: all of its pictures at once
-            if self._last.get("pictures_of") != entry.index:
-                for name in IMAGE_FIELDS:
-                    self._last[name] = self._pictures(entry, name, 0, entry.length)
-                self._last["pictures_of"] = entry.index
-            return arrays | {name: self._last[name][place] for name in IMAGE_FIELDS}
-        self._last["entry"] = entry.index
-        return arrays | {name: self._pictures(entry, name, place, place + 1)[0] for name in IMAGE_FIELDS}
+        if recent.asked != entry.index:
+            recent.asked = entry.index
+            return arrays | {name: self._pictures(entry, name, place, place + 1)[0] for name in IMAGE_FIELDS}
+        if recent.pictures_of != entry.index:  # frames are read one after the other: all of them at once
+            recent.pictures = {name: self._pictures(entry, name, 0, entry.length) for name in IMAGE_FIELDS}
+            recent.pictures_of = entry.index
+        return arrays | {name: recent.pictures[name][place] for name in IMAGE_FIELDS}
 
     def content_of(self, frame: int) -> Sequence[tuple[str, int]]:
         """A checksum of the state: the robot's joints are never the same to the last digit in two recordings."""
@@ -161,8 +172,8 @@ class LeRobotSplit:
         return None
 
     def recording(self) -> Recording:
-        """A known conversion shows CALVIN's own frames, which were drawn with EGL. Raises DatasetError for a first picture
-        that cannot be looked at.
+        """A known conversion shows CALVIN's own frames, which were drawn with EGL. Raises DatasetError for a first
+        picture that cannot be looked at.
         """
         losses = self._losses()
         entries = self.dataset.entries
@@ -201,8 +212,8 @@ class LeRobotSplit:
         return self.chosen[place]
 
     @cached_property
-    def _last(self) -> dict[str, object]:
-        return {}
+    def _recent(self) -> _Recent:
+        return _Recent()
 
     def _recorded(self, entry: Entry) -> dict[str, np.ndarray]:
         """Columns of numbers by array, float64 (T, width)."""
@@ -214,16 +225,15 @@ class LeRobotSplit:
 
     def _vectors(self, entry: Entry) -> dict[str, np.ndarray]:
         """With relative actions, made of the absolute ones where only those are recorded."""
-        if self._last.get("vectors_of") != entry.index:
+        if self._recent.vectors_of != entry.index:
             found = self._recorded(entry)
             if "rel_actions" not in found:
                 absolute = found["actions"]
                 found["rel_actions"] = relative_action(
                     found["robot_obs"], absolute, absolute[:, ACTION_GRIPPER]
                 )
-            self._last["vectors"], self._last["vectors_of"] = found, entry.index
-        vectors: dict[str, np.ndarray] = self._last["vectors"]  # type: ignore[assignment]
-        return vectors
+            self._recent.vectors, self._recent.vectors_of = found, entry.index
+        return self._recent.vectors
 
     def _pictures(self, entry: Entry, name: str, first: int, last: int) -> np.ndarray:
         """uint8 (last - first, H, W, 3)."""
@@ -243,7 +253,7 @@ class LeRobotSplit:
             raise DatasetError(f"{entry.data} ends within episode {entry.index}.")
         return pictures
 
-    def _picture_bytes(self, entry: Entry, name: str, first: int, last: int) -> Iterable[tuple[bytes, str]]:
+    def _picture_bytes(self, entry: Entry, name: str, first: int, last: int) -> Iterator[tuple[bytes, str]]:
         """Of each frame the image file's bytes, and where they are, for messages."""
         column = self.dataset.columns[name]
         values = read_values(entry, self.dataset.place(entry), column, first, last)
@@ -273,7 +283,7 @@ class LeRobotSplit:
 class LeRobotSets:
     """One root holds both splits: which episodes are of which is found out, or told."""
 
-    def __init__(self, reading: Reading = Reading()) -> None:
+    def __init__(self, reading: Reading = NOTHING_SAID) -> None:
         self._reading = reading
 
     def told(self, reading: Reading) -> LeRobotSets:
@@ -285,15 +295,17 @@ class LeRobotSets:
 
     def check_place(self, root: Path, name: str) -> None:
         if not (root / "meta" / "info.json").is_file():
-            raise DatasetError(f"{root / 'meta' / 'info.json'} is missing: without it this is no LeRobot set.")
+            raise DatasetError(
+                f"{root / 'meta' / 'info.json'} is missing: without it this is no LeRobot set."
+            )
 
     def open(self, root: Path, name: str) -> LeRobotSplit:
         split = self._opened(root, name)
         if split.parts.basis is None:
             raise DatasetError(
-                f"{root}: nothing tells which of its {len(split.dataset.entries)} demonstrations are CALVIN's validation "
-                f"({split.parts.question}): name them in data.validation_episodes (6-8, or none where it has none), or a "
-                "validation set in data.validation_root."
+                f"{root}: nothing tells which of its {len(split.dataset.entries)} demonstrations are CALVIN's "
+                f"validation ({split.parts.question}): name them in data.validation_episodes (6-8, or none where it "
+                "has none), or a validation set in data.validation_root."
             )
         if not split.demonstrations:
             why = "; ".join(split.left_out) or f"{split.parts.basis}"
@@ -317,13 +329,11 @@ class LeRobotSets:
         if reading.validation_root is not None and name == TRAINING:
             shared = _shared(dataset, Path(reading.validation_root))
             basis = parts.basis or f"its states were compared with those of {reading.validation_root}"
-            parts = Parts(
-                parts.training - shared, parts.validation | shared, basis
-            )
+            parts = Parts(parts.training - shared, parts.validation | shared, basis)
         wanted = _wanted(name, parts, reading, every)
         known = {entry.index: told for entry, told in zip(entries, dataset.told)}
         chosen = tuple(entry for entry in entries if entry.index in wanted and known[entry.index] is not None)
-        demonstrations = []
+        demonstrations: list[Demonstration] = []
         for entry in chosen:
             told = known[entry.index]
             assert told is not None
@@ -363,7 +373,9 @@ def _left_out(
 ) -> tuple[str, ...]:
     told = []
     if name == TRAINING and parts.validation - shared:
-        told.append(f"{len(parts.validation - shared)} demonstrations are of the validation, as {parts.basis}")
+        told.append(
+            f"{len(parts.validation - shared)} demonstrations are of the validation, as {parts.basis}"
+        )
     if shared:
         told.append(f"{len(shared)} demonstrations are in {reading.validation_root} too")
     if name == TRAINING:
@@ -371,9 +383,7 @@ def _left_out(
         if neither:
             told.append(f"{len(neither)} episodes are of no part of the set")
     unknown = [
-        entry
-        for entry, one in zip(dataset.entries, dataset.told)
-        if one is None and entry.index in wanted
+        entry for entry, one in zip(dataset.entries, dataset.told) if one is None and entry.index in wanted
     ]
     if unknown:
         what = cut(" | ".join(unknown[0].tasks)) or "nothing"

@@ -69,7 +69,9 @@ class Table:
         for number, (begin, end) in enumerate(self.groups()):
             if begin >= last or end <= first:
                 continue
-            self._check_size(name, number, (end - begin) * (max(width, 1) * _VALUE_BYTES + 64) + _BESIDE_BYTES)
+            self._check_size(
+                name, number, (end - begin) * (max(width, 1) * _VALUE_BYTES + 64) + _BESIDE_BYTES
+            )
             column = self._read(name, number)
             parts.append(self._array(column, name, width)[max(first - begin, 0) : last - begin])
         if not parts:
@@ -91,7 +93,9 @@ class Table:
         about, found = self.file.metadata.row_group(group), []
         for place in range(about.num_columns):
             column = about.column(place)
-            if column.path_in_schema.split(".")[0] == name.split(".")[0] and _is_of(column.path_in_schema, name):
+            if column.path_in_schema.split(".")[0] == name.split(".")[0] and _is_of(
+                column.path_in_schema, name
+            ):
                 begin = column.dictionary_page_offset or column.data_page_offset
                 found.append((int(begin), int(column.total_compressed_size)))
         return found
@@ -199,7 +203,8 @@ def _check_ends(path: Path, stream: Any) -> int:
     stream.seek(0)
     if size < 12 or stream.read(4) != _MAGIC or end[4:] != _MAGIC:
         raise DatasetError(
-            f"{path} has no footer: its writing was not finished (finalize), its download broke off, or it is no parquet file."
+            f"{path} has no footer: its writing was not finished (finalize), its download broke off, or it is no "
+            "parquet file."
         )
     (length,) = struct.unpack("<I", end[:4])
     if length > min(size - 12, _MOST_FOOTER_BYTES):

@@ -39,5 +39,3 @@ def _told(text: str) -> Told | None:
     phrase = known_phrase(instruction)
     known = phrase is not None and phrase.task == task
     return Told(task, instruction, phrase.split if known and phrase is not None else None)
-
-

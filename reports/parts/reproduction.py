@@ -16,6 +16,7 @@ class DataSource:
 
     dataset: the folder's name. scenes: demonstrations by scene, empty where not recorded. renderer: what drew the
     frames, None where nobody knows. not_held_out: of a validation, demonstrations whose frames were trained on too.
+    losses: by what pictures lost detail. left_out: what of the dataset was not used, a part of a sentence each.
     """
 
     purpose: str
@@ -24,6 +25,8 @@ class DataSource:
     scenes: Mapping[str, int] = field(default_factory=dict)
     renderer: str | None = None
     not_held_out: int = 0
+    losses: str | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
@@ -31,6 +34,9 @@ class DataSource:
         scenes = ", ".join(f"{count} in {scene}" for scene, count in sorted(self.scenes.items()))
         parts = [f"{self.dataset}: {count}", f"drawn by {self.renderer or 'unknown'}"]
         told = ", ".join([parts[0], *([f"scenes: {scenes}"] if scenes else []), parts[1]])
+        if self.losses is not None:
+            told += f", pictures lost detail to {self.losses}"
+        told += "".join(f"; left out: {one}" for one in self.left_out)
         if not self.not_held_out:
             return told
         return (
@@ -109,8 +115,9 @@ class Reproduction(Part):
 
 
 def _source(source: DataSource) -> Mapping[str, object]:
-    """`not_held_out` only where there is any."""
+    """What is the exception only where it is so."""
     values = asdict(source)
-    if not source.not_held_out:
-        del values["not_held_out"]
+    for name in ("not_held_out", "losses", "left_out"):
+        if not values[name]:
+            del values[name]
     return values

@@ -50,6 +50,7 @@ class Corpora:
                 self._purposes.setdefault(made_of, set()).update(self._purposes.get(index, ()))
         data = section(config, "data")
         self.root, pretraining_root = text(data, "root"), text(data, "pretraining_root")
+        self._validation_root = text(data, "validation_root")
         self._pretraining_root = pretraining_root if pretraining_root not in (None, self.root) else None
 
     def purposes_of(self, row: JobRecord) -> tuple[str, ...]:
@@ -86,8 +87,8 @@ class Corpora:
 
     def sources(self, jobs: Sequence[JobRecord], root: str | None) -> tuple[DataSource, ...]:
         """What was trained, validated and pretrained on, as it was planned."""
-        drawn_by = {
-            PRETRAINING if row.kind == PRETRAIN.name else TRAINING: spec.drawn_by
+        trained = {
+            PRETRAINING if row.kind == PRETRAIN.name else TRAINING: spec
             for row, spec in told(jobs, TrainSpec)
             if spec.drawn_by != NOT_LOOKED_AT
         }
@@ -98,13 +99,17 @@ class Corpora:
             if not entries:
                 continue
             place = self._pretraining_root if purpose == PRETRAINING and self._pretraining_root else root
+            if purpose == VALIDATION and self._validation_root is not None:
+                place = self._validation_root
             scenes = {
                 scene: count
                 for _, spec in told(self.of(INDEX.name, purpose), IndexSpec)
                 if spec.about is not None
                 for scene, count in spec.about.scenes.items()
             }
-            renderer = drawn_by.get(purpose, drawn_by.get(TRAINING) if purpose != PRETRAINING else None)
+            spec = trained.get(purpose, trained.get(TRAINING) if purpose != PRETRAINING else None)
+            is_other = purpose == VALIDATION and self._validation_root is not None
+            drawn_by, losses = (None, None) if spec is None or is_other else (spec.drawn_by, spec.losses)
             name = "the scripted expert" if place is None else PurePath(place).name
-            found.append(DataSource(purpose, name, len(entries), scenes, renderer))
+            found.append(DataSource(purpose, name, len(entries), scenes, drawn_by, losses=losses))
         return tuple(found)

@@ -50,7 +50,7 @@ def gather(records: Records, find: Find) -> ReportData:
         (run.arm, run.seed): scores for run in records.runs if (scores := attention_of(run, records))
     }
     films = failure_videos(records, find)
-    sources = _with_shared(corpora.sources(jobs, corpora.root), jobs)
+    sources = _with_planned(corpora.sources(jobs, corpora.root), jobs)
     return ReportData(
         ablation=ablation.name,
         metric=TASKS_IN_A_ROW,
@@ -88,12 +88,20 @@ def _gaze(records: Records, find: Find, corpora: Corpora) -> Gaze:
     )
 
 
-def _with_shared(sources: tuple[DataSource, ...], jobs: Sequence[JobRecord]) -> tuple[DataSource, ...]:
-    """Validation says how many of its demonstrations were trained on too, which was counted when it was planned."""
-    count = max((spec.not_held_out for _, spec in told(jobs, ReportSpec)), default=0)
-    return tuple(
-        replace(source, not_held_out=count) if source.purpose == VALIDATION else source for source in sources
-    )
+def _with_planned(sources: tuple[DataSource, ...], jobs: Sequence[JobRecord]) -> tuple[DataSource, ...]:
+    """With what was counted when it was planned: validation says how many of its demonstrations were trained on too,
+    and each what of its dataset was left out.
+    """
+    specs = [spec for _, spec in told(jobs, ReportSpec)]
+    count = max((spec.not_held_out for spec in specs), default=0)
+    found = []
+    for source in sources:
+        sentences = dict.fromkeys(
+            one for spec in specs for one in (spec.left_out or {}).get(source.purpose, ())
+        )
+        shared = count if source.purpose == VALIDATION else source.not_held_out
+        found.append(replace(source, not_held_out=shared, left_out=tuple(sentences)))
+    return tuple(found)
 
 
 def _unfinished(jobs: Sequence[JobRecord]) -> str | None:
