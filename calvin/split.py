@@ -213,6 +213,11 @@ def check_place(root: Path, name: str) -> None:
     _format_at(root).check_place(root, name)
 
 
+def known_format(root: Path) -> str | None:
+    """The name in `FORMATS` of what lies at `root`; None where it looks like nothing that is known."""
+    return next((name for name, place in FORMATS.items() if _loaded(place).is_at(Path(root))), None)
+
+
 def splits_at(root: Path) -> tuple[str, ...]:
     """Names of the splits that lie at `root`."""
     found = []

@@ -22,6 +22,8 @@ from settings.faults import need_fact
 
 #: Films whose headers are looked at before work begins (3 ms each); `data check` decodes all.
 _FILMS_OPENED = 1000
+#: By which the seconds of a film may have drifted from its frames: lerobot adds floats up.
+_FRAMES_APART = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,18 +165,35 @@ def _check_films(about: Description, contents: Contents, columns: Columns) -> No
         column = columns.need(array)
         if about.features[column].kind != "video":
             continue
-        lengths: dict[Path, int] = {}
+        films: dict[Path, list[Entry]] = {}
         for entry in contents.entries:
-            path = entry.films[column].path
-            lengths[path] = lengths.get(path, 0) + entry.length
-        paths = sorted(lengths)
+            films.setdefault(entry.films[column].path, []).append(entry)
+        paths = sorted(films)
         for path in paths[:: len(paths) // _FILMS_OPENED + 1]:
             header = film_header(path, FRAME_SHAPES[array])
             frames = header.frames or len(film_index(path, FRAME_SHAPES[array]))
-            if frames < lengths[path]:
+            lengths = sum(entry.length for entry in films[path])
+            if frames < lengths:
                 raise DatasetError(
-                    f"{path} has {frames} frames, and its episodes have {lengths[path]}: it is shorter."
+                    f"{path} has {frames} frames, and its episodes have {lengths}: it is shorter."
                 )
+            if frames == lengths and header.rate:
+                _check_times(path, header.rate, films[path], column)
+
+
+def _check_times(path: Path, rate: float, entries: Sequence[Entry], column: str) -> None:
+    """Raises DatasetError where the seconds at which episodes begin in a film are not those that their lengths tell;
+    the same is asked of its frames before they are read (`places_in_film`).
+    """
+    counted = 0
+    for entry in sorted(entries, key=lambda entry: entry.films[column].begins_at):
+        begins = entry.films[column].begins_at
+        if abs(begins * rate - counted) > _FRAMES_APART:
+            raise DatasetError(
+                f"{path}: from_timestamp of episode {entry.index} is {begins:g}, frame {begins * rate:.0f}, and the "
+                f"episodes before have {counted} frames."
+            )
+        counted += entry.length
 
 
 def _signature(entries: Sequence[Entry], root: Path) -> str:

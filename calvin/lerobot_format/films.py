@@ -62,9 +62,10 @@ class FilmIndex:
 
 @dataclass(frozen=True)
 class FilmHeader:
-    """frames: as the header counts them, 0 where it does not."""
+    """frames: as the header counts them, 0 where it does not. rate: frames a second, 0 where it does not say."""
 
     frames: int
+    rate: float
     codec: str
     pixels: str
 
@@ -72,7 +73,8 @@ class FilmHeader:
 def film_header(path: Path, shape: tuple[int, ...]) -> FilmHeader:
     """Raises DatasetError naming the file: missing, no mp4, or of other dimensions than `shape` (H, W, 3)."""
     with _opened(path, shape) as (_, stream):
-        return FilmHeader(stream.frames, stream.codec_context.codec.canonical_name, str(stream.pix_fmt))
+        rate = float(stream.average_rate or 0)
+        return FilmHeader(stream.frames, rate, stream.codec_context.codec.canonical_name, str(stream.pix_fmt))
 
 
 def film_index(path: Path, shape: tuple[int, ...]) -> FilmIndex:

@@ -47,7 +47,9 @@ def with_numbers(shown: list[Episode]) -> list[Episode]:
 def test_every_layout_gives_the_same_frames(tmp_path: Path, layout: str) -> None:
     shown = sets.episodes(4)
     opened = open_split(WRITERS[layout](tmp_path / "set", shown), TRAINING, NONE)
-    assert [(d.task, d.instruction) for d in opened.demonstrations] == [(e.task, e.instruction) for e in shown]
+    assert [(d.task, d.instruction) for d in opened.demonstrations] == [
+        (e.task, e.instruction) for e in shown
+    ]
     for demonstration, made in zip(opened.demonstrations, shown):
         read = opened.read(demonstration)
         assert len(read) == len(made)
@@ -144,7 +146,9 @@ def test_columns_are_found_by_name_shape_and_modality(tmp_path: Path) -> None:
     np.testing.assert_array_equal(opened.read(opened.demonstrations[0]).scene_obs, shown[0].scene_obs)
     said = open_split(root, TRAINING, Reading((("robot_obs", other),), "none"))
     assert "robot_obs is observation.other: data.columns says so" in said.examine([]).notes
-    with pytest.raises(DatasetError, match=r"data\.columns\.robot_obs: action is float32 of 7; robot_obs is 15"):
+    with pytest.raises(
+        DatasetError, match=r"data\.columns\.robot_obs: action is float32 of 7; robot_obs is 15"
+    ):
         open_split(root, TRAINING, Reading((("robot_obs", "action"),), "none"))
     rename(root, {sets.STATE: "proprio_a", other: "proprio_b"})
     with pytest.raises(DatasetError, match=r"proprio_a and proprio_b could each be robot_obs; say which"):
@@ -267,7 +271,9 @@ def test_a_film_that_is_shorter_than_its_episode_is_refused(tmp_path: Path) -> N
     root = sets.write_v2(tmp_path / "set", shown, pictures="films")
     path = root / "videos" / "chunk-000" / sets.TOP / "episode_000001.mp4"
     sets.write_film(path, shown[1].rgb_static[:-1])
-    with pytest.raises(DatasetError, match=r"episode_000001\.mp4 has 5 frames, and its episodes have 6: it is shorter"):
+    with pytest.raises(
+        DatasetError, match=r"episode_000001\.mp4 has 5 frames, and its episodes have 6: it is shorter"
+    ):
         open_split(root, TRAINING, NONE)
     path.unlink()
     with pytest.raises(DatasetError, match=r"episode_000001\.mp4 is missing"):
@@ -280,9 +286,13 @@ def test_times_that_contradict_the_lengths_are_refused(tmp_path: Path) -> None:
     rows = pq.read_table(path).to_pylist()
     rows[1][f"videos/{sets.TOP}/from_timestamp"] += 0.1
     sets.write_rows(path, rows)
-    opened = open_split(root, TRAINING, NONE)
-    with pytest.raises(DatasetError, match=r"from_timestamp 0\.2\S* is its frame 8, and the episodes before have 5"):
-        opened.read(opened.demonstrations[1])
+    with pytest.raises(DatasetError, match=r"episode 1 is 0\.2\S*, frame 8, and the episodes before have 5"):
+        open_split(root, TRAINING, NONE)
+    path = root / "videos" / sets.TOP / "chunk-000" / "file-000.mp4"
+    with pytest.raises(
+        DatasetError, match=r"from_timestamp 0\.3 is its frame 9, and the episodes before have 5"
+    ):
+        films.places_in_film(path, films.film_index(path, (200, 200, 3)), [0.0, 0.3], [5, 13])
 
 
 def test_episodes_of_a_film_that_has_more_frames_are_found_by_their_times(tmp_path: Path) -> None:
