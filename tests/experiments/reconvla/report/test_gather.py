@@ -11,7 +11,7 @@ from db.statements import attempt
 from db.store import ArtifactStore
 from db.values import Ending, Lease, MetricPoint, Seconds
 from errors import InvalidInput
-from experiments.reconvla.report.gather import NO_SIMULATOR, _with_shared
+from experiments.reconvla.report.gather import NO_SIMULATOR, _with_planned
 from reports.parts.reproduction import DataSource
 from reports.summary import to_json
 from tests.experiments.reconvla.report.gathered import gather_report
@@ -186,5 +186,5 @@ def test_an_unknown_ablation_is_named(home, database):
 def test_what_the_plan_counted_is_told_of_the_validation_alone():
     sources = tuple(DataSource(purpose, "D", 4) for purpose in ("training", "validation"))
     jobs_ = [record("train"), record("report", {"not_held_out": 3})]
-    assert [source.not_held_out for source in _with_shared(sources, jobs_)] == [0, 3]
-    assert _with_shared(sources, [record("report")]) == sources
+    assert [source.not_held_out for source in _with_planned(sources, jobs_)] == [0, 3]
+    assert _with_planned(sources, [record("report")]) == sources
