@@ -180,6 +180,7 @@ class Told(Protocol):
 #: say what is missing.
 FORMATS: dict[str, str] = {
     "lerobot": "calvin.lerobot_format.split:LeRobotSets",
+    "calvin in tar shards": "calvin.tar_shards:TarShards",
     "calvin": "calvin.dataset:CalvinFolders",
 }
 

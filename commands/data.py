@@ -74,7 +74,7 @@ def check(
 
     splits = (split,) if split else SPLITS
     if not set(splits) & set(splits_at(folder)):
-        if known_format(folder) not in (None, "calvin"):
+        if known_format(folder) == "lerobot":
             check_place(folder, splits[0])  # says what is missing
         wanted = " or ".join(f"{name}/" for name in splits)
         raise DatasetError(

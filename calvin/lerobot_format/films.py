@@ -241,6 +241,6 @@ def _told(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (av.FFmpegError, ValueError, EOFError, MemoryError) as error:
+    except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
         need_fact(error)
         raise DatasetError(f"{path} is damaged, or no mp4: {cut(str(error), 120)}.") from None
