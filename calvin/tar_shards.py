@@ -145,6 +145,8 @@ def _members(shard: Path, size: int, changed: int) -> tuple[Member, ...]:
                 name = None
                 if len(found) > _MOST_FRAMES:
                     raise DatasetError(f"{shard} has more than {_MOST_FRAMES} frames.")
+            if place > size:
+                raise DatasetError(f"{shard} is cut short.")
     except OSError as error:
         need_fact(error)
         raise DatasetError(f"{shard} cannot be read: {error.strerror}.") from None

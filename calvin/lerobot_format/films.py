@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -88,16 +87,23 @@ def film_index(path: Path, shape: tuple[int, ...]) -> FilmIndex:
 
 
 def film_mark(path: Path) -> str:
-    """Name, size and SHA-256 of both ends, where an mp4 lists its frames: another content has another mark."""
+    """SHA-256 of name, size and both ends, where an mp4 lists its frames: another content has another mark."""
+    try:
+        about = path.stat()
+    except OSError as error:
+        need_fact(error)
+        raise DatasetError(f"{path} is missing.") from None
+    return _mark(path, about.st_size, about.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _mark(path: Path, size: int, changed: int) -> str:
     try:
         with open_regular(path) as stream:
-            size = stream.seek(0, os.SEEK_END)
             digest = hashlib.sha256(f"{path.name} {size} ".encode())
             for place in (0, max(0, size - _SAMPLE_BYTES)):
                 stream.seek(place)
                 digest.update(stream.read(_SAMPLE_BYTES))
-    except FileNotFoundError:
-        raise DatasetError(f"{path} is missing.") from None
     except OSError as error:
         need_fact(error)
         raise DatasetError(f"{path} cannot be read: {error.strerror}.") from None

@@ -35,19 +35,15 @@ _ROWS_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Table:
-    """An opened file. size_bytes: its own."""
+    """An opened file. names: of its columns."""
 
     path: Path
     file: pq.ParquetFile
-    size_bytes: int
+    names: frozenset[str]
 
     @property
     def rows(self) -> int:
         return int(self.file.metadata.num_rows)
-
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(self.file.schema_arrow.names)
 
     def groups(self) -> list[tuple[int, int]]:
         """First row of each row group, and the one behind its last."""
@@ -93,9 +89,7 @@ class Table:
         about, found = self.file.metadata.row_group(group), []
         for place in range(about.num_columns):
             column = about.column(place)
-            if column.path_in_schema.split(".")[0] == name.split(".")[0] and _is_of(
-                column.path_in_schema, name
-            ):
+            if _is_of(column.path_in_schema, name):
                 begin = column.dictionary_page_offset or column.data_page_offset
                 found.append((int(begin), int(column.total_compressed_size)))
         return found
@@ -179,7 +173,7 @@ def open_table(path: Path, most_rows: int) -> Iterator[Table]:
         need_fact(error)
         raise DatasetError(f"{path} cannot be read: {error.strerror}.") from None
     with stream:
-        size = _check_ends(path, stream)
+        _check_ends(path, stream)
         with _told(path):
             opened = pq.ParquetFile(
                 pa.PythonFile(stream, mode="r"),
@@ -187,16 +181,17 @@ def open_table(path: Path, most_rows: int) -> Iterator[Table]:
                 thrift_string_size_limit=_MOST_FOOTER_BYTES,
                 thrift_container_size_limit=_MOST_STRUCTURE,
             )
+            names = frozenset(opened.schema_arrow.names)
         about = opened.metadata
         if about.num_columns > _MOST_COLUMNS or not 0 <= about.num_rows <= most_rows:
             raise DatasetError(
                 f"{path} has {about.num_rows} rows and {about.num_columns} columns; at most {most_rows} rows are read."
             )
-        yield Table(path, opened, size)
+        yield Table(path, opened, names)
 
 
-def _check_ends(path: Path, stream: Any) -> int:
-    """Raises DatasetError unless there is a footer; its size in bytes is looked at first. Gives the file's size."""
+def _check_ends(path: Path, stream: Any) -> None:
+    """Raises DatasetError unless there is a footer, whose size in bytes is looked at first."""
     size = int(stream.seek(0, 2))
     stream.seek(max(size - 8, 0))
     end = stream.read(8)
@@ -210,7 +205,6 @@ def _check_ends(path: Path, stream: Any) -> int:
     if length > min(size - 12, _MOST_FOOTER_BYTES):
         raise DatasetError(f"{path} has a footer of {length} bytes, which does not fit.")
     stream.seek(0)
-    return size
 
 
 @contextmanager
