@@ -239,6 +239,8 @@ def _format_at(root: Path, reading: Reading = NOTHING_SAID) -> Format:
     found = next((known for known in formats if known.is_at(Path(root))), formats[-1])
     if isinstance(found, Told):
         return found.told(reading)
+    if reading.is_validation:  # its validation split is there for all to see
+        return found
     for said, setting in ((reading.columns, "columns"), (reading.validation_episodes, "validation_episodes")):
         if said:
             raise DatasetError(f"data.{setting}: {root} says that itself; this is for LeRobot sets.")

@@ -78,11 +78,13 @@ def _judged(told: Recording, apart: dict[str, list[float]], count: int) -> Recor
             basis = f"{_frames(count)} drawn anew by {name} come out the same, {farthest:.2g} grey levels apart at most"
             if told.renderer not in (None, name):
                 basis += f"; yet {told.basis}"
-            return Recording(name, basis, scenes)
+            return Recording(name, basis, scenes, told.losses)
     drawn = {name: values for name, values in apart.items() if values}
     if any(matching.values()):
         alike = ", ".join(f"{matching[name]} of {count} by {name}" for name in drawn)
-        return Recording(None, f"drawn anew, not all frames come out the same: {alike}", told.scenes)
+        return Recording(
+            None, f"drawn anew, not all frames come out the same: {alike}", told.scenes, told.losses
+        )
     if told.renderer is not None or not drawn:
         return told
     far = " and ".join(f"{float(np.median(values)):.2g} by {name}" for name, values in drawn.items())

@@ -294,9 +294,9 @@ class ClosedLoopSpec(ChainsSpec, Spec):
     policy: `reconvla`, the trained model that the job depends on; `random`, `expert`; or the JSON of one of
     `policies.registry`, whose folder, where it has one, is policy_folder, and what lies there policy_identity. scenes:
     whose scenes are shown. frames_renderer, frames_basis, frames_scenes: what drew the training frames (None: unknown),
-    what that rests on, whose scenes they show. policy_batch: rows of every forward pass. seed: of random actions. gaze:
-    of a model that is shown the region. contents: what each sequence is (`tasks.evaluate.closed_loop.contents_of`),
-    None in jobs of earlier versions.
+    what that rests on, whose scenes they show; frames_losses: by what they lost detail. policy_batch: rows of every
+    forward pass. seed: of random actions. gaze: of a model that is shown the region. contents: what each sequence is
+    (`tasks.evaluate.closed_loop.contents_of`), None in jobs of earlier versions.
     """
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_earlier_shard,)
@@ -324,6 +324,7 @@ class ClosedLoopSpec(ChainsSpec, Spec):
     policy_folder: Aside[PathText | None] = None
     policy_identity: Text | None = None
     contents: Items[Text] | None = None
+    frames_losses: Aside[Text | None] = None
 
     @classmethod
     def reads(cls, values: JsonObject) -> bool:

@@ -42,8 +42,8 @@ def _notes(split: LeRobotSplit) -> Iterator[str]:
                 f"nothing tells which demonstrations are CALVIN's validation ({parts.question}): submit-ablation asks "
                 "for data.validation_episodes or data.validation_root"
             )
-        else:
-            yield f"{len(parts.validation)} demonstrations are of the validation: {parts.basis}"
+        elif not parts.validation:
+            yield f"no demonstration is of the validation: {parts.basis}"
     yield from (f"left out: {sentence}" for sentence in split.left_out)
     if not split.demonstrations:
         return

@@ -64,8 +64,7 @@ def choose_columns(about: Description, modality: Mapping[str, Any], said: Mappin
     """said: columns by array, as a user says. Raises DatasetError for a column that is not there or does not fit, and
     where what a set must have is not found, or could be one of several columns.
     """
-    for field, name in said.items():
-        _check_said(about, field, name)
+    check_said(about, said)
     known = _modality_names(modality)
     chosen = [_chosen(about, field, known, said) for field in (*IMAGE_FIELDS, "robot_obs", "scene_obs")]
     taken = {one.column for one in chosen}
@@ -83,7 +82,15 @@ def choose_columns(about: Description, modality: Mapping[str, Any], said: Mappin
     return Columns(tuple(chosen), tuple(actions))
 
 
+def check_said(about: Description, said: Mapping[str, str]) -> None:
+    """Raises DatasetError where a column that is said is not there or does not fit."""
+    for field, name in said.items():
+        _check_said(about, field, name)
+
+
 def _check_said(about: Description, field: str, name: str) -> None:
+    if field not in FRAME_SHAPES:
+        raise DatasetError(f"data.columns.{cut(field)}: CALVIN's arrays are {', '.join(FRAME_SHAPES)}.")
     if name not in about.features:
         raise DatasetError(
             f"data.columns.{field}: {about.file} has no column {shown(name)}; it has {_listed(about)}."

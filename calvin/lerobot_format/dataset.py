@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmark.embodiment import CALVIN
 from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS
 from calvin.lerobot_format.actions import Track, check_states, decide
-from calvin.lerobot_format.columns import ACTION_FIELDS, Columns, choose_columns
+from calvin.lerobot_format.columns import ACTION_FIELDS, Columns, check_said, choose_columns
 from calvin.lerobot_format.description import Description, read_description
 from calvin.lerobot_format.episodes import Contents, Entry, read_contents, read_modality
 from calvin.lerobot_format.films import film_header, film_index, places_in_film
@@ -111,7 +111,14 @@ def load_dataset(root: Path, said: tuple[tuple[str, str], ...], is_settled: bool
     about = read_description(root)
     contents = read_contents(about)
     if is_settled:
-        return Dataset(about, contents, dict(said), _told(contents))
+        columns = dict(said)
+        check_said(about, columns)
+        needed = {*IMAGE_FIELDS, "robot_obs", "rel_actions" if "actions" not in columns else "actions"}
+        if needed - columns.keys():
+            raise DatasetError(
+                f"{root}: its columns are said without {', '.join(sorted(needed - columns.keys()))}."
+            )
+        return Dataset(about, contents, columns, _told(contents))
     return _looked_at(root, said, _signature(contents.entries, root))
 
 

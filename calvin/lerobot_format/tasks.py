@@ -20,9 +20,11 @@ class Told:
 
 
 def told_task(texts: Sequence[str]) -> Told | None:
-    """What an episode's texts say; None where that is no task of CALVIN's, or several."""
+    """What an episode's texts say; None where that is no task of CALVIN's, or several. Sets of GR00T have other texts
+    beside the one that tells (`valid`).
+    """
     found = {told for told in map(_told, dict.fromkeys(texts)) if told is not None}
-    return found.pop() if len(found) == 1 and len(set(texts)) == 1 else None
+    return found.pop() if len(found) == 1 else None
 
 
 def _told(text: str) -> Told | None:

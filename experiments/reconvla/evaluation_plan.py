@@ -138,6 +138,7 @@ def closed_loop_shards(
             frames_renderer=frames.renderer,
             frames_basis=frames.basis,
             frames_scenes=frames.scenes,
+            frames_losses=frames.losses,
             untrained_tasks=tuple(untrained),
             assets_digest=digest,
             calvin_env=official,

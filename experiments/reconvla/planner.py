@@ -252,6 +252,7 @@ class Planner:
             frames_renderer=frames.renderer,
             frames_basis=frames.basis,
             frames_scenes=frames.scenes,
+            frames_losses=frames.losses,
             untrained_tasks=tuple(untrained_tasks(arm.config, arm.judged.data.tasks)),
         )
 

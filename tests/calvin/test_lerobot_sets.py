@@ -178,6 +178,27 @@ def test_unknown_tasks_are_left_out_and_counted(tmp_path: Path) -> None:
     assert opened.read(opened.demonstrations[1]).instruction == shown[2].instruction
 
 
+def test_other_texts_beside_the_task_are_no_matter(tmp_path: Path) -> None:
+    root = sets.write_v2(tmp_path / "set", sets.episodes(1))
+    path = root / "meta" / "episodes.jsonl"
+    (listed,) = map(json.loads, path.read_text().splitlines())
+    sets.lines(path, [{**listed, "tasks": [*listed["tasks"], "valid"]}])
+    assert len(open_split(root, TRAINING, NONE).demonstrations) == 1
+    sets.lines(path, [{**listed, "tasks": [*listed["tasks"], "open the drawer", "close the drawer"]}])
+    with pytest.raises(DatasetError, match="1 episodes show no task of CALVIN's"):
+        open_split(root, TRAINING, NONE)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"rgb_static": "nope"}, {"else": "action"}, {"robot_obs": "action"}, {"robot_obs": sets.STATE}],
+)
+def test_settled_columns_of_a_stranger_are_looked_at(tmp_path: Path, columns: dict[str, str]) -> None:
+    root = sets.write_v2(tmp_path / "set", sets.episodes(1))
+    with pytest.raises(DatasetError, match="columns"):
+        open_split(root, TRAINING, Reading(tuple(columns.items()), "none", is_settled=True))
+
+
 def test_jpeg_is_told_to_be_lossy(tmp_path: Path) -> None:
     opened = open_split(sets.write_v2(tmp_path / "set", sets.episodes(1), pictures="jpeg"), TRAINING, NONE)
     assert opened.recording().losses == "JPEG"
