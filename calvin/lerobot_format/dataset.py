@@ -29,7 +29,8 @@ _FRAMES_APART = 1.5
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """columns: by array, without those that the set lacks. reasons: why, one sentence each. told: what each of the
-    entries shows. vectors: None in one that was settled before.
+    entries shows. vectors: None in one that was settled before. shared: numbers of the episodes that a validation set
+    has too, by its root, as they were found once.
     """
 
     about: Description
@@ -39,6 +40,7 @@ class Dataset:
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     vectors: Vectors | None = None
+    shared: dict[str, frozenset[int]] = field(default_factory=dict)
     _found: dict[int, Place] = field(default_factory=dict)
 
     @property
@@ -142,14 +144,14 @@ def _looked_at(root: Path, said: tuple[tuple[str, str], ...], signature: str) ->
     for name, column in zip(ACTION_FIELDS, (decision.relative, decision.absolute)):
         if column is not None:
             chosen[name] = column
-    _check_films(about, contents, columns)
+    longer = _check_films(about, contents, columns)
     return Dataset(
         about,
         contents,
         chosen,
         _told(contents),
         (*(one.told for one in columns.chosen), *decision.reasons),
-        (*decision.notes, *_notes(about)),
+        (*decision.notes, *_notes(about), *longer),
         vectors,
     )
 
@@ -166,8 +168,11 @@ def _notes(about: Description) -> list[str]:
     return [f"{told}, and frames are taken as they come"]
 
 
-def _check_films(about: Description, contents: Contents, columns: Columns) -> None:
-    """Headers of some films, evenly spaced: that they are there, have the right dimensions and frames enough."""
+def _check_films(about: Description, contents: Contents, columns: Columns) -> list[str]:
+    """Headers of some films, evenly spaced: that they are there, have the right dimensions and frames enough. A note on
+    those of one episode that have more.
+    """
+    longer: list[Path] = []
     for array in IMAGE_FIELDS:
         column = columns.need(array)
         if about.features[column].kind != "video":
@@ -184,8 +189,16 @@ def _check_films(about: Description, contents: Contents, columns: Columns) -> No
                 raise DatasetError(
                     f"{path} has {frames} frames, and its episodes have {lengths}: it is shorter."
                 )
-            if frames == lengths and header.rate:
+            if about.is_v3 and frames == lengths and header.rate:
                 _check_times(path, header.rate, films[path], column)
+            if not about.is_v3 and frames > lengths:
+                longer.append(path)
+    if not longer:
+        return []
+    first = longer[0].relative_to(about.root)
+    return [
+        f"{len(longer)} films have more frames than their episode (first: {first}): their first ones are taken"
+    ]
 
 
 def _check_times(path: Path, rate: float, entries: Sequence[Entry], column: str) -> None:

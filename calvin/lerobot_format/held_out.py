@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from calvin.lerobot_format.description import Description
 from calvin.lerobot_format.episodes import Entry
@@ -128,6 +127,8 @@ def equal_episodes(entries: Sequence[Entry], states: np.ndarray, sampled: np.nda
 
     states: (N, 15), of `entries` one after the other; sampled: (M, 15), `SAMPLED` frames of each of that set's.
     """
+    from scipy.spatial import cKDTree  # on use: planning other data needs none of it
+
     distinct = np.unique(sampled.astype(np.float32).astype(np.float64), axis=0)
     if not len(distinct):
         return frozenset()

@@ -396,9 +396,12 @@ def _left_out(
 
 def _shared(dataset: Dataset, validation_root: Path) -> frozenset[int]:
     """Episodes that are demonstrations of the validation set, too. Raises DatasetError where it cannot be opened."""
-    held_out = open_split(validation_root, VALIDATION, Reading(is_validation=True))
-    assert dataset.vectors is not None
-    return equal_episodes(dataset.entries, dataset.vectors.states, _sampled(held_out))
+    key = str(validation_root)
+    if key not in dataset.shared:
+        held_out = open_split(validation_root, VALIDATION, Reading(is_validation=True))
+        assert dataset.vectors is not None
+        dataset.shared[key] = equal_episodes(dataset.entries, dataset.vectors.states, _sampled(held_out))
+    return dataset.shared[key]
 
 
 def _sampled(split: Split) -> np.ndarray:

@@ -299,6 +299,9 @@ def test_a_film_that_is_shorter_than_its_episode_is_refused(tmp_path: Path) -> N
     path.unlink()
     with pytest.raises(DatasetError, match=r"episode_000001\.mp4 is missing"):
         open_split(root, TRAINING, NONE)
+    sets.write_film(path, np.concatenate([shown[1].rgb_static, shown[1].rgb_static[:1]]))
+    notes = open_split(root, TRAINING, NONE).examine([]).notes
+    assert any(note.startswith("1 films have more frames than their episode") for note in notes)
 
 
 def test_times_that_contradict_the_lengths_are_refused(tmp_path: Path) -> None:
