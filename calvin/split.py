@@ -179,7 +179,7 @@ class Told(Protocol):
 #: Name -> where its `Format` is. They are asked in this order; what none knows is taken for the last, whose sentences
 #: say what is missing.
 FORMATS: dict[str, str] = {
-    "lerobot": "calvin.lerobot_format.split:LeRobotSets",
+    "lerobot": "calvin.lerobot_format.sets:LeRobotSets",
     "calvin in tar shards": "calvin.tar_shards:TarShards",
     "calvin": "calvin.dataset:CalvinFolders",
 }
