@@ -41,6 +41,9 @@ class ActionTable:
         self._count = 0
 
     def add(self, frame: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """What has no `actions` is passed over: its format has compared the others with the states."""
+        if "actions" not in arrays:
+            return
         row = self._rows[self._count]
         row[:6], row[6:13], row[13:] = arrays["robot_obs"][POSE], arrays["actions"], arrays["rel_actions"]
         self._ids[self._count] = frame

@@ -170,14 +170,16 @@ class CalvinFolders:
         return survey(root, name)
 
 
-def open_dataset(root: Path, split: str) -> CalvinSplit:
+def open_dataset(
+    root: Path, split: str, find: Callable[[Path, int | None], FrameFiles] = FrameFiles.find
+) -> CalvinSplit:
     """Open `root/split` (`training` or `validation`), reading its small files and looking for one frame.
 
     Raises DatasetError, in one sentence naming file and field, when a folder or file is missing, damaged or
     empty, an annotation lies outside the recorded episodes, or the scenes are those of a download from before they
     were corrected; UnsafePickle for a hostile file.
     """
-    opened, faults = survey(root, split)
+    opened, faults = survey(root, split, find=find)
     if faults:
         raise faults[0]
     wrong = fault_of_scenes(opened.scene_ranges, max((end for _, end in opened.recorded), default=None))
@@ -197,13 +199,16 @@ def check_folder(root: Path, split: str) -> None:
 
 
 def survey(
-    root: Path, split: str, most_frames: int = MOST_COVERED_FRAMES
+    root: Path,
+    split: str,
+    most_frames: int = MOST_COVERED_FRAMES,
+    find: Callable[[Path, int | None], FrameFiles] = FrameFiles.find,
 ) -> tuple[CalvinSplit, tuple[DatasetError, ...]]:
     """As much of `root/split` as can be opened, and all that cannot.
 
     What a damaged file would have said is absent, and so is the demonstration of a faulty annotation; all of them
-    where they cover more than `most_frames`, each frame counted as often as it is covered. Raises
-    DatasetError when the folder is missing or holds no frame.
+    where they cover more than `most_frames`, each frame counted as often as it is covered. find: where the frames
+    are, by the folder and one of them. Raises DatasetError when the folder is missing or holds no frame.
     """
     folder = Path(root) / split
     check_folder(root, split)
@@ -240,7 +245,7 @@ def survey(
         demonstrations=tuple(demonstrations),
         recorded=recorded,
         scene_ranges=scene_ranges,
-        frames=FrameFiles.find(folder, demonstrations[0].start if demonstrations else None),
+        frames=find(folder, demonstrations[0].start if demonstrations else None),
     ), tuple(faults)
 
 

@@ -17,6 +17,8 @@ from settings.shown import shown
 FRAME_SHAPES = CALVIN.frame_shapes
 IMAGE_FIELDS = ("rgb_static", "rgb_gripper")
 VECTOR_FIELDS = ("robot_obs", "scene_obs", "actions", "rel_actions")
+#: What a dataset may lack, and what is absent then: None, never zeros.
+OPTIONAL_FIELDS = ("scene_obs", "actions")
 
 #: True boxes (x0, y0, x1, y1; pixels of `rgb_static`; x1 and y1 exclusive) by name of the thing; None: not
 #: visible.
@@ -31,9 +33,9 @@ class Episode:
     """The T frames of one demonstration, with CALVIN's keys, and its annotation.
 
     rgb_static uint8 (T, 200, 200, 3) and rgb_gripper uint8 (T, 84, 84, 3); robot_obs (T, 15), scene_obs (T,
-    24), actions (T, 7) and rel_actions (T, 7) of any float type, kept as read-only float64 copies. `start`
-    and `end` are frame ids, both inclusive. `scene` is "A".."D" or "unknown". `boxes` has one mapping per
-    frame, or is None where the true boxes are not known; `pixels` likewise.
+    24), actions (T, 7) and rel_actions (T, 7) of any float type, kept as read-only float64 copies; scene_obs and
+    actions are None where a dataset lacks them. `start` and `end` are frame ids, both inclusive. `scene` is "A".."D"
+    or "unknown". `boxes` has one mapping per frame, or is None where the true boxes are not known; `pixels` likewise.
 
     Raises DatasetError naming the field that has a wrong shape or type, or is not finite.
     """
@@ -41,8 +43,8 @@ class Episode:
     rgb_static: np.ndarray
     rgb_gripper: np.ndarray
     robot_obs: np.ndarray
-    scene_obs: np.ndarray
-    actions: np.ndarray
+    scene_obs: np.ndarray | None
+    actions: np.ndarray | None
     rel_actions: np.ndarray
     task: str
     instruction: str
@@ -63,6 +65,8 @@ class Episode:
             if getattr(self, field).dtype != np.uint8:
                 raise DatasetError(f"{self.name}: {field} is {getattr(self, field).dtype}, not uint8.")
         for field in VECTOR_FIELDS:
+            if field in OPTIONAL_FIELDS and getattr(self, field) is None:
+                continue
             self._check_shape(field)
             if getattr(self, field).dtype.kind != "f":
                 raise DatasetError(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save as to_safetensors
 
-from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS, Episode
+from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS, OPTIONAL_FIELDS, Episode
 from errors import DatasetError
 from settings.faults import need_fact
 from settings.shown import cut, shown
@@ -25,11 +25,13 @@ _DTYPES: dict[str, np.dtype] = {"U8": np.dtype("u1"), "F64": np.dtype("<f8")}
 
 
 def save_episode(episode: Episode, path: Path) -> None:
-    """Write `episode` to `path`: uint8 frames uncompressed, vectors float64, the rest as one JSON string.
+    """Write `episode` to `path`: uint8 frames uncompressed, vectors float64, the rest as one JSON string. What the
+    episode lacks is not in it.
 
     Plain write: whoever owns `path` makes it appear whole (temporary name, rename).
     """
-    tensors = {field: np.ascontiguousarray(getattr(episode, field)) for field in FRAME_SHAPES}
+    known = {field: getattr(episode, field) for field in FRAME_SHAPES}
+    tensors = {field: np.ascontiguousarray(array) for field, array in known.items() if array is not None}
     about = {
         "task": episode.task,
         "instruction": episode.instruction,
@@ -55,7 +57,10 @@ def load_episode(path: Path) -> Episode:
         about = json.loads(header["__metadata__"][METADATA_KEY])
         boxes, pixels = about.pop("boxes"), about.pop("pixels", None)
         arrays: dict[str, Any] = {
-            field: _tensor(path, field, header[field], data_offset) for field in FRAME_SHAPES
+            field: None
+            if field in OPTIONAL_FIELDS and field not in header
+            else _tensor(path, field, header[field], data_offset)
+            for field in FRAME_SHAPES
         }
         return Episode(
             **arrays,

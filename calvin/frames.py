@@ -60,9 +60,13 @@ class FrameFiles:
     def checksums(self, frame: int) -> list[tuple[str, int]]:
         """Name and CRC-32 of each array in the frame's file, from the archive's directory at its end."""
         try:
-            return npz.checksums(self.path(frame))
+            return npz.checksums(self.path(frame), content=self.content(frame))
         except FileNotFoundError as error:
             raise self._unreadable(frame, error) from None
+
+    def content(self, frame: int) -> bytes | None:
+        """Of its file, where that is a part of another one; None for one of its own."""
+        return None
 
     def read(self, frame: int) -> dict[str, np.ndarray]:
         """The frame's six arrays by CALVIN's keys; vectors as float64 whatever precision they were saved in.
@@ -70,7 +74,7 @@ class FrameFiles:
         Raises DatasetError naming the file, and the field where one is missing or has a wrong shape or type.
         """
         try:
-            arrays = npz.read_arrays(self.path(frame), FRAME_SHAPES)
+            arrays = npz.read_arrays(self.path(frame), FRAME_SHAPES, content=self.content(frame))
         except FileNotFoundError as error:
             raise self._unreadable(frame, error) from None
         return {field: self._checked(frame, field, array) for field, array in arrays.items()}
@@ -96,6 +100,11 @@ class FrameFiles:
         if isinstance(error, FileNotFoundError):
             return DatasetError(f"{self.path(frame)} is missing: there is a gap at frame {frame}.")
         return DatasetError(f"{self.path(frame)} is damaged: {error}.")
+
+
+def has_frames(folder: Path) -> bool:
+    """Whether any frame lies in the folder as a file of its own."""
+    return folder.is_dir() and next(_numbers_in(folder), None) is not None
 
 
 def _numbers_in(folder: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import math
 import struct
@@ -38,13 +39,17 @@ _DAMAGE = (
 
 
 def read_arrays(
-    path: Path, shapes: Mapping[str, tuple[int, ...]], most: int = MOST_ARCHIVE_BYTES
+    path: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    most: int = MOST_ARCHIVE_BYTES,
+    content: bytes | None = None,
 ) -> dict[str, np.ndarray]:
     """The arrays with these names, not to be written to; their types and shapes are whatever the file has.
 
-    shapes: what is expected, which bounds the memory. Raises DatasetError naming the file, and the array at fault.
+    shapes: what is expected, which bounds the memory. content: of the file, where it lies in another one. Raises
+    DatasetError naming the file, and the array at fault.
     """
-    with _opened(path, most) as archive:
+    with _opened(path, most, content) as archive:
         members = {name: archive.NameToInfo.get(name + _ENDING) for name in shapes}
         missing = [name for name, member in members.items() if member is None]
         if missing:
@@ -56,9 +61,11 @@ def read_arrays(
         }
 
 
-def checksums(path: Path, most: int = MOST_ARCHIVE_BYTES) -> list[tuple[str, int]]:
+def checksums(
+    path: Path, most: int = MOST_ARCHIVE_BYTES, content: bytes | None = None
+) -> list[tuple[str, int]]:
     """Name and CRC-32 of each array in the file, from the archive's directory at its end. Raises DatasetError."""
-    with _opened(path, most) as archive:
+    with _opened(path, most, content) as archive:
         return sorted((member.filename, member.CRC) for member in archive.infolist())
 
 
@@ -67,9 +74,10 @@ def _most_bytes(shape: tuple[int, ...]) -> int:
 
 
 @contextmanager
-def _opened(path: Path, most: int) -> Iterator[zipfile.ZipFile]:
+def _opened(path: Path, most: int, content: bytes | None) -> Iterator[zipfile.ZipFile]:
     try:
-        with open_regular(path, most) as file, zipfile.ZipFile(file) as archive:
+        opened = open_regular(path, most) if content is None else io.BytesIO(content)
+        with opened as file, zipfile.ZipFile(file) as archive:
             _need_each_once(path, archive)
             yield archive
     except FileNotFoundError:

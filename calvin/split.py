@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -45,12 +45,35 @@ class Demonstration:
 class Recording:
     """What drew a split's pictures: `egl`, `tiny`, or None where nothing but an editable file tells.
 
-    basis: what that rests on, a part of a sentence. scenes: `baton` or `calvin`, None where it is not known.
+    basis: what that rests on, a part of a sentence. scenes: `baton` or `calvin`, None where it is not known. losses: by
+    what pictures lost detail when they were recorded, None where they are as they were drawn.
     """
 
     renderer: str | None
     basis: str
     scenes: str | None = None
+    losses: str | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What users say of a dataset that does not say it itself.
+
+    columns: (array, column that has it), by CALVIN's names of arrays. validation_episodes: numbers and ranges of
+    episodes that nothing is trained on, or `none`. validation_root: another dataset, whose validation demonstrations
+    are not trained on where this one has them too. is_validation: all demonstrations are validation's where nothing
+    tells. is_settled: all of it was found out before (`Settling.settled`), and is not looked at again.
+    """
+
+    columns: tuple[tuple[str, str], ...] = ()
+    validation_episodes: str | None = None
+    validation_root: str | None = None
+    is_validation: bool = False
+    is_settled: bool = False
+
+
+#: Of a dataset that says everything itself.
+NOTHING_SAID: Final = Reading()
 
 
 @dataclass(frozen=True)
@@ -116,6 +139,19 @@ class Split(Protocol):
         """What is wrong with each of `frames`, those of `annotated_frames`, and with the files beside them."""
 
 
+@runtime_checkable
+class Settling(Protocol):
+    """A split of a format in which much is found out by looking at the whole."""
+
+    @property
+    def settled(self) -> Reading:
+        """With which it is the same split without looking again."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What of the dataset is no demonstration of this split, and why: a part of a sentence each."""
+
+
 class Format(Protocol):
     """One way in which splits lie on a disk."""
 
@@ -132,26 +168,55 @@ class Format(Protocol):
         """As much of the split as can be opened, and all that cannot. Raises DatasetError where nothing can."""
 
 
+@runtime_checkable
+class Told(Protocol):
+    """A `Format` of datasets that do not say everything themselves."""
+
+    def told(self, reading: Reading) -> Format:
+        """The same for a dataset of which users say this."""
+
+
 #: Name -> where its `Format` is. They are asked in this order; what none knows is taken for the last, whose sentences
 #: say what is missing.
 FORMATS: dict[str, str] = {
+    "lerobot": "calvin.lerobot_format.sets:LeRobotSets",
+    "calvin in tar shards": "calvin.tar_shards:TarShards",
     "calvin": "calvin.dataset:CalvinFolders",
 }
 
 
-def open_split(root: Path, name: str) -> Split:
-    """Open the split `name` (`training` or `validation`) of what lies at `root`. Raises as `Format.open` does."""
-    return _format_at(root).open(root, name)
+def open_split(root: Path, name: str, reading: Reading = NOTHING_SAID) -> Split:
+    """Open the split `name` (`training` or `validation`) of what lies at `root`. Raises as `Format.open` does, and
+    DatasetError where something is said of a dataset that says it itself.
+    """
+    return _format_at(root, reading).open(root, name)
 
 
-def survey_split(root: Path, name: str) -> tuple[Split, tuple[DatasetError, ...]]:
+def survey_split(
+    root: Path, name: str, reading: Reading = NOTHING_SAID
+) -> tuple[Split, tuple[DatasetError, ...]]:
     """See `Format.survey`."""
-    return _format_at(root).survey(root, name)
+    return _format_at(root, reading).survey(root, name)
+
+
+def settled(split: Split, reading: Reading) -> Reading:
+    """How the same split is opened again, in another process, without looking at all of its dataset."""
+    return split.settled if isinstance(split, Settling) else reading
+
+
+def left_out(split: Split) -> tuple[str, ...]:
+    """See `Settling.left_out`."""
+    return split.left_out if isinstance(split, Settling) else ()
 
 
 def check_place(root: Path, name: str) -> None:
     """See `Format.check_place`."""
     _format_at(root).check_place(root, name)
+
+
+def known_format(root: Path) -> str | None:
+    """The name in `FORMATS` of what lies at `root`; None where it looks like nothing that is known."""
+    return next((name for name, place in FORMATS.items() if _loaded(place).is_at(Path(root))), None)
 
 
 def splits_at(root: Path) -> tuple[str, ...]:
@@ -169,9 +234,17 @@ def annotated_frames(split: Split) -> list[int]:
     return sorted({frame for d in split.demonstrations for frame in range(d.start, d.end + 1)})
 
 
-def _format_at(root: Path) -> Format:
+def _format_at(root: Path, reading: Reading = NOTHING_SAID) -> Format:
     formats = [_loaded(place) for place in FORMATS.values()]
-    return next((known for known in formats if known.is_at(Path(root))), formats[-1])
+    found = next((known for known in formats if known.is_at(Path(root))), formats[-1])
+    if isinstance(found, Told):
+        return found.told(reading)
+    if reading.is_validation:  # its validation split is there for all to see
+        return found
+    for said, setting in ((reading.columns, "columns"), (reading.validation_episodes, "validation_episodes")):
+        if said:
+            raise DatasetError(f"data.{setting}: {root} says that itself; this is for LeRobot sets.")
+    return found
 
 
 def _loaded(place: str) -> Format:

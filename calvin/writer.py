@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark.tasks import UNKNOWN_SCENE
 from calvin.annotations import LANGUAGE_FOLDER, SCENE_PREFIX
-from calvin.episode import FRAME_SHAPES, Episode, FrameBoxes, FramePixels
+from calvin.episode import FRAME_SHAPES, OPTIONAL_FIELDS, Episode, FrameBoxes, FramePixels
 from calvin.frames import FrameFiles
 from calvin.recording import write_record
 from errors import InvalidInput
@@ -40,8 +40,8 @@ def write_split(
     drawn_by, scenes: what drew the pictures and whose scenes they show, for `calvin.recording`; where both are
     given, a record of it is left beside the frames.
 
-    Raises InvalidInput when the folder already has content, there is no episode, episodes share frames, only
-    some of them have boxes, or those of one scene are not consecutive.
+    Raises InvalidInput when the folder already has content, there is no episode, one lacks an array, episodes share
+    frames, only some of them have boxes, or those of one scene are not consecutive.
     """
     folder = Path(root) / split
     if folder.exists() and any(folder.iterdir()):
@@ -79,6 +79,9 @@ class _Summary:
         self._pixels: dict[int, FramePixels] = {}
 
     def add(self, episode: Episode) -> None:
+        for field in OPTIONAL_FIELDS:
+            if getattr(episode, field) is None:
+                raise InvalidInput(f"{episode.name} has no {field}, which CALVIN's layout has of each frame.")
         for start, end, *_ in self._about:
             if episode.start <= end and start <= episode.end:
                 raise InvalidInput(f"{episode.name} shares frames with the episode {start}-{end}.")

@@ -57,7 +57,7 @@ def configuration_options(function: Any) -> Any:
 
     for decorator in (
         click.option("--name", default=None, help="Name of the ablation; one that is there grows."),
-        click.option("--data", "data_root", default=None, metavar="DIR", help="A CALVIN dataset."),
+        click.option("--data", "data_root", default=None, metavar="DIR", help="A CALVIN dataset or LeRobot set."),
         click.option("--vary-with", multiple=True, metavar="KEY.PATH=V,V", help="Varies with the last --vary."),
         click.option("--vary", multiple=True, metavar="KEY.PATH=V,V",
                      help="A row for each value; several: for each combination."),

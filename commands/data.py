@@ -1,4 +1,4 @@
-"""`data`: check a CALVIN dataset; extract it as the original scripts do; make one with the scripted expert."""
+"""`data`: check a dataset; extract it as the original scripts do; make one with the scripted expert."""
 
 from __future__ import annotations
 
@@ -13,35 +13,76 @@ import click
 from benchmark.tasks import SCENES, Scene
 from commands.groups import Suggesting
 from errors import DatasetError, InvalidInput, Stopped
+from settings.shown import shown
 from settings.streams import say
 from views.terminal import redraws
 
 if TYPE_CHECKING:
-    from calvin.split import Split
+    from calvin.split import Reading, Split
 
 SPLITS = ("training", "validation")
 
 Item = TypeVar("Item")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _said_of_sets(command: Command) -> Command:
+    """What a LeRobot set may not say itself; the settings of an ablation are `data.columns` and so on."""
+    for option in (
+        click.option(
+            "--validation-root",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="A validation set, whose demonstrations are none of DIR's training.",
+        ),
+        click.option(
+            "--validation-episodes",
+            metavar="LIST",
+            help="Episodes of a LeRobot set that are its validation (6-8,12), or none.",
+        ),
+        click.option(
+            "--column",
+            "columns",
+            multiple=True,
+            metavar="ARRAY=COLUMN",
+            help="Which column of a LeRobot set is robot_obs, rgb_static, ... [default: found out].",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group("data", cls=Suggesting)
 def command() -> None:
-    """Check, extract or generate a dataset in CALVIN's format."""
+    """Check, extract or generate a dataset: CALVIN's format, or a LeRobot set."""
 
 
 @command.command("check")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def check(folder: Path, split: str | None, as_json: bool) -> int:
+@_said_of_sets
+def check(
+    folder: Path,
+    split: str | None,
+    as_json: bool,
+    columns: tuple[str, ...],
+    validation_episodes: str | None,
+    validation_root: Path | None,
+) -> int:
     """Read every annotated frame of DIR. Exit code 1 when something is wrong, 2 when DIR is no dataset."""
-    from calvin.split import splits_at
+    from calvin.split import check_place, known_format, splits_at
 
     splits = (split,) if split else SPLITS
     if not set(splits) & set(splits_at(folder)):
+        if known_format(folder) == "lerobot":
+            check_place(folder, splits[0])  # says what is missing
         wanted = " or ".join(f"{name}/" for name in splits)
-        raise DatasetError(f"{folder} is no CALVIN dataset: it has no {wanted}")
-    surveyed = {name: _surveyed(folder, name) for name in splits}
+        raise DatasetError(
+            f"{folder} is no CALVIN dataset: it has no {wanted}, and no meta/ of a LeRobot set"
+        )
+    reading = _reading(columns, validation_episodes, validation_root)
+    surveyed = {name: _surveyed(folder, name, reading) for name in splits}
     results = {name: _result_of(*survey) for name, survey in surveyed.items()}
     if split is None:
         results["validation"]["notes"] += _notes_on_both(*(opened for opened, _ in surveyed.values()))
@@ -67,7 +108,16 @@ def check(folder: Path, split: str | None, as_json: bool) -> int:
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions.")
-def extract_command(folder: Path, out: Path, split: str | None, detector: str) -> None:
+@_said_of_sets
+def extract_command(
+    folder: Path,
+    out: Path,
+    split: str | None,
+    detector: str,
+    columns: tuple[str, ...],
+    validation_episodes: str | None,
+    validation_root: Path | None,
+) -> None:
     """Write DIR as the folders of ReconVLA's original scripts: img/, crop/, lang_ann.yaml, pictures, JSON.
 
     Broken off, the same command goes on where it ended.
@@ -84,7 +134,8 @@ def extract_command(folder: Path, out: Path, split: str | None, detector: str) -
         raise InvalidInput(
             f"{out} already holds an extracted {' and '.join(there)} split; name another folder"
         )
-    opened = {name: open_split(folder, name) for name in names if name not in there}
+    reading = _reading(columns, validation_episodes, validation_root)
+    opened = {name: open_split(folder, name, reading) for name in names if name not in there}
     for dataset in opened.values():
         check_sample(dataset)
     for name in there:
@@ -152,12 +203,30 @@ def generate(
         say(f"{folder / split}: {len(entries)} demonstrations of {len(known)} tasks")
 
 
-def _surveyed(folder: Path, split: str) -> tuple[Split | None, list[str]]:
+def _reading(
+    columns: tuple[str, ...], validation_episodes: str | None, validation_root: Path | None
+) -> Reading:
+    from calvin.episode import FRAME_SHAPES
+    from calvin.split import Reading
+
+    said = []
+    for text in columns:
+        array, separator, column = text.partition("=")
+        if not separator or array not in FRAME_SHAPES or not column:
+            raise InvalidInput(
+                f"--column {shown(text)} is not ARRAY=COLUMN, where ARRAY is one of {', '.join(FRAME_SHAPES)}"
+            )
+        said.append((array, column))
+    root = None if validation_root is None else str(validation_root)
+    return Reading(tuple(said), validation_episodes, root)
+
+
+def _surveyed(folder: Path, split: str, reading: Reading) -> tuple[Split | None, list[str]]:
     """The split, None where it cannot be opened, and what is wrong so far."""
     from calvin.split import survey_split
 
     try:
-        opened, faults = survey_split(folder, split)
+        opened, faults = survey_split(folder, split, reading)
     except DatasetError as error:
         return None, [str(error)]
     return opened, list(map(str, faults))

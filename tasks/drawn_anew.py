@@ -78,11 +78,13 @@ def _judged(told: Recording, apart: dict[str, list[float]], count: int) -> Recor
             basis = f"{_frames(count)} drawn anew by {name} come out the same, {farthest:.2g} grey levels apart at most"
             if told.renderer not in (None, name):
                 basis += f"; yet {told.basis}"
-            return Recording(name, basis, scenes)
+            return Recording(name, basis, scenes, told.losses)
     drawn = {name: values for name, values in apart.items() if values}
     if any(matching.values()):
         alike = ", ".join(f"{matching[name]} of {count} by {name}" for name in drawn)
-        return Recording(None, f"drawn anew, not all frames come out the same: {alike}", told.scenes)
+        return Recording(
+            None, f"drawn anew, not all frames come out the same: {alike}", told.scenes, told.losses
+        )
     if told.renderer is not None or not drawn:
         return told
     far = " and ".join(f"{float(np.median(values)):.2g} by {name}" for name, values in drawn.items())
@@ -97,10 +99,13 @@ def _same(apart: dict[str, list[float]], name: str) -> bool:
 
 
 def _samples(split: Split) -> list[_Sample]:
-    """First frames of the first, a middle and the last demonstration whose scene is known."""
+    """First frames of the first, a middle and the last demonstration whose scene is known, where their states are."""
     known = [d for d in split.demonstrations if d.scene != UNKNOWN_SCENE]
     chosen = {round(place * (len(known) - 1) / (_FRAMES - 1)) for place in range(_FRAMES)} if known else set()
-    return [_Sample(known[number].scene, split.read_frame(known[number].start)) for number in sorted(chosen)]
+    samples = [
+        _Sample(known[number].scene, split.read_frame(known[number].start)) for number in sorted(chosen)
+    ]
+    return [sample for sample in samples if "scene_obs" in sample.frame]
 
 
 def _differences(samples: list[_Sample], make: Make, renderer: str) -> list[float]:

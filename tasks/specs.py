@@ -54,13 +54,16 @@ class Demonstration:
 @dataclass(frozen=True, kw_only=True)
 class IngestSpec(Spec):
     """identity: what decides the bytes of each demonstration; empty in jobs that say nothing of it. root: the dataset's
-    folder, None for the expert's."""
+    folder, None for the expert's. columns, held_out: how a dataset is read that does not say it itself, as it was found
+    out when the job was planned (`calvin.split.Reading`)."""
 
     source: Literal["calvin", "playtable"]
     split: SplitName
     demonstrations: Items[Demonstration]
     identity: Items[Text] = ()
     root: Aside[PathText | None] = None
+    columns: Aside[Mapping[str, Text] | None] = None
+    held_out: Aside[Annotated[str, Field(max_length=1_000_000)] | None] = None
 
     @property
     def loads_model(self) -> bool:
@@ -168,7 +171,8 @@ class TrainingSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSpec(Spec):
-    """drawn_by, drawn_basis: what drew the training frames, and what that rests on."""
+    """drawn_by, drawn_basis: what drew the training frames, and what that rests on. losses: by what their pictures lost
+    detail, None where they did not."""
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_with(drawn_by=NOT_LOOKED_AT, drawn_basis=None),)
 
@@ -178,6 +182,7 @@ class TrainSpec(Spec):
     slice_seconds: Aside[Seconds]
     drawn_by: Aside[Text | None]
     drawn_basis: Aside[Text | None]
+    losses: Aside[Text | None] = None
 
     @property
     def time_slice(self) -> float | None:
@@ -303,9 +308,9 @@ class ClosedLoopSpec(ChainsSpec, Spec):
     policy: `reconvla`, the trained model that the job depends on; `random`, `expert`; or the JSON of one of
     `policies.registry`, whose folder, where it has one, is policy_folder, and what lies there policy_identity. scenes:
     whose scenes are shown. frames_renderer, frames_basis, frames_scenes: what drew the training frames (None: unknown),
-    what that rests on, whose scenes they show. policy_batch: rows of every forward pass. seed: of random actions. gaze:
-    of a model that is shown the region. contents: what each sequence is (`tasks.evaluate.closed_loop.contents_of`),
-    None in jobs of earlier versions.
+    what that rests on, whose scenes they show; frames_losses: by what they lost detail. policy_batch: rows of every
+    forward pass. seed: of random actions. gaze: of a model that is shown the region. contents: what each sequence is
+    (`tasks.evaluate.closed_loop.contents_of`), None in jobs of earlier versions.
     """
 
     upgrades: ClassVar[tuple[Upgrade, ...]] = (_earlier_shard,)
@@ -333,6 +338,7 @@ class ClosedLoopSpec(ChainsSpec, Spec):
     policy_folder: Aside[PathText | None] = None
     policy_identity: Text | None = None
     contents: Items[Text] | None = None
+    frames_losses: Aside[Text | None] = None
 
     @classmethod
     def reads(cls, values: JsonObject) -> bool:
@@ -401,11 +407,13 @@ class ReconstructSpec(JudgedSpec):
 @dataclass(frozen=True, kw_only=True)
 class ReportSpec(Spec):
     """ablation: its key. not_held_out: validation demonstrations that were trained on too. not_held_out_of: the same by
-    row of the table, of those that are judged on another dataset."""
+    row of the table, of those that are judged on another dataset. left_out: by purpose (training, validation,
+    pretraining) what of the dataset is not used, and why."""
 
     ablation: Text
     not_held_out: Number = 0
     not_held_out_of: Mapping[Text, Number] | None = None
+    left_out: Mapping[str, Items[Text]] | None = None
 
     @property
     def loads_model(self) -> bool:

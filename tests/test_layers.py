@@ -51,6 +51,8 @@ OWNERS = {
     "sqlalchemy": {"db"},
     "alembic": {"db"},
     "fsspec": {"db"},
+    "pyarrow": {"calvin"},
+    "av": {"calvin"},
     "pybullet": {"simulators"},
     "cv2": {"models", "detectors", "simulators", "calvin", "reports", "tasks"},
     "torch": {"models", "detectors", "policies", "tasks", "commands"},  # doctor names its build

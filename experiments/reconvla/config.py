@@ -17,6 +17,7 @@ from pydantic import (
 
 from errors import ConfigError
 from experiments.reconvla.sections import (
+    READING,
     Attention,
     Data,
     Evaluation,
@@ -145,4 +146,9 @@ class AblationConfig(Section):
         values: dict[str, object] = write(self)
         if self.method == Method():
             values.pop("method", None)
+        data = values.get("data")
+        if isinstance(data, dict):
+            for setting in READING:
+                if getattr(self.data, setting) == Data.model_fields[setting].default:
+                    data.pop(setting, None)
         return values

@@ -12,12 +12,19 @@ from detectors.registry import FINDERS, ON_ACCELERATOR, make_detector
 from detectors.spec import DetectorSpec, FinderOptions, NoOptions
 from detectors.targets.table import BY_TASK, TARGETS_VERSION
 from experiments.reconvla.config import AblationConfig
-from experiments.reconvla.demonstrations import PRETRAINING, Corpus, generated, recorded
+from experiments.reconvla.demonstrations import (
+    PRETRAINING,
+    Corpus,
+    generated,
+    place_of,
+    reading_of,
+    recorded,
+)
 from experiments.reconvla.job_book import JobBook
 from experiments.reconvla.sections import Data, Gaze
 from tasks.context import FRAMES
 from tasks.registry import GAZE, INDEX, INGEST
-from tasks.specs import About, GazeSpec, IndexSpec, IngestSpec, SplitName
+from tasks.specs import About, GazeSpec, IndexSpec, SplitName
 
 
 class DataJobs:
@@ -46,7 +53,7 @@ class DataJobs:
         if purpose == PRETRAINING and self.pretrains_on_training_data:
             purpose = TRAINING
         if purpose not in self._corpora:
-            root = self._data.pretrained_on if purpose == PRETRAINING else self._data.root
+            root = place_of(self._data, purpose)
             self._corpora[purpose] = (
                 generated(self._data, purpose)
                 if root is None
@@ -55,6 +62,7 @@ class DataJobs:
                     VALIDATION if purpose == VALIDATION else TRAINING,
                     self._gaze.detector == "oracle",
                     self._gaze.unknown_wording == BY_TASK,
+                    reading_of(self._data, purpose),
                 )
             )
         return self._corpora[purpose]
@@ -67,7 +75,7 @@ class DataJobs:
         other = self._data.pretraining_root
         if other is None or other == self._data.root:
             return phrases
-        split = open_split(Path(other).expanduser(), TRAINING)
+        split = open_split(Path(other).expanduser(), TRAINING, reading_of(self._data, PRETRAINING))
         return phrases | {demonstration.instruction for demonstration in split.demonstrations}
 
     def index(self, purpose: SplitName) -> str:
@@ -88,13 +96,7 @@ class DataJobs:
         for first in range(0, len(corpus.entries), self._data.chunk):
             entries = corpus.entries[first : first + self._data.chunk]
             last = first + len(entries) - 1
-            spec = IngestSpec(
-                source=corpus.source,
-                split=corpus.split,
-                demonstrations=tuple(entries),
-                identity=tuple(corpus.identity[first : last + 1]),
-                root=corpus.root,
-            )
+            spec = corpus.ingest(first, last + 1)
             label = f"ingest {named} {first}-{last}"
             ingest = self._book.add(INGEST, label, spec, [], target_steps=len(entries))
             needs.append(Dependency(ingest, "episode"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -13,12 +13,12 @@ from benchmark.tasks import TASKS
 from calvin.instructions import evaluation_instruction, training_instructions
 from calvin.sampled_check import check_sample
 from calvin.shared_frames import shared_demonstrations
-from calvin.split import TRAINING, VALIDATION, Split, open_split
+from calvin.split import NOTHING_SAID, TRAINING, VALIDATION, Reading, Split, left_out, open_split, settled
 from errors import ConfigError
 from experiments.reconvla.sections import Data
 from settings.shown import shown
 from tasks.gaze.truth import check_true_boxes
-from tasks.specs import Demonstration, SplitName
+from tasks.specs import Demonstration, IngestSpec, SplitName
 
 PRETRAINING: Final = "pretraining"
 
@@ -28,7 +28,8 @@ class Corpus:
     """The demonstrations of one split.
 
     entries: what the ingest job of each demonstration needs. identity: decides the bytes it
-    gives, one string an entry. source: calvin or playtable. scenes: demonstrations by scene.
+    gives, one string an entry. source: calvin or playtable. scenes: demonstrations by scene. reading: with which a
+    dataset is opened again without looking at all of it. left_out: what of it is not used, and why.
     """
 
     split: SplitName
@@ -38,6 +39,35 @@ class Corpus:
     identity: Sequence[str]
     instructions: frozenset[str]
     scenes: Mapping[str, int]
+    reading: Reading = NOTHING_SAID
+    left_out: tuple[str, ...] = ()
+
+    def ingest(self, first: int, last: int, with_identity: bool = True) -> IngestSpec:
+        """The job that reads or makes the entries `first` to `last` - 1."""
+        return IngestSpec(
+            source=self.source,
+            split=self.split,
+            demonstrations=tuple(self.entries[first:last]),
+            identity=tuple(self.identity[first:last]) if with_identity else (),
+            root=self.root,
+            columns=dict(self.reading.columns) or None,
+            held_out=self.reading.validation_episodes,
+        )
+
+
+def place_of(data: Data, purpose: SplitName) -> str | None:
+    """The dataset that demonstrations for `purpose` are of; None: the built-in simulator makes them."""
+    return {TRAINING: data.root, VALIDATION: data.validated_on, PRETRAINING: data.pretrained_on}[purpose]
+
+
+def reading_of(data: Data, purpose: SplitName) -> Reading:
+    """What the settings say of that dataset."""
+    columns = tuple((name, column) for name, column in data.columns if column is not None)
+    if purpose == VALIDATION and data.validation_root is not None:
+        return Reading(columns, is_validation=True)
+    if purpose == PRETRAINING and data.pretrained_on != data.root:
+        return Reading(validation_root=data.validated_on)
+    return Reading(columns, data.validation_episodes, data.validation_root)
 
 
 def known_tasks(data: Data) -> tuple[str, ...]:
@@ -95,13 +125,19 @@ def _check_scenes(scenes: Sequence[str], entry: str) -> None:
             raise ConfigError(f"{entry}: the scene {shown(scene)} is listed more than once")
 
 
-def recorded(root: Path, split: SplitName, with_boxes: bool = False, by_task: bool = False) -> Corpus:
+def recorded(
+    root: Path,
+    split: SplitName,
+    with_boxes: bool = False,
+    by_task: bool = False,
+    reading: Reading = NOTHING_SAID,
+) -> Corpus:
     """All demonstrations of one split of a dataset. Raises DatasetError as `open_split` does, as
     `check_sample` does for frames that are looked at before anything is queued, and, with_boxes, where true boxes of
     what the demonstrations handle are missing. by_task: what handles an instruction that is not understood is known by
     its task.
     """
-    dataset = open_split(root, split)
+    dataset = open_split(root, split, reading)
     if with_boxes:
         check_true_boxes(dataset, by_task)
     check_sample(dataset)
@@ -113,13 +149,15 @@ def recorded(root: Path, split: SplitName, with_boxes: bool = False, by_task: bo
         [dataset.fingerprint(demonstration) for demonstration in dataset.demonstrations],
         _phrases(dataset),
         Counter(demonstration.scene for demonstration in dataset.demonstrations),
+        settled(dataset, NOTHING_SAID),
+        left_out(dataset),
     )
 
 
-def shared(held_out: Path, *trained: Path) -> int:
+def shared(held_out: tuple[Path, Reading], trained: Iterable[tuple[Path, Reading]]) -> int:
     """How many validation demonstrations of a dataset are in the training split of any of `trained` too."""
-    split = open_split(held_out, VALIDATION)
-    return max(shared_demonstrations(split, open_split(root, TRAINING)) for root in trained)
+    split = open_split(held_out[0], VALIDATION, held_out[1])
+    return max(shared_demonstrations(split, open_split(root, TRAINING, reading)) for root, reading in trained)
 
 
 def dataset_root(root: Path) -> Path:

@@ -16,7 +16,8 @@ from calvin.sequences import check_tasks
 from calvin.split import BATON, TRAINING, VALIDATION, Recording, open_split
 from errors import ConfigError, InvalidInput
 from experiments.reconvla.config import AblationConfig
-from experiments.reconvla.demonstrations import known_tasks
+from experiments.reconvla.demonstrations import known_tasks, place_of, reading_of
+from experiments.reconvla.sections import Data
 from settings.code_source import reference_of
 from settings.places import expanded
 from simulators.calvin_env import PYTHON_VARIABLE
@@ -25,7 +26,7 @@ from simulators.rendering import AUTO, Renderer, chosen_renderer
 from tasks.drawn_anew import looked_at, maker
 from tasks.evaluate.closed_loop import Order, chains_of, contents_of
 from tasks.evaluate.simulator_identity import assets_identity, official_identity
-from tasks.specs import ClosedLoopSpec
+from tasks.specs import ClosedLoopSpec, SplitName
 
 NO_SIMULATOR = (
     "closed-loop evaluation of CALVIN data needs CALVIN's own scenes: set evaluation.assets to a clone of "
@@ -130,7 +131,7 @@ def closed_loop_shards(
         official = official_identity(scene, evaluation.calvin_python)
     elif assets is not None:
         digest = assets_identity(scene, assets)
-    frames = recording() if recording is not None else frames_recording(config, config.data.root)
+    frames = recording() if recording is not None else frames_recording(config, config.data)
     own = reference_of(evaluation.simulator)
     if own is not None:
         try_own(own, scene)
@@ -157,6 +158,7 @@ def closed_loop_shards(
             frames_renderer=frames.renderer,
             frames_basis=frames.basis,
             frames_scenes=frames.scenes,
+            frames_losses=frames.losses,
             untrained_tasks=tuple(untrained),
             assets_digest=digest,
             calvin_env=official,
@@ -196,11 +198,12 @@ def _as_drawn(frames: Recording) -> Renderer:
     return EGL if frames.renderer == EGL else TINY
 
 
-def frames_recording(config: AblationConfig, root: str | None) -> Recording:
-    """What drew the training frames of a dataset (None: the built-in simulator's), and what that rests on.
+def frames_recording(config: AblationConfig, data: Data, purpose: SplitName = TRAINING) -> Recording:
+    """What drew the training frames of `data`, or those of its pretraining, and what that rests on.
 
     Frames are drawn anew where the evaluation has a simulator of CALVIN's scenes.
     """
+    root = place_of(data, purpose)
     if root is None:
         return _OWN_FRAMES
     evaluation, make = config.evaluation, None
@@ -208,14 +211,14 @@ def frames_recording(config: AblationConfig, root: str | None) -> Recording:
         evaluation.simulator == "playtable" and evaluation.assets is not None
     ):
         make = maker(evaluation.simulator, evaluation.assets, evaluation.calvin_python)
-    return looked_at(open_split(Path(root).expanduser(), TRAINING), make)
+    return looked_at(open_split(Path(root).expanduser(), TRAINING, reading_of(data, purpose)), make)
 
 
 def untrained_tasks(config: AblationConfig, asked: Sequence[str] | None = None) -> list[str]:
     """Tasks that the evaluation asks for (by default those of `config`) and no training demonstration shows."""
     if config.data.root is None:
         return []
-    split = open_split(Path(config.data.root).expanduser(), TRAINING)
+    split = open_split(Path(config.data.root).expanduser(), TRAINING, reading_of(config.data, TRAINING))
     shown = {demonstration.task for demonstration in split.demonstrations}
     tasks = config.data.tasks if asked is None else asked
     return [task for task in tasks or TASKS if task not in shown]
@@ -238,14 +241,15 @@ def _instructions(config: AblationConfig) -> dict[str, str] | None:
     if config.evaluation.instructions is not None:
         file = expanded(config.evaluation.instructions, "evaluation.instructions")
         return read_instruction_file(file, config.data.tasks or TASKS)
-    if config.data.root is None:
+    if config.data.validated_on is None:
         return None
-    root = Path(config.data.root).expanduser()
-    phrases = dict(open_split(root, VALIDATION).validation_instructions)
+    root = Path(config.data.validated_on).expanduser()
+    split = open_split(root, VALIDATION, reading_of(config.data, VALIDATION))
+    phrases = dict(split.validation_instructions)
     missing = [task for task in config.data.tasks or TASKS if task not in phrases]
     if missing:
         raise ConfigError(
-            f"{config.data.root}: validation/lang_annotations/embeddings.npy has no instruction for "
+            f"{config.data.validated_on}: validation/lang_annotations/embeddings.npy has no instruction for "
             f"{missing[0]}; name a file with evaluation.instructions (calvin_models/conf/annotations/"
             "new_playtable_validation.yaml)"
         )

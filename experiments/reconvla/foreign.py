@@ -136,7 +136,13 @@ class ForeignJobs:
 def _named_files(config: AblationConfig) -> Iterator[str]:
     """Paths in an ablation's settings as they were written; those of weights may be names of the hub."""
     data, evaluation = config.data, config.evaluation
-    named = (data.root, data.pretraining_root, evaluation.assets, evaluation.instructions)
+    named = (
+        data.root,
+        data.pretraining_root,
+        data.validation_root,
+        evaluation.assets,
+        evaluation.instructions,
+    )
     yield from filter(None, (*named, *config.model.backbones.model_dump().values()))
     if config.gaze.weights is not None and not HUB.fullmatch(config.gaze.weights):
         yield config.gaze.weights

@@ -16,7 +16,7 @@ from errors import InvalidInput
 from experiments.reconvla.demonstrations import recorded
 from tasks.context import FRAMES, InputFile
 from tasks.local_context import run_body
-from tasks.specs import GazeSpec, IndexSpec, IngestSpec
+from tasks.specs import GazeSpec, IndexSpec
 
 
 def frames_of_home(database: Database, store: ArtifactStore) -> list[InputFile]:
@@ -43,7 +43,7 @@ def frames_of_dataset(root: Path, limit: int | None, detector: str, folder: Path
 
     corpus = recorded(root, VALIDATION, with_boxes=detector == "oracle")
     entries = tuple(corpus.entries[:limit])
-    read = IngestSpec(source=corpus.source, split=corpus.split, demonstrations=entries, root=corpus.root)
+    read = corpus.ingest(0, len(entries), with_identity=False)
     episodes = run_body(ingest.run, folder / "episodes", read, [])
     regions: list[InputFile] = []
     for entry in entries:

@@ -6,14 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from calvin.split import TRAINING, VALIDATION, Recording, check_place
+from calvin.split import TRAINING, VALIDATION, Reading, Recording, check_place
 from db.plans import Dependency, Plan, RunRef
 from errors import ConfigError
 from experiments.reconvla.arms import Arm, arms_of, check_names
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.count_jobs import check_jobs
 from experiments.reconvla.data_jobs import DataJobs
-from experiments.reconvla.demonstrations import PRETRAINING, known_tasks, shared
+from experiments.reconvla.demonstrations import (
+    PRETRAINING,
+    known_tasks,
+    place_of,
+    reading_of,
+    shared,
+)
 from experiments.reconvla.evaluation_plan import (
     NO_SIMULATOR,
     KeptLists,
@@ -41,6 +47,7 @@ from tasks.specs import (
     Precision,
     ReconstructSpec,
     ReportSpec,
+    SplitName,
     TrainingSpec,
     TrainSpec,
 )
@@ -55,7 +62,7 @@ class Planner:
         self._sequences_in = sequences_in or KeptLists()
         self._book = JobBook(config.scheduling)
         self._data: dict[tuple[Data, Gaze, bool], DataJobs] = {}
-        self._recordings: dict[str | None, Recording] = {}
+        self._recordings: dict[tuple[str | None, Reading], Recording] = {}
         self._folders: dict[Backbones, dict[str, Folder]] = {}
         self._shards: list[tuple[AblationConfig, ListOfSequences | None, list[ClosedLoopSpec]]] = []
 
@@ -108,13 +115,18 @@ class Planner:
         stored = config.model_dump(mode="json")
         key = digest({"config": stored, "results": results})
         needs = [Dependency(result, "result") for result in results]
-        not_held_out = self._not_held_out(config.data.root, arms)
+        not_held_out = self._not_held_out(config.data, arms)
         by_row = {
-            arm.name: self._not_held_out(arm.judged.data.root, arms)
+            arm.name: self._not_held_out(arm.judged.data, arms)
             for arm in arms
-            if arm.judged.data.root != config.data.root
+            if arm.judged.data.validated_on != config.data.validated_on
         }
-        report = ReportSpec(ablation=key, not_held_out=not_held_out, not_held_out_of=by_row or None)
+        report = ReportSpec(
+            ablation=key,
+            not_held_out=not_held_out,
+            not_held_out_of=by_row or None,
+            left_out=self._left_out(arms),
+        )
         self._book.add(REPORT, "report", report, needs)
         warnings = _warnings(self._shards_of(None, config)) if closed_loop else ()
         code = admitted_in(stored)
@@ -140,15 +152,30 @@ class Planner:
         found += [self._data_of(arm)[0].index(PRETRAINING) for arm in arms if arm.method.pretrained]
         return list(dict.fromkeys(found))
 
-    def _not_held_out(self, root: str | None, arms: Sequence[Arm]) -> int:
+    def _not_held_out(self, own: Data, arms: Sequence[Arm]) -> int:
         """For the report: how many validation demonstrations of a dataset were trained on too."""
-        if root is None:
+        if own.validated_on is None:
             return 0
-        roots: list[str | None] = [root]
+        trained = [(own.root, reading_of(own, TRAINING))]
         for arm in arms:
             data = arm.config.data
-            roots += [data.root, data.pretrained_on if arm.method.pretrained else None]
-        return shared(Path(root), *(Path(one) for one in dict.fromkeys(roots) if one is not None))
+            trained.append((data.root, reading_of(data, TRAINING)))
+            if arm.method.pretrained:
+                trained.append((data.pretrained_on, reading_of(data, PRETRAINING)))
+        known = ((Path(root), reading) for root, reading in dict.fromkeys(trained) if root is not None)
+        return shared((Path(own.validated_on), reading_of(own, VALIDATION)), known)
+
+    def _left_out(self, arms: Sequence[Arm]) -> dict[str, tuple[str, ...]] | None:
+        """For the report: by purpose what of the datasets is not used, and why; None where all is."""
+        found: dict[str, dict[str, None]] = {}
+        for arm in arms:
+            trained_on, judged_on = self._data_of(arm)
+            corpora = {TRAINING: trained_on.corpus(TRAINING), VALIDATION: judged_on.corpus(VALIDATION)}
+            if arm.method.pretrained:
+                corpora[PRETRAINING] = trained_on.corpus(PRETRAINING)
+            for purpose, corpus in corpora.items():
+                found.setdefault(purpose, {}).update(dict.fromkeys(corpus.left_out))
+        return {purpose: tuple(told) for purpose, told in found.items() if told} or None
 
     def _trained(self, ref: RunRef, arm: Arm) -> str:
         trained_on, _ = self._data_of(arm)
@@ -168,7 +195,7 @@ class Planner:
     ) -> str:
         data = arm.config.data
         trained_on, judged_on = self._data_of(arm)
-        frames = self._recording(data.pretrained_on if kind is PRETRAIN else data.root)
+        frames = self._recording(data, PRETRAINING if kind is PRETRAIN else TRAINING)
         if settings.early_stopping is not None or settings.open_loop is not None:
             needs = [*needs, *judged_on.reads(VALIDATION, "validation")]
         spec = TrainSpec(
@@ -178,6 +205,7 @@ class Planner:
             slice_seconds=settings.slice_seconds,
             drawn_by=frames.renderer,
             drawn_basis=frames.basis,
+            losses=frames.losses,
         )
         label = f"train {ref.arm} seed {ref.seed}" if kind is TRAIN else f"pretrain seed {ref.seed}"
         if kind is PRETRAIN and trained_on.pretrains_on_training_data:
@@ -229,12 +257,13 @@ class Planner:
         """With what shards say of the training frames, where the arm has others than those it is judged with."""
         if arm.config.data == arm.judged.data:
             return shard
-        frames = self._recording(arm.config.data.root)
+        frames = self._recording(arm.config.data)
         return replace(
             shard,
             frames_renderer=frames.renderer,
             frames_basis=frames.basis,
             frames_scenes=frames.scenes,
+            frames_losses=frames.losses,
             untrained_tasks=tuple(untrained_tasks(arm.config, arm.judged.data.tasks)),
         )
 
@@ -244,15 +273,16 @@ class Planner:
         for known, list_there, shards in self._shards:
             if (known, list_there) == (config, wanted):
                 return shards
-        shards = list(closed_loop_shards(config, lambda: self._recording(config.data.root), wanted))
+        shards = list(closed_loop_shards(config, lambda: self._recording(config.data), wanted))
         self._shards.append((config, wanted, shards))
         return shards
 
-    def _recording(self, root: str | None) -> Recording:
+    def _recording(self, data: Data, purpose: SplitName = TRAINING) -> Recording:
         """Looked up once for each dataset: frames may be drawn for it."""
-        if root not in self._recordings:
-            self._recordings[root] = frames_recording(self._config, root)
-        return self._recordings[root]
+        which = place_of(data, purpose), reading_of(data, purpose)
+        if which not in self._recordings:
+            self._recordings[which] = frames_recording(self._config, data, purpose)
+        return self._recordings[which]
 
     def _closed_loop(
         self, name: str, ref: RunRef | None, shards: Sequence[ClosedLoopSpec], needs: Sequence[Dependency]

@@ -114,10 +114,40 @@ class Method(Section):
     )
 
 
+#: What users say of a dataset that does not say it itself.
+READING = ("columns", "validation_episodes", "validation_root")
+
+ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Columns(Section):
+    """Columns of a LeRobot set by CALVIN's names of arrays; what is not named is found by name, shape and content."""
+
+    rgb_static: ColumnName | None = None
+    rgb_gripper: ColumnName | None = None
+    robot_obs: ColumnName | None = None
+    scene_obs: ColumnName | None = None
+    rel_actions: ColumnName | None = None
+    actions: ColumnName | None = None
+
+
 class Data(Section):
     """Where demonstrations come from. `root: null` means the built-in simulator makes them."""
 
-    root: Place | None = Field(default=None, description="a dataset in CALVIN's format")
+    root: Place | None = Field(default=None, description="a dataset in CALVIN's format, or a LeRobot set")
+    columns: Columns = Field(
+        default=Columns(), description="of a LeRobot set, by CALVIN's names of arrays; null: found out"
+    )
+    validation_episodes: Annotated[str, Field(min_length=1, max_length=100_000)] | None = Field(
+        default=None,
+        description="episodes of a LeRobot set that are judged on and not trained on (`6-8,12`, or `6:9`), or `none`; "
+        "null: found out",
+    )
+    validation_root: Place | None = Field(
+        default=None,
+        description="a dataset that is judged on (its validation split, or all of a LeRobot set that has one part); "
+        "what a LeRobot set at `root` has of it is not trained on; null: `root`",
+    )
     pretraining_root: Place | None = Field(
         default=None,
         description="a dataset that `recon_pretrain` is pretrained on (its training split); null: `root`, or scenes "
@@ -136,6 +166,27 @@ class Data(Section):
     )
     chunk: Positive = Field(default=4, description="demonstrations per ingest job")
     seed: Count = 0
+
+    @field_validator("validation_episodes", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        """One number and a list of numbers need no quotes in YAML."""
+        numbers = value if isinstance(value, (list, tuple)) else [value]
+        if numbers and all(type(number) is int for number in numbers):
+            return ",".join(map(str, numbers))
+        return value
+
+    @model_validator(mode="after")
+    def _of_a_dataset(self) -> Data:
+        for setting in READING:
+            if self.root is None and getattr(self, setting) != type(self).model_fields[setting].default:
+                raise ValueError(f"{setting} is of a dataset, and root names none")
+        return self
+
+    @property
+    def validated_on(self) -> str | None:
+        """The dataset that is judged on; None where the built-in simulator makes it."""
+        return self.validation_root or self.root
 
     @property
     def pretrained_on(self) -> str | None:

@@ -18,6 +18,7 @@ class DataSource:
     dataset: the folder's name. scenes: demonstrations by scene, empty where not recorded. renderer: what drew the
     frames, None where nobody knows. not_held_out: of a validation, demonstrations whose frames were trained on too.
     rows: of the table, where not all have the same; empty where they do.
+    losses: by what pictures lost detail. left_out: what of the dataset was not used, a part of a sentence each.
     """
 
     purpose: str
@@ -27,6 +28,8 @@ class DataSource:
     renderer: str | None = None
     not_held_out: int = 0
     rows: tuple[str, ...] = ()
+    losses: str | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
@@ -35,6 +38,9 @@ class DataSource:
         of_rows = f"of the rows {cut(', '.join(self.rows), 200)}: " if self.rows else ""
         parts = [f"{of_rows}{self.dataset}: {count}", f"drawn by {self.renderer or 'unknown'}"]
         told = ", ".join([parts[0], *([f"scenes: {scenes}"] if scenes else []), parts[1]])
+        if self.losses is not None:
+            told += f", pictures lost detail to {self.losses}"
+        told += "".join(f"; left out: {one}" for one in self.left_out)
         if not self.not_held_out:
             return told
         return (
@@ -113,6 +119,7 @@ class Reproduction(Part):
 
 
 def _source(source: DataSource) -> Mapping[str, object]:
-    """`not_held_out` and `rows` only where there are any."""
+    """What is the exception only where it is so."""
     values = asdict(source)
-    return {name: value for name, value in values.items() if value or name not in ("not_held_out", "rows")}
+    exceptions = ("not_held_out", "rows", "losses", "left_out")
+    return {name: value for name, value in values.items() if value or name not in exceptions}

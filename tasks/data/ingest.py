@@ -10,7 +10,7 @@ from calvin.episode import Episode
 from calvin.episode_file import save_episode
 from calvin.instructions import evaluation_instruction, training_instructions
 from calvin.oracle import TaskOracle
-from calvin.split import Split, open_split
+from calvin.split import NOTHING_SAID, VALIDATION, Reading, Split, open_split
 from errors import DatasetError, InvalidInput, SimulatorError
 from simulators.demonstrations import Failed, record
 from simulators.playtable.env import PlayTable
@@ -117,17 +117,25 @@ def _read(context: TaskContext[IngestSpec], done: int) -> Episode:
     root, split, number = context.spec.root, context.spec.split, context.spec.demonstrations[done].number
     if root is None:
         raise InvalidInput("root: a dataset is to be read, and none is named")
-    key = f"calvin {root} {split}"
+    reading = _reading(context.spec)
+    key = f"calvin {root} {split} {hash(reading)}"
     held = kept(context.memory, key, _Opened)
     if held is None or not _is_planned(context, held.dataset, done):
         # What the worker opened for an earlier job may not be what lies there now.
-        context.memory[key] = held = _Opened(open_split(Path(root), split))
+        context.memory[key] = held = _Opened(open_split(Path(root), split, reading))
         if not _is_planned(context, held.dataset, done):
             raise DatasetError(
                 f"{held.dataset.folder}: demonstration {number} is not the one that the ablation was planned with; "
                 "restore the dataset, or submit the ablation again"
             )
     return held.dataset.read(held.dataset.demonstrations[number])
+
+
+def _reading(spec: IngestSpec) -> Reading:
+    if spec.columns is None:
+        return NOTHING_SAID
+    columns = tuple(sorted(spec.columns.items()))
+    return Reading(columns, spec.held_out, is_validation=spec.split == VALIDATION, is_settled=True)
 
 
 def _is_planned(context: TaskContext[IngestSpec], dataset: Split, done: int) -> bool:

@@ -65,6 +65,11 @@ def replay(episodes: Iterable[Episode], simulator_for: Callable[[str], Simulator
 
 
 def _play(episode: Episode, simulator: Simulator, oracle: TaskOracle) -> Replayed:
+    if episode.scene_obs is None:
+        raise DatasetError(
+            f"frame {episode.start} of the {episode.split} split has no scene_obs, without which no simulator can be "
+            "reset to it: the dataset cannot be replayed"
+        )
     try:
         simulator.reset(episode.robot_obs[0], episode.scene_obs[0])
     except SimulatorLost:

@@ -76,6 +76,7 @@ class Corpora:
         self.root, pretraining_root = text(data, "root"), text(data, "pretraining_root")
         if pretraining_root is None:
             pretraining_root = self._root_of_an_arm()
+        self._validation_root = text(data, "validation_root")
         self._pretraining_root = pretraining_root if pretraining_root not in (None, self.root) else None
 
     def _root_of_an_arm(self) -> str | None:
@@ -170,7 +171,8 @@ class Corpora:
             of_purpose = [row for kind in (INGEST, INDEX) for row in self.of(kind.name, purpose)]
             place = self._pretraining_root if purpose == PRETRAINING and self._pretraining_root else root
             if len(variants) < 2:
-                found.append(_source(purpose, of_purpose, jobs, place))
+                other = self._validation_root if purpose == VALIDATION else None
+                found.append(_source(purpose, of_purpose, jobs, other or place, is_other=other is not None))
                 continue
             for variant in variants:
                 mine = [row for row in of_purpose if row.id in variant.jobs]
@@ -186,11 +188,12 @@ def _source(
     readers: Sequence[JobRecord],
     place: str | None,
     rows: tuple[str, ...] = (),
+    is_other: bool = False,
 ) -> DataSource:
     """made: ingest and index jobs of it. readers: among them the trainings. place: the dataset, None for the
-    expert's."""
-    drawn_by = {
-        PRETRAINING if row.kind == PRETRAIN.name else TRAINING: spec.drawn_by
+    expert's. is_other: it is none that anything was trained on."""
+    trained = {
+        PRETRAINING if row.kind == PRETRAIN.name else TRAINING: spec
         for row, spec in told(readers, TrainSpec)
         if spec.drawn_by != NOT_LOOKED_AT
     }
@@ -200,7 +203,8 @@ def _source(
         if spec.about is not None
         for scene, count in spec.about.scenes.items()
     }
-    renderer = drawn_by.get(purpose, drawn_by.get(TRAINING) if purpose != PRETRAINING else None)
+    spec = trained.get(purpose, trained.get(TRAINING) if purpose != PRETRAINING else None)
+    drawn_by, losses = (None, None) if spec is None or is_other else (spec.drawn_by, spec.losses)
     name = "the scripted expert" if place is None else PurePath(place).name
     count = sum(len(spec.demonstrations) for _, spec in told(made, IngestSpec))
-    return DataSource(purpose, name, count, scenes, renderer, rows=rows)
+    return DataSource(purpose, name, count, scenes, drawn_by, rows=rows, losses=losses)

@@ -53,7 +53,7 @@ def gather(records: Records, find: Find) -> ReportData:
     }
     looked_at = {(run.arm, run.seed): by for run in records.runs if (by := looked_at_by(run, records))}
     films = failure_videos(records, find)
-    sources = _with_shared(corpora.sources(jobs, corpora.root), jobs, corpora)
+    sources = _with_planned(corpora.sources(jobs, corpora.root), jobs, corpora)
     return ReportData(
         ablation=ablation.name,
         metric=TASKS_IN_A_ROW,
@@ -96,20 +96,27 @@ def _gaze(records: Records, find: Find, corpora: Corpora) -> Gaze:
     )
 
 
-def _with_shared(
+def _with_planned(
     sources: tuple[DataSource, ...], jobs: Sequence[JobRecord], corpora: Corpora
 ) -> tuple[DataSource, ...]:
-    """Validation says how many of its demonstrations were trained on too, which was counted when it was planned."""
+    """With what was counted when it was planned: validation says how many of its demonstrations were trained on too,
+    and each what of its dataset was left out.
+    """
     spec = next((spec for _, spec in told(jobs, ReportSpec)), None)
     if spec is None:
         return sources
     by_title = {corpora.title(row): count for row, count in (spec.not_held_out_of or {}).items()}
+    left_out = spec.left_out or {}
 
     def counted(source: DataSource) -> int:
         return next((by_title[row] for row in source.rows if row in by_title), spec.not_held_out)
 
     return tuple(
-        replace(source, not_held_out=counted(source)) if source.purpose == VALIDATION else source
+        replace(
+            source,
+            not_held_out=counted(source) if source.purpose == VALIDATION else source.not_held_out,
+            left_out=tuple(left_out.get(source.purpose, ())),
+        )
         for source in sources
     )
 

@@ -77,6 +77,11 @@ def _sentences(jobs: Sequence[JobRecord]) -> list[str]:
         )
     if any(spec.frames_scenes == "baton" and spec.scenes == "calvin" for spec in shards):
         sentences.append("Training frames show Baton's own scenes, the evaluation shows CALVIN's.")
+    lost = sorted({spec.frames_losses for spec in shards if spec.frames_losses})
+    if lost:
+        sentences.append(
+            f"Training frames lost detail to {' and '.join(lost)}, and the evaluation's pictures did not."
+        )
     untrained = sorted({task for spec in shards for task in spec.untrained_tasks or ()})
     if untrained:
         sentences.append(

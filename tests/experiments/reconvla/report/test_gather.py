@@ -12,7 +12,7 @@ from db.store import ArtifactStore
 from db.values import Ending, Lease, MetricPoint, Seconds
 from errors import InvalidInput
 from experiments.reconvla.report.corpora import Corpora
-from experiments.reconvla.report.gather import NO_SIMULATOR, _with_shared
+from experiments.reconvla.report.gather import NO_SIMULATOR, _with_planned
 from reports.parts.reproduction import DataSource
 from reports.summary import to_json
 from tests.experiments.reconvla.report.gathered import gather_report
@@ -188,8 +188,8 @@ def test_what_the_plan_counted_is_told_of_the_validation_alone():
     sources = tuple(DataSource(purpose, "D", 4) for purpose in ("training", "validation"))
     jobs_ = [record("train"), record("report", {"not_held_out": 3})]
     corpora = Corpora([], [], {"arms": {"mine": {"title": "of mine"}, "other": {}}})
-    assert [source.not_held_out for source in _with_shared(sources, jobs_, corpora)] == [0, 3]
-    assert _with_shared(sources, [record("report")], corpora) == sources
+    assert [source.not_held_out for source in _with_planned(sources, jobs_, corpora)] == [0, 3]
+    assert _with_planned(sources, [record("report")], corpora) == sources
     apart = [DataSource("validation", "E", 4, rows=(row,)) for row in ("of mine", "other")]
     jobs_ = [record("report", {"not_held_out": 3, "not_held_out_of": {"mine": 1}})]
-    assert [source.not_held_out for source in _with_shared(tuple(apart), jobs_, corpora)] == [1, 3]
+    assert [source.not_held_out for source in _with_planned(tuple(apart), jobs_, corpora)] == [1, 3]

@@ -1,0 +1,231 @@
+"""A LeRobot set as a whole: what its columns are, whether its actions are relative, and what each episode shows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from benchmark.embodiment import CALVIN
+from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS
+from calvin.lerobot_format.actions import Track, check_states, decide
+from calvin.lerobot_format.columns import ACTION_FIELDS, Columns, check_said, choose_columns
+from calvin.lerobot_format.description import Description, read_description
+from calvin.lerobot_format.episodes import Contents, Entry, read_contents, read_modality
+from calvin.lerobot_format.films import film_header, film_index, places_in_film
+from calvin.lerobot_format.rows import Place, Vectors, read_place, read_vectors
+from calvin.lerobot_format.tasks import Told, told_task
+from errors import DatasetError
+from settings.faults import need_fact
+
+#: Films whose headers are looked at before work begins (3 ms each); `data check` decodes all.
+_FILMS_OPENED = 1000
+#: By which the seconds of a film may have drifted from its frames: lerobot adds floats up.
+_FRAMES_APART = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """columns: by array, without those that the set lacks. reasons: why, one sentence each. told: what each of the
+    entries shows. vectors: None in one that was settled before. shared: numbers of the episodes that a validation set
+    has too, by its root, as they were found once.
+    """
+
+    about: Description
+    contents: Contents
+    columns: Mapping[str, str]
+    told: tuple[Told | None, ...]
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    vectors: Vectors | None = None
+    shared: dict[str, frozenset[int]] = field(default_factory=dict)
+    _found: dict[int, Place] = field(default_factory=dict)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return self.contents.entries
+
+    @property
+    def cameras(self) -> dict[str, str]:
+        """Columns of pictures, by array."""
+        return {name: self.columns[name] for name in IMAGE_FIELDS}
+
+    def is_film(self, array: str) -> bool:
+        return self.about.features[self.columns[array]].kind == "video"
+
+    def place(self, entry: Entry) -> Place:
+        """Raises DatasetError as `read_place`."""
+        if self.vectors is not None:
+            return self.vectors.places[entry.index]
+        if entry.index not in self._found:
+            together = self._by_data[entry.data]
+            self._found[entry.index] = read_place(entry, together, self.tabled)
+        return self._found[entry.index]
+
+    @property
+    def tabled(self) -> list[str]:
+        """Columns of pictures whose bytes are in the tables."""
+        return [column for array, column in self.cameras.items() if not self.is_film(array)]
+
+    def first_in_film(self, entry: Entry, array: str) -> int:
+        """The number of the episode's first frame in its film. Raises DatasetError as `places_in_film`."""
+        column = self.columns[array]
+        film = entry.films[column]
+        if not self.about.is_v3:
+            return 0
+        return self._film_places(column, film.path)[entry.index]
+
+    def _film_places(self, column: str, path: Path) -> dict[int, int]:
+        key = (column, path)
+        if key not in self._placed:
+            array = next(name for name, one in self.cameras.items() if one == column)
+            together = [entry for entry in self.entries if entry.films[column].path == path]
+            index = film_index(path, FRAME_SHAPES[array])
+            firsts = places_in_film(
+                path,
+                index,
+                [entry.films[column].begins_at for entry in together],
+                [entry.length for entry in together],
+            )
+            self._placed[key] = {entry.index: first for entry, first in zip(together, firsts)}
+        return self._placed[key]
+
+    @cached_property
+    def _placed(self) -> dict[tuple[str, Path], dict[int, int]]:
+        return {}
+
+    @cached_property
+    def _by_data(self) -> dict[Path, list[Entry]]:
+        found: dict[Path, list[Entry]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.data, []).append(entry)
+        return found
+
+
+def load_dataset(root: Path, said: tuple[tuple[str, str], ...], is_settled: bool) -> Dataset:
+    """Looks at the whole set, but for its pictures; once in a process for what does not change.
+
+    said: columns by array. is_settled: they are all that it has, and were found out before. Raises DatasetError, one
+    sentence that names file and field.
+    """
+    about = read_description(root)
+    contents = read_contents(about)
+    if is_settled:
+        columns = dict(said)
+        check_said(about, columns)
+        needed = {*IMAGE_FIELDS, "robot_obs", "rel_actions" if "actions" not in columns else "actions"}
+        if needed - columns.keys():
+            raise DatasetError(
+                f"{root}: its columns are said without {', '.join(sorted(needed - columns.keys()))}."
+            )
+        return Dataset(about, contents, columns, _told(contents))
+    return _looked_at(root, said, _signature(contents.entries, root))
+
+
+@lru_cache(maxsize=4)
+def _looked_at(root: Path, said: tuple[tuple[str, str], ...], signature: str) -> Dataset:
+    """signature: another where a file was changed."""
+    about = read_description(root)
+    contents = read_contents(about)
+    wanted = dict(said)
+    columns = choose_columns(about, read_modality(root), wanted)
+    scene = columns.name("scene_obs")
+    tabled = [
+        columns.need(name) for name in IMAGE_FIELDS if about.features[columns.need(name)].kind == "image"
+    ]
+    state = columns.need("robot_obs")
+    vectors = read_vectors(about, contents, state, columns.actions, scene, tabled)
+    check_states(vectors.states, contents.entries, f"{about.file}: {state}")
+    track = Track(vectors.states, contents.entries)
+    decision = decide(track, vectors.actions, wanted, about.file)
+    chosen = {one.field: one.column for one in columns.chosen if one.column is not None}
+    for name, column in zip(ACTION_FIELDS, (decision.relative, decision.absolute)):
+        if column is not None:
+            chosen[name] = column
+    longer = _check_films(about, contents, columns)
+    return Dataset(
+        about,
+        contents,
+        chosen,
+        _told(contents),
+        (*(one.told for one in columns.chosen), *decision.reasons),
+        (*decision.notes, *_notes(about), *longer),
+        vectors,
+    )
+
+
+def _told(contents: Contents) -> tuple[Told | None, ...]:
+    return tuple(told_task(entry.tasks) for entry in contents.entries)
+
+
+def _notes(about: Description) -> list[str]:
+    hz = CALVIN.control_hz
+    if about.fps == hz:
+        return []
+    told = f"fps is {about.fps:g} in {about.file.name}; CALVIN is recorded at {hz} frames a second"
+    return [f"{told}, and frames are taken as they come"]
+
+
+def _check_films(about: Description, contents: Contents, columns: Columns) -> list[str]:
+    """Headers of some films, evenly spaced: that they are there, have the right dimensions and frames enough. A note on
+    those of one episode that have more.
+    """
+    longer: list[Path] = []
+    for array in IMAGE_FIELDS:
+        column = columns.need(array)
+        if about.features[column].kind != "video":
+            continue
+        films: dict[Path, list[Entry]] = {}
+        for entry in contents.entries:
+            films.setdefault(entry.films[column].path, []).append(entry)
+        paths = sorted(films)
+        for path in paths[:: len(paths) // _FILMS_OPENED + 1]:
+            header = film_header(path, FRAME_SHAPES[array])
+            frames = header.frames or len(film_index(path, FRAME_SHAPES[array]))
+            lengths = sum(entry.length for entry in films[path])
+            if frames < lengths:
+                raise DatasetError(
+                    f"{path} has {frames} frames, and its episodes have {lengths}: it is shorter."
+                )
+            if about.is_v3 and frames == lengths and header.rate:
+                _check_times(path, header.rate, films[path], column)
+            if not about.is_v3 and frames > lengths:
+                longer.append(path)
+    if not longer:
+        return []
+    first = longer[0].relative_to(about.root)
+    return [
+        f"{len(longer)} films have more frames than their episode (first: {first}): their first ones are taken"
+    ]
+
+
+def _check_times(path: Path, rate: float, entries: Sequence[Entry], column: str) -> None:
+    """Raises DatasetError where the seconds at which episodes begin in a film are not those that their lengths tell;
+    the same is asked of its frames before they are read (`places_in_film`).
+    """
+    counted = 0
+    for entry in sorted(entries, key=lambda entry: entry.films[column].begins_at):
+        begins = entry.films[column].begins_at
+        if abs(begins * rate - counted) > _FRAMES_APART:
+            raise DatasetError(
+                f"{path}: from_timestamp of episode {entry.index} is {begins:g}, frame {begins * rate:.0f}, and the "
+                f"episodes before have {counted} frames."
+            )
+        counted += entry.length
+
+
+def _signature(entries: Sequence[Entry], root: Path) -> str:
+    """Of the files' names, sizes and times of change. Raises DatasetError for a listed one that is missing."""
+    digest = hashlib.sha256()
+    films = {film.path for entry in entries for film in entry.films.values()}
+    meta = [path for path in sorted((root / "meta").rglob("*")) if path.is_file()]
+    for path in dict.fromkeys([*meta, *(entry.data for entry in entries), *sorted(films)]):
+        try:
+            about = path.stat()
+        except OSError as error:
+            need_fact(error)
+            raise DatasetError(f"{path} is missing: an episode is listed to be there.") from None
+        digest.update(f"{path} {about.st_size} {about.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,232 @@
+"""Parquet files of others: what they say of their sizes is looked at before any of it is read.
+
+pyarrow is imported on use: a set in another format needs none of it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from errors import DatasetError
+from settings.faults import need_fact
+from settings.regular import open_regular
+from settings.shown import cut
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+_MAGIC = b"PAR1"
+_MOST_FOOTER_BYTES = 64 << 20
+_MOST_COLUMNS, _MOST_STRUCTURE = 20_000, 10_000_000
+#: Of one value in a column of numbers, and what pages and dictionaries take beside them.
+_VALUE_BYTES, _BESIDE_BYTES = 16, 1 << 20
+#: Of all pictures of one row group; lerobot writes an episode, or files of 100 MB.
+_MOST_GROUP_BYTES = 4 << 30
+#: Rows that are made into Python's values at a time.
+_ROWS_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Table:
+    """An opened file. names: of its columns."""
+
+    path: Path
+    file: pq.ParquetFile
+    names: frozenset[str]
+
+    @property
+    def rows(self) -> int:
+        return int(self.file.metadata.num_rows)
+
+    def groups(self) -> list[tuple[int, int]]:
+        """First row of each row group, and the one behind its last."""
+        bounds, first = [], 0
+        for number in range(self.file.metadata.num_row_groups):
+            last = first + int(self.file.metadata.row_group(number).num_rows)
+            bounds.append((first, last))
+            first = last
+        return bounds
+
+    def numbers(self, name: str, width: int, first: int = 0, last: int | None = None) -> np.ndarray:
+        """Rows `first` to `last` - 1 of a column of numbers: (n, width), or (n,) where width is 0.
+
+        Raises DatasetError naming file and column for another type, another width, or rows without a value.
+        """
+        last = self.rows if last is None else last
+        self._need(name)
+        parts = []
+        for number, (begin, end) in enumerate(self.groups()):
+            if begin >= last or end <= first:
+                continue
+            self._check_size(
+                name, number, (end - begin) * (max(width, 1) * _VALUE_BYTES + 64) + _BESIDE_BYTES
+            )
+            column = self._read(name, number)
+            parts.append(self._array(column, name, width)[max(first - begin, 0) : last - begin])
+        if not parts:
+            return np.empty((0, width) if width else 0)
+        return np.concatenate(parts)
+
+    def values(self, name: str, first: int = 0, last: int | None = None) -> Iterator[Any]:
+        """Rows of any other column as Python's values, a few in memory at a time."""
+        last = self.rows if last is None else last
+        self._need(name)
+        for number, (begin, end) in enumerate(self.groups()):
+            if begin >= last or end <= first:
+                continue
+            self._check_size(name, number, _MOST_GROUP_BYTES)
+            yield from self._group_values(name, number, max(first - begin, 0), min(last, end) - begin)
+
+    def chunks(self, name: str, group: int) -> list[tuple[int, int]]:
+        """Where a column's bytes of one row group are: offset and length of each of its parts, within the file."""
+        about, found = self.file.metadata.row_group(group), []
+        for place in range(about.num_columns):
+            column = about.column(place)
+            if _is_of(column.path_in_schema, name):
+                begin = column.dictionary_page_offset or column.data_page_offset
+                found.append((int(begin), int(column.total_compressed_size)))
+        return found
+
+    def _group_values(self, name: str, group: int, first: int, last: int) -> Iterator[Any]:
+        batches = self.file.iter_batches(_ROWS_AT_ONCE, [group], [name], use_threads=False)
+        place = 0
+        while True:
+            with _told(self.path, name):
+                batch = next(batches, None)
+            if batch is None or place >= last:
+                return
+            begin, end = max(first - place, 0), min(last - place, batch.num_rows)
+            if begin < end:
+                yield from batch.column(0).slice(begin, end - begin).to_pylist()
+            place += batch.num_rows
+
+    def _need(self, name: str) -> None:
+        if name not in self.names:
+            raise DatasetError(f"{self.path} has no column {cut(name)}.")
+
+    def _check_size(self, name: str, group: int, most: int) -> None:
+        about = self.file.metadata.row_group(group)
+        sizes = [
+            about.column(place).total_uncompressed_size
+            for place in range(about.num_columns)
+            if _is_of(about.column(place).path_in_schema, name)
+        ]
+        if sum(sizes) > most or any(size < 0 for size in sizes):
+            raise DatasetError(
+                f"{self.path}: {cut(name)} of row group {group} would take {sum(sizes)} bytes for "
+                f"{about.num_rows} rows."
+            )
+
+    def _read(self, name: str, group: int) -> Any:
+        with _told(self.path, name):
+            return self.file.read_row_group(group, [name], use_threads=False).column(0).combine_chunks()
+
+    def _array(self, column: Any, name: str, width: int) -> np.ndarray:
+        import pyarrow as pa
+
+        place, kind = f"{self.path}: {cut(name)}", column.type
+        if isinstance(column, pa.ChunkedArray):
+            column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+        if column.null_count:
+            raise DatasetError(f"{place} has {column.null_count} rows without a value.")
+        is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+        if is_list and width:
+            lengths = np.asarray(column.value_lengths().to_numpy(zero_copy_only=False))
+            if len(lengths) and not (lengths == width).all():
+                found = int(lengths[lengths != width][0])
+                raise DatasetError(f"{place} has {found} numbers in a row, not {width}.")
+            inner = column.flatten()
+        elif is_list or width > 1:
+            raise DatasetError(f"{place} is {cut(str(kind))}, not {width or 'single'} numbers.")
+        else:
+            inner = column
+        if not (pa.types.is_floating(inner.type) or pa.types.is_integer(inner.type)):
+            raise DatasetError(f"{place} is {cut(str(kind))}, not numbers.")
+        if inner.null_count:
+            raise DatasetError(f"{place} has {inner.null_count} missing numbers.")
+        array = np.asarray(inner.to_numpy(zero_copy_only=False))
+        return array.reshape(-1, width) if width else array
+
+
+def _is_of(path_in_schema: str, name: str) -> bool:
+    return path_in_schema == name or path_in_schema.startswith(name + ".")
+
+
+@contextmanager
+def open_table(path: Path, most_rows: int) -> Iterator[Table]:
+    """Raises DatasetError naming the file: missing, no regular one, cut off, or with more rows than are read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        stream = open_regular(path)
+    except FileNotFoundError:
+        raise DatasetError(f"{path} is missing.") from None
+    except OSError as error:
+        need_fact(error)
+        raise DatasetError(f"{path} cannot be read: {error.strerror}.") from None
+    with stream:
+        _check_ends(path, stream)
+        with _told(path):
+            opened = pq.ParquetFile(
+                pa.PythonFile(stream, mode="r"),
+                pre_buffer=False,
+                thrift_string_size_limit=_MOST_FOOTER_BYTES,
+                thrift_container_size_limit=_MOST_STRUCTURE,
+            )
+            names = frozenset(opened.schema_arrow.names)
+        about = opened.metadata
+        if about.num_columns > _MOST_COLUMNS or not 0 <= about.num_rows <= most_rows:
+            raise DatasetError(
+                f"{path} has {about.num_rows} rows and {about.num_columns} columns; at most {most_rows} rows are read."
+            )
+        yield Table(path, opened, names)
+
+
+def _check_ends(path: Path, stream: Any) -> None:
+    """Raises DatasetError unless there is a footer, whose size in bytes is looked at first."""
+    size = int(stream.seek(0, 2))
+    stream.seek(max(size - 8, 0))
+    end = stream.read(8)
+    stream.seek(0)
+    if size < 12 or stream.read(4) != _MAGIC or end[4:] != _MAGIC:
+        raise DatasetError(
+            f"{path} has no footer: its writing was not finished (finalize), its download broke off, or it is no "
+            "parquet file."
+        )
+    (length,) = struct.unpack("<I", end[:4])
+    if length > min(size - 12, _MOST_FOOTER_BYTES):
+        raise DatasetError(f"{path} has a footer of {length} bytes, which does not fit.")
+    stream.seek(0)
+
+
+@contextmanager
+def _told(path: Path, name: str | None = None) -> Iterator[None]:
+    """What pyarrow raises, in one sentence that names the file."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        need_fact(error)
+        at = f"{path}: {cut(name)}" if name else str(path)
+        raise DatasetError(f"{at} is damaged: {cut(' '.join(str(error).split()), 160)}.") from None
+
+
+def whole_numbers(array: np.ndarray, place: str) -> np.ndarray:
+    """As int64. Raises DatasetError beginning with `place`."""
+    if array.dtype.kind not in "iu":
+        raise DatasetError(f"{place} is {array.dtype}, not whole numbers.")
+    return array.astype(np.int64)
+
+
+def text_list(value: Any) -> list[str] | None:
+    is_list: bool = isinstance(value, Sequence) and not isinstance(value, str)
+    return list(value) if is_list and all(isinstance(item, str) for item in value) else None

@@ -1,0 +1,43 @@
+"""Which of CALVIN's tasks an episode shows, and how it is told: by `name: sentence`, or by CALVIN's own phrases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark.tasks import TASKS
+from calvin.instruction_text import fault_of_instruction
+from calvin.official_phrases import known_phrase
+
+
+@dataclass(frozen=True)
+class Told:
+    """list: `training` or `validation`, whose list of CALVIN's own the instruction is in; None for other sentences."""
+
+    task: str
+    instruction: str
+    list: str | None
+
+
+def told_task(texts: Sequence[str]) -> Told | None:
+    """What an episode's texts say; None where that is no task of CALVIN's, or several. Sets of GR00T have other texts
+    beside the one that tells (`valid`).
+    """
+    found = {told for told in map(_told, dict.fromkeys(texts)) if told is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def _told(text: str) -> Told | None:
+    name, separator, sentence = text.partition(":")
+    if separator and name.strip() in TASKS:
+        instruction, task = sentence.strip(), name.strip()
+    else:
+        phrase = known_phrase(text)
+        if phrase is None:
+            return None
+        instruction, task = text.strip(), phrase.task
+    if fault_of_instruction(instruction) is not None:
+        return None
+    phrase = known_phrase(instruction)
+    known = phrase is not None and phrase.task == task
+    return Told(task, instruction, phrase.split if known and phrase is not None else None)

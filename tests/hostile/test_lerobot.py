@@ -1,0 +1,230 @@
+"""LeRobot sets of strangers: sizes, paths and kinds of files are looked at before anything is made of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from calvin.split import TRAINING, Reading, open_split
+from errors import DatasetError
+from tests.calvin import lerobot_sets as sets
+from tests.hostile.sentences import sentence
+
+NONE = Reading(validation_episodes="none")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return sets.write_v2(tmp_path / "set", sets.episodes(2))
+
+
+def table(root: Path) -> Path:
+    return root / "data" / "chunk-000" / "episode_000000.parquet"
+
+
+def read(root: Path) -> None:
+    split = open_split(root, TRAINING, NONE)
+    split.read(split.demonstrations[0])
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "/etc/{episode_index}.parquet",
+        "../../{episode_index}.parquet",
+        "data/{episode_index:0999999999d}.parquet",
+        "data/{episode_index.__class__}.parquet",
+        "data/{0}.parquet",
+        "data/{unknown}.parquet",
+        "data/{episode_index!r}.parquet",
+    ],
+)
+def test_a_pattern_leads_nowhere_else(root: Path, pattern: str) -> None:
+    sets.change_info(root, data_path=pattern)
+    with pytest.raises(DatasetError, match="data_path is") as refused:
+        read(root)
+    sentence(refused, root / "meta" / "info.json")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"total_frames": 10**15},
+        {"total_episodes": -1},
+        {"total_episodes": True},
+        {"chunks_size": 0},
+        {"fps": float("nan")},
+        {"fps": "30"},
+        {"features": {str(number): {} for number in range(1000)}},
+        {"features": {"a": {"dtype": "image", "shape": [200] * 50}}},
+        {"features": {"../a": {"dtype": "video", "shape": [200, 200, 3]}}},
+        {"splits": {"train": "0:" + "9" * 40}},
+        {"splits": ["train"]},
+        {"codebase_version": ["v2.1"] * 10_000},
+    ],
+)
+def test_what_describes_a_set_is_within_bounds(root: Path, changed: dict[str, Any]) -> None:
+    sets.change_info(root, **changed)
+    with pytest.raises(DatasetError) as refused:
+        open_split(root, TRAINING)
+    sentence(refused, root / "meta" / "info.json")
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG that says it has so many pixels, and holds few bytes."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(b"\0" * 1000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def with_pictures(root: Path, values: list[Any]) -> None:
+    path = table(root)
+    there = pq.read_table(path)
+    column = pa.array(values, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+    there = there.set_column(there.schema.get_field_index(sets.TOP), sets.TOP, column)
+    pq.write_table(there, path)
+
+
+#: What stands in the place of five pictures, and what the sentence says of it.
+PICTURES: dict[str, tuple[Any, str]] = {
+    "a bomb": ({"bytes": bomb(60_000, 60_000)}, "no PNG or JPEG|60000 x 60000"),
+    "a large one": ({"bytes": bomb(5000, 5000)}, "a picture of 5000 x 5000, not 200 x 200"),
+    "cut short": ({"bytes": sets.png(np.zeros((200, 200, 3), dtype=np.uint8))[:60]}, "is damaged|no PNG"),
+    "too little in it": ({"bytes": bomb(200, 200)}, "is damaged"),
+    "no picture": ({"bytes": b"GIF89a" + bytes(100)}, "is no PNG or JPEG"),
+    "many bytes": ({"bytes": bytes(2 << 20)}, "has 2097152 bytes; at most"),
+    "elsewhere": ({"path": "/etc/passwd"}, "leads out of"),
+    "above": ({"path": "images/../../../x.png"}, "leads out of"),
+    "nowhere": ({"path": "images/none.png"}, "none.png is missing"),
+    "nothing": ({}, "NoneType, neither bytes nor a path|is missing"),
+    "grey": ({"bytes": sets.png(np.zeros((200, 200), dtype=np.uint8))}, "of mode L, not of colours"),
+}
+
+
+@pytest.mark.parametrize("what", PICTURES)
+def test_a_picture_is_looked_at_before_it_is_unpacked(root: Path, what: str) -> None:
+    value, told = PICTURES[what]
+    with_pictures(root, [{"bytes": None, "path": None, **value}] * 5)
+    with pytest.raises(DatasetError, match=told) as refused:
+        read(root)
+    sentence(refused, root)
+
+
+def fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def long_footer(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:-8] + struct.pack("<I", 2**31 - 1) + b"PAR1")
+
+
+def noise_in_footer(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-200:-8] = np.random.RandomState(0).bytes(192)
+    path.write_bytes(bytes(content))
+
+
+def many_rows(path: Path) -> None:
+    there = pq.read_table(path)
+    pq.write_table(pa.concat_tables([there] * 40), path)
+
+
+def noise_in_pages(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4:2000] = np.random.RandomState(0).bytes(1996)
+    path.write_bytes(bytes(content))
+
+
+@pytest.mark.parametrize("spoil", [fifo, long_footer, noise_in_footer, many_rows, noise_in_pages])
+def test_a_table_is_a_regular_file_of_sound_sizes(root: Path, spoil: Callable[[Path], None]) -> None:
+    spoil(table(root))
+    with pytest.raises(DatasetError) as refused:
+        read(root)
+    sentence(refused, table(root))
+
+
+@pytest.mark.parametrize("name", ["info.json", "episodes.jsonl", "tasks.jsonl", "modality.json"])
+def test_small_files_are_regular_and_plain(root: Path, name: str) -> None:
+    path = root / "meta" / name
+    for content in (b"[" * 100_000, b"\xff\xfe", b'{"a": ' + b"9" * 10_000 + b"}", b"[]"):
+        path.write_bytes(content)
+        with pytest.raises(DatasetError) as refused:
+            read(root)
+        sentence(refused, root / "meta")
+    fifo(path)
+    with pytest.raises(DatasetError, match=r"FIFO|is missing") as refused:
+        read(root)
+
+
+#: What stands in the place of a film, and what the sentence says of it.
+FILMS: dict[str, tuple[bytes, str]] = {
+    "a list of other files": (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", "is damaged, or no mp4"),
+    "nothing": (b"", "is damaged, or no mp4"),
+    "noise": (np.random.RandomState(0).bytes(5000), "is damaged, or no mp4"),
+    "a box of a size that is not there": (
+        struct.pack(">I4s", 2**31 - 1, b"moov") + bytes(50),
+        "no mp4|has 0 pictures' streams",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FILMS)
+def test_a_film_is_an_mp4(tmp_path: Path, what: str) -> None:
+    content, told = FILMS[what]
+    root = sets.write_v2(tmp_path / "set", sets.episodes(1), pictures="films")
+    path = root / "videos" / "chunk-000" / sets.TOP / "episode_000000.mp4"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=told) as refused:
+        read(root)
+    sentence(refused, path)
+
+
+def test_a_film_of_other_dimensions_is_not_decoded(tmp_path: Path) -> None:
+    root = sets.write_v2(tmp_path / "set", sets.episodes(1), pictures="films")
+    path = root / "videos" / "chunk-000" / sets.TOP / "episode_000000.mp4"
+    sets.write_film(path, np.zeros((5, 480, 640, 3), dtype=np.uint8))
+    with pytest.raises(DatasetError, match="has pictures of 640 x 480, not 200 x 200"):
+        read(root)
+
+
+def test_a_film_that_is_cut_short_is_told(tmp_path: Path) -> None:
+    root = sets.write_v2(tmp_path / "set", sets.episodes(1), pictures="films")
+    path = root / "videos" / "chunk-000" / sets.WRIST / "episode_000000.mp4"
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(DatasetError) as refused:
+        read(root)
+    sentence(refused, path)
+
+
+def test_numbers_of_episodes_are_within_bounds(root: Path) -> None:
+    path = root / "meta" / "episodes.jsonl"
+    good = path.read_text()
+    for changed in (
+        {"length": 10**12},
+        {"length": True},
+        {"episode_index": -1},
+        {"episode_index": 10**9},
+        {"tasks": 3},
+    ):
+        listed = [json.loads(line) for line in good.splitlines()]
+        sets.lines(path, [{**listed[0], **changed}, listed[1]])
+        with pytest.raises(DatasetError, match=r"line 1: (length|episode_index|tasks)"):
+            read(root)
