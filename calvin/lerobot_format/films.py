@@ -231,6 +231,8 @@ def _opened(path: Path, shape: tuple[int, ...]) -> Iterator[tuple[InputContainer
                 raise DatasetError(f"{path} has {len(container.streams.video)} pictures' streams, not one.")
             stream = container.streams.video[0]
             context = stream.codec_context
+            if context is None:
+                raise DatasetError(f"{path} is damaged, or of a codec that is not known.")
             if (context.height, context.width) != shape[:2]:
                 raise DatasetError(
                     f"{path} has pictures of {context.width} x {context.height}, not {shape[1]} x {shape[0]}."

@@ -35,11 +35,12 @@ _ROWS_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Table:
-    """An opened file. names: of its columns."""
+    """An opened file. names: of its columns. paths: of the leaves that those are made of, in their order."""
 
     path: Path
     file: pq.ParquetFile
     names: frozenset[str]
+    paths: tuple[str, ...]
 
     @property
     def rows(self) -> int:
@@ -86,13 +87,19 @@ class Table:
 
     def chunks(self, name: str, group: int) -> list[tuple[int, int]]:
         """Where a column's bytes of one row group are: offset and length of each of its parts, within the file."""
-        about, found = self.file.metadata.row_group(group), []
-        for place in range(about.num_columns):
-            column = about.column(place)
-            if _is_of(column.path_in_schema, name):
-                begin = column.dictionary_page_offset or column.data_page_offset
-                found.append((int(begin), int(column.total_compressed_size)))
+        found = []
+        for column in self._leaves(name, group):
+            begin = int(column.dictionary_page_offset or column.data_page_offset)
+            length = int(column.total_compressed_size)
+            if begin < 0 or length < 0:
+                raise DatasetError(f"{self.path}: {cut(name)} of row group {group} has no place in the file.")
+            found.append((begin, length))
         return found
+
+    def _leaves(self, name: str, group: int) -> list[Any]:
+        about = self.file.metadata.row_group(group)
+        places = range(min(about.num_columns, len(self.paths)))
+        return [about.column(place) for place in places if _is_of(self.paths[place], name)]
 
     def _group_values(self, name: str, group: int, first: int, last: int) -> Iterator[Any]:
         batches = self.file.iter_batches(_ROWS_AT_ONCE, [group], [name], use_threads=False)
@@ -112,16 +119,11 @@ class Table:
             raise DatasetError(f"{self.path} has no column {cut(name)}.")
 
     def _check_size(self, name: str, group: int, most: int) -> None:
-        about = self.file.metadata.row_group(group)
-        sizes = [
-            about.column(place).total_uncompressed_size
-            for place in range(about.num_columns)
-            if _is_of(about.column(place).path_in_schema, name)
-        ]
+        sizes = [column.total_uncompressed_size for column in self._leaves(name, group)]
         if sum(sizes) > most or any(size < 0 for size in sizes):
+            rows = self.file.metadata.row_group(group).num_rows
             raise DatasetError(
-                f"{self.path}: {cut(name)} of row group {group} would take {sum(sizes)} bytes for "
-                f"{about.num_rows} rows."
+                f"{self.path}: {cut(name)} of row group {group} would take {sum(sizes)} bytes for {rows} rows."
             )
 
     def _read(self, name: str, group: int) -> Any:
@@ -182,12 +184,14 @@ def open_table(path: Path, most_rows: int) -> Iterator[Table]:
                 thrift_container_size_limit=_MOST_STRUCTURE,
             )
             names = frozenset(opened.schema_arrow.names)
+            schema = opened.metadata.schema
+            paths = tuple(schema.column(place).path for place in range(len(schema)))
         about = opened.metadata
         if about.num_columns > _MOST_COLUMNS or not 0 <= about.num_rows <= most_rows:
             raise DatasetError(
                 f"{path} has {about.num_rows} rows and {about.num_columns} columns; at most {most_rows} rows are read."
             )
-        yield Table(path, opened, names)
+        yield Table(path, opened, names, paths)
 
 
 def _check_ends(path: Path, stream: Any) -> None:
