@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -49,7 +50,7 @@ def value_of(text: str, place: str, form: str = "{}") -> Any:
             before = _parsed(form.format(text[:number]), place)
         except ConfigError:  # it is within quotes
             continue
-        if repr(before) == repr(found):
+        if json.dumps(before) == json.dumps(found):  # as NaN is not equal to itself
             raise ConfigError(
                 f"{place}: {shown(text[number:])} is a comment in YAML; put the value in quotes"
             )

@@ -50,6 +50,7 @@ _TINY = (
 _PLAN = "--detach --home plans"
 _SHORT = "--sequences 1 --max-steps 2 --simulators 1"
 _CHECKPOINT, _DATA, _ASSETS = "3f2a9c01", "path/to/calvin_debug_dataset", "path/to/calvin_env"
+_LEROBOT = "path/to/calvin-task-ABC-D-lerobot"
 
 #: What the other lines look at.
 FIRST = (
@@ -109,6 +110,11 @@ STORIES: dict[str, tuple[Shown, ...]] = {
               r"colour: [1-9]\d* jobs added"),
         Shown("python cli.py ablation remove longer", "--home plans", r"say so with --yes", (2,)),
         Shown("python cli.py ablation remove longer --yes --json", "--home plans", r'"name": "longer", "removed"'),
+    ),
+    "a LeRobot set": (
+        Shown(f"python cli.py data check {_LEROBOT}", says=r"3 episodes are demonstrations of a validation|validation"),
+        Shown(f"python cli.py submit-ablation --data {_LEROBOT} --preset smoke", "--detach --home lerobot",
+              r"smoke: [1-9]\d* jobs added, 0 already"),
     ),
     "presets that name what is missing": (
         Shown(f"python cli.py submit-ablation --preset calvin-debug --data {_DATA}", _PLAN,
@@ -327,6 +333,9 @@ def prepare(story: str, place: Path) -> None:
     if story == "plans":
         page = (REPOSITORY / "docs" / "arms.md").read_text(encoding="utf-8")
         (place / "mine.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    if story == "a LeRobot set" and not (place / _LEROBOT).exists():
+        sets = shared_folder("BATON_LEROBOT_MINI", "lerobot_mini")
+        (place / _LEROBOT).symlink_to(sets / "v21_images_relative")
     if story == "gaze regions" and not (place / "path/to/folder").exists():
         write_tiny_model(place / "path/to/folder")
     if story == "in CALVIN's scenes" and not (place / _ASSETS).exists():

@@ -14,7 +14,7 @@ from calvin.lerobot_format.description import MOST_FRAMES, Description
 from calvin.lerobot_format.episodes import Contents, Entry
 from calvin.lerobot_format.tables import Table, open_table, whole_numbers
 from errors import DatasetError
-from settings.shown import cut
+from settings.shown import cut, shown
 
 #: Of each end of a column's pictures, for the fingerprint: PNGs are packed, so that another picture has other bytes.
 _SAMPLE_BYTES = 4096
@@ -169,7 +169,7 @@ def _check_tasks(
             if contents.tasks[number] not in entry.tasks:
                 raise DatasetError(
                     f"{table.path}: task_index {number} of episode {entry.index} is "
-                    f"{cut(contents.tasks[number])!r}, which {contents.file.name} does not list for it."
+                    f"{shown(contents.tasks[number])}, which {contents.file.name} does not list for it."
                 )
 
 

@@ -13,7 +13,7 @@ from calvin.lerobot_format.held_out import Parts, equal_episodes, parted, sample
 from calvin.lerobot_format.split import LeRobotSplit
 from calvin.split import NOTHING_SAID, TRAINING, VALIDATION, Demonstration, Reading, Split, open_split
 from errors import DatasetError
-from settings.shown import cut
+from settings.shown import cut, shown
 
 #: Names of which a set's meta/ has one at least.
 _SIGNS = ("info.json", "episodes.jsonl", "tasks.jsonl", "tasks.parquet", "episodes")
@@ -128,7 +128,7 @@ def _left_out(
         what = cut(" | ".join(unknown[0].tasks)) or "nothing"
         told.append(
             f"{len(unknown)} episodes show no task of CALVIN's that is known by its name or phrase (first: episode "
-            f"{unknown[0].index}, {what!r})"
+            f"{unknown[0].index}, {shown(what)})"
         )
     return tuple(told)
 
