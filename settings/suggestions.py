@@ -10,17 +10,21 @@ from settings.shown import cut, shown
 
 def meant(name: str, known: Collection[str]) -> str:
     """` (did you mean 'recon'?)`, or nothing where no known name is near. It follows the name that is unknown."""
-    near = get_close_matches(name, known, n=1)
-    return f" (did you mean {shown(near[0])}?)" if near else ""
+    near = _nearest(name, known)
+    return "" if near is None else f" (did you mean {shown(near)}?)"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean recon?`, or nothing. It ends a sentence."""
-    near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {cut(near[0])}?" if near else ""
+    near = _nearest(word, known)
+    return "" if near is None else f"; did you mean {cut(near)}?"
 
 
 def listed(known: Collection[str], most: int = 20) -> str:
     """The first of the names, in their order."""
     names = [cut(name) for name in known]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str | None:
+    return next(iter(get_close_matches(word, list(known), n=1)), None)

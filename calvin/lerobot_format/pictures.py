@@ -67,7 +67,11 @@ def decoded(content: bytes, shape: tuple[int, ...], place: str) -> np.ndarray:
             raise DatasetError(f"{place} is a picture of mode {picture.mode}, not of colours.")
         try:
             array = np.asarray(picture.convert("RGB"))
-        except (OSError, ValueError, SyntaxError, MemoryError) as error:
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+        ) as error:  # its size is known: too little memory is no fact of it
             need_fact(error)
             raise DatasetError(f"{place} is damaged: {cut(str(error), 120)}.") from None
     return array
