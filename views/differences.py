@@ -52,7 +52,8 @@ def _flat(values: JsonObject, path: tuple[str, ...] = ()) -> Iterator[tuple[tupl
         if isinstance(value, Mapping) and value:
             yield from _flat(value, here)
         else:
-            yield here, json.dumps(value, sort_keys=True, ensure_ascii=False)
+            same = int(value) if isinstance(value, float) and value.is_integer() else value  # 10 is 10.0
+            yield here, json.dumps(same, sort_keys=True, ensure_ascii=False)
 
 
 def _shown(value: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from statistics import median
@@ -81,7 +82,9 @@ def plan_lines(document: dict[str, Any]) -> list[str]:
     lines = [f"{document['name']}: {_what(document)}"]
     width = max((len(row["name"]) for row in document["rows"]), default=0)
     for row in document["rows"]:
-        differs = ", ".join(f"{key}: {told['from']} -> {told['to']}" for key, told in row["differs"].items())
+        differs = ", ".join(
+            f"{key}: {_value(told['from'])} -> {_value(told['to'])}" for key, told in row["differs"].items()
+        )
         about = row["policy"] or cut(differs, _LONGEST_DIFFERENCE) or "the settings of the ablation"
         seeds = f"  seeds {', '.join(map(str, row['seeds']))}" if row["seeds"] else ""
         lines.append(one_line(f"  {row['name']:{width}}  {about}{seeds}"))
@@ -98,6 +101,11 @@ def plan_lines(document: dict[str, Any]) -> list[str]:
     lines += [code_line(told) for told in document["code"]]
     lines += [one_line(f"warning: {sentence}") for sentence in document["warnings"]]
     return lines
+
+
+def _value(value: object) -> str:
+    """As it is written in YAML."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _what(document: dict[str, Any]) -> str:

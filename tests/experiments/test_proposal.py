@@ -161,6 +161,8 @@ def test_plan_writes_nothing_and_says_what_submitting_does(
         and "steps=5" in lines[1]
         and "training.steps: 20 -> 5" in lines[1]
     )
+    assert cli.main([*here, "plan", "--preset", "smoke", "--arms", "recon_pretrain", "--name", "other"]) == 0
+    assert "method.pretrained: false -> true" in capsys.readouterr().out
     assert cli.main([*here, "plan", *words, "--set", "training.steps=9"]) == 2
     assert "--name smoke-2" in capsys.readouterr().err
 

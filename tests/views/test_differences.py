@@ -47,3 +47,9 @@ def test_the_same_settings_under_another_name() -> None:
     assert differences({"deeper": {"name": "x"}}, {"deeper": {"name": "y"}}).settings == (
         'deeper.name: "x" → "y"',
     )
+
+
+def test_a_whole_number_is_no_difference_however_it_is_written() -> None:
+    same = differences({"arms": {"a": {"set": {"weight": 10}}}}, {"arms": {"a": {"set": {"weight": 10.0}}}})
+    assert same == Differences((), 0)
+    assert differences({"on": True}, {"on": 1}).settings == ("on: true → 1",)
