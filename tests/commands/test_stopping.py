@@ -27,14 +27,14 @@ def test_a_signal_before_anything_is_imported_or_started_ends_with_4(
     """The first library that a command imports is one that does not come to an end."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    (tmp_path / "click.py").write_text(f"open({str(gate)!r})\n")
+    (tmp_path / "click.py").write_text(f"open({str(gate)!r}).read()\n")
     command = subprocess.Popen(
         [sys.executable, str(CLI), "--home", str(tmp_path / "home"), "up"],
         stderr=subprocess.PIPE,
         text=True,
         env=environment() | {"PYTHONPATH": f"{tmp_path}:{CLI.parent}"},
     )
-    with gate.open("w"):  # opens once the command has opened it, which reads from now on
+    with gate.open("w"):  # opens once the command has opened it, which reads until this is closed
         command.send_signal(number)
         said = command.communicate()[1]
     assert command.returncode == 4
@@ -45,7 +45,7 @@ def test_a_signal_before_anything_is_imported_or_started_ends_with_4(
 def test_other_commands_end_by_a_signal_as_programs_do(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    (tmp_path / "click.py").write_text(f"open({str(gate)!r})\n")
+    (tmp_path / "click.py").write_text(f"open({str(gate)!r}).read()\n")
     command = subprocess.Popen(
         [sys.executable, str(CLI), "status"], env=environment() | {"PYTHONPATH": f"{tmp_path}:{CLI.parent}"}
     )

@@ -50,7 +50,10 @@ def raw_server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
             connection.settimeout(10)
             received = b""
             while b"\r\n\r\n" not in received:
-                received += connection.recv(65536)
+                part = connection.recv(65536)
+                if not part:  # the client left
+                    return
+                received += part
             head, _, body = received.partition(b"\r\n\r\n")
             length = next(
                 int(line.split(b":")[1])
