@@ -99,6 +99,8 @@ STORIES: dict[str, tuple[Shown, ...]] = {
               "--vary training.reconstruction_weight=0.1,1,10", _PLAN, r"sweep: [1-9]\d* jobs added, [1-9]"),
         Shown("python cli.py submit-ablation --preset quick --name weights "
               "--vary training.reconstruction_weight=0.1,1,10 --seeds 0,1", _PLAN, r"weights: [1-9]\d* jobs added"),
+        Shown("python cli.py plan --preset demo --detect 10 --power 0.8", "--home plans",
+              r"(?s)3 seeds find differences of 27 points in 1/5.*11 seeds with 128 sequences each"),
         Shown("python cli.py plan --preset quick --config mine.yaml", "--home plans",
               r"(?s)mine: a new ablation.*heavy .*reconstruction_weight: 1.0 -> 10.0.*chance .* random"),
         Shown("python cli.py submit-ablation --preset quick --config mine.yaml", _PLAN, r"mine: [1-9]\d* jobs added"),
