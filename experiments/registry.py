@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from db.plans import Plan
+    from experiments.design.decision import ArmDecision
     from experiments.design.design import Design
     from reports.data import ReportData
     from reports.metric import Metric
@@ -51,6 +52,9 @@ class Experiment(Protocol[C]):
 
     def design(self, config: C) -> Design | None:
         """What decides how much the ablation can find; None where its models are not judged, or it trains none."""
+
+    def next_round(self, config: C, decisions: Sequence[ArmDecision]) -> C:
+        """The settings of an ablation with adaptive seeds after a look."""
 
     def results(self, jobs: Sequence[JobRecord]) -> Mapping[tuple[str, int], tuple[int, ...]]:
         """Of each trained model that was judged to the end, by arm and seed: one result for each sequence."""

@@ -16,7 +16,10 @@ def power_lines(document: Mapping[str, Any] | None) -> list[str]:
     if document is None:
         return []
     lines = []
-    if document["arms"] > 1:
+    if document["adaptive"] is not None:
+        lines.append(f"adaptive seeds: {rounds(document['adaptive'])}")
+        lines += [_measure_line(entry, 1) for entry in document["measures"]]
+    elif document["arms"] > 1:
         lines.append(f"power: {finds(document)}")
         lines += [_measure_line(entry, document["seeds"]) for entry in document["measures"]]
     else:
@@ -38,8 +41,25 @@ def _measure_line(entry: Mapping[str, Any], seeds: int) -> str:
     return f"  {entry['label']}: {found} ({least} to {most} as the SD is uncertain); {scatter}"
 
 
+def rounds(adaptive: Mapping[str, Any]) -> str:
+    """One sentence of looks that are planned, and what they can decide."""
+    margin, chance = with_unit(adaptive["margin"], adaptive), adaptive["power_at_margin"]
+    first = (
+        f"an arm is looked at from {adaptive['first_look']} to {adaptive['max']} seeds and differs at p of "
+        f"{adaptive['bound']:.2g} and less"
+    )
+    if chance is None:
+        return f"{first}; whether {margin} in {adaptive['label']} can be decided is not known"
+    return (
+        f"{first}; {margin} in {adaptive['label']} are found with a power of {100 * chance:.0f} % and more, and at "
+        f"the last look the interval is about ± {amount(adaptive['half_width'], adaptive, 1)}"
+    )
+
+
 def finds(document: Mapping[str, Any]) -> str:
     """One sentence: the differences of methods that the ablation as it is written finds."""
+    if document["adaptive"] is not None:
+        return rounds(document["adaptive"])
     seeds, power = document["seeds"], f"{100 * document['power']:.4g} %"
     if seeds < 2:
         moves = [f"± {with_unit(entry['another_seed_moves'], entry)} in {entry['label']}"
@@ -59,10 +79,11 @@ def finds(document: Mapping[str, Any]) -> str:
     return f"{seeds} seeds find differences of {' and '.join(found)} and more, with a power of {power}"
 
 
-def amount(value: float | None, entry: Mapping[str, Any]) -> str:
+def amount(value: float | None, entry: Mapping[str, Any], more: int = 0) -> str:
+    """more: digits."""
     if value is None:
         return "none"
-    digits = _DIGITS.get(entry["unit"], 2)
+    digits = _DIGITS.get(entry["unit"], 2) + more
     return f"{value:.{digits}f}"
 
 

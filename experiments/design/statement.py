@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from errors import InvalidInput
 from experiments.design.design import Design
+from experiments.design.feasible import adaptive_document
 from experiments.design.history import ArmResults
 from experiments.design.measures import Measure, measures_of
 from experiments.design.power import ALPHA, detectable, seeds_for
@@ -65,11 +66,15 @@ def power_document(
 
     arms: of earlier ablations, see `experiments.design.history`; unread: how many of them could not be used. Figures of
     which nothing is known are None. Differences are in each measure's unit, between two arms, by Welch's t over one
-    mean for each trained model, two-sided at 0.05 and not corrected for several arms.
+    mean for each trained model, two-sided at 0.05 and not corrected for several arms;
+    of adaptive seeds, those that are found at the last look, with its bound.
     """
+    known = measures_of(metric)
+    if design.rules is not None:
+        known = tuple(measure for measure in known if measure.name == design.rules.measure)
     measures = [
         _of_measure(design, measure, spread, power)
-        for measure in measures_of(metric)
+        for measure in known
         if (spread := spread_for(measure, arms)) is not None
     ]
     return {
@@ -80,6 +85,7 @@ def power_document(
         "sequences": design.sequences,
         "unread_ablations": unread,
         "measures": measures,
+        "adaptive": adaptive_document(design, metric, arms),
         "asked": None if wanted is None else _asked(design, wanted, spread_for(wanted.measure, arms), costs),
     }
 
@@ -92,8 +98,8 @@ def _of_measure(design: Design, measure: Measure, spread: Spread, power: float) 
         "unit": measure.unit,
         **_told(spread),
         "sd_of_model": sd,
-        "detects": _detects(measure, sd, design.seeds, power),
-        "detects_interval": [_detects(measure, edge, design.seeds, power) for edge in (low, high)],
+        "detects": _detects(measure, sd, design, power),
+        "detects_interval": [_detects(measure, edge, design, power) for edge in (low, high)],
         "another_seed_moves": 1.96 * 2**0.5 * spread.between_seeds,
     }
 
@@ -109,11 +115,12 @@ def _told(spread: Spread) -> dict[str, object]:
     }
 
 
-def _detects(measure: Measure, sd: float, seeds: int, power: float) -> float | None:
-    """None where no difference that the measure can have is found."""
-    if seeds < 2:
+def _detects(measure: Measure, sd: float, design: Design, power: float) -> float | None:
+    """None where no difference that the measure can have is found. Of adaptive seeds: at the last look."""
+    if design.seeds < 2:
         return None
-    found = detectable(sd, (seeds, seeds), power) if sd > 0 else 0.0
+    alpha = ALPHA if design.rules is None else design.rules.bounds[-1]
+    found = detectable(sd, (design.seeds, design.seeds), power, alpha) if sd > 0 else 0.0
     return found if found <= measure.largest else None
 
 

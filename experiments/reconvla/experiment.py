@@ -10,6 +10,7 @@ from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 
 if TYPE_CHECKING:
     from db.plans import Plan
+    from experiments.design.decision import ArmDecision
     from experiments.design.design import Design
     from reports.data import ReportData
     from settings.json_values import JsonObject
@@ -24,9 +25,11 @@ class _ReconVLA:
     metric = TASKS_IN_A_ROW
 
     def plan(self, config: AblationConfig, kept: Iterable[tuple[str | None, JsonObject]] = ()) -> Plan:
+        from experiments.reconvla.adaptive import prepared
         from experiments.reconvla.growth import kept_lists
         from experiments.reconvla.planner import Planner
 
+        config = prepared(config)
         return Planner(config, kept_lists(config, kept)).plan()
 
     def grown(self, there: AblationConfig, asked: AblationConfig) -> AblationConfig:
@@ -48,6 +51,11 @@ class _ReconVLA:
         from experiments.reconvla.judged import design_of
 
         return design_of(config)
+
+    def next_round(self, config: AblationConfig, decisions: Sequence[ArmDecision]) -> AblationConfig:
+        from experiments.reconvla.adaptive import next_round
+
+        return next_round(config, decisions)
 
     def results(self, jobs: Sequence[JobRecord]) -> Mapping[tuple[str, int], tuple[int, ...]]:
         from experiments.reconvla.judged import results_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from experiments.design.design import Design
+from experiments.reconvla.adaptive import rules_of
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.evaluation_plan import has_closed_loop, sequences_of
 from experiments.reconvla.report.sequences import Sequences
@@ -16,7 +17,10 @@ def design_of(config: AblationConfig) -> Design | None:
     """None where nothing is judged in closed loop, or nothing is trained."""
     if not has_closed_loop(config) or not config.trained:
         return None
-    return Design(tuple(config.trained), len(config.seeds), sequences_of(config))
+    adaptive = config.adaptive
+    seeds = len(config.all_seeds) if adaptive is None else adaptive.max
+    sd = None if adaptive is None else adaptive.sd
+    return Design(tuple(config.trained), seeds, sequences_of(config), rules_of(config), sd)
 
 
 def results_of(jobs: Sequence[JobRecord]) -> Mapping[tuple[str, int], tuple[int, ...]]:
