@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from db.states import LOST, PREEMPTED, SUCCEEDED
+from experiments.design.decision import decide, models_of
+from experiments.design.measures import measure_named
+from experiments.reconvla.adaptive import rules_of
+from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.evaluation_plan import NO_SIMULATOR
+from experiments.reconvla.judged import results_of
 from experiments.reconvla.report.corpora import VALIDATION, Corpora
 from experiments.reconvla.report.films import failure_videos, no_films_because
 from experiments.reconvla.report.gaze import detectors_of, gaze_regions, gaze_scores, other_gaze
@@ -15,6 +20,7 @@ from experiments.reconvla.report.gaze_data import GazeOfRows
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from experiments.reconvla.report.parts.attention import Attention
 from experiments.reconvla.report.parts.gaze import Gaze, PretrainingGaze
+from experiments.reconvla.report.parts.looks import Looks
 from experiments.reconvla.report.parts.reconstructions import Reconstructions
 from experiments.reconvla.report.pictures import attention_panels, gaze_examples, reconstructions
 from experiments.reconvla.report.provenance import report_environment
@@ -34,7 +40,7 @@ from reports.data import ReportData
 from reports.parts.device_time import DeviceTime, Ledger
 from reports.parts.films import Films
 from reports.parts.reproduction import DataSource, Reproduction
-from settings.json_values import section, text
+from settings.json_values import JsonObject, section, text
 from tasks.records import AttemptRecord, Find, JobRecord, Records, told
 from tasks.specs import ReportSpec
 
@@ -60,6 +66,7 @@ def gather(records: Records, find: Find) -> ReportData:
         runs=tuple(runs.values()),
         sections=sections(
             Films(films, None if films else no_films_because(jobs)),
+            _looks(ablation.config, jobs, corpora),
             Reconstructions(reconstructions(records, find)),
             Attention(attention, attention_panels(records, find, runs, looked_at), looked_at),
             _gaze(records, find, corpora),
@@ -79,6 +86,16 @@ def gather(records: Records, find: Find) -> ReportData:
         published=published_for({run.arm for run in records.runs}),
         order=ORDER,
     )
+
+
+def _looks(settings: JsonObject, jobs: Sequence[JobRecord], corpora: Corpora) -> Looks:
+    """What `experiments.design.rounds` decides of the same results."""
+    rules = None if "adaptive" not in section(settings, "seeds") else rules_of(AblationConfig.model_validate(settings))
+    if rules is None:
+        return Looks()
+    measure = measure_named(TASKS_IN_A_ROW, rules.measure, "measure")
+    decisions = decide(rules, models_of(results_of(jobs), measure))
+    return Looks(rules, measure, decisions, {arm: corpora.title(arm) for arm in (rules.baseline, *rules.arms)})
 
 
 def _gaze(records: Records, find: Find, corpora: Corpora) -> Gaze:
