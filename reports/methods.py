@@ -8,6 +8,7 @@ seed. Where nothing varies, or one seed says nothing of others, there is a diffe
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
@@ -28,7 +29,7 @@ FEWEST_RELIABLE = 3
 FEWEST_CROSSED = 5
 
 ONE_SEED = "an arm has one seed"
-NO_SPREAD = "results of its seeds do not differ"
+NO_SPREAD = "all seeds are alike"
 
 Interval = tuple[float, float]
 
@@ -64,7 +65,11 @@ def welch(a: Sequence[float], b: Sequence[float]) -> MethodDifference:
         return MethodDifference(delta, None, None, None, seeds, ONE_SEED)
     if not (_varies(a) or _varies(b)):
         return MethodDifference(delta, None, None, None, seeds, NO_SPREAD)
-    return _of_scipy(delta, stats.ttest_ind(b, a, equal_var=False), seeds)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "Precision loss"
+        )  # one arm may be without scatter if the other has some
+        return _of_scipy(delta, stats.ttest_ind(b, a, equal_var=False), seeds)
 
 
 def paired(a: Mapping[int, float], b: Mapping[int, float]) -> MethodDifference | None:

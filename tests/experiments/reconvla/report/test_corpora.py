@@ -17,8 +17,9 @@ from db.jobs import job
 from db.plans import Dependency, Plan, PlannedJob, RunRef, submit
 from db.values import Ending
 from experiments.reconvla.report.parts.gaze import Gaze
+from reports.document import to_json
 from reports.html import render_html
-from reports.summary import summarise, to_json
+from reports.summary import summarise
 from tests.calvin.samples import make_episode
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import result_of, spec_of

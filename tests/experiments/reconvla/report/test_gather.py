@@ -13,8 +13,8 @@ from db.values import Ending, Lease, MetricPoint, Seconds
 from errors import InvalidInput
 from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.gather import NO_SIMULATOR, _with_planned
+from reports.document import to_json
 from reports.parts.reproduction import DataSource
-from reports.summary import to_json
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import record, result_of, spec_of
 from tests.support import LEASE_SECONDS, NOW, start, worker
