@@ -8,7 +8,10 @@ from reports.data import ReportData
 
 def results_csv(data: ReportData) -> str:
     """A line for each sequence of each model: policy, arm, seed, episode (the sequence's place), score 0 to 1 (of the
-    metric's ceiling), success (1 where the whole sequence was done), result (as the metric counts) and each share."""
+    metric's ceiling), success (1 where the whole sequence was done), result (as the metric counts) and each share.
+
+    Empty where nothing was played.
+    """
     metric = data.metric
     shares = metric.columns[:-1]
     names = ["policy", "arm", "seed", "task", "episode", "score", "success", "result", *shares, "judged_by"]
@@ -29,4 +32,4 @@ def results_csv(data: ReportData) -> str:
             records.append(
                 record | {name: int(result >= k) for k, name in zip(metric.levels, shares, strict=True)}
             )
-    return csv_text(names, records)
+    return csv_text(names, records) if records else ""

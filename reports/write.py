@@ -38,8 +38,8 @@ def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
             "comparisons.png": comparisons_png(summary),
             "comparisons.tex": comparisons_latex(summary).encode(),
         }
-    if any(run.results for run in data.runs):
-        contents["results.csv"] = results_csv(data).encode()
+    if results := results_csv(data):
+        contents["results.csv"] = results.encode()
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         files.write(folder / name, content)

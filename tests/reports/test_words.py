@@ -49,8 +49,8 @@ def test_nothing_but_zeros() -> None:
     runs = [RunReport(arm, seed, 1, results=(0,) * 9) for arm in "ab" for seed in (0, 1)]
     (only,) = told(*runs)
     assert only == (
-        "Nothing can be said of b against a in average length, with 2 and 2 seeds: +0.00 tasks, without an interval as all "
-        "seeds are alike."
+        "Nothing can be said of b against a in average length, with 2 and 2 seeds: +0.00 tasks, without an interval as "
+        "all seeds are alike."
     )
 
 
