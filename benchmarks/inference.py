@@ -188,8 +188,8 @@ def arms(sets: int, seed: int) -> list[dict[str, Any]]:
 
 
 def one_seed(sets: int, seed: int) -> list[dict[str, Any]]:
-    """One model an arm: intervals of these weights, and of the difference of two, on other sequences; and how often p is
-    below 0.05."""
+    """One model an arm: intervals of these weights, and of the difference of two, on other sequences; and how often p
+    is below 0.05."""
     rows = []
     for place, (sd, sequences) in enumerate((sd, q) for sd in (0.0, 6.5) for q in (128, 500)):
         one, random = model(sd), np.random.default_rng([seed, 2000 + place])
