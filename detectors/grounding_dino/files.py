@@ -13,7 +13,7 @@ from errors import CheckpointError, WeightsMissing
 from settings.deadline import Deadline
 from settings.documents import parse_json
 from settings.faults import need_fact
-from settings.regular import is_there, need_regular, need_regular_files, open_regular, read_text
+from settings.regular import is_there, need_regular_files, open_regular, read_text
 from settings.shown import cut, first_line, shown, shown_path
 from settings.tensor_header import check_sizes, read_header
 
@@ -190,7 +190,7 @@ def existing(checkpoint: Path) -> Path:
     if not is_there(checkpoint):
         raise WeightsMissing(f"GroundingDINO checkpoint {shown_path(checkpoint)} does not exist")
     try:
-        need_regular(checkpoint)
+        open_regular(checkpoint).close()
     except OSError as error:
         need_fact(error)
         raise CheckpointError(f"{shown_path(checkpoint)} cannot be read: {error.strerror}") from None
