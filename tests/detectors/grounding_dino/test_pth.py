@@ -63,7 +63,7 @@ class Ours:
         (datetime.timedelta(1), "datetime.timedelta"),
         (Ours(), f"{__name__}.Ours"),
         (argparse.Namespace(inner=Ours()), f"{__name__}.Ours"),
-        (print, "builtin__.print"),
+        (print, "print"),
     ],
     ids=["path", "duration", "class", "within the arguments", "function"],
 )
