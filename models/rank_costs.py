@@ -1,4 +1,4 @@
-"""What one rank of a sharded training step needs, from shapes alone divided over `models.units`.
+"""What one rank of a sharded training step needs, from shapes alone; a model is divided as `models.units` says.
 
 A rank holds its share of float32 weights, gradients and both moments, the autoencoder and the last unit whole, and
 for the length of a step: two units as they are gathered (the one that computes, and the next), and of one unit the
