@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from errors import ConfigError
 from experiments.design.bounds import FIRST_LOOK, MOST_COMPARISONS, looks_bounds
 from experiments.design.decision import ArmDecision, Rules
-from experiments.design.measures import measure_named
+from experiments.design.measures import Measure, measure_named
 from experiments.reconvla.arms import Arm
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.evaluation_plan import NO_SIMULATOR, has_closed_loop
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
-from experiments.reconvla.seeds import Adaptive, AdaptiveSeeds, PlannedSeeds
+from experiments.reconvla.sections import Comparison
+from experiments.reconvla.seeds import AdaptiveSeeds, PlannedSeeds
 from settings.shown import shown
 
 _PLACE = "seeds.adaptive"
@@ -29,16 +30,20 @@ def check_adaptive(config: AblationConfig, arms: Sequence[Arm]) -> None:
         raise ConfigError(f"{_PLACE}: {len(arms) - 1} comparisons; at most {MOST_COMPARISONS} have bounds")
     if not has_closed_loop(config):
         raise ConfigError(f"{_PLACE}: it decides by closed loop; {NO_SIMULATOR}")
-    measure = measure_named(TASKS_IN_A_ROW, adaptive.measure, f"{_PLACE}.measure")
+    measure = _measure(config)
+    said = config.comparison.measure
+    if said not in (Comparison().measure, measure.name):
+        raise ConfigError(
+            f"{_PLACE}.measure: {measure.name} would decide, and the report would conclude from comparison.measure, "
+            f"{said}; leave one of them out"
+        )
     if adaptive.margin >= measure.largest:
         raise ConfigError(
             f"{_PLACE}.margin: {adaptive.margin:g} {measure.unit} of at most {measure.largest:g} in {measure.label}: "
             "every difference is smaller"
         )
     names = [arm.name for arm in arms]
-    baseline = _baseline(adaptive, names)
-    if baseline not in names:
-        raise ConfigError(f"{_PLACE}.baseline: {shown(baseline)} is no arm; arms: {', '.join(names)}")
+    baseline = _baseline(config, names)
     like = _judged_by(arms[names.index(baseline)])
     for arm in arms:
         if _judged_by(arm) != like:
@@ -55,7 +60,7 @@ def prepared(config: AblationConfig) -> AblationConfig:
     if adaptive is None or adaptive.planned is not None:
         return config
     names = list(config.trained)
-    compared = tuple(name for name in names if name != _baseline(adaptive, names))
+    compared = tuple(name for name in names if name != _baseline(config, names))
     bounds = looks_bounds(adaptive.max, max(1, len(compared)))
     return _with(config, PlannedSeeds(bounds=bounds, seeds=dict.fromkeys(names, FIRST_LOOK), open=compared))
 
@@ -68,10 +73,9 @@ def rules_of(config: AblationConfig) -> Rules | None:
     planned = prepared(config).adaptive
     assert planned is not None and planned.planned is not None
     names = list(config.trained)
-    baseline = _baseline(adaptive, names)
-    measure = measure_named(TASKS_IN_A_ROW, adaptive.measure, f"{_PLACE}.measure")
+    baseline = _baseline(config, names)
     arms = tuple(name for name in names if name != baseline)
-    return Rules(baseline, arms, measure.name, adaptive.margin, planned.planned.bounds)
+    return Rules(baseline, arms, _measure(config).name, adaptive.margin, planned.planned.bounds)
 
 
 def is_open(config: AblationConfig) -> bool:
@@ -85,7 +89,7 @@ def next_round(config: AblationConfig, decisions: Sequence[ArmDecision]) -> Abla
     adaptive = config.adaptive
     assert adaptive is not None and adaptive.planned is not None
     open_arms = tuple(decision.arm for decision in decisions if decision.verdict == "open")
-    baseline = _baseline(adaptive, list(config.trained))
+    baseline = _baseline(config, list(config.trained))
     seeds = dict(adaptive.planned.seeds)
     for name in (baseline, *open_arms) if open_arms else ():
         seeds[name] = min(adaptive.max, seeds.get(name, 0) + 1)
@@ -98,8 +102,15 @@ def _with(config: AblationConfig, planned: PlannedSeeds) -> AblationConfig:
     return config.model_copy(update={"seeds": AdaptiveSeeds(adaptive=adaptive)})
 
 
-def _baseline(adaptive: Adaptive, names: Sequence[str]) -> str:
-    return adaptive.baseline if adaptive.baseline is not None else names[0]
+def _baseline(config: AblationConfig, names: Sequence[str]) -> str:
+    return config.comparison.baseline if config.comparison.baseline is not None else names[0]
+
+
+def _measure(config: AblationConfig) -> Measure:
+    """Raises ConfigError."""
+    assert config.adaptive is not None
+    named = config.adaptive.measure or config.comparison.measure
+    return measure_named(TASKS_IN_A_ROW, named, f"{_PLACE}.measure")
 
 
 def _judged_by(arm: Arm) -> object:

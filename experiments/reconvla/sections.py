@@ -45,7 +45,7 @@ def _name(text: str) -> str:
     return text
 
 
-def _path(text: str) -> str:
+def check_path(text: str) -> str:
     if not text:
         raise ValueError("a path has at least one character; null is for none")
     if not text.isprintable():
@@ -74,7 +74,7 @@ def _expanded(text: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 #: A path as it was written.
-PathText = Annotated[str, AfterValidator(_path)]
+PathText = Annotated[str, AfterValidator(check_path)]
 SimulatorName = Annotated[str, AfterValidator(_simulator)]
 #: The name of a file or folder; a `~` in front is the home folder, as in a shell.
 Place = Annotated[PathText, AfterValidator(_expanded)]
@@ -118,6 +118,19 @@ class Method(Section):
 READING = ("columns", "validation_episodes", "validation_root")
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Comparison(Section):
+    """What the report concludes from: said before the results are there, so that nobody chooses by them."""
+
+    baseline: Name | None = Field(
+        default=None, description="the arm that all others are compared with; null: the first that is trained"
+    )
+    measure: Literal["avg_len", "success_1", "success_2", "success_3", "success_4", "success_5"] = Field(
+        default="avg_len",
+        description="the primary measure, the only one with p: the average length, or the share of sequences with at "
+        "least so many tasks",
+    )
 
 
 class Columns(Section):

@@ -32,9 +32,8 @@ class Adaptive(Section):
         description="in the measure's unit (tasks, or points for success_1 to success_5): an arm whose difference is "
         "shown to be smaller ends too"
     )
-    measure: str = Field(default="avg_len", description="avg_len, or success_1 to success_5")
-    baseline: Name | None = Field(
-        default=None, description="the arm that all others are compared with; null: the first"
+    measure: str | None = Field(
+        default=None, description="avg_len, or success_1 to success_5; null: that of `comparison`"
     )
     sd: PositiveFloat | None = Field(
         default=None,

@@ -17,7 +17,8 @@ from experiments.reconvla.report.corpora import VALIDATION, Corpora
 from experiments.reconvla.report.films import failure_videos, no_films_because
 from experiments.reconvla.report.gaze import detectors_of, gaze_regions, gaze_scores, other_gaze
 from experiments.reconvla.report.gaze_data import GazeOfRows
-from experiments.reconvla.report.metric import TASKS_IN_A_ROW
+from experiments.reconvla.report.looks import looks_of
+from experiments.reconvla.report.metric import SEED_SPREAD, TASKS_IN_A_ROW
 from experiments.reconvla.report.parts.attention import Attention
 from experiments.reconvla.report.parts.gaze import Gaze, PretrainingGaze
 from experiments.reconvla.report.parts.looks import Looks
@@ -59,6 +60,8 @@ def gather(records: Records, find: Find) -> ReportData:
     }
     looked_at = {(run.arm, run.seed): by for run in records.runs if (by := looked_at_by(run, records))}
     films = failure_videos(records, find)
+    comparison = section(ablation.config, "comparison")
+    looks = _looks(ablation.config, jobs, corpora)
     sources = _with_planned(corpora.sources(jobs, corpora.root), jobs, corpora)
     return ReportData(
         ablation=ablation.name,
@@ -66,7 +69,7 @@ def gather(records: Records, find: Find) -> ReportData:
         runs=tuple(runs.values()),
         sections=sections(
             Films(films, None if films else no_films_because(jobs)),
-            _looks(ablation.config, jobs, corpora),
+            looks,
             Reconstructions(reconstructions(records, find)),
             Attention(attention, attention_panels(records, find, runs, looked_at), looked_at),
             _gaze(records, find, corpora),
@@ -85,17 +88,27 @@ def gather(records: Records, find: Find) -> ReportData:
         random_judged_by=judged_by(baseline),
         published=published_for({run.arm for run in records.runs}),
         order=ORDER,
+        baseline=text(comparison, "baseline") or "",
+        primary=text(comparison, "measure") or "" if looks.rules is None else looks.rules.measure,
+        seed_spread=SEED_SPREAD,
+        looks=looks_of(records) if looks.rules is None else (),  # those were planned, and cost nothing
     )
 
 
 def _looks(settings: JsonObject, jobs: Sequence[JobRecord], corpora: Corpora) -> Looks:
     """What `experiments.design.rounds` decides of the same results."""
-    rules = None if "adaptive" not in section(settings, "seeds") else rules_of(AblationConfig.model_validate(settings))
+    rules = (
+        None
+        if "adaptive" not in section(settings, "seeds")
+        else rules_of(AblationConfig.model_validate(settings))
+    )
     if rules is None:
         return Looks()
     measure = measure_named(TASKS_IN_A_ROW, rules.measure, "measure")
     decisions = decide(rules, models_of(results_of(jobs), measure))
-    return Looks(rules, measure, decisions, {arm: corpora.title(arm) for arm in (rules.baseline, *rules.arms)})
+    return Looks(
+        rules, measure, decisions, {arm: corpora.title(arm) for arm in (rules.baseline, *rules.arms)}
+    )
 
 
 def _gaze(records: Records, find: Find, corpora: Corpora) -> Gaze:

@@ -61,9 +61,7 @@ def test_a_round_is_one_seed_of_whatever_is_open_and_of_the_baseline() -> None:
     three = prepared(config("arms=[recon, baseline, recon_pretrain]", ROUNDS))
     assert three.adaptive is not None and three.adaptive.planned is not None
     assert three.adaptive.planned.open == ("baseline", "recon_pretrain"), "the first arm is the baseline"
-    three = prepared(
-        config("arms=[baseline, recon, recon_pretrain]", ROUNDS, "seeds.adaptive.baseline=baseline")
-    )
+    three = prepared(config("arms=[baseline, recon, recon_pretrain]", ROUNDS, "comparison.baseline=baseline"))
     after = next_round(three, looked("open", "better"))
     assert seeds(after) == {"baseline": 4, "recon": 4, "recon_pretrain": 3} and is_open(after)
     jobs = of_kind(RECONVLA.plan(after), "train")
@@ -74,6 +72,16 @@ def test_a_round_is_one_seed_of_whatever_is_open_and_of_the_baseline() -> None:
     ended = next_round(after, looked("within", "better"))
     assert seeds(ended) == seeds(after) and not is_open(ended)
     assert not RECONVLA.plan(ended).open and next_round(ended, looked("within", "better")) == ended
+
+
+def test_its_measure_is_that_of_the_comparison() -> None:
+    for overrides, measure in (
+        ([], "avg_len"),
+        (["comparison.measure=success_1"], "success_1"),
+        (["seeds.adaptive.measure=2/5"], "success_2"),
+    ):
+        rules = rules_of(config(ROUNDS, *overrides))
+        assert rules is not None and rules.measure == measure
 
 
 def test_it_goes_on_when_it_is_submitted_again_and_takes_policies() -> None:
@@ -111,7 +119,8 @@ def test_what_was_planned_for_looks_does_not_grow_otherwise(overrides: list[str]
         ([with_rounds("max: 5, margin: 0")], "seeds.adaptive.margin"),
         ([with_rounds("max: 5, margin: 5")], "every difference is smaller"),
         (["seeds.adaptive.measure=length"], "unknown measure 'length'; known: avg_len"),
-        (["seeds.adaptive.baseline=heavy"], "'heavy' is no arm; arms: baseline, recon"),
+        (["comparison.baseline=heavy"], "comparison.baseline: 'heavy' is none of the arms"),
+        (["seeds.adaptive.measure=success_2", "comparison.measure=success_1"], "success_2 would decide"),
         (["seeds.adaptive.rounds=5"], "unknown key 'seeds.adaptive.rounds'"),
         ([with_rounds("max: 5")], "seeds.adaptive.margin: Field required"),
         (["seeds.adaptive.planned={bounds: [0.1, 0.1, 0.1], seeds: {}, open: []}"], "the plan writes it"),
