@@ -1,6 +1,6 @@
 """What adaptive seeds decide of ablations whose truth is known, by the product's own bounds and decision.
 
-    python -m benchmarks.adaptive_seeds [--null 10000] [--power 2000]
+    python -m benchmarks.adaptive_seeds [--null 10000] [--power 10000]
 
 Models are drawn as stored runs scatter (ordinal probit with effects of seeds and of sequences; the thresholds and
 variances below give back an SD of 6.5 points between seeds at 1/5 and of 43.8 of one result, P(1/5) = 0.60): every arm
@@ -16,16 +16,19 @@ import argparse
 import json
 import math
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from benchmarks.machine import describe
 from experiments.design.bounds import FIRST_LOOK, looks_bounds
-from experiments.design.decision import Rules, decide
+from experiments.design.decision import Rules, ends
 from experiments.design.power import seeds_for
+from reports.methods import welch_tests
 from trials import git
 
 RESULT = Path(__file__).resolve().parent / "results" / "adaptive_seeds.json"
@@ -33,6 +36,8 @@ SEQUENCES, RATE = 128, 0.60
 #: Points: between seeds, and of one result within its sequence; of sequences.
 SEED_SD, CELL_SD, SEQUENCE_SD = 6.5, 43.8, 20.7
 MARGIN = 10.0
+#: Ablations in memory at once.
+_PART = 250
 NULL_MOST, POWER_MOST = 12, 15
 MOST_FALSE, LEAST_POWER, MOST_AT_15, MOST_AT_0 = 0.055, 0.80, 0.70, 1.35
 
@@ -47,16 +52,17 @@ class Models:
         self._whole = 1 / math.sqrt(1 - (SEED_SD / slope) ** 2 - (SEQUENCE_SD / slope) ** 2)
         self._sequence = SEQUENCE_SD / slope * self._whole
 
-    def draw(self, points: list[float], seeds: int) -> list[list[float]]:
-        """Of arms whose methods are this many points better than RATE: one number for each seed."""
-        sequences = self._sequence * self._chance.standard_normal(SEQUENCES)
+    def draw(self, points: list[float], seeds: int, ablations: int) -> list[NDArray[np.float64]]:
+        """Of arms whose methods are this many points better than RATE: (seeds, ablations) each. All arms of an ablation
+        play the same sequences."""
+        sequences = self._sequence * self._chance.standard_normal((1, SEQUENCES, ablations))
         arms = []
         for better in points:
             middle = stats.norm.ppf(RATE + better / 100) * self._whole
             seed = SEED_SD / _slope(RATE + better / 100) * self._whole  # as many points in every arm
-            effects = seed * self._chance.standard_normal((seeds, 1))
-            latent = middle + effects + sequences + self._chance.standard_normal((seeds, SEQUENCES))
-            arms.append((100 * (latent > 0).mean(axis=1)).tolist())
+            effects = seed * self._chance.standard_normal((seeds, 1, ablations))
+            single = self._chance.standard_normal((seeds, SEQUENCES, ablations), dtype=np.float32)
+            arms.append(100 * (single > -(middle + effects + sequences)).mean(axis=1))
         return arms
 
 
@@ -70,60 +76,57 @@ def rules_of(arms: int, most: int) -> Rules:
     return Rules("arm 0", names, "success_1", MARGIN, looks_bounds(most, arms - 1))
 
 
-def played(rules: Rules, models: list[list[float]]) -> tuple[list[str], list[int]]:
-    """How each arm ends where seeds are added until it does, and at how many."""
-    decisions = decide(rules, {f"arm {number}": values for number, values in enumerate(models)})
-    assert all(decision.verdict != "open" for decision in decisions)
-    return [d.verdict for d in decisions], [d.looks[-1].seeds for d in decisions]
-
-
 def null(chance: np.random.Generator, count: int) -> dict[str, Any]:
     rules, models = rules_of(3, NULL_MOST), Models(chance)
-    false, verdicts, seeds = 0, dict[str, int](), list[int]()
-    for _ in range(count):
-        found, ended = played(rules, models.draw([0.0, 0.0, 0.0], NULL_MOST))
-        false += any(verdict in ("better", "worse") for verdict in found)
-        seeds += ended
-        for verdict in found:
-            verdicts[verdict] = verdicts.get(verdict, 0) + 1
+    false, verdicts, seeds = 0, Counter[str](), list[int]()
+    for some in _parts(count):
+        baseline, *arms = models.draw([0.0, 0.0, 0.0], NULL_MOST, some)
+        found = [ends(rules, baseline, arm) for arm in arms]
+        won = [np.isin(one.verdict, ("better", "worse")) for one in found]
+        false += int((won[0] | won[1]).sum())
+        for one in found:
+            verdicts.update(one.verdict.tolist())
+            seeds += (one.last + FIRST_LOOK).tolist()
     upper = float(stats.beta.ppf(0.95, false + 1, count - false))
     return {
         "ablations": count, "arms": 3, "max": NULL_MOST, "bound": rules.bounds[-1], "false_winners": false / count,
-        "false_winners_upper_95": upper, "arms_by_verdict": verdicts, "mean_seeds": float(np.mean(seeds)),
+        "false_winners_upper_95": upper, "arms_by_verdict": dict(verdicts), "mean_seeds": float(np.mean(seeds)),
     }  # fmt: skip
 
 
 def power(chance: np.random.Generator, count: int, points: float, fixed: int) -> dict[str, Any]:
     rules, models = rules_of(2, POWER_MOST), Models(chance)
-    verdicts, seeds, rejected = dict[str, int](), list[int](), 0
-    missed = 0
-    for _ in range(count):
-        arms = models.draw([0.0, points], POWER_MOST)
-        (decision,) = decide(rules, {"arm 0": arms[0], "arm 1": arms[1]})
-        verdicts[decision.verdict] = verdicts.get(decision.verdict, 0) + 1
-        look = decision.looks[-1]
-        seeds.append(look.seeds)
-        missed += look.interval is None or not look.interval[0] <= points <= look.interval[1]
-        p = stats.ttest_ind(arms[0][:fixed], arms[1][:fixed], equal_var=False).pvalue
-        rejected += bool(p < 0.05)
-    different = verdicts.get("better", 0) + verdicts.get("worse", 0)
+    verdicts, seeds, rejected, missed = Counter[str](), list[int](), 0, 0
+    for some in _parts(count):
+        baseline, arm = models.draw([0.0, points], POWER_MOST, some)
+        found = ends(rules, baseline, arm)
+        verdicts.update(found.verdict.tolist())
+        seeds += (found.last + FIRST_LOOK).tolist()
+        low, high = (np.array(one)[found.last, np.arange(some)] for one in (found.low, found.high))
+        missed += int((~((low <= points) & (points <= high))).sum())
+        rejected += int((welch_tests(baseline[:fixed], arm[:fixed]).p_value < 0.05).sum())
+    different = (verdicts["better"] + verdicts["worse"]) / count
     return {
-        "points": points, "ablations": count, "different": different / count,
-        "standard_error": math.sqrt(different / count * (1 - different / count) / count),
+        "points": points, "ablations": count, "different": different,
+        "standard_error": math.sqrt(different * (1 - different) / count),
         "by_verdict": {verdict: number / count for verdict, number in sorted(verdicts.items())},
         "mean_seeds": float(np.mean(seeds)), "of_fixed": float(np.mean(seeds)) / fixed,
         "fixed_different": rejected / count, "last_interval_misses": missed / count,
     }  # fmt: skip
 
 
+def _parts(count: int) -> list[int]:
+    return [min(_PART, count - first) for first in range(0, count, _PART)]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--null", type=int, default=10_000)
-    parser.add_argument("--power", type=int, default=2_000)
+    parser.add_argument("--power", type=int, default=10_000)
     options = parser.parse_args()
     began = time.monotonic()
     chance = np.random.default_rng(27)
-    drawn = np.array([Models(chance).draw([0.0], 20)[0] for _ in range(200)])
+    (drawn,) = Models(chance).draw([0.0], 20, 500)
     of_model = math.hypot(SEED_SD, CELL_SD / math.sqrt(SEQUENCES))
     fixed = seeds_for(MARGIN, of_model, LEAST_POWER)
     assert fixed is not None
@@ -146,7 +149,7 @@ def main() -> int:
         "commit": git("rev-parse", "--short", "HEAD"),
         "machine": describe(),
         "first_look": FIRST_LOOK, "sequences": SEQUENCES, "margin_points": MARGIN,
-        "sd_of_model_meant": of_model, "sd_of_model_drawn": float(drawn.std(axis=1, ddof=1).mean()),
+        "sd_of_model_meant": of_model, "sd_of_model_drawn": float(np.sqrt(drawn.var(axis=0, ddof=1).mean())),
         "fixed_seeds": fixed, "null": found_null, "power": found_power, "checks": checks,
         "seconds": round(time.monotonic() - began),
     }  # fmt: skip

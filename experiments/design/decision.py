@@ -11,13 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from math import isfinite
+from typing import Literal, cast
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from experiments.design.bounds import FIRST_LOOK
 from experiments.design.measures import Measure
-from reports.methods import ALPHA, MethodDifference, welch
+from reports.methods import ALPHA, welch_tests
 
 Verdict = Literal["open", "better", "worse", "within", "undecided"]
 
@@ -67,6 +70,44 @@ class ArmDecision:
     looks: tuple[Look, ...]
 
 
+@dataclass(frozen=True)
+class Ends:
+    """Of many comparisons that are planned alike, an array each: how it ended, and which look was its last (-1: none
+    was possible yet); and by look the interval and p of each."""
+
+    verdict: NDArray[np.str_]
+    last: NDArray[np.int64]
+    low: tuple[NDArray[np.float64], ...]
+    high: tuple[NDArray[np.float64], ...]
+    p_value: tuple[NDArray[np.float64], ...]
+
+
+def ends(rules: Rules, baseline: NDArray[np.float64], arm: NDArray[np.float64]) -> Ends:
+    """How comparisons of an arm with its baseline end; each (models, comparisons), in the order of seeds."""
+    count = baseline.shape[1]
+    verdict, last = np.full(count, "open", dtype="<U9"), np.full(count, -1)
+    lows: list[NDArray[np.float64]] = []
+    highs: list[NDArray[np.float64]] = []
+    p_values: list[NDArray[np.float64]] = []
+    for place, bound in enumerate(rules.bounds):
+        seeds = FIRST_LOOK + place
+        if min(len(baseline), len(arm)) < seeds:
+            return Ends(verdict, last, tuple(lows), tuple(highs), tuple(p_values))
+        a, b = baseline[:seeds], arm[:seeds]
+        found, delta = welch_tests(a, b), b.mean(axis=0) - a.mean(axis=0)
+        half = (found.high - found.low) / 2
+        half *= special.stdtrit(found.degrees, bound / 2) / special.stdtrit(found.degrees, ALPHA / 2)
+        low, high = delta - half, delta + half
+        is_open = verdict == "open"
+        last[is_open] = place
+        different = is_open & (found.p_value <= bound)
+        verdict[different] = np.where(delta[different] > 0, "better", "worse")
+        verdict[is_open & ~different & (-rules.margin < low) & (high < rules.margin)] = "within"
+        lows, highs, p_values = [*lows, low], [*highs, high], [*p_values, found.p_value]
+    verdict[verdict == "open"] = "undecided"
+    return Ends(verdict, last, tuple(lows), tuple(highs), tuple(p_values))
+
+
 def decide(rules: Rules, models: Mapping[str, Sequence[float]]) -> tuple[ArmDecision, ...]:
     """Of each arm of `rules`; models: the measure of each model by arm, in the order of their seeds. Arms that have
     fewer than FIRST_LOOK are open."""
@@ -75,32 +116,25 @@ def decide(rules: Rules, models: Mapping[str, Sequence[float]]) -> tuple[ArmDeci
 
 
 def _decide(rules: Rules, arm: str, baseline: Sequence[float], models: Sequence[float]) -> ArmDecision:
-    looks: list[Look] = []
-    for seeds, bound in enumerate(rules.bounds, start=FIRST_LOOK):
-        if min(len(baseline), len(models)) < seeds:
-            return ArmDecision(arm, "open", tuple(looks))
-        found = welch(baseline[:seeds], models[:seeds])
-        look = Look(seeds, found.delta, interval_at(found, bound), found.p_value, bound)
-        looks.append(look)
-        if look.p_value is not None and look.p_value <= bound:
-            return ArmDecision(arm, "better" if look.difference > 0 else "worse", tuple(looks))
-        if look.interval is not None and -rules.margin < look.interval[0] and look.interval[1] < rules.margin:
-            return ArmDecision(arm, "within", tuple(looks))
-    return ArmDecision(arm, "undecided", tuple(looks))
-
-
-def interval_at(found: MethodDifference, alpha: float) -> tuple[float, float] | None:
-    """The interval of a difference that goes with `alpha`; None where there is none."""
-    if found.interval is None or found.degrees is None:
-        return None
-    low, high = found.interval
-    half = (
-        (high - low)
-        / 2
-        * special.stdtrit(found.degrees, alpha / 2)
-        / special.stdtrit(found.degrees, ALPHA / 2)
-    )
-    return found.delta - half, found.delta + half
+    a, b = (np.array(values, dtype=np.float64)[:, None] for values in (baseline, models))
+    found = ends(rules, a, b)
+    looks = []
+    for place in range(int(found.last[0]) + 1):
+        seeds = FIRST_LOOK + place
+        delta = float(b[:seeds].mean() - a[:seeds].mean())
+        p_value = float(found.p_value[place][0])
+        interval = float(found.low[place][0]), float(found.high[place][0])
+        is_told = isfinite(p_value)
+        looks.append(
+            Look(
+                seeds,
+                delta,
+                interval if is_told else None,
+                p_value if is_told else None,
+                rules.bounds[place],
+            )
+        )
+    return ArmDecision(arm, cast(Verdict, str(found.verdict[0])), tuple(looks))
 
 
 def models_of(results: Mapping[tuple[str, int], Sequence[int]], measure: Measure) -> dict[str, list[float]]:
