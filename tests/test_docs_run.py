@@ -158,6 +158,7 @@ STORIES: dict[str, tuple[Shown, ...]] = {
     "one checkpoint": (
         Shown(f"python cli.py evaluate {_CHECKPOINT} --sequences 10", _SHORT, r"1/5"),
         Shown(f"python cli.py evaluate {_CHECKPOINT} --sequences 10 --videos films --attention", _SHORT, r"1/5"),
+        Shown(f"python cli.py evaluate {_CHECKPOINT} --against expert --sequences 10", _SHORT, r"not told apart"),
         Shown(f"python cli.py attention {_CHECKPOINT} --data {_DATA} --out maps", "--demonstrations 1 --frames 2",
               r"mass in gaze .*centre prior"),
         Shown("python cli.py checkpoint export recon 0 recon-0", says=r"recon-0: recon seed 0 of smoke after 2 steps"),

@@ -11,6 +11,7 @@ runs. Exit code 1 where they have not.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import random
@@ -21,12 +22,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+import cli
 from experiments.design.bounds import looks_bounds
 from experiments.design.decision import Rules, decide
 from trials import REPOSITORY, RESULTS, keep, rows
@@ -62,7 +64,8 @@ def submit(home: Path, ablation: int) -> None:
     }  # fmt: skip
     sets = [word for key, value in settings.items() for word in ("--set", f"{key}={json.dumps(value)}")]
     words = ["submit-ablation", "--preset", "smoke", "--name", f"a{ablation}", "--detach", *sets]
-    subprocess.run(command(home, *words), check=True, env=os.environ | _QUICK, stdout=subprocess.DEVNULL)
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        assert cli.main(["--home", str(home), *words]) == 0
 
 
 def expected(ablation: int) -> list[dict[str, Any]]:
