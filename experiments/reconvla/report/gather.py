@@ -7,12 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from db.states import LOST, PREEMPTED, SUCCEEDED
-from experiments.design.decision import decide, models_of
-from experiments.design.measures import measure_named
-from experiments.reconvla.adaptive import rules_of
-from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.evaluation_plan import NO_SIMULATOR
-from experiments.reconvla.judged import results_of
+from experiments.reconvla.report.adaptive import adaptive_looks
 from experiments.reconvla.report.corpora import VALIDATION, Corpora
 from experiments.reconvla.report.films import failure_videos, no_films_because
 from experiments.reconvla.report.gaze import detectors_of, gaze_regions, gaze_scores, other_gaze
@@ -21,7 +17,6 @@ from experiments.reconvla.report.looks import looks_of
 from experiments.reconvla.report.metric import SEED_SPREAD, TASKS_IN_A_ROW
 from experiments.reconvla.report.parts.attention import Attention
 from experiments.reconvla.report.parts.gaze import Gaze, PretrainingGaze
-from experiments.reconvla.report.parts.looks import Looks
 from experiments.reconvla.report.parts.reconstructions import Reconstructions
 from experiments.reconvla.report.pictures import attention_panels, gaze_examples, reconstructions
 from experiments.reconvla.report.provenance import report_environment
@@ -41,7 +36,7 @@ from reports.data import ReportData
 from reports.parts.device_time import DeviceTime, Ledger
 from reports.parts.films import Films
 from reports.parts.reproduction import DataSource, Reproduction
-from settings.json_values import JsonObject, section, text
+from settings.json_values import section, text
 from tasks.records import AttemptRecord, Find, JobRecord, Records, told
 from tasks.specs import ReportSpec
 
@@ -61,7 +56,7 @@ def gather(records: Records, find: Find) -> ReportData:
     looked_at = {(run.arm, run.seed): by for run in records.runs if (by := looked_at_by(run, records))}
     films = failure_videos(records, find)
     comparison = section(ablation.config, "comparison")
-    looks = _looks(ablation.config, jobs, corpora)
+    looks = adaptive_looks(ablation.config, jobs, corpora.title)
     sources = _with_planned(corpora.sources(jobs, corpora.root), jobs, corpora)
     return ReportData(
         ablation=ablation.name,
@@ -92,22 +87,6 @@ def gather(records: Records, find: Find) -> ReportData:
         primary=text(comparison, "measure") or "" if looks.rules is None else looks.rules.measure,
         seed_spread=SEED_SPREAD,
         looks=looks_of(records) if looks.rules is None else (),  # those were planned, and cost nothing
-    )
-
-
-def _looks(settings: JsonObject, jobs: Sequence[JobRecord], corpora: Corpora) -> Looks:
-    """What `experiments.design.rounds` decides of the same results."""
-    rules = (
-        None
-        if "adaptive" not in section(settings, "seeds")
-        else rules_of(AblationConfig.model_validate(settings))
-    )
-    if rules is None:
-        return Looks()
-    measure = measure_named(TASKS_IN_A_ROW, rules.measure, "measure")
-    decisions = decide(rules, models_of(results_of(jobs), measure))
-    return Looks(
-        rules, measure, decisions, {arm: corpora.title(arm) for arm in (rules.baseline, *rules.arms)}
     )
 
 
