@@ -61,13 +61,15 @@ class Reading:
 
     columns: (array, column that has it), by CALVIN's names of arrays. validation_episodes: numbers and ranges of
     episodes that nothing is trained on, or `none`. validation_root: another dataset, whose validation demonstrations
-    are not trained on where this one has them too. is_validation: all demonstrations are validation's where nothing
-    tells. is_settled: all of it was found out before (`Settling.settled`), and is not looked at again.
+    are not trained on where this one has them too. scenes: `D`, or `A=0-5;B=6-8,12` by episodes. is_validation: all
+    demonstrations are validation's where nothing tells. is_settled: all of it was found out before
+    (`Settling.settled`), and is not looked at again.
     """
 
     columns: tuple[tuple[str, str], ...] = ()
     validation_episodes: str | None = None
     validation_root: str | None = None
+    scenes: str | None = None
     is_validation: bool = False
     is_settled: bool = False
 
@@ -241,7 +243,11 @@ def _format_at(root: Path, reading: Reading = NOTHING_SAID) -> Format:
         return found.told(reading)
     if reading.is_validation:  # its validation split is there for all to see
         return found
-    for said, setting in ((reading.columns, "columns"), (reading.validation_episodes, "validation_episodes")):
+    for said, setting in (
+        (reading.columns, "columns"),
+        (reading.validation_episodes, "validation_episodes"),
+        (reading.scenes, "scenes"),
+    ):
         if said:
             raise DatasetError(f"data.{setting}: {root} says that itself; this is for LeRobot sets.")
     return found

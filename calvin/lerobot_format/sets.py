@@ -10,6 +10,7 @@ from benchmark.tasks import UNKNOWN_SCENE
 from calvin.episode import FRAME_SHAPES
 from calvin.lerobot_format.dataset import Dataset, load_dataset
 from calvin.lerobot_format.held_out import Parts, equal_episodes, parted, sampled_frames
+from calvin.lerobot_format.said_scenes import parsed_scenes
 from calvin.lerobot_format.split import LeRobotSplit
 from calvin.split import NOTHING_SAID, TRAINING, VALIDATION, Demonstration, Reading, Split, open_split
 from errors import DatasetError
@@ -72,14 +73,13 @@ class LeRobotSets:
         wanted = _wanted(name, parts, reading, every)
         known = {entry.index: told for entry, told in zip(entries, dataset.told)}
         chosen = tuple(entry for entry in entries if entry.index in wanted and known[entry.index] is not None)
+        scenes = parsed_scenes(reading.scenes, every)
         demonstrations: list[Demonstration] = []
         for entry in chosen:
-            told = known[entry.index]
+            told, scene = known[entry.index], scenes.get(entry.index, UNKNOWN_SCENE)
             assert told is not None
             demonstrations.append(
-                Demonstration(
-                    len(demonstrations), told.task, told.instruction, entry.start, entry.end, UNKNOWN_SCENE
-                )
+                Demonstration(len(demonstrations), told.task, told.instruction, entry.start, entry.end, scene)
             )
         return LeRobotSplit(
             Path(root),
@@ -89,6 +89,7 @@ class LeRobotSets:
             chosen,
             tuple(demonstrations),
             _left_out(name, dataset, parts, wanted, shared, reading),
+            reading.scenes,
         )
 
 

@@ -52,6 +52,7 @@ class Corpus:
             root=self.root,
             columns=dict(self.reading.columns) or None,
             held_out=self.reading.validation_episodes,
+            scenes=self.reading.scenes,
         )
 
 
@@ -67,7 +68,7 @@ def reading_of(data: Data, purpose: SplitName) -> Reading:
         return Reading(columns, is_validation=True)
     if purpose == PRETRAINING and data.pretrained_on != data.root:
         return Reading(validation_root=data.validated_on)
-    return Reading(columns, data.validation_episodes, data.validation_root)
+    return Reading(columns, data.validation_episodes, data.validation_root, data.scenes)
 
 
 def known_tasks(data: Data) -> tuple[str, ...]:
