@@ -42,31 +42,52 @@ def sampled(length: int) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, length - 1, min(SAMPLED, length))})
 
 
-def scene_seen(frames: Sequence[Mapping[str, np.ndarray]]) -> SceneTold:
-    """What some frames of one demonstration show. frames: `rgb_static` of each, and `scene_obs` where there are any.
-
-    It takes half of them, and that none shows another scene.
+@dataclass(frozen=True)
+class Look:
+    """At one frame. scene, renderer: that its picture shows, None where that is none that is known. opened: metres that
+    the door is open, 0 where nothing tells.
     """
-    seen = [sighting(frame["rgb_static"]) for frame in frames]
-    counts = Counter(one.scene for one in seen if one.scene is not None)
-    states = [frame["scene_obs"] for frame in frames if "scene_obs" in frame]
-    possible = _possible(states)
+
+    scene: str | None
+    renderer: str | None
+    opened: float
+
+
+def look_at(frame: Mapping[str, np.ndarray]) -> Look:
+    """frame: `rgb_static`, and `scene_obs` where there are any."""
+    opened = float(frame["scene_obs"][SLIDE]) if "scene_obs" in frame else 0.0
+    seen = sighting(frame["rgb_static"])
+    return Look(seen.scene, seen.renderer, opened)
+
+
+def scene_seen(frames: Sequence[Mapping[str, np.ndarray]]) -> SceneTold:
+    """What some frames of one demonstration show; see `look_at` and `vote`."""
+    return vote(list(map(look_at, frames)))
+
+
+def vote(looks: Sequence[Look]) -> SceneTold:
+    """It takes half of the frames, and that none shows another scene."""
+    if not looks:
+        return SceneTold(UNKNOWN_SCENE, "none of its pictures could be read")
+    counts = Counter(one.scene for one in looks if one.scene is not None)
+    opened = max(one.opened for one in looks)
+    possible = [scene for scene in SCENES if opened <= _SLIDES[scene] + _BEYOND]
     if len(counts) > 1:
         told = " and ".join(f"{count} {scene}" for scene, count in sorted(counts.items()))
         return SceneTold(UNKNOWN_SCENE, f"its pictures show several scenes ({told})")
     scene = next(iter(counts), None)
-    if scene is not None and counts[scene] * 2 >= len(frames):
+    if scene is not None and counts[scene] * 2 >= len(looks):
         if scene not in possible:
             return SceneTold(
                 UNKNOWN_SCENE,
                 f"its pictures show {scene}, whose door slides {_SLIDES[scene]:g} m, and scene_obs has "
-                f"{_opened(states):.3g} m",
+                f"{opened:.3g} m",
             )
         return SceneTold(scene, BY_PICTURES)
     if len(possible) == 1:
         return SceneTold(possible[0], BY_SCENE_OBS)
     if scene is not None:
-        return SceneTold(UNKNOWN_SCENE, f"only {counts[scene]} of {len(frames)} pictures show {scene}")
+        return SceneTold(UNKNOWN_SCENE, f"only {counts[scene]} of {len(looks)} pictures show {scene}")
     return SceneTold(UNKNOWN_SCENE, "its pictures are like none of CALVIN's scenes")
 
 
@@ -83,13 +104,3 @@ def with_scene_seen(episode: Episode) -> Episode:
     """The same, with the scene that its pictures show where its dataset does not say."""
     told = scene_of_episode(episode)
     return episode if told.scene == episode.scene else replace(episode, scene=told.scene)
-
-
-def _possible(states: Sequence[np.ndarray]) -> list[str]:
-    opened = _opened(states)
-    return [scene for scene in SCENES if opened <= _SLIDES[scene] + _BEYOND]
-
-
-def _opened(states: Sequence[np.ndarray]) -> float:
-    """Metres that the door was open at most."""
-    return max((float(state[SLIDE]) for state in states), default=0.0)

@@ -18,6 +18,7 @@ from errors import DatasetError
 
 if TYPE_CHECKING:
     from calvin.episode import Episode, FrameBoxes
+    from calvin.overview import Overview
 
 TRAINING: Final = "training"
 VALIDATION: Final = "validation"
@@ -80,10 +81,13 @@ NOTHING_SAID: Final = Reading()
 
 @dataclass(frozen=True)
 class Findings:
-    """`problems` make a dataset unsound; `notes` are worth knowing. One sentence each."""
+    """`problems` make a dataset unsound; `notes` are worth knowing. One sentence each. overview: what all frames that
+    can be read are like.
+    """
 
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    overview: Overview | None = None
 
 
 class Split(Protocol):

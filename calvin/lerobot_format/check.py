@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from calvin.action_check import ActionTable, look_at_actions
+from calvin.overview import Survey
 from calvin.picture_check import PictureTable
 from calvin.split import TRAINING, Findings, annotated_frames
 from errors import DatasetError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def examine(split: LeRobotSplit, frames: Iterable[int]) -> Findings:
     """`frames`: those of its demonstrations, in order; they may report how far it has come."""
-    table, pictures = ActionTable(len(annotated_frames(split))), PictureTable()
+    table, pictures, survey = ActionTable(len(annotated_frames(split))), PictureTable(), Survey(split)
     faults: dict[str, list[str]] = {}  # what is wrong, without the frame -> sentences
     for frame in frames:
         try:
@@ -27,11 +28,16 @@ def examine(split: LeRobotSplit, frames: Iterable[int]) -> Findings:
             continue
         table.add(frame, arrays)
         pictures.add(frame, arrays)
+        survey.add(frame, arrays)
     problems = list(map(_told_once, faults.values()))
     seen = pictures.findings(split.folder)
     actions = look_at_actions(table.motions, split.folder)
+    overview = survey.overview()
     problems += [*seen.systematic, *actions.systematic, *actions.faults]
-    return Findings(tuple(problems), (*seen.notes, *actions.notes, *_notes(split)))
+    if overview.wrong_scenes is not None:
+        problems.append(f"data.scenes: {overview.wrong_scenes}.")
+    scenes = overview.told_of_scenes("say it with data.scenes where you know it")
+    return Findings(tuple(problems), (*seen.notes, *actions.notes, *_notes(split), *scenes), overview)
 
 
 def _notes(split: LeRobotSplit) -> Iterator[str]:
@@ -53,7 +59,6 @@ def _notes(split: LeRobotSplit) -> Iterator[str]:
         yield "without scene_obs nothing can be replayed, and no frame drawn anew"
     losses = split.recording().losses
     yield f"pictures lost detail to {losses}" if losses else "pictures are lossless"
-    yield f"the scene of {len(split.demonstrations)} demonstrations is unknown"
 
 
 def _told_once(sentences: list[str]) -> str:

@@ -126,5 +126,5 @@ class Reproduction(Part):
 def _source(source: DataSource) -> Mapping[str, object]:
     """What is the exception only where it is so."""
     values = asdict(source)
-    exceptions = ("not_held_out", "rows", "losses", "left_out")
+    exceptions = ("not_held_out", "rows", "losses", "left_out", "scenes_seen")
     return {name: value for name, value in values.items() if value or name not in exceptions}

@@ -38,7 +38,9 @@ def test_pictures_of_two_scenes_are_none() -> None:
 
 
 def test_no_picture_like_a_scene_is_none() -> None:
-    assert scene_seen(frames(NOTHING)) == SceneTold("unknown", "its pictures are like none of CALVIN's scenes")
+    assert scene_seen(frames(NOTHING)) == SceneTold(
+        "unknown", "its pictures are like none of CALVIN's scenes"
+    )
 
 
 @pytest.mark.parametrize(("scene", "most"), [("A", 0.28), ("B", 0.304), ("C", 0.24), ("D", 0.28)])
