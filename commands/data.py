@@ -12,6 +12,7 @@ import click
 
 from benchmark.tasks import SCENES, Scene
 from commands.groups import Suggesting
+from commands.place_type import PLACE
 from errors import DatasetError, InvalidInput, Stopped
 from settings import files
 from settings.shown import shown
@@ -37,7 +38,7 @@ def _said_of_sets(command: Command) -> Command:
         ),
         click.option(
             "--validation-root",
-            type=click.Path(path_type=Path),
+            type=PLACE,
             metavar="DIR",
             help="A validation set, whose demonstrations are none of DIR's training.",
         ),
@@ -64,7 +65,7 @@ def command() -> None:
 
 
 @command.command("check")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PLACE)
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option(
@@ -126,8 +127,8 @@ def check(folder: Path, split: str | None, as_json: bool, preview: Path | None, 
 
 
 @command.command("extract")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PLACE)
+@click.argument("out", metavar="OUT", type=PLACE)
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions.")
 @_said_of_sets
@@ -169,7 +170,7 @@ def extract_command(folder: Path, out: Path, split: str | None, detector: str, *
 
 
 @command.command("generate")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PLACE)
 @click.option("--demonstrations-per-task", default=20, show_default=True, type=click.IntRange(1), metavar="N")
 @click.option("--tasks", default=None, metavar="A,B", help="Tasks, by CALVIN's names [default: all 34].")
 @click.option("--scene", default="D", show_default=True, type=click.Choice(SCENES), help="CALVIN's scene.")
