@@ -123,7 +123,8 @@ def end_data_jobs(database: Any, store: Any, tmp_path: Any, worker_id: int, few:
         elif row.kind == "gaze":
             file = tmp_path / f"gaze-{row.id}"
             rows_ = [{"reason": "not_found", "detail": ""}] * 3
-            save_file({"boxes": np.zeros((3, 4))}, file, metadata={"gaze": json.dumps({"rows": rows_})})
+            header = {"detector": "colour", "precision": None, "task": "open_drawer", "rows": rows_}
+            save_file({"boxes": np.zeros((3, 4))}, file, metadata={"gaze": json.dumps(header)})
             artifacts.append(stored(store, tmp_path, "gaze", file.read_bytes(), kind="gaze"))
             result = gaze_result(1 if few in row.key.split() else 3)
         elif row.kind == "index":
