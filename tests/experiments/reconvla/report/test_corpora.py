@@ -18,9 +18,10 @@ from db.plans import Dependency, Plan, PlannedJob, RunRef, submit
 from db.values import Ending
 from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.parts.gaze import Gaze
+from reports.document import to_json
 from reports.html import render_html
 from reports.parts.reproduction import DataSource
-from reports.summary import summarise, to_json
+from reports.summary import summarise
 from tasks.records import JobRecord
 from tasks.registry import INDEX, INGEST
 from tests.calvin.samples import make_episode
