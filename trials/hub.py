@@ -3,9 +3,9 @@
     python -m trials.hub [--faults 300] [--seed 1] [--json FILE]
 
 The real client of the Hub names commits and lists files; the bytes come by `hub.download` in a process of its own,
-which is killed and begun again. Files have 1 KB to 300 MB. Each answer for bytes meets a fault or none: a cut, 429, 500,
-wrong bytes, a wrong length, or SIGKILL for whoever fetches, until all faults of a kind were met. Counted is what the
-server sent, so that what a buffer of the system held when it was thrown away counts as moved twice.
+which is killed and begun again. Files have 1 KB to 300 MB. Each answer for bytes meets a fault or none: a cut, 429,
+500, wrong bytes, a wrong length, or SIGKILL for whoever fetches, until all of them were met. Counted is what the server
+sent, so that what a buffer of the system held when it was thrown away counts as moved twice.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from trials import REPOSITORY, RESULTS, keep
 SIZES = ((1_000, 40), (30_000, 30), (500_000, 20), (5_000_000, 12), (40_000_000, 4), (300_000_000, 1))
 #: Shares of all faults.
 SHARES = {"cut": 0.25, "429": 0.15, "500": 0.15, "wrong bytes": 0.1, "wrong length": 0.15, "kill": 0.2}
+#: How often an answer meets a fault: of more bytes than `_LARGE`, and of fewer.
+_LARGE, _OFTEN, _SELDOM = 2_000_000, 0.7, 0.15
 #: Bytes a second of each answer: a wire, and not a copy in memory.
 PACE = 40e6
 #: Bounds: moved for all files and wrong answers together; and lost by one cut or kill of a file.
@@ -68,14 +70,14 @@ class _Faults:
 
     def of(self, path: str, start: int, end: int) -> Fault | None:
         names = [name for name, left in self._left.items() for _ in range(left)]
-        if not names or self._random.random() < 0.3:
+        if not names or self._random.random() > (_OFTEN if end - start > _LARGE else _SELDOM):
             return None
         name = self._random.choice(names)
         self._left[name] -= 1
         self.met[name] += 1
         length = max(1, end - start)
-        # Most breaks come early, so that large files meet many of them.
-        place = int(length * self._random.random() ** 4)
+        # Most breaks come early, so that large files meet several.
+        place = int(length * self._random.random() ** 3)
         if name == "cut":
             return Fault(cut_after=place)
         if name == "kill":
