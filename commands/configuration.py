@@ -39,11 +39,15 @@ class Configuration:
             self.overrides,
             vary=self.vary,
             vary_with=self.vary_with,
-            arms=self.arms.split(",") if self.arms else None,
-            seeds=self.seeds.split(",") if self.seeds else None,
+            arms=_named(self.arms) if self.arms else None,
+            seeds=_named(self.seeds) if self.seeds else None,
             data__root=str(expanded(self.data_root, "--data").absolute()) if self.data_root else None,
             name=self.name,
         )
+
+
+def _named(listed: str) -> list[str]:
+    return [part.strip() for part in listed.split(",")]
 
 
 def configuration_options(function: Any) -> Any:

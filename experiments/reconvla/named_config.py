@@ -98,7 +98,7 @@ def load_config(
         if loc[:1] == ("arms",) and len(loc) > 1:
             loc = ("arms", *loc[2:3], *loc[4:])  # without the names of the forms
         place = _place_of([str(part) for part in loc] or first["msg"].split()[2:3], written)
-        where = cut(".".join(cut(str(part)) for part in loc) or "the whole", _LONGEST_PART)
+        where = cut(".".join(cut(str(part)) for part in loc), _LONGEST_PART)
         if first["type"] == "extra_forbidden":
             near = did_you_mean(where, _keys(AblationConfig))
             raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}{near}") from None
@@ -106,6 +106,8 @@ def load_config(
             raise ConfigError(
                 f"{place}: {where}: it has settings of its own, a mapping (got {shown(first['input'])})"
             ) from None
+        if not loc:  # of the whole, which the sentence tells
+            raise ConfigError(f"{place}: {cut(first['msg'].removeprefix('Value error, '), 300)}") from None
         raise ConfigError(
             f"{place}: {where}: {cut(first['msg'].removeprefix('Value error, '), 300)} (got {shown(first['input'])})"
         ) from None
