@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from benchmark.tasks import SCENES, Scene
+from commands.fetching import Folder, fetched
 from commands.groups import Suggesting
 from errors import DatasetError, InvalidInput, Stopped
 from settings.shown import shown
@@ -31,7 +32,7 @@ def _said_of_sets(command: Command) -> Command:
     for option in (
         click.option(
             "--validation-root",
-            type=click.Path(path_type=Path),
+            type=Folder("dataset"),
             metavar="DIR",
             help="A validation set, whose demonstrations are none of DIR's training.",
         ),
@@ -54,11 +55,11 @@ def _said_of_sets(command: Command) -> Command:
 
 @click.group("data", cls=Suggesting)
 def command() -> None:
-    """Check, extract or generate a dataset: CALVIN's format, or a LeRobot set."""
+    """Check, extract, generate or fetch a dataset: CALVIN's format, or a LeRobot set; also hub:OWNER/NAME."""
 
 
 @command.command("check")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=Folder("dataset"))
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @_said_of_sets
@@ -104,7 +105,7 @@ def check(
 
 
 @command.command("extract")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=Folder("dataset"))
 @click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions.")
@@ -152,6 +153,14 @@ def extract_command(
         frames, crops = (sum(count[key] for count in counts) for key in ("frames", "crops"))
         say(f"{items_file(out, name)}: {crops} items of {total} demonstrations; {frames - crops} of {frames} "
               "frames have no gaze region and no item")  # fmt: skip
+
+
+@command.command("fetch")
+@click.argument("name", metavar="NAME")
+@click.option("--model", is_flag=True, help="A repository of a model, not of a dataset.")
+def fetch(name: str, model: bool) -> None:
+    """Fetch NAME, hub:OWNER/NAME[@REVISION][/PATH], and print its folder here. Broken off, it goes on at the byte."""
+    say(str(fetched(name, "model" if model else "dataset")))
 
 
 @command.command("generate")

@@ -11,6 +11,7 @@ import click
 from benchmark.tasks import SCENES
 from calvin.protocols import PROTOCOLS, Protocol, protocol_named
 from calvin.sequences import check_tasks
+from commands.fetching import Folder, Named
 from commands.named_checkpoint import HELP, crop_option, precision_option
 from commands.named_policy import policy_described, policy_named
 from commands.options import home_option, resolve_home, threads_option
@@ -29,7 +30,7 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
     "evaluate",
     help=f"Evaluate CHECKPOINT: {HELP}; {POLICIES}. With --policy or --replay no CHECKPOINT is needed.",
 )
-@click.argument("checkpoint", required=False)
+@click.argument("checkpoint", required=False, type=Named("model"))
 @home_option
 @click.option(
     "--policy",
@@ -101,7 +102,13 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 @click.option("--videos", metavar="DIR", default=None, help="Films of failed subtasks.")
 @click.option("--attention", is_flag=True, help="Show in the films where the model looked.")
 @click.option("--out", metavar="FILE", default=None, help="Results as they come; the same command goes on.")
-@click.option("--replay", metavar="DIR", default=None, help="Play DIR's demonstrations open loop instead.")
+@click.option(
+    "--replay",
+    metavar="DIR",
+    default=None,
+    type=Folder("dataset"),
+    help="Play DIR's demonstrations open loop instead.",
+)
 @click.option(
     "--split", type=click.Choice(["training", "validation"]), default="validation", show_default=True
 )
@@ -112,7 +119,7 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 @click.pass_context
 def command(
     context: click.Context, checkpoint: str | None, described: str | None, home_path: str | None,
-    replay: str | None, split: str, limit: int | None, as_json: bool, **options: Any,
+    replay: Path | None, split: str, limit: int | None, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     from tasks.fixed_state import FixedState
 
@@ -122,7 +129,7 @@ def command(
 
         FixedState().establish()
 
-        replay_and_print(Path(replay), split, limit, as_json, options)
+        replay_and_print(replay, split, limit, as_json, options)
         return
     _check_policy(context, checkpoint, described)
     protocol = protocol_named(options["protocol"])
@@ -172,7 +179,7 @@ _OF_POLICY = frozenset(
 )
 
 
-def _check_use(context: click.Context, checkpoint: str | None, replay: str | None) -> None:
+def _check_use(context: click.Context, checkpoint: str | None, replay: Path | None) -> None:
     """Raises InvalidInput for what was given and would not be heeded."""
     if replay is not None and checkpoint is not None:
         raise InvalidInput(

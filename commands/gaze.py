@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.data import SPLITS
+from commands.fetching import Folder, Named
 from commands.options import home_option, resolve_home, threads_option
 from errors import DatasetError, InvalidInput
 from settings.faults import need_mistake
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("gaze")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=Folder("dataset"))
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option(
     "--detector",
@@ -32,7 +33,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Its name (see doctor), or a class of yours.",
 )
-@click.option("--weights", default=None, metavar="PATH", help="Hub name, folder or .pth (GroundingDINO).")
+@click.option(
+    "--weights",
+    default=None,
+    metavar="PATH",
+    type=Named("model"),
+    help="Hub name, folder or .pth (GroundingDINO).",
+)
 @click.option(
     "--precision",
     default=None,

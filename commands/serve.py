@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from commands.fetching import Named
 from commands.named_checkpoint import (
     HELP,
     crop_option,
@@ -17,7 +18,7 @@ from settings.streams import say
 
 
 @click.command("serve", help=f"Answer the official policy-server protocol with CHECKPOINT: {HELP}.")
-@click.argument("checkpoint")
+@click.argument("checkpoint", type=Named("model"))
 @home_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(

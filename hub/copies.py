@@ -9,19 +9,21 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from errors import DiskFull, InvalidInput
 from hub.client import Repositories
 from hub.download import Counts, Downloader, Paused, Watch
 from hub.files import HubFile
-from hub.names import HubName, RepoKind, fault_of_path
+from hub.names import HubName, RepoKind, fault_of_path, is_hub_name, parse_name
 from settings import files as whole_files
 from settings.documents import parse_json
 from settings.faults import need_fact
 from settings.regular import read_text
+from settings.shown import shown
 
 FOLDER_VARIABLE = "BATON_HUB_CACHE"
 #: Left free on the disk beside what is fetched.
@@ -37,6 +39,26 @@ def hub_folder() -> Path:
     from huggingface_hub import constants
 
     return Path(constants.HF_HOME) / "baton"
+
+
+def pin(name: HubName, kind: RepoKind) -> HubName:
+    """The name with the commit that it means now; where the client is told to be offline, that it last meant here.
+
+    Raises as `Repositories.commit_of`.
+    """
+    if name.commit is not None:
+        return name
+    repositories, folder = Repositories(kind), hub_folder() / f"{kind}s--{name.owner}--{name.name}" / "refs"
+    known = folder / (quote(name.revision, safe="") if name.revision else "_")
+    if repositories.is_offline():
+        with suppress(OSError):
+            meant = name.at(read_text(known, 1000).strip())
+            if meant.commit is not None:
+                return meant
+    commit = repositories.commit_of(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    whole_files.write(known, commit)
+    return name.at(commit)
 
 
 @dataclass(frozen=True)
@@ -65,13 +87,21 @@ class Copy:
 
     def listing(self, repositories: Repositories | None = None) -> tuple[HubFile, ...]:
         """All files of it, as they were listed once. Raises as `Repositories.listing`."""
-        file = self._commit / f"listing-{hashlib.sha256(self.name.path.encode()).hexdigest()[:16]}.json"
-        known = _read_listing(file)
+        known = _read_listing(self._listed)
         if known is None:
             known = (repositories or Repositories(self.kind)).listing(self.name)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            whole_files.write(file, json.dumps([asdict(one) for one in known]))
+            self._commit.mkdir(parents=True, exist_ok=True)
+            whole_files.write(self._listed, json.dumps([asdict(one) for one in known]))
         return known
+
+    def is_whole(self) -> bool:
+        """Whether all files of it are here, as far as is known without the Hub."""
+        known = _read_listing(self._listed)
+        return known is not None and not self.missing(known)
+
+    @property
+    def _listed(self) -> Path:
+        return self._commit / f"listing-{hashlib.sha256(self.name.path.encode()).hexdigest()[:16]}.json"
 
     def missing(self, files: Sequence[HubFile]) -> list[HubFile]:
         """Which of them are not here. What is here was proved when it came."""
@@ -141,6 +171,44 @@ class Copy:
             yield
         finally:
             os.close(descriptor)
+
+
+def located(text: str, kind: RepoKind) -> Path:
+    """The folder that a path or a name on the Hub means; what of it is not here is fetched first.
+
+    Raises InvalidInput for a name without a commit, and as `Copy.fetch`.
+    """
+    if not is_hub_name(text):
+        return Path(text)
+    copy = copy_of(text, kind)
+    files = copy.listing()
+    if copy.missing(files):
+        copy.fetch(files, _Unhurried())
+    return copy.place
+
+
+def here(text: str, kind: RepoKind) -> Path | None:
+    """As `located`, but nothing is asked or fetched: None where it is not whole here."""
+    if not is_hub_name(text):
+        return Path(text)
+    copy = copy_of(text, kind)
+    return copy.place if copy.is_whole() else None
+
+
+def copy_of(text: str, kind: RepoKind) -> Copy:
+    """The copy here of what a name with a commit means. Raises InvalidInput for another name."""
+    name = parse_name(text)
+    if name.commit is None:
+        raise InvalidInput(f"{shown(text, 200)} names no commit, so that it may mean something else tomorrow")
+    return Copy(name, kind, hub_folder())
+
+
+class _Unhurried:
+    def should_stop(self) -> bool:
+        return False
+
+    def moved(self, count: int) -> None:
+        """Nobody watches."""
 
 
 def told(count: int) -> str:

@@ -112,7 +112,7 @@ class Downloader:
         self.counts = Counts()
 
     def fetch_all(
-        self, files: Sequence[HubFile], folder: Path, parts: Path, watch: Watch, at_once: int = 8
+        self, files: Sequence[HubFile], folder: Path, parts: Path, watch: Watch, at_once: int = 4
     ) -> None:
         """All of them at their paths in `folder`; `parts` keeps what is unfinished. `at_once` come side by side.
 

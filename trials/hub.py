@@ -32,7 +32,7 @@ SIZES = ((1_000, 40), (30_000, 30), (500_000, 20), (5_000_000, 12), (40_000_000,
 SHARES = {"cut": 0.25, "429": 0.15, "500": 0.15, "wrong bytes": 0.1, "wrong length": 0.15, "kill": 0.2}
 #: How often an answer meets a fault: of more bytes than `_LARGE`, and of fewer.
 _LARGE, _OFTEN, _SELDOM = 2_000_000, 0.7, 0.15
-#: Bytes a second of each answer: a wire, and not a copy in memory.
+#: Bytes a second of all answers together: a wire, and not a copy in memory.
 PACE = 40e6
 #: Bounds: moved for all files and wrong answers together; and lost by one cut or kill of a file.
 MOST_MOVED = 1.05
@@ -138,6 +138,7 @@ def run(count: int, seed: int) -> dict[str, Any]:
         "moved_share": round(share, 4),
         "most_moved_share": MOST_MOVED,
         "breaks_measured": len(losses),
+        "lost_by_breaks_bytes": sum(one["lost_bytes"] for one in losses),
         "worst_loss": worst,
         "wrong_files": wrong,
         "seconds": round(time.monotonic() - began, 1),

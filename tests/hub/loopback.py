@@ -81,7 +81,16 @@ class Hub:
     answers: list[tuple[str, int, int, Fault]] = field(default_factory=list)
     api_faults: list[Fault] = field(default_factory=list)
     pace: float | None = None
+    free_at: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def await_turn(self, count: int) -> None:
+        """The wire that all answers share takes so long for so many bytes."""
+        assert self.pace is not None
+        with self.lock:
+            self.free_at = max(self.free_at, time.monotonic()) + count / self.pace
+            wait = self.free_at - time.monotonic()
+        time.sleep(max(0.0, wait))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -202,6 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
         with hub.lock:
             hub.asked.append((path, asked))
             fault = hub.fault(path, start, end) or Fault()
+        if hub.pace is not None:  # what was never on the wire shall not count
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
         if fault.whole:
             start, end, status = 0, len(content), 200
         if fault.redirect is not None:
@@ -219,7 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(hub, path, body if fault.cut_after is None else body[: fault.cut_after], start, fault)
 
     def _send(self, hub: Hub, path: str, body: memoryview, start: int, fault: Fault) -> None:
-        began, at, step = time.monotonic(), 0, 1 << 16
+        at, step = 0, 1 << 16
         try:
             while at < len(body):
                 block = body[at : at + step]
@@ -230,7 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.connection.sendall(block)
                 at += len(block)
                 if hub.pace is not None:
-                    time.sleep(max(0.0, at / hub.pace - (time.monotonic() - began)))
+                    hub.await_turn(len(block))
         finally:
             with hub.lock:
                 hub.sent[path] += at
