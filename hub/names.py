@@ -56,6 +56,8 @@ def parse_name(text: str, place: str = "") -> HubName:
     """Raises InvalidInput that begins with `place`, the option or setting, for what is no such name."""
     said = f"{place}: " if place else ""
     wanted = f"{said}{shown(text, 200)} is not {PREFIX}owner/name[@revision][/path]"
+    if not is_hub_name(text):
+        raise InvalidInput(wanted)
     owner, _, rest = text.removeprefix(PREFIX).partition("/")
     whole, _, path = rest.partition("/")
     name, at, revision = whole.partition("@")

@@ -30,8 +30,8 @@ from trials import REPOSITORY, RESULTS, keep
 SIZES = ((1_000, 40), (30_000, 30), (500_000, 20), (5_000_000, 12), (40_000_000, 4), (300_000_000, 1))
 #: Shares of all faults.
 SHARES = {"cut": 0.25, "429": 0.15, "500": 0.15, "wrong bytes": 0.1, "wrong length": 0.15, "kill": 0.2}
-#: How often an answer meets a fault: of more bytes than `_LARGE`, and of fewer.
-_LARGE, _OFTEN, _SELDOM = 2_000_000, 0.7, 0.15
+#: How often an answer meets a fault.
+_OFTEN = 0.35
 #: Bytes a second of all answers together: a wire, and not a copy in memory.
 PACE = 40e6
 #: Bounds: moved for all files and wrong answers together; and lost by one cut or kill of a file.
@@ -70,14 +70,13 @@ class _Faults:
 
     def of(self, path: str, start: int, end: int) -> Fault | None:
         names = [name for name, left in self._left.items() for _ in range(left)]
-        if not names or self._random.random() > (_OFTEN if end - start > _LARGE else _SELDOM):
+        if not names or self._random.random() > _OFTEN:
             return None
         name = self._random.choice(names)
         self._left[name] -= 1
         self.met[name] += 1
         length = max(1, end - start)
-        # Most breaks come early, so that large files meet several.
-        place = int(length * self._random.random() ** 3)
+        place = int(length * self._random.random())
         if name == "cut":
             return Fault(cut_after=place)
         if name == "kill":
@@ -140,6 +139,7 @@ def run(count: int, seed: int) -> dict[str, Any]:
         "breaks_measured": len(losses),
         "lost_by_breaks_bytes": sum(one["lost_bytes"] for one in losses),
         "worst_loss": worst,
+        "beyond_bound": [one for one in losses if one["share_of_bound"] > 1],
         "wrong_files": wrong,
         "seconds": round(time.monotonic() - began, 1),
         "sound": not wrong and share <= MOST_MOVED and (worst is None or worst["share_of_bound"] <= 1.0),
@@ -189,14 +189,18 @@ def _losses(hub: Hub, sizes: dict[str, int]) -> list[dict[str, Any]]:
     for path, start, sent, fault in hub.answers:
         before = last.get(path)
         last[path] = (start, sent, fault)
-        if before is None or fault.status is not None:
-            continue
+        if before is None or before[2].length or before[2].wrong_from is not None:
+            continue  # nothing before it, or what was no good
         reached = before[0] + before[1]
         if reached >= sizes[path] or start < before[0]:  # it was whole; or another stretch, or another round
             continue
         bound = max(_LEAST_LOST, sizes[path] * _LOST_SHARE)
         lost = max(0, reached - start)
-        found.append({"path": path, "lost_bytes": lost, "share_of_bound": round(lost / bound, 3)})
+        what = "cut" if before[2].cut_after is not None else "the end of its process"
+        found.append(
+            {"path": path, "by": what, "from": before[0], "to": reached, "next_from": start, "lost_bytes": lost,
+             "share_of_bound": round(lost / bound, 3)}
+        )  # fmt: skip
     return found
 
 
