@@ -11,6 +11,7 @@ import click
 from commands.fetching import Folder, Named
 from commands.named_checkpoint import HELP, find_named, precision_option
 from commands.options import existing_home, home_option, resolve_home, threads_option
+from commands.place_type import PLACE_TEXT
 from errors import InvalidInput
 from settings.shown import as_file_name, shown
 from settings.streams import say
@@ -31,7 +32,11 @@ from settings.streams import say
 @click.option("--layer", type=int, default=-1, show_default=True, help="Of the language model; -1: the last.")
 @click.option("--heads", default=None, metavar="0,3", help="Averaged over [default: all].")
 @click.option(
-    "--out", metavar="DIR", default=None, help="Pictures of a few frames, and figures of every one."
+    "--out",
+    type=PLACE_TEXT,
+    metavar="DIR",
+    default=None,
+    help="Pictures of a few frames, and figures of every one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.place_type import PLACE
 from settings.places import expanded
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def configuration_options(function: Any) -> Any:
         click.option("--seeds", default=None, metavar="0,1", help="Seeds per arm."),
         click.option("--arms", default=None, metavar="A,B", help="Arms of the table."),
         click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Override one value."),
-        click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file over the preset."),
+        click.option("--config", "config_file", type=PLACE, help="YAML file over the preset."),
         click.option("--preset", default=None, help="smoke, quick, ... [default: quick, without --config]."),
     ):  # fmt: skip
         collect = decorator(collect)

@@ -13,6 +13,7 @@ import click
 from benchmark.tasks import SCENES, Scene
 from commands.fetching import Folder, fetched
 from commands.groups import Suggesting
+from commands.place_type import PLACE
 from errors import DatasetError, InvalidInput, Stopped
 from settings.shown import shown
 from settings.streams import say
@@ -106,7 +107,7 @@ def check(
 
 @command.command("extract")
 @click.argument("folder", metavar="DIR", type=Folder("dataset"))
-@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=PLACE)
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions.")
 @_said_of_sets
@@ -164,7 +165,7 @@ def fetch(name: str, model: bool) -> None:
 
 
 @command.command("generate")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PLACE)
 @click.option("--demonstrations-per-task", default=20, show_default=True, type=click.IntRange(1), metavar="N")
 @click.option("--tasks", default=None, metavar="A,B", help="Tasks, by CALVIN's names [default: all 34].")
 @click.option("--scene", default="D", show_default=True, type=click.Choice(SCENES), help="CALVIN's scene.")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.place_type import PLACE, PLACE_TEXT
 from errors import Stopped
 from hub.names import RepoKind, is_hub_name, parse_name
 from settings.streams import say
@@ -26,21 +27,22 @@ _LOOK_SECONDS = 0.2
 _SAY_SECONDS = 15.0
 
 
-class Folder(click.Path):
-    """A folder, or `hub:owner/name[@revision][/path]`, which is fetched; the value is a path in either case."""
+class Folder(click.ParamType):
+    """A path as `PLACE` has it, or `hub:owner/name[@revision][/path]`, which is fetched: the folder here."""
+
+    name = "path"
 
     def __init__(self, of: RepoKind) -> None:
-        super().__init__(path_type=Path)
         self._of = of
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and is_hub_name(value):
             return fetched(value, self._of)
-        return super().convert(value, param, ctx)
+        return PLACE.convert(value, param, ctx)
 
 
 class Named(click.ParamType):
-    """As it was given; but the folder of what `hub:owner/name[@revision][/path]` means, which is fetched."""
+    """As `PLACE_TEXT` has it; but the folder of what `hub:owner/name[@revision][/path]` means, which is fetched."""
 
     name = "text"
 
@@ -48,7 +50,9 @@ class Named(click.ParamType):
         self._of = of
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return str(fetched(value, self._of)) if isinstance(value, str) and is_hub_name(value) else value
+        if isinstance(value, str) and is_hub_name(value):
+            return str(fetched(value, self._of))
+        return PLACE_TEXT.convert(value, param, ctx)
 
 
 def fetched(text: str, of: RepoKind) -> Path:

@@ -74,6 +74,7 @@ WRITTEN: dict[str, Callable[[Any], str]] = {
     "whole_times": lambda value: f"{value:.0f} times",
     "whole": lambda value: f"{value:,.0f}",
     "count": str,
+    "gib": lambda value: f"{value:.1f} GiB",
     "number": lambda value: f"{value:,}",
     "two_digits": lambda value: f"{value:.2f}",
     "three_digits": lambda value: f"{value:.3f}",
