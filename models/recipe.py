@@ -102,7 +102,9 @@ def check_folders(recipe: Recipe, model: ModelSpec) -> None:
                 f"{place} (model.backbones.{name}) has changed since the ablation was planned: submit it again"
             )
     places = {name: here(folder.root, "model") for name, folder in model.backbones.items()}
-    there: dict[str, Path] = {name: place for name, place in places.items() if place is not None and place.is_dir()}
+    there: dict[str, Path] = {
+        name: place for name, place in places.items() if place is not None and place.is_dir()
+    }
     said = with_folders(recipe.config, there)
     if said != recipe.config:
         named = ", ".join(_differences(recipe.config.all_values(), said.all_values()))
