@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,30 @@ RECORD = "recording.json"
 CONFIGURATION = Path(".hydra", "merged_config.yaml")
 
 
+@dataclass(frozen=True)
+class Record:
+    """What Baton writes of a split's pictures: see `calvin.split.Recording`."""
+
+    drawn_by: str | None
+    scenes: str | None
+    losses: str | None = None
+
+    @property
+    def document(self) -> dict[str, str | None]:
+        """As it is written: `losses` only where there are some, as older records have none."""
+        return {key: value for key, value in asdict(self).items() if key != "losses" or value is not None}
+
+    @property
+    def says_anything(self) -> bool:
+        return self.drawn_by is not None or self.losses is not None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it says what can be: what a file says may be anything."""
+        drawn = self.drawn_by in (EGL, TINY, None) and self.scenes in (BATON, CALVIN, None)
+        return drawn and self.says_anything and (self.losses is None or isinstance(self.losses, str))
+
+
 def recording_of(split: CalvinSplit) -> Recording:
     """What is known without drawing anything.
 
@@ -48,12 +73,19 @@ def recording_of(split: CalvinSplit) -> Recording:
     except DatasetError as error:
         return Recording(None, str(error).removesuffix("."))
     if record is not None:
-        return Recording(
-            record["drawn_by"], f"Baton drew the frames and recorded it in {RECORD}", record["scenes"]
-        )
+        return recorded(record, RECORD)
     if claimed is not None:
         return Recording(None, f"only {CONFIGURATION} says {claimed}, and people edit that file")
     return Recording(None, "nothing in the dataset tells")
+
+
+def recorded(record: Record, file: str) -> Recording:
+    """What a record of Baton's tells, that lies in `file`."""
+    if record.losses is None:
+        basis = f"Baton drew the frames and recorded it in {file}"
+    else:
+        basis = f"Baton recorded it in {file}; its pictures lost detail to {record.losses}"
+    return Recording(record.drawn_by, basis, record.scenes, record.losses)
 
 
 def recorded_renderer(split_folder: Path) -> str | None:
@@ -73,18 +105,15 @@ def recorded_renderer(split_folder: Path) -> str | None:
 
 
 def write_record(
-    folder: Path, recorded: Sequence[tuple[int, int]], frames: FrameFiles, *, drawn_by: str, scenes: str
+    folder: Path, recorded: Sequence[tuple[int, int]], frames: FrameFiles, record: Record
 ) -> None:
     """Leave word of what drew the frames, sealed with them. recorded: first and last frame of each episode."""
-    record = {"drawn_by": drawn_by, "scenes": scenes}
-    content = {**record, "seal": _seal(record, recorded, frames)}
+    content = {**record.document, "seal": _seal(record, recorded, frames)}
     files.write(folder / RECORD, json.dumps(content) + "\n")
 
 
-def read_record(
-    folder: Path, recorded: Sequence[tuple[int, int]], frames: FrameFiles
-) -> dict[str, str] | None:
-    """`drawn_by` and `scenes` as Baton wrote them, None where it wrote none.
+def read_record(folder: Path, recorded: Sequence[tuple[int, int]], frames: FrameFiles) -> Record | None:
+    """As Baton wrote it, None where it wrote none.
 
     Raises DatasetError where the record is damaged, or was not written for these frames in these words.
     """
@@ -93,10 +122,10 @@ def read_record(
         return None
     try:
         content: Any = parse_json(read_text(file))
-        record = {"drawn_by": content["drawn_by"], "scenes": content["scenes"]}
-        known = record["drawn_by"] in (EGL, TINY) and record["scenes"] in (BATON, CALVIN)
+        record = Record(content["drawn_by"], content["scenes"], content.get("losses"))
+        known = record.is_known
         seal = content["seal"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         need_fact(error)
         raise DatasetError(f"{file} is damaged.") from None
     if not known or seal != _seal(record, recorded, frames):
@@ -104,7 +133,7 @@ def read_record(
     return record
 
 
-def _seal(record: dict[str, str], recorded: Sequence[tuple[int, int]], frames: FrameFiles) -> str:
+def _seal(record: Record, recorded: Sequence[tuple[int, int]], frames: FrameFiles) -> str:
     """SHA-256 over the record and the checksums in the archives of each episode's first and last frame."""
     ends = [[start, end, frames.checksums(start), frames.checksums(end)] for start, end in sorted(recorded)]
-    return hashlib.sha256(json.dumps([record, ends], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([record.document, ends], sort_keys=True).encode()).hexdigest()

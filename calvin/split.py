@@ -5,6 +5,7 @@ To add a format, write a module with a `Format`, and its line in `FORMATS`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -227,6 +228,27 @@ def splits_at(root: Path) -> tuple[str, ...]:
             check_place(root, name)
             found.append(name)
     return tuple(found)
+
+
+class Covered:
+    """Which of some stretches of frames has a frame; they may overlap."""
+
+    def __init__(self, stretches: Sequence[tuple[int, int]]) -> None:
+        """stretches: first and last frame of each."""
+        order = sorted(range(len(stretches)), key=stretches.__getitem__)
+        self._order = order
+        self._starts = [stretches[place][0] for place in order]
+        self._ends = [stretches[place][1] for place in order]
+        self._longest = max((end - start for start, end in stretches), default=0)
+
+    def demonstration_with(self, frame: int) -> int | None:
+        """The place of one that has it, always the same; None where none has."""
+        place = bisect_right(self._starts, frame) - 1
+        while place >= 0 and self._starts[place] >= frame - self._longest:
+            if self._ends[place] >= frame:
+                return self._order[place]
+            place -= 1
+        return None
 
 
 def annotated_frames(split: Split) -> list[int]:
