@@ -112,7 +112,7 @@ def _give_name(aside: Path, target: Path) -> None:
 
 
 def _made_and_locked(aside: Path, empty: bool = True) -> int:
-    """A folder of ours, open and locked. What a killed process left is removed (`empty`), of a living one nothing is."""
+    """A folder of ours, open and locked. What a killed process left is removed (`empty`); a living one keeps its."""
     while True:
         with suppress(FileExistsError):
             aside.mkdir()
