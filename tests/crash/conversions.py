@@ -1,6 +1,6 @@
 """Kills a conversion at every write, lets another process go on, and compares the bytes.
 
-    python -m tests.crash.conversions FOLDER [--every N]
+    python -m tests.crash.conversions FOLDER [--every N] [--form "v3.0 png float64"]
 
 Prints one JSON document: form -> kinds of its moments, how many were tried, what went wrong. A moment is every sync,
 rename, unlink and removal, every write into a file that `settings.files` makes, and every frame's archive; a process
@@ -30,8 +30,6 @@ from tests.crash import moments
 from tests.crash.runner import in_child
 
 FORMS = ("v3.0 png float64", "v3.0 film float32", "v2.1 png float64", "v2.1 film float32", "calvin")
-#: More moments than any conversion here has.
-_LIMIT = 5000
 
 
 class _Torn:
@@ -90,11 +88,15 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--every", type=int, default=1, help="one in so many moments of each kind")
+    parser.add_argument("--form", choices=FORMS, default=None, help="only this")
     options = parser.parse_args()
     install()
     conversion.PART = 2
     source = dataset(options.folder / "npz", training=3)
-    found = {form: _tried(source, options.folder, form, options.every) for form in FORMS}
+    found = {
+        form: _tried(source, options.folder, form, options.every)
+        for form in ([options.form] if options.form else FORMS)
+    }
     print(json.dumps(found))
     return 0
 
