@@ -25,6 +25,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def _of_target(default: str | None) -> Callable[[Command], Command]:
     """How it is written."""
+    said: dict[str, Any] = (
+        {"required": True} if default is None else {"default": default, "show_default": True}
+    )
 
     def add(command: Command) -> Command:
         for option in (
@@ -38,15 +41,7 @@ def _of_target(default: str | None) -> Callable[[Command], Command]:
                 is_flag=True,
                 help="LeRobot: PNG pictures and float64 numbers [default: AV1 films and float32]. CALVIN's layout is.",
             ),
-            click.option(
-                "--to",
-                "form",
-                type=click.Choice(TARGETS),
-                default=default,
-                required=default is None,
-                show_default=default is not None,
-                help="What is written.",
-            ),
+            click.option("--to", "form", type=click.Choice(TARGETS), help="What is written.", **said),
         ):
             command = option(command)
         return command
@@ -79,7 +74,7 @@ def convert_command(
     """
     from calvin.conversion.source import opened_source
 
-    _need_sense(form, lossless, float32)
+    _need_sense(dst, form, lossless, float32)
     source = opened_source(src, reading_of(columns, validation_episodes, validation_root), everything)
     frames = sum(item.frames or 0 for item in source.items)
     say(f"{src}: {_told_splits(source)}, {frames} frames")
@@ -122,7 +117,7 @@ def generate_command(
     from tasks.data.made_source import made_source
     from tasks.specs import SplitName
 
-    _need_sense(form, lossless, float32)
+    _need_sense(folder, form, lossless, float32)
     data = Data(
         tasks=tuple(tasks.split(",")) if tasks else (),
         training_scenes=(scene,),
@@ -139,11 +134,14 @@ def generate_command(
         say(f"{split}: {len(made)} demonstrations of {len(known)} tasks")
 
 
-def _need_sense(form: str, lossless: bool, float32: bool) -> None:
+def _need_sense(dst: Path, form: str, lossless: bool, float32: bool) -> None:
+    from calvin.conversion.convert import need_new_or_ours
+
     if float32 and not lossless:
         raise InvalidInput("--float32 belongs to --lossless; films come with float32 anyway")
     if float32 and form == "calvin":
         raise InvalidInput("--float32 is of LeRobot sets; CALVIN's layout has float64")
+    need_new_or_ours(dst)
 
 
 def _write(source: Source, dst: Path, form: str, lossless: bool, float32: bool) -> None:

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,13 @@ def convert(source: Source, target: Target, dst: Path) -> Generator[Progress]:
         ) from None
     except BlockingIOError:
         raise InvalidInput(f"another command writes {dst}; wait for it, or name another folder") from None
+
+
+def need_new_or_ours(dst: Path) -> None:
+    """Raises InvalidInput where DST is something that no conversion made, before anything is read."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if any(dst.iterdir()) and not (dst / MARK).is_file():
+            raise InvalidInput(f"{dst} already has content, and is no conversion; name another folder")
 
 
 def _fill(
