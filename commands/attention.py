@@ -10,15 +10,16 @@ import click
 
 from commands.named_checkpoint import HELP, find_named, precision_option
 from commands.options import existing_home, home_option, resolve_home, threads_option
+from commands.place_type import PLACE_TEXT
 from errors import InvalidInput
 from settings.shown import as_file_name, shown
 from settings.streams import say
 
 
 @click.command("attention", help=f"Figures and maps of where CHECKPOINT looks: {HELP}.")
-@click.argument("checkpoint")
+@click.argument("checkpoint", type=PLACE_TEXT)
 @home_option
-@click.option("--data", "data_root", metavar="DIR", default=None,
+@click.option("--data", "data_root", type=PLACE_TEXT, metavar="DIR", default=None,
               help="A CALVIN dataset's validation split [default: the home's own held-out frames].")  # fmt: skip
 @click.option("--demonstrations", type=click.IntRange(1), default=None, help="Only so many of --data.")
 @precision_option
@@ -30,7 +31,11 @@ from settings.streams import say
 @click.option("--layer", type=int, default=-1, show_default=True, help="Of the language model; -1: the last.")
 @click.option("--heads", default=None, metavar="0,3", help="Averaged over [default: all].")
 @click.option(
-    "--out", metavar="DIR", default=None, help="Pictures of a few frames, and figures of every one."
+    "--out",
+    type=PLACE_TEXT,
+    metavar="DIR",
+    default=None,
+    help="Pictures of a few frames, and figures of every one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context

@@ -11,6 +11,7 @@ import click
 
 from commands.groups import Suggesting
 from commands.options import existing_home, home_option, named_home, resolve_home
+from commands.place_type import PLACE, PLACE_TEXT
 from settings.streams import say
 from settings.typed import typed
 
@@ -25,9 +26,13 @@ def command(context: click.Context, home_path: str | None) -> None:
 
 @command.command("export")
 @home_option
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PLACE)
 @click.option(
-    "--since", default=None, metavar="FILE|last", help="Leave out what this earlier bundle brought."
+    "--since",
+    type=PLACE_TEXT,
+    default=None,
+    metavar="FILE|last",
+    help="Leave out what this earlier bundle brought.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
@@ -80,7 +85,7 @@ def export_command(
 
 @command.command("import")
 @home_option
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PLACE)
 @click.option(
     "--policies",
     is_flag=True,

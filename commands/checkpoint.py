@@ -13,6 +13,7 @@ import click
 
 from commands.groups import Suggesting
 from commands.options import existing_home, home_option, named_home
+from commands.place_type import PLACE
 from commands.ranges import ROW_ID
 from errors import InvalidInput
 from settings.faults import need_mistake
@@ -36,7 +37,7 @@ def command(context: click.Context, home_path: str | None) -> None:
 @home_option
 @click.argument("arm")
 @click.argument("seed", type=ROW_ID)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PLACE)
 @click.option("--ablation", default=None, metavar="ID|NAME", help="Of which ablation [default: the newest].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context

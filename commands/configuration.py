@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from commands.place_type import PLACE
 from settings.places import expanded
 
 if TYPE_CHECKING:
@@ -39,11 +40,15 @@ class Configuration:
             self.overrides,
             vary=self.vary,
             vary_with=self.vary_with,
-            arms=self.arms.split(",") if self.arms else None,
-            seeds=self.seeds.split(",") if self.seeds else None,
+            arms=_named(self.arms) if self.arms else None,
+            seeds=_named(self.seeds) if self.seeds else None,
             data__root=str(expanded(self.data_root, "--data").absolute()) if self.data_root else None,
             name=self.name,
         )
+
+
+def _named(listed: str) -> list[str]:
+    return [part.strip() for part in listed.split(",")]
 
 
 def configuration_options(function: Any) -> Any:
@@ -64,7 +69,7 @@ def configuration_options(function: Any) -> Any:
         click.option("--seeds", default=None, metavar="0,1", help="Seeds per arm."),
         click.option("--arms", default=None, metavar="A,B", help="Arms of the table."),
         click.option("--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Override one value."),
-        click.option("--config", "config_file", type=click.Path(path_type=Path), help="YAML file over the preset."),
+        click.option("--config", "config_file", type=PLACE, help="YAML file over the preset."),
         click.option("--preset", default=None, help="smoke, quick, ... [default: quick, without --config]."),
     ):  # fmt: skip
         collect = decorator(collect)

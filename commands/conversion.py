@@ -11,6 +11,7 @@ import click
 
 from benchmark.tasks import SCENES, Scene
 from commands.dataset_options import reading_of, said_of_sets, with_progress
+from commands.place_type import PLACE
 from errors import InvalidInput, Stopped
 from settings.streams import say
 
@@ -50,8 +51,8 @@ def _of_target(default: str | None) -> Callable[[Command], Command]:
 
 
 @click.command("convert")
-@click.argument("src", metavar="SRC", type=click.Path(path_type=Path))
-@click.argument("dst", metavar="DST", type=click.Path(path_type=Path))
+@click.argument("src", metavar="SRC", type=PLACE)
+@click.argument("dst", metavar="DST", type=PLACE)
 @_of_target(default=None)
 @click.option(
     "--all", "everything", is_flag=True, help="With depth and tactile pictures, where SRC has them."
@@ -82,7 +83,7 @@ def convert_command(
 
 
 @click.command("generate")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PLACE)
 @click.option("--demonstrations-per-task", default=20, show_default=True, type=click.IntRange(1), metavar="N")
 @click.option("--tasks", default=None, metavar="A,B", help="Tasks, by CALVIN's names [default: all 34].")
 @click.option("--scene", default="D", show_default=True, type=click.Choice(SCENES), help="CALVIN's scene.")

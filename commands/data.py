@@ -11,6 +11,7 @@ import click
 from commands.conversion import convert_command, generate_command
 from commands.dataset_options import reading_of, said_of_sets, with_progress
 from commands.groups import Suggesting
+from commands.place_type import PLACE
 from errors import DatasetError, InvalidInput, Stopped
 from settings.streams import say
 
@@ -30,7 +31,7 @@ command.add_command(generate_command)
 
 
 @command.command("check")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PLACE)
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @said_of_sets
@@ -76,8 +77,8 @@ def check(
 
 
 @command.command("extract")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PLACE)
+@click.argument("out", metavar="OUT", type=PLACE)
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions.")
 @said_of_sets

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from commands.place_type import PLACE
 from errors import InvalidInput
 from settings.shown import shown
 from views.terminal import redraws
@@ -25,7 +26,7 @@ def said_of_sets(command: Command) -> Command:
     for option in (
         click.option(
             "--validation-root",
-            type=click.Path(path_type=Path),
+            type=PLACE,
             metavar="DIR",
             help="A validation set, whose demonstrations are none of DIR's training.",
         ),

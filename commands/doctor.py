@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from commands.options import home_option, resolve_home
+from commands.place_type import PLACE_TEXT
 from settings.shown import one_line
 from settings.streams import say
 from settings.typed import typed
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 @click.command("doctor")
 @click.option(
-    "--weights", default=None, metavar="PATH", help="Try these too: folder or .pth (GroundingDINO)."
+    "--weights",
+    type=PLACE_TEXT,
+    default=None,
+    metavar="PATH",
+    help="Try these too: folder or .pth (GroundingDINO).",
 )
 @home_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -14,6 +14,7 @@ from calvin.sequences import check_tasks
 from commands.named_checkpoint import HELP, crop_option, precision_option
 from commands.named_policy import policy_described, policy_named
 from commands.options import home_option, resolve_home, threads_option
+from commands.place_type import PLACE_TEXT
 from commands.ranges import SIMULATORS, Seconds
 from errors import InvalidInput
 from settings.streams import say
@@ -29,11 +30,12 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
     "evaluate",
     help=f"Evaluate CHECKPOINT: {HELP}; {POLICIES}. With --policy or --replay no CHECKPOINT is needed.",
 )
-@click.argument("checkpoint", required=False)
+@click.argument("checkpoint", required=False, type=PLACE_TEXT)
 @home_option
 @click.option(
     "--policy",
     "described",
+    type=PLACE_TEXT,
     metavar="YAML|FILE",
     default=None,
     help="Instead of CHECKPOINT: a policy as a row of an ablation names it, '{kind: random, seed: 3}'.",
@@ -54,10 +56,15 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 )
 @click.option("--scene", type=click.Choice(SCENES), default="D", show_default=True)
 @click.option(
-    "--assets", metavar="DIR", default=None, help="A clone of calvin_env: playtable in CALVIN's scenes."
+    "--assets",
+    type=PLACE_TEXT,
+    metavar="DIR",
+    default=None,
+    help="A clone of calvin_env: playtable in CALVIN's scenes.",
 )
 @click.option(
     "--calvin-python",
+    type=PLACE_TEXT,
     metavar="PATH",
     default=None,
     help="Interpreter that imports calvin_env [default: BATON_CALVIN_PYTHON].",
@@ -70,7 +77,11 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
     help="auto: EGL for CALVIN's scenes where it works here, else tiny.",
 )
 @click.option(
-    "--instructions", metavar="YAML", default=None, help="The phrase of each task, in CALVIN's form."
+    "--instructions",
+    type=PLACE_TEXT,
+    metavar="YAML",
+    default=None,
+    help="The phrase of each task, in CALVIN's form.",
 )
 @click.option("--simulators", type=SIMULATORS, default=8, show_default=True, help="Driven at a time.")
 @click.option("--parallel", is_flag=True, help="Each simulator in a process of its own.")
@@ -98,10 +109,22 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 )
 @crop_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of random actions.")
-@click.option("--videos", metavar="DIR", default=None, help="Films of failed subtasks.")
+@click.option("--videos", type=PLACE_TEXT, metavar="DIR", default=None, help="Films of failed subtasks.")
 @click.option("--attention", is_flag=True, help="Show in the films where the model looked.")
-@click.option("--out", metavar="FILE", default=None, help="Results as they come; the same command goes on.")
-@click.option("--replay", metavar="DIR", default=None, help="Play DIR's demonstrations open loop instead.")
+@click.option(
+    "--out",
+    type=PLACE_TEXT,
+    metavar="FILE",
+    default=None,
+    help="Results as they come; the same command goes on.",
+)
+@click.option(
+    "--replay",
+    type=PLACE_TEXT,
+    metavar="DIR",
+    default=None,
+    help="Play DIR's demonstrations open loop instead.",
+)
 @click.option(
     "--split", type=click.Choice(["training", "validation"]), default="validation", show_default=True
 )

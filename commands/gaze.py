@@ -11,6 +11,7 @@ import click
 
 from commands.data import SPLITS
 from commands.options import home_option, resolve_home, threads_option
+from commands.place_type import PLACE, PLACE_TEXT
 from errors import DatasetError, InvalidInput
 from settings.faults import need_mistake
 from settings.streams import say
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("gaze")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=PLACE)
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option(
     "--detector",
@@ -32,14 +33,22 @@ if TYPE_CHECKING:
     show_default=True,
     help="Its name (see doctor), or a class of yours.",
 )
-@click.option("--weights", default=None, metavar="PATH", help="Hub name, folder or .pth (GroundingDINO).")
+@click.option(
+    "--weights",
+    type=PLACE_TEXT,
+    default=None,
+    metavar="PATH",
+    help="Hub name, folder or .pth (GroundingDINO).",
+)
 @click.option(
     "--precision",
     default=None,
     type=click.Choice(("auto", "fp32", "bf16", "fp16")),
     help="Of GroundingDINO's products [default: auto, fp16 on a GPU].",
 )
-@click.option("--python", default=None, metavar="PATH", help="Interpreter that has groundingdino-py.")
+@click.option(
+    "--python", type=PLACE_TEXT, default=None, metavar="PATH", help="Interpreter that has groundingdino-py."
+)
 @click.option("--stages", default=None, metavar="A,B", help="Stages of the pipeline, or none [default: all].")
 @click.option(
     "--unknown-wording",
@@ -51,16 +60,14 @@ if TYPE_CHECKING:
 @click.option("--by-stage", is_flag=True, help="Switch the stages on one after the other and compare.")
 @click.option("--score", is_flag=True, help="Print how right the regions are, where true boxes are known.")
 @click.option("--preview", is_flag=True, help="Write a contact sheet of each demonstration.")
-@click.option(
-    "--out", default="gaze-preview", show_default=True, type=click.Path(path_type=Path), metavar="DIR"
-)
+@click.option("--out", default="gaze-preview", show_default=True, type=PLACE, metavar="DIR")
 @click.option(
     "--limit", default=None, type=click.IntRange(1), metavar="N", help="Only the first N of a split."
 )
 @click.option(
     "--cache",
     default=None,
-    type=click.Path(path_type=Path),
+    type=PLACE,
     metavar="FILE",
     help="Keep the detector's answers here [default: in the home, where there is one].",
 )

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from commands import ranges
+from commands.place_type import PLACE
 from errors import EnvironmentLacks, InvalidInput
 from settings.addresses import is_host, is_written
 from settings.arithmetic import THREADS
@@ -91,7 +92,7 @@ def session_options(function: Any) -> Any:
         click.option("--notice-url", envvar=NOTICE_URL_VARIABLE, metavar="URL",
                      help="Save and stop once this address tells that the machine goes away."),
         click.option("--notice-file", envvar=NOTICE_FILE_VARIABLE, metavar="FILE",
-                     type=click.Path(path_type=Path), help="Save and stop once this file exists."),
+                     type=PLACE, help="Save and stop once this file exists."),
         click.option("--cpus", default=None, type=ranges.WORKERS, metavar="N", help="CPU workers."),
         click.option("--gpus", default=None, metavar="0,1|0+1|all|none", help="GPUs to use; 0+1: both for one worker."),
         click.option("--session-limit", default=None, metavar="11h30m",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from commands.options import existing_home, home_option
+from commands.place_type import PLACE
 
 
 @click.command("report")
@@ -14,7 +15,7 @@ from commands.options import existing_home, home_option
 @click.argument("ablations", nargs=-1, metavar="[ABLATION]...")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     metavar="DIR",
     help="Write the files here. [default: in reports/]",
 )

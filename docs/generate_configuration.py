@@ -28,7 +28,8 @@ A configuration is YAML: a preset ([which there are](../experiments/reconvla/pre
 Unknown keys are errors, and so is what can be read in two ways: a key twice in one mapping, two `--set` that give one
 key different values, numbers such as `012` and `1:30`, `~` for null, `yes` or `off` where a number is wanted. `1e6` is
 a number and `2024-01-01` is text. An alias (`*training`) repeats values: a later `training.steps` leaves the others as
-they are. `~/` in front of a folder is the home folder.
+they are. `~/` in front of a folder is the home folder, and `$NAME` or `${{NAME}}` in any path a variable of the
+environment, which must be set. Where a name belongs, `123`, `1e3` and `012` are the names that they are written as.
 
 A file may be somebody else's: it has at most {characters:,} characters, {values:,} values with every alias written
 out, {levels} levels of lists and mappings, and numbers of {digits} characters. A name has 1 to {longest_name}

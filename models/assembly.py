@@ -39,7 +39,7 @@ def assemble(
     config = with_folders(config, folders)
     files = WeightFiles({})
     if "checkpoint" in folders:
-        _, files = open_checkpoint(folders["checkpoint"], autoencoder=True)
+        _, files = open_checkpoint(folders["checkpoint"], autoencoder=True, tower="vision" not in folders)
         if config.denoiser is None:
             unused = ("denoiser.", "latents.")
             files = files.renamed(lambda name: None if name.startswith(unused) else name)

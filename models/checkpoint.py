@@ -23,7 +23,7 @@ from models.generation_rules import GENERATION_FILE, rules_of_folder
 from models.json_files import read_json as read_json
 from models.official_entries import MODEL_TYPE, config_to_official
 from models.stored_sizes import check_stored_sizes
-from models.tower_beside import check_tower
+from models.tower_beside import check_tower, with_tower
 from models.weight_files import WeightFiles, open_weights, weight_file_names
 from models.weights import SHARD_BYTES, check_fit, write_sharded
 from settings.files import write
@@ -76,10 +76,13 @@ class Pretrained:
             write(folder / GENERATION_FILE, json.dumps(rules, indent=2) + "\n")
 
 
-def open_checkpoint(folder: Path, autoencoder: bool = False) -> tuple[ReconVLAConfig, WeightFiles]:
+def open_checkpoint(
+    folder: Path, autoencoder: bool = False, tower: bool = True
+) -> tuple[ReconVLAConfig, WeightFiles]:
     """Configuration and tensors of `folder` under our names; none is read yet but those that should be equal.
 
     autoencoder: keep that of an official checkpoint whose denoiser was dropped, for a model that gets a fresh one.
+    tower: take the vision tower that lies beside an official checkpoint without one; else it is left out.
     Raises CheckpointError and ConfigError as `Pretrained.from_pretrained` does.
     """
     values = read_json(folder / CONFIG_FILE)
@@ -103,6 +106,8 @@ def open_checkpoint(folder: Path, autoencoder: bool = False) -> tuple[ReconVLACo
         if config.language.tied_embeddings:
             check_tied(ours, str(folder))
         check_tower(folder, values, ours)
+        if tower:
+            ours = with_tower(folder, values, ours)
         return config, ours.renamed(lambda name: _name_in(config, name, autoencoder))
     raise CheckpointError(
         f"{folder / CONFIG_FILE} does not describe a ReconVLA: model_type must be 'reconvla' or"

@@ -21,6 +21,10 @@ LATER: Mapping[str, Any] = {"later": True}
 INFINITE: Mapping[str, Any] = {"infinite": True}
 
 
+#: Up to here a float stands for one whole number.
+_LARGEST_EXACT = 2**53
+
+
 def plain(value: Any, whole: bool = False) -> Any:
     """Nested dictionaries of a dataclass, ready for JSON. Fields marked LATER are left out at their default, unless
     `whole`."""
@@ -89,6 +93,8 @@ def _convert(hint: Any, value: Any, name: str, is_finite: bool) -> Any:
         return tuple(_convert(get_args(hint)[0], item, name, is_finite) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if hint is int and isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT:
+        return int(value)  # 1e6 in YAML
     require(type(value) is hint, name, f"must be {hint.__name__}, got {shown(value)}")
     if hint is float and is_finite:
         require(math.isfinite(value), name, f"must be finite, got {value}")

@@ -7,12 +7,12 @@ from pathlib import Path
 from errors import InvalidInput, WeightsMissing
 from models.checkpoint import check_tied
 from models.config import ReconVLAConfig
+from models.tower_beside import TEXT_HALF
 from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights
+from settings.pickled_weights import how_to_convert
 from settings.shown import shown
 
 AUTOENCODER_FILE = "diffusion_pytorch_model.safetensors"
-#: What a whole SigLIP has beside its vision tower.
-_TEXT_HALF = ("text_model.", "logit_scale", "logit_bias")
 
 
 def vision_weights(config: ReconVLAConfig, folder: Path) -> WeightFiles:
@@ -20,7 +20,7 @@ def vision_weights(config: ReconVLAConfig, folder: Path) -> WeightFiles:
 
     Like its siblings below raises WeightsMissing without weights in `folder`.
     """
-    left = (*_TEXT_HALF, *(() if config.vision.pooling_head else ("vision_model.head.", "head.")))
+    left = (*TEXT_HALF, *(() if config.vision.pooling_head else ("vision_model.head.", "head.")))
     files = _open(folder, WEIGHTS_FILE, "SigLIP vision tower")
     return files.renamed(
         lambda name: None if name.startswith(left) else f"vision_tower.{name.removeprefix('vision_model.')}"
@@ -46,5 +46,8 @@ def autoencoder_weights(config: ReconVLAConfig, folder: Path) -> WeightFiles:
 
 def _open(folder: Path, file: str, what: str) -> WeightFiles:
     if not has_weights(folder, file):
-        raise WeightsMissing(f"no weights of the {what} in {folder}: copy its {file} and config.json there")
+        raise WeightsMissing(
+            f"no weights of the {what} in {folder}: copy its {file} and config.json there"
+            f"{how_to_convert(folder, file)}"
+        )
     return open_weights(folder, file)

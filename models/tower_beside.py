@@ -8,6 +8,7 @@ the tower was trained.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ import torch
 
 from errors import CheckpointError
 from models.weight_files import WEIGHTS_FILE, WeightFiles, has_weights, open_weights
+from settings.shown import shown
 
 #: In the official layout as it is written here: the checkpoint's own tower is meant (models.official).
 _SAVED_HERE = "reconvla_config"
 _OURS, _THEIRS = "vision_tower.", "vision_model."
+#: In the official names of a tower's tensors.
+OFFICIAL_TOWER = "model.vision_tower."
+#: What a whole SigLIP has beside its vision tower.
+TEXT_HALF = ("text_model.", "logit_scale", "logit_bias")
 
 
 def check_tower(folder: Path, values: Mapping[str, Any], files: WeightFiles) -> None:
@@ -42,6 +48,42 @@ def check_tower(folder: Path, values: Mapping[str, Any], files: WeightFiles) -> 
         mine = files[name]
         if not torch.equal(mine, theirs[stored].to(mine.dtype)):
             raise _differs(folder, tower, own)
+
+
+def with_tower(folder: Path, values: Mapping[str, Any], files: WeightFiles) -> WeightFiles:
+    """`files`, and the tensors of the named tower's folder where the checkpoint has none of a tower: as LLaVA saves its
+    models that left it as it was.
+
+    They are read in the checkpoint's own type, as the released code does. Raises CheckpointError where that folder is
+    not here, or has no weights.
+    """
+    if any(name.startswith(_OURS) for name in files):
+        return files
+    named = values.get("mm_vision_tower")
+    tower = _folder(folder, named) if isinstance(named, str) else None
+    if tower is None:
+        raise CheckpointError(
+            f"{folder} holds no vision tower, and mm_vision_tower of its config.json names "
+            f"{'none' if named is None else shown(named)}, of which no weights are here: put its folder (config.json "
+            f"and {WEIGHTS_FILE}) beside the checkpoint"
+        )
+    types = {tensor.dtype for name, tensor in files.stored.items() if name.startswith("language_model.")}
+    dtype = types.pop() if len(types) == 1 else None
+    stored = {}
+    for name, tensor in open_weights(tower).stored.items():
+        if not name.startswith(TEXT_HALF):
+            ours = _OURS + name.removeprefix(_THEIRS)
+            stored[ours] = replace(tensor, read_as=dtype if tensor.dtype.is_floating_point else None)
+    return WeightFiles({**files.stored, **stored})
+
+
+def tower_taken(folder: Path, values: Mapping[str, Any]) -> Path | None:
+    """The folder that `with_tower` takes the tower of an official checkpoint from; None where that has its own, or no
+    such folder is here. Raises as `open_weights` does."""
+    named = values.get("mm_vision_tower")
+    if not isinstance(named, str) or any(OFFICIAL_TOWER in name for name in open_weights(folder)):
+        return None
+    return _folder(folder, named)
 
 
 def _differs(folder: Path, tower: Path, name: str) -> CheckpointError:

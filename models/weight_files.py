@@ -18,6 +18,7 @@ from errors import CheckpointError
 from models.beside import check_no_adapter
 from settings.documents import parse_json
 from settings.faults import need_fact
+from settings.pickled_weights import how_to_convert
 from settings.regular import is_there, open_regular, read_text
 from settings.shown import cut, shown
 from settings.tensor_header import LONGEST_HEADER_BYTES, read_header
@@ -42,13 +43,14 @@ _LONGEST_NAME_BYTES = 255
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """Where a tensor lies: `begin` in bytes from the start of `path`."""
+    """Where a tensor lies: `begin` in bytes from the start of `path`; read_as: another type than it is stored in."""
 
     path: Path
     dtype: torch.dtype
     shape: tuple[int, ...]
     begin: int
     size_bytes: int
+    read_as: torch.dtype | None = None
 
     def read(self) -> Tensor:
         """The tensor, in memory of its own. Raises CheckpointError when the file changed meanwhile."""
@@ -62,7 +64,7 @@ class StoredTensor:
             raise CheckpointError(f"{self.path} cannot be read: {error.strerror}") from error
         if got != self.size_bytes:
             raise CheckpointError(f"{self.path} is damaged or truncated: it ended while it was read")
-        return tensor
+        return tensor if self.read_as is None else tensor.to(self.read_as)
 
 
 class WeightFiles(Mapping[str, Tensor]):
@@ -161,7 +163,7 @@ def open_file(path: Path, longest_header: int = LONGEST_HEADER_BYTES) -> WeightF
     longest_header: bytes.
     """
     if not is_there(path):
-        raise CheckpointError(f"{path} does not exist")
+        raise CheckpointError(f"{path} does not exist{how_to_convert(path.parent, path.name)}")
     try:
         entries = read_header(path, longest_header)
     except (OSError, ValueError) as error:

@@ -15,6 +15,7 @@ from models.precision import JUDGED
 from models.recipe import Recipe, compatible, device, load_model, placed, recipe_of
 from models.reconvla import ReconVLA
 from models.spec import Folder, ModelSpec
+from models.tower_beside import tower_taken
 from policies.reconvla import ReconVLAPolicy
 from policies.regions import RegionFinder
 from policies.registry import AUTO
@@ -52,10 +53,14 @@ def identity_of(folder: Path) -> str:
         return _file_sha256(folder)
     own = folder_identity(folder)
     values = read_json(folder / CONFIG_FILE)
-    others = neighbour_files(folder, values) if values.get("model_type") == MODEL_TYPE else []
-    if not others:
+    is_official = values.get("model_type") == MODEL_TYPE
+    others = neighbour_files(folder, values) if is_official else []
+    tower = tower_taken(folder, values) if is_official else None
+    if not others and tower is None:
         return own
     digest = hashlib.sha256(own.encode())
+    if tower is not None:
+        digest.update(folder_identity(tower).encode())
     for file in others:
         try:
             content = read_bytes(file, MOST_TEXT_BYTES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,10 @@ _UNUSABLE = (RecursionError, ValueError, KeyError, IndexError, TypeError, Attrib
 #: each process.
 _NO_PLAIN_VALUES = {f"tag:yaml.org,2002:{name}" for name in ("set", "omap", "pairs", "binary", "timestamp")}
 
+#: Of plain scalars that are a text where one belongs, and the tag that those get. `null`, true and false stay.
+_TEXTS = {f"tag:yaml.org,2002:{name}" for name in ("int", "float", "str")}
+_WRITTEN = "tag:baton,2026:written"
+
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]', re.DOTALL)
 
 
@@ -47,12 +51,14 @@ def parse_yaml(
     is_ours: bool = False,
     lines: bool = True,
     limits: Limits = LIMITS,
+    is_text: Callable[[str, bool], bool] | None = None,
 ) -> Any:
     """The one document in `text`, read as the official code does (OmegaConf's rules): a key twice in a mapping is an
     error, numbers may have an exponent alone (`1e6`), dates are text. Merge keys (`<<`) and anchors are YAML's.
 
     is_ours: a file written for Baton, in which also plain scalars are errors that readers of YAML 1.1 and 1.2 take
-    differently (`012`, `1:30`), and `~`, which is null and looks like a folder. lines: name lines.
+    differently (`012`, `1:30`), and `~`, which is null and looks like a folder. lines: name lines. is_text: whether
+    what stands at a dotted path, or the keys of the mapping there, is text as it is written, and no number or truth.
 
     Raises `error`: one sentence that begins with `place` and names line and key; also for what is above `limits`.
     """
@@ -73,9 +79,13 @@ def parse_yaml(
             return None
         check_expanded(root, fail, limits)
         for path, node in _nodes(root):
+            if is_text is not None:
+                _take_as_written(path, node, is_text)
             if isinstance(node, yaml.MappingNode):
                 _check_keys(loader, path, node, fail)
-            elif is_ours and isinstance(node, yaml.ScalarNode) and node.style is None:
+            elif (
+                is_ours and isinstance(node, yaml.ScalarNode) and node.style is None and node.tag != _WRITTEN
+            ):
                 _check_scalar(path, node, fail)
         return loader.construct_document(root)
     except yaml.YAMLError as fault:
@@ -170,6 +180,7 @@ def _loader() -> Any:
     Loader.yaml_constructors = {
         tag: made for tag, made in yaml.SafeLoader.yaml_constructors.items() if tag not in _NO_PLAIN_VALUES
     }
+    Loader.yaml_constructors[_WRITTEN] = yaml.SafeLoader.construct_yaml_str
     Loader.add_implicit_resolver(float_tag, _EXPONENT, list("-+.0123456789"))
     return Loader
 
@@ -218,6 +229,18 @@ def _check_keys(loader: Any, path: str, mapping: Any, fail: Any) -> None:
                 "keep one of them",
             )
         lines[name] = key.start_mark.line + 1
+
+
+def _take_as_written(path: str, node: Any, is_text: Callable[[str, bool], bool]) -> None:
+    import yaml
+
+    if isinstance(node, yaml.MappingNode):
+        found = [key for key, _ in node.value] if is_text(path, True) else []
+    else:
+        found = [node] if is_text(path, False) else []
+    for one in found:
+        if isinstance(one, yaml.ScalarNode) and one.style is None and one.tag in _TEXTS:
+            one.tag = _WRITTEN
 
 
 def _check_scalar(path: str, node: Any, fail: Any) -> None:

@@ -26,6 +26,7 @@ from settings.ownership import (
     refusal,
     user_name,
 )
+from settings.places import with_variables
 
 HOME_VARIABLE = "BATON_HOME"
 DEFAULT_HOME = Path("baton-home")
@@ -244,7 +245,9 @@ class Home:
 
 def home_at(path: str | Path | None) -> Home:
     """The home named by `--home`, else `BATON_HOME`, else `./baton-home`. Creates nothing. Raises InvalidInput."""
-    return Home(canonical(path if path is not None else os.environ.get(HOME_VARIABLE) or DEFAULT_HOME))
+    named = "--home" if path is not None else HOME_VARIABLE
+    given = path if path is not None else os.environ.get(HOME_VARIABLE) or DEFAULT_HOME
+    return Home(canonical(with_variables(os.fspath(given), named)))
 
 
 def canonical(path: str | Path) -> Path:

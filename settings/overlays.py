@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from errors import ConfigError
@@ -15,6 +16,9 @@ from settings.shown import cut, shown
 _LONGEST_KEY = 200
 #: Of `#` in one value that are looked at.
 _MOST_MARKS = 100
+
+#: See `settings.documents.parse_yaml`.
+IsText = Callable[[str, bool], bool]
 
 
 def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
@@ -28,8 +32,8 @@ def merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
             into[key] = _own(value)
 
 
-def override_of(text: str) -> tuple[str, Any]:
-    """(dotted key, value) of a `--set key.path=value`. Raises ConfigError."""
+def override_of(text: str, is_text: IsText | None = None) -> tuple[str, Any]:
+    """(dotted key, value) of a `--set key.path=value`. is_text: of dotted keys. Raises ConfigError."""
     key, separator, value = text.partition("=")
     if len(key) > _LONGEST_KEY:
         raise ConfigError(f"--set {cut(key)} names no value: its key has {len(key)} characters")
@@ -37,17 +41,26 @@ def override_of(text: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {shown(text)} is not of the form key.path=value")
     if not value.strip():  # what a shell makes of an unset variable
         raise ConfigError(f"--set {key} gives no value; null is for none")
-    return key, value_of(value, f"--set {key}")
+    return key, value_of(value, f"--set {key}", is_text=is_text and is_text_below(key, is_text))
 
 
-def value_of(text: str, place: str, form: str = "{}") -> Any:
+def is_text_below(key: str, is_text: IsText) -> IsText:
+    """The same of what stands within the value of a dotted key."""
+    return partial(_is_text_below, key, is_text)
+
+
+def _is_text_below(key: str, is_text: IsText, path: str, is_key: bool) -> bool:
+    return is_text(f"{key}{'' if not path or path.startswith('[') else '.'}{path}", is_key)
+
+
+def value_of(text: str, place: str, form: str = "{}", is_text: IsText | None = None) -> Any:
     """What the YAML of an option says, in the place that `form` has for it. Raises ConfigError, also for a comment,
     which on a command line is a part of the value that somebody meant.
     """
-    found = _parsed(form.format(text), place)
+    found = _parsed(form.format(text), place, is_text)
     for number in [number for number, letter in enumerate(text) if letter == "#"][:_MOST_MARKS]:
         try:
-            before = _parsed(form.format(text[:number]), place)
+            before = _parsed(form.format(text[:number]), place, is_text)
         except ConfigError:  # it is within quotes
             continue
         if json.dumps(before) == json.dumps(found):  # as NaN is not equal to itself
@@ -57,8 +70,8 @@ def value_of(text: str, place: str, form: str = "{}") -> Any:
     return found
 
 
-def _parsed(text: str, place: str) -> Any:
-    return parse_yaml(text, place, is_ours=True, lines=False)
+def _parsed(text: str, place: str, is_text: IsText | None) -> Any:
+    return parse_yaml(text, place, is_ours=True, lines=False, is_text=is_text)
 
 
 def check_consistent(overrides: Iterable[tuple[str, Any]]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from errors import BatonError
 from settings.faults import need_fact
+from settings.not_downloaded import what_came_to
 
 #: Of a text that is read whole: JSON, lists of words. The largest known tokenizer takes half of it.
 MOST_TEXT_BYTES = 64 << 20
@@ -33,7 +34,7 @@ _KINDS = {
 
 
 class UnfitFile(OSError):
-    """Something that is no regular file, or a larger one than is read. `strerror` says which, without the name.
+    """No regular file, a larger one than is read, or what came instead of it. `strerror` says which, without the name.
 
     Its number is none of those by which a machine that fails is known: the file is at fault.
     """
@@ -45,13 +46,15 @@ class UnfitFile(OSError):
 def open_regular(path: Path, most: int | None = None) -> io.BufferedReader:
     """The file at `path`, or where the link leads, open for reading.
 
-    most: bytes it may have. Raises UnfitFile for another kind of file and a larger one, which is then not opened;
-    OSError as `open` does.
+    most: bytes it may have. Raises UnfitFile for another kind of file and a larger one, which is then not opened, and
+    for what a failed download left in its place; OSError as `open` does.
     """
     need_regular(path, most)
     descriptor = os.open(path, _FLAGS)
     try:
         _check(os.fstat(descriptor), path, most)  # of what was opened: the name may have gone to another
+        if (came := what_came_to(path.name, descriptor)) is not None:
+            raise UnfitFile(errno.EINVAL, came, str(path))
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -59,7 +62,7 @@ def open_regular(path: Path, most: int | None = None) -> io.BufferedReader:
 
 
 def need_regular(path: Path, most: int | None = None) -> None:
-    """As `open_regular`, for libraries that open by name. Raises UnfitFile, OSError."""
+    """As `open_regular`, for libraries that open by name; nothing is opened. Raises UnfitFile, OSError."""
     _check(path.stat(), path, most)
 
 
@@ -71,7 +74,7 @@ def need_regular_files(folder: Path, error: type[BatonError], patterns: Iterable
     for pattern in patterns:
         for path in sorted(folder.glob(pattern)):
             try:
-                need_regular(path)
+                open_regular(path).close()
             except UnfitFile as fault:
                 raise error(f"{path} cannot be read: {fault}") from None
             except OSError as fault:

@@ -98,7 +98,7 @@ def test_calvins_presets_name_what_is_not_beside_them(
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("training: {stepz: 3}", "stepz"), ("- a list", "mapping"), ("a: [", "not YAML"), ("name: 3", "name")],
+    [("training: {stepz: 3}", "stepz"), ("- a list", "mapping"), ("a: [", "not YAML"), ("name: [3]", "name")],
 )
 def test_a_wrong_config_file_is_refused(
     text: str, says: str, at: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 import subprocess
@@ -14,6 +13,7 @@ import click
 import pytest
 
 import cli
+from docs import generate_configuration, generate_figures
 from tests.processes import environment
 from tests.support import REPOSITORY
 
@@ -87,12 +87,7 @@ def test_links_lead_to_files(page: Path) -> None:
 
 
 def test_the_configuration_reference_is_current() -> None:
-    script = REPOSITORY / "docs" / "generate_configuration.py"
-    spec = importlib.util.spec_from_file_location("generate_configuration", script)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert module.PAGE.read_text(encoding="utf-8") == module.page(), (
+    assert generate_configuration.PAGE.read_text(encoding="utf-8") == generate_configuration.page(), (
         "run: python docs/generate_configuration.py"
     )
 
@@ -161,3 +156,39 @@ def test_every_test_that_a_page_names_exists() -> None:
             assert f"def {name}(" in (REPOSITORY / file).read_text(encoding="utf-8"), (
                 f"{page.name}: {file}::{name}"
             )
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in generate_figures.pages() if page.name != "does-it-help.md"],
+    ids=lambda page: page.name,
+)
+def test_figures_are_those_of_the_files_that_hold_them(page: Path) -> None:
+    assert generate_figures.wrong(page) == []
+
+
+@pytest.mark.parametrize(
+    ("page", "wrong"),
+    [
+        (
+            "<!--= settings.lease:STILL_SECONDS seconds -->91 s<!--=-->",
+            "STILL_SECONDS seconds is 90 s, the page has 91 s",
+        ),
+        ("It keeps 99 % of them.", "99 % stands outside of markers"),
+        ("It is 2.5 times as quick", "2.5 times stands outside of markers"),
+        ("twice 3 h 20 min", "3 h 20 min stands outside of markers"),
+        ("共 15 分钟", "15 分钟 stands outside of markers"),
+    ],
+)
+def test_another_figure_would_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, wrong: str
+) -> None:
+    monkeypatch.setattr(generate_figures, "REPOSITORY", tmp_path)
+    (tmp_path / "page.md").write_text(page, encoding="utf-8")
+    (found,) = generate_figures.wrong(tmp_path / "page.md")
+    assert found.endswith(wrong)
+
+
+@pytest.mark.parametrize("page", ["pictures of 48 x 48", "`sleep 90 s`", "ids 3 to 7", "version 2.0", "1e-5"])
+def test_what_is_no_figure_may_stand_bare(page: str) -> None:
+    assert list(generate_figures.bare(page)) == []

@@ -340,7 +340,7 @@ def prepare(story: str, place: Path) -> None:
     if story == "plans":
         page = (REPOSITORY / "docs" / "arms.md").read_text(encoding="utf-8")
         (place / "mine.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
-    if story == "a LeRobot set" and not (place / _LEROBOT).exists():
+    if story in ("a LeRobot set", "from one format into another") and not (place / _LEROBOT).exists():
         sets = shared_folder("BATON_LEROBOT_MINI", "lerobot_mini")
         (place / _LEROBOT).symlink_to(sets / "v21_images_relative")
     if story == "gaze regions" and not (place / "path/to/folder").exists():

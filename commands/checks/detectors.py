@@ -7,6 +7,7 @@ from pathlib import Path
 
 from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
 from errors import BatonError
+from settings.places import expanded
 
 _AREA = "detectors"
 _FOLDER, _FILE = "grounding_dino", "grounding_dino .pth"
@@ -111,6 +112,7 @@ def _groundingdino_py() -> Finding:
     if python is None:
         detail = "it needs an environment of its own, as it does not run with transformers 5; none is named"
         return Finding(_AREA, PACKAGE, MISSING, detail, f"use grounding_dino, or: {HOW_TO_INSTALL}")
+    python = str(expanded(python, PYTHON_VARIABLE))
     installed = look_into(python)
     if installed.fault is not None:
         return Finding(_AREA, PACKAGE, MISSING, installed.fault, HOW_TO_INSTALL)

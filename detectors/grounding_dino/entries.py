@@ -4,6 +4,7 @@ makes another model of the weights beside it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def check_entries(file: Path, values: Mapping[str, Any]) -> None:
     if not isinstance(model_type, str) or model_type not in MODEL_TYPES:
         raise CheckpointError(f"{file}: model_type is {shown(model_type)}, not {shown(MODEL_TYPES[0])}")
     for place, name, value in _entries(values):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise CheckpointError(f"{file}: {cut(place)} is {value}; numbers must be finite")
         if not value:
             continue
         told = f"{file}: {cut(place)} is {shown(value)}"
@@ -42,7 +45,7 @@ def check_entries(file: Path, values: Mapping[str, Any]) -> None:
 
 
 def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """(dotted place, name, value) of all entries, those within others too."""
+    """(dotted place, name, value) of all entries, those within others too; of a list its items, without a name."""
     waiting: list[tuple[str, Any]] = [("", values)]
     while waiting:
         path, value = waiting.pop()
@@ -52,4 +55,5 @@ def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
                 yield place, name, item
                 waiting.append((place, item))
         elif isinstance(value, list):
+            yield from ((path, "", item) for item in value)
             waiting += [(path, item) for item in value]

@@ -13,7 +13,8 @@ from errors import CheckpointError, WeightsMissing
 from settings.deadline import Deadline
 from settings.documents import parse_json
 from settings.faults import need_fact
-from settings.regular import is_there, need_regular, need_regular_files, open_regular, read_text
+from settings.pickled_weights import how_to_convert
+from settings.regular import is_there, need_regular_files, open_regular, read_text
 from settings.shown import cut, first_line, shown, shown_path
 from settings.tensor_header import check_sizes, read_header
 
@@ -160,7 +161,10 @@ def _deciding_files(weights: str) -> list[Path]:
         return [existing(Path(weights))]
     folder = local_folder(weights)
     if not any(folder.glob("*.safetensors")):
-        raise WeightsMissing(f"GroundingDINO folder {shown_path(weights)} holds no .safetensors file")
+        raise WeightsMissing(
+            f"GroundingDINO folder {shown_path(weights)} holds no .safetensors file"
+            f"{how_to_convert(folder, 'model.safetensors')}"
+        )
     files = sorted(file for pattern in _DECIDING_FILES for file in folder.glob(pattern))
     # What is fitted to the scores decides no box, and is in the version of the pipeline that uses it.
     return [file for file in files if file.name != CALIBRATION]
@@ -190,7 +194,7 @@ def existing(checkpoint: Path) -> Path:
     if not is_there(checkpoint):
         raise WeightsMissing(f"GroundingDINO checkpoint {shown_path(checkpoint)} does not exist")
     try:
-        need_regular(checkpoint)
+        open_regular(checkpoint).close()
     except OSError as error:
         need_fact(error)
         raise CheckpointError(f"{shown_path(checkpoint)} cannot be read: {error.strerror}") from None

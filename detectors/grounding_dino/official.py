@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
+from detectors.grounding_dino.pth import official_tensors
 from errors import CheckpointError
-from settings.faults import need_fact
 from settings.panics import panics_told
 from settings.shown import cut, shown_path
 
@@ -124,31 +123,32 @@ def load_official_state(model: Any, official: Mapping[str, torch.Tensor]) -> Non
 
 
 def load_official(checkpoint: Path) -> Any:
-    """The model in an official `.pth` file.
+    """The model in an official `.pth` file, or in one that was trained from it.
 
     Raises CheckpointError when the file is damaged, is neither the Swin-T nor the Swin-B model, or holds numbers that
     are not finite.
     """
     from transformers import GroundingDinoConfig, GroundingDinoForObjectDetection, SwinConfig
 
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        official = {name.removeprefix("module."): tensor for name, tensor in state["model"].items()}
-        width = official["backbone.0.patch_embed.proj.weight"].shape[0]
-        swin = SwinConfig(**{"embed_dim": width, "out_indices": [2, 3, 4], **SWIN_SIZES[width]})
-    except (
-        OSError, RuntimeError, KeyError, TypeError, ValueError, AttributeError, EOFError, UnpicklingError,
-    ) as error:  # fmt: skip
-        need_fact(error)
+    official = official_tensors(checkpoint)
+    width = _width(official)
+    if width not in SWIN_SIZES:
         raise CheckpointError(
-            f"{shown_path(checkpoint)} is no official GroundingDINO checkpoint ({type(error).__name__})"
-        ) from None
+            f"{shown_path(checkpoint)} is no official GroundingDINO checkpoint: neither Swin-T nor Swin-B "
+            f"(backbone.0.patch_embed.proj.weight {'is not there' if width is None else f'has {width} channels'})"
+        )
+    swin = SwinConfig(**{"embed_dim": width, "out_indices": [2, 3, 4], **SWIN_SIZES[width]})
     model = GroundingDinoForObjectDetection(GroundingDinoConfig(backbone_config=swin))
     load_official_state(model, official)
     damaged = first_not_finite(official)
     if damaged is not None:
         raise CheckpointError(f"{shown_path(checkpoint)}: tensor {damaged} holds numbers that are not finite")
     return model
+
+
+def _width(official: Mapping[str, torch.Tensor]) -> int | None:
+    patches = official.get("backbone.0.patch_embed.proj.weight")
+    return None if patches is None or patches.dim() == 0 else patches.shape[0]
 
 
 def first_not_finite(tensors: Mapping[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import EnvironmentLacks
+from settings.places import expanded
 from settings.shown import shown_path
 
 PYTHON_VARIABLE = "BATON_GROUNDINGDINO_PYTHON"
@@ -92,6 +93,8 @@ def package_version(named: str | None) -> str:
 def find_python(named: str | None = None) -> str:
     """The interpreter that has the package. Raises EnvironmentLacks saying how to make one."""
     python = named or os.environ.get(PYTHON_VARIABLE)
+    if python is not None:
+        python = str(expanded(python, PYTHON_VARIABLE if named is None else "gaze.python"))
     if python is None:
         raise EnvironmentLacks(f"no interpreter with groundingdino-py is named: {HOW_TO_INSTALL}")
     if not Path(python).is_file():

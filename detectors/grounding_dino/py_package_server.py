@@ -5,6 +5,7 @@ of RGB. Answers on standard output: one line of JSON each; to `check` one line, 
 work. Imports nothing of Baton, as it has another interpreter.
 """
 
+import argparse
 import importlib.metadata
 import json
 import os
@@ -17,6 +18,8 @@ from typing import Any
 CALLED = ("get_extended_attention_mask", "invert_attention_mask", "get_head_mask")
 #: Tensors that a checkpoint may lack: counted up when the model is built, or never used.
 SPARE = re.compile(r"\.position_ids$|\.relative_position_index$|^bert\.pooler\.")
+#: What makes a file of weights of one that holds more of its training than is read.
+ALONE = "torch.save({'model': torch.load(FILE, weights_only=False)['model']}, 'weights.pth')"
 
 
 class Refused(Exception):
@@ -94,10 +97,16 @@ def load(options: dict[str, Any]) -> Any:
     from groundingdino.util.misc import clean_state_dict
 
     weights = options["weights"]
+    if hasattr(torch.serialization, "add_safe_globals"):  # torch 2.4: before, such a file is refused
+        torch.serialization.add_safe_globals([argparse.Namespace])  # what trainers leave beside the weights
     try:
-        state = clean_state_dict(torch.load(weights, map_location="cpu", weights_only=True)["model"])
+        content = torch.load(weights, map_location="cpu", weights_only=True)
+        state = clean_state_dict(content.get("model", content))
     except Exception as error:  # whatever torch.load raises for a file that is none
-        raise Refused("damaged", f"{weights!r} cannot be read as a checkpoint: {first_line(error)}") from None
+        how = f"; where it was trained, save the weights alone: {ALONE}" if "GLOBAL" in str(error) else ""
+        raise Refused(
+            "damaged", f"{weights!r} cannot be read as a checkpoint: {first_line(error)}{how}"
+        ) from None
     model = build(options)
     try:
         missing = set(model.load_state_dict(state, strict=False).missing_keys)

@@ -15,10 +15,13 @@ from experiments.reconvla.sections import Attention, Backbones, Method, Model
 from models.config import ReconVLAConfig
 from models.folder_config import with_folders
 from models.folder_identity import folder_identity
+from models.json_files import read_json
+from models.official_entries import MODEL_TYPE
 from models.sizes import config_of_size
 from models.spec import PARTS, Folder, ModelSpec
 from settings.json_values import JsonObject
 from settings.places import expanded
+from settings.regular import is_there
 from settings.shown import shown
 
 #: Stands for the toy's vocabulary until its tokenizer is built.
@@ -37,6 +40,11 @@ def backbone_folders(backbones: Backbones) -> dict[str, Folder]:
     for name, value in named.items():
         place = expanded(value, f"model.backbones.{name}").absolute()
         folders[name] = Folder(root=str(place), identity=folder_identity(place))
+    checkpoint = folders.get("checkpoint")
+    if checkpoint is not None and "vision" not in folders:
+        tower = _tower_of(Path(checkpoint.root))
+        if tower is not None:
+            folders["vision"] = Folder(root=str(tower.absolute()), identity=folder_identity(tower))
     tokenizer = folders.get("tokenizer") or folders.get("checkpoint") or folders.get("language")
     if tokenizer is not None:
         if not (Path(tokenizer.root) / _TOKENIZER_FILE).is_file():
@@ -46,6 +54,18 @@ def backbone_folders(backbones: Backbones) -> dict[str, Folder]:
             )
         folders["tokenizer"] = tokenizer
     return folders
+
+
+def _tower_of(checkpoint: Path) -> Path | None:
+    """Where the vision tower of an official checkpoint lies that holds none itself."""
+    if not is_there(checkpoint / "config.json"):
+        return None
+    values = read_json(checkpoint / "config.json")
+    if values.get("model_type") != MODEL_TYPE:
+        return None
+    from models.tower_beside import tower_taken  # imports torch, which few plans need
+
+    return tower_taken(checkpoint, values)
 
 
 def planned_model(

@@ -12,6 +12,7 @@ from experiments.reconvla.arms import arms_of, check_names
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.own_classes import with_digests
 from experiments.reconvla.vary import axes_of, varied
+from experiments.reconvla.written import is_text, with_places
 from settings.documents import parse_yaml
 from settings.json_values import JsonObject
 from settings.overlays import check_consistent, merge, nested, override_of
@@ -63,7 +64,7 @@ def load_config(
     of_people = len(written)
     if file is not None:
         written.append((str(file), {"name": file.stem, **_read_yaml(file)}))
-    said = [override_of(text) for text in overrides]
+    said = [override_of(text, is_text) for text in overrides]
     check_consistent(said)
     written += [(f"--set {key}", nested(key, value)) for key, value in said]
     for _, more in written:
@@ -79,7 +80,7 @@ def load_config(
     if axes and not any("arms" in said for place, said in written if not place.startswith("preset ")):
         values["arms"] = [VARIED]
     try:
-        config = AblationConfig.model_validate(values)
+        config = AblationConfig.model_validate(with_places(values))
         if axes:
             check_names(config)
             rows = varied(config, axes)
@@ -98,7 +99,7 @@ def load_config(
         if loc[:1] == ("arms",) and len(loc) > 1:
             loc = ("arms", *loc[2:3], *loc[4:])  # without the names of the forms
         place = _place_of([str(part) for part in loc] or first["msg"].split()[2:3], written)
-        where = cut(".".join(cut(str(part)) for part in loc) or "the whole", _LONGEST_PART)
+        where = cut(".".join(cut(str(part)) for part in loc), _LONGEST_PART)
         if first["type"] == "extra_forbidden":
             near = did_you_mean(where, _keys(AblationConfig))
             raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}{near}") from None
@@ -106,6 +107,8 @@ def load_config(
             raise ConfigError(
                 f"{place}: {where}: it has settings of its own, a mapping (got {shown(first['input'])})"
             ) from None
+        if not loc:  # of the whole, which the sentence tells
+            raise ConfigError(f"{place}: {cut(first['msg'].removeprefix('Value error, '), 300)}") from None
         raise ConfigError(
             f"{place}: {where}: {cut(first['msg'].removeprefix('Value error, '), 300)} (got {shown(first['input'])})"
         ) from None
@@ -159,7 +162,7 @@ def _keys(section: type[BaseModel], above: str = "") -> list[str]:
 
 
 def _read_yaml(path: Path) -> dict[str, object]:
-    loaded = parse_yaml(text_of(path, ConfigError, MOST_YAML_BYTES), str(path), is_ours=True)
+    loaded = parse_yaml(text_of(path, ConfigError, MOST_YAML_BYTES), str(path), is_ours=True, is_text=is_text)
     if loaded is None:
         raise ConfigError(
             f"{path} sets nothing: it is empty, or all of it is comments; leave it out for the defaults"

@@ -45,7 +45,7 @@ def _name(text: str) -> str:
     return text
 
 
-def _path(text: str) -> str:
+def check_path(text: str) -> str:
     if not text:
         raise ValueError("a path has at least one character; null is for none")
     if not text.isprintable():
@@ -74,7 +74,7 @@ def _expanded(text: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 #: A path as it was written.
-PathText = Annotated[str, AfterValidator(_path)]
+PathText = Annotated[str, AfterValidator(check_path)]
 SimulatorName = Annotated[str, AfterValidator(_simulator)]
 #: The name of a file or folder; a `~` in front is the home folder, as in a shell.
 Place = Annotated[PathText, AfterValidator(_expanded)]

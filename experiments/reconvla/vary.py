@@ -13,7 +13,8 @@ from errors import ConfigError
 from experiments.reconvla.arms import Arm, ChangesNothing, arm_of, built_in, check_place, flat
 from experiments.reconvla.config import AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.sections import LONGEST_NAME
-from settings.overlays import value_of
+from experiments.reconvla.written import is_text, with_place
+from settings.overlays import is_text_below, value_of
 from settings.shown import cut, shown
 
 MOST_ROWS = 1000
@@ -143,10 +144,10 @@ def _parsed(option: str, text: str) -> tuple[str, list[object]]:
     if not separator or not key or not values.strip():
         raise ConfigError(f"{option} {shown(text)} is not of the form key.path=value,value")
     check_place(tuple(key.split(".")), f"{option} {cut(key)}")
-    found = value_of(values, f"{option} {cut(key)}", "[{}\n]")
+    found = value_of(values, f"{option} {cut(key)}", "[{}\n]", is_text_below(key, is_text))
     if not isinstance(found, list) or any(isinstance(value, dict) and not value for value in found):
         raise ConfigError(f"{option} {shown(text)} is not of the form key.path=value,value")
-    return key, found
+    return key, [with_place(key, value) for value in found]
 
 
 def _short(keys: Sequence[str]) -> dict[str, str]:

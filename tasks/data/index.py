@@ -87,7 +87,7 @@ def _read_gaze(
     weighed: regions that are not trusted count by their score.
     """
     with safe_open(path, framework="numpy") as tensors:
-        about = header_of(tensors.metadata())
+        about = header_of(tensors.metadata(), path.name)
     rows = about["rows"]
     if len(rows) != frames:
         raise BatonError(f"{path.name}: gaze rows for {len(rows)} of {frames} frames")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypedDict, final
+from typing import Annotated, final
 
-if TYPE_CHECKING:
-    from typing_extensions import NotRequired
+from pydantic import Field
+from typing_extensions import NotRequired, TypedDict  # of typing, pydantic takes one from Python 3.12 on
+
+from errors import InvalidInput
+from settings.typed_json import from_json
+
+_FourEdges = Field(min_length=4, max_length=4)
 
 #: The entry of a safetensors file's metadata that the header is, as JSON.
 _ENTRY = "gaze"
@@ -18,12 +23,12 @@ class RegionRow(TypedDict):
     """box: x0, y0, x1, y1 in whole pixels, x1 and y1 exclusive. source: how it was found. true_box: where the simulator
     says that the target is, None where it is hidden; not there where nobody knows."""
 
-    box: list[int]
+    box: Annotated[list[int], _FourEdges]
     score: float
     source: str
     trusted: bool
     uncertainty_pixels: float
-    true_box: NotRequired[list[float] | None]
+    true_box: NotRequired[Annotated[list[float], _FourEdges] | None]
 
 
 @final
@@ -32,7 +37,7 @@ class NoRegionRow(TypedDict):
 
     reason: str
     detail: str
-    true_box: NotRequired[list[float] | None]
+    true_box: NotRequired[Annotated[list[float], _FourEdges] | None]
 
 
 GazeRow = RegionRow | NoRegionRow
@@ -51,7 +56,10 @@ def metadata_of(header: GazeHeader) -> dict[str, str]:
     return {_ENTRY: json.dumps(header)}
 
 
-def header_of(metadata: Mapping[str, str]) -> GazeHeader:
-    """Inverse of `metadata_of`."""
-    header: GazeHeader = json.loads(metadata[_ENTRY])
-    return header
+def header_of(metadata: Mapping[str, str] | None, source: str) -> GazeHeader:
+    """Inverse of `metadata_of`. Raises InvalidInput naming `source`, which may be somebody else's, and the entry."""
+    try:
+        header = json.loads((metadata or {})[_ENTRY])
+    except (KeyError, ValueError):
+        raise InvalidInput(f"{source} holds no gaze regions") from None
+    return from_json(GazeHeader, header, source)

@@ -68,6 +68,22 @@ def test_a_header_of_a_grounding_dino_is_looked_at_first(case: str, tmp_path: Pa
     assert "model.safetensors" in text and says in text
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("layer_norm_eps", float("nan")),
+        ("text_config.layer_norm_eps", float("inf")),
+        ("backbone_config.drop", [0.1, float("-inf")]),
+    ],
+)
+def test_a_number_of_its_configuration_is_finite(key: str, value: Any, tmp_path: Path) -> None:
+    folder = dino_folder(tmp_path, replaced(DINO, key, value))
+    with pytest.raises(CheckpointError) as refused:
+        files.check_stored(folder)
+    text = sentence(refused, folder / "config.json")
+    assert f"{key} is " in text and text.endswith("numbers must be finite")
+
+
 ELSEWHERE = {
     "_attn_implementation_internal": "somebody/else",
     "attn_implementation": "somebody/else",

@@ -57,8 +57,12 @@ def gaze_examples(records: Records, jobs: Sequence[JobRecord], find: Find) -> tu
             continue
         episode = load_episode(episode_file)
         with _opened(gaze_file) as tensors:
-            found = header_of(tensors.metadata() or {})["rows"]
+            found = header_of(tensors.metadata(), str(gaze_file))["rows"]
         frame = len(episode) // 2
+        if frame >= len(found):
+            raise InvalidInput(
+                f"{gaze_file} has gaze regions of {len(found)} frames, its demonstration {len(episode)}"
+            )
         examples.append(
             _gaze_example(np.asarray(episode.rgb_static[frame]), episode.instruction, found[frame])
         )

@@ -196,3 +196,9 @@ def test_held_out_losses_of_one_report_have_one_set_of_frames() -> None:
     ):
         load_config("smoke", None, both)
     load_config("smoke", None, ("training.open_loop.frames=32", "training.early_stopping.frames=32"))
+
+
+def test_seeds_twice_are_told_without_all_other_settings() -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_config("smoke", None, (), seeds=["0", "0"])
+    assert str(refused.value) == "--seeds: seeds names something twice: 0, 0"
