@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cameras import EGL, TINY
 from calvin.downloads import known_download
 from calvin.frames import FrameFiles
-from calvin.split import BATON, CALVIN, Recording
+from calvin.split import CALVIN, Record, Recording
 from errors import DatasetError
 from settings import files
 from settings.documents import parse_json, parse_yaml
@@ -30,30 +29,6 @@ if TYPE_CHECKING:
 
 RECORD = "recording.json"
 CONFIGURATION = Path(".hydra", "merged_config.yaml")
-
-
-@dataclass(frozen=True)
-class Record:
-    """What Baton writes of a split's pictures: see `calvin.split.Recording`."""
-
-    drawn_by: str | None
-    scenes: str | None
-    losses: str | None = None
-
-    @property
-    def document(self) -> dict[str, str | None]:
-        """As it is written: `losses` only where there are some, as older records have none."""
-        return {key: value for key, value in asdict(self).items() if key != "losses" or value is not None}
-
-    @property
-    def says_anything(self) -> bool:
-        return self.drawn_by is not None or self.losses is not None
-
-    @property
-    def is_known(self) -> bool:
-        """Whether it says what can be: what a file says may be anything."""
-        drawn = self.drawn_by in (EGL, TINY, None) and self.scenes in (BATON, CALVIN, None)
-        return drawn and self.says_anything and (self.losses is None or isinstance(self.losses, str))
 
 
 def recording_of(split: CalvinSplit) -> Recording:

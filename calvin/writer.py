@@ -12,7 +12,8 @@ import numpy as np
 from calvin.annotations import LANGUAGE_FOLDER
 from calvin.episode import FRAME_SHAPES, Episode
 from calvin.frames import FrameFiles
-from calvin.recording import Record, write_record
+from calvin.recording import write_record
+from calvin.split import Record
 from calvin.split_summary import Summary, boxed, facts_of, no_embeddings
 from errors import InvalidInput
 from settings import files

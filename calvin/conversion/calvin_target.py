@@ -10,8 +10,7 @@ import numpy as np
 
 from calvin.conversion.target import Facts, Piece
 from calvin.frames import FrameFiles
-from calvin.recording import Record
-from calvin.split import Covered
+from calvin.split import Covered, Record
 from calvin.split_summary import Summary, facts_of
 from calvin.writer import arrays_of, write_frame, write_small_files
 from errors import DatasetError

@@ -16,13 +16,13 @@ from calvin.conversion.target import Piece
 from calvin.dataset import CalvinSplit
 from calvin.episode import EXTRAS, FRAME_SHAPES, Extra
 from calvin.lerobot_format.held_out import NONE
-from calvin.recording import Record
 from calvin.sampled_check import check_sample
 from calvin.split import (
     TRAINING,
     VALIDATION,
     Demonstration,
     Reading,
+    Record,
     Split,
     annotated_frames,
     left_out,

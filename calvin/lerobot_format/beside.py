@@ -16,7 +16,7 @@ from typing import Any
 from benchmark.tasks import TASKS
 from calvin.instruction_text import fault_of_instruction
 from calvin.lerobot_format.films import film_mark
-from calvin.recording import Record
+from calvin.split import Record
 from errors import DatasetError
 from settings import files
 from settings.documents import parse_json

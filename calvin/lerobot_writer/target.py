@@ -21,8 +21,7 @@ from calvin.lerobot_format.films import film_index
 from calvin.lerobot_writer.films import CODEC, PIXELS, write_film
 from calvin.lerobot_writer.layout import CHUNK_SIZE, COLUMNS, Layout
 from calvin.lerobot_writer.tables import numbers_of, write_episodes, write_frames, write_tasks
-from calvin.recording import Record
-from calvin.split import TRAINING
+from calvin.split import TRAINING, Record
 from calvin.statistics import Whole, as_lists, of_numbers, of_pictures
 from errors import BatonError
 from settings import files

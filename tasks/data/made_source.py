@@ -12,8 +12,7 @@ from benchmark.cameras import TINY
 from calvin.conversion.source import Item, Source
 from calvin.conversion.target import Piece
 from calvin.episode import FRAME_SHAPES
-from calvin.recording import Record
-from calvin.split import BATON
+from calvin.split import BATON, Record
 from simulators.playtable.env import PlayTable
 from tasks.data.ingest import make_demonstration, the_made
 from tasks.specs import Demonstration, SplitName

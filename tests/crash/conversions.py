@@ -88,15 +88,12 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--every", type=int, default=1, help="one in so many moments of each kind")
-    parser.add_argument("--form", choices=FORMS, default=None, help="only this")
+    parser.add_argument("--form", choices=FORMS, action="append", help="only this; more than once for more")
     options = parser.parse_args()
     install()
     conversion.PART = 2
     source = dataset(options.folder / "npz", training=3)
-    found = {
-        form: _tried(source, options.folder, form, options.every)
-        for form in ([options.form] if options.form else FORMS)
-    }
+    found = {form: _tried(source, options.folder, form, options.every) for form in (options.form or FORMS)}
     print(json.dumps(found))
     return 0
 
