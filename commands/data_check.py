@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from calvin.overview import Overview
 from calvin.shared_frames import told_shared
 from calvin.split import Reading, Split, annotated_frames, survey_split
 from commands.data_tables import as_json as overview_as_json
+from commands.dataset_options import with_progress
 from errors import DatasetError
 
 
@@ -22,15 +22,13 @@ def surveyed_split(folder: Path, split: str, reading: Reading) -> tuple[Split | 
     return opened, list(map(str, faults))
 
 
-def result_of(
-    opened: Split | None, faults: list[str], track: Callable[[str, Sequence[int], int], Iterator[int]]
-) -> tuple[dict[str, Any], Overview | None]:
-    """What `data check` says of a split as JSON, and the same for its tables. track: frames, with a bar."""
+def result_of(opened: Split | None, faults: list[str]) -> tuple[dict[str, Any], Overview | None]:
+    """What `data check` says of a split as JSON, and the same for its tables."""
     if opened is None:
         nothing = {"demonstrations": 0, "tasks": 0, "frames": 0}
         return {**nothing, "problems": faults, "notes": [], "renderer": None, "table": None}, None
     frames = annotated_frames(opened)
-    findings = opened.examine(track(f"{opened.split} frames", frames, len(frames)))
+    findings = opened.examine(with_progress(f"{opened.split} frames", frames, len(frames)))
     overview = findings.overview
     return {
         "demonstrations": len(opened.demonstrations),

@@ -147,7 +147,10 @@ class Columns(Section):
 class Data(Section):
     """Where demonstrations come from. `root: null` means the built-in simulator makes them."""
 
-    root: Place | None = Field(default=None, description="a dataset in CALVIN's format, or a LeRobot set")
+    root: Place | None = Field(
+        default=None,
+        description="a dataset in CALVIN's format, or a LeRobot set: its folder, or `hub:owner/name[@revision][/path]`",
+    )
     columns: Columns = Field(
         default=Columns(), description="of a LeRobot set, by CALVIN's names of arrays; null: found out"
     )
