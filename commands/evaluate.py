@@ -53,6 +53,7 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 )
 @click.option(
     "--against",
+    type=Named("model"),
     metavar="CHECKPOINT",
     default=None,
     help="Play both on the same sequences, and end once they are told apart.",

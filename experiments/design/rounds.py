@@ -14,6 +14,7 @@ from errors import BatonError, ConfigError, IllegalMove, Overtaken, StateDamaged
 from experiments.design.decision import ArmDecision, Rules, decide, models_of, sentence_of
 from experiments.design.measures import measure_named
 from experiments.planned_otherwise import done_again
+from experiments.proposal import BEFOREHAND, is_fetched_first
 from experiments.registry import Experiment, experiment_of
 from settings.json_values import JsonObject
 from settings.shown import one_line
@@ -59,7 +60,10 @@ def _play(database: Database, there: AblationRow, now: float) -> str:
     plan = experiment.plan(after, queries.specs_of(database, there.id, experiment.kept_kinds))
     planned = {job.key for job in plan.jobs}
     has = queries.keys_of(database, there.id)
-    if any(key not in planned and kind != REPORT.name for key, kind in has.items()):
+    if is_fetched_first(plan):
+        raise ConfigError("its data are not whole on this machine; bring them here first by data fetch")
+    aside = (REPORT.name, *BEFOREHAND)
+    if any(key not in planned and kind not in aside for key, kind in has.items()):
         otherwise = done_again(queries.jobs_of(database, there.id), plan)
         raise ConfigError(f"this build plans it otherwise than it was planned: {otherwise}")
     measure = measure_named(experiment.metric, design.rules.measure, "measure")
