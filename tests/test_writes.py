@@ -41,6 +41,7 @@ DIRECT = {
     "db/store.py::_lock_file": LOCK,
     "db/store.py::adopt": STORE,
     "models/export.py::export_model": "within `folders.whole_folder`, which syncs all that is in the folder",
+    "models/sharded_checkpoint.py::_settled": "within `folders.whole_folder`, which syncs all in the folder",
     "reports/csv_cells.py::csv_text": MEMORY,
     "reports/figures.py::png_bytes": MEMORY,
     "reports/svg.py::svg": MEMORY,
