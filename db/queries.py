@@ -176,6 +176,13 @@ def failures(db: Database, ablation_id: int) -> list[tuple[str, str]]:
         return [(label, error) for label, error in rows]
 
 
+def growths(db: Database, ablation_id: int) -> list[float]:
+    """When people gave an ablation more rows, seeds or sequences: Unix seconds, oldest first."""
+    mine = Event.ablation_id == ablation_id, Event.kind == "ablation_grew"
+    with db.read() as tx:
+        return list(tx.execute(select(Event.at).where(*mine).order_by(Event.id)).scalars())
+
+
 def dependencies_of(db: Database, ablation_id: int) -> list[tuple[int, int, str]]:
     """(job, the job it depends on, role) of all jobs of an ablation."""
     with db.read() as tx:
