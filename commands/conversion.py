@@ -11,6 +11,7 @@ import click
 
 from benchmark.tasks import SCENES, Scene
 from commands.dataset_options import reading_of, said_of_sets, with_progress
+from commands.fetching import Folder
 from commands.place_type import PLACE
 from errors import InvalidInput, Stopped
 from settings.streams import say
@@ -51,7 +52,7 @@ def _of_target(default: str | None) -> Callable[[Command], Command]:
 
 
 @click.command("convert")
-@click.argument("src", metavar="SRC", type=PLACE)
+@click.argument("src", metavar="SRC", type=Folder("dataset"))
 @click.argument("dst", metavar="DST", type=PLACE)
 @_of_target(default=None)
 @click.option(
@@ -65,9 +66,7 @@ def convert_command(
     lossless: bool,
     float32: bool,
     everything: bool,
-    columns: tuple[str, ...],
-    validation_episodes: str | None,
-    validation_root: Path | None,
+    **said: Any,
 ) -> None:
     """Write the demonstrations of SRC, a dataset of any format, as DST.
 
@@ -76,7 +75,7 @@ def convert_command(
     from calvin.conversion.source import opened_source
 
     _need_sense(dst, form, lossless, float32)
-    source = opened_source(src, reading_of(columns, validation_episodes, validation_root), everything)
+    source = opened_source(src, reading_of(**said), everything)
     frames = sum(item.frames or 0 for item in source.items)
     say(f"{src}: {_told_splits(source)}, {frames} frames")
     _write(source, dst, form, lossless, float32)
