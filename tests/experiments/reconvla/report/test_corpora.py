@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from db.values import Ending
 from experiments.reconvla.report.parts.gaze import Gaze
 from reports.html import render_html
 from reports.summary import summarise, to_json
+from tasks.gaze.artifact import metadata_of
 from tests.calvin.samples import make_episode
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import result_of, spec_of
@@ -119,7 +119,8 @@ def end_data_jobs(database: Any, store: Any, tmp_path: Any, worker_id: int, few:
         elif row.kind == "gaze":
             file = tmp_path / f"gaze-{row.id}"
             rows_ = [{"reason": "not_found", "detail": ""}] * 3
-            save_file({"boxes": np.zeros((3, 4))}, file, metadata={"gaze": json.dumps({"rows": rows_})})
+            header: Any = {"detector": "colour 4", "precision": None, "task": "open_drawer", "rows": rows_}
+            save_file({"boxes": np.zeros((3, 4))}, file, metadata=metadata_of(header))
             artifacts.append(stored(store, tmp_path, "gaze", file.read_bytes(), kind="gaze"))
             result = gaze_result(1 if few in row.key.split() else 3)
         elif row.kind == "index":
