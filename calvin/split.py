@@ -5,15 +5,17 @@ To add a format, write a module with a `Format`, and its line in `FORMATS`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
 
+from benchmark.cameras import EGL, TINY
 from errors import DatasetError
 
 if TYPE_CHECKING:
@@ -53,6 +55,30 @@ class Recording:
     basis: str
     scenes: str | None = None
     losses: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """What Baton writes of a split's pictures: see `Recording`."""
+
+    drawn_by: str | None
+    scenes: str | None
+    losses: str | None = None
+
+    @property
+    def document(self) -> dict[str, str | None]:
+        """As it is written: `losses` only where there are some, as older records have none."""
+        return {key: value for key, value in asdict(self).items() if key != "losses" or value is not None}
+
+    @property
+    def says_anything(self) -> bool:
+        return self.drawn_by is not None or self.losses is not None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it says what can be: what a file says may be anything."""
+        drawn = self.drawn_by in (EGL, TINY, None) and self.scenes in (BATON, CALVIN, None)
+        return drawn and self.says_anything and (self.losses is None or isinstance(self.losses, str))
 
 
 @dataclass(frozen=True)
@@ -227,6 +253,27 @@ def splits_at(root: Path) -> tuple[str, ...]:
             check_place(root, name)
             found.append(name)
     return tuple(found)
+
+
+class Covered:
+    """Which of some stretches of frames has a frame; they may overlap."""
+
+    def __init__(self, stretches: Sequence[tuple[int, int]]) -> None:
+        """stretches: first and last frame of each."""
+        order = sorted(range(len(stretches)), key=stretches.__getitem__)
+        self._order = order
+        self._starts = [stretches[place][0] for place in order]
+        self._ends = [stretches[place][1] for place in order]
+        self._longest = max((end - start for start, end in stretches), default=0)
+
+    def demonstration_with(self, frame: int) -> int | None:
+        """The place of one that has it, always the same; None where none has."""
+        place = bisect_right(self._starts, frame) - 1
+        while place >= 0 and self._starts[place] >= frame - self._longest:
+            if self._ends[place] >= frame:
+                return self._order[place]
+            place -= 1
+        return None
 
 
 def annotated_frames(split: Split) -> list[int]:

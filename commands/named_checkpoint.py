@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from models.spec import ModelSpec
     from policies.registry import ReconVLAFolder, ReconVLAWeights
 
-HELP = "a folder (Hugging Face layout), or the first digits of a checkpoint's SHA-256 in the home"
+HELP = "a folder (Hugging Face layout), hub:OWNER/NAME, or the first digits of a checkpoint's SHA-256 in the home"
 
 
 def precision_option(command: Callable[..., None]) -> Callable[..., None]:

@@ -20,6 +20,10 @@ from calvin.lerobot_format.tasks import Told, told_task
 from errors import DatasetError
 from settings.faults import need_fact
 
+#: Texts of JSON, what `calvin.boxes` reads of one frame; empty where it is not known.
+BOXES_COLUMN = "boxes"
+#: Columns by which LeRobot counts frames and episodes.
+COUNTING = ("timestamp", "frame_index", "episode_index", "index", "task_index", "next.done", "next.reward")
 #: Films whose headers are looked at before work begins (3 ms each); `data check` decodes all.
 _FILMS_OPENED = 1000
 #: By which the seconds of a film may have drifted from its frames: lerobot adds floats up.
@@ -51,6 +55,18 @@ class Dataset:
     def cameras(self) -> dict[str, str]:
         """Columns of pictures, by array."""
         return {name: self.columns[name] for name in IMAGE_FIELDS}
+
+    @property
+    def boxes(self) -> str | None:
+        """The column of true boxes, as Baton writes it; None where there is none."""
+        feature = self.about.features.get(BOXES_COLUMN)
+        return BOXES_COLUMN if feature is not None and feature.kind == "string" else None
+
+    @property
+    def frame_files(self) -> set[Path]:
+        """The files that hold the frames: tables and films."""
+        films = {film.path for entry in self.entries for film in entry.films.values()}
+        return films | {entry.data for entry in self.entries}
 
     def is_film(self, array: str) -> bool:
         return self.about.features[self.columns[array]].kind == "video"

@@ -153,6 +153,11 @@ def _said_by_set(about: Description, entries: Sequence[Entry]) -> Parts | None:
     marked = frozenset(e.index for e in entries if e.split is not None and e.split.lower() in _HELD_OUT)
     if marked and marked != every:
         return Parts(every - marked, marked, "the list of episodes says which are of the validation")
+    if all(
+        e.split is not None and e.first_frame is not None for e in entries
+    ):  # Baton wrote it: one split alone
+        which = "validation" if marked else "training"
+        return Parts(every - marked, marked, f"the list of episodes says that all are of the {which}")
     ranges = {name: _range(about, name, text) for name, text in about.splits.items()}
     held_out = frozenset().union(*(part for name, part in ranges.items() if name.lower() in _HELD_OUT))
     held_out &= every

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from calvin.episode import EXTRAS
 from calvin.lerobot_format.description import MOST_FRAMES, Description
 from calvin.lerobot_format.episodes import Contents, Entry
 from calvin.lerobot_format.tables import Table, open_table, whole_numbers
 from errors import DatasetError
+from settings.faults import need_fact
 from settings.shown import cut, shown
 
 #: Of each end of a column's pictures, for the fingerprint: PNGs are packed, so that another picture has other bytes.
@@ -100,6 +102,26 @@ def read_numbers(entry: Entry, place: Place, widths: Mapping[str, int]) -> dict[
             _need_finite(values, f"{entry.data}: {cut(name)}", entry)
             found[name] = values.astype(np.float64)
         return found
+
+
+def read_extra(entry: Entry, place: Place, name: str) -> np.ndarray:
+    """A column of `calvin.episode.EXTRAS` of one episode, (T, ...). Raises DatasetError as `read_vectors`."""
+    wanted = EXTRAS[name]
+    found = np.empty((entry.length, *wanted.shape), wanted.dtype)
+    count = 0
+    for value in read_values(entry, place, name, 0, entry.length):
+        try:
+            found[count] = np.asarray(value, wanted.dtype)
+        except (ValueError, TypeError, OverflowError) as error:
+            need_fact(error)
+            raise DatasetError(
+                f"{entry.data}: {name} of frame {count} of episode {entry.index} is not {wanted.dtype} of shape "
+                f"{wanted.shape}."
+            ) from None
+        count += 1
+    if count != entry.length:
+        raise DatasetError(f"{entry.data} ends within episode {entry.index}.")
+    return found
 
 
 def read_values(entry: Entry, place: Place, name: str, first: int, last: int) -> Iterator[object]:

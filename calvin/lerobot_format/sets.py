@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.tasks import UNKNOWN_SCENE
 from calvin.episode import FRAME_SHAPES
 from calvin.lerobot_format.dataset import Dataset, load_dataset
 from calvin.lerobot_format.held_out import Parts, equal_episodes, parted, sampled_frames
@@ -78,7 +77,7 @@ class LeRobotSets:
             assert told is not None
             demonstrations.append(
                 Demonstration(
-                    len(demonstrations), told.task, told.instruction, entry.start, entry.end, UNKNOWN_SCENE
+                    len(demonstrations), told.task, told.instruction, entry.begin, entry.end, entry.scene
                 )
             )
         return LeRobotSplit(
@@ -145,12 +144,13 @@ def _shared(dataset: Dataset, validation_root: Path) -> frozenset[int]:
 
 def _sampled(split: Split) -> np.ndarray:
     """(M, 15): states of some frames of each demonstration."""
+    if isinstance(split, LeRobotSplit) and split.dataset.vectors is not None:
+        rows = [entry.start + place for entry in split.chosen for place in sampled_frames(entry.length)]
+        return split.dataset.vectors.states[rows]
     frames = [
         demonstration.start + place
         for demonstration in split.demonstrations
         for place in sampled_frames(demonstration.end - demonstration.start + 1)
     ]
-    if isinstance(split, LeRobotSplit) and split.dataset.vectors is not None:
-        return split.dataset.vectors.states[frames]
     states = [split.read_frame(frame)["robot_obs"] for frame in frames]
     return np.asarray(states, dtype=np.float64).reshape(-1, FRAME_SHAPES["robot_obs"][0])

@@ -15,6 +15,7 @@ from errors import DatasetError, InvalidInput, SimulatorError
 from simulators.demonstrations import Failed, record
 from simulators.playtable.env import PlayTable
 from tasks.context import Draft, Finished, TaskContext, Yielded
+from tasks.data.fetch import Stop, place_here
 from tasks.memory import kept, kept_or_made
 from tasks.results import IngestResult
 from tasks.specs import Demonstration, IngestSpec
@@ -31,13 +32,17 @@ def run(context: TaskContext[IngestSpec]) -> Finished[IngestResult] | Yielded:
     """Publishes one `episode` artifact per demonstration, named `task_<number>`."""
     split, demonstrations = context.spec.split, context.spec.demonstrations
     missed: list[str] = []
+    try:
+        root = place_here(context, context.spec.root)
+    except Stop as stop:
+        return Yielded(str(stop))
     for done in range(context.step, len(demonstrations)):
         reason = context.should_stop()
         if reason:
             return Yielded(reason)
         entry = demonstrations[done]
         if context.spec.source == "calvin":
-            episode = _read(context, done)
+            episode = _read(context, root, done)
         else:
             episode, reasons = make_demonstration(_table(context, the_made(entry.scene)), entry, split)
             missed += reasons
@@ -112,9 +117,9 @@ class _Opened:
     dataset: Split
 
 
-def _read(context: TaskContext[IngestSpec], done: int) -> Episode:
+def _read(context: TaskContext[IngestSpec], root: Path | None, done: int) -> Episode:
     """Raises DatasetError where the demonstration is not the one that was planned."""
-    root, split, number = context.spec.root, context.spec.split, context.spec.demonstrations[done].number
+    split, number = context.spec.split, context.spec.demonstrations[done].number
     if root is None:
         raise InvalidInput("root: a dataset is to be read, and none is named")
     reading = _reading(context.spec)
@@ -122,7 +127,7 @@ def _read(context: TaskContext[IngestSpec], done: int) -> Episode:
     held = kept(context.memory, key, _Opened)
     if held is None or not _is_planned(context, held.dataset, done):
         # What the worker opened for an earlier job may not be what lies there now.
-        context.memory[key] = held = _Opened(open_split(Path(root), split, reading))
+        context.memory[key] = held = _Opened(open_split(root, split, reading))
         if not _is_planned(context, held.dataset, done):
             raise DatasetError(
                 f"{held.dataset.folder}: demonstration {number} is not the one that the ablation was planned with; "
