@@ -20,6 +20,7 @@ from errors import DatasetError
 
 if TYPE_CHECKING:
     from calvin.episode import Episode, FrameBoxes
+    from calvin.overview import Overview
 
 TRAINING: Final = "training"
 VALIDATION: Final = "validation"
@@ -87,13 +88,15 @@ class Reading:
 
     columns: (array, column that has it), by CALVIN's names of arrays. validation_episodes: numbers and ranges of
     episodes that nothing is trained on, or `none`. validation_root: another dataset, whose validation demonstrations
-    are not trained on where this one has them too. is_validation: all demonstrations are validation's where nothing
-    tells. is_settled: all of it was found out before (`Settling.settled`), and is not looked at again.
+    are not trained on where this one has them too. scenes: `D`, or `A=0-5;B=6-8,12` by episodes. is_validation: all
+    demonstrations are validation's where nothing tells. is_settled: all of it was found out before
+    (`Settling.settled`), and is not looked at again.
     """
 
     columns: tuple[tuple[str, str], ...] = ()
     validation_episodes: str | None = None
     validation_root: str | None = None
+    scenes: str | None = None
     is_validation: bool = False
     is_settled: bool = False
 
@@ -104,10 +107,13 @@ NOTHING_SAID: Final = Reading()
 
 @dataclass(frozen=True)
 class Findings:
-    """`problems` make a dataset unsound; `notes` are worth knowing. One sentence each."""
+    """`problems` make a dataset unsound; `notes` are worth knowing. One sentence each. overview: what all frames that
+    can be read are like.
+    """
 
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    overview: Overview | None = None
 
 
 class Split(Protocol):
@@ -288,7 +294,11 @@ def _format_at(root: Path, reading: Reading = NOTHING_SAID) -> Format:
         return found.told(reading)
     if reading.is_validation:  # its validation split is there for all to see
         return found
-    for said, setting in ((reading.columns, "columns"), (reading.validation_episodes, "validation_episodes")):
+    for said, setting in (
+        (reading.columns, "columns"),
+        (reading.validation_episodes, "validation_episodes"),
+        (reading.scenes, "scenes"),
+    ):
         if said:
             raise DatasetError(f"data.{setting}: {root} says that itself; this is for LeRobot sets.")
     return found

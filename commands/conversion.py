@@ -66,9 +66,7 @@ def convert_command(
     lossless: bool,
     float32: bool,
     everything: bool,
-    columns: tuple[str, ...],
-    validation_episodes: str | None,
-    validation_root: Path | None,
+    **said: Any,
 ) -> None:
     """Write the demonstrations of SRC, a dataset of any format, as DST.
 
@@ -77,7 +75,7 @@ def convert_command(
     from calvin.conversion.source import opened_source
 
     _need_sense(dst, form, lossless, float32)
-    source = opened_source(src, reading_of(columns, validation_episodes, validation_root), everything)
+    source = opened_source(src, reading_of(**said), everything)
     frames = sum(item.frames or 0 for item in source.items)
     say(f"{src}: {_told_splits(source)}, {frames} frames")
     _write(source, dst, form, lossless, float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,10 +14,9 @@ from commands.fetching import Folder, fetched
 from commands.groups import Suggesting
 from commands.place_type import PLACE
 from errors import DatasetError, InvalidInput, Stopped
+from settings import files
+from settings.shown import shown
 from settings.streams import say
-
-if TYPE_CHECKING:
-    from calvin.split import Reading, Split
 
 SPLITS = ("training", "validation")
 
@@ -35,18 +34,23 @@ command.add_command(generate_command)
 @click.argument("folder", metavar="DIR", type=Folder("dataset"))
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option(
+    "--preview",
+    type=PLACE,
+    metavar="FILE.png",
+    default=None,
+    help="Write a picture of some demonstrations with their instructions.",
+)
 @said_of_sets
-def check(
-    folder: Path,
-    split: str | None,
-    as_json: bool,
-    columns: tuple[str, ...],
-    validation_episodes: str | None,
-    validation_root: Path | None,
-) -> int:
+def check(folder: Path, split: str | None, as_json: bool, preview: Path | None, **said: Any) -> int:
     """Read every annotated frame of DIR. Exit code 1 when something is wrong, 2 when DIR is no dataset."""
+    from calvin.preview import contact_sheet
     from calvin.split import check_place, known_format, splits_at
+    from commands.data_check import notes_on_both, result_of, surveyed_split
+    from commands.data_tables import print_overview, print_ranges
 
+    if preview is not None:
+        _check_preview(preview)
     splits = (split,) if split else SPLITS
     if not set(splits) & set(splits_at(folder)):
         if known_format(folder) == "lerobot":
@@ -55,16 +59,20 @@ def check(
         raise DatasetError(
             f"{folder} is no CALVIN dataset: it has no {wanted}, and no meta/ of a LeRobot set"
         )
-    reading = reading_of(columns, validation_episodes, validation_root)
-    surveyed = {name: _surveyed(folder, name, reading) for name in splits}
-    results = {name: _result_of(*survey) for name, survey in surveyed.items()}
+    reading = reading_of(**said)
+    surveyed = {name: surveyed_split(folder, name, reading) for name in splits}
+    checked = {name: result_of(*survey) for name, survey in surveyed.items()}
+    results = {name: result for name, (result, _) in checked.items()}
     if split is None:
-        results["validation"]["notes"] += _notes_on_both(*(opened for opened, _ in surveyed.values()))
+        results["validation"]["notes"] += notes_on_both(*(opened for opened, _ in surveyed.values()))
     sound = not any(result["problems"] for result in results.values())
+    if preview is not None:
+        opened_splits = [opened for opened, _ in surveyed.values() if opened is not None]
+        files.write(preview, contact_sheet(opened_splits))
     if as_json:
         say(json.dumps({"folder": str(folder), "sound": sound, "splits": results}))
     else:
-        for name, result in results.items():
+        for name, (result, overview) in checked.items():
             say(f"{name}: {result['demonstrations']} demonstrations of {result['tasks']} tasks, "
                   f"{result['frames']} annotated frames, {len(result['problems'])} problems")  # fmt: skip
             for problem in result["problems"]:
@@ -74,6 +82,13 @@ def check(
             if result["renderer"] is not None:
                 told = result["renderer"]
                 say(f"  note: drawn by {told['drawn_by'] or 'unknown'}: {told['basis']}")
+            if overview is not None:
+                for sentence in overview.odd:
+                    say(f"  note: odd: {sentence}")
+                print_overview(name, overview)
+        print_ranges({name: overview for name, (_, overview) in checked.items() if overview is not None})
+        if preview is not None:
+            say(f"{preview}: some demonstrations with their instructions")
     return 0 if sound else 1
 
 
@@ -83,15 +98,7 @@ def check(
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions.")
 @said_of_sets
-def extract_command(
-    folder: Path,
-    out: Path,
-    split: str | None,
-    detector: str,
-    columns: tuple[str, ...],
-    validation_episodes: str | None,
-    validation_root: Path | None,
-) -> None:
+def extract_command(folder: Path, out: Path, split: str | None, detector: str, **said: Any) -> None:
     """Write DIR as the folders of ReconVLA's original scripts: img/, crop/, lang_ann.yaml, pictures, JSON.
 
     Broken off, the same command goes on where it ended.
@@ -108,7 +115,7 @@ def extract_command(
         raise InvalidInput(
             f"{out} already holds an extracted {' and '.join(there)} split; name another folder"
         )
-    reading = reading_of(columns, validation_episodes, validation_root)
+    reading = reading_of(**said)
     opened = {name: open_split(folder, name, reading) for name in names if name not in there}
     for dataset in opened.values():
         check_sample(dataset)
@@ -136,48 +143,9 @@ def fetch(name: str, model: bool) -> None:
     say(str(fetched(name, "model" if model else "dataset")))
 
 
-def _surveyed(folder: Path, split: str, reading: Reading) -> tuple[Split | None, list[str]]:
-    """The split, None where it cannot be opened, and what is wrong so far."""
-    from calvin.split import survey_split
-
-    try:
-        opened, faults = survey_split(folder, split, reading)
-    except DatasetError as error:
-        return None, [str(error)]
-    return opened, list(map(str, faults))
-
-
-def _result_of(opened: Split | None, faults: list[str]) -> dict[str, Any]:
-    from calvin.split import annotated_frames
-
-    if opened is None:
-        nothing = {"demonstrations": 0, "tasks": 0, "frames": 0}
-        return {**nothing, "problems": faults, "notes": [], "renderer": None}
-    frames = annotated_frames(opened)
-    findings = opened.examine(with_progress(f"{opened.split} frames", frames, len(frames)))
-    return {
-        "demonstrations": len(opened.demonstrations),
-        "tasks": len({demonstration.task for demonstration in opened.demonstrations}),
-        "frames": len(frames),
-        "problems": [*faults, *findings.problems],
-        "notes": list(findings.notes),
-        "renderer": _renderer(opened),
-    }
-
-
-def _notes_on_both(trained: Split | None, held_out: Split | None) -> list[str]:
-    from calvin.shared_frames import told_shared
-
-    if trained is None or held_out is None:  # a problem already
-        return []
-    note = told_shared(held_out, trained)
-    return [] if note is None else [note]
-
-
-def _renderer(split: Split) -> dict[str, str | None] | None:
-    """What drew the frames, and what that rests on; None where the configuration cannot be read, a problem already."""
-    try:
-        recording = split.recording()
-    except DatasetError:
-        return None
-    return {"drawn_by": recording.renderer, "basis": recording.basis}
+def _check_preview(file: Path) -> None:
+    """Before frames are read for minutes. Raises InvalidInput."""
+    if file.suffix.lower() != ".png":
+        raise InvalidInput(f"--preview: {shown(str(file))} is no name of a PNG file")
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        raise InvalidInput(f"--preview: {shown(str(file))} cannot be written: there is no such folder")

@@ -25,6 +25,11 @@ def said_of_sets(command: Command) -> Command:
     """What a LeRobot set may not say itself; the settings of an ablation are `data.columns` and so on."""
     for option in (
         click.option(
+            "--scenes",
+            metavar="LIST",
+            help="Scenes that episodes of a LeRobot set show (D, or A=0-5;B=6-8) [default: told by pictures].",
+        ),
+        click.option(
             "--validation-root",
             type=Folder("dataset"),
             metavar="DIR",
@@ -48,7 +53,10 @@ def said_of_sets(command: Command) -> Command:
 
 
 def reading_of(
-    columns: tuple[str, ...], validation_episodes: str | None, validation_root: Path | None
+    columns: tuple[str, ...],
+    validation_episodes: str | None,
+    validation_root: Path | None,
+    scenes: str | None,
 ) -> Reading:
     """Of the options of `said_of_sets`. Raises InvalidInput."""
     from calvin.episode import FRAME_SHAPES
@@ -63,7 +71,7 @@ def reading_of(
             )
         said.append((array, column))
     root = None if validation_root is None else str(validation_root)
-    return Reading(tuple(said), validation_episodes, root)
+    return Reading(tuple(said), validation_episodes, root, scenes)
 
 
 def with_progress(

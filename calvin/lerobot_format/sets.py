@@ -9,6 +9,7 @@ import numpy as np
 from calvin.episode import FRAME_SHAPES
 from calvin.lerobot_format.dataset import Dataset, load_dataset
 from calvin.lerobot_format.held_out import Parts, equal_episodes, parted, sampled_frames
+from calvin.lerobot_format.said_scenes import parsed_scenes
 from calvin.lerobot_format.split import LeRobotSplit
 from calvin.split import NOTHING_SAID, TRAINING, VALIDATION, Demonstration, Reading, Split, open_split
 from errors import DatasetError
@@ -71,14 +72,13 @@ class LeRobotSets:
         wanted = _wanted(name, parts, reading, every)
         known = {entry.index: told for entry, told in zip(entries, dataset.told)}
         chosen = tuple(entry for entry in entries if entry.index in wanted and known[entry.index] is not None)
+        scenes = parsed_scenes(reading.scenes, every)
         demonstrations: list[Demonstration] = []
         for entry in chosen:
-            told = known[entry.index]
+            told, scene = known[entry.index], scenes.get(entry.index, entry.scene)
             assert told is not None
             demonstrations.append(
-                Demonstration(
-                    len(demonstrations), told.task, told.instruction, entry.begin, entry.end, entry.scene
-                )
+                Demonstration(len(demonstrations), told.task, told.instruction, entry.begin, entry.end, scene)
             )
         return LeRobotSplit(
             Path(root),
@@ -88,6 +88,7 @@ class LeRobotSets:
             chosen,
             tuple(demonstrations),
             _left_out(name, dataset, parts, wanted, shared, reading),
+            reading.scenes,
         )
 
 

@@ -61,7 +61,9 @@ class _Recent:
 
 @dataclass(frozen=True, eq=False)
 class LeRobotSplit:
-    """An opened split. chosen: the entries that its demonstrations are, in order. left_out: see `Settling`."""
+    """An opened split. chosen: the entries that its demonstrations are, in order. left_out: see `Settling`.
+    said_scenes: as a user says them (`calvin.split.Reading`).
+    """
 
     folder: Path
     split: str
@@ -70,6 +72,7 @@ class LeRobotSplit:
     chosen: tuple[Entry, ...]
     demonstrations: tuple[Demonstration, ...]
     left_out: tuple[str, ...]
+    said_scenes: str | None = None
     frame_digits: int = 7
 
     @property
@@ -80,6 +83,7 @@ class LeRobotSplit:
         return Reading(
             tuple(sorted(self.dataset.columns.items())),
             as_text(held_out),
+            scenes=self.said_scenes,
             is_validation=self.split == VALIDATION,
             is_settled=True,
         )

@@ -54,6 +54,7 @@ class Corpus:
             root=self.root,
             columns=dict(self.reading.columns) or None,
             held_out=self.reading.validation_episodes,
+            scenes=self.reading.scenes,
         )
 
 
@@ -69,7 +70,7 @@ def reading_of(data: Data, purpose: SplitName) -> Reading:
         return Reading(columns, is_validation=True)
     if purpose == PRETRAINING and data.pretrained_on != data.root:
         return Reading(validation_root=_here(data.validated_on))
-    return Reading(columns, data.validation_episodes, _here(data.validation_root))
+    return Reading(columns, data.validation_episodes, _here(data.validation_root), data.scenes)
 
 
 def _here(root: str | None) -> str | None:

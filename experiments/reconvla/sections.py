@@ -115,7 +115,7 @@ class Method(Section):
 
 
 #: What users say of a dataset that does not say it itself.
-READING = ("columns", "validation_episodes", "validation_root")
+READING = ("columns", "validation_episodes", "validation_root", "scenes")
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -163,6 +163,11 @@ class Data(Section):
         default=None,
         description="a dataset that is judged on (its validation split, or all of a LeRobot set that has one part); "
         "what a LeRobot set at `root` has of it is not trained on; null: `root`",
+    )
+    scenes: Annotated[str, Field(min_length=1, max_length=100_000)] | None = Field(
+        default=None,
+        description="which of CALVIN's scenes the episodes of a LeRobot set show: `D`, or `A=0-5;B=6-8,12`; null: told "
+        "by their pictures",
     )
     pretraining_root: Place | None = Field(
         default=None,

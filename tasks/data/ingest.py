@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from benchmark.tasks import UNKNOWN_SCENE
 from calvin.episode import Episode
 from calvin.episode_file import save_episode
 from calvin.instructions import evaluation_instruction, training_instructions
 from calvin.oracle import TaskOracle
+from calvin.scenes import scene_of_episode
 from calvin.split import NOTHING_SAID, VALIDATION, Reading, Split, open_split
 from errors import DatasetError, InvalidInput, SimulatorError
 from simulators.demonstrations import Failed, record
@@ -32,6 +35,7 @@ def run(context: TaskContext[IngestSpec]) -> Finished[IngestResult] | Yielded:
     """Publishes one `episode` artifact per demonstration, named `task_<number>`."""
     split, demonstrations = context.spec.split, context.spec.demonstrations
     missed: list[str] = []
+    seen: dict[int, str | None] = {}  # by place: the scene that pictures show, None where the dataset says it
     try:
         root = place_here(context, context.spec.root)
     except Stop as stop:
@@ -43,6 +47,7 @@ def run(context: TaskContext[IngestSpec]) -> Finished[IngestResult] | Yielded:
         entry = demonstrations[done]
         if context.spec.source == "calvin":
             episode = _read(context, root, done)
+            seen[done] = _scene_seen(episode)
         else:
             episode, reasons = make_demonstration(_table(context, the_made(entry.scene)), entry, split)
             missed += reasons
@@ -51,7 +56,21 @@ def run(context: TaskContext[IngestSpec]) -> Finished[IngestResult] | Yielded:
         save_episode(episode, file)
         context.publish(done + 1, [Draft("episode", name, file)])
         context.report_progress(done + 1, len(demonstrations))
-    return Finished((), result=IngestResult(demonstrations=len(demonstrations), expert_missed=tuple(missed)))
+    if context.spec.source == "calvin":
+        for earlier in range(len(demonstrations)):  # those that an earlier attempt has done
+            if earlier not in seen:
+                seen[earlier] = _scene_seen(_read(context, root, earlier))
+    scenes = Counter(scene for scene in seen.values() if scene is not None)
+    result = IngestResult(
+        demonstrations=len(demonstrations),
+        expert_missed=tuple(missed),
+        scenes_seen=dict(sorted(scenes.items())),
+    )
+    return Finished((), result=result)
+
+
+def _scene_seen(episode: Episode) -> str | None:
+    return scene_of_episode(episode).scene if episode.scene == UNKNOWN_SCENE else None
 
 
 def make_demonstration(simulator: PlayTable, entry: Demonstration, split: str) -> tuple[Episode, list[str]]:
@@ -140,7 +159,9 @@ def _reading(spec: IngestSpec) -> Reading:
     if spec.columns is None:
         return NOTHING_SAID
     columns = tuple(sorted(spec.columns.items()))
-    return Reading(columns, spec.held_out, is_validation=spec.split == VALIDATION, is_settled=True)
+    return Reading(
+        columns, spec.held_out, scenes=spec.scenes, is_validation=spec.split == VALIDATION, is_settled=True
+    )
 
 
 def _is_planned(context: TaskContext[IngestSpec], dataset: Split, done: int) -> bool:
