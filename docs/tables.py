@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from docs import help_tables
+from docs import help_tables, inference_tables
 from docs.generate_figures import REPOSITORY, duration
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
@@ -55,6 +55,18 @@ def help_settings() -> str:
 
 def help_losses() -> str:
     return help_tables.losses()
+
+
+def inference_errors() -> str:
+    return inference_tables.errors()
+
+
+def inference_coverage() -> str:
+    return inference_tables.coverage()
+
+
+def inference_one_seed_read_as_method() -> str:
+    return inference_tables.one_seed_read_as_method()
 
 
 def gaze_colour_stages() -> str:
