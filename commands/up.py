@@ -13,6 +13,7 @@ import click
 from commands.failed import tell_failures
 from commands.options import SessionOptions, allow_code_option, existing_home, home_option, session_options
 from errors import Stopped
+from settings.called import told_apart
 from settings.home import Home
 from settings.streams import say
 from settings.typed import typed
@@ -67,7 +68,8 @@ def command(
             need_gpus(plan.devices)
         run_home(home, database, plan, until_done=until_done, services=services)
         ablations = standings.standing(database).ablations
-        states = {entry.name: entry.state for entry in ablations}
+        names = told_apart((entry.id, entry.name) for entry in ablations)
+        states = {names[entry.id]: entry.state for entry in ablations}
         if not is_needed:
             _tell_nothing_is_left(home, states)
         for entry in ablations:
