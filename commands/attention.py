@@ -17,7 +17,7 @@ from settings.streams import say
 
 
 @click.command("attention", help=f"Figures and maps of where CHECKPOINT looks: {HELP}.")
-@click.argument("checkpoint", type=PLACE_TEXT)
+@click.argument("words", nargs=-1, required=True, type=PLACE_TEXT, metavar="CHECKPOINT")
 @home_option
 @click.option("--data", "data_root", type=PLACE_TEXT, metavar="DIR", default=None,
               help="A CALVIN dataset's validation split [default: the home's own held-out frames].")  # fmt: skip
@@ -41,7 +41,7 @@ from settings.streams import say
 @click.pass_context
 def command(
     context: click.Context,
-    checkpoint: str,
+    words: tuple[str, ...],
     home_path: str | None,
     data_root: str | None,
     demonstrations: int | None,
@@ -62,7 +62,7 @@ def command(
     from tasks.probes.attention import chosen_rows, write_looks
     from tasks.probes.attention_scores import figures_of, look
 
-    chosen = _heads(heads)
+    checkpoint, chosen = " ".join(words), _heads(heads)
     model, recipe = find_named(resolve_home(context, home_path), checkpoint).open(precision)
     FixedState().establish(threads)
     with tempfile.TemporaryDirectory(prefix="baton-attention-") as folder:
