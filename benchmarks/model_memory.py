@@ -4,7 +4,8 @@ python -m benchmarks.model_memory
 
 Without a GPU the figures are computed from shapes and say so. With one the step is also run: peak memory,
 positions per second, and model FLOP utilisation against `--peak-tflops` of the GPU (its data sheet's dense
-figure for the precision).
+figure for the precision). What a card needs where training in full is divided over several (`models.rank_costs`) is
+computed in any case.
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ from typing import Any
 
 import torch
 
-from benchmarks.costs import METHODS, Method, count_parameters, training_costs
 from benchmarks.machine import describe
 from models.adapters import add_adapters
 from models.batches import Batch, draw_noise
 from models.config import ReconVLAConfig
+from models.costs import METHODS, Method, count_parameters, training_costs
 from models.prompt import IGNORED_LABEL, IMAGE_PLACEHOLDER
+from models.rank_costs import rank_costs
 from models.reconvla import ReconVLA
 from models.sizes import config_of_size
 from tasks.train.optimizer import make_optimizer
 
+#: Numbers of cards, what one called 80 GB has, and the share of it that an estimate should leave free.
+_CARDS, _CARD_GIB, _SPARE = (1, 2, 4, 8, 16), 79.0, 0.1
 _RESULT = Path(__file__).parent / "results" / "model_memory.json"
 
 
@@ -37,12 +41,23 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--micro-batch", type=int, default=1)
     parser.add_argument("--peak-tflops", type=float, default=None)
+    parser.add_argument("--card-gib", type=float, default=_CARD_GIB)
     parser.add_argument("--out", type=Path, default=_RESULT)
     arguments = parser.parse_args()
-    document: dict[str, Any] = {"computed": {}, "measured": {} if torch.cuda.is_available() else None}
+    document: dict[str, Any] = {
+        "computed": {},
+        "cards": {},
+        "measured": {} if torch.cuda.is_available() else None,
+    }
     for size in arguments.sizes.split(","):
         config = config_of_size(size)
         document["computed"][size] = {"parameters": count_parameters(config)}
+        document["cards"][size] = _by_cards(config, arguments.card_gib)
+        for cards, needs in document["cards"][size]["by_number"].items():
+            print(
+                f"{size}, {METHODS[0].name}, {cards} cards: computed {needs['total']:.1f} GiB each,"
+                f" micro-batch {needs['largest_micro_batch']} at most"
+            )
         for method in METHODS:
             costs = training_costs(config, method).to_dict()
             document["computed"][size][method.name] = costs
@@ -58,6 +73,21 @@ def main() -> None:
     document["machine"] = describe()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _by_cards(config: ReconVLAConfig, card_gib: float) -> dict[str, Any]:
+    """GiB of a card by their number; one is not divided."""
+    usable = card_gib * (1 - _SPARE)
+    needs = {cards: rank_costs(config, METHODS[0], cards) for cards in _CARDS}
+    return {
+        "method": METHODS[0].name,
+        "card_gib": card_gib,
+        "spare": _SPARE,
+        "by_number": {
+            str(cards): {**each.to_dict(), "largest_micro_batch": each.largest_micro_batch(usable)}
+            for cards, each in needs.items()
+        },
+    }
 
 
 def _measure(

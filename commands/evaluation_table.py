@@ -28,8 +28,9 @@ def print_evaluation(document: Mapping[str, Any]) -> None:
         zip(document["success"], success_intervals(done, CHAIN_LENGTH)), start=1
     ):
         rates.add_row(f"{k}/{CHAIN_LENGTH}", f"{rate:.1%}", f"{low:.1%} to {high:.1%}")
-    low, high = mean_interval(done)
-    rates.add_row("average length", f"{document['avg_len']:.3f}", f"{low:.3f} to {high:.3f}")
+    length = mean_interval(done)
+    told_length = "none: all sequences are alike" if length is None else f"{length[0]:.3f} to {length[1]:.3f}"
+    rates.add_row("average length", f"{document['avg_len']:.3f}", told_length)
     console.print(rates)
     if document["official_compat"]:
         console.print("Rates are over N + 1, as ReconVLA's released script counts; the intervals are over N.")

@@ -65,13 +65,15 @@ def _cpu_workers(others: int) -> int:
     return max(1, min(given.cores().count, given.memory().total // _WORKER_BYTES) - others)
 
 
-def need_gpus(devices: Devices) -> None:
-    """Raises EnvironmentLacks unless torch sees all these GPUs and computes on them: their workers would compute on the
+def need_gpus(devices: Devices) -> dict[int, int]:
+    """Memory of these GPUs by number, bytes; without those that did not tell.
+
+    Raises EnvironmentLacks unless torch sees all of them and computes on them: their workers would compute on the
     processor, or fail at the first product. Asked in a process of its own.
     """
     chosen = tuple(gpu for group in devices.gpus for gpu in group)
     if not chosen:
-        return
+        return {}
     # CUDA shows a process one MIG device, so each of several is tried by itself.
     apart = any(devices.named([gpu])[0].startswith("MIG-") for gpu in chosen)
     seen: dict[int, Mapping[str, Any]] = {}
@@ -86,6 +88,8 @@ def need_gpus(devices: Devices) -> None:
             "the processor with --gpus none"
         )
     _refuse(seen, "--gpus {}", "none")
+    memory = {number: gpu.get("memory_bytes") for number, gpu in seen.items()}
+    return {number: size for number, size in memory.items() if size is not None}
 
 
 def need_own_gpus() -> None:

@@ -14,8 +14,10 @@ from errors import InvalidInput
 from experiments.registry import experiment_of
 from reports.comparisons import comparisons_terminal
 from reports.data import ReportData
-from reports.summary import MARK, Summary, summarise, to_json
+from reports.document import to_json
+from reports.summary import MARK, Summary, summarise
 from reports.table import terminal_table
+from reports.words import findings
 from reports.write import write_report as write_files
 from settings.faults import REFUSED, need_mistake
 from settings.home import Home
@@ -79,7 +81,9 @@ def print_report(report: Written, as_json: bool) -> None:
         return
     console = Console(width=None if Console().is_terminal else 120)
     console.print(terminal_table(data, summary))
-    if any(comparison.mean is not None for comparison in summary.comparisons):
+    for sentence in findings(data, summary):
+        console.print(one_line(sentence), markup=False, highlight=False)
+    if any(comparison.main is not None for comparison in summary.comparisons):
         console.print(comparisons_terminal(summary))
     measured = [arm for arm in summary.arms if arm.open_loop_error is not None]
     if measured:

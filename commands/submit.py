@@ -23,6 +23,7 @@ from settings.typed import typed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from commands.memory import Room
     from db.engine import Database
     from db.plans import Submitted
     from experiments.proposal import Proposal
@@ -51,6 +52,7 @@ def command(
     session: SessionOptions,
 ) -> int:
     """Plan an ablation and run it to the end. The same command again continues it."""
+    from commands import memory
     from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
     from db import code, standings
@@ -67,16 +69,19 @@ def command(
     # Nothing starts with --detach, so that no tool needs to say which GPUs there are.
     options = replace(session, gpus="none") if detach and session.gpus is None else session
     stay = plan_session(options, begins=not detach)
+    room = None
     if not detach:
-        most = max(map(len, stay.devices.gpus), default=1)
-        _check_devices(config, most, shared=elsewhere(home.root).database is not None)
-        need_gpus(stay.devices)
+        most, shared = max(map(len, stay.devices.gpus), default=1), elsewhere(home.root).database is not None
+        _check_devices(config, most, shared=shared)
+        room = memory.Room(stay.devices.gpus, need_gpus(stay.devices), shared)
         _check_threads(config)
     fresh = None if home.exists else propose(config, None)  # what cannot work makes no home
+    if fresh is not None and room is not None:
+        memory.check(fresh.plan.jobs, room)
     home.create()
     if detach:
         with closing(open_state(home, thorough=True)) as database:
-            name, submitted = _submit(home, database, config, fresh)
+            name, submitted = _submit(home, database, config, fresh, room)
         document = {"ablation": submitted.ablation_id, "name": name, "home": str(home.root),
                     "jobs_added": submitted.jobs_added, "jobs_shared": submitted.jobs_shared}  # fmt: skip
         if as_json:
@@ -89,7 +94,7 @@ def command(
         return 0
     with home.exclusive("submit-ablation"), closing(open_state(home, thorough=True)) as database:
         code.need_allowed(database, besides=config.model_dump(mode="json"))
-        _, submitted = _submit(home, database, config, fresh)
+        _, submitted = _submit(home, database, config, fresh, room)
         run_home(home, database, stay, until_done=True, quiet=as_json)
         (entry,) = standings.standing(database, submitted.ablation_id).ablations
         # Only now: figures and statistics take seconds to import, which no start should wait for.
@@ -104,24 +109,25 @@ def command(
 
 
 def _submit(
-    home: Home, database: Database, config: AblationConfig, fresh: Proposal | None
+    home: Home, database: Database, config: AblationConfig, fresh: Proposal | None, room: Room | None
 ) -> tuple[str, Submitted]:
     """Write the plan: the ablation's name and what was submitted. An ablation of this name grows, or goes on; where
     another build planned it, it is continued as it was planned.
 
-    fresh: what a home without a state was planned for. Raises OtherBuild where this build cannot: nothing is done again
-    without being asked for.
+    fresh: what a home without a state was planned for. room: of the devices here; None where nothing starts.
+    Raises OtherBuild where this build cannot: nothing is done again without being asked for.
     """
     for _ in range(_TRIES - 1):
         with suppress(Overtaken):  # another command submitted this name while it was planned here
-            return _write_plan(home, database, config, fresh)
-    return _write_plan(home, database, config, fresh)
+            return _write_plan(home, database, config, fresh, room)
+    return _write_plan(home, database, config, fresh, room)
 
 
 def _write_plan(
-    home: Home, database: Database, config: AblationConfig, fresh: Proposal | None
+    home: Home, database: Database, config: AblationConfig, fresh: Proposal | None, room: Room | None
 ) -> tuple[str, Submitted]:
     """Raises Overtaken where the ablation of this name changed while it was planned."""
+    from commands import memory
     from db import builds, jobs, plans, queries
     from experiments.proposal import propose
     from views.plan import code_document, code_line
@@ -131,6 +137,9 @@ def _write_plan(
         raise OtherBuild(entry.sentence(home))
     proposal = propose(config, database) if fresh is None or queries.ablation_rows(database) else fresh
     plan, there = proposal.plan, proposal.there
+    if room is not None and proposal is not fresh:
+        known = queries.known_keys(database, [job.key for job in plan.jobs])
+        memory.check([job for job in plan.jobs if job.key not in known], room)
     for sentence in plan.warnings:
         say(f"warning: {sentence}", error=True)
     if there is not None and proposal.otherwise and (other := differences(database, there.id)):

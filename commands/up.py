@@ -52,10 +52,12 @@ def command(
     services: dict[str, int],
 ) -> int:
     """Start broker, scheduler and workers. Exit code 1 when an ablation failed, 4 when stopped early."""
+    from commands import memory
     from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
-    from db import code, standings
+    from db import code, queries, standings
     from db.migrate import open_state
+    from settings.elsewhere import elsewhere
 
     home = existing_home(context, home_path)
     plan = plan_session(session)
@@ -65,7 +67,9 @@ def command(
         code.need_allowed(database)
         is_needed = not until_done or bool(standings.open_ablations(database))
         if is_needed:
-            need_gpus(plan.devices)
+            shared = elsewhere(home.root).database is not None
+            room = memory.Room(plan.devices.gpus, need_gpus(plan.devices), shared)
+            memory.check(queries.unfinished_jobs(database), room, refuse=False)
         run_home(home, database, plan, until_done=until_done, services=services)
         ablations = standings.standing(database).ablations
         names = told_apart((entry.id, entry.name) for entry in ablations)

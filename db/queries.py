@@ -18,12 +18,13 @@ from db.rows import (
     JobRow,
     JobStanding,
     MetricRow,
+    OpenJob,
     RunRow,
     read_rows,
 )
 from db.schema import Ablation, AblationJob, Artifact, Attempt, Event, Metric, Run, Worker
 from db.statements import dependency
-from db.states import FAILED
+from db.states import FAILED, FINAL
 from errors import InvalidInput
 from settings.json_values import JsonObject
 from settings.shown import shown
@@ -175,6 +176,13 @@ def failures(db: Database, ablation_id: int) -> list[tuple[str, str]]:
         return [(label, error) for label, error in rows]
 
 
+def growths(db: Database, ablation_id: int) -> list[float]:
+    """When people gave an ablation more rows, seeds or sequences: Unix seconds, oldest first."""
+    mine = Event.ablation_id == ablation_id, Event.kind == "ablation_grew"
+    with db.read() as tx:
+        return list(tx.execute(select(Event.at).where(*mine).order_by(Event.id)).scalars())
+
+
 def dependencies_of(db: Database, ablation_id: int) -> list[tuple[int, int, str]]:
     """(job, the job it depends on, role) of all jobs of an ablation."""
     with db.read() as tx:
@@ -194,6 +202,13 @@ def find_jobs(db: Database, wanted: str) -> list[JobStanding]:
         matches = job.c.id == number
     with db.read() as tx:
         return read_rows(tx, JobStanding, select(*STANDING).where(matches).order_by(job.c.id))
+
+
+def unfinished_jobs(db: Database) -> list[OpenJob]:
+    """All that have not ended, of whichever ablation, by id."""
+    with db.read() as tx:
+        columns = select(job.c.kind, job.c.label, job.c.spec)
+        return read_rows(tx, OpenJob, columns.where(job.c.state.not_in(FINAL)).order_by(job.c.id))
 
 
 def run_label(db: Database, run_id: int) -> str | None:

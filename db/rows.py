@@ -75,6 +75,15 @@ class JobStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenJob:
+    """A job that has not ended, with its parameters."""
+
+    kind: str
+    label: str
+    spec: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptRow:
     """One execution of a job, with the job's kind, and name and host of its worker. Seconds as `db.schema.Attempt`."""
 

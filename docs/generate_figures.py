@@ -36,6 +36,7 @@ NOT_MEASURED = {
     ),  # a session; until SIGKILL; a batch script
     "docs/slurm.md": ("120 s",),  # SLURM's cred_expire
     "docs/your-data.md": ("90 %",),  # the crop of OpenVLA's released evaluation
+    "docs/statistics.md": ("5 %",),  # what p promises
     "docs/gaze.md": ("75 %", "0.25 %"),  # what counts as hidden, and as small
     "benchmarks/README.md": ("12 hours", "50 times"),  # how often a benchmark kills and interrupts
 }
@@ -74,6 +75,7 @@ WRITTEN: dict[str, Callable[[Any], str]] = {
     "whole_times": lambda value: f"{value:.0f} times",
     "whole": lambda value: f"{value:,.0f}",
     "count": str,
+    "gib": lambda value: f"{value:.1f} GiB",
     "number": lambda value: f"{value:,}",
     "two_digits": lambda value: f"{value:.2f}",
     "three_digits": lambda value: f"{value:.3f}",

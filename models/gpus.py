@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -23,12 +23,14 @@ _LAST_FOR_OLD, _OLD = "CUDA 12.6", (7, 5)
 
 @dataclass(frozen=True)
 class Gpu:
-    """`index` among those that this process sees. fault: why torch cannot use it, None where it can."""
+    """`index` among those that this process sees. fault: why torch cannot use it, None where it can. memory_bytes: what
+    it has in all, None where it was not tried."""
 
     index: int
     name: str
     capability: tuple[int, int]
     fault: str | None
+    memory_bytes: int | None = None
 
     @property
     def remedy(self) -> str:
@@ -59,9 +61,9 @@ def tried(gpu: Gpu) -> Gpu:
         total = float((torch.ones(8, device=device) @ torch.ones(8, device=device)).item())
     except RuntimeError as error:  # torch's errors of CUDA are RuntimeErrors
         failed = f"torch {torch.__version__} fails on it: {first_line(error)}"
-        return Gpu(gpu.index, gpu.name, gpu.capability, failed)
+        return replace(gpu, fault=failed)
     fault = None if total == 8.0 else f"torch {torch.__version__} computes 8 as {total:g} on it"
-    return Gpu(gpu.index, gpu.name, gpu.capability, fault)
+    return replace(gpu, fault=fault, memory_bytes=torch.cuda.get_device_properties(gpu.index).total_memory)
 
 
 def runs_on(capability: tuple[int, int], built_for: Sequence[str]) -> bool:

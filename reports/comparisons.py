@@ -1,4 +1,4 @@
-"""Arm against arm: the figures of the report's comparisons for the terminal, as CSV, LaTeX and picture."""
+"""Arms against the baseline: the figures for the terminal, as CSV, LaTeX and picture."""
 
 from __future__ import annotations
 
@@ -7,34 +7,39 @@ from dataclasses import dataclass
 
 from rich.box import HORIZONTALS
 from rich.table import Table
+from rich.text import Text
 
+from reports.against_baseline import ArmComparison, Contrast
 from reports.csv_cells import csv_text
 from reports.latex import escaped, tabular, with_interval
-from reports.metric import Metric
+from reports.numbers import interval_words, p_words, signed
 from reports.ruled import Line, ruled_png
-from reports.statistics import Comparison, Difference, Interval
 from reports.summary import Summary
 from settings.shown import one_line
 
-NOT_COMPARED = "no seed in common, or not judged alike"
+NOT_COMPARED = "not judged, or not judged alike"
+
+#: Beside a p that is a difference by Holm's correction, and beside one that cannot be relied on.
+HOLDS, UNSURE = "*", "?"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One measure of one pair, formatted; successes in points."""
+    """One measure of one pair, formatted; shares in points. p: empty for measures that have none. interval: why there
+    is none, where there is none."""
 
     delta: str
     interval: str
     p: str
-    p_holm: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """A pair of arms by title, and its `measures`; none of them where the arms cannot be compared."""
+    """An arm and the baseline by title, the seeds of both, and the `measures`; none where they cannot be compared."""
 
     a: str
     b: str
+    seeds: str
     measures: tuple[Shown, ...]
 
     @property
@@ -42,26 +47,53 @@ class Row:
         return f"{self.a} → {self.b}"
 
 
-def measures(metric: Metric) -> tuple[str, ...]:
-    """What is shown of each pair: the first share, the last, and the mean. All shares are in JSON and CSV."""
-    return (*(metric.rates[place] for place in _shares(metric)), metric.short)
+def shown_places(summary: Summary) -> tuple[int, ...]:
+    """Which measures are shown of each pair: the primary one, then the first share, the last, and the mean. All are in
+    JSON and CSV."""
+    metric = summary.metric
+    return tuple(dict.fromkeys((summary.primary, 0, metric.ceiling - 1, metric.ceiling)))
 
 
-def methods(metric: Metric) -> str:
-    """How the comparisons are made."""
-    return (
-        "Second arm minus first (successes in points), on the same sequences and seeds. Successes: exact McNemar test "
-        f"with one seed, sign flips over sequences with more; {metric.title}: sign flips. Holm: p corrected for the "
-        "number of pairs of arms, each measure by itself. p speaks of the models as they were trained; the intervals "
-        "(paired bootstrap, 95\N{NO-BREAK SPACE}%) draw seeds anew too, and say more of what other seeds would give."
+def measures(summary: Summary) -> tuple[str, ...]:
+    """What people read for them."""
+    return tuple(summary.metric.labels[place] for place in shown_places(summary))
+
+
+def methods(summary: Summary) -> str:
+    """How the comparisons are made, as far as the report has such."""
+    kinds = {comparison.interval_of for comparison in summary.comparisons}
+    primary = summary.metric.labels[summary.primary]
+    count = len(summary.comparisons)
+    arms = "one comparison, which changes nothing" if count == 1 else f"{count} comparisons"
+    told = (
+        "Second arm minus first, the baseline (shares in points), n: seeds of each. "
+        f"{primary} is the primary measure and the only one with p. Intervals (95\N{NO-BREAK SPACE}%) and p are not "
+        f"adjusted for the number of arms; {HOLDS}: still a difference by Holm's correction for {arms}."
     )
+    parts = [told]
+    if "method" in kinds:
+        parts.append(
+            "Methods: Welch's t over one figure for each trained model, all seeds of each arm, unpaired; difference, "
+            "interval and p are of one test."
+        )
+    if "weights" in kinds:
+        parts.append(
+            "One seed each: these two models on the same sequences (exact sign flips, which for shares are McNemar's "
+            "test; bootstrap interval over sequences). This says nothing of the methods."
+        )
+    if any(comparison.main and comparison.main.p_value is not None and not comparison.is_reliable
+           for comparison in summary.comparisons):  # fmt: skip
+        parts.append(
+            f"{UNSURE}: with two seeds in an arm p cannot be relied on where the arms scatter unequally."
+        )
+    return " ".join(parts)
 
 
 def comparison_rows(summary: Summary) -> list[Row]:
     """Formatted rows in the order of the arms."""
     titles = _titles(summary)
     return [
-        Row(titles[c.a], titles[c.b], tuple(_formatted(*measure) for measure in _shown(c, summary.metric)))
+        Row(titles[c.a], titles[c.b], f"{c.seeds[0]}, {c.seeds[1]}", tuple(_formatted(c, summary)))
         for c in summary.comparisons
     ]
 
@@ -69,126 +101,118 @@ def comparison_rows(summary: Summary) -> list[Row]:
 def comparisons_terminal(summary: Summary) -> Table:
     """The comparisons for `rich.print`: a line for each measure of a pair."""
     table = Table(
-        title="Comparisons",
-        caption=methods(summary.metric),
+        title="Against the baseline",
+        caption=Text(methods(summary), "dim italic"),
         title_justify="left",
         caption_justify="left",
         box=HORIZONTALS,
     )
-    for heading in ("Arms", "", "Δ", "95 % interval", "p", "p, Holm"):
+    for heading in ("Arms", "n", "", "Δ", "95 % interval", "p"):
         table.add_column(heading, justify="left" if heading in ("Arms", "") else "right")
     for row in comparison_rows(summary):
-        names = (one_line(row.a), f"→ {one_line(row.b)}", "")
-        for place, (name, measure, shown) in enumerate(zip(names, measures(summary.metric), row.measures)):
+        names = (one_line(row.a), f"→ {one_line(row.b)}", *[""] * len(row.measures))
+        for place, (measure, shown) in enumerate(zip(measures(summary), row.measures)):
             last = place == len(row.measures) - 1
-            cells = (shown.delta, shown.interval, shown.p, shown.p_holm)
-            table.add_row(name, measure, *cells, end_section=last)
+            cells = (Text(shown.delta), Text(shown.interval), Text(shown.p))
+            table.add_row(names[place], "" if place else row.seeds, measure, *cells, end_section=last)
         if not row.measures:
-            table.add_row(one_line(row.arms), "", NOT_COMPARED, end_section=True)
+            table.add_row(one_line(row.arms), row.seeds, "", NOT_COMPARED, end_section=True)
     return table
 
 
 def comparisons_csv(summary: Summary) -> str:
-    """One line per pair and measure, with full precision; empty cells could not be compared."""
-    names = ["a", "b", "seeds", "sequences", "measure", "delta", "low", "high", "p_value", "p_value_holm"]
+    """One line per pair and measure, with full precision; empty cells could not be compared, or have no p."""
+    names = ["a", "b", "seeds_a", "seeds_b", "sequences", "measure", "primary", "interval_of", "delta", "low", "high",
+             "p_value", "holm"]  # fmt: skip
     records = []
     for c in summary.comparisons:
-        pair = {"a": c.a, "b": c.b, "seeds": c.seeds, "sequences": c.sequences}
-        columns = summary.metric.columns
-        found = [*c.success, c.mean] if c.mean is not None else [None] * len(columns)
-        for measure, difference in zip(columns, found, strict=True):
-            records.append(pair | {"measure": measure} | _record(difference))
+        pair = {"a": c.a, "b": c.b, "seeds_a": c.seeds[0], "seeds_b": c.seeds[1], "sequences": c.sequences,
+                "interval_of": c.interval_of}  # fmt: skip
+        for place, measure in enumerate(summary.metric.columns):
+            main = {"measure": measure, "primary": str(place == c.primary).lower()}
+            record = _record(c.contrasts[place]) if c.contrasts else {}
+            if place == c.primary and c.holm is not None:
+                record["holm"] = str(c.holm).lower()
+            records.append(pair | main | record)
     return csv_text(names, records)
 
 
 def comparisons_latex(summary: Summary) -> str:
-    """A `tabular` for booktabs; p-values corrected by Holm in brackets."""
-    titles = _titles(summary)
-    headings = ["Arms"]
-    for measure in measures(summary.metric):
-        headings += [rf"$\Delta$ {measure}", "$p$ (Holm)"]
+    """A `tabular` for booktabs; * beside p: a difference by Holm's correction too."""
+    titles, metric = _titles(summary), summary.metric
+    headings = ["Arms", "$n$"]
+    for place in shown_places(summary):
+        headings += [
+            rf"$\Delta$ {escaped(metric.labels[place])}",
+            *(["$p$"] if place == summary.primary else []),
+        ]
     rows = []
     for c in summary.comparisons:
-        cells = [escaped(f"{titles[c.a]} → {titles[c.b]}")]
-        for difference, scale, digits in _shown(c, summary.metric):
-            low, high = difference.ci95
-            edges = (scale * low, scale * high)
-            cells.append(with_interval(scale * difference.delta, edges, digits, sign="+"))
-            cells.append(f"${_latex_p(difference.p_value)}$ (${_latex_p(difference.p_value_holm)}$)")
-        rows.append(cells if len(cells) > 1 else cells + ["--"] * (len(headings) - 1))
+        cells = [escaped(f"{titles[c.a]} → {titles[c.b]}"), f"{c.seeds[0]}, {c.seeds[1]}"]
+        for place in shown_places(summary) if c.contrasts else ():
+            found, (scale, digits) = c.contrasts[place], metric.scale_of(place)
+            cells.append(_latex(found, scale, digits))
+            if place == summary.primary:
+                cells.append("--" if found.p_value is None else _latex_p(c, found.p_value))
+        rows.append(cells + ["--"] * (len(headings) - len(cells)))
     return tabular(headings, [rows])
 
 
 def comparisons_png(summary: Summary) -> bytes:
     """The comparisons as a PNG, ruled as in a paper."""
-    headings = ["Arms"]
-    for measure in measures(summary.metric):
-        headings += [f"Δ {measure}", "p"]
-    absent = [("–", "")] * (len(headings) - 1)
+    headings, absent = ["Arms", "n"], []
+    for place in shown_places(summary):
+        more = [f"Δ {summary.metric.labels[place]}", *(["p"] if place == summary.primary else [])]
+        headings += more
+        absent += [("–", "")] * len(more)
     rows = comparison_rows(summary)
     lines = []
     for row in rows:
-        cells = [
-            cell
-            for shown in row.measures
-            for cell in ((shown.delta, shown.interval), (shown.p, f"Holm {shown.p_holm}"))
-        ]
-        lines.append(Line(row.arms, cells or absent))
-    note = methods(summary.metric)
+        cells = []
+        for place, shown in zip(shown_places(summary), row.measures):
+            cells.append(
+                (shown.delta, shown.interval if any(map(str.isdigit, shown.interval)) else "no interval")
+            )
+            if place == summary.primary:
+                cells.append((shown.p or "–", ""))
+        lines.append(Line(row.arms, [(row.seeds, ""), *(cells or absent)]))
+    note = methods(summary)
     if not all(row.measures for row in rows):
         note += f" – = {NOT_COMPARED}."
-    columns = [0.03, 0.44, 0.54, 0.635, 0.73, 0.83, 0.93]
-    return ruled_png(headings, columns[: len(headings)], lines, note)
-
-
-def signed(value: float, digits: int) -> str:
-    """`+1.5`, `−0.2`: with a minus sign, not a hyphen."""
-    return f"{value:+.{digits}f}".replace("-", "−")
-
-
-def p_words(value: float) -> str:
-    """A p-value as people read it; below 0.001 Monte-Carlo draws say no more than that."""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    step = 0.46 / max(1, len(headings) - 3)
+    columns = [0.03, 0.42, *(round(0.51 + place * step, 4) for place in range(len(headings) - 2))]
+    return ruled_png(headings, columns, lines, note)
 
 
 def _titles(summary: Summary) -> dict[str, str]:
     return {arm.arm: arm.title for arm in summary.arms}
 
 
-def _shares(metric: Metric) -> tuple[int, ...]:
-    """Places of the shares that are shown; one where the ceiling is 1."""
-    return tuple(dict.fromkeys((0, metric.ceiling - 1)))
+def _formatted(comparison: ArmComparison, summary: Summary) -> Iterator[Shown]:
+    for place in shown_places(summary) if comparison.contrasts else ():
+        found, (scale, digits) = comparison.contrasts[place], summary.metric.scale_of(place)
+        interval = found.reason if found.interval is None else interval_words(found.interval, scale, digits)
+        p = "" if found.p_value is None else f"{p_words(found.p_value)}{_mark(comparison)}"
+        yield Shown(signed(scale * found.delta, digits), interval, p)
 
 
-def _shown(comparison: Comparison, metric: Metric) -> Iterator[tuple[Difference, float, int]]:
-    """(difference, scale, digits) of what is shown; nothing where the arms cannot be compared."""
-    if comparison.mean is not None:
-        for place in _shares(metric):
-            yield comparison.success[place], 100, 1
-        yield comparison.mean, 1, metric.digits
+def _mark(comparison: ArmComparison) -> str:
+    return (HOLDS if comparison.holm else "") + ("" if comparison.is_reliable else UNSURE)
 
 
-def _formatted(difference: Difference, scale: float, digits: int) -> Shown:
-    return Shown(
-        signed(scale * difference.delta, digits),
-        _interval(difference.ci95, scale, digits),
-        p_words(difference.p_value),
-        p_words(difference.p_value_holm),
-    )
+def _record(found: Contrast) -> dict[str, float | str | None]:
+    low, high = found.interval or (None, None)
+    return {"delta": found.delta, "low": low, "high": high, "p_value": found.p_value}
 
 
-def _interval(interval: Interval, scale: float, digits: int) -> str:
-    low, high = (f"{scale * edge:.{digits}f}".replace("-", "−") for edge in interval)
-    return f"{low} to {high}"
+def _latex(found: Contrast, scale: float, digits: int) -> str:
+    if found.interval is None:
+        return f"${scale * found.delta:+.{digits}f}$"
+    low, high = found.interval
+    return with_interval(scale * found.delta, (scale * low, scale * high), digits, sign="+")
 
 
-def _record(difference: Difference | None) -> dict[str, float]:
-    if difference is None:
-        return {}
-    low, high = difference.ci95
-    return {"delta": difference.delta, "low": low, "high": high,
-            "p_value": difference.p_value, "p_value_holm": difference.p_value_holm}  # fmt: skip
-
-
-def _latex_p(value: float) -> str:
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+def _latex_p(comparison: ArmComparison, value: float) -> str:
+    mark = _mark(comparison)
+    raised = f"^{{{mark}}}" if mark else ""
+    return f"${'<0.001' if value < 0.001 else f'{value:.3f}'}{raised}$"

@@ -51,7 +51,8 @@ class RunReport:
     the final weights. `title`: what people read for the arm's name; the name itself where empty. `curves`: what else
     was measured along the way, such as validation. `steps_per_epoch`: steps in which every training sample is drawn
     once on average. No statement on the method is made of what is not `trained`. `judged_by`, `held_out_by`: results,
-    and held-out figures, of two runs are comparable where these are equal.
+    and held-out figures, of two runs are comparable where these are equal. `failed`: why it has no results and gets
+    none, where that is so.
     """
 
     arm: str
@@ -72,6 +73,7 @@ class RunReport:
     tasks: Mapping[str, TaskScore] = field(default_factory=dict)
     judged_by: str = ""
     held_out_by: str = ""
+    failed: str = ""
 
     @property
     def trained(self) -> bool:
@@ -98,8 +100,12 @@ class ReportData:
     lowered them. `random_results`: sequences driven by random actions, judged by `random_judged_by`. `published`:
     others' rows beneath the table. `state` of the ablation and number of `jobs` by state as `status` shows them;
     `failures`: a sentence for each failed job. `created_at`: when the figures were gathered, Unix seconds. `order`: of
-    the entries of report.json; those that it does not name come last. Raises InvalidInput for a run or an anchor that
-    is given twice, and for published rows of another metric.
+    the entries of report.json; those that it does not name come last. `baseline`: the trained arm that the others are
+    compared with; empty for the first. `primary`: the column of the metric that is compared with p; empty for the mean.
+    `seed_spread`: by column, how much a trained model's figure scatters between seeds (a standard deviation) in earlier
+    ablations. `looks`: for each time that seeds were added, how many of each arm had been judged by then. Raises
+    InvalidInput for a run or an anchor that is given twice, for published rows of another metric, and for a baseline
+    or a primary column that is not there.
     """
 
     ablation: str
@@ -117,6 +123,10 @@ class ReportData:
     random_judged_by: str = ""
     published: Published | None = None
     order: tuple[str, ...] = ()
+    baseline: str = ""
+    primary: str = ""
+    seed_spread: Mapping[str, float] = field(default_factory=dict)
+    looks: tuple[Mapping[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         pairs = [(run.arm, run.seed) for run in self.runs]
@@ -130,6 +140,12 @@ class ReportData:
         other = [row.method for row in rows if len(row.success) != self.metric.ceiling]
         if other:
             raise InvalidInput(f"report of {self.ablation!r}: published rows of another ceiling: {other}")
+        if self.baseline and self.baseline not in self.trained_arms():
+            raise InvalidInput(
+                f"report of {self.ablation!r}: the baseline {self.baseline!r} is none of its arms"
+            )
+        if self.primary and self.primary not in self.metric.columns:
+            raise InvalidInput(f"report of {self.ablation!r}: there is no measure {self.primary!r}")
 
     def arms(self) -> dict[str, tuple[RunReport, ...]]:
         """Runs by arm, arms in the order of their first run."""
@@ -137,6 +153,10 @@ class ReportData:
         for run in self.runs:
             grouped[run.arm] = (*grouped.get(run.arm, ()), run)
         return grouped
+
+    def trained_arms(self) -> dict[str, tuple[RunReport, ...]]:
+        """As `arms`, without rows that are only judged."""
+        return {arm: runs for arm, runs in self.arms().items() if runs[0].trained}
 
     def parts(self) -> Iterator[Part]:
         """Of all sections, in their order."""

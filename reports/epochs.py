@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from scipy import stats
+
 from reports.data import LossPoint, RunReport
 
-#: An epoch whose relative gain is surely below this does not pay (one-sided 95 %).
+#: An epoch whose relative gain is surely below this does not pay (one-sided 95 %, Welch's t over the points of two
+#: epochs).
 WORTH = 0.01
-_Z = 1.645
+_SURE = 0.95
 
 #: What is judged: held-out loss where it was measured twice in every epoch, else the loss that is trained on.
 TRAINED_ON = "action"
@@ -20,13 +23,17 @@ HELD_OUT = ("validation/action", "open_loop/loss")
 
 @dataclass(frozen=True)
 class Epoch:
-    """Mean loss over the points of one epoch; `gain`: its relative fall since the epoch before."""
+    """Mean loss over the points of one epoch; `gain`: its relative fall since the epoch before. `share`: of an epoch's
+    steps that the run did. gain_bound: how much `gain` may be off to either side, one-sided 95 %; NaN of single points.
+    """
 
     number: int
     loss: float
     error: float  # standard error of `loss`
     gain: float | None
     gain_error: float | None
+    share: float = 1.0
+    gain_bound: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ def advice_for(run: RunReport) -> Advice | None:
             math.isnan(epoch.error) for epoch in epochs
         )  # a single point knows nothing of its error
         if points and (told or curve == TRAINED_ON):
-            return Advice(curve, epochs, _sentence(epochs) + aside)
+            return Advice(curve, epochs, _sentence(epochs, curve != TRAINED_ON) + aside)
         if len(points) > 1:
             first, last = points[0], points[-1]
             aside = (
@@ -72,23 +79,30 @@ def last_epochs_loss(run: RunReport) -> float | None:
 def epochs_of(points: Sequence[LossPoint], steps_per_epoch: float) -> tuple[Epoch, ...]:
     """Epochs that have points; the last may be part of one. Step s belongs to epoch ceil(s / length)."""
     values: dict[int, list[float]] = {}
+    steps: dict[int, list[int]] = {}
     for point in points:
         number = max(1, math.ceil(point.step / steps_per_epoch))
         values.setdefault(number, []).append(point.value)
+        steps.setdefault(number, []).append(point.step)
     epochs: list[Epoch] = []
+    sizes: list[int] = []
     for number, losses in sorted(values.items()):
         loss = fmean(losses)
         error = stdev(losses) / math.sqrt(len(losses)) if len(losses) > 1 else math.nan
         gain = gain_error = None
+        bound = math.nan
         if epochs and epochs[-1].loss:
             before = epochs[-1]
             gain = (before.loss - loss) / before.loss
             gain_error = math.hypot(before.error, error) / before.loss
-        epochs.append(Epoch(number, loss, error, gain, gain_error))
+            bound = gain_error * _quantile(before.error, sizes[-1], error, len(losses))
+        share = min(1.0, max(steps[number]) / steps_per_epoch - (number - 1))
+        epochs.append(Epoch(number, loss, error, gain, gain_error, share, bound))
+        sizes.append(len(losses))
     return tuple(epochs)
 
 
-def _sentence(epochs: Sequence[Epoch]) -> str:
+def _sentence(epochs: Sequence[Epoch], held_out: bool) -> str:
     judged = [epoch for epoch in epochs if epoch.gain is not None]
     if not judged:
         return "Less than two epochs: nothing can be said about stopping earlier."
@@ -103,18 +117,28 @@ def _sentence(epochs: Sequence[Epoch]) -> str:
         )
     last = judged[-1]
     if _surely_positive(last) and last.gain is not None and last.gain > WORTH:
-        return f"The last epoch still gained {last.gain:.1%}: more epochs may pay."
+        part = "" if last.share > 0.99 else f" (of which {last.share:.2f} was done)"
+        gained = f"The last epoch{part} still gained {last.gain:.1%}"
+        if held_out:
+            return f"{gained}, what the learning rate did included: more may pay."
+        return f"{gained} on what is trained on, which says nothing of other frames."
     return "What the last epoch gained is within its noise: neither more nor fewer epochs can be advised."
+
+
+def _quantile(error_a: float, points_a: int, error_b: float, points_b: int) -> float:
+    """One-sided 95 % of the t of a difference of two means with these standard errors; NaN of a single point."""
+    if math.isnan(error_a) or math.isnan(error_b):
+        return math.nan
+    squares = error_a**2, error_b**2
+    parts = squares[0] ** 2 / (points_a - 1) + squares[1] ** 2 / (points_b - 1)
+    degrees = sum(squares) ** 2 / parts if parts else points_a + points_b - 2
+    return float(stats.t.ppf(_SURE, degrees))
 
 
 def _surely_below(epoch: Epoch) -> bool:
     """An epoch of a single point has no known error, and nothing is sure about it."""
-    if epoch.gain is None or epoch.gain_error is None or math.isnan(epoch.gain_error):
-        return False
-    return epoch.gain + _Z * epoch.gain_error < WORTH
+    return epoch.gain is not None and epoch.gain + epoch.gain_bound < WORTH
 
 
 def _surely_positive(epoch: Epoch) -> bool:
-    if epoch.gain is None or epoch.gain_error is None or math.isnan(epoch.gain_error):
-        return False
-    return epoch.gain - _Z * epoch.gain_error > 0
+    return epoch.gain is not None and epoch.gain - epoch.gain_bound > 0

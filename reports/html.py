@@ -9,10 +9,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.comparisons import p_words, signed
 from reports.data import ReportData
+from reports.numbers import p_words, signed
 from reports.section import Section
 from reports.summary import Summary
+from reports.words import findings
 from settings.shown import plain
 
 #: Failed jobs that are named; of more only the number.
@@ -40,6 +41,7 @@ def render_html(data: ReportData, summary: Summary) -> str:
         data=data,
         summary=summary,
         sequences=" or ".join(str(count) for count in sorted(sequences)),
+        findings=findings(data, summary),
         standing=_standing(data),
         written=_written(data.created_at),
         failures_shown=FAILURES_SHOWN,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reports.data import ReportData
+from reports.methods import Interval
 from reports.metric import Metric
-from reports.statistics import Interval
 from reports.summary import ArmSummary, Summary
+from reports.table import interval_captions, seed_lines
 from settings.shown import one_line
 
 _SPECIAL = {
@@ -28,14 +29,18 @@ _SPECIAL = {
 
 
 def table_latex(data: ReportData, summary: Summary) -> str:
-    """A `tabular` that needs the packages booktabs and array only, others' rows apart; --: was not measured."""
+    """A `tabular` that needs the packages booktabs and array only, others' rows apart; --: was not measured.
+
+    Below it, as comments, what its intervals are of and each seed's figures.
+    """
     metric = data.metric
     rows = [_measured(arm, arm.shown, metric) for arm in summary.arms]
     if summary.random_policy is not None:
         rows.append(_measured(summary.random_policy, "random actions", metric))
     headings = [*metric.headings[:-1], "$n$"]
+    said = "".join(f"% {one_line(text)}\n" for text in (interval_captions(summary), *seed_lines(summary)))
     if data.published is None:
-        return tabular(headings, [rows])
+        return tabular(headings, [rows]) + said
     published = [
         [
             escaped(row.method),
@@ -47,7 +52,7 @@ def table_latex(data: ReportData, summary: Summary) -> str:
     ]
     note = f"Published, not comparable: {escaped(data.published.source)} ({escaped(data.published.setting)})"
     apart = [rf"\multicolumn{{{len(headings)}}}{{l}}{{\emph{{{note}}}}}"]
-    return tabular(headings, [rows, [apart, *published]])
+    return tabular(headings, [rows, [apart, *published]]) + said
 
 
 def tabular(headings: Sequence[str], groups: Sequence[Sequence[Sequence[str]]]) -> str:
@@ -59,15 +64,18 @@ def tabular(headings: Sequence[str], groups: Sequence[Sequence[Sequence[str]]]) 
 
 
 def _measured(arm: ArmSummary, title: str, metric: Metric) -> list[str]:
-    """Values with half the width of their intervals: lower and upper deviations in LaTeX's own notation."""
+    """Values with the ways to the edges of their intervals: lower and upper deviations in LaTeX's own notation; a value
+    alone where nothing varies."""
     cells = ["--"] * len(metric.columns)
-    if arm.success is not None and arm.success_ci95 is not None:
-        cells = [
-            with_interval(100 * rate, (100 * low, 100 * high), 1)
-            for rate, (low, high) in zip(arm.success, arm.success_ci95, strict=True)
-        ]
-        if arm.mean is not None and arm.mean_ci95 is not None:
-            cells.append(with_interval(arm.mean, arm.mean_ci95, metric.digits))
+    if arm.estimates is not None:
+        cells = []
+        for place, found in enumerate(arm.estimates.measures):
+            scale, digits = metric.scale_of(place)
+            if found.interval is None:
+                cells.append(f"${scale * found.value:.{digits}f}$")
+                continue
+            low, high = found.interval
+            cells.append(with_interval(scale * found.value, (scale * low, scale * high), digits))
     seeds = len(arm.evaluated_seeds)
     trials = rf"{arm.sequences} $\times$ {seeds}" if seeds > 1 else str(arm.sequences)
     return [escaped(title), *cells, trials]

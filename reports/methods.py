@@ -8,11 +8,11 @@ seed. Where nothing varies, or one seed says nothing of others, there is a diffe
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
 from statistics import fmean, stdev
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ FEWEST_RELIABLE = 3
 FEWEST_CROSSED = 5
 
 ONE_SEED = "an arm has one seed"
-NO_SPREAD = "results of its seeds do not differ"
+NO_SPREAD = "all seeds are alike"
 
 Interval = tuple[float, float]
 
@@ -54,17 +54,44 @@ class MethodDifference:
         return self.p_value is not None and min(self.seeds) >= FEWEST_RELIABLE
 
 
+@dataclass(frozen=True)
+class WelchTests:
+    """Of many comparisons at once, an array each; NaN where an arm has one seed, or nothing varies."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    p_value: NDArray[np.float64]
+    degrees: NDArray[np.float64]
+
+
+def welch_tests(a: NDArray[np.float64], b: NDArray[np.float64]) -> WelchTests:
+    """Welch's t and 95 % interval of b minus a, for each column; a, b: (trained models of the arm, comparisons)."""
+    if min(len(a), len(b)) < 2:
+        return WelchTests(*(np.full(a.shape[1], np.nan) for _ in range(4)))
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # of arms without scatter; where both are, nothing is told
+        test = stats.ttest_ind(b, a, axis=0, equal_var=False)
+        bounds = test.confidence_interval(1 - ALPHA)
+    nothing = ~(_vary(a) | _vary(b)) | ~(bounds.low < bounds.high)
+    found = (bounds.low, bounds.high, test.pvalue, test.df)
+    return WelchTests(*(np.where(nothing, np.nan, values) for values in found))
+
+
 def welch(a: Sequence[float], b: Sequence[float]) -> MethodDifference:
     """Difference of two methods; `a`, `b`: one number for each trained model of an arm, at least one each.
 
     Raises ValueError without numbers.
     """
     delta, seeds = fmean(b) - fmean(a), (len(a), len(b))
-    if min(seeds) < 2:
-        return MethodDifference(delta, None, None, None, seeds, ONE_SEED)
-    if not (_varies(a) or _varies(b)):
-        return MethodDifference(delta, None, None, None, seeds, NO_SPREAD)
-    return _of_scipy(delta, stats.ttest_ind(b, a, equal_var=False), seeds)
+    found = welch_tests(np.array(a, dtype=float)[:, None], np.array(b, dtype=float)[:, None])
+    low, high, p_value, degrees = (
+        float(values[0]) for values in (found.low, found.high, found.p_value, found.degrees)
+    )
+    if isfinite(p_value):
+        return MethodDifference(delta, (low, high), p_value, degrees, seeds)
+    return MethodDifference(delta, None, None, None, seeds, ONE_SEED if min(seeds) < 2 else NO_SPREAD)
 
 
 def paired(a: Mapping[int, float], b: Mapping[int, float]) -> MethodDifference | None:
@@ -83,7 +110,10 @@ def paired(a: Mapping[int, float], b: Mapping[int, float]) -> MethodDifference |
         return MethodDifference(delta, None, None, None, seeds, ONE_SEED)
     if not _varies(differences):
         return MethodDifference(delta, None, None, None, seeds, NO_SPREAD)
-    return _of_scipy(delta, stats.ttest_rel(second, first), seeds)
+    test = stats.ttest_rel(second, first)
+    bounds = test.confidence_interval(1 - ALPHA)
+    interval = float(bounds.low), float(bounds.high)
+    return MethodDifference(delta, interval, float(test.pvalue), float(test.df), seeds)
 
 
 def spread(values: Sequence[float]) -> float | None:
@@ -137,16 +167,13 @@ def holm_decisions(p_values: Sequence[float | None], alpha: float = ALPHA) -> li
     return [None if p is None else bool(next(rejected)) for p in p_values]
 
 
-def _of_scipy(delta: float, test: Any, seeds: tuple[int, int]) -> MethodDifference:
-    """Interval and p of one test of scipy; neither where rounding alone makes numbers differ."""
-    bounds = test.confidence_interval(1 - ALPHA)
-    low, high, p_value = float(bounds.low), float(bounds.high), float(test.pvalue)
-    if not all(map(isfinite, (low, high, p_value))) or low >= high:
-        return MethodDifference(delta, None, None, None, seeds, NO_SPREAD)
-    return MethodDifference(delta, (low, high), p_value, float(test.df), seeds)
-
-
 def _varies(values: Sequence[float] | NDArray[np.float64]) -> bool:
-    """More than rounding: means of the same results in another order may differ in their last bits."""
-    scale = max(abs(float(value)) for value in values)
-    return float(max(values)) - float(min(values)) > 1e-12 * max(1.0, scale)
+    return bool(_vary(np.asarray(values, dtype=float)[:, None])[0])
+
+
+def _vary(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """For each column, by more than rounding: means of the same results in another order may differ in their last
+    bits."""
+    scale = np.maximum(1.0, np.abs(values).max(axis=0))
+    found: NDArray[np.bool_] = np.ptp(values, axis=0) > 1e-12 * scale
+    return found

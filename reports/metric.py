@@ -43,6 +43,19 @@ class Metric:
         return (*(f"success_{k}" for k in self.levels), self.name)
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What people read, in the order of the columns: `1/5` to `5/5`, `avg. len.`"""
+        return (*self.rates, self.short)
+
+    def scale_of(self, place: int) -> tuple[float, int]:
+        """Of a column by its place, as people read it: (factor, digits); shares are in points."""
+        return (1.0, self.digits) if place == self.ceiling else (100.0, 1)
+
+    def unit_of(self, place: int) -> str:
+        """What differences in a column are counted in, as people read them."""
+        return self.unit.split()[0] if place == self.ceiling else "points"
+
+    @property
     def headings(self) -> tuple[str, ...]:
         """Of the table: the method, each share, the mean, and the number of sequences."""
         return ("Method", *self.rates, self.short[:1].upper() + self.short[1:], "n")

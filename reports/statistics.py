@@ -1,51 +1,46 @@
-"""Intervals and tests for results of sequences: success rates, means, paired comparisons.
+"""Intervals and tests over sequences: what they say of given weights, and of no other seed's (`reports.methods` does).
 
 Computed by scipy and statsmodels; here is only what is asked of them. `results` are integers 0..ceiling
 (`reports.metric`), as an array (seeds, sequences); all arms are evaluated on the same sequences, so comparisons are
-paired. Random draws come from a fixed seed: the same results give the same report.
+paired. Random draws come from a fixed seed: the same results give the same report. Where nothing varies there is no
+interval and no p: neither would say anything of what comes next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from errors import InvalidInput
+from reports.methods import Interval
 
 BOOTSTRAP_DRAWS = 10_000
-SIGN_FLIPS = 20_000
 _SEED = 20_25
 #: Numbers held in memory at once while drawing.
 _BATCH_NUMBERS = 1_000_000
 
-Interval = tuple[float, float]
-
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of paired differences in one measure, and the chance of one so far from 0 if there were none.
-
-    `p_value_holm` is `p_value` corrected for the number of pairs of arms that were compared in this measure.
-    """
+    """Mean of paired differences in one measure, and the chance of one so far from 0 for these weights if sequences
+    made all of it. ci95, p_value: None where no pair differs."""
 
     delta: float
-    ci95: Interval
-    p_value: float
-    p_value_holm: float
+    ci95: Interval | None
+    p_value: float | None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Arm `b` minus arm `a` on the same sequences and seeds.
+    """Weights of arm `b` minus those of arm `a` on the same sequences and seeds.
 
-    `success`: results of at least k, k = 1..ceiling (exact McNemar with one seed, sign flips over sequences with
-    more). `mean`: of the results (sign flips). Empty and None when the arms share no seed or no sequences.
+    `success`: results of at least k, k = 1..ceiling; `mean`: of the results. Each by exact sign flips over sequences,
+    which for shares of one seed are McNemar's exact test. Empty and None when the arms share no seed or no sequences.
     """
 
     a: str
@@ -82,110 +77,78 @@ def success_intervals(results: NDArray[np.int64], ceiling: int) -> list[Interval
     return intervals
 
 
-def mean_interval(results: NDArray[np.int64]) -> Interval:
-    """95 % percentile bootstrap of the mean, seeds and sequences drawn anew (two-way, Owen 2007)."""
+def mean_interval(results: NDArray[np.int64]) -> Interval | None:
+    """95 % percentile bootstrap of the mean, seeds and sequences drawn anew (two-way, Owen 2007); None where all
+    results are equal."""
     return _bootstrap_mean(results.astype(np.float64))
 
 
 def compare(
     a: str, b: str, results_a: dict[int, Sequence[int]], results_b: dict[int, Sequence[int]], ceiling: int
 ) -> Comparison:
-    """Compare two arms; `results_*` map seed to that run's results (0..ceiling) over the same sequences."""
-    seeds = sorted(set(results_a) & set(results_b))
+    """Compare the weights of two arms; `results_*` map seed to that run's results (0..ceiling) over the same sequences.
+
+    Seeds that both have; two arms of one seed each are compared whichever seeds these are.
+    """
+    seeds = [(seed, seed) for seed in sorted(set(results_a) & set(results_b))]
+    if len(results_a) == len(results_b) == 1:
+        seeds = [(next(iter(results_a)), next(iter(results_b)))]
     if not seeds:
         return Comparison(a, b, 0, 0)
-    matrix_a = result_matrix([results_a[seed] for seed in seeds], ceiling)
-    matrix_b = result_matrix([results_b[seed] for seed in seeds], ceiling)
+    matrix_a = result_matrix([results_a[seed] for seed, _ in seeds], ceiling)
+    matrix_b = result_matrix([results_b[seed] for _, seed in seeds], ceiling)
     if matrix_a.shape != matrix_b.shape or matrix_a.size == 0:
         return Comparison(a, b, len(seeds), 0)
     success = tuple(
-        _difference((matrix_b >= k).astype(np.float64) - (matrix_a >= k), binary=True)
-        for k in range(1, ceiling + 1)
+        _difference((matrix_b >= k).astype(np.int64) - (matrix_a >= k)) for k in range(1, ceiling + 1)
     )
-    mean = _difference((matrix_b - matrix_a).astype(np.float64), binary=False)
-    return Comparison(a, b, len(seeds), matrix_a.shape[1], success, mean)
+    return Comparison(a, b, len(seeds), matrix_a.shape[1], success, _difference(matrix_b - matrix_a))
 
 
-def corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    """Each `p_value_holm` over all these pairs of arms, every measure by itself (Holm 1979)."""
-    found = [(*c.success, c.mean) for c in comparisons if c.mean is not None]
-    columns = [holm([difference.p_value for difference in column]) for column in zip(*found, strict=True)]
-    by_pair = zip(*columns, strict=True)
-    return tuple(
-        comparison if comparison.mean is None else _with_holm(comparison, comparison.mean, next(by_pair))
-        for comparison in comparisons
-    )
-
-
-def _with_holm(comparison: Comparison, mean: Difference, p_values: Sequence[float]) -> Comparison:
-    *success, last = (
-        replace(difference, p_value_holm=p)
-        for difference, p in zip((*comparison.success, mean), p_values, strict=True)
-    )
-    return replace(comparison, success=tuple(success), mean=last)
-
-
-def _difference(values: NDArray[np.float64], *, binary: bool) -> Difference:
-    """Of paired differences (seeds, sequences); as long as no other pair is compared, nothing is corrected."""
-    p_value = paired_test(values) if binary else sign_flip(values.mean(axis=0))
-    return Difference(float(values.mean()), _bootstrap_mean(values), p_value, p_value)
+def _difference(values: NDArray[np.int64]) -> Difference:
+    """Of paired differences (seeds, sequences)."""
+    floats = values.astype(np.float64)
+    return Difference(float(floats.mean()), _bootstrap_mean(floats), sign_flip(values.sum(axis=0)))
 
 
 def against_random(results: NDArray[np.int64], random_results: Sequence[int]) -> float | None:
-    """p-value of the difference in the first share between `results` (seeds, sequences) and random actions, paired by
-    sequence; None when the sequences are not the same number."""
+    """p-value of the difference in the first share between these weights' `results` (seeds, sequences) and random
+    actions, paired by sequence; None when the sequences are not the same number, or no pair differs."""
     chance = np.asarray(random_results)
     if results.shape[1] != len(chance):
         return None
-    differences = (results >= 1).astype(np.float64) - (chance >= 1)
-    return paired_test(differences)
+    return sign_flip(((results >= 1).astype(np.int64) - (chance >= 1)).sum(axis=0))
 
 
-def paired_test(differences: NDArray[np.float64]) -> float:
-    """p-value of differences of -1, 0 or 1 (seeds, sequences): exact McNemar, or sign flips with several seeds."""
-    return mcnemar_exact(differences[0]) if len(differences) == 1 else sign_flip(differences.mean(axis=0))
+def sign_flip(differences: NDArray[np.int64]) -> float | None:
+    """Exact two-sided sign-flip test that paired whole-number differences are symmetric about 0; None where all are 0.
 
-
-def mcnemar_exact(differences: NDArray[np.float64]) -> float:
-    """Two-sided exact McNemar test on paired differences of -1, 0 or 1; 1.0 when no pair differs."""
-    gained, lost = int((differences > 0).sum()), int((differences < 0).sum())
-    return float(stats.binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
-
-
-def sign_flip(differences: NDArray[np.float64]) -> float:
-    """Two-sided Monte-Carlo sign-flip test that paired differences are symmetric about 0.
-
-    Counts the observed arrangement as one of the draws, so it is never 0 (Phipson & Smyth 2010).
+    Of all the ways to give them signs, the share whose sum is as far from 0 as theirs. With differences of -1, 0 and 1
+    it is McNemar's exact test.
     """
-    differences = differences[differences != 0]  # their signs change nothing
-    if differences.size < 2:
-        return 1.0  # either sign of a single pair is as far from 0
-    found = stats.permutation_test(
-        (differences,),
-        lambda values, axis: values.mean(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=SIGN_FLIPS,
-        batch=1000,
-        random_state=np.random.default_rng(_SEED),
-    )
-    return float(found.pvalue)
+    sizes = np.abs(differences[differences != 0])
+    if not sizes.size:
+        return None
+    chances = np.ones(1)  # of each sum of those that are positive
+    for size in sizes:
+        more = np.zeros(len(chances) + int(size))
+        more[: len(chances)] += chances / 2
+        more[size:] += chances / 2
+        chances = more
+    sums = 2 * np.arange(len(chances)) - int(sizes.sum())
+    return float(min(1.0, chances[np.abs(sums) >= abs(int(differences.sum()))].sum()))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction."""
-    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
-
-
-def _bootstrap_mean(values: NDArray[np.float64]) -> Interval:
-    """95 % percentile interval of the mean of (seeds, sequences), both drawn with replacement.
+def _bootstrap_mean(values: NDArray[np.float64]) -> Interval | None:
+    """95 % percentile interval of the mean of (seeds, sequences), both drawn with replacement; None where all are
+    equal.
 
     What is drawn are the numbers of seeds and of sequences, independently: a sequence is the same for every
     seed. A single seed, or sequence, is not drawn.
     """
     drawn = [np.arange(count) for count in values.shape if count > 1]
     if not drawn or (values == values[0, 0]).all():
-        return float(values.mean()), float(values.mean())
+        return None
 
     def mean(*numbers: NDArray[np.int64], axis: int) -> NDArray[np.float64]:
         rows = numbers[0] if values.shape[0] > 1 else np.zeros((1, 1), dtype=np.int64)
@@ -202,4 +165,5 @@ def _bootstrap_mean(values: NDArray[np.float64]) -> Interval:
         method="percentile",
         random_state=np.random.default_rng(_SEED),
     ).confidence_interval
-    return float(found.low), float(found.high)
+    low, high = float(found.low), float(found.high)
+    return (low, high) if low < high else None

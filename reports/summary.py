@@ -1,24 +1,20 @@
-"""From runs to the figures of the report: one `ArmSummary` per arm, comparisons, and the JSON document."""
+"""From runs to the figures of the report: one `ArmSummary` per arm, and comparisons with the baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import combinations
-from math import isnan
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any
 
-from errors import InvalidInput
+from reports.against_baseline import ArmComparison, compare_with_baseline, decided
 from reports.data import ReportData, RunReport
-from reports.epochs import Advice, advice_for, last_epochs_loss
+from reports.epochs import last_epochs_loss
+from reports.estimates import Estimates, estimates
+from reports.losses import LossComparison, compare_losses
 from reports.metric import Metric
 from reports.statistics import (
-    Comparison,
     Interval,
     against_random,
-    compare,
-    corrected,
     mean_interval,
     result_matrix,
     success_intervals,
@@ -34,8 +30,9 @@ class ArmSummary:
     """Figures of one arm over its seeds; None where not measured. `goodput` is useful over device seconds.
 
     `success`, `mean`: of the report's metric. `sequences` is the number per seed, `evaluated_seeds` are those that have
-    results. `train_steps` is what every seed reached; slices and seconds are sums over seeds; all these are None
-    where it is not `trained`, only judged.
+    results, `failed_seeds` those that failed and get none. `estimates`: each seed's figures and the intervals that
+    people read; `success_ci95` and `mean_ci95` are over sequences. `train_steps` is what every seed reached; slices and
+    seconds are sums over seeds; all these are None where it is not `trained`, only judged.
     `training_loss`, `held_out_loss` and `open_loop_error` are means over the same `held_out_seeds`, those whose final
     weights were judged on held-out frames (`held_out_frames` of each; None where seeds differ in them).
     `p_value_random`: the chance of such a difference to random actions in the first share, on the same sequences, if
@@ -64,10 +61,17 @@ class ArmSummary:
     p_value_random: float | None
     comparable: bool = True
     held_out_comparable: bool = True
+    estimates: Estimates | None = None
+    failed_seeds: tuple[int, ...] = ()
 
     @property
     def trained(self) -> bool:
         return self.train_steps is not None
+
+    @property
+    def missing_seeds(self) -> tuple[int, ...]:
+        """Those without results that may get some."""
+        return tuple(seed for seed in self.seeds if seed not in (*self.evaluated_seeds, *self.failed_seeds))
 
     @property
     def shown(self) -> str:
@@ -77,23 +81,22 @@ class ArmSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """All computed figures of a report."""
+    """All computed figures of a report. comparisons: each other trained arm against the `baseline` (None: no arm is
+    trained). primary: the place of the primary measure in the metric's columns. losses: held-out figures
+    of the same pairs."""
 
     metric: Metric
     arms: tuple[ArmSummary, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ArmComparison, ...]
     random_policy: ArmSummary | None
+    baseline: str | None = None
+    primary: int = 0
+    losses: tuple[LossComparison, ...] = ()
 
 
 def summarise(data: ReportData) -> Summary:
     """Compute every figure once. Raises InvalidInput when results are out of range or ragged."""
     groups = data.arms()
-    comparisons = [
-        compare(a, b, _results_by_seed(groups[a]), _results_by_seed(groups[b]), data.metric.ceiling)
-        if _judged_by(groups[a]) == _judged_by(groups[b])
-        else Comparison(a, b, 0, 0)
-        for a, b in combinations([arm for arm, runs in groups.items() if runs[0].trained], 2)
-    ]
     random_policy = None
     if data.random_results is not None:
         runs = [RunReport("random", 0, 0, results=data.random_results)]
@@ -105,9 +108,60 @@ def summarise(data: ReportData) -> Summary:
     return Summary(
         metric=data.metric,
         arms=tuple(_in_the_table(arm, runs, data) for arm, runs in groups.items()),
-        comparisons=corrected(comparisons),
+        comparisons=_comparisons(data),
         random_policy=random_policy,
+        baseline=baseline_of(data),
+        primary=primary_of(data),
+        losses=_losses(data),
     )
+
+
+def baseline_of(data: ReportData) -> str | None:
+    """The arm that the others are compared with: the named one, else the first that is trained."""
+    return data.baseline or next(iter(data.trained_arms()), None)
+
+
+def primary_of(data: ReportData) -> int:
+    """The place of the primary measure in the metric's columns: the named one, else the mean."""
+    return data.metric.columns.index(data.primary or data.metric.name)
+
+
+def _comparisons(data: ReportData) -> tuple[ArmComparison, ...]:
+    """What was judged otherwise than the baseline is compared with nothing."""
+    arms, baseline = data.trained_arms(), baseline_of(data)
+    if baseline is None:
+        return ()
+    first = arms[baseline]
+    found = []
+    for arm, runs in arms.items():
+        if arm == baseline:
+            continue
+        alike = _judged_by(first) == _judged_by(runs)
+        found.append(
+            compare_with_baseline(
+                baseline,
+                arm,
+                _results_by_seed(first) if alike else {},
+                _results_by_seed(runs) if alike else {},
+                data.metric,
+                primary_of(data),
+                (len(_failed(first)), len(_failed(runs))),
+                [(look.get(baseline, 0), look.get(arm, 0)) for look in data.looks],
+            )
+        )
+    return decided(found)
+
+
+def _losses(data: ReportData) -> tuple[LossComparison, ...]:
+    arms, baseline = data.trained_arms(), baseline_of(data)
+    if baseline is None:
+        return ()
+    others = ((arm, runs) for arm, runs in arms.items() if arm != baseline)
+    return tuple(compare_losses(baseline, arm, arms[baseline], runs) for arm, runs in others)
+
+
+def _failed(runs: Sequence[RunReport]) -> tuple[int, ...]:
+    return tuple(run.seed for run in runs if run.failed and not run.results)
 
 
 def _in_the_table(arm: str, runs: Sequence[RunReport], data: ReportData) -> ArmSummary:
@@ -130,41 +184,6 @@ def _held_out_by(runs: Sequence[RunReport]) -> str:
     return next((run.held_out_by for run in runs if run.held_out_by), "")
 
 
-def to_json(data: ReportData, summary: Summary | None = None) -> dict[str, Any]:
-    """The document of `report --json`. A figure that was not measured is None.
-
-    Raises InvalidInput where two parts of the report give the same entry.
-    """
-    summary = summary or summarise(data)
-    own = {
-        "ablation": data.ablation,
-        "ablation_id": data.ablation_id,
-        "created_at": data.created_at,
-        "state": data.state or None,
-        "jobs": dict(data.jobs),
-        "failures": list(data.failures),
-        "arms": [_arm_json(arm, data) for arm in summary.arms],
-        "comparisons": [_comparison_json(comparison, data.metric) for comparison in summary.comparisons],
-        "random_policy": _arm_json(summary.random_policy, data) if summary.random_policy else None,
-        "closed_loop_reason": data.closed_loop_reason,
-        "closed_loop_warning": data.closed_loop_warning,
-        "runs": [_run_json(run, data) for run in data.runs],
-    }
-    document = _merged([own, *(part.document() for part in data.parts())])
-    first = [name for name in data.order if name in document]
-    return {name: document[name] for name in dict.fromkeys([*first, *document])}
-
-
-def _merged(entries: Iterable[Mapping[str, object]]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    for entry in entries:
-        twice = sorted(merged.keys() & entry.keys())
-        if twice:
-            raise InvalidInput(f"two parts of a report give the entries {', '.join(twice)}")
-        merged |= _plain(entry)
-    return merged
-
-
 def _results_by_seed(runs: Sequence[RunReport]) -> dict[int, Sequence[int]]:
     return {run.seed: run.results for run in runs if run.results}
 
@@ -183,11 +202,13 @@ def _summarise_arm(
         title=runs[0].title or arm,
         seeds=tuple(run.seed for run in runs),
         evaluated_seeds=tuple(measured),
+        failed_seeds=_failed(runs),
         sequences=0 if results is None else results.shape[1],
         success=None if results is None else success_rates(results, metric.ceiling),
         success_ci95=None if results is None else success_intervals(results, metric.ceiling),
         mean=None if results is None else float(results.mean()),
         mean_ci95=None if results is None else mean_interval(results),
+        estimates=None if results is None or not results.size else estimates(results, metric.ceiling),
         train_steps=min((run.train_steps for run in runs if run.train_steps is not None), default=None),
         slices=sum(run.slices or 0 for run in runs) if runs[0].trained else None,
         device_seconds=device_seconds,
@@ -213,64 +234,3 @@ def _total(values: Sequence[float | None]) -> float | None:
     """Sum, or None unless every value was measured: a partial sum would pass for the whole."""
     known = [value for value in values if value is not None]
     return sum(known) if known and len(known) == len(values) else None
-
-
-def _arm_json(arm: ArmSummary, data: ReportData) -> dict[str, Any]:
-    figures = asdict(arm)
-    names = {"mean": data.metric.name, "mean_ci95": f"{data.metric.name}_ci95"}
-    last = {name: figures.pop(name) for name in ("p_value_random", "comparable", "held_out_comparable")}
-    own = {names.get(name, name): value for name, value in figures.items()}
-    return _merged([own, *(part.of_arm(arm) for part in data.parts()), last])
-
-
-def _comparison_json(comparison: Comparison, metric: Metric) -> dict[str, Any]:
-    """`delta_ci95`, `p_value` and `p_value_holm` are of the last share, `delta_success5` of five; `success` has all."""
-    document: dict[str, Any] = {name: getattr(comparison, name) for name in ("a", "b", "seeds", "sequences")}
-    last = comparison.success[-1] if comparison.success else None
-    for difference, delta, interval, suffix in (
-        (last, f"delta_success{metric.ceiling}", "delta_ci95", ""),
-        (comparison.mean, f"delta_{metric.name}", f"delta_{metric.name}_ci95", f"_{metric.name}"),
-    ):
-        document[delta] = difference.delta if difference else None
-        document[interval] = list(difference.ci95) if difference else None
-        document[f"p_value{suffix}"] = difference.p_value if difference else None
-        document[f"p_value{suffix}_holm"] = difference.p_value_holm if difference else None
-    document["success"] = [
-        {"k": k, **_plain(asdict(difference))} for k, difference in enumerate(comparison.success, start=1)
-    ] or None
-    return document
-
-
-def _run_json(run: RunReport, data: ReportData) -> dict[str, Any]:
-    names = (
-        "arm", "seed", "train_steps", "slices", "open_loop_error", "held_out_loss", "held_out_frames",
-        "device_seconds", "useful_seconds",
-    )  # fmt: skip
-    figures: dict[str, Any] = {name: getattr(run, name) for name in names}
-    figures["results"] = None if run.results is None else list(run.results)
-    advice = advice_for(run)
-    last = {
-        "tasks": {task: asdict(score) for task, score in sorted(run.tasks.items())},
-        "attempts": [asdict(attempt) for attempt in run.attempts],
-        "epochs": None if advice is None else _advice_json(advice),
-    }
-    return _merged([figures, *(part.of_run(run) for part in data.parts()), last])
-
-
-def _advice_json(advice: Advice) -> dict[str, Any]:
-    epochs = [
-        {name: None if value is None or isnan(value) else value for name, value in asdict(epoch).items()}
-        for epoch in advice.epochs
-    ]
-    return {"curve": advice.curve, "advice": advice.sentence, "epochs": epochs}
-
-
-def _plain(document: Mapping[str, object]) -> dict[str, Any]:
-    """Tuples as lists, as JSON would have them anyway, so that a document equals its own round trip."""
-    return {key: _listed(value) for key, value in document.items()}
-
-
-def _listed(value: object) -> object:
-    if isinstance(value, tuple | list):
-        return [_listed(item) for item in value]
-    return _plain(value) if isinstance(value, Mapping) else value

@@ -10,9 +10,10 @@ from rich.text import Text
 
 from reports.csv_cells import csv_text
 from reports.data import ReportData
+from reports.estimates import METHOD, METHOD_HERE, WEIGHTS
+from reports.methods import FEWEST_CROSSED, Interval
 from reports.metric import Metric
 from reports.ruled import Line, ruled_png
-from reports.statistics import Interval
 from reports.summary import MARK, ArmSummary, Summary
 from settings.shown import one_line
 
@@ -33,9 +34,58 @@ def not_comparable(summary: Summary) -> str | None:
     )
 
 
+_OF = {
+    WEIGHTS: "Of one seed: these weights on other sequences (Wilson; bootstrap for the average), not another seed.",
+    METHOD_HERE: f"Of 2 to {FEWEST_CROSSED - 1} seeds: the method on these sequences (Student's t over seeds).",
+    METHOD: f"Of {FEWEST_CROSSED} seeds and more: the method, on other sequences too (t over seeds and sequences).",
+}
+
+
+def interval_captions(summary: Summary) -> str:
+    """What the 95 % intervals of the table are of, as far as it has such."""
+    rows = [*summary.arms, *([summary.random_policy] if summary.random_policy else [])]
+    found = {row.estimates.interval_of for row in rows if row.estimates is not None}
+    return " ".join(
+        ["95\N{NO-BREAK SPACE}% intervals.", *(text for which, text in _OF.items() if which in found)]
+    )
+
+
+def seed_lines(summary: Summary) -> list[str]:
+    """Each seed's figures of the first share and of the mean, with the standard deviation between seeds, where an arm
+    has several; and the seeds that failed."""
+    lines = []
+    for place in (0, summary.metric.ceiling):
+        scale, digits = summary.metric.scale_of(place)
+        told = []
+        for arm in summary.arms:
+            found = None if arm.estimates is None else arm.estimates.measures[place]
+            if found is not None and found.spread is not None:
+                each = ", ".join(f"{scale * value:.{digits}f}" for value in found.of_seeds)
+                told.append(f"{arm.title} {each} (SD {scale * found.spread:.{digits}f})")
+        if told:
+            lines.append(f"{summary.metric.labels[place]} of each seed: {'; '.join(told)}.")
+    return lines + failed_lines(summary)
+
+
+def failed_lines(summary: Summary) -> list[str]:
+    """Sentences for the arms with seeds that are in no figure, as they failed or are not judged yet."""
+    failed = [
+        f"{arm.title} {len(arm.failed_seeds)} of {len(arm.seeds)} seeds ({', '.join(map(str, arm.failed_seeds))})"
+        for arm in summary.arms
+        if arm.failed_seeds
+    ]
+    missing = [
+        f"{arm.title} {', '.join(map(str, arm.missing_seeds))}"
+        for arm in summary.arms
+        if arm.estimates is not None and arm.missing_seeds
+    ]
+    told = [f"Failed, and in no figure of the table: {'; '.join(failed)}."] if failed else []
+    return told + ([f"Seeds that are not judged yet: {'; '.join(missing)}."] if missing else [])
+
+
 @dataclass(frozen=True)
 class Row:
-    """One method, formatted: values and their 95 % intervals (empty where not measured)."""
+    """One method, formatted: values and their 95 % intervals (empty where not measured, or where nothing varies)."""
 
     method: str
     success: tuple[str, ...]
@@ -68,7 +118,14 @@ def terminal_table(data: ReportData, summary: Summary) -> Table:
     caption = data.closed_loop_warning
     if data.closed_loop_reason:
         caption = f"Success rates not measured: {data.closed_loop_reason}"
-    caption = " ".join(filter(None, (caption, not_comparable(summary))))
+    measured = any(arm.estimates is not None for arm in summary.arms)
+    captions = (
+        caption,
+        not_comparable(summary),
+        interval_captions(summary) if measured else None,
+        *seed_lines(summary),
+    )
+    caption = " ".join(filter(None, captions))
     table = Table(
         title=Text(one_line(data.ablation), "italic"),
         caption=caption and Text(one_line(caption), "dim italic"),
@@ -106,42 +163,47 @@ def table_png(data: ReportData, summary: Summary) -> bytes:
         )
         for row in table_rows(summary)
     ]
-    note = "Success in %, 95 % intervals below; – = not measured."
+    note = f"Success in %. Below each value: {interval_captions(summary)} – = not measured."
     if data.closed_loop_reason:
         note += f" {data.closed_loop_reason}"
     if (said := not_comparable(summary)) is not None:
         note += f" {said}"
+    note = " ".join([note, *seed_lines(summary)])
     step = 0.55 / data.metric.ceiling
     values = [round(0.29 + place * step, 4) for place in range(data.metric.ceiling + 1)]
     return ruled_png(data.metric.headings, [0.03, *values, 0.94], lines, note)
 
 
 def _row(arm: ArmSummary, metric: Metric, *, reference: bool) -> Row:
-    if arm.success is None or arm.success_ci95 is None or arm.mean is None or arm.mean_ci95 is None:
+    if arm.estimates is None:
         missing = (NOT_MEASURED,) * metric.ceiling
         return Row(arm.shown, missing, ("",) * metric.ceiling, NOT_MEASURED, "", "0", reference)
-    seeds = len(arm.evaluated_seeds)
+    seeds, shares, mean = len(arm.evaluated_seeds), arm.estimates.shares, arm.estimates.mean
     return Row(
         method=(_RANDOM if arm.comparable else f"{_RANDOM} {MARK}") if reference else arm.shown,
-        success=tuple(f"{100 * rate:.1f}" for rate in arm.success),
-        success_ci=tuple(_interval(interval, 100, 0) for interval in arm.success_ci95),
-        mean=f"{arm.mean:.{metric.digits}f}",
-        mean_ci=_interval(arm.mean_ci95, 1, metric.digits),
+        success=tuple(f"{100 * share.value:.1f}" for share in shares),
+        success_ci=tuple(_interval(share.interval, 100, 0) for share in shares),
+        mean=f"{mean.value:.{metric.digits}f}",
+        mean_ci=_interval(mean.interval, 1, metric.digits),
         trials=f"{arm.sequences} × {seeds}" if seeds > 1 else str(arm.sequences),
         reference=reference,
     )
 
 
-def _interval(interval: Interval, scale: float, digits: int) -> str:
+def _interval(interval: Interval | None, scale: float, digits: int) -> str:
+    if interval is None:
+        return ""
     return f"{scale * interval[0]:.{digits}f}–{scale * interval[1]:.{digits}f}"
 
 
 def _record_fields(metric: Metric) -> Iterator[str]:
     yield from ("arm", "method")
     for name in metric.columns:
-        yield from (name, f"{name}_low", f"{name}_high")
+        yield from (name, f"{name}_low", f"{name}_high", f"{name}_sd_between_seeds")
     yield from (
+        "interval_of",
         "evaluated_seeds",
+        "failed_seeds",
         "sequences",
         "train_steps",
         "open_loop_error",
@@ -155,11 +217,14 @@ def _record_fields(metric: Metric) -> Iterator[str]:
 
 def _record(arm: ArmSummary, metric: Metric) -> dict[str, str | int | float | None]:
     record: dict[str, str | int | float | None] = {"arm": arm.arm, "method": arm.title}
-    if arm.success is not None and arm.success_ci95 is not None and arm.mean_ci95 is not None:
-        figures = zip([*arm.success, arm.mean], [*arm.success_ci95, arm.mean_ci95], strict=True)
-        for name, (value, (low, high)) in zip(metric.columns, figures, strict=True):
-            record |= {name: value, f"{name}_low": low, f"{name}_high": high}
-    record |= {"evaluated_seeds": len(arm.evaluated_seeds), "sequences": arm.sequences}
+    if arm.estimates is not None:
+        for name, found in zip(metric.columns, arm.estimates.measures, strict=True):
+            low, high = found.interval or (None, None)
+            record |= {name: found.value, f"{name}_low": low, f"{name}_high": high}
+            record[f"{name}_sd_between_seeds"] = found.spread
+        record["interval_of"] = arm.estimates.interval_of
+    record |= {"evaluated_seeds": len(arm.evaluated_seeds), "failed_seeds": len(arm.failed_seeds)}
+    record |= {"sequences": arm.sequences}
     record |= {"train_steps": arm.train_steps, "open_loop_error": arm.open_loop_error}
     record |= {"training_loss": arm.training_loss, "held_out_loss": arm.held_out_loss}
     record["held_out_frames"] = arm.held_out_frames

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from reports.comparisons import comparisons_csv, comparisons_latex, comparisons_png
 from reports.data import ReportData
+from reports.document import to_json
 from reports.html import render_html
 from reports.latex import table_latex
-from reports.summary import summarise, to_json
+from reports.results_table import results_csv
+from reports.summary import summarise
 from reports.table import table_csv, table_png
 from settings import files
 
@@ -17,7 +19,7 @@ from settings import files
 def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
     """Write report.html, report.json, table.csv, .png and .tex into `folder`; returns name -> path.
 
-    With two arms and more comparisons.csv, .png and .tex too.
+    With two arms and more comparisons.csv, .png and .tex too; where sequences were played, results.csv of them all.
     The same data give the same bytes. Each file appears whole (`settings.files`). Raises
     InvalidInput when results are out of range or the runs of an arm do not fit each other.
     """
@@ -36,6 +38,8 @@ def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
             "comparisons.png": comparisons_png(summary),
             "comparisons.tex": comparisons_latex(summary).encode(),
         }
+    if results := results_csv(data):
+        contents["results.csv"] = results.encode()
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         files.write(folder / name, content)

@@ -58,6 +58,7 @@ class TriedGpu(TypedDict):
     capability: tuple[int, int]
     fault: str | None
     remedy: str
+    memory_bytes: int | None
 
 
 class GpuLine(TypedDict):
@@ -90,6 +91,7 @@ def check(packages: bool) -> Iterator[Line]:
                 "capability": gpu.capability,
                 "fault": gpu.fault,
                 "remedy": gpu.remedy,
+                "memory_bytes": gpu.memory_bytes,
             }
         }
 

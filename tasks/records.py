@@ -94,7 +94,7 @@ class Records:
     """All of one ablation.
 
     needs: (job, the job it depends on, role). failures: (label, reason) of failed jobs. artifacts: by job, oldest
-    first. points: by the job of a run's training, by name and step.
+    first. points: by the job of a run's training, by name and step. grown_at: when people added to it, Unix seconds.
     """
 
     ablation: AblationRecord
@@ -105,6 +105,7 @@ class Records:
     failures: Sequence[tuple[str, str]]
     artifacts: Mapping[int, Sequence[ArtifactRecord]]
     points: Mapping[int, Sequence[Point]]
+    grown_at: Sequence[float] = ()
 
     def artifacts_of(self, job: JobRecord) -> Sequence[ArtifactRecord]:
         return self.artifacts.get(job.id, ())

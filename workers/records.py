@@ -65,6 +65,7 @@ def records_of(database: Database, ablation: str | int | None) -> Records:
             ]
             for run in runs
         },
+        grown_at=queries.growths(database, row.id),
     )
 
 

@@ -8,7 +8,10 @@ from importlib.util import find_spec
 
 from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
 from commands.checks.trial import try_machine
-from errors import SimulatorMissing
+from errors import EnvironmentLacks, SimulatorMissing
+from settings import given
+
+_GIB = 2**30
 
 EXTRAS = {
     "diffusers": ("the VAE of the released recipe", "pip install diffusers"),
@@ -18,7 +21,7 @@ EXTRAS = {
 
 
 def findings() -> list[Finding]:
-    return [_playtable(), _egl(), _calvin_env(), *_models()]
+    return [_playtable(), _egl(), _calvin_env(), *_models(), _room_for_training()]
 
 
 def _playtable() -> Finding:
@@ -76,3 +79,33 @@ def _models() -> list[Finding]:
         else:
             found.append(Finding("models", name, OK, version))
     return found
+
+
+def _room_for_training() -> Finding:
+    """What can be trained in the memory of the smallest GPU here, or of this machine, computed from shapes."""
+    name = "training"
+    told = [gpu.get("memory_bytes") for gpu in try_machine(packages=True).gpus if gpu["fault"] is None]
+    sizes = [size for size in told if size is not None]
+    place, memory = ("a GPU", min(sizes)) if sizes else ("this machine", given.memory().total)
+    room = memory / _GIB
+    try:
+        from models.costs import METHODS, training_costs
+        from models.sizes import SIZES
+
+        needs = {
+            f"{size} {method.name.partition(',')[0]}": training_costs(SIZES[size], method).total
+            for size in ("small", "7b")
+            for method in METHODS
+        }
+    except (ImportError, OSError, EnvironmentLacks) as error:
+        return Finding(
+            "models", name, MISSING, f"what it takes cannot be computed: {error}", EXTRAS["diffusers"][1]
+        )
+    words = {
+        fits: ", ".join(f"{what} ({need:.1f})" for what, need in needs.items() if (need <= room) is fits)
+        for fits in (True, False)
+    }
+    detail = f"{place} has {room:.1f} GiB; with one sample a micro-batch fits, computed: {words[True] or 'nothing'}"
+    if not words[False]:
+        return Finding("models", name, OK, detail)
+    return Finding("models", name, OK, f"{detail}; does not: {words[False]}")

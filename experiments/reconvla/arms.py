@@ -31,6 +31,7 @@ _JUDGING = (
 #: Of the whole ablation, not of a row.
 _COMMON = (
     "name", "arms", "seeds", "scheduling", "data.chunk", "evaluation.random_baseline", "evaluation.sequences_per_shard",
+    "comparison",
 )  # fmt: skip
 
 Place = tuple[str, ...]
@@ -119,7 +120,8 @@ def rows_of(config: AblationConfig) -> list[JsonObject]:
 
 
 def check_names(config: AblationConfig) -> None:
-    """Raises ConfigError for rows by the name of a built-in arm, and for arms and bases that are unknown."""
+    """Raises ConfigError for rows by the name of a built-in arm, and for arms, bases and a
+    baseline that are unknown."""
     for name, row in config.arms.items() if isinstance(config.arms, dict) else ():
         if row is not None and name in built_in():
             raise ConfigError(
@@ -129,6 +131,12 @@ def check_names(config: AblationConfig) -> None:
     entries = _entries(config)
     for name in config.trained:
         _chain(name, entries)
+    baseline = config.comparison.baseline
+    if baseline is not None and baseline not in config.trained:
+        raise ConfigError(
+            f"comparison.baseline: {shown(baseline)} is none of the arms that are trained: "
+            f"{cut(', '.join(config.trained), 400)}{did_you_mean(baseline, list(config.trained))}"
+        )
 
 
 def _entries(config: AblationConfig) -> dict[str, ArmEntry]:

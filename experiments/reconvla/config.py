@@ -19,6 +19,7 @@ from errors import ConfigError
 from experiments.reconvla.sections import (
     READING,
     Attention,
+    Comparison,
     Data,
     Evaluation,
     Gaze,
@@ -108,6 +109,7 @@ class AblationConfig(Section):
     pretraining: Training = Training()
     evaluation: Evaluation = Evaluation()
     attention: Attention = Attention()
+    comparison: Comparison = Comparison()
 
     @field_validator("arms")
     @classmethod
@@ -146,6 +148,8 @@ class AblationConfig(Section):
         values: dict[str, object] = write(self)
         if self.method == Method():
             values.pop("method", None)
+        if self.comparison == Comparison():
+            values.pop("comparison", None)
         data = values.get("data")
         if isinstance(data, dict):
             for setting in READING:

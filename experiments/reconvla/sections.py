@@ -120,6 +120,19 @@ READING = ("columns", "validation_episodes", "validation_root")
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+class Comparison(Section):
+    """What the report concludes from: said before the results are there, so that nobody chooses by them."""
+
+    baseline: Name | None = Field(
+        default=None, description="the arm that all others are compared with; null: the first that is trained"
+    )
+    measure: Literal["avg_len", "success_1", "success_2", "success_3", "success_4", "success_5"] = Field(
+        default="avg_len",
+        description="the primary measure, the only one with p: the average length, or the share of sequences with at "
+        "least so many tasks",
+    )
+
+
 class Columns(Section):
     """Columns of a LeRobot set by CALVIN's names of arrays; what is not named is found by name, shape and content."""
 

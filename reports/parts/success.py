@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from reports.data import ReportData, TaskScore
-from reports.figures import success_svg
+from reports.dots import success_svg
 from reports.section import Part
 from reports.summary import Summary
-from reports.table import not_comparable, table_rows
+from reports.table import failed_lines, interval_captions, not_comparable, table_rows
 
 
 @dataclass(frozen=True)
 class SuccessTable(Part):
-    """The table that the terminal has too, with what was published beneath it, and bars."""
+    """The table that the terminal has too, with what was published beneath it, and a dot for each
+    seed."""
 
     template = "reports.parts/success_table.html"
 
@@ -33,8 +34,26 @@ class SuccessTable(Part):
             "warning": data.closed_loop_warning,
             "not_comparable": not_comparable(summary),
             "many_seeds": any(len(arm.seeds) > 1 for arm in summary.arms),
+            "intervals": interval_captions(summary),
+            "failed": failed_lines(summary),
+            "seeds": _of_seeds(summary),
             "bars": Markup(bars) if bars else None,
         }
+
+
+def _of_seeds(summary: Summary) -> list[tuple[str, list[int], list[tuple[str, str]]]]:
+    """(title, seeds, (each seed's figures, standard deviation) by column) of the arms that have several."""
+    rows = []
+    for arm in summary.arms:
+        if arm.estimates is None or len(arm.evaluated_seeds) < 2:
+            continue
+        cells = []
+        for place, found in enumerate(arm.estimates.measures):
+            scale, digits = summary.metric.scale_of(place)
+            each = ", ".join(f"{scale * value:.{digits}f}" for value in found.of_seeds)
+            cells.append((each, "" if found.spread is None else f"SD {scale * found.spread:.{digits}f}"))
+        rows.append((arm.title, list(arm.evaluated_seeds), cells))
+    return rows
 
 
 @dataclass(frozen=True)

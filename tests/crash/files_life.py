@@ -37,6 +37,7 @@ _REPORT = {
     "table_csv": lambda _: "a,b\n",
     "table_png": lambda *_: b"png" * 1000,
     "table_latex": lambda *_: "tex",
+    "results_csv": lambda _: "r\n",
     "comparisons_csv": lambda _: "c\n",
     "comparisons_png": lambda _: b"png",
     "comparisons_latex": lambda _: "tex",

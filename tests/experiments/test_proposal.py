@@ -46,6 +46,7 @@ def test_more_joins_the_same_ablation(database: Database) -> None:
     assert len([job for job in queries.jobs_of(database, 1) if job.kind == "report"]) == 1, "one report"
     grew = next(event for event in queries.events(database) if event.kind == "ablation_grew")
     assert "new seeds: 2; 3 sequences become 7" in grew.message
+    assert queries.growths(database, 1) == [grew.at] and queries.growths(database, 2) == []
     smaller = proposal(database, "seeds=[1]", "evaluation.sequences=2")
     assert smaller.plan.key == row.key and smaller.new == 0
 

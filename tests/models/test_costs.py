@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.costs import METHODS, Method, count_parameters, training_costs, training_flops
 from models.batches import Sample, collate, draw_noise
 from models.config import ReconVLAConfig
+from models.costs import METHODS, Method, count_parameters, training_costs, training_flops
 from models.reconvla import ReconVLA
 from models.sizes import SEVEN_B, SMALL
 

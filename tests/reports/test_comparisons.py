@@ -5,7 +5,6 @@ import re
 from PIL import Image
 from rich.console import Console
 
-from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from reports.comparisons import (
     NOT_COMPARED,
     comparison_rows,
@@ -14,10 +13,10 @@ from reports.comparisons import (
     comparisons_png,
     comparisons_terminal,
     measures,
-    p_words,
-    signed,
+    methods,
 )
 from reports.data import ReportData, RunReport
+from reports.numbers import p_words, signed
 from reports.summary import summarise
 from tests.reports.samples import full_summary, made, open_loop_summary
 
@@ -31,22 +30,34 @@ def nineteen_of_twenty() -> ReportData:
     return made("x", runs)
 
 
-def test_first_last_and_average_are_shown_with_both_p_values():
-    [row] = comparison_rows(summarise(nineteen_of_twenty()))
-    assert row.arms == "first → second"
-    assert measures(TASKS_IN_A_ROW) == ("1/5", "5/5", "avg. len.")
-    first, last, length = row.measures
-    assert first.delta == "+95.0" and re.fullmatch(r"\d+\.\d to 100\.0", first.interval)
-    assert (first.p, first.p_holm) == ("< 0.001", "< 0.001")
-    assert (last.delta, last.interval, last.p, last.p_holm) == ("+0.0", "0.0 to 0.0", "1.000", "1.000")
-    assert (length.delta, length.p) == ("+0.95", "< 0.001")
+def test_the_primary_measure_comes_first_and_alone_has_p():
+    summary = summarise(nineteen_of_twenty())
+    [row] = comparison_rows(summary)
+    assert (row.arms, row.seeds) == ("first → second", "1, 1")
+    assert measures(summary) == ("avg. len.", "1/5", "5/5")
+    length, first, last = row.measures
+    assert (length.delta, length.p) == ("+0.95", "< 0.001*")
+    assert first.delta == "+95.0" and re.fullmatch(r"\d+\.\d to 100\.0", first.interval) and first.p == ""
+    assert (last.delta, last.interval, last.p) == ("+0.0", "all sequences are alike", "")
+    assert "these two models" in methods(summary) and "Welch" not in methods(summary)
 
 
-def test_holm_in_the_table_is_the_corrected_value():
+def test_another_measure_is_primary_where_it_is_said():
+    runs = nineteen_of_twenty().runs
+    summary = summarise(made("x", runs, primary="success_1"))
+    assert measures(summary) == ("1/5", "5/5", "avg. len.")
+    assert [shown.p for shown in comparison_rows(summary)[0].measures] == ["< 0.001*", "", ""]
+
+
+def test_holm_is_a_mark_and_two_seeds_are_told_of():
+    """Two arms: p 0.018 and one that is no difference."""
     summary = full_summary()
-    for row, comparison in zip(comparison_rows(summary), summary.comparisons, strict=True):
-        assert row.measures[0].p == p_words(comparison.success[0].p_value)
-        assert row.measures[0].p_holm == p_words(comparison.success[0].p_value_holm)
+    marks = [(comparison.main.p_value, comparison.holm) for comparison in summary.comparisons]
+    rows = comparison_rows(summary)
+    for row, (p, holm) in zip(rows, marks, strict=True):
+        assert row.measures[0].p == p_words(p) + ("*" if holm else "") + "?"
+    assert {holm for _, holm in marks} == {True, False} or len({holm for _, holm in marks}) == 1
+    assert "cannot be relied on" in methods(summary) and "Welch" in methods(summary)
 
 
 def test_csv_has_every_measure_and_reads_back():
@@ -56,34 +67,35 @@ def test_csv_has_every_measure_and_reads_back():
         *(f"success_{k}" for k in range(1, 6)),
         "avg_len",
     ]
-    assert len(records) == 18
-    assert float(records[0]["p_value_holm"]) == summary.comparisons[0].success[0].p_value_holm
-    assert float(records[5]["low"]) == summary.comparisons[0].mean.ci95[0]
+    assert len(records) == 12
+    main = summary.comparisons[0].main
+    assert float(records[5]["p_value"]) == main.p_value and float(records[5]["low"]) == main.interval[0]
+    assert records[5]["holm"] == str(summary.comparisons[0].holm).lower()
+    assert {record["p_value"] for record in records if record["primary"] == "false"} == {""}
     absent = list(csv.DictReader(io.StringIO(comparisons_csv(open_loop_summary()))))
     assert len(absent) == 6 and {record["delta"] for record in absent} == {""}
 
 
 def test_latex_has_the_columns_everywhere_and_dashes_for_what_was_not_compared():
-    for summary, dashes in ((full_summary(), 0), (open_loop_summary(), 6)):
+    for summary, dashes in ((full_summary(), 0), (open_loop_summary(), 4)):
         text = comparisons_latex(summary)
-        assert text.startswith(r"\begin{tabular}{lrrrrrr}")
+        assert text.startswith(r"\begin{tabular}{lrrrrr}")
         rows = [line for line in text.splitlines() if line.endswith(r"\\")]
-        assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {6}
+        assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {5}
         assert rows[1].count("--") == dashes
     text = comparisons_latex(summarise(nineteen_of_twenty()))
-    assert r"first $\rightarrow$ second & $+95.0_{" in text
-    assert "$<0.001$ ($<0.001$)" in text
+    assert r"first $\rightarrow$ second & 1, 1 & $+0.95_{" in text
+    assert "$<0.001^{*}$" in text and "$+0.0$" in text
 
 
 def test_terminal_table_fits_80_columns():
     stream = io.StringIO()
     console = Console(file=stream, width=80)
     console.print(comparisons_terminal(full_summary()))
-    lines = stream.getvalue().splitlines()
     assert "…" not in stream.getvalue()
-    assert any(re.search(r"→ recon_pretrain +5/5 ", line) for line in lines)
+    assert any(re.search(r"→ recon_pretrain +1/5 ", line) for line in stream.getvalue().splitlines())
     console.print(comparisons_terminal(open_loop_summary()))
-    assert "not judged alike" in stream.getvalue()
+    assert "not judged, or not judged alike" in " ".join(stream.getvalue().split())
 
 
 def test_png_is_a_picture():

@@ -4,8 +4,8 @@ import pytest
 
 from errors import InvalidInput
 from reports.data import RunReport
+from reports.document import to_json
 from reports.parts.reproduction import DataSource, Reproduction
-from reports.summary import to_json
 from tests.reports.samples import made
 
 

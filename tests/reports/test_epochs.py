@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from reports.data import LossPoint, RunReport
 from reports.epochs import advice_for, epochs_of, last_epochs_loss
@@ -40,7 +41,7 @@ def test_a_fractional_epoch_length_assigns_steps_once():
     ("losses", "noise", "says"),
     [
         ([4.0, 2.0, 1.0, 1.0, 1.0], 0.001, "3 of 5 epochs would have done"),
-        ([4.0, 2.0, 1.0], 0.001, "still gained 50.0%: more epochs may pay"),
+        ([4.0, 2.0, 1.0], 0.001, "still gained 50.0% on what is trained on"),
         ([4.0, 2.0, 2.0], 1.9, "within its noise"),
         ([4.0], 0.0, "Less than two epochs"),
     ],
@@ -88,3 +89,22 @@ def test_the_last_epochs_loss_is_over_as_many_steps_as_an_epoch_has():
 def test_without_the_length_of_an_epoch_there_is_no_advice():
     assert advice_for(RunReport("recon", 0, 10, losses=curve([2.0, 1.0]))) is None
     assert advice_for(RunReport("recon", 0, 10, steps_per_epoch=3.0)) is None
+
+
+def test_what_is_sure_of_few_points_is_what_students_t_says():
+    """Two points an epoch: the normal quantile would call a gain of less than 1 % sure far too often."""
+    points = [
+        LossPoint(step, "action", loss) for step, loss in ((50, 1.01), (100, 0.99), (150, 1.0), (200, 0.99))
+    ]
+    last = epochs_of(points, 100)[-1]
+    squares = [0.01**2, 0.005**2]
+    degrees = sum(squares) ** 2 / sum(square**2 for square in squares)
+    assert last.gain_bound == pytest.approx(stats.t.ppf(0.95, degrees) * sum(squares) ** 0.5)
+    assert last.gain_bound > 1.645 * last.gain_error
+
+
+def test_a_last_epoch_that_was_not_done_whole_says_so():
+    held_out = curve([4.0, 2.0, 1.0], noise=0.001, name="validation/action")[:23]
+    advice = advice_for(replace(run([4.0, 2.0, 1.0]), curves=held_out))
+    assert advice.epochs[-1].share == pytest.approx(0.3)
+    assert "(of which 0.30 was done) still gained 50" in advice.sentence and "more may pay" in advice.sentence

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from reports.curves import curve_svgs
 from reports.data import LossPoint, RunReport, Slice
-from reports.figures import success_svg
+from reports.dots import differences_svg, success_svg
 from reports.parts.device_time import DeviceTime, Ledger, ledger_svg
 from tests.reports.samples import full, full_summary, made, open_loop, open_loop_summary, part
 
@@ -11,10 +11,11 @@ from tests.reports.samples import full, full_summary, made, open_loop, open_loop
 def test_svgs_are_well_formed_and_take_the_pages_ink():
     svgs = [
         success_svg(full_summary()),
+        differences_svg(full_summary()),
         ledger_svg(part(full(), DeviceTime).by_kind),
         *curve_svgs(full()).values(),
     ]
-    assert len(svgs) == 6
+    assert len(svgs) == 7
     for svg in svgs:
         root = ElementTree.fromstring(svg)
         assert root.attrib["viewBox"]
@@ -24,6 +25,7 @@ def test_svgs_are_well_formed_and_take_the_pages_ink():
 
 def test_nothing_measured_draws_nothing():
     assert success_svg(open_loop_summary()) is None
+    assert differences_svg(open_loop_summary()) is None
     assert curve_svgs(open_loop()) == {}
     assert ledger_svg({}) is None
     assert ledger_svg({"train": Ledger()}) is None

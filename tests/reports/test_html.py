@@ -190,7 +190,7 @@ def test_duration(seconds, text):
 
 def test_published_rows_are_marked_as_published():
     text = full_page()
-    published = text[text.index('<tbody class="published">') : text.index("Intervals: Wilson")]
+    published = text[text.index('<tbody class="published">') : text.index("% intervals. ")]
     assert published.count('<span class="tag">published</span>') == 3, "those of the arms that are measured"
     assert "for reference only" in published and "2508.10333" in published
     assert "published" not in text[: text.index('<tbody class="published">')].split("</style>")[1]

@@ -22,9 +22,10 @@ def test_every_row_has_the_columns_of_the_table():
 def test_values_carry_their_intervals():
     summary = full_summary()
     arm = summary.arms[1]
-    (low, _), value = arm.success_ci95[0], arm.success[0]
+    share = arm.estimates.shares[1]
     row = rows(table_latex(full(), summary))[2]
-    assert f"{100 * value:.1f}_{{-{100 * (value - low):.1f}}}" in row
+    assert f"{100 * share.value:.1f}_{{-{100 * (share.value - share.interval[0]):.1f}}}" in row
+    assert "$90.0$" in row, "both seeds have it, so that there is no interval"
     assert r"60 $\times$ 2" in row
 
 

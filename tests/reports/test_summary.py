@@ -1,12 +1,15 @@
 import json
+from statistics import stdev
 
 import pytest
 
+from errors import InvalidInput
 from reports.data import LossPoint, ReportData, RunReport
+from reports.document import to_json
 from reports.epochs import last_epochs_loss
 from reports.latex import table_latex
 from reports.metric import Metric
-from reports.summary import summarise, to_json
+from reports.summary import summarise
 from reports.table import not_comparable, table_csv, table_rows
 from tests.reports.samples import full, full_summary, made, open_loop, open_loop_summary
 
@@ -36,40 +39,44 @@ def test_json_equals_its_own_round_trip():
         assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
-def test_every_pair_of_arms_is_compared_and_corrected():
-    comparisons = full_summary().comparisons
-    assert [(c.a, c.b) for c in comparisons] == [
+def test_every_other_arm_is_compared_with_the_baseline():
+    summary = full_summary()
+    assert summary.baseline == "baseline"
+    assert [(c.a, c.b) for c in summary.comparisons] == [
         ("baseline", "recon"),
         ("baseline", "recon_pretrain"),
-        ("recon", "recon_pretrain"),
     ]
-    assert all(d.p_value_holm >= d.p_value for c in comparisons for d in (*c.success, c.mean))
-    assert any(c.success[0].p_value_holm > c.success[0].p_value for c in comparisons)
+    assert [(c.interval_of, c.seeds, c.sequences) for c in summary.comparisons] == [
+        ("method", (2, 2), 60)
+    ] * 2
 
 
-def test_comparisons_in_json_have_every_number_of_tasks():
+def test_comparisons_in_json_are_of_methods_and_below_of_these_weights():
     summary = full_summary()
-    for found, comparison in zip(to_json(full(), summary)["comparisons"], summary.comparisons, strict=True):
+    document = to_json(full(), summary)
+    assert (document["baseline"], document["primary_measure"]) == ("baseline", "avg_len")
+    for found, comparison in zip(document["comparisons"], summary.comparisons, strict=True):
+        main, primary, weights = comparison.main, found["primary"], comparison.weights
+        assert {name: primary[name] for name in ("measure", "delta", "p_value", "holm", "interval_of", "seeds")} == {
+            "measure": "avg_len", "delta": main.delta, "p_value": main.p_value, "holm": comparison.holm,
+            "interval_of": "method", "seeds": [2, 2],
+        }  # fmt: skip
+        assert primary["interval"] == list(main.interval) and primary["p_value_is_reliable"] is False
+        assert [one["measure"] for one in found["measures"]] == list(summary.metric.columns)
+        assert all("p_value" not in one for one in found["measures"])
         assert [entry["k"] for entry in found["success"]] == [1, 2, 3, 4, 5]
-        assert [entry["p_value"] for entry in found["success"]] == [d.p_value for d in comparison.success]
-        last, length = comparison.success[-1], comparison.mean
-        assert (found["delta_success5"], found["p_value"], found["p_value_holm"]) == (
-            last.delta,
-            last.p_value,
-            last.p_value_holm,
-        )
-        assert (found["delta_avg_len"], found["p_value_avg_len"], found["p_value_avg_len_holm"]) == (
-            length.delta,
-            length.p_value,
-            length.p_value_holm,
-        )
-        assert found["delta_ci95"] == list(last.ci95)
+        assert found["p_value"] is None and not any(name.endswith("holm") for name in found)
+        assert found["p_value_these_weights"] == weights.success[-1].p_value
+        assert found["p_value_avg_len_these_weights"] == weights.mean.p_value
+        assert found["delta_success5"] == weights.success[-1].delta
+        assert found["delta_ci95"] == list(weights.success[-1].ci95)
 
 
 def test_what_cannot_be_compared_is_null():
     [found] = to_json(open_loop(), open_loop_summary())["comparisons"]
-    assert (found["a"], found["b"]) == ("baseline", "recon")
-    assert {found[name] for name in set(found) - {"a", "b", "seeds", "sequences"}} == {None}
+    assert (found["a"], found["b"], found["failed_seeds"]) == ("baseline", "recon", [0, 0])
+    rest = set(found) - {"a", "b", "seeds", "sequences", "failed_seeds"}
+    assert {found[name] for name in rest} == {None}
 
 
 def test_losses_of_an_arm_are_means_over_its_seeds():
@@ -145,7 +152,7 @@ def test_a_row_that_was_judged_otherwise_is_marked_and_compared_with_nothing():
     summary = summarise(data)
     assert [arm.comparable for arm in summary.arms] == [True, True, False]
     assert [arm.held_out_comparable for arm in summary.arms] == [True, False, True]
-    assert [pair.mean is not None for pair in summary.comparisons] == [True, False, False]
+    assert [pair.main is not None for pair in summary.comparisons] == [True, False]
     assert [arm.p_value_random is None for arm in summary.arms] == [False, False, True]
     assert summary.arms[2].shown == "c †" and "c." in (not_comparable(summary) or "")
     assert "c $^\\dagger$" in table_latex(data, summary) and "false" in table_csv(summary).splitlines()[3]
@@ -179,4 +186,45 @@ def test_a_first_seed_that_was_not_judged_yet_hides_no_mark():
     summary = summarise(ReportData("x", Metric("avg_len", "tasks", 5, "average length", "avg."), runs))
     assert [arm.comparable for arm in summary.arms] == [True, False, False]
     assert [arm.held_out_comparable for arm in summary.arms] == [True, False, False]
-    assert [pair.mean is not None for pair in summary.comparisons] == [False, False, True]
+    assert [pair.main is not None for pair in summary.comparisons] == [False, False]
+    other = summarise(
+        ReportData("x", Metric("avg_len", "tasks", 5, "average length", "avg."), runs, baseline="b")
+    )
+    assert [(pair.b, pair.main is not None) for pair in other.comparisons] == [("a", False), ("c", True)]
+
+
+def test_each_seed_and_what_the_interval_is_of_are_in_json():
+    first = to_json(full(), full_summary())["arms"][0]
+    runs = [run for run in full().runs if run.arm == "baseline"]
+    means = [sum(run.results) / len(run.results) for run in runs]
+    assert first["avg_len_of_seeds"] == pytest.approx(means)
+    assert first["avg_len_sd_between_seeds"] == pytest.approx(stdev(means))
+    assert first["interval_of"] == "method on these sequences"
+    assert first["success_interval"][1] == list(full_summary().arms[0].estimates.shares[1].interval)
+    alone = summarise(made("x", (RunReport("a", 0, 1, results=(0,) * 8),)))
+    [arm] = to_json(made("x", ()), alone)["arms"]
+    assert (arm["interval_of"], arm["avg_len_interval"], arm["avg_len_ci95"]) == ("weights", None, None)
+    assert arm["success_interval"][0][1] == pytest.approx(0.3244, abs=1e-4), (
+        "Wilson knows of the other sequences"
+    )
+
+
+def test_a_baseline_or_a_measure_that_is_not_there_is_refused():
+    runs = (RunReport("a", 0, 1), RunReport("chance", 0, None))
+    for fields, told in (({"baseline": "chance"}, "baseline 'chance'"), ({"primary": "x"}, "no measure 'x'")):
+        with pytest.raises(InvalidInput, match=told):
+            made("x", runs, **fields)
+
+
+def test_losses_are_compared_by_the_seeds_of_the_same_frames():
+    def run(arm, seed, loss, frames="f"):
+        return RunReport(arm, seed, 1, held_out_loss=loss, open_loop_error=loss / 10, held_out_by=frames)
+
+    runs = (run("a", 0, 1.0), run("a", 1, 2.0), run("b", 0, 0.9), run("b", 1, 1.8), run("b", 2, 9.0))
+    summary = summarise(made("x", (*runs, run("c", 0, 0.5, "others"))))
+    pair, other = summary.losses
+    assert pair.held_out_loss.delta == pytest.approx(-0.15) and pair.held_out_loss.seeds == (2, 2)
+    assert pair.open_loop_error.delta == pytest.approx(-0.015)
+    assert other.held_out_loss is None
+    found = to_json(made("x", runs), summary)["held_out_comparisons"]
+    assert (found[0]["held_out_loss"]["paired_seeds"], found[1]["held_out_loss"]) == (2, None)

@@ -38,7 +38,7 @@ def test_csv_reads_back():
     records = list(csv.DictReader(io.StringIO(table_csv(summary))))
     assert len(records) == 4
     assert float(records[1]["success_5"]) == summary.arms[1].success[4]
-    assert float(records[1]["success_5_low"]) == summary.arms[1].success_ci95[4][0]
+    assert float(records[1]["success_5_low"]) == summary.arms[1].estimates.shares[4].interval[0]
     [first, _] = csv.DictReader(io.StringIO(table_csv(open_loop_summary())))
     assert first["success_1"] == first["avg_len"] == ""
 

@@ -16,12 +16,13 @@ from rich.console import Console
 from errors import InvalidInput
 from reports.comparisons import comparison_rows, comparisons_terminal, measures
 from reports.data import ReportData, RunReport
+from reports.document import to_json
 from reports.metric import Metric
 from reports.parts.comparisons import Comparisons
 from reports.parts.success import SuccessTable
 from reports.published import Published, PublishedRow
 from reports.section import Part, Section
-from reports.summary import ArmSummary, Summary, summarise, to_json
+from reports.summary import ArmSummary, Summary, summarise
 from reports.table import terminal_table
 from reports.write import write_report
 
@@ -105,15 +106,16 @@ def test_its_tables_on_the_terminal() -> None:
     console.print(terminal_table(data, summary))
     console.print(comparisons_terminal(summary))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "3/3" in text and "+1.0" in text and "mean height: sign" in text and "5/5" not in text
+    assert "3/3" in text and "+1.0" in text and "height is the primary measure" in text and "5/5" not in text
 
 
 def test_a_metric_of_one_has_one_share() -> None:
     """It either works or does not: the first share is the last."""
     metric = Metric("works", "successes", 1, "mean", "mean")
     runs = tuple(RunReport(arm, 0, 1, results=(0, 1, 1)) for arm in ("a", "b"))
-    [row] = comparison_rows(summarise(replace(toy(), metric=metric, runs=runs)))
-    assert measures(metric) == ("1/1", "mean") and len(row.measures) == 2
+    summary = summarise(replace(toy(), metric=metric, runs=runs))
+    [row] = comparison_rows(summary)
+    assert measures(summary) == ("mean", "1/1") and len(row.measures) == 2
     with pytest.raises(InvalidInput, match="ceiling is 0"):
         replace(metric, ceiling=0)
 

@@ -1,7 +1,7 @@
 import json
 
 from reports.data import RunReport
-from reports.summary import to_json
+from reports.document import to_json
 from reports.write import write_report
 from tests.reports.samples import full, made, open_loop
 
@@ -10,7 +10,8 @@ def test_writes_its_files_the_same_every_time(tmp_path):
     first = write_report(full(), tmp_path / "a")
     second = write_report(full(), tmp_path / "b")
     pairs = ["comparisons.csv", "comparisons.png", "comparisons.tex"]
-    assert sorted(first) == [*pairs, "report.html", "report.json", "table.csv", "table.png", "table.tex"]
+    whole = ["report.html", "report.json", "results.csv", "table.csv", "table.png", "table.tex"]
+    assert sorted(first) == [*pairs, *whole]
     for name, path in first.items():
         assert path.read_bytes() == second[name].read_bytes(), name
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(first)

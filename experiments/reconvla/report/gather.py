@@ -12,7 +12,8 @@ from experiments.reconvla.report.corpora import VALIDATION, Corpora
 from experiments.reconvla.report.films import failure_videos, no_films_because
 from experiments.reconvla.report.gaze import detectors_of, gaze_regions, gaze_scores, other_gaze
 from experiments.reconvla.report.gaze_data import GazeOfRows
-from experiments.reconvla.report.metric import TASKS_IN_A_ROW
+from experiments.reconvla.report.looks import looks_of
+from experiments.reconvla.report.metric import SEED_SPREAD, TASKS_IN_A_ROW
 from experiments.reconvla.report.parts.attention import Attention
 from experiments.reconvla.report.parts.gaze import Gaze, PretrainingGaze
 from experiments.reconvla.report.parts.reconstructions import Reconstructions
@@ -53,6 +54,7 @@ def gather(records: Records, find: Find) -> ReportData:
     }
     looked_at = {(run.arm, run.seed): by for run in records.runs if (by := looked_at_by(run, records))}
     films = failure_videos(records, find)
+    comparison = section(ablation.config, "comparison")
     sources = _with_planned(corpora.sources(jobs, corpora.root), jobs, corpora)
     return ReportData(
         ablation=ablation.name,
@@ -78,6 +80,10 @@ def gather(records: Records, find: Find) -> ReportData:
         random_judged_by=judged_by(baseline),
         published=published_for({run.arm for run in records.runs}),
         order=ORDER,
+        baseline=text(comparison, "baseline") or "",
+        primary=text(comparison, "measure") or "",
+        seed_spread=SEED_SPREAD,
+        looks=looks_of(records),
     )
 
 

@@ -59,10 +59,23 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora, sequences: Se
         steps_per_epoch=_steps_per_epoch(train, corpora),
         tasks=tasks_of(entries),
         judged_by=judged_by(mine),
+        failed=_failed(train, mine, records) if results is None else "",
         held_out_by=f"{_indexes(mine, records, OpenLoopSpec)}, {open_loop.frames} frames"
         if open_loop
         else "",
     )
+
+
+def _failed(train: JobRecord, mine: Sequence[JobRecord], records: Records) -> str:
+    """Why a run gets no results: its training, what that starts from, or a shard of its evaluation failed; empty where
+    none did."""
+    starts = {on for job, on, role in records.needs if job == train.id and role == "init"}
+    deciding = [job for job in records.jobs if job.id == train.id or job.id in starts]
+    deciding += [job for job in mine if is_closed_loop(job)]
+    labels = [job.label for job in deciding if job.state == FAILED]
+    if not labels:
+        return ""
+    return next((reason for label, reason in records.failures if label == labels[0]), "it failed")
 
 
 def looked_at_by(run: RunRecord, records: Records) -> str:

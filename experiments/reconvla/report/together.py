@@ -10,7 +10,7 @@ from errors import InvalidInput
 from experiments.reconvla.arms import flat
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.report.corpora import Corpora
-from experiments.reconvla.report.metric import TASKS_IN_A_ROW
+from experiments.reconvla.report.metric import SEED_SPREAD, TASKS_IN_A_ROW
 from experiments.reconvla.report.runs import baseline_of, done_in_a_row, run_report, tasks_of
 from experiments.reconvla.report.sequences import Sequences, judged_as, simulated_by
 from reports.data import ReportData, RunReport
@@ -18,6 +18,7 @@ from reports.parts.comparisons import Comparisons
 from reports.parts.success import SuccessByTask, SuccessTable
 from reports.parts.training import Curves, Epochs, TrainingTable
 from reports.section import Section
+from settings.json_values import section, text
 from settings.shown import cut, shown
 from tasks.records import Records
 from tasks.results import SequenceResult
@@ -76,6 +77,8 @@ def gather_together(ablations: Sequence[Records]) -> ReportData:
             runs.append(replace(row, arm=f"{name}: {row.arm}", title=f"{name}: {row.shown}"))
         seen |= here
     count = len(shared)
+    comparison = section(ablations[0].ablation.config, "comparison")
+    baseline = f"{names[0]}: {text(comparison, 'baseline') or ''}"
     random, random_by = _random(ablations, sequences, shared)
     rows = "all rows without a mark have" if apart else "all have"
     return ReportData(
@@ -95,6 +98,9 @@ def gather_together(ablations: Sequence[Records]) -> ReportData:
         closed_loop_warning=f"Of the {count} sequences that {rows}." if count else None,
         random_results=random,
         random_judged_by=random_by,
+        baseline=baseline if baseline in {run.arm for run in runs} else "",
+        primary=text(comparison, "measure") or "",
+        seed_spread=SEED_SPREAD,
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from errors import ConfigError
+from experiments.reconvla.arms import arms_of, check_names
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.named_config import load_config, preset_names
 
@@ -202,3 +203,25 @@ def test_seeds_twice_are_told_without_all_other_settings() -> None:
     with pytest.raises(ConfigError) as refused:
         load_config("smoke", None, (), seeds=["0", "0"])
     assert str(refused.value) == "--seeds: seeds names something twice: 0, 0"
+
+
+def test_what_is_concluded_from_is_said_before_and_changes_no_settings_that_do_not_say_it() -> None:
+    plain = AblationConfig(arms=("baseline", "recon"))
+    assert "comparison" not in plain.model_dump(mode="json")
+    said = AblationConfig.model_validate({"comparison": {"baseline": "recon", "measure": "success_1"}})
+    assert said.model_dump(mode="json")["comparison"] == {"baseline": "recon", "measure": "success_1"}
+    with pytest.raises(ValidationError, match="measure"):
+        AblationConfig.model_validate({"comparison": {"measure": "success_9"}})
+
+
+def test_a_baseline_is_one_of_the_arms_and_no_arm_sets_it() -> None:
+    config = AblationConfig.model_validate(
+        {"arms": ["baseline", "recon"], "comparison": {"baseline": "recnn"}}
+    )
+    with pytest.raises(
+        ConfigError, match=r"comparison\.baseline: 'recnn' is none of the arms .* did you mean"
+    ):
+        check_names(config)
+    arms = {"baseline": None, "mine": {"base": "recon", "set": {"comparison.measure": "success_1"}}}
+    with pytest.raises(ConfigError, match=r"comparison\.measure is of the whole ablation"):
+        arms_of(AblationConfig.model_validate({"arms": arms}))

@@ -17,8 +17,9 @@ from db.jobs import job
 from db.plans import Dependency, Plan, PlannedJob, RunRef, submit
 from db.values import Ending
 from experiments.reconvla.report.parts.gaze import Gaze
+from reports.document import to_json
 from reports.html import render_html
-from reports.summary import summarise, to_json
+from reports.summary import summarise
 from tests.calvin.samples import make_episode
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import result_of, spec_of
@@ -119,7 +120,8 @@ def end_data_jobs(database: Any, store: Any, tmp_path: Any, worker_id: int, few:
         elif row.kind == "gaze":
             file = tmp_path / f"gaze-{row.id}"
             rows_ = [{"reason": "not_found", "detail": ""}] * 3
-            save_file({"boxes": np.zeros((3, 4))}, file, metadata={"gaze": json.dumps({"rows": rows_})})
+            header = {"detector": "colour", "precision": None, "task": "open_drawer", "rows": rows_}
+            save_file({"boxes": np.zeros((3, 4))}, file, metadata={"gaze": json.dumps(header)})
             artifacts.append(stored(store, tmp_path, "gaze", file.read_bytes(), kind="gaze"))
             result = gaze_result(1 if few in row.key.split() else 3)
         elif row.kind == "index":

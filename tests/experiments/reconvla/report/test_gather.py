@@ -13,8 +13,8 @@ from db.values import Ending, Lease, MetricPoint, Seconds
 from errors import InvalidInput
 from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.gather import NO_SIMULATOR, _with_planned
+from reports.document import to_json
 from reports.parts.reproduction import DataSource
-from reports.summary import to_json
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import record, result_of, spec_of
 from tests.support import LEASE_SECONDS, NOW, start, worker
@@ -77,6 +77,8 @@ def test_what_failed_is_said(home, database, submitted):
     assert document["jobs"] == {**dict.fromkeys(states.STATES, 0), "succeeded": 1, "failed": 3}
     assert document["failures"][0] == "shard 1: the simulator went away" and len(document["failures"]) == 3
     assert document["created_at"] > NOW
+    assert [run["failed"] for run in document["runs"]] == ["the simulator went away"]
+    assert document["arms"][0]["failed_seeds"] == [0]
 
 
 def test_an_attempt_without_a_step_is_no_slice(home, database, submitted):

@@ -17,8 +17,9 @@ from errors import InvalidInput
 from experiments.reconvla.report.gaze import gaze_regions, gaze_scores
 from experiments.reconvla.report.gaze_data import GazeRegions, ObjectScores
 from experiments.reconvla.report.parts.gaze import Gaze
+from reports.document import to_json
 from reports.html import render_html
-from reports.summary import summarise, to_json
+from reports.summary import summarise
 from tasks.context import Draft
 from tasks.data import index
 from tasks.gaze import run as gaze

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
+from reports.document import to_json
 from reports.html import render_html
-from reports.summary import to_json
 from reports.table import table_csv
 from tests.reports.samples import attention_scores, full, full_summary, open_loop, open_loop_summary
 
 ARM = (
     "arm title seeds evaluated_seeds sequences success success_ci95 avg_len avg_len_ci95 train_steps slices "
     "device_seconds goodput open_loop_error training_loss held_out_loss held_out_frames held_out_seeds attention "
-    "p_value_random comparable held_out_comparable"
+    "p_value_random comparable held_out_comparable failed_seeds success_interval avg_len_interval interval_of "
+    "success_of_seeds avg_len_of_seeds success_sd_between_seeds avg_len_sd_between_seeds"
 )
 RUN = (
     "arm seed train_steps slices open_loop_error held_out_loss held_out_frames device_seconds useful_seconds results "
-    "attention tasks attempts epochs"
+    "attention tasks attempts epochs failed"
 )
 PAIR = (
-    "a b seeds sequences delta_success5 delta_ci95 p_value p_value_holm delta_avg_len delta_avg_len_ci95 "
-    "p_value_avg_len p_value_avg_len_holm success"
+    "a b seeds sequences delta_success5 delta_ci95 p_value delta_avg_len delta_avg_len_ci95 p_value_these_weights "
+    "p_value_avg_len_these_weights success primary measures failed_seeds with_failed_as_0 earlier_looks"
 )
 WHOLE = (
-    "ablation ablation_id created_at state jobs failures arms comparisons random_policy closed_loop_reason "
-    "closed_loop_warning videos videos_reason gaze gaze_pretraining data gaze_detector gaze_regions ledger "
-    "ledger_by_kind runs environment"
+    "ablation ablation_id created_at state jobs failures findings baseline primary_measure arms comparisons "
+    "held_out_comparisons random_policy closed_loop_reason closed_loop_warning videos "
+    "videos_reason gaze gaze_pretraining data gaze_detector gaze_regions ledger ledger_by_kind runs environment"
 )
-TABLE = (
-    "arm,method,success_1,success_1_low,success_1_high,success_2,success_2_low,success_2_high,success_3,success_3_low,"
-    "success_3_high,success_4,success_4_low,success_4_high,success_5,success_5_low,success_5_high,avg_len,avg_len_low,"
-    "avg_len_high,evaluated_seeds,sequences,train_steps,open_loop_error,training_loss,held_out_loss,held_out_frames,"
-    "comparable,held_out_comparable"
-)
+TABLE = ",".join([
+    "arm,method",
+    *(f"{name},{name}_low,{name}_high,{name}_sd_between_seeds"
+      for name in ("success_1", "success_2", "success_3", "success_4", "success_5", "avg_len")),
+    "interval_of,evaluated_seeds,failed_seeds,sequences,train_steps,open_loop_error,training_loss,held_out_loss",
+    "held_out_frames,comparable,held_out_comparable",
+])  # fmt: skip
 SECTIONS = (
     "Success on task sequences", "Comparisons", "Training", "Attention", "Gaze regions", "Where the time went",
     "To get the same again",

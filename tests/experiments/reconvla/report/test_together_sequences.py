@@ -72,7 +72,7 @@ def test_a_row_of_another_list_leaves_the_others_theirs() -> None:
     assert figures(report) == {"abl1: a": (1, 2, 3), "abl1: own": (5, 5, 5, 5), "abl2: c": (5, 4, 3)}
     summary = summarise(report)
     assert [arm.comparable for arm in summary.arms] == [True, False, True]
-    assert [pair.mean is not None for pair in summary.comparisons] == [False, True, False]
+    assert [pair.main is not None for pair in summary.comparisons] == [False, True]
     assert report.closed_loop_warning == "Of the 3 sequences that all rows without a mark have."
     with pytest.raises(InvalidInput, match="share no sequence"):
         gather_together(

@@ -17,7 +17,7 @@ from models.reconvla import ReconVLA
 
 #: Words of a prompt beside pictures, states and answer (official code, R1: 785 to 797 positions, 729 of them pictures).
 _TEXT_TOKENS = 48
-_GIB = 2**30
+GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,11 @@ METHODS = (
 
 @dataclass(frozen=True)
 class Costs:
-    """Of one training step with one sample a micro-batch. Memory in GiB."""
+    """Of one training step with one sample a micro-batch. Memory in GiB; more samples have their own activations each.
+
+    Not counted: what libraries take for themselves, pieces that no tensor fits in, and the 16-bit copies of float32
+    weights that autocast keeps for the length of a forward pass (2 bytes a trained weight of a product).
+    """
 
     positions: int
     trained_parameters: int
@@ -52,6 +56,19 @@ class Costs:
     activations: float
     total: float
     flops_per_sample: float
+
+    @property
+    def fixed(self) -> float:
+        """What does not grow with the micro-batch, GiB."""
+        return self.total - self.activations
+
+    def with_samples(self, micro_batch: int) -> float:
+        """GiB with this many samples a micro-batch."""
+        return self.fixed + micro_batch * self.activations
+
+    def largest_micro_batch(self, memory: float) -> int:
+        """The most samples a micro-batch in so many GiB; 0 where not one fits."""
+        return max(0, int((memory - self.fixed) / self.activations))
 
     def to_dict(self) -> dict[str, float]:
         return {
@@ -98,11 +115,11 @@ def training_costs(config: ReconVLAConfig, method: Method) -> Costs:
         + (0 if config.vision.frozen else counts["vision_tower"])
     )
     trained = others + adapters + (counts["language_model"] if method.full else 0)
-    frozen_embeddings = 0 if method.full else counts["embeddings"] * 2
-    frozen_blocks = 0 if method.full else blocks * method.bytes_per_weight
-    frozen_vision = counts["vision_tower"] * (4 if method.full else 2) if config.vision.frozen else 0
-    weights = 4 * trained + frozen_blocks + frozen_embeddings + frozen_vision + 4 * counts.get("latents", 0)
     width = 2 if method.half else 4
+    frozen_embeddings = 0 if method.full else counts["embeddings"] * width
+    frozen_blocks = 0 if method.full else blocks * method.bytes_per_weight
+    frozen_vision = counts["vision_tower"] * (4 if method.full else width) if config.vision.frozen else 0
+    weights = 4 * trained + frozen_blocks + frozen_embeddings + frozen_vision + 4 * counts.get("latents", 0)
     kept = _block_bytes(config, positions, width)
     hidden = positions * language.hidden * width
     layers = language.layers * hidden + kept if method.checkpointing else language.layers * kept
@@ -112,11 +129,11 @@ def training_costs(config: ReconVLAConfig, method: Method) -> Costs:
     return Costs(
         positions=positions,
         trained_parameters=trained,
-        weights=weights / _GIB,
-        gradients=4 * trained / _GIB,
-        optimizer=8 * trained / _GIB,
-        activations=activations / _GIB,
-        total=(weights + 12 * trained + activations) / _GIB,
+        weights=weights / GIB,
+        gradients=4 * trained / GIB,
+        optimizer=8 * trained / GIB,
+        activations=activations / GIB,
+        total=(weights + 12 * trained + activations) / GIB,
         flops_per_sample=flops,
     )
 

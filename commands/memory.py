@@ -1,0 +1,134 @@
+"""Whether what is to be trained fits the devices of a session, from shapes alone and before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from errors import BatonError, ConfigError, InvalidInput
+from settings import given
+from settings.json_values import JsonObject
+from settings.streams import say
+
+if TYPE_CHECKING:
+    from tasks.specs import TrainSpec
+
+_GIB = 2**30
+#: Share of a device that a proposal leaves free: an estimate knows nothing of what libraries take for themselves.
+SPARE = 0.1
+_STAGES = {"train": "training", "pretrain": "pretraining"}
+
+
+class Planned(Protocol):
+    """A job, planned or waiting."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def spec(self) -> JsonObject: ...
+
+
+@dataclass(frozen=True)
+class Room:
+    """groups: GPUs of each worker; none: training runs on the processor. gpu_bytes: memory by GPU, for those that told.
+    shared: workers of other machines may take the jobs too.
+    """
+
+    groups: Sequence[Sequence[int]]
+    gpu_bytes: Mapping[int, int]
+    shared: bool = False
+
+    def largest(self, devices: int) -> tuple[str, float] | None:
+        """(what it is called, GiB) of the most that each of so many devices of one worker has; None: nobody told, or no
+        worker has as many."""
+        if not self.groups:
+            return "this machine", given.memory().total / _GIB
+        fits = [group[:devices] for group in self.groups if len(group) >= devices]
+        told = [group for group in fits if all(gpu in self.gpu_bytes for gpu in group)]
+        if not told:
+            return None
+        size, gpu = max(min((self.gpu_bytes[gpu], gpu) for gpu in group) for group in told)
+        return f"GPU {gpu}", size / _GIB
+
+
+def check(jobs: Iterable[Planned], room: Room, *, refuse: bool = True) -> None:
+    """Raises ConfigError where training cannot fit even with one sample a micro-batch; where `refuse` is not set, or
+    others may have the device for it, that is a warning. A `micro_batch` that is too large is one too: training halves
+    it until it fits. What cannot be estimated here is told.
+    """
+    from tasks.registry import PRETRAIN, TRAIN
+
+    kinds = {kind.name: kind for kind in (PRETRAIN, TRAIN)}
+    seen: list[tuple[str, object, object]] = []
+    for job in jobs:
+        if job.kind not in kinds:
+            continue
+        try:
+            spec = kinds[job.kind].spec_of(job.spec)
+        except InvalidInput:  # no worker can read it either, and its job ends with that reason
+            continue
+        told = None
+        try:
+            what = job.kind, spec.model.config, spec.training
+            # The toy takes some MiB, for which no command should wait for torch; seeds differ in nothing else.
+            if spec.model.config.get("size") != "toy" and what not in seen:
+                seen.append(what)
+                told = _misfit(job, spec, room)
+        except BatonError as error:
+            say(f"warning: {job.label}: what it takes of memory is not known here: {error}", error=True)
+        if told is not None and told.hopeless and refuse and not room.shared:
+            raise ConfigError(told.sentence)
+        if told is not None:
+            say(f"warning: {told.sentence}", error=True)
+
+
+@dataclass(frozen=True)
+class _Misfit:
+    """hopeless: not even one sample at a time fits."""
+
+    sentence: str
+    hopeless: bool
+
+
+def _misfit(job: Planned, spec: TrainSpec, room: Room) -> _Misfit | None:
+    from tasks.train.needs import costs_of
+
+    found = room.largest(spec.training.devices)
+    if found is None:
+        return _Misfit(f"{job.label}: no GPU told its memory, so nothing was compared with it", False)
+    place, memory = found
+    costs, wanted = costs_of(spec), spec.training.micro_batch
+    if costs.total > memory:
+        sentence = (
+            f"{job.label} needs {costs.total:.1f} GiB of a device with one sample a micro-batch (computed: weights "
+            f"{costs.weights:.1f}, gradients {costs.gradients:.1f}, moments {costs.optimizer:.1f}, activations "
+            f"{costs.activations:.1f}), and {place} has {memory:.1f}: {_what_fits(job, spec, memory)}"
+        )
+        return _Misfit(sentence, True)
+    if wanted is None or costs.with_samples(wanted) <= memory:
+        return None
+    most = max(1, costs.largest_micro_batch(memory * (1 - SPARE)))
+    sentence = (
+        f"{job.label}: a micro-batch of {wanted} needs {costs.with_samples(wanted):.1f} GiB (computed), and {place} "
+        f"has {memory:.1f}: it will be halved until it fits; --set {_STAGES[job.kind]}.micro_batch={most} spares the "
+        "tries"
+    )
+    return _Misfit(sentence, False)
+
+
+def _what_fits(job: Planned, spec: TrainSpec, memory: float) -> str:
+    from tasks.train.needs import alternatives
+
+    stage = _STAGES[job.kind]
+    several = (
+        "; every card holds a whole copy, so more of them do not help" if spec.training.devices > 1 else ""
+    )
+    for other in alternatives(spec):
+        if other.costs.total <= memory * (1 - SPARE):
+            # In quotes: a shell would read the braces and blanks.
+            words = " ".join(f"--set '{stage}.{name}={value}'" for name, value in other.changes)
+            return f"{words} takes {other.costs.total:.1f}{several}"
+    return f"no way to train this size fits; choose a smaller model.size{several}"

@@ -1,0 +1,42 @@
+"""Held-out figures of arms against the baseline, paired by seed: seeds of one number are alike in loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.data import RunReport
+from reports.methods import MethodDifference, paired
+
+
+@dataclass(frozen=True)
+class LossComparison:
+    """Arm `b` minus the baseline `a`, over the seeds of both that were judged on the same held-out frames; None where
+    there is none. held_out_loss: nats a token; open_loop_error: action units."""
+
+    a: str
+    b: str
+    held_out_loss: MethodDifference | None
+    open_loop_error: MethodDifference | None
+
+
+def compare_losses(
+    a: str, b: str, runs_a: Sequence[RunReport], runs_b: Sequence[RunReport]
+) -> LossComparison:
+    """Runs whose held-out frames differ from those of the baseline's run of that seed are left out."""
+    pairs = [
+        (one, other)
+        for one in runs_a
+        for other in runs_b
+        if one.seed == other.seed
+        and (one.held_out_by, one.held_out_frames) == (other.held_out_by, other.held_out_frames)
+    ]
+    found = []
+    for name in ("held_out_loss", "open_loop_error"):
+        known = [
+            (one.seed, getattr(one, name), getattr(other, name))
+            for one, other in pairs
+            if getattr(one, name) is not None and getattr(other, name) is not None
+        ]
+        found.append(paired({seed: of_a for seed, of_a, _ in known}, {seed: of_b for seed, _, of_b in known}))
+    return LossComparison(a, b, *found)

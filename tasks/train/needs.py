@@ -1,0 +1,77 @@
+"""What a training job takes of memory, from the shapes of its model, and with which other settings it takes less.
+
+Nothing is allocated or measured (`models.costs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from models.config import ReconVLAConfig
+from models.costs import Costs, Method, training_costs
+from tasks.specs import LoraSpec, TrainingSpec, TrainSpec
+
+#: Of adapters that are proposed: LoRA's usual rank, and twice as much for alpha.
+_PROPOSED = LoraSpec(rank=16, alpha=32, four_bit=False)
+#: Bytes a weight in NF4: 4 bits, and a float32 scale for every 64.
+_NF4 = 0.5625
+
+_Change: TypeAlias = Callable[[TrainingSpec], TrainingSpec]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """changes: settings of the stage, by name, as they are written."""
+
+    changes: tuple[tuple[str, str], ...]
+    costs: Costs
+
+
+def costs_of(spec: TrainSpec) -> Costs:
+    """Of the device that needs most. Raises EnvironmentLacks where a part of the model cannot be made here.
+
+    With several devices that is the first: each holds weights and gradients whole, and the first the moments too.
+    """
+    return training_costs(ReconVLAConfig.from_dict(spec.model.config), _method(spec.training))
+
+
+def alternatives(spec: TrainSpec) -> Iterator[Alternative]:
+    """The same training with less and less memory, each with the changes of those before."""
+    settings, changes = spec.training, dict[str, str]()
+    for name, written, changed in _steps(settings):
+        changes[name] = written
+        settings = changed(settings)
+        yield Alternative(tuple(changes.items()), costs_of(replace(spec, training=settings)))
+
+
+def _steps(settings: TrainingSpec) -> Iterator[tuple[str, str, _Change]]:
+    if not settings.gradient_checkpointing:
+        yield "gradient_checkpointing", "true", lambda held: replace(held, gradient_checkpointing=True)
+    if settings.precision == "fp32":
+        yield "precision", "bf16", lambda held: replace(held, precision="bf16")
+    lora = settings.lora
+    if lora is None:
+        lora = _PROPOSED
+        yield "lora", _written(lora), lambda held: replace(held, lora=_PROPOSED)
+    if not lora.four_bit:
+        packed = replace(lora, four_bit=True)
+        yield "lora", _written(packed), lambda held: replace(held, lora=packed)
+
+
+def _written(lora: LoraSpec) -> str:
+    return f"{{rank: {lora.rank}, alpha: {lora.alpha}, four_bit: {str(lora.four_bit).lower()}}}"
+
+
+def _method(settings: TrainingSpec) -> Method:
+    half, lora = settings.precision != "fp32", settings.lora
+    frozen = 2.0 if half else 4.0
+    return Method(
+        name="as the job has it",
+        full=lora is None,
+        half=half,
+        checkpointing=settings.gradient_checkpointing,
+        bytes_per_weight=_NF4 if lora is not None and lora.four_bit else frozen,
+        adapter_rank=0 if lora is None else lora.rank,
+    )

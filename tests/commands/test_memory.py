@@ -1,0 +1,145 @@
+"""What is refused of training that no device of a session has the memory for, and what is proposed instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cli
+from commands.checks import science
+from commands.checks.trial import Trial
+from commands.memory import Room, check
+from db.rows import OpenJob
+from errors import ConfigError
+from experiments.reconvla.arms import built_in_method
+from experiments.reconvla.model_plan import planned_config
+from settings.given import Memory
+from tests.training import training_spec
+
+GIB = 2**30
+
+
+def job(size: str = "7b", kind: str = "train", **training: Any) -> OpenJob:
+    """Of the baseline, which needs no autoencoder."""
+    spec = training_spec(1, arm="baseline", **training)
+    spec["model"]["config"] = planned_config(size, {}, built_in_method("baseline"))
+    return OpenJob(kind, f"{kind} baseline seed 0", spec)
+
+
+def cards(gib: float, *groups: tuple[int, ...], shared: bool = False) -> Room:
+    return Room(groups, {gpu: int(gib * GIB) for group in groups for gpu in group}, shared)
+
+
+FULL = {"precision": "bf16", "gradient_checkpointing": True}
+
+
+def test_full_training_of_7b_is_refused_on_80_gb_with_what_fits() -> None:
+    with pytest.raises(ConfigError) as refused:
+        check([job(**FULL)], cards(80, (3,)))
+    sentence = str(refused.value)
+    assert sentence.startswith("train baseline seed 0 needs 115.7 GiB")
+    assert "weights 30.0, gradients 28.4, moments 56.9" in sentence and "GPU 3 has 80.0:" in sentence
+    assert sentence.endswith("--set 'training.lora={rank: 16, alpha: 32, four_bit: false}' takes 16.3")
+    check([job(**FULL)], cards(141, (0,)))
+
+
+def test_more_cards_hold_more_copies() -> None:
+    with pytest.raises(
+        ConfigError, match=r"takes 16\.3; every card holds a whole copy, so more of them do not help$"
+    ):
+        check([job(**FULL, devices=8)], cards(80, tuple(range(8))))
+
+
+@pytest.mark.parametrize(
+    ("size", "gib", "training", "proposed"),
+    [
+        ("small", 8.5, {}, "gradient_checkpointing=true' --set 'pretraining.precision=bf16' --set 'pretraining.lora={"),
+        ("7b", 16, FULL, "--set 'pretraining.lora={rank: 16, alpha: 32, four_bit: true}' takes"),
+        ("7b", 16, {**FULL, "lora": {"rank": 64, "alpha": 8, "four_bit": False}},
+         "--set 'pretraining.lora={rank: 64, alpha: 8, four_bit: true}' takes"),
+        ("7b", 4, FULL, "no way to train this size fits; choose a smaller model.size"),
+    ],
+)  # fmt: skip
+def test_the_least_change_that_fits_is_proposed(
+    size: str, gib: float, training: dict[str, Any], proposed: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check([job(size, kind="pretrain", **training, batch_size=1)], cards(gib, (0,)))
+    assert proposed in str(refused.value)
+
+
+def test_the_best_worker_counts_and_its_smallest_card() -> None:
+    room = Room([(0, 1), (2, 3)], {0: 200 * GIB, 1: 80 * GIB, 2: 90 * GIB, 3: 91 * GIB})
+    assert room.largest(1) == ("GPU 0", 200.0)
+    assert room.largest(2) == ("GPU 2", 90.0)
+    assert room.largest(3) is None
+
+
+def test_other_machines_may_have_the_device(capsys: pytest.CaptureFixture[str]) -> None:
+    check([job(**FULL), job(**FULL)], cards(80, (0,), shared=True))
+    check([job(**FULL)], cards(80, (0,)), refuse=False)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == second and first.startswith("warning: train baseline seed 0 needs 115.7 GiB")
+
+
+def test_a_micro_batch_that_will_be_halved_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    check([job(**FULL, micro_batch=40, batch_size=40)], cards(120, (0,)))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "a micro-batch of 40 needs" in line and "--set training.micro_batch=1 spares the tries" in line
+    check([job(**FULL, batch_size=40)], cards(120, (0,)))
+    assert capsys.readouterr().err == "", "without one it is found out, as ever"
+
+
+def test_what_cannot_be_estimated_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    unknown = OpenJob("train", "train mine seed 0", {**job().spec})
+    unknown.spec["model"]["config"] = {**unknown.spec["model"]["config"], "depth": 3}
+    unreadable = OpenJob("train", "its worker says why", {})
+    check([unknown, unreadable, OpenJob("gaze", "gaze", {}), job("toy")], cards(80, (0,)))
+    check([job(**FULL)], Room([(0,)], {}))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("warning: train mine seed 0: what it takes of memory is not known here: ")
+    assert "no GPU told its memory" in second
+
+
+@pytest.fixture
+def small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("commands.memory.given.memory", lambda: Memory(6 * GIB, 6 * GIB, ""))
+
+
+def test_a_submission_is_refused_before_anything_is_made_and_up_warns(
+    small_machine: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    home = tmp_path / "home"
+    words = ["--home", str(home), "submit-ablation", "--preset", "smoke", "--set", "model.size=small"]
+    words += ["--set", "arms=[baseline]"]
+    assert cli.main([*words, "--gpus", "none"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: train baseline seed 0 needs 8.6") and "this machine has 6.0" in line
+    assert not home.exists()
+    assert cli.main([*words, "--detach"]) == 0, "a larger machine may come"
+    capsys.readouterr()
+    ran: list[object] = []
+    monkeypatch.setattr("commands.run.run_home", lambda *given, **options: ran.append(given))
+    assert cli.main(["--home", str(home), "up", "--gpus", "none"]) == 0
+    assert capsys.readouterr().err.startswith("warning: train baseline seed 0 needs 8.6") and len(ran) == 1
+    again = [*words, "--name", "again", "--set", "training.learning_rate=0.5", "--gpus", "none"]
+    assert cli.main(again) == 2, "in a home that is there new jobs are refused too"
+
+
+@pytest.mark.parametrize(("gib", "fits", "not_"), [(15, "7b QLoRA", "7b LoRA"), (141, "7b full", "")])
+def test_doctor_says_what_can_be_trained(
+    gib: int, fits: str, not_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("diffusers", reason="needs the extra `vae`")
+    gpu: Callable[[int], Any] = lambda size: {"fault": None, "memory_bytes": size * GIB}  # noqa: E731
+    monkeypatch.setattr(science, "try_machine", lambda packages: Trial({}, [gpu(gib + 9), gpu(gib)]))
+    told = science._room_for_training().detail
+    does, _, does_not = told.partition("; does not: ")
+    assert f"a GPU has {gib}.0 GiB" in does and fits in does and not_ in does_not
+    assert bool(does_not) is bool(not_)
