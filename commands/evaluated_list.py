@@ -30,7 +30,7 @@ def as_its_ablation(context: click.Context, name: str, found: Checkpoint) -> dic
     taken = found.protocol.options(given)
     whose = f"{name}: judged as {found.protocol.ablation} judges it"
     say(
-        f"{whose}{', but for what was given here' if set(given) - {'words', 'home_path'} else ''}", error=True
+        f"{whose}{', but for what was given here' if taken != found.protocol.options(()) else ''}", error=True
     )
     return taken
 
