@@ -23,7 +23,7 @@ from commands.groups import Suggesting
 from errors import BatonError, StateDamaged
 from settings.arithmetic import fix_variables
 from settings.ending import end_at_once, flushed
-from settings.machine_errors import told
+from settings.machine_errors import gone_folder, told
 from settings.streams import is_unread, mend_streams, say
 from settings.typed import HOME_KEY, program, typed
 
@@ -187,7 +187,7 @@ def _code_of(arguments: list[str] | None) -> int:
 
 
 def _refused(error: BatonError) -> int:
-    say(f"error: {error}", error=True)
+    say(f"error: {error}{gone_folder(str(error))}", error=True)
     return error.exit_code
 
 
