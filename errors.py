@@ -113,6 +113,10 @@ class StoreUnreachable(Stopped):
     """The store that machines share does not answer or refuses. Go on once it does."""
 
 
+class HubUnreachable(Stopped):
+    """The Hub, or the network on the way to it, brings nothing. What came is kept; go on once it does."""
+
+
 # --- while running -------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""What a CALVIN split's small files say: annotations, episode bounds, scenes, instructions, true boxes."""
+"""What a CALVIN split's small files say: annotations, episode bounds, scenes, instructions."""
 
 from __future__ import annotations
 
@@ -10,28 +10,18 @@ from typing import Any
 import numpy as np
 
 from benchmark.tasks import SCENES, TASKS, UNKNOWN_SCENE
-from calvin.episode import FRAME_SHAPES, FrameBoxes, FramePixels
 from calvin.instruction_text import fault_of_instruction
 from calvin.pickle_values import Unread
 from calvin.pickles import SMALL, load_npy_pickle
 from errors import DatasetError
-from settings.documents import parse_json
-from settings.faults import need_fact
-from settings.regular import is_there, read_text
+from settings.regular import is_there
 from settings.shown import cut, shown
-from settings.whole_numbers import whole_number
 
 LANGUAGE_FOLDER = "lang_annotations"
 SCENE_PREFIX = "calvin_scene_"
-#: Edges of true boxes may lie outside of the image, but not this far.
-_FARTHEST_PIXEL = 10**6
-_MOST_PIXELS = 10**6
-_MOST_DIGITS = 18
 _INT64_END = 2**63
 #: Of a demonstration, which is read as a whole; and the last one that a frame's name has digits for.
 MOST_FRAMES, LAST_FRAME = 10_000, 10**12 - 1
-#: Of `boxes.json`: 40 bytes for each thing in each frame of the largest download.
-_MOST_BOXES_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -176,88 +166,6 @@ def read_instructions(path: Path) -> dict[str, str]:
             raise DatasetError(f"{path}: {about}.ann[0] {wrong}.")
         instructions[str(task)] = str(phrases[0])
     return instructions
-
-
-def read_boxes(path: Path) -> dict[int, FrameBoxes] | None:
-    """`boxes.json`: the true boxes by frame id; None where the file does not exist.
-
-    Its form is `{"0358482": {"red_block": {"box": [x0, y0, x1, y1] or null}, ...}}`. Raises DatasetError naming
-    frame and object where it has another form, or a box holds no pixel of the static image.
-    """
-    if not is_there(path):
-        return None
-    try:
-        content = parse_json(read_text(path, _MOST_BOXES_BYTES))
-    except (OSError, ValueError) as error:
-        need_fact(error)
-        raise DatasetError(f"{path} is not a file of boxes: {error}.") from None
-    boxes: dict[int, FrameBoxes] = {}
-    for text, things in _mapping(content, path, "content").items():
-        frame, found = _frame_boxes(path, text, things)
-        if frame in boxes:
-            raise DatasetError(f"{path} has frame {frame} twice, once as {shown(text)}.")
-        boxes[frame] = found
-    return boxes
-
-
-def read_pixels(path: Path) -> dict[int, FramePixels] | None:
-    """`pixels` in a `boxes.json` that `read_boxes` has read; None where the file or any of the counts is absent."""
-    if not is_there(path):
-        return None
-    content = parse_json(read_text(path, _MOST_BOXES_BYTES))
-    if not all("pixels" in entry for things in content.values() for entry in things.values()):
-        return None
-    return {
-        int(frame): {name: _count(entry["pixels"], path, frame, name) for name, entry in things.items()}
-        for frame, things in content.items()
-    }
-
-
-def _count(pixels: Any, path: Path, frame: str, name: str) -> int:
-    if type(pixels) is not int or not 0 <= pixels <= _MOST_PIXELS:
-        raise DatasetError(
-            f"{path}: pixels of {cut(name)} in frame {frame} is {shown(pixels)}, not a number of pixels."
-        )
-    return pixels
-
-
-def _frame_boxes(path: Path, frame: str, things: Any) -> tuple[int, FrameBoxes]:
-    number = whole_number(frame)
-    if number is None or len(frame) > _MOST_DIGITS:
-        raise DatasetError(f"{path}: {shown(frame)} is no number of a frame.")
-    boxes = {}
-    for name, entry in _mapping(things, path, f"frame {frame}").items():
-        if not isinstance(entry, Mapping) or "box" not in entry:
-            raise DatasetError(
-                f'{path}: frame {frame}, {cut(name)}: {shown(entry)} is not {{"box": [x0, y0, x1, y1] or null}}.'
-            )
-        try:
-            boxes[name] = _box(entry["box"])
-        except ValueError as error:
-            raise DatasetError(
-                f"{path}: frame {frame}, {cut(name)}: box is {shown(entry['box'])}, {error}."
-            ) from None
-    return number, boxes
-
-
-def _box(corners: Any) -> tuple[float, float, float, float] | None:
-    """Raises ValueError with the end of a sentence."""
-    if corners is None:
-        return None
-    if not isinstance(corners, list) or len(corners) != 4 or not all(map(_is_edge, corners)):
-        raise ValueError("not four numbers of pixels or null")
-    x0, y0, x1, y1 = corners
-    height, width, _ = FRAME_SHAPES["rgb_static"]
-    if max(x0, 0) >= min(x1, width) or max(y0, 0) >= min(y1, height):
-        raise ValueError(f"which holds no pixel of {width} x {height}")
-    # 90.0 is 90: the demonstration's identity, which jobs are keyed by, is made of these.
-    x0, y0, x1, y1 = (int(edge) if edge == int(edge) else edge for edge in corners)
-    return x0, y0, x1, y1
-
-
-def _is_edge(value: Any) -> bool:
-    """False for what is no number, not finite, or so far off that its squares are not."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _FARTHEST_PIXEL
 
 
 def _mapping(value: Any, path: Path, field: str) -> Mapping[Any, Any]:

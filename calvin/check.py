@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmark.tasks import TASKS, UNKNOWN_SCENE
+from benchmark.tasks import TASKS
 from calvin.action_check import ActionTable, look_at_actions
 from calvin.downloads import fault_of_scenes
+from calvin.overview import Survey
 from calvin.pickles import SMALL, load_npy_pickle
 from calvin.picture_check import PictureTable
 from calvin.recording import read_record, recorded_renderer
@@ -30,7 +31,7 @@ def examine(split: CalvinSplit, frames: Iterable[int]) -> Findings:
     on_disk = split.frames.on_disk()
     annotated = np.array(annotated_frames(split), dtype=np.int64)
     last_of_gap = dict(_runs(np.setdiff1d(annotated, on_disk)))
-    table, pictures = ActionTable(len(annotated)), PictureTable()
+    table, pictures, survey = ActionTable(len(annotated)), PictureTable(), Survey(split)
     faults: dict[str, list[str]] = {}  # what is wrong, without the file -> sentences
     gap_ends = -1
     for frame in frames:
@@ -47,17 +48,22 @@ def examine(split: CalvinSplit, frames: Iterable[int]) -> Findings:
             continue
         table.add(frame, arrays)
         pictures.add(frame, arrays)
+        survey.add(frame, arrays)
     problems += map(_told_once, faults.values())
     seen = pictures.findings(split.folder)
     actions = look_at_actions(table.motions, split.folder)
+    overview = survey.overview()
     problems += [*seen.systematic, *actions.systematic, *actions.faults, *_faults_of_boxes(split, annotated)]
+    if overview.wrong_scenes is not None:
+        problems.append(f"{split.folder / 'scene_info.npy'}: {overview.wrong_scenes}.")
     notes = [
         *seen.notes,
         *actions.notes,
         *_notes_on_frames(split, annotated, on_disk),
         *_notes_on_other_files(split),
+        *overview.told_of_scenes("with it the order of blocks in scene_obs is unknown, too"),
     ]
-    return Findings(tuple(problems), tuple(notes))
+    return Findings(tuple(problems), tuple(notes), overview)
 
 
 def stray_frames(split: CalvinSplit, on_disk: np.ndarray) -> list[int]:
@@ -123,9 +129,6 @@ def _notes_on_other_files(split: CalvinSplit) -> Iterator[str]:
     repeated = len(split.demonstrations) - len({(d.task, d.start, d.end) for d in split.demonstrations})
     if repeated:
         yield f"{repeated} annotations repeat task and frames of an earlier one"
-    unknown = sum(demonstration.scene == UNKNOWN_SCENE for demonstration in split.demonstrations)
-    if unknown:
-        yield f"the scene of {unknown} demonstrations is unknown, and with it the order of blocks in scene_obs"
     for name in ("statistics.yaml", ".hydra/merged_config.yaml"):
         if not is_there(split.folder / name):
             yield f"there is no {name}: CALVIN's own code needs it, Baton does not"

@@ -19,13 +19,12 @@ from calvin.annotations import (
     language_file,
     read_annotations,
     read_bounds,
-    read_boxes,
     read_embeddings,
     read_instructions,
-    read_pixels,
     read_scenes,
     scene_of,
 )
+from calvin.boxes import read_boxes, read_pixels
 from calvin.check import examine
 from calvin.downloads import fault_of_scenes
 from calvin.episode import FRAME_SHAPES, Episode, FrameBoxes, FramePixels
@@ -73,6 +72,16 @@ class CalvinSplit:
     def read_frame(self, frame: int) -> Mapping[str, np.ndarray]:
         """One frame's arrays. Raises DatasetError as `read`."""
         return self.frames.read(frame)
+
+    def extras(self) -> Sequence[str]:
+        """Names of what the first frame's file has beside CALVIN's six arrays. Raises DatasetError as `content_of`."""
+        return self.frames.extras(self.demonstrations[0].start)
+
+    def read_extras(self, demonstration: Demonstration, names: Sequence[str]) -> Mapping[str, np.ndarray]:
+        """Arrays of `calvin.episode.EXTRAS`, (T, ...) each. Raises DatasetError as `read`."""
+        frame_ids = range(demonstration.start, demonstration.end + 1)
+        read = [self.frames.read_extras(frame, names) for frame in frame_ids]
+        return {name: np.stack([frame[name] for frame in read]) for name in names}
 
     def content_of(self, frame: int) -> Sequence[tuple[str, int]]:
         """The checksums that the frame's archive carries. Raises DatasetError where it cannot be opened."""

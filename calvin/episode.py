@@ -20,6 +20,23 @@ VECTOR_FIELDS = ("robot_obs", "scene_obs", "actions", "rel_actions")
 #: What a dataset may lack, and what is absent then: None, never zeros.
 OPTIONAL_FIELDS = ("scene_obs", "actions")
 
+
+@dataclass(frozen=True)
+class Extra:
+    """An array that CALVIN's files have of each frame and nothing here uses: type and shape of one frame."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+#: Depth in metres and tactile pictures, by name (dataset/README.md of mees/calvin).
+EXTRAS: Mapping[str, Extra] = {
+    "depth_static": Extra("float32", (200, 200)),
+    "depth_gripper": Extra("float32", (84, 84)),
+    "rgb_tactile": Extra("uint8", (160, 120, 6)),
+    "depth_tactile": Extra("float32", (160, 120, 2)),
+}
+
 #: True boxes (x0, y0, x1, y1; pixels of `rgb_static`; x1 and y1 exclusive) by name of the thing; None: not
 #: visible.
 FrameBoxes = Mapping[str, tuple[float, float, float, float] | None]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from calvin import npz
-from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS
+from calvin.episode import EXTRAS, FRAME_SHAPES, IMAGE_FIELDS
 from errors import DatasetError
 from settings.faults import need_fact
 from settings.regular import is_there
@@ -78,6 +78,27 @@ class FrameFiles:
         except FileNotFoundError as error:
             raise self._unreadable(frame, error) from None
         return {field: self._checked(frame, field, array) for field, array in arrays.items()}
+
+    def extras(self, frame: int) -> list[str]:
+        """Names of the arrays in the frame's file beside CALVIN's six. Raises DatasetError as `checksums`."""
+        names = [name.removesuffix(".npy") for name, _ in self.checksums(frame)]
+        return [name for name in names if name not in FRAME_SHAPES]
+
+    def read_extras(self, frame: int, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Some of `EXTRAS`, as they were saved. Raises DatasetError as `read`."""
+        shapes = {name: EXTRAS[name].shape for name in names}
+        try:
+            arrays = npz.read_arrays(self.path(frame), shapes, content=self.content(frame))
+        except FileNotFoundError as error:
+            raise self._unreadable(frame, error) from None
+        for name, array in arrays.items():
+            wanted = EXTRAS[name]
+            if array.shape != wanted.shape or array.dtype != wanted.dtype:
+                raise DatasetError(
+                    f"{self.path(frame)}: {name} is {array.dtype} of shape {array.shape}, not {wanted.dtype} of shape "
+                    f"{wanted.shape}."
+                )
+        return arrays
 
     def _checked(self, frame: int, field: str, array: np.ndarray) -> np.ndarray:
         if array.shape != FRAME_SHAPES[field]:

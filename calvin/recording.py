@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.cameras import EGL, TINY
 from calvin.downloads import known_download
 from calvin.frames import FrameFiles
-from calvin.split import BATON, CALVIN, Recording
+from calvin.split import CALVIN, Record, Recording
 from errors import DatasetError
 from settings import files
 from settings.documents import parse_json, parse_yaml
@@ -48,12 +48,19 @@ def recording_of(split: CalvinSplit) -> Recording:
     except DatasetError as error:
         return Recording(None, str(error).removesuffix("."))
     if record is not None:
-        return Recording(
-            record["drawn_by"], f"Baton drew the frames and recorded it in {RECORD}", record["scenes"]
-        )
+        return recorded(record, RECORD)
     if claimed is not None:
         return Recording(None, f"only {CONFIGURATION} says {claimed}, and people edit that file")
     return Recording(None, "nothing in the dataset tells")
+
+
+def recorded(record: Record, file: str) -> Recording:
+    """What a record of Baton's tells, that lies in `file`."""
+    if record.losses is None:
+        basis = f"Baton drew the frames and recorded it in {file}"
+    else:
+        basis = f"Baton recorded it in {file}; its pictures lost detail to {record.losses}"
+    return Recording(record.drawn_by, basis, record.scenes, record.losses)
 
 
 def recorded_renderer(split_folder: Path) -> str | None:
@@ -73,18 +80,15 @@ def recorded_renderer(split_folder: Path) -> str | None:
 
 
 def write_record(
-    folder: Path, recorded: Sequence[tuple[int, int]], frames: FrameFiles, *, drawn_by: str, scenes: str
+    folder: Path, recorded: Sequence[tuple[int, int]], frames: FrameFiles, record: Record
 ) -> None:
     """Leave word of what drew the frames, sealed with them. recorded: first and last frame of each episode."""
-    record = {"drawn_by": drawn_by, "scenes": scenes}
-    content = {**record, "seal": _seal(record, recorded, frames)}
+    content = {**record.document, "seal": _seal(record, recorded, frames)}
     files.write(folder / RECORD, json.dumps(content) + "\n")
 
 
-def read_record(
-    folder: Path, recorded: Sequence[tuple[int, int]], frames: FrameFiles
-) -> dict[str, str] | None:
-    """`drawn_by` and `scenes` as Baton wrote them, None where it wrote none.
+def read_record(folder: Path, recorded: Sequence[tuple[int, int]], frames: FrameFiles) -> Record | None:
+    """As Baton wrote it, None where it wrote none.
 
     Raises DatasetError where the record is damaged, or was not written for these frames in these words.
     """
@@ -93,10 +97,10 @@ def read_record(
         return None
     try:
         content: Any = parse_json(read_text(file))
-        record = {"drawn_by": content["drawn_by"], "scenes": content["scenes"]}
-        known = record["drawn_by"] in (EGL, TINY) and record["scenes"] in (BATON, CALVIN)
+        record = Record(content["drawn_by"], content["scenes"], content.get("losses"))
+        known = record.is_known
         seal = content["seal"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         need_fact(error)
         raise DatasetError(f"{file} is damaged.") from None
     if not known or seal != _seal(record, recorded, frames):
@@ -104,7 +108,7 @@ def read_record(
     return record
 
 
-def _seal(record: dict[str, str], recorded: Sequence[tuple[int, int]], frames: FrameFiles) -> str:
+def _seal(record: Record, recorded: Sequence[tuple[int, int]], frames: FrameFiles) -> str:
     """SHA-256 over the record and the checksums in the archives of each episode's first and last frame."""
     ends = [[start, end, frames.checksums(start), frames.checksums(end)] for start, end in sorted(recorded)]
-    return hashlib.sha256(json.dumps([record, ends], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([record.document, ends], sort_keys=True).encode()).hexdigest()

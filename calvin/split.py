@@ -5,19 +5,22 @@ To add a format, write a module with a `Format`, and its line in `FORMATS`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import numpy as np
 
+from benchmark.cameras import EGL, TINY
 from errors import DatasetError
 
 if TYPE_CHECKING:
     from calvin.episode import Episode, FrameBoxes
+    from calvin.overview import Overview
 
 TRAINING: Final = "training"
 VALIDATION: Final = "validation"
@@ -56,18 +59,44 @@ class Recording:
 
 
 @dataclass(frozen=True)
+class Record:
+    """What Baton writes of a split's pictures: see `Recording`."""
+
+    drawn_by: str | None
+    scenes: str | None
+    losses: str | None = None
+
+    @property
+    def document(self) -> dict[str, str | None]:
+        """As it is written: `losses` only where there are some, as older records have none."""
+        return {key: value for key, value in asdict(self).items() if key != "losses" or value is not None}
+
+    @property
+    def says_anything(self) -> bool:
+        return self.drawn_by is not None or self.losses is not None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it says what can be: what a file says may be anything."""
+        drawn = self.drawn_by in (EGL, TINY, None) and self.scenes in (BATON, CALVIN, None)
+        return drawn and self.says_anything and (self.losses is None or isinstance(self.losses, str))
+
+
+@dataclass(frozen=True)
 class Reading:
     """What users say of a dataset that does not say it itself.
 
     columns: (array, column that has it), by CALVIN's names of arrays. validation_episodes: numbers and ranges of
     episodes that nothing is trained on, or `none`. validation_root: another dataset, whose validation demonstrations
-    are not trained on where this one has them too. is_validation: all demonstrations are validation's where nothing
-    tells. is_settled: all of it was found out before (`Settling.settled`), and is not looked at again.
+    are not trained on where this one has them too. scenes: `D`, or `A=0-5;B=6-8,12` by episodes. is_validation: all
+    demonstrations are validation's where nothing tells. is_settled: all of it was found out before
+    (`Settling.settled`), and is not looked at again.
     """
 
     columns: tuple[tuple[str, str], ...] = ()
     validation_episodes: str | None = None
     validation_root: str | None = None
+    scenes: str | None = None
     is_validation: bool = False
     is_settled: bool = False
 
@@ -78,10 +107,13 @@ NOTHING_SAID: Final = Reading()
 
 @dataclass(frozen=True)
 class Findings:
-    """`problems` make a dataset unsound; `notes` are worth knowing. One sentence each."""
+    """`problems` make a dataset unsound; `notes` are worth knowing. One sentence each. overview: what all frames that
+    can be read are like.
+    """
 
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    overview: Overview | None = None
 
 
 class Split(Protocol):
@@ -229,6 +261,27 @@ def splits_at(root: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
+class Covered:
+    """Which of some stretches of frames has a frame; they may overlap."""
+
+    def __init__(self, stretches: Sequence[tuple[int, int]]) -> None:
+        """stretches: first and last frame of each."""
+        order = sorted(range(len(stretches)), key=stretches.__getitem__)
+        self._order = order
+        self._starts = [stretches[place][0] for place in order]
+        self._ends = [stretches[place][1] for place in order]
+        self._longest = max((end - start for start, end in stretches), default=0)
+
+    def demonstration_with(self, frame: int) -> int | None:
+        """The place of one that has it, always the same; None where none has."""
+        place = bisect_right(self._starts, frame) - 1
+        while place >= 0 and self._starts[place] >= frame - self._longest:
+            if self._ends[place] >= frame:
+                return self._order[place]
+            place -= 1
+        return None
+
+
 def annotated_frames(split: Split) -> list[int]:
     """Ids of the frames that some demonstration covers, each once, in order."""
     return sorted({frame for d in split.demonstrations for frame in range(d.start, d.end + 1)})
@@ -241,7 +294,11 @@ def _format_at(root: Path, reading: Reading = NOTHING_SAID) -> Format:
         return found.told(reading)
     if reading.is_validation:  # its validation split is there for all to see
         return found
-    for said, setting in ((reading.columns, "columns"), (reading.validation_episodes, "validation_episodes")):
+    for said, setting in (
+        (reading.columns, "columns"),
+        (reading.validation_episodes, "validation_episodes"),
+        (reading.scenes, "scenes"),
+    ):
         if said:
             raise DatasetError(f"data.{setting}: {root} says that itself; this is for LeRobot sets.")
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from commands.fetching import Folder, Named
 from commands.named_checkpoint import HELP, find_named, precision_option
 from commands.options import existing_home, home_option, resolve_home, threads_option
 from commands.place_type import PLACE_TEXT
@@ -17,9 +18,9 @@ from settings.streams import say
 
 
 @click.command("attention", help=f"Figures and maps of where CHECKPOINT looks: {HELP}.")
-@click.argument("words", nargs=-1, required=True, type=PLACE_TEXT, metavar="CHECKPOINT")
+@click.argument("words", nargs=-1, required=True, type=Named("model"), metavar="CHECKPOINT")
 @home_option
-@click.option("--data", "data_root", type=PLACE_TEXT, metavar="DIR", default=None,
+@click.option("--data", "data_root", metavar="DIR", default=None, type=Folder("dataset"),
               help="A CALVIN dataset's validation split [default: the home's own held-out frames].")  # fmt: skip
 @click.option("--demonstrations", type=click.IntRange(1), default=None, help="Only so many of --data.")
 @precision_option
@@ -43,7 +44,7 @@ def command(
     context: click.Context,
     words: tuple[str, ...],
     home_path: str | None,
-    data_root: str | None,
+    data_root: Path | None,
     demonstrations: int | None,
     detector: str,
     precision: str,
@@ -67,7 +68,7 @@ def command(
     FixedState().establish(threads)
     with tempfile.TemporaryDirectory(prefix="baton-attention-") as folder:
         if data_root is not None:
-            files = frames_of_dataset(Path(data_root), demonstrations, detector, Path(folder))
+            files = frames_of_dataset(data_root, demonstrations, detector, Path(folder))
         else:
             files = _frames_of_home(existing_home(context, home_path))
         index = load_index(files, recipe.config.vision.image_size, resample=recipe.config.vision.resample)

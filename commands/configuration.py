@@ -42,13 +42,19 @@ class Configuration:
             vary_with=self.vary_with,
             arms=_named(self.arms) if self.arms else None,
             seeds=_named(self.seeds) if self.seeds else None,
-            data__root=str(expanded(self.data_root, "--data").absolute()) if self.data_root else None,
+            data__root=_root(self.data_root) if self.data_root else None,
             name=self.name,
         )
 
 
 def _named(listed: str) -> list[str]:
     return [part.strip() for part in listed.split(",")]
+
+
+def _root(text: str) -> str:
+    from hub.names import is_hub_name, parse_name
+
+    return str(parse_name(text, "--data")) if is_hub_name(text) else str(expanded(text, "--data").absolute())
 
 
 def configuration_options(function: Any) -> Any:
@@ -62,7 +68,8 @@ def configuration_options(function: Any) -> Any:
 
     for decorator in (
         click.option("--name", default=None, help="Name of the ablation; one that is there grows."),
-        click.option("--data", "data_root", default=None, metavar="DIR", help="A CALVIN dataset or LeRobot set."),
+        click.option("--data", "data_root", default=None, metavar="DIR",
+                     help="A CALVIN dataset or LeRobot set; also hub:OWNER/NAME."),
         click.option("--vary-with", multiple=True, metavar="KEY.PATH=V,V", help="Varies with the last --vary."),
         click.option("--vary", multiple=True, metavar="KEY.PATH=V,V",
                      help="A row for each value; several: for each combination."),

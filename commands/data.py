@@ -1,79 +1,56 @@
-"""`data`: check a dataset; extract it as the original scripts do; make one with the scripted expert."""
+"""`data`: check a dataset; extract it as the original scripts do. `commands.conversion` writes others."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
 
-from benchmark.tasks import SCENES, Scene
+from commands.conversion import convert_command, generate_command
+from commands.dataset_options import reading_of, said_of_sets, with_progress
+from commands.fetching import Folder, fetched
 from commands.groups import Suggesting
 from commands.place_type import PLACE
 from errors import DatasetError, InvalidInput, Stopped
+from settings import files
 from settings.shown import shown
 from settings.streams import say
-from views.terminal import redraws
-
-if TYPE_CHECKING:
-    from calvin.split import Reading, Split
 
 SPLITS = ("training", "validation")
-
-Item = TypeVar("Item")
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def _said_of_sets(command: Command) -> Command:
-    """What a LeRobot set may not say itself; the settings of an ablation are `data.columns` and so on."""
-    for option in (
-        click.option(
-            "--validation-root",
-            type=PLACE,
-            metavar="DIR",
-            help="A validation set, whose demonstrations are none of DIR's training.",
-        ),
-        click.option(
-            "--validation-episodes",
-            metavar="LIST",
-            help="Episodes of a LeRobot set that are its validation (6-8,12), or none.",
-        ),
-        click.option(
-            "--column",
-            "columns",
-            multiple=True,
-            metavar="ARRAY=COLUMN",
-            help="Which column of a LeRobot set is robot_obs, rgb_static, ... [default: found out].",
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 @click.group("data", cls=Suggesting)
 def command() -> None:
-    """Check, extract or generate a dataset: CALVIN's format, or a LeRobot set."""
+    """Check, convert, extract, generate or fetch a dataset: CALVIN's format, or a LeRobot set."""
+
+
+command.add_command(convert_command)
+command.add_command(generate_command)
 
 
 @command.command("check")
-@click.argument("folder", metavar="DIR", type=PLACE)
+@click.argument("folder", metavar="DIR", type=Folder("dataset"))
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@_said_of_sets
-def check(
-    folder: Path,
-    split: str | None,
-    as_json: bool,
-    columns: tuple[str, ...],
-    validation_episodes: str | None,
-    validation_root: Path | None,
-) -> int:
+@click.option(
+    "--preview",
+    type=PLACE,
+    metavar="FILE.png",
+    default=None,
+    help="Write a picture of some demonstrations with their instructions.",
+)
+@said_of_sets
+def check(folder: Path, split: str | None, as_json: bool, preview: Path | None, **said: Any) -> int:
     """Read every annotated frame of DIR. Exit code 1 when something is wrong, 2 when DIR is no dataset."""
+    from calvin.preview import contact_sheet
     from calvin.split import check_place, known_format, splits_at
+    from commands.data_check import notes_on_both, result_of, surveyed_split
+    from commands.data_tables import print_overview, print_ranges
 
+    if preview is not None:
+        _check_preview(preview)
     splits = (split,) if split else SPLITS
     if not set(splits) & set(splits_at(folder)):
         if known_format(folder) == "lerobot":
@@ -82,16 +59,20 @@ def check(
         raise DatasetError(
             f"{folder} is no CALVIN dataset: it has no {wanted}, and no meta/ of a LeRobot set"
         )
-    reading = _reading(columns, validation_episodes, validation_root)
-    surveyed = {name: _surveyed(folder, name, reading) for name in splits}
-    results = {name: _result_of(*survey) for name, survey in surveyed.items()}
+    reading = reading_of(**said)
+    surveyed = {name: surveyed_split(folder, name, reading) for name in splits}
+    checked = {name: result_of(*survey) for name, survey in surveyed.items()}
+    results = {name: result for name, (result, _) in checked.items()}
     if split is None:
-        results["validation"]["notes"] += _notes_on_both(*(opened for opened, _ in surveyed.values()))
+        results["validation"]["notes"] += notes_on_both(*(opened for opened, _ in surveyed.values()))
     sound = not any(result["problems"] for result in results.values())
+    if preview is not None:
+        opened_splits = [opened for opened, _ in surveyed.values() if opened is not None]
+        files.write(preview, contact_sheet(opened_splits))
     if as_json:
         say(json.dumps({"folder": str(folder), "sound": sound, "splits": results}))
     else:
-        for name, result in results.items():
+        for name, (result, overview) in checked.items():
             say(f"{name}: {result['demonstrations']} demonstrations of {result['tasks']} tasks, "
                   f"{result['frames']} annotated frames, {len(result['problems'])} problems")  # fmt: skip
             for problem in result["problems"]:
@@ -101,24 +82,23 @@ def check(
             if result["renderer"] is not None:
                 told = result["renderer"]
                 say(f"  note: drawn by {told['drawn_by'] or 'unknown'}: {told['basis']}")
+            if overview is not None:
+                for sentence in overview.odd:
+                    say(f"  note: odd: {sentence}")
+                print_overview(name, overview)
+        print_ranges({name: overview for name, (_, overview) in checked.items() if overview is not None})
+        if preview is not None:
+            say(f"{preview}: some demonstrations with their instructions")
     return 0 if sound else 1
 
 
 @command.command("extract")
-@click.argument("folder", metavar="DIR", type=PLACE)
+@click.argument("folder", metavar="DIR", type=Folder("dataset"))
 @click.argument("out", metavar="OUT", type=PLACE)
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions.")
-@_said_of_sets
-def extract_command(
-    folder: Path,
-    out: Path,
-    split: str | None,
-    detector: str,
-    columns: tuple[str, ...],
-    validation_episodes: str | None,
-    validation_root: Path | None,
-) -> None:
+@said_of_sets
+def extract_command(folder: Path, out: Path, split: str | None, detector: str, **said: Any) -> None:
     """Write DIR as the folders of ReconVLA's original scripts: img/, crop/, lang_ann.yaml, pictures, JSON.
 
     Broken off, the same command goes on where it ended.
@@ -135,7 +115,7 @@ def extract_command(
         raise InvalidInput(
             f"{out} already holds an extracted {' and '.join(there)} split; name another folder"
         )
-    reading = _reading(columns, validation_episodes, validation_root)
+    reading = reading_of(**said)
     opened = {name: open_split(folder, name, reading) for name in names if name not in there}
     for dataset in opened.values():
         check_sample(dataset)
@@ -144,7 +124,7 @@ def extract_command(
     for name, dataset in opened.items():
         total, counts = len(dataset.demonstrations), []
         try:
-            for count in _with_progress(f"{name} demonstrations", extract(dataset, out, finder), total):
+            for count in with_progress(f"{name} demonstrations", extract(dataset, out, finder), total):
                 counts.append(count)
         except KeyboardInterrupt:
             raise Stopped(
@@ -155,126 +135,17 @@ def extract_command(
               "frames have no gaze region and no item")  # fmt: skip
 
 
-@command.command("generate")
-@click.argument("folder", metavar="DIR", type=PLACE)
-@click.option("--demonstrations-per-task", default=20, show_default=True, type=click.IntRange(1), metavar="N")
-@click.option("--tasks", default=None, metavar="A,B", help="Tasks, by CALVIN's names [default: all 34].")
-@click.option("--scene", default="D", show_default=True, type=click.Choice(SCENES), help="CALVIN's scene.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Decides every start.")
-@click.option(
-    "--validation",
-    default=1,
-    show_default=True,
-    type=click.IntRange(0),
-    metavar="N",
-    help="Demonstrations per task of the validation split; 0 leaves it out.",
-)
-def generate(
-    folder: Path, demonstrations_per_task: int, tasks: str | None, scene: Scene, seed: int, validation: int
-) -> None:
-    """Have the scripted expert solve CALVIN's tasks and write DIR in CALVIN's layout."""
-    from benchmark.cameras import TINY
-    from calvin.instructions import evaluation_instruction
-    from calvin.split import BATON
-    from calvin.writer import write_split
-    from experiments.reconvla.demonstrations import generated, known_tasks
-    from experiments.reconvla.sections import Data
-    from tasks.data.generate import generate as episodes
-    from tasks.specs import SplitName
-
-    data = Data(
-        tasks=tuple(tasks.split(",")) if tasks else (),
-        training_scenes=(scene,),
-        seed=seed,
-        demonstrations_per_task=demonstrations_per_task,
-        validation_demonstrations_per_task=max(1, validation),
-    )
-    known = known_tasks(data)
-    wanted: tuple[SplitName, ...] = ("training", "validation") if validation else ("training",)
-    for split in wanted:
-        entries = generated(data, split).entries
-        write_split(
-            folder,
-            split,
-            _with_progress(f"{split} demonstrations", episodes(entries, split), len(entries)),
-            validation_instructions={task: evaluation_instruction(task) for task in known},
-            drawn_by=TINY,  # `tasks.data.generate` draws with nothing else
-            scenes=BATON,
-        )
-        say(f"{folder / split}: {len(entries)} demonstrations of {len(known)} tasks")
+@command.command("fetch")
+@click.argument("name", metavar="NAME")
+@click.option("--model", is_flag=True, help="A repository of a model, not of a dataset.")
+def fetch(name: str, model: bool) -> None:
+    """Fetch NAME, hub:OWNER/NAME[@REVISION][/PATH], and print its folder here. Broken off, it goes on at the byte."""
+    say(str(fetched(name, "model" if model else "dataset")))
 
 
-def _reading(
-    columns: tuple[str, ...], validation_episodes: str | None, validation_root: Path | None
-) -> Reading:
-    from calvin.episode import FRAME_SHAPES
-    from calvin.split import Reading
-
-    said = []
-    for text in columns:
-        array, separator, column = text.partition("=")
-        if not separator or array not in FRAME_SHAPES or not column:
-            raise InvalidInput(
-                f"--column {shown(text)} is not ARRAY=COLUMN, where ARRAY is one of {', '.join(FRAME_SHAPES)}"
-            )
-        said.append((array, column))
-    root = None if validation_root is None else str(validation_root)
-    return Reading(tuple(said), validation_episodes, root)
-
-
-def _surveyed(folder: Path, split: str, reading: Reading) -> tuple[Split | None, list[str]]:
-    """The split, None where it cannot be opened, and what is wrong so far."""
-    from calvin.split import survey_split
-
-    try:
-        opened, faults = survey_split(folder, split, reading)
-    except DatasetError as error:
-        return None, [str(error)]
-    return opened, list(map(str, faults))
-
-
-def _result_of(opened: Split | None, faults: list[str]) -> dict[str, Any]:
-    from calvin.split import annotated_frames
-
-    if opened is None:
-        nothing = {"demonstrations": 0, "tasks": 0, "frames": 0}
-        return {**nothing, "problems": faults, "notes": [], "renderer": None}
-    frames = annotated_frames(opened)
-    findings = opened.examine(_with_progress(f"{opened.split} frames", frames, len(frames)))
-    return {
-        "demonstrations": len(opened.demonstrations),
-        "tasks": len({demonstration.task for demonstration in opened.demonstrations}),
-        "frames": len(frames),
-        "problems": [*faults, *findings.problems],
-        "notes": list(findings.notes),
-        "renderer": _renderer(opened),
-    }
-
-
-def _notes_on_both(trained: Split | None, held_out: Split | None) -> list[str]:
-    from calvin.shared_frames import told_shared
-
-    if trained is None or held_out is None:  # a problem already
-        return []
-    note = told_shared(held_out, trained)
-    return [] if note is None else [note]
-
-
-def _renderer(split: Split) -> dict[str, str | None] | None:
-    """What drew the frames, and what that rests on; None where the configuration cannot be read, a problem already."""
-    try:
-        recording = split.recording()
-    except DatasetError:
-        return None
-    return {"drawn_by": recording.renderer, "basis": recording.basis}
-
-
-def _with_progress(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
-    """`items`, with a bar on standard error where that is a terminal."""
-    from rich.progress import track
-
-    from views.console import Console
-
-    console = Console(stderr=True)
-    shown: Callable[..., Iterable[Item]] = track
-    yield from shown(items, title, total=total, console=console, disable=not redraws(sys.stderr))
+def _check_preview(file: Path) -> None:
+    """Before frames are read for minutes. Raises InvalidInput."""
+    if file.suffix.lower() != ".png":
+        raise InvalidInput(f"--preview: {shown(str(file))} is no name of a PNG file")
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        raise InvalidInput(f"--preview: {shown(str(file))} cannot be written: there is no such folder")

@@ -11,6 +11,7 @@ import click
 from benchmark.tasks import SCENES
 from calvin.protocols import PROTOCOLS, protocol_named
 from commands.evaluated_list import as_its_ablation, sequences_of
+from commands.fetching import Folder, Named
 from commands.named_checkpoint import HELP, crop_option, find_run, is_run, precision_option
 from commands.named_policy import policy_described, policy_named
 from commands.options import home_option, resolve_home, threads_option
@@ -30,7 +31,7 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
     "evaluate",
     help=f"Evaluate CHECKPOINT: {HELP}; {POLICIES}. With --policy or --replay no CHECKPOINT is needed.",
 )
-@click.argument("words", nargs=-1, type=PLACE_TEXT, metavar="[CHECKPOINT]")
+@click.argument("words", nargs=-1, type=Named("model"), metavar="[CHECKPOINT]")
 @home_option
 @click.option(
     "--policy",
@@ -120,7 +121,7 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 )
 @click.option(
     "--replay",
-    type=PLACE_TEXT,
+    type=Folder("dataset"),
     metavar="DIR",
     default=None,
     help="Play DIR's demonstrations open loop instead.",
@@ -135,7 +136,7 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 @click.pass_context
 def command(
     context: click.Context, words: tuple[str, ...], described: str | None, home_path: str | None,
-    replay: str | None, split: str, limit: int | None, as_json: bool, **options: Any,
+    replay: Path | None, split: str, limit: int | None, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     from tasks.fixed_state import FixedState
 
@@ -146,7 +147,7 @@ def command(
 
         FixedState().establish()
 
-        replay_and_print(Path(replay), split, limit, as_json, options)
+        replay_and_print(replay, split, limit, as_json, options)
         return
     _check_policy(context, checkpoint, described)
     home, found = resolve_home(context, home_path), None
@@ -201,7 +202,7 @@ _OF_POLICY = frozenset(
 )
 
 
-def _check_use(context: click.Context, checkpoint: str | None, replay: str | None) -> None:
+def _check_use(context: click.Context, checkpoint: str | None, replay: Path | None) -> None:
     """Raises InvalidInput for what was given and would not be heeded."""
     if replay is not None and checkpoint is not None:
         raise InvalidInput(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.data import SPLITS
+from commands.fetching import Folder, Named
 from commands.options import home_option, resolve_home, threads_option
 from commands.place_type import PLACE, PLACE_TEXT
 from errors import DatasetError, InvalidInput
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command("gaze")
-@click.argument("folder", metavar="DIR", type=PLACE)
+@click.argument("folder", metavar="DIR", type=Folder("dataset"))
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
 @click.option(
     "--detector",
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--weights",
-    type=PLACE_TEXT,
     default=None,
     metavar="PATH",
+    type=Named("model"),
     help="Hub name, folder or .pth (GroundingDINO).",
 )
 @click.option(

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from policies.registry import ReconVLAFolder, ReconVLAWeights
 
 HELP = (
-    "a folder (Hugging Face layout), the first digits of a checkpoint's SHA-256 in the home, or a run of it: recon seed"
-    " 0 of the newest ablation, NAME recon seed 0 of another"
+    "a folder (Hugging Face layout), hub:OWNER/NAME, the first digits of a checkpoint's SHA-256 in the home, or a run "
+    "of it: recon seed 0 of the newest ablation, NAME recon seed 0 of another"
 )
 #: A run of the home, as its jobs are labelled.
 _RUN = re.compile(r"(?:(?P<ablation>\S.*?) )?(?P<arm>\S+) seed (?P<seed>\d{1,9})")

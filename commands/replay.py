@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmark.tasks import UNKNOWN_SCENE
+from calvin.episode import Episode
 from calvin.sampled_check import check_sample
+from calvin.scenes import BY_PICTURES, scene_of_episode
 from calvin.split import open_split
 from settings.shown import readable
 from settings.streams import say
@@ -58,7 +60,16 @@ def replay_and_print(
 
     console = Console(stderr=True)
     shown = track(chosen, "replaying", console=console, disable=not redraws(sys.stderr))
-    played = list(replay((dataset.read(demonstration) for demonstration in shown), simulator_for))
+    scenes: Counter[str] = Counter()
+
+    def episodes() -> Iterator[Episode]:
+        for demonstration in shown:
+            episode = dataset.read(demonstration)
+            told = scene_of_episode(episode)
+            scenes[told.by if told.scene != UNKNOWN_SCENE else UNKNOWN_SCENE] += 1
+            yield replace(episode, scene=told.scene)
+
+    played = list(replay(episodes(), simulator_for))
     simulators = [one for kept in memory.values() if isinstance(kept, KeptSimulators) for one in kept]
     document = {
         "dataset": str(root),
@@ -67,6 +78,8 @@ def replay_and_print(
         "recorded_renderer": recording.renderer,
         "recorded_basis": recording.basis,
         "simulator_description": simulators[0].description(),
+        "scenes_told_by": dict(scenes),
+        "unknown_scenes_played_in": options["scene"] if scenes[UNKNOWN_SCENE] else None,
         **_figures(played),
         "demonstrations": [asdict(one) for one in played],
     }
@@ -116,6 +129,15 @@ def _print(document: Mapping[str, Any]) -> None:
     )
     if document["replays"]:
         console.print(f"Simulators were lost and demonstrations begun again {document['replays']} times.")
+    unknown = document["scenes_told_by"].get(UNKNOWN_SCENE, 0)
+    if unknown:
+        played_in = document["unknown_scenes_played_in"]
+        console.print(
+            f"The scene of {unknown} demonstrations is unknown; they were played in {played_in} (--scene)."
+        )
+    seen = document["scenes_told_by"].get(BY_PICTURES, 0)
+    if seen:
+        console.print(f"The scene of {seen} demonstrations was told by their pictures.")
     recorded, used = document["recorded_renderer"], document["simulator_description"]["renderer"]
     console.print(
         f"Renderer {recorded or 'unknown'} drew the recorded frames ({document['recorded_basis']}), {used} these."

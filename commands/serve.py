@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from commands.fetching import Named
 from commands.named_checkpoint import (
     HELP,
     crop_option,
@@ -13,12 +14,11 @@ from commands.named_checkpoint import (
     refuse_crop,
 )
 from commands.options import home_option, resolve_home, threads_option
-from commands.place_type import PLACE_TEXT
 from settings.streams import say
 
 
 @click.command("serve", help=f"Answer the official policy-server protocol with CHECKPOINT: {HELP}.")
-@click.argument("words", nargs=-1, required=True, type=PLACE_TEXT, metavar="CHECKPOINT")
+@click.argument("words", nargs=-1, required=True, type=Named("model"), metavar="CHECKPOINT")
 @home_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(

@@ -202,6 +202,30 @@ def in_place_of(there: AblationRow, plan: Plan, now: float, what: str) -> Callab
     return write
 
 
+def planned_by(job_id: int, plan: Plan, now: float) -> Callable[[Connection], None]:
+    """What gives the ablations that ask for a job the plan which that job made, in a transaction that does more. One
+    that is paused stays so; one that was cancelled gets none."""
+
+    def write(tx: Connection) -> None:
+        asks = select(AblationJob.ablation_id).where(AblationJob.job_id == job_id)
+        columns = (
+            ablation.c[name] for name in ("id", "key", "name", "intent", "job_count", "config", "command")
+        )
+        for row in tx.execute(select(*columns).where(ablation.c.id.in_(asks))).all():
+            there = AblationRow(*row)
+            if there.intent == CANCELLED:
+                continue
+            submit_in(tx, plan, there.command, now, there, "its data are here")
+            if there.intent == PAUSED:
+                tx.execute(update(ablation).where(ablation.c.id == there.id).values(intent=PAUSED))
+                tx.execute(update(run).where(run.c.ablation_id == there.id).values(intent=PAUSED))
+                mine = select(AblationJob.job_id).where(AblationJob.ablation_id == there.id)
+                for some in in_parts(list(tx.execute(mine).scalars())):
+                    hold(tx, some)
+
+    return write
+
+
 def _ablation(
     tx: Connection, plan: Plan, command: str, now: float, grows: AblationRow | None
 ) -> tuple[int, bool]:

@@ -50,6 +50,8 @@ VARIABLES = {
     "BATON_FLOWER_URL": "where people reach Flower, where `status` cannot know it, and by whose name it answers too; "
     "also `BATON_TENSORBOARD_URL`, `BATON_METRICS_URL` and `BATON_SERVE_URL`",
     "BATON_CALVIN_PYTHON": "the interpreter that imports calvin_env, where nothing else names one",
+    "BATON_HUB_CACHE": "where copies of what is on the Hub lie; without it `baton` in the folder of the Hub's own "
+    "client (`HF_HOME`). `HF_TOKEN`, `HF_ENDPOINT` and `HF_HUB_OFFLINE` are that client's",
     "BATON_DEVICE": "the device of a `worker` process: `cpu`, or `cuda:0`, which torch must see; without it the GPU "
     "that torch sees, else the processor",
 }

@@ -16,7 +16,11 @@ from errors import ConfigError
 from experiments.planned_otherwise import done_again
 from experiments.registry import Experiment, experiment_of
 from settings.shown import cut, shown
+from tasks.fetch import FETCH, PLAN
 from tasks.registry import REPORT
+
+#: Kinds of job that bring the data of an ablation, and then plan it.
+BEFOREHAND = (FETCH.name, PLAN.name)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ def propose(config: BaseModel, database: Database | None) -> Proposal:
     name = str(getattr(config, "name"))  # noqa: B009
     rows = [] if database is None else queries.ablation_rows(database)
     living = [row for row in rows if row.name == name and row.intent != CANCELLED]
+    config = experiment.pinned(config, [row.config for row in reversed(living)])
     if database is None or not living:
         plan = experiment.plan(config)
         same = next((row for row in rows if row.key == plan.key), None)
@@ -73,13 +78,25 @@ def propose(config: BaseModel, database: Database | None) -> Proposal:
         raise ConfigError(f"ablation {there.name} ({there.id}) cannot grow like this: {error}") from None
     keys = queries.keys_of(database, there.id)
     planned = {job.key for job in plan.jobs}
-    lacks = [kind for key, kind in keys.items() if key not in planned and kind != REPORT.name]
+    if is_fetched_first(plan) and any(kind not in BEFOREHAND for kind in keys.values()):
+        raise ConfigError(
+            f"ablation {there.name} ({there.id}) was planned with data that are not whole on this machine: go on with "
+            "it by up, or bring them here first by data fetch"
+        )
+    lacks = [
+        kind for key, kind in keys.items() if key not in planned and kind not in (REPORT.name, *BEFOREHAND)
+    ]
     otherwise = done_again(queries.jobs_of(database, there.id), plan) if lacks else ""
     told = experiment.told(stored, whole, config)
     if whole == stored and not otherwise and plan.key != there.key:  # it was renamed
         told = [*told, "its report is made anew"]
     more = whole != stored
     return _counted(Proposal(whole, plan, there, otherwise, more, (*told, *_stopped(there))), database, keys)
+
+
+def is_fetched_first(plan: Plan) -> bool:
+    """Whether its jobs bring data, and the last of them plans all others."""
+    return any(job.kind == PLAN.name for job in plan.jobs)
 
 
 def _stopped(there: AblationRow) -> list[str]:

@@ -34,6 +34,10 @@ class Experiment(Protocol[C]):
         Raises ConfigError or DatasetError for what cannot work; nothing is written by planning.
         """
 
+    def pinned(self, config: C, known: Iterable[JsonObject]) -> C:
+        """The settings with what they name elsewhere made certain: a commit where a branch was named. known: settings
+        of the ablations that have this name. Raises ConfigError, InvalidInput, HubUnreachable."""
+
     def grown(self, there: C, asked: C) -> C:
         """The settings of an ablation with what `asked` has besides. Raises ConfigError that says what differs."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import CheckpointError
+from hub.copies import located
 from models.checkpoint import FLOAT32_PARTS, model_of
 from models.config import ReconVLAConfig
 from models.folder_identity import folder_identity
@@ -59,7 +60,10 @@ def export_model(
     folder's README. Raises CheckpointError where weights do not fit or the tokenizer is not that of the training,
     WeightsMissing where that is gone.
     """
-    if spec.tokenizer is not None and folder_identity(Path(spec.tokenizer.root)) != spec.tokenizer.identity:
+    if (
+        spec.tokenizer is not None
+        and folder_identity(located(spec.tokenizer.root, "model")) != spec.tokenizer.identity
+    ):
         raise CheckpointError(
             f"{spec.tokenizer.root} holds another tokenizer than the run was trained with: put that back"
         )
@@ -71,7 +75,7 @@ def export_model(
     if spec.tokenizer is None:
         build_word_tokenizer(spec.instructions or ()).save_pretrained(folder)
     else:
-        _copy_tokenizer(Path(spec.tokenizer.root), folder)
+        _copy_tokenizer(located(spec.tokenizer.root, "model"), folder)
     stored = next(model.language_model.parameters()).dtype
     precision = next(name for name, dtype in DTYPES.items() if dtype == stored)
     note = note_on(recipe.config)

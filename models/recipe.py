@@ -12,6 +12,7 @@ import torch
 
 from benchmark.embodiment import CALVIN
 from errors import CheckpointError
+from hub.copies import here, located
 from models.action_tokenizer import OFFICIAL_STATE_STATISTICS, ActionTokenizer
 from models.assembly import assemble
 from models.checkpoint import copy_weights, model_of, weights_of
@@ -47,7 +48,7 @@ def recipe_of(model: ModelSpec) -> Recipe:
     Raises ConfigError, and CheckpointError for a tokenizer that cannot be used.
     """
     if model.tokenizer is not None:
-        tokenizer = load_tokenizer(Path(model.tokenizer.root))
+        tokenizer = load_tokenizer(located(model.tokenizer.root, "model"))
     else:
         tokenizer = build_word_tokenizer(model.instructions or ())
     config = final_config(model.config, len(tokenizer))
@@ -95,12 +96,15 @@ def check_folders(recipe: Recipe, model: ModelSpec) -> None:
     if model.tokenizer is not None:
         folders["tokenizer"] = model.tokenizer
     for name, folder in folders.items():
-        place = Path(folder.root)
-        if place.is_dir() and folder_identity(place) != folder.identity:
+        place = here(folder.root, "model")
+        if place is not None and place.is_dir() and folder_identity(place) != folder.identity:
             raise CheckpointError(
                 f"{place} (model.backbones.{name}) has changed since the ablation was planned: submit it again"
             )
-    there = {name: folder for name, folder in _folders(model).items() if folder.is_dir()}
+    places = {name: here(folder.root, "model") for name, folder in model.backbones.items()}
+    there: dict[str, Path] = {
+        name: place for name, place in places.items() if place is not None and place.is_dir()
+    }
     said = with_folders(recipe.config, there)
     if said != recipe.config:
         named = ", ".join(_differences(recipe.config.all_values(), said.all_values()))
@@ -111,7 +115,7 @@ def check_folders(recipe: Recipe, model: ModelSpec) -> None:
 
 
 def _folders(model: ModelSpec) -> dict[str, Path]:
-    return {name: Path(folder.root) for name, folder in model.backbones.items()}
+    return {name: located(folder.root, "model") for name, folder in model.backbones.items()}
 
 
 def _differences(planned: Mapping[str, Any], said: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -25,11 +25,11 @@ import urllib3
 from benchmark.embodiment import CALVIN, CHUNK_STEPS
 from errors import InvalidInput, PolicyServerError
 from policies.base import Query, with_binary_gripper
-from policies.timed_requests import TimedSession
 from settings.addresses import is_host, is_written
 from settings.deadline import Deadline, in_thread
 from settings.documents import parse_json
 from settings.shown import cut, shown
+from settings.timed_requests import TimedSession
 
 logger = logging.getLogger("baton.policy")
 

@@ -59,6 +59,49 @@ def whole_folder(path: Path) -> Iterator[Path]:
     sync_names(target.parent)
 
 
+@contextmanager
+def continued_folder(path: Path) -> Iterator[Path]:
+    """The folder beside `path` in which something is made that becomes `path` by `give_folder_name`: with what another
+    process left in it. It is gone when the block ends well, and stays otherwise, unless nothing is in it.
+
+    Raises as `whole_folder`.
+    """
+    need_free(path)
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = aside_of(target)
+    descriptor = _made_and_locked(aside, empty=False)
+    try:
+        yield aside
+        shutil.rmtree(aside)
+    except BaseException:
+        with suppress(OSError):
+            aside.rmdir()
+        raise
+    finally:
+        os.close(descriptor)
+    sync_names(target.parent)
+
+
+def give_folder_name(folder: Path, path: Path) -> None:
+    """It becomes `path`, in one step; whoever calls has synced what is in it. Raises FileExistsError where something is
+    there, and no empty folder; OSError."""
+    target = Path(os.path.realpath(path))
+    _give_name(folder, target)
+    sync_names(target.parent)
+
+
+def forget_aside(path: Path) -> None:
+    """What a killed process left of a `continued_folder` is gone. Raises BlockingIOError where one lives; OSError."""
+    aside = aside_of(Path(os.path.realpath(path)))
+    if aside.is_dir():
+        descriptor = _made_and_locked(aside)
+        try:
+            aside.rmdir()
+        finally:
+            os.close(descriptor)
+
+
 def _give_name(aside: Path, target: Path) -> None:
     try:
         aside.rename(target)
@@ -68,8 +111,8 @@ def _give_name(aside: Path, target: Path) -> None:
         raise
 
 
-def _made_and_locked(aside: Path) -> int:
-    """An empty folder of ours, open and locked. What a killed process left is removed; a living one keeps its own."""
+def _made_and_locked(aside: Path, empty: bool = True) -> int:
+    """A folder of ours, open and locked. What a killed process left is removed (`empty`); a living one keeps its."""
     while True:
         with suppress(FileExistsError):
             aside.mkdir()
@@ -81,7 +124,8 @@ def _made_and_locked(aside: Path) -> int:
             _lock(descriptor)
             # Whoever made it may have given it its name by now.
             if lies_at(descriptor, aside):
-                _empty(aside)
+                if empty:
+                    _empty(aside)
                 return descriptor
         except BaseException:
             os.close(descriptor)

@@ -77,13 +77,16 @@ class Note:
 class Finished(Generic[R]):
     """The job is done.
 
-    step: the last step that was done, where the body ended before its target; None for the target.
+    step: the last step that was done, where the body ended before its target; None for the target. plan: what the
+    ablations that ask for the job are from now on (a `db.plans.Plan`, which bodies of experiments make); None: as they
+    were.
     """
 
     artifacts: Sequence[Draft]
     points: Sequence[Point] = ()
     step: int | None = None
     notes: Sequence[Note] = ()
+    plan: object = None
     result: R = field(kw_only=True)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.cameras import EGL, TINY
 from benchmark.tasks import UNKNOWN_SCENE
+from calvin.scenes import scene_seen
 from calvin.split import BATON, CALVIN, Recording, Split
 from errors import InvalidInput, SimulatorError, SimulatorMissing
 from simulators.base import Simulator
@@ -99,13 +100,20 @@ def _same(apart: dict[str, list[float]], name: str) -> bool:
 
 
 def _samples(split: Split) -> list[_Sample]:
-    """First frames of the first, a middle and the last demonstration whose scene is known, where their states are."""
-    known = [d for d in split.demonstrations if d.scene != UNKNOWN_SCENE]
+    """First frames of the first, a middle and the last demonstration whose scene is known, where their states are.
+
+    Where the dataset says none, those of all whose pictures show one.
+    """
+    known = [d for d in split.demonstrations if d.scene != UNKNOWN_SCENE] or list(split.demonstrations)
     chosen = {round(place * (len(known) - 1) / (_FRAMES - 1)) for place in range(_FRAMES)} if known else set()
-    samples = [
-        _Sample(known[number].scene, split.read_frame(known[number].start)) for number in sorted(chosen)
-    ]
-    return [sample for sample in samples if "scene_obs" in sample.frame]
+    samples = []
+    for number in sorted(chosen):
+        frame = split.read_frame(known[number].start)
+        if "scene_obs" not in frame:
+            continue
+        scene = known[number].scene
+        samples.append(_Sample(scene if scene != UNKNOWN_SCENE else scene_seen([frame]).scene, frame))
+    return [sample for sample in samples if sample.scene != UNKNOWN_SCENE]
 
 
 def _differences(samples: list[_Sample], make: Make, renderer: str) -> list[float]:

@@ -8,6 +8,7 @@ from typing import cast
 from errors import BatonError
 from settings.shown import shown
 from tasks import results, specs
+from tasks.fetch import FETCH, PLAN
 from tasks.kind import JobResult, Kind, Spec
 
 AnyKind = Kind[Spec, JobResult]
@@ -136,7 +137,7 @@ REPORT = Kind(
 #: What a body of a kind is given was made by that kind, so one table may hold all.
 KINDS: dict[str, AnyKind] = {
     kind.name: cast(AnyKind, kind)
-    for kind in (INGEST, GAZE, INDEX, PRETRAIN, TRAIN, EVALUATE, ATTENTION, RECONSTRUCT, REPORT)
+    for kind in (FETCH, PLAN, INGEST, GAZE, INDEX, PRETRAIN, TRAIN, EVALUATE, ATTENTION, RECONSTRUCT, REPORT)
 }
 
 

@@ -16,13 +16,16 @@ Counts = Mapping[str, Whole]
 
 @dataclass(frozen=True, kw_only=True)
 class IngestResult(JobResult):
-    """expert_missed: why tries of the expert came to nothing."""
+    """expert_missed: why tries of the expert came to nothing. scenes_seen: of the demonstrations whose dataset does not
+    say its scene, how many show which by their pictures (`calvin.scenes`); None in results of earlier versions.
+    """
 
     demonstrations: Whole
     expert_missed: Items[str]
+    scenes_seen: Counts | None = None
 
     def of_the_way(self) -> frozenset[str]:
-        return frozenset({"expert_missed"})
+        return frozenset({"expert_missed", *(() if self.scenes_seen is not None else ("scenes_seen",))})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,8 +54,8 @@ class Demonstration:
 @dataclass(frozen=True, kw_only=True)
 class IngestSpec(Spec):
     """identity: what decides the bytes of each demonstration; empty in jobs that say nothing of it. root: the dataset's
-    folder, None for the expert's. columns, held_out: how a dataset is read that does not say it itself, as it was found
-    out when the job was planned (`calvin.split.Reading`)."""
+    folder, None for the expert's. columns, held_out, scenes: how a dataset is read that does not say it itself, as
+    it was found out when the job was planned (`calvin.split.Reading`)."""
 
     source: Literal["calvin", "playtable"]
     split: SplitName
@@ -64,6 +64,7 @@ class IngestSpec(Spec):
     root: Aside[PathText | None] = None
     columns: Aside[Mapping[str, Text] | None] = None
     held_out: Aside[Annotated[str, Field(max_length=1_000_000)] | None] = None
+    scenes: Aside[Annotated[str, Field(max_length=1_000_000)] | None] = None
 
     @property
     def loads_model(self) -> bool:

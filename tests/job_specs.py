@@ -14,6 +14,8 @@ _JUDGED = {"model": _MODEL, "threads": 1}
 _TRAIN = {**training_spec(1), "drawn_by": "tiny", "drawn_basis": None}
 
 _SPECS: dict[str, dict[str, Any]] = {
+    "fetch": {"name": f"hub:lab/data@{'c' * 40}", "of": "dataset"},
+    "plan": {"settings": {}},
     "ingest": {"source": "calvin", "split": "training", "demonstrations": [], "identity": [], "root": "/data"},
     "gaze": {"number": 0, "detector": "colour", "version": None, "options": {}, "targets": 1,
              "unknown_wording": "no_target"},
@@ -34,6 +36,8 @@ _SPECS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 _RESULTS: dict[str, dict[str, Any]] = {
+    "fetch": {"files": 1, "bytes": 1, "moved": 1, "cuts": 0, "waits": 0, "wrong": 0},
+    "plan": {"jobs": 1},
     "ingest": {"demonstrations": 1, "expert_missed": []},
     "gaze": {"frames": 0, "trusted": 0, "figures": {}, "objects": {}, "sources": {}, "iou_sum": {}},
     "index": {"items": 1, "with_target": 1, "demonstrations": 1, "weighed_down": 0, "dropped": 0},

@@ -43,6 +43,7 @@ FOREIGN_VARIABLES = (
     "BATON_TENSORBOARD_URL",
     "BATON_METRICS_URL",
     "REDIS_URL",
+    "BATON_HUB_CACHE",
     *(f"BATON_QUEUE_{field.name.upper()}" for field in fields(QueueSettings)),
 )
 

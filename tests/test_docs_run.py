@@ -116,6 +116,13 @@ STORIES: dict[str, tuple[Shown, ...]] = {
         Shown(f"python cli.py submit-ablation --data {_LEROBOT} --preset smoke", "--detach --home lerobot",
               r"smoke: [1-9]\d* jobs added, 0 already"),
     ),
+    "from one format into another": (
+        Shown(f"python cli.py data convert {_DATA} debug-v3 --to lerobot-v3 --lossless",
+              says=r"debug-v3: [1-9]\d* demonstrations, \d+ frames, as lerobot-v3"),
+        Shown(f"python cli.py data convert {_LEROBOT} as-v3 --to lerobot-v3",
+              says=r"(?s)9 demonstrations, 249 frames, as lerobot-v3.* of 3735 state tokens"),
+        Shown("python cli.py data convert debug-v3 debug-npz --to calvin", says=r"debug-npz: .*, as calvin"),
+    ),
     "presets that name what is missing": (
         Shown(f"python cli.py submit-ablation --preset calvin-debug --data {_DATA}", _PLAN,
               r"error: .* is not a folder", (3,)),
@@ -334,7 +341,7 @@ def prepare(story: str, place: Path) -> None:
     if story == "plans":
         page = (REPOSITORY / "docs" / "arms.md").read_text(encoding="utf-8")
         (place / "mine.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
-    if story == "a LeRobot set" and not (place / _LEROBOT).exists():
+    if story in ("a LeRobot set", "from one format into another") and not (place / _LEROBOT).exists():
         sets = shared_folder("BATON_LEROBOT_MINI", "lerobot_mini")
         (place / _LEROBOT).symlink_to(sets / "v21_images_relative")
     if story == "gaze regions" and not (place / "path/to/folder").exists():

@@ -19,6 +19,7 @@ TIERS: tuple[tuple[str, ...], ...] = (
     ("tasks",),
     ("policies",),
     ("models", "calvin", "detectors", "simulators", "reports", "db"),
+    ("hub",),
     ("settings", "errors"),
     ("benchmark",),
 )
@@ -51,6 +52,7 @@ OWNERS = {
     "sqlalchemy": {"db"},
     "alembic": {"db"},
     "fsspec": {"db"},
+    "huggingface_hub": {"hub", "detectors", "commands"},
     "pyarrow": {"calvin"},
     "av": {"calvin"},
     "pybullet": {"simulators"},

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
-from db import builds, code, inputs, jobs, states, timings
+from db import builds, code, inputs, jobs, plans, states, timings
 from db.engine import Database
 from db.jobs import Claim, Ending, Note
 from db.store import ArtifactStore
@@ -180,7 +180,10 @@ class Executor:
                 notes=notes(ended.notes),
                 environment=environment,
             )
-            self.released = jobs.succeed(self._database, claim, ending, time.time()) > 0
+            plan = ended.plan
+            also = plans.planned_by(claim.job_id, plan, now) if isinstance(plan, plans.Plan) else None
+            released = jobs.succeed(self._database, claim, ending, time.time(), also)
+            self.released = released > 0 or also is not None
         return states.SUCCEEDED
 
     def _environment(self, kind: AnyKind, spec: Spec) -> dict[str, object]:

@@ -6,17 +6,24 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from calvin.action_check import ActionTable, look_at_actions
+from calvin.overview import Survey
 from calvin.picture_check import PictureTable
 from calvin.split import TRAINING, Findings, annotated_frames
 from errors import DatasetError
 
 if TYPE_CHECKING:
+    from calvin.lerobot_format.look import Look
     from calvin.lerobot_format.split import LeRobotSplit
 
 
 def examine(split: LeRobotSplit, frames: Iterable[int]) -> Findings:
     """`frames`: those of its demonstrations, in order; they may report how far it has come."""
-    table, pictures = ActionTable(len(annotated_frames(split))), PictureTable()
+    problems, look = [], split.dataset.look
+    try:
+        look = split.dataset.whole
+    except DatasetError as error:  # of episodes that opening did not look at
+        problems.append(str(error))
+    table, pictures, survey = ActionTable(len(annotated_frames(split))), PictureTable(), Survey(split)
     faults: dict[str, list[str]] = {}  # what is wrong, without the frame -> sentences
     for frame in frames:
         try:
@@ -27,14 +34,19 @@ def examine(split: LeRobotSplit, frames: Iterable[int]) -> Findings:
             continue
         table.add(frame, arrays)
         pictures.add(frame, arrays)
-    problems = list(map(_told_once, faults.values()))
+        survey.add(frame, arrays)
+    problems += map(_told_once, faults.values())
     seen = pictures.findings(split.folder)
     actions = look_at_actions(table.motions, split.folder)
+    overview = survey.overview()
     problems += [*seen.systematic, *actions.systematic, *actions.faults]
-    return Findings(tuple(problems), (*seen.notes, *actions.notes, *_notes(split)))
+    if overview.wrong_scenes is not None:
+        problems.append(f"data.scenes: {overview.wrong_scenes}.")
+    scenes = overview.told_of_scenes("say it with data.scenes where you know it")
+    return Findings(tuple(problems), (*seen.notes, *actions.notes, *_notes(split, look), *scenes), overview)
 
 
-def _notes(split: LeRobotSplit) -> Iterator[str]:
+def _notes(split: LeRobotSplit, look: Look | None) -> Iterator[str]:
     dataset, parts = split.dataset, split.parts
     if split.split == TRAINING or not split.demonstrations:
         if parts.basis is None:
@@ -47,13 +59,14 @@ def _notes(split: LeRobotSplit) -> Iterator[str]:
     yield from (f"left out: {sentence}" for sentence in split.left_out)
     if not split.demonstrations:
         return
-    yield from dataset.reasons
-    yield from dataset.notes
+    if look is not None:
+        yield from look.reasons
+        yield from look.notes
+    yield from dataset.notes_on_files
     if "scene_obs" not in dataset.columns:
         yield "without scene_obs nothing can be replayed, and no frame drawn anew"
     losses = split.recording().losses
     yield f"pictures lost detail to {losses}" if losses else "pictures are lossless"
-    yield f"the scene of {len(split.demonstrations)} demonstrations is unknown"
 
 
 def _told_once(sentences: list[str]) -> str:

@@ -10,26 +10,30 @@ from pathlib import Path
 
 from benchmark.embodiment import CALVIN
 from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS
-from calvin.lerobot_format.actions import Track, check_states, decide
 from calvin.lerobot_format.columns import ACTION_FIELDS, Columns, check_said, choose_columns
 from calvin.lerobot_format.description import Description, read_description
 from calvin.lerobot_format.episodes import Contents, Entry, read_contents, read_modality
 from calvin.lerobot_format.films import film_header, film_index, places_in_film
-from calvin.lerobot_format.rows import Place, Vectors, read_place, read_vectors
+from calvin.lerobot_format.look import Look, Question, looked_at
+from calvin.lerobot_format.rows import Place, Vectors, read_place
 from calvin.lerobot_format.tasks import Told, told_task
 from errors import DatasetError
 from settings.faults import need_fact
 
+#: Texts of JSON, what `calvin.boxes` reads of one frame; empty where it is not known.
+BOXES_COLUMN = "boxes"
+#: Columns by which LeRobot counts frames and episodes.
+COUNTING = ("timestamp", "frame_index", "episode_index", "index", "task_index", "next.done", "next.reward")
 #: Films whose headers are looked at before work begins (3 ms each); `data check` decodes all.
-_FILMS_OPENED = 1000
+_FILMS_OPENED = 300
 #: By which the seconds of a film may have drifted from its frames: lerobot adds floats up.
 _FRAMES_APART = 1.5
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """columns: by array, without those that the set lacks. reasons: why, one sentence each. told: what each of the
-    entries shows. vectors: None in one that was settled before. shared: numbers of the episodes that a validation set
+    """columns: by array, without those that the set lacks. told: what each of the entries shows. look: at the numbers
+    of some episodes or all, None in one that was settled before. shared: numbers of the episodes that a validation set
     has too, by its root, as they were found once.
     """
 
@@ -37,11 +41,30 @@ class Dataset:
     contents: Contents
     columns: Mapping[str, str]
     told: tuple[Told | None, ...]
-    reasons: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    vectors: Vectors | None = None
+    look: Look | None = None
+    notes_on_files: tuple[str, ...] = ()
     shared: dict[str, frozenset[int]] = field(default_factory=dict)
     _found: dict[int, Place] = field(default_factory=dict)
+
+    @cached_property
+    def whole(self) -> Look | None:
+        """`look` at all episodes, where opening looked at some. Raises DatasetError for what is wrong with the others,
+        and where they are not what those were.
+        """
+        if self.look is None or len(self.look.vectors.entries) == len(self.entries):
+            return self.look
+        found = self.look.question.asked(self.about, self.contents, self.entries)
+        if found.columns != self.look.columns:
+            raise DatasetError(
+                f"{self.about.file}: in {len(self.look.vectors.entries)} of {len(self.entries)} episodes actions are "
+                f"{self.look.told}, in all of them {found.told}: they are not of one kind."
+            )
+        return found
+
+    @property
+    def vectors(self) -> Vectors | None:
+        """Of all frames. Raises DatasetError as `whole`."""
+        return None if self.whole is None else self.whole.vectors
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -52,13 +75,26 @@ class Dataset:
         """Columns of pictures, by array."""
         return {name: self.columns[name] for name in IMAGE_FIELDS}
 
+    @property
+    def boxes(self) -> str | None:
+        """The column of true boxes, as Baton writes it; None where there is none."""
+        feature = self.about.features.get(BOXES_COLUMN)
+        return BOXES_COLUMN if feature is not None and feature.kind == "string" else None
+
+    @property
+    def frame_files(self) -> set[Path]:
+        """The files that hold the frames: tables and films."""
+        films = {film.path for entry in self.entries for film in entry.films.values()}
+        return films | {entry.data for entry in self.entries}
+
     def is_film(self, array: str) -> bool:
         return self.about.features[self.columns[array]].kind == "video"
 
     def place(self, entry: Entry) -> Place:
         """Raises DatasetError as `read_place`."""
-        if self.vectors is not None:
-            return self.vectors.places[entry.index]
+        known = self.__dict__.get("whole") or self.look
+        if known is not None and entry.index in known.vectors.places:
+            return known.vectors.places[entry.index]
         if entry.index not in self._found:
             together = self._by_data[entry.data]
             self._found[entry.index] = read_place(entry, together, self.tabled)
@@ -121,39 +157,35 @@ def load_dataset(root: Path, said: tuple[tuple[str, str], ...], is_settled: bool
                 f"{root}: its columns are said without {', '.join(sorted(needed - columns.keys()))}."
             )
         return Dataset(about, contents, columns, _told(contents))
-    return _looked_at(root, said, _signature(contents.entries, root))
+    return _looked_at(root, said, _signature(contents.entries, root), _Read(about, contents))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What was read of a set: any is as good as any other of the same signature."""
+
+    about: Description = field(compare=False)
+    contents: Contents = field(compare=False)
 
 
 @lru_cache(maxsize=4)
-def _looked_at(root: Path, said: tuple[tuple[str, str], ...], signature: str) -> Dataset:
+def _looked_at(root: Path, said: tuple[tuple[str, str], ...], signature: str, read: _Read) -> Dataset:
     """signature: another where a file was changed."""
-    about = read_description(root)
-    contents = read_contents(about)
+    about, contents = read.about, read.contents
     wanted = dict(said)
     columns = choose_columns(about, read_modality(root), wanted)
     scene = columns.name("scene_obs")
     tabled = [
         columns.need(name) for name in IMAGE_FIELDS if about.features[columns.need(name)].kind == "image"
     ]
-    state = columns.need("robot_obs")
-    vectors = read_vectors(about, contents, state, columns.actions, scene, tabled)
-    check_states(vectors.states, contents.entries, f"{about.file}: {state}")
-    track = Track(vectors.states, contents.entries)
-    decision = decide(track, vectors.actions, wanted, about.file)
+    question = Question(columns.need("robot_obs"), scene, tuple(tabled), columns, wanted)
+    look = question.asked(about, contents, looked_at(contents.entries))
     chosen = {one.field: one.column for one in columns.chosen if one.column is not None}
-    for name, column in zip(ACTION_FIELDS, (decision.relative, decision.absolute)):
+    for name, column in zip(ACTION_FIELDS, look.columns):
         if column is not None:
             chosen[name] = column
     longer = _check_films(about, contents, columns)
-    return Dataset(
-        about,
-        contents,
-        chosen,
-        _told(contents),
-        (*(one.told for one in columns.chosen), *decision.reasons),
-        (*decision.notes, *_notes(about), *longer),
-        vectors,
-    )
+    return Dataset(about, contents, chosen, _told(contents), look, (*_notes(about), *longer))
 
 
 def _told(contents: Contents) -> tuple[Told | None, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -74,8 +75,7 @@ class Description:
 
     def place(self, pattern: str, **values: object) -> Path:
         """The file that `pattern`, one of `data_path` and `video_path`, names."""
-        text = _PLACEHOLDER.sub(lambda found: _filled(found, values), pattern)
-        return self.root / PurePosixPath(text)
+        return _path(str(self.root), _PLACEHOLDER.sub(lambda found: _filled(found, values), pattern))
 
 
 def read_description(root: Path) -> Description:
@@ -176,6 +176,12 @@ def _pattern(file: Path, info: Mapping[str, Any], entry: str, default: str) -> s
     if rest.startswith("/") or ".." in parts:
         raise DatasetError(f"{file}: {entry} is {shown(value)}, which leads out of {file.parent.parent}.")
     return str(value)
+
+
+@lru_cache(maxsize=4096)
+def _path(root: str, text: str) -> Path:
+    """Thousands of episodes lie in one file: they share its path."""
+    return Path(root, text)
 
 
 def _filled(found: re.Match[str], values: Mapping[str, object]) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from benchmark.tasks import SCENES, UNKNOWN_SCENE
+from calvin.annotations import LAST_FRAME
 from calvin.annotations import MOST_FRAMES as MOST_EPISODE_FRAMES
 from calvin.lerobot_format.description import MOST_EPISODES, Description, read_json
 from calvin.lerobot_format.tables import Table, open_table, text_list, whole_numbers
@@ -34,7 +36,8 @@ class Film:
 @dataclass(frozen=True)
 class Entry:
     """One episode. start: the number of its first frame, counted over all episodes. tasks: as they are written.
-    split: what its own entry says of it. films: by column.
+    split, scene: what its own entry says of it. first_frame: CALVIN's number of its first frame, None in sets that do
+    not say it of each episode. films: by column.
     """
 
     index: int
@@ -43,12 +46,19 @@ class Entry:
     tasks: tuple[str, ...]
     data: Path
     split: str | None = None
+    scene: str = UNKNOWN_SCENE
+    first_frame: int | None = None
     films: Mapping[str, Film] = field(default_factory=dict)
 
     @property
+    def begin(self) -> int:
+        """The number that its first frame is known by: CALVIN's, else `start`."""
+        return self.start if self.first_frame is None else self.first_frame
+
+    @property
     def end(self) -> int:
-        """Its last frame."""
-        return self.start + self.length - 1
+        """The number that its last frame is known by."""
+        return self.begin + self.length - 1
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,8 @@ def read_contents(about: Description) -> Contents:
         raise DatasetError(
             f"{about.file}: total_frames is {about.frames}, and the episodes of {file.name} have {frames} frames."
         )
+    if any(entry.first_frame is None for entry in entries):
+        entries = tuple(replace(entry, first_frame=None) for entry in entries)
     return Contents(entries, tasks, file, tasks_file)
 
 
@@ -110,22 +122,21 @@ def _add_task(tasks: dict[int, str], number: object, text: object, place: str) -
 
 
 def _entries_of_lines(about: Description, file: Path) -> tuple[Entry, ...]:
-    found: dict[int, tuple[int, tuple[str, ...], str | None]] = {}
+    found: dict[int, tuple[int, tuple[str, ...], _Said]] = {}
     for number, line in _lines(file):
         place = f"{file}: line {number}"
         index = line.get("episode_index")
         if type(index) is not int or not 0 <= index < MOST_EPISODES or index in found:
             raise DatasetError(f"{place}: episode_index is {shown(index)}, not the number of one episode.")
-        split = line.get("split")
         found[index] = (
             _length(line.get("length"), place),
             _tasks(line.get("tasks", line.get("task")), place),
-            split if isinstance(split, str) else None,
+            _said(line, place),
         )
     entries: list[Entry] = []
     start = 0
     for index in sorted(found):
-        length, tasks, split = found[index]
+        length, tasks, said = found[index]
         where = {"episode_chunk": index // about.chunk_size, "episode_index": index}
         films = {
             name: Film(about.place(about.video_path, video_key=name, **where), 0.0)
@@ -133,7 +144,17 @@ def _entries_of_lines(about: Description, file: Path) -> tuple[Entry, ...]:
             if feature.kind == "video"
         }
         entries.append(
-            Entry(index, start, length, tasks, about.place(about.data_path, **where), split, films)
+            Entry(
+                index,
+                start,
+                length,
+                tasks,
+                about.place(about.data_path, **where),
+                said.split,
+                said.scene,
+                said.first_frame,
+                films,
+            )
         )
         start += length
     return tuple(entries)
@@ -157,7 +178,17 @@ def _entries_of_tables(about: Description, folder: Path) -> tuple[Entry, ...]:
         if row["index"] == before:
             raise DatasetError(f"{row['place']}: episode_index {before} is there twice.")
         entries.append(
-            Entry(row["index"], start, row["length"], row["tasks"], row["data"], row["split"], row["films"])
+            Entry(
+                row["index"],
+                start,
+                row["length"],
+                row["tasks"],
+                row["data"],
+                row["said"].split,
+                row["said"].scene,
+                row["said"].first_frame,
+                row["films"],
+            )
         )
         start, before = start + row["length"], row["index"]
     return tuple(entries)
@@ -177,7 +208,9 @@ def _rows_of_episodes(about: Description, table: Table) -> Iterator[dict[str, An
     chunks, files = whole("data/chunk_index"), whole("data/file_index")
     first, last = whole("dataset_from_index"), whole("dataset_to_index")
     tasks = list(table.values("tasks"))
-    splits = list(table.values("split")) if "split" in table.names else [None] * len(indexes)
+    said = {
+        name: list(table.values(name)) for name in ("split", "scene", "first_frame") if name in table.names
+    }
     cameras = [name for name, feature in about.features.items() if feature.kind == "video"]
     films: dict[str, tuple[list[int], list[int], list[float]]] = {
         name: (
@@ -203,16 +236,33 @@ def _rows_of_episodes(about: Description, table: Table) -> Iterator[dict[str, An
                 about.video_path, video_key=name, chunk_index=in_chunk[number], file_index=in_file[number]
             )
             shown_in[name] = Film(path, begins[number])
-        split = splits[number]
         yield {
             "index": index,
             "length": length,
             "tasks": _tasks(tasks[number], here),
             "data": about.place(about.data_path, chunk_index=chunks[number], file_index=files[number]),
-            "split": split if isinstance(split, str) else None,
+            "said": _said({name: values[number] for name, values in said.items()}, here),
             "films": shown_in,
             "place": place,
         }
+
+
+class _Said(NamedTuple):
+    """Of an `Entry`."""
+
+    split: str | None
+    scene: str
+    first_frame: int | None
+
+
+def _said(about: Mapping[str, Any], place: str) -> _Said:
+    """What an episode's own entry says beside what LeRobot asks for, as Baton writes it."""
+    split, scene, first = (about.get(name) for name in ("split", "scene", "first_frame"))
+    if first is not None and (type(first) is not int or not 0 <= first <= LAST_FRAME - MOST_EPISODE_FRAMES):
+        raise DatasetError(f"{place}: first_frame is {shown(first)}, not the number of a frame.")
+    return _Said(
+        split if isinstance(split, str) else None, scene if scene in SCENES else UNKNOWN_SCENE, first
+    )
 
 
 def _length(value: object, place: str) -> int:

@@ -84,8 +84,12 @@ def _asked(every: frozenset[int], by_phrase: frozenset[int], question: str) -> P
     return Parts(every - by_phrase, by_phrase, None, question)
 
 
-def parsed_episodes(text: str, every: frozenset[int]) -> frozenset[int]:
-    """`none`, or numbers and ranges: 6-8 with both ends, or 6:9 as Python has it. Raises DatasetError."""
+def parsed_episodes(
+    text: str, every: frozenset[int], setting: str = "data.validation_episodes"
+) -> frozenset[int]:
+    """`none`, or numbers and ranges: 6-8 with both ends, or 6:9 as Python has it. Raises DatasetError naming the
+    setting.
+    """
     if text.strip().lower() == NONE:
         return frozenset()
     found: set[int] = set()
@@ -93,19 +97,19 @@ def parsed_episodes(text: str, every: frozenset[int]) -> frozenset[int]:
         match = _RANGE.fullmatch(part)
         if match is None:
             raise DatasetError(
-                f"data.validation_episodes: {shown(part)} is no number of an episode and no range (6-8, or 6:9)."
+                f"{setting}: {shown(part)} is no number of an episode and no range (6-8, or 6:9)."
             )
         first = int(match[1])
         last = first if match[2] is None else int(match[3]) - (match[2] == ":")
         if not first <= last or not {first, last} <= every:
             raise DatasetError(
-                f"data.validation_episodes: {shown(part.strip())} are no episodes of the set, which has "
+                f"{setting}: {shown(part.strip())} are no episodes of the set, which has "
                 f"{min(every)} to {max(every)}."
             )
         found.update(range(first, last + 1))
     missing = sorted(found - every)
     if missing:
-        raise DatasetError(f"data.validation_episodes: there is no episode {missing[0]}.")
+        raise DatasetError(f"{setting}: there is no episode {missing[0]}.")
     return frozenset(found)
 
 
@@ -153,6 +157,11 @@ def _said_by_set(about: Description, entries: Sequence[Entry]) -> Parts | None:
     marked = frozenset(e.index for e in entries if e.split is not None and e.split.lower() in _HELD_OUT)
     if marked and marked != every:
         return Parts(every - marked, marked, "the list of episodes says which are of the validation")
+    if all(
+        e.split is not None and e.first_frame is not None for e in entries
+    ):  # Baton wrote it: one split alone
+        which = "validation" if marked else "training"
+        return Parts(every - marked, marked, f"the list of episodes says that all are of the {which}")
     ranges = {name: _range(about, name, text) for name, text in about.splits.items()}
     held_out = frozenset().union(*(part for name, part in ranges.items() if name.lower() in _HELD_OUT))
     held_out &= every

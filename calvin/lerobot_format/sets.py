@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.tasks import UNKNOWN_SCENE
 from calvin.episode import FRAME_SHAPES
 from calvin.lerobot_format.dataset import Dataset, load_dataset
 from calvin.lerobot_format.held_out import Parts, equal_episodes, parted, sampled_frames
+from calvin.lerobot_format.said_scenes import parsed_scenes
 from calvin.lerobot_format.split import LeRobotSplit
 from calvin.split import NOTHING_SAID, TRAINING, VALIDATION, Demonstration, Reading, Split, open_split
 from errors import DatasetError
@@ -72,14 +72,13 @@ class LeRobotSets:
         wanted = _wanted(name, parts, reading, every)
         known = {entry.index: told for entry, told in zip(entries, dataset.told)}
         chosen = tuple(entry for entry in entries if entry.index in wanted and known[entry.index] is not None)
+        scenes = parsed_scenes(reading.scenes, every)
         demonstrations: list[Demonstration] = []
         for entry in chosen:
-            told = known[entry.index]
+            told, scene = known[entry.index], scenes.get(entry.index, entry.scene)
             assert told is not None
             demonstrations.append(
-                Demonstration(
-                    len(demonstrations), told.task, told.instruction, entry.start, entry.end, UNKNOWN_SCENE
-                )
+                Demonstration(len(demonstrations), told.task, told.instruction, entry.begin, entry.end, scene)
             )
         return LeRobotSplit(
             Path(root),
@@ -89,6 +88,7 @@ class LeRobotSets:
             chosen,
             tuple(demonstrations),
             _left_out(name, dataset, parts, wanted, shared, reading),
+            reading.scenes,
         )
 
 
@@ -145,12 +145,13 @@ def _shared(dataset: Dataset, validation_root: Path) -> frozenset[int]:
 
 def _sampled(split: Split) -> np.ndarray:
     """(M, 15): states of some frames of each demonstration."""
+    if isinstance(split, LeRobotSplit) and split.dataset.vectors is not None:
+        rows = [entry.start + place for entry in split.chosen for place in sampled_frames(entry.length)]
+        return split.dataset.vectors.states[rows]
     frames = [
         demonstration.start + place
         for demonstration in split.demonstrations
         for place in sampled_frames(demonstration.end - demonstration.start + 1)
     ]
-    if isinstance(split, LeRobotSplit) and split.dataset.vectors is not None:
-        return split.dataset.vectors.states[frames]
     states = [split.read_frame(frame)["robot_obs"] for frame in frames]
     return np.asarray(states, dtype=np.float64).reshape(-1, FRAME_SHAPES["robot_obs"][0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -16,9 +15,11 @@ import numpy as np
 from benchmark.actions import relative_action
 from benchmark.cameras import EGL
 from benchmark.observations import ACTION_GRIPPER
-from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS, Episode, FrameBoxes
+from calvin.boxes import frame_boxes, frame_pixels, has_pixels
+from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS, Episode, FrameBoxes, FramePixels
+from calvin.lerobot_format.beside import FILE, Beside, read_beside
 from calvin.lerobot_format.check import examine
-from calvin.lerobot_format.dataset import Dataset
+from calvin.lerobot_format.dataset import COUNTING, Dataset
 from calvin.lerobot_format.episodes import Entry
 from calvin.lerobot_format.films import film_frames, film_header, film_mark
 from calvin.lerobot_format.held_out import (
@@ -27,18 +28,21 @@ from calvin.lerobot_format.held_out import (
     as_text,
 )
 from calvin.lerobot_format.pictures import decoded, is_lossless, picture_bytes
-from calvin.lerobot_format.rows import digest_of, read_numbers, read_values
+from calvin.lerobot_format.rows import digest_of, read_extra, read_numbers, read_values
 from calvin.official_phrases import validation_phrases
+from calvin.recording import recorded
 from calvin.split import (
     CALVIN,
     TRAINING,
     VALIDATION,
+    Covered,
     Demonstration,
     Findings,
     Reading,
     Recording,
 )
 from errors import DatasetError
+from settings.documents import parse_json
 from settings.shown import cut
 
 _VECTORS = {"robot_obs": 15, "scene_obs": 24, "actions": 7, "rel_actions": 7}
@@ -57,7 +61,9 @@ class _Recent:
 
 @dataclass(frozen=True, eq=False)
 class LeRobotSplit:
-    """An opened split. chosen: the entries that its demonstrations are, in order. left_out: see `Settling`."""
+    """An opened split. chosen: the entries that its demonstrations are, in order. left_out: see `Settling`.
+    said_scenes: as a user says them (`calvin.split.Reading`).
+    """
 
     folder: Path
     split: str
@@ -66,6 +72,7 @@ class LeRobotSplit:
     chosen: tuple[Entry, ...]
     demonstrations: tuple[Demonstration, ...]
     left_out: tuple[str, ...]
+    said_scenes: str | None = None
     frame_digits: int = 7
 
     @property
@@ -76,6 +83,7 @@ class LeRobotSplit:
         return Reading(
             tuple(sorted(self.dataset.columns.items())),
             as_text(held_out),
+            scenes=self.said_scenes,
             is_validation=self.split == VALIDATION,
             is_settled=True,
         )
@@ -86,13 +94,15 @@ class LeRobotSplit:
 
     @cached_property
     def validation_instructions(self) -> Mapping[str, str]:
-        """CALVIN's own, of which its conversions keep those that they show."""
-        return validation_phrases()
+        """Those that were written with the set; else CALVIN's own, of which its conversions keep those they show."""
+        said = self._beside_it
+        return validation_phrases() if said is None else said.instructions.get(self.split, {})
 
     def read(self, demonstration: Demonstration) -> Episode:
         """All frames. Raises DatasetError naming file and column, or picture, at fault."""
         entry = self.chosen[demonstration.index]
         vectors = self._vectors(entry)
+        boxes, pixels = self._boxes_and_pixels(entry)
         return Episode(
             rgb_static=self._pictures(entry, "rgb_static", 0, entry.length),
             rgb_gripper=self._pictures(entry, "rgb_gripper", 0, entry.length),
@@ -106,12 +116,14 @@ class LeRobotSplit:
             split=self.split,
             start=demonstration.start,
             end=demonstration.end,
+            boxes=boxes,
+            pixels=pixels,
         )
 
     def read_frame(self, frame: int) -> Mapping[str, np.ndarray]:
         """One frame's arrays, without those that the set lacks. Raises DatasetError as `read`."""
         entry = self._entry_of(frame)
-        place, recent = frame - entry.start, self._recent
+        place, recent = frame - entry.begin, self._recent
         arrays = {name: values[place] for name, values in self._vectors(entry).items()}
         if recent.asked != entry.index:
             recent.asked = entry.index
@@ -121,13 +133,23 @@ class LeRobotSplit:
             recent.pictures_of = entry.index
         return arrays | {name: recent.pictures[name][place] for name in IMAGE_FIELDS}
 
+    def extras(self) -> Sequence[str]:
+        """Columns that are none of CALVIN's six arrays, and not what LeRobot counts by."""
+        used = {*self.dataset.columns.values(), *COUNTING, self.dataset.boxes}
+        return [name for name in self.dataset.about.features if name not in used]
+
+    def read_extras(self, demonstration: Demonstration, names: Sequence[str]) -> Mapping[str, np.ndarray]:
+        """Arrays of `calvin.episode.EXTRAS`, (T, ...) each. Raises DatasetError as `read`."""
+        entry = self.chosen[demonstration.index]
+        return {name: read_extra(entry, self.dataset.place(entry), name) for name in names}
+
     def content_of(self, frame: int) -> Sequence[tuple[str, int]]:
         """A checksum of the state: the robot's joints are never the same to the last digit in two recordings."""
         entry = self._entry_of(frame)
         if self.dataset.vectors is not None:
-            state = self.dataset.vectors.states[frame]
+            state = self.dataset.vectors.states[entry.start + frame - entry.begin]
         else:
-            state = self._vectors(entry)["robot_obs"][frame - entry.start]
+            state = self._vectors(entry)["robot_obs"][frame - entry.begin]
         return [("robot_obs", zlib.crc32(state.astype("<f4").tobytes()))]
 
     def fingerprint(self, demonstration: Demonstration) -> str:
@@ -154,21 +176,28 @@ class LeRobotSplit:
                 if self.dataset.is_film(name)
             },
         }
+        boxes = self._box_texts(entry)
+        if boxes is not None:
+            identity["boxes"] = hashlib.sha256(json.dumps(boxes).encode()).hexdigest()
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
     def boxes_of(self, demonstration: Demonstration) -> tuple[FrameBoxes, ...] | None:
-        return None
+        return self._boxes_and_pixels(self.chosen[demonstration.index])[0]
 
     def embeddings(self) -> np.ndarray | None:
         return None
 
     def recording(self) -> Recording:
-        """A known conversion shows CALVIN's own frames, which were drawn with EGL. Raises DatasetError for a first
-        picture that cannot be looked at.
+        """What was written with the set; a known conversion shows CALVIN's own frames, which were drawn with EGL.
+        Raises DatasetError for a first picture that cannot be looked at.
         """
         losses = self._losses()
         entries = self.dataset.entries
-        if len(entries) in KNOWN and self.parts.basis is not None:
+        record = None if self._beside_it is None else self._beside_it.records.get(self.split)
+        if record is not None:
+            found = recorded(replace(record, losses=None), str(FILE))
+            losses = " and ".join(dict.fromkeys(filter(None, (record.losses, losses)))) or None
+        elif len(entries) in KNOWN and self.parts.basis is not None:
             download, _ = KNOWN[len(entries)]
             basis = f"its {len(entries)} episodes are those of CALVIN's {download} download, which was drawn with EGL"
             found = Recording(EGL, basis, CALVIN)
@@ -197,10 +226,50 @@ class LeRobotSplit:
         return " and ".join(dict.fromkeys(found)) or None
 
     def _entry_of(self, frame: int) -> Entry:
-        place = bisect_right(self.chosen, frame, key=lambda entry: entry.start) - 1
-        if place < 0 or frame > self.chosen[place].end:
+        found = self._places.demonstration_with(frame)
+        if found is None:
             raise DatasetError(f"{self.folder}: no {self.split} demonstration has frame {frame}.")
-        return self.chosen[place]
+        return self.chosen[found]
+
+    @cached_property
+    def _places(self) -> Covered:
+        return Covered([(entry.begin, entry.end) for entry in self.chosen])
+
+    @cached_property
+    def _beside_it(self) -> Beside | None:
+        return read_beside(self.folder, self.dataset.frame_files)
+
+    def _box_texts(self, entry: Entry) -> list[str] | None:
+        """What is written of each frame's boxes; None where the set has none, or not of this episode."""
+        column = self.dataset.boxes
+        if column is None:
+            return None
+        place = f"{entry.data}: {column} of episode {entry.index}"
+        texts: list[str] = []
+        for text in read_values(entry, self.dataset.place(entry), column, 0, entry.length):
+            if not isinstance(text, str):
+                raise DatasetError(f"{place} are {type(text).__name__}, not texts.")
+            texts.append(text)
+        return texts if any(texts) else None
+
+    def _boxes_and_pixels(
+        self, entry: Entry
+    ) -> tuple[tuple[FrameBoxes, ...] | None, tuple[FramePixels, ...] | None]:
+        texts = self._box_texts(entry)
+        if texts is None:
+            return None, None
+        boxes: list[FrameBoxes] = []
+        pixels: list[FramePixels] = []
+        for frame, text in enumerate(texts):
+            place = f"{entry.data}: boxes of frame {frame} of episode {entry.index}"
+            try:
+                things = parse_json(text)
+            except ValueError as error:
+                raise DatasetError(f"{place} are no JSON: {cut(str(error), 120)}.") from None
+            boxes.append(frame_boxes(things, place))
+            if has_pixels(things):
+                pixels.append(frame_pixels(things, place))
+        return tuple(boxes), tuple(pixels) if len(pixels) == len(boxes) else None
 
     @cached_property
     def _recent(self) -> _Recent:

@@ -62,18 +62,20 @@ class Table:
         """
         last = self.rows if last is None else last
         self._need(name)
-        parts = []
+        wanted, before = [], 0
         for number, (begin, end) in enumerate(self.groups()):
             if begin >= last or end <= first:
+                before = end if end <= first else before
                 continue
             self._check_size(
                 name, number, (end - begin) * (max(width, 1) * _VALUE_BYTES + 64) + _BESIDE_BYTES
             )
-            column = self._read(name, number)
-            parts.append(self._array(column, name, width)[max(first - begin, 0) : last - begin])
-        if not parts:
+            wanted.append(number)
+        if not wanted:
             return np.empty((0, width) if width else 0)
-        return np.concatenate(parts)
+        parts = [self._array(part, name, width) for part in self._read(name, wanted)]
+        found = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return found[first - before : last - before]
 
     def values(self, name: str, first: int = 0, last: int | None = None) -> Iterator[Any]:
         """Rows of any other column as Python's values, a few in memory at a time."""
@@ -126,21 +128,23 @@ class Table:
                 f"{self.path}: {cut(name)} of row group {group} would take {sum(sizes)} bytes for {rows} rows."
             )
 
-    def _read(self, name: str, group: int) -> Any:
+    def _read(self, name: str, groups: list[int]) -> list[Any]:
+        """The column's arrays, one at least."""
+        import pyarrow as pa
+
         with _told(self.path, name):
-            return self.file.read_row_group(group, [name], use_threads=False).column(0).combine_chunks()
+            column = self.file.read_row_groups(groups, [name], use_threads=False).column(0)
+            return column.chunks or [pa.array([], column.type)]
 
     def _array(self, column: Any, name: str, width: int) -> np.ndarray:
         import pyarrow as pa
 
         place, kind = f"{self.path}: {cut(name)}", column.type
-        if isinstance(column, pa.ChunkedArray):
-            column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
         if column.null_count:
             raise DatasetError(f"{place} has {column.null_count} rows without a value.")
         is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
         if is_list and width:
-            lengths = np.asarray(column.value_lengths().to_numpy(zero_copy_only=False))
+            lengths = np.from_dlpack(column.value_lengths())  # `to_numpy` would import pandas
             if len(lengths) and not (lengths == width).all():
                 found = int(lengths[lengths != width][0])
                 raise DatasetError(f"{place} has {found} numbers in a row, not {width}.")
@@ -153,7 +157,7 @@ class Table:
             raise DatasetError(f"{place} is {cut(str(kind))}, not numbers.")
         if inner.null_count:
             raise DatasetError(f"{place} has {inner.null_count} missing numbers.")
-        array = np.asarray(inner.to_numpy(zero_copy_only=False))
+        array = np.from_dlpack(inner)
         return array.reshape(-1, width) if width else array
 
 

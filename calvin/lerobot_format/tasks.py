@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from benchmark.tasks import TASKS
 from calvin.instruction_text import fault_of_instruction
@@ -19,7 +19,8 @@ class Told:
     list: str | None
 
 
-def told_task(texts: Sequence[str]) -> Told | None:
+@lru_cache(maxsize=4096)
+def told_task(texts: tuple[str, ...]) -> Told | None:
     """What an episode's texts say; None where that is no task of CALVIN's, or several. Sets of GR00T have other texts
     beside the one that tells (`valid`).
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, case, select, update
@@ -139,10 +139,16 @@ def fall_back(db: Database, held: Claim, step: int, message: str, now: float) ->
         events.record(tx, now, "checkpoint_fallback", message, job_id=held.job_id, attempt_id=held.attempt_id)
 
 
-def succeed(db: Database, held: Claim, ending: Ending, now: float) -> int:
+def succeed(
+    db: Database,
+    held: Claim,
+    ending: Ending,
+    now: float,
+    also: Callable[[Connection], None] | None = None,
+) -> int:
     """running -> succeeded, with its artifacts and the dependents this makes ready, in one transaction.
 
-    Returns how many jobs became ready. Raises LeaseLost.
+    also: what else is written in it. Returns how many jobs became ready. Raises LeaseLost.
     """
     with db.write() as tx:
         check(
@@ -155,7 +161,10 @@ def succeed(db: Database, held: Claim, ending: Ending, now: float) -> int:
         )
         record(tx, held, ending.step, ending.artifacts, ending.metrics, now)
         close_attempt(tx, held, ending, now)
-        return _release_dependents(tx, held.job_id)
+        released = _release_dependents(tx, held.job_id)
+        if also is not None:
+            also(tx)
+        return released
 
 
 def give_back(db: Database, held: Claim, ending: Ending, now: float, *, wait_seconds: float = 0.0) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from detectors.calibration import FILE_NAME as CALIBRATION
 from detectors.grounding_dino.entries import check_entries
 from errors import CheckpointError, WeightsMissing
+from hub.copies import located
+from hub.names import is_hub_name
 from settings.deadline import Deadline
 from settings.documents import parse_json
 from settings.faults import need_fact
@@ -33,7 +35,8 @@ _DECIDING_FILES = ("*.safetensors", "*.json", "*.txt")
 
 
 def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
-    """The folder itself, or that of a hub name: brought up to date where the hub answers, else as cached.
+    """The folder itself, or that of a hub name: brought up to date where the hub answers, else as cached; of a name
+    with a commit (`hub.names`) the copy.
 
     Asks the hub one question first, as its client would retry every file for minutes without a network. Raises
     WeightsMissing when neither has them.
@@ -41,6 +44,8 @@ def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HFValidationError
 
+    if is_hub_name(weights):
+        return located(weights, "model")
     if Path(weights).is_dir():
         return Path(weights)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 from calvin.split import TRAINING, VALIDATION, open_split
 from db.plans import Dependency
@@ -20,6 +19,7 @@ from experiments.reconvla.demonstrations import (
     reading_of,
     recorded,
 )
+from experiments.reconvla.hub_data import local
 from experiments.reconvla.job_book import JobBook
 from experiments.reconvla.sections import Data, Gaze
 from tasks.context import FRAMES
@@ -58,7 +58,7 @@ class DataJobs:
                 generated(self._data, purpose)
                 if root is None
                 else recorded(
-                    Path(root),
+                    root,
                     VALIDATION if purpose == VALIDATION else TRAINING,
                     self._gaze.detector == "oracle",
                     self._gaze.unknown_wording == BY_TASK,
@@ -75,7 +75,7 @@ class DataJobs:
         other = self._data.pretraining_root
         if other is None or other == self._data.root:
             return phrases
-        split = open_split(Path(other).expanduser(), TRAINING, reading_of(self._data, PRETRAINING))
+        split = open_split(local(other), TRAINING, reading_of(self._data, PRETRAINING))
         return phrases | {demonstration.instruction for demonstration in split.demonstrations}
 
     def index(self, purpose: SplitName) -> str:

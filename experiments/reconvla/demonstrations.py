@@ -15,7 +15,9 @@ from calvin.sampled_check import check_sample
 from calvin.shared_frames import shared_demonstrations
 from calvin.split import NOTHING_SAID, TRAINING, VALIDATION, Reading, Split, left_out, open_split, settled
 from errors import ConfigError
+from experiments.reconvla.hub_data import local
 from experiments.reconvla.sections import Data
+from hub.names import is_hub_name
 from settings.shown import shown
 from tasks.gaze.truth import check_true_boxes
 from tasks.specs import Demonstration, IngestSpec, SplitName
@@ -52,6 +54,7 @@ class Corpus:
             root=self.root,
             columns=dict(self.reading.columns) or None,
             held_out=self.reading.validation_episodes,
+            scenes=self.reading.scenes,
         )
 
 
@@ -66,8 +69,12 @@ def reading_of(data: Data, purpose: SplitName) -> Reading:
     if purpose == VALIDATION and data.validation_root is not None:
         return Reading(columns, is_validation=True)
     if purpose == PRETRAINING and data.pretrained_on != data.root:
-        return Reading(validation_root=data.validated_on)
-    return Reading(columns, data.validation_episodes, data.validation_root)
+        return Reading(validation_root=_here(data.validated_on))
+    return Reading(columns, data.validation_episodes, _here(data.validation_root), data.scenes)
+
+
+def _here(root: str | None) -> str | None:
+    return str(local(root)) if root is not None and is_hub_name(root) else root
 
 
 def known_tasks(data: Data) -> tuple[str, ...]:
@@ -126,25 +133,26 @@ def _check_scenes(scenes: Sequence[str], entry: str) -> None:
 
 
 def recorded(
-    root: Path,
+    root: Path | str,
     split: SplitName,
     with_boxes: bool = False,
     by_task: bool = False,
     reading: Reading = NOTHING_SAID,
 ) -> Corpus:
-    """All demonstrations of one split of a dataset. Raises DatasetError as `open_split` does, as
-    `check_sample` does for frames that are looked at before anything is queued, and, with_boxes, where true boxes of
-    what the demonstrations handle are missing. by_task: what handles an instruction that is not understood is known by
-    its task.
+    """All demonstrations of one split of a dataset. root: its folder, or its name on the Hub, with a commit.
+
+    Raises DatasetError as `open_split` does, as `check_sample` does for frames that are looked at before anything is
+    queued, and, with_boxes, where true boxes of what the demonstrations handle are missing. by_task: what handles an
+    instruction that is not understood is known by its task.
     """
-    dataset = open_split(root, split, reading)
+    dataset = open_split(local(str(root)), split, reading)
     if with_boxes:
         check_true_boxes(dataset, by_task)
     check_sample(dataset)
     return Corpus(
         split,
         "calvin",
-        str(dataset_root(root)),
+        str(root) if is_hub_name(str(root)) else str(dataset_root(Path(root))),
         [Demonstration(number=demonstration.index) for demonstration in dataset.demonstrations],
         [dataset.fingerprint(demonstration) for demonstration in dataset.demonstrations],
         _phrases(dataset),

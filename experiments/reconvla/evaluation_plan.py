@@ -17,6 +17,7 @@ from calvin.split import BATON, TRAINING, VALIDATION, Recording, open_split
 from errors import ConfigError, InvalidInput
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.demonstrations import known_tasks, place_of, reading_of
+from experiments.reconvla.hub_data import local
 from experiments.reconvla.sections import Data
 from settings.code_source import reference_of
 from settings.places import expanded
@@ -211,14 +212,14 @@ def frames_recording(config: AblationConfig, data: Data, purpose: SplitName = TR
         evaluation.simulator == "playtable" and evaluation.assets is not None
     ):
         make = maker(evaluation.simulator, evaluation.assets, evaluation.calvin_python)
-    return looked_at(open_split(Path(root).expanduser(), TRAINING, reading_of(data, purpose)), make)
+    return looked_at(open_split(local(root), TRAINING, reading_of(data, purpose)), make)
 
 
 def untrained_tasks(config: AblationConfig, asked: Sequence[str] | None = None) -> list[str]:
     """Tasks that the evaluation asks for (by default those of `config`) and no training demonstration shows."""
     if config.data.root is None:
         return []
-    split = open_split(Path(config.data.root).expanduser(), TRAINING, reading_of(config.data, TRAINING))
+    split = open_split(local(config.data.root), TRAINING, reading_of(config.data, TRAINING))
     shown = {demonstration.task for demonstration in split.demonstrations}
     tasks = config.data.tasks if asked is None else asked
     return [task for task in tasks or TASKS if task not in shown]
@@ -243,7 +244,7 @@ def _instructions(config: AblationConfig) -> dict[str, str] | None:
         return read_instruction_file(file, config.data.tasks or TASKS)
     if config.data.validated_on is None:
         return None
-    root = Path(config.data.validated_on).expanduser()
+    root = local(config.data.validated_on)
     split = open_split(root, VALIDATION, reading_of(config.data, VALIDATION))
     phrases = dict(split.validation_instructions)
     missing = [task for task in config.data.tasks or TASKS if task not in phrases]

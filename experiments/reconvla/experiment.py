@@ -25,6 +25,11 @@ class _ReconVLA:
 
         return Planner(config, kept_lists(config, kept)).plan()
 
+    def pinned(self, config: AblationConfig, known: Iterable[JsonObject]) -> AblationConfig:
+        from experiments.reconvla.hub_data import pinned
+
+        return pinned(config, known)
+
     def grown(self, there: AblationConfig, asked: AblationConfig) -> AblationConfig:
         from experiments.reconvla.growth import grown
 

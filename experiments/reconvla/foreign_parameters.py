@@ -12,6 +12,7 @@ from pathlib import Path
 
 from detectors.registry import DETECTORS
 from errors import ConfigError, InvalidInput
+from hub.names import is_hub_name, parse_name
 from policies.registry import OpenVLAFolder, ReconVLAFolder, policy_from_json, reaches_out
 from settings.code_source import reference_of
 from settings.json_values import JsonObject
@@ -122,11 +123,15 @@ def _place(text: str, entry: str) -> str:
     try:
         if not text.isprintable():
             raise ValueError("a path has characters that can be printed, and no others")
+        if entry == "root" and is_hub_name(text):
+            if parse_name(text).commit is None:
+                raise ValueError(f"{shown(text)} names no commit")
+            return text
         if not Path(text).is_absolute():
             raise ValueError(f"{shown(text)} is no whole path")
         parts = text.encode().split(b"/")
         if max(map(len, parts)) > _LONGEST_PART_BYTES or len(text.encode()) > _LONGEST_PATH_BYTES:
             raise ValueError("no file system takes a path that is so long")
         return lies_elsewhere(text)
-    except ValueError as error:
+    except (ValueError, InvalidInput) as error:
         raise ValueError(f"{cut(entry)}: {error}") from None

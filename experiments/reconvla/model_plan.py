@@ -12,6 +12,8 @@ from pathlib import Path
 
 from errors import ConfigError, WeightsMissing
 from experiments.reconvla.sections import Attention, Backbones, Method, Model
+from hub.copies import located
+from hub.names import is_hub_name
 from models.config import ReconVLAConfig
 from models.folder_config import with_folders
 from models.folder_identity import folder_identity
@@ -38,6 +40,9 @@ def backbone_folders(backbones: Backbones) -> dict[str, Folder]:
     named = {name: value for name, value in backbones.model_dump().items() if value is not None}
     folders: dict[str, Folder] = {}
     for name, value in named.items():
+        if is_hub_name(value):
+            folders[name] = Folder(root=value, identity=folder_identity(located(value, "model")))
+            continue
         place = expanded(value, f"model.backbones.{name}").absolute()
         folders[name] = Folder(root=str(place), identity=folder_identity(place))
     checkpoint = folders.get("checkpoint")
@@ -47,7 +52,7 @@ def backbone_folders(backbones: Backbones) -> dict[str, Folder]:
             folders["vision"] = Folder(root=str(tower.absolute()), identity=folder_identity(tower))
     tokenizer = folders.get("tokenizer") or folders.get("checkpoint") or folders.get("language")
     if tokenizer is not None:
-        if not (Path(tokenizer.root) / _TOKENIZER_FILE).is_file():
+        if not (located(tokenizer.root, "model") / _TOKENIZER_FILE).is_file():
             raise WeightsMissing(
                 f"{tokenizer.root} holds no tokenizer ({_TOKENIZER_FILE}); copy it there or name its folder"
                 " in model.backbones.tokenizer"
@@ -87,7 +92,7 @@ def planned_model(
             method,
             reconstruction_weight,
             model.official_compat,
-            {name: Path(folder.root) for name, folder in folders.items() if name != "tokenizer"},
+            {name: located(folder.root, "model") for name, folder in folders.items() if name != "tokenizer"},
         ),
         reconstructs=method.reconstruction,
         backbones={part: folders[part] for part in PARTS if part in folders},

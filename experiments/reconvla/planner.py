@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from calvin.split import TRAINING, VALIDATION, Reading, Recording, check_place
 from db.plans import Dependency, Plan, RunRef
@@ -29,8 +28,10 @@ from experiments.reconvla.evaluation_plan import (
     has_closed_loop,
     untrained_tasks,
 )
+from experiments.reconvla.hub_data import absent, local
 from experiments.reconvla.job_book import JobBook, digest
 from experiments.reconvla.model_plan import backbone_folders, check_attention, planned_model
+from experiments.reconvla.planning import fetched_first
 from experiments.reconvla.rows import row_shards
 from experiments.reconvla.sections import Backbones, Data, Gaze, Training
 from models.spec import Folder, ModelSpec
@@ -73,9 +74,11 @@ class Planner:
         arms = arms_of(config)
         check_jobs(config)
         known_tasks(config.data)
+        if missing := absent(config):
+            return fetched_first(config, missing)
         for one in dict.fromkeys([config.data.root, *(arm.config.data.root for arm in arms)]):
             if one is not None:
-                check_place(Path(one).expanduser(), TRAINING)
+                check_place(local(one), TRAINING)
         for backbones in dict.fromkeys([config.model.backbones, *(a.config.model.backbones for a in arms)]):
             self._folders[backbones] = backbone_folders(backbones)
         closed_loop = has_closed_loop(config)
@@ -162,8 +165,8 @@ class Planner:
             trained.append((data.root, reading_of(data, TRAINING)))
             if arm.method.pretrained:
                 trained.append((data.pretrained_on, reading_of(data, PRETRAINING)))
-        known = ((Path(root), reading) for root, reading in dict.fromkeys(trained) if root is not None)
-        return shared((Path(own.validated_on), reading_of(own, VALIDATION)), known)
+        known = ((local(root), reading) for root, reading in dict.fromkeys(trained) if root is not None)
+        return shared((local(own.validated_on), reading_of(own, VALIDATION)), known)
 
     def _left_out(self, arms: Sequence[Arm]) -> dict[str, tuple[str, ...]] | None:
         """For the report: by purpose what of the datasets is not used, and why; None where all is."""

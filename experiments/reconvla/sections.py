@@ -115,7 +115,7 @@ class Method(Section):
 
 
 #: What users say of a dataset that does not say it itself.
-READING = ("columns", "validation_episodes", "validation_root")
+READING = ("columns", "validation_episodes", "validation_root", "scenes")
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -147,7 +147,10 @@ class Columns(Section):
 class Data(Section):
     """Where demonstrations come from. `root: null` means the built-in simulator makes them."""
 
-    root: Place | None = Field(default=None, description="a dataset in CALVIN's format, or a LeRobot set")
+    root: Place | None = Field(
+        default=None,
+        description="a dataset in CALVIN's format, or a LeRobot set: its folder, or `hub:owner/name[@revision][/path]`",
+    )
     columns: Columns = Field(
         default=Columns(), description="of a LeRobot set, by CALVIN's names of arrays; null: found out"
     )
@@ -160,6 +163,11 @@ class Data(Section):
         default=None,
         description="a dataset that is judged on (its validation split, or all of a LeRobot set that has one part); "
         "what a LeRobot set at `root` has of it is not trained on; null: `root`",
+    )
+    scenes: Annotated[str, Field(min_length=1, max_length=100_000)] | None = Field(
+        default=None,
+        description="which of CALVIN's scenes the episodes of a LeRobot set show: `D`, or `A=0-5;B=6-8,12`; null: told "
+        "by their pictures",
     )
     pretraining_root: Place | None = Field(
         default=None,

@@ -18,6 +18,7 @@ class DataSource:
     dataset: the folder's name. scenes: demonstrations by scene, empty where not recorded. renderer: what drew the
     frames, None where nobody knows. not_held_out: of a validation, demonstrations whose frames were trained on too.
     rows: of the table, where not all have the same; empty where they do.
+    scenes_seen: of how many the scene was told by their pictures.
     losses: by what pictures lost detail. left_out: what of the dataset was not used, a part of a sentence each.
     """
 
@@ -30,11 +31,15 @@ class DataSource:
     rows: tuple[str, ...] = ()
     losses: str | None = None
     left_out: tuple[str, ...] = ()
+    scenes_seen: int = 0
 
     @property
     def told(self) -> str:
         count = f"{self.demonstrations} demonstration{'s' if self.demonstrations != 1 else ''}"
         scenes = ", ".join(f"{count} in {scene}" for scene, count in sorted(self.scenes.items()))
+        if self.scenes_seen:
+            of = "" if self.scenes_seen == self.demonstrations else f" of {self.scenes_seen}"
+            scenes += f" (told by the pictures{of})"
         of_rows = f"of the rows {cut(', '.join(self.rows), 200)}: " if self.rows else ""
         parts = [f"{of_rows}{self.dataset}: {count}", f"drawn by {self.renderer or 'unknown'}"]
         told = ", ".join([parts[0], *([f"scenes: {scenes}"] if scenes else []), parts[1]])
@@ -121,5 +126,5 @@ class Reproduction(Part):
 def _source(source: DataSource) -> Mapping[str, object]:
     """What is the exception only where it is so."""
     values = asdict(source)
-    exceptions = ("not_held_out", "rows", "losses", "left_out")
+    exceptions = ("not_held_out", "rows", "losses", "left_out", "scenes_seen")
     return {name: value for name, value in values.items() if value or name not in exceptions}

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from benchmark.tasks import UNKNOWN_SCENE
 from calvin.episode import Episode
 from calvin.episode_file import save_episode
 from calvin.instructions import evaluation_instruction, training_instructions
 from calvin.oracle import TaskOracle
+from calvin.scenes import scene_of_episode
 from calvin.split import NOTHING_SAID, VALIDATION, Reading, Split, open_split
 from errors import DatasetError, InvalidInput, SimulatorError
 from simulators.demonstrations import Failed, record
 from simulators.playtable.env import PlayTable
 from tasks.context import Draft, Finished, TaskContext, Yielded
+from tasks.data.fetch import Stop, place_here
 from tasks.memory import kept, kept_or_made
 from tasks.results import IngestResult
 from tasks.specs import Demonstration, IngestSpec
@@ -31,13 +35,19 @@ def run(context: TaskContext[IngestSpec]) -> Finished[IngestResult] | Yielded:
     """Publishes one `episode` artifact per demonstration, named `task_<number>`."""
     split, demonstrations = context.spec.split, context.spec.demonstrations
     missed: list[str] = []
+    seen: dict[int, str | None] = {}  # by place: the scene that pictures show, None where the dataset says it
+    try:
+        root = place_here(context, context.spec.root)
+    except Stop as stop:
+        return Yielded(str(stop))
     for done in range(context.step, len(demonstrations)):
         reason = context.should_stop()
         if reason:
             return Yielded(reason)
         entry = demonstrations[done]
         if context.spec.source == "calvin":
-            episode = _read(context, done)
+            episode = _read(context, root, done)
+            seen[done] = _scene_seen(episode)
         else:
             episode, reasons = make_demonstration(_table(context, the_made(entry.scene)), entry, split)
             missed += reasons
@@ -46,7 +56,21 @@ def run(context: TaskContext[IngestSpec]) -> Finished[IngestResult] | Yielded:
         save_episode(episode, file)
         context.publish(done + 1, [Draft("episode", name, file)])
         context.report_progress(done + 1, len(demonstrations))
-    return Finished((), result=IngestResult(demonstrations=len(demonstrations), expert_missed=tuple(missed)))
+    if context.spec.source == "calvin":
+        for earlier in range(len(demonstrations)):  # those that an earlier attempt has done
+            if earlier not in seen:
+                seen[earlier] = _scene_seen(_read(context, root, earlier))
+    scenes = Counter(scene for scene in seen.values() if scene is not None)
+    result = IngestResult(
+        demonstrations=len(demonstrations),
+        expert_missed=tuple(missed),
+        scenes_seen=dict(sorted(scenes.items())),
+    )
+    return Finished((), result=result)
+
+
+def _scene_seen(episode: Episode) -> str | None:
+    return scene_of_episode(episode).scene if episode.scene == UNKNOWN_SCENE else None
 
 
 def make_demonstration(simulator: PlayTable, entry: Demonstration, split: str) -> tuple[Episode, list[str]]:
@@ -112,9 +136,9 @@ class _Opened:
     dataset: Split
 
 
-def _read(context: TaskContext[IngestSpec], done: int) -> Episode:
+def _read(context: TaskContext[IngestSpec], root: Path | None, done: int) -> Episode:
     """Raises DatasetError where the demonstration is not the one that was planned."""
-    root, split, number = context.spec.root, context.spec.split, context.spec.demonstrations[done].number
+    split, number = context.spec.split, context.spec.demonstrations[done].number
     if root is None:
         raise InvalidInput("root: a dataset is to be read, and none is named")
     reading = _reading(context.spec)
@@ -122,7 +146,7 @@ def _read(context: TaskContext[IngestSpec], done: int) -> Episode:
     held = kept(context.memory, key, _Opened)
     if held is None or not _is_planned(context, held.dataset, done):
         # What the worker opened for an earlier job may not be what lies there now.
-        context.memory[key] = held = _Opened(open_split(Path(root), split, reading))
+        context.memory[key] = held = _Opened(open_split(root, split, reading))
         if not _is_planned(context, held.dataset, done):
             raise DatasetError(
                 f"{held.dataset.folder}: demonstration {number} is not the one that the ablation was planned with; "
@@ -135,7 +159,9 @@ def _reading(spec: IngestSpec) -> Reading:
     if spec.columns is None:
         return NOTHING_SAID
     columns = tuple(sorted(spec.columns.items()))
-    return Reading(columns, spec.held_out, is_validation=spec.split == VALIDATION, is_settled=True)
+    return Reading(
+        columns, spec.held_out, scenes=spec.scenes, is_validation=spec.split == VALIDATION, is_settled=True
+    )
 
 
 def _is_planned(context: TaskContext[IngestSpec], dataset: Split, done: int) -> bool:

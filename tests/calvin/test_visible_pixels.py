@@ -68,7 +68,7 @@ def test_what_is_no_count_is_named(tmp_path: Path, count: object) -> None:
     content["0000101"]["red_block"]["pixels"] = count
     file.write_text(json.dumps(content))
     split = open_dataset(tmp_path, "training")
-    with pytest.raises(DatasetError, match=r"boxes\.json: pixels of red_block in frame 0000101"):
+    with pytest.raises(DatasetError, match=r"boxes\.json: frame 0000101, red_block: pixels is"):
         split.read(split.demonstrations[0])
 
 

@@ -12,6 +12,7 @@ import cli
 from calvin.dataset import open_dataset
 from calvin.instructions import evaluation_instruction
 from calvin.writer import write_split
+from tests.calvin import lerobot_sets as sets
 from tests.calvin.samples import make_episode
 
 
@@ -26,11 +27,52 @@ def data(tmp_path: Path) -> Path:
 def test_a_sound_dataset(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["data", "check", str(data)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if not line.startswith("  note: ")] == [
+    assert [line for line in lines if "annotated frames" in line] == [
         "training: 2 demonstrations of 2 tasks, 12 annotated frames, 0 problems",
         "validation: 1 demonstrations of 1 tasks, 6 annotated frames, 0 problems",
     ]
     assert sum("no .hydra/merged_config.yaml" in line for line in lines) == 2
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
+    assert rows.count(["open_drawer", "1", "1", "6-6", "6"]) == 2
+    assert [row[1] for row in rows if row[0] == "rel_actions"] == ["0 x"]
+    assert [row for row in rows if row[:2] == ["", "6 gripper command"]][-1][-2:] == ["-1 to 1", ""]
+
+
+def test_the_table_is_in_the_json_too(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["data", "check", str(data), "--json"]) == 0
+    training = json.loads(capsys.readouterr().out)["splits"]["training"]["table"]
+    assert training["tasks"]["close_drawer"] == {
+        "demonstrations": 1,
+        "scenes": {"D": 1},
+        "lengths": {"shortest": 6, "median": 6.0, "longest": 6},
+    }
+    assert training["scenes"] == {"D": {"the dataset": 2}}
+    command = training["ranges"]["rel_actions"][6]
+    assert command == {"name": "gripper command", "range": [-1.0, 1.0], "calvin": [-1.0, 1.0], "odd": False}
+    assert training["ranges"]["scene_obs"][6]["calvin"] is None
+    assert any("of 34 tasks have no demonstration" in sentence for sentence in training["odd"])
+
+
+def test_a_preview_is_written_and_a_wrong_name_is_refused_at_once(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = tmp_path / "sheet.png"
+    assert cli.main(["data", "check", str(data), "--preview", str(sheet)]) == 0
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    assert "sheet.png: some demonstrations with their instructions" in capsys.readouterr().out
+    for name, sentence in (("sheet.jpg", "is no name of a PNG file"), ("no/sheet.png", "no such folder")):
+        assert cli.main(["data", "check", str(data), "--preview", str(tmp_path / name)]) == 2
+        assert sentence in capsys.readouterr().err
+
+
+def test_scenes_are_said_of_a_lerobot_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = sets.write_v2(tmp_path / "set", sets.episodes(3))
+    arguments = ["data", "check", str(root), "--validation-episodes", "none", "--json"]
+    assert cli.main([*arguments, "--scenes", "A=0;D=1-2"]) == 0
+    training = json.loads(capsys.readouterr().out)["splits"]["training"]["table"]
+    assert training["scenes"] == {"A": {"the dataset": 1}, "D": {"the dataset": 2}}
+    assert cli.main([*arguments, "--scenes", "E"]) == 1
+    assert "data.scenes: 'E' is no scene" in capsys.readouterr().out
 
 
 def test_extracts_the_folders_of_the_original_scripts(
@@ -145,7 +187,9 @@ def test_generated_demonstrations_pass_the_check(tmp_path: Path, capsys: pytest.
         evaluation_instruction("open_drawer"),
     ]
     capsys.readouterr()
-    assert cli.main(arguments) == 2
+    assert cli.main(arguments) == 0
+    assert "as calvin, 4 of them there already" in capsys.readouterr().out
+    assert cli.main([*arguments, "--seed", "4"]) == 2
     assert "already has content" in capsys.readouterr().err
 
 

@@ -331,6 +331,11 @@ def test_replay_accepts_what_the_expert_recorded(tmp_path: Path, capfd: pytest.C
     assert all(0 < one["accepted_at"] < 100 for one in document["demonstrations"])
     assert cli.main(["evaluate", "--replay", str(tmp_path), "--limit", "1"]) == 0
     assert "1 of 1 demonstrations accepted" in capfd.readouterr().out
+    assert document["scenes_told_by"] == {"the dataset": 2} and document["unknown_scenes_played_in"] is None
+    (tmp_path / "validation" / "scene_info.npy").unlink()
+    assert cli.main(["evaluate", "--replay", str(tmp_path), "--limit", "1"]) == 0
+    told = capfd.readouterr().out
+    assert "The scene of 1 demonstrations is unknown; they were played in D (--scene)." in told
 
 
 def test_a_wrong_folder_to_replay_is_refused_before_anything_heavy_is_imported() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 import cli
 from benchmark.tasks import TASKS
-from calvin import annotations, npz
+from calvin import annotations, boxes, npz
 from calvin.annotations import MOST_FRAMES
 from calvin.check import examine
 from calvin.dataset import survey
@@ -307,7 +307,7 @@ def test_boxes_that_cannot_be_used_are_one_sentence(case: str, tmp_path: Path) -
     content = BOXES[case]
     (file := tmp_path / "boxes.json").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(DatasetError) as refused:
-        annotations.read_boxes(file)
+        boxes.read_boxes(file)
     sentence(refused, file)
 
 
@@ -316,7 +316,7 @@ def test_counts_of_pixels_that_cannot_be_used_are_one_sentence(pixels: Any, tmp_
     content = {"1": {"x": {"box": [0, 0, 1, 1], "pixels": pixels}}}
     (file := tmp_path / "boxes.json").write_text(json.dumps(content))
     with pytest.raises(DatasetError) as refused:
-        annotations.read_pixels(file)
+        boxes.read_pixels(file)
     sentence(refused, file)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import cli
-from calvin import annotations
+from calvin import annotations, boxes
 from calvin.check import examine
 from calvin.dataset import survey
 from calvin.episode_file import load_episode
@@ -105,7 +105,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "bounds": ("ep_start_end_ids.npy", annotations.read_bounds),
     "scenes": ("scene_info.npy", annotations.read_scenes),
     "evaluation instructions": ("embeddings.npy", annotations.read_instructions),
-    "boxes": ("boxes.json", annotations.read_boxes),
+    "boxes": ("boxes.json", boxes.read_boxes),
     "pickle": ("some.npy", load_npy_pickle),
     "frame": ("episode_0000001.npz", lambda path: FrameFiles(path.parent, 7).read(1)),
     "frame's directory": ("episode_0000001.npz", lambda path: FrameFiles(path.parent, 7).checksums(1)),

@@ -19,6 +19,7 @@ from simulators.registry import create
 from tasks.drawn_anew import looked_at, maker
 from tests.calvin.samples import make_episode
 from tests.simulators.clone_stand_in import make_clone
+from tests.simulators.conftest import shared_folder
 
 WITH_EGL = pytest.mark.skipif(egl_fault() is not None, reason="EGL does not draw here")
 
@@ -110,6 +111,21 @@ def test_frames_of_another_scene_prove_nothing(tmp_path: Path, states: list[Any]
     assert found.renderer is None
     assert found.basis.startswith("only .hydra/merged_config.yaml says tiny")
     assert "grey levels apart from the recorded ones" in found.basis
+
+
+def test_scenes_are_told_by_pictures_where_the_dataset_names_none(tmp_path: Path) -> None:
+    assets = shared_folder("BATON_CALVIN_ASSETS", "calvin_assets")
+    make = maker("playtable", str(assets), None)
+    table = make("B", "tiny")
+    states = []
+    for seed in range(3):
+        table.reset(seed=seed)
+        states.append(table.state())
+    split = data(tmp_path, states, [table] * 3)
+    table.close()
+    (split.folder / "scene_info.npy").unlink()
+    found = looked_at(open_dataset(tmp_path, "training"), make)
+    assert (found.renderer, found.scenes) == ("tiny", "calvin")
 
 
 def test_pictures_count_more_than_a_record(tmp_path: Path, states: list[Any]) -> None:

@@ -18,7 +18,7 @@ def test_every_kind_names_a_function(kind: str) -> None:
 
 
 def test_an_unknown_kind_is_named_with_the_known_ones() -> None:
-    with pytest.raises(BatonError, match=r"unknown kind of job 'paint'; known: ingest, gaze"):
+    with pytest.raises(BatonError, match=r"unknown kind of job 'paint'; known: fetch, plan, ingest, gaze"):
         kind_named("paint")
 
 

@@ -7,15 +7,18 @@ stranger's, and equal work that two ablations share has the label of the first.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from benchmark.tasks import UNKNOWN_SCENE
 from experiments.reconvla.report.titles import title_of, titles_of
 from reports.parts.reproduction import DataSource
 from settings.json_values import JsonObject, section, text
-from tasks.records import JobRecord, told
+from tasks.records import JobRecord, ended, told
 from tasks.registry import GAZE, INDEX, INGEST, PRETRAIN
+from tasks.results import IngestResult
 from tasks.specs import NOT_LOOKED_AT, IndexSpec, IngestSpec, TrainSpec
 
 TRAINING, VALIDATION, PRETRAINING = PURPOSES = ("training", "validation", "pretraining")
@@ -197,14 +200,28 @@ def _source(
         for row, spec in told(readers, TrainSpec)
         if spec.drawn_by != NOT_LOOKED_AT
     }
+    scenes, seen = _scenes(made)
+    spec = trained.get(purpose, trained.get(TRAINING) if purpose != PRETRAINING else None)
+    drawn_by, losses = (None, None) if spec is None or is_other else (spec.drawn_by, spec.losses)
+    name = "the scripted expert" if place is None else PurePath(place).name
+    count = sum(len(spec.demonstrations) for _, spec in told(made, IngestSpec))
+    return DataSource(purpose, name, count, scenes, drawn_by, rows=rows, losses=losses, scenes_seen=seen)
+
+
+def _scenes(made: Sequence[JobRecord]) -> tuple[dict[str, int], int]:
+    """Demonstrations by scene, and how many of them pictures told: those whose dataset does not say it."""
     scenes = {
         scene: count
         for _, spec in told(made, IndexSpec)
         if spec.about is not None
         for scene, count in spec.about.scenes.items()
     }
-    spec = trained.get(purpose, trained.get(TRAINING) if purpose != PRETRAINING else None)
-    drawn_by, losses = (None, None) if spec is None or is_other else (spec.drawn_by, spec.losses)
-    name = "the scripted expert" if place is None else PurePath(place).name
-    count = sum(len(spec.demonstrations) for _, spec in told(made, IngestSpec))
-    return DataSource(purpose, name, count, scenes, drawn_by, rows=rows, losses=losses)
+    unsaid, seen = scenes.pop(UNKNOWN_SCENE, 0), Counter[str]()
+    for _, result in ended(made, IngestResult):
+        seen.update(result.scenes_seen or {})
+    del seen[UNKNOWN_SCENE]
+    for scene, count in seen.items():
+        scenes[scene] = scenes.get(scene, 0) + count
+    if unsaid > seen.total():
+        scenes[UNKNOWN_SCENE] = unsaid - seen.total()
+    return scenes, seen.total()

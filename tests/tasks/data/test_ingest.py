@@ -12,7 +12,9 @@ from calvin.writer import write_split
 from errors import DatasetError
 from tasks.context import Finished, Yielded
 from tasks.data import ingest
+from tests.calvin import lerobot_sets as sets
 from tests.calvin.samples import assert_same_episode, make_episode
+from tests.calvin.scene_frames import film
 from tests.tasks.fake_context import FakeContext
 
 
@@ -44,6 +46,24 @@ def test_stops_between_demonstrations_and_goes_on_with_the_next(tmp_path, datase
     second = FakeContext(tmp_path / "home", spec_of(dataset), earlier=first)
     assert isinstance(ingest.run(second), Finished)
     assert [file.name for file in second.published] == ["task_0", "task_1"]
+
+
+def test_scenes_that_the_dataset_does_not_say_are_counted_by_their_pictures(tmp_path):
+    shown = [sets.recorded(1, 6, rgb_static=film(scene, 6)) for scene in ("C", "C", "A")] + [
+        sets.recorded(2, 6)
+    ]
+    spec = {
+        "source": "calvin", "root": str(sets.write_v2(tmp_path / "set", shown)), "split": "training",
+        "demonstrations": [{"number": number} for number in range(4)], "held_out": "none",
+        "columns": {**sets.CAMERAS, "robot_obs": sets.STATE, "rel_actions": "action"},
+    }  # fmt: skip
+    first = FakeContext(tmp_path / "home", spec, checks=2, reason="preempted")
+    assert ingest.run(first) == Yielded("preempted")
+    finished = ingest.run(FakeContext(tmp_path / "home", spec, earlier=first))
+    assert finished.result.scenes_seen == {"A": 1, "C": 2, "unknown": 1}, "those of the attempt before, too"
+    context = FakeContext(tmp_path / "said", {**spec, "scenes": "D=0-2"})
+    assert ingest.run(context).result.scenes_seen == {"unknown": 1}
+    assert [load_episode(file.path).scene for file in context.published] == ["D", "D", "D", "unknown"]
 
 
 def planned_spec(dataset):

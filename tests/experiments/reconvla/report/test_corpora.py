@@ -16,10 +16,14 @@ from db import jobs, states
 from db.jobs import job
 from db.plans import Dependency, Plan, PlannedJob, RunRef, submit
 from db.values import Ending
+from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.parts.gaze import Gaze
 from reports.document import to_json
 from reports.html import render_html
+from reports.parts.reproduction import DataSource
 from reports.summary import summarise
+from tasks.records import JobRecord
+from tasks.registry import INDEX, INGEST
 from tests.calvin.samples import make_episode
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import result_of, spec_of
@@ -174,6 +178,36 @@ def test_each_dataset_is_named_with_scenes_renderer_and_digests(ended) -> None:
     digests = document["environment"]["data_digests"]
     assert {name.split()[1] for name in digests} == {"training", "validation", "pretraining"}
     assert len(set(digests.values())) == len(digests) == 6
+
+
+def source_of(scenes: dict[str, int], *seen: dict[str, int] | None) -> DataSource:
+    """Of a training set of four, two to each ingest job. seen: what the jobs that have ended say of pictures."""
+    made = []
+    for place, first in enumerate((0, 2), 1):
+        entries = [{"number": first}, {"number": first + 1}]
+        spec = INGEST.spec_of(spec_of("ingest", source="calvin", root="/d", demonstrations=entries))
+        result = None
+        if len(seen) >= place:
+            values = {"demonstrations": 2, "expert_missed": [], "scenes_seen": seen[place - 1]}
+            result = INGEST.result_of(values)
+        made.append(JobRecord(place, "ingest", "ingest", "succeeded", 2, spec, result))
+    about = INDEX.spec_of(spec_of("index", numbers=[0, 1, 2, 3], about={"scenes": scenes}))
+    made.append(JobRecord(3, "index", "index", "succeeded", 0, about, None))
+    needs = [(3, 1, "episode"), (3, 2, "episode")]
+    (source,) = Corpora(made, needs, {"data": {"root": "/d"}}).sources(made, "/d")
+    return source
+
+
+def test_scenes_that_pictures_told_are_counted_where_the_dataset_says_none() -> None:
+    told = source_of({"unknown": 4}, {"D": 2}, {"A": 1, "unknown": 1})
+    assert (told.scenes, told.scenes_seen) == ({"A": 1, "D": 2, "unknown": 1}, 3)
+    assert "scenes: 1 in A, 2 in D, 1 in unknown (told by the pictures of 3)" in told.told
+    assert source_of({"unknown": 4}, {"D": 2}).scenes == {"D": 2, "unknown": 2}, "the other job has not ended"
+    assert source_of({"unknown": 4}, {"D": 2}, None).scenes == {"D": 2, "unknown": 2}, "an earlier build's"
+    everything = source_of({"unknown": 4}, {"D": 2}, {"D": 2})
+    assert everything.told.startswith("d: 4 demonstrations, scenes: 4 in D (told by the pictures), drawn by")
+    known = source_of({"B": 4}, {}, {})
+    assert (known.scenes, known.scenes_seen) == ({"B": 4}, 0) and "told by" not in known.told
 
 
 def test_examples_are_of_their_own_frames_and_epochs_of_the_training_index(ended) -> None:

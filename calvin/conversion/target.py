@@ -1,0 +1,42 @@
+"""What a conversion writes into: a format that takes episodes part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from calvin.episode import Episode
+
+#: What is known of an episode that was written, as JSON: `length`, and what its target needs to finish.
+Facts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """An episode, and those of `calvin.episode.EXTRAS` that are kept, (T, ...) each."""
+
+    episode: Episode
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class Target(Protocol):
+    """Parts are written in their order; the same ones give the same bytes, whoever wrote those before."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the bytes beside the episodes, as JSON: a conversion goes on only with the same."""
+
+    def write(self, root: Path, number: int, pieces: Iterable[Piece]) -> list[Facts]:
+        """Write the files of part `number` and return what is to be kept of it. What another process has left of them
+        is replaced. Raises OSError, and DatasetError for an episode that the format cannot hold.
+        """
+
+    def keep(self, facts: Sequence[Facts]) -> None:
+        """That these were written, by this process or another: called once a part, in order."""
+
+    def finish(self, root: Path, parts: Iterable[Sequence[Facts]]) -> None:
+        """Write what stands beside the parts. parts: all that was kept, once more."""

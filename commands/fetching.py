@@ -1,0 +1,140 @@
+"""What commands are given by its name on the Hub: fetched first, in the foreground, and then a folder like another."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from commands.place_type import PLACE, PLACE_TEXT
+from errors import Stopped
+from hub.names import RepoKind, is_hub_name, parse_name
+from settings.streams import say
+from views.terminal import redraws
+
+if TYPE_CHECKING:
+    from hub.copies import Copy
+
+_LOOK_SECONDS = 0.2
+#: How often a line is said where nothing can be redrawn.
+_SAY_SECONDS = 15.0
+
+
+class Folder(click.ParamType):
+    """A path as `PLACE` has it, or `hub:owner/name[@revision][/path]`, which is fetched: the folder here."""
+
+    name = "path"
+
+    def __init__(self, of: RepoKind) -> None:
+        self._of = of
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and is_hub_name(value):
+            return fetched(value, self._of)
+        return PLACE.convert(value, param, ctx)
+
+
+class Named(click.ParamType):
+    """As `PLACE_TEXT` has it; but the folder of what `hub:owner/name[@revision][/path]` means, which is fetched."""
+
+    name = "text"
+
+    def __init__(self, of: RepoKind) -> None:
+        self._of = of
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and is_hub_name(value):
+            return str(fetched(value, self._of))
+        return PLACE_TEXT.convert(value, param, ctx)
+
+
+def fetched(text: str, of: RepoKind) -> Path:
+    """The folder here of what a name means, with all its files.
+
+    Raises InvalidInput, HubUnreachable, DiskFull, and Stopped where it was interrupted: what came is kept.
+    """
+    from hub.copies import Copy, hub_folder, pin
+
+    copy = Copy(pin(parse_name(text), of), of, hub_folder())
+    if missing := copy.missing(copy.listing()):
+        _bring(copy, sum(file.size for file in missing))
+    return copy.place
+
+
+def _bring(copy: Copy, size: int) -> None:
+    from hub.copies import told
+    from settings.deadline import in_thread
+
+    watch = _Watch()
+    answer = in_thread(lambda: copy.fetch(copy.listing(), watch), "fetch")
+    try:
+        with _shown(str(copy.name), size) as show:
+            while not wait([answer], _LOOK_SECONDS).done:
+                show(watch.count)
+            show(watch.count)
+    except KeyboardInterrupt:
+        watch.stop.set()
+        wait([answer])
+        raise Stopped(
+            f"stopped with {told(watch.count)} of {told(size)} of {copy.name}; the same command goes on from there"
+        ) from None
+    answer.result()
+
+
+@contextmanager
+def _shown(title: str, size: int) -> Iterator[Callable[[int], None]]:
+    """A bar with rate and time left on standard error, or a line now and then."""
+    if redraws(sys.stderr):
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        from views.console import Console
+
+        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        with Progress("fetch", *columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task(title, total=size)
+            yield lambda count: progress.update(task, completed=count)
+        return
+    began = said = time.monotonic()
+
+    def show(count: int) -> None:
+        nonlocal said
+        if time.monotonic() - said >= _SAY_SECONDS:
+            said = time.monotonic()
+            say(_line(title, count, size, said - began), error=True)
+
+    yield show
+
+
+def _line(title: str, count: int, size: int, seconds: float) -> str:
+    from hub.copies import told
+    from views.status_screen import span
+
+    rate = count / seconds
+    left = f", {span((size - count) / rate)} left" if rate else ""
+    return f"{title}: {told(count)} of {told(size)}, {told(round(rate))}/s{left}"
+
+
+class _Watch:
+    def __init__(self) -> None:
+        self.count, self.stop = 0, threading.Event()
+        self._lock = threading.Lock()
+
+    def should_stop(self) -> bool:
+        return self.stop.is_set()
+
+    def moved(self, count: int) -> None:
+        with self._lock:
+            self.count += count

@@ -1,0 +1,242 @@
+"""Copies on this machine of what is on the Hub: a folder for each commit, so that none of it ever changes."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from errors import DiskFull, InvalidInput
+from hub.client import Repositories
+from hub.download import Counts, Downloader, Paused, Watch
+from hub.files import HubFile
+from hub.names import HubName, RepoKind, fault_of_path, is_hub_name, parse_name
+from settings import files as whole_files
+from settings.documents import parse_json
+from settings.faults import need_fact
+from settings.regular import read_text
+from settings.shown import shown
+
+FOLDER_VARIABLE = "BATON_HUB_CACHE"
+#: Left free on the disk beside what is fetched.
+SPARE_BYTES = 256 << 20
+_LOOK_SECONDS = 0.2
+
+
+def hub_folder() -> Path:
+    """Where copies lie: `BATON_HUB_CACHE`, else beside what the Hub's own client keeps."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        return Path(named).expanduser().absolute()
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HOME) / "baton"
+
+
+def pin(name: HubName, kind: RepoKind) -> HubName:
+    """The name with the commit that it means now; where the client is told to be offline, that it last meant here.
+
+    Raises as `Repositories.commit_of`.
+    """
+    if name.commit is not None:
+        return name
+    repositories, folder = Repositories(kind), hub_folder() / f"{kind}s--{name.owner}--{name.name}" / "refs"
+    known = folder / (quote(name.revision, safe="") if name.revision else "_")
+    if repositories.is_offline():
+        with suppress(OSError):
+            meant = name.at(read_text(known, 1000).strip())
+            if meant.commit is not None:
+                return meant
+    commit = repositories.commit_of(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    whole_files.write(known, commit)
+    return name.at(commit)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Of a commit of a repository, or of a folder in it. name: with a commit. folder: as `hub_folder` has it."""
+
+    name: HubName
+    kind: RepoKind
+    folder: Path
+
+    def __post_init__(self) -> None:
+        assert self.name.commit is not None
+
+    @property
+    def place(self) -> Path:
+        """Where the files of the name lie, if they are here."""
+        return self._files / self.name.path
+
+    @property
+    def _commit(self) -> Path:
+        return self.folder / f"{self.kind}s--{self.name.owner}--{self.name.name}" / str(self.name.commit)
+
+    @property
+    def _files(self) -> Path:
+        return self._commit / "files"
+
+    def listing(self, repositories: Repositories | None = None) -> tuple[HubFile, ...]:
+        """All files of it, as they were listed once. Raises as `Repositories.listing`."""
+        known = _read_listing(self._listed)
+        if known is None:
+            known = (repositories or Repositories(self.kind)).listing(self.name)
+            self._commit.mkdir(parents=True, exist_ok=True)
+            whole_files.write(self._listed, json.dumps([asdict(one) for one in known]))
+        return known
+
+    def is_whole(self) -> bool:
+        """Whether all files of it are here, as far as is known without the Hub."""
+        known = _read_listing(self._listed)
+        return known is not None and not self.missing(known)
+
+    @property
+    def _listed(self) -> Path:
+        return self._commit / f"listing-{hashlib.sha256(self.name.path.encode()).hexdigest()[:16]}.json"
+
+    def missing(self, files: Sequence[HubFile]) -> list[HubFile]:
+        """Which of them are not here. What is here was proved when it came."""
+        return [one for one in files if not _is_there(self._files / one.path, one.size)]
+
+    def no_room(self, files: Sequence[HubFile], besides: int = 0) -> str | None:
+        """Why the disk does not hold what is missing, one sentence; None where it does. besides: bytes that are made of
+        them while all of them are here."""
+        missing = self.missing(files)
+        need = sum(one.size for one in missing) - self._parts_bytes()
+        existing = next(place for place in (self.folder, *self.folder.parents) if place.exists())
+        free = shutil.disk_usage(existing).free
+        if need + besides + SPARE_BYTES <= free:
+            return None
+        whole = sum(one.size for one in files)
+        made = f", and what is made of them about {told(besides)} at the peak" if besides else ""
+        return (
+            f"{self.name}: its {len(files)} files have {told(whole)}, {told(max(0, need))} of them yet to come{made}; "
+            f"{told(free)} are free where {self.folder} is: name fewer demonstrations, or a larger disk in "
+            f"{FOLDER_VARIABLE}"
+        )
+
+    def fetch(
+        self,
+        files: Sequence[HubFile],
+        watch: Watch,
+        repositories: Repositories | None = None,
+        make: Callable[..., Downloader] = Downloader,
+    ) -> Counts:
+        """All of them are here when it returns; who comes second waits. Raises as `Downloader.fetch_all`, and DiskFull
+        before anything is fetched."""
+        source = repositories or Repositories(self.kind)
+        with self._alone(watch):
+            missing = self.missing(files)
+            if not missing:
+                return Counts()
+            if (full := self.no_room(files)) is not None:
+                raise DiskFull(full)
+            downloader = make(lambda file: source.address(self.name, file), source.headers(), str(self.name))
+            downloader.fetch_all(missing, self._files, self._parts, watch)
+        return downloader.counts
+
+    @property
+    def _parts(self) -> Path:
+        return self._commit / "parts"
+
+    def _parts_bytes(self) -> int:
+        """Of the disk that unfinished files take already."""
+        try:
+            return sum(entry.stat().st_blocks * 512 for entry in os.scandir(self._parts))
+        except FileNotFoundError:
+            return 0
+
+    @contextmanager
+    def _alone(self, watch: Watch) -> Iterator[None]:
+        self._commit.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._commit / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            while True:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if watch.should_stop():
+                        raise Paused from None
+                    time.sleep(_LOOK_SECONDS)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def located(text: str, kind: RepoKind) -> Path:
+    """The folder that a path or a name on the Hub means; what of it is not here is fetched first.
+
+    Raises InvalidInput for a name without a commit, and as `Copy.fetch`.
+    """
+    if not is_hub_name(text):
+        return Path(text)
+    copy = copy_of(text, kind)
+    files = copy.listing()
+    if copy.missing(files):
+        copy.fetch(files, _Unhurried())
+    return copy.place
+
+
+def here(text: str, kind: RepoKind) -> Path | None:
+    """As `located`, but nothing is asked or fetched: None where it is not whole here."""
+    if not is_hub_name(text):
+        return Path(text)
+    copy = copy_of(text, kind)
+    return copy.place if copy.is_whole() else None
+
+
+def copy_of(text: str, kind: RepoKind) -> Copy:
+    """The copy here of what a name with a commit means. Raises InvalidInput for another name."""
+    name = parse_name(text)
+    if name.commit is None:
+        raise InvalidInput(f"{shown(text, 200)} names no commit, so that it may mean something else tomorrow")
+    return Copy(name, kind, hub_folder())
+
+
+class _Unhurried:
+    def should_stop(self) -> bool:
+        return False
+
+    def moved(self, count: int) -> None:
+        """Nobody watches."""
+
+
+def told(count: int) -> str:
+    """Bytes, for people."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def _is_there(file: Path, size: int) -> bool:
+    try:
+        return file.lstat().st_size == size and file.is_file()
+    except FileNotFoundError:
+        return False
+    except NotADirectoryError:
+        raise InvalidInput(f"{file} cannot be a file: something above it is no folder; remove that") from None
+
+
+def _read_listing(file: Path) -> tuple[HubFile, ...] | None:
+    """None where there is none that can be used."""
+    try:
+        content = parse_json(read_text(file, 512 << 20))
+        assert isinstance(content, list)
+        known = tuple(HubFile(**entry) for entry in content)
+        if any(fault_of_path(one.path) is not None or not one.is_sound for one in known):
+            return None
+        return known
+    except (OSError, ValueError, TypeError, KeyError, AssertionError) as error:
+        need_fact(error)
+        return None

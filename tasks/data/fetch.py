@@ -1,0 +1,111 @@
+"""A copy of a repository of the Hub on this machine. Broken off, it goes on at the byte where the copy lies."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import wait
+from dataclasses import asdict
+from pathlib import Path
+
+from hub.copies import Copy, copy_of
+from hub.download import Counts
+from hub.names import is_hub_name
+from settings.deadline import in_thread
+from tasks.context import Draft, Finished, TaskContext, Yielded
+from tasks.fetch import FetchResult, FetchSpec
+from tasks.kind import Spec
+
+#: Steps of the job, so that rates and the time left are shown as of any other.
+STEP_BYTES = 1 << 20
+_LOOK_SECONDS = 0.5
+#: How often it is written down how far it is: whoever is killed between has brought the job no further.
+_TELL_SECONDS = 30.0
+
+
+class Stop(Exception):
+    """The job was asked to stop; its text is the reason."""
+
+
+def steps_of(size: int) -> int:
+    """Of a job that fetches so many bytes."""
+    return max(1, -(-size // STEP_BYTES))
+
+
+def run(context: TaskContext[FetchSpec]) -> Finished[FetchResult] | Yielded:
+    """Publishes `fetched`, the list of files with their digests; the files lie in `hub.copies`, and in no store.
+
+    Raises InvalidInput, HubUnreachable and DiskFull as `Copy.fetch` does.
+    """
+    copy = copy_of(context.spec.name, context.spec.of)
+    files = copy.listing()
+    size = sum(file.size for file in files)
+    total, told_at = steps_of(size), time.monotonic()
+
+    def reached(held: int, last: bool) -> None:
+        nonlocal told_at
+        step = min(total - 1, held // STEP_BYTES)
+        context.report_progress(step, total)
+        if step > context.step and (last or time.monotonic() - told_at >= _TELL_SECONDS):
+            context.publish(step, [])
+            told_at = time.monotonic()
+
+    try:
+        counts = bring(context, copy, reached)
+    except Stop as stop:
+        return Yielded(str(stop))
+    listed = context.scratch / "fetched.json"
+    listed.write_text(json.dumps([asdict(file) for file in files]))
+    wrong = counts.wrong_answers + counts.wrong_wholes
+    result = FetchResult(
+        files=len(files), bytes=size, moved=counts.moved, cuts=counts.cuts, waits=counts.waits, wrong=wrong
+    )
+    return Finished([Draft("fetched", listed.name, listed)], result=result)
+
+
+def place_here(context: TaskContext[Spec], root: str | None) -> Path | None:
+    """Where a dataset lies on this machine; one that is on the Hub and not whole here is fetched first. None: there is
+    none. Raises as `bring`."""
+    if root is None or not is_hub_name(root):
+        return None if root is None else Path(root)
+    copy = copy_of(root, "dataset")
+    if copy.missing(copy.listing()):
+        bring(context, copy)
+    return copy.place
+
+
+def bring(
+    context: TaskContext[Spec], copy: Copy, reached: Callable[[int, bool], None] = lambda held, last: None
+) -> Counts:
+    """All files of a copy are here when it returns. reached: told now and then how many bytes are, and at the end.
+
+    Raises Stop, and as `Copy.fetch` does.
+    """
+    files = copy.listing()
+    watch = _Watch(sum(file.size for file in files) - sum(file.size for file in copy.missing(files)))
+    answer = in_thread(lambda: copy.fetch(files, watch), "fetch")
+    reason = None
+    while not wait([answer], _LOOK_SECONDS).done:
+        reached(watch.held, False)
+        reason = reason or context.should_stop()
+        if reason is not None:
+            watch.stop.set()
+    reached(watch.held, True)
+    if reason is not None and answer.exception() is not None:
+        raise Stop(reason)
+    return answer.result()
+
+
+class _Watch:
+    def __init__(self, held: int) -> None:
+        self.held, self.stop = held, threading.Event()
+        self._lock = threading.Lock()
+
+    def should_stop(self) -> bool:
+        return self.stop.is_set()
+
+    def moved(self, count: int) -> None:
+        with self._lock:
+            self.held += count

@@ -1,0 +1,144 @@
+"""Kills a conversion at every write, lets another process go on, and compares the bytes.
+
+    python -m tests.crash.conversions FOLDER [--every N] [--form "v3.0 png float64"]
+
+Prints one JSON document: form -> kinds of its moments, how many were tried, what went wrong. A moment is every sync,
+rename, unlink and removal, every write into a file that `settings.files` makes, and every frame's archive; a process
+that dies at a write leaves half of it. Conversions are forked children of this process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import av  # noqa: F401  # imported once, before the children
+import numpy as np
+import pyarrow.parquet  # noqa: F401
+
+from calvin.conversion import convert as conversion
+from settings.files import aside_of
+from tests.calvin.conversion.converting import bytes_of, converted, dataset
+from tests.crash import moments
+from tests.crash.runner import in_child
+
+FORMS = ("v3.0 png float64", "v3.0 film float32", "v2.1 png float64", "v2.1 film float32", "calvin")
+
+
+class _Torn:
+    """A stream whose every write is a moment: who dies there has written half."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, data: Any) -> int:
+        def half() -> None:
+            self._stream.write(bytes(data)[: len(data) // 2])
+            self._stream.flush()
+
+        moments.pass_by("write of a stream", half)
+        written: int = self._stream.write(data)
+        return written
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __enter__(self) -> _Torn:
+        self._stream.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stream.__exit__(*error)
+
+
+def install() -> None:
+    """Number what a conversion does to the disk."""
+    moments.install()
+    fdopen, savez, remove = os.fdopen, np.savez_compressed, shutil.rmtree
+
+    def torn(*args: Any, **kwargs: Any) -> Any:
+        return _Torn(fdopen(*args, **kwargs))
+
+    def saved(path: Path, **arrays: Any) -> None:
+        moments.pass_by("frame", lambda: path.write_bytes(b"PK half"))
+        savez(path, **arrays)
+
+    def removed(path: Path, *args: Any, **kwargs: Any) -> None:
+        def half() -> None:
+            for entry in sorted(p for p in Path(path).rglob("*") if p.is_file())[::2]:
+                entry.unlink()
+
+        moments.pass_by("removal", half)
+        remove(path, *args, **kwargs)
+        moments.pass_by("after removal", lambda: None)
+
+    os.fdopen = torn
+    np.savez_compressed = saved  # type: ignore[assignment]
+    shutil.rmtree = removed  # type: ignore[assignment]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--every", type=int, default=1, help="one in so many moments of each kind")
+    parser.add_argument("--form", choices=FORMS, action="append", help="only this; more than once for more")
+    options = parser.parse_args()
+    install()
+    conversion.PART = 2
+    source = dataset(options.folder / "npz", training=3)
+    found = {form: _tried(source, options.folder, form, options.every) for form in (options.form or FORMS)}
+    print(json.dumps(found))
+    return 0
+
+
+def _tried(source: Path, folder: Path, form: str, every: int) -> dict[str, Any]:
+    words, facts, out = folder / "words", folder / "facts", folder / "out"
+
+    def live(fatal: int) -> None:
+        moments.arm(fatal)
+        converted(source, out, form)
+        facts.write_text(json.dumps(moments.passed()))
+
+    assert in_child(lambda: live(-1), words) == 0, words.read_text()
+    names, expected = json.loads(facts.read_text()), bytes_of(out)
+    wrong: dict[str, str] = {}
+    tried = []
+    met: Counter[str] = Counter()
+    for number, name in enumerate(names):
+        met[name] += 1
+        if (met[name] - 1) % every:
+            continue
+        tried.append(number)
+        _clear(out)
+        died = in_child(lambda number=number: live(number), words)  # type: ignore[misc]
+        if died != -signal.SIGKILL:
+            wrong[f"{number} {name}"] = f"ended with {died}: {words.read_text() if words.exists() else ''}"
+            continue
+        if out.exists() and bytes_of(out) != expected:
+            wrong[f"{number} {name}"] = "a torn folder has its name"
+        elif in_child(lambda: live(-1), words) != 0:
+            wrong[f"{number} {name}"] = words.read_text()
+        elif bytes_of(out) != expected:
+            wrong[f"{number} {name}"] = "other bytes than those of the undisturbed conversion"
+        elif left := [entry.name for entry in folder.iterdir() if entry.name.startswith(".partial")]:
+            wrong[f"{number} {name}"] = f"left behind: {left}"
+    _clear(out)
+    return {"kinds": Counter(names), "tried": len(tried), "wrong": wrong}
+
+
+def _clear(out: Path) -> None:
+    moments.arm(-1)
+    for folder in (out, aside_of(out)):
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,252 @@
+"""An ablation whose data are on the Hub: pinned once, fetched by a job, and then planned as one of the same folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calvin.writer import write_split
+from db import jobs, plans, queries
+from db.engine import Database
+from db.plans import Plan
+from db.states import BLOCKED, READY, SUCCEEDED
+from errors import ConfigError, DatasetError, HubUnreachable, InvalidInput
+from experiments.proposal import Proposal, propose
+from experiments.reconvla import planning
+from experiments.reconvla.hub_data import absent, local
+from experiments.reconvla.named_config import load_config
+from tasks.context import Finished, TaskContext, Yielded
+from tasks.data import fetch, ingest
+from tasks.registry import FETCH, INGEST, PLAN, versions
+from tests.calvin.samples import make_episode
+from tests.hub.loopback import COMMIT, OTHER_COMMIT, Hub, Repository
+from tests.hub.serving import serve  # noqa: F401  (a fixture)
+from tests.support import states
+from tests.tasks.fake_context import FakeContext
+from tests.toy_kinds import Result
+from tests.workers.conftest import Bench, bench  # noqa: F401  (a fixture)
+
+Serve = Callable[..., Hub]
+NAME = "hub:lab/data"
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "dataset"
+    for number, split in enumerate(("training", "validation")):
+        first, second = 100 + 100 * number, 104 + 100 * number
+        episodes = [make_episode(first, 4), make_episode(second, 4, 1, task="close_drawer")]
+        write_split(folder, split, episodes)
+    return folder
+
+
+@pytest.fixture
+def hub(serve: Serve, dataset: Path) -> Hub:  # noqa: F811
+    files = {
+        str(file.relative_to(dataset)): file.read_bytes() for file in dataset.rglob("*") if file.is_file()
+    }
+    return serve(
+        lab__data=Repository({**files, "README.md": b"about"}, branches={"main": COMMIT, "v2": OTHER_COMMIT})
+    )
+
+
+def asked(database: Database | None, root: str = NAME, *overrides: str, **direct: Any) -> Proposal:
+    given = (
+        "arms=[baseline]",
+        'data.tasks=["open_drawer"]',
+        "evaluation.simulator=calvin",
+        "evaluation.sequences=0",
+    )
+    return propose(load_config("smoke", None, (given[0], *overrides), data__root=root, **direct), database)
+
+
+def submit(database: Database, proposal: Proposal) -> plans.Submitted:
+    return plans.submit(
+        database, proposal.plan, "test", time.time(), proposal.there if proposal.grows else None
+    )
+
+
+def spec_of(plan: Plan, kind: str) -> Any:
+    return next(job.spec for job in plan.jobs if job.kind == kind)
+
+
+def fetched(folder: Path, plan: Plan) -> Finished[Any]:
+    done = fetch.run(FakeContext(folder, spec_of(plan, "fetch"), kind=FETCH))
+    assert isinstance(done, Finished)
+    return done
+
+
+def keys(plan: Plan) -> set[str]:
+    """But for the report's, which holds all settings."""
+    return {job.key for job in plan.jobs if job.kind != "report"}
+
+
+def test_it_is_fetched_first_by_commit_and_then_planned_as_the_same_folder_is(
+    hub: Hub, dataset: Path, tmp_path: Path
+) -> None:
+    plan = asked(None).plan
+    assert [job.kind for job in plan.jobs] == ["fetch", "plan"]
+    assert spec_of(plan, "fetch")["name"] == f"{NAME}@{COMMIT}"
+    assert plan.config["data"]["root"] == f"{NAME}@{COMMIT}"
+    done = fetched(tmp_path / "job", plan)
+    assert done.result.files == len(hub.repositories["lab/data"].files)
+    planned = planning.run(FakeContext(tmp_path / "plan", spec_of(plan, "plan"), kind=PLAN))
+    assert isinstance(planned, Finished) and isinstance(planned.plan, Plan)
+    assert keys(planned.plan) == keys(asked(None, str(dataset)).plan)
+    assert asked(None).plan.key == planned.plan.key, "what is here is planned at once"
+    assert spec_of(planned.plan, "ingest")["root"] == f"{NAME}@{COMMIT}"
+
+
+def test_a_branch_that_moves_changes_no_ablation_that_is_there(hub: Hub, database: Database) -> None:
+    first = asked(database)
+    submit(database, first)
+    hub.repositories["lab/data"].branches["main"] = OTHER_COMMIT
+    again = asked(database)
+    assert (again.plan.key, again.more) == (first.plan.key, False)
+    assert asked(database, name="another").plan.config["data"]["root"] == f"{NAME}@{OTHER_COMMIT}"
+    with pytest.raises(ConfigError, match=r"data.root is .*c0ffee.* there and .*beef.* here"):
+        asked(database, f"{NAME}@{OTHER_COMMIT}")
+
+
+def test_two_ablations_share_what_is_fetched(hub: Hub, database: Database) -> None:
+    submit(database, asked(database))
+    other = asked(database, "hub:lab/data@main", name="another")
+    assert (other.new, other.shared) == (1, 1)
+
+
+def test_the_end_of_the_planning_job_gives_the_ablation_its_jobs(
+    hub: Hub,
+    database: Database,
+    bench: Bench,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    proposal = asked(database)
+    submitted = submit(database, proposal)
+    fetch_label, plan_label = (job.label for job in proposal.plan.jobs)
+    assert states(database) == {fetch_label: READY, plan_label: BLOCKED}
+    jobs.ring(database, "cpu", 1000, 1e12, versions())
+    assert bench.run(fetch_label, as_job(fetch.run, FETCH, tmp_path / "fetch")) == SUCCEEDED
+    jobs.ring(database, "cpu", 1000, 1e12, versions())
+    assert bench.run(plan_label, as_job(planning.run, PLAN, tmp_path / "plan")) == SUCCEEDED
+    assert bench.executor.released
+    (ablation,) = queries.ablation_rows(database)
+    now = asked(database)
+    assert (ablation.id, ablation.key) == (submitted.ablation_id, now.plan.key)
+    assert {job.key for job in queries.jobs_of(database, ablation.id)} == {job.key for job in now.plan.jobs}
+    assert (now.new, now.more, now.otherwise) == (0, False, "")
+    assert READY in {state for label, state in states(database).items() if label.startswith("ingest")}
+
+
+def as_job(body: Callable[[Any], Any], kind: Any, folder: Path) -> Callable[[TaskContext], Result]:
+    def run(context: TaskContext) -> Result:
+        own = FakeContext(folder, kind.spec_of(row_spec(context)), kind=kind)
+        return body(own)
+
+    return run
+
+
+def row_spec(context: Any) -> dict[str, Any]:
+    spec: dict[str, Any] = context._claim.spec
+    return spec
+
+
+def test_what_planning_refuses_ends_the_job_in_its_sentence(hub: Hub, tmp_path: Path) -> None:
+    files = hub.repositories["lab/data"].files
+    for path in [path for path in files if path.startswith("training/lang")]:
+        del files[path]
+    plan = asked(None).plan
+    fetched(tmp_path / "job", plan)
+    with pytest.raises(DatasetError, match=r"auto_lang_ann\.npy"):
+        planning.run(FakeContext(tmp_path / "plan", spec_of(plan, "plan"), kind=PLAN))
+
+
+def test_a_machine_that_lacks_the_copy_fetches_it_before_it_reads(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched(tmp_path / "job", asked(None).plan)
+    spec = spec_of(asked(None).plan, "ingest")
+    monkeypatch.setenv("BATON_HUB_CACHE", str(tmp_path / "another machine"))
+    context = FakeContext(tmp_path / "ingest", spec, kind=INGEST)
+    assert isinstance(ingest.run(context), Finished)
+    assert len(context.published) == 2
+    assert local(f"{NAME}@{COMMIT}").is_relative_to(tmp_path / "another machine")
+
+
+def test_a_fetch_that_is_told_to_leave_goes_on_where_it_was(hub: Hub, tmp_path: Path) -> None:
+    hub.repositories["lab/data"].files["film.bin"] = bytes(range(256)) * 40_000
+    hub.pace = 8e6
+    plan = asked(None).plan
+    told = FakeContext(tmp_path / "job", spec_of(plan, "fetch"), kind=FETCH, checks=1, reason="preempted")
+    assert fetch.run(told) == Yielded("preempted")
+    assert told.step > 0, "what came is progress"
+    hub.pace = None
+    again = FakeContext(tmp_path / "job", spec_of(plan, "fetch"), kind=FETCH, earlier=told)
+    done = fetch.run(again)
+    assert isinstance(done, Finished)
+    assert done.result.moved < done.result.bytes - told.step * fetch.STEP_BYTES + (2 << 20)
+
+
+def test_an_ablation_that_was_planned_cannot_change_where_its_data_are_not(
+    hub: Hub, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched(tmp_path / "job", asked(None).plan)
+    submit(database, asked(database))
+    monkeypatch.setenv("BATON_HUB_CACHE", str(tmp_path / "another machine"))
+    with pytest.raises(ConfigError, match="was planned with data that are not whole on this machine"):
+        asked(database, NAME, "seeds=[0,1]")
+
+
+def test_too_small_a_disk_is_told_before_anything_is_fetched(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Usage:
+        free = 1000
+
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage)
+    with pytest.raises(ConfigError, match=r"its \d+ files have .* yet to come; 1.0 kB are free where .* is"):
+        asked(None)
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize(
+    ("root", "why"),
+    [
+        ("hub:lab", "data.root: 'hub:lab' is not hub:owner/name"),
+        ("hub:lab/other", "the Hub has no dataset lab/other"),
+        ("hub:lab/data@v9", "has no revision 'v9'"),
+        ("hub:lab/data/nowhere", "has no path 'nowhere'"),
+    ],
+)
+def test_a_name_that_means_nothing_is_one_sentence(root: str, why: str, hub: Hub) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        asked(None, root)
+
+
+def test_offline_what_is_here_is_enough_and_what_is_not_is_told(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched(tmp_path / "job", asked(None).plan)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert len(asked(None).plan.jobs) > 2
+    with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE forbids"):
+        asked(None, "hub:lab/data@v2")
+
+
+def test_names_in_an_arm_of_its_own_and_of_models_are_pinned_too(hub: Hub) -> None:
+    hub.repositories["lab/tower"] = Repository({"config.json": b"{}"}, kind="model")
+    arms = 'arms={"baseline":null,"other":{"set":{"data.root":"hub:lab/data@v2"}}}'
+    plan = propose(
+        load_config("smoke", None, (arms, "model.backbones.vision=hub:lab/tower"), data__root=NAME), None
+    ).plan
+    assert [job.spec["name"] for job in plan.jobs if job.kind == "fetch"] == [
+        f"hub:lab/data@{OTHER_COMMIT}", f"{NAME}@{COMMIT}", f"hub:lab/tower@{COMMIT}",
+    ]  # fmt: skip
+    assert plan.config["model"]["backbones"]["vision"] == f"hub:lab/tower@{COMMIT}"
+
+
+def test_without_a_name_on_the_hub_nothing_is_asked(dataset: Path) -> None:
+    assert absent(load_config("smoke", None, (), data__root=str(dataset))) == []

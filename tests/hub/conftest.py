@@ -1,0 +1,3 @@
+from tests.hub.serving import serve
+
+__all__ = ["serve"]

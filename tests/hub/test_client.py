@@ -1,0 +1,110 @@
+"""What the Hub's own client is asked, against a Hub on loopback; its refusals in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from errors import HubUnreachable, InvalidInput
+from hub.client import Repositories
+from hub.download import Patience
+from hub.names import HubName, parse_name
+from tests.hub.loopback import COMMIT, OTHER_COMMIT, Fault, Hub, Repository
+
+Serve = Callable[..., Hub]
+FILES = {"meta/info.json": b"{}", "film.mp4": b"x" * 5000}
+#: Tries without waits.
+QUICK = Repositories("dataset", Patience(2, 0.0, 0.0, 0.0), lambda _: None)
+
+
+def listed(text: str, repositories: Repositories = QUICK) -> list[str]:
+    name = parse_name(text)
+    return [file.path for file in repositories.listing(name.at(repositories.commit_of(name)))]
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(InvalidInput) as refused:
+        listed(text)
+    said = str(refused.value)
+    assert said.isprintable() and len(said) < 400
+    return said
+
+
+def test_a_name_means_the_commit_that_its_branch_has_now(serve: Serve) -> None:
+    hub = serve(lab__data=Repository(FILES, branches={"main": COMMIT, "v2": OTHER_COMMIT}))
+    assert QUICK.commit_of(HubName("lab", "data")) == COMMIT
+    assert QUICK.commit_of(HubName("lab", "data", "v2")) == OTHER_COMMIT
+    hub.repositories["lab/data"].branches["main"] = OTHER_COMMIT
+    assert QUICK.commit_of(HubName("lab", "data")) == OTHER_COMMIT
+
+
+def test_a_listing_goes_on_over_all_its_pages_and_below_a_path(serve: Serve) -> None:
+    files = {f"videos/{number:03}.mp4": b"x" for number in range(130)}
+    serve(lab__data=Repository({**FILES, **files}))
+    assert listed("hub:lab/data") == sorted({**FILES, **files})
+    assert listed("hub:lab/data/meta") == ["meta/info.json"]
+
+
+def test_models_and_datasets_are_not_each_other(serve: Serve) -> None:
+    serve(lab__data=Repository(FILES, kind="model"))
+    assert "the Hub has no dataset lab/data" in refusal("hub:lab/data")
+    name = HubName("lab", "data")
+    assert Repositories("model").commit_of(name) == COMMIT
+
+
+def test_what_is_not_there_is_told_by_name(serve: Serve) -> None:
+    serve(lab__data=Repository(FILES))
+    said = refusal("hub:lab/other")
+    assert "the Hub has no dataset lab/other, or it is private and no token is named (HF_TOKEN)" in said
+    assert "has no revision 'v9'" in refusal("hub:lab/data@v9")
+    assert "has no path 'videos' at that revision" in refusal("hub:lab/data/videos")
+
+
+def test_a_gated_one_says_so_and_opens_with_a_token(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(lab__data=Repository(FILES, token="hf_secret", gated=True))
+    assert "is gated: accept its terms on the Hub, and name a token" in refusal("hub:lab/data")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert listed("hub:lab/data") == sorted(FILES)
+    monkeypatch.setenv("HF_TOKEN", "hf_other")
+    assert "is gated" in refusal("hub:lab/data")
+
+
+def test_offline_it_says_so(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = serve(lab__data=Repository(FILES))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(HubUnreachable, match="is not here, and HF_HUB_OFFLINE forbids to fetch it"):
+        listed("hub:lab/data")
+    assert hub.seen == []
+
+
+def test_questions_are_asked_again_where_the_hub_is_busy(serve: Serve) -> None:
+    hub = serve(lab__data=Repository(FILES))
+    hub.api_faults = [Fault(status=429, wait="1"), Fault(status=503)]
+    assert QUICK.commit_of(HubName("lab", "data")) == COMMIT
+    hub.api_faults = [Fault(status=502)] * 20
+    with pytest.raises(HubUnreachable, match="the Hub does not answer"):
+        QUICK.commit_of(HubName("lab", "data"))
+
+
+def changed(**values: Any) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    return lambda entries: [{**entries[0], **values}, *entries[1:]]
+
+
+@pytest.mark.parametrize(
+    ("lie", "why"),
+    [
+        (changed(path="../../.bashrc"), "leads out of the folder"),
+        (changed(path="/etc/passwd"), "leads out of the folder"),
+        (changed(path="a\nb"), "characters that no path of a repository has"),
+        (changed(path="meta/info.json/x"), "'meta/info.json' twice"),
+        (changed(path="meta/info.json"), "a path twice"),
+        (changed(size=-5, lfs=None), "without a size and a digest"),
+        (changed(oid="../x", lfs=None), "without a size and a digest"),
+        (changed(lfs={"oid": "00", "size": 5, "pointerSize": 1}), "without a size and a digest"),
+    ],
+)
+def test_a_listing_that_cannot_be_a_folder_is_refused(lie: Any, why: str, serve: Serve) -> None:
+    serve(lab__data=Repository(FILES, listed=lie))
+    assert why in refusal("hub:lab/data")
