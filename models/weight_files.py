@@ -54,15 +54,24 @@ class StoredTensor:
 
     def read(self) -> Tensor:
         """The tensor, in memory of its own. Raises CheckpointError when the file changed meanwhile."""
-        tensor = torch.empty(self.shape, dtype=self.dtype)
+        return self._read(self.shape, 0)
+
+    def read_rows(self, first: int, count: int) -> Tensor:
+        """Entries first..first+count-1 along the first dimension, and nothing else of the file. Raises as `read`."""
+        row_bytes = self.size_bytes // self.shape[0] if self.shape[0] else 0
+        return self._read((count, *self.shape[1:]), first * row_bytes)
+
+    def _read(self, shape: tuple[int, ...], offset: int) -> Tensor:
+        """offset: in bytes from the tensor's first."""
+        tensor = torch.empty(shape, dtype=self.dtype)
         try:
             with open_regular(self.path) as file:
-                file.seek(self.begin)
-                got = file.readinto(as_bytes(tensor)) if self.size_bytes else 0
+                file.seek(self.begin + offset)
+                got = file.readinto(as_bytes(tensor)) if tensor.nbytes else 0
         except OSError as error:
             need_fact(error)
             raise CheckpointError(f"{self.path} cannot be read: {error.strerror}") from error
-        if got != self.size_bytes:
+        if got != tensor.nbytes:
             raise CheckpointError(f"{self.path} is damaged or truncated: it ended while it was read")
         return tensor if self.read_as is None else tensor.to(self.read_as)
 

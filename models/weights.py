@@ -7,7 +7,7 @@ no copy of them is made.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,21 +34,33 @@ def write_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
             file.write(as_bytes(tensors[name].detach().cpu().contiguous()))
 
 
-def write_sharded(tensors: Mapping[str, Tensor], folder: Path, shard_bytes: int = SHARD_BYTES) -> None:
+def write_sharded(
+    tensors: Mapping[str, Tensor],
+    folder: Path,
+    shard_bytes: int = SHARD_BYTES,
+    *,
+    fetch: Callable[[Tensor], Tensor] = Tensor.detach,
+    writes: bool = True,
+) -> None:
     """Write `tensors` as `model.safetensors`, or as shards of at most `shard_bytes` with their index.
 
-    A tensor larger than a shard gets one of its own. The index comes last.
+    A tensor larger than a shard gets one of its own. The index comes last. fetch: called with each tensor once, in one
+    order, a file's tensors before the file is written; what it gives is written. writes: whether this process does, or
+    fetches only, as others do that hold parts of the tensors.
     """
     shards = _shards(tensors, shard_bytes)
-    if len(shards) == 1:
-        index_path(folder).unlink(missing_ok=True)
-        write_weights(tensors, folder / WEIGHTS_FILE)
-        return
+    whole = len(shards) == 1
     places: dict[str, str] = {}
     for number, names in enumerate(shards, start=1):
-        file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        write_weights({name: tensors[name] for name in names}, folder / file)
+        file = WEIGHTS_FILE if whole else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        fetched = {name: fetch(tensors[name]) for name in names}
+        if writes:
+            if whole:
+                index_path(folder).unlink(missing_ok=True)
+            write_weights(fetched, folder / file)
         places |= dict.fromkeys(names, file)
+    if whole or not writes:
+        return
     total = sum(tensor.nbytes for tensor in tensors.values())
     index = {"metadata": {"total_size": total}, "weight_map": places}
     files.write(index_path(folder), json.dumps(index, indent=2, sort_keys=True) + "\n")

@@ -223,10 +223,19 @@ def _workers(workers: Sequence[Mapping[str, Any]], width: int) -> Table:
         table.add_row(
             f"{worker['name']} on {worker['host']}" if is_elsewhere else worker["name"],
             worker["device"],
-            f"{worker['job']}{steps}" if worker["job"] else Text(worker["state"], "dim"),
+            f"{worker['job']}{steps}{_pace(progress)}" if worker["job"] else Text(worker["state"], "dim"),
             Text(_seen(worker), "dim"),
         )
     return table
+
+
+def _pace(progress: Mapping[str, Any]) -> str:
+    """Of what is fetched: bytes a second, and the time that the rest takes at that."""
+    values = progress.get("values") or {}
+    if "mb_per_second" not in values:
+        return ""
+    left = values.get("seconds_left")
+    return f", {values['mb_per_second']:.1f} MB/s" + ("" if left is None else f", {span(left)} left")
 
 
 def _seen(worker: Mapping[str, Any]) -> str:

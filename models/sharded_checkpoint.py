@@ -1,0 +1,247 @@
+"""Checkpoints that every rank writes its own part of, by torch.distributed.checkpoint, as safetensors.
+
+A checkpoint is a folder: files of tensors, whose headers say which part of a tensor they hold, and a manifest with the
+digest of each file. The folder gets its name when all of it is on the disk, and is never written again. It can be
+loaded by another number of ranks, or by a process without any.
+
+torch's own format pickles its metadata, and neither has checksums: what is loaded is looked at before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch.distributed as dist
+import torch.distributed.checkpoint as dcp
+from torch import Tensor
+from torch.distributed.checkpoint.api import CheckpointException
+
+from errors import CheckpointError, EnvironmentLacks
+from settings import files
+from settings.documents import parse_json
+from settings.faults import need_fact
+from settings.folders import whole_folder
+from settings.regular import open_regular, read_text
+
+MANIFEST = "manifest.json"
+_FORMAT = 1
+#: What is written at a time: torch makes a file's bytes beside its tensors.
+FILE_BYTES = 1 << 30
+_READ_BYTES = 1 << 20
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """step: steps done. ranks: how many wrote it. tensors: (type, shape) by name. files: (bytes, SHA-256) by name.
+    digest: SHA-256 of the manifest itself, so of all that the checkpoint is."""
+
+    step: int
+    ranks: int
+    tensors: Mapping[str, tuple[str, tuple[int, ...]]]
+    files: Mapping[str, tuple[int, str]]
+    digest: str
+
+
+def save_sharded(folder: Path, tensors: Mapping[str, Tensor], step: int, file_bytes: int = FILE_BYTES) -> str:
+    """Write `tensors`, divided over ranks or equal on all of them, to a new folder that all ranks reach. Returns the
+    manifest's digest. Every rank has to call it, and all get an error where one has one.
+
+    Raises FileExistsError where something is there already, OSError for a machine that fails, CheckpointError for what
+    torch refuses, EnvironmentLacks where torch has no such writer; then the folder is not there.
+    """
+    try:
+        from torch.distributed.checkpoint import HuggingFaceStorageWriter
+    except ImportError as error:
+        raise EnvironmentLacks("checkpoints of several ranks need torch 2.8 or later") from error
+    is_first = _rank() == 0
+    with ExitStack() as stack:
+        place, *_ = together(lambda: stack.enter_context(whole_folder(folder)) if is_first else None)
+        assert place is not None
+        writer = HuggingFaceStorageWriter(
+            str(place), _file_numbers(tensors, file_bytes), save_distributed=True
+        )
+        together(lambda: _by_torch(lambda: dcp.save(dict(tensors), storage_writer=writer)))
+        found = sorted(path.name for path in place.iterdir())
+        hashed = together(lambda: {name: _settled(place / name) for name in _share(found)})
+        content = _manifest_bytes(
+            tensors, step, {name: each for some in hashed for name, each in some.items()}
+        )
+        together(lambda: files.write(place / MANIFEST, content) if is_first else None)
+        stack.close() if is_first else None
+    together(lambda: None)
+    return hashlib.sha256(content).hexdigest()
+
+
+def load_sharded(folder: Path, tensors: dict[str, Tensor]) -> Manifest:
+    """Fill `tensors`, each divided as it is now, from a checkpoint of any number of ranks.
+
+    Every rank has to call it; they share the reading of digests. Raises CheckpointError before anything changes where a
+    file is missing, left over or not what the manifest says, or tensors differ by name, type or shape; OSError for a
+    machine that fails.
+    """
+    from torch.distributed.checkpoint import HuggingFaceStorageReader
+
+    manifest = read_manifest(folder)
+    together(lambda: _need_sound(folder, manifest))
+    together(lambda: _need_fit(folder, manifest, tensors))
+    reader = HuggingFaceStorageReader(str(folder))
+    together(lambda: _by_torch(lambda: dcp.load(tensors, storage_reader=reader)))
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Raises CheckpointError for a folder that is no checkpoint."""
+    path = folder / MANIFEST
+    try:
+        text = read_text(path)
+        values: Any = parse_json(text)
+        if values["format"] != _FORMAT:
+            raise ValueError(f"its format is {values['format']}, this build knows {_FORMAT}")
+        return Manifest(
+            int(values["step"]),
+            int(values["ranks"]),
+            {
+                str(name): (str(kind), tuple(map(int, shape)))
+                for name, (kind, shape) in values["tensors"].items()
+            },
+            {str(name): (int(size), str(digest)) for name, (size, digest) in values["files"].items()},
+            hashlib.sha256(text.encode()).hexdigest(),
+        )
+    except OSError as error:
+        need_fact(error)
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} is not the manifest of a checkpoint: {error}") from error
+
+
+def together(work: Callable[[], T]) -> list[T]:
+    """What each rank's `work` gives, by rank; a process without ranks is one. Where one raises an Exception all do: it
+    raises its own, the others one of the same kind that names the rank."""
+    given: T | None = None
+    error: Exception | None = None
+    try:
+        given = work()
+    except Exception as fault:
+        error = fault
+    told: list[Any] = [(given, None if error is None else _told(error))]
+    if dist.is_initialized():
+        mine, told = told[0], [None] * dist.get_world_size()
+        dist.all_gather_object(told, mine)
+    if error is not None:
+        raise error
+    for rank, (_, failed) in enumerate(told):
+        if failed is not None:
+            number, sentence = failed
+            sentence = f"rank {rank}: {sentence}"
+            raise OSError(number, sentence) if number is not None else CheckpointError(sentence)
+    return [value for value, _ in told]
+
+
+def _told(error: Exception) -> tuple[int | None, str]:
+    return (error.errno, str(error)) if isinstance(error, OSError) else (None, str(error))
+
+
+def _by_torch(work: Callable[[], object]) -> None:
+    """torch's error is no Exception and holds each rank's own: the machine's if one is."""
+    try:
+        work()
+    except CheckpointException as error:
+        causes = [cause for cause, _ in error.failures.values()]
+        for cause in causes:
+            if isinstance(cause, OSError):
+                raise cause from error
+        for cause in causes:
+            if not isinstance(cause, Exception):
+                raise cause from error
+        raise CheckpointError(f"{type(causes[0]).__name__}: {causes[0]}") from error
+
+
+def _rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def _share(names: list[str]) -> Iterator[str]:
+    """Those of `names` that are this rank's to read."""
+    ranks = dist.get_world_size() if dist.is_initialized() else 1
+    yield from names[_rank() :: ranks]
+
+
+def _file_numbers(tensors: Mapping[str, Tensor], file_bytes: int) -> dict[str, int]:
+    """Which of a rank's files, from 1 on, each tensor goes to; they fill up one after another."""
+    ranks = dist.get_world_size() if dist.is_initialized() else 1
+    numbers, filled, number = {}, 0, 1
+    for name in sorted(tensors):
+        size = -(-tensors[name].nbytes // ranks)
+        if filled and filled + size > file_bytes:
+            filled, number = 0, number + 1
+        numbers[name] = number
+        filled += size
+    return numbers
+
+
+def _manifest_bytes(tensors: Mapping[str, Tensor], step: int, held: Mapping[str, tuple[int, str]]) -> bytes:
+    values = {
+        "format": _FORMAT,
+        "step": step,
+        "ranks": dist.get_world_size() if dist.is_initialized() else 1,
+        "tensors": {name: _kind_and_shape(tensor) for name, tensor in tensors.items()},
+        "files": held,
+    }
+    return (json.dumps(values, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _kind_and_shape(tensor: Tensor) -> tuple[str, tuple[int, ...]]:
+    return str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape)
+
+
+def _settled(path: Path) -> tuple[int, str]:
+    """Size and digest of a new file, once what torch adds to its header has an order: safetensors writes it in one by
+    chance, and equal states shall have equal digests."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= length:  # blanks at its end are part of the format
+            file.seek(8)
+            file.write(text.ljust(length))
+    return _size_and_digest(path)
+
+
+def _size_and_digest(path: Path) -> tuple[int, str]:
+    digest, size = hashlib.sha256(), 0
+    with open_regular(path) as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+            size += len(block)
+    return size, digest.hexdigest()
+
+
+def _need_sound(folder: Path, manifest: Manifest) -> None:
+    there = {path.name for path in folder.iterdir()} - {MANIFEST}
+    if there != set(manifest.files):
+        odd = sorted(there ^ set(manifest.files))[0]
+        what = "is missing" if odd in manifest.files else "is not of this checkpoint"
+        raise CheckpointError(f"{folder}: {odd} {what}")
+    for name in _share(sorted(manifest.files)):
+        if _size_and_digest(folder / name) != manifest.files[name]:
+            raise CheckpointError(
+                f"{folder / name} is damaged: it has not the digest that the manifest states"
+            )
+
+
+def _need_fit(folder: Path, manifest: Manifest, tensors: Mapping[str, Tensor]) -> None:
+    if odd := sorted(set(tensors) ^ set(manifest.tensors)):
+        what = "is missing" if odd[0] in tensors else "is not part of what is loaded"
+        raise CheckpointError(f"{folder}: {odd[0]} {what}")
+    for name, tensor in tensors.items():
+        if (own := _kind_and_shape(tensor)) != manifest.tensors[name]:
+            raise CheckpointError(f"{folder}: {name} is {manifest.tensors[name]}, and {own} is loaded")

@@ -1,0 +1,179 @@
+"""One optimization step over the ranks of a process group: a function of the same parts as `tasks.train.step`.
+
+Micro-batch k is that of rank k modulo their number. Each rank runs as many as the others: what gathers parameters has
+to be called by all of them, so a rank that has none left runs its last one again and counts nothing of it, and the
+denoiser runs where no sample has a trusted region too. Gradients are summed over ranks in float32 after every
+micro-batch. Weights depend on the number of ranks, not on their timing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
+
+from errors import ConfigError, TrainingDiverged
+from models.batches import Batch, Draws
+from models.checkpoint import weights_of
+from models.config import ReconVLAConfig
+from models.precision import autocast
+from models.reconvla import ReconVLA, reconstructed
+from models.sharding import fill_shards, shard
+from tasks.specs import TrainingSpec
+from tasks.train.batches import Part
+from tasks.train.optimizer import learning_rate_at, load_optimizer, make_optimizer, optimizer_state
+
+#: Beginnings of names in a checkpoint.
+_WEIGHTS, _OPTIMIZER = "weights/", "optimizer/"
+
+
+class ShareOfLoss(nn.Module):
+    """What is called in place of the model: a micro-batch's share of the global loss. The same units run whatever the
+    micro-batch holds."""
+
+    def __init__(self, model: ReconVLA) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch, draws: Draws | None, part: Part) -> tuple[Tensor, Tensor, Tensor]:
+        """(total, action, reconstruction), scalars; the last is 0 without a denoiser or a trusted region."""
+        model = self.model
+        hidden = model.hidden_states(batch.input_ids, batch.attention_mask, batch.images, batch.crops)
+        action = model.action_loss(hidden, batch.labels) * part.label_share
+        denoiser = model.config.denoiser
+        if denoiser is None or draws is None:
+            return action, action, action.new_zeros(())
+        targets = torch.zeros_like(batch.images) if batch.targets is None else batch.targets
+        losses = model.reconstruction_losses(hidden, batch.input_ids, targets, draws)
+        if batch.target_weights is not None:
+            losses = losses * batch.target_weights
+        trusted = reconstructed(model.config, batch)
+        mean = losses.where(trusted, losses.new_zeros(())).sum() / trusted.sum().clamp_min(1)
+        # Times zero, not left out: its units have to run backward on every rank.
+        counted = 0.0 * losses.sum() if not bool(trusted.any()) else mean
+        reconstruction = counted * part.target_share
+        return action + denoiser.loss_weight * reconstruction, action, reconstruction
+
+
+@dataclass
+class ShardedState:
+    """A model in training over ranks. `step` steps are done."""
+
+    model: ReconVLA
+    loss: ShareOfLoss
+    units: Sequence[FSDPModule]
+    optimizer: torch.optim.AdamW
+    mesh: DeviceMesh
+    device: torch.device
+    step: int = 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a checkpoint holds, not copied: parameters and buffers, moments and their step counts, by name."""
+        weights = weights_of(self.model)
+        moments = optimizer_state(self.optimizer, self.model)
+        return {f"{_WEIGHTS}{name}": tensor for name, tensor in weights.items()} | {
+            f"{_OPTIMIZER}{name}": tensor for name, tensor in moments.items()
+        }
+
+
+def sharded_state(
+    config: ReconVLAConfig,
+    weights: Mapping[str, Tensor],
+    settings: TrainingSpec,
+    mesh: DeviceMesh,
+    device: torch.device,
+    source: str,
+) -> ShardedState:
+    """A model at its beginning, of which no rank ever holds more than its part and one tensor (`models.sharding`).
+
+    weights: of a checkpoint of one process. Raises ConfigError for adapters and fp16, which are trained on one device,
+    CheckpointError for weights that do not fit.
+    """
+    if settings.lora is not None:
+        raise ConfigError("training.lora is trained on one device: set training.devices to 1")
+    with torch.device("meta"):
+        model = ReconVLA(config)
+    if settings.gradient_checkpointing:
+        model.recompute_activations()
+    loss = ShareOfLoss(model.train())
+    units = shard(model, loss, mesh, settings.precision)
+    fill_shards(model, weights, source, device)
+    optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
+    return ShardedState(model, loss, units, optimizer, mesh, device)
+
+
+def empty_moments(state: ShardedState) -> None:
+    """Moments and step counts as a checkpoint fills them: nothing has them before the first step."""
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in state.model.named_parameters():
+        if parameter.requires_grad:
+            tensors[f"{name}/step"] = torch.zeros(1)
+            tensors[f"{name}/exp_avg"] = torch.zeros_like(parameter, requires_grad=False)
+            tensors[f"{name}/exp_avg_sq"] = torch.zeros_like(parameter, requires_grad=False)
+    load_optimizer(state.optimizer, state.model, tensors, "no moments")
+
+
+def sharded_step(
+    state: ShardedState, settings: TrainingSpec, parts: Sequence[Part], *, keep_gathered: bool = False
+) -> dict[str, float]:
+    """One optimization step; every rank is given all `parts`. Returns its losses by name, the same on all ranks.
+
+    keep_gathered: units stay gathered from their first use in the step to their last, so that each is gathered once a
+    step and not twice a micro-batch; it takes the model's size in memory, in the type of products. Raises
+    TrainingDiverged for NaN or infinity, on all ranks.
+    """
+    ranks, rank = state.mesh.size(), state.mesh.get_local_rank()
+    turns = -(-len(parts) // ranks)
+    sums = torch.zeros(3, dtype=torch.float64, device=state.device)
+    state.optimizer.zero_grad(set_to_none=True)
+    for turn in range(turns):
+        part = _part_of(parts, turn * ranks + rank)
+        _keep(state.units, keep_gathered, last=turn == turns - 1)
+        batch = part.batch.to(state.device)
+        draws = None if part.draws is None else part.draws.to(state.device)
+        with autocast(settings.precision, state.device):
+            losses = state.loss(batch, draws, part)
+        losses[0].backward()
+        sums += torch.stack([loss.detach().double() for loss in losses])
+    dist.all_reduce(sums, group=state.mesh.get_group())
+    values = dict(zip(("total", "action", "reconstruction"), sums.tolist()))
+    if state.model.config.denoiser is None or not any(part.target_share for part in parts):
+        del values["reconstruction"]
+    for name, total in values.items():
+        if not math.isfinite(total):
+            raise TrainingDiverged(
+                f"the {name} loss is {total} at step {state.step}; the last checkpoint is kept"
+            )
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate_at(
+            state.step, settings.steps, settings.learning_rate, settings.warmup_fraction
+        )
+    norm = nn.utils.clip_grad_norm_(state.model.trained_parameters(), settings.gradient_clip, foreach=False)
+    size = (norm.full_tensor() if isinstance(norm, DTensor) else norm).item()
+    if not math.isfinite(size):
+        raise TrainingDiverged(
+            f"the gradient's norm is {size} at step {state.step}; the last checkpoint is kept"
+        )
+    state.optimizer.step()
+    state.step += 1
+    return values
+
+
+def _part_of(parts: Sequence[Part], number: int) -> Part:
+    if number < len(parts):
+        return parts[number]
+    return Part(parts[-1].batch, parts[-1].draws, label_share=0.0, target_share=0.0)
+
+
+def _keep(units: Sequence[FSDPModule], keep_gathered: bool, *, last: bool) -> None:
+    """What happens to gathered units behind their forward and backward passes of this micro-batch."""
+    for unit in units:
+        unit.set_reshard_after_forward(not keep_gathered and unit is not units[-1], recurse=False)
+        unit.set_reshard_after_backward(not keep_gathered or last, recurse=False)
