@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from calvin.protocols import Protocol
 from calvin.sequences import CHAIN_LENGTH
 from commands.named_policy import NamedPolicy
 from errors import InvalidInput
@@ -24,7 +23,7 @@ def evaluate_and_print(
     listed: Mapping[str, Any],
     renderer: Renderer,
     sequences: int,
-    protocol: Protocol,
+    protocol: str,
     options: Mapping[str, Any],
     as_json: bool,
 ) -> None:
@@ -32,7 +31,7 @@ def evaluate_and_print(
     if (first.name, dict(first.about)) == (second.name, dict(second.about)):
         raise InvalidInput(f"--against {second.name}: it is the same policy; name another")
     one, other = (
-        Contender(named.name, named.policy, {**named.about, "protocol": protocol.name})
+        Contender(named.name, named.policy, {**named.about, "protocol": protocol})
         for named in (first, second)
     )
 
