@@ -9,8 +9,8 @@ A page holds a figure between markers that its readers do not see:
 
 The first word is a JSON file of this repository or a constant of its code, then comes a path into it (`a.b`, `list[3]`,
 `list[arm=baseline]`, `a@name@of@words`), then how it is written (`WRITTEN`). A value `a.b` and a table are what
-the function `b` of `docs/a_tables.py` gives. `--check` writes nothing, says what would be another, and which percentages,
-ratios and durations stand outside of markers: exit code 1.
+the function `b` of `docs/a_tables.py` gives. `--check` writes nothing, says what would be another, and which
+percentages, ratios and durations stand outside of markers: exit code 1.
 """
 
 from __future__ import annotations
