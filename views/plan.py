@@ -16,7 +16,7 @@ from experiments.design.history import earlier_results
 from experiments.design.measures import measure_named
 from experiments.design.statement import Costs, Wanted, check_power, check_wanted, power_document
 from experiments.registry import experiment_of
-from settings.code_source import module_file, references_in
+from settings.code_source import module_file, reference_of, references_in
 from settings.json_values import JsonObject
 from settings.shown import cut, one_line
 from tasks.registry import EVALUATE
@@ -26,7 +26,8 @@ from views.status_screen import span
 if TYPE_CHECKING:
     from experiments.proposal import Proposal
 
-_LONGEST_DIFFERENCE = 100
+#: Characters of a value.
+_LONGEST_VALUE = 60
 #: With which a difference is found, where nobody says otherwise.
 POWER = 0.8
 
@@ -141,7 +142,7 @@ def plan_lines(document: dict[str, Any]) -> list[str]:
         differs = ", ".join(
             f"{key}: {_value(told['from'])} -> {_value(told['to'])}" for key, told in row["differs"].items()
         )
-        about = row["policy"] or cut(differs, _LONGEST_DIFFERENCE) or "the settings of the ablation"
+        about = row["policy"] or differs or "the settings of the ablation"
         seeds = f"  seeds {', '.join(map(str, row['seeds']))}" if row["seeds"] else ""
         lines.append(one_line(f"  {row['name']:{width}}  {about}{seeds}"))
     lines.append(
@@ -161,8 +162,10 @@ def plan_lines(document: dict[str, Any]) -> list[str]:
 
 
 def _value(value: object) -> str:
-    """As it is written in YAML."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """As it is written in YAML; a class of the user's own with the beginning of its digest."""
+    if (own := reference_of(value)) is not None and own.digest is not None:
+        return f"{own.label}@{own.digest[:8]}"
+    return cut(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), _LONGEST_VALUE)
 
 
 def _what(document: dict[str, Any]) -> str:

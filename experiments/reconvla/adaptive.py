@@ -78,12 +78,6 @@ def rules_of(config: AblationConfig) -> Rules | None:
     return Rules(baseline, arms, _measure(config).name, adaptive.margin, planned.planned.bounds)
 
 
-def is_open(config: AblationConfig) -> bool:
-    """Whether another round may follow."""
-    adaptive = config.adaptive
-    return adaptive is not None and (adaptive.planned is None or bool(adaptive.planned.open))
-
-
 def next_round(config: AblationConfig, decisions: Sequence[ArmDecision]) -> AblationConfig:
     """The settings after a look: one seed more for the arms that are open, and for the baseline while one is."""
     adaptive = config.adaptive

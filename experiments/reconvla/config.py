@@ -143,6 +143,12 @@ class AblationConfig(Section):
         """None where the seeds are named."""
         return self.seeds.adaptive if isinstance(self.seeds, AdaptiveSeeds) else None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether another round of seeds may follow."""
+        adaptive = self.adaptive
+        return adaptive is not None and (adaptive.planned is None or bool(adaptive.planned.open))
+
     def seeds_of(self, arm: str) -> tuple[int, ...]:
         """Seeds of an arm, in their order; of adaptive ones those that are planned so far."""
         if not isinstance(self.seeds, AdaptiveSeeds):

@@ -9,7 +9,6 @@ from typing import cast
 from pydantic import BaseModel, ValidationError
 
 from errors import ConfigError
-from experiments.reconvla.adaptive import check_adaptive
 from experiments.reconvla.arms import arms_of, check_names, with_bases
 from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.own_classes import with_digests
@@ -98,9 +97,15 @@ def load_config(
             written.append(("--vary", {"arms": dict.fromkeys(rows)}))
             config = config.model_copy(update={"arms": rows})
         check_names(config)
-        check_adaptive(config, arms_of(config))
-        if config.adaptive is not None and config.adaptive.planned is not None:
-            raise ConfigError("seeds.adaptive.planned: the plan writes it; leave it out")
+        arms = arms_of(config)
+        if config.adaptive is not None:
+            from experiments.reconvla.adaptive import (
+                check_adaptive,  # on use: scipy takes longer than all else
+            )
+
+            check_adaptive(config, arms)
+            if config.adaptive.planned is not None:
+                raise ConfigError("seeds.adaptive.planned: the plan writes it; leave it out")
         config = with_digests(config, Path.cwd() if file is None else file.parent)
     except ConfigError as error:
         if str(error).startswith("--vary"):

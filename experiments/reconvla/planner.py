@@ -10,7 +10,6 @@ from itertools import product
 from calvin.split import TRAINING, VALIDATION, Reading, Recording, check_place
 from db.plans import Dependency, Plan, RunRef
 from errors import ConfigError, DatasetError
-from experiments.reconvla.adaptive import check_adaptive, is_open
 from experiments.reconvla.arms import Arm, arms_of, built_in, check_names
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.count_jobs import check_jobs
@@ -75,7 +74,12 @@ class Planner:
         config = self._config
         check_names(config)
         arms = arms_of(config)
-        check_adaptive(config, arms)
+        if config.adaptive is not None:
+            from experiments.reconvla.adaptive import (
+                check_adaptive,  # on use: scipy takes longer than all else
+            )
+
+            check_adaptive(config, arms)
         check_jobs(config)
         known_tasks(config.data)
         if missing := absent(config):
@@ -142,7 +146,7 @@ class Planner:
         self._book.add(REPORT, "report", report, needs)
         warnings = _warnings(self._shards_of(None, config)) if closed_loop else ()
         code = admitted_in(stored)
-        return Plan(key, config.name, stored, self._book.jobs, training, warnings, code, is_open(config))
+        return Plan(key, config.name, stored, self._book.jobs, training, warnings, code, config.is_open)
 
     def _data_of(self, arm: Arm) -> tuple[DataJobs, DataJobs]:
         """What it is trained on, and what it is judged on. What is the ablation's own has no name in its labels."""

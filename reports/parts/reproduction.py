@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -64,8 +65,10 @@ class FinalWeights:
 
 @dataclass(frozen=True)
 class Environment:
-    """`data_digests`: SHA-256 by what it is of; `precision`: by kind of job; `final_weights`: by run; `mixed`: a
-    sentence for each job whose steps were computed on machines, or by versions, that differ."""
+    """data_digests: SHA-256 by what it is of. precision: by kind of job. final_weights: by run. mixed: a sentence for
+    each job whose steps were computed on machines, or by versions, that differ. rows: in what each differs from the
+    settings of all, by setting. instructions: what policies were told, where it is not Baton's own.
+    """
 
     command: str = ""
     hardware: str = ""
@@ -76,6 +79,8 @@ class Environment:
     data_digests: Mapping[str, str] = field(default_factory=dict)
     final_weights: Mapping[str, FinalWeights] = field(default_factory=dict)
     mixed: tuple[str, ...] = ()
+    rows: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    instructions: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,9 @@ class Reproduction(Part):
             ("threads", self.environment.threads),
             ("precision", self.environment.precision),
             ("simulator", self.environment.simulator),
+            ("instructions", self.environment.instructions),
         ]
+        rows += [(f"row {row}", _differs(settings)) for row, settings in self.environment.rows.items()]
         rows += [("not one environment", sentence) for sentence in self.environment.mixed]
         rows += [(f"data of {source.purpose}", source.told) for source in self.sources]
         rows += sorted(self.environment.versions.items())
@@ -104,7 +111,10 @@ class Reproduction(Part):
             (f"weights of {run}", f"{weights.path} (SHA-256 {weights.sha256})")
             for run, weights in self.environment.final_weights.items()
         ]
-        return {"command": self.environment.command, "rows": [(name, value) for name, value in rows if value]}
+        command = self.environment.command
+        if command.startswith("cli.py"):
+            command = f"python {command}"
+        return {"command": command, "rows": [(name, value) for name, value in rows if value]}
 
     def document(self) -> Mapping[str, object]:
         return {
@@ -119,8 +129,18 @@ class Reproduction(Part):
                 "data_digests": dict(self.environment.data_digests),
                 "final_weights": {run: asdict(of) for run, of in self.environment.final_weights.items()},
                 "mixed": list(self.environment.mixed),
+                "rows": {row: dict(settings) for row, settings in self.environment.rows.items()},
+                "instructions": self.environment.instructions,
             },
         }
+
+
+def _differs(settings: Mapping[str, object]) -> str:
+    told = (
+        f"{name} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in settings.items()
+    )
+    return ", ".join(told) or "the settings of the ablation"
 
 
 def _source(source: DataSource) -> Mapping[str, object]:

@@ -194,3 +194,21 @@ def test_a_plan_for_no_home_makes_none(tmp_path: Any, capsys: pytest.CaptureFixt
     assert cli.main(["--home", str(tmp_path / "none"), "plan", "--preset", "smoke"]) == 0
     assert "smoke: a new ablation" in capsys.readouterr().out
     assert not (tmp_path / "none").exists()
+
+
+def test_plan_shows_all_that_differs(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.yaml"
+    settings = "training.learning_rate: 0.0007, training.weight_decay: 0.2, evaluation.max_steps: 7"
+    file.write_text(
+        f"arms: {{mine: {{base: recon, set: {{{settings}, training.batch_size: 3, training.steps: 9}}}}}}"
+    )
+    assert cli.main(["--home", str(home.root), "plan", "--preset", "smoke", "--config", str(file)]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  mine ")]
+    for told in (
+        "learning_rate: ",
+        "weight_decay: ",
+        "max_steps: ",
+        "batch_size: 8 -> 3",
+        "training.steps: 20 -> 9",
+    ):
+        assert told in line

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 
+from pydantic import ValidationError
+
 from db.states import SUCCEEDED
+from errors import ConfigError
+from experiments.reconvla.arms import arms_of
+from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.renderer import frames_told, simulators_told
 from reports.parts.reproduction import Environment, FinalWeights
@@ -57,6 +63,33 @@ def report_environment(records: Records, corpora: Corpora) -> Environment:
         data_digests={**_demonstrations(jobs, corpora), **_indexes(records, corpora)},
         final_weights=_final_weights(records),
         mixed=tuple(_mixed(jobs, attempts)),
+        rows=_rows(records.ablation.config),
+        instructions=_instructions(jobs),
+    )
+
+
+def _rows(settings: JsonObject) -> dict[str, dict[str, object]]:
+    """What each row says otherwise than all; nothing for settings of another build."""
+    try:
+        config = AblationConfig.model_validate(settings)
+        return {arm.name: dict(arm.differs) for arm in arms_of(config)} | {
+            name: dict(row.policy) for name, row in config.policies.items()
+        }
+    except (ConfigError, ValidationError):
+        return {}
+
+
+def _instructions(jobs: Sequence[JobRecord]) -> str:
+    """Of what policies were told from a file; empty where that were Baton's own phrases."""
+    files = {
+        json.dumps(dict(spec.instructions), sort_keys=True, ensure_ascii=False)
+        for _, spec in told(jobs, ClosedLoopSpec)
+        if spec.instructions is not None
+    }
+    return ", ".join(
+        f"{cut(next(iter(json.loads(phrases).values()), ''), 60)} and {len(json.loads(phrases)) - 1} more "
+        f"(SHA-256 {hashlib.sha256(phrases.encode()).hexdigest()})"
+        for phrases in sorted(files)
     )
 
 

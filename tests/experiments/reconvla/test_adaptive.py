@@ -7,7 +7,7 @@ import pytest
 from errors import ConfigError
 from experiments.design.bounds import looks_bounds
 from experiments.design.decision import ArmDecision, Verdict
-from experiments.reconvla.adaptive import is_open, next_round, prepared, rules_of
+from experiments.reconvla.adaptive import next_round, prepared, rules_of
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.experiment import RECONVLA
 from experiments.reconvla.growth import grown
@@ -63,14 +63,14 @@ def test_a_round_is_one_seed_of_whatever_is_open_and_of_the_baseline() -> None:
     assert three.adaptive.planned.open == ("baseline", "recon_pretrain"), "the first arm is the baseline"
     three = prepared(config("arms=[baseline, recon, recon_pretrain]", ROUNDS, "comparison.baseline=baseline"))
     after = next_round(three, looked("open", "better"))
-    assert seeds(after) == {"baseline": 4, "recon": 4, "recon_pretrain": 3} and is_open(after)
+    assert seeds(after) == {"baseline": 4, "recon": 4, "recon_pretrain": 3} and after.is_open
     jobs = of_kind(RECONVLA.plan(after), "train")
     assert {(run.arm, run.seed) for job in jobs for run in job.runs if run.seed == 3} == {
         ("baseline", 3),
         ("recon", 3),
     }
     ended = next_round(after, looked("within", "better"))
-    assert seeds(ended) == seeds(after) and not is_open(ended)
+    assert seeds(ended) == seeds(after) and not ended.is_open
     assert not RECONVLA.plan(ended).open and next_round(ended, looked("within", "better")) == ended
 
 
