@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from commands.stopping import catch, caught, leave_at_once, runs_a_home
+from commands.without_environment import NEEDED, say_how
 
 if __name__ == "__main__" and runs_a_home(sys.argv):
     catch(leave_at_once)  # before anything that takes time is imported
@@ -16,15 +17,13 @@ from typing import Any
 try:
     import click
 except ModuleNotFoundError:
-    from commands.without_environment import say_how
-
     sys.exit(say_how())
 
 from commands.groups import Suggesting
 from errors import BatonError, StateDamaged
 from settings.arithmetic import fix_variables
 from settings.ending import end_at_once, flushed
-from settings.machine_errors import told
+from settings.machine_errors import gone_folder, told
 from settings.streams import is_unread, mend_streams, say
 from settings.typed import HOME_KEY, program, typed
 
@@ -174,6 +173,11 @@ def _code_of(arguments: list[str] | None) -> int:
         if is_unread():  # click's own answer to that, while it prints help
             return 0
         raise
+    except ModuleNotFoundError as error:
+        lacks = str(error.name).partition(".")[0]
+        if lacks not in NEEDED:
+            raise
+        return say_how(lacks)
     except (OSError, MemoryError) as error:
         machine = told(error)
         if machine is None:
@@ -183,7 +187,7 @@ def _code_of(arguments: list[str] | None) -> int:
 
 
 def _refused(error: BatonError) -> int:
-    say(f"error: {error}", error=True)
+    say(f"error: {error}{gone_folder(str(error))}", error=True)
     return error.exit_code
 
 

@@ -17,6 +17,7 @@ from errors import DatasetError, InvalidInput
 from settings.documents import parse_yaml
 from settings.regular import MOST_YAML_BYTES, text_of
 from settings.shown import shown
+from settings.suggestions import did_you_mean
 
 #: task -> (ways to begin, ways to go on). Their first combination is held out for evaluation.
 _BLOCK_PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -120,10 +121,18 @@ def read_instruction_file(path: Path, needed: Sequence[str] = TASKS) -> dict[str
     if not isinstance(content, dict):
         raise DatasetError(f"{path} is not a mapping of tasks to instructions.")
     told = [task for task in TASKS if task in content or task in needed]
+    missing = [task for task in told if not isinstance(content.get(task), list) or not content[task]]
+    if missing:
+        more = f", nor for {', '.join(missing[1:])}" if missing[1:] else ""
+        near = did_you_mean(missing[0], [str(name) for name in content if name not in TASKS])
+        raise DatasetError(f"{path} has no list of instructions for {missing[0]}{more}{near}.")
+    unknown = next((name for name in content if name not in TASKS), None)
+    if unknown is not None:
+        raise DatasetError(
+            f"{path}: {shown(unknown)} is no task of CALVIN's{did_you_mean(str(unknown), TASKS)}."
+        )
     for task in told:
-        phrases = content.get(task)
-        if not isinstance(phrases, list) or not phrases:
-            raise DatasetError(f"{path} has no list of instructions for {task}.")
+        phrases = content[task]
         if (wrong := fault_of_instruction(phrases[0])) is not None:
             raise DatasetError(f"{path}: the first of {task} {wrong}.")
     return {task: content[task][0] for task in told}

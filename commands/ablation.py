@@ -130,6 +130,29 @@ def drop_command(context: click.Context, home_path: str | None, ablation: str, a
     say(f"its report without it is made by: {typed('up --until-done', home)}")
 
 
+@command.command("code")
+@home_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def code_command(context: click.Context, home_path: str | None, as_json: bool) -> None:
+    """Show the source of own classes that ablations of this home name, with its digest; nothing of it is run."""
+    from db import code
+    from db.migrate import look_at_state
+
+    with closing(look_at_state(existing_home(context, home_path))) as database:
+        held = code.held(database)
+    if as_json:
+        say(json.dumps([{"digest": one.digest, "allowed": one.allowed, "files": one.files} for one in held]))
+        return
+    for one in held:
+        for path, text in one.files.items():
+            allowed = "runs here" if one.allowed else "does not run here before it is allowed"
+            say(f"# {shown(path)} of {one.digest}, which {allowed}")
+            say(str(text))
+    if not held:
+        say("no ablation of this home names a class of somebody's own")
+
+
 def _check_name(row: AblationRow, name: str) -> None:
     """Raises ConfigError for a name that settings could not have."""
     from pydantic import ValidationError

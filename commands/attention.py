@@ -18,7 +18,7 @@ from settings.streams import say
 
 
 @click.command("attention", help=f"Figures and maps of where CHECKPOINT looks: {HELP}.")
-@click.argument("checkpoint", type=Named("model"))
+@click.argument("words", nargs=-1, required=True, type=Named("model"), metavar="CHECKPOINT")
 @home_option
 @click.option("--data", "data_root", metavar="DIR", default=None, type=Folder("dataset"),
               help="A CALVIN dataset's validation split [default: the home's own held-out frames].")  # fmt: skip
@@ -42,7 +42,7 @@ from settings.streams import say
 @click.pass_context
 def command(
     context: click.Context,
-    checkpoint: str,
+    words: tuple[str, ...],
     home_path: str | None,
     data_root: Path | None,
     demonstrations: int | None,
@@ -63,7 +63,7 @@ def command(
     from tasks.probes.attention import chosen_rows, write_looks
     from tasks.probes.attention_scores import figures_of, look
 
-    chosen = _heads(heads)
+    checkpoint, chosen = " ".join(words), _heads(heads)
     model, recipe = find_named(resolve_home(context, home_path), checkpoint).open(precision)
     FixedState().establish(threads)
     with tempfile.TemporaryDirectory(prefix="baton-attention-") as folder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @click.argument("ablation", required=False)
 @click.option("--slices", default="3", metavar="K|all", help="Slices of training to do again.  [default: 3]")
 @click.option("--others", default="3", metavar="K|all", help="Jobs of other kinds to do again.  [default: 3]")
-@click.option("--seed", default=0, show_default=True, help="Of the sample.")
+@click.option("--seed", type=int, default=None, help="Of the sample.  [default: drawn anew]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(
@@ -38,10 +39,12 @@ def command(
     ablation: str | None,
     slices: str,
     others: str,
-    seed: int,
+    seed: int | None,
     as_json: bool,
 ) -> int:
-    """Hash all that was made, and train, detect and evaluate a random sample again.
+    """Hash all that was made, and do a random sample again: slices of training, and jobs of every other kind by turns.
+
+    At the end stands how much of each kind that was, and how much of the rest it speaks for.
 
     Each piece of work is done as its worker did it: with its threads, device and variables. Exit code 1 when other
     bytes or figures come out, or bytes are damaged; 3 when something cannot be compared here, as work of another
@@ -76,7 +79,8 @@ def command(
             )
 
     with bytes_bar("hashing") as on_bytes, _workplace(home) as (scratch, log):
-        findings = audit.audit(
+        drawn = random.SystemRandom().randrange(2**31) if seed is None else seed
+        findings, strata = audit.audit(
             database,
             open_store(home, database),
             row.id if ablation else None,
@@ -84,7 +88,7 @@ def command(
             log,
             slices=counts[0],
             others=counts[1],
-            seed=seed,
+            seed=drawn,
             on_finding=show,
             on_bytes=on_bytes,
         )
@@ -93,7 +97,13 @@ def command(
     if as_json:
         names = (audit.EQUAL, audit.DIFFERENT, audit.DAMAGED, audit.NOT_COMPARABLE)
         say(json.dumps({"checked": len(findings), **{name.replace(" ", "_"): totals[name] for name in names},
+                          "seed": drawn,
+                          "sampled": [asdict(one) | {"bad_at_most": one.bad_at_most} for one in strata],
                           "findings": [asdict(finding) for finding in findings]}))  # fmt: skip
+    else:
+        for stratum in strata:
+            say(stratum.sentence)
+        say(f"Sample of seed {drawn}.")
     if totals[audit.DIFFERENT] or totals[audit.DAMAGED]:
         return 1
     if not findings:

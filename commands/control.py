@@ -13,8 +13,10 @@ from commands.one_ablation import one_ablation
 from commands.options import existing_home, home_option
 from commands.ranges import ROW_ID
 from errors import IllegalMove, InvalidInput
+from settings.called import told_apart
 from settings.shown import shown
 from settings.streams import say
+from settings.suggestions import listed
 
 if TYPE_CHECKING:
     from db.engine import Database
@@ -103,7 +105,8 @@ def _act(
 def find_target(
     database: Database, ablation: str | None, run_id: int | None, job_label: str | None, *, only_one: bool
 ) -> Target:
-    """The one thing meant; of ablations with one name the newest, or none where there must be `only_one`.
+    """The one thing meant. Without a name the newest ablation of those that are not over, if there is one; of several
+    with one name the newest; where there must be `only_one` neither is guessed.
 
     Raises InvalidInput for none, several, or something that is not there.
     """
@@ -126,12 +129,28 @@ def find_target(
         return jobs.Target("job", found[0].id, f"job {found[0].id} ({found[0].label})")
     if only_one and ablation is not None:
         row: AblationRow | None = one_ablation(database, ablation, cancelled_too=False)
-    else:
+    elif ablation is not None:
         row = queries.ablation_row(database, ablation)
+    else:
+        row = _alive(database, only_one) or queries.ablation_row(database, None)
     if row is None:
         raise InvalidInput(
             f"there is no ablation {shown(ablation)} in this home"
             if ablation
             else "nothing was submitted yet"
         )
-    return jobs.Target("ablation", row.id, f"ablation {row.name}")
+    names = told_apart((one.id, one.name) for one in queries.ablation_rows(database))
+    return jobs.Target("ablation", row.id, f"ablation {names[row.id]}")
+
+
+def _alive(database: Database, only_one: bool) -> AblationRow | None:
+    """The newest ablation that is not over; None where all are. Raises InvalidInput for several where one is needed."""
+    from db import queries, standings
+
+    alive = [
+        entry for entry in standings.standing(database).ablations if entry.state in ("running", "paused")
+    ]
+    if only_one and len(alive) > 1:
+        named = listed([f"{entry.name} ({entry.id})" for entry in alive])
+        raise InvalidInput(f"{len(alive)} ablations are not over: {named}; name one, by its name or its id")
+    return queries.ablation_row(database, alive[-1].id) if alive else None

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.tasks import SCENES
-from calvin.protocols import PROTOCOLS, Protocol, protocol_named
-from calvin.sequences import check_tasks
+from calvin.protocols import PROTOCOLS, protocol_named
+from commands.evaluated_list import as_its_ablation, sequences_of
 from commands.fetching import Folder, Named
-from commands.named_checkpoint import HELP, crop_option, precision_option
+from commands.named_checkpoint import HELP, crop_option, find_run, is_run, precision_option
 from commands.named_policy import policy_described, policy_named
 from commands.options import home_option, resolve_home, threads_option
 from commands.place_type import PLACE_TEXT
@@ -31,7 +31,7 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
     "evaluate",
     help=f"Evaluate CHECKPOINT: {HELP}; {POLICIES}. With --policy or --replay no CHECKPOINT is needed.",
 )
-@click.argument("checkpoint", required=False, type=Named("model"))
+@click.argument("words", nargs=-1, type=Named("model"), metavar="[CHECKPOINT]")
 @home_option
 @click.option(
     "--policy",
@@ -135,11 +135,12 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(
-    context: click.Context, checkpoint: str | None, described: str | None, home_path: str | None,
+    context: click.Context, words: tuple[str, ...], described: str | None, home_path: str | None,
     replay: Path | None, split: str, limit: int | None, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     from tasks.fixed_state import FixedState
 
+    checkpoint = " ".join(words) or None
     _check_use(context, checkpoint, replay)
     if replay is not None:
         from commands.replay import replay_and_print
@@ -149,14 +150,19 @@ def command(
         replay_and_print(replay, split, limit, as_json, options)
         return
     _check_policy(context, checkpoint, described)
+    home, found = resolve_home(context, home_path), None
+    if checkpoint is not None and is_run(checkpoint):
+        found = find_run(home, checkpoint)
+        options |= as_its_ablation(context, checkpoint, found)
     protocol = protocol_named(options["protocol"])
     if options["official_compat"]:
         protocol = protocol.compatible()
-    sequences, listed = _sequences(protocol, options)
+    sequences, listed = sequences_of(protocol, options)
+    own_list = options.get("chains") is not None
     if described is not None:
         named = policy_described(described, options["threads"])
     else:
-        named = policy_named(resolve_home(context, home_path), str(checkpoint), options)
+        named = policy_named(home, str(checkpoint), options, found)
     FixedState().establish(options["threads"])
     if options["attention"]:
         _check_attention(named.policy, options)
@@ -169,7 +175,7 @@ def command(
         named.policy,
         ChainsSpec(**listed, renderer=renderer),
         sequences,
-        {"policy": named.name, **named.about, "protocol": protocol.name,
+        {"policy": named.name, **named.about, "protocol": "the ablation's" if own_list else protocol.name,
          "official_compat": protocol.official_compat},
         {**named.told, "needs_images": named.policy.needs_images, "frames_renderer": named.drawn_by,
          "frames_basis": named.drawn_basis},
@@ -235,42 +241,6 @@ def _check_policy(context: click.Context, checkpoint: str | None, described: str
             raise InvalidInput(
                 f"{parameter.opts[0]} is not heeded beside --policy, which says such things itself"
             )
-
-
-def _tasks(named: str | None) -> list[str]:
-    """Raises InvalidInput where no sequence can be made of them."""
-    if named is None:
-        return []
-    tasks = [task.strip() for task in named.split(",")]
-    try:
-        check_tasks(tasks)
-    except InvalidInput as error:
-        raise InvalidInput(f"--tasks: {error}") from None
-    return tasks
-
-
-def _sequences(protocol: Protocol, options: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """How many are evaluated, and their list, but for the renderer, which may depend on the policy."""
-    from calvin.instructions import read_instruction_file
-
-    tasks = _tasks(options["tasks"])
-    sequences = options["sequences"] or protocol.sequences
-    if not tasks and sequences > protocol.sequences:
-        raise InvalidInput(f"--sequences: {protocol.name} has {protocol.sequences}, not {sequences}")
-    phrases = options["instructions"]
-    return sequences, {
-        "simulator": options["simulator"],
-        "scene": options["scene"],
-        "assets": options["assets"],
-        "python": options["calvin_python"],
-        "tasks": tuple(tasks),
-        "drawn": max(protocol.drawn, sequences) if tasks else protocol.drawn,
-        "order": "distinct" if tasks else "drawn",
-        "instructions": None if phrases is None else read_instruction_file(Path(phrases)),
-        "max_steps": options["max_steps"] or protocol.max_steps,
-        "simulators": options["simulators"],
-        "parallel": options["parallel"],
-    }
 
 
 def _check_attention(policy: Policy, options: dict[str, Any]) -> None:

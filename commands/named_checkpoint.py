@@ -14,12 +14,18 @@ from errors import InvalidInput
 from settings.home import Home
 
 if TYPE_CHECKING:
+    from commands.own_protocol import OwnProtocol
     from models.recipe import Recipe
     from models.reconvla import ReconVLA
     from models.spec import ModelSpec
     from policies.registry import ReconVLAFolder, ReconVLAWeights
 
-HELP = "a folder (Hugging Face layout), hub:OWNER/NAME, or the first digits of a checkpoint's SHA-256 in the home"
+HELP = (
+    "a folder (Hugging Face layout), hub:OWNER/NAME, the first digits of a checkpoint's SHA-256 in the home, or a run "
+    "of it: recon seed 0 of the newest ablation, NAME recon seed 0 of another"
+)
+#: A run of the home, as its jobs are labelled.
+_RUN = re.compile(r"(?:(?P<ablation>\S.*?) )?(?P<arm>\S+) seed (?P<seed>\d{1,9})")
 
 
 def precision_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -52,7 +58,8 @@ def refuse_crop(center_crop: bool | None, name: str) -> None:
 @dataclass(frozen=True)
 class Checkpoint:
     """A folder, or weights in the home with the `model` of the job that made them. drawn_by: the renderer of the frames
-    that it was trained on, None where nothing tells; drawn_basis: what that rests on.
+    that it was trained on, None where nothing tells; drawn_basis: what that rests on. protocol: by which its own
+    ablation judges it, where it was named as a run of that.
     """
 
     place: Path
@@ -60,6 +67,7 @@ class Checkpoint:
     sha256: str | None = None
     drawn_by: str | None = None
     drawn_basis: str | None = None
+    protocol: OwnProtocol | None = None
 
     def identity(self) -> str:
         """SHA-256 of the weights, or of a folder's model files. Raises CheckpointError, WeightsMissing."""
@@ -97,14 +105,27 @@ def holds_openvla(name: str) -> bool:
     return is_openvla(Path(name))
 
 
+def is_run(name: str) -> bool:
+    """Whether a checkpoint is named as a run: `recon seed 0`. A folder that is called so comes first."""
+    return _RUN.fullmatch(name) is not None and not Path(name).exists()
+
+
+def find_run(home: Home, name: str) -> Checkpoint:
+    """The final weights of a run (`is_run`). Raises InvalidInput, naming what there is; ArtifactDamaged."""
+    from commands.trained_run import trained_run
+
+    said = _RUN.fullmatch(name)
+    assert said is not None
+    if not home.exists:
+        raise InvalidInput(f"there is no folder {name}, and no home at {home.root} whose run it could be")
+    run = trained_run(home, said["arm"], int(said["seed"]), said["ablation"])
+    return Checkpoint(run.weights, run.model, run.sha256, run.drawn_by, run.drawn_basis, run.protocol)
+
+
 def find_named(home: Home, name: str) -> Checkpoint:
     """Raises InvalidInput when nothing, or more than one thing, has this name."""
-    from db.checkpoints import find_weights
-    from db.migrate import look_at_state
-    from db.shared_store import open_store
-    from tasks.registry import TRAIN
-    from tasks.specs import NOT_LOOKED_AT
-
+    if is_run(name):
+        return find_run(home, name)
     if Path(name).is_dir():
         return Checkpoint(Path(name))
     if Path(name).is_file():
@@ -112,11 +133,20 @@ def find_named(home: Home, name: str) -> Checkpoint:
             f"{name} is a file; name the folder that it lies in, or the first digits of its digest"
         )
     if not re.fullmatch(r"[0-9a-f]{4,64}", name):
-        raise InvalidInput(f"there is no folder {name}, and it is no digest of a checkpoint either")
+        raise InvalidInput(
+            f"there is no folder {name}, and it is no digest of a checkpoint either; a run is named as in status: "
+            "'recon seed 0'"
+        )
     if not home.exists:
         raise InvalidInput(
             f"there is no folder {name}, and no home at {home.root} whose checkpoint it could be"
         )
+    from db.checkpoints import find_weights
+    from db.migrate import look_at_state
+    from db.shared_store import open_store
+    from tasks.registry import TRAIN
+    from tasks.specs import NOT_LOOKED_AT
+
     database = look_at_state(home)
     found = find_weights(database, name)
     store = open_store(home, database)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from commands.named_checkpoint import find_named, holds_openvla, refuse_crop
+from commands.named_checkpoint import Checkpoint, find_named, holds_openvla, refuse_crop
 from errors import ConfigError, InvalidInput
 from experiments.reconvla.own_classes import policy_named as with_digest
 from policies.base import Policy
@@ -48,9 +48,14 @@ class NamedPolicy:
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
-def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
-    """options: those of `evaluate`. Raises InvalidInput, CheckpointError or WeightsMissing for what is no policy."""
-    if holds_openvla(name):
+def policy_named(
+    home: Home, name: str, options: Mapping[str, Any], found: Checkpoint | None = None
+) -> NamedPolicy:
+    """options: those of `evaluate`. found: what `name` is, where that was looked up already.
+
+    Raises InvalidInput, CheckpointError or WeightsMissing for what is no policy.
+    """
+    if found is None and holds_openvla(name):
         return _openvla(name, options)
     refuse_crop(options["center_crop"], name)
     if name == "random":
@@ -62,7 +67,7 @@ def policy_named(home: Home, name: str, options: Mapping[str, Any]) -> NamedPoli
         return NamedPolicy(name, open_policy(server), {"chunk_steps": server.chunk_steps})
     if re.fullmatch(r"[^/]+:\d+(/.*)?", name) and not Path(name).exists():
         raise InvalidInput(f"there is no folder {name}; the address of a server begins with http://")
-    return _reconvla(home, name, options)
+    return _reconvla(name, find_named(home, name) if found is None else found, options)
 
 
 def policy_described(described: str, threads: int) -> NamedPolicy:
@@ -111,10 +116,9 @@ def _openvla(folder: str, options: Mapping[str, Any]) -> NamedPolicy:
     return NamedPolicy(folder, openvla, about, told={"statistics_used": openvla.statistics})
 
 
-def _reconvla(home: Home, name: str, options: Mapping[str, Any]) -> NamedPolicy:
+def _reconvla(name: str, found: Checkpoint, options: Mapping[str, Any]) -> NamedPolicy:
     from policies.reconvla import ReconVLAPolicy
 
-    found = find_named(home, name)
     spec = found.policy(
         options["precision"], options["batch"], options["detector"], options["official_compat"]
     )

@@ -18,7 +18,7 @@ from settings.streams import say
 
 
 @click.command("serve", help=f"Answer the official policy-server protocol with CHECKPOINT: {HELP}.")
-@click.argument("checkpoint", type=Named("model"))
+@click.argument("words", nargs=-1, required=True, type=Named("model"), metavar="CHECKPOINT")
 @home_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -43,7 +43,7 @@ from settings.streams import say
 @click.pass_context
 def command(
     context: click.Context,
-    checkpoint: str,
+    words: tuple[str, ...],
     home_path: str | None,
     host: str,
     port: int,
@@ -59,6 +59,7 @@ def command(
     from policies.server import serve
     from tasks.fixed_state import FixedState
 
+    checkpoint = " ".join(words)
     spec: ModelPolicySpec
     if holds_openvla(checkpoint):
         spec = OpenVLAFolder(checkpoint, statistics, precision, center_crop)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from db import naming, queries
 from db.engine import Database
 from db.shared_store import open_store
 from errors import InvalidInput
@@ -41,10 +42,11 @@ def write_report(
 ) -> Written:
     """Write the report's files into `out`, or a folder in `reports/`.
 
-    ablations: as `db.queries.ablation_row` takes them; none for the newest; several are compared. Raises InvalidInput
+    ablations: as `db.queries.ablation_row` takes them; none for the newest that was not cancelled, if there is one;
+    several are compared. Raises InvalidInput
     for no ablation, for several that cannot be compared, and for a folder that cannot be written.
     """
-    found = [records_of(database, ablation) for ablation in ablations or (None,)]
+    found = [records_of(database, ablation) for ablation in ablations or (_newest(database),)]
     experiment = experiment_of(found[0].ablation.config)
     if len(found) == 1:
         data = experiment.gather(found[0], found_in(open_store(home, database)))
@@ -63,6 +65,12 @@ def write_report(
             raise refusal("write", folder, "name another folder with --out") from None
         raise InvalidInput(f"cannot write the report into {folder}: {error.strerror or error}") from None
     return Written(data, summary, folder)
+
+
+def _newest(database: Database) -> int | None:
+    rows = queries.ablation_rows(database)
+    alive = [row.id for row in rows if row.intent != naming.CANCELLED]
+    return alive[-1] if alive else None
 
 
 def print_report(report: Written, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from commands.own_protocol import OwnProtocol, own_protocol
 from db import queries
 from db.checkpoints import final_weights
 from db.engine import Database
@@ -18,14 +19,15 @@ from settings.home import Home
 from settings.shown import cut, shown
 from settings.suggestions import listed, meant
 from tasks.records import JobRecord
-from tasks.specs import ClosedLoopSpec, OpenLoopSpec, TrainSpec
+from tasks.specs import NOT_LOOKED_AT, ClosedLoopSpec, OpenLoopSpec, TrainSpec
 from workers.records import job_records
 
 
 @dataclass(frozen=True)
 class TrainedRun:
     """weights: the file, verified. judged_in: the precision of its evaluation. detector: that finds the regions which
-    the model is shown; None for one that is shown none."""
+    the model is shown; None for one that is shown none. protocol: of its evaluation in closed loop, None without one.
+    drawn_by, drawn_basis: as `commands.named_checkpoint.Checkpoint` has them."""
 
     ablation: AblationRow
     run: RunRow
@@ -35,6 +37,9 @@ class TrainedRun:
     sha256: str
     judged_in: str
     detector: str | None
+    protocol: OwnProtocol | None
+    drawn_by: str | None
+    drawn_basis: str | None
 
     @property
     def label(self) -> str:
@@ -67,7 +72,13 @@ def trained_run(home: Home, arm: str, seed: int, wanted: str | None) -> TrainedR
     database.close()
     judged_in, detector = _judged(record for record in found if record.run_id == run.id)
     weights = store.verified(entry.path, entry.sha256)
-    return TrainedRun(ablation, run, train.step, train.spec.model, weights, entry.sha256, judged_in, detector)
+    own = own_protocol(_called(ablation), (record.spec for record in found if record.run_id == run.id))
+    spec = train.spec
+    drawn_by = None if spec.drawn_by == NOT_LOOKED_AT else spec.drawn_by
+    return TrainedRun(
+        ablation, run, train.step, spec.model, weights, entry.sha256, judged_in, detector, own, drawn_by,
+        spec.drawn_basis,
+    )  # fmt: skip
 
 
 def _ablation(database: Database, home: Home, wanted: str | None) -> AblationRow:

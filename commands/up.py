@@ -12,7 +12,9 @@ import click
 
 from commands.failed import tell_failures
 from commands.options import SessionOptions, allow_code_option, existing_home, home_option, session_options
-from errors import Stopped
+from db.engine import Database
+from errors import BatonError, Stopped
+from settings.called import told_apart
 from settings.home import Home
 from settings.streams import say
 from settings.typed import typed
@@ -50,7 +52,10 @@ def command(
     session: SessionOptions,
     services: dict[str, int],
 ) -> int:
-    """Start broker, scheduler and workers. Exit code 1 when an ablation failed, 4 when stopped early."""
+    """Start broker, scheduler and workers; --until-done ends with the report of what was finished.
+
+    Exit code 1 when an ablation failed, 4 when stopped early.
+    """
     from commands import memory
     from commands.gpus import need_gpus
     from commands.run import plan_session, run_home
@@ -64,17 +69,25 @@ def command(
     with home.exclusive("up"), closing(open_state(home, thorough=True)) as database:
         code.allow(database, allow_code, time.time())
         code.need_allowed(database)
-        is_needed = not until_done or bool(standings.open_ablations(database))
+        begun = {entry.id for entry in standings.open_ablations(database)}
+        is_needed = not until_done or bool(begun)
+        if not is_needed and session.gpus not in (None, "all", "none"):
+            need_gpus(
+                plan.devices
+            )  # who names some is told that they are not there, also where nothing is left
         if is_needed:
             shared = elsewhere(home.root).database is not None
             room = memory.Room(plan.devices.gpus, need_gpus(plan.devices), shared)
             memory.check(queries.unfinished_jobs(database), room, refuse=False)
         run_home(home, database, plan, until_done=until_done, services=services)
         ablations = standings.standing(database).ablations
-        states = {entry.name: entry.state for entry in ablations}
+        names = told_apart((entry.id, entry.name) for entry in ablations)
+        states = {names[entry.id]: entry.state for entry in ablations}
         if not is_needed:
             _tell_nothing_is_left(home, states)
         for entry in ablations:
+            if until_done and entry.id in begun and entry.state in ("succeeded", "failed"):
+                _tell_report(home, database, names[entry.id], entry.id)
             if entry.state == "failed":
                 tell_failures(home, database, entry)
     if "failed" in states.values():
@@ -83,6 +96,17 @@ def command(
     if paused:
         raise Stopped(f"{', '.join(paused)}: paused, with everything saved; unpause, then up again")
     return 0
+
+
+def _tell_report(home: Home, database: Database, name: str, ablation_id: int) -> None:
+    """One that cannot be made undoes nothing of the work."""
+    # Only now: figures and statistics take seconds to import, which no start should wait for.
+    from commands.show import print_report, write_report
+
+    try:
+        print_report(write_report(home, database, (ablation_id,)), as_json=False)
+    except BatonError as error:
+        say(f"{name}: its report could not be written: {error}", error=True)
 
 
 def _tell_nothing_is_left(home: Home, states: Mapping[str, str]) -> None:

@@ -10,6 +10,9 @@ from contextlib import closing
 import click
 
 from commands.options import allow_code_option, home_option, need_broker, working_home
+from errors import InvalidInput
+from settings.shown import shown
+from settings.suggestions import did_you_mean
 
 
 @click.command("worker")
@@ -37,9 +40,10 @@ def command(
     from workers.parent import die_with_parent
     from workers.processes import worker_main
 
+    taken = _resources(resources)
     die_with_parent()  # asking torch takes seconds
     device = pin(os.environ.get("BATON_DEVICE") or None)
-    if session is None and "accelerator" in resources.split(","):
+    if session is None and "accelerator" in taken:
         need_own_gpus()  # a session has looked before it started its workers
 
     home = working_home(context, home_path)
@@ -54,6 +58,24 @@ def command(
         url,
         name or f"worker-{socket.gethostname()}-{os.getpid()}",
         device,
-        tuple(resources.split(",")),
+        taken,
         session,
     )
+
+
+def _resources(said: str) -> tuple[str, ...]:
+    """Raises InvalidInput for a kind that no job has: such a worker would join and never take one."""
+    from workers.bell import RESOURCES
+
+    taken = tuple(name.strip() for name in said.split(","))
+    for name in taken:
+        if name not in RESOURCES:
+            hint = (
+                "; a GPU's is accelerator"
+                if name.lower() in ("gpu", "gpus", "cuda")
+                else did_you_mean(name, RESOURCES)
+            )
+            raise InvalidInput(
+                f"--resources: no job is of kind {shown(name)}; known are {', '.join(RESOURCES)}{hint}"
+            )
+    return taken

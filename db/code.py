@@ -24,6 +24,7 @@ from settings import own_code
 from settings.code_source import DIGEST, Reference, Source, module_file, references_in, source_from_json
 from settings.json_values import JsonObject
 from settings.shown import shown
+from settings.typed import typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,12 @@ def _source(db: Database, reference: Reference) -> Source:
     return source
 
 
+def held(db: Database) -> list[CodeRow]:
+    """All code of a state, in the order in which it came; it may be anybody's, and nothing of it was looked at."""
+    with db.read() as tx:
+        return list(read_rows(tx, CodeRow, _ROWS))
+
+
 def drop_unnamed(tx: Connection) -> None:
     """Remove what no ablation names."""
     named = {
@@ -151,7 +158,8 @@ def _not_allowed(db: Database, reference: Reference) -> CodeNotAllowed:
     file = module_file(dict.fromkeys(row.files, ""), reference.module) or reference.module
     return CodeNotAllowed(
         f"{file} ({reference.name}) is code that came with a bundle, and none of that runs here before you allow it; "
-        f"where you trust it: up --allow-code {reference.digest}"
+        f"`{typed('ablation code')}` shows it; where you trust it: "
+        f"{typed('up --until-done --allow-code')} {reference.digest}"
     )
 
 

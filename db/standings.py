@@ -50,7 +50,9 @@ class AblationStanding:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStanding:
-    """A worker that has not left. `job`: the label of what it works on, `progress` what it said of that last."""
+    """A worker that has not left, on a machine that calls itself `host`. `job`: the label of what it works on,
+    `progress` what it said of that last.
+    """
 
     id: int
     name: str
@@ -60,6 +62,7 @@ class WorkerStanding:
     progress: JsonObject | None
     heartbeat_age_seconds: float | None
     heartbeat_at: float
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class _Worker:
     process_space: str | None
     pid: int
     pid_started_at: float
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,7 @@ def standing(db: Database, ablation: str | int | None = None) -> Standing:
             WorkerStanding(
                 w.id, w.name, w.device, w.state, None if w.job_id is None else labels.get(w.job_id), w.progress,
                 _rounded(seconds_since(w.boot, w.steady_at)), w.heartbeat_at,
+                w.host,
             )
             for w in workers
             if process_lives(w.process_space, w.pid, w.pid_started_at) is not False
@@ -173,7 +178,7 @@ def open_ablations(db: Database) -> list[AblationStanding]:
 _WORKERS = (
     select(
         Worker.id, Worker.name, Worker.device, Worker.state, Worker.job_id, Worker.progress, Worker.heartbeat_at,
-        Worker.boot, Worker.steady_at, Worker.process_space, Worker.pid, Worker.pid_started_at,
+        Worker.boot, Worker.steady_at, Worker.process_space, Worker.pid, Worker.pid_started_at, Worker.host,
     )
     .where(Worker.state.in_((IDLE, BUSY)))
     .order_by(Worker.id)

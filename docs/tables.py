@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from docs import help_tables, inference_tables
 from docs.generate_figures import REPOSITORY, duration
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
@@ -38,6 +39,34 @@ def demo_worker_time() -> str:
     """What all workers of the ablation `demo` had, useful or not."""
     ledger = json.loads(DEMO.read_text(encoding="utf-8"))["ledger"]
     return duration(sum(seconds for what, seconds in ledger.items() if what.endswith("_seconds")))
+
+
+def help_demo() -> str:
+    return help_tables.demo()
+
+
+def help_differences() -> str:
+    return help_tables.differences()
+
+
+def help_settings() -> str:
+    return help_tables.settings()
+
+
+def help_losses() -> str:
+    return help_tables.losses()
+
+
+def inference_errors() -> str:
+    return inference_tables.errors()
+
+
+def inference_coverage() -> str:
+    return inference_tables.coverage()
+
+
+def inference_one_seed_read_as_method() -> str:
+    return inference_tables.one_seed_read_as_method()
 
 
 def gaze_colour_stages() -> str:

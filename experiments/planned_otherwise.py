@@ -13,6 +13,23 @@ from tasks.registry import kind_named
 #: For jobs that have no reason of their own, where none has.
 _UNKNOWN = "what they read changed, or how they are planned"
 
+#: Parameters that are the content of a file which a setting names: kind -> parameter -> setting.
+_OF_FILES = {"evaluate": {"instructions": "evaluation.instructions"}}
+
+
+def edited(earlier: Sequence[JobRow], plan: Plan) -> list[str]:
+    """Settings that name a file which held something else when the jobs `earlier` were planned."""
+    keys, before = {row.key for row in earlier}, {(row.kind, row.label): row for row in earlier}
+    found = []
+    for job in plan.jobs:
+        row = before.get((job.kind, job.label))
+        if job.key in keys or row is None:
+            continue
+        now = json.loads(json.dumps(job.spec))
+        parameters = _OF_FILES.get(job.kind, {})
+        found += [setting for name, setting in parameters.items() if row.spec.get(name) != now.get(name)]
+    return list(dict.fromkeys(found))
+
 
 def done_again(earlier: Sequence[JobRow], plan: Plan) -> str:
     """Jobs of `plan` that the ablation with the jobs `earlier` has otherwise: how many of each

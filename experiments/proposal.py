@@ -13,7 +13,7 @@ from db.plans import Plan
 from db.rows import AblationRow
 from db.states import CANCELLED
 from errors import ConfigError
-from experiments.planned_otherwise import done_again
+from experiments.planned_otherwise import done_again, edited
 from experiments.registry import Experiment, experiment_of
 from settings.shown import cut, shown
 from tasks.fetch import FETCH, PLAN
@@ -86,7 +86,14 @@ def propose(config: BaseModel, database: Database | None) -> Proposal:
     lacks = [
         kind for key, kind in keys.items() if key not in planned and kind not in (REPORT.name, *BEFOREHAND)
     ]
-    otherwise = done_again(queries.jobs_of(database, there.id), plan) if lacks else ""
+    jobs = queries.jobs_of(database, there.id) if lacks else []
+    if changed := edited(jobs, plan):
+        raise ConfigError(
+            f"ablation {there.name} ({there.id}) is in this home, and what {', '.join(changed)} names holds something "
+            f"else now than when it was planned; put that back, or give this one another name: "
+            f"--name {_free(there.name, {row.name for row in rows})}"
+        )
+    otherwise = done_again(jobs, plan) if lacks else ""
     told = experiment.told(stored, whole, config)
     if whole == stored and not otherwise and plan.key != there.key:  # it was renamed
         told = [*told, "its report is made anew"]

@@ -179,7 +179,7 @@ def comparisons_png(summary: Summary) -> bytes:
     note = methods(summary)
     if not all(row.measures for row in rows):
         note += f" – = {NOT_COMPARED}."
-    step = 0.46 / max(1, len(headings) - 3)
+    step = 0.4 / max(1, len(headings) - 3)
     columns = [0.03, 0.42, *(round(0.51 + place * step, 4) for place in range(len(headings) - 2))]
     return ruled_png(headings, columns, lines, note)
 

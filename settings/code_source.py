@@ -30,11 +30,13 @@ _REFERENCE = re.compile(rf"({_NAME}(?:\.{_NAME})*):({_NAME})(?:@([0-9a-f]{{64}})
 _FILE = re.compile(rf"(?:{_NAME}/)*{_NAME}\.py")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
-_BATON = Path(__file__).resolve().parent.parent
+#: Baton's own at the top of its folder, beside which the user's may lie too.
+OF_BATON = frozenset({
+    "benchmark", "benchmarks", "calvin", "chaos", "cli", "commands", "db", "detectors", "docs", "errors", "experiments",
+    "models", "policies", "reports", "settings", "simulators", "tasks", "tests", "trials", "views", "workers",
+})  # fmt: skip
 #: Top-level names that are never the user's.
-RESERVED = frozenset(sys.stdlib_module_names) | {
-    found.stem for found in _BATON.iterdir() if found.suffix == ".py" or (found / "__init__.py").is_file()
-}
+RESERVED = frozenset(sys.stdlib_module_names) | OF_BATON
 
 
 @dataclass(frozen=True)

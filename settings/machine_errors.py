@@ -22,6 +22,8 @@ def told(error: OSError | MemoryError) -> BatonError | None:
     or of what lies there, but a bug."""
     if isinstance(error, MemoryError):
         return EnvironmentLacks(f"this machine is short of memory{_about(str(error))}; {_GO_ON}")
+    if isinstance(error, FileNotFoundError) and error.filename is None and gone_folder():
+        return InvalidInput("what was named without its whole path is not there")
     place = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
     if isinstance(error, UnfitFile):
         return InvalidInput(f"{place} cannot be read: {error}")
@@ -36,6 +38,17 @@ def told(error: OSError | MemoryError) -> BatonError | None:
     if is_unreadable(error) or error.errno == errno.ESTALE:
         return EnvironmentLacks(f"the disk failed: {error.strerror}{_about(place)}; {_GO_ON}")
     return None
+
+
+def gone_folder(said: str = "") -> str:
+    """The end of a sentence where the working folder is gone, which no relative path survives; nothing elsewhere, or
+    where that was `said`."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        told_already = "folder that is gone" in said
+        return "" if told_already else "; the folder that this shell is in is gone: change to another"
+    return ""
 
 
 def _about(what: str) -> str:

@@ -16,7 +16,7 @@ from pydantic import Strict, TypeAdapter, ValidationError
 
 from errors import InvalidInput
 from settings.json_values import Json
-from settings.shown import cut
+from settings.shown import cut, shown
 
 T = TypeVar("T")
 
@@ -60,13 +60,14 @@ def wrong_entry(shape: type, value: object) -> str | None:
 
 def first_mistake(error: ValidationError, besides: frozenset[str] = frozenset()) -> str | None:
     """Entry and reason of the first, in bounds; None where all are of the kinds `besides`."""
-    mistakes = error.errors(include_url=False, include_input=False)
+    mistakes = error.errors(include_url=False)
     first = next((entry for entry in mistakes if entry["type"] not in besides), None)
     if first is None:
         return None
     where = ".".join(cut(str(part), 40) for part in first["loc"])
     reason = cut(first["msg"].removeprefix("Value error, "), 200)
-    return f"{cut(where)}: {reason}" if where else reason
+    got = f" (got {shown(first['input'], 60)})" if first["type"].endswith(("_parsing", "_type")) else ""
+    return f"{cut(where)}: {reason}{got}" if where else f"{reason}{got}"
 
 
 def _plain(value: object, keys: bool) -> Json:

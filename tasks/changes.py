@@ -18,12 +18,14 @@ _JUDGING = ("evaluate", "attention", "reconstruct")
 class KeyChange:
     """A parameter that decides results and that keys of 753aa3a did not hold, or held another value of.
 
-    field: its place in a job's parameters, dots between levels.
+    field: its place in a job's parameters, dots between levels. was_absent: older keys did not hold it, so that of
+    two values the later one is no build's doing.
     """
 
     kinds: tuple[str, ...]
     field: str
     reason: str
+    was_absent: bool = False
 
 
 KEYS = (
@@ -42,10 +44,12 @@ KEYS = (
     KeyChange(
         ("evaluate",), "assets_digest",
         "a clone of calvin_env counts by its files, and after a change of them the results of before were taken",
+        was_absent=True,
     ),
     KeyChange(
         ("evaluate",), "calvin_env",
         "the official simulator counts by its files and versions, and after a change the results of before were taken",
+        was_absent=True,
     ),
     KeyChange(
         ("evaluate",), "frames_renderer",
@@ -62,6 +66,7 @@ KEYS = (
     KeyChange(
         ("evaluate",), "contents",
         "sequences are the first of one long list and count by what they are, and a list of another length held others",
+        was_absent=True,
     ),
     KeyChange(
         ("report",), "not_held_out",
@@ -73,7 +78,9 @@ KEYS = (
 def reasons(kind: str, before: JsonObject, now: JsonObject) -> Iterator[str]:
     """Why a job of `kind` with these parameters is another than it was; nothing where only what it reads changed."""
     for change in KEYS:
-        if kind in change.kinds and _at(before, change.field) != _at(now, change.field):
+        earlier = _at(before, change.field)
+        by_build = earlier is None or not change.was_absent
+        if kind in change.kinds and by_build and earlier != _at(now, change.field):
             yield change.reason
 
 

@@ -81,6 +81,15 @@ def submit(database: Database, *planned_jobs: PlannedJob, key: str = "ablation")
     return plans.submit(database, Plan(key, key, {}, planned_jobs), f"submit {key}", NOW)
 
 
+def two_of_a_name(database: Database, name: str = "mine") -> tuple[int, int]:
+    """Ids of two ablations of one name, as an import brings them; their jobs are `a` and `b`."""
+    first, second = (
+        plans.submit(database, Plan(key, name, {}, [planned(key)]), "import", NOW).ablation_id
+        for key in ("a", "b")
+    )
+    return first, second
+
+
 def row(database: Database, label: str) -> Any:
     """The job's row as it is now."""
     with database.read() as tx:

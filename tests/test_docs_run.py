@@ -161,6 +161,7 @@ STORIES: dict[str, tuple[Shown, ...]] = {
         Shown(f"python cli.py data extract {_DATA} extracted", "--split validation", r"validation_r5\.json: \d+ items"),
     ),
     "one checkpoint": (
+        Shown("python cli.py evaluate recon seed 0", "--sequences 1 --max-steps 20", r"recon seed 0: [\s\S]*1/5"),
         Shown(f"python cli.py evaluate {_CHECKPOINT} --sequences 10", _SHORT, r"1/5"),
         Shown(f"python cli.py evaluate {_CHECKPOINT} --sequences 10 --videos films --attention", _SHORT, r"1/5"),
         Shown(f"python cli.py attention {_CHECKPOINT} --data {_DATA} --out maps", "--demonstrations 1 --frames 2",

@@ -11,12 +11,16 @@ from prometheus_client.registry import Collector
 
 from db import progress
 from db.engine import Database
+from db.members import BUSY
 from db.silence import Hearing
 from errors import StateDamaged
 from settings.home import Home
 from views.metrics_server import MetricsServer
 from views.status import status_document
 
+#: Names differ neither between ablations nor between machines; a state is a value, as a label would end the series.
+_OF_A_RUN = ("ablation", "ablation_id", "arm", "seed")
+_OF_A_WORKER = ("worker", "host", "device", "worker_id")
 _SPENT_ON = ("useful", "replayed", "checkpoint", "load", "idle")
 
 
@@ -40,32 +44,39 @@ class StateCollector(Collector):
 
     def _collect(self) -> Iterator[Metric]:
         document = status_document(self._home, self._database, hearing=self._hearing)
-        jobs = GaugeMetricFamily("baton_jobs", "Jobs by state.", labels=["ablation", "state"])
+        jobs = GaugeMetricFamily("baton_jobs", "Jobs by state.", labels=["ablation", "ablation_id", "state"])
         steps = GaugeMetricFamily(
-            "baton_run_step", "Training step that a run has reached.", labels=["ablation", "arm", "seed"]
+            "baton_run_step", "Training step that a run has reached.", labels=list(_OF_A_RUN)
         )
         targets = GaugeMetricFamily(
             "baton_run_target_steps",
             "Training steps that a run shall have.",
-            labels=["ablation", "arm", "seed"],
+            labels=list(_OF_A_RUN),
         )
         for entry in document["ablations"]:
             for state, count in entry["jobs"].items():
-                jobs.add_metric([entry["name"], state], count)
+                jobs.add_metric([entry["name"], str(entry["id"]), state], count)
             for run in entry["runs"]:
-                labels = [entry["name"], run["arm"], str(run["seed"])]
+                labels = [entry["name"], str(entry["id"]), run["arm"], str(run["seed"])]
                 steps.add_metric(labels, run.get("live_step", run["step"]))
                 targets.add_metric(labels, run["target_steps"])
         yield from (jobs, steps, targets)
         ages = GaugeMetricFamily(
             "baton_worker_heartbeat_age_seconds", "Time since a worker's last sign of life.",
-            labels=["worker", "device", "state"],
+            labels=list(_OF_A_WORKER),
         )  # fmt: skip
+        busy = GaugeMetricFamily(
+            "baton_worker_busy",
+            "1 of a worker that works on a job, 0 of one that waits.",
+            labels=list(_OF_A_WORKER),
+        )
         for worker in document["workers"]:
+            labels = [worker["name"], worker["host"], worker["device"], str(worker["id"])]
+            busy.add_metric(labels, worker["state"] == BUSY)
             age = worker["heartbeat_age_seconds"]
             if age is not None:
-                ages.add_metric([worker["name"], worker["device"], worker["state"]], age)
-        yield ages
+                ages.add_metric(labels, age)
+        yield from (ages, busy)
         left = GaugeMetricFamily(
             "baton_session_deadline_seconds",
             "Time until a session's machine goes away.",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
+from settings.called import told_apart
 from settings.shown import one_line
 from views.status_screen import summary_lines
 
@@ -44,9 +45,10 @@ class StatusLines:
         before = self._states or (
             {} if lines else dict.fromkeys((entry["id"] for entry in entries), "running")
         )
+        names = told_apart((entry["id"], entry["name"]) for entry in entries)
         self._print(
             [
-                f"{entry['name']}: {entry['state']}"
+                f"{names[entry['id']]}: {entry['state']}"
                 for entry in entries
                 if entry["state"] != "running" and before.get(entry["id"]) == "running"
             ]

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from settings.called import told_apart
 from settings.home import Home
 from settings.shown import moment, readable
 from settings.typed import typed
@@ -70,6 +71,7 @@ def summary_lines(document: Mapping[str, Any]) -> list[str]:
     """A line per open ablation, for pipes and logs, after what keeps them from going on."""
     open_ones = any(entry["state"] == "running" for entry in document["ablations"])
     lines = [f"trouble: {sentence}" for sentence in document.get("troubles", ()) if open_ones]
+    names = told_apart((entry["id"], entry["name"]) for entry in document["ablations"])
     for entry in document["ablations"]:
         if entry["state"] == "running":
             counts = entry["jobs"]
@@ -85,7 +87,7 @@ def summary_lines(document: Mapping[str, Any]) -> list[str]:
             )
             left = time_left_text(entry["time_left"], bool(document["workers"]))
             parts.append("workers are starting" if starting and left else left)
-            lines.append(f"{entry['name']}: {', '.join(filter(None, parts))}")
+            lines.append(f"{names[entry['id']]}: {', '.join(filter(None, parts))}")
     return lines
 
 
@@ -156,6 +158,7 @@ def _runs(runs: Sequence[Mapping[str, Any]], width: int, most: int | None) -> Re
         chosen = sorted(runs, key=lambda run: order.get(run["state"], 2))[: most - 1]
         shown = [run for run in runs if run in chosen]
     table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
+    table.add_column("run", justify="right", no_wrap=True)
     table.add_column("arm", no_wrap=True)
     table.add_column("seed", justify="right", no_wrap=True)
     table.add_column("steps", justify="right", no_wrap=True)
@@ -170,6 +173,7 @@ def _runs(runs: Sequence[Mapping[str, Any]], width: int, most: int | None) -> Re
         step, target = _step(run), run["target_steps"]
         rate = run.get("steps_per_second")
         table.add_row(
+            str(run["id"]),
             run["arm"],
             str(run["seed"]),
             f"{step}/{target}",
@@ -212,16 +216,26 @@ def _workers(workers: Sequence[Mapping[str, Any]], width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("worker", "device", "does", "seen"):
         table.add_column(heading, no_wrap=True, overflow="ellipsis", ratio=1 if heading == "does" else None)
+    is_elsewhere = len({worker["host"] for worker in workers}) > 1
     for worker in workers:
         progress = worker["progress"] or {}
         steps = f" {progress['step']}/{progress['total']}" if progress.get("total", 1) > 1 else ""
         table.add_row(
-            worker["name"],
+            f"{worker['name']} on {worker['host']}" if is_elsewhere else worker["name"],
             worker["device"],
-            f"{worker['job']}{steps}" if worker["job"] else Text(worker["state"], "dim"),
+            f"{worker['job']}{steps}{_pace(progress)}" if worker["job"] else Text(worker["state"], "dim"),
             Text(_seen(worker), "dim"),
         )
     return table
+
+
+def _pace(progress: Mapping[str, Any]) -> str:
+    """Of what is fetched: bytes a second, and the time that the rest takes at that."""
+    values = progress.get("values") or {}
+    if "mb_per_second" not in values:
+        return ""
+    left = values.get("seconds_left")
+    return f", {values['mb_per_second']:.1f} MB/s" + ("" if left is None else f", {span(left)} left")
 
 
 def _seen(worker: Mapping[str, Any]) -> str:

@@ -7,8 +7,7 @@ figure that the job left in the database. All bytes are hashed, whatever is done
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from tasks.context import InputFile
 from tasks.kind import Spec, decides
 from tasks.registry import KINDS, AnyKind, kind_named
 from workers.audit_process import Again, Made, Work, work_threads
+from workers.audit_sample import Stratum, sample, strata
 from workers.audited_figures import different_figures
 from workers.retention import retention
 
@@ -46,6 +46,14 @@ class Unit:
     ends: bool
     step: int
     target_steps: int
+
+    @property
+    def stratum(self) -> str:
+        return f"slices of {self.kind.name}" if self.kind.sliced else self.kind.name
+
+    @property
+    def is_slice(self) -> bool:
+        return self.kind.sliced
 
     @property
     def name(self) -> str:
@@ -77,34 +85,26 @@ def audit(
     seed: int,
     on_finding: Callable[[Finding], None] = lambda _finding: None,
     on_bytes: Callable[[int, int], None] = lambda _done, _total: None,
-) -> list[Finding]:
+) -> tuple[list[Finding], list[Stratum]]:
     """Hash all that was made, and do a random sample of the work again; None for a count means all.
 
     folder: for what is made, and emptied. log: what the bodies print. One finding for each unit that was done again,
-    in their order, after one for each artifact that is damaged or missing.
+    in their order, after one for each artifact that is damaged or missing; and by kind how much was done again.
     """
     checked = verification.verify(database, store, retention(), on_bytes, ablation_id)
     findings = [_unsound(entry) for entry in checked if entry.state in verification.BAD]
     for finding in findings:
         on_finding(finding)
     gone = {entry.path for entry in checked if entry.state == verification.LEFT_BEHIND}
+    units = units_of(database, ablation_id)
+    chosen, equal = sample(units, slices, others, seed), []
     with Again(folder, log) as again:
-        for unit in _sample(units_of(database, ablation_id), slices, others, seed):
+        for place, unit in enumerate(chosen):
             finding = redo(database, store, unit, again, gone)
             on_finding(finding)
             findings.append(finding)
-    return findings
-
-
-def _sample(units: Sequence[Unit], slices: int | None, others: int | None, seed: int) -> list[Unit]:
-    chance = random.Random(seed)
-    chosen: list[Unit] = []
-    for sliced, count in ((True, slices), (False, others)):
-        these = [unit for unit in units if unit.kind.sliced == sliced]
-        chosen += (
-            these if count is None else sorted(chance.sample(these, min(count, len(these))), key=these.index)
-        )
-    return chosen
+            equal += [place] if finding.verdict == EQUAL else []
+    return findings, strata(units, chosen, equal)
 
 
 def _unsound(entry: verification.Checked) -> Finding:

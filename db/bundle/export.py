@@ -72,7 +72,8 @@ def export(
     now: float,
     on_bytes: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Exported:
-    """Write the bundle `target`, which appears whole or not at all.
+    """Write the bundle `target`, which appears whole or not at all; in the place of an earlier bundle of this home, and
+    of no other file.
 
     since: an earlier bundle's file, or LAST: what whoever imported it has is not sent again.
     on_bytes: told (bytes written, bytes in all). Raises BundleError or InvalidInput; the home is not changed
@@ -86,16 +87,22 @@ def export(
         raise InvalidInput(
             f"a bundle is made of the artifacts in a home; this one's are in {home.artifacts_place}"
         )
-    if target.exists() or target.is_symlink():
-        raise _already_there(target)
+    is_new = not (target.exists() or target.is_symlink())
+    if not is_new:
+        _need_own(db, target)
     if not target.parent.is_dir():
         raise InvalidInput(f"{target.parent} is no folder")
     earlier = _earlier(db, since) if since is not None else None
+    if not is_new and earlier is not None and _key_of(target) == earlier.key:
+        raise InvalidInput(
+            f"{target} is the bundle that --since {since} continues, and whoever has not imported it needs both: name "
+            "another file"
+        )
     store = ArtifactStore(home)
     damaged: set[str] = set()
     try:
         # `artifacts gc` waits until all is copied.
-        with store.publication(), files.whole(target, mode=0o600, new=True, wait=False) as stream:
+        with store.publication(), files.whole(target, mode=0o600, new=is_new, wait=False) as stream:
             while True:
                 try:
                     snapshot, manifest, size = _write(
@@ -104,6 +111,8 @@ def export(
                     break
                 except _Damaged as found:
                     damaged.add(found.path)
+            if not is_new:
+                _need_own(db, target)  # another file may have come there meanwhile
             # Before the file has its name: what follows this bundle must find it in this home's past.
             if db.read_only is None:
                 with db.write(durable=True) as tx:
@@ -224,7 +233,27 @@ def _copy_all(
 
 
 def _already_there(target: Path) -> InvalidInput:
-    return InvalidInput(f"{target} is already there; name another file, or remove it")
+    return InvalidInput(
+        f"{target} is already there, and is no bundle of this home; name another file, or remove it"
+    )
+
+
+def _need_own(db: Database, target: Path) -> None:
+    """Raises InvalidInput unless `target` is a whole bundle of this home's past."""
+    key = _key_of(target)
+    with db.read() as tx:
+        if key is None or key not in {entry.key for entry in lineage.history(tx.exec_driver_sql)}:
+            raise _already_there(target)
+
+
+def _key_of(path: Path) -> str | None:
+    """Of the bundle that lies there whole; None for any other file."""
+    try:
+        with open_regular(path) as stream:
+            return read_manifest(stream, os.fstat(stream.fileno()).st_size).key
+    except (OSError, BundleError) as error:
+        need_fact(error)
+        return None
 
 
 def _earlier(db: Database, since: str) -> _Earlier:

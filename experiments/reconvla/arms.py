@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -120,8 +120,8 @@ def rows_of(config: AblationConfig) -> list[JsonObject]:
 
 
 def check_names(config: AblationConfig) -> None:
-    """Raises ConfigError for rows by the name of a built-in arm, and for arms, bases and a
-    baseline that are unknown."""
+    """Raises ConfigError for rows by the name of a built-in arm, for arms, bases and a baseline that are unknown, and
+    for rows that people could not tell apart."""
     for name, row in config.arms.items() if isinstance(config.arms, dict) else ():
         if row is not None and name in built_in():
             raise ConfigError(
@@ -130,21 +130,43 @@ def check_names(config: AblationConfig) -> None:
             )
     entries = _entries(config)
     for name in config.trained:
-        _chain(name, entries)
+        _chain(name, entries, config.policies)
     baseline = config.comparison.baseline
     if baseline is not None and baseline not in config.trained:
         raise ConfigError(
             f"comparison.baseline: {shown(baseline)} is none of the arms that are trained: "
             f"{cut(', '.join(config.trained), 400)}{did_you_mean(baseline, list(config.trained))}"
         )
+    titles: dict[str, str] = {}
+    for name, row in config.arms.items() if isinstance(config.arms, dict) else ():
+        title = row.title if row is not None and row.title is not None else name
+        if (other := titles.setdefault(title, name)) != name:
+            raise ConfigError(f"arms.{name}.title: {cut(other)} is called {shown(title)} too")
+
+
+def with_bases(entry: ArmEntry, rows: Mapping[str, ArmEntry | None]) -> ArmEntry:
+    """`entry` by itself: what the rows that it begins with set is its own, and its base is a built-in arm or none."""
+    said: dict[str, object] = {}
+    entries = {**built_in(), **{name: row for name, row in rows.items() if row is not None}}
+    chain = [entry]
+    while (base := chain[-1].base) is not None and rows.get(base) is not None:
+        if entries[base] in chain:
+            break  # a circle, of which `check_names` tells
+        chain.append(entries[base])
+    for one in reversed(chain):
+        for key, value in one.set.items():
+            for place, leaf in _leaves(tuple(str(key).split(".")), value):
+                said.pop(".".join(place), None)  # what is said last is laid over what was said before
+                said[".".join(place)] = leaf
+    return entry.model_copy(update={"base": chain[-1].base, "set": said})
 
 
 def _entries(config: AblationConfig) -> dict[str, ArmEntry]:
     return {**built_in(), **{name: row for name, row in config.trained.items() if row is not None}}
 
 
-def _chain(name: str, entries: Mapping[str, ArmEntry]) -> list[ArmEntry]:
-    """The entry of an arm after those of its bases."""
+def _chain(name: str, entries: Mapping[str, ArmEntry], policies: Collection[str] = ()) -> list[ArmEntry]:
+    """The entry of an arm after those of its bases. policies: names of rows that are not trained."""
     if name not in entries:
         known = ", ".join(map(cut, entries))
         raise ConfigError(
@@ -153,6 +175,10 @@ def _chain(name: str, entries: Mapping[str, ArmEntry]) -> list[ArmEntry]:
     names, entry = [name], entries[name]
     while entry.base is not None:
         base = entry.base
+        if base in policies:
+            raise ConfigError(
+                f"arms.{names[-1]}.base: {cut(base)} is a policy, which has no settings to begin with"
+            )
         if base not in entries:
             raise ConfigError(
                 f"arms.{names[-1]}.base: unknown arm {shown(base)}{did_you_mean(base, entries)}"
@@ -188,10 +214,12 @@ def settings_of(entry: ArmEntry, name: str) -> list[tuple[Place, object]]:
     Raises ConfigError for what is of the whole ablation.
     """
 
-    found = []
+    found: list[tuple[Place, object]] = []
     for key, value in entry.set.items():
         for place, leaf in _leaves(tuple(str(key).split(".")), value):
             check_place(place, f"arms.{name}.set")
+            if any(_within(other, place) for other, _ in found):
+                raise ConfigError(f"arms.{name}.set: {cut('.'.join(place))} is given twice")
             found.append((place, leaf))
     return found
 

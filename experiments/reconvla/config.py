@@ -33,6 +33,9 @@ from experiments.reconvla.sections import (
 from policies.registry import PolicySpec, ReconVLAWeights, policy_from_json
 from settings.shown import cut
 
+#: Of one ablation.
+MOST_ROWS = 1000
+
 
 class ArmEntry(Section):
     """A row of the table that is trained: what differs from the settings of the ablation, or from another arm."""

@@ -30,7 +30,7 @@ from settings.code_source import source_from_json
 from settings.json_values import JsonObject
 from settings.shown import cut, shown
 from settings.typed_json import first_mistake
-from tasks.registry import KINDS
+from tasks.registry import KINDS, PLAN
 
 #: Entries that name a program, by their place in an ablation's settings; and in the parameters of a job, wherever.
 PROGRAMS = (("gaze", "python"), ("evaluation", "calvin_python"))
@@ -100,6 +100,8 @@ class ForeignJobs:
     def parameters(self, kind: str, parameters: dict[str, object]) -> dict[str, object]:
         if kind not in KINDS:
             raise ValueError(f"is of the kind {shown(kind)}, which this Baton does not know")
+        if kind == PLAN.name:
+            parameters = self._to_plan(parameters)
         kept = self._object_without_programs(parameters)
         if kind == "evaluate" and _PROGRAM in parameters:
             kept[_PROGRAM] = None  # which is what one says that needs none
@@ -109,6 +111,13 @@ class ForeignJobs:
         except ValueError as error:
             raise ValueError(f"has parameters that are not taken over: {error}") from None
         return kept
+
+    def _to_plan(self, parameters: dict[str, object]) -> dict[str, object]:
+        """A job that plans works with the settings of an ablation, which may be no others than an ablation's own."""
+        settings = parameters.get("settings")
+        if not isinstance(settings, dict):
+            raise ValueError("has parameters that are not taken over: settings: they are no mapping")
+        return {**parameters, "settings": self.settings(settings)}
 
     def _without_programs(self, value: object) -> object:
         """JSON in a state has at most a hundred levels (`db.bundle.columns`)."""

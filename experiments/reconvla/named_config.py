@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from pydantic import BaseModel, ValidationError
 
 from errors import ConfigError
-from experiments.reconvla.arms import arms_of, check_names
-from experiments.reconvla.config import AblationConfig
+from experiments.reconvla.arms import arms_of, check_names, with_bases
+from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.own_classes import with_digests
 from experiments.reconvla.vary import axes_of, varied
 from experiments.reconvla.written import is_text, with_places
@@ -70,10 +71,15 @@ def load_config(
     for _, more in written:
         merge(values, more)
     said_by = written[of_people:]
+    chosen: list[str] | None = None  # of rows that are described
     for key, value in direct.items():
         if value is not None:
             option = {"data__root": "--data"}.get(key, f"--{key}")
-            more = nested(key, _rows_named(value, values) if key == "arms" else value, "__")
+            described = values.get("arms")
+            if key == "arms" and isinstance(described, dict) and not isinstance(value, Mapping):
+                chosen = list(cast("Iterable[str]", value))
+                value = {**dict.fromkeys(chosen), **described}
+            more = nested(key, value, "__")
             merge(values, more)
             written.append((option, more))
     axes = axes_of(vary, vary_with)
@@ -81,8 +87,12 @@ def load_config(
         values["arms"] = [VARIED]
     try:
         config = AblationConfig.model_validate(with_places(values))
+        if len(config.arms) > MOST_ROWS:
+            raise ConfigError(f"arms: {len(config.arms):,} rows; an ablation has at most {MOST_ROWS:,}")
+        check_names(config)
+        if chosen is not None:
+            config = _of_rows(config, chosen)
         if axes:
-            check_names(config)
             rows = varied(config, axes)
             written.append(("--vary", {"arms": dict.fromkeys(rows)}))
             config = config.model_copy(update={"arms": rows})
@@ -92,7 +102,10 @@ def load_config(
     except ConfigError as error:
         if str(error).startswith("--vary"):
             raise
-        raise ConfigError(f"{_place_of(str(error).partition(':')[0].split('.'), written)}: {error}") from None
+        entry = str(error).partition(":")[0]
+        place = _place_of(entry.split("."), written)
+        told = str(error).removeprefix(f"{entry}: ") if place.endswith(f" {entry}") else error
+        raise ConfigError(f"{place}: {told}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         loc = first["loc"]
@@ -101,7 +114,7 @@ def load_config(
         place = _place_of([str(part) for part in loc] or first["msg"].split()[2:3], written)
         where = cut(".".join(cut(str(part)) for part in loc), _LONGEST_PART)
         if first["type"] == "extra_forbidden":
-            near = did_you_mean(where, _keys(AblationConfig))
+            near = _meant(where)
             raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}{near}") from None
         if first["type"] == "model_type":
             raise ConfigError(
@@ -117,6 +130,21 @@ def load_config(
     return config
 
 
+def _meant(key: str) -> str:
+    """The end of a sentence about a key that is none."""
+    section, _, rest = key.partition(".")
+    if section == "arms" and "." in rest:
+        row, _, entry = rest.partition(".")
+        if entry.partition(".")[0] in AblationConfig.model_fields:
+            return f"; what differs in an arm stands in its `set`: arms.{row}.set.{entry}"
+        known = [*ArmEntry.model_fields, *PolicyRow.model_fields]
+        return did_you_mean(entry, known) or f"; a row has {', '.join(dict.fromkeys(known))}"
+    known = list(_keys(AblationConfig))
+    if key in known:  # with its dot at the top of a mapping
+        return f"; nest it: {{{key.replace('.', ': {')}: ...{'}' * (key.count('.') + 1)}"
+    return did_you_mean(key, known)
+
+
 def _place_of(entry: Sequence[str], written: Sequence[tuple[str, JsonObject]]) -> str:
     """Who wrote the entry last; the last who wrote anything where nobody did."""
     for depth in range(len(entry), 0, -1):
@@ -129,13 +157,16 @@ def _place_of(entry: Sequence[str], written: Sequence[tuple[str, JsonObject]]) -
     return written[-1][0] if written else "configuration"
 
 
-def _rows_named(names: object, values: dict[str, object]) -> object:
-    """Where rows are described, those with these names; names alone are of arms."""
-    described = values.get("arms")
-    if not isinstance(described, dict) or not isinstance(names, Iterable):
-        return names
-    values["arms"] = None  # it is replaced, not merged
-    return {name: described.get(name) for name in names}
+def _of_rows(config: AblationConfig, names: Sequence[str]) -> AblationConfig:
+    """With these of its rows alone, which keep what they have of others."""
+    rows = cast("Mapping[str, ArmEntry | PolicyRow | None]", config.arms)
+    chosen = {name: rows[name] for name in names}
+    kept = {
+        n: with_bases(row, config.trained) if isinstance(row, ArmEntry) else row for n, row in chosen.items()
+    }
+    if len(kept) < len(names):
+        raise ConfigError(f"arms names something twice: {cut(', '.join(names))}")
+    return AblationConfig.model_validate({**config.model_dump(), "arms": kept})
 
 
 def _check_protocol_decides(protocol: str, said_by: list[tuple[str, JsonObject]]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from calvin.split import TRAINING, VALIDATION, Reading, Recording, check_place
 from db.plans import Dependency, Plan, RunRef
-from errors import ConfigError
-from experiments.reconvla.arms import Arm, arms_of, check_names
+from errors import ConfigError, DatasetError
+from experiments.reconvla.arms import Arm, arms_of, built_in, check_names
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.count_jobs import check_jobs
 from experiments.reconvla.data_jobs import DataJobs
@@ -76,9 +77,12 @@ class Planner:
         known_tasks(config.data)
         if missing := absent(config):
             return fetched_first(config, missing)
-        for one in dict.fromkeys([config.data.root, *(arm.config.data.root for arm in arms)]):
-            if one is not None:
-                check_place(local(one), TRAINING)
+        if config.data.root is not None:
+            check_place(local(config.data.root), TRAINING)
+        for arm in arms:
+            with _of(arm):
+                if arm.config.data.root not in (None, config.data.root):
+                    check_place(local(str(arm.config.data.root)), TRAINING)
         for backbones in dict.fromkeys([config.model.backbones, *(a.config.model.backbones for a in arms)]):
             self._folders[backbones] = backbone_folders(backbones)
         closed_loop = has_closed_loop(config)
@@ -90,9 +94,11 @@ class Planner:
             name = next(iter(config.policies))
             raise ConfigError(f"arms.{name}.policy: it is judged in closed loop alone; {NO_SIMULATOR}")
         for arm in arms:
-            self._data_of(arm)
+            with _of(arm):
+                self._data_of(arm)
         for arm in arms:
-            check_attention(self._model(arm, arm.config.training).config, arm.judged.attention)
+            with _of(arm):
+                check_attention(self._model(arm, arm.config.training).config, arm.judged.attention)
         indexes = self._indexes(arms)
 
         training: dict[RunRef, str] = {}
@@ -312,6 +318,17 @@ def judged_in(arm: Arm) -> Precision:
     if training.lora is None:
         return "fp32"
     return "4bit" if training.lora.four_bit else training.precision
+
+
+@contextmanager
+def _of(arm: Arm) -> Iterator[None]:
+    """What is wrong with the settings of an arm that has some of its own is told with its name."""
+    try:
+        yield
+    except (ConfigError, DatasetError) as error:
+        if arm.name in built_in() or str(error).startswith("arms."):
+            raise
+        raise type(error)(f"arms.{arm.name}: {error}") from None
 
 
 def _check_distinct(made: Mapping[str, Sequence[str]]) -> None:

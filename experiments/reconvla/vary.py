@@ -10,14 +10,13 @@ from itertools import product
 from math import prod
 
 from errors import ConfigError
-from experiments.reconvla.arms import Arm, ChangesNothing, arm_of, built_in, check_place, flat
-from experiments.reconvla.config import AblationConfig, ArmEntry, PolicyRow
+from experiments.reconvla.arms import Arm, ChangesNothing, arm_of, built_in, check_place, flat, with_bases
+from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.sections import LONGEST_NAME
 from experiments.reconvla.written import is_text, with_place
 from settings.overlays import is_text_below, value_of
 from settings.shown import cut, shown
 
-MOST_ROWS = 1000
 _LONGEST_VALUE = 30
 
 Row = ArmEntry | PolicyRow | None
@@ -64,6 +63,8 @@ def varied(config: AblationConfig, axes: Sequence[Axis]) -> dict[str, Row]:
     more than MOST_ROWS rows, or a key that changes nothing in any arm.
     """
     rows: dict[str, Row] = {}
+    trained = {name: row and with_bases(row, config.trained) for name, row in config.trained.items()}
+    config = config.model_copy(update={"arms": {**trained, **config.policies}})
     arms = [(name, _axes_for(config, name, axes)) for name in config.trained]
     count = len(config.policies) + sum(prod(len(axis.values) for axis, _ in mine) for _, mine in arms)
     if count > MOST_ROWS:
@@ -101,6 +102,7 @@ def _axes_for(
     found = []
     for axis in axes:
         changes, texts = False, []
+        seen: dict[str, Mapping[str, object]] = {}
         for values in axis.values:
             said = dict(zip(axis.keys, values))
             comes_to: Mapping[str, object] = said
@@ -111,6 +113,11 @@ def _axes_for(
                 pass
             except ConfigError:
                 changes = True
+            means = json.dumps([comes_to.get(key, value) for key, value in said.items()], sort_keys=True)
+            if means in seen:
+                told = " and ".join(shown(next(iter(said.values())), 40) for said in (seen[means], said))
+                raise ConfigError(f"{axis.option}: {told} come to the same")
+            seen[means] = said
             texts.append(tuple(_text(comes_to.get(key, value)) for key, value in said.items()))
         if changes:
             found.append((axis, texts))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import wait
 from dataclasses import asdict
@@ -21,6 +22,8 @@ from tasks.kind import Spec
 #: Steps of the job, so that rates and the time left are shown as of any other.
 STEP_BYTES = 1 << 20
 _LOOK_SECONDS = 0.5
+#: Over how many looks a rate is taken: half a minute.
+_PACE_LOOKS = 60
 #: How often it is written down how far it is: whoever is killed between has brought the job no further.
 _TELL_SECONDS = 30.0
 
@@ -42,12 +45,12 @@ def run(context: TaskContext[FetchSpec]) -> Finished[FetchResult] | Yielded:
     copy = copy_of(context.spec.name, context.spec.of)
     files = copy.listing()
     size = sum(file.size for file in files)
-    total, told_at = steps_of(size), time.monotonic()
+    total, told_at, pace = steps_of(size), time.monotonic(), Pace(time.monotonic)
 
     def reached(held: int, last: bool) -> None:
         nonlocal told_at
         step = min(total - 1, held // STEP_BYTES)
-        context.report_progress(step, total)
+        context.report_progress(step, total, pace.values(held, size))
         if step > context.step and (last or time.monotonic() - told_at >= _TELL_SECONDS):
             context.publish(step, [])
             told_at = time.monotonic()
@@ -63,6 +66,24 @@ def run(context: TaskContext[FetchSpec]) -> Finished[FetchResult] | Yielded:
         files=len(files), bytes=size, moved=counts.moved, cuts=counts.cuts, waits=counts.waits, wrong=wrong
     )
     return Finished([Draft("fetched", listed.name, listed)], result=result)
+
+
+class Pace:
+    """How fast bytes come of late, and how long the rest takes at that."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seen: deque[tuple[float, int]] = deque(maxlen=_PACE_LOOKS)
+
+    def values(self, held: int, size: int) -> dict[str, float]:
+        """`mb_per_second` and `seconds_left`, as far as they are known. held: bytes of `size` that are here now."""
+        self._seen.append((self._clock(), held))
+        began, had = self._seen[0]
+        seconds, came = self._seen[-1][0] - began, held - had
+        if seconds <= 0:
+            return {}
+        told = {"mb_per_second": max(0, came) / seconds / 1e6}
+        return {**told, "seconds_left": (size - held) * seconds / came} if came > 0 else told
 
 
 def place_here(context: TaskContext[Spec], root: str | None) -> Path | None:

@@ -59,8 +59,12 @@ def test_work_that_cannot_be_done_again_is_a_finding_and_exit_code_1(
     out = capsys.readouterr().out
     assert out.startswith("different") and "doing it again failed" in out
     damage(home.root / made.path)
-    assert main(["--home", str(home.root), "audit", "--others", "0", "--slices", "1"]) == 1
-    assert capsys.readouterr().out == f"damaged         a: index.json, step 1: {made.path} is damaged\n"
+    assert main(["--home", str(home.root), "audit", "--others", "0", "--slices", "1", "--seed", "7"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"damaged         a: index.json, step 1: {made.path} is damaged",
+        "index: 0 of 1 done again",
+        "Sample of seed 7.",
+    ]
 
 
 def test_work_of_another_machine_alone_is_no_success(
@@ -73,7 +77,9 @@ def test_work_of_another_machine_alone_is_no_success(
     jobs.succeed(database, claim, Ending(SUCCEEDED, 1, artifacts=[made], environment=environment), NOW)
     assert main(["--home", str(home.root), "audit", "--others", "all", "--json"]) == 3
     output = capsys.readouterr()
-    assert json.loads(output.out)["not_comparable"] == 1
+    document = json.loads(output.out)
+    assert document["not_comparable"] == 1
+    assert document["sampled"] == [{"kind": "index", "checked": 1, "of": 1, "equal": 0, "bad_at_most": None}]
     assert output.err == (
         "error: 1 of 1 could not be compared here; each says why, and what another machine made is compared there\n"
     )

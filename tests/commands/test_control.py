@@ -10,7 +10,7 @@ from cli import main
 from db.engine import Database
 from db.states import CANCELLED, READY
 from settings.home import Home
-from tests.support import planned, row, states, submit
+from tests.support import planned, row, states, submit, two_of_a_name
 
 
 def test_an_ablation_is_paused_cancelled_and_brought_back(
@@ -58,3 +58,46 @@ def test_a_home_where_all_is_paused_ends_with_code_4(
     assert main([*where, "pause", "mine"]) == 0
     assert main([*where, "up", "--until-done"]) == 4
     assert "mine: paused, with everything saved" in capsys.readouterr().err
+
+
+def test_two_of_one_name_are_told_apart_and_none_is_cancelled_by_chance(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = two_of_a_name(database)
+    where = ["--home", str(home.root)]
+    for words in (["cancel"], ["cancel", "mine"]):
+        assert main([*where, *words]) == 2
+        err = capsys.readouterr().err
+        assert str(first) in err and str(second) in err and "mine" in err
+    assert set(states(database).values()) == {READY}
+    assert main([*where, "pause"]) == 0
+    assert capsys.readouterr().out == f"ablation mine ({second}): 1 jobs paused\n"
+    assert main([*where, "cancel", str(first)]) == 0
+    assert states(database) == {"a": CANCELLED, "b": READY}
+
+
+def test_without_a_name_what_is_not_over_is_meant(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database, planned("a"), key="older")
+    submit(database, planned("b"), key="newer")
+    where = ["--home", str(home.root)]
+    assert main([*where, "cancel", "newer"]) == 0
+    assert main([*where, "pause"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "ablation older: 1 jobs paused"
+    assert main([*where, "cancel"]) == 0
+    assert set(states(database).values()) == {CANCELLED}
+    assert main([*where, "retry"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("ablation newer: 1 jobs retried")
+
+
+def test_up_tells_of_each_of_two_with_one_name(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The state of the first is not lost behind that of the second."""
+    first, second = two_of_a_name(database)
+    where = ["--home", str(home.root)]
+    assert main([*where, "pause", str(first)]) == 0
+    assert main([*where, "cancel", str(second)]) == 0
+    assert main([*where, "up", "--until-done"]) == 4
+    assert f"mine ({first}): paused, with everything saved" in capsys.readouterr().err

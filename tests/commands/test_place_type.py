@@ -15,7 +15,7 @@ from commands.place_type import PLACE, PLACE_TEXT
 #: Homes have their own door (`settings.home.home_at`), and so does what a configuration takes (`--data`).
 _OTHER_DOORS = {"--home", "--data"}
 _PATHS = {"DIR", "FILE", "PATH", "YAML", "YAML|FILE", "FILE|last"}
-_NAMES = {"file", "folder", "out", "checkpoint"}
+_NAMES = {"file", "folder", "out", "words"}
 
 
 def parameters(group: click.Group = cli) -> Iterator[tuple[str, click.Parameter]]:

@@ -75,8 +75,8 @@ def test_a_run_that_is_worked_on_shows_its_live_step_and_rate(home, database, ca
     assert run["steps_per_second"] == 0.04
     for width in (80, 100, 120, 150, 200):
         text = drawn(document, width)
-        row = next(line for line in text.splitlines() if line.startswith("recon ") and "40/100" in line)
-        assert row.split()[:3] == ["recon", "0", "40/100"], width
+        row = next(line for line in text.splitlines() if " recon " in line and "40/100" in line)
+        assert row.split()[:4] == [str(run["id"]), "recon", "0", "40/100"], width
         assert ("action 1.250  reconstruction 0.750" in row) == (width >= 120)
         assert "1.250" in row and ("action loss" in text) == (width < 120)
         assert "train recon seed 0 40/100" in text
@@ -136,8 +136,8 @@ def test_the_bar_gives_way_to_long_names_and_numbers(home, database, capsys):
     }
     document["ablations"][0]["runs"][0] |= {**long, "steps_per_second": 0.0123, "state": "succeeded"}
     lines = drawn(document, 80).splitlines()
-    (row,) = [line for line in lines if line.startswith("explicit_grounding")]
-    assert row.split()[2] == "120000/120000" and row.split()[-3:] == ["0.0123", "1.250", "succeeded"]
+    (row,) = [line for line in lines if "explicit_grounding" in line]
+    assert row.split()[3] == "120000/120000" and row.split()[-3:] == ["0.0123", "1.250", "succeeded"]
     assert max(map(len, lines)) <= 80
 
 

@@ -16,12 +16,14 @@ import cli
 from db import jobs, states
 from db.engine import Database
 from db.values import Ending
+from errors import EnvironmentLacks
+from settings.gpus import Given
 from settings.home import Home
 from settings.typed import typed
 from tests.commands.test_flower import await_flower, status
 from tests.commands.test_status import ARMS, finish_all, make_ablation
 from tests.processes import await_gone, of_home, one_of_home, running
-from tests.support import await_value, start, worker
+from tests.support import NOW, await_value, planned, start, submit, worker
 from tests.tensorboard import tensorboard as tensorboard
 from views.flower import password
 from workers.services import SERVICES
@@ -148,3 +150,40 @@ def test_an_ablation_that_failed_is_told_with_reasons(
         f"error: mine: train {ARMS[1]} seed 0 and {2 * len(ARMS) - 2} more: my-data is not a folder",
         f"mine: once that is mended: {typed('retry 1', home)}, then {typed('up --until-done', home)}",
     ]
+
+
+def test_until_done_ends_with_the_report_of_what_it_finished(
+    home: Home, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not of what had ended before."""
+    me = worker(database)
+
+    def finish(label: str) -> None:
+        jobs.succeed(database, start(database, label, me), Ending(states.SUCCEEDED, 0), NOW)
+
+    for name in ("a", "b"):
+        submit(database, planned(name), key=name)
+    finish("a")
+    reported: list[tuple[int, ...]] = []
+    monkeypatch.setattr("commands.run.run_home", lambda *_, **__: finish("b") if not reported else None)
+    monkeypatch.setattr("commands.show.write_report", lambda _home, _database, ids: reported.append(ids))
+    monkeypatch.setattr("commands.show.print_report", lambda _written, as_json: None)
+    words = ["--home", str(home.root), "up", "--until-done", "--cpus", "1", "--gpus", "none"]
+    assert cli.main(words) == 0
+    assert reported == [(2,)]
+    assert cli.main(words) == 0
+    assert reported == [(2,)]
+
+
+def test_gpus_that_are_named_and_not_there_are_told_also_where_nothing_is_left(
+    home: Home, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def need_gpus(devices: object) -> None:
+        raise EnvironmentLacks("GPU 7 is asked for")
+
+    monkeypatch.setattr("commands.gpus.need_gpus", need_gpus)
+    monkeypatch.setattr("commands.gpus.given_gpus", lambda: Given((), ()))
+    words = ["--home", str(home.root), "up", "--until-done", "--cpus", "1", "--gpus"]
+    assert cli.main([*words, "7"]) == 3
+    assert "GPU 7 is asked for" in capsys.readouterr().err
+    assert cli.main([*words, "none"]) == 0

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from commands.without_environment import NEEDED
 from tests.support import REPOSITORY
 
 
@@ -18,3 +24,19 @@ def test_without_its_libraries_the_command_to_type_is_said() -> None:
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ") and ("; type: " in line)
     assert "make -C " in line or "/.venv/bin/python " in line
+
+
+@pytest.mark.parametrize("lacks", ["psutil", "sqlalchemy", "pydantic"])
+def test_an_environment_with_some_of_its_libraries(lacks: str, tmp_path: Path) -> None:
+    """click is on many machines, for other programs."""
+    code = f"import sys; sys.modules[{lacks!r}] = None; import cli; sys.exit(cli.main(['plan', '--preset', 'smoke']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=REPOSITORY,
+        env={**os.environ, "BATON_HOME": str(tmp_path / "home")},
+    )  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 3 and f"has no {lacks})" in line and "; type: " in line
+
+
+def test_every_library_that_is_needed_is_one_of_ours() -> None:
+    assert all(importlib.util.find_spec(name) is not None for name in NEEDED)

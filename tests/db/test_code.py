@@ -52,7 +52,7 @@ def test_what_is_submitted_is_kept_once_and_allowed(database: Database) -> None:
 def test_what_is_not_allowed_is_refused_until_somebody_says_so(database: Database) -> None:
     ablation = submit(database, SOURCE)
     disallow(database)
-    says = rf"^mine\.py \(Mine\) is code that came with a bundle, .*: up --allow-code {SOURCE.digest}$"
+    says = rf"^mine\.py \(Mine\) is code that came with a bundle, .*: .* up --until-done --allow-code {SOURCE.digest}$"
     for look in (
         lambda: code.need_allowed(database),
         lambda: code.need_allowed(database, [ablation]),

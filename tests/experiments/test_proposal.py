@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,27 @@ def test_more_joins_the_same_ablation(database: Database) -> None:
     assert queries.growths(database, 1) == [grew.at] and queries.growths(database, 2) == []
     smaller = proposal(database, "seeds=[1]", "evaluation.sequences=2")
     assert smaller.plan.key == row.key and smaller.new == 0
+
+
+def test_a_file_that_was_edited_is_named_and_makes_no_second_ablation(
+    database: Database, tmp_path: Path
+) -> None:
+    words = tmp_path / "words.yaml"
+    said = ("evaluation.sequences=3", f"evaluation.instructions={words}")
+    tasks = load_config("smoke").data.tasks
+    assert tasks is not None
+    for text in ("do it", "do it well"):
+        words.write_text("".join(f"{task}: [{text}]\n" for task in tasks))
+        if text == "do it":
+            submit(database, *said)
+    with pytest.raises(
+        ConfigError, match=r"what evaluation\.instructions names holds something else .* --name smoke-2$"
+    ):
+        proposal(database, *said)
+    submit(database, *said, name="smoke-2")
+    words.write_text("".join(f"{task}: [do it]\n" for task in tasks))
+    again = proposal(database, *said)
+    assert (again.new, again.otherwise) == (0, "")
 
 
 def test_the_report_that_it_had_is_cancelled_where_it_did_not_begin(database: Database) -> None:

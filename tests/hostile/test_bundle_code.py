@@ -54,7 +54,7 @@ def test_code_that_a_bundle_says_is_allowed_is_not(
         assert (
             err.startswith("error: mine.py (Mine) is code that came with a bundle") and err.count("\n") == 1
         )
-        assert f"up --allow-code {SOURCE.digest}" in err and len(err) < LONGEST_SENTENCE
+        assert f"up --until-done --allow-code {SOURCE.digest}" in err and len(err) < LONGEST_SENTENCE
     for words in (
         ["status"],
         ["report"],

@@ -28,6 +28,14 @@ OF_JOBS: dict[str, tuple[str, dict[str, Any], str]] = {
     "weights of a device behind two strokes": ("gaze", {"options": {"weights": "//dev/zero"}}, "lie still"),
     "assets of the system behind two strokes": ("evaluate", {"assets": "//sys"}, "lie still"),
     "a dataset with a zero": ("ingest", {"root": "/a\0b"}, "printed"),
+    "a dataset of a branch, which may be another tomorrow": ("ingest", {"root": "hub:lab/data@main"}, "no commit"),
+    "a dataset of no name on the Hub": ("ingest", {"root": "hub:lab/../x"}, "cannot be an owner or a name"),
+    "a plan of no settings": ("plan", {"settings": [1]}, "no mapping"),
+    "a plan of a policy server": (
+        "plan",
+        {"settings": {"arms": {"x": {"policy": {"kind": "http", "url": "http://host.example/act"}}}}},
+        "--policies",
+    ),
     "a dataset behind a URL": ("ingest", {"root": "s3://bucket/x"}, "no whole path"),
     "a scene with a path": ("ingest", {"demonstrations": [{"scene": "../x"}]}, "scene"),
     "a source of its own": ("ingest", {"source": "os:system"}, "source"),
@@ -205,3 +213,13 @@ def test_a_program_is_left_out_wherever_it_is_named(tmp_path: Path) -> None:
     kept = judge.settings({"gaze": {"python": PROGRAM}, "evaluation": {"calvin_python": f"{PROGRAM}-3"}})
     assert kept == {"gaze": {"python": None}, "evaluation": {"calvin_python": None}}
     assert judge.left_out == (PROGRAM, f"{PROGRAM}-2", f"{PROGRAM}-3")
+
+
+def test_a_dataset_of_a_commit_is_taken_over_and_a_plan_without_its_programs(tmp_path: Path) -> None:
+    judge = ForeignJobs(tmp_path)
+    told = {"root": f"hub:lab/data@{'c' * 40}/part"}
+    assert judge.parameters("ingest", told) == told
+    settings = load_config("smoke", None, (f"evaluation.calvin_python={PROGRAM}",)).model_dump(mode="json")
+    kept = judge.parameters("plan", {"settings": settings})["settings"]
+    assert isinstance(kept, dict) and kept["evaluation"]["calvin_python"] is None
+    assert judge.left_out == (PROGRAM,)

@@ -12,12 +12,15 @@ from errors import ConfigError
 from settings.code_source import (
     MOST_BYTES,
     MOST_FILES,
+    OF_BATON,
+    RESERVED,
     Reference,
     find_source,
     reference_of,
     references_in,
     source_from_json,
 )
+from tests.support import REPOSITORY
 
 DIGEST = "0" * 64
 
@@ -160,3 +163,11 @@ def test_what_is_not_taken_is_one_sentence(case: str, tmp_path: Path) -> None:
 def test_what_a_state_holds_is_looked_at(files: dict[str, object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         source_from_json(files)
+
+
+def test_whoever_works_in_a_clone_may_put_a_class_beside_baton(tmp_path: Path) -> None:
+    """What is Baton's is told by its names, whatever else lies there."""
+    assert REPOSITORY / "detectors" in REPOSITORY.iterdir() and "my_detector" not in RESERVED
+    there = {path.name for path in REPOSITORY.iterdir() if next(path.glob("*.py"), None) is not None}
+    there |= {path.stem for path in REPOSITORY.glob("*.py")}
+    assert {name for name in OF_BATON if name in there} == OF_BATON

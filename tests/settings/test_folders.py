@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from settings.files import aside_of
-from settings.folders import whole_folder
+from settings.folders import continued_folder, forget_aside, give_folder_name, whole_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -83,3 +83,27 @@ def test_two_do_not_fill_one_folder(tmp_path: Path) -> None:
             pass
         assert names(aside) == ["a"]
     assert names(target) == ["a"]
+
+
+def test_a_continued_folder_stays_with_what_is_in_it_until_it_gets_its_name(tmp_path: Path) -> None:
+    target = tmp_path / "made"
+    with pytest.raises(KeyboardInterrupt), continued_folder(target) as aside:
+        (aside / "set").mkdir()
+        (aside / "set" / "a").write_text("half")
+        raise KeyboardInterrupt
+    assert names(tmp_path) == [".partial.made"]
+    with continued_folder(target) as aside:
+        with pytest.raises(BlockingIOError), continued_folder(target):
+            pass
+        assert (aside / "set" / "a").read_text() == "half"
+        give_folder_name(aside / "set", target)
+    assert names(tmp_path) == ["made"] and names(target) == ["a"]
+    with pytest.raises(FileExistsError), continued_folder(target):
+        pass
+    with pytest.raises(KeyboardInterrupt), continued_folder(tmp_path / "nothing"):
+        raise KeyboardInterrupt
+    aside_of(target).mkdir()
+    (aside_of(target) / "left").write_text("of a process that was killed behind its end")
+    forget_aside(target)
+    forget_aside(target)
+    assert names(tmp_path) == ["made"]

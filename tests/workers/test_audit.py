@@ -31,6 +31,7 @@ from tests.workers.conftest import Bench
 from workers import audit
 from workers.audit import DAMAGED, DIFFERENT, EQUAL, NOT_COMPARABLE
 from workers.audit_process import Again, Work, do_again, surroundings_of
+from workers.audit_sample import sample
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +125,7 @@ def test_another_machines_last_bits_are_no_forgery(
 
 def test_a_sample_is_drawn_from_its_seed(trained: Database, store: ArtifactStore, tmp_path: Path) -> None:
     def names(seed: int) -> list[str]:
-        chosen = audit._sample(audit.units_of(trained, None), 2, 0, seed)
+        chosen = sample(audit.units_of(trained, None), 2, 0, seed)
         return [unit.name for unit in chosen]
 
     assert names(0) == names(0)
@@ -181,9 +182,10 @@ def test_a_sample_hashes_all_the_same(
     """One bit on the disk, in an artifact that is not among what is done again."""
     fact = artifacts_of_job(trained, row(trained, "index").id)[-1]
     damage(home.root / fact.path)
-    found = audit.audit(trained, ArtifactStore(home), 1, tmp_path / "audit", tmp_path / "log",
+    found, strata = audit.audit(trained, ArtifactStore(home), 1, tmp_path / "audit", tmp_path / "log",
                         slices=0, others=0, seed=0)  # fmt: skip
     assert [(finding.verdict, finding.why) for finding in found] == [(DAMAGED, f"{fact.path} is damaged")]
+    assert {stratum.checked for stratum in strata} == {0} and all(stratum.of for stratum in strata)
 
 
 def test_what_was_removed_as_nothing_needs_it_is_no_damage(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from detectors.base import Source
 from experiments.reconvla.report.corpora import PRETRAINING, Corpora
 from experiments.reconvla.report.gaze_data import GazeRegions, GazeScores, IndexUse, ObjectScores, OtherGaze
+from reports.grouped import grouped_share_interval
 from tasks.records import JobRecord, ended, told
 from tasks.results import GazeResult, IndexResult, ObjectFigures
 from tasks.specs import GazeSpec, IndexSpec
@@ -22,10 +23,12 @@ def gaze_scores(jobs: Sequence[JobRecord]) -> dict[str, GazeScores]:
     detected: Counter[str] = Counter()
     overlap: dict[str, list[float]] = {}
     outcomes: dict[str, Counter[str]] = {}
+    by_demonstration: dict[str, list[tuple[int, int]]] = {}
     for _, result in ended(jobs, GazeResult):
         for level, figures in result.figures.items():
             frames[level] += figures.frames
             detected[level] += figures.detected
+            by_demonstration.setdefault(level, []).append((figures.detected, figures.frames))
             outcomes.setdefault(level, Counter()).update(figures.outcomes)
         for level, (total, count) in result.iou_sum.items():
             entry = overlap.setdefault(level, [0.0, 0])
@@ -38,9 +41,16 @@ def gaze_scores(jobs: Sequence[JobRecord]) -> dict[str, GazeScores]:
             rate=detected[level] / frames[level] if level in ("simple", "complex") else None,
             mean_iou=overlap[level][0] / overlap[level][1] if level in overlap else None,
             outcomes=dict(sorted(outcomes[level].items())),
+            demonstrations=sum(1 for _, count in by_demonstration[level] if count),
+            rate_interval=_interval(by_demonstration[level]) if level in ("simple", "complex") else None,
         )
         for level in frames
     }
+
+
+def _interval(counts: Sequence[tuple[int, int]]) -> tuple[float, float] | None:
+    """counts: (detected, frames) of each demonstration."""
+    return grouped_share_interval([hits for hits, _ in counts], [frames for _, frames in counts])
 
 
 def detectors_of(jobs: Sequence[JobRecord]) -> str:

@@ -13,13 +13,18 @@ from errors import InvalidInput
 
 @dataclass(frozen=True)
 class GazeScores:
-    """Detection figures of the frames of one difficulty; the counts in `outcomes` add up to `frames`."""
+    """Detection figures of the frames of one difficulty; the counts in `outcomes` add up to `frames`.
+
+    demonstrations: that have such frames; rate_interval: 95 % over other demonstrations, as frames of one are alike.
+    """
 
     frames: int
     detected: int
     rate: float | None
     mean_iou: float | None
     outcomes: Mapping[str, int] = field(default_factory=dict)
+    demonstrations: int | None = None
+    rate_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -143,8 +143,8 @@ def _shared(
     if not common:
         counts = ", ".join(f"{cut(name)} {len(results[0])}" for name, results in zip(names, judged))
         raise InvalidInput(
-            f"{' and '.join(map(cut, names))} share no sequence, though their settings agree: their lists were drawn "
-            f"by different versions of Baton ({counts} sequences)"
+            f"{' and '.join(map(cut, names))} share no sequence, though their settings agree: they were told "
+            f"other instructions, or their lists were drawn by different versions of Baton ({counts} sequences)"
         )
     return tuple(content for content in first if content in common)
 

@@ -150,11 +150,45 @@ def test_a_damaged_checkpoint_stays_behind_and_is_named(
     ]
 
 
-def test_what_cannot_be_written_is_refused(idle: Workshop, bundle: Path, tmp_path: Path) -> None:
+def test_an_earlier_bundle_of_this_home_is_replaced(idle: Workshop, bundle: Path, tmp_path: Path) -> None:
+    earlier = manifest_of(bundle).key
+    made = take_out(idle.home, bundle)
+    assert manifest_of(bundle).key == made.key != earlier
+    assert [entry.key for entry in manifest_of(bundle).history][-2:] == [earlier, made.key]
+    (link := tmp_path / "link.bundle").symlink_to(bundle)
+    again = take_out(idle.home, link)
+    assert link.is_symlink() and manifest_of(bundle).key == again.key
+
+
+def test_the_bundle_that_another_continues_is_not_replaced_by_that(idle: Workshop, bundle: Path) -> None:
     content = bundle.read_bytes()
-    with pytest.raises(InvalidInput, match="already there"):
-        take_out(idle.home, bundle)
+    for since in (str(bundle), "last"):
+        with pytest.raises(InvalidInput, match=f"is the bundle that --since {since} continues"):
+            take_out(idle.home, bundle, since)
     assert bundle.read_bytes() == content
+
+
+@pytest.mark.parametrize("what", ["another home's", "half", "notes", "link to nothing"])
+def test_any_other_file_is_not_replaced(what: str, idle: Workshop, bundle: Path, tmp_path: Path) -> None:
+    target = tmp_path / "other.bundle"
+    if what == "another home's":
+        other = Workshop(tmp_path / "other")
+        other.submit()
+        other.close()
+        take_out(other.home, target)
+    elif what == "half":
+        target.write_bytes(bundle.read_bytes()[:-512])
+    elif what == "notes":
+        target.write_text("mine")
+    else:
+        target.symlink_to("nowhere")
+    content = target.read_bytes() if target.exists() else None
+    with pytest.raises(InvalidInput, match="already there, and is no bundle of this home"):
+        take_out(idle.home, target)
+    assert (target.read_bytes() if target.exists() else None) == content
+
+
+def test_a_folder_that_is_not_there_is_refused(idle: Workshop, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="is no folder"):
         take_out(idle.home, tmp_path / "nowhere" / "one.bundle")
 

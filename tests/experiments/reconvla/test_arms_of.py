@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from errors import ConfigError
+from errors import ConfigError, DatasetError
 from experiments.reconvla.arms import Arm, arms_of, built_in
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
@@ -43,6 +44,61 @@ def test_bases_come_first_and_nested_settings_are_laid_over_them() -> None:
     ]  # fmt: skip
     assert found["b"].config.training.lora is not None and found["b"].config.training.lora.rank == 2
     assert found["c"].config.training.lora is None
+
+
+BASED = """
+a: {base: recon, title: A, set: {training: {steps: 30, batch_size: 4}}}
+b: {base: a, set: {training.steps: 40}}
+c: {base: b, judged: own, set: {training.learning_rate: 0.1}}
+"""
+
+
+def test_rows_that_are_chosen_keep_what_others_gave_them(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("arms:\n" + textwrap.indent(BASED, "  "))
+    whole = {arm.name: arm for arm in arms_of(load_config("smoke", file))}
+    (alone,) = arms_of(load_config("smoke", file, arms=["c"]))
+    assert (alone.title, alone.config, alone.judged) == (
+        whole["c"].title,
+        whole["c"].config,
+        whole["c"].judged,
+    )
+    both = load_config("smoke", file, arms=["c", "recon", "a"])
+    assert [arm.name for arm in arms_of(both)] == ["c", "recon", "a"]
+    varied = load_config("smoke", file, vary=["training.batch_size=1,2"])
+    assert [(arm.config.training.steps, arm.config.training.batch_size) for arm in arms_of(varied)] == [
+        (30, 1), (30, 2), (40, 1), (40, 2), (40, 1), (40, 2),
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match=r"unknown arm 'bb'; known arms: .*\bb, c; did you mean b\?"):
+        load_config("smoke", file, arms=["bb"])
+
+
+@pytest.mark.parametrize(
+    ("said", "key"),
+    [
+        ("{training: {steps: 3}, training.steps: 4}", "training.steps"),
+        ("{training.lora.rank: 3, training: {lora: null}}", "training.lora"),
+    ],
+)
+def test_a_setting_twice_in_an_arm_is_told(said: str, key: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"arms: {{a: {{set: {said}}}}}")
+    with pytest.raises(ConfigError, match=rf"mine.yaml: arms\.a\.set: {key} is given twice$"):
+        load_config("smoke", file)
+
+
+def test_what_planning_finds_wrong_with_an_arm_is_told_with_its_name() -> None:
+    with pytest.raises(DatasetError, match=r"^arms\.a: /nowhere/at/all is not a folder"):
+        planned("arms={a: {set: {data.root: /nowhere/at/all}}}")
+
+
+def test_an_ablation_has_so_many_rows_at_most(tmp_path: Path) -> None:
+    file = tmp_path / "many.yaml"
+    file.write_text(
+        "arms:\n" + "".join(f"  a{n}: {{set: {{training.steps: {n + 1}}}}}\n" for n in range(1001))
+    )
+    with pytest.raises(ConfigError, match=r"many.yaml: arms: 1,001 rows; an ablation has at most 1,000"):
+        load_config("smoke", file)
 
 
 def test_the_papers_arms_are_such_entries() -> None:
@@ -113,7 +169,16 @@ def test_regions_that_a_model_is_shown_are_those_of_its_own_detector() -> None:
         ("{a: {base: recon, set: {training.stepz: 3}}}", "unknown key 'training.stepz'; did you mean training.steps?"),
         ("{a: {base: recon, set: {traning.steps: 3}}}", "arms.a.set: unknown key 'traning.steps'"),
         ("{a: {base: recon, set: {training.steps: -3}}}", "arms.a.set: training.steps: "),
-        ("{a: {base: recon, sett: {}}}", "sett"),
+        ("{a: {base: recon, sett: {}}}", "did you mean set?"),
+        ("{a: {base: recon, training.steps: 3}}", "stands in its `set`: arms.a.set.training.steps"),
+        ("{a: {base: recon, training: {steps: 3}}}", "stands in its `set`: arms.a.set.training"),
+        ("{a: {base: recon, x: 3}}", "a row has base, title, set, judged, policy"),
+        ("{a: {base: b}, b: {policy: {kind: random}}}", "b is a policy, which has no settings to begin with"),
+        ("{a: {base: recon, set: {training.steps: many}}}", "(got 'many')"),
+        (
+            "{a: {set: {training.steps: 3}, title: x}, b: {set: {training.steps: 4}, title: x}}",
+            "arms.b.title: a is called 'x' too",
+        ),
         ("{a: {base: recon, set: {seeds: [3]}}}", "arms.a.set: seeds is of the whole ablation"),
         ("{a: {base: recon, set: {data.chunk: 3}}}", "arms.a.set: data.chunk is of the whole ablation"),
         (

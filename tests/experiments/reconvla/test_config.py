@@ -199,6 +199,13 @@ def test_held_out_losses_of_one_report_have_one_set_of_frames() -> None:
     load_config("smoke", None, ("training.open_loop.frames=32", "training.early_stopping.frames=32"))
 
 
+def test_a_key_with_its_dots_in_a_file_is_told_how_it_is_nested(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("training.steps: 6\n")
+    with pytest.raises(ConfigError, match=r"unknown key 'training.steps'; nest it: {training: {steps: ...}}"):
+        load_config("smoke", file)
+
+
 def test_seeds_twice_are_told_without_all_other_settings() -> None:
     with pytest.raises(ConfigError) as refused:
         load_config("smoke", None, (), seeds=["0", "0"])

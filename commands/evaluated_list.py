@@ -1,0 +1,76 @@
+"""Which sequences `evaluate` evaluates, and where: by its options, or as the ablation does whose run is judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from calvin.protocols import Protocol
+from calvin.sequences import check_tasks
+from commands.named_checkpoint import Checkpoint
+from errors import InvalidInput
+from settings.streams import say
+
+if TYPE_CHECKING:
+    from tasks.specs import ClosedLoopSpec
+
+
+def as_its_ablation(context: click.Context, name: str, found: Checkpoint) -> dict[str, Any]:
+    """Options as the run's own ablation has them, but for what was given."""
+    if found.protocol is None:
+        say(f"{name}: its ablation judges nothing in closed loop; CALVIN's protocol is taken", error=True)
+        return {}
+    given = [
+        str(parameter.name)
+        for parameter in context.command.params
+        if context.get_parameter_source(str(parameter.name)) == click.core.ParameterSource.COMMANDLINE
+    ]
+    taken = found.protocol.options(given)
+    whose = f"{name}: judged as {found.protocol.ablation} judges it"
+    say(
+        f"{whose}{', but for what was given here' if taken != found.protocol.options(()) else ''}", error=True
+    )
+    return taken
+
+
+def _tasks(named: str | None) -> list[str]:
+    """Raises InvalidInput where no sequence can be made of them."""
+    if named is None:
+        return []
+    tasks = [task.strip() for task in named.split(",")]
+    try:
+        check_tasks(tasks)
+    except InvalidInput as error:
+        raise InvalidInput(f"--tasks: {error}") from None
+    return tasks
+
+
+def sequences_of(protocol: Protocol, options: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """How many are evaluated, and their list, but for the renderer, which may depend on the policy."""
+    from calvin.instructions import read_instruction_file
+
+    own: ClosedLoopSpec | None = options.get("chains")
+    tasks = _tasks(options["tasks"]) if own is None else list(own.tasks)
+    sequences = options["sequences"] or protocol.sequences
+    if own is None and not tasks and sequences > protocol.sequences:
+        raise InvalidInput(f"--sequences: {protocol.name} has {protocol.sequences}, not {sequences}")
+    phrases = options["instructions"]
+    return sequences, {
+        "simulator": options["simulator"],
+        "scene": options["scene"],
+        "assets": options["assets"],
+        "python": options["calvin_python"],
+        "tasks": tuple(tasks),
+        "drawn": own.drawn if own else max(protocol.drawn, sequences) if tasks else protocol.drawn,
+        "order": own.order if own else "distinct" if tasks else "drawn",
+        "instructions": read_instruction_file(Path(phrases))
+        if phrases
+        else own.instructions
+        if own
+        else None,
+        "max_steps": options["max_steps"] or protocol.max_steps,
+        "simulators": options["simulators"],
+        "parallel": options["parallel"],
+    }

@@ -1,0 +1,122 @@
+"""`evaluate recon seed 0`: a run of the home by its name, judged as its own ablation judges it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cli
+from commands.named_checkpoint import find_named, is_run
+from commands.own_protocol import own_protocol
+from db import jobs, plans
+from db.engine import Database
+from db.jobs import Ending
+from db.plans import Plan, RunRef
+from db.states import SUCCEEDED
+from db.store import ArtifactStore
+from settings.home import Home
+from tasks.registry import EVALUATE
+from tests.job_specs import spec_of
+from tests.models.test_export import trained
+from tests.support import NOW, planned, start, stored, worker
+from tests.training import model_spec, training_spec
+
+PHRASES = {"open_drawer": "pull", "close_drawer": "push"}
+SHARD = spec_of(
+    "evaluate", mode="closed_loop", tasks=["open_drawer", "close_drawer"], drawn=7, order="distinct", max_steps=33,
+    scene="B", policy_batch=3, threads=2, precision="bf16", instructions=PHRASES,
+)  # fmt: skip
+
+
+@pytest.fixture
+def weights(home: Home, database: Database, store: ArtifactStore, tmp_path: Path) -> str:
+    spec = {**training_spec(steps=3), "drawn_by": "tiny", "drawn_basis": None}
+    recon = RunRef("recon", 0)
+    shards = [{**SHARD, "model": spec["model"], "first": first, "last": first + 2} for first in (0, 2)]
+    jobs_of_it = [
+        planned("train recon seed 0", kind="train", spec=spec, target_steps=3, runs=[recon]),
+        *(
+            planned(f"e{n}", ["train recon seed 0"], kind="evaluate", spec=s, runs=[recon])
+            for n, s in enumerate(shards)
+        ),
+    ]
+    plans.submit(
+        database, Plan("key", "demo one", {}, jobs_of_it, {recon: "train recon seed 0"}), "submit", NOW
+    )
+    file = trained(model_spec(spec), tmp_path / "trained.safetensors")
+    claim = start(database, "train recon seed 0", worker(database))
+    final = stored(store, tmp_path, "weights", file.read_bytes(), final=True)
+    jobs.succeed(database, claim, Ending(SUCCEEDED, 3, artifacts=[final]), NOW)
+    return final.sha256
+
+
+@pytest.mark.parametrize("name", ["recon seed 0", "demo one recon seed 0", "1 recon seed 0"])
+def test_a_run_is_its_final_weights(name: str, home: Home, weights: str) -> None:
+    found = find_named(home, name)
+    assert (found.identity(), found.drawn_by) == (weights, "tiny")
+    assert found.protocol is not None and found.protocol.sequences == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "differs"),
+    [
+        (["recon", "seed", "0"], {}),
+        (["recon seed 0"], {}),
+        (["recon", "seed", "0", "--scene", "D"], {"scene": "D"}),
+        (["recon", "seed", "0", "--max-steps", "5", "--batch", "4"], {"max_steps": 5}),
+        (["recon", "seed", "0", "--sequences", "9"],
+         {"sequences": 9, "tasks": (), "drawn": 1000, "order": "drawn", "instructions": None}),
+        (["recon", "seed", "0", "--protocol", "reconvla-500"],
+         {"sequences": 500, "tasks": (), "drawn": 1000, "order": "drawn", "instructions": None, "max_steps": 360}),
+    ],
+)  # fmt: skip
+def test_the_ablations_own_protocol_counts_unless_told_otherwise(
+    words: list[str], differs: dict[str, Any], home: Home, weights: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    asked: list[dict[str, Any]] = []
+
+    def evaluate_alone(
+        policy: object, spec: Any, sequences: int, *_: object, **__: object
+    ) -> dict[str, object]:
+        asked.append({**vars(spec), "sequences": sequences})
+        return {}
+
+    monkeypatch.setattr("tasks.evaluate.alone.evaluate_alone", evaluate_alone)
+    assert cli.main(["--home", str(home.root), "evaluate", *words, "--json"]) == 0
+    own = {"sequences": 4, "tasks": ("open_drawer", "close_drawer"), "drawn": 7, "order": "distinct", "scene": "B",
+           "instructions": PHRASES, "max_steps": 33}  # fmt: skip
+    assert {name: asked[0][name] for name in own} == own | differs
+    err = capsys.readouterr().err
+    assert "judged as ablation demo one (1) judges it" in err
+    assert ("but for what was given here" in err) == bool(differs)
+
+
+def test_an_ablation_without_closed_loop_has_no_protocol() -> None:
+    spec = EVALUATE.spec_of(spec_of("evaluate"))
+    assert own_protocol("x", [spec, object()]) is None
+
+
+@pytest.mark.parametrize("command", ["evaluate", "serve", "attention"])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["recno", "seed", "0"], "did you mean 'recon'?"),
+        (["recon", "seed", "5"], "its seeds: 0"),
+        (["recon"], "no folder"),
+    ],
+)
+def test_what_is_no_run_is_told_by_every_command(
+    command: str, words: list[str], said: str, home: Home, weights: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["--home", str(home.root), command, *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_that_is_called_so_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert is_run("recon seed 0") and not is_run("recon") and not is_run("seed 0")
+    Path("recon seed 0").mkdir()
+    assert not is_run("recon seed 0")

@@ -1,0 +1,78 @@
+"""Copies on this machine: what a name means here, with and without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from detectors.grounding_dino.files import local_folder
+from errors import HubUnreachable, InvalidInput
+from experiments.reconvla.model_plan import backbone_folders
+from experiments.reconvla.sections import Backbones
+from hub.copies import here, hub_folder, located, pin
+from hub.names import HubName
+from tests.hub.loopback import COMMIT, OTHER_COMMIT, Hub, Repository
+
+Serve = Callable[..., Hub]
+NAME = f"hub:lab/tower@{COMMIT}"
+FILES = {"config.json": b"{}", "tokenizer_config.json": b"{}", "model.safetensors": b"weights" * 500}
+
+
+def serve_model(serve: Serve) -> Hub:
+    return serve(lab__tower=Repository(FILES, kind="model"))
+
+
+def test_a_folder_stays_what_it_is_and_a_name_is_fetched_once(serve: Serve, tmp_path: Path) -> None:
+    hub = serve_model(serve)
+    assert located(str(tmp_path), "model") == here(str(tmp_path), "model") == tmp_path
+    assert here(NAME, "model") is None
+    place = located(NAME, "model")
+    assert here(NAME, "model") == place == local_folder(NAME)
+    assert {file.name: file.read_bytes() for file in place.iterdir()} == FILES
+    assert len(hub.asked) == len(FILES)
+    (place / "config.json").unlink()
+    assert here(NAME, "model") is None, "a copy that lacks a file is none"
+    assert located(NAME, "model") == place and len(hub.asked) == len(FILES) + 1
+
+
+def test_a_name_without_a_commit_is_no_copy(serve: Serve) -> None:
+    serve_model(serve)
+    with pytest.raises(InvalidInput, match="names no commit"):
+        located("hub:lab/tower@main", "model")
+
+
+def test_a_part_of_a_model_is_the_same_from_the_hub_and_from_a_folder(serve: Serve, tmp_path: Path) -> None:
+    serve_model(serve)
+    for name, content in FILES.items():
+        (tmp_path / name).write_bytes(content)
+    of_hub = backbone_folders(Backbones(vision=NAME, tokenizer=NAME))
+    of_folder = backbone_folders(Backbones(vision=str(tmp_path), tokenizer=str(tmp_path)))
+    assert {part: folder.identity for part, folder in of_hub.items()} == {
+        part: folder.identity for part, folder in of_folder.items()
+    }
+    assert of_hub["vision"].root == NAME, "so that another machine finds it too"
+
+
+def test_offline_a_name_means_what_it_last_meant_here(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = serve_model(serve)
+    name = HubName("lab", "tower")
+    assert pin(name, "model").commit == COMMIT
+    hub.repositories["lab/tower"].branches["main"] = OTHER_COMMIT
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert pin(name, "model").commit == COMMIT
+    with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE forbids"):
+        pin(HubName("lab", "tower", "v2"), "model")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    assert pin(name, "model").commit == OTHER_COMMIT
+
+
+def test_copies_lie_where_the_variable_says_or_beside_the_clients_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BATON_HUB_CACHE", str(tmp_path / "x"))
+    assert hub_folder() == tmp_path / "x"
+    monkeypatch.delenv("BATON_HUB_CACHE")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "hf"))
+    assert hub_folder() == tmp_path / "hf" / "baton"
