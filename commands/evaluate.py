@@ -10,6 +10,7 @@ import click
 
 from benchmark.tasks import SCENES
 from calvin.protocols import PROTOCOLS, protocol_named
+from calvin.sequences import CHAIN_LENGTH
 from commands.evaluated_list import as_its_ablation, sequences_of
 from commands.fetching import Folder, Named
 from commands.named_checkpoint import HELP, crop_option, find_run, is_run, precision_option
@@ -50,6 +51,20 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 )
 @click.option(
     "--max-steps", type=click.IntRange(1), default=None, help="Steps a subtask [default: protocol's]."
+)
+@click.option(
+    "--against",
+    type=Named("model"),
+    metavar="CHECKPOINT",
+    default=None,
+    help="Play both on the same sequences, and end once they are told apart.",
+)
+@click.option(
+    "--level",
+    type=click.IntRange(1, CHAIN_LENGTH),
+    default=1,
+    show_default=True,
+    help="Subtasks in a row by which --against tells two policies apart.",
 )
 @click.option("--official-compat", is_flag=True, help="With the slips of ReconVLA's released evaluation.")
 @click.option(
@@ -150,6 +165,7 @@ def command(
         replay_and_print(replay, split, limit, as_json, options)
         return
     _check_policy(context, checkpoint, described)
+    _check_against(context, options)
     home, found = resolve_home(context, home_path), None
     if checkpoint is not None and is_run(checkpoint):
         found = find_run(home, checkpoint)
@@ -167,6 +183,15 @@ def command(
     if options["attention"]:
         _check_attention(named.policy, options)
     renderer = chosen_renderer(options["renderer"], named.drawn_by or usual_renderer(options))
+    if options["against"] is not None:
+        from commands.evaluate_against import evaluate_and_print
+
+        against = options["against"]
+        run = find_run(home, against) if is_run(against) else None
+        other = policy_named(home, against, options, run)
+        listed_by = "the ablation's" if own_list else protocol.name
+        evaluate_and_print(named, other, listed, renderer, sequences, listed_by, options, as_json)
+        return
     from tasks.evaluate.alone import evaluate_alone
     from tasks.specs import ChainsSpec
     from views.live_estimate import live_estimate
@@ -241,6 +266,26 @@ def _check_policy(context: click.Context, checkpoint: str | None, described: str
             raise InvalidInput(
                 f"{parameter.opts[0]} is not heeded beside --policy, which says such things itself"
             )
+
+
+#: What films show, and how a released script counts, is of one policy.
+_OF_ONE = ("videos", "attention", "official_compat")
+
+
+def _check_against(context: click.Context, options: dict[str, Any]) -> None:
+    """Raises InvalidInput for what --against does not heed, and for what is heeded by it alone."""
+    given = {
+        name
+        for name in (*_OF_ONE, "level")
+        if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+    }
+    if options["against"] is None:
+        if "level" in given:
+            raise InvalidInput("--level is of --against; leave it out")
+        return
+    for name in _OF_ONE:
+        if name in given:
+            raise InvalidInput(f"--{name.replace('_', '-')} is not heeded by --against; leave it out")
 
 
 def _check_attention(policy: Policy, options: dict[str, Any]) -> None:

@@ -10,28 +10,46 @@ import click
 
 from commands.configuration import Configuration, configuration_options
 from commands.options import home_option, resolve_home
+from errors import InvalidInput
 from settings.streams import say
 
 if TYPE_CHECKING:
     from experiments.reconvla.config import AblationConfig
     from settings.home import Home
+    from views.plan import Asked
 
 
 @click.command("plan")
 @home_option
 @configuration_options
+@click.option(
+    "--detect", type=float, metavar="DIFFERENCE", help="How many seeds find it; in points for 1/5 to 5/5."
+)
+@click.option("--power", type=float, default=0.8, show_default=True, help="Share of ablations that find it.")
+@click.option("--measure", metavar="NAME", help="Of --detect: avg_len, success_1, ... [default: success_1].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def command(
-    context: click.Context, home_path: str | None, configuration: Configuration, as_json: bool
+    context: click.Context,
+    home_path: str | None,
+    configuration: Configuration,
+    detect: float | None,
+    power: float,
+    measure: str | None,
+    as_json: bool,
 ) -> int:
     """Show what `submit-ablation` with the same options would do: rows and what differs in them, jobs that are there
-    and new ones, and what they would take. Nothing is written.
+    and new ones, what they would take, and what differences they would find. Nothing is written.
     """
-    return print_plan(resolve_home(context, home_path), configuration.load(), as_json)
+    from views.plan import Asked
+
+    if measure is not None and detect is None:
+        raise InvalidInput("--measure is of --detect; name a difference too")
+    asked = Asked(detect, measure, power)
+    return print_plan(resolve_home(context, home_path), configuration.load(), as_json, asked)
 
 
-def print_plan(home: Home, config: AblationConfig, as_json: bool) -> int:
+def print_plan(home: Home, config: AblationConfig, as_json: bool, asked: Asked | None = None) -> int:
     """Plan `config` for the home and show it. Raises ConfigError as submitting it would."""
     from db.migrate import look_at_state
     from experiments.proposal import propose
@@ -39,9 +57,9 @@ def print_plan(home: Home, config: AblationConfig, as_json: bool) -> int:
 
     if home.exists:
         with closing(look_at_state(home)) as database:
-            document = plan_document(propose(config, database), database)
+            document = plan_document(propose(config, database), database, asked)
     else:
-        document = plan_document(propose(config, None), None)
+        document = plan_document(propose(config, None), None, asked)
     if as_json:
         say(json.dumps(document))
         return 0

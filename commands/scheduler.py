@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from commands.options import home_option, need_broker, working_home
+
+if TYPE_CHECKING:
+    from db.engine import Database
+    from db.rows import AblationRow
 
 
 @click.command("scheduler")
@@ -18,4 +24,11 @@ def command(context: click.Context, home_path: str | None, broker: str | None) -
     home = working_home(context, home_path)
     url = need_broker(broker)
     home.create()
-    scheduler_main(home, url)
+    scheduler_main(home, url, _play_round)
+
+
+def _play_round(database: Database, row: AblationRow, now: float) -> str | None:
+    """What plans takes a while to import, which a scheduler without such ablations does not wait for."""
+    from experiments.design.rounds import play_round
+
+    return play_round(database, row, now)

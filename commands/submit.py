@@ -130,7 +130,8 @@ def _write_plan(
     from commands import memory
     from db import builds, jobs, plans, queries
     from experiments.proposal import propose
-    from views.plan import code_document, code_line
+    from views.plan import code_document, code_line, power_of
+    from views.power import finds
     from workers.upgrades import differences, outdated
 
     for entry in outdated(database):
@@ -160,11 +161,14 @@ def _write_plan(
     grows, beside = (None, there) if proposal.otherwise else (there, None)
     for told in code_document(plan):
         say(f"{plan.name}: {code_line(told)}", error=True)
+    power = power_of(proposal, database)
     submitted = plans.submit(
         database, plan, shlex.join(sys.argv), time.time(), grows, what, first=there is None, beside=beside
     )
     if there is not None and what:
         say(f"{plan.name}: {what}", error=True)
+    if power is not None and power["arms"] != 1:
+        say(f"{plan.name}: {finds(power)}", error=True)
     if there is not None and proposal.otherwise:
         sentence = (
             f"{plan.name}: ablation {there.id} has these settings too, but {submitted.jobs_added} jobs are not as "

@@ -61,6 +61,7 @@ class Plan:
     """A whole ablation: its jobs in an order in which each follows what it needs.
 
     warnings: what whoever submits it should know, a sentence each. code: source of the user's own that its jobs run.
+    open: whether more of it is planned once these jobs have ended; until then it has not ended either.
     """
 
     key: str
@@ -70,6 +71,7 @@ class Plan:
     training: Mapping[RunRef, str] = field(default_factory=dict)  # run -> key of its train job
     warnings: tuple[str, ...] = ()
     code: tuple[Source, ...] = ()
+    open: bool = False
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,7 @@ def _ablation(
         "command": without_passwords(command),
         "intent": ACTIVE,
         "job_count": len(plan.jobs),
+        "open": plan.open,
     }
     there = tx.execute(select(ablation.c.id).where(ablation.c.key == plan.key)).scalar()
     if there is None and grows is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, null, select
+from sqlalchemy import Connection, func, null, select, true
 
 from db.engine import Database
 from db.jobs import job
@@ -113,8 +113,9 @@ def select_ablations(tx: Connection, wanted: str | int | None) -> list[AblationR
     return read_rows(tx, AblationRow, statement)
 
 
-def jobs_of(db: Database, ablation_id: int) -> list[JobRow]:
-    """All jobs of an ablation by id."""
+def jobs_of(db: Database, ablation_id: int, kinds: Sequence[str] | None = None) -> list[JobRow]:
+    """All jobs of an ablation by id, or those of some kinds."""
+    some = true() if kinds is None else job.c.kind.in_(kinds)
     with db.read() as tx:
         return read_rows(
             tx,
@@ -125,7 +126,7 @@ def jobs_of(db: Database, ablation_id: int) -> list[JobRow]:
             )
             .join(AblationJob, AblationJob.job_id == job.c.id)
             .outerjoin(Run, Run.id == AblationJob.run_id)
-            .where(AblationJob.ablation_id == ablation_id)
+            .where(AblationJob.ablation_id == ablation_id, some)
             .order_by(job.c.id),
         )  # fmt: skip
 

@@ -36,6 +36,7 @@ class Ablation(Base):
     intent: Mapped[str] = mapped_column(default="active")  # active, paused, cancelled
     job_count: Mapped[int] = mapped_column(default=0)  # jobs linked to it: status counts only the unfinished
     created_at: Mapped[float]
+    open: Mapped[bool] = mapped_column(default=False)  # more of it is planned once these jobs have ended
 
 
 class Job(Base):

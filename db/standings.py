@@ -13,7 +13,7 @@ from db.jobs.control import ACTIVE, PAUSED
 from db.members import BUSY, IDLE
 from db.queries import select_ablations
 from db.rows import AblationRow, read_rows
-from db.schema import AblationJob, Run, Session, Worker
+from db.schema import Ablation, AblationJob, Run, Session, Worker
 from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
 from settings.clock import seconds_since
 from settings.json_values import JsonObject
@@ -226,6 +226,7 @@ def _ablations(tx: Connection, rows: Sequence[AblationRow]) -> list[AblationStan
     for run in read_rows(tx, _Run, _RUNS.where(Run.ablation_id.in_(ids))):
         runs[run.ablation_id].append(run)
     standings = []
+    open_ids = set(tx.execute(select(Ablation.id).where(Ablation.open)).scalars())
     for row in rows:
         whole = _Counts(row.job_count, counts[row.id])
         runs_here = [
@@ -242,7 +243,9 @@ def _ablations(tx: Connection, rows: Sequence[AblationRow]) -> list[AblationStan
             for run in runs[row.id]
         ]
         standings.append(
-            AblationStanding(row.id, row.name, whole.state(row.intent), runs_here, whole.by_state)
+            AblationStanding(
+                row.id, row.name, whole.state(row.intent, row.id in open_ids), runs_here, whole.by_state
+            )
         )
     return standings
 
@@ -293,10 +296,11 @@ class _Counts:
             self._held_back += count * (held and state in (BLOCKED, READY, QUEUED))
         self.by_state[SUCCEEDED] = total - sum(self.by_state.values())
 
-    def state(self, intent: str) -> str:
-        """failed or cancelled once something has and nothing else can move; succeeded when all has."""
+    def state(self, intent: str, is_open: bool = False) -> str:
+        """failed or cancelled once something has and nothing else can move; succeeded when all has, and nothing more of
+        it will be planned (`is_open`)."""
         counts = self.by_state
-        if counts[SUCCEEDED] == sum(counts.values()) and counts[SUCCEEDED]:
+        if counts[SUCCEEDED] == sum(counts.values()) and counts[SUCCEEDED] and not is_open:
             return SUCCEEDED
         if intent != ACTIVE:
             return intent

@@ -57,6 +57,13 @@ VARIABLES = {
 }
 
 
+ADAPTIVE = """
+### `seeds.adaptive`
+
+As many seeds as it takes ([how many seeds](seeds.md#as-many-as-it-takes)), in place of a list:
+`seeds: {adaptive: {max: 12, margin: 0.25}}`.
+"""
+
 ARMS = """
 An arm of your own is what differs, from the settings of the ablation or from another arm (`base`); any setting may, by
 `section.key` or nested ([arms](arms.md)):
@@ -105,11 +112,13 @@ def page() -> str:
     from experiments.reconvla.count_jobs import MOST_JOBS
     from experiments.reconvla.named_config import PRESETS, preset_names
     from experiments.reconvla.sections import LONGEST_NAME
+    from experiments.reconvla.seeds import Adaptive
     from settings.document_limits import LIMITS
     from settings.queue import QueueSettings
 
     head = HEAD.format(**asdict(LIMITS), longest_name=LONGEST_NAME, most_jobs=MOST_JOBS)
     parts = [head, "## The ablation\n", *_section(AblationConfig, "", {})]
+    parts += [ADAPTIVE, *_section(Adaptive, "seeds.adaptive.", {})]
     parts += ["\n## Arms\n", "| name | in the table |", "|---|---|"]
     parts += [f"| `{name}` | {arm.title} |" for name, arm in built_in().items()]
     parts += [ARMS, POLICIES]
@@ -134,6 +143,8 @@ def _section(section: type[BaseModel], path: str, shown: dict[type[BaseModel], s
     """A table of a section's own keys, then its subsections; each kind of section once."""
     rows, below = [], []
     for name, field in section.model_fields.items():
+        if field.json_schema_extra:  # what the plan writes
+            continue
         inner = _section_type(field)
         if inner is not None:
             default = "" if field.default is not None else " Off unless given."
@@ -157,6 +168,8 @@ def _section_type(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
     value = field.get_default(call_default_factory=True)
     return yaml.safe_dump(to_jsonable_python(value), default_flow_style=True, width=1000).split("\n")[0]
 
@@ -172,7 +185,7 @@ def _type(annotation: object) -> str:
         return f"list of {_type(inner[0])}"
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_type(part) for part in inner)
-    if origin is dict:
+    if origin is dict or (inspect.isclass(annotation) and issubclass(annotation, BaseModel)):
         return "mapping"
     return _WORDS[annotation]  # type: ignore[index]
 

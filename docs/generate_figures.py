@@ -3,14 +3,14 @@
 A page holds a figure between markers that its readers do not see:
 
     <!--= benchmarks/results/decode_cache.json toy.ratio times --> 2.0 times <!--=-->
-    <!--= tasks.train.config:LEASE_SECONDS seconds --> 30 s <!--=-->
-    <!--= value demo.worker_time --> 2 h 58 min <!--=-->
+    <!--= settings.lease:STILL_SECONDS seconds --> 90 s <!--=-->
+    <!--= value help.all_time --> 2 h 58 min <!--=-->
     <!--= table gaze.colour_stages --> (a table on lines of its own) <!--=-->
 
 The first word is a JSON file of this repository or a constant of its code, then comes a path into it (`a.b`, `list[3]`,
-`list[arm=baseline]`, `a@name@of@words`), then how it is written (`WRITTEN`). A value and a
-table are functions of `docs/tables.py`. `--check` writes
-nothing, says what would be another, and which percentages, ratios and durations stand outside of markers: exit code 1.
+`list[arm=baseline]`, `a@name@of@words`), then how it is written (`WRITTEN`). A value `a.b` and a table are what
+the function `b` of `docs/a_tables.py` gives. `--check` writes nothing, says what would be another, and which
+percentages, ratios and durations stand outside of markers: exit code 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,14 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 MARKED = re.compile(r"(<!--= *(?P<what>[^>]*?) *-->)(?P<text>.*?)(<!--=-->)", re.DOTALL)
 #: What nobody measured here may stand bare: page -> what is somebody else's constant, a definition, or asked for.
 NOT_MEASURED = {
+    "docs/does-it-help.md": ("95 %",),  # of the intervals
     "docs/kaggle.md": (
         "12 hours",
         "30 s",
         "180 s",
     ),  # a session; until SIGKILL; a batch script
     "docs/slurm.md": ("120 s",),  # SLURM's cred_expire
+    "docs/seeds.md": ("95 %", "5 %"),  # levels of intervals and tests
     "docs/your-data.md": ("90 %",),  # the crop of OpenVLA's released evaluation
     "docs/statistics.md": ("5 %",),  # what p promises
     "docs/gaze.md": ("75 %", "0.25 %"),  # what counts as hidden, and as small
@@ -63,10 +65,16 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """In Markdown."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])
+
+
 WRITTEN: dict[str, Callable[[Any], str]] = {
     "percent": percent,
     "whole_percent": whole_percent,
     "duration": duration,
+    "whole_seconds": lambda value: f"{value:.0f} s",
     "seconds": lambda value: f"{value:g} s",
     "ms_as_seconds": lambda value: f"{value / 1000:.1f} s",
     "milliseconds": lambda value: f"{value:.0f} ms" if value >= 20 else f"{value:.3g} ms",
@@ -103,11 +111,10 @@ def at(value: Any, path: str) -> Any:
 def written(what: str) -> str:
     """The text of the marker that says `what`. Raises LookupError and ValueError where it says nothing."""
     source, *rest = what.split()
-    if source == "table":
-        tables = importlib.import_module("docs.tables")
-        return "\n\n" + getattr(tables, rest[0].replace(".", "_"))().strip() + "\n\n"
-    if source == "value":
-        return str(getattr(importlib.import_module("docs.tables"), rest[0].replace(".", "_"))())
+    if source in ("table", "value"):
+        group, _, name = rest[0].partition(".")
+        text = str(getattr(importlib.import_module(f"docs.{group}_tables"), name)())
+        return f"\n\n{text}\n\n" if source == "table" else text
     if source.endswith(".json"):
         path, form = rest
         return WRITTEN[form](at(held(source), path))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from docs.generate_figures import REPOSITORY
+from docs.generate_figures import REPOSITORY, duration, table
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from reports.data import RunReport
 from reports.estimates import Estimate, Estimates, estimates
@@ -35,10 +34,6 @@ def _arm(name: str, arm: str) -> Estimates:
 def _difference(name: str, a: str, b: str, place: int, baseline: str = "") -> MethodDifference:
     """baseline: another file for the runs of `a`."""
     return welch(_arm(baseline or name, a).measures[place].of_seeds, _arm(name, b).measures[place].of_seeds)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])
 
 
 def _told(found: Estimate, place: int) -> str:
@@ -86,7 +81,7 @@ def demo() -> str:
         "avg. len. of each seed",
         "open-loop error",
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def differences() -> str:
@@ -95,7 +90,7 @@ def differences() -> str:
          _delta(_difference("demo", "baseline", arm, _FIRST), _FIRST, False)]
         for arm in ("recon", "recon_pretrain")
     ]  # fmt: skip
-    return _table(["difference", "avg. len., the primary measure", "1/5, points"], rows)
+    return table(["difference", "avg. len., the primary measure", "1/5, points"], rows)
 
 
 #: (what, file, that of the baseline where it has more seeds)
@@ -127,7 +122,7 @@ def settings() -> str:
         "difference, avg. len.",
         "1/5, points",
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def losses() -> str:
@@ -159,4 +154,108 @@ def losses() -> str:
         "avg. len. minus the baseline's",
         "1/5 of each seed",
     ]
-    return _table(head, rows)
+    return table(head, rows)
+
+
+def tasks() -> str:
+    """Attempted subtasks of each task and the share that succeeded, over all seeds."""
+    attempts = {
+        arm: [run["tasks"] for run in _document("demo")["runs"] if run["arm"] == arm] for arm in _TITLES
+    }
+    names = dict.fromkeys(task for runs in attempts.values() for run in runs for task in run)
+    rows = []
+    for task in sorted(names):
+        cells = []
+        for runs in attempts.values():
+            attempted, succeeded = (
+                sum(run.get(task, {}).get(what, 0) for run in runs) for what in ("attempted", "succeeded")
+            )
+            cells.append(f"{100 * succeeded / attempted:.0f} % of {attempted}" if attempted else "")
+        rows.append([f"`{task}`", *cells])
+    return table(["task", *_TITLES.values()], rows)
+
+
+def losses_in_full() -> str:
+    """Each row's successes and losses; those on held-out frames for each seed too."""
+    rows = []
+    for what, name, arm in (
+        ("none (baseline)", "demo", "baseline"),
+        ("gaze region, [weight 0.1](results/demo-weight-0.1.json)", "demo-weight-0.1", "recon"),
+        ("gaze region, weight 1", "demo", "recon"),
+        ("gaze region, [weight 10](results/demo-weight-10.json)", "demo-weight-10", "recon"),
+        ("[whole image](results/demo-whole-image.json), weight 1", "demo-whole-image", "whole_image_recon"),
+    ):
+        first, mean = (_arm(name, arm).measures[place] for place in (_FIRST, _MEAN))
+        row = _row(name, arm)
+        each = ", ".join(f"{loss:.3f}" for loss in _held_out(name, arm))
+        rows.append([
+            what, f"{100 * first.value:.1f} %", _seeds(first, _FIRST), f"{mean.value:.2f}",
+            f"{row['training_loss']:.3f}", f"{row['held_out_loss']:.3f} ({each})",
+        ])  # fmt: skip
+    head = ["loss", "1/5", "1/5 of each seed", "avg. len.", "action loss, last epoch"]
+    return table([*head, "held out, mean and each seed"], rows)
+
+
+def drawer() -> str:
+    name = "demo-drawer-block"
+    first = ["1/5", *(_told(_arm(name, arm).measures[_FIRST], _FIRST) for arm in _TITLES)]
+    held_out = ["held-out action loss, seeds 0, 1, 2"]
+    held_out += [", ".join(f"{loss:.2f}" for loss in _held_out(name, arm)) for arm in _TITLES]
+    trained = ["action loss, last epoch", *(f"{_row(name, arm)['training_loss']:.2f}" for arm in _TITLES)]
+    return table(["", *_TITLES.values()], [first, held_out, trained])
+
+
+def widest() -> str:
+    """The largest difference at 1/5 between two seeds of one arm and setting, in points."""
+    names = dict.fromkeys(name for _, *files in _SETTINGS for name in files if name)
+    found = [
+        _arm(name, arm).measures[_FIRST].of_seeds
+        for name in [*names, "demo-weight-0.1", "demo-weight-10", "demo-whole-image"]
+        for arm in dict.fromkeys(run["arm"] for run in _document(name)["runs"])
+    ]
+    return f"{100 * max(max(seeds) - min(seeds) for seeds in found):.0f}"
+
+
+def quick() -> str:
+    shares = [f"{100 * row['success'][0]:.0f}" for row in _document("quick")["arms"]]
+    return f"{', '.join(shares[:-1])} and {shares[-1]} %"
+
+
+def looks_at() -> str:
+    """The share of attention on the gaze region in each arm."""
+    return ", ".join(f"{100 * _row('demo', arm)['attention']['mass_in_gaze']:.1f} %" for arm in _TITLES)
+
+
+def peaks() -> str:
+    """How often attention peaks in the gaze region, in each arm."""
+    return ", ".join(f"{100 * _row('demo', arm)['attention']['pointing_accuracy']:.0f} %" for arm in _TITLES)
+
+
+def all_time() -> str:
+    """What all workers of the ablation had, useful or not."""
+    ledger = _document("demo")["ledger"]
+    return duration(sum(seconds for what, seconds in ledger.items() if what.endswith("_seconds")))
+
+
+def worker_time() -> str:
+    """The same, and how much of it was the steps of each kind of job."""
+    document = _document("demo")
+    kinds = {
+        "training": "train",
+        "evaluation": "evaluate",
+        "demonstrations": "ingest",
+        "pretraining": "pretrain",
+    }
+    useful = [
+        f"{document['ledger_by_kind'][kind]['useful_seconds'] / 60:.0f} {told}"
+        for told, kind in kinds.items()
+    ]
+    return f"{all_time()}, of which in minutes {', '.join(useful)}"
+
+
+def _row(name: str, arm: str) -> Any:
+    return next(row for row in _document(name)["arms"] if row["arm"] == arm)
+
+
+def _held_out(name: str, arm: str) -> list[float]:
+    return [run["held_out_loss"] for run in _document(name)["runs"] if run["arm"] == arm]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from docs.generate_figures import REPOSITORY, percent
+from docs.generate_figures import REPOSITORY, percent, table
 
 _MAIN = ("success_1", "avg_len")
 
@@ -15,10 +15,6 @@ _MAIN = ("success_1", "avg_len")
 @cache
 def _document() -> Any:
     return json.loads((REPOSITORY / "benchmarks" / "results" / "inference.json").read_text(encoding="utf-8"))
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])
 
 
 def errors() -> str:
@@ -46,7 +42,7 @@ def errors() -> str:
         "most, with its upper 95 percent bound",
         "data sets x cells",
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def coverage() -> str:
@@ -58,7 +54,7 @@ def coverage() -> str:
             mine = [cell["coverage"] for cell in cells if cell["seeds"] == seeds]
             shown = [(measure,) for measure in ("avg_len", "success_1", "success_2", "success_3")]
             rows.append([name, str(seeds), *(_least(mine, one) for one in shown)])
-    return _table(["interval of", "seeds", "average length", "1/5 (0.60)", "2/5 (0.15)", "3/5 (0.03)"], rows)
+    return table(["interval of", "seeds", "average length", "1/5 (0.60)", "2/5 (0.15)", "3/5 (0.03)"], rows)
 
 
 def one_seed_read_as_method() -> str:

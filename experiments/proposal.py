@@ -13,6 +13,7 @@ from db.plans import Plan
 from db.rows import AblationRow
 from db.states import CANCELLED
 from errors import ConfigError
+from experiments.design.feasible import need_decidable
 from experiments.planned_otherwise import done_again, edited
 from experiments.registry import Experiment, experiment_of
 from settings.shown import cut, shown
@@ -52,7 +53,8 @@ class Proposal:
 def propose(config: BaseModel, database: Database | None) -> Proposal:
     """Plan a configuration for a home; None where there is none yet. Nothing is written.
 
-    Raises ConfigError, as planning does; and where the ablation of this name has other settings, says which.
+    Raises ConfigError, as planning does; for adaptive seeds that cannot decide what they shall; and where the ablation
+    of this name has other settings, says which.
     """
     experiment = experiment_of(config.model_dump(mode="json"))
     name = str(getattr(config, "name"))  # noqa: B009
@@ -63,6 +65,7 @@ def propose(config: BaseModel, database: Database | None) -> Proposal:
         plan = experiment.plan(config)
         same = next((row for row in rows if row.key == plan.key), None)
         if database is None or same is None:
+            need_decidable(experiment, config, database)
             return _counted(Proposal(config, plan), database, {})
         told = [f"goes on, called {shown(same.name)} now"] if same.name != name else []
         proposal = Proposal(config, plan, same, told=(*told, *_stopped(same)))

@@ -9,24 +9,30 @@ from errors import ConfigError
 from settings.shown import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic import BaseModel
 
     from db.plans import Plan
+    from experiments.design.decision import ArmDecision
+    from experiments.design.design import Design
     from reports.data import ReportData
+    from reports.metric import Metric
     from settings.json_values import JsonObject
-    from tasks.records import Find, Records
+    from tasks.records import Find, JobRecord, Records
 
 C = TypeVar("C", bound="BaseModel")
 
 
 class Experiment(Protocol[C]):
     """config_class: settings as people write them and the state keeps them; its `name` is the ablation's. kept_kinds:
-    kinds of job whose parameters decide how an ablation that is there already is planned."""
+    kinds of job whose parameters decide how an ablation that is there already is planned. judging_kinds: those that
+    `results` reads. metric: of these results."""
 
     config_class: type[C]
     kept_kinds: tuple[str, ...]
+    judging_kinds: tuple[str, ...]
+    metric: Metric
 
     def plan(self, config: C, kept: Iterable[tuple[str | None, JsonObject]] = ()) -> Plan:
         """The jobs. kept: (arm, parameters) of an ablation's jobs of `kept_kinds`, which it shall go on with.
@@ -47,6 +53,15 @@ class Experiment(Protocol[C]):
     def rows(self, config: C) -> list[JsonObject]:
         """For people: `name`, `title`, `policy` (None for an arm), `seeds`, and by setting what `differs`: `from` and
         `to`."""
+
+    def design(self, config: C) -> Design | None:
+        """What decides how much the ablation can find; None where its models are not judged, or it trains none."""
+
+    def next_round(self, config: C, decisions: Sequence[ArmDecision]) -> C:
+        """The settings of an ablation with adaptive seeds after a look."""
+
+    def results(self, jobs: Sequence[JobRecord]) -> Mapping[tuple[str, int], tuple[int, ...]]:
+        """Of each trained model that was judged to the end, by arm and seed: one result for each sequence."""
 
     def gather(self, records: Records, find: Find) -> ReportData:
         """What a report shows; what is not measured yet is None."""

@@ -5,25 +5,48 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from db import progress, queries
 from db.engine import Database
 from db.plans import Plan
+from experiments.design.history import earlier_results
+from experiments.design.measures import measure_named
+from experiments.design.statement import Costs, Wanted, check_power, check_wanted, power_document
 from experiments.registry import experiment_of
 from settings.code_source import module_file, references_in
+from settings.json_values import JsonObject
 from settings.shown import cut, one_line
+from tasks.registry import EVALUATE
+from views.power import power_lines
 from views.status_screen import span
 
 if TYPE_CHECKING:
     from experiments.proposal import Proposal
 
 _LONGEST_DIFFERENCE = 100
+#: With which a difference is found, where nobody says otherwise.
+POWER = 0.8
 
 
-def plan_document(proposal: Proposal, database: Database | None) -> dict[str, Any]:
-    """That of `plan --json`. database: None where there is no home yet; then nothing was ever measured."""
+@dataclass(frozen=True)
+class Asked:
+    """Options of `plan`: `detect` a difference in a measure's unit with a `power`; None: no certain difference."""
+
+    detect: float | None = None
+    measure: str | None = None
+    power: float = POWER
+
+
+def plan_document(
+    proposal: Proposal, database: Database | None, asked: Asked | None = None
+) -> dict[str, Any]:
+    """That of `plan --json`. database: None where there is no home yet; then nothing was ever measured.
+
+    Raises ConfigError for a measure that the experiment has not, InvalidInput for a difference or power that cannot be.
+    """
     plan, there = proposal.plan, proposal.there
     new = {job.key for job in plan.jobs}
     if database is not None:
@@ -54,9 +77,42 @@ def plan_document(proposal: Proposal, database: Database | None) -> dict[str, An
         },
         "worker_seconds": {kind: round(seconds, 1) for kind, seconds in timed.items()},
         "untimed": sorted(kind for kind in steps if kind not in timed),
+        "power": power_of(proposal, database, asked, _costs(plan, paces)),
         "code": code_document(plan),
         "warnings": list(plan.warnings),
     }
+
+
+def power_of(
+    proposal: Proposal, database: Database | None, asked: Asked | None = None, costs: Costs | None = None
+) -> JsonObject | None:
+    """What the ablation can find (`experiments.design.statement`); None where nothing is judged. Raises as
+    `plan_document`."""
+    asked, experiment = asked or Asked(), experiment_of(proposal.plan.config)
+    check_power(asked.power)
+    wanted = None
+    if asked.detect is not None:
+        name = asked.measure or experiment.metric.columns[0]
+        wanted = Wanted(measure_named(experiment.metric, name, "--measure"), asked.detect, asked.power)
+        check_wanted(wanted)
+    design = experiment.design(proposal.config)
+    if design is None:
+        return None
+    arms, unread = earlier_results(database, experiment)
+    return power_document(design, experiment.metric, arms, unread, asked.power, wanted, costs)
+
+
+def _costs(plan: Plan, paces: Mapping[str, list[float]]) -> Costs | None:
+    """Of the newest attempts in this home; None where a kind that a run has never ended here."""
+    runs = {ref for job in plan.jobs for ref in job.runs if plan.training.get(ref)}
+    kinds = {job.kind for job in plan.jobs if job.runs}
+    if not runs or not all(paces.get(kind) for kind in kinds) or EVALUATE.name not in kinds:
+        return None
+    pace = {kind: median(paces[kind]) for kind in kinds}
+    of_runs = sum(
+        pace[job.kind] * job.target_steps for job in plan.jobs if job.runs and job.kind != EVALUATE.name
+    )
+    return Costs(of_runs / len(runs), pace[EVALUATE.name])
 
 
 def code_document(plan: Plan) -> list[dict[str, str]]:
@@ -98,6 +154,7 @@ def plan_lines(document: dict[str, Any]) -> list[str]:
         lines.append(f"work of one worker: {span(seconds)}" + (f", without {untimed}" if untimed else ""))
     elif jobs["new"]:
         lines.append(f"work: unknown, as no job of these kinds ended here yet: {untimed}")
+    lines += power_lines(document["power"])
     lines += [code_line(told) for told in document["code"]]
     lines += [one_line(f"warning: {sentence}") for sentence in document["warnings"]]
     return lines

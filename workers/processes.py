@@ -37,7 +37,7 @@ from workers.leaving import Leaving
 from workers.parent import die_with_parent
 from workers.pool import WakingThreadPool
 from workers.pulse import Pulse
-from workers.scheduler import Scheduler
+from workers.scheduler import PlayRound, Scheduler
 from workers.task_events import BatchedEvents
 from workers.troubles import tell_troubles
 from workers.upgrades import note_other_builds
@@ -66,8 +66,8 @@ def log_to_stderr() -> None:
     logging.getLogger("celery.app.trace").setLevel(logging.WARNING)
 
 
-def scheduler_main(home: Home, broker_url: str) -> None:
-    """Run a scheduler until SIGTERM or SIGINT."""
+def scheduler_main(home: Home, broker_url: str, play_round: PlayRound | None = None) -> None:
+    """Run a scheduler until SIGTERM or SIGINT. play_round: see `workers.scheduler.Scheduler`."""
     die_with_parent()
     log_to_stderr()
     stop = threading.Event()
@@ -75,7 +75,7 @@ def scheduler_main(home: Home, broker_url: str) -> None:
         signal.signal(number, lambda *_: stop.set())
     database = open_state(home)
     settings = queue_settings()
-    scheduler = Scheduler(database, make_bell(database, broker_url), settings)
+    scheduler = Scheduler(database, make_bell(database, broker_url), settings, play_round=play_round)
     pulse = Pulse(home, "scheduler")
     remote = open_store(home, database).remote
     next_build_check = 0.0

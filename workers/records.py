@@ -10,12 +10,11 @@ from db import queries
 from db.engine import Database
 from db.rows import AblationRow
 from db.standings import standing
-from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from errors import InvalidInput
 from settings.shown import shown
 from tasks.context import Point
-from tasks.kind import JobResult, Spec
+from tasks.job_records import records_of_jobs
 from tasks.records import (
     AblationRecord,
     ArtifactRecord,
@@ -25,7 +24,6 @@ from tasks.records import (
     Records,
     RunRecord,
 )
-from tasks.registry import kind_named
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -71,20 +69,7 @@ def records_of(database: Database, ablation: str | int | None) -> Records:
 
 def job_records(database: Database, ablation_id: int) -> list[JobRecord]:
     """All jobs of an ablation, in their order. Raises InvalidInput for parameters that nothing can be made of."""
-    read: dict[int, tuple[Spec, JobResult | None]] = {}
-    found = []
-    for row in queries.jobs_of(database, ablation_id):
-        if row.id not in read:
-            kind = kind_named(row.kind)
-            ended = row.result if row.state == SUCCEEDED else None
-            read[row.id] = kind.spec_of(row.spec), None if ended is None else kind.result_of(ended)
-        spec, result = read[row.id]
-        found.append(
-            JobRecord(
-                row.id, row.kind, row.label, row.state, row.step, spec, result, row.run_id, row.arm, row.seed
-            )
-        )
-    return found
+    return records_of_jobs(queries.jobs_of(database, ablation_id))
 
 
 def found_in(store: ArtifactStore) -> Find:

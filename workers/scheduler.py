@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
-from db import jobs, members, missing
+from db import jobs, members, missing, rounds
 from db.engine import Database
+from db.rows import AblationRow
 from db.silence import Silence
 from settings.queue import QueueSettings
 from workers.bell import Bell
@@ -15,20 +17,33 @@ logger = logging.getLogger("baton.scheduler")
 
 #: How often the slower checks (missing workers, lost bells) run.
 CHECK_SECONDS = 1.0
+#: After a round was planned, or could not be.
+ROUND_SECONDS = 10.0
+
+#: Decides how an ablation goes on whose jobs have all succeeded, and says what came of it (None: somebody else did).
+PlayRound = Callable[[Database, AblationRow, float], str | None]
 
 
 class Scheduler:
     """`tick` does one round; `run` repeats it until told to stop."""
 
     def __init__(
-        self, database: Database, bell: Bell, settings: QueueSettings, silence: Silence | None = None
+        self,
+        database: Database,
+        bell: Bell,
+        settings: QueueSettings,
+        silence: Silence | None = None,
+        play_round: PlayRound | None = None,
     ) -> None:
+        """play_round: None leaves ablations that wait for a decision to other schedulers."""
         self._database = database
         self._bell = bell
         self._settings = settings
         self._silence = silence or Silence()
         self._sessions = Silence()
         self._next_check = 0.0
+        self._play_round = play_round
+        self._next_round: dict[tuple[int, str], float] = {}
 
     def tick(self) -> int:
         """One round. Returns how many bells were rung."""
@@ -36,7 +51,18 @@ class Scheduler:
             self._next_check = time.monotonic() + CHECK_SECONDS
             self.reap()
             self._bell.reconcile()
+            self.play_rounds()
         return self._bell.ring_ready()
+
+    def play_rounds(self) -> None:
+        """Have it decided how ablations go on that wait for that. What cannot be decided is tried again in a while."""
+        for row in rounds.waiting(self._database) if self._play_round is not None else ():
+            assert self._play_round is not None
+            if time.monotonic() >= self._next_round.get((row.id, row.key), 0.0):
+                sentence = self._play_round(self._database, row, time.time())
+                self._next_round[row.id, row.key] = time.monotonic() + ROUND_SECONDS
+                if sentence is not None:
+                    logger.info("%s", sentence)
 
     def reap(self) -> int:
         """Take jobs back from workers that are gone. Returns how many jobs."""

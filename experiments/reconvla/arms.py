@@ -108,7 +108,7 @@ def rows_of(config: AblationConfig) -> list[JsonObject]:
             "name": arm.name,
             "title": arm.title,
             "policy": None,
-            "seeds": list(config.seeds),
+            "seeds": list(config.seeds_of(arm.name)),
             "differs": {key: {"from": before.get(key), "to": value} for key, value in arm.differs.items()},
         }
         for arm in arms_of(config)

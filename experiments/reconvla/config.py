@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from errors import ConfigError
+from experiments.design.bounds import FIRST_LOOK
 from experiments.reconvla.sections import (
     READING,
     Attention,
@@ -27,9 +28,9 @@ from experiments.reconvla.sections import (
     Model,
     Name,
     Section,
-    Seed,
     Training,
 )
+from experiments.reconvla.seeds import Adaptive, AdaptiveSeeds, Seeds
 from policies.registry import PolicySpec, ReconVLAWeights, policy_from_json
 from settings.shown import cut
 
@@ -99,7 +100,9 @@ class AblationConfig(Section):
         description="names of built-in arms; or rows by name: null for a built-in arm, an arm of your own, or a "
         "`policy` that is judged and not trained",
     )
-    seeds: tuple[Seed, ...] = (0,)
+    seeds: Seeds = Field(
+        default=(0,), description="of every arm; or `adaptive`: as many as it takes to decide"
+    )
     scheduling: Literal["round_robin", "finish_first"] = Field(
         default="round_robin",
         description="slices alternate between runs, or a run is trained and judged before the next begins",
@@ -135,10 +138,31 @@ class AblationConfig(Section):
         arms = self.arms if isinstance(self.arms, dict) else {}
         return {name: row for name, row in arms.items() if isinstance(row, PolicyRow)}
 
+    @property
+    def adaptive(self) -> Adaptive | None:
+        """None where the seeds are named."""
+        return self.seeds.adaptive if isinstance(self.seeds, AdaptiveSeeds) else None
+
+    def seeds_of(self, arm: str) -> tuple[int, ...]:
+        """Seeds of an arm, in their order; of adaptive ones those that are planned so far."""
+        if not isinstance(self.seeds, AdaptiveSeeds):
+            return self.seeds
+        planned = self.seeds.adaptive.planned
+        return tuple(range(FIRST_LOOK if planned is None else planned.seeds.get(arm, 0)))
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """Those of any arm."""
+        if not isinstance(self.seeds, AdaptiveSeeds):
+            return self.seeds
+        return max((self.seeds_of(arm) for arm in self.trained), key=len, default=(0,)) or (0,)
+
     @model_validator(mode="after")
     def _not_empty(self) -> AblationConfig:
         for field in ("arms", "seeds"):
             values = getattr(self, field)
+            if isinstance(values, AdaptiveSeeds):
+                continue
             if not values:
                 raise ValueError(f"{field} is empty")
             if len(set(values)) != len(values):

@@ -33,7 +33,8 @@ def check_jobs(config: AblationConfig, most: int = MOST_JOBS) -> None:
 def jobs_by_entry(config: AblationConfig) -> dict[str, int]:
     """How many jobs each entry of the configuration makes, but for the few that join others."""
     data, evaluation = config.data, config.evaluation
-    runs = len(config.seeds) * len(config.trained)
+    each = len(config.all_seeds) if config.adaptive is None else config.adaptive.max
+    runs = each * len(config.trained)
     made = {"seeds": runs * _JOBS_OF_A_RUN}
     corpora = []
     if data.root is None:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.reconvla.config import AblationConfig
+from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 
 if TYPE_CHECKING:
     from db.plans import Plan
+    from experiments.design.decision import ArmDecision
+    from experiments.design.design import Design
     from reports.data import ReportData
     from settings.json_values import JsonObject
-    from tasks.records import Find, Records
+    from tasks.records import Find, JobRecord, Records
 
 
 class _ReconVLA:
     config_class = AblationConfig
     #: Kinds of job whose parameters decide how an ablation that grows is planned.
     kept_kinds = ("evaluate",)
+    judging_kinds = ("evaluate",)
+    metric = TASKS_IN_A_ROW
 
     def plan(self, config: AblationConfig, kept: Iterable[tuple[str | None, JsonObject]] = ()) -> Plan:
+        from experiments.reconvla.adaptive import prepared
         from experiments.reconvla.growth import kept_lists
         from experiments.reconvla.planner import Planner
 
+        config = prepared(config)
         return Planner(config, kept_lists(config, kept)).plan()
 
     def pinned(self, config: AblationConfig, known: Iterable[JsonObject]) -> AblationConfig:
@@ -44,6 +51,21 @@ class _ReconVLA:
         from experiments.reconvla.arms import rows_of
 
         return rows_of(config)
+
+    def design(self, config: AblationConfig) -> Design | None:
+        from experiments.reconvla.judged import design_of
+
+        return design_of(config)
+
+    def next_round(self, config: AblationConfig, decisions: Sequence[ArmDecision]) -> AblationConfig:
+        from experiments.reconvla.adaptive import next_round
+
+        return next_round(config, decisions)
+
+    def results(self, jobs: Sequence[JobRecord]) -> Mapping[tuple[str, int], tuple[int, ...]]:
+        from experiments.reconvla.judged import results_of
+
+        return results_of(jobs)
 
     def gather(self, records: Records, find: Find) -> ReportData:
         from experiments.reconvla.report.gather import gather

@@ -8,6 +8,7 @@ from errors import ConfigError
 from experiments.reconvla.arms import arms_of, flat
 from experiments.reconvla.config import AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.evaluation_plan import KeptLists, ListOfSequences, list_of, sequences_of
+from experiments.reconvla.seeds import AdaptiveSeeds
 from settings.json_values import JsonObject
 from settings.shown import cut, shown
 from tasks.registry import EVALUATE
@@ -15,6 +16,8 @@ from tasks.specs import ClosedLoopSpec
 
 #: What may grow; all else is the same in the ablation that is there, or it is another ablation.
 _GROWING = frozenset({"name", "seeds", "evaluation.sequences"})
+#: What the plan writes; it stays that of the ablation that is there.
+_PLANNED = "seeds.adaptive.planned"
 #: Of settings that differ, in a sentence.
 _MOST_SHOWN = 3
 
@@ -25,8 +28,9 @@ def grown(there: AblationConfig, asked: AblationConfig) -> AblationConfig:
 
     Raises ConfigError that says which settings differ.
     """
+    seeds = _seeds(there, asked)
     before, after = flat(there), flat(asked)
-    keys = [key for key in {**before, **after} if key not in _GROWING]
+    keys = [key for key in {**before, **after} if not _grows(key)]
     differing = [key for key in keys if before.get(key, ...) != after.get(key, ...)]
     if differing:
         raise ConfigError(_differ(differing, before, after))
@@ -35,15 +39,46 @@ def grown(there: AblationConfig, asked: AblationConfig) -> AblationConfig:
         if name in rows and (differs := _row_differs(name, there, asked)):
             raise ConfigError(f"arms.{cut(name)}: {differs}")
         rows.setdefault(name, row)
+    if there.adaptive is not None:
+        _check_rounds(there, asked, rows)
     return there.model_copy(
         update={
             "arms": _named(rows) if _named_only(there) and _named_only(asked) else rows,
-            "seeds": tuple(dict.fromkeys([*there.seeds, *asked.seeds])),
+            "seeds": seeds,
             "evaluation": there.evaluation.model_copy(
                 update={"sequences": max(there.evaluation.sequences, asked.evaluation.sequences)}
             ),
         }
     )
+
+
+def _grows(key: str) -> bool:
+    return key in _GROWING or key.startswith(_PLANNED)
+
+
+def _seeds(there: AblationConfig, asked: AblationConfig) -> tuple[int, ...] | AdaptiveSeeds:
+    """Raises ConfigError where they are named in the one and adaptive in the other."""
+    if isinstance(there.seeds, AdaptiveSeeds) != isinstance(asked.seeds, AdaptiveSeeds):
+        raise ConfigError(
+            "seeds: they are named in one and adaptive in the other; which seeds an ablation gets cannot change once "
+            "results may have been looked at"
+        )
+    if isinstance(there.seeds, AdaptiveSeeds) or isinstance(asked.seeds, AdaptiveSeeds):
+        return there.seeds
+    return tuple(dict.fromkeys([*there.seeds, *asked.seeds]))
+
+
+def _check_rounds(there: AblationConfig, asked: AblationConfig, rows: Mapping[str, object]) -> None:
+    """Raises ConfigError for what would make other looks of those that were planned."""
+    if joining := [name for name in rows if name not in _rows(there) and name in asked.trained]:
+        raise ConfigError(
+            f"arms: {_listed(joining)} would join an ablation whose bounds are for {len(there.trained)} arms"
+        )
+    before, after = (config.evaluation.sequences for config in (there, asked))
+    if after > before:
+        raise ConfigError(
+            f"evaluation.sequences: {before} were planned for each look, and {after} would change what was seen"
+        )
 
 
 def kept_lists(config: AblationConfig, kept: Iterable[tuple[str | None, JsonObject]]) -> KeptLists:
@@ -84,9 +119,10 @@ def _kept_list(shards: Sequence[ClosedLoopSpec], config: AblationConfig) -> List
 def told(there: AblationConfig, whole: AblationConfig, asked: AblationConfig) -> list[str]:
     """What grows, and what was there and was not asked for again: parts of a sentence."""
     parts, stays = [], []
+    asked = asked.model_copy(update={"seeds": whole.seeds}) if whole.adaptive is not None else asked
     for what, before, after, named in (
         ("rows", *(list(config.arms) for config in (there, whole, asked))),
-        ("seeds", *([str(seed) for seed in config.seeds] for config in (there, whole, asked))),
+        ("seeds", *([str(seed) for seed in config.all_seeds] for config in (there, whole, asked))),
     ):
         if new := [one for one in after if one not in before]:
             parts.append(f"new {what}: {_listed(new)}")
@@ -134,7 +170,7 @@ def _meant(name: str, config: AblationConfig) -> dict[str, object]:
         return {"title": policy.title or name, "policy": policy.policy}
     arm = next(arm for arm in arms_of(config) if arm.name == name)
     trained, judged = (
-        {key: value for key, value in flat(settings).items() if key not in _GROWING}
+        {key: value for key, value in flat(settings).items() if not _grows(key)}
         for settings in (arm.config, arm.judged)
     )
     otherwise = {f"judged: {key}": value for key, value in judged.items() if trained.get(key, ...) != value}

@@ -9,6 +9,7 @@ from typing import cast
 from pydantic import BaseModel, ValidationError
 
 from errors import ConfigError
+from experiments.reconvla.adaptive import check_adaptive
 from experiments.reconvla.arms import arms_of, check_names, with_bases
 from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.own_classes import with_digests
@@ -97,7 +98,9 @@ def load_config(
             written.append(("--vary", {"arms": dict.fromkeys(rows)}))
             config = config.model_copy(update={"arms": rows})
         check_names(config)
-        arms_of(config)
+        check_adaptive(config, arms_of(config))
+        if config.adaptive is not None and config.adaptive.planned is not None:
+            raise ConfigError("seeds.adaptive.planned: the plan writes it; leave it out")
         config = with_digests(config, Path.cwd() if file is None else file.parent)
     except ConfigError as error:
         if str(error).startswith("--vary"):
@@ -111,6 +114,8 @@ def load_config(
         loc = first["loc"]
         if loc[:1] == ("arms",) and len(loc) > 1:
             loc = ("arms", *loc[2:3], *loc[4:])  # without the names of the forms
+        if loc[:1] == ("seeds",):
+            loc = ("seeds", *loc[2:])
         place = _place_of([str(part) for part in loc] or first["msg"].split()[2:3], written)
         where = cut(".".join(cut(str(part)) for part in loc), _LONGEST_PART)
         if first["type"] == "extra_forbidden":

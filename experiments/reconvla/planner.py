@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 
 from calvin.split import TRAINING, VALIDATION, Reading, Recording, check_place
 from db.plans import Dependency, Plan, RunRef
 from errors import ConfigError, DatasetError
+from experiments.reconvla.adaptive import check_adaptive, is_open
 from experiments.reconvla.arms import Arm, arms_of, built_in, check_names
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.count_jobs import check_jobs
@@ -73,6 +75,7 @@ class Planner:
         config = self._config
         check_names(config)
         arms = arms_of(config)
+        check_adaptive(config, arms)
         check_jobs(config)
         known_tasks(config.data)
         if missing := absent(config):
@@ -104,15 +107,15 @@ class Planner:
         training: dict[RunRef, str] = {}
         ends: list[str] = []
         made: dict[str, list[str]] = {}  # row -> what it is made of
-        for seed in config.seeds:
-            for arm in arms:
+        for seed, arm in product(config.all_seeds, arms):
+            if seed in config.seeds_of(arm.name):
                 ref = RunRef(arm.name, seed)
                 training[ref] = self._trained(ref, arm)
                 judged = self._judge(ref, training[ref], arm)
                 made.setdefault(arm.name, [training[ref], *judged])
                 ends += judged
         for name in config.policies:
-            ref = RunRef(name, config.seeds[0])
+            ref = RunRef(name, config.all_seeds[0])
             keys = self._closed_loop(name, ref, row_shards(config, name, self._shards_of(name, config)), [])
             training[ref] = keys[0]
             made[name] = keys
@@ -139,7 +142,7 @@ class Planner:
         self._book.add(REPORT, "report", report, needs)
         warnings = _warnings(self._shards_of(None, config)) if closed_loop else ()
         code = admitted_in(stored)
-        return Plan(key, config.name, stored, self._book.jobs, training, warnings, code)
+        return Plan(key, config.name, stored, self._book.jobs, training, warnings, code, is_open(config))
 
     def _data_of(self, arm: Arm) -> tuple[DataJobs, DataJobs]:
         """What it is trained on, and what it is judged on. What is the ablation's own has no name in its labels."""

@@ -22,7 +22,7 @@ from tasks.specs import FILM, ChainsSpec
 Progress = Callable[[int], AbstractContextManager[Callable[[Sequence[int]], None]]]
 
 #: How the work is cut, and what only jobs are told.
-_OF_THE_WAY = frozenset({"simulators", "parallel", "assets_digest", "calvin_env"})
+OF_THE_WAY = frozenset({"simulators", "parallel", "assets_digest", "calvin_env"})
 
 
 def evaluate_alone(
@@ -52,7 +52,7 @@ def evaluate_alone(
     deciding = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in vars(spec).items()
-        if name not in _OF_THE_WAY
+        if name not in OF_THE_WAY
     }
     about = {**about, **deciding, "sequences": sequences, "simulator_description": first.description()}
     kept = None

@@ -381,3 +381,38 @@ def test_a_served_checkpoint_acts_as_it_does_at_home(folder: Path, server: str) 
     served = RemotePolicy(server, tries=1).act(queries)
     for one, other in zip(at_home, served):
         np.testing.assert_array_equal(one, other)
+
+
+def test_two_policies_against_each_other(capfd: pytest.CaptureFixture[str]) -> None:
+    """The expert is told from chance before all sequences are played."""
+    words = ("evaluate", "expert", "--against", "random")
+    steps = ("--max-steps", "70", "--simulators", "4", "--sequences", "24", "--json")
+    found = run(capfd, *words, *steps)
+    assert (found["better"], found["decided"]) == ("expert", True) and found["sequences"] < 24
+    assert found["success"][0] > found["success"][1] and found["most_sequences"] == 24
+    assert (
+        len(found["results"])
+        == found["sequences"]
+        == found["won"]
+        + found["lost"]
+        + sum((a >= 1) == (b >= 1) for a, b in (entry["done"] for entry in found["results"]))
+    )
+    capfd.readouterr()
+    assert cli.main([*words, "--max-steps", "1", "--sequences", "2", "--simulators", "2"]) == 0
+    output = capfd.readouterr()
+    assert "they were not told apart (p 1)" in output.out and "2 of 2 sequences: 0 to 0" in output.err
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (("--against", "random"), "--against random: it is the same policy"),
+        (("--level", "2"), "--level is of --against"),
+        (("--against", "expert", "--videos", "films"), "--videos is not heeded by --against"),
+        (("--against", "expert", "--official-compat"), "--official-compat is not heeded by --against"),
+    ],
+)
+def test_what_against_does_not_heed(
+    more: tuple[str, ...], sentence: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert sentence in refused(capfd, 2, *RANDOM, "--sequences", "1", *more)

@@ -12,6 +12,7 @@ from experiments.reconvla.report.gaze_data import GazeExample, GazeRegions, Gaze
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from experiments.reconvla.report.parts.attention import Attention, AttentionPanel
 from experiments.reconvla.report.parts.gaze import Gaze, PretrainingGaze
+from experiments.reconvla.report.parts.looks import Looks
 from experiments.reconvla.report.parts.reconstructions import Reconstruction, Reconstructions
 from experiments.reconvla.report.published import published_for
 from experiments.reconvla.report.sections import ORDER, sections
@@ -28,7 +29,7 @@ P = TypeVar("P", bound=Part)
 def made(ablation: str, runs: tuple[RunReport, ...], *parts: Part, **fields: Any) -> ReportData:
     """A report with ReconVLA's sections; those of `parts` that are not given have nothing to show."""
     given = {type(part): part for part in parts}
-    kinds = (Films, Reconstructions, Attention, Gaze, PretrainingGaze, DeviceTime, Reproduction)
+    kinds = (Films, Looks, Reconstructions, Attention, Gaze, PretrainingGaze, DeviceTime, Reproduction)
     return ReportData(
         ablation,
         TASKS_IN_A_ROW,

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from db.states import LOST, PREEMPTED, SUCCEEDED
 from experiments.reconvla.evaluation_plan import NO_SIMULATOR
+from experiments.reconvla.report.adaptive import adaptive_looks
 from experiments.reconvla.report.corpora import VALIDATION, Corpora
 from experiments.reconvla.report.films import failure_videos, no_films_because
 from experiments.reconvla.report.gaze import detectors_of, gaze_regions, gaze_scores, other_gaze
@@ -55,6 +56,7 @@ def gather(records: Records, find: Find) -> ReportData:
     looked_at = {(run.arm, run.seed): by for run in records.runs if (by := looked_at_by(run, records))}
     films = failure_videos(records, find)
     comparison = section(ablation.config, "comparison")
+    looks = adaptive_looks(ablation.config, jobs, corpora.title)
     sources = _with_planned(corpora.sources(jobs, corpora.root), jobs, corpora)
     return ReportData(
         ablation=ablation.name,
@@ -62,6 +64,7 @@ def gather(records: Records, find: Find) -> ReportData:
         runs=tuple(runs.values()),
         sections=sections(
             Films(films, None if films else no_films_because(jobs)),
+            looks,
             Reconstructions(reconstructions(records, find)),
             Attention(attention, attention_panels(records, find, runs, looked_at), looked_at),
             _gaze(records, find, corpora),
@@ -81,9 +84,9 @@ def gather(records: Records, find: Find) -> ReportData:
         published=published_for({run.arm for run in records.runs}),
         order=ORDER,
         baseline=text(comparison, "baseline") or "",
-        primary=text(comparison, "measure") or "",
+        primary=text(comparison, "measure") or "" if looks.rules is None else looks.rules.measure,
         seed_spread=SEED_SPREAD,
-        looks=looks_of(records),
+        looks=looks_of(records) if looks.rules is None else (),  # those were planned, and cost nothing
     )
 
 

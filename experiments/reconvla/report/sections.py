@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from experiments.reconvla.report.parts.attention import Attention
 from experiments.reconvla.report.parts.gaze import Gaze, PretrainingGaze
+from experiments.reconvla.report.parts.looks import Looks
 from experiments.reconvla.report.parts.reconstructions import Reconstructions
 from reports.parts.comparisons import Comparisons
 from reports.parts.device_time import DeviceTime
@@ -16,7 +17,7 @@ from reports.section import Section
 #: Of the entries of report.json, as scripts have always had them.
 ORDER = (
     "ablation", "ablation_id", "created_at", "state", "jobs", "failures", "findings", "baseline",
-    "primary_measure", "arms", "comparisons", "held_out_comparisons", "random_policy",
+    "primary_measure", "arms", "comparisons", "adaptive", "held_out_comparisons", "random_policy",
     "closed_loop_reason", "closed_loop_warning", "videos", "videos_reason", "gaze", "gaze_pretraining", "data",
     "gaze_detector", "gaze_regions", "ledger", "ledger_by_kind", "runs", "environment",
 )  # fmt: skip
@@ -24,6 +25,7 @@ ORDER = (
 
 def sections(
     films: Films,
+    looks: Looks,
     reconstructions: Reconstructions,
     attention: Attention,
     gaze: Gaze,
@@ -35,7 +37,7 @@ def sections(
     dataset = "" if pretraining_gaze.found is None else pretraining_gaze.found.dataset
     return (
         Section("success", "Success on task sequences", (SuccessTable(), SuccessByTask(), films)),
-        Section("comparisons", "Comparisons", (Comparisons(),)),
+        Section("comparisons", "Comparisons", (Comparisons(), looks)),
         Section("training", "Training", (TrainingTable(), Curves(), Epochs(), reconstructions)),
         Section("attention", "Attention", (attention,)),
         Section("gaze", "Gaze regions", (gaze,)),

@@ -23,7 +23,7 @@ PAIR = (
 )
 WHOLE = (
     "ablation ablation_id created_at state jobs failures findings baseline primary_measure arms comparisons "
-    "held_out_comparisons random_policy closed_loop_reason closed_loop_warning videos "
+    "adaptive held_out_comparisons random_policy closed_loop_reason closed_loop_warning videos "
     "videos_reason gaze gaze_pretraining data gaze_detector gaze_regions ledger ledger_by_kind runs environment"
 )
 TABLE = ",".join([

@@ -1,16 +1,14 @@
-"""Tables of the documentation, each a function that reads the file which holds its figures (`generate_figures.py`)."""
+"""Tables of docs/gaze.md, of the benchmarks' last results."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from docs import help_tables, inference_tables
-from docs.generate_figures import REPOSITORY, duration
+from docs.generate_figures import REPOSITORY, table
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
-DEMO = REPOSITORY / "docs" / "results" / "demo.json"
 
 #: In the order in which they are switched on; `detectors` has them.
 _STAGES = (
@@ -30,46 +28,7 @@ def _read(name: str) -> Any:
     return json.loads((RESULTS / name).read_text(encoding="utf-8"))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def demo_worker_time() -> str:
-    """What all workers of the ablation `demo` had, useful or not."""
-    ledger = json.loads(DEMO.read_text(encoding="utf-8"))["ledger"]
-    return duration(sum(seconds for what, seconds in ledger.items() if what.endswith("_seconds")))
-
-
-def help_demo() -> str:
-    return help_tables.demo()
-
-
-def help_differences() -> str:
-    return help_tables.differences()
-
-
-def help_settings() -> str:
-    return help_tables.settings()
-
-
-def help_losses() -> str:
-    return help_tables.losses()
-
-
-def inference_errors() -> str:
-    return inference_tables.errors()
-
-
-def inference_coverage() -> str:
-    return inference_tables.coverage()
-
-
-def inference_one_seed_read_as_method() -> str:
-    return inference_tables.one_seed_read_as_method()
-
-
-def gaze_colour_stages() -> str:
+def colour_stages() -> str:
     return _stages(
         "gaze_complex_colour.json",
         [
@@ -85,7 +44,7 @@ def gaze_colour_stages() -> str:
     )
 
 
-def gaze_grounding_dino_stages() -> str:
+def grounding_dino_stages() -> str:
     return _stages(
         "gaze_complex_grounding_dino.json",
         [
@@ -108,7 +67,7 @@ def _stages(name: str, rows: Sequence[tuple[str, int, str]]) -> str:
     """Rows of (what is said, how many stages are on, which of them is not)."""
     by_stages = {frozenset(row["stages"]): row for row in _read(name)["stages"]}
     head = "stages", "simple", "complex", "mean IoU", "trusted and right", "trusted and wrong"
-    return _table(
+    return table(
         (*head, "of these false targets", "guesses"),
         (
             (said, *_scores(by_stages[frozenset(_STAGES[:count]) - {left_out}]))
@@ -129,7 +88,7 @@ def _scores(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def gaze_speed() -> str:
+def speed() -> str:
     small = "GroundingDINO (small model)"
     rows = [
         (
@@ -149,7 +108,7 @@ def gaze_speed() -> str:
         "mean IoU with the loop's boxes",
         "with the true boxes, loop",
     )
-    return _table((*head, "pipeline", "kept", "found, or not, by both"), (_speed(*row) for row in rows))
+    return table((*head, "pipeline", "kept", "found, or not, by both"), (_speed(*row) for row in rows))
 
 
 def _speed(said: str, name: str) -> list[str]:

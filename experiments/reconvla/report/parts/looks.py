@@ -1,0 +1,89 @@
+"""Looks at an ablation with adaptive seeds: what was planned, what was seen, and how each arm ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from experiments.design.decision import ArmDecision, Rules
+from experiments.design.measures import Measure
+from reports.data import ReportData
+from reports.section import Part
+from reports.summary import Summary
+
+_SAID = {
+    "open": "goes on",
+    "better": "better than the baseline",
+    "worse": "worse than the baseline",
+    "within": "no difference as large as the margin",
+    "undecided": "not decided by the last look",
+}
+
+
+@dataclass(frozen=True)
+class Looks(Part):
+    """Not shown where seeds were named."""
+
+    template = "experiments.reconvla.report.parts/looks.html"
+
+    rules: Rules | None = None
+    measure: Measure | None = None
+    decisions: tuple[ArmDecision, ...] = ()
+    titles: Mapping[str, str] | None = None
+
+    def view(self, data: ReportData, summary: Summary) -> Mapping[str, object] | None:
+        if self.rules is None or self.measure is None:
+            return None
+        titles = self.titles or {}
+        return {
+            "rows": [
+                (titles.get(one.arm, one.arm), _SAID[one.verdict], self._cells(one)) for one in self.decisions
+            ],
+            "counts": range(3, self.rules.most + 1),
+            "measure": self.measure.label,
+            "unit": self.measure.unit,
+            "margin": f"{self.rules.margin:g}",
+            "most": self.rules.most,
+            "baseline": titles.get(self.rules.baseline, self.rules.baseline),
+            "bound": f"{self.rules.bounds[0]:.2g}",
+        }
+
+    def _cells(self, decision: ArmDecision) -> list[tuple[str, str, str]]:
+        """Difference, interval and p of each look."""
+        assert self.measure is not None
+        digits = 1 if self.measure.unit == "points" else 2
+        found = []
+        for look in decision.looks:
+            interval, p = "nothing varies", ""
+            if look.interval is not None and look.p_value is not None:
+                low, high = (f"{edge:.{digits}f}".replace("-", "−") for edge in look.interval)
+                interval = f"{low} to {high}"
+                p = "p < 0.0001" if look.p_value < 1e-4 else f"p {look.p_value:.2g}"
+            found.append((f"{look.difference:+.{digits}f}".replace("-", "−"), interval, p))
+        return found
+
+    def document(self) -> Mapping[str, object]:
+        """`adaptive`: null where seeds were named. interval: of the last look, which the looks allow."""
+        if self.rules is None or self.measure is None:
+            return {"adaptive": None}
+        return {
+            "adaptive": {
+                "measure": self.measure.name,
+                "unit": self.measure.unit,
+                "baseline": self.rules.baseline,
+                "margin": self.rules.margin,
+                "max": self.rules.most,
+                "bounds": list(self.rules.bounds),
+                "arms": [
+                    {
+                        "arm": one.arm,
+                        "verdict": one.verdict,
+                        "seeds": one.looks[-1].seeds if one.looks else None,
+                        "difference": one.looks[-1].difference if one.looks else None,
+                        "interval": one.looks[-1].interval if one.looks else None,
+                        "looks": [asdict(look) for look in one.looks],
+                    }
+                    for one in self.decisions
+                ],
+            }
+        }
