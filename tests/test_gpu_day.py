@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.gpu_day import SECTIONS, checkpoint
+import pytest
+
+from benchmarks.gpu_day import SECTIONS, checkpoint, main
 from tests.support import REPOSITORY
 
 SCRIPT = REPOSITORY / "benchmarks" / "gpu_day.sh"
@@ -27,12 +29,14 @@ def test_a_checkpoint_keeps_training_waiting_no_longer_than_it_is_written() -> N
     assert found["gib"] > 0 and found["stall_seconds"] <= found["saved_seconds"]
 
 
-def test_what_ended_badly_is_in_the_file_and_the_code(tmp_path: Path) -> None:
+def test_what_ended_badly_is_in_the_file_and_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out.json"
 
     def run(*words: str) -> int:
-        command = [sys.executable, "-m", "benchmarks.gpu_day", *words, "--out", str(out)]
-        return subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL).returncode
+        monkeypatch.setattr(sys, "argv", ["gpu_day", *words, "--out", str(out)])
+        return main()
 
     out.write_text(json.dumps({"ended": {"digests": 0}}))
     assert run("end") == 0
