@@ -160,7 +160,7 @@ def test_every_test_that_a_page_names_exists() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in generate_figures.pages() if page.name != "does-it-help.md"],
+    generate_figures.pages(),
     ids=lambda page: page.name,
 )
 def test_figures_are_those_of_the_files_that_hold_them(page: Path) -> None:

@@ -81,7 +81,7 @@ STORIES: dict[str, tuple[Shown, ...]] = {
         Shown("python cli.py up --until-done --notice-file /run/going-away"),
         Shown("python cli.py up --until-done --notice-url "
               "http://169.254.169.254/latest/meta-data/spot/instance-action"),
-        Shown("python cli.py up --until-done --gpus 0,1 --cpus 4"),
+        Shown("python cli.py up --until-done --gpus 0,1 --cpus 4", codes=(0, 3)),  # 3 where there are none
     ),
     "plans": (
         Shown("python cli.py submit-ablation --preset quick --detach", "--home plans", r"quick: \d+ jobs added, 0"),
@@ -117,6 +117,9 @@ STORIES: dict[str, tuple[Shown, ...]] = {
         Shown(f"python cli.py data check {_LEROBOT}", says=r"3 episodes are demonstrations of a validation|validation"),
         Shown(f"python cli.py submit-ablation --data {_LEROBOT} --preset smoke", "--detach --home lerobot",
               r"smoke: [1-9]\d* jobs added, 0 already"),
+        Shown("python cli.py data check path/to/set --scenes D", says=r"training: 6 demonstrations of"),
+        Shown('python cli.py submit-ablation --data path/to/set --set "data.scenes=D=0-5;A=6-8"',
+              "--preset smoke --name scenes --detach --home lerobot", r"scenes: [1-9]\d* jobs added"),
     ),
     "from one format into another": (
         Shown(f"python cli.py data convert {_DATA} debug-v3 --to lerobot-v3 --lossless",
@@ -225,6 +228,8 @@ NOT_RUN = {
     "gdino/bin/pip install": "installs from the network",
     "pip install": "installs from the network",
     "export ": "sets what the next lines need: other servers, another interpreter",
+    "python cli.py data fetch hub:": "asks the Hub; tests/hub and tests/commands fetch from one on this machine",
+    "python cli.py submit-ablation --preset smoke --data hub:": "the same",
     "docker compose": "needs Docker; test_compose*.py run each service's command and health check as processes",
 }
 
@@ -347,6 +352,7 @@ def prepare(story: str, place: Path) -> None:
     if story in ("a LeRobot set", "from one format into another") and not (place / _LEROBOT).exists():
         sets = shared_folder("BATON_LEROBOT_MINI", "lerobot_mini")
         (place / _LEROBOT).symlink_to(sets / "v21_images_relative")
+        (place / "path/to/set").symlink_to(sets / "v21_images_relative")
     if story == "gaze regions" and not (place / "path/to/folder").exists():
         write_tiny_model(place / "path/to/folder")
     if story == "in CALVIN's scenes" and not (place / _ASSETS).exists():
