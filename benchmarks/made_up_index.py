@@ -36,10 +36,20 @@ def write(folder: Path, frames: int) -> list[InputFile]:
         end=frames - 1,
     )
     gaze = [Gaze("made up", (20, 30, 60, 70), 1.0, None)] * frames
-    items, shard = folder / ITEMS, folder / "task_0.safetensors"
+    items, shard = _files(folder)
     write_index(build_items(episode, gaze, 0), items)
     save_episode(episode, shard)
+    return inputs_of(folder)
+
+
+def inputs_of(folder: Path) -> list[InputFile]:
+    """What `write` left in a folder, as a job's inputs."""
+    items, shard = _files(folder)
     return [
         InputFile("index", "index", ITEMS, items, items.name, file_sha256(items), 0),
         InputFile("index" + FRAMES, "episode", "task_0", shard, shard.name, file_sha256(shard), 0),
     ]
+
+
+def _files(folder: Path) -> tuple[Path, Path]:
+    return folder / ITEMS, folder / "task_0.safetensors"

@@ -65,8 +65,13 @@ def main() -> None:
                 f"{size}, {method.name}: computed {costs['total']:.1f} GiB, {costs['flops_per_sample']:.2e} FLOP"
             )
             if document["measured"] is not None:
-                measured = _measure(
-                    config, method, arguments.steps, arguments.micro_batch, arguments.peak_tflops
+                measured = measure(
+                    config,
+                    method,
+                    arguments.steps,
+                    arguments.micro_batch,
+                    arguments.peak_tflops,
+                    torch.device("cuda"),
                 )
                 document["measured"].setdefault(size, {})[method.name] = measured
                 print(f"{size}, {method.name}: measured {json.dumps(measured)}")
@@ -90,13 +95,23 @@ def _by_cards(config: ReconVLAConfig, card_gib: float) -> dict[str, Any]:
     }
 
 
-def _measure(
-    config: ReconVLAConfig, method: Method, steps: int, micro_batch: int, peak_tflops: float | None
+def measure(
+    config: ReconVLAConfig,
+    method: Method,
+    steps: int,
+    micro_batch: int,
+    peak_tflops: float | None,
+    device: torch.device,
+    backend: str | None = None,
 ) -> dict[str, Any]:
-    """Peak memory and speed of forward, backward and AdamW on one GPU; `out of memory` where it does not fit."""
-    device = torch.device("cuda")
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
+    """Peak memory and speed of forward, backward and AdamW on one device; `out of memory` where it does not fit.
+
+    backend: of torch.compile, None: not compiled. The peak is a GPU's; on the processor it is None.
+    """
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     costs = training_costs(config, method)
     dtype = torch.bfloat16 if "bf16" in method.name else torch.float16
     try:
@@ -108,31 +123,39 @@ def _measure(
             add_adapters(model, method.adapter_rank, 32, 0, four_bit=four_bit, compute_dtype=dtype)
             model.to(device)
         model.recompute_activations()
+        if backend is not None:
+            model.compile(backend=backend)
         optimizer = make_optimizer(model, 1e-5, 0.0)
         batch = _made_up_batch(config, costs.positions, micro_batch).to(device)
         draws = draw_noise(config, micro_batch, torch.Generator().manual_seed(0))
         seconds = []
         for _ in range(steps):
-            torch.cuda.synchronize()
+            _wait(on_gpu)
             began = time.perf_counter()
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast("cuda", dtype):
+            with torch.autocast(device.type, dtype):
                 loss = model(batch, None if draws is None else draws.to(device)).total
             loss.backward()
             optimizer.step()
-            torch.cuda.synchronize()
+            _wait(on_gpu)
             seconds.append(time.perf_counter() - began)
     except torch.cuda.OutOfMemoryError:
         return {"out of memory": True}
     step = min(seconds)
     used = costs.flops_per_sample * micro_batch / step
     return {
-        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
+        "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if on_gpu else None,
+        "first_step_seconds": round(seconds[0], 4),
         "step_seconds": round(step, 4),
         "positions_per_second": round(costs.positions * micro_batch / step, 1),
-        "achieved_tflops": round(used / 1e12, 1),
+        "achieved_tflops": float(f"{used / 1e12:.3g}"),
         "model_flop_utilisation": None if peak_tflops is None else round(used / 1e12 / peak_tflops, 3),
     }
+
+
+def _wait(on_gpu: bool) -> None:
+    if on_gpu:
+        torch.cuda.synchronize()
 
 
 def _made_up_batch(config: ReconVLAConfig, positions: int, size: int) -> Batch:

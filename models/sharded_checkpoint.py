@@ -60,7 +60,9 @@ def save_sharded(folder: Path, tensors: Mapping[str, Tensor], step: int, file_by
     try:
         from torch.distributed.checkpoint import HuggingFaceStorageWriter
     except ImportError as error:
-        raise EnvironmentLacks("checkpoints of several ranks need torch 2.8 or later") from error
+        raise EnvironmentLacks(
+            "checkpoints of several ranks need a later torch: 2.13 is known to do"
+        ) from error
     is_first = _rank() == 0
     with ExitStack() as stack:
         place, *_ = together(lambda: stack.enter_context(whole_folder(folder)) if is_first else None)

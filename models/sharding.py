@@ -7,7 +7,7 @@ With bf16 the products' weights are gathered in bf16, which is the rounding that
 masters, sums of gradients over ranks, embeddings, denoiser and the last unit stay float32. Norms inside a layer are
 gathered with it, so their weights are rounded too, which one process does not do.
 
-Source: torch.distributed.fsdp.fully_shard, tried with torch 2.13; units that are not averaged need 2.8 or later.
+Source: torch.distributed.fsdp.fully_shard, tried with torch 2.13 alone.
 """
 
 from __future__ import annotations
