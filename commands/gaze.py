@@ -175,6 +175,7 @@ def _detect(
     from tasks.gaze.truth import check_true_boxes
 
     for opened in splits:
+        tell_left_out(opened)
         if detector.name == "oracle":
             check_true_boxes(opened, unknown_wording == BY_TASK)
         for demonstration in opened.demonstrations[:limit]:

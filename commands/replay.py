@@ -41,6 +41,7 @@ def replay_and_print(
     """Raises DatasetError for an unreadable dataset, SimulatorMissing where a scene cannot be had."""
     dataset = open_split(root, split)
     check_sample(dataset)
+    tell_left_out(dataset)
     chosen = dataset.demonstrations[:limit]
     memory: Memory = {}
     make = maker(options["simulator"], options["assets"], options["calvin_python"])
