@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.data import SPLITS
+from commands.dataset_options import tell_left_out
 from commands.fetching import Folder, Named
 from commands.options import home_option, resolve_home, threads_option
 from commands.place_type import PLACE, PLACE_TEXT
