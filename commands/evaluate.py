@@ -49,6 +49,13 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
     "--sequences", type=click.IntRange(1), default=None, help="Only the first of the protocol's list."
 )
 @click.option(
+    "--sequences-file",
+    type=PLACE_TEXT,
+    metavar="JSON",
+    default=None,
+    help="Instead of the protocol's list: [[initial state, [five tasks]], ...].",
+)
+@click.option(
     "--tasks", default=None, metavar="A,B", help="Draw sequences from these tasks only (toy models)."
 )
 @click.option(
@@ -178,7 +185,9 @@ def command(
     if options["official_compat"]:
         protocol = protocol.compatible()
     sequences, listed = sequences_of(protocol, options)
-    own_list = options.get("chains") is not None
+    of_list = protocol.name if options["sequences_file"] is None else "a file's sequences"
+    if options.get("chains") is not None:
+        of_list = "the ablation's"
     if described is not None:
         named = policy_described(described, options["threads"])
     else:
@@ -193,8 +202,7 @@ def command(
         against = options["against"]
         run = find_run(home, against) if is_run(against) else None
         other = policy_named(home, against, options, run)
-        listed_by = "the ablation's" if own_list else protocol.name
-        evaluate_and_print(named, other, listed, renderer, sequences, listed_by, options, as_json)
+        evaluate_and_print(named, other, listed, renderer, sequences, of_list, options, as_json)
         return
     from tasks.evaluate.alone import evaluate_alone
     from tasks.specs import ChainsSpec
@@ -204,7 +212,7 @@ def command(
         named.policy,
         ChainsSpec(**listed, renderer=renderer),
         sequences,
-        {"policy": named.name, **named.about, "protocol": "the ablation's" if own_list else protocol.name,
+        {"policy": named.name, **named.about, "protocol": of_list,
          "official_compat": protocol.official_compat},
         {**named.told, "needs_images": named.policy.needs_images, "frames_renderer": named.drawn_by,
          "frames_basis": named.drawn_basis},

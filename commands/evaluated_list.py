@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchmark.tasks import TASKS
+from calvin.listed_sequences import listed, of_line, read_sequences_file, tasks_of
 from calvin.protocols import Protocol
 from calvin.sequences import check_tasks
 from commands.named_checkpoint import Checkpoint
@@ -47,16 +49,32 @@ def _tasks(named: str | None) -> list[str]:
     return tasks
 
 
+def _listed(options: dict[str, Any]) -> tuple[str, ...] | None:
+    """The sequences of --sequences-file, None without. Raises InvalidInput where they contradict another option."""
+    file = options["sequences_file"]
+    if file is None:
+        return None
+    if options["tasks"] is not None:
+        raise InvalidInput("--tasks draws sequences, and --sequences-file names them; leave one out")
+    return listed(read_sequences_file(Path(file)))
+
+
 def sequences_of(protocol: Protocol, options: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """How many are evaluated, and their list, but for the renderer, which may depend on the policy."""
     from calvin.instructions import read_instruction_file
 
     own: ClosedLoopSpec | None = options.get("chains")
+    lines = _listed(options) if own is None else own.listed
     tasks = _tasks(options["tasks"]) if own is None else list(own.tasks)
-    sequences = options["sequences"] or protocol.sequences
-    if own is None and not tasks and sequences > protocol.sequences:
+    sequences = options["sequences"] or (protocol.sequences if lines is None else len(lines))
+    if lines is not None and sequences > len(lines):
+        raise InvalidInput(
+            f"--sequences: {options['sequences_file'] or 'its list'} has {len(lines)}, not {sequences}"
+        )
+    if own is None and lines is None and not tasks and sequences > protocol.sequences:
         raise InvalidInput(f"--sequences: {protocol.name} has {protocol.sequences}, not {sequences}")
     phrases = options["instructions"]
+    needed = TASKS if lines is None else tasks_of([of_line(line)[0] for line in lines])
     return sequences, {
         "simulator": options["simulator"],
         "scene": options["scene"],
@@ -65,11 +83,12 @@ def sequences_of(protocol: Protocol, options: dict[str, Any]) -> tuple[int, dict
         "tasks": tuple(tasks),
         "drawn": own.drawn if own else max(protocol.drawn, sequences) if tasks else protocol.drawn,
         "order": own.order if own else "distinct" if tasks else "drawn",
-        "instructions": read_instruction_file(Path(phrases))
+        "instructions": read_instruction_file(Path(phrases), needed)
         if phrases
         else own.instructions
         if own
         else None,
+        "listed": None if lines is None else lines[:sequences],
         "max_steps": options["max_steps"] or protocol.max_steps,
         "simulators": options["simulators"],
         "parallel": options["parallel"],

@@ -4,20 +4,21 @@ otherwise."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tasks.specs import ClosedLoopSpec
 
 #: Each names a list of sequences or how long they take; where one is given the others are the command's own too.
-_OF_THE_LIST = frozenset({"protocol", "sequences", "tasks", "official_compat"})
+_OF_THE_LIST = frozenset({"protocol", "sequences", "sequences_file", "tasks", "official_compat"})
 #: Each names where it is done.
 _OF_THE_PLACE = frozenset({"simulator", "scene", "assets", "calvin_python"})
 
 
 @dataclass(frozen=True)
 class OwnProtocol:
-    """ablation: what it is called. spec: one of the shards of the run's evaluation. sequences: of all of them."""
+    """ablation: what it is called. spec: one of the shards of the run's evaluation, with the sequences of
+    all where they are from a file. sequences: of all of them."""
 
     ablation: str
     spec: ClosedLoopSpec
@@ -59,4 +60,9 @@ class OwnProtocol:
 def own_protocol(ablation: str, specs: Iterable[object]) -> OwnProtocol | None:
     """specs: of the jobs of one run. None where nothing judges it in closed loop."""
     shards = [spec for spec in specs if isinstance(spec, ClosedLoopSpec)]
-    return OwnProtocol(ablation, shards[0], max(spec.last for spec in shards)) if shards else None
+    if not shards:
+        return None
+    in_order = {spec.first: spec.listed for spec in sorted(shards, key=lambda spec: spec.first)}
+    listed = tuple(line for lines in in_order.values() for line in lines or ())
+    whole = shards[0] if shards[0].listed is None else replace(shards[0], listed=listed)
+    return OwnProtocol(ablation, whole, max(spec.last for spec in shards))

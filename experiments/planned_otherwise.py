@@ -14,7 +14,9 @@ from tasks.registry import kind_named
 _UNKNOWN = "what they read changed, or how they are planned"
 
 #: Parameters that are the content of a file which a setting names: kind -> parameter -> setting.
-_OF_FILES = {"evaluate": {"instructions": "evaluation.instructions"}}
+_OF_FILES = {
+    "evaluate": {"instructions": "evaluation.instructions", "listed": "evaluation.sequences_file"},
+}
 
 
 def edited(earlier: Sequence[JobRow], plan: Plan) -> list[str]:

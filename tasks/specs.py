@@ -289,7 +289,8 @@ def _earlier_shard(values: JsonObject) -> JsonObject:
 class ChainsSpec(SimulatedScene):
     """A list of `drawn` chains of five tasks. tasks: empty for all of CALVIN's. order: `distinct` where copies of
     chains come after all others. instructions: phrase by task, None for Baton's own. max_steps: of a subtask.
-    simulators: side by side."""
+    simulators: side by side. listed: the sequences themselves, where they are from a file, as
+    `calvin.listed_sequences.listed` has them; of a shard, its own."""
 
     tasks: Items[Text]
     drawn: Annotated[Whole, Field(ge=1, le=100_000)]
@@ -297,6 +298,7 @@ class ChainsSpec(SimulatedScene):
     max_steps: Number
     simulators: Aside[Few]
     order: Literal["drawn", "distinct"] = "drawn"
+    listed: Items[Text] | None = None
 
 
 NamedPolicy = Literal["reconvla", "random", "expert"]
@@ -349,7 +351,7 @@ class ClosedLoopSpec(ChainsSpec, Spec):
         """A sequence counts by what it is, wherever it stands in a list; chance draws by that place too."""
         if self.contents is None:
             return self
-        counted = replace(self, instructions=None)
+        counted = replace(self, instructions=None, listed=None)
         if self.is_random:
             return counted
         return replace(counted, tasks=(), order="drawn", drawn=1, first=0, last=len(self.contents))

@@ -10,9 +10,10 @@ from pathlib import Path
 from benchmark.cameras import EGL, TINY
 from benchmark.tasks import TASKS
 from calvin.instructions import read_instruction_file
+from calvin.listed_sequences import listed, of_line, read_sequences_file, tasks_of
 from calvin.official_sequences import COUNT as OFFICIAL_COUNT
 from calvin.protocols import protocol_named
-from calvin.sequences import check_tasks
+from calvin.sequences import Chain, check_tasks
 from calvin.split import BATON, TRAINING, VALIDATION, Recording, open_split
 from errors import ConfigError, InvalidInput
 from experiments.reconvla.config import AblationConfig
@@ -25,7 +26,7 @@ from simulators.calvin_env import PYTHON_VARIABLE
 from simulators.own import try_own
 from simulators.rendering import AUTO, Renderer, chosen_renderer
 from tasks.drawn_anew import looked_at, maker
-from tasks.evaluate.closed_loop import Order, chains_of, contents_of
+from tasks.evaluate.closed_loop import Order, chains_of, contents_of, told_contents
 from tasks.evaluate.simulator_identity import assets_identity, official_identity
 from tasks.specs import ClosedLoopSpec, SplitName
 
@@ -49,13 +50,15 @@ class ListOfSequences:
     """Which list the sequences of a row are of, and where it was cut: what an ablation that grows keeps.
 
     drawn, order: see `tasks.evaluate.closed_loop.chains_of`. by_content: keys hold what each sequence is; those of
-    earlier versions hold its place. cuts: where shards end.
+    earlier versions hold its place. cuts: where shards end. listed: the sequences themselves, where they are from a
+    file (`calvin.listed_sequences.listed`).
     """
 
     drawn: int
     order: Order
     by_content: bool = True
     cuts: tuple[int, ...] = ()
+    listed: tuple[str, ...] | None = None
 
     def shards(self, sequences: int, each: int) -> list[range]:
         """The first `sequences`, cut where they were and every `each`."""
@@ -88,8 +91,21 @@ def list_of(config: AblationConfig) -> ListOfSequences:
     tasks form few chains, of which a long list has copies, and the distinct ones come first.
     """
     protocol, evaluation = config.evaluation.protocol, config.evaluation
+    if (chains := _chains_of_file(config)) is not None:
+        return ListOfSequences(len(chains), "drawn", listed=listed(chains))
     drawn = protocol_named(protocol).drawn if protocol else max(OFFICIAL_COUNT, evaluation.sequences)
     return ListOfSequences(drawn, "distinct" if config.data.tasks else "drawn")
+
+
+def _chains_of_file(config: AblationConfig) -> list[Chain] | None:
+    name = config.evaluation.sequences_file
+    return None if name is None else read_sequences_file(expanded(name, "evaluation.sequences_file"))
+
+
+def asked_tasks(config: AblationConfig) -> tuple[str, ...]:
+    """Tasks that its sequences may ask for."""
+    chains = _chains_of_file(config)
+    return tuple(config.data.tasks or TASKS) if chains is None else tasks_of(chains)
 
 
 def sequences_of(config: AblationConfig) -> int:
@@ -112,6 +128,10 @@ def closed_loop_shards(
     evaluation = config.evaluation
     max_steps = evaluation.max_steps
     if evaluation.protocol is not None:
+        if evaluation.sequences_file is not None:
+            raise ConfigError(
+                f"evaluation.sequences_file: {evaluation.protocol} has its own sequences; leave out evaluation.protocol"
+            )
         if config.data.tasks:
             raise ConfigError(
                 f"evaluation.protocol: {evaluation.protocol} has all tasks; leave data.tasks empty"
@@ -141,7 +161,13 @@ def closed_loop_shards(
     wanted = sequences_in or list_of(config)
     sequences = sequences_of(config)
     contents: tuple[str, ...] = ()
-    if wanted.by_content:
+    if wanted.listed is not None:
+        if sequences > len(wanted.listed):
+            raise ConfigError(
+                f"evaluation.sequences: {evaluation.sequences_file} has {len(wanted.listed):,}, not {sequences:,}"
+            )
+        contents = told_contents(map(of_line, wanted.listed[:sequences]), instructions)
+    elif wanted.by_content:
         chains = chains_of(wanted.drawn, config.data.tasks, wanted.order)
         contents = contents_of(chains, instructions, range(sequences))
     for numbers in wanted.shards(sequences, evaluation.sequences_per_shard):
@@ -163,7 +189,8 @@ def closed_loop_shards(
             untrained_tasks=tuple(untrained),
             assets_digest=digest,
             calvin_env=official,
-            tasks=tuple(config.data.tasks),
+            tasks=tuple(config.data.tasks) if wanted.listed is None else (),
+            listed=None if wanted.listed is None else wanted.listed[numbers.start : numbers.stop],
             drawn=wanted.drawn,
             order=wanted.order,
             instructions=instructions,
@@ -221,12 +248,13 @@ def untrained_tasks(config: AblationConfig, asked: Sequence[str] | None = None) 
         return []
     split = open_split(local(config.data.root), TRAINING, reading_of(config.data, TRAINING))
     shown = {demonstration.task for demonstration in split.demonstrations}
-    tasks = config.data.tasks if asked is None else asked
-    return [task for task in tasks or TASKS if task not in shown]
+    return [task for task in (asked_tasks(config) if asked is None else asked) if task not in shown]
 
 
 def _check_sequences(config: AblationConfig) -> None:
     """Raises ConfigError where the tasks form no sequence, hours before the evaluation would say so."""
+    if config.evaluation.sequences_file is not None:
+        return
     try:
         check_tasks(config.data.tasks or TASKS)
     except InvalidInput as error:
@@ -241,13 +269,13 @@ def _instructions(config: AblationConfig) -> dict[str, str] | None:
     """The phrases of the file that is named, else those of the dataset; None: Baton's own."""
     if config.evaluation.instructions is not None:
         file = expanded(config.evaluation.instructions, "evaluation.instructions")
-        return read_instruction_file(file, config.data.tasks or TASKS)
+        return read_instruction_file(file, asked_tasks(config))
     if config.data.validated_on is None:
         return None
     root = local(config.data.validated_on)
     split = open_split(root, VALIDATION, reading_of(config.data, VALIDATION))
     phrases = dict(split.validation_instructions)
-    missing = [task for task in config.data.tasks or TASKS if task not in phrases]
+    missing = [task for task in asked_tasks(config) if task not in phrases]
     if missing:
         raise ConfigError(
             f"{config.data.validated_on}: validation/lang_annotations/embeddings.npy has no instruction for "

@@ -151,6 +151,7 @@ def _named_files(config: AblationConfig) -> Iterator[str]:
         data.validation_root,
         evaluation.assets,
         evaluation.instructions,
+        evaluation.sequences_file,
     )
     yield from filter(None, (*named, *config.model.backbones.model_dump().values()))
     if config.gaze.weights is not None and not HUB.fullmatch(config.gaze.weights):

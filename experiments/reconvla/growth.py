@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from errors import ConfigError
 from experiments.reconvla.arms import arms_of, flat
@@ -107,6 +108,7 @@ def _kept_list(shards: Sequence[ClosedLoopSpec], config: AblationConfig) -> List
         first.drawn, first.order, first.contents is not None, tuple(sorted({s.last for s in shards}))
     )
     wanted, new = sequences_of(config), list_of(config)
+    kept = replace(kept, listed=new.listed)
     continued = kept.by_content or (kept.drawn, kept.order) == (new.drawn, new.order)
     if wanted > kept.drawn or (wanted > max(kept.cuts) and not continued):
         raise ConfigError(

@@ -25,6 +25,7 @@ from experiments.reconvla.evaluation_plan import (
     NO_SIMULATOR,
     KeptLists,
     ListOfSequences,
+    asked_tasks,
     closed_loop_shards,
     frames_recording,
     has_closed_loop,
@@ -280,7 +281,7 @@ class Planner:
             frames_basis=frames.basis,
             frames_scenes=frames.scenes,
             frames_losses=frames.losses,
-            untrained_tasks=tuple(untrained_tasks(arm.config, arm.judged.data.tasks)),
+            untrained_tasks=tuple(untrained_tasks(arm.config, asked_tasks(arm.judged))),
         )
 
     def _shards_of(self, row: str | None, config: AblationConfig) -> list[ClosedLoopSpec]:

@@ -363,6 +363,10 @@ class Evaluation(Section):
     instructions: PathText | None = Field(
         default=None, description="YAML of CALVIN's form with the phrase of each task"
     )
+    sequences_file: PathText | None = Field(
+        default=None,
+        description="JSON of `[[initial state, [five tasks]], ...]`: its first `sequences`, instead of CALVIN's list",
+    )
     simulators_per_batch: Few = 8
     parallel_simulators: bool = Field(
         default=False,

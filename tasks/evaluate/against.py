@@ -20,7 +20,7 @@ from errors import Stopped
 from policies.base import Policy, told_counts
 from settings.json_values import JsonObject
 from simulators.base import Simulator
-from tasks.evaluate.alone import OF_THE_WAY
+from tasks.evaluate.alone import deciding
 from tasks.evaluate.closed_loop import Entry, simulators_of
 from tasks.evaluate.loop import Evaluation
 from tasks.evaluate.results_file import ResultsFile
@@ -83,12 +83,7 @@ def evaluate_against(
     simulators = simulators_of(spec, max(1, min(spec.simulators, sequences)), memory)
     description = simulators[0].description()
     block = max(1, _EACH * len(simulators))
-    of_both: dict[str, object] = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in vars(spec).items()
-        if name not in OF_THE_WAY
-    }
-    of_both["simulator_description"] = description
+    of_both = {**deciding(spec), "simulator_description": description}
     places = (out, None if out is None else Path(f"{out}.against"))
     kept = [
         None if place is None else ResultsFile(place, {"policy": one.name, **one.about, **of_both})

@@ -25,6 +25,14 @@ Progress = Callable[[int], AbstractContextManager[Callable[[Sequence[int]], None
 OF_THE_WAY = frozenset({"simulators", "parallel", "assets_digest", "calvin_env"})
 
 
+def deciding(spec: ChainsSpec) -> dict[str, object]:
+    """What of the list and the scene decides the results, as plain JSON."""
+    found = {name: value for name, value in vars(spec).items() if name not in OF_THE_WAY}
+    if spec.listed is None:  # which results of earlier versions do not name
+        del found["listed"]
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+
 def evaluate_alone(
     policy: Policy,
     spec: ChainsSpec,
@@ -49,12 +57,7 @@ def evaluate_alone(
     if films is not None:
         _make_folder(films)
     (first,) = simulators_of(spec, 1, memory)
-    deciding = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in vars(spec).items()
-        if name not in OF_THE_WAY
-    }
-    about = {**about, **deciding, "sequences": sequences, "simulator_description": first.description()}
+    about = {**about, **deciding(spec), "sequences": sequences, "simulator_description": first.description()}
     kept = None
     if out is not None:
         from tasks.evaluate.results_file import ResultsFile

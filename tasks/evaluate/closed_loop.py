@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from benchmark.cameras import EGL
 from calvin.instructions import evaluation_instruction
+from calvin.listed_sequences import of_line
 from calvin.metrics import chain_scores, official_compat_scores, task_scores
 from calvin.sequences import Chain, get_sequences
+from errors import InvalidInput
 from settings.code_source import reference_of
 from simulators.base import Simulator
 from simulators.own_process import OwnProcess
 from simulators.registry import create
 from tasks.evaluate.simulator_identity import check_identity
 from tasks.memory import Memory, kept_or_made
-from tasks.specs import SimulatedScene
+from tasks.specs import ChainsSpec, ClosedLoopSpec, SimulatedScene
 
 if TYPE_CHECKING:
     from tasks.evaluate.rollout import ChainResult
@@ -76,9 +78,32 @@ def contents_of(
 
     Two sequences are the same where these are equal, whatever lists they are in.
     """
+    return told_contents(_counted(chains[: numbers.stop])[numbers.start :], instructions)
+
+
+def evaluated_chains(spec: ChainsSpec, numbers: range) -> dict[int, tuple[Chain, int]]:
+    """Each of the sequences `numbers` of the list of `spec`, with how many equal ones are before it in the list.
+
+    Raises InvalidInput where they are from a file and are not so many, or none.
+    """
+    if spec.listed is None:
+        chains = chains_of(spec.drawn, spec.tasks, spec.order)
+        return dict(zip(numbers, _counted(chains[: numbers.stop])[numbers.start :]))
+    first = spec.first if isinstance(spec, ClosedLoopSpec) else 0
+    if not (first <= numbers.start and numbers.stop <= first + len(spec.listed)):
+        raise InvalidInput(
+            f"listed: sequences {first} to {first + len(spec.listed) - 1}, of which {numbers.start} to "
+            f"{numbers.stop - 1} are evaluated"
+        )
+    return {number: of_line(spec.listed[number - first]) for number in numbers}
+
+
+def told_contents(
+    chains: Iterable[tuple[Chain, int]], instructions: Mapping[str, str] | None
+) -> tuple[str, ...]:
+    """See `contents_of`, of sequences with how many equal ones are before each."""
     phrase = instructions_of(instructions)
-    counted = _counted(chains[: numbers.stop])
-    return tuple(_content(chain, copy, phrase) for chain, copy in counted[numbers.start :])
+    return tuple(_content(chain, copy, phrase) for chain, copy in chains)
 
 
 def _counted(chains: Sequence[Chain]) -> list[tuple[Chain, int]]:

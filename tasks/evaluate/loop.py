@@ -7,7 +7,7 @@ from pathlib import Path
 
 from policies.base import Policy
 from simulators.base import Simulator
-from tasks.evaluate.closed_loop import Entry, chains_of, contents_of, entry_of, instructions_of
+from tasks.evaluate.closed_loop import Entry, entry_of, evaluated_chains, instructions_of, told_contents
 from tasks.evaluate.rollout import ChainResult, Failure, Rollout
 from tasks.specs import ChainsSpec
 
@@ -45,14 +45,15 @@ class Evaluation:
         )
         self._film_for = film_for
         self._show_attention = show_attention
-        self._chains = chains_of(spec.drawn, spec.tasks, spec.order)
+        self._counted = evaluated_chains(spec, numbers)
+        self._chains = {number: chain for number, (chain, _) in self._counted.items()}
         self.entries = list(entries)
         done = {entry["sequence"] for entry in self.entries}
         self.todo = [(number, self._chains[number]) for number in numbers if number not in done]
 
     def contents(self, numbers: range) -> tuple[str, ...]:
-        """See `tasks.evaluate.closed_loop.contents_of`."""
-        return contents_of(self._chains, self._spec.instructions, numbers)
+        """See `tasks.evaluate.closed_loop.contents_of`; of some of the sequences that are evaluated."""
+        return told_contents(map(self._counted.__getitem__, numbers), self._spec.instructions)
 
     def by_sequence(self) -> list[Entry]:
         """The entries in the order of the list, which does not tell how the work was cut."""

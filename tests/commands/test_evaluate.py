@@ -23,6 +23,7 @@ import pytest
 import torch
 
 import cli
+from calvin.sequences import get_sequences
 from calvin.writer import write_split
 from models.recipe import recipe_of
 from models.reconvla import ReconVLA
@@ -416,3 +417,18 @@ def test_what_against_does_not_heed(
     more: tuple[str, ...], sentence: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert sentence in refused(capfd, 2, *RANDOM, "--sequences", "1", *more)
+
+
+def test_the_sequences_of_a_file_are_played(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    chains = get_sequences(1000)
+    file = tmp_path / "list.json"
+    file.write_text(json.dumps([[chains[n].initial_state, chains[n].tasks] for n in (5, 9)]))
+    words = (*RANDOM, "--sequences-file", str(file))
+    document = run(capfd, *words, "--out", str(tmp_path / "results"))
+    assert [entry["tasks"] for entry in document["results"]] == [list(chains[n].tasks) for n in (5, 9)]
+    assert document["protocol"] == "a file's sequences"
+    assert "--tasks draws sequences" in refused(capfd, 2, *words, "--tasks", "open_drawer")
+    assert "list.json has 2, not 3" in refused(capfd, 2, *words, "--sequences", "3")
+    file.write_text("[]")
+    assert "is no list of sequences" in refused(capfd, 2, *words)
+    assert refused(capfd, 2, *words[:-1], str(tmp_path / "nowhere.json")).count("\n") == 1

@@ -70,8 +70,8 @@ def judged_as(jobs: Sequence[JobRecord]) -> str:
     first = next((spec for _, spec in told(jobs, ClosedLoopSpec)), None)
     if first is not None:
         first = replace(
-            first, tasks=(), drawn=1, order="drawn", instructions=None, contents=None, first=0, last=0, videos=0,
-            video_attention=False, policy_batch=1, threads=1,
+            first, tasks=(), drawn=1, order="drawn", instructions=None, listed=None, contents=None, first=0, last=0,
+            videos=0, video_attention=False, policy_batch=1, threads=1,
         )  # fmt: skip
     return _digest([key_json(first), [key_json(spec) for _, spec in told(jobs, OpenLoopSpec)]])
 
