@@ -80,7 +80,7 @@ def print_report(report: Written, as_json: bool) -> None:
         say(json.dumps(to_json(data, summary)))
         return
     console = Console(width=None if Console().is_terminal else 120)
-    console.print(terminal_table(data, summary))
+    console.print(terminal_table(data, summary, console.width))
     for sentence in findings(data, summary):
         console.print(one_line(sentence), markup=False, highlight=False)
     if any(comparison.main is not None for comparison in summary.comparisons):

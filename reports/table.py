@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,9 @@ from reports.summary import MARK, ArmSummary, Summary
 from settings.shown import one_line
 
 NOT_MEASURED = "not measured"
+_STACKED = NOT_MEASURED.replace(" ", "\n")
+#: Columns of a terminal that has room for frames.
+_ROOMY = 100
 _RANDOM = "random actions"
 
 
@@ -113,8 +117,11 @@ def table_rows(summary: Summary) -> list[Row]:
     return rows
 
 
-def terminal_table(data: ReportData, summary: Summary) -> Table:
-    """The table for `rich.print`; below it why there are no success rates, or what may have lowered them."""
+def terminal_table(data: ReportData, summary: Summary, columns: int = _ROOMY) -> Table:
+    """The table for `rich.print`; below it why there are no success rates, or what may have lowered them.
+
+    columns: of the terminal; where they are few there is less around the figures, and names are wrapped. No figure is.
+    """
     caption = data.closed_loop_warning
     if data.closed_loop_reason:
         caption = f"Success rates not measured: {data.closed_loop_reason}"
@@ -126,17 +133,30 @@ def terminal_table(data: ReportData, summary: Summary) -> Table:
         *seed_lines(summary),
     )
     caption = " ".join(filter(None, captions))
+    is_narrow = columns < _ROOMY
     table = Table(
         title=Text(one_line(data.ablation), "italic"),
         caption=caption and Text(one_line(caption), "dim italic"),
         title_justify="left",
         caption_justify="left",
+        box=box.SIMPLE_HEAD if is_narrow else box.HEAVY_HEAD,
+        show_edge=not is_narrow,
+        padding=(0, 1, 0, 0) if is_narrow else (0, 1),
+        pad_edge=not is_narrow,
     )
     for place, heading in enumerate(data.metric.headings):
-        table.add_column(heading, justify="right" if place else "left", no_wrap=True)
+        table.add_column(
+            heading,
+            justify="right" if place else "left",
+            no_wrap=place > 0,
+            overflow="ellipsis" if place else "fold",
+        )
     for row in table_rows(summary):
         cells = [
-            Text.assemble(value, (f"\n{interval}" if interval else "", "dim"))
+            Text.assemble(
+                _STACKED if is_narrow and value == NOT_MEASURED else value,
+                (f"\n{interval}" if interval else "", "dim"),
+            )
             for value, interval in row.cells
         ]
         table.add_row(one_line(row.method), *cells, row.trials, style="dim" if row.reference else None)

@@ -1,10 +1,12 @@
 import csv
 import io
+from dataclasses import replace
 
+import pytest
 from PIL import Image
 from rich.console import Console
 
-from reports.summary import summarise
+from reports.summary import Summary, summarise
 from reports.table import NOT_MEASURED, table_csv, table_png, table_rows, terminal_table
 from tests.reports.samples import full, full_summary, open_loop, open_loop_summary
 
@@ -31,6 +33,37 @@ def test_terminal_table_fits_90_columns_and_gives_the_reason():
     assert "…" not in stream.getvalue()
     console.print(terminal_table(open_loop(), open_loop_summary()))
     assert "no simulator of scene B" in stream.getvalue()
+
+
+def wide_summary() -> Summary:
+    """As wide as figures get: three digits at both ends, many sequences and seeds, long names."""
+    summary = full_summary()
+    estimates = summary.arms[0].estimates
+    assert estimates is not None
+    share = replace(estimates.mean, value=1.0, interval=(0.995, 1.0))
+    mean = replace(estimates.mean, value=4.981, interval=(4.912, 5.0))
+    widest = replace(estimates, shares=(share,) * 5, mean=mean)
+    title = "reconstruction of the whole picture, with a weight of ten"
+    arms = [
+        replace(arm, title=title, estimates=widest, sequences=1000, evaluated_seeds=tuple(range(10)))
+        for arm in summary.arms
+    ]
+    return replace(summary, arms=tuple(arms))
+
+
+@pytest.mark.parametrize("columns", [80, 99, 100, 120])
+def test_no_figure_is_cut_at_80_columns(columns: int):
+    stream = io.StringIO()
+    console = Console(file=stream, width=columns)
+    summary = wide_summary()
+    console.print(terminal_table(full(), summary, columns))
+    told = stream.getvalue()
+    assert told.count("100–100") == 5 * len(summary.arms) and told.count("4.91–5.00") == len(summary.arms)
+    assert told.count("1000 × 10") == len(summary.arms)
+    assert "…" not in told and max(map(len, told.splitlines())) <= columns
+    stream.truncate(0)
+    console.print(terminal_table(open_loop(), open_loop_summary(), columns))
+    assert "…" not in stream.getvalue()
 
 
 def test_csv_reads_back():
