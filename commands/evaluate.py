@@ -177,6 +177,7 @@ def command(
         return
     _check_policy(context, checkpoint, described)
     _check_against(context, options)
+    _check_films(options)
     home, found = resolve_home(context, home_path), None
     if checkpoint is not None and is_run(checkpoint):
         found = find_run(home, checkpoint)
@@ -194,7 +195,7 @@ def command(
         named = policy_named(home, str(checkpoint), options, found)
     FixedState().establish(options["threads"])
     if options["attention"]:
-        _check_attention(named.policy, options)
+        _check_attention(named.policy)
     renderer = chosen_renderer(options["renderer"], named.drawn_by or usual_renderer(options))
     if options["against"] is not None:
         from commands.evaluate_against import evaluate_and_print
@@ -310,12 +311,18 @@ def _check_against(context: click.Context, options: dict[str, Any]) -> None:
             raise InvalidInput(f"--{name.replace('_', '-')} is not heeded by --against; leave it out")
 
 
-def _check_attention(policy: Policy, options: dict[str, Any]) -> None:
-    from policies.reconvla import ReconVLAPolicy
-
-    if options["videos"] is None:
+def _check_films(options: dict[str, Any]) -> None:
+    if options["attention"] and options["videos"] is None:
         raise InvalidInput("--attention is shown in films; name their folder with --videos")
-    if not isinstance(policy, ReconVLAPolicy):
+
+
+def _check_attention(policy: Policy) -> None:
+    is_reconvla = hasattr(policy, "predict")  # a model: what is none is refused without importing torch
+    if is_reconvla:
+        from policies.reconvla import ReconVLAPolicy
+
+        is_reconvla = isinstance(policy, ReconVLAPolicy)
+    if not is_reconvla:
         raise InvalidInput("--attention: only a ReconVLA checkpoint tells where it looks")
 
 

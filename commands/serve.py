@@ -56,7 +56,7 @@ def command(
     center_crop: bool | None,
 ) -> None:
     from policies.registry import ModelPolicySpec, OpenVLAFolder, open_policy
-    from policies.server import serve
+    from policies.server import need_address, serve
     from tasks.fixed_state import FixedState
 
     checkpoint = " ".join(words)
@@ -67,6 +67,7 @@ def command(
         refuse_crop(center_crop, checkpoint)
         found = find_named(resolve_home(context, home_path), checkpoint)
         spec = found.policy(precision, batch, detector, official_compat)
+    need_address(host, port)
     policy = open_policy(spec)
     FixedState().establish(threads)
     serve(

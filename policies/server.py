@@ -14,6 +14,7 @@ import logging
 import math
 import signal
 from collections.abc import Callable, Sequence
+from socket import socket
 from typing import Any
 
 import numpy as np
@@ -175,6 +176,21 @@ def application(predict: Predict) -> Application:
     return bounded_server.application((PATH, PredictHandler, {"predictor": Predictor(predict)}))
 
 
+def need_address(host: str, port: int) -> None:
+    """Raises EnvironmentLacks when the address cannot be had: before a model is loaded for minutes."""
+    for one in _bound(host, port):
+        one.close()
+
+
+def _bound(host: str, port: int) -> list[socket]:
+    try:
+        return bind_sockets(port, host)
+    except OSError as error:
+        raise EnvironmentLacks(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
+        ) from None
+
+
 def serve(predict: Predict, host: str, port: int, ready: Callable[[int], Any]) -> None:
     """Answer until SIGINT or SIGTERM. `ready` is told the port (of use where `port` is 0, any free one).
 
@@ -182,12 +198,7 @@ def serve(predict: Predict, host: str, port: int, ready: Callable[[int], Any]) -
     """
 
     async def main() -> None:
-        try:
-            sockets = bind_sockets(port, host)
-        except OSError as error:
-            raise EnvironmentLacks(
-                f"cannot listen on {host}:{port}: {error.strerror}; choose another --port"
-            ) from None
+        sockets = _bound(host, port)
         server = BoundedServer(application(predict), BOUNDS, own_names("serve", host))
         server.add_sockets(sockets)
         stop = asyncio.Event()

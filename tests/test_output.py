@@ -52,6 +52,7 @@ COMMANDS = {
     "document": ["status", "--json"],
     "lines": ["events"],
     "story": ["logs", "1"],
+    "artifacts": ["artifacts", "--json"],
 }
 
 

@@ -188,4 +188,7 @@ class AblationConfig(Section):
             for setting in READING:
                 if getattr(self.data, setting) == Data.model_fields[setting].default:
                     data.pop(setting, None)
+        evaluation = values.get("evaluation")
+        if isinstance(evaluation, dict) and self.evaluation.sequences_file is None:
+            evaluation.pop("sequences_file", None)
         return values

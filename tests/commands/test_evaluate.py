@@ -12,6 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -339,11 +340,46 @@ def test_replay_accepts_what_the_expert_recorded(tmp_path: Path, capfd: pytest.C
     assert "The scene of 1 demonstrations is unknown; they were played in D (--scene)." in told
 
 
-def test_a_wrong_folder_to_replay_is_refused_before_anything_heavy_is_imported() -> None:
-    program = "import sys, cli; print(cli.main(['evaluate', '--replay', '/nowhere']), 'torch' in sys.modules)"
-    ended = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True)
-    assert ended.stdout == "2 False\n"
-    assert "/nowhere is not a folder" in ended.stderr
+#: What is wrong with each can be said without a model.
+WRONG = (
+    ("evaluate --replay /nowhere", "/nowhere is not a folder"),
+    ("evaluate random --tasks nope", "--tasks: Unknown CALVIN task"),
+    ("evaluate random --sequences-file /nowhere", "/nowhere cannot be read"),
+    ("evaluate random --attention", "name their folder with --videos"),
+    ("evaluate random --attention --videos films", "only a ReconVLA checkpoint"),
+    ("evaluate random --against random", "it is the same policy"),
+    ("evaluate /nowhere/x", "there is no folder /nowhere/x"),
+    ("evaluate /nowhere/x --batch 0", "'--batch'"),
+    ("serve /nowhere/x", "there is no folder /nowhere/x"),
+    ("serve /nowhere/x --center-crop", "--center-crop is for a folder of OpenVLA"),
+    ("serve /nowhere/x --port 70000", "'--port'"),
+)
+
+
+def test_wrong_arguments_are_refused_before_anything_heavy_is_imported() -> None:
+    program = (
+        "import sys, cli\nfor words in sys.argv[1:]:\n"
+        " print(cli.main(words.split()), 'torch' in sys.modules, flush=True)"
+    )
+    words = [line for line, _ in WRONG]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert ended.stdout.splitlines() == ["2 False"] * len(WRONG)
+    for _, sentence in WRONG:
+        assert sentence in ended.stderr
+
+
+def test_serve_asks_for_its_address_before_it_loads_the_model(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loads(*_: object) -> None:
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr("policies.registry.open_policy", loads)
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        assert "cannot listen on 127.0.0.1" in refused(capfd, 3, "serve", str(folder), "--port", port)
 
 
 @pytest.fixture

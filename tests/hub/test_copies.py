@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from detectors.grounding_dino.files import local_folder
-from errors import HubUnreachable, InvalidInput
+from errors import ConfigError, HubUnreachable, InvalidInput
 from experiments.reconvla.model_plan import backbone_folders
 from experiments.reconvla.sections import Backbones
 from hub.copies import here, hub_folder, located, pin
@@ -71,6 +71,9 @@ def test_offline_a_name_means_what_it_last_meant_here(serve: Serve, monkeypatch:
 def test_copies_lie_where_the_variable_says_or_beside_the_clients_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("BATON_HUB_CACHE", "~nobody-of-this-name/x")
+    with pytest.raises(ConfigError, match="BATON_HUB_CACHE: ~nobody-of-this-name names no home folder"):
+        hub_folder()
     monkeypatch.setenv("BATON_HUB_CACHE", str(tmp_path / "x"))
     assert hub_folder() == tmp_path / "x"
     monkeypatch.delenv("BATON_HUB_CACHE")
