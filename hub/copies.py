@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -233,11 +234,14 @@ def _short_digest(text: str) -> str:
 
 def _is_there(file: Path, size: int) -> bool:
     try:
-        return file.lstat().st_size == size and file.is_file()
+        found = file.lstat()
     except FileNotFoundError:
         return False
     except NotADirectoryError:
         raise InvalidInput(f"{file} cannot be a file: something above it is no folder; remove that") from None
+    if stat.S_ISDIR(found.st_mode):
+        raise InvalidInput(f"{file} is a folder where a file of the copy belongs; remove it")
+    return stat.S_ISREG(found.st_mode) and found.st_size == size
 
 
 def _read_listing(file: Path) -> tuple[HubFile, ...] | None:
