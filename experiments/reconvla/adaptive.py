@@ -131,7 +131,8 @@ def _baseline(config: AblationConfig, names: Sequence[str]) -> str:
 def _measure(config: AblationConfig) -> Measure:
     """Raises ConfigError."""
     assert config.adaptive is not None
-    named = config.adaptive.measure or config.comparison.measure
+    said = config.adaptive.measure
+    named = config.comparison.measure if said is None else said
     return measure_named(TASKS_IN_A_ROW, named, f"{_PLACE}.measure")
 
 
