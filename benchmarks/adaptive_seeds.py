@@ -27,7 +27,7 @@ from scipy import stats
 from benchmarks.machine import describe
 from experiments.design.bounds import FIRST_LOOK, looks_bounds
 from experiments.design.decision import Rules, ends
-from experiments.design.power import seeds_for
+from reports.power import seeds_for
 from reports.methods import welch_tests
 from trials import git
 

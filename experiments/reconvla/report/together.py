@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from errors import InvalidInput
+from experiments.design.spread import spreads_of_runs
 from experiments.reconvla.arms import flat
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.report.corpora import Corpora
-from experiments.reconvla.report.metric import SEED_SPREAD, TASKS_IN_A_ROW
+from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from experiments.reconvla.report.runs import baseline_of, done_in_a_row, run_report, tasks_of
 from experiments.reconvla.report.sequences import Sequences, judged_as, simulated_by
 from reports.data import ReportData, RunReport
@@ -100,7 +101,7 @@ def gather_together(ablations: Sequence[Records]) -> ReportData:
         random_judged_by=random_by,
         baseline=baseline if baseline in {run.arm for run in runs} else "",
         primary=text(comparison, "measure") or "",
-        seed_spread=SEED_SPREAD,
+        scatter=spreads_of_runs(TASKS_IN_A_ROW, runs),
     )
 
 
