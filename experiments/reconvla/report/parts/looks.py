@@ -16,7 +16,7 @@ _SAID = {
     "open": "goes on",
     "better": "better than the baseline",
     "worse": "worse than the baseline",
-    "within": "no difference as large as the margin",
+    "within": "within the margin",
     "undecided": "not decided by the last look",
 }
 
