@@ -26,6 +26,7 @@ import av
 import numpy as np
 from PIL import Image
 
+from benchmark.embodiment import CALVIN
 from benchmark.tasks import SCENES
 from benchmarks.machine import describe
 from benchmarks.scene_frames import pictures, recorded_states
@@ -158,10 +159,13 @@ def _others(drawn: _Drawn, photograph: Path | None) -> Iterator[tuple[str, Seque
             shown = drawn("own", scene, renderer, _OTHERS, _OTHER_SEED)
             yield f"Baton's scene {scene}, drawn by {renderer}", list(shown)
     random = np.random.default_rng(_OTHER_SEED)
-    yield "noise", list(random.integers(0, 256, (_OTHERS, 200, 200, 3), dtype=np.uint8))
+    yield "noise", list(random.integers(0, 256, (_OTHERS, *CALVIN.static_shape), dtype=np.uint8))
     yield (
         "one colour",
-        [np.full((200, 200, 3), colour, dtype=np.uint8) for colour in random.integers(0, 256, (_OTHERS, 3))],
+        [
+            np.full(CALVIN.static_shape, colour, dtype=np.uint8)
+            for colour in random.integers(0, 256, (_OTHERS, 3))
+        ],
     )
     yield "parts of a photograph", list(_parts(photograph, random))
     changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {

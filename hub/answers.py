@@ -19,6 +19,7 @@ import urllib3
 
 from settings.deadline import Deadline
 from settings.direct import is_direct
+from settings.faults import need_fact
 from settings.shown import cut, first_line, shown
 from settings.timed_requests import TimedSession
 
@@ -189,6 +190,7 @@ def _told() -> Iterator[None]:
         ValueError,
         OverflowError,
     ) as error:
+        need_fact(error)
         raise NoBytes(first_line(error)) from None
 
 

@@ -109,7 +109,9 @@ def test_the_page_comes_to_a_table_and_a_bundle_of_it_runs_where_it_is_allowed(
         assert cli.main([*new, *words]) == 2
         err = capsys.readouterr().err
         assert err.count("\n") == 1 and err.startswith("error: my_")
-        assert f"up --allow-code {next(e['digest'] for n, e in files.items() if n in err)}" in err
+        assert (
+            f"up --until-done --allow-code {next(e['digest'] for n, e in files.items() if n in err)}" in err
+        )
     one, other = (["--allow-code", entry["digest"]] for entry in files.values())
     assert cli.main([*new, *up, *one]) == 2, "the other is not allowed yet"
     assert cli.main([*new, *up, *other]) == 0, "what was allowed stays so"

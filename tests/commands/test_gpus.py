@@ -291,6 +291,7 @@ def test_sessions_are_refused_with_nothing_changed(
         assert (
             cli.main(["--home", home, "submit-ablation", "--preset", "smoke", "--detach"]) == 0
         )  # works anywhere
+        capsys.readouterr()
     assert cli.main(["--home", home, *command]) == 3
     assert capsys.readouterr().err.startswith("error: GPU 0 (Tesla P100)")
     assert Path(home).exists() is (command == ["up"])

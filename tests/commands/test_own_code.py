@@ -92,7 +92,7 @@ def test_a_submit_that_would_run_somebody_elses_is_refused(
     mine = ["submit-ablation", "--preset", "smoke", "--arms", "baseline", "--name", "other"]
     capsys.readouterr()
     assert cli.main([*home, *mine, "--gpus", "none", "--cpus", "1"]) == 2
-    assert f"up --allow-code {Source({'mine.py': DETECTOR}).digest}" in capsys.readouterr().err
+    assert f"up --until-done --allow-code {Source({'mine.py': DETECTOR}).digest}" in capsys.readouterr().err
     assert cli.main([*home, "status", "--json"]) == 0
     assert [one["name"] for one in json.loads(capsys.readouterr().out)["ablations"]] == ["mine"]
     assert cli.main([*home, *mine, "--detach"]) == 0
