@@ -170,13 +170,14 @@ def comparisons_csv(summary: Summary) -> str:
         pair = {"a": c.a, "b": c.b, "seeds_a": c.seeds[0], "seeds_b": c.seeds[1], "sequences": c.sequences,
                 "interval_of": c.interval_of, "failed_a": c.failed[0], "failed_b": c.failed[1],
                 "missing_a": c.missing[0], "missing_b": c.missing[1],
-                "error_of_looks": c.looked and c.looked.error,
-                "verdict_of_looks": c.last_look and c.last_look.verdict}  # fmt: skip
+                "error_of_looks": c.looked and c.looked.error}  # fmt: skip
         for place, measure in enumerate(summary.metric.columns):
             main = {"measure": measure, "primary": str(place == c.primary).lower()}
             record = _record(c.contrasts[place]) if c.contrasts else {}
             if place == c.primary and c.holm is not None:
                 record["holm"] = str(c.holm).lower()
+            if place == c.primary and c.last_look is not None:
+                record["verdict_of_looks"] = c.last_look.verdict
             records.append(pair | main | record)
     return csv_text(names, records)
 

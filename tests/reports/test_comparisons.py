@@ -125,6 +125,8 @@ def test_with_adaptive_seeds_the_table_has_the_looks_interval_and_no_other():
         row for row in csv.DictReader(io.StringIO(comparisons_csv(summary))) if row["primary"] == "true"
     )
     assert (record["verdict_of_looks"], record["holm"]) == ("better", "")
+    verdicts = [row["verdict_of_looks"] for row in csv.DictReader(io.StringIO(comparisons_csv(summary)))]
+    assert verdicts == [*[""] * 5, "better", *[""] * 5, "open"], "of the primary measure alone"
 
 
 def test_latex_has_the_columns_everywhere_and_dashes_for_what_was_not_compared():
