@@ -14,11 +14,33 @@ from benchmark.observations import ORIENTATION, POSITION
 MAX_STEP_M = 0.02
 MAX_STEP_RAD = 0.05
 GRIPPER_OPEN = 1.0
+#: Of numbers that went through float32 or text.
+_ROUNDING = 1e-6
 
 
 def wrapped_angle(angle_rad: np.ndarray) -> np.ndarray:
     """`angle_rad` brought into [-pi, pi)."""
     return (angle_rad + np.pi) % (2 * np.pi) - np.pi
+
+
+def beyond_limits(actions: np.ndarray) -> int:
+    """How many of the relative actions (steps, 7) ask for more than the largest step: what no recorded one does.
+
+    calvin_env carries them out as they are, so they are not clipped here.
+    """
+    return int((np.abs(actions[..., :6]) > 1.0 + _ROUNDING).any(axis=-1).sum())
+
+
+def relative_actions(target_pose: np.ndarray, poses: np.ndarray) -> np.ndarray:
+    """The relative actions (steps, 7) that move the controller's target (6,) to each of `poses` (steps, 7) in turn.
+
+    Poses are x, y, z in metres, Euler x, y, z in radians, and the gripper's number, which is kept. Nothing is clipped:
+    calvin_env goes to an absolute pose in one step too, however far it is.
+    """
+    before = np.concatenate([np.asarray(target_pose, dtype=np.float64)[None, :6], poses[:-1, :6]])
+    moved = (poses[:, POSITION] - before[:, POSITION]) / MAX_STEP_M
+    turned = wrapped_angle(poses[:, ORIENTATION] - before[:, ORIENTATION]) / MAX_STEP_RAD
+    return np.concatenate([moved, turned, poses[:, 6:]], axis=1)
 
 
 def relative_action(pose_now: np.ndarray, pose_next: np.ndarray, gripper: np.ndarray | float) -> np.ndarray:

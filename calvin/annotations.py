@@ -17,7 +17,7 @@ from errors import DatasetError
 from settings.regular import is_there
 from settings.shown import cut, shown
 
-LANGUAGE_FOLDER = "lang_annotations"
+LANGUAGE_FOLDER, _LANGUAGE_FOLDERS = "lang_annotations", "lang_*"
 SCENE_PREFIX = "calvin_scene_"
 _INT64_END = 2**63
 #: Of a demonstration, which is read as a whole; and the last one that a frame's name has digits for.
@@ -44,9 +44,23 @@ class SceneRange:
 
 
 def language_file(folder: Path, name: str) -> Path:
-    """`name` in `lang_annotations/`, or beside the frames where only that exists (older downloads)."""
+    """`name` in `lang_annotations/`; where it is not, in the one other `lang_*` folder that has it (CALVIN's annotator
+    calls them by the model of the embeddings), else beside the frames (older downloads).
+
+    Raises DatasetError where several other folders have it: their annotations may differ.
+    """
     usual, beside_frames = folder / LANGUAGE_FOLDER / name, folder / name
-    return beside_frames if is_there(beside_frames) and not is_there(usual) else usual
+    if is_there(usual):
+        return usual
+    others = sorted(file for file in folder.glob(f"{_LANGUAGE_FOLDERS}/{name}") if is_there(file))
+    if len(others) > 1:
+        raise DatasetError(
+            f"{folder} has {name} in {', '.join(cut(file.parent.name) for file in others)}; call the folder that is "
+            f"meant {LANGUAGE_FOLDER}."
+        )
+    if others:
+        return others[0]
+    return beside_frames if is_there(beside_frames) else usual
 
 
 def read_annotations(path: Path) -> tuple[Annotation | DatasetError, ...]:

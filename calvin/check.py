@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmark.tasks import TASKS
 from calvin.action_check import ActionTable, look_at_actions
+from calvin.annotations import LANGUAGE_FOLDER, language_file
 from calvin.downloads import fault_of_scenes
 from calvin.overview import Survey
 from calvin.pickles import SMALL, load_npy_pickle
@@ -59,6 +60,8 @@ def examine(split: CalvinSplit, frames: Iterable[int]) -> Findings:
     notes = [
         *seen.notes,
         *actions.notes,
+        *(f"left out: {sentence}" for sentence in split.left_out),
+        *_notes_on_language(split),
         *_notes_on_frames(split, annotated, on_disk),
         *_notes_on_other_files(split),
         *overview.told_of_scenes("with it the order of blocks in scene_obs is unknown, too"),
@@ -123,6 +126,16 @@ def _notes_on_frames(split: CalvinSplit, annotated: np.ndarray, on_disk: np.ndar
     count, first = _missing(split.recorded, np.union1d(on_disk, annotated))
     if count:
         yield f"{count} frames of recorded episodes are missing (first: {first}); no demonstration needs them"
+
+
+def _notes_on_language(split: CalvinSplit) -> Iterator[str]:
+    for name in ("auto_lang_ann.npy", "embeddings.npy"):
+        try:
+            place = language_file(split.folder, name).parent
+        except DatasetError:  # a problem already
+            continue
+        if place not in (split.folder / LANGUAGE_FOLDER, split.folder):
+            yield f"{name} is read from {place.name}/, as there is none in {LANGUAGE_FOLDER}/"
 
 
 def _notes_on_other_files(split: CalvinSplit) -> Iterator[str]:

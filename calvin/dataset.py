@@ -29,6 +29,7 @@ from calvin.check import examine
 from calvin.downloads import fault_of_scenes
 from calvin.episode import FRAME_SHAPES, Episode, FrameBoxes, FramePixels
 from calvin.frames import FrameFiles
+from calvin.missing_end import before_the_end
 from calvin.recording import recording_of
 from calvin.split import TRAINING, VALIDATION, Demonstration, Findings, Recording
 from errors import DatasetError
@@ -43,7 +44,8 @@ MOST_COVERED_FRAMES = 10_000_000
 class CalvinSplit:
     """An opened split. Frames and boxes are read only when asked for.
 
-    `recorded`: first and last frame of each recorded episode, sorted.
+    `recorded`: first and last frame of each recorded episode, sorted. annotations: the place of each demonstration in
+    the file of annotations. left_out: see `calvin.split.LeavingOut`.
     """
 
     folder: Path
@@ -52,6 +54,8 @@ class CalvinSplit:
     recorded: tuple[tuple[int, int], ...]
     scene_ranges: tuple[SceneRange, ...]
     frames: FrameFiles
+    annotations: tuple[int, ...]
+    left_out: tuple[str, ...] = ()
 
     def read(self, demonstration: Demonstration) -> Episode:
         """All frames of `demonstration`. Raises DatasetError naming the file and field at fault."""
@@ -152,7 +156,8 @@ class CalvinSplit:
 
     def embeddings(self) -> np.ndarray | None:
         """Sentence embeddings by demonstration, (N, 1, width); None where the annotations have none."""
-        return read_embeddings(language_file(self.folder, "auto_lang_ann.npy"))
+        embeddings = read_embeddings(language_file(self.folder, "auto_lang_ann.npy"))
+        return None if embeddings is None else embeddings[list(self.annotations)]
 
     def recording(self) -> Recording:
         """See `calvin.recording.recording_of`."""
@@ -221,9 +226,13 @@ def survey(
     """
     folder = Path(root) / split
     check_folder(root, split)
-    annotation_path = language_file(folder, "auto_lang_ann.npy")
     faults: list[DatasetError] = []
-    annotations = _attempt(read_annotations, annotation_path, faults)
+    try:
+        annotation_path = language_file(folder, "auto_lang_ann.npy")
+        annotations = read_annotations(annotation_path)
+    except DatasetError as error:
+        faults.append(error)
+        annotation_path, annotations = folder, ()
     recorded = _attempt(read_bounds, folder / "ep_start_end_ids.npy", faults)
     scene_ranges = _attempt(read_scenes, folder / "scene_info.npy", faults)
     demonstrations = []
@@ -248,13 +257,17 @@ def survey(
                 f"{annotation_path}: its annotations cover {covered} frames; at most {most_frames} are read."
             )
         )
+    frames = find(folder, demonstrations[0].start if demonstrations else None)
+    remaining = before_the_end(demonstrations, frames)
     return CalvinSplit(
         folder=folder,
         split=split,
-        demonstrations=tuple(demonstrations),
+        demonstrations=remaining.demonstrations,
+        annotations=remaining.annotations,
+        left_out=remaining.left_out,
         recorded=recorded,
         scene_ranges=scene_ranges,
-        frames=find(folder, demonstrations[0].start if demonstrations else None),
+        frames=frames,
     ), tuple(faults)
 
 

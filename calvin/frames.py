@@ -45,6 +45,9 @@ class FrameFiles:
     def path(self, frame: int) -> Path:
         return self.folder / f"{_PREFIX}{frame:0{self.digits}d}{_SUFFIX}"
 
+    def has(self, frame: int) -> bool:
+        return is_there(self.path(frame))
+
     def on_disk(self) -> np.ndarray:
         """Ids of all frames in the folder, int64, sorted. Lists the folder."""
         return np.unique(np.fromiter((int(number) for number in _numbers_in(self.folder)), np.int64))

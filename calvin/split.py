@@ -172,16 +172,21 @@ class Split(Protocol):
 
 
 @runtime_checkable
+class LeavingOut(Protocol):
+    """A split that may have less than its dataset says."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What of the dataset is no demonstration of this split, and why: a part of a sentence each."""
+
+
+@runtime_checkable
 class Settling(Protocol):
     """A split of a format in which much is found out by looking at the whole."""
 
     @property
     def settled(self) -> Reading:
         """With which it is the same split without looking again."""
-
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """What of the dataset is no demonstration of this split, and why: a part of a sentence each."""
 
 
 class Format(Protocol):
@@ -237,8 +242,8 @@ def settled(split: Split, reading: Reading) -> Reading:
 
 
 def left_out(split: Split) -> tuple[str, ...]:
-    """See `Settling.left_out`."""
-    return split.left_out if isinstance(split, Settling) else ()
+    """See `LeavingOut.left_out`."""
+    return split.left_out if isinstance(split, LeavingOut) else ()
 
 
 def check_place(root: Path, name: str) -> None:

@@ -46,6 +46,9 @@ class ShardedFrames(FrameFiles):
 
     members: Mapping[int, Member] = field(default_factory=dict)
 
+    def has(self, frame: int) -> bool:
+        return frame in self.members
+
     def on_disk(self) -> np.ndarray:
         return np.array(sorted(self.members), dtype=np.int64)
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from commands.conversion import convert_command, generate_command
-from commands.dataset_options import reading_of, said_of_sets, with_progress
+from commands.dataset_options import reading_of, said_of_sets, tell_left_out, with_progress
 from commands.fetching import Folder, fetched
 from commands.groups import Suggesting
 from commands.place_type import PLACE
@@ -119,6 +119,7 @@ def extract_command(folder: Path, out: Path, split: str | None, detector: str, *
     opened = {name: open_split(folder, name, reading) for name in names if name not in there}
     for dataset in opened.values():
         check_sample(dataset)
+        tell_left_out(dataset)
     for name in there:
         say(f"{items_file(out, name)} is there already and is left as it is")
     for name, dataset in opened.items():

@@ -12,10 +12,11 @@ import click
 from commands.fetching import Folder
 from errors import InvalidInput
 from settings.shown import shown
+from settings.streams import say
 from views.terminal import redraws
 
 if TYPE_CHECKING:
-    from calvin.split import Reading
+    from calvin.split import Reading, Split
 
 Item = TypeVar("Item")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -72,6 +73,14 @@ def reading_of(
         said.append((array, column))
     root = None if validation_root is None else str(validation_root)
     return Reading(tuple(said), validation_episodes, root, scenes)
+
+
+def tell_left_out(split: Split) -> None:
+    """What of the dataset is not used, on standard error."""
+    from calvin.split import left_out
+
+    for sentence in left_out(split):
+        say(f"not of {split.split}: {sentence}", error=True)
 
 
 def with_progress(

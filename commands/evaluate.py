@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchmark.embodiment import CHUNK_STEPS
 from benchmark.tasks import SCENES
 from calvin.protocols import PROTOCOLS, protocol_named
 from calvin.sequences import CHAIN_LENGTH
@@ -19,6 +20,7 @@ from commands.options import home_option, resolve_home, threads_option
 from commands.place_type import PLACE_TEXT
 from commands.ranges import SIMULATORS, Seconds
 from errors import InvalidInput
+from policies.registry import ACTIONS, MOST_CHUNK_STEPS, RELATIVE
 from settings.streams import say
 from simulators.rendering import AUTO, CHOICES, chosen_renderer, usual_renderer
 
@@ -107,8 +109,10 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 @click.option(
     "--detector", default="colour", show_default=True, help="For a model that is shown gaze regions."
 )
-@click.option("--chunk-steps", type=click.Choice(["1", "5"]), default="5", show_default=True,
+@click.option("--chunk-steps", type=click.IntRange(1, MOST_CHUNK_STEPS), default=CHUNK_STEPS, show_default=True,
               help="Actions carried out per answer of a policy server.")  # fmt: skip
+@click.option("--server-actions", type=click.Choice(ACTIONS), default=RELATIVE, show_default=True,
+              help="What a policy server answers: CALVIN's relative actions, or absolute poses.")  # fmt: skip
 @click.option(
     "--server-timeout",
     type=Seconds(0, least_open=True),
@@ -223,7 +227,17 @@ _OF_BOTH = frozenset({"home_path", "as_json", "simulator", "scene", "assets", "c
 _OF_REPLAY = frozenset({"split", "limit"})
 #: What a policy that is described says itself.
 _OF_POLICY = frozenset(
-    {"seed", "batch", "precision", "detector", "chunk_steps", "server_timeout", "statistics", "center_crop"}
+    {
+        "seed",
+        "batch",
+        "precision",
+        "detector",
+        "chunk_steps",
+        "server_actions",
+        "server_timeout",
+        "statistics",
+        "center_crop",
+    }
 )
 
 

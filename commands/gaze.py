@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from commands.data import SPLITS
+from commands.dataset_options import tell_left_out
 from commands.fetching import Folder, Named
 from commands.options import home_option, resolve_home, threads_option
 from commands.place_type import PLACE, PLACE_TEXT
@@ -175,6 +176,7 @@ def _detect(
     from tasks.gaze.truth import check_true_boxes
 
     for opened in splits:
+        tell_left_out(opened)
         if detector.name == "oracle":
             check_true_boxes(opened, unknown_wording == BY_TASK)
         for demonstration in opened.demonstrations[:limit]:

@@ -15,6 +15,7 @@ from experiments.reconvla.own_classes import policy_named as with_digest
 from policies.base import Policy
 from policies.registry import (
     AUTO,
+    RELATIVE,
     OpenVLAFolder,
     PolicyServer,
     RandomActions,
@@ -63,8 +64,12 @@ def policy_named(
     if name == "expert":
         return NamedPolicy(name, open_policy(ScriptedExpert()))
     if name.startswith(("http://", "https://")):
-        server = PolicyServer(name, int(options["chunk_steps"]), options["server_timeout"])
-        return NamedPolicy(name, open_policy(server), {"chunk_steps": server.chunk_steps})
+        answers = options["server_actions"]
+        server = PolicyServer(name, options["chunk_steps"], options["server_timeout"], answers)
+        about: dict[str, Any] = {"chunk_steps": server.chunk_steps}
+        if answers != RELATIVE:  # which results of earlier versions, where there was no choice, do not name
+            about["server_actions"] = answers
+        return NamedPolicy(name, open_policy(server), about)
     if re.fullmatch(r"[^/]+:\d+(/.*)?", name) and not Path(name).exists():
         raise InvalidInput(f"there is no folder {name}; the address of a server begins with http://")
     return _reconvla(name, find_named(home, name) if found is None else found, options)

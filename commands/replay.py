@@ -18,6 +18,7 @@ from calvin.episode import Episode
 from calvin.sampled_check import check_sample
 from calvin.scenes import BY_PICTURES, scene_of_episode
 from calvin.split import open_split
+from commands.dataset_options import tell_left_out
 from settings.shown import readable
 from settings.streams import say
 from settings.typed_json import from_json
@@ -41,6 +42,7 @@ def replay_and_print(
     """Raises DatasetError for an unreadable dataset, SimulatorMissing where a scene cannot be had."""
     dataset = open_split(root, split)
     check_sample(dataset)
+    tell_left_out(dataset)
     chosen = dataset.demonstrations[:limit]
     memory: Memory = {}
     make = maker(options["simulator"], options["assets"], options["calvin_python"])

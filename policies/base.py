@@ -13,6 +13,8 @@ from simulators.base import Observation, Simulator
 
 #: In counts: tokens that are no actions, and all tokens that were answered.
 OUTSIDE, ANSWERED = "outside_tokens", "answer_tokens"
+#: In counts: actions carried out that ask for more than the benchmark's largest step.
+BEYOND_LIMITS = "actions_beyond_limits"
 #: In counts, with the reason behind it: answers of a model that is shown the gaze region for which there was none.
 WITHOUT_REGION = "without_region"
 
@@ -21,8 +23,8 @@ WITHOUT_REGION = "without_region"
 class Query:
     """What a policy is asked.
 
-    observation: CALVIN's keys. number: how many queries of this sequence came before. task and simulator are
-    for the scripted expert alone; begins: whether the instruction is new.
+    observation: CALVIN's keys. number: how many queries of this sequence came before. begins:
+    whether the instruction is new. task is for the scripted expert alone; simulator for it, and for absolute poses.
     """
 
     observation: Observation

@@ -24,6 +24,13 @@ from settings.typed_json import from_json, to_json
 AUTO = "auto"
 #: What weights can be loaded in. `4bit` is for a ReconVLA.
 PRECISIONS = (AUTO, "fp32", "bf16", "fp16", "4bit")
+#: What a policy server answers.
+RELATIVE, ABSOLUTE = ACTIONS = ("relative", "absolute")
+#: Actions carried out per answer of a policy server: two seconds.
+MOST_CHUNK_STEPS = 64
+
+_SINCE = "later"
+_LATER = {_SINCE: True}
 
 #: What fields may be called in messages.
 _TYPE_NAMES = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -46,20 +53,25 @@ class ScriptedExpert:
 
 @dataclass(frozen=True)
 class PolicyServer:
-    """chunk_steps: actions carried out per answer. timeout_seconds: of each of 20 tries."""
+    """chunk_steps: actions carried out per answer. timeout_seconds: of each of 20 tries. actions: what it answers,
+    `relative` actions or `absolute` poses (`benchmark.actions.relative_actions`)."""
 
     url: str
     chunk_steps: int = CHUNK_STEPS
     timeout_seconds: float = 120.0
+    actions: str = field(default=RELATIVE, metadata=_LATER)
 
     def __post_init__(self) -> None:
         _need(
-            self.chunk_steps in (1, CHUNK_STEPS),
+            1 <= self.chunk_steps <= MOST_CHUNK_STEPS,
             "chunk_steps",
-            f"must be 1 or {CHUNK_STEPS}, got {shown(self.chunk_steps)}",
+            f"must be 1 to {MOST_CHUNK_STEPS}, got {shown(self.chunk_steps)}",
         )
         _need(0 < self.timeout_seconds < math.inf, "timeout_seconds",
               f"must be above 0, got {shown(self.timeout_seconds)}")  # fmt: skip
+        _need(
+            self.actions in ACTIONS, "actions", f"must be {' or '.join(ACTIONS)}, got {shown(self.actions)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -206,8 +218,14 @@ def identity(spec: PolicySpec) -> str | None:
 
 
 def policy_json(spec: PolicySpec) -> dict[str, object]:
-    """`spec` as plain JSON: its `kind`, and all its fields."""
-    return {"kind": kind_of(spec), **{_entry(name): to_json(value) for name, value in vars(spec).items()}}
+    """`spec` as plain JSON: its `kind`, and all its fields, but for those that earlier versions did not have where they
+    hold their defaults: keys of jobs stay what they were."""
+    told = {
+        one.name: getattr(spec, one.name)
+        for one in dataclasses.fields(spec)
+        if not (one.metadata.get(_SINCE) and getattr(spec, one.name) == one.default)
+    }
+    return {"kind": kind_of(spec), **{_entry(name): to_json(value) for name, value in told.items()}}
 
 
 def policy_from_json(values: Any, where: str = "policy") -> PolicySpec:

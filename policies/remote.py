@@ -22,9 +22,11 @@ import numpy as np
 import requests
 import urllib3
 
+from benchmark.actions import relative_actions
 from benchmark.embodiment import CALVIN, CHUNK_STEPS
 from errors import InvalidInput, PolicyServerError
 from policies.base import Query, with_binary_gripper
+from policies.registry import ABSOLUTE, RELATIVE
 from settings.addresses import is_host, is_written
 from settings.deadline import Deadline, in_thread
 from settings.documents import parse_json
@@ -58,11 +60,11 @@ class _NoAction(PolicyServerError):
 
 
 class RemotePolicy:
-    """`chunk_steps`: actions executed per answer, 5 or (official `--not_action_chunk`) 1.
+    """`chunk_steps`: actions executed per answer: 5, (official `--not_action_chunk`) 1, or as the server has it.
 
-    As in the official client, longer answers are cut, and shorter ones filled up with zeros: no motion, and
-    a closing gripper. `counts` tells how many were (`short_answers`), how many tries were made again (`retries`), and
-    how many answers were no actions (`no_actions`): models that draw their answers may do better the next time.
+    As in the official client, longer answers are cut, and shorter ones filled up with zeros: no motion, and a closing
+    gripper. `counts` tells how many were (`cut_answers`, `short_answers`), how many tries were made again (`retries`),
+    and how many answers were no actions (`no_actions`): models that draw their answers may do better the next time.
     """
 
     needs_images = True
@@ -75,11 +77,15 @@ class RemotePolicy:
         tries: int = TRIES,
         pause_seconds: float = PAUSE_SECONDS,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        actions: str = RELATIVE,
     ) -> None:
-        """url: http://HOST:PORT, with or without the /predict that `serve` prints. Raises InvalidInput for others."""
+        """url: http://HOST:PORT, with or without the /predict that `serve` prints. actions: RELATIVE, or ABSOLUTE for
+        poses. Raises InvalidInput for other addresses."""
         self._url, host = _address(url)
         self._proxies = {"http": "", "https": ""} if _is_here(host) else None
         self._numbers = chunk_steps * CALVIN.action_size
+        self._is_absolute = actions == ABSOLUTE
+        self._told_cut = False
         self._tries = tries
         self._pause_seconds = pause_seconds
         self._timeout_seconds = timeout_seconds
@@ -116,7 +122,7 @@ class RemotePolicy:
                     self._count("no_actions")
                 fault = str(error)
                 continue
-            return self._chunk(numbers)
+            return self._chunk(numbers, query)
         raise PolicyServerError(
             f"the policy server {self._url} gave no action in {self._tries} tries (sequence {query.sequence},"
             f" query {query.number}); the last time {fault}"
@@ -173,11 +179,36 @@ class RemotePolicy:
                     raise PolicyServerError(f"its answer is longer than {_MOST_BYTES} bytes")
             return answer.status_code, answer.headers.get("location"), bytes(content)
 
-    def _chunk(self, numbers: list[float]) -> np.ndarray:
+    def _chunk(self, numbers: list[float], query: Query) -> np.ndarray:
+        if len(numbers) > self._numbers:
+            self._count("cut_answers")
+            self._tell_cut(len(numbers))
         if len(numbers) < self._numbers:
             self._count("short_answers")
-            numbers = numbers + [0.0] * (self._numbers - len(numbers))
-        return with_binary_gripper(np.reshape(numbers[: self._numbers], (-1, CALVIN.action_size)))
+        given = numbers[: self._numbers]
+        if self._is_absolute:
+            given = _as_relative(given, query)
+        given = given + [0.0] * (self._numbers - len(given))
+        return with_binary_gripper(np.reshape(given, (-1, CALVIN.action_size)))
+
+    def _tell_cut(self, numbers: int) -> None:
+        with self._counting:
+            told, self._told_cut = self._told_cut, True
+        if not told:
+            logger.warning(
+                "%s answers with %d numbers, of which the first %d are carried out: chunk_steps says how many actions "
+                "of 7 an answer has",
+                self._url, numbers, self._numbers,
+            )  # fmt: skip
+
+
+def _as_relative(numbers: list[float], query: Query) -> list[float]:
+    """Absolute poses as the relative actions that lead to them from where the controller's target is; what is beyond
+    the last whole pose is no pose."""
+    assert query.simulator is not None
+    whole = len(numbers) // CALVIN.action_size * CALVIN.action_size
+    poses = np.reshape(numbers[:whole], (-1, CALVIN.action_size))
+    return [float(one) for one in relative_actions(query.simulator.target_pose(), poses).reshape(-1)]
 
 
 def _address(url: str) -> tuple[str, str]:

@@ -45,9 +45,15 @@ def interval_captions(summary: Summary) -> str:
     """What the 95 % intervals of the table are of, as far as it has such."""
     rows = [*summary.arms, *([summary.random_policy] if summary.random_policy else [])]
     found = {row.estimates.interval_of for row in rows if row.estimates is not None}
-    return " ".join(
-        ["95\N{NO-BREAK SPACE}% intervals.", *(text for which, text in _OF.items() if which in found)]
-    )
+    parts = ["95\N{NO-BREAK SPACE}% intervals.", *(text for which, text in _OF.items() if which in found)]
+    if any(comparison.last_look is not None for comparison in summary.comparisons):
+        parts.append("They are made as if the number of seeds had been fixed, which looks decided.")
+    if any(
+        one.interval is None for row in rows if row.estimates is not None for one in row.estimates.measures
+    ):
+        parts.append("No interval where nothing varies, which is not to say that nothing would.")
+    several = any(len(row.evaluated_seeds) > 1 for row in rows)
+    return " ".join([*parts, f"n: sequences{' × seeds' if several else ''}."])
 
 
 def seed_lines(summary: Summary) -> list[str]:
@@ -191,9 +197,13 @@ def _row(arm: ArmSummary, metric: Metric, *, reference: bool) -> Row:
 
 
 def _interval(interval: Interval | None, scale: float, digits: int) -> str:
+    """With a digit more where it would have no width."""
     if interval is None:
         return ""
-    return f"{scale * interval[0]:.{digits}f}–{scale * interval[1]:.{digits}f}"
+    low, high = (f"{scale * edge:.{digits}f}" for edge in interval)
+    if low == high:
+        low, high = (f"{scale * edge:.{digits + 1}f}" for edge in interval)
+    return f"{low}–{high}"
 
 
 def _record_fields(metric: Metric) -> Iterator[str]:

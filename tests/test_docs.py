@@ -167,6 +167,12 @@ def test_figures_are_those_of_the_files_that_hold_them(page: Path) -> None:
     assert generate_figures.wrong(page) == []
 
 
+def test_whole_files_are_what_is_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert generate_figures.wrong_files() == []
+    monkeypatch.setattr(generate_figures, "given", lambda what: "another\n")
+    assert generate_figures.wrong_files() == ["docs/results/demo.csv is not what docs/demo_tables.py gives"]
+
+
 @pytest.mark.parametrize(
     ("page", "wrong"),
     [

@@ -13,13 +13,14 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.actions import beyond_limits
 from benchmark.cameras import CAMERAS
 from benchmark.tasks import BLOCK_ORDER
 from calvin.initial_states import initial_state_obs
 from calvin.oracle import TaskOracle
 from calvin.sequences import Chain
 from errors import NotFinite, SimulatorError, SimulatorLost
-from policies.base import Policy, Query
+from policies.base import BEYOND_LIMITS, Policy, Query
 from settings.shown import shown
 from simulators.base import MAX_REPLAYS, Observation, Simulator
 
@@ -81,7 +82,8 @@ class Rollout:
         A simulator whose chain has ended takes the next one. What a chain gives depends on neither its
         simulator nor its neighbours. `abandoned` is told how many steps each chain had done that a stop
         request cut short. Raises SimulatorError when a sequence loses its simulator again and again, NotFinite
-        where the policy answers with an action that is no number.
+        where the policy answers with an action that is no number. Actions beyond the benchmark's limits are carried out
+        and counted in the policy's counts.
         """
         oracle = TaskOracle()
         waiting = iter(chains)
@@ -95,7 +97,9 @@ class Rollout:
                 queries = [(run, query) for run, query in zip(active, asked) if query is not None]
                 chunks = self.policy.act([query for _, query in queries])
                 _check_actions([query for _, query in queries], chunks)
-                list(each(lambda job: job[0][0].execute(job[1], oracle), zip(queries, chunks)))
+                beyond = sum(each(lambda job: job[0][0].execute(job[1], oracle), zip(queries, chunks)))
+                if beyond:
+                    self.policy.counts[BEYOND_LIMITS] += beyond
                 for place, run in enumerate(active):
                     if run.ended:
                         yield run.result()
@@ -178,8 +182,14 @@ class _Run:
             simulator=self.simulator,
         )
 
-    def execute(self, chunk: Actions, oracle: TaskOracle) -> None:
-        """Carry out a chunk (steps, 7); a solved subtask ends it early, as does running out of steps."""
+    def execute(self, chunk: Actions, oracle: TaskOracle) -> int:
+        """Carry out a chunk (steps, 7); a solved subtask ends it early, as does running out of steps. How many of the
+        actions carried out are beyond the benchmark's limits."""
+        before = self.total_steps
+        self._carry_out(chunk, oracle)
+        return beyond_limits(chunk[: max(0, self.total_steps - before)])
+
+    def _carry_out(self, chunk: Actions, oracle: TaskOracle) -> None:
         try:
             for action in chunk:
                 self.simulator.step(action)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
 import torch
 
 from errors import InvalidInput, PolicyServerError, SimulatorError
-from policies.base import ANSWERED, OUTSIDE, Policy, told_counts
+from policies.base import ANSWERED, BEYOND_LIMITS, OUTSIDE, Policy, told_counts
 from policies.checkpoint_folder import identity_of
 from policies.registry import PolicySpec, RandomActions, ReconVLAWeights, open_policy, policy_from_json
 from settings.typed_json import from_json
@@ -127,8 +127,7 @@ class _ClosedLoop:
                 },
                 "what the sequences gave",
             ),
-            notes=[Note("evaluation_replay", f"{counts['replays']} sequences were begun again: their "
-                        "simulator was lost", counts)] if counts.get("replays") else (),
+            notes=list(_notes(counts)),
         )  # fmt: skip
 
     def _keep(self, entry: Entry, result: ChainResult) -> None:
@@ -158,6 +157,30 @@ class _ClosedLoop:
         file = self._context.scratch / "results.json"
         file.write_text(json.dumps(content, indent=1), encoding="utf-8")
         return Draft("evaluation", RESULTS, file, final=final)
+
+
+#: What happened on the way and changes what was measured: count -> (kind of event, what to say of so many).
+_TOLD = {
+    "replays": ("evaluation_replay", "sequences were begun again: their simulator was lost"),
+    BEYOND_LIMITS: (
+        "actions_beyond_limits",
+        "actions asked for more than CALVIN's largest step, and were carried out",
+    ),
+    "cut_answers": (
+        "answers_cut",
+        "answers of the policy server had more actions than chunk_steps; the rest was left",
+    ),
+    "short_answers": (
+        "answers_short",
+        "answers of the policy server had too few actions for chunk_steps; the rest stood still",
+    ),
+}
+
+
+def _notes(counts: Mapping[str, object]) -> Iterator[Note]:
+    for name, (kind, told) in _TOLD.items():
+        if counts.get(name):
+            yield Note(kind, f"{counts[name]} {told}", counts)
 
 
 def _so_far(entries: Sequence[Entry]) -> dict[str, float]:

@@ -104,7 +104,7 @@ def test_a_folder_counts_by_what_lies_in_it(tmp_path: Path) -> None:
         ({"recon": {"policy": {"kind": "expert"}}}, r"arms\.recon: a built-in arm has this name"),
         ({"new": None}, "unknown arm 'new'; known arms: baseline"),
         ({"a": {"policy": {"kind": "reconvla"}}}, r"arms\.a\.policy\.model: is missing"),
-        ({"a": {"policy": {"kind": "http", "url": "http://x", "chunk_steps": 3}}}, r"policy\.chunk_steps: must"),
+        ({"a": {"policy": {"kind": "http", "url": "http://x", "chunk_steps": 0}}}, r"policy\.chunk_steps: must"),
         ({"a": {"titel": "x"}}, r"unknown key 'arms\.a\.titel'"),
         ({"a": {"policy": {"kind": "expert"}, "titel": "x"}}, r"unknown key 'arms\.a\.titel'"),
         ({"a/b": {"policy": {"kind": "expert"}}}, r"arms\.a/b.*: a name must do for a folder"),

@@ -41,7 +41,7 @@ from settings.typed_json import Items, Real
 SPECS: dict[str, PolicySpec] = {
     "random": RandomActions(7),
     "expert": ScriptedExpert(),
-    "http": PolicyServer("http://127.0.0.1:9097", chunk_steps=1, timeout_seconds=2.5),
+    "http": PolicyServer("http://127.0.0.1:9097", chunk_steps=8, timeout_seconds=2.5, actions="absolute"),
     "own": OwnClass("my_policy:Mine", {"gain": 0.5}),
     "openvla": OpenVLAFolder("/there", "bridge_orig", "bf16", center_crop=True),
     "folder": ReconVLAFolder("/there", "4bit", batch=2, detector="oracle", official_compat=True),
@@ -94,7 +94,8 @@ def test_what_has_a_default_may_be_missing() -> None:
         ({"kind": "http", "address": "x"}, "arms.a.policy.address: unknown; a policy of kind http takes: url, "),
         ({"kind": "expert", "seed": 1}, "arms.a.policy.seed: unknown; a policy of kind expert takes: nothing"),
         ({"kind": "http", "url": 9097}, "arms.a.policy.url: must be a text, got 9097"),
-        ({"kind": "http", "url": "http://gpu", "chunk_steps": 3}, "arms.a.policy.chunk_steps: must be 1 or 5, got 3"),
+        ({"kind": "http", "url": "http://gpu", "chunk_steps": 65}, "arms.a.policy.chunk_steps: must be 1 to 64"),
+        ({"kind": "http", "url": "http://gpu", "actions": "joint"}, "arms.a.policy.actions: must be relative or"),
         ({"kind": "http", "url": "http://gpu", "timeout_seconds": 0}, "arms.a.policy.timeout_seconds: must be above 0"),
         ({"kind": "random", "seed": True}, "arms.a.policy.seed: must be a whole number, got True"),
         ({"kind": "random", "seed": -1}, "arms.a.policy.seed: must be 0 or more, got -1"),
@@ -156,3 +157,9 @@ def test_a_kind_may_take_a_list(given: object, sentence: str, monkeypatch: pytes
     assert registry.policy_from_json(told) == _Listed((0.5, -1.0))
     with pytest.raises(ConfigError, match=sentence):
         registry.policy_from_json({**told, "action": given})
+
+
+def test_what_earlier_versions_did_not_say_is_told_where_it_is_no_default() -> None:
+    told = policy_json(PolicyServer("http://gpu"))
+    assert told == {"kind": "http", "url": "http://gpu", "chunk_steps": 5, "timeout_seconds": 120.0}
+    assert policy_json(PolicyServer("http://gpu", actions="absolute"))["actions"] == "absolute"

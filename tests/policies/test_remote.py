@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,9 +28,16 @@ def query(number: int = 0) -> Query:
     return Query(observation, f"instruction {number}", sequence=number, number=0)
 
 
-def policy(url: str, tries: int = 2, timeout_seconds: float = 60.0, chunk_steps: int = 5) -> RemotePolicy:
+def policy(
+    url: str, tries: int = 2, timeout_seconds: float = 60.0, chunk_steps: int = 5, actions: str = "relative"
+) -> RemotePolicy:
     return RemotePolicy(
-        url, tries=tries, pause_seconds=0.01, timeout_seconds=timeout_seconds, chunk_steps=chunk_steps
+        url,
+        tries=tries,
+        pause_seconds=0.01,
+        timeout_seconds=timeout_seconds,
+        chunk_steps=chunk_steps,
+        actions=actions,
     )
 
 
@@ -78,8 +86,11 @@ def test_requests_that_wait_together_are_one_batch() -> None:
 def test_long_answers_are_cut_and_short_ones_filled_up() -> None:
     numbers = list(np.linspace(-1, 1, 127))
     with raw_server(body(json.dumps(numbers).encode())) as url:
-        (chunk,) = policy(url).act([query()])
+        cutting = policy(url)
+        (chunk,) = cutting.act([query()])
+        cutting.act([query()])
         (step,) = policy(url, chunk_steps=1).act([query()])
+    assert cutting.counts == {"cut_answers": 2}
     np.testing.assert_array_equal(chunk[:, :6], np.reshape(numbers[:35], (5, 7))[:, :6])
     np.testing.assert_array_equal(step[0, :6], numbers[:6])
     with raw_server(body(b"[0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]")) as url:
@@ -88,6 +99,35 @@ def test_long_answers_are_cut_and_short_ones_filled_up() -> None:
     np.testing.assert_array_equal(chunk[:, 6], [1, -1, -1, -1, -1])
     np.testing.assert_array_equal(chunk[1:, :6], 0)
     assert client.counts["short_answers"] == 1
+
+
+def test_answers_of_eight_actions_are_carried_out_whole_where_that_is_declared(caplog) -> None:
+    numbers = list(np.linspace(-1, 1, 56))
+    with raw_server(body(json.dumps(numbers).encode())) as url:
+        client, undeclared = policy(url, chunk_steps=8), policy(url)
+        (chunk,) = client.act([query()])
+        assert caplog.messages == []
+        undeclared.act([query(), query(1)])
+    np.testing.assert_array_equal(chunk[:, :6], np.reshape(numbers, (8, 7))[:, :6])
+    assert not client.counts and undeclared.counts == {"cut_answers": 2}
+    (told,) = caplog.messages  # once
+    assert "answers with 56 numbers, of which the first 35 are carried out" in told
+
+
+class _Arm:
+    def target_pose(self) -> np.ndarray:
+        return np.array([0.1, 0.0, 0.5, 3.1, 0.0, 0.0])
+
+
+def test_absolute_poses_lead_from_the_target_to_each_in_turn() -> None:
+    poses = [[0.12, 0.0, 0.5, -3.1, 0.0, 0.0, 1.0], [0.12, -0.1, 0.5, -3.1, 0.0, 0.025, 0.0]]
+    with raw_server(body(json.dumps([one for pose in poses for one in pose]).encode())) as url:
+        client = policy(url, actions="absolute")
+        (chunk,) = client.act([replace(query(), simulator=_Arm())])  # type: ignore[arg-type]
+    turned = (2 * np.pi - 6.2) / 0.05  # the short way round
+    expected = [[1, 0, 0, turned, 0, 0, 1], [0, -5, 0, 0, 0, 0.5, -1], *[[0, 0, 0, 0, 0, 0, -1]] * 3]
+    np.testing.assert_allclose(chunk, expected, atol=1e-9)
+    assert client.counts == {"short_answers": 1}
 
 
 def _hang_up(connection: socket.socket) -> None:

@@ -185,3 +185,23 @@ def test_an_action_that_is_no_number_is_not_carried_out(monkeypatch, place):
     ):
         run(monkeypatch, script, 20, Broken(0))
     assert script.steps == 0
+
+
+class Hasty(RandomPolicy):
+    """Asks for more than the largest step in two of five actions, one of them by a turn."""
+
+    def act(self, queries):
+        chunks = [np.zeros((5, 7)) for _ in queries]
+        for chunk in chunks:
+            chunk[:, 6] = 1.0
+            chunk[0, 0], chunk[4, 5], chunk[1, 2] = -1.5, 2.0, 1.0
+        return chunks
+
+
+def test_actions_beyond_the_limits_are_carried_out_and_counted(monkeypatch):
+    policy = Hasty(0)
+    run(monkeypatch, Script(solves=0, after=1), max_steps=9, policy=policy)
+    assert policy.counts == {"actions_beyond_limits": 3}  # the tenth action was not carried out
+    policy = RandomPolicy(0)
+    run(monkeypatch, Script(solves=0, after=1), max_steps=9, policy=policy)
+    assert policy.counts == {}
