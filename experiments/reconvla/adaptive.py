@@ -8,13 +8,13 @@ from errors import ConfigError
 from experiments.design.bounds import FIRST_LOOK, MOST_COMPARISONS, looks_bounds
 from experiments.design.decision import ArmDecision, Rules
 from experiments.design.measures import Measure, measure_named
-from experiments.design.power import ALPHA
 from experiments.reconvla.arms import Arm
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.evaluation_plan import NO_SIMULATOR, has_closed_loop
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from experiments.reconvla.sections import Comparison
 from experiments.reconvla.seeds import AdaptiveSeeds, PlannedSeeds
+from reports.methods import ALPHA
 from settings.shown import cut, shown
 
 _PLACE = "seeds.adaptive"
