@@ -30,6 +30,7 @@ from reports.parts.films import Films
 from reports.parts.reproduction import Reproduction
 from reports.summary import summarise
 
+HEADLESS = ("--headless", "--no-sandbox", "--disable-gpu")
 #: (picture, width and height of the window in CSS pixels, options of the browser)
 PICTURES = (
     ("report.png", (1280, 1645), ()),
@@ -80,18 +81,13 @@ def main() -> None:
         page.write_text(render_html(data, summarise(data)), encoding="utf-8")
         for name, (width, height), options in PICTURES:
             picture = REPOSITORY / "docs" / name
-            subprocess.run(
-                [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", *options,
-                 f"--window-size={width},{height}", f"--screenshot={picture}", page.as_uri()],
-                check=True, capture_output=True,
-            )  # fmt: skip
+            window = (f"--window-size={width},{height}", f"--screenshot={picture}")
+            shown = (*HEADLESS, "--hide-scrollbars", *options, *window, page.as_uri())
+            subprocess.run([chromium, *shown], check=True, capture_output=True)
             print(f"wrote {picture.relative_to(REPOSITORY)}")
         paper = page.with_suffix(".pdf")
-        subprocess.run(
-            [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", f"--print-to-pdf={paper}",
-             page.as_uri()],
-            check=True, capture_output=True,
-        )  # fmt: skip
+        as_paper = (*HEADLESS, "--no-pdf-header-footer", f"--print-to-pdf={paper}", page.as_uri())
+        subprocess.run([chromium, *as_paper], check=True, capture_output=True)
         printed = REPOSITORY / "docs" / "report-print"
         subprocess.run(
             ["pdftoppm", "-png", "-r", "96", "-f", "1", "-singlefile", paper, printed], check=True
