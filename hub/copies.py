@@ -22,6 +22,7 @@ from hub.names import HubName, RepoKind, fault_of_path, is_hub_name, parse_name
 from settings import files as whole_files
 from settings.documents import parse_json
 from settings.faults import REFUSED, need_fact
+from settings.places import expanded
 from settings.regular import read_text
 from settings.shown import shown
 
@@ -32,10 +33,11 @@ _LOOK_SECONDS = 0.2
 
 
 def hub_folder() -> Path:
-    """Where copies lie: `BATON_HUB_CACHE`, else beside what the Hub's own client keeps."""
+    """Where copies lie: `BATON_HUB_CACHE`, else beside what the Hub's own client keeps. Raises ConfigError for the home
+    folder of nobody."""
     named = os.environ.get(FOLDER_VARIABLE)
     if named:
-        return Path(named).expanduser().absolute()
+        return expanded(named, FOLDER_VARIABLE).absolute()
     from huggingface_hub import constants
 
     return Path(constants.HF_HOME) / "baton"

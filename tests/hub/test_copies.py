@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from detectors.grounding_dino.files import local_folder
-from errors import HubUnreachable, InvalidInput
+from errors import ConfigError, HubUnreachable, InvalidInput
 from experiments.reconvla.model_plan import backbone_folders
 from experiments.reconvla.sections import Backbones
 from hub.client import Repositories
@@ -130,6 +130,9 @@ def test_copies_lie_where_the_variable_says_or_beside_the_clients_own(
 ) -> None:
     monkeypatch.setenv("BATON_HUB_CACHE", str(tmp_path / "x"))
     assert hub_folder() == tmp_path / "x"
+    monkeypatch.setenv("BATON_HUB_CACHE", "~nobody-has-this-name/x")
+    with pytest.raises(ConfigError, match=r"^BATON_HUB_CACHE: "):
+        hub_folder()
     monkeypatch.delenv("BATON_HUB_CACHE")
     monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "hf"))
     assert hub_folder() == tmp_path / "hf" / "baton"

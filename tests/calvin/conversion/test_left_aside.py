@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from calvin.conversion import convert as conversion
+from calvin.conversion.room import need_room
 from calvin.conversion.source import opened_source
 from calvin.split import NOTHING_SAID
 from errors import InvalidInput
@@ -85,3 +87,24 @@ def test_what_lies_aside_and_was_changed_is_told_and_not_gone_on_with(
     with pytest.raises(InvalidInput, match=says):
         converted(made, dst, FORM)
     assert not dst.exists()
+
+
+def test_room_is_looked_for_while_another_command_writes_and_names_its_files(tmp_path: Path) -> None:
+    dst, stop = tmp_path / "set", threading.Event()
+    aside = aside_of(dst)
+
+    def other() -> None:
+        while not stop.is_set():
+            for number in range(20):
+                (aside / str(number)).mkdir(parents=True, exist_ok=True)
+                (aside / str(number) / "x").write_bytes(b"x")
+            shutil.rmtree(aside)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    try:
+        for _ in range(200):
+            need_room(1000, dst)
+    finally:
+        stop.set()
+        thread.join()
