@@ -27,8 +27,8 @@ from scipy import stats
 from benchmarks.machine import describe
 from experiments.design.bounds import FIRST_LOOK, looks_bounds
 from experiments.design.decision import Rules, ends
-from experiments.design.power import seeds_for
 from reports.methods import welch_tests
+from reports.power import seeds_for
 from trials import git
 
 RESULT = Path(__file__).resolve().parent / "results" / "adaptive_seeds.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from contextlib import closing
@@ -148,9 +149,15 @@ def code_command(context: click.Context, home_path: str | None, as_json: bool) -
         for path, text in one.files.items():
             allowed = "runs here" if one.allowed else "does not run here before it is allowed"
             say(f"# {shown(path)} of {one.digest}, which {allowed}")
-            say(str(text))
+            for line in _lines(str(text)):
+                say(line)
     if not held:
         say("no ablation of this home names a class of somebody's own")
+
+
+def _lines(source: str) -> list[str]:
+    """As Python parts them."""
+    return re.split("\r\n|\r|\n", source.removesuffix("\n"))
 
 
 def _check_name(row: AblationRow, name: str) -> None:

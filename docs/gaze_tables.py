@@ -6,22 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from detectors.pipeline import STAGES
 from docs.generate_figures import REPOSITORY, table
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
-
-#: In the order in which they are switched on; `detectors` has them.
-_STAGES = (
-    "second_pass",
-    "phrase",
-    "colour",
-    "size",
-    "place",
-    "overlap",
-    "calibration",
-    "temporal",
-    "key_frames",
-)
 
 
 def _read(name: str) -> Any:
@@ -70,7 +58,7 @@ def _stages(name: str, rows: Sequence[tuple[str, int, str]]) -> str:
     return table(
         (*head, "of these false targets", "guesses"),
         (
-            (said, *_scores(by_stages[frozenset(_STAGES[:count]) - {left_out}]))
+            (said, *_scores(by_stages[frozenset(STAGES[:count]) - {left_out}]))
             for said, count, left_out in rows
         ),
     )

@@ -9,8 +9,8 @@ A page holds a figure between markers that its readers do not see:
 
 The first word is a JSON file of this repository or a constant of its code, then comes a path into it (`a.b`, `list[3]`,
 `list[arm=baseline]`, `a@name@of@words`), then how it is written (`WRITTEN`). A value `a.b` and a table are what
-the function `b` of `docs/a_tables.py` gives. `--check` writes nothing, says what would be another, and which
-percentages, ratios and durations stand outside of markers: exit code 1.
+the function `b` of `docs/a_tables.py` gives; so are whole files (`FILES`). `--check` writes nothing, says what would be
+another, and which percentages, ratios and durations stand outside of markers: exit code 1.
 """
 
 from __future__ import annotations
@@ -38,10 +38,12 @@ NOT_MEASURED = {
     "docs/slurm.md": ("120 s",),  # SLURM's cred_expire
     "docs/seeds.md": ("95 %", "5 %"),  # levels of intervals and tests
     "docs/your-data.md": ("90 %",),  # the crop of OpenVLA's released evaluation
-    "docs/statistics.md": ("5 %",),  # what p promises
+    "docs/statistics.md": ("5 %", "95 %"),  # what p and intervals promise
     "docs/gaze.md": ("75 %", "0.25 %"),  # what counts as hidden, and as small
     "benchmarks/README.md": ("12 hours", "50 times"),  # how often a benchmark kills and interrupts
 }
+#: Whole files: what gives each.
+FILES = {"docs/results/demo.csv": "demo.csv"}
 BARE = re.compile(
     r"(?<![\w/.,-])\d[\d.,]*(?: (?:to|–) \d[\d.,]*)?\s?"
     r"(?:%|(?:ms|s|seconds?|min|minutes?|h|hours?|times|x|×)(?![\w'’])(?! \d)|-fold|分钟|小时|秒)"
@@ -108,12 +110,17 @@ def at(value: Any, path: str) -> Any:
     return value
 
 
+def given(what: str) -> str:
+    """By the function `b` of `docs/a_tables.py`, for `a.b`."""
+    group, _, name = what.partition(".")
+    return str(getattr(importlib.import_module(f"docs.{group}_tables"), name)())
+
+
 def written(what: str) -> str:
     """The text of the marker that says `what`. Raises LookupError and ValueError where it says nothing."""
     source, *rest = what.split()
     if source in ("table", "value"):
-        group, _, name = rest[0].partition(".")
-        text = str(getattr(importlib.import_module(f"docs.{group}_tables"), name)())
+        text = given(rest[0])
         return f"\n\n{text}\n\n" if source == "table" else text
     if source.endswith(".json"):
         path, form = rest
@@ -161,11 +168,20 @@ def wrong(path: Path) -> list[str]:
     ]
 
 
+def wrong_files() -> list[str]:
+    """Whole files that are not what they should be, in sentences."""
+    return [
+        f"{name} is not what docs/{what.partition('.')[0]}_tables.py gives"
+        for name, what in FILES.items()
+        if (REPOSITORY / name).read_text(encoding="utf-8") != given(what)
+    ]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true")
     if parser.parse_args().check:
-        found = [sentence for path in pages() for sentence in wrong(path)]
+        found = [*(sentence for path in pages() for sentence in wrong(path)), *wrong_files()]
         print("\n".join(found) or "every figure is that of its file")
         return int(bool(found))
     for path in pages():
@@ -173,6 +189,9 @@ def main() -> int:
         if (new := renewed(page)) != page:
             path.write_text(new, encoding="utf-8")
             print(f"wrote {path.relative_to(REPOSITORY)}")
+    for name in [name for name in FILES if any(one.startswith(f"{name} ") for one in wrong_files())]:
+        (REPOSITORY / name).write_text(given(FILES[name]), encoding="utf-8")
+        print(f"wrote {name}")
     return 0
 
 

@@ -142,10 +142,14 @@ def _files(name: HubName, entries: list[Any]) -> Iterator[HubFile]:
 def _check_together(name: HubName, files: tuple[HubFile, ...]) -> None:
     """Raises InvalidInput where one path is there twice, or is a file and a folder."""
     paths = {file.path for file in files}
-    folders = {path[:at] for path in paths for at, letter in enumerate(path) if letter == "/"}
-    twice = len(paths) < len(files)
-    if twice or paths & folders:
-        which = shown(min(paths & folders)) if paths & folders else "a path"
+    folders = {
+        path[:at]
+        for path in paths
+        for at, letter in enumerate(path)
+        if letter == "/" and path[:at] in paths  # all folders of long paths would not fit into memory
+    }
+    if len(paths) < len(files) or folders:
+        which = shown(min(folders)) if folders else "a path"
         raise InvalidInput(f"{name}: the Hub lists {which} twice, so that it cannot be a folder")
 
 

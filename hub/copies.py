@@ -7,12 +7,12 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from errors import DiskFull, InvalidInput
 from hub.client import Repositories
@@ -21,7 +21,7 @@ from hub.files import HubFile
 from hub.names import HubName, RepoKind, fault_of_path, is_hub_name, parse_name
 from settings import files as whole_files
 from settings.documents import parse_json
-from settings.faults import need_fact
+from settings.faults import REFUSED, need_fact
 from settings.places import expanded
 from settings.regular import read_text
 from settings.shown import shown
@@ -33,7 +33,8 @@ _LOOK_SECONDS = 0.2
 
 
 def hub_folder() -> Path:
-    """Where copies lie: `BATON_HUB_CACHE`, else beside what the Hub's own client keeps."""
+    """Where copies lie: `BATON_HUB_CACHE`, else beside what the Hub's own client keeps. Raises ConfigError for the home
+    folder of nobody."""
     named = os.environ.get(FOLDER_VARIABLE)
     if named:
         return expanded(named, FOLDER_VARIABLE).absolute()
@@ -50,15 +51,14 @@ def pin(name: HubName, kind: RepoKind) -> HubName:
     if name.commit is not None:
         return name
     repositories, folder = Repositories(kind), hub_folder() / f"{kind}s--{name.owner}--{name.name}" / "refs"
-    known = folder / (quote(name.revision, safe="") if name.revision else "_")
+    known = folder / (_short_digest(name.revision) if name.revision else "default")
     if repositories.is_offline():
         with suppress(OSError):
             meant = name.at(read_text(known, 1000).strip())
             if meant.commit is not None:
                 return meant
     commit = repositories.commit_of(name)
-    folder.mkdir(parents=True, exist_ok=True)
-    whole_files.write(known, commit)
+    _remember(known, commit)
     return name.at(commit)
 
 
@@ -91,8 +91,7 @@ class Copy:
         known = _read_listing(self._listed)
         if known is None:
             known = (repositories or Repositories(self.kind)).listing(self.name)
-            self._commit.mkdir(parents=True, exist_ok=True)
-            whole_files.write(self._listed, json.dumps([asdict(one) for one in known]))
+            _remember(self._listed, json.dumps([asdict(one) for one in known]))
         return known
 
     def is_whole(self) -> bool:
@@ -102,7 +101,7 @@ class Copy:
 
     @property
     def _listed(self) -> Path:
-        return self._commit / f"listing-{hashlib.sha256(self.name.path.encode()).hexdigest()[:16]}.json"
+        return self._commit / f"listing-{_short_digest(self.name.path)}.json"
 
     def missing(self, files: Sequence[HubFile]) -> list[HubFile]:
         """Which of them are not here. What is here was proved when it came."""
@@ -220,13 +219,31 @@ def told(count: int) -> str:
     return f"{count} bytes"
 
 
+def _remember(file: Path, text: str) -> None:
+    """So that it need not be asked again; where others keep the copies, and let nobody write, it is."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        whole_files.write(file, text)
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+
+
+def _short_digest(text: str) -> str:
+    """As a name of a file, whatever the text is."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def _is_there(file: Path, size: int) -> bool:
     try:
-        return file.lstat().st_size == size and file.is_file()
+        found = file.lstat()
     except FileNotFoundError:
         return False
     except NotADirectoryError:
         raise InvalidInput(f"{file} cannot be a file: something above it is no folder; remove that") from None
+    if stat.S_ISDIR(found.st_mode):
+        raise InvalidInput(f"{file} is a folder where a file of the copy belongs; remove it")
+    return stat.S_ISREG(found.st_mode) and found.st_size == size
 
 
 def _read_listing(file: Path) -> tuple[HubFile, ...] | None:

@@ -87,6 +87,7 @@ class _Unfinished(Protocol):
     def is_right(self) -> bool: ...
     def settle(self) -> None: ...
     def doubt(self) -> bool: ...
+    def drop(self) -> None: ...
     def take(self, target: Path) -> None: ...
 
 
@@ -152,6 +153,8 @@ class Downloader:
     def fetch(self, file: HubFile, target: Path, parts: Path, asker: Asker, watch: Watch) -> None:
         """One file. Raises as `fetch_all` does."""
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_symlink():
+            target.unlink()  # what it leads to is no file of ours
         if file.size <= KEPT_BYTES:
             self._bring(file, Held(file), target, asker, watch)
             return
@@ -171,6 +174,7 @@ class Downloader:
             self.counts.add(wrong_wholes=1)
             before = part.held
             if doubts > _MOST_DOUBTS or not part.doubt():
+                part.drop()  # what comes from now on may be right: a mirror or a proxy was mended
                 raise InvalidInput(
                     f"{self._what}: {shown(file.path, 200)} has other bytes than the Hub's listing says "
                     f"({file.algorithm} {file.digest}), whenever they are fetched"

@@ -28,7 +28,12 @@ class HubFile:
     @property
     def is_sound(self) -> bool:
         """Whether size and digest are such at all."""
-        return 0 <= self.size < 1 << 50 and bool(_HEX[self.algorithm].fullmatch(self.digest))
+        return (
+            type(self.size) is int
+            and 0 <= self.size < 1 << 50
+            and isinstance(self.digest, str)
+            and bool(_HEX[self.algorithm].fullmatch(self.digest))
+        )
 
     def is_in(self, file: Path) -> bool:
         """Whether the bytes there are this file's. Raises OSError."""

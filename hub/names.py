@@ -19,6 +19,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _REVISION = re.compile(r"\w[\w.+/-]{0,199}", re.ASCII)
 _MOST_PATH = 1000
+#: Controls, halves of characters, and what parts folders elsewhere. Spaces of all kinds are in names of screenshots.
+_NO_PATH = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\\]")
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,13 @@ def parse_name(text: str, place: str = "") -> HubName:
     return HubName(owner, name, revision or None, path)
 
 
-def fault_of_path(path: str) -> str | None:
+def fault_of_path(path: object) -> str | None:
     """Why a path in a repository cannot be one below a folder here, a part of a sentence; None where it can."""
+    if not isinstance(path, str):
+        return "is no text"
     if not path or len(path.encode(errors="replace")) > _MOST_PATH:
         return f"has not 1 to {_MOST_PATH} bytes"
-    if not path.isprintable() or "\\" in path:
+    if _NO_PATH.search(path):
         return "holds characters that no path of a repository has"
     parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts):

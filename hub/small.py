@@ -47,9 +47,13 @@ class Held:
         if found in self._seen:
             return False
         self._seen.add(found)
+        self.drop()
+        return True
+
+    def drop(self) -> None:
+        """Nothing of it is worth keeping."""
         self._bytes.clear()
         self.etag = None
-        return True
 
     def take(self, target: Path) -> None:
         files.write(target, bytes(self._bytes))

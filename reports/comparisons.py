@@ -19,7 +19,7 @@ from settings.shown import one_line
 
 NOT_COMPARED = "not judged, or not judged alike"
 
-#: Beside a p that is a difference by Holm's correction, and beside one that cannot be relied on.
+#: Beside a p that is a difference by Holm's correction or the rules of looks, and beside one not to be relied on.
 HOLDS, UNSURE = "*", "?"
 
 
@@ -63,14 +63,28 @@ def methods(summary: Summary) -> str:
     """How the comparisons are made, as far as the report has such."""
     kinds = {comparison.interval_of for comparison in summary.comparisons}
     primary = summary.metric.labels[summary.primary]
-    count = len(summary.comparisons)
-    arms = "one comparison, which changes nothing" if count == 1 else f"{count} comparisons"
+    sequences = " or ".join(map(str, sorted({one.sequences for one in summary.comparisons if one.sequences})))
+    played = f", on {sequences} sequences" if sequences else ""
     told = (
-        "Second arm minus first, the baseline (shares in points), n: seeds of each. "
-        f"{primary} is the primary measure and the only one with p. Intervals (95\N{NO-BREAK SPACE}%) and p are not "
-        f"adjusted for the number of arms; {HOLDS}: still a difference by Holm's correction for {arms}."
+        f"Second arm minus first, the baseline (shares in points); n: seeds of each{played}. "
+        f"{primary} is the primary measure and the only one with p."
     )
     parts = [told]
+    looks = [one.last_look for one in summary.comparisons if one.last_look is not None]
+    if looks:
+        parts.append(
+            f"Seeds were added until looks decided: interval (95\N{NO-BREAK SPACE}%) and p are of an arm's last look, "
+            "over as many seeds of the baseline. The intervals of all looks and arms hold together; p is of that look "
+            f"alone, and {HOLDS} where it is at or below {looks[0].bound:.2g}, which was set before. Welch's t over "
+            "one figure for each trained model, unpaired."
+        )
+        return " ".join([*parts, *_asides(summary)])
+    count = sum(one.main is not None and one.main.p_value is not None for one in summary.comparisons)
+    arms = "one comparison, which changes nothing" if count == 1 else f"{count} comparisons"
+    corrected = f"; {HOLDS}: still a difference by Holm's correction for {arms}" if count else ""
+    parts.append(
+        f"Intervals (95\N{NO-BREAK SPACE}%) and p are not adjusted for the number of arms{corrected}."
+    )
     if "method" in kinds:
         parts.append(
             "Methods: Welch's t over one figure for each trained model, all seeds of each arm, unpaired; difference, "
@@ -86,7 +100,33 @@ def methods(summary: Summary) -> str:
         parts.append(
             f"{UNSURE}: with two seeds in an arm p cannot be relied on where the arms scatter unequally."
         )
-    return " ".join(parts)
+    return " ".join([*parts, *_asides(summary)])
+
+
+def _asides(summary: Summary) -> Iterator[str]:
+    """What figures leave out, and what they do not know of."""
+    titles = _titles(summary)
+    for said, counts in (
+        ("Seeds that failed are in no figure", {titles[c.b]: c.failed for c in summary.comparisons}),
+        (
+            "Seeds that are not judged yet are in no figure",
+            {titles[c.b]: c.missing for c in summary.comparisons},
+        ),
+    ):
+        if any(map(any, counts.values())):
+            of_baseline = max(of_a for of_a, _ in counts.values())
+            told = [
+                (titles[summary.baseline or ""], of_baseline),
+                *((name, of_b) for name, (_, of_b) in counts.items()),
+            ]
+            yield f"{said}: {', '.join(f'{count} of {name}' for name, count in told if count)}."
+    looked = [(titles[c.b], c.looked) for c in summary.comparisons if c.looked is not None]
+    if looked:
+        errors = ", ".join(f"{name} {100 * found.error:.1f}\N{NO-BREAK SPACE}%" for name, found in looked)
+        yield (
+            "Seeds were added after results were there, and nothing is adjusted for it: of equal methods so many are "
+            f"called different at one of these looks, where p says 5\N{NO-BREAK SPACE}%: {errors}."
+        )
 
 
 def comparison_rows(summary: Summary) -> list[Row]:
@@ -123,22 +163,27 @@ def comparisons_terminal(summary: Summary) -> Table:
 def comparisons_csv(summary: Summary) -> str:
     """One line per pair and measure, with full precision; empty cells could not be compared, or have no p."""
     names = ["a", "b", "seeds_a", "seeds_b", "sequences", "measure", "primary", "interval_of", "delta", "low", "high",
-             "p_value", "holm"]  # fmt: skip
+             "p_value", "holm", "failed_a", "failed_b", "missing_a", "missing_b", "error_of_looks",
+             "verdict_of_looks"]  # fmt: skip
     records = []
     for c in summary.comparisons:
         pair = {"a": c.a, "b": c.b, "seeds_a": c.seeds[0], "seeds_b": c.seeds[1], "sequences": c.sequences,
-                "interval_of": c.interval_of}  # fmt: skip
+                "interval_of": c.interval_of, "failed_a": c.failed[0], "failed_b": c.failed[1],
+                "missing_a": c.missing[0], "missing_b": c.missing[1],
+                "error_of_looks": c.looked and c.looked.error}  # fmt: skip
         for place, measure in enumerate(summary.metric.columns):
             main = {"measure": measure, "primary": str(place == c.primary).lower()}
             record = _record(c.contrasts[place]) if c.contrasts else {}
             if place == c.primary and c.holm is not None:
                 record["holm"] = str(c.holm).lower()
+            if place == c.primary and c.last_look is not None:
+                record["verdict_of_looks"] = c.last_look.verdict
             records.append(pair | main | record)
     return csv_text(names, records)
 
 
 def comparisons_latex(summary: Summary) -> str:
-    """A `tabular` for booktabs; * beside p: a difference by Holm's correction too."""
+    """A `tabular` for booktabs, and below it, as a comment, how the comparisons are made."""
     titles, metric = _titles(summary), summary.metric
     headings = ["Arms", "$n$"]
     for place in shown_places(summary):
@@ -155,7 +200,7 @@ def comparisons_latex(summary: Summary) -> str:
             if place == summary.primary:
                 cells.append("--" if found.p_value is None else _latex_p(c, found.p_value))
         rows.append(cells + ["--"] * (len(headings) - len(cells)))
-    return tabular(headings, [rows])
+    return tabular(headings, [rows]) + f"% {one_line(methods(summary))}\n"
 
 
 def comparisons_png(summary: Summary) -> bytes:
@@ -197,7 +242,7 @@ def _formatted(comparison: ArmComparison, summary: Summary) -> Iterator[Shown]:
 
 
 def _mark(comparison: ArmComparison) -> str:
-    return (HOLDS if comparison.holm else "") + ("" if comparison.is_reliable else UNSURE)
+    return (HOLDS if comparison.is_difference else "") + ("" if comparison.is_reliable else UNSURE)
 
 
 def _record(found: Contrast) -> dict[str, float | str | None]:

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from errors import InvalidInput
+from reports.last_look import LastLook
 from reports.metric import Metric
 from reports.published import Published
+from reports.scatter import Spread
 from reports.section import Part, Section
 
 
@@ -102,8 +104,9 @@ class ReportData:
     `failures`: a sentence for each failed job. `created_at`: when the figures were gathered, Unix seconds. `order`: of
     the entries of report.json; those that it does not name come last. `baseline`: the trained arm that the others are
     compared with; empty for the first. `primary`: the column of the metric that is compared with p; empty for the mean.
-    `seed_spread`: by column, how much a trained model's figure scatters between seeds (a standard deviation) in earlier
-    ablations. `looks`: for each time that seeds were added, how many of each arm had been judged by then. Raises
+    `scatter`: by column, how trained models of one arm scatter, in the unit that people read. `looks`: for each time
+    that seeds were added, how many of each arm had been judged by then. `last_looks`: of each arm that is looked at,
+    where seeds are adaptive; None where they were named. Raises
     InvalidInput for a run or an anchor that is given twice, for published rows of another metric, and for a baseline
     or a primary column that is not there.
     """
@@ -125,8 +128,9 @@ class ReportData:
     order: tuple[str, ...] = ()
     baseline: str = ""
     primary: str = ""
-    seed_spread: Mapping[str, float] = field(default_factory=dict)
+    scatter: Mapping[str, Spread] = field(default_factory=dict)
     looks: tuple[Mapping[str, int], ...] = ()
+    last_looks: Mapping[str, LastLook] | None = None
 
     def __post_init__(self) -> None:
         pairs = [(run.arm, run.seed) for run in self.runs]

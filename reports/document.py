@@ -109,6 +109,7 @@ def _comparison_json(comparison: ArmComparison, metric: Metric) -> dict[str, Any
     main, with_failed, looked = comparison.main, comparison.with_failed, comparison.looked
     document["primary"] = main and {
         "measure": column, **_contrast(main), "p_value": main.p_value, "holm": comparison.holm,
+        "is_difference": comparison.is_difference,
         "p_value_is_reliable": main.p_value is not None and comparison.is_reliable, **seeds,
     }  # fmt: skip
     document["measures"] = [
@@ -120,6 +121,7 @@ def _comparison_json(comparison: ArmComparison, metric: Metric) -> dict[str, Any
         "measure": column, **_contrast(with_failed.contrast), "p_value": with_failed.contrast.p_value,
         "seeds": with_failed.seeds,
     }  # fmt: skip
+    document["missing_seeds"] = comparison.missing
     document["earlier_looks"] = looked and {"seeds": looked.looks, "error": looked.error}
     return _plain(document)
 

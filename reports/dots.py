@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from reports.estimates import WEIGHTS
 from reports.summary import Summary
 from reports.svg import ARM_COLOURS, INK, legend_name, svg
 
@@ -32,7 +33,8 @@ def success_svg(summary: Summary) -> str | None:
             )
             if share.interval is not None:
                 low, high = share.interval
-                axes.plot([x, x], [100 * low, 100 * high], color=INK, linewidth=0.9)
+                style = ":" if found.interval_of == WEIGHTS else "-"
+                axes.plot([x, x], [100 * low, 100 * high], style, color=INK, linewidth=0.9)
     axes.set_xticks(range(metric.ceiling), metric.rates)
     axes.set_ylim(-2, 102)
     axes.set_ylabel("success (%)")

@@ -112,8 +112,9 @@ def _sentence(epochs: Sequence[Epoch], held_out: bool) -> str:
     if saturated < len(judged):
         last_useful = judged[saturated].number - 1
         return (
-            f"From epoch {last_useful + 1} on every epoch gained surely less than {WORTH:.0%}:"
-            f" {last_useful} of {epochs[-1].number} epochs would have done."
+            f"From epoch {last_useful + 1} on every epoch, each by itself, gained surely less than {WORTH:.0%} in this"
+            f" loss: for it {last_useful} of {epochs[-1].number} epochs would have done"
+            f"{'' if held_out else ', which says nothing of other frames'}."
         )
     last = judged[-1]
     if _surely_positive(last) and last.gain is not None and last.gain > WORTH:

@@ -55,6 +55,10 @@ class Metric:
         """What differences in a column are counted in, as people read them."""
         return self.unit.split()[0] if place == self.ceiling else "points"
 
+    def title_of(self, place: int) -> str:
+        """Of a column in sentences."""
+        return self.title if place == self.ceiling else self.labels[place]
+
     @property
     def headings(self) -> tuple[str, ...]:
         """Of the table: the method, each share, the mean, and the number of sequences."""

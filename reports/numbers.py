@@ -18,3 +18,8 @@ def p_words(value: float) -> str:
 def interval_words(interval: Interval, scale: float, digits: int) -> str:
     low, high = (f"{scale * edge:.{digits}f}".replace("-", "−") for edge in interval)
     return f"{low} to {high}"
+
+
+def p_equals(value: float) -> str:
+    """`p < 0.001`, `p = 0.235`."""
+    return f"p {'' if value < 0.001 else '= '}{p_words(value)}"

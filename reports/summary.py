@@ -147,6 +147,8 @@ def _comparisons(data: ReportData) -> tuple[ArmComparison, ...]:
                 primary_of(data),
                 (len(_failed(first)), len(_failed(runs))),
                 [(look.get(baseline, 0), look.get(arm, 0)) for look in data.looks],
+                None if data.last_looks is None else data.last_looks.get(arm),
+                (_missing(first), _missing(runs)),
             )
         )
     return decided(found)
@@ -162,6 +164,11 @@ def _losses(data: ReportData) -> tuple[LossComparison, ...]:
 
 def _failed(runs: Sequence[RunReport]) -> tuple[int, ...]:
     return tuple(run.seed for run in runs if run.failed and not run.results)
+
+
+def _missing(runs: Sequence[RunReport]) -> int:
+    """How many have no results yet."""
+    return sum(not run.results and not run.failed for run in runs)
 
 
 def _in_the_table(arm: str, runs: Sequence[RunReport], data: ReportData) -> ArmSummary:

@@ -19,7 +19,6 @@ from reports.summary import MARK, ArmSummary, Summary
 from settings.shown import one_line
 
 NOT_MEASURED = "not measured"
-_STACKED = NOT_MEASURED.replace(" ", "\n")
 #: Columns of a terminal that has room for frames.
 _ROOMY = 100
 _RANDOM = "random actions"
@@ -49,9 +48,15 @@ def interval_captions(summary: Summary) -> str:
     """What the 95 % intervals of the table are of, as far as it has such."""
     rows = [*summary.arms, *([summary.random_policy] if summary.random_policy else [])]
     found = {row.estimates.interval_of for row in rows if row.estimates is not None}
-    return " ".join(
-        ["95\N{NO-BREAK SPACE}% intervals.", *(text for which, text in _OF.items() if which in found)]
-    )
+    parts = ["95\N{NO-BREAK SPACE}% intervals.", *(text for which, text in _OF.items() if which in found)]
+    if any(comparison.last_look is not None for comparison in summary.comparisons):
+        parts.append("They are made as if the number of seeds had been fixed, which looks decided.")
+    if any(
+        one.interval is None for row in rows if row.estimates is not None for one in row.estimates.measures
+    ):
+        parts.append("No interval where nothing varies, which is not to say that nothing would.")
+    several = any(len(row.evaluated_seeds) > 1 for row in rows)
+    return " ".join([*parts, f"n: sequences{' × seeds' if several else ''}."])
 
 
 def seed_lines(summary: Summary) -> list[str]:
@@ -152,15 +157,17 @@ def terminal_table(data: ReportData, summary: Summary, columns: int = _ROOMY) ->
             overflow="ellipsis" if place else "fold",
         )
     for row in table_rows(summary):
+        told = [(_stacked(value), _stacked(below)) for value, below in row.cells] if is_narrow else row.cells
         cells = [
-            Text.assemble(
-                _STACKED if is_narrow and value == NOT_MEASURED else value,
-                (f"\n{interval}" if interval else "", "dim"),
-            )
-            for value, interval in row.cells
+            Text.assemble(value, (f"\n{interval}" if interval else "", "dim")) for value, interval in told
         ]
         table.add_row(one_line(row.method), *cells, row.trials, style="dim" if row.reference else None)
     return table
+
+
+def _stacked(text: str) -> str:
+    """In two lines what has two parts."""
+    return text.replace("–", "–\n").replace(" ", "\n")
 
 
 def table_csv(summary: Summary) -> str:
@@ -211,9 +218,13 @@ def _row(arm: ArmSummary, metric: Metric, *, reference: bool) -> Row:
 
 
 def _interval(interval: Interval | None, scale: float, digits: int) -> str:
+    """With a digit more where it would have no width."""
     if interval is None:
         return ""
-    return f"{scale * interval[0]:.{digits}f}–{scale * interval[1]:.{digits}f}"
+    low, high = (f"{scale * edge:.{digits}f}" for edge in interval)
+    if low == high:
+        low, high = (f"{scale * edge:.{digits + 1}f}" for edge in interval)
+    return f"{low}–{high}"
 
 
 def _record_fields(metric: Metric) -> Iterator[str]:

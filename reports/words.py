@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from math import sqrt
 
 from reports.against_baseline import ArmComparison, Contrast
 from reports.data import ReportData
+from reports.last_look import LastLook
+from reports.limits import amount, at_an_end, limits, scatters
 from reports.methods import ALPHA
 from reports.metric import Metric
-from reports.numbers import interval_words, p_words, signed
+from reports.numbers import interval_words, p_equals, signed
 from reports.summary import Summary
 
 #: Of a normal distribution, two-sided at 0.05.
@@ -26,83 +29,141 @@ def findings(data: ReportData, summary: Summary) -> tuple[str, ...]:
 def _sentences(data: ReportData, summary: Summary) -> Iterator[str]:
     titles = {arm.arm: arm.title for arm in summary.arms}
     baseline = titles[summary.baseline or ""]
-    several = len(summary.comparisons) > 1
+    tests = sum(one.main is not None and one.main.p_value is not None for one in summary.comparisons)
     for comparison in summary.comparisons:
-        yield _found(comparison, baseline, titles[comparison.b], summary.metric, several)
-    compared = [comparison for comparison in summary.comparisons if comparison.main is not None]
-    if any(comparison.interval_of == "weights" for comparison in compared):
+        yield _found(comparison, baseline, titles[comparison.b], summary.metric, tests)
+    if any(comparison.interval_of == "weights" for comparison in summary.comparisons):
         yield _one_seed(data, summary)
-    limits = [
-        (titles[c.b], (c.main.interval[1] - c.main.interval[0]) / 2)
-        for c in compared
-        if c.interval_of == "method" and c.main is not None and c.main.interval is not None
+    yield from limits(data, summary)
+    looks = [
+        one.last_look for one in summary.comparisons if one.last_look is not None and one.last_look.seeds
     ]
-    if limits:
-        each = ", ".join(f"{title} {_amount(half, summary)}" for title, half in limits)
-        yield (
-            "What could not have been found: with these seeds and their scatter, a measured difference has to be above "
-            f"{each} to count as one; a true difference of that size is missed about every other time."
-        )
-    for comparison in compared:
-        yield from _asides(comparison, titles[comparison.b], summary)
+    if looks:
+        yield "Seeds were added until looks decided; the intervals of all looks and arms hold together."
+    if any(look.is_difference and look.seeds < look.most for look in looks):
+        yield "The difference of an arm that ended early as different is larger on average than that of the methods."
+    for comparison in summary.comparisons:
+        yield from _left_out(comparison, baseline, titles[comparison.b], summary)
+    yield from _looks(summary, titles, baseline)
 
 
-def _found(comparison: ArmComparison, baseline: str, title: str, metric: Metric, several: bool) -> str:
-    main, name = (
-        comparison.main,
-        metric.title if comparison.primary == metric.ceiling else metric.labels[comparison.primary],
-    )
+def _found(comparison: ArmComparison, baseline: str, title: str, metric: Metric, tests: int) -> str:
+    main, name = comparison.main, metric.title_of(comparison.primary)
     if main is None:
         return f"{title} and {baseline} were not compared: not judged, or not judged alike."
-    numbers = _numbers(main, comparison, metric)
-    seeds = f"{comparison.seeds[1]} and {comparison.seeds[0]} seeds"
+    numbers, seeds = _numbers(main, comparison, metric), _seeds(comparison)
+    above = f"{title} {'above' if main.delta > 0 else 'below'} {baseline}"
+    if comparison.last_look is not None and comparison.last_look.seeds:
+        return _found_by_looks(comparison, comparison.last_look, (title, baseline), metric)
     if comparison.interval_of == "weights":
         verdict = "differ" if main.p_value is not None and main.p_value < ALPHA else "are not told apart"
+        alone = (
+            "; corrected for the number of arms, they are not told apart" if comparison.holm is False else ""
+        )
         return (
             f"In {name}, the one model of {title} and the one of {baseline} {verdict} on {comparison.sequences} "
-            f"sequences: {numbers}."
+            f"sequences: {numbers}{alone if verdict == 'differ' else ''}."
         )
     if main.p_value is None:
-        return f"Nothing can be said of {title} against {baseline} in {name}, with {seeds}: {numbers}."
-    if main.p_value >= ALPHA:
-        return f"No difference in {name} was shown between {title} and {baseline}, with {seeds}: {numbers}."
-    verdict = f"{title} has {'more' if main.delta > 0 else 'less'} {name} than {baseline}"
-    if comparison.holm is False:
-        return f"{verdict} by itself, with {seeds}: {numbers}; corrected for the number of arms it is none."
-    corrected = ", also corrected for the number of arms" if several else ""
+        return f"Nothing can be said of {title} against {baseline} in {name}, {seeds}: {numbers}."
     unsure = "" if comparison.is_reliable else "; with two seeds in an arm, do not rely on p"
-    return f"{verdict}, with {seeds}{corrected}: {numbers}{unsure}."
+    if main.p_value >= ALPHA:
+        return (
+            f"No difference in {name} was shown between {title} and {baseline}, {seeds}: {numbers}{unsure}."
+        )
+    if comparison.holm is False:
+        return (
+            f"A difference in {name} would be shown if this were the only comparison, but is not with the correction "
+            f"for the number of arms ({tests}): {above}, {seeds}: {numbers}{unsure}."
+        )
+    corrected = f", also corrected for the number of arms ({tests})" if tests > 1 else ""
+    return f"A difference in {name} was shown{corrected}: {above}, {seeds}: {numbers}{unsure}."
+
+
+def _found_by_looks(comparison: ArmComparison, look: LastLook, names: tuple[str, str], metric: Metric) -> str:
+    """names: of the arm and of the baseline."""
+    assert comparison.main is not None, "what is not compared has no look"
+    delta, name = comparison.main.delta, metric.title_of(comparison.primary)
+    at_look = f"at the look {_seeds(comparison)}: {_numbers(comparison.main, comparison, metric)}"
+    if look.p_value is not None:
+        at_look += f"; such a p counts from {look.bound:.2g} down"
+    scale, digits = metric.scale_of(comparison.primary)
+    margin = f"the margin of {scale * look.margin:.{digits}f} {metric.unit_of(comparison.primary)}"
+    both = f"{names[0]} and {names[1]}"
+    if look.is_difference:
+        side = "above" if delta > 0 else "below"
+        return f"A difference in {name} was shown: {names[0]} {side} {names[1]}, {at_look}."
+    if look.verdict == "within":
+        return f"{both} were shown to differ in {name} by less than {margin}, {at_look}."
+    if look.verdict == "undecided":
+        return (
+            f"Neither a difference in {name} was shown between {both}, nor that it is less than {margin}; no look is "
+            f"left, {at_look}."
+        )
+    return f"No difference in {name} was shown between {both} so far, {at_look}."
+
+
+def _seeds(comparison: ArmComparison) -> str:
+    return f"with {comparison.seeds[1]} and {comparison.seeds[0]} seeds on {comparison.sequences} sequences"
 
 
 def _one_seed(data: ReportData, summary: Summary) -> str:
-    """How far another seed would move the difference, by what earlier ablations had."""
+    """How far the difference of two models may be from that of their methods, by what other models had."""
     said = "One seed says nothing of the methods"
-    sd = data.seed_spread.get(summary.metric.columns[summary.primary])
-    if sd is None:
-        return f"{said}: how far another seed would move this difference was not measured."
-    moved = _amount(_Z * sqrt(2) * sd, summary)
+    known = data.scatter.get(summary.metric.columns[summary.primary])
+    compared = [one for one in summary.comparisons if one.interval_of == "weights"]
+    if known is None:
+        return f"{said}: how far this difference may be from theirs was not measured."
+    if all(at_an_end(summary, arm) for one in compared for arm in (one.a, one.b)):
+        return (
+            f"{said}: how far this difference may be from theirs is not known where nearly all sequences fail, or "
+            "nearly none."
+        )
+    sequences = compared[0].sequences
+    far = amount(_Z * sqrt(2) * known.of_model(sequences), summary)
     return (
-        f"{said}: other seeds move such a difference by up to {moved} either way (19 times of 20, if seeds scatter "
-        f"as in earlier ablations, SD {_amount(sd, summary)})."
+        f"{said}: the difference of two single models is off by up to {far} either way from theirs 19 times of 20, and "
+        f"by more else, if {scatters(known, sequences, summary)}."
     )
 
 
-def _asides(comparison: ArmComparison, title: str, summary: Summary) -> Iterator[str]:
-    """What the comparison does not count: seeds that failed, and earlier looks."""
+def _left_out(comparison: ArmComparison, baseline: str, title: str, summary: Summary) -> Iterator[str]:
+    """What a comparison does not count: seeds that failed, and those that are not judged yet."""
+    if comparison.main is None:
+        return
     if comparison.with_failed is not None:
         found, of = comparison.with_failed.contrast, comparison.with_failed.seeds
         numbers = _numbers(found, comparison, summary.metric)
-        failed = sum(comparison.failed)
         yield (
-            f"{title} against the baseline leaves out {failed} {'seed' if failed == 1 else 'seeds'} that failed; "
+            f"{title} against {baseline} leaves out {_of_both(comparison.failed, title, baseline)} that failed; "
             f"counted as 0, with {of[1]} and {of[0]} seeds, it would be {numbers}."
         )
-    if comparison.looked is not None:
-        seeds = ", ".join(f"{b} and {a}" for a, b in comparison.looked.looks)
+    if any(comparison.missing) and comparison.last_look is None:
         yield (
-            f"Seeds of {title} or the baseline were added when {seeds} had been judged. Whoever would have stopped at "
-            f"a difference then errs more often: of equal methods, {100 * comparison.looked.error:.1f} % are called "
-            "different at one of these looks or now, where p says 5 %."
+            f"{title} against {baseline} is not whole, as {_of_both(comparison.missing, title, baseline)} wait to be "
+            "judged: whoever concludes from it now has looked once more than p knows of."
+        )
+
+
+def _of_both(counts: tuple[int, int], title: str, baseline: str) -> str:
+    """`1 seed of recon and 2 of baseline`."""
+    told = [(counts[1], title), (counts[0], baseline)]
+    parts = [f"{count} {'seed' if count == 1 else 'seeds'} of {name}" for count, name in told if count]
+    return " and ".join(parts)
+
+
+def _looks(summary: Summary, titles: dict[str, str], baseline: str) -> Iterator[str]:
+    """Earlier looks, of arms that were looked at alike together."""
+    looked = [one for one in summary.comparisons if one.looked is not None]
+    for found, group in groupby(looked, key=lambda one: one.looked):
+        assert found is not None
+        arms = [titles[one.b] for one in group]
+        seeds = ", then ".join(f"{b} and {a}" for a, b in found.looks)
+        yield (
+            f"Seeds were added when {seeds} of {', '.join(arms)} and of {baseline} had been judged; p and intervals "
+            "are made as if nobody had looked then. Whoever would have stopped at a difference errs more often: of "
+            f"equal methods, {100 * found.error:.1f}\N{NO-BREAK SPACE}% are called different at one of these looks or "
+            f"now, where p says 5\N{NO-BREAK SPACE}%{'' if len(summary.comparisons) == 1 else ', for each arm'}."
         )
 
 
@@ -110,17 +171,7 @@ def _numbers(found: Contrast, comparison: ArmComparison, metric: Metric) -> str:
     scale, digits = metric.scale_of(comparison.primary)
     unit = metric.unit_of(comparison.primary)
     told = f"{signed(scale * found.delta, digits)} {unit}"
-    if found.interval is not None:
-        told += f" (95\N{NO-BREAK SPACE}% interval {interval_words(found.interval, scale, digits)}"
-        told += (
-            f", p {'' if (found.p_value or 0) < 0.001 else '= '}{p_words(found.p_value)})"
-            if found.p_value is not None
-            else ")"
-        )
-        return told
-    return f"{told}, without an interval as {found.reason}"
-
-
-def _amount(value: float, summary: Summary) -> str:
-    scale, digits = summary.metric.scale_of(summary.primary)
-    return f"{scale * value:.{digits}f} {summary.metric.unit_of(summary.primary)}"
+    if found.interval is None:
+        return f"{told}, without an interval as {found.reason}"
+    p = "" if found.p_value is None else f", {p_equals(found.p_value)}"
+    return f"{told} (95\N{NO-BREAK SPACE}% interval {interval_words(found.interval, scale, digits)}{p})"

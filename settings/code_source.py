@@ -33,7 +33,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 #: Baton's own at the top of its folder, beside which the user's may lie too.
 OF_BATON = frozenset({
     "benchmark", "benchmarks", "calvin", "chaos", "cli", "commands", "db", "detectors", "docs", "errors", "experiments",
-    "models", "policies", "reports", "settings", "simulators", "tasks", "tests", "trials", "views", "workers",
+    "hub", "models", "policies", "reports", "settings", "simulators", "tasks", "tests", "trials", "views", "workers",
 })  # fmt: skip
 #: Top-level names that are never the user's.
 RESERVED = frozenset(sys.stdlib_module_names) | OF_BATON

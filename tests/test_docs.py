@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -13,7 +14,9 @@ import click
 import pytest
 
 import cli
-from docs import generate_configuration, generate_figures
+from docs import generate_configuration, generate_figures, generate_pictures
+from reports.html import render_html
+from reports.summary import summarise
 from tests.processes import environment
 from tests.support import REPOSITORY
 
@@ -167,6 +170,12 @@ def test_figures_are_those_of_the_files_that_hold_them(page: Path) -> None:
     assert generate_figures.wrong(page) == []
 
 
+def test_whole_files_are_what_is_computed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert generate_figures.wrong_files() == []
+    monkeypatch.setattr(generate_figures, "given", lambda what: "another\n")
+    assert generate_figures.wrong_files() == ["docs/results/demo.csv is not what docs/demo_tables.py gives"]
+
+
 @pytest.mark.parametrize(
     ("page", "wrong"),
     [
@@ -192,3 +201,12 @@ def test_another_figure_would_be_found(
 @pytest.mark.parametrize("page", ["pictures of 48 x 48", "`sleep 90 s`", "ids 3 to 7", "version 2.0", "1e-5"])
 def test_what_is_no_figure_may_stand_bare(page: str) -> None:
     assert list(generate_figures.bare(page)) == []
+
+
+def test_the_pictures_are_of_the_stored_result() -> None:
+    document = json.loads((REPOSITORY / "docs" / "results" / "demo.json").read_text(encoding="utf-8"))
+    report = generate_pictures.report_of(document)
+    page = render_html(report, summarise(report))
+    for arm in document["arms"]:
+        assert f"{100 * arm['success'][0]:.1f}" in page
+    assert "2479 jobs" in page

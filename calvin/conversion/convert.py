@@ -96,7 +96,7 @@ def _fill(
         if facts is None:
             facts = target.write(root, number, _pieces(part, frames.get(part[0].split, 0)))
             os.sync()  # the document vouches for the files, also after a machine was switched off
-            files.write(file, json.dumps({"source": digest, "facts": facts}))
+            files.write(file, json.dumps({"source": digest, "facts": facts, "seal": _seal(facts)}))
         target.keep(facts)
         count = sum(one["length"] for one in facts)
         frames[part[0].split] = frames.get(part[0].split, 0) + count
@@ -127,7 +127,10 @@ def _parts(items: Sequence[Item]) -> Iterator[list[Item]]:
 
 def _need_same_plan(aside: Path, kept: Path, identity: dict[str, Any], dst: Path) -> None:
     plan = kept / _PLAN
-    if any(entry.name not in ("set", "parts") for entry in aside.iterdir()):
+    if any(
+        entry.name not in ("set", "parts") or entry.is_symlink() or not entry.is_dir()
+        for entry in aside.iterdir()
+    ):
         raise InvalidInput(
             f"{aside} is there, and no part of a conversion; remove it, or name another folder"
         )
@@ -159,15 +162,17 @@ def _read_part(file: Path, digest: str, dst: Path) -> list[Facts] | None:
             f"{file.parent.parent} holds part of a conversion of other data: they changed since; remove it, or name "
             "another folder"
         )
-    return _facts(content)
+    return _facts(content, file, dst)
 
 
 def _facts_of(file: Path, dst: Path) -> list[Facts]:
-    return _facts(_read(file, dst))
+    return _facts(_read(file, dst), file, dst)
 
 
-def _facts(content: dict[str, Any]) -> list[Facts]:
-    facts: list[Facts] = content["facts"]
+def _facts(content: dict[str, Any], file: Path, dst: Path) -> list[Facts]:
+    facts: list[Facts] = content.get("facts", [])
+    if content.get("seal") != _seal(facts):
+        raise _damaged(file, dst)
     return facts
 
 
@@ -178,10 +183,19 @@ def _read(file: Path, dst: Path) -> dict[str, Any]:
         need_fact(error)
         content = None
     if not isinstance(content, dict):
-        raise InvalidInput(
-            f"{file} is damaged; remove {file.parent.parent}, and {dst} is written from the beginning"
-        )
+        raise _damaged(file, dst)
     return content
+
+
+def _damaged(file: Path, dst: Path) -> InvalidInput:
+    return InvalidInput(
+        f"{file} is damaged; remove {file.parent.parent}, and {dst} is written from the beginning"
+    )
+
+
+def _seal(facts: Sequence[Facts]) -> str:
+    """What was written of a part is what is read of it, also after a disk's fault."""
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _is_finished(dst: Path, identity: dict[str, Any], parts: Sequence[Sequence[Item]]) -> bool:

@@ -14,6 +14,7 @@ from calvin.conversion.target import Piece
 from calvin.episode import IMAGE_FIELDS
 from calvin.lerobot_writer.tables import png_bytes
 from errors import EnvironmentLacks
+from settings.faults import need_fact
 from settings.files import aside_of
 
 #: Bytes of a frame's pictures for each byte that they take as PNG: AV1 took 0.10 to 0.14 on `calvin_mini`, npz 1.05.
@@ -61,6 +62,11 @@ def _pictures(piece: Piece) -> Iterator[np.ndarray]:
 
 
 def _sizes(folder: Path) -> Iterator[int]:
-    for entry in folder.rglob("*"):
-        if entry.is_file():
-            yield entry.stat().st_size
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                size = Path(place, name).lstat().st_size
+            except OSError as error:
+                need_fact(error)
+                continue  # another command gave it its name meanwhile
+            yield size

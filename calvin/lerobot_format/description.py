@@ -33,6 +33,8 @@ _DEFAULT_PATHS = {
         "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
     ),
 }
+#: What no file's name holds: the end of a text, and halves of characters.
+_NO_NAME = re.compile("[\0\ud800-\udfff]")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)(?::0?([0-9]{1,2})d)?\}")
 
 
@@ -153,7 +155,7 @@ def _features(file: Path, value: object) -> dict[str, Feature]:
             raise DatasetError(
                 f"{file}: features.{cut(name)} is {shown(entry)}, without a dtype and a shape."
             )
-        if "/" in name or name.startswith("."):
+        if "/" in name or name.startswith(".") or _NO_NAME.search(name):
             raise DatasetError(f"{file}: features.{cut(name)} is no name of a column.")
         found[name] = Feature(name, kind, tuple(shape or ()))
     return found
@@ -168,7 +170,7 @@ def _pattern(file: Path, info: Mapping[str, Any], entry: str, default: str) -> s
         name for name, _ in _PLACEHOLDER.findall(default)
     }
     used = set() if "{" in rest else {name for name, _ in _PLACEHOLDER.findall(str(value))}
-    if "{" in rest or "}" in rest or "\0" in rest or not used <= names:
+    if "{" in rest or "}" in rest or _NO_NAME.search(rest) or not used <= names:
         raise DatasetError(
             f"{file}: {entry} is {shown(value)}, with other placeholders than {', '.join(names)}."
         )

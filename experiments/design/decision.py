@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,8 @@ from scipy import special
 
 from experiments.design.bounds import FIRST_LOOK
 from experiments.design.measures import Measure
+from reports.last_look import Verdict
 from reports.methods import ALPHA, welch_tests
-
-Verdict = Literal["open", "better", "worse", "within", "undecided"]
 
 _SAID: dict[Verdict, str] = {
     "open": "open",

@@ -13,10 +13,10 @@ from experiments.design.decision import Rules, half_width
 from experiments.design.design import Design
 from experiments.design.history import ArmResults, earlier_results
 from experiments.design.measures import measure_named
-from experiments.design.power import power
 from experiments.design.spread import spread_for
 from experiments.registry import Experiment
 from reports.metric import Metric
+from reports.power import power
 from settings.json_values import JsonObject
 
 

@@ -14,7 +14,8 @@ from experiments.reconvla.evaluation_plan import NO_SIMULATOR, has_closed_loop
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from experiments.reconvla.sections import Comparison
 from experiments.reconvla.seeds import AdaptiveSeeds, PlannedSeeds
-from settings.shown import shown
+from reports.methods import ALPHA
+from settings.shown import cut, shown
 
 _PLACE = "seeds.adaptive"
 
@@ -51,6 +52,33 @@ def check_adaptive(config: AblationConfig, arms: Sequence[Arm]) -> None:
                 f"{_PLACE}: {shown(arm.name)} is judged on other sequences than {shown(baseline)}, so they cannot be "
                 "compared"
             )
+
+
+def check_planned(config: AblationConfig) -> None:
+    """Raises ConfigError for bounds and rounds that no plan writes: with larger bounds equal methods would be called
+    different more often than is told, and other seeds of an arm are never looked at."""
+    adaptive = config.adaptive
+    if adaptive is None or adaptive.planned is None:
+        return
+    planned, names, place = adaptive.planned, list(config.trained), f"{_PLACE}.planned"
+    baseline = _baseline(config, names) if names else ""
+    most = ALPHA / max(1, len(names) - 1)
+    for bound in planned.bounds:
+        if bound > most:
+            raise ConfigError(f"{place}.bounds: {bound:g}, and no plan has one above {most:g}")
+    if set(planned.seeds) != set(names):
+        raise ConfigError(f"{place}.seeds: {shown(list(planned.seeds))} are not the arms, {shown(names)}")
+    for name, count in planned.seeds.items():
+        if not FIRST_LOOK <= count <= min(adaptive.max, planned.seeds.get(baseline, 0)):
+            raise ConfigError(
+                f"{place}.seeds.{cut(name)}: {count}, and no plan has less than {FIRST_LOOK}, more than the "
+                f"baseline's, or more than {adaptive.max}"
+            )
+    others = [name for name in names if name != baseline]
+    if len(set(planned.open)) < len(planned.open) or not set(planned.open) <= set(others):
+        raise ConfigError(
+            f"{place}.open: {shown(planned.open)} are not of the arms {shown(others)}, each once"
+        )
 
 
 def prepared(config: AblationConfig) -> AblationConfig:
@@ -103,7 +131,8 @@ def _baseline(config: AblationConfig, names: Sequence[str]) -> str:
 def _measure(config: AblationConfig) -> Measure:
     """Raises ConfigError."""
     assert config.adaptive is not None
-    named = config.adaptive.measure or config.comparison.measure
+    said = config.adaptive.measure
+    named = config.comparison.measure if said is None else said
     return measure_named(TASKS_IN_A_ROW, named, f"{_PLACE}.measure")
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from errors import ConfigError
 from experiments.reconvla.config import AblationConfig, ArmEntry
+from experiments.reconvla.idle_settings import Place, check_meaning, within
 from experiments.reconvla.sections import Method
 from settings.documents import parse_yaml
 from settings.json_values import JsonObject
@@ -33,24 +34,6 @@ _COMMON = (
     "name", "arms", "seeds", "scheduling", "data.chunk", "evaluation.random_baseline", "evaluation.sequences_per_shard",
     "comparison",
 )  # fmt: skip
-
-Place = tuple[str, ...]
-
-#: Settings that only some methods use.
-_OF_PRETRAINING = (
-    ("pretraining",),
-    ("data", "pretraining_root"),
-    ("data", "pretraining_scenes"),
-    ("data", "pretraining_demonstrations_per_task"),
-)
-
-
-#: Decides by itself whether an arm looks at regions.
-_UNTRUSTED = ("gaze", "untrusted")
-
-
-class ChangesNothing(ConfigError):
-    """A setting that decides nothing in an arm: its row would look like a finding."""
 
 
 @dataclass(frozen=True)
@@ -200,11 +183,11 @@ def _arm(config: AblationConfig, name: str, entries: Mapping[str, ArmEntry]) -> 
     )  # it is shown the regions
     judged = full
     if chain[-1].judged == "base":
-        judged = _with(config, [s for s in said if any(_within(s[0], place) for place in judging)], name)
+        judged = _with(config, [s for s in said if any(within(s[0], place) for place in judging)], name)
     counted = any(place == ("evaluation", "sequences") for place, _ in said)
     own_sequences = full.evaluation.sequences if counted else None
     arm = Arm(name, chain[-1].title or name, full, judged, _differences(config, full), own_sequences)
-    _check_meaning(arm, [place for place, _ in said])
+    check_meaning(name, full, [place for place, _ in said])
     return arm
 
 
@@ -218,7 +201,7 @@ def settings_of(entry: ArmEntry, name: str) -> list[tuple[Place, object]]:
     for key, value in entry.set.items():
         for place, leaf in _leaves(tuple(str(key).split(".")), value):
             check_place(place, f"arms.{name}.set")
-            if any(_within(other, place) for other, _ in found):
+            if any(within(other, place) for other, _ in found):
                 raise ConfigError(f"arms.{name}.set: {cut('.'.join(place))} is given twice")
             found.append((place, leaf))
     return found
@@ -246,11 +229,6 @@ def _leaves(place: Place, value: object) -> Iterator[tuple[Place, object]]:
             yield from _leaves((*place, str(key)), inner)
     else:
         yield place, value
-
-
-def _within(place: Place, other: Place) -> bool:
-    """Whether `place` is `other` or below it."""
-    return place[: len(other)] == other
 
 
 def _with(config: AblationConfig, said: Sequence[tuple[Place, object]], name: str) -> AblationConfig:
@@ -282,30 +260,3 @@ def flat(config: AblationConfig) -> dict[str, object]:
     """All settings of an ablation but its rows, by dotted key."""
     values = {**config.model_dump(mode="json", exclude={"arms"}), "method": config.method.model_dump()}
     return {".".join(place): leaf for key, value in values.items() for place, leaf in _leaves((key,), value)}
-
-
-def _check_meaning(arm: Arm, said: Sequence[Place]) -> None:
-    """Raises ChangesNothing."""
-    method, gaze = arm.method, arm.config.gaze
-    looks = method.reconstruction == "gaze" or method.grounding != "none" or gaze.untrusted != "keep"
-    idle: list[tuple[Place, str]] = []
-    if method.reconstruction == "none":
-        idle += [
-            (
-                (stage, "reconstruction_weight"),
-                "an arm that reconstructs nothing (method.reconstruction is none)",
-            )
-            for stage in ("training", "pretraining")
-        ]
-    if not method.pretrained:
-        idle += [
-            (place, "an arm that is not pretrained (method.pretrained is false)") for place in _OF_PRETRAINING
-        ]
-    if not looks:
-        idle.append((
-            ("gaze",), "an arm that neither reconstructs a gaze region nor is told of one; name a `base`, such as recon"
-        ))  # fmt: skip
-    for place, of_what in idle:
-        found = next((p for p in said if _within(p, place) and p != _UNTRUSTED), None)
-        if found is not None:
-            raise ChangesNothing(f"arms.{arm.name}.set: {'.'.join(found)} changes nothing in {of_what}")

@@ -61,6 +61,10 @@ class ForeignJobs:
     def settings(self, settings: dict[str, object]) -> dict[str, object]:
         try:
             config = AblationConfig.model_validate(settings)
+            if config.adaptive is not None:
+                from experiments.reconvla.adaptive import check_planned  # on use: scipy takes long
+
+                check_planned(config)
             for entry, name in named_in(settings):
                 need_code(name, entry, self._code)
             for one in [config, *(arm.config for arm in arms_of(config))]:

@@ -78,9 +78,11 @@ class Planner:
         if config.adaptive is not None:
             from experiments.reconvla.adaptive import (
                 check_adaptive,  # on use: scipy takes longer than all else
+                check_planned,
             )
 
             check_adaptive(config, arms)
+            check_planned(config)
         check_jobs(config)
         known_tasks(config.data)
         if missing := absent(config):

@@ -10,8 +10,9 @@ from itertools import product
 from math import prod
 
 from errors import ConfigError
-from experiments.reconvla.arms import Arm, ChangesNothing, arm_of, built_in, check_place, flat, with_bases
+from experiments.reconvla.arms import Arm, arm_of, built_in, check_place, flat, with_bases
 from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, PolicyRow
+from experiments.reconvla.idle_settings import ChangesNothing
 from experiments.reconvla.sections import LONGEST_NAME
 from experiments.reconvla.written import is_text, with_place
 from settings.overlays import is_text_below, value_of

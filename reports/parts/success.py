@@ -33,7 +33,6 @@ class SuccessTable(Part):
             "reason": data.closed_loop_reason,
             "warning": data.closed_loop_warning,
             "not_comparable": not_comparable(summary),
-            "many_seeds": any(len(arm.seeds) > 1 for arm in summary.arms),
             "intervals": interval_captions(summary),
             "failed": failed_lines(summary),
             "seeds": _of_seeds(summary),

@@ -76,6 +76,24 @@ def test_a_file_of_a_policy_names_no_class(
     assert (tmp_path / "ran").exists()
 
 
+def test_code_is_shown_line_by_line_and_moves_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever allows it must have read it."""
+    lines = [*DETECTOR.splitlines(), "# \x1b[2J", "# \rhidden = 2", "#\u2028hidden = 1", "# \u202edlrow"]
+    write(tmp_path, "\n".join(lines))
+    values: dict[str, object] = {"arms": ["recon"], "gaze": {"detector": "mine:Mine"}}
+    home = ["--home", str(tmp_path / "home")]
+    words = ["submit-ablation", "--preset", "smoke", "--config", config(tmp_path, values), "--detach"]
+    assert cli.main([*home, *words]) == 0
+    capsys.readouterr()
+    assert cli.main([*home, "ablation", "code"]) == 0
+    head, *shown = capsys.readouterr().out.splitlines()
+    assert "mine.py" in head and head.endswith("which runs here")
+    assert shown[: len(lines) - 4] == lines[:-4]
+    assert shown[-5:] == ["# \\x1b[2J", "# ", "hidden = 2", "#\\u2028hidden = 1", "# \\u202edlrow"]
+
+
 def test_a_submit_that_would_run_somebody_elses_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -115,6 +115,46 @@ OF_ABLATIONS: dict[str, tuple[dict[str, Any], str]] = {
 }  # fmt: skip
 
 
+PLANNED = {
+    "bounds": [0.0125, 0.0125, 0.0125],
+    "seeds": {"baseline": 4, "recon": 3, "heavy": 4},
+    "open": ["heavy"],
+}
+ROUNDS: dict[str, tuple[dict[str, Any], str]] = {
+    "a bound that calls everything different": ({"bounds": [0.0125, 0.99, 0.0125]}, r"bounds: 0.99, and no plan"),
+    "a bound as if nothing else were compared": ({"bounds": [0.05, 0.05, 0.05]}, "no plan has one above 0.025"),
+    "a look more": ({"bounds": [0.01] * 4}, r"4 bounds for looks at 3 to 5 seeds"),
+    "a bound that is none": ({"bounds": [0.01, float("nan"), 0.01]}, "bounds"),
+    "no seeds": ({"seeds": {}}, r"planned.seeds: \[\] are not the arms"),
+    "an arm that nobody has": ({"seeds": {"baseline": 4, "recon": 3, "x": 4}}, "are not the arms"),
+    "fewer seeds than the first look has": ({"seeds": {"baseline": 4, "recon": 0, "heavy": 4}}, "seeds.recon: 0"),
+    "more seeds than the last look has": ({"seeds": {"baseline": 50, "recon": 3, "heavy": 4}}, "seeds.baseline: 50"),
+    "more seeds than the baseline": ({"seeds": {"baseline": 3, "recon": 3, "heavy": 4}}, "seeds.heavy: 4"),
+    "an open arm that nobody has": ({"open": ["x"]}, r"planned.open: \('x',\) are not of the arms"),
+    "an open baseline": ({"open": ["baseline"]}, "planned.open"),
+    "an arm that is open twice": ({"open": ["heavy"] * 1000}, "planned.open"),
+}  # fmt: skip
+
+
+def _with_rounds(**planned: Any) -> dict[str, Any]:
+    arms = {"baseline": None, "recon": None, "heavy": {"base": "recon"}}
+    return {"arms": arms, "seeds": {"adaptive": {"max": 5, "margin": 0.9, "planned": PLANNED | planned}}}
+
+
+@pytest.mark.parametrize("case", ROUNDS)
+def test_rounds_that_no_plan_writes_are_refused(case: str, tmp_path: Path) -> None:
+    told, says = ROUNDS[case]
+    for settings in (lambda of: of.settings(_with_rounds(**told)),
+                     lambda of: of.parameters("plan", {"settings": _with_rounds(**told)})):  # fmt: skip
+        with pytest.raises(ValueError, match=says) as refused:
+            settings(ForeignJobs(tmp_path))
+        sentence(refused, "")
+
+
+def test_rounds_that_a_plan_writes_are_taken_over(tmp_path: Path) -> None:
+    assert ForeignJobs(tmp_path).settings(_with_rounds()) == _with_rounds()
+
+
 @pytest.mark.parametrize("case", OF_ABLATIONS)
 def test_settings_of_another_shape_are_refused(case: str, tmp_path: Path) -> None:
     settings, says = OF_ABLATIONS[case]

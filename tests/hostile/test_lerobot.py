@@ -47,11 +47,22 @@ def read(root: Path) -> None:
         "data/{0}.parquet",
         "data/{unknown}.parquet",
         "data/{episode_index!r}.parquet",
+        "data/\ud800{episode_index}.parquet",
+        "data/\0{episode_index}.parquet",
     ],
 )
 def test_a_pattern_leads_nowhere_else(root: Path, pattern: str) -> None:
     sets.change_info(root, data_path=pattern)
     with pytest.raises(DatasetError, match="data_path is") as refused:
+        read(root)
+    sentence(refused, root / "meta" / "info.json")
+
+
+@pytest.mark.parametrize("name", ["../x", ".x", "x\0", "x\ud800"])
+def test_a_column_that_no_folder_can_be_called_is_none(root: Path, name: str) -> None:
+    features = json.loads((root / "meta" / "info.json").read_text())["features"]
+    sets.change_info(root, features={**features, name: {"dtype": "video", "shape": [200, 200, 3]}})
+    with pytest.raises(DatasetError, match="is no name of a column") as refused:
         read(root)
     sentence(refused, root / "meta" / "info.json")
 

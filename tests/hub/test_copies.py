@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from detectors.grounding_dino.files import local_folder
 from errors import ConfigError, HubUnreachable, InvalidInput
 from experiments.reconvla.model_plan import backbone_folders
 from experiments.reconvla.sections import Backbones
+from hub.client import Repositories
 from hub.copies import here, hub_folder, located, pin
 from hub.names import HubName
 from tests.hub.loopback import COMMIT, OTHER_COMMIT, Hub, Repository
@@ -68,6 +72,59 @@ def test_offline_a_name_means_what_it_last_meant_here(serve: Serve, monkeypatch:
     assert pin(name, "model").commit == OTHER_COMMIT
 
 
+def test_the_longest_name_of_a_branch_is_remembered(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = HubName("lab", "tower", "/".join("a" * 100))
+    monkeypatch.setattr(Repositories, "commit_of", lambda *_: COMMIT)
+    assert pin(name, "model").commit == COMMIT
+    monkeypatch.setattr(Repositories, "commit_of", None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert pin(name, "model").commit == COMMIT
+
+
+def test_offline_no_branch_is_taken_for_another(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = serve_model(serve)
+    hub.repositories["lab/tower"].branches |= {"_": OTHER_COMMIT}
+    assert pin(HubName("lab", "tower"), "model").commit == COMMIT
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE forbids"):
+        pin(HubName("lab", "tower", "_"), "model")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_a_copy_that_others_keep_is_read_where_nothing_can_be_written(
+    number: int, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = serve_model(serve)
+    place = located(NAME, "model")
+
+    def refused(path: Path, _: str) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr("hub.copies.whole_files.write", refused)
+    assert pin(HubName("lab", "tower"), "model").commit == COMMIT
+    assert located(NAME, "model") == place and len(hub.asked) == len(FILES)
+    assert located(f"{NAME}/config.json", "model") == place / "config.json", (
+        "listed anew, and all of it is here"
+    )
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [7, {}, {"path": 7, "size": 1, "algorithm": "sha256", "digest": "0" * 64},
+     {"path": "x", "size": "1", "algorithm": "sha256", "digest": "0" * 64},
+     {"path": "x", "size": 1, "algorithm": "md5", "digest": "0" * 64},
+     {"path": "x", "size": 1, "algorithm": ["sha256"], "digest": None}],
+)  # fmt: skip
+def test_a_stored_listing_that_is_none_is_asked_for_again(entry: object, serve: Serve) -> None:
+    serve_model(serve)
+    place = located(NAME, "model")
+    (stored,) = hub_folder().rglob("listing-*.json")
+    before = stored.read_text()
+    stored.write_text(json.dumps([entry]))
+    assert here(NAME, "model") is None
+    assert located(NAME, "model") == place and stored.read_text() == before
+
+
 def test_copies_lie_where_the_variable_says_or_beside_the_clients_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -76,6 +133,9 @@ def test_copies_lie_where_the_variable_says_or_beside_the_clients_own(
         hub_folder()
     monkeypatch.setenv("BATON_HUB_CACHE", str(tmp_path / "x"))
     assert hub_folder() == tmp_path / "x"
+    monkeypatch.setenv("BATON_HUB_CACHE", "~nobody-has-this-name/x")
+    with pytest.raises(ConfigError, match=r"^BATON_HUB_CACHE: "):
+        hub_folder()
     monkeypatch.delenv("BATON_HUB_CACHE")
     monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "hf"))
     assert hub_folder() == tmp_path / "hf" / "baton"

@@ -142,6 +142,36 @@ def test_wrong_bytes_are_found_and_cost_their_answer(content: bytes, serve: Serv
         assert counts.moved <= 1.01 * (len(content) + hub.corrupt)
 
 
+@pytest.mark.parametrize("content", [CONTENT, b"small" * 100])
+def test_wrong_bytes_are_not_kept_for_the_next_command(content: bytes, serve: Serve, tmp_path: Path) -> None:
+    hub = one_file(serve, content)
+    hub.fault = lambda path, start, end: Fault(wrong_from=100)
+    with pytest.raises(InvalidInput, match="has other bytes than the Hub's listing says"):
+        fetched(tmp_path)
+    hub.fault = lambda path, start, end: None
+    fetched(tmp_path)
+    assert is_there(tmp_path, content)
+
+
+@pytest.mark.parametrize("content", [CONTENT, b"small" * 100])
+def test_a_link_in_the_place_of_a_file_leads_to_nothing_that_is_written(
+    content: bytes, serve: Serve, tmp_path: Path
+) -> None:
+    one_file(serve, content)
+    fetched(tmp_path)
+    (file,) = (copy_of(tmp_path).place / path.path for path in copy_of(tmp_path).listing())
+    (tmp_path / "mine").write_bytes(b"mine")
+    file.unlink()
+    file.symlink_to(tmp_path / "mine")
+    fetched(tmp_path)
+    assert is_there(tmp_path, content) and not file.is_symlink()
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(InvalidInput, match="is a folder where a file of the copy belongs"):
+        fetched(tmp_path)
+
+
 def test_the_wrong_answer_is_found_where_it_is_not_the_last(serve: Serve, tmp_path: Path) -> None:
     hub = one_file(serve)
     wrong = Fault(wrong_from=5, cut_after=MIB)

@@ -61,3 +61,10 @@ def test_what_is_no_name_is_refused_in_a_sentence_that_names_the_setting(text: s
 )
 def test_paths_that_lead_elsewhere_are_none(path: str) -> None:
     assert fault_of_path(path) is not None
+
+
+@pytest.mark.parametrize(
+    "path", ["Screenshot 3.12.01\u202fPM.png", "a\xa0b", "数据\u3000一.csv", "a b/ c", "x" * 255]
+)
+def test_paths_as_people_name_their_files_are_some(path: str) -> None:
+    assert fault_of_path(path) is None

@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
-from reports.against_baseline import ALL_ALIKE, ArmComparison, compare_with_baseline, decided
+from reports.against_baseline import ALL_ALIKE, BY_LOOKS, ArmComparison, compare_with_baseline, decided
+from reports.last_look import NO_LOOK_YET, LastLook
 from reports.methods import NO_SPREAD, ONE_SEED
 from reports.statistics import sign_flip
 from tests.reports.samples import results
@@ -87,6 +88,25 @@ def test_looks_are_told_where_seeds_came_later() -> None:
     assert found.looked is not None and found.looked.looks == ((2, 2),)
     assert 0.05 < found.looked.error < 0.08
     assert compared(a, b, earlier=[(4, 4)]).looked is None, "nothing was added that counts"
+
+
+def test_with_adaptive_seeds_the_last_look_is_what_is_told() -> None:
+    """Over the first seeds of both as it was, with the interval that looks allow; other measures have none."""
+    a, b = seeds(1.5, 0, 1, 2, 3, 4), seeds(2.5, 0, 1, 2)
+    look = LastLook(3, "better", (0.2, 1.9), 0.004, 0.009, 0.25, 8)
+    found = compared(a, b, last_look=look, failed=(0, 1))
+    means = [[sum(arm[seed]) / len(arm[seed]) for seed in range(3)] for arm in (a, b)]
+    assert found.main is not None and found.main.delta == pytest.approx(sum(means[1]) / 3 - sum(means[0]) / 3)
+    assert (found.seeds, found.main.interval, found.main.p_value) == ((3, 3), (0.2, 1.9), 0.004)
+    assert {(one.interval, one.p_value, one.reason) for one in found.contrasts[:LENGTH]} == {
+        (None, None, BY_LOOKS)
+    }
+    (one,) = decided([found])
+    assert one.is_difference and one.holm is None, "Holm has no say"
+    assert found.with_failed is not None and found.with_failed.contrast.p_value is None
+    early = compared(a, b, last_look=LastLook(0, "open", None, None, 0.009, 0.25, 8))
+    assert early.main is not None and (early.main.p_value, early.main.reason) == (None, NO_LOOK_YET)
+    assert not early.is_difference
 
 
 def test_holm_decides_over_the_arms_that_have_a_p() -> None:

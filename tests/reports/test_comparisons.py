@@ -16,9 +16,10 @@ from reports.comparisons import (
     methods,
 )
 from reports.data import ReportData, RunReport
+from reports.last_look import LastLook
 from reports.numbers import p_words, signed
 from reports.summary import summarise
-from tests.reports.samples import full_summary, made, open_loop_summary
+from tests.reports.samples import full_summary, made, open_loop_summary, results
 
 
 def nineteen_of_twenty() -> ReportData:
@@ -74,6 +75,58 @@ def test_csv_has_every_measure_and_reads_back():
     assert {record["p_value"] for record in records if record["primary"] == "false"} == {""}
     absent = list(csv.DictReader(io.StringIO(comparisons_csv(open_loop_summary()))))
     assert len(absent) == 6 and {record["delta"] for record in absent} == {""}
+
+
+def three_arms(**more) -> ReportData:
+    runs = [
+        RunReport(arm, seed, 1, results=results(7 * seed + place, 1.5))
+        for place, arm in enumerate("abc")
+        for seed in range(3)
+    ]
+    return made("x", tuple(runs), **more)
+
+
+def test_everything_that_is_written_says_what_it_leaves_out_and_does_not_know_of():
+    data = three_arms(looks=({"a": 2, "b": 2, "c": 1},))
+    lost = (
+        RunReport("c", 8, 1, failed="diverged"),
+        RunReport("a", 8, 1, failed="lost"),
+        RunReport("b", 9, 1),
+    )
+    summary = summarise(made("x", (*data.runs, *lost), looks=data.looks))
+    said = methods(summary)
+    assert "n: seeds of each, on 60 sequences" in said
+    assert "Seeds that failed are in no figure: 1 of a, 1 of c." in said
+    assert "Seeds that are not judged yet are in no figure: 1 of b." in said
+    assert "where p says 5\N{NO-BREAK SPACE}%: b 5." in said, "c had one seed, which is no look"
+    assert f"% {said}" in comparisons_latex(summary)
+    first, *_, last = csv.DictReader(io.StringIO(comparisons_csv(summary)))
+    assert (first["failed_a"], first["failed_b"], first["missing_b"]) == ("1", "0", "1")
+    assert 0.05 < float(first["error_of_looks"]) < 0.08 and last["error_of_looks"] == ""
+
+
+def test_holm_counts_the_arms_that_have_a_p():
+    summary = summarise(made("x", (*three_arms().runs[:6], RunReport("c", 0, 1, results=(0,) * 60))))
+    assert "correction for one comparison, which changes nothing" in methods(summary)
+    nothing = summarise(made("x", tuple(RunReport(arm, 0, 1, results=(0, 0)) for arm in "ab")))
+    assert "Holm" not in methods(nothing)
+
+
+def test_with_adaptive_seeds_the_table_has_the_looks_interval_and_no_other():
+    look = LastLook(3, "better", (0.1, 0.9), 0.004, 0.009, 0.25, 8)
+    data = three_arms(last_looks={"b": look, "c": LastLook(3, "open", (-0.3, 0.9), 0.02, 0.009, 0.25, 8)})
+    summary = summarise(data)
+    b, c = comparison_rows(summary)
+    assert (b.measures[0].interval, b.measures[0].p, c.measures[0].p) == ("0.10 to 0.90", "0.004*", "0.020")
+    assert {shown.interval for shown in b.measures[1:]} == {"seeds ended by looks"}
+    said = methods(summary)
+    assert "Seeds were added until looks decided" in said and "0.009" in said and "Holm" not in said
+    record = next(
+        row for row in csv.DictReader(io.StringIO(comparisons_csv(summary))) if row["primary"] == "true"
+    )
+    assert (record["verdict_of_looks"], record["holm"]) == ("better", "")
+    verdicts = [row["verdict_of_looks"] for row in csv.DictReader(io.StringIO(comparisons_csv(summary)))]
+    assert verdicts == [*[""] * 5, "better", *[""] * 5, "open"], "of the primary measure alone"
 
 
 def test_latex_has_the_columns_everywhere_and_dashes_for_what_was_not_compared():

@@ -52,6 +52,11 @@ def test_advice(losses, noise, says):
     assert says in advice.sentence
 
 
+def test_what_would_have_done_is_said_of_the_loss_alone():
+    sentence = advice_for(run([4.0, 2.0, 1.0, 1.0, 1.0], noise=0.001)).sentence
+    assert "in this loss" in sentence and sentence.endswith("which says nothing of other frames.")
+
+
 @pytest.mark.parametrize("losses", [[4.0, 2.0, 2.0, 2.0], [4.0, 3.0, 2.0, 1.0]])
 def test_one_point_an_epoch_advises_nothing(losses):
     assert "within its noise" in advice_for(run(losses, per_epoch=1)).sentence

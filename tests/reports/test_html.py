@@ -159,8 +159,9 @@ def test_attention_names_its_layer_and_heads_and_the_prior():
 
 def test_seeds_are_shown_beneath_their_arm():
     section = page(one_arm()).split('<h2 id="attention">')[1]
+    assert "compare none. 64 held-out frames, 64 of them" in section
     first, second, third = (part.split("</th>")[0] for part in section.split('<th scope="row">')[1:4])
-    assert (first, second, third) == ("recon", "seed 0", "seed 1")
+    assert (first, second, third) == ("recon, 2 seeds", "seed 0", "seed 1")
 
 
 def test_the_curve_beside_the_losses_is_named_for_what_it_is():

@@ -75,7 +75,8 @@ def test_comparisons_in_json_are_of_methods_and_below_of_these_weights():
 def test_what_cannot_be_compared_is_null():
     [found] = to_json(open_loop(), open_loop_summary())["comparisons"]
     assert (found["a"], found["b"], found["failed_seeds"]) == ("baseline", "recon", [0, 0])
-    rest = set(found) - {"a", "b", "seeds", "sequences", "failed_seeds"}
+    assert found["missing_seeds"] == [1, 1]
+    rest = set(found) - {"a", "b", "seeds", "sequences", "failed_seeds", "missing_seeds"}
     assert {found[name] for name in rest} == {None}
 
 

@@ -6,9 +6,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from reports.data import RunReport
+from reports.last_look import LastLook
 from reports.summary import Summary, summarise
-from reports.table import NOT_MEASURED, table_csv, table_png, table_rows, terminal_table
-from tests.reports.samples import full, full_summary, open_loop, open_loop_summary
+from reports.table import NOT_MEASURED, interval_captions, table_csv, table_png, table_rows, terminal_table
+from tests.reports.samples import full, full_summary, made, open_loop, open_loop_summary, results
 
 
 def test_rows_are_the_published_columns():
@@ -17,6 +19,25 @@ def test_rows_are_the_published_columns():
     assert rows[0].trials == "60 × 2"
     assert rows[-1].reference
     assert rows[-1].success[0] == "3.3"
+
+
+def test_no_interval_is_printed_without_a_width():
+    """One success of 1000 with six seeds: 0.1 %, which is not 0 to 0."""
+    runs = tuple(RunReport("a", seed, 1, results=(0,) * 199 + (int(seed == 2),)) for seed in range(5))
+    [row] = table_rows(summarise(made("x", runs)))
+    assert (row.success[0], row.success_ci[0]) == ("0.1", "0.0–0.4")
+
+
+def test_the_caption_says_what_n_is_and_what_an_interval_is_not():
+    assert interval_captions(full_summary()).endswith("n: sequences × seeds.")
+    alone = interval_captions(summarise(made("x", (RunReport("a", 0, 1, results=(0, 0)),))))
+    assert "No interval where nothing varies" in alone and alone.endswith("n: sequences.")
+    runs = tuple(RunReport(arm, seed, 1, results=results(seed, 1.5)) for arm in "ab" for seed in range(3))
+    look = {"b": LastLook(3, "open", None, None, 0.009, 0.25, 8)}
+    fixed, looked = (
+        interval_captions(summarise(made("x", runs, last_looks=looks))) for looks in (None, look)
+    )
+    assert "as if the number of seeds had been fixed" in looked and "fixed" not in fixed
 
 
 def test_unmeasured_rows_say_so():
@@ -58,7 +79,9 @@ def test_no_figure_is_cut_at_80_columns(columns: int):
     summary = wide_summary()
     console.print(terminal_table(full(), summary, columns))
     told = stream.getvalue()
-    assert told.count("100–100") == 5 * len(summary.arms) and told.count("4.91–5.00") == len(summary.arms)
+    for low, high, count in (("99.5", "100.0", 5), ("4.91", "5.00", 1)):
+        ends = (f"{low}–", f" {high} ") if columns < 100 else (f"{low}–{high}",)
+        assert min(told.count(end) for end in ends) >= count * len(summary.arms)
     assert told.count("1000 × 10") == len(summary.arms)
     assert "…" not in told and max(map(len, told.splitlines())) <= columns
     stream.truncate(0)

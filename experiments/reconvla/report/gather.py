@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from db.states import LOST, PREEMPTED, SUCCEEDED
+from experiments.design.spread import spreads_of_runs
 from experiments.reconvla.evaluation_plan import NO_SIMULATOR
 from experiments.reconvla.report.adaptive import adaptive_looks
 from experiments.reconvla.report.corpora import VALIDATION, Corpora
@@ -14,7 +15,7 @@ from experiments.reconvla.report.films import failure_videos, no_films_because
 from experiments.reconvla.report.gaze import detectors_of, gaze_regions, gaze_scores, other_gaze
 from experiments.reconvla.report.gaze_data import GazeOfRows
 from experiments.reconvla.report.looks import looks_of
-from experiments.reconvla.report.metric import SEED_SPREAD, TASKS_IN_A_ROW
+from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from experiments.reconvla.report.parts.attention import Attention
 from experiments.reconvla.report.parts.gaze import Gaze, PretrainingGaze
 from experiments.reconvla.report.parts.reconstructions import Reconstructions
@@ -85,7 +86,8 @@ def gather(records: Records, find: Find) -> ReportData:
         order=ORDER,
         baseline=text(comparison, "baseline") or "",
         primary=text(comparison, "measure") or "" if looks.rules is None else looks.rules.measure,
-        seed_spread=SEED_SPREAD,
+        scatter=spreads_of_runs(TASKS_IN_A_ROW, runs.values()),
+        last_looks=looks.last_looks(),
         looks=looks_of(records) if looks.rules is None else (),  # those were planned, and cost nothing
     )
 

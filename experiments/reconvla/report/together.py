@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from errors import InvalidInput
+from experiments.design.spread import spreads_of_runs
 from experiments.reconvla.arms import flat
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.report.corpora import Corpora
-from experiments.reconvla.report.metric import SEED_SPREAD, TASKS_IN_A_ROW
+from experiments.reconvla.report.looks import looks_of_all
+from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from experiments.reconvla.report.runs import baseline_of, done_in_a_row, run_report, tasks_of
 from experiments.reconvla.report.sequences import Sequences, judged_as, simulated_by
 from reports.data import ReportData, RunReport
@@ -95,12 +97,30 @@ def gather_together(ablations: Sequence[Records]) -> ReportData:
         closed_loop_reason=None
         if count
         else "no ablation of these was judged in closed loop, or none to its end",
-        closed_loop_warning=f"Of the {count} sequences that {rows}." if count else None,
+        closed_loop_warning=f"Of the {count} sequences that {rows}.{_by_looks(ablations, names)}"
+        if count
+        else None,
         random_results=random,
         random_judged_by=random_by,
         baseline=baseline if baseline in {run.arm for run in runs} else "",
         primary=text(comparison, "measure") or "",
-        seed_spread=SEED_SPREAD,
+        scatter=spreads_of_runs(TASKS_IN_A_ROW, runs),
+        looks=looks_of_all(ablations, names),
+    )
+
+
+def _by_looks(ablations: Sequence[Records], names: Sequence[str]) -> str:
+    """A sentence for those with adaptive seeds, whose looks were planned for their own comparisons; else nothing."""
+    adaptive = [
+        name
+        for records, name in zip(ablations, names, strict=True)
+        if "adaptive" in section(records.ablation.config, "seeds")
+    ]
+    if not adaptive:
+        return ""
+    return (
+        f" Seeds of {', '.join(adaptive)} were added until looks decided; intervals and p here are made as if their "
+        "number had been fixed, and say too much: the ablation's own report has what its looks allow."
     )
 
 

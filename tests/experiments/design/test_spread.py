@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from experiments.design.measures import measures_of
-from experiments.design.spread import FEWEST_DEGREES, prior, spread_for, spread_of
+from experiments.design.spread import FEWEST_DEGREES, prior, spread_for, spread_of, spreads_of_runs
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
+from reports.data import RunReport
 
 MEASURES = {measure.name: measure for measure in measures_of(TASKS_IN_A_ROW)}
 
@@ -67,3 +68,18 @@ def test_arms_that_say_nothing_of_others_are_counted() -> None:
     assert spread_of(MEASURES["success_1"], nothing) is None
     found = spread_of(MEASURES["success_1"], [*nothing, arm(5, 64, 5.0)])
     assert found is not None and (found.left_out, found.freedom) == (4, 4)
+
+
+def test_a_report_takes_its_own_runs_or_what_stored_runs_say() -> None:
+    results = arm(4, 100, 8.0)
+    runs = [RunReport(name, seed, 1, tuple(results[seed])) for name in ("a", "b") for seed in range(4)] + [
+        RunReport("a", 9, 1),
+        RunReport("given", 0, None, tuple(results[0])),
+    ]
+    found = spreads_of_runs(TASKS_IN_A_ROW, runs)
+    assert (
+        found["success_1"].source == "8 trained models of this ablation" and found["success_1"].freedom == 6
+    )
+    few = spreads_of_runs(TASKS_IN_A_ROW, runs[:2])
+    for name in ("avg_len", "success_1", "success_2"):
+        assert few[name] == prior(MEASURES[name]), "two models say too little"

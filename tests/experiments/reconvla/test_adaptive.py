@@ -119,6 +119,7 @@ def test_what_was_planned_for_looks_does_not_grow_otherwise(overrides: list[str]
         ([with_rounds("max: 5, margin: 0")], "seeds.adaptive.margin"),
         ([with_rounds("max: 5, margin: 5")], "every difference is smaller"),
         (["seeds.adaptive.measure=length"], "unknown measure 'length'; known: avg_len"),
+        (["seeds.adaptive.measure=''"], "unknown measure ''; known: avg_len"),
         (["comparison.baseline=heavy"], "comparison.baseline: 'heavy' is none of the arms"),
         (["seeds.adaptive.measure=success_2", "comparison.measure=success_1"], "success_2 would decide"),
         (["seeds.adaptive.rounds=5"], "unknown key 'seeds.adaptive.rounds'"),

@@ -51,7 +51,7 @@ class Attention(Part):
             if whole is None:
                 continue
             several = len(measured) > 1
-            name = measured[0].shown if several else measured[0].name
+            name = f"{measured[0].shown}, {len(measured)} seeds" if several else measured[0].name
             by = self.looked_at.get((measured[0].arm, measured[0].seed), "")
             beside = by if beside is None else beside
             if by != beside:
@@ -67,6 +67,7 @@ class Attention(Part):
             else None,  # it looks at the frames alone: those of all rows without a mark
             "others": others,
             "note": attention_note(rows[0][1]) if rows else "",
+            "demonstrations": _demonstrations([self.scores[which] for which in self.scores]),
             "seeds": any(single for _, _, single in rows),
             "panels": [_pictures(panel) for panel in self.panels],
             "bright_shares": BRIGHT_SHARES,
@@ -87,6 +88,12 @@ class Attention(Part):
     def _over(self, arm: str, seeds: Sequence[int]) -> AttentionScores | None:
         """Means over those of `seeds` that were measured."""
         return over_seeds([self.scores[arm, seed] for seed in seeds if (arm, seed) in self.scores])
+
+
+def _demonstrations(scores: Sequence[AttentionScores]) -> int | None:
+    """Of the frames that were looked at; None where runs differ or do not say."""
+    counts = {len(one.by_demonstration.get("frames", ())) or None for one in scores}
+    return counts.pop() if len(counts) == 1 else None
 
 
 def _pictures(panel: AttentionPanel) -> Mapping[str, object]:

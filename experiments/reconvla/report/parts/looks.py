@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from experiments.design.decision import ArmDecision, Rules
 from experiments.design.measures import Measure
 from reports.data import ReportData
+from reports.last_look import LastLook
 from reports.section import Part
 from reports.summary import Summary
 
@@ -15,7 +16,7 @@ _SAID = {
     "open": "goes on",
     "better": "better than the baseline",
     "worse": "worse than the baseline",
-    "within": "no difference as large as the margin",
+    "within": "within the margin",
     "undecided": "not decided by the last look",
 }
 
@@ -62,6 +63,13 @@ class Looks(Part):
             found.append((f"{look.difference:+.{digits}f}".replace("-", "−"), interval, p))
         return found
 
+    def last_looks(self) -> Mapping[str, LastLook] | None:
+        """By arm, for what else a report says of it; None where seeds were named."""
+        if self.rules is None or self.measure is None:
+            return None
+        scale = 1.0 if self.measure.level is None else 100.0
+        return {one.arm: _last(one, self.rules, scale) for one in self.decisions}
+
     def document(self) -> Mapping[str, object]:
         """`adaptive`: null where seeds were named. interval: of the last look, which the looks allow."""
         if self.rules is None or self.measure is None:
@@ -87,3 +95,13 @@ class Looks(Part):
                 ],
             }
         }
+
+
+def _last(decision: ArmDecision, rules: Rules, scale: float) -> LastLook:
+    """scale: of the measure's unit over its column's."""
+    margin = rules.margin / scale
+    if not decision.looks:
+        return LastLook(0, decision.verdict, None, None, rules.bounds[0], margin, rules.most)
+    look = decision.looks[-1]
+    interval = None if look.interval is None else (look.interval[0] / scale, look.interval[1] / scale)
+    return LastLook(look.seeds, decision.verdict, interval, look.p_value, look.bound, margin, rules.most)

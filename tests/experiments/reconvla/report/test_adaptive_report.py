@@ -50,6 +50,10 @@ def test_it_says_what_the_events_say(database: Database) -> None:
     assert list(arm["interval"]) == events[-1]["interval"] and len(arm["looks"]) == 2
     assert arm["difference"] == events[-1]["difference"] == pytest.approx(13.75)
     assert adaptive["max"] == 4 and adaptive["bounds"] == row.config["seeds"]["adaptive"]["planned"]["bounds"]
+    last = looks.last_looks()["recon"]
+    assert (last.seeds, last.verdict, last.margin, last.most) == (4, "undecided", 0.3, 4)
+    assert [100 * edge for edge in last.interval] == pytest.approx(events[-1]["interval"])
+    assert last.p_value == events[-1]["p_value"] and last.bound == events[-1]["bound"]
     data = made("adaptive", tuple(RunReport(name, 0, 5, (1, 0)) for name in POINTS), looks)
     page = render_html(data, summarise(data))
     assert "not decided by the last look" in page and "+13.8" in page and "+ recon" in page
@@ -58,4 +62,8 @@ def test_it_says_what_the_events_say(database: Database) -> None:
 def test_named_seeds_have_no_looks() -> None:
     looks = adaptive_looks(load_config("smoke").model_dump(mode="json"), [], str)
     data = made("named", (RunReport("recon", 0, 5, (1, 0)),), looks)
-    assert to_json(data)["adaptive"] is None and looks.view(data, summarise(data)) is None
+    assert (
+        to_json(data)["adaptive"] is None
+        and looks.last_looks() is None
+        and looks.view(data, summarise(data)) is None
+    )

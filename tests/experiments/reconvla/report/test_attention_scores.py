@@ -93,6 +93,7 @@ def test_a_row_of_other_frames_or_heads_is_marked_with_what_was_looked_at():
     for looked_at, marked in ((apart, True), (dict.fromkeys(apart, "alike"), False)):
         data = made("x", runs, Attention(of_runs, (), looked_at))
         page = render_html(data, summarise(data))
-        assert ("b \N{DAGGER}</th>" in page) is marked
-        told = "b (Layer 1 of 3, counted from 0, mean over all heads and the action tokens; 7 frames, 2 with"
+        assert "held-out frames of 8 demonstrations" in page
+        assert ("b, 2 seeds \N{DAGGER}</th>" in page) is marked
+        told = "b, 2 seeds (Layer 1 of 3, counted from 0, mean over all heads and the action tokens; 7 frames, 2 with"
         assert (told in page) is marked and ("prior 0.125 and 0.250" in page) is marked

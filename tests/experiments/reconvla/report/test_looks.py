@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from experiments.reconvla.report.looks import looks_of
+from experiments.reconvla.report.looks import looks_of, looks_of_all
 from tasks.records import AblationRecord, AttemptRecord, Records, RunRecord
 from tests.experiments.reconvla.report.test_sequences import shard
 
@@ -25,4 +25,7 @@ def test_seeds_that_were_judged_by_then_are_counted_by_arm() -> None:
     attempts.append(attempt(9, 5.0, "failed"))
     ablation = AblationRecord(1, "x", {}, "", "running", {})
     records = Records(ablation, runs, jobs, attempts, (), (), {}, {}, grown_at=(5.0, 20.0, 40.0))
+    two = replace(records, grown_at=(26.0,))
+    assert looks_of_all([records, two], ["x", "y"])[2] == {"x: a": 1, "x: b": 2, "y: a": 1, "y: b": 2}
+    assert len(looks_of_all([records, two], ["x", "y"])) == 4
     assert looks_of(records) == ({}, {"a": 1, "b": 1}, {"a": 2, "b": 2})

@@ -19,7 +19,7 @@ RUN = (
 )
 PAIR = (
     "a b seeds sequences delta_success5 delta_ci95 p_value delta_avg_len delta_avg_len_ci95 p_value_these_weights "
-    "p_value_avg_len_these_weights success primary measures failed_seeds with_failed_as_0 earlier_looks"
+    "p_value_avg_len_these_weights success primary measures failed_seeds with_failed_as_0 missing_seeds earlier_looks"
 )
 WHOLE = (
     "ablation ablation_id created_at state jobs failures findings baseline primary_measure arms comparisons "

@@ -25,7 +25,9 @@ def planned(key: str, kind: str, arm: str, **spec: Any) -> PlannedJob:
     return PlannedJob(key, kind, key, spec_of(kind, spec), "cpu", 1, 1, (), (RunRef(arm, 0),))
 
 
-def ablation(database: Database, name: str, rows: Sequence[tuple[str, str, JsonObject]]) -> None:
+def ablation(
+    database: Database, name: str, rows: Sequence[tuple[str, str, JsonObject]], **settings: Any
+) -> None:
     """rows: an arm, the job that trains it, and how it is judged."""
     listed: dict[str, PlannedJob] = {}
     for arm, train, judged in rows:
@@ -38,7 +40,9 @@ def ablation(database: Database, name: str, rows: Sequence[tuple[str, str, JsonO
             runs = (*known.runs, *job.runs) if known else job.runs
             listed[job.key] = PlannedJob(job.key, job.kind, job.label, job.spec, job.resource, 1, 1, (), runs)
     training = {RunRef(arm, 0): train for arm, train, _ in rows}
-    submit(database, Plan(name, name, {"name": name}, list(listed.values()), training), "submit", NOW)
+    submit(
+        database, Plan(name, name, {"name": name, **settings}, list(listed.values()), training), "submit", NOW
+    )
 
 
 def finish_all(database: Database) -> None:
@@ -83,3 +87,17 @@ def test_a_row_that_is_not_judged_yet_is_no_reason_to_leave_it_out(database: Dat
     ablation(database, "a", [("fast", "weights", FAST)])
     ablation(database, "b", [("slow", "weights", SLOW)])
     assert arms(database, "a", "b") == ["a: fast", "b: slow"]
+
+
+def test_what_is_said_of_adaptive_seeds_is_their_own_reports(database: Database) -> None:
+    adaptive = {"adaptive": {"max": 9, "margin": 0.5}}
+    rows = [("baseline", "weights", SLOW), ("recon", "others", SLOW)]
+    ablation(database, "a", rows, seeds=adaptive)
+    ablation(database, "b", [("baseline", "more", SLOW)])
+    finish_all(database)
+    told, alone = (
+        gather_together([records_of(database, name) for name in names]).closed_loop_warning or ""
+        for names in (("a", "b"), ("b",))
+    )
+    assert "Seeds of a were added until looks decided" in told and "says too much" not in alone
+    assert "looks" not in alone

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from errors import InvalidInput
-from experiments.design.power import MOST_SEEDS, detectable, power, seeds_for
+from reports.power import MOST_SEEDS, detectable, power, seeds_for
 
 #: Of a trained model's 1/5 over 128 sequences, in points: 6.5 between seeds, 43.8 of one result.
 SD = float(np.hypot(6.5, 43.8 / np.sqrt(128)))

@@ -1,7 +1,7 @@
 """How often Welch's t finds a difference of methods: power, seeds for a power, and the smallest difference found.
 
 One number per trained model, normal, with the same standard deviation in both arms. Units are the measure's; `sd` is
-that of one model's mean, which holds the seed and the sequences it was judged on (`experiments.design.spread`).
+that of one model's mean, which holds the seed and the sequences it was judged on (`reports.scatter`).
 
 With equal scatter the pooled variance and the share of it that one arm has are independent, the share is Beta, and
 Welch's degrees of freedom depend on the share alone. So the power is a mean of those of Student's t (noncentral t with
