@@ -31,6 +31,7 @@ from benchmark.tasks import SCENES
 from benchmarks.machine import describe
 from benchmarks.scene_frames import pictures, recorded_states
 from calvin.scene_pictures import DRAWN, FILE, SIZE, coarse, sighting
+from settings.scheduling import kept_scheduling
 from simulators.playtable.renderers import RENDERERS
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -140,7 +141,7 @@ def _coded(shown: np.ndarray, codec: str, settings: dict[str, str]) -> Iterator[
     than a recording."""
     for first in range(0, len(shown), _CHUNK):
         content = io.BytesIO()
-        with av.open(content, "w", format="mp4") as container:
+        with kept_scheduling(), av.open(content, "w", format="mp4") as container:
             stream = container.add_stream(codec, rate=Fraction(30))
             stream.height = stream.width = shown.shape[1]
             stream.pix_fmt, stream.options = "yuv420p", settings

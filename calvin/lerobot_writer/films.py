@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from benchmark.embodiment import CALVIN
+from settings.scheduling import kept_scheduling
 
 #: As info.json names it, and what encodes it.
 CODEC, _ENCODER = "av1", "libsvtav1"
@@ -36,7 +37,7 @@ def write_film(stream: BinaryIO, pictures: Iterable[np.ndarray], side: int) -> i
     exact = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
     unit = Fraction(1, CALVIN.control_hz)
     count = 0
-    with av.open(stream, "w", format="mp4") as container:
+    with kept_scheduling() as put_back, av.open(stream, "w", format="mp4") as container:
         film = container.add_stream(_ENCODER, rate=CALVIN.control_hz, options=dict(_OPTIONS))
         assert isinstance(film, VideoStream)
         film.width, film.height, film.pix_fmt = side, side, PIXELS
@@ -47,6 +48,8 @@ def write_film(stream: BinaryIO, pictures: Iterable[np.ndarray], side: int) -> i
             frame = reformatter.reformat(frame, format=PIXELS, interpolation=exact)
             frame.pts, frame.time_base = count, unit
             container.mux(film.encode(frame))
+            if not count:
+                put_back()  # the encoder's threads have begun
             count += 1
         container.mux(film.encode(None))
     return count

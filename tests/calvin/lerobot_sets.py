@@ -16,6 +16,7 @@ from PIL import Image
 
 from benchmark.actions import relative_action
 from calvin.episode import IMAGE_FIELDS, Episode
+from settings.scheduling import kept_scheduling
 from tests.calvin.samples import make_episode
 
 TOP, WRIST, STATE, SCENE = (
@@ -206,7 +207,7 @@ def write_film(path: Path, pictures: np.ndarray, codec: str = "libx264") -> None
         "libx264": {"crf": "4", "bf": "2", "g": "10"},
         "libsvtav1": {"crf": "10", "preset": "10", "g": "2"},
     }
-    with av.open(str(path), "w") as container:
+    with kept_scheduling(), av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=Fraction(30))
         stream.height, stream.width = pictures.shape[1:3]
         stream.pix_fmt = "yuv420p"

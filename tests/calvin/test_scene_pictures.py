@@ -12,6 +12,7 @@ import pytest
 
 from benchmark.tasks import SCENES
 from calvin.scene_pictures import DRAWN, sighting
+from settings.scheduling import kept_scheduling
 from tests.calvin.scene_frames import like
 from tests.simulators.conftest import shared_folder
 
@@ -60,7 +61,7 @@ def test_films_of_poor_quality_are_told_as_well(codec: str, crf: str) -> None:
     import av
 
     content = io.BytesIO()
-    with av.open(content, "w", format="mp4") as container:
+    with kept_scheduling(), av.open(content, "w", format="mp4") as container:
         stream = container.add_stream(codec, rate=Fraction(30))
         stream.height, stream.width, stream.pix_fmt = 200, 200, "yuv420p"
         stream.options = {"crf": crf}
