@@ -137,9 +137,11 @@ def renewed(page: str) -> str:
 
 
 def bare(page: str) -> Iterator[str]:
-    """Percentages, ratios and durations outside of markers, code and what is not ours."""
-    text = MARKED.sub("", page)
-    text = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
+    """Percentages, ratios and durations outside of markers and code; comments in code are read as the page is."""
+    text = re.sub(
+        r"```.*?```", lambda code: "\n".join(re.findall(r"\s#\s.*", code[0])), page, flags=re.DOTALL
+    )
+    text = re.sub(r"`[^`\n]*`", "", MARKED.sub("", text))
     for found in BARE.finditer(text):
         if not re.match(r"\d+ x \d", text[found.start() :]):  # a size, no ratio
             yield found[0].strip()

@@ -250,11 +250,12 @@ def _read_listing(file: Path) -> tuple[HubFile, ...] | None:
     """None where there is none that can be used."""
     try:
         content = parse_json(read_text(file, 512 << 20))
-        assert isinstance(content, list)
+        if not isinstance(content, list):
+            return None
         known = tuple(HubFile(**entry) for entry in content)
         if any(fault_of_path(one.path) is not None or not one.is_sound for one in known):
             return None
         return known
-    except (OSError, ValueError, TypeError, KeyError, AssertionError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         need_fact(error)
         return None

@@ -74,7 +74,7 @@ class Part:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(OSError):
+        with suppress(OSError):  # who left for an error has one already, and what is finished was kept
             self.keep()
         os.close(self._data)
         os.close(self._journal)

@@ -187,6 +187,7 @@ def test_whole_files_are_what_is_computed(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("It is 2.5 times as quick", "2.5 times stands outside of markers"),
         ("twice 3 h 20 min", "3 h 20 min stands outside of markers"),
         ("共 15 分钟", "15 分钟 stands outside of markers"),
+        ("```console\nmake ablation   # in 15 minutes\n```", "15 minutes stands outside of markers"),
     ],
 )
 def test_another_figure_would_be_found(
@@ -198,7 +199,17 @@ def test_another_figure_would_be_found(
     assert found.endswith(wrong)
 
 
-@pytest.mark.parametrize("page", ["pictures of 48 x 48", "`sleep 90 s`", "ids 3 to 7", "version 2.0", "1e-5"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "pictures of 48 x 48",
+        "`sleep 90 s`",
+        "```console\nsleep 90 s\n```",
+        "ids 3 to 7",
+        "version 2.0",
+        "1e-5",
+    ],
+)
 def test_what_is_no_figure_may_stand_bare(page: str) -> None:
     assert list(generate_figures.bare(page)) == []
 

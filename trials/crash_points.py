@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from tests.crash.runner import PARTS
-from trials import REPOSITORY, RESULTS, keep
+from trials import RESULTS, in_memory, keep
 
 
 def main() -> int:
@@ -30,9 +27,10 @@ def main() -> int:
     found: dict[str, Any] = {}
     for part in options.part or PARTS:
         began = time.monotonic()
-        about = _run(part)
-        if about is None:
+        told = in_memory("tests.crash.runner", "--part", part)
+        if told is None:
             return 1
+        about = told[part]
         found[part] = {
             "moments": len(about["moments"]),
             "of_an_undisturbed_life": about["kinds"],
@@ -42,22 +40,6 @@ def main() -> int:
         keep(options.json, __doc__.splitlines()[0], found)  # the others take as long again
         print(json.dumps({part: found[part]}), flush=True)
     return 1 if any(about["wrong"] for about in found.values()) else 0
-
-
-def _run(part: str) -> dict[str, Any] | None:
-    """What the runner found; None where it could not run."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="baton-crash-", dir=memory) as folder:
-        ended = subprocess.run(
-            [sys.executable, "-m", "tests.crash.runner", folder, "--part", part],
-            cwd=REPOSITORY,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-    about: dict[str, Any] | None = json.loads(ended.stdout)[part] if ended.returncode == 0 else None
-    return about
 
 
 if __name__ == "__main__":

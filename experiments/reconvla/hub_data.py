@@ -58,10 +58,14 @@ def copies(config: AblationConfig) -> list[Copy]:
 def absent(config: AblationConfig) -> list[Copy]:
     """Those that are not whole on this machine. Raises as `Copy.listing`, and ConfigError where the disk does not hold
     what is missing."""
-    found = [copy for copy in copies(config) if copy.missing(copy.listing())]
-    for copy in found:
-        if (full := copy.no_room(copy.listing())) is not None:
+    found = []
+    for copy in copies(config):
+        files = copy.listing()
+        if not copy.missing(files):
+            continue
+        if (full := copy.no_room(files)) is not None:
             raise ConfigError(full)
+        found.append(copy)
     return found
 
 

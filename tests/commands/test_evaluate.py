@@ -1,4 +1,4 @@
-"""`evaluate` and `serve` as people use them: real simulator, real server process, toy checkpoint."""
+"""`evaluate` as people use it: real simulator, real server process, toy checkpoint."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -24,54 +22,23 @@ import pytest
 import torch
 
 import cli
-from calvin.sequences import get_sequences
 from calvin.writer import write_split
-from models.recipe import recipe_of
-from models.reconvla import ReconVLA
 from policies import registry
 from policies.base import Query
 from policies.random_actions import RandomPolicy
-from policies.registry import ReconVLAFolder, open_policy
 from policies.remote import RemotePolicy
 from tasks.data.generate import generate
 from tasks.specs import Demonstration
+from tests.commands.evaluating import RANDOM, refused, run, toy_checkpoint
 from tests.policies.http_servers import raw_server
 from tests.support import REPOSITORY
-from tests.training import model_spec, training_spec
 
 pytestmark = pytest.mark.slow
-
-RANDOM = ("evaluate", "random", "--max-steps", "5", "--simulators", "2", "--json")
-
-
-def run(capfd: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    capfd.readouterr()
-    assert cli.main(list(arguments)) == 0
-    document: dict[str, Any] = json.loads(capfd.readouterr().out)
-    return document
-
-
-def refused(capfd: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
-    capfd.readouterr()
-    assert cli.main(list(arguments)) == code
-    output = capfd.readouterr()
-    assert output.out == ""
-    return output.err
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A toy checkpoint in the Hugging Face layout, whose answers differ from picture to picture."""
-    folder = tmp_path_factory.mktemp("toy")
-    recipe = recipe_of(model_spec(training_spec(steps=1)))
-    model = ReconVLA(recipe.config, seed=5)
-    random = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(0.0, 0.3, generator=random)
-    model.save_pretrained(folder)
-    recipe.prompts.tokenizer.save_pretrained(folder)
-    return folder
+    return toy_checkpoint(tmp_path_factory.mktemp("toy"))
 
 
 def test_results_on_disk_are_gone_on_with(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -368,103 +335,3 @@ def test_wrong_arguments_are_refused_before_anything_heavy_is_imported() -> None
     assert ended.stdout.splitlines() == ["2 False"] * len(WRONG)
     for _, sentence in WRONG:
         assert sentence in ended.stderr
-
-
-def test_serve_asks_for_its_address_before_it_loads_the_model(
-    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def loads(*_: object) -> None:
-        raise AssertionError("the model was loaded")
-
-    monkeypatch.setattr("policies.registry.open_policy", loads)
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = str(taken.getsockname()[1])
-        assert "cannot listen on 127.0.0.1" in refused(capfd, 3, "serve", str(folder), "--port", port)
-
-
-@pytest.fixture
-def server(folder: Path) -> Iterator[str]:
-    """`serve` in a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, "cli.py", "serve", str(folder), "--port", "0"],
-        cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert " answers at http://127.0.0.1:" in line
-    yield line.split()[-1].removesuffix("/predict")
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
-    process.stdout.close()
-
-
-def test_a_served_checkpoint_acts_as_it_does_at_home(folder: Path, server: str) -> None:
-    torch.set_num_threads(1)
-    random = np.random.default_rng(1)
-    queries = [
-        Query(
-            {
-                "rgb_static": random.integers(0, 256, (200, 200, 3), dtype=np.uint8),
-                "rgb_gripper": random.integers(0, 256, (84, 84, 3), dtype=np.uint8),
-                "robot_obs": random.normal(size=15),
-            },
-            "draw the drawer out",
-            sequence=number,
-            number=0,
-        )
-        for number in range(3)
-    ]
-    at_home = open_policy(ReconVLAFolder(str(folder))).act(queries)
-    served = RemotePolicy(server, tries=1).act(queries)
-    for one, other in zip(at_home, served):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_two_policies_against_each_other(capfd: pytest.CaptureFixture[str]) -> None:
-    """The expert is told from chance before all sequences are played."""
-    words = ("evaluate", "expert", "--against", "random")
-    steps = ("--max-steps", "70", "--simulators", "4", "--sequences", "24", "--json")
-    found = run(capfd, *words, *steps)
-    assert (found["better"], found["decided"]) == ("expert", True) and found["sequences"] < 24
-    assert found["success"][0] > found["success"][1] and found["most_sequences"] == 24
-    assert (
-        len(found["results"])
-        == found["sequences"]
-        == found["won"]
-        + found["lost"]
-        + sum((a >= 1) == (b >= 1) for a, b in (entry["done"] for entry in found["results"]))
-    )
-    capfd.readouterr()
-    assert cli.main([*words, "--max-steps", "1", "--sequences", "2", "--simulators", "2"]) == 0
-    output = capfd.readouterr()
-    assert "they were not told apart (p 1)" in output.out and "2 of 2 sequences: 0 to 0" in output.err
-
-
-@pytest.mark.parametrize(
-    ("more", "sentence"),
-    [
-        (("--against", "random"), "--against random: it is the same policy"),
-        (("--level", "2"), "--level is of --against"),
-        (("--against", "expert", "--videos", "films"), "--videos is not heeded by --against"),
-        (("--against", "expert", "--official-compat"), "--official-compat is not heeded by --against"),
-    ],
-)
-def test_what_against_does_not_heed(
-    more: tuple[str, ...], sentence: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert sentence in refused(capfd, 2, *RANDOM, "--sequences", "1", *more)
-
-
-def test_the_sequences_of_a_file_are_played(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    chains = get_sequences(1000)
-    file = tmp_path / "list.json"
-    file.write_text(json.dumps([[chains[n].initial_state, chains[n].tasks] for n in (5, 9)]))
-    words = (*RANDOM, "--sequences-file", str(file))
-    document = run(capfd, *words, "--out", str(tmp_path / "results"))
-    assert [entry["tasks"] for entry in document["results"]] == [list(chains[n].tasks) for n in (5, 9)]
-    assert document["protocol"] == "a file's sequences"
-    assert "--tasks draws sequences" in refused(capfd, 2, *words, "--tasks", "open_drawer")
-    assert "list.json has 2, not 3" in refused(capfd, 2, *words, "--sequences", "3")
-    file.write_text("[]")
-    assert "is no list of sequences" in refused(capfd, 2, *words)
-    assert refused(capfd, 2, *words[:-1], str(tmp_path / "nowhere.json")).count("\n") == 1
