@@ -14,6 +14,7 @@ from commands.dataset_options import reading_of, said_of_sets, with_progress
 from commands.fetching import Folder
 from commands.place_type import PLACE
 from errors import InvalidInput, Stopped
+from settings.shown import size_told
 from settings.streams import say
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def _write(source: Source, dst: Path, form: str, lossless: bool, float32: bool) 
     is_film = form != "calvin" and not lossless
     needed = bytes_needed(source, "npz" if form == "calvin" else "film" if is_film else "png")
     more, free = need_room(needed, dst)
-    say(f"{dst}: up to {more / 1e9:.2f} GB are written, {free / 1e9:.2f} GB are free")
+    say(f"{dst}: up to {size_told(more)} are written, {size_told(free)} are free")
     rounded = RoundedTokens() if form != "calvin" and (is_film or float32) else None
     target = _target(source, form, lossless, float32)
     if rounded is not None:

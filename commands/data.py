@@ -15,6 +15,7 @@ from commands.groups import Suggesting
 from commands.place_type import PLACE
 from errors import DatasetError, InvalidInput, Stopped
 from settings import files
+from settings.faults import need_mistake
 from settings.shown import shown
 from settings.streams import say
 
@@ -68,7 +69,14 @@ def check(folder: Path, split: str | None, as_json: bool, preview: Path | None, 
     sound = not any(result["problems"] for result in results.values())
     if preview is not None:
         opened_splits = [opened for opened, _ in surveyed.values() if opened is not None]
-        files.write(preview, contact_sheet(opened_splits))
+        sheet = contact_sheet(opened_splits)
+        try:
+            files.write(preview, sheet)
+        except OSError as error:
+            need_mistake(error)
+            raise InvalidInput(
+                f"--preview: {shown(str(preview))} cannot be written: {error.strerror}"
+            ) from None
     if as_json:
         say(json.dumps({"folder": str(folder), "sound": sound, "splits": results}))
     else:

@@ -69,8 +69,8 @@ def fetched(text: str, of: RepoKind) -> Path:
 
 
 def _bring(copy: Copy, size: int) -> None:
-    from hub.copies import told
     from settings.deadline import in_thread
+    from settings.shown import size_told
 
     watch = _Watch()
     answer = in_thread(lambda: copy.fetch(copy.listing(), watch), "fetch")
@@ -83,7 +83,8 @@ def _bring(copy: Copy, size: int) -> None:
         watch.stop.set()
         wait([answer])
         raise Stopped(
-            f"stopped with {told(watch.count)} of {told(size)} of {copy.name}; the same command goes on from there"
+            f"stopped with {size_told(watch.count)} of {size_told(size)} of {copy.name}; the same command goes on from "
+            "there"
         ) from None
     answer.result()
 
@@ -119,12 +120,12 @@ def _shown(title: str, size: int) -> Iterator[Callable[[int], None]]:
 
 
 def _line(title: str, count: int, size: int, seconds: float) -> str:
-    from hub.copies import told
+    from settings.shown import size_told
     from views.status_screen import span
 
     rate = count / seconds
     left = f", {span((size - count) / rate)} left" if rate else ""
-    return f"{title}: {told(count)} of {told(size)}, {told(round(rate))}/s{left}"
+    return f"{title}: {size_told(count)} of {size_told(size)}, {size_told(round(rate))}/s{left}"
 
 
 class _Watch:

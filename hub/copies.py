@@ -24,7 +24,7 @@ from settings.documents import parse_json
 from settings.faults import REFUSED, need_fact
 from settings.places import expanded
 from settings.regular import read_text
-from settings.shown import shown
+from settings.shown import shown, size_told
 
 FOLDER_VARIABLE = "BATON_HUB_CACHE"
 #: Left free on the disk beside what is fetched.
@@ -107,20 +107,18 @@ class Copy:
         """Which of them are not here. What is here was proved when it came."""
         return [one for one in files if not _is_there(self._files / one.path, one.size)]
 
-    def no_room(self, files: Sequence[HubFile], besides: int = 0) -> str | None:
-        """Why the disk does not hold what is missing, one sentence; None where it does. besides: bytes that are made of
-        them while all of them are here."""
+    def no_room(self, files: Sequence[HubFile]) -> str | None:
+        """Why the disk does not hold what is missing, one sentence; None where it does."""
         missing = self.missing(files)
-        need = sum(one.size for one in missing) - self._parts_bytes()
+        need = max(0, sum(one.size for one in missing) - self._parts_bytes())
         existing = next(place for place in (self.folder, *self.folder.parents) if place.exists())
         free = shutil.disk_usage(existing).free
-        if need + besides + SPARE_BYTES <= free:
+        if need + SPARE_BYTES <= free:
             return None
-        whole = sum(one.size for one in files)
-        made = f", and what is made of them about {told(besides)} at the peak" if besides else ""
+        whole = size_told(sum(one.size for one in files))
         return (
-            f"{self.name}: its {len(files)} files have {told(whole)}, {told(max(0, need))} of them yet to come{made}; "
-            f"{told(free)} are free where {self.folder} is: name fewer demonstrations, or a larger disk in "
+            f"{self.name}: its {len(files)} files have {whole}, {size_told(need)} of them yet to come; "
+            f"{size_told(free)} are free where {self.folder} is: name fewer demonstrations, or a larger disk in "
             f"{FOLDER_VARIABLE}"
         )
 
@@ -209,14 +207,6 @@ class _Unhurried:
 
     def moved(self, count: int) -> None:
         """Nobody watches."""
-
-
-def told(count: int) -> str:
-    """Bytes, for people."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"
 
 
 def _remember(file: Path, text: str) -> None:

@@ -119,3 +119,11 @@ def _escaped(found: re.Match[str]) -> str:
 
 def _begin(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def size_told(count: int) -> str:
+    """Bytes, for people: 1.2 GB."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

@@ -16,6 +16,7 @@ from calvin.lerobot_writer.tables import png_bytes
 from errors import EnvironmentLacks
 from settings.faults import need_fact
 from settings.files import aside_of
+from settings.shown import size_told
 
 #: Bytes of a frame's pictures for each byte that they take as PNG: AV1 took 0.10 to 0.14 on `calvin_mini`, npz 1.05.
 _FILM, _ARCHIVE = 0.25, 1.25
@@ -50,7 +51,7 @@ def need_room(needed: int, dst: Path) -> tuple[int, int]:
     more = max(needed - written, 0)
     if more > free:
         raise EnvironmentLacks(
-            f"{dst} needs up to {more / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free there; make room, or name a "
+            f"{dst} needs up to {size_told(more)}, and {size_told(free)} are free there; make room, or name a "
             "folder on another disk"
         )
     return more, free

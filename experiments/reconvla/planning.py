@@ -8,8 +8,9 @@ from db.plans import Dependency, Plan
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.hub_data import copies
 from experiments.reconvla.job_book import JobBook, digest
-from hub.copies import Copy, told
+from hub.copies import Copy
 from settings.own_code import admitted_in
+from settings.shown import size_told
 from tasks.context import Finished, Note, TaskContext, Yielded
 from tasks.data.fetch import Stop, bring, steps_of
 from tasks.fetch import FETCH, PLAN, FetchSpec, PlanResult, PlanSpec
@@ -20,7 +21,9 @@ def fetched_first(config: AblationConfig, missing: Sequence[Copy]) -> Plan:
     book, needs = JobBook("round_robin"), []
     for copy in missing:
         size = sum(file.size for file in copy.listing())
-        label = f"fetch {copy.name.repository}{'/' if copy.name.path else ''}{copy.name.path}, {told(size)}"
+        label = (
+            f"fetch {copy.name.repository}{'/' if copy.name.path else ''}{copy.name.path}, {size_told(size)}"
+        )
         spec = FetchSpec(name=str(copy.name), of=copy.kind)
         needs.append(Dependency(book.add(FETCH, label, spec, [], target_steps=steps_of(size)), "copy"))
     stored = config.model_dump(mode="json")

@@ -65,6 +65,22 @@ def test_a_preview_is_written_and_a_wrong_name_is_refused_at_once(
         assert sentence in capsys.readouterr().err
 
 
+def test_a_preview_that_cannot_be_written_in_the_end_is_one_sentence(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "goes"
+    folder.mkdir()
+
+    def sheet(splits: object) -> bytes:
+        folder.rmdir()
+        return b"png"
+
+    monkeypatch.setattr("calvin.preview.contact_sheet", sheet)
+    assert cli.main(["data", "check", str(data), "--preview", str(folder / "sheet.png")]) == 2
+    err = capsys.readouterr().err
+    assert err.endswith("sheet.png' cannot be written: No such file or directory\n") and err.count("\n") == 1
+
+
 def test_scenes_are_said_of_a_lerobot_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = sets.write_v2(tmp_path / "set", sets.episodes(3))
     arguments = ["data", "check", str(root), "--validation-episodes", "none", "--json"]
