@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -98,9 +98,3 @@ def scene_of_episode(episode: Episode) -> SceneTold:
     arrays = {"rgb_static": episode.rgb_static, "scene_obs": episode.scene_obs}
     given = {name: values for name, values in arrays.items() if values is not None}
     return scene_seen([{name: given[name][place] for name in given} for place in sampled(len(episode))])
-
-
-def with_scene_seen(episode: Episode) -> Episode:
-    """The same, with the scene that its pictures show where its dataset does not say."""
-    told = scene_of_episode(episode)
-    return episode if told.scene == episode.scene else replace(episode, scene=told.scene)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import cli
-from calvin.writer import write_split
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 
 @pytest.fixture(scope="module")

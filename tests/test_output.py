@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 import cli
-from calvin.writer import write_split
 from db.engine import Database
 from errors import StateBusy
 from settings import ending, streams
 from settings.home import Home
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 from tests.commands.test_status import make_ablation
 from tests.processes import CLI, environment
 from tests.support import REPOSITORY

@@ -26,8 +26,8 @@ import numpy as np
 from calvin.episode import IMAGE_FIELDS, Episode
 from calvin.lerobot_writer.layout import COLUMNS
 from calvin.split import TRAINING, VALIDATION, Reading, open_split
-from calvin.writer import write_split
 from tests.calvin.conversion.converting import converted
+from tests.calvin.writing import write_split
 from trials import REPOSITORY, RESULTS, keep
 
 ASKED = Path(__file__).parent / "lerobot" / "asked.py"

@@ -11,7 +11,6 @@ import pytest
 
 from calvin.episode import Episode
 from calvin.split import TRAINING, VALIDATION, open_split
-from calvin.writer import write_split
 from db.plans import PlannedJob
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
@@ -23,6 +22,7 @@ from tasks.registry import KINDS
 from tests.calvin.conftest import calvin_mini as calvin_mini
 from tests.calvin.conftest import lerobot_mini as lerobot_mini
 from tests.calvin.conversion.converting import converted
+from tests.calvin.writing import write_split
 from tests.tasks.fake_context import FakeContext
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from calvin.dataset import CalvinSplit, open_dataset
-from calvin.writer import write_split
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from calvin.check import examine, stray_frames
 from calvin.dataset import open_dataset, survey
 from calvin.split import Findings, annotated_frames
-from calvin.writer import write_split
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 FRAME = "episode_0000102.npz"
 

@@ -9,9 +9,9 @@ import pytest
 from calvin.annotations import SceneRange
 from calvin.dataset import open_dataset
 from calvin.downloads import fault_of_scenes, known_download
-from calvin.writer import write_split
 from errors import DatasetError
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 D, ABC, ABCD = 611_098, 1_795_044, 2_406_143
 RIGHT = [

@@ -13,9 +13,9 @@ from calvin.episode import Episode
 from calvin.lerobot_format import held_out
 from calvin.official_phrases import known_phrase, validation_phrases
 from calvin.split import TRAINING, VALIDATION, Reading, open_split, survey_split
-from calvin.writer import write_split
 from errors import DatasetError
 from tests.calvin import lerobot_sets as sets
+from tests.calvin.writing import write_split
 
 
 @pytest.fixture

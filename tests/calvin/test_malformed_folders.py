@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from calvin.dataset import open_dataset
-from calvin.writer import write_split
 from errors import DatasetError, UnsafePickle
 from tests.calvin.dataset_folder import change_annotations, open_folder
 from tests.calvin.dataset_folder import folder as folder
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 
 def test_missing_root(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from calvin.dataset import open_dataset
-from calvin.writer import write_split
 from errors import DatasetError
 from tests.calvin.dataset_folder import change_frame, open_folder
 from tests.calvin.dataset_folder import folder as folder
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.01, 0.5, 0.99])

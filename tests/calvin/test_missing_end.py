@@ -11,11 +11,11 @@ import pytest
 from calvin.check import examine
 from calvin.dataset import open_dataset, survey
 from calvin.split import annotated_frames, left_out
-from calvin.writer import write_split
 from errors import DatasetError
 from tests.calvin.dataset_folder import change_annotations, open_folder
 from tests.calvin.dataset_folder import folder as folder
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 
 def remove(folder: Path, *frames: int) -> None:

@@ -16,9 +16,9 @@ from benchmark.tasks import TASKS
 from calvin.episode import Episode
 from calvin.overview import Lengths, Overview
 from calvin.split import TRAINING, Reading, Split, annotated_frames, open_split
-from calvin.writer import write_split
 from tests.calvin import lerobot_sets as sets
 from tests.calvin.scene_frames import film
+from tests.calvin.writing import write_split
 
 NONE = Reading(validation_episodes="none")
 

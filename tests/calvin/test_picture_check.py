@@ -12,9 +12,9 @@ from calvin.check import examine
 from calvin.dataset import open_dataset
 from calvin.sampled_check import check_sample
 from calvin.split import annotated_frames
-from calvin.writer import write_split
 from errors import DatasetError
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 FRAMES = 8
 

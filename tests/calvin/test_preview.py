@@ -10,10 +10,10 @@ from PIL import Image
 
 from calvin.preview import MOST, _chosen, contact_sheet
 from calvin.split import TRAINING, Reading, open_split
-from calvin.writer import write_split
 from tests.calvin import lerobot_sets as sets
 from tests.calvin.samples import make_episode
 from tests.calvin.scene_frames import film
+from tests.calvin.writing import write_split
 
 
 def pixels(content: bytes) -> np.ndarray:

@@ -10,9 +10,9 @@ from calvin.check import examine
 from calvin.dataset import open_dataset
 from calvin.recording import RECORD, recorded_renderer, recording_of
 from calvin.split import annotated_frames
-from calvin.writer import write_split
 from errors import DatasetError
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 
 def configured(folder: Path, text: str | bytes) -> Path:

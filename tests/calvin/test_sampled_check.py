@@ -11,9 +11,9 @@ import pytest
 from calvin.dataset import open_dataset
 from calvin.episode import Episode
 from calvin.sampled_check import check_sample
-from calvin.writer import write_split
 from errors import DatasetError
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 
 def written(root: Path, change: Callable[[Episode], np.ndarray], episodes: int = 3, changed: int = 3) -> Path:

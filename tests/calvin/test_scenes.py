@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.observations import SLIDE
-from calvin.scenes import SAMPLED, SceneTold, sampled, scene_of_episode, scene_seen, with_scene_seen
+from calvin.scenes import SAMPLED, SceneTold, sampled, scene_of_episode, scene_seen
 from calvin.split import TRAINING, VALIDATION, Reading, open_split, settled
 from errors import DatasetError
 from tests.calvin import lerobot_sets as sets
@@ -58,10 +58,8 @@ def test_only_the_door_of_b_slides_so_far() -> None:
 def test_what_the_dataset_says_is_not_looked_at() -> None:
     episode = make_episode(0, 9, scene="A", rgb_static=film("B", 9))
     assert scene_of_episode(episode) == SceneTold("A", "the dataset")
-    assert with_scene_seen(episode) is episode
     unknown = replace(episode, scene="unknown", scene_obs=None)
     assert scene_of_episode(unknown) == SceneTold("B", "its pictures")
-    assert with_scene_seen(unknown).scene == "B"
 
 
 def test_frames_are_taken_from_all_of_a_demonstration() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from calvin.dataset import CalvinSplit, open_dataset
 from calvin.shared_frames import shared_demonstrations, told_shared
-from calvin.writer import write_split
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 
 def both(root: Path) -> tuple[CalvinSplit, CalvinSplit]:

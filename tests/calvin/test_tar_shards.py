@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from calvin.split import TRAINING, VALIDATION, known_format, open_split, survey_split
-from calvin.writer import write_split
 from errors import DatasetError
 from tests.calvin.samples import assert_same_episode, make_episode
+from tests.calvin.writing import write_split
 
 
 @pytest.fixture

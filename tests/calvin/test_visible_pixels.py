@@ -9,9 +9,9 @@ import pytest
 
 from calvin.dataset import open_dataset
 from calvin.episode_file import load_episode, save_episode
-from calvin.writer import write_split
 from errors import DatasetError, InvalidInput
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 FRAMES = 3
 BOXES = tuple({"red_block": (frame, 1, 9, 12), "drawer": None} for frame in range(FRAMES))

@@ -9,9 +9,9 @@ import yaml
 
 from calvin.dataset import open_dataset
 from calvin.episode import Episode
-from calvin.writer import write_split
 from errors import DatasetError, InvalidInput
 from tests.calvin.samples import assert_same_episode, make_episode
+from tests.calvin.writing import write_split
 
 
 def test_reads_back_the_same_episodes(tmp_path: Path) -> None:

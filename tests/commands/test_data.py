@@ -11,9 +11,9 @@ import pytest
 import cli
 from calvin.dataset import open_dataset
 from calvin.instructions import evaluation_instruction
-from calvin.writer import write_split
 from tests.calvin import lerobot_sets as sets
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 
 @pytest.fixture

@@ -22,13 +22,13 @@ import pytest
 import torch
 
 import cli
-from calvin.writer import write_split
 from policies import registry
 from policies.base import Query
 from policies.random_actions import RandomPolicy
 from policies.remote import RemotePolicy
 from tasks.data.generate import generate
 from tasks.specs import Demonstration
+from tests.calvin.writing import write_split
 from tests.commands.evaluating import RANDOM, refused, run, toy_checkpoint
 from tests.policies.http_servers import raw_server
 from tests.support import REPOSITORY

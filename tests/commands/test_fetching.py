@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import cli
-from calvin.writer import write_split
 from errors import Stopped
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 from tests.hub.loopback import COMMIT, Fault, Hub, Repository
 from tests.hub.serving import serve  # noqa: F401  (a fixture)
 

@@ -13,8 +13,8 @@ import pytest
 
 import cli
 from calvin.frames import FrameFiles
-from calvin.writer import write_split
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 from tests.detectors.scenes import PAINT, paint, table
 
 FIRST, FRAMES = 100, 4

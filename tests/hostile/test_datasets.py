@@ -25,10 +25,10 @@ from calvin.frames import FrameFiles
 from calvin.instructions import read_instruction_file
 from calvin.split import annotated_frames
 from calvin.training_index import write_index
-from calvin.writer import write_split
 from errors import DatasetError, InvalidInput
 from settings.shown import shown
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 from tests.hostile.sentences import sentence
 
 FRAME = "episode_0000001.npz"

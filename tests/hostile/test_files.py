@@ -23,7 +23,6 @@ from calvin.frames import FrameFiles
 from calvin.instructions import read_instruction_file
 from calvin.pickles import load_npy_pickle
 from calvin.recording import CONFIGURATION, RECORD, read_record, recorded_renderer
-from calvin.writer import write_split
 from db.bundle.receive import receive
 from db.soundness import need_sound
 from detectors.calibration import FILE_NAME as CALIBRATION
@@ -48,6 +47,7 @@ from simulators.playtable import assets, meshes
 from simulators.playtable.calvin_scenes import calvin_scene
 from tasks.evaluate.results_file import ResultsFile
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 from tests.hostile.sentences import LONGEST_SENTENCE, sentence
 from views.notice_file import NoticeFile
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from calvin.dataset import CalvinSplit, open_dataset
-from calvin.writer import write_split
 from simulators.base import Simulator
 from simulators.playtable.env import PlayTable
 from simulators.playtable.renderers import egl_fault
 from simulators.registry import create
 from tasks.drawn_anew import looked_at, maker
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 from tests.simulators.clone_stand_in import make_clone
 from tests.simulators.conftest import shared_folder
 

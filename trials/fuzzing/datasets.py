@@ -58,8 +58,8 @@ class Datasets:
     )
 
     def __init__(self, folder: Path) -> None:
-        from calvin.writer import write_split
         from tests.calvin.samples import make_episode
+        from tests.calvin.writing import write_split
 
         self._root = folder / "data"
         boxes = tuple({"drawer": (1.0, 2.0, 30.0, 40.0), "led": None} for _ in range(3))

@@ -16,8 +16,8 @@ from calvin.episode import FRAME_SHAPES, Episode
 from calvin.lerobot_writer.layout import Layout
 from calvin.lerobot_writer.target import LeRobotTarget
 from calvin.split import NOTHING_SAID, Reading, Split, open_split
-from calvin.writer import write_split
 from tests.calvin import lerobot_sets as sets
+from tests.calvin.writing import write_split
 
 EXACT = ("v3.0 png float64", "v2.1 png float64", "calvin")
 SPLITS = ("training", "validation")

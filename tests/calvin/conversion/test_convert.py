@@ -16,7 +16,6 @@ from calvin.episode import EXTRAS, Episode
 from calvin.lerobot_format.beside import FILE
 from calvin.lerobot_format.films import film_frames, film_index
 from calvin.split import NOTHING_SAID, TRAINING, VALIDATION, Reading, open_split
-from calvin.writer import write_split
 from errors import DatasetError, InvalidInput
 from settings.files import aside_of
 from tests.calvin import lerobot_sets as sets
@@ -29,6 +28,7 @@ from tests.calvin.conversion.converting import (
     target_of,
 )
 from tests.calvin.dataset_folder import change_frame
+from tests.calvin.writing import write_split
 
 LOSSY = ("v3.0 film float32", "v2.1 film float32")
 

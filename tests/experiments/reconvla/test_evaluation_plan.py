@@ -13,7 +13,6 @@ import pytest
 import cli
 from benchmark.tasks import TASKS
 from calvin.sequences import get_sequences
-from calvin.writer import write_split
 from errors import ConfigError, SimulatorMissing
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.evaluation_plan import closed_loop_shards, has_closed_loop
@@ -23,6 +22,7 @@ from settings.typed_json import key_json
 from tasks.evaluate.closed_loop import chains_of
 from tasks.specs import ClosedLoopSpec
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 from tests.simulators.calvin_env_stand_in import make_interpreter
 from tests.simulators.clone_stand_in import make_clone
 

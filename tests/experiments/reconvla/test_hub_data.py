@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from calvin.writer import write_split
 from db import jobs, plans, queries
 from db.engine import Database
 from db.plans import Plan
@@ -23,6 +22,7 @@ from tasks.context import Finished, TaskContext, Yielded
 from tasks.data import fetch, ingest
 from tasks.registry import FETCH, INGEST, PLAN, versions
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 from tests.hub.loopback import COMMIT, OTHER_COMMIT, Hub, Repository
 from tests.hub.serving import serve  # noqa: F401  (a fixture)
 from tests.support import states

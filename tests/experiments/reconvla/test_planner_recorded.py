@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from calvin.writer import write_split
 from errors import DatasetError
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 from tests.experiments.reconvla.plans import changed, kept, keys, of_kind, plan
 
 

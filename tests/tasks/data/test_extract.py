@@ -16,12 +16,12 @@ from PIL import Image
 
 from calvin.annotations import read_embeddings
 from calvin.dataset import open_dataset
-from calvin.writer import write_split
 from detectors.registry import make_detector
 from errors import DatasetError, InvalidInput
 from models.images import compose
 from tasks.data.extract import extract
 from tests.calvin.samples import make_episode
+from tests.calvin.writing import write_split
 
 EPISODE = make_episode(
     100, 6, split="validation", task="open_drawer",

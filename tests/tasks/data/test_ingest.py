@@ -8,13 +8,13 @@ import pytest
 
 from calvin.dataset import open_dataset
 from calvin.episode_file import load_episode
-from calvin.writer import write_split
 from errors import DatasetError
 from tasks.context import Finished, Yielded
 from tasks.data import ingest
 from tests.calvin import lerobot_sets as sets
 from tests.calvin.samples import assert_same_episode, make_episode
 from tests.calvin.scene_frames import film
+from tests.calvin.writing import write_split
 from tests.tasks.fake_context import FakeContext
 
 
