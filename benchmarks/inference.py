@@ -26,8 +26,9 @@ from scipy import optimize, stats
 from benchmarks.machine import describe
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from reports.estimates import METHOD_HERE, estimates
+from reports.level import ALPHA
 from reports.looks import error_of_looks
-from reports.methods import ALPHA, holm_decisions, welch_tests
+from reports.methods import holm_decisions, welch_tests
 from reports.statistics import compare
 
 RESULT = Path(__file__).parent / "results" / "inference.json"

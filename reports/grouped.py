@@ -9,7 +9,8 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from reports.methods import ALPHA, Interval
+from reports.level import ALPHA
+from reports.methods import Interval
 
 
 def grouped_share_interval(hits: Sequence[int], counts: Sequence[int]) -> Interval | None:

@@ -8,7 +8,8 @@ from itertools import groupby
 from reports.against_baseline import ArmComparison
 from reports.data import ReportData
 from reports.last_look import LastLook
-from reports.power import ALPHA, detectable
+from reports.level import ALPHA
+from reports.power import detectable
 from reports.scatter import CEILING, FLOOR, Spread
 from reports.summary import Summary
 

@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.methods import ALPHA, welch_tests
+from reports.level import ALPHA
+from reports.methods import welch_tests
 
 #: Simulated ablations; the standard error of the share is at most 0.4 points.
 _DRAWS = 15_000

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-ALPHA = 0.05
+from reports.level import ALPHA
 
 #: With fewer seeds in an arm, p is wrong where arms scatter unequally.
 FEWEST_RELIABLE = 3

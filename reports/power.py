@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from errors import InvalidInput
+from reports.level import ALPHA
 
-ALPHA = 0.05
 #: Of an arm; nobody trains more.
 MOST_SEEDS = 1000
 _NODES = 64

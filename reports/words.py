@@ -9,8 +9,8 @@ from math import sqrt
 from reports.against_baseline import ArmComparison, Contrast
 from reports.data import ReportData
 from reports.last_look import LastLook
+from reports.level import ALPHA
 from reports.limits import amount, at_an_end, limits, scatters
-from reports.methods import ALPHA
 from reports.metric import Metric
 from reports.numbers import interval_words, p_equals, signed
 from reports.summary import Summary

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from reports.power import ALPHA
+from reports.level import ALPHA
 
 #: Seeds of an arm at the first look: with two, p cannot be relied on.
 FIRST_LOOK = 3

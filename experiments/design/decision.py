@@ -21,7 +21,8 @@ from scipy import special
 from experiments.design.bounds import FIRST_LOOK
 from experiments.design.measures import Measure
 from reports.last_look import Verdict
-from reports.methods import ALPHA, welch_tests
+from reports.level import ALPHA
+from reports.methods import welch_tests
 
 _SAID: dict[Verdict, str] = {
     "open": "open",

@@ -11,8 +11,9 @@ from experiments.design.feasible import adaptive_document
 from experiments.design.history import ArmResults
 from experiments.design.measures import Measure, measures_of
 from experiments.design.spread import Spread, spread_for
+from reports.level import ALPHA
 from reports.metric import Metric
-from reports.power import ALPHA, detectable, seeds_for
+from reports.power import detectable, seeds_for
 from settings.json_values import JsonObject
 
 #: Sequences that are looked at beside those of the ablation.

@@ -14,7 +14,7 @@ from experiments.reconvla.evaluation_plan import NO_SIMULATOR, has_closed_loop
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 from experiments.reconvla.sections import Comparison
 from experiments.reconvla.seeds import AdaptiveSeeds, PlannedSeeds
-from reports.methods import ALPHA
+from reports.level import ALPHA
 from settings.shown import cut, shown
 
 _PLACE = "seeds.adaptive"
