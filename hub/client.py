@@ -18,6 +18,7 @@ from hub.download import Patience
 from hub.files import HubFile
 from hub.names import HubName, RepoKind, fault_of_path
 from settings.deadline import Deadline
+from settings.faults import need_fact
 from settings.shown import cut, first_line, shown
 
 Result = TypeVar("Result")
@@ -108,7 +109,10 @@ class Repositories:
         while True:
             try:
                 return Deadline(seconds).result(lambda: ask(HfApi(library_name="baton")))
+            except MemoryError:
+                raise
             except Exception as error:  # the client's errors share no base class
+                need_fact(error)
                 refused = _refusal(name, self.kind, error)
                 if refused is not None:
                     raise refused from None
@@ -157,6 +161,9 @@ def _refusal(name: HubName, kind: RepoKind, error: Exception) -> InvalidInput | 
     """What an error of the client says for good; None where another try may do better."""
     from huggingface_hub import errors
 
+    if isinstance(error, (KeyError, TypeError, AttributeError)):  # a listing without what each has
+        told = f"{type(error).__name__}: {first_line(error)}"
+        return InvalidInput(f"{name}: what the Hub answers cannot be read by its client ({cut(told, 200)})")
     if isinstance(error, errors.GatedRepoError):
         return InvalidInput(
             f"{name} is gated: accept its terms on the Hub, and name a token that may read it (hf auth login, or "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -119,3 +120,30 @@ def changed(**values: Any) -> Callable[[list[dict[str, Any]]], list[dict[str, An
 def test_a_listing_that_cannot_be_a_folder_is_refused(lie: Any, why: str, serve: Serve) -> None:
     serve(lab__data=Repository(FILES, listed=lie))
     assert why in refusal("hub:lab/data")
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised", "says"),
+    [
+        (
+            KeyError("oid"),
+            InvalidInput,
+            "what the Hub answers cannot be read by its client .KeyError: 'oid'.",
+        ),
+        (OSError(errno.EMFILE, "Too many open files"), OSError, "Too many open files"),
+        (MemoryError(), MemoryError, ""),
+    ],
+)
+def test_what_another_try_does_not_mend_is_told_at_once(
+    fault: Exception, raised: type[Exception], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def ask(*_: object, **__: object) -> None:
+        tries.append(1)
+        raise fault
+
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", ask)
+    with pytest.raises(raised, match=says):
+        QUICK.commit_of(HubName("lab", "data"))
+    assert len(tries) == 1
