@@ -16,7 +16,7 @@ from commands.place_type import PLACE
 from errors import DatasetError, InvalidInput, Stopped
 from settings import files
 from settings.faults import need_mistake
-from settings.shown import shown
+from settings.shown import shown_path
 from settings.streams import say
 
 SPLITS = ("training", "validation")
@@ -75,7 +75,7 @@ def check(folder: Path, split: str | None, as_json: bool, preview: Path | None, 
         except OSError as error:
             need_mistake(error)
             raise InvalidInput(
-                f"--preview: {shown(str(preview))} cannot be written: {error.strerror}"
+                f"--preview: {shown_path(preview)} cannot be written: {error.strerror}"
             ) from None
     if as_json:
         say(json.dumps({"folder": str(folder), "sound": sound, "splits": results}))
@@ -155,6 +155,6 @@ def fetch(name: str, model: bool) -> None:
 def _check_preview(file: Path) -> None:
     """Before frames are read for minutes. Raises InvalidInput."""
     if file.suffix.lower() != ".png":
-        raise InvalidInput(f"--preview: {shown(str(file))} is no name of a PNG file")
+        raise InvalidInput(f"--preview: {shown_path(file)} is no name of a PNG file")
     if file.is_dir() or not file.absolute().parent.is_dir():
-        raise InvalidInput(f"--preview: {shown(str(file))} cannot be written: there is no such folder")
+        raise InvalidInput(f"--preview: {shown_path(file)} cannot be written: there is no such folder")
