@@ -31,9 +31,9 @@ _FAMILIES = (
     "CUBLAS_", "CUBLASLT_", "CUDNN_", "NVIDIA_TF32_", "BNB_", "LIBGL_", "MESA_", "GALLIUM_", "LP_", "EGL_",
 )  # fmt: skip
 
-#: Of those names, what says where files lie or what is printed.
+#: Of those names, what says where files lie, what is printed, or which of one machine's devices draws.
 _NO_ARITHMETIC = frozenset({"TORCH_HOME", "TORCH_EXTENSIONS_DIR", "TORCH_LOGS", "OMP_DISPLAY_ENV", "MKL_VERBOSE",
-                            "DNNL_VERBOSE", "ONEDNN_VERBOSE", "OPENCV_LOG_LEVEL"})  # fmt: skip
+                            "DNNL_VERBOSE", "ONEDNN_VERBOSE", "OPENCV_LOG_LEVEL", "EGL_VISIBLE_DEVICES"})  # fmt: skip
 
 #: Words of names that say where something lies, is loaded from or written to, also without a "/".
 _OF_PLACES = frozenset({"PATH", "PATHS", "DIR", "FILE", "FILENAME", "LIBRARY", "LIBRARIES", "TOOL", "DUMP", "TRACE",

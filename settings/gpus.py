@@ -134,7 +134,7 @@ def _is_named(entry: str, number: int, uuid: str) -> bool:
 def _listed() -> dict[int, str]:
     """number -> UUID or empty. A tool that answers in words lists nothing. Raises ToolFails."""
     found = {}
-    for line in _asked("--query-gpu=index,uuid", "--format=csv,noheader"):
+    for line in ask_nvidia_smi("--query-gpu=index,uuid", "--format=csv,noheader"):
         named = re.fullmatch(r"\s*(\d+)\s*(?:,\s*(\S+)\s*)?", line)
         if named is not None:
             found[int(named[1])] = named[2] or ""
@@ -144,14 +144,14 @@ def _listed() -> dict[int, str]:
 def _mig_devices() -> list[str]:
     """Names of the parts that GPUs are divided into; none where nvidia-smi does not tell, and torch has to."""
     try:
-        lines = _asked("-L")
+        lines = ask_nvidia_smi("-L")
     except ToolFails:
         return []
     return [unit[1] for line in lines if (unit := re.search(r"UUID:\s*(MIG-[^)\s]+)", line)) is not None]
 
 
-def _asked(*words: str) -> list[str]:
-    """Lines of nvidia-smi; none where there is none. Raises ToolFails."""
+def ask_nvidia_smi(*words: str) -> list[str]:
+    """Lines that nvidia-smi prints; none where there is no such tool. Raises ToolFails."""
     if shutil.which("nvidia-smi") is None:
         return []
     try:

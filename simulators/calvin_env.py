@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmark.cameras import EGL, TINY
 from errors import BatonError, SimulatorMissing
 from settings.places import expanded
+from simulators.egl_devices import egl_environment
 from simulators.piped import ANSWER_SECONDS, PipedSimulator
 
 SCRIPT = Path(__file__).parent / "external" / "calvin_env_script.py"
@@ -44,7 +45,12 @@ class CalvinEnv(PipedSimulator):
                 f"{python} is no program that can be started; name the interpreter that calvin_env is installed in "
                 f"with {HOW_TO_NAME}"
             )
-        super().__init__((program, str(SCRIPT)), {"scene": scene, "use_egl": renderer == EGL}, answer_seconds)
+        super().__init__(
+            (program, str(SCRIPT)),
+            {"scene": scene, "use_egl": renderer == EGL},
+            answer_seconds,
+            egl_environment() if renderer == EGL else None,
+        )
 
     def _refusal(self, error: str) -> BatonError:
         if error.startswith(("ModuleNotFoundError: ", "ImportError: ")):

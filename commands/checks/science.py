@@ -35,6 +35,7 @@ def _playtable() -> Finding:
 def _egl() -> Finding:
     """Tried in a process of its own, which takes a second or two."""
     try:
+        from simulators.egl_devices import devices_of_gpus
         from simulators.playtable.renderers import egl_fault
     except ImportError:
         remedy = "pip install 'pybullet>=3.2.7'"
@@ -44,7 +45,14 @@ def _egl() -> Finding:
         detail, remedy = fault.split(". ", 1)
         return Finding("simulators", "EGL", MISSING, f"{detail}; renderer auto draws with tiny", remedy)
     detail = "draws; renderer auto uses it for CALVIN's scenes, and tiny where frames were drawn with tiny"
-    return Finding("simulators", "EGL", OK, detail)
+    devices = devices_of_gpus()
+    known = [f"GPU {gpu} is its device {device}" for gpu, device in devices.items() if device is not None]
+    unknown = [str(gpu) for gpu, device in devices.items() if device is None]
+    if len(devices) > 1 and unknown:
+        detail = f"{detail}; which of its devices is GPU {', '.join(unknown)} is not known, so it draws on its first"
+        remedy = "set EGL_VISIBLE_DEVICES for a worker that is started alone for this GPU"
+        return Finding("simulators", "EGL", WARNING, "; ".join([detail, *known]), remedy)
+    return Finding("simulators", "EGL", OK, "; ".join([detail, *known]))
 
 
 def _calvin_env() -> Finding:

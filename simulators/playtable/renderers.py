@@ -10,7 +10,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +19,7 @@ import pybullet
 
 from benchmark import cameras
 from errors import SimulatorError, SimulatorMissing
+from simulators.egl_devices import egl_environment
 from simulators.playtable.client import Client
 
 #: It takes a second; on a machine that is busy with other things, a minute.
@@ -53,7 +54,8 @@ def renderer_named(name: str) -> Renderer:
 
 
 def open_client(renderer: Renderer, pixels: int) -> Client:
-    """A physics server that can draw pictures of up to `pixels` a side with `renderer`.
+    """A physics server that can draw pictures of up to `pixels` a side with `renderer`; EGL draws on the GPU that this
+    process was given.
 
     Raises SimulatorMissing where EGL was asked for and does not work on this machine.
     """
@@ -63,7 +65,7 @@ def open_client(renderer: Renderer, pixels: int) -> Client:
     if fault is not None:
         raise SimulatorMissing(fault)
     plugin = _plugin_file()
-    with _native_output_to_stderr():
+    with _native_output_to_stderr(), _variables(egl_environment()):
         client = Client(f"--width={pixels} --height={pixels}")
         if client.loadPlugin(plugin, "_eglRendererPlugin") < 0:
             client.close()
@@ -98,7 +100,12 @@ def egl_fault() -> str | None:
         "raise SystemExit(0 if ok else 1)"
     )
     try:
-        probe = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=_PROBE_SECONDS)
+        probe = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            timeout=_PROBE_SECONDS,
+            env={**os.environ, **egl_environment()},
+        )
     except subprocess.TimeoutExpired:
         return _lacks(f"it gave no picture within {_PROBE_SECONDS:.0f} s")
     return None if probe.returncode == 0 else _lacks(f"trying it ended with code {probe.returncode}")
@@ -114,6 +121,17 @@ def _lacks(reason: str) -> str:
         f"PyBullet cannot draw with EGL here: {reason}. Install an OpenGL driver with EGL "
         "(the GPU's, or Mesa's libegl1), or use the renderer 'tiny'"
     )
+
+
+@contextmanager
+def _variables(values: Mapping[str, str]) -> Iterator[None]:
+    """The plugin asks for them while it is loaded. Jobs record which variables are set, so they do not stay."""
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            del os.environ[name]
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def test_gpus_that_are_not_there_are_refused_before_anything_is_planned(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker would compute on the processor, and the record would name a GPU."""
-    monkeypatch.setattr("settings.gpus._asked", lambda *_: [])
+    monkeypatch.setattr("settings.gpus.ask_nvidia_smi", lambda *_: [])
     monkeypatch.setattr("commands.gpus.try_machine", lambda gpus: Trial(torch="2.9 (built without CUDA)"))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     home = tmp_path / "home"
@@ -76,7 +76,7 @@ def test_what_only_plans_asks_no_gpu_tool(tmp_path: Path, monkeypatch: pytest.Mo
     def asked(*_: str) -> list[str]:
         raise AssertionError("a driver that hangs would be waited for")
 
-    monkeypatch.setattr("settings.gpus._asked", asked)
+    monkeypatch.setattr("settings.gpus.ask_nvidia_smi", asked)
     assert cli.main(["--home", str(tmp_path / "home"), *SMOKE, "--detach"]) == 0
     assert cli.main(["--home", str(tmp_path / "home"), *SMOKE, "--detach", "--gpus", "x"]) == 2
 

@@ -26,7 +26,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
             ]
         return [f"{number}, {uuid}" for number, uuid in MACHINE.items()]
 
-    monkeypatch.setattr(gpus, "_asked", answer)
+    monkeypatch.setattr(gpus, "ask_nvidia_smi", answer)
 
 
 def given(monkeypatch: pytest.MonkeyPatch, visible: str) -> list[tuple[int, str]]:
@@ -99,7 +99,7 @@ def test_units_that_nvidia_smi_does_not_tell_are_for_torch_to_judge(monkeypatch:
 
 @pytest.mark.parametrize("visible", ["0", "GPU-aaaa-1", "MIG-1111-a"])
 def test_a_tool_that_does_not_answer_names_none(visible: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpus, "_asked", lambda *_: [])
+    monkeypatch.setattr(gpus, "ask_nvidia_smi", lambda *_: [])
     assert given(monkeypatch, visible) == [] and gpus.gpus().trouble == ""
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -46,6 +47,31 @@ def test_a_plugin_that_crashes_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(renderers.sys, "executable", str(crashing))
     assert "trying it ended with code -11" in (egl_fault() or "")
     egl_fault.cache_clear()
+
+
+def test_the_plugin_is_told_its_device_while_it_is_loaded_and_not_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = []
+
+    class Physics:
+        def __init__(self, options: str = "") -> None:
+            told.append(options)
+
+        def loadPlugin(self, file: str, suffix: str) -> int:  # noqa: N802
+            told.append(os.environ.get("EGL_VISIBLE_DEVICES"))
+            return 1
+
+        def getCameraImage(self, *size: int, renderer: int) -> None:  # noqa: N802
+            told.append(os.environ.get("EGL_VISIBLE_DEVICES"))
+
+    monkeypatch.delenv("EGL_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(renderers, "egl_fault", lambda: None)
+    monkeypatch.setattr(renderers, "Client", Physics)
+    monkeypatch.setattr(renderers, "egl_environment", lambda: {"EGL_VISIBLE_DEVICES": "3"})
+    open_client(EGL, 200)
+    assert told == ["--width=200 --height=200", "3", "3", "3"]
+    assert "EGL_VISIBLE_DEVICES" not in os.environ
 
 
 def test_egl_draws_in_its_own_thread_only(egl_table: PlayTable) -> None:
