@@ -132,6 +132,12 @@ class PolicyServerError(BatonError):
     """A policy server did not answer, or answered with something that is no action."""
 
 
+class NoPolicyThere(PolicyServerError):
+    """A server answered that its policy is not at the address that the user gave."""
+
+    exit_code = 2
+
+
 class TrainingDiverged(BatonError):
     """The loss is no longer a number; the last good checkpoint is kept."""
 

@@ -24,7 +24,7 @@ import urllib3
 
 from benchmark.actions import relative_actions
 from benchmark.embodiment import CALVIN, CHUNK_STEPS
-from errors import InvalidInput, PolicyServerError
+from errors import InvalidInput, NoPolicyThere, PolicyServerError
 from policies.base import Query, with_binary_gripper
 from policies.registry import ABSOLUTE, RELATIVE
 from settings.addresses import is_host, is_written
@@ -47,12 +47,19 @@ _LARGEST = 1000.0
 
 _PATH = "/predict"
 
+#: Statuses of an address that is no policy's: moved, none there, and none that is asked so.
+_ELSEWHERE = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
+
 #: Statuses under 500 that pass by themselves: too slow, too early, too many; any other answers every try alike.
 _PASSING = frozenset({408, 423, 425, 429})
 
 
 class _Refused(PolicyServerError):
     """What the server said of this request, it will say of the same one again."""
+
+
+class _Elsewhere(_Refused):
+    """It has no policy at this address."""
 
 
 class _NoAction(PolicyServerError):
@@ -113,6 +120,11 @@ class RemotePolicy:
                     break
             try:
                 numbers = self._ask(query)
+            except _Elsewhere as error:
+                raise NoPolicyThere(
+                    f"there is no policy at {self._url}: {error}; the address of one is http://HOST:PORT, where it is "
+                    f"asked at {_PATH}"
+                ) from None
             except _Refused as error:
                 raise PolicyServerError(
                     f"the policy server {self._url} refuses (sequence {query.sequence}, query {query.number}): {error}"
@@ -150,7 +162,7 @@ class RemotePolicy:
             # Also of http.client, for chunks of more bytes than can be counted, or of fewer than none.
             raise PolicyServerError(_in_words(error, self._timeout_seconds)) from None
         if status != 200:
-            fault = _Refused if _is_for_good(status) else PolicyServerError
+            fault = _fault_of(status)
             moved = f", moved to {shown(place, 200)}" if place else ""
             raise fault(f"it answered with status {status}{moved}: {_shown(content)}")
         return _numbers(content)
@@ -239,8 +251,10 @@ def _is_here(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def _is_for_good(status: int) -> bool:
-    return 300 <= status < 500 and status not in _PASSING
+def _fault_of(status: int) -> type[PolicyServerError]:
+    if status in _ELSEWHERE:
+        return _Elsewhere
+    return _Refused if 300 <= status < 500 and status not in _PASSING else PolicyServerError
 
 
 def _numbers(content: bytes) -> list[float]:

@@ -255,6 +255,18 @@ def test_what_is_refused_for_good_is_asked_once(status: int, asked: int) -> None
     assert len(seen) == asked
 
 
+@pytest.mark.parametrize(("status", "code"), [(301, 2), (308, 2), (404, 2), (405, 2), (401, 1), (422, 1)])
+def test_an_address_without_a_policy_is_wrong_use(status: int, code: int) -> None:
+    with raw_server(body(b"what", f"{status} no")) as url, pytest.raises(PolicyServerError) as refused:
+        policy(f"{url}/wrong").act([query()])
+    assert refused.value.exit_code == code
+    is_elsewhere = "there is no policy at" in str(refused.value)
+    assert is_elsewhere == (code == 2)
+    if is_elsewhere:
+        assert f"{url}/wrong/predict" in str(refused.value)
+        assert "the address of one is http://HOST:PORT" in str(refused.value)
+
+
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 def test_a_server_of_this_machine_is_asked_without_a_proxy(
     variable: str, monkeypatch: pytest.MonkeyPatch
