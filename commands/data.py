@@ -10,6 +10,7 @@ import click
 
 from commands.conversion import convert_command, generate_command
 from commands.dataset_options import reading_of, said_of_sets, tell_left_out, with_progress
+from commands.detector_name import DETECTOR
 from commands.fetching import Folder, fetched
 from commands.groups import Suggesting
 from commands.place_type import PLACE
@@ -104,7 +105,8 @@ def check(folder: Path, split: str | None, as_json: bool, preview: Path | None, 
 @click.argument("folder", metavar="DIR", type=Folder("dataset"))
 @click.argument("out", metavar="OUT", type=PLACE)
 @click.option("--split", type=click.Choice(SPLITS), default=None, help="Only this split [default: both].")
-@click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions.")
+@click.option("--detector", type=DETECTOR, default="colour", show_default=True, metavar="NAME",
+              help="Finds the gaze regions.")  # fmt: skip
 @said_of_sets
 def extract_command(folder: Path, out: Path, split: str | None, detector: str, **said: Any) -> None:
     """Write DIR as the folders of ReconVLA's original scripts: img/, crop/, lang_ann.yaml, pictures, JSON.

@@ -11,6 +11,7 @@ import click
 
 from commands.data import SPLITS
 from commands.dataset_options import tell_left_out
+from commands.detector_name import DETECTOR
 from commands.fetching import Folder, Named
 from commands.options import home_option, resolve_home, threads_option
 from commands.place_type import PLACE, PLACE_TEXT
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--detector",
     "name",
+    type=DETECTOR,
     default="colour",
     show_default=True,
     help="Its name (see doctor), or a class of yours.",
@@ -86,13 +88,11 @@ def command(
     from detectors.cache import FinderCache, shared_cache
     from detectors.pipeline import STAGES, check_stages
     from detectors.registry import is_direct
-    from experiments.reconvla.own_classes import named
     from tasks.fixed_state import FixedState, arithmetic
 
     given = {"weights": weights, "precision": precision, "python": python}
     options = {key: value for key, value in given.items() if value is not None}
     runs = [None if stages is None else _stage_list(stages)]
-    name = named(name, Path.cwd(), "--detector")
     if by_stage:
         if is_direct(name):
             raise InvalidInput(f"detector {name!r} has no stages to switch on")

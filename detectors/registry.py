@@ -29,6 +29,15 @@ DETECTORS: dict[str, str] = FINDERS | DIRECT
 ON_ACCELERATOR = frozenset({"grounding_dino"})
 
 
+def check_detector(name: str) -> None:
+    """Raises ConfigError unless there is a detector of this name, or it names a class of the user's own."""
+    if name not in DETECTORS and reference_of(name) is None:
+        ours = ", ".join(sorted(DETECTORS))
+        raise ConfigError(
+            f"unknown detector {shown(name)}: known are {ours}, and classes of yours as module:Class"
+        )
+
+
 def is_direct(name: str) -> bool:
     """Whether it has no stages: one that knows the answer, or a class of the user's own."""
     return name in DIRECT or reference_of(name) is not None
@@ -54,11 +63,7 @@ def make_detector(
         if options or stages is not None or interval is not None:
             raise ConfigError(f"detector {own.label} has no options: what it is set to is in its source")
         return OwnDetector(own)
-    if name not in DETECTORS:
-        ours = ", ".join(sorted(DETECTORS))
-        raise ConfigError(
-            f"unknown detector {shown(name)}: known are {ours}, and classes of yours as module:Class"
-        )
+    check_detector(name)
     module_name, class_name = DETECTORS[name].split(":")
     factory = getattr(import_module(module_name), class_name)
     known = inspect.signature(factory).parameters
