@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
+from commands.detector_name import DETECTOR
 from commands.fetching import Folder, Named
 from commands.named_checkpoint import HELP, find_named, precision_option
 from commands.options import existing_home, home_option, resolve_home, threads_option
@@ -25,7 +27,8 @@ from settings.streams import say
 @click.option("--demonstrations", type=click.IntRange(1), default=None, help="Only so many of --data.")
 @precision_option
 @threads_option
-@click.option("--detector", default="colour", show_default=True, help="Finds the gaze regions of --data.")
+@click.option("--detector", type=DETECTOR, default="colour", show_default=True, metavar="NAME",
+              help="Finds the gaze regions of --data.")  # fmt: skip
 @click.option(
     "--frames", type=click.IntRange(0), default=64, show_default=True, help="Evenly spaced; 0: all."
 )
@@ -55,7 +58,9 @@ def command(
     out: str | None,
     as_json: bool,
 ) -> None:
-    import tempfile
+    checkpoint, chosen = " ".join(words), _heads(heads)
+    found = find_named(resolve_home(context, home_path), checkpoint)
+    say(f"loading {checkpoint}", error=True)
 
     from experiments.reconvla.held_out import frames_of_dataset
     from tasks.data.index_reader import load_index
@@ -63,8 +68,7 @@ def command(
     from tasks.probes.attention import chosen_rows, write_looks
     from tasks.probes.attention_scores import figures_of, look
 
-    checkpoint, chosen = " ".join(words), _heads(heads)
-    model, recipe = find_named(resolve_home(context, home_path), checkpoint).open(precision)
+    model, recipe = found.open(precision)
     FixedState().establish(threads)
     with tempfile.TemporaryDirectory(prefix="baton-attention-") as folder:
         if data_root is not None:

@@ -12,6 +12,7 @@ from benchmark.embodiment import CHUNK_STEPS
 from benchmark.tasks import SCENES
 from calvin.protocols import PROTOCOLS, protocol_named
 from calvin.sequences import CHAIN_LENGTH
+from commands.detector_name import detector_option
 from commands.evaluated_list import as_its_ablation, sequences_of
 from commands.fetching import Folder, Named
 from commands.named_checkpoint import HELP, crop_option, find_run, is_run, precision_option
@@ -113,9 +114,7 @@ POLICIES = "or a folder of OpenVLA, `expert`, `random`, or the address of a poli
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, help="Rows of a forward pass.")
 @precision_option
 @threads_option
-@click.option(
-    "--detector", default="colour", show_default=True, help="For a model that is shown gaze regions."
-)
+@detector_option
 @click.option("--chunk-steps", type=click.IntRange(1, MOST_CHUNK_STEPS), default=CHUNK_STEPS, show_default=True,
               help="Actions carried out per answer of a policy server.")  # fmt: skip
 @click.option("--server-actions", type=click.Choice(ACTIONS), default=RELATIVE, show_default=True,

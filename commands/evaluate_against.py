@@ -15,6 +15,7 @@ from settings.streams import say
 from simulators.rendering import Renderer
 from tasks.evaluate.against import Contender, Pairs, evaluate_against
 from tasks.specs import ChainsSpec
+from views.live_estimate import FirstSteps
 
 
 def evaluate_and_print(
@@ -35,7 +36,15 @@ def evaluate_and_print(
         for named in (first, second)
     )
 
+    looked, first_steps = False, FirstSteps(sequences)
+
+    def stepped(steps: int) -> None:
+        if not looked:
+            first_steps(steps)
+
     def tell(pairs: Pairs) -> None:
+        nonlocal looked
+        looked = True
         if not as_json:
             say(f"{pairs.sequences} of {sequences} sequences: {_counts(pairs)}", error=True)
 
@@ -47,6 +56,7 @@ def evaluate_and_print(
         options["level"],
         tell,
         None if options["out"] is None else Path(options["out"]),
+        stepped,
     )
     if as_json:
         say(json.dumps(document))

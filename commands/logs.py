@@ -77,7 +77,7 @@ class _Live:
             return
         self._last, self._next = progress, time.monotonic() + _LIVE_SECONDS
         values = "".join(f", {name} {value:.4g}" for name, value in progress.get("values", {}).items())
-        text = f"at step {progress['step']} of {progress['total']}{values}"
+        text = progress.get("stage") or f"at step {progress['step']} of {progress['total']}{values}"
         for line in _lines(time.time(), "now", text):
             print(line, flush=True)
 

@@ -30,6 +30,7 @@ from policies.registry import (
 from settings.documents import parse_yaml
 from settings.home import Home
 from settings.regular import MOST_YAML_BYTES, text_of
+from settings.streams import say
 
 _OPTION = "--policy"
 
@@ -106,6 +107,7 @@ def _mapping_of(described: str) -> tuple[str, Any]:
 
 
 def _openvla(folder: str, options: Mapping[str, Any]) -> NamedPolicy:
+    say(f"loading {folder}", error=True)
     from models.folder_identity import folder_identity
     from policies.openvla import OpenVLAPolicy
 
@@ -122,7 +124,8 @@ def _openvla(folder: str, options: Mapping[str, Any]) -> NamedPolicy:
 
 
 def _reconvla(name: str, found: Checkpoint, options: Mapping[str, Any]) -> NamedPolicy:
-    from policies.reconvla import ReconVLAPolicy
+    say(f"loading {name}", error=True)
+    from policies.reconvla import ReconVLAPolicy  # which imports torch
 
     spec = found.policy(
         options["precision"], options["batch"], options["detector"], options["official_compat"]

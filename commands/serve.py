@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from commands.detector_name import detector_option
 from commands.fetching import Named
 from commands.named_checkpoint import (
     HELP,
@@ -27,9 +28,7 @@ from settings.streams import say
 @click.option("--batch", default=8, show_default=True, type=click.IntRange(1), help="Rows of a forward pass.")
 @precision_option
 @threads_option
-@click.option(
-    "--detector", default="colour", show_default=True, help="For a model that is shown gaze regions."
-)
+@detector_option
 @click.option(
     "--official-compat", is_flag=True, help="Compose pictures as the released server does (167 rows each)."
 )
@@ -68,6 +67,7 @@ def command(
         found = find_named(resolve_home(context, home_path), checkpoint)
         spec = found.policy(precision, batch, detector, official_compat)
     need_address(host, port)
+    say(f"loading {checkpoint}", error=True)
     policy = open_policy(spec)
     FixedState().establish(threads)
     serve(

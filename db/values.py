@@ -71,7 +71,13 @@ class Note:
     data: JsonObject = field(default_factory=dict)
 
 
-class Progress(TypedDict):
+class Stage(TypedDict, total=False):
+    """stage: what is done before a body says how far it is, `imports` or `loads`; not there from then on."""
+
+    stage: str
+
+
+class Progress(Stage):
     """How far a worker said that its attempt is. values: figures of that step, by name."""
 
     step: int

@@ -26,6 +26,9 @@ R = TypeVar("R", bound=JobResult, covariant=True)
 #: when it first opens one.
 FRAMES = "_frames"
 
+#: Among a progress's values: environment steps so far, of sequences that have not ended too.
+STEPS_PLAYED = "environment_steps"
+
 
 @dataclass(frozen=True)
 class InputFile:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from settings.streams import say
+from tasks.evaluate.alone import Show
 from tasks.evaluate.estimate import running_estimate
 from views.console import Console
 from views.terminal import redraws
@@ -19,20 +20,38 @@ SO_FAR = (
 )
 
 
+class FirstSteps:
+    """Says how many steps are done while no sequence of `total` has ended, whenever they are twice as many."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._said = total, 0
+
+    def __call__(self, steps: int) -> None:
+        if steps >= max(1, 2 * self._said):
+            self._said = steps
+            say(f"0/{self._total}  {_steps(steps)}", error=True)
+
+
 @contextmanager
-def live_estimate(total: int) -> Iterator[Callable[[Sequence[int]], None]]:
-    """A function to call with the results so far: a bar on a terminal, a line at every tenth elsewhere.
+def live_estimate(total: int) -> Iterator[Show]:
+    """What shows results so far: a bar on a terminal; elsewhere a line at every tenth, and before the first result
+    whenever twice as many steps are done.
 
     With the first it says what biases them: with several simulators sequences that fail at once end first.
     """
     on_terminal = redraws(sys.stderr)
-    said, begun = 0, False
+    said, begun, first_steps = 0, False, FirstSteps(total)
     columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), disable=not on_terminal) as bar:
         task = bar.add_task("", total=total)
 
-        def show(results: Sequence[int]) -> None:
+        def show(results: Sequence[int], steps: int = 0) -> None:
             nonlocal said, begun
+            if not results:
+                bar.update(task, description=_steps(steps))
+                if not on_terminal:
+                    first_steps(steps)
+                return
             if not begun and total > 1:
                 say(SO_FAR, error=True)
             begun = True
@@ -44,6 +63,10 @@ def live_estimate(total: int) -> Iterator[Callable[[Sequence[int]], None]]:
                 say(f"{len(results)}/{total}  {so_far}", error=True)
 
         yield show
+
+
+def _steps(steps: int) -> str:
+    return f"{steps} step{'s' * (steps != 1)} so far; no sequence has ended yet"
 
 
 def _in_words(results: Sequence[int]) -> str:

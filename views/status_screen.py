@@ -16,6 +16,7 @@ from settings.called import told_apart
 from settings.home import Home
 from settings.shown import moment, readable
 from settings.typed import typed
+from tasks.context import STEPS_PLAYED
 from views.differences import sentence
 from workers.services import SERVICES
 
@@ -24,6 +25,9 @@ _ACTION_WIDTH, _LOSSES_WIDTH, _LONG_BARS_WIDTH = 80, 120, 150
 _SHORT_BAR, _LONG_BAR = 14, 40
 
 _STATE_STYLES = {"succeeded": "green", "running": "bold", "failed": "bold red", "paused": "yellow"}
+
+#: Values of a progress that no column of losses shows.
+_NO_LOSSES = frozenset({"total", STEPS_PLAYED})
 
 #: However low the screen, this many runs and events are shown; and however high, no more events than these.
 _LEAST_RUNS, _LEAST_EVENTS, _MOST_EVENTS = 3, 2, 8
@@ -202,7 +206,7 @@ def _final_weights(runs: Sequence[Mapping[str, Any]]) -> Table:
 def _losses(values: Mapping[str, float], width: int) -> list[str]:
     """What the columns for losses hold at this width."""
     if width >= _LOSSES_WIDTH:
-        return ["  ".join(f"{name} {value:.3f}" for name, value in values.items() if name != "total")]
+        return ["  ".join(f"{name} {value:.3f}" for name, value in values.items() if name not in _NO_LOSSES)]
     if width >= _ACTION_WIDTH:
         return [f"{values['action']:.3f}" if "action" in values else ""]
     return []
@@ -220,6 +224,7 @@ def _workers(workers: Sequence[Mapping[str, Any]], width: int) -> Table:
     for worker in workers:
         progress = worker["progress"] or {}
         steps = f" {progress['step']}/{progress['total']}" if progress.get("total", 1) > 1 else ""
+        steps += f", {progress['stage']}" if "stage" in progress else ""
         table.add_row(
             f"{worker['name']} on {worker['host']}" if is_elsewhere else worker["name"],
             worker["device"],
@@ -230,8 +235,10 @@ def _workers(workers: Sequence[Mapping[str, Any]], width: int) -> Table:
 
 
 def _pace(progress: Mapping[str, Any]) -> str:
-    """Of what is fetched: bytes a second, and the time that the rest takes at that."""
+    """Of what is fetched: bytes a second, and the time that the rest takes at that. Of what is played: steps."""
     values = progress.get("values") or {}
+    if STEPS_PLAYED in values:
+        return f", {values[STEPS_PLAYED]:.0f} steps played"
     if "mb_per_second" not in values:
         return ""
     left = values.get("seconds_left")

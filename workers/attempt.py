@@ -84,6 +84,9 @@ class AttemptContext(Generic[S]):
         self._seconds = dict.fromkeys(("useful", "replayed", "checkpoint", "load", "idle"), 0.0)
         self._lock = threading.Lock()
         self._progress: Progress | None = None
+        self._went_on = False
+        #: What is done before the body says how far it is; None: nothing that takes long.
+        self.stage: str | None = None
         self.job_stop = StopSignal()
         self.step = claim.step
         self.save_seconds: float | None = None
@@ -120,9 +123,12 @@ class AttemptContext(Generic[S]):
 
     @property
     def progress(self) -> Progress | None:
-        """What was last reported; None before anything was."""
+        """What was last reported; before that what is done until then, None where that takes no time."""
         with self._lock:
-            return self._progress
+            stage = self.stage
+            if self._progress is not None or stage is None:
+                return self._progress
+        return {"step": self.step, "total": self._claim.target_steps, "values": {}, "stage": stage}
 
     @property
     def furthest(self) -> int:
@@ -146,7 +152,7 @@ class AttemptContext(Generic[S]):
         reason = self.job_stop.reason or self._worker_stop.reason
         if reason is None and _reached(self._must_end_at, self._steady_clock()):
             reason = "deadline"
-        if reason is None and self._progress is not None and _reached(self._slice_ends_at, self._clock()):
+        if reason is None and self._went_on and _reached(self._slice_ends_at, self._clock()):
             reason = "slice"
         return reason
 
@@ -154,6 +160,7 @@ class AttemptContext(Generic[S]):
         with self._lock:
             self._progress = {"step": step, "total": total, "values": dict(values or {})}
             self._unsaved.anything = step > self.step
+            self._went_on = self._went_on or step > self.step
 
     def spend(self, bucket: str, seconds: float) -> None:
         self._seconds[bucket] += seconds

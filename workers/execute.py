@@ -126,8 +126,12 @@ class Executor:
             context.take_up()
             context.spend("load", context.seconds.took)
             code.admit(self._database, claim.spec)
+            context.stage = "imports"
             body = kind.load_body()  # imports what the body needs, which is then settled too
             self._state.establish(threads_of(spec))
+            context.stage = (
+                "loads" if claim.target_steps > 1 else None
+            )  # short bodies say nothing of themselves
             ended = body(context)
             # A short body books nothing itself: all it did was its work.
             context.book_rest("useful")

@@ -72,9 +72,11 @@ def evaluate_against(
     level: int,
     tell: Callable[[Pairs], None],
     out: Path | None = None,
+    stepped: Callable[[int], None] = lambda steps: None,
 ) -> dict[str, object]:
     """Plays the first `sequences` of the list with both, block by block, until they are told apart by how often at
-    least `level` subtasks in a row are done. tell: after every block.
+    least `level` subtasks in a row are done. tell: after every block. stepped: after every round of answers, how many
+    steps one of them has done in the block.
 
     out: where results of the first are kept as they come; those of the second are beside it, with `.against` behind the
     name. The same call goes on. Raises InvalidInput for a file of another evaluation, Stopped on Ctrl-C.
@@ -97,7 +99,7 @@ def evaluate_against(
         while looked < sequences and not pairs.decided:
             numbers = range(looked, min(sequences, looked + block))
             for one, file, entries in zip((first, second), kept, done):
-                _play(one.policy, spec, numbers, simulators, file, entries)
+                _play(one.policy, spec, numbers, simulators, file, entries, stepped)
             looked = numbers.stop
             pairs = _counted(done, looked, level, pairs.most_e)
             tell(pairs)
@@ -119,6 +121,7 @@ def _play(
     simulators: list[Simulator],
     file: ResultsFile | None,
     entries: dict[int, Entry],
+    stepped: Callable[[int], None],
 ) -> None:
     evaluation = Evaluation(
         spec, policy, numbers, [entries[number] for number in numbers if number in entries]
@@ -128,7 +131,7 @@ def _play(
         if file is not None:
             file.add(entry)
 
-    for _ in evaluation.run(simulators, keep):
+    for _ in evaluation.run(simulators, keep, stepped=stepped):
         pass
     entries.update({entry["sequence"]: entry for entry in evaluation.entries})
 

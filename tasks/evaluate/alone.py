@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Protocol
 
 from errors import InvalidInput, Stopped
 from policies.base import Policy, told_counts
@@ -18,8 +19,15 @@ from tasks.evaluate.rollout import ChainResult
 from tasks.memory import Memory
 from tasks.specs import FILM, ChainsSpec
 
-#: Given the number of sequences: what is told how many subtasks in a row were done in each so far.
-Progress = Callable[[int], AbstractContextManager[Callable[[Sequence[int]], None]]]
+
+class Show(Protocol):
+    def __call__(self, results: Sequence[int], steps: int = 0) -> None:
+        """results: of each sequence that has ended, how many subtasks in a row were done. steps: of all so far, told
+        until the first has ended."""
+
+
+#: Given the number of sequences.
+Progress = Callable[[int], AbstractContextManager[Show]]
 
 #: How the work is cut, and what only jobs are told.
 OF_THE_WAY = frozenset({"simulators", "parallel", "assets_digest", "calvin_env"})
@@ -82,7 +90,12 @@ def evaluate_alone(
 
     try:
         with progress(sequences) as show:
-            for _ in evaluation.run(simulators, keep):
+
+            def stepped(steps: int) -> None:
+                if not entries:
+                    show((), steps)
+
+            for _ in evaluation.run(simulators, keep, stepped=stepped):
                 show([entry["done"] for entry in entries])
     except KeyboardInterrupt:
         where = f"; {len(entries)} results are in {out}, the same command goes on" if kept else ""

@@ -65,9 +65,10 @@ class Evaluation:
         keep: Keep = _nothing,
         should_stop: Callable[[], str | None] = lambda: None,
         abandoned: Callable[[int], None] = lambda steps: None,
+        stepped: Callable[[int], None] = lambda steps: None,
     ) -> Iterator[ChainResult]:
         """The result of each sequence when it has ended; ends early on a stop request. See `Rollout.run`."""
-        for result in self._rollout.run(self.todo, simulators, should_stop, abandoned):
+        for result in self._rollout.run(self.todo, simulators, should_stop, abandoned, stepped):
             entry = entry_of(result, self._chains[result.sequence])
             keep(entry, result)
             self.entries.append(entry)

@@ -76,17 +76,20 @@ class Rollout:
         simulators: Sequence[Simulator],
         should_stop: Callable[[], str | None] = lambda: None,
         abandoned: Callable[[int], None] = lambda steps: None,
+        stepped: Callable[[int], None] = lambda steps: None,
     ) -> Iterator[ChainResult]:
         """Results of (sequence number, chain), each as soon as its chain ends; ends early on a stop request.
 
         A simulator whose chain has ended takes the next one. What a chain gives depends on neither its
         simulator nor its neighbours. `abandoned` is told how many steps each chain had done that a stop
-        request cut short. Raises SimulatorError when a sequence loses its simulator again and again, NotFinite
-        where the policy answers with an action that is no number. Actions beyond the benchmark's limits are carried out
-        and counted in the policy's counts.
+        request cut short, `stepped` after every round of answers how many all chains have done so far. Raises
+        SimulatorError when a sequence loses its simulator again and again, NotFinite where the policy answers with an
+        action that is no number. Actions beyond the benchmark's limits are carried out and counted in the policy's
+        counts.
         """
         oracle = TaskOracle()
         waiting = iter(chains)
+        steps_of_ended = 0
         active = [
             _Run(self, number, chain, simulator)
             for simulator, (number, chain) in zip(simulators, islice(waiting, len(simulators)))
@@ -100,8 +103,10 @@ class Rollout:
                 beyond = sum(each(lambda job: job[0][0].execute(job[1], oracle), zip(queries, chunks)))
                 if beyond:
                     self.policy.counts[BEYOND_LIMITS] += beyond
+                stepped(steps_of_ended + sum(run.total_steps for run in active))
                 for place, run in enumerate(active):
                     if run.ended:
+                        steps_of_ended += run.total_steps
                         yield run.result()
                         following = next(waiting, None)
                         active[place] = run if following is None else _Run(self, *following, run.simulator)

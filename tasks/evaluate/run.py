@@ -16,7 +16,7 @@ from policies.base import ANSWERED, BEYOND_LIMITS, OUTSIDE, Policy, told_counts
 from policies.checkpoint_folder import identity_of
 from policies.registry import PolicySpec, RandomActions, ReconVLAWeights, open_policy, policy_from_json
 from settings.typed_json import from_json
-from tasks.context import Draft, Finished, Note, TaskContext, Yielded, one_input
+from tasks.context import STEPS_PLAYED, Draft, Finished, Note, TaskContext, Yielded, one_input
 from tasks.evaluate.closed_loop import Entry, simulators_of, summary
 from tasks.evaluate.loop import Evaluation
 from tasks.evaluate.open_loop import run_open_loop
@@ -88,10 +88,18 @@ class _ClosedLoop:
         began = published_at = time.perf_counter()
         context.spend("load", began - started)
         kept_steps = 0
+        so_far = _so_far(entries) if entries else {}
         try:
-            for result in evaluation.run(simulators, self._keep, context.should_stop, self._abandoned):
+
+            def stepped(steps: int) -> None:
+                context.report_progress(len(entries), len(numbers), {**so_far, STEPS_PLAYED: steps})
+
+            for result in evaluation.run(
+                simulators, self._keep, context.should_stop, self._abandoned, stepped
+            ):
                 kept_steps += result.steps
-                context.report_progress(len(entries), len(numbers), _so_far(entries))
+                so_far = _so_far(entries)
+                context.report_progress(len(entries), len(numbers), so_far)
                 due = time.perf_counter() - published_at >= _PUBLISH_SECONDS
                 if due and len(entries) < len(numbers):
                     self._publish(evaluation, policy)

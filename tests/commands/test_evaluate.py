@@ -62,6 +62,29 @@ def test_results_on_disk_are_gone_on_with(tmp_path: Path, capfd: pytest.CaptureF
     assert "does not hold results" in refused(capfd, 2, *RANDOM, "--out", str(out))
 
 
+def test_a_checkpoint_says_that_it_is_loaded_and_how_far_it_is_before_the_first_sequence_has_ended(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ("evaluate", str(folder), "--sequences", "1", "--max-steps", "10", "--json")
+    capfd.readouterr()
+    assert cli.main(list(words)) == 0
+    loading, *steps = capfd.readouterr().err.splitlines()
+    assert loading == f"loading {folder}"
+    told = "so far; no sequence has ended yet"
+    assert steps[:2] == [f"0/1  5 steps {told}", f"0/1  10 steps {told}"]
+    sentence = refused(capfd, 2, "evaluate", str(folder / "gone"), "--sequences", "1")
+    assert "loading" not in sentence, "what cannot be used is said first"
+
+
+@pytest.mark.parametrize("command", [("evaluate", "random"), ("serve", "."), ("attention", ".")])
+def test_a_detector_that_is_none_is_refused_whether_it_is_asked_or_not(
+    command: tuple[str, ...], capfd: pytest.CaptureFixture[str]
+) -> None:
+    sentence = refused(capfd, 2, *command, "--detector", "nope")
+    assert "unknown detector 'nope': known are colour, grounding_dino" in sentence
+    assert sentence.count("\n") == 1
+
+
 def test_threads_are_those_of_the_option_and_never_of_the_shell(
     tmp_path: Path, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,24 @@ def test_a_run_that_is_worked_on_shows_its_live_step_and_rate(home, database, ca
         assert "train recon seed 0 40/100" in text
 
 
+@pytest.mark.parametrize(
+    ("progress", "words"),
+    [
+        ({"step": 0, "total": 100, "values": {}, "stage": "imports"}, "0/100, imports"),
+        ({"step": 0, "total": 1, "values": {}, "stage": "imports"}, "seed 0, imports"),
+        ({"step": 0, "total": 64, "values": {"environment_steps": 120.0}}, "0/64, 120 steps played"),
+    ],
+)
+def test_a_worker_says_what_it_does_before_the_first_step_is_done(home, database, capsys, progress, words):
+    make_ablation(database)
+    claim = start(database, "train recon seed 0", worker_id := worker(database), time.time() + 172_800)
+    members.beat(database, worker_id, claim.job_id, progress, time.time())
+    document = document_of(home, capsys)
+    text = drawn(document, 150)
+    assert next(line for line in text.splitlines() if "train recon seed 0" in line).count(words) == 1
+    assert "environment_steps" not in text
+
+
 def test_ablations_tell_how_they_differ_from_the_first(home, database, capsys):
     def make(key: str, **settings: object) -> None:
         job = PlannedJob(key, "train", key, {}, "cpu", 50, 1, (), ())

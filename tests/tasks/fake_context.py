@@ -52,6 +52,7 @@ class FakeContext:
         self.step = 0 if earlier is None else earlier.step
         self.resume = tuple(file for file in self.published if file.step == self.step)
         self.progress: list[int] = []
+        self.values: list[Mapping[str, float]] = []
         self.seconds: dict[str, float] = {}
         self.scratch = folder / "scratch"
         shutil.rmtree(self.scratch, ignore_errors=True)
@@ -65,6 +66,7 @@ class FakeContext:
 
     def report_progress(self, step: int, total: int, values: Mapping[str, float] | None = None) -> None:
         self.progress.append(step)
+        self.values.append(dict(values or {}))
 
     def publish(self, step: int, artifacts: Sequence[Draft], points: Sequence[Point] = ()) -> dict[str, str]:
         self.step = step

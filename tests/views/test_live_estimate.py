@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from views.live_estimate import SO_FAR, live_estimate
+from views.live_estimate import SO_FAR, FirstSteps, live_estimate
 
 
 def said(capsys: pytest.CaptureFixture[str], *results: int) -> str:
@@ -32,3 +32,19 @@ def test_elsewhere_than_on_a_terminal_a_line_comes_at_every_tenth(capsys: pytest
             show([0, 5] * (number // 2) + [1] * (number % 2))
     lines = capsys.readouterr().err.splitlines()[1:]
     assert [line.split("/")[0] for line in lines] == [str(number) for number in range(4, 41, 4)]
+
+
+def test_before_the_first_result_steps_are_told_whenever_they_are_twice_as_many(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with live_estimate(2) as show:
+        for steps in range(5, 45, 5):
+            show((), steps)
+        show((3,))
+        show((3, 0))
+    words = "so far; no sequence has ended yet"
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:4] == [f"0/2  {steps} steps {words}" for steps in (5, 10, 20, 40)]
+    assert lines[4] == SO_FAR and lines[5].startswith("1/2  1/5 100.0%")
+    FirstSteps(7)(1)
+    assert capsys.readouterr().err == f"0/7  1 step {words}\n"

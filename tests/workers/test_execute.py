@@ -6,19 +6,24 @@ import errno
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
 from db import jobs, queries
 from db.engine import Database
 from db.states import BLOCKED, FAILED, LOST, OOM, READY, RUNNING, SUCCEEDED, YIELDED
+from db.values import Progress
 from errors import DatasetError
 from settings.arithmetic import deciding_variables
 from settings.home import Home
 from tasks.context import Draft, Note, TaskContext, Yielded
+from tasks.kind import Kind
 from tests import bodies
 from tests.support import NOW, artifacts_of_job, attempts, event_kinds, planned, row, states, submit
 from tests.toy_kinds import Result, done
 from tests.workers.conftest import SETTINGS, Bench
+from workers.attempt import AttemptContext
+from workers.heartbeat import Member
 
 
 def nothing(_context: TaskContext) -> Result:
@@ -76,6 +81,43 @@ def test_slices_count_on_where_the_one_before_stopped(
     assert log.read_text().split() == ["0", "1", "2", "3"]
     assert [a.outcome for a in attempts(database, "a")] == [YIELDED] * 3 + [SUCCEEDED]
     assert [(a.step_from, a.step_to) for a in attempts(database, "a")] == [(0, 1), (1, 2), (2, 3), (3, 4)]
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_what_is_done_before_the_first_step_is_told(
+    bench: Bench, database: Database, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    told: list[Progress | None] = []
+    contexts: list[AttemptContext] = []
+    begin, load = Member.begin, Kind.load_body
+    monkeypatch.setattr(Member, "begin", lambda *both: (contexts.append(both[2]), begin(*both)))
+    monkeypatch.setattr(Kind, "load_body", lambda kind: (told.append(contexts[0].progress), load(kind))[1])
+
+    def body(context: AttemptContext) -> Result:
+        told.append(context.progress)
+        context.report_progress(0, steps)
+        told.append(context.progress)
+        return done()
+
+    submit(database, planned("a", target_steps=steps))
+    bench.run("a", body)
+    before: Progress = {"step": 0, "total": steps, "values": {}, "stage": "imports"}
+    loads: Progress | None = {**before, "stage": "loads"} if steps > 1 else None
+    assert told == [before, loads, {"step": 0, "total": steps, "values": {}}]
+
+
+def test_a_slice_is_not_over_before_a_step(bench: Bench, database: Database) -> None:
+    """What is said of the way to the first step is no step."""
+
+    def body(context: TaskContext) -> Result:
+        context.report_progress(0, 4, {"environment_steps": 5})
+        assert context.should_stop() is None
+        context.report_progress(1, 4)
+        assert context.should_stop() == "slice"
+        return Yielded("slice")
+
+    submit(database, planned("a", spec={"slice_seconds": 1e-6}, target_steps=4))
+    assert bench.run("a", body) == "yielded at step 0"
 
 
 def test_a_failure_is_tried_again_later_and_then_no_more(

@@ -118,6 +118,13 @@ def test_stopping_tells_what_was_done_in_vain(unsolvable):
     assert abandoned == [15, 15]
 
 
+def test_steps_are_told_after_every_round_of_answers(unsolvable):
+    told = []
+    rollout = Rollout("D", RandomPolicy(0), str, 10)
+    list(rollout.run(CHAINS[:3], [Script(0, 1), Script(0, 1)], stepped=told.append))
+    assert told == [10, 20, 25, 30]
+
+
 def test_a_simulator_whose_chain_ended_takes_the_next_one(unsolvable):
     scripts = [Script(0, 1), Script(0, 1), Script(0, 1)]
     results = list(Rollout("D", RandomPolicy(0), str, 10).run(CHAINS, scripts))

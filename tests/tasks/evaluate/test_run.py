@@ -94,6 +94,17 @@ def test_results_depend_on_neither_shards_nor_batches(
     assert {entry["sequence"]: entry for entry in found} == whole
 
 
+def test_steps_are_told_before_a_sequence_has_ended(
+    tmp_path: Path, checkpoint: InputFile, memory: dict[str, Any]
+) -> None:
+    context = FakeContext(tmp_path, spec(last=1, max_steps=10), [checkpoint], memory=memory)
+    assert isinstance(run(context), Finished)
+    assert list(zip(context.progress, context.values))[:2] == [
+        (0, {"environment_steps": 5}), (0, {"environment_steps": 10})
+    ]  # fmt: skip
+    assert context.progress[-1] == 1 and set(context.values[-1]) == {"success_1", "avg_len"}
+
+
 def test_simulators_in_processes_of_their_own_change_nothing(
     tmp_path: Path, checkpoint: InputFile, whole: dict[int, Any]
 ) -> None:
