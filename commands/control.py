@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from db.engine import Database
     from db.jobs import Target
     from db.rows import AblationRow
+    from db.standings import AblationStanding
 
 
 def _target_options(function: Any) -> Any:
@@ -86,8 +87,7 @@ def _act(
         "paused": jobs.pause, "unpaused": jobs.unpause, "cancelled": jobs.cancel, "retried": jobs.retry,
     }  # fmt: skip
     database = open_state(existing_home(context, home_path))
-    # What cannot be undone as it was done is not done to the newest of several.
-    target = find_target(database, ablation, run_id, job_label, only_one=what == "cancelled")
+    target = find_target(database, ablation, run_id, job_label, what)
     try:
         changed = moves[what](database, target, time.time())
     except IllegalMove as error:
@@ -102,11 +102,15 @@ def _act(
     say(f"{target.name}: {changed.jobs} jobs {what}{running}")
 
 
+#: What cannot be undone as it was done is not done to the newest of several.
+_ONLY_ONE = ("cancelled", "retried")
+
+
 def find_target(
-    database: Database, ablation: str | None, run_id: int | None, job_label: str | None, *, only_one: bool
+    database: Database, ablation: str | None, run_id: int | None, job_label: str | None, what: str
 ) -> Target:
-    """The one thing meant. Without a name the newest ablation of those that are not over, if there is one; of several
-    with one name the newest; where there must be `only_one` neither is guessed.
+    """The one thing meant. Without a name the newest ablation that `what` does something to, if there is one; of
+    several with one name the newest; what cannot be undone guesses neither.
 
     Raises InvalidInput for none, several, or something that is not there.
     """
@@ -127,12 +131,12 @@ def find_target(
             some = ", ".join(str(row.id) for row in found[:5])
             raise InvalidInput(f"{len(found)} jobs are called {job_label!r}; name one by its id: {some}")
         return jobs.Target("job", found[0].id, f"job {found[0].id} ({found[0].label})")
-    if only_one and ablation is not None:
+    if what in _ONLY_ONE and ablation is not None:
         row: AblationRow | None = one_ablation(database, ablation, cancelled_too=False)
     elif ablation is not None:
         row = queries.ablation_row(database, ablation)
     else:
-        row = _alive(database, only_one) or queries.ablation_row(database, None)
+        row = _without_a_name(database, what) or queries.ablation_row(database, None)
     if row is None:
         raise InvalidInput(
             f"there is no ablation {shown(ablation)} in this home"
@@ -143,14 +147,28 @@ def find_target(
     return jobs.Target("ablation", row.id, f"ablation {names[row.id]}")
 
 
-def _alive(database: Database, only_one: bool) -> AblationRow | None:
-    """The newest ablation that is not over; None where all are. Raises InvalidInput for several where one is needed."""
+def _without_a_name(database: Database, what: str) -> AblationRow | None:
+    """The newest ablation that `what` does something to; None where there is none. Raises InvalidInput for several
+    where none may be guessed."""
     from db import queries, standings
 
-    alive = [
-        entry for entry in standings.standing(database).ablations if entry.state in ("running", "paused")
-    ]
-    if only_one and len(alive) > 1:
-        named = listed([f"{entry.name} ({entry.id})" for entry in alive])
-        raise InvalidInput(f"{len(alive)} ablations are not over: {named}; name one, by its name or its id")
-    return queries.ablation_row(database, alive[-1].id) if alive else None
+    fitting = _fitting(standings.standing(database).ablations, what)
+    if what in _ONLY_ONE and len(fitting) > 1:
+        named = listed([f"{entry.name} ({entry.id})" for entry in fitting])
+        why = "have failed or were cancelled" if what == "retried" else "are not over"
+        raise InvalidInput(f"{len(fitting)} ablations {why}: {named}; name one, by its name or its id")
+    return queries.ablation_row(database, fitting[-1].id) if fitting else None
+
+
+def _fitting(entries: Sequence[AblationStanding], what: str) -> list[AblationStanding]:
+    """Oldest first. Those that failed are meant before those that were cancelled, which somebody wanted."""
+    from db.states import CANCELLED, FAILED
+
+    if what == "retried":
+        failed = [entry for entry in entries if entry.jobs.get(FAILED)]
+        return failed or [entry for entry in entries if entry.jobs.get(CANCELLED)]
+    if what == "unpaused":
+        return [entry for entry in entries if entry.state == "paused"]
+    alive = [entry for entry in entries if entry.state in ("running", "paused")]
+    running = [entry for entry in alive if entry.state == "running"]
+    return running if what == "paused" and running else alive

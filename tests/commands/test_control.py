@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from sqlalchemy import update
 
 from cli import main
 from db.engine import Database
-from db.states import CANCELLED, READY
+from db.schema import Job
+from db.states import CANCELLED, FAILED, READY
 from settings.home import Home
 from tests.support import planned, row, states, submit, two_of_a_name
 
@@ -87,8 +89,42 @@ def test_without_a_name_what_is_not_over_is_meant(
     assert capsys.readouterr().out.splitlines()[-1] == "ablation older: 1 jobs paused"
     assert main([*where, "cancel"]) == 0
     assert set(states(database).values()) == {CANCELLED}
+    capsys.readouterr()
+    assert main([*where, "retry"]) == 2
+    assert "2 ablations have failed or were cancelled: older (1) and newer (2)" in capsys.readouterr().err
+    assert main([*where, "retry", "older"]) == 0
     assert main([*where, "retry"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("ablation newer: 1 jobs retried")
+
+
+def test_pause_without_a_name_is_for_what_runs_and_unpause_for_what_is_paused(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key, label in (("first", "a"), ("second", "b"), ("third", "c")):
+        submit(database, planned(label), key=key)
+    where = ["--home", str(home.root)]
+    for words, name in (("pause", "third"), ("pause", "second"), ("unpause", "third"), ("pause", "third")):
+        capsys.readouterr()
+        assert main([*where, words]) == 0
+        assert capsys.readouterr().out == f"ablation {name}: 1 jobs {words}d\n"
+    assert row(database, "a").held is False
+
+
+def test_retry_without_a_name_is_for_what_failed_before_what_was_cancelled(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database, planned("a"), key="failed")
+    submit(database, planned("b"), key="cancelled")
+    submit(database, planned("c"), key="runs")
+    where = ["--home", str(home.root)]
+    assert main([*where, "cancel", "cancelled"]) == 0
+    with database.write() as tx:
+        tx.execute(update(Job).where(Job.label == "a").values(state=FAILED))
+    capsys.readouterr()
+    assert main([*where, "retry"]) == 0
+    assert capsys.readouterr().out == "ablation failed: 1 jobs retried\n"
+    assert main([*where, "retry"]) == 0
+    assert capsys.readouterr().out == "ablation cancelled: 1 jobs retried\n"
 
 
 def test_up_tells_of_each_of_two_with_one_name(
