@@ -18,6 +18,9 @@ _OF_PRETRAINING = (
 )
 
 
+#: Is seen in films only.
+_SHOWN_LOOKS = ("evaluation", "video_attention")
+
 #: Decides by itself whether an arm looks at regions.
 _UNTRUSTED = ("gaze", "untrusted")
 
@@ -52,6 +55,8 @@ def check_meaning(name: str, config: AblationConfig, said: Sequence[Place]) -> N
         idle.append((
             ("gaze",), "an arm that neither reconstructs a gaze region nor is told of one; name a `base`, such as recon"
         ))  # fmt: skip
+    if not config.evaluation.videos:
+        idle.append((_SHOWN_LOOKS, "an arm of whose failures no films are made (evaluation.videos is 0)"))
     for place, of_what in idle:
         found = next((p for p in said if within(p, place) and p != _UNTRUSTED), None)
         if found is not None:

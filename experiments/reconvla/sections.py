@@ -376,7 +376,7 @@ class Evaluation(Section):
         default=8, description="rows of every forward pass, whatever the number of simulators"
     )
     videos: Count = Field(default=0, description="films of failed subtasks, at most this many a shard")
-    video_attention: bool = Field(default=False, description="films show where the model looked")
+    video_attention: bool = Field(default=False, description="those films show where the model looked")
     precision: Literal["auto", "fp32", "bf16", "fp16", "4bit"] = Field(
         default="auto",
         description="that a trained model is judged in, also its attention and reconstructions; auto: fp32, but "
@@ -385,6 +385,11 @@ class Evaluation(Section):
     slice_seconds: PositiveFloat = 600.0
     threads: Few = 1
     random_baseline: bool = True
+
+    @property
+    def shows_looks(self) -> bool:
+        """Without films nothing is shown: jobs are those of before."""
+        return self.video_attention and self.videos > 0
 
 
 class Attention(Section):

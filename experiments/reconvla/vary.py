@@ -14,7 +14,7 @@ from experiments.reconvla.arms import Arm, arm_of, built_in, check_place, flat, 
 from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.idle_settings import ChangesNothing
 from experiments.reconvla.sections import LONGEST_NAME
-from experiments.reconvla.written import is_text, with_place
+from experiments.reconvla.written import is_list, is_text, with_place
 from settings.overlays import is_text_below, value_of
 from settings.shown import cut, shown
 
@@ -155,6 +155,10 @@ def _parsed(option: str, text: str) -> tuple[str, list[object]]:
     found = value_of(values, f"{option} {cut(key)}", "[{}\n]", is_text_below(key, is_text))
     if not isinstance(found, list) or any(isinstance(value, dict) and not value for value in found):
         raise ConfigError(f"{option} {shown(text)} is not of the form key.path=value,value")
+    if is_list(key) and not all(isinstance(value, list) or value is None for value in found):
+        each = (",".join(map(str, value if isinstance(value, list) else [value])) for value in found)
+        meant = shown(f"{key}={','.join(f'[{one}]' for one in each)}", 200)
+        raise ConfigError(f"{option} {key}: each value is a list, so write {option} {meant}")
     return key, [with_place(key, value) for value in found]
 
 

@@ -38,6 +38,11 @@ def is_text(path: str, is_key: bool) -> bool:
     return key in _texts() or _IN_ROWS.fullmatch(path) is not None
 
 
+def is_list(key: str) -> bool:
+    """Whether the value of a dotted key is a list, and nothing else but null."""
+    return key in _lists()
+
+
 def with_places(values: Mapping[str, object], within: str = "") -> dict[str, object]:
     """`values` with the environment's variables in every name of a file or folder (`settings.places`).
 
@@ -65,6 +70,27 @@ def _with_places(value: object, path: str) -> object:
 @cache
 def _texts() -> frozenset[str]:
     return frozenset(key for key, types, _ in _leaves(AblationConfig) if str in types) - _NUMBERS_TOO
+
+
+@cache
+def _lists() -> frozenset[str]:
+    return frozenset(key for key, hint in _hints(AblationConfig) if _is_list(hint))
+
+
+def _hints(section: type[BaseModel], above: str = "") -> Iterator[tuple[str, object]]:
+    for name, field in section.model_fields.items():
+        yield f"{above}{name}", field.annotation
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _hints(inner, f"{above}{name}.")
+
+
+def _is_list(hint: object) -> bool:
+    if get_origin(hint) is Annotated:
+        return _is_list(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return all(one is type(None) or _is_list(one) for one in get_args(hint))
+    return get_origin(hint) in (tuple, list)
 
 
 @cache

@@ -204,6 +204,7 @@ def test_regions_that_a_model_is_shown_are_those_of_its_own_detector() -> None:
             "arms.a.set: training.reconstruction_weight changes nothing in an arm that reconstructs nothing",
         ),
         ("{a: {base: recon, set: {pretraining.steps: 3}}}", "arms.a.set: pretraining.steps changes nothing in"),
+        ("{a: {set: {evaluation.video_attention: true}}}", "video_attention changes nothing in an arm of whose"),
         ("{a: {set: {gaze.detector: oracle}}}", "arms.a.set: gaze.detector changes nothing in an arm that neither"),
     ],
 )  # fmt: skip

@@ -132,6 +132,30 @@ def test_what_a_default_would_be_is_a_row_of_a_sweep(values: str) -> None:
     Planner(rows).plan()
 
 
+def test_lists_are_asked_for_with_brackets() -> None:
+    told = r"^--vary data\.training_scenes: each value is a list, so write --vary 'data\.training_scenes=\[A\],\[B\]'$"
+    with pytest.raises(ConfigError, match=told):
+        config("data.training_scenes=A,B")
+    with pytest.raises(ConfigError, match=r"so write --vary-with 'attention\.heads=\[1\],\[0\]'"):
+        config("attention.layer=1,2", vary_with=["attention.heads=[1],0"])
+    assert list(config("data.training_scenes=[A],[B,C]").arms) == [
+        "training_scenes=[A]",
+        "training_scenes=[B,C]",
+    ]
+    assert next(iter(config("training.lora=null,{rank: 2, alpha: 4}").arms)) == "lora=null", "no list"
+
+
+def test_looks_in_films_that_are_not_made_make_no_other_jobs() -> None:
+    said = ["evaluation.video_attention=true"]
+    plain, shown = (Planner(config(WEIGHTS, overrides=more)).plan() for more in ([], said))
+    assert [job.key for job in plain.jobs] == [job.key for job in shown.jobs]
+    filmed = [
+        Planner(config(WEIGHTS, overrides=["evaluation.videos=1", *more])).plan() for more in ([], said)
+    ]
+    different = {one.kind for one, other in zip(filmed[0].jobs, filmed[1].jobs) if one.key != other.key}
+    assert different == {"evaluate", "report"}
+
+
 def test_a_mistake_of_an_arm_is_not_one_of_what_varies() -> None:
     said = ("arms={mine: {base: recon, set: {training.steps: x}}}",)
     with pytest.raises(ConfigError, match=r"^--set arms: arms\.mine\.set: training\.steps: "):
