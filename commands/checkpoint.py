@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from commands.fetching import Folder
 from commands.groups import Suggesting
 from commands.options import existing_home, home_option, named_home
 from commands.place_type import PLACE
@@ -71,6 +72,28 @@ def export_command(
     say(f"{folder}: {run.label} of {run.ablation.name} after {run.step} steps, weights in {made.precision}")
     say(f"it is {made.note}")
     say(f"evaluate it: {how}")
+
+
+@command.command("merge")
+@click.argument("base", type=Folder("model"))
+@click.argument("adapter", type=Folder("model"))
+@click.argument("folder", metavar="DIR", type=PLACE)
+def merge_command(base: Path, adapter: Path, folder: Path) -> None:
+    """Put the LoRA ADAPTER (a folder of PEFT's, also as LLaVA's code leaves it) into the weights of BASE: the new
+    folder DIR is a checkpoint like any other.
+
+    `non_lora_trainables.bin` is read with it. Configuration and tokenizer are the adapter's where it has its own.
+    """
+    from models.lora import merge_adapter
+    from settings.folders import need_free, whole_folder
+
+    with _told(folder):
+        need_free(folder)
+    with _told(folder), whole_folder(folder) as aside:
+        made = merge_adapter(base, adapter, aside)
+    whole = f", {made.whole} tensors are its own" if made.whole else ""
+    say(f"{folder}: {base} with an adapter of rank {made.rank} in {made.added_to} of its tensors{whole}")
+    say(f"evaluate it: {typed(f'evaluate {shlex.quote(str(folder))}')}")
 
 
 @contextmanager

@@ -8,11 +8,15 @@ that transformers passes over too, and what a training leaves for its own resump
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 
 from errors import CheckpointError
+from models.json_files import read_json
 from settings.regular import is_there
+from settings.shown import shown
+from settings.typed import typed
 
 ADAPTER_FILE = "adapter_config.json"
 
@@ -41,8 +45,9 @@ def check_beside(folder: Path, parts: Collection[str]) -> None:
     for path in sorted(folder.iterdir()):
         if path.is_dir():
             if not _STATES.fullmatch(path.name) and (path / ADAPTER_FILE).is_file():
-                raise _refused(
-                    path, "holds an adapter; whether the weights beside it have it merged cannot be told"
+                raise CheckpointError(
+                    f"{path} holds an adapter; whether the weights beside it have it merged cannot be told: move it "
+                    f"away if they have, else merge the two into a new folder, {_how_to_merge(str(folder), path)}"
                 )
         elif path.name in parts or _COPIES.fullmatch(path.name) or _OF_TRAINING.fullmatch(path.name):
             continue
@@ -58,9 +63,27 @@ def check_no_adapter(folder: Path) -> None:
     file = folder / ADAPTER_FILE
     if is_there(file):
         raise CheckpointError(
-            f"{file} makes this folder an adapter, which its own code adds to another model: merge it into the weights "
-            "and save those without it"
+            f"{file} makes this folder an adapter, which its own code adds to another model: merge the two into a new "
+            f"folder, {_how_to_merge('BASE', folder)}, where BASE is {_base_of(file)}"
         )
+
+
+def _how_to_merge(base: str, adapter: Path) -> str:
+    named = base if base == "BASE" else shlex.quote(base)
+    return typed(f"checkpoint merge {named} {shlex.quote(str(adapter))} NEW")
+
+
+def _base_of(file: Path) -> str:
+    """What an adapter says it was trained over."""
+    try:
+        named = read_json(file).get("base_model_name_or_path")
+    except CheckpointError:
+        named = None
+    return (
+        f"the folder of {shown(named)}"
+        if isinstance(named, str) and named
+        else "the model it was trained over"
+    )
 
 
 def _refused(path: Path, why: str) -> CheckpointError:

@@ -209,6 +209,8 @@ ELSEWHERE = {
         "acceptance/test_own_code.py::test_a_class_is_looked_at_without_the_queue",
     "python cli.py upgrade": "workers/test_upgrades.py::test_commands_refuse_continue_and_plan_again",
     "python cli.py upgrade quick": "workers/test_upgrades.py::test_commands_refuse_continue_and_plan_again",
+    "python cli.py checkpoint merge base lora merged":
+        "models/test_lora.py::test_the_command_that_the_refusal_names_makes_a_checkpoint",
     "python cli.py metrics": "commands/test_metrics.py::test_figures_agree_with_the_rows",
     "python cli.py tensorboard": "commands/test_up.py::test_services_run_beside_the_work_and_end_with_it",
     "python cli.py scheduler": "test_compose.py::test_a_service_becomes_healthy_and_stops_being_so[scheduler]",
