@@ -15,6 +15,7 @@ from experiments.registry import experiment_of
 from reports.comparisons import comparisons_terminal
 from reports.data import ReportData
 from reports.document import to_json
+from reports.meaning import meaning
 from reports.summary import MARK, Summary, summarise
 from reports.table import terminal_table
 from reports.words import findings
@@ -81,7 +82,7 @@ def print_report(report: Written, as_json: bool) -> None:
         return
     console = Console(width=None if Console().is_terminal else 120)
     console.print(terminal_table(data, summary, console.width))
-    for sentence in findings(data, summary):
+    for sentence in (*findings(data, summary), *meaning(data, summary)):
         console.print(one_line(sentence), markup=False, highlight=False)
     if any(comparison.main is not None for comparison in summary.comparisons):
         console.print(comparisons_terminal(summary))

@@ -16,6 +16,9 @@ LINE_STYLES = ("-", "--", ":", "-.")
 #: Curves of more points than this are drawn pale, under their running mean.
 _FEW = 40
 
+#: Of the height of a figure: lines that are nearer to one another are one line to the eye.
+_APART = 0.005
+
 #: Outcome of an attempt -> (what it is called, marker). Attempts that ended with the run have no mark.
 MARKS = {
     "yielded": ("slice ended", "|"),
@@ -28,7 +31,7 @@ MARKS = {
 
 def curve_svgs(data: ReportData) -> dict[str, str]:
     """One figure per curve, by what people read for it: a line per run, colour by arm, dashes by seed (in the order of
-    seeds)."""
+    seeds). Of lines that coincide those beneath are drawn wider."""
     lines = [(run, _lines(run)) for run in data.runs]
     titles = {title for _, mine in lines for title in mine}
     return {
@@ -43,7 +46,8 @@ def _curve_svg(
     figure = Figure(figsize=(5.6, 3.1))
     axes = figure.add_subplot()
     arms, marked = list(data.arms()), {}
-    for run, points in lines:
+    above = _coinciding_above([points for _, points in lines])
+    for (run, points), hiding in zip(lines, above):
         steps, values = (np.array(column) for column in zip(*sorted(points), strict=True))
         colour = ARM_COLOURS[arms.index(run.arm) % len(ARM_COLOURS)]
         seeds = sorted(other.seed for other in data.arms()[run.arm])
@@ -53,7 +57,7 @@ def _curve_svg(
         if len(points) > _FEW:
             axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.25)
             values = _running_mean(values, len(points) // _FEW)
-        axes.plot(steps, values, style, color=colour, label=label, linewidth=1.5, marker=marker)
+        axes.plot(steps, values, style, color=colour, label=label, linewidth=1.5 + 2 * hiding, marker=marker)
         for outcome in _draw_marks(axes, run.attempts, steps, values, colour):
             marked[outcome] = MARKS[outcome]
     for title, marker in marked.values():
@@ -62,6 +66,18 @@ def _curve_svg(
     axes.set_ylabel(legend_name(name))
     axes.set_ylim(bottom=0)
     return svg(figure, axes, name)
+
+
+def _coinciding_above(lines: Sequence[Sequence[tuple[int, float]]]) -> list[int]:
+    """For each line how many of those drawn after it lie on it wherever both have steps, as far as an eye can tell."""
+    height = max((value for points in lines for _, value in points), default=0.0)
+    by_step = [dict(points) for points in lines]
+
+    def coincide(one: dict[int, float], other: dict[int, float]) -> bool:
+        common = one.keys() & other.keys()
+        return bool(common) and all(abs(one[step] - other[step]) <= _APART * height for step in common)
+
+    return [sum(coincide(one, other) for other in by_step[place + 1 :]) for place, one in enumerate(by_step)]
 
 
 def _running_mean(values: np.ndarray, reach: int) -> np.ndarray:

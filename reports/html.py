@@ -10,7 +10,8 @@ from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports.data import ReportData
-from reports.numbers import p_words, signed
+from reports.meaning import meaning
+from reports.numbers import duration, p_words, signed
 from reports.section import Section
 from reports.summary import Summary
 from reports.words import findings
@@ -42,6 +43,7 @@ def render_html(data: ReportData, summary: Summary) -> str:
         summary=summary,
         sequences=" or ".join(str(count) for count in sorted(sequences)),
         findings=findings(data, summary),
+        meaning=meaning(data, summary),
         standing=_standing(data),
         written=_written(data.created_at),
         failures_shown=FAILURES_SHOWN,
@@ -56,16 +58,6 @@ def _rendered(
         view = part.view(data, summary)
         if view is not None:
             yield Markup(environment.get_template(part.template).render(view).strip())
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them: `41 s`, `3 min 05 s`, `7 h 20 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _standing(data: ReportData) -> str:

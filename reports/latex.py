@@ -60,7 +60,7 @@ def tabular(headings: Sequence[str], groups: Sequence[Sequence[Sequence[str]]]) 
     lines = [r"\begin{tabular}{l" + "r" * (len(headings) - 1) + "}", r"\toprule"]
     for group in ([headings], *groups):
         lines += [*(rf"{' & '.join(row)} \\" for row in group), r"\midrule"]
-    return "\n".join([*lines[:-1], r"\bottomrule", r"\end{tabular}"]) + "\n"
+    return "\n".join([*lines[:-1], r"\bottomrule", r"\end{tabular}", r"% needs \usepackage{booktabs}"]) + "\n"
 
 
 def _measured(arm: ArmSummary, title: str, metric: Metric) -> list[str]:

@@ -23,3 +23,13 @@ def interval_words(interval: Interval, scale: float, digits: int) -> str:
 def p_equals(value: float) -> str:
     """`p < 0.001`, `p = 0.235`."""
     return f"p {'' if value < 0.001 else '= '}{p_words(value)}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them: `41 s`, `3 min 05 s`, `7 h 20 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

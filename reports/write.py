@@ -1,4 +1,4 @@
-"""Write a report: page, JSON, and the tables as CSV, picture and LaTeX."""
+"""Write a report: page, JSON, the tables as CSV, picture and LaTeX, and the charts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from reports.comparisons import comparisons_csv, comparisons_latex, comparisons_png
 from reports.data import ReportData
 from reports.document import to_json
+from reports.figure_files import figure_files
 from reports.html import render_html
 from reports.latex import table_latex
 from reports.results_table import results_csv
@@ -19,7 +20,8 @@ from settings import files
 def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
     """Write report.html, report.json, table.csv, .png and .tex into `folder`; returns name -> path.
 
-    With two arms and more comparisons.csv, .png and .tex too; where sequences were played, results.csv of them all.
+    With two arms and more comparisons.csv, .png and .tex too; where sequences were played, results.csv of them all;
+    of every chart `reports.figure_files`.
     The same data give the same bytes. Each file appears whole (`settings.files`). Raises
     InvalidInput when results are out of range or the runs of an arm do not fit each other.
     """
@@ -40,6 +42,7 @@ def write_report(data: ReportData, folder: Path) -> dict[str, Path]:
         }
     if results := results_csv(data):
         contents["results.csv"] = results.encode()
+    contents |= figure_files(data, summary)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         files.write(folder / name, content)

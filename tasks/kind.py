@@ -31,7 +31,7 @@ Upgrade = Callable[[JsonObject], JsonObject]
 FORMAT = "format"
 
 #: Entries of an attempt's environment that are told to people only: no result depends on these.
-FOR_PEOPLE = frozenset({"device", "baton", "celery", "os", "cores", "memory_gib", "gpus"})
+FOR_PEOPLE = frozenset({"device", "baton", "commit", "celery", "os", "cores", "memory_gib", "gpus"})
 
 
 class _Stored:

@@ -59,12 +59,13 @@ class JobRecord:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One execution of a job. ended_at: Unix seconds. environment: what it ran on (`workers.environment`), None where
-    earlier versions did not record it."""
+    """One execution of a job. started_at, ended_at: Unix seconds, by the clock of its machine. environment: what it ran
+    on (`workers.environment`), None where earlier versions did not record it."""
 
     job_id: int
     kind: str
     host: str
+    started_at: float
     ended_at: float | None
     outcome: str | None
     step_from: int

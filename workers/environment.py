@@ -6,11 +6,15 @@ import platform
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 
 from settings import given
 from settings.arithmetic import THREADS, deciding_variables
+from settings.commit import checked_out
 from settings.faults import need_fact
-from settings.machine import instructions, processor, version
+from settings.machine import ABSENT, instructions, processor, version
+
+_ROOT = Path(__file__).resolve().parent.parent
 
 #: Libraries whose version can change a result.
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "bitsandbytes", "diffusers", "numpy",
@@ -50,6 +54,7 @@ def _machine() -> Mapping[str, str | int]:
         "os": _system(),
         "python": platform.python_version(),
         "baton": version("baton-queue"),
+        "commit": checked_out(_ROOT) or ABSENT,
         "celery": version("celery"),
         **{name: version(name) for name in LIBRARIES},
     }

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+import yaml
+
 from reports.data import ReportData
 from reports.section import Part
 from reports.summary import Summary
@@ -67,7 +69,8 @@ class FinalWeights:
 class Environment:
     """data_digests: SHA-256 by what it is of. precision: by kind of job. final_weights: by run. mixed: a sentence for
     each job whose steps were computed on machines, or by versions, that differ. rows: in what each differs from the
-    settings of all, by setting. instructions: what policies were told, where it is not Baton's own.
+    settings of all, by setting. instructions: what policies were told, where it is not Baton's own. configuration: all
+    settings, as they are submitted with --config.
     """
 
     command: str = ""
@@ -81,6 +84,9 @@ class Environment:
     mixed: tuple[str, ...] = ()
     rows: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     instructions: str = ""
+    machines: str = ""
+    duration: str = ""
+    configuration: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,9 @@ class Reproduction(Part):
         rows = [
             ("ablation", data.ablation_id),
             ("seeds", ", ".join(map(str, sorted({run.seed for run in data.runs})))),
+            ("machines", self.environment.machines),
             ("hardware", self.environment.hardware),
+            ("duration", self.environment.duration),
             ("threads", self.environment.threads),
             ("precision", self.environment.precision),
             ("simulator", self.environment.simulator),
@@ -114,7 +122,14 @@ class Reproduction(Part):
         command = self.environment.command
         if command.startswith("cli.py"):
             command = f"python {command}"
-        return {"command": command, "rows": [(name, value) for name, value in rows if value]}
+        settings = dict(self.environment.configuration)
+        return {
+            "command": command,
+            "rows": [(name, value) for name, value in rows if value],
+            "configuration": yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+            if settings
+            else "",
+        }
 
     def document(self) -> Mapping[str, object]:
         return {
@@ -131,6 +146,9 @@ class Reproduction(Part):
                 "mixed": list(self.environment.mixed),
                 "rows": {row: dict(settings) for row, settings in self.environment.rows.items()},
                 "instructions": self.environment.instructions,
+                "machines": self.environment.machines,
+                "duration": self.environment.duration,
+                "configuration": dict(self.environment.configuration),
             },
         }
 

@@ -1,10 +1,13 @@
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 from reports.curves import curve_svgs
 from reports.data import LossPoint, RunReport, Slice
 from reports.dots import differences_svg, success_svg
+from reports.figure_files import figure_files
 from reports.parts.device_time import DeviceTime, Ledger, ledger_svg
+from reports.svg import ARM_COLOURS
 from tests.reports.samples import full, full_summary, made, open_loop, open_loop_summary, part
 
 
@@ -42,6 +45,37 @@ def test_every_measured_curve_is_drawn_but_no_standard_error():
     assert set(curve_svgs(full())) == {
         "action loss", "reconstruction loss", "validation: action", "open loop: error"
     }  # fmt: skip
+
+
+def test_of_lines_that_coincide_those_beneath_are_wider():
+    def run(arm: str, value: float) -> RunReport:
+        return RunReport(arm, 0, 9, losses=(LossPoint(0, "action", 1.0), LossPoint(9, "action", value)))
+
+    def widths(*values: float) -> list[str]:
+        drawn = curve_svgs(made("x", tuple(run(arm, value) for arm, value in zip("abc", values))))[
+            "action loss"
+        ]
+        colours = [colour.lower() for colour in ARM_COLOURS[:3]]
+        lines = [
+            re.findall(rf"stroke: {colour}; stroke-width: ([0-9.]+)", drawn, re.IGNORECASE)
+            for colour in colours
+        ]
+        return [found[0] if found else "1.5" for found in lines]
+
+    assert widths(0.5, 0.502, 0.498) == ["5.5", "3.5", "1.5"]
+    assert widths(0.5, 0.6, 0.501) == ["3.5", "1.5", "1.5"]
+    assert widths(0.5, 0.6, 0.7) == ["1.5", "1.5", "1.5"]
+
+
+def test_charts_are_files_of_their_own():
+    files = figure_files(full(), full_summary())
+    assert set(files) == {
+        "figure-success.svg", "figure-comparisons.svg", "figure-action-loss.svg", "figure-reconstruction-loss.svg",
+        "figure-validation-action.svg", "figure-open-loop-error.svg",
+    }  # fmt: skip
+    for content in files.values():
+        assert ElementTree.fromstring(content).tag == "{http://www.w3.org/2000/svg}svg"
+    assert figure_files(open_loop(), open_loop_summary()) == {}
 
 
 def test_ends_of_attempts_are_marked_by_cause():

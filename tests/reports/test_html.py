@@ -9,7 +9,8 @@ from experiments.reconvla.report.gaze_data import GazeScores
 from experiments.reconvla.report.parts.attention import Attention, AttentionPanel
 from experiments.reconvla.report.parts.gaze import Gaze
 from reports.data import RunReport
-from reports.html import duration, render_html
+from reports.html import render_html
+from reports.numbers import duration
 from reports.parts.films import Films
 from reports.summary import summarise
 from tests.reports.samples import attention_scores, full, full_summary, made, open_loop, run

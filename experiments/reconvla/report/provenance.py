@@ -14,6 +14,7 @@ from experiments.reconvla.arms import arms_of
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.renderer import frames_told, simulators_told
+from reports.numbers import duration
 from reports.parts.reproduction import Environment, FinalWeights
 from settings.arithmetic import FIXED_VARIABLES
 from settings.json_values import JsonObject, section, whole
@@ -23,6 +24,8 @@ from tasks.kind import decides
 from tasks.records import AttemptRecord, JobRecord, Records, told
 from tasks.registry import kind_named
 from tasks.specs import ClosedLoopSpec, IndexSpec, IngestSpec, OpenLoopSpec, TrainSpec
+
+_MOST_HOSTS = 20
 
 #: Entries of an attempt's environment that the report does not list as versions.
 _NOT_VERSIONS = frozenset(
@@ -65,6 +68,9 @@ def report_environment(records: Records, corpora: Corpora) -> Environment:
         mixed=tuple(_mixed(jobs, attempts)),
         rows=_rows(records.ablation.config),
         instructions=_instructions(jobs),
+        machines=_machines(attempts),
+        duration=_duration(attempts),
+        configuration=records.ablation.config,
     )
 
 
@@ -182,6 +188,20 @@ def _hardware(attempts: Sequence[AttemptRecord]) -> str:
         processors[_processor(environment)] = None
     counted = [f"{sum(seen.values())} x {name}" for name, seen in sorted(gpus.items())]
     return "; ".join([*counted, *sorted(processors)])
+
+
+def _machines(attempts: Sequence[AttemptRecord]) -> str:
+    """How many, and what they call themselves."""
+    hosts = list(dict.fromkeys(attempt.host for attempt in attempts))
+    some = ", ".join(cut(host, 60) for host in hosts[:_MOST_HOSTS])
+    return f"{len(hosts)}: {some}{', ...' if len(hosts) > _MOST_HOSTS else ''}" if hosts else ""
+
+
+def _duration(attempts: Sequence[AttemptRecord]) -> str:
+    """From the first attempt to the last that has ended, by the clocks of the machines; empty where these disagree."""
+    ends = [attempt.ended_at for attempt in attempts if attempt.ended_at is not None]
+    took = max(ends) - min(attempt.started_at for attempt in attempts) if ends else -1.0
+    return f"{duration(took)} from the first job to the last" if took >= 0.0 else ""
 
 
 def _wholes(environments: Sequence[JsonObject], name: str) -> set[int]:

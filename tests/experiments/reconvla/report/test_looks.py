@@ -10,7 +10,9 @@ from tests.experiments.reconvla.report.test_sequences import shard
 
 
 def attempt(job: int, ended_at: float | None, outcome: str | None = "succeeded") -> AttemptRecord:
-    return AttemptRecord(job, "evaluate", "here", ended_at, outcome, 0, 1, None, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    return AttemptRecord(
+        job, "evaluate", "here", 0.0, ended_at, outcome, 0, 1, None, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0
+    )
 
 
 def test_seeds_that_were_judged_by_then_are_counted_by_arm() -> None:

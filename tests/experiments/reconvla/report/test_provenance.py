@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
 
 from db import jobs, states
 from db.plans import Plan, PlannedJob, RunRef, submit
 from db.values import Ending
 from experiments.reconvla.report.provenance import (  # their input cannot be made without GPUs
+    _duration,
     _hardware,
+    _machines,
     _precisions,
 )
 from reports.parts.reproduction import FinalWeights, Reproduction
+from settings.commit import checked_out
+from settings.machine import ABSENT
+from tasks.records import AttemptRecord
 from tests.experiments.reconvla.report.gathered import gather_report
 from tests.job_specs import record, result_of, spec_of
 from tests.reports.samples import part
-from tests.support import NOW, start, stored, worker
+from tests.support import NOW, REPOSITORY, start, stored, worker
 from workers.environment import attempt_environment
 
 REF = RunRef("recon", 0)
@@ -83,6 +89,25 @@ def test_versions_and_machine(database, store, tmp_path):
     assert found.threads == "1" and "absent" not in found.versions.values()
     assert str(here["processor"]) in found.hardware and f"{here['cores']} core" in found.hardware
     assert f"{here['memory_gib']} GiB" in found.hardware
+    assert found.versions.get("commit", ABSENT) == (checked_out(REPOSITORY) or ABSENT)
+    assert found.machines.startswith("1: ") and found.duration.endswith(" from the first job to the last")
+    assert found.configuration["gaze"] == {"detector": "oracle"}
+
+
+def test_machines_and_the_time_between_first_and_last_are_told():
+    def attempt(host, started_at, ended_at):
+        values = dict.fromkeys(field.name for field in fields(AttemptRecord))
+        return AttemptRecord(**{**values, "host": host, "started_at": started_at, "ended_at": ended_at})
+
+    attempts = [attempt("a", 100.0, 160.0), attempt("b", 130.0, 280.0), attempt("a", 200.0, None)]
+    assert (_machines(attempts), _duration(attempts)) == (
+        "2: a, b",
+        "3 min 00 s from the first job to the last",
+    )
+    assert _machines([attempt(f"h{number}", 0.0, 1.0) for number in range(25)]).startswith("25: h0, h1, ")
+    assert _machines([attempt(f"h{number}", 0.0, 1.0) for number in range(25)]).endswith("h19, ...")
+    assert (_machines([]), _duration([]), _duration(attempts[2:])) == ("", "", "")
+    assert _duration([attempt("a", 100.0, 90.0)]) == "", "a clock was set back"
 
 
 def test_steps_of_two_environments_are_told(database, store, tmp_path):

@@ -1,0 +1,41 @@
+"""What the figures of a short trial cannot mean, in sentences for its top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from statsmodels.stats.proportion import proportion_confint
+
+from reports.data import ReportData
+from reports.level import ALPHA
+from reports.summary import Summary
+
+#: Of fewer a rate of 0 or 1 leaves more than 16 points open.
+_FEW_SEQUENCES = 20
+
+
+def meaning(data: ReportData, summary: Summary) -> tuple[str, ...]:
+    """Empty where models saw their data at least once and were judged on enough sequences to tell anything."""
+    return (*_of_training(data), *_of_sequences(summary))
+
+
+def _of_training(data: ReportData) -> Iterator[str]:
+    known = [run for run in data.runs if run.train_steps is not None and run.steps_per_epoch]
+    if known and all((run.train_steps or 0) < (run.steps_per_epoch or 0) for run in known):
+        steps = sorted({run.train_steps or 0 for run in known})
+        told = f"{steps[0]}" if len(steps) == 1 else f"{steps[0]} to {steps[-1]}"
+        yield (
+            f"Trained for {told} step{'s' * (steps != [1])}, less than one pass over the data: such figures show that "
+            "every part works, and not what an arm is worth."
+        )
+
+
+def _of_sequences(summary: Summary) -> Iterator[str]:
+    counts = {arm.sequences for arm in summary.arms if arm.sequences}
+    if counts and max(counts) < _FEW_SEQUENCES:
+        most = max(counts)
+        _, high = proportion_confint(0, most, alpha=ALPHA, method="wilson")
+        yield (
+            f"{most} sequence{'s' * (most != 1)} a run: even a rate of 0 or 100 % leaves {100 * high:.0f} points open, "
+            "so no order of the arms can be read from them."
+        )
