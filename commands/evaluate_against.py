@@ -36,7 +36,7 @@ def evaluate_and_print(
         for named in (first, second)
     )
 
-    looked, first_steps = False, FirstSteps(sequences)
+    looked, first_steps = False, FirstSteps(sequences, "no block of both")
 
     def stepped(steps: int) -> None:
         if not looked:

@@ -20,16 +20,20 @@ SO_FAR = (
 )
 
 
-class FirstSteps:
-    """Says how many steps are done while no sequence of `total` has ended, whenever they are twice as many."""
+_AWAITED = "no sequence"
 
-    def __init__(self, total: int) -> None:
-        self._total, self._said = total, 0
+
+class FirstSteps:
+    """Says how many steps are done while nothing of `total` sequences is known, whenever they are twice as many.
+    awaited: what has not ended."""
+
+    def __init__(self, total: int, awaited: str = _AWAITED) -> None:
+        self._total, self._awaited, self._said = total, awaited, 0
 
     def __call__(self, steps: int) -> None:
         if steps >= max(1, 2 * self._said):
             self._said = steps
-            say(f"0/{self._total}  {_steps(steps)}", error=True)
+            say(f"0/{self._total}  {_steps(steps, self._awaited)}", error=True)
 
 
 @contextmanager
@@ -65,8 +69,8 @@ def live_estimate(total: int) -> Iterator[Show]:
         yield show
 
 
-def _steps(steps: int) -> str:
-    return f"{steps} step{'s' * (steps != 1)} so far; no sequence has ended yet"
+def _steps(steps: int, awaited: str = _AWAITED) -> str:
+    return f"{steps} step{'s' * (steps != 1)} so far; {awaited} has ended yet"
 
 
 def _in_words(results: Sequence[int]) -> str:

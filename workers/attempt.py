@@ -84,7 +84,7 @@ class AttemptContext(Generic[S]):
         self._seconds = dict.fromkeys(("useful", "replayed", "checkpoint", "load", "idle"), 0.0)
         self._lock = threading.Lock()
         self._progress: Progress | None = None
-        self._went_on = False
+        self._began_at = claim.step
         #: What is done before the body says how far it is; None: nothing that takes long.
         self.stage: str | None = None
         self.job_stop = StopSignal()
@@ -152,15 +152,17 @@ class AttemptContext(Generic[S]):
         reason = self.job_stop.reason or self._worker_stop.reason
         if reason is None and _reached(self._must_end_at, self._steady_clock()):
             reason = "deadline"
-        if reason is None and self._went_on and _reached(self._slice_ends_at, self._clock()):
+        if reason is None and self._went_on() and _reached(self._slice_ends_at, self._clock()):
             reason = "slice"
         return reason
+
+    def _went_on(self) -> bool:
+        return self._progress is not None and self._progress["step"] > self._began_at
 
     def report_progress(self, step: int, total: int, values: Mapping[str, float] | None = None) -> None:
         with self._lock:
             self._progress = {"step": step, "total": total, "values": dict(values or {})}
             self._unsaved.anything = step > self.step
-            self._went_on = self._went_on or step > self.step
 
     def spend(self, bucket: str, seconds: float) -> None:
         self._seconds[bucket] += seconds
@@ -229,7 +231,7 @@ class AttemptContext(Generic[S]):
             return
         message = f"{self._claim.label}: back to step {step} from {self._claim.step}: {'; '.join(damage)}"
         jobs.fall_back(self._database, self._claim, step, message, time.time())
-        self.step = step
+        self.step = self._began_at = step
 
     def _file(self, role: str, row: FileRow) -> InputFile:
         verify = partial(self._store.verified, row.path, row.sha256)

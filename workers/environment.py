@@ -12,13 +12,13 @@ from settings import given
 from settings.arithmetic import THREADS, deciding_variables
 from settings.commit import checked_out
 from settings.faults import need_fact
-from settings.machine import ABSENT, instructions, processor, version
+from settings.machine import ABSENT, instructions, processor, pybullet_build, version
 
 _ROOT = Path(__file__).resolve().parent.parent
 
 #: Libraries whose version can change a result.
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "bitsandbytes", "diffusers", "numpy",
-              "opencv-python-headless", "pybullet", "pillow")  # fmt: skip
+              "opencv-python-headless", "pillow")  # fmt: skip
 
 
 def attempt_environment(device: str, threads: int = THREADS) -> dict[str, object]:
@@ -57,6 +57,7 @@ def _machine() -> Mapping[str, str | int]:
         "commit": checked_out(_ROOT) or ABSENT,
         "celery": version("celery"),
         **{name: version(name) for name in LIBRARIES},
+        "pybullet": pybullet_build(),
     }
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,22 +86,28 @@ def _fill(
     _need_same_plan(aside, kept, identity, dst)
     root.mkdir(exist_ok=True)
     frames: dict[str, int] = {}
-    digests = []
+    digests, taken_up = [], False
     for number, part in enumerate(parts):
         digest = _digest([item.identity() for item in part])
         digests.append(digest)
         file = kept / f"{number}.json"
-        facts = _read_part(file, digest, dst)
+        facts = _read_part(file, digest, part, dst)
         was_there = facts is not None
+        taken_up = taken_up or was_there
         if facts is None:
             facts = target.write(root, number, _pieces(part, frames.get(part[0].split, 0)))
             os.sync()  # the document vouches for the files, also after a machine was switched off
             files.write(file, json.dumps({"source": digest, "facts": facts, "seal": _seal(facts)}))
-        target.keep(facts)
+        with _fitting(was_there, file, dst):
+            target.keep(facts)
         count = sum(one["length"] for one in facts)
         frames[part[0].split] = frames.get(part[0].split, 0) + count
         yield Progress(len(part), count, was_there)
-    target.finish(root, (_facts_of(kept / f"{number}.json", dst) for number in range(len(parts))))
+    documents = [kept / f"{number}.json" for number in range(len(parts))]
+    with _fitting(taken_up, kept / "*.json", dst):
+        target.finish(
+            root, (_facts(_read(file, dst), file, part, dst) for file, part in zip(documents, parts))
+        )
     files.write(root / MARK, json.dumps({**identity, "source": _digest(digests)}, indent=1) + "\n")
     os.sync()
 
@@ -153,7 +159,18 @@ def _forget_the_unfinished(aside: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_part(file: Path, digest: str, dst: Path) -> list[Facts] | None:
+@contextmanager
+def _fitting(taken_up: bool, file: Path, dst: Path) -> Iterator[None]:
+    """What another process left of its parts is used as it stands; where it cannot be, that is its fault."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        if not taken_up:
+            raise
+        raise _damaged(file, dst) from None
+
+
+def _read_part(file: Path, digest: str, part: Sequence[Item], dst: Path) -> list[Facts] | None:
     if not file.exists():
         return None
     content = _read(file, dst)
@@ -162,17 +179,19 @@ def _read_part(file: Path, digest: str, dst: Path) -> list[Facts] | None:
             f"{file.parent.parent} holds part of a conversion of other data: they changed since; remove it, or name "
             "another folder"
         )
-    return _facts(content, file, dst)
+    return _facts(content, file, part, dst)
 
 
-def _facts_of(file: Path, dst: Path) -> list[Facts]:
-    return _facts(_read(file, dst), file, dst)
-
-
-def _facts(content: dict[str, Any], file: Path, dst: Path) -> list[Facts]:
-    facts: list[Facts] = content.get("facts", [])
-    if content.get("seal") != _seal(facts):
+def _facts(content: dict[str, Any], file: Path, part: Sequence[Item], dst: Path) -> list[Facts]:
+    """Raises InvalidInput where they are not sealed, or not of the demonstrations of the part."""
+    facts = content.get("facts")
+    if content.get("seal") != _seal(facts) or not isinstance(facts, list) or len(facts) != len(part):
         raise _damaged(file, dst)
+    for one, item in zip(facts, part):
+        length = one.get("length") if isinstance(one, dict) and one.get("split") == item.split else None
+        is_whole = type(length) is int and isinstance(one.get("task"), str)
+        if not is_whole or item.frames not in (None, length):
+            raise _damaged(file, dst)
     return facts
 
 
@@ -193,7 +212,7 @@ def _damaged(file: Path, dst: Path) -> InvalidInput:
     )
 
 
-def _seal(facts: Sequence[Facts]) -> str:
+def _seal(facts: object) -> str:
     """What was written of a part is what is read of it, also after a disk's fault."""
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 

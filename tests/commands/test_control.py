@@ -91,7 +91,9 @@ def test_without_a_name_what_is_not_over_is_meant(
     assert set(states(database).values()) == {CANCELLED}
     capsys.readouterr()
     assert main([*where, "retry"]) == 2
-    assert "2 ablations have failed or were cancelled: older (1) and newer (2)" in capsys.readouterr().err
+    assert (
+        "2 ablations have failed or were cancelled: older (1), newer (2); name one" in capsys.readouterr().err
+    )
     assert main([*where, "retry", "older"]) == 0
     assert main([*where, "retry"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("ablation newer: 1 jobs retried")

@@ -11,7 +11,15 @@ def test_writes_its_files_the_same_every_time(tmp_path):
     second = write_report(full(), tmp_path / "b")
     pairs = ["comparisons.csv", "comparisons.png", "comparisons.tex"]
     whole = ["report.html", "report.json", "results.csv", "table.csv", "table.png", "table.tex"]
-    assert sorted(first) == [*pairs, *whole]
+    charts = [
+        "action-loss",
+        "comparisons",
+        "open-loop-error",
+        "reconstruction-loss",
+        "success",
+        "validation-action",
+    ]
+    assert sorted(first) == [*pairs, *(f"figure-{name}.svg" for name in charts), *whole]
     for name, path in first.items():
         assert path.read_bytes() == second[name].read_bytes(), name
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(first)

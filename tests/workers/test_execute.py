@@ -17,10 +17,9 @@ from errors import DatasetError
 from settings.arithmetic import deciding_variables
 from settings.home import Home
 from tasks.context import Draft, Note, TaskContext, Yielded
-from tasks.kind import Kind
 from tests import bodies
 from tests.support import NOW, artifacts_of_job, attempts, event_kinds, planned, row, states, submit
-from tests.toy_kinds import Result, done
+from tests.toy_kinds import Result, ToyKind, done
 from tests.workers.conftest import SETTINGS, Bench
 from workers.attempt import AttemptContext
 from workers.heartbeat import Member
@@ -89,9 +88,9 @@ def test_what_is_done_before_the_first_step_is_told(
 ) -> None:
     told: list[Progress | None] = []
     contexts: list[AttemptContext] = []
-    begin, load = Member.begin, Kind.load_body
+    begin, load = Member.begin, ToyKind.load_body
     monkeypatch.setattr(Member, "begin", lambda *both: (contexts.append(both[2]), begin(*both)))
-    monkeypatch.setattr(Kind, "load_body", lambda kind: (told.append(contexts[0].progress), load(kind))[1])
+    monkeypatch.setattr(ToyKind, "load_body", lambda kind: (told.append(contexts[0].progress), load(kind))[1])
 
     def body(context: AttemptContext) -> Result:
         told.append(context.progress)

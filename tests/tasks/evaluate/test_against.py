@@ -47,7 +47,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
                 there = {entry["sequence"] for entry in self.entries}
                 self.todo = [number for number in numbers if number not in there]
 
-            def run(self, simulators: Any, keep: Any) -> Any:
+            def run(self, simulators: Any, keep: Any, stepped: Any) -> Any:
                 for number in self.todo:
                     done = (first, second)[self.which](number)
                     entry = {"sequence": number, "done": done, "steps": 1, "tasks": [], "actions": ""}
