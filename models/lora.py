@@ -140,9 +140,9 @@ def _rank_and_scale(file: Path, values: Mapping[str, Any]) -> tuple[int, float]:
                 "trained it (in PEFT, merge_and_unload and save_pretrained)"
             )
     rank, alpha = values.get("r"), values.get("lora_alpha")
-    if type(rank) is not int or rank < 1:
+    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
         raise CheckpointError(f"{file}: r is {shown(rank)}, not a rank")
-    if type(alpha) not in (int, float) or not math.isfinite(alpha):
+    if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not math.isfinite(alpha):
         raise CheckpointError(f"{file}: lora_alpha is {shown(alpha)}, not a number")
     return rank, alpha / (math.sqrt(rank) if values.get("use_rslora") else rank)
 
