@@ -11,7 +11,6 @@ from typing import Any
 
 from commands.named_checkpoint import Checkpoint, find_named, holds_openvla, refuse_crop
 from errors import ConfigError, InvalidInput
-from experiments.reconvla.own_classes import policy_named as with_digest
 from policies.base import Policy
 from policies.registry import (
     AUTO,
@@ -83,6 +82,8 @@ def policy_described(described: str, threads: int) -> NamedPolicy:
     """
     place, values = _mapping_of(described)
     if place == _OPTION and isinstance(values, Mapping):
+        from experiments.reconvla.own_classes import policy_named as with_digest  # which few evaluations need
+
         values = with_digest(values, Path.cwd(), "policy")
     try:
         spec = in_its_place(policy_from_json(values))
