@@ -1,7 +1,8 @@
 """Converts demonstrations part by part: killed anywhere, the next one goes on and ends with the same bytes.
 
 .partial.DST/set      what becomes DST when all of it is there, in one rename
-.partial.DST/parts    the conversion; and one document a finished part, written when its files are on the disk
+.partial.DST/parts    the conversion; and one document a finished part, written when its files are on the disk, with
+                      the sizes that they have: what was cut since is written anew
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,17 +92,19 @@ def _fill(
         digest = _digest([item.identity() for item in part])
         digests.append(digest)
         file = kept / f"{number}.json"
-        facts = _read_part(file, digest, dst)
-        was_there = facts is not None
-        if facts is None:
+        done = _read_part(file, digest, dst)
+        was_there = done is not None and done.sizes == _sizes(root, target.files(number, done.facts))
+        if done is None or not was_there:
             facts = target.write(root, number, _pieces(part, frames.get(part[0].split, 0)))
             os.sync()  # the document vouches for the files, also after a machine was switched off
-            files.write(file, json.dumps({"source": digest, "facts": facts, "seal": _seal(facts)}))
+            done = _Part(facts, _sizes(root, target.files(number, facts)))
+            files.write(file, json.dumps({"source": digest, **vars(done), "seal": _seal(done)}))
+        facts = done.facts
         target.keep(facts)
         count = sum(one["length"] for one in facts)
         frames[part[0].split] = frames.get(part[0].split, 0) + count
         yield Progress(len(part), count, was_there)
-    target.finish(root, (_facts_of(kept / f"{number}.json", dst) for number in range(len(parts))))
+    target.finish(root, (_facts_of(kept, number, root, target, dst) for number in range(len(parts))))
     files.write(root / MARK, json.dumps({**identity, "source": _digest(digests)}, indent=1) + "\n")
     os.sync()
 
@@ -153,7 +156,27 @@ def _forget_the_unfinished(aside: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _read_part(file: Path, digest: str, dst: Path) -> list[Facts] | None:
+@dataclass(frozen=True)
+class _Part:
+    """facts: what its target keeps of it. sizes: of its files when they were on the disk, None for a missing one."""
+
+    facts: list[Facts]
+    sizes: list[int | None]
+
+
+def _sizes(root: Path, paths: Iterable[str]) -> list[int | None]:
+    def size(path: str) -> int | None:
+        try:
+            return (root / path).lstat().st_size
+        except OSError as error:
+            need_fact(error)
+            return None
+
+    return [size(path) for path in paths]
+
+
+def _read_part(file: Path, digest: str, dst: Path) -> _Part | None:
+    """None where it is not finished, or an earlier build wrote it, which knew no sizes."""
     if not file.exists():
         return None
     content = _read(file, dst)
@@ -162,18 +185,26 @@ def _read_part(file: Path, digest: str, dst: Path) -> list[Facts] | None:
             f"{file.parent.parent} holds part of a conversion of other data: they changed since; remove it, or name "
             "another folder"
         )
-    return _facts(content, file, dst)
+    if "sizes" not in content and "seal" in content:
+        return None
+    return _part(content, file, dst)
 
 
-def _facts_of(file: Path, dst: Path) -> list[Facts]:
-    return _facts(_read(file, dst), file, dst)
+def _facts_of(kept: Path, number: int, root: Path, target: Target, dst: Path) -> list[Facts]:
+    file = kept / f"{number}.json"
+    done = _part(_read(file, dst), file, dst)
+    if done.sizes != _sizes(root, target.files(number, done.facts)):
+        raise InvalidInput(
+            f"files below {root} changed while it was written; the same command writes those anew"
+        )
+    return done.facts
 
 
-def _facts(content: dict[str, Any], file: Path, dst: Path) -> list[Facts]:
-    facts: list[Facts] = content.get("facts", [])
-    if content.get("seal") != _seal(facts):
+def _part(content: dict[str, Any], file: Path, dst: Path) -> _Part:
+    done = _Part(content.get("facts", []), content.get("sizes", []))
+    if content.get("seal") != _seal(done):
         raise _damaged(file, dst)
-    return facts
+    return done
 
 
 def _read(file: Path, dst: Path) -> dict[str, Any]:
@@ -193,9 +224,9 @@ def _damaged(file: Path, dst: Path) -> InvalidInput:
     )
 
 
-def _seal(facts: Sequence[Facts]) -> str:
+def _seal(done: _Part) -> str:
     """What was written of a part is what is read of it, also after a disk's fault."""
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([done.facts, done.sizes]).encode()).hexdigest()
 
 
 def _is_finished(dst: Path, identity: dict[str, Any], parts: Sequence[Sequence[Item]]) -> bool:
