@@ -234,8 +234,11 @@ class _Unhurried:
 
 def _remember(file: Path, text: str) -> None:
     """So that it need not be asked again; where others keep the copies, and let nobody write, it is."""
+    _is_there(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_symlink():
+            file.unlink()  # what it leads to is no file of ours
         whole_files.write(file, text)
     except OSError as error:
         if error.errno not in REFUSED:
@@ -247,7 +250,9 @@ def _short_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _is_there(file: Path, size: int) -> bool:
+def _is_there(file: Path, size: int | None = None) -> bool:
+    """size: that it must have. Raises InvalidInput for what is there and can be no file of a copy: a FIFO in its place
+    would be waited for when it is written."""
     try:
         found = file.lstat()
     except FileNotFoundError:
@@ -256,7 +261,9 @@ def _is_there(file: Path, size: int) -> bool:
         raise InvalidInput(f"{file} cannot be a file: something above it is no folder; remove that") from None
     if stat.S_ISDIR(found.st_mode):
         raise InvalidInput(f"{file} is a folder where a file of the copy belongs; remove it")
-    return stat.S_ISREG(found.st_mode) and found.st_size == size
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISLNK(found.st_mode):
+        raise InvalidInput(f"{file} is no regular file, and where a file of the copy belongs; remove it")
+    return stat.S_ISREG(found.st_mode) and size in (None, found.st_size)
 
 
 def _read_listing(file: Path) -> tuple[HubFile, ...] | None:

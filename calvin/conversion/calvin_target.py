@@ -41,7 +41,9 @@ class CalvinTarget:
     def files(self, number: int, facts: Sequence[Facts]) -> Iterator[str]:
         for one in facts:
             frames = FrameFiles(Path(one["split"]), self._digits)
-            yield from (frames.path(frame).as_posix() for frame in range(one["start"], one["end"] + 1))
+            yield from (
+                frames.path(frame).as_posix() for frame in range(one["start"], one["start"] + one["length"])
+            )
 
     def keep(self, facts: Sequence[Facts]) -> None:
         for one in facts:

@@ -2,7 +2,7 @@
 
 .partial.DST/set      what becomes DST when all of it is there, in one rename
 .partial.DST/parts    the conversion; and one document a finished part, written when its files are on the disk, with
-                      the sizes that they have: what was cut since is written anew
+                      their sizes: what was cut since is written anew
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,24 +87,35 @@ def _fill(
     _need_same_plan(aside, kept, identity, dst)
     root.mkdir(exist_ok=True)
     frames: dict[str, int] = {}
-    digests = []
+    digests, taken_up = [], False
     for number, part in enumerate(parts):
         digest = _digest([item.identity() for item in part])
         digests.append(digest)
         file = kept / f"{number}.json"
-        done = _read_part(file, digest, dst)
-        was_there = done is not None and done.sizes == _sizes(root, target.files(number, done.facts))
-        if done is None or not was_there:
+        content = _read_part(file, digest, dst)
+        facts = None if content is None else _facts(content, file, part, dst)
+        with _fitting(True, file, dst):
+            if content is not None and not _is_there(root, target.files(number, facts), content.get("sizes")):
+                facts = None
+        was_there = facts is not None
+        taken_up = taken_up or was_there
+        if facts is None:
             facts = target.write(root, number, _pieces(part, frames.get(part[0].split, 0)))
             os.sync()  # the document vouches for the files, also after a machine was switched off
-            done = _Part(facts, _sizes(root, target.files(number, facts)))
-            files.write(file, json.dumps({"source": digest, **vars(done), "seal": _seal(done)}))
-        facts = done.facts
-        target.keep(facts)
+            sizes = [(root / path).stat().st_size for path in target.files(number, facts)]
+            document = {"source": digest, "facts": facts, "seal": _seal(facts), "sizes": sizes}
+            files.write(file, json.dumps(document))
+        with _fitting(was_there, file, dst):
+            target.keep(facts)
         count = sum(one["length"] for one in facts)
         frames[part[0].split] = frames.get(part[0].split, 0) + count
         yield Progress(len(part), count, was_there)
-    target.finish(root, (_facts_of(kept, number, root, target, dst) for number in range(len(parts))))
+    documents = [kept / f"{number}.json" for number in range(len(parts))]
+    with _fitting(taken_up, kept / "*.json", dst):
+        target.finish(
+            root,
+            (_kept(root, target, number, file, parts[number], dst) for number, file in enumerate(documents)),
+        )
     files.write(root / MARK, json.dumps({**identity, "source": _digest(digests)}, indent=1) + "\n")
     os.sync()
 
@@ -156,27 +167,45 @@ def _forget_the_unfinished(aside: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """facts: what its target keeps of it. sizes: of its files when they were on the disk, None for a missing one."""
+@contextmanager
+def _fitting(taken_up: bool, file: Path, dst: Path) -> Iterator[None]:
+    """What another process left of its parts is used as it stands; where it cannot be, that is its fault."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
+        if not taken_up:
+            raise
+        raise _damaged(file, dst) from None
 
-    facts: list[Facts]
-    sizes: list[int | None]
 
-
-def _sizes(root: Path, paths: Iterable[str]) -> list[int | None]:
-    def size(path: str) -> int | None:
+def _is_there(root: Path, paths: Iterable[str], sizes: object) -> bool:
+    """Whether files have the sizes that they had when they were on the disk. Earlier builds did not note them."""
+    if not isinstance(sizes, list):
+        return False
+    found = 0
+    for found, path in enumerate(paths, 1):
         try:
-            return (root / path).lstat().st_size
-        except OSError as error:
-            need_fact(error)
-            return None
+            size = (root / path).lstat().st_size
+        except FileNotFoundError:
+            return False
+        if found > len(sizes) or size != sizes[found - 1]:
+            return False
+    return found == len(sizes)
 
-    return [size(path) for path in paths]
+
+def _kept(
+    root: Path, target: Target, number: int, file: Path, part: Sequence[Item], dst: Path
+) -> list[Facts]:
+    content = _read(file, dst)
+    facts = _facts(content, file, part, dst)
+    if not _is_there(root, target.files(number, facts), content.get("sizes")):
+        raise InvalidInput(
+            f"files below {root} changed while it was written; the same command writes those anew"
+        )
+    return facts
 
 
-def _read_part(file: Path, digest: str, dst: Path) -> _Part | None:
-    """None where it is not finished, or an earlier build wrote it, which knew no sizes."""
+def _read_part(file: Path, digest: str, dst: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     content = _read(file, dst)
@@ -185,26 +214,20 @@ def _read_part(file: Path, digest: str, dst: Path) -> _Part | None:
             f"{file.parent.parent} holds part of a conversion of other data: they changed since; remove it, or name "
             "another folder"
         )
-    if "sizes" not in content and "seal" in content:
-        return None
-    return _part(content, file, dst)
+    return content
 
 
-def _facts_of(kept: Path, number: int, root: Path, target: Target, dst: Path) -> list[Facts]:
-    file = kept / f"{number}.json"
-    done = _part(_read(file, dst), file, dst)
-    if done.sizes != _sizes(root, target.files(number, done.facts)):
-        raise InvalidInput(
-            f"files below {root} changed while it was written; the same command writes those anew"
-        )
-    return done.facts
-
-
-def _part(content: dict[str, Any], file: Path, dst: Path) -> _Part:
-    done = _Part(content.get("facts", []), content.get("sizes", []))
-    if content.get("seal") != _seal(done):
+def _facts(content: dict[str, Any], file: Path, part: Sequence[Item], dst: Path) -> list[Facts]:
+    """Raises InvalidInput where they are not sealed, or not of the demonstrations of the part."""
+    facts = content.get("facts")
+    if content.get("seal") != _seal(facts) or not isinstance(facts, list) or len(facts) != len(part):
         raise _damaged(file, dst)
-    return done
+    for one, item in zip(facts, part):
+        length = one.get("length") if isinstance(one, dict) and one.get("split") == item.split else None
+        is_whole = type(length) is int and isinstance(one.get("task"), str)
+        if not is_whole or item.frames not in (None, length):
+            raise _damaged(file, dst)
+    return facts
 
 
 def _read(file: Path, dst: Path) -> dict[str, Any]:
@@ -224,9 +247,9 @@ def _damaged(file: Path, dst: Path) -> InvalidInput:
     )
 
 
-def _seal(done: _Part) -> str:
+def _seal(facts: object) -> str:
     """What was written of a part is what is read of it, also after a disk's fault."""
-    return hashlib.sha256(json.dumps([done.facts, done.sizes]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _is_finished(dst: Path, identity: dict[str, Any], parts: Sequence[Sequence[Item]]) -> bool:

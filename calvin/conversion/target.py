@@ -11,7 +11,8 @@ import numpy as np
 
 from calvin.episode import Episode
 
-#: What is known of an episode that was written, as JSON: `length`, and what its target needs to finish.
+#: What is known of an episode that was written, as JSON: `split`, `length`, `task`, and what its target needs to
+#: finish.
 Facts = dict[str, Any]
 
 
