@@ -93,10 +93,11 @@ def _fill(
         digests.append(digest)
         file = kept / f"{number}.json"
         content = _read_part(file, digest, dst)
-        facts = None if content is None else _facts(content, file, part, dst)
-        with _fitting(True, file, dst):
-            if content is not None and not _is_there(root, target.files(number, facts), content.get("sizes")):
-                facts = None
+        facts: list[Facts] | None = None
+        if content is not None:
+            said = _facts(content, file, part, dst)
+            with _fitting(True, file, dst):
+                facts = said if _is_there(root, target.files(number, said), content.get("sizes")) else None
         was_there = facts is not None
         taken_up = taken_up or was_there
         if facts is None:
