@@ -99,6 +99,10 @@ class Experiment(Protocol[C]):
     def of_machine(self, config: C, what: Literal["devices", "threads"]) -> Mapping[str, int]:
         """How many of these jobs want, by the settings that say so."""
 
+    def room_to_fetch(self, config: C, home: Path) -> str | None:
+        """Where the plan begins with fetching: how much that takes of the disks, a sentence. Raises ConfigError where
+        they do not hold it. home: the folder of the state."""
+
     def taken_over(self, settings: JsonObject, allowed: Allowed) -> TakenOver:
         """Somebody else's settings. Raises ValueError or ConfigError, with the end of a sentence, for what they may not
         ask of this machine."""

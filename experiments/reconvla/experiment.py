@@ -9,6 +9,8 @@ from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from db.plans import Plan
     from experiments.design.decision import ArmDecision
     from experiments.design.design import Design
@@ -52,6 +54,11 @@ class _ReconVLA:
         from experiments.reconvla.arms import of_stages
 
         return of_stages(config, what)
+
+    def room_to_fetch(self, config: AblationConfig, home: Path) -> str | None:
+        from experiments.reconvla.hub_needs import told_room
+
+        return told_room(config, home)
 
     def taken_over(self, settings: JsonObject, allowed: Allowed) -> TakenOver:
         from experiments.reconvla.foreign import taken_over

@@ -85,6 +85,9 @@ class TowersExperiment:
     def of_machine(self, config: Towers, what: Literal["devices", "threads"]) -> Mapping[str, int]:
         return {"cubes": config.cubes} if what == "devices" else {}
 
+    def room_to_fetch(self, config: Towers, home: Path) -> str | None:
+        return None
+
     def taken_over(self, settings: JsonObject, allowed: Allowed) -> TakenOver:
         config = Towers.model_validate(settings)
         if config.cubes > 9:
