@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 
 class _DetectorName(click.ParamType):
-    """A name of `detectors.registry`, or a class of the user's own beside the working folder, which gets its digest."""
+    """A name of `detectors.registry`, or of a class of the user's own, which is looked for later."""
 
     name = "detector"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from detectors.registry import check_detector
-        from experiments.reconvla.own_classes import named
 
-        name = named(str(value), Path.cwd(), "--detector")
-        check_detector(name)
-        return name
+        check_detector(str(value))
+        return str(value)
 
 
 DETECTOR = _DetectorName()

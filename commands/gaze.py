@@ -88,11 +88,13 @@ def command(
     from detectors.cache import FinderCache, shared_cache
     from detectors.pipeline import STAGES, check_stages
     from detectors.registry import is_direct
+    from experiments.reconvla.own_classes import named
     from tasks.fixed_state import FixedState, arithmetic
 
     given = {"weights": weights, "precision": precision, "python": python}
     options = {key: value for key, value in given.items() if value is not None}
     runs = [None if stages is None else _stage_list(stages)]
+    name = named(name, Path.cwd(), "--detector")
     if by_stage:
         if is_direct(name):
             raise InvalidInput(f"detector {name!r} has no stages to switch on")
