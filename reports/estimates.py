@@ -4,12 +4,15 @@ it is of."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.methods import FEWEST_CROSSED, Interval, crossed_interval, spread, t_interval
+from reports.arm_intervals import FEWEST_CROSSED, method_intervals
+from reports.level import ALPHA
+from reports.methods import Interval, spread
 from reports.statistics import mean_interval, success_intervals
 
 #: What an interval is of: given weights on other sequences; a method on the sequences that were played; a method on
@@ -53,16 +56,22 @@ def interval_of(seeds: int) -> IntervalOf:
     return METHOD if seeds >= FEWEST_CROSSED else METHOD_HERE
 
 
-def estimates(results: NDArray[np.int64], ceiling: int) -> Estimates:
-    """Of results 0..ceiling of an arm, (seeds, sequences), at least one of each."""
+def estimates(results: NDArray[np.int64], ceiling: int, alpha: float = ALPHA) -> Estimates:
+    """Of results 0..ceiling of an arm, (seeds, sequences), at least one of each.
+
+    alpha: how often intervals of methods would miss with a number of seeds that was fixed. Where looks ended an arm it
+    is the bound of a look: together such intervals of all looks miss in 5 %, so that it does not matter which was last.
+    """
     which = interval_of(len(results))
     shares = []
-    wilson = success_intervals(results, ceiling) if which == WEIGHTS else []
+    of_weights = success_intervals(results, ceiling) if which == WEIGHTS else []
     for level in range(1, ceiling + 1):
         values = (results >= level).astype(np.float64)
-        shares.append(_estimate(values, wilson[level - 1] if wilson else _interval(values, which, 1.0)))
+        shares.append(
+            _estimate(values, of_weights[level - 1] if of_weights else _interval(values, 1.0, alpha))
+        )
     values = results.astype(np.float64)
-    of_mean = mean_interval(results) if which == WEIGHTS else _interval(values, which, float(ceiling))
+    of_mean = mean_interval(results) if which == WEIGHTS else _interval(values, float(ceiling), alpha)
     return Estimates(tuple(shares), _estimate(values, of_mean), which)
 
 
@@ -71,7 +80,6 @@ def _estimate(values: NDArray[np.float64], interval: Interval | None) -> Estimat
     return Estimate(float(values.mean()), of_seeds, spread(of_seeds), interval)
 
 
-def _interval(values: NDArray[np.float64], which: IntervalOf, most: float) -> Interval | None:
-    """Within what the measure can be."""
-    found = crossed_interval(values) if which == METHOD else t_interval(list(values.mean(axis=1)))
-    return None if found is None else (max(0.0, found[0]), min(most, found[1]))
+def _interval(values: NDArray[np.float64], most: float, alpha: float) -> Interval | None:
+    low, high = (float(end) for end in method_intervals(values, most, alpha))
+    return (low, high) if isfinite(low) else None
