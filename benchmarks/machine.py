@@ -7,12 +7,12 @@ import platform
 from pathlib import Path
 
 from settings import given
+from settings.machine import pybullet_build
 
 _LIBRARIES = (
     "numpy",
     "torch",
     "transformers",
-    "pybullet",
     "opencv-python-headless",
     "sqlalchemy",
     "celery",
@@ -31,7 +31,7 @@ def describe() -> dict[str, object]:
         "cores": given.cores().count,
         "memory_gib": round(given.memory().total / 2**30, 1),
         "python": platform.python_version(),
-        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "libraries": {**{name: _version(name) for name in _LIBRARIES}, "pybullet": pybullet_build()},
     }
 
 

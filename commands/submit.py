@@ -54,6 +54,7 @@ def command(
     """Plan an ablation and run it to the end. The same command again continues it."""
     from commands import memory
     from commands.gpus import need_gpus
+    from commands.hub_room import told_room
     from commands.run import plan_session, run_home
     from db import code, standings
     from db.migrate import open_state
@@ -78,6 +79,8 @@ def command(
     fresh = None if home.exists else propose(config, None)  # what cannot work makes no home
     if fresh is not None and room is not None:
         memory.check(fresh.plan.jobs, room)
+    if fresh is not None:
+        told_room(home, fresh)
     home.create()
     if detach:
         with closing(open_state(home, thorough=True)) as database:
@@ -128,6 +131,7 @@ def _write_plan(
 ) -> tuple[str, Submitted]:
     """Raises Overtaken where the ablation of this name changed while it was planned."""
     from commands import memory
+    from commands.hub_room import told_room
     from db import builds, jobs, plans, queries
     from experiments.proposal import propose
     from views.plan import code_document, code_line, power_of
@@ -141,6 +145,8 @@ def _write_plan(
     if room is not None and proposal is not fresh:
         known = queries.known_keys(database, [job.key for job in plan.jobs])
         memory.check([job for job in plan.jobs if job.key not in known], room)
+    if (room_told := told_room(home, proposal)) is not None:
+        say(f"{plan.name}: {room_told}", error=True)
     for sentence in plan.warnings:
         say(f"warning: {sentence}", error=True)
     if there is not None and proposal.otherwise and (other := differences(database, there.id)):

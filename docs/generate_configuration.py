@@ -92,7 +92,7 @@ arms:
   chance: {policy: {kind: random, seed: 1}}
   expert: {policy: {kind: expert}, title: the scripted expert}
   theirs: {policy: {kind: http, url: "http://127.0.0.1:8000", chunk_steps: 8, actions: absolute}}
-  openvla: {policy: {kind: openvla, folder: ~/openvla-7b, statistics: calvin}}
+  openvla: {policy: {kind: openvla, folder: ~/openvla-7b, statistics: calvin}}   # or hub:owner/name
   earlier: {policy: {kind: folder, folder: ~/reconvla-checkpoint}}
   mine: {policy: {kind: own, class: "my_policy:MyPolicy", options: {speed: 0.3}}}   # own-code.md
 ```

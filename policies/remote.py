@@ -31,7 +31,7 @@ from settings.addresses import is_host, is_written
 from settings.deadline import Deadline, in_thread
 from settings.documents import parse_json
 from settings.shown import cut, shown
-from settings.timed_requests import TimedSession
+from settings.timed_requests import TimedSession, is_plain_answer
 
 logger = logging.getLogger("baton.policy")
 
@@ -148,6 +148,8 @@ class RemotePolicy:
             raise PolicyServerError(_too_slow(self._timeout_seconds)) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OverflowError, ValueError) as error:
             # Also of http.client, for chunks of more bytes than can be counted, or of fewer than none.
+            if is_plain_answer(error):
+                raise _Refused("it speaks http://, and not https://") from None
             raise PolicyServerError(_in_words(error, self._timeout_seconds)) from None
         if status != 200:
             fault = _Refused if _is_for_good(status) else PolicyServerError

@@ -12,6 +12,9 @@ from settings.faults import need_fact
 #: The version of a library that is not there.
 ABSENT = "absent"
 
+#: Two distributions bring the module pybullet. The fork has wheels for Python 3.12, and says no version of its own.
+_PYBULLET, _PYBULLET_FORK = "pybullet", "pybullet-arm64"
+
 _INSTRUCTIONS = ("sse", "avx", "fma", "f16c", "amx", "asimd", "sve")
 
 
@@ -22,6 +25,27 @@ def version(distribution: str) -> str:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return ABSENT
+
+
+@lru_cache(maxsize=1)
+def pybullet_build() -> str:
+    """The PyBullet that is imported here: its version, after the name of its distribution where that is not `pybullet`;
+    ABSENT where there is none. Where two distributions are installed, the one whose file lies there."""
+    installed = [name for name in (_PYBULLET, _PYBULLET_FORK) if version(name) != ABSENT]
+    if len(installed) > 1:
+        installed = [name for name in installed if _has_its_module(name)] or installed
+    told = [version(name) if name == _PYBULLET else f"{name} {version(name)}" for name in installed]
+    return " or ".join(told) or ABSENT
+
+
+def _has_its_module(distribution: str) -> bool:
+    """Whether the module of PyBullet that lies there is the one that `distribution` brought: the last one installed
+    writes over the other's."""
+    for file in metadata.files(distribution) or ():
+        if len(file.parts) == 1 and file.name.startswith("pybullet.") and file.suffix == ".so":
+            place = Path(str(file.locate()))
+            return place.is_file() and place.stat().st_size == file.size
+    return False
 
 
 @lru_cache(maxsize=1)

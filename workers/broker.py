@@ -20,7 +20,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import redis
 
@@ -177,7 +177,8 @@ def connect(url: str) -> redis.Redis:
     if url.startswith("redis+socket://"):
         parts = urlsplit(url)
         query = [("db" if name == "virtual_host" else name, text) for name, text in parse_qsl(parts.query)]
-        url = urlunsplit(("unix", parts.netloc, parts.path, urlencode(query), ""))
+        # Not `urlunsplit`: where nobody is named before the path, it leaves out the slashes that redis-py asks for.
+        url = f"unix://{parts.netloc}{parts.path}?{urlencode(query)}"
     return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5)
 
 

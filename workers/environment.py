@@ -10,11 +10,11 @@ from functools import lru_cache
 from settings import given
 from settings.arithmetic import THREADS, deciding_variables
 from settings.faults import need_fact
-from settings.machine import instructions, processor, version
+from settings.machine import instructions, processor, pybullet_build, version
 
 #: Libraries whose version can change a result.
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "bitsandbytes", "diffusers", "numpy",
-              "opencv-python-headless", "pybullet", "pillow")  # fmt: skip
+              "opencv-python-headless", "pillow")  # fmt: skip
 
 
 def attempt_environment(device: str, threads: int = THREADS) -> dict[str, object]:
@@ -52,6 +52,7 @@ def _machine() -> Mapping[str, str | int]:
         "baton": version("baton-queue"),
         "celery": version("celery"),
         **{name: version(name) for name in LIBRARIES},
+        "pybullet": pybullet_build(),
     }
 
 

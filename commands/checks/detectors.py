@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from commands.checks import bullet
 from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
 from errors import BatonError
 from settings.places import expanded
@@ -20,11 +21,11 @@ def findings(weights: str | None = None) -> list[Finding]:
 
 
 def _oracle() -> Finding:
-    version = version_of("pybullet")
-    if version is None:
+    build = bullet.found()
+    if build is None:
         detail = "only for datasets that have true boxes (boxes.json): no pybullet for those of the simulator"
-        return Finding(_AREA, "oracle", WARNING, detail, "pip install 'pybullet>=3.2.7'")
-    detail = f"true boxes of the built-in simulator (pybullet {version}), or of a dataset that has boxes.json"
+        return Finding(_AREA, "oracle", WARNING, detail, bullet.REMEDY)
+    detail = f"true boxes of the built-in simulator ({build}), or of a dataset that has boxes.json"
     return Finding(_AREA, "oracle", OK, detail)
 
 

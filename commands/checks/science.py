@@ -6,6 +6,7 @@ import os
 import sys
 from importlib.util import find_spec
 
+from commands.checks import bullet
 from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
 from commands.checks.trial import try_machine
 from errors import EnvironmentLacks, SimulatorMissing
@@ -25,11 +26,10 @@ def findings() -> list[Finding]:
 
 
 def _playtable() -> Finding:
-    version = version_of("pybullet")
-    if version is None:
-        remedy = "pip install 'pybullet>=3.2.7' (Python 3.10 or 3.11 has a wheel)"
-        return Finding("simulators", "playtable", MISSING, "no pybullet", remedy, needed=True)
-    return Finding("simulators", "playtable", OK, f"pybullet {version}")
+    build = bullet.found()
+    if build is None:
+        return Finding("simulators", "playtable", MISSING, "no pybullet", bullet.REMEDY, needed=True)
+    return Finding("simulators", "playtable", OK, build)
 
 
 def _egl() -> Finding:
@@ -37,8 +37,7 @@ def _egl() -> Finding:
     try:
         from simulators.playtable.renderers import egl_fault
     except ImportError:
-        remedy = "pip install 'pybullet>=3.2.7'"
-        return Finding("simulators", "EGL", MISSING, "no pybullet to draw with", remedy)
+        return Finding("simulators", "EGL", MISSING, "no pybullet to draw with", bullet.REMEDY)
     fault = egl_fault()
     if fault is not None:
         detail, remedy = fault.split(". ", 1)

@@ -15,7 +15,7 @@ from experiments.reconvla.sections import check_path
 from settings.places import with_variables
 
 #: Taken as numbers too, and made a text by the section itself.
-_NUMBERS_TOO = frozenset({"data.validation_episodes"})
+_NUMBERS_TOO = frozenset({"data.episodes", "data.validation_episodes"})
 #: In rows of the table: what names an arm, or what a policy is told.
 _IN_ROWS = re.compile(
     r"arms\.(?P<row>.+)\.(?:title|base|policy\.(?:kind|folder|statistics|url|detector|cls))"

@@ -181,11 +181,14 @@ def content_digest(root: Path) -> str:
 
 
 def pybullet_version() -> str:
-    """The package's; PyBullet's own getAPIVersion has been the same number for years."""
-    try:
-        return metadata.version("pybullet")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    """The package's, with its name where it is a fork's; PyBullet's own getAPIVersion has been the same for years."""
+    told = []
+    for name, prefix in (("pybullet", ""), ("pybullet-arm64", "pybullet-arm64 ")):
+        try:
+            told.append(prefix + metadata.version(name))
+        except metadata.PackageNotFoundError:
+            continue
+    return " or ".join(told) or "unknown"  # of two, the one that was installed last is imported
 
 
 def answer_requests(make: Any) -> None:

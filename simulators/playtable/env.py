@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from benchmark.cameras import CAMERAS
 from benchmark.embodiment import CALVIN
 from errors import SimulatorError
+from settings.machine import pybullet_build
 from simulators.base import Observation, PixelBox
 from simulators.playtable import world
 from simulators.playtable.cameras import Cameras
@@ -119,7 +119,7 @@ class PlayTable:
             "assets": self.scene.origin,
             "assets_digest": self.scene.digest,
             "renderer": self._renderer.name,
-            "pybullet": metadata.version("pybullet"),
+            "pybullet": pybullet_build(),
         }
 
     def close(self) -> None:

@@ -44,6 +44,10 @@ def render(
         renderer=renderer,
         flags=pybullet.ER_SEGMENTATION_MASK_OBJECT_AND_LINKINDEX,
     )
+    if isinstance(rgba, tuple):  # of a PyBullet that was built without NumPy: numbers, all in one row
+        rgba = np.frombuffer(bytes(rgba), np.uint8)  # ten times faster than np.array
+        depth = np.fromiter(depth, np.float32, len(depth))
+        segments = np.fromiter(segments, np.int32, len(segments))
     shape = (pixels, pixels)
     rgb = np.ascontiguousarray(np.reshape(rgba, (*shape, 4))[:, :, :3], dtype=np.uint8)
     return Picture(rgb, np.reshape(segments, shape), np.reshape(depth, shape))

@@ -192,15 +192,16 @@ def test_https_where_the_server_speaks_http() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
-            for _ in range(2):
-                with listener.accept()[0] as connection:
-                    connection.recv(65536)
-                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            with listener.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         server = threading.Thread(target=answer, daemon=True)
         server.start()
-        with pytest.raises(PolicyServerError, match=r"no TLS connection; does it speak http://\?"):
-            policy(f"https://127.0.0.1:{listener.getsockname()[1]}").act([query()])
+        client = policy(f"https://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(PolicyServerError, match=r"refuses .*: it speaks http://, and not https://"):
+            client.act([query()])
+        assert client.counts["retries"] == 0, "it will not the next time either"
         server.join()
 
 

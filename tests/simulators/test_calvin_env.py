@@ -12,6 +12,7 @@ import pytest
 
 from errors import ConfigError, SimulatorError, SimulatorLost, SimulatorMissing
 from simulators.calvin_env import CalvinEnv
+from simulators.external import calvin_env_script
 from simulators.registry import create
 from tests.simulators.calvin_env_stand_in import make_interpreter
 
@@ -65,6 +66,27 @@ def test_info_and_description_are_plain(env: CalvinEnv) -> None:
     assert info["robot_info"] == {"uid": 0, "contacts": [[1, 0, 2, -1, 3]], "pos": [0, 0, 0]}
     assert info["scene_info"]["scene"] == "B"
     assert env.description()["renderer"] == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("installed", "told"),
+    [
+        ({}, "unknown"),
+        ({"pybullet": "2.8.4"}, "2.8.4"),
+        ({"pybullet-arm64": "3.2.8"}, "pybullet-arm64 3.2.8"),
+        ({"pybullet": "3.2.7", "pybullet-arm64": "3.2.8"}, "3.2.7 or pybullet-arm64 3.2.8"),
+    ],
+)
+def test_the_official_simulator_tells_which_pybullet_it_stands_on(
+    installed: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(name: str) -> str:
+        if name not in installed:
+            raise calvin_env_script.metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(calvin_env_script.metadata, "version", version)
+    assert calvin_env_script.pybullet_version() == told
 
 
 def test_a_killed_process_is_lost_and_replaced_by_reset(env: CalvinEnv) -> None:

@@ -194,6 +194,21 @@ def test_what_is_no_redis_is_said() -> None:
             broker.ask(f"redis://127.0.0.1:{server.getsockname()[1]}/0")
 
 
+@pytest.mark.parametrize(
+    ("url", "path", "password"),
+    [
+        ("redis+socket:///tmp/a.sock", "/tmp/a.sock", None),
+        ("redis+socket:///tmp/with%20space.sock?virtual_host=2", "/tmp/with space.sock", None),
+        ("redis+socket://:secret@/tmp/a.sock", "/tmp/a.sock", "secret"),
+    ],
+)
+def test_a_socket_is_asked_with_a_password_or_without(url: str, path: str, password: str | None) -> None:
+    with connect(url) as client:
+        asked = client.connection_pool.connection_kwargs
+        assert (asked["path"], asked.get("password")) == (path, password)
+        assert asked.get("db", 0) == (2 if "virtual_host" in url else 0)
+
+
 def test_a_socket_with_a_database_is_asked(private_redis: PrivateRedis) -> None:
     broker.ask(private_redis.url + "?virtual_host=2")
     with connect(private_redis.url + "?virtual_host=2") as client:

@@ -10,6 +10,7 @@ import pytest
 from commands.checks.detectors import findings
 from commands.checks.finding import MISSING, OK, WARNING, Finding
 from detectors.grounding_dino.py_package_interpreter import PYTHON_VARIABLE
+from settings.machine import ABSENT
 from tests.detectors.grounding_dino.test_py_package import stand_in
 from tests.detectors.grounding_dino.tiny import write_tiny_model
 
@@ -83,7 +84,7 @@ def test_official_files_need_words(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_the_oracle_without_a_simulator_needs_a_file_of_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told("oracle").state == OK
-    monkeypatch.setattr("commands.checks.detectors.version_of", lambda name: None)
+    monkeypatch.setattr("commands.checks.bullet.pybullet_build", lambda: ABSENT)
     found = told("oracle")
     assert found.state == WARNING and "boxes.json" in found.detail and "pybullet" in str(found.remedy)
 

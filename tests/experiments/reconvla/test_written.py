@@ -58,6 +58,8 @@ def test_numbers_stay_numbers(tmp_path: Path) -> None:
     assert (
         loaded(tmp_path, "data: {root: /x, validation_episodes: [1, 2]}\n").data.validation_episodes == "1,2"
     )
+    assert loaded(tmp_path, "data: {root: /x, episodes: [1, open_drawer]}\n").data.episodes == "1,open_drawer"
+    assert loaded(tmp_path, "data: {root: /x, episodes: 7}\n").data.episodes == "7"
 
 
 def test_a_number_that_is_not_ours_to_read_stays_refused(tmp_path: Path) -> None:

@@ -1,8 +1,16 @@
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
+from typing import Any
 
-from simulators.playtable.pictures import Picture, in_front
+import numpy as np
+import pybullet
+import pytest
+
+from benchmark.cameras import Lens
+from simulators.playtable.client import Client
+from simulators.playtable.pictures import Picture, in_front, projection, render
+from simulators.playtable.renderers import TINY
 
 
 def plain(depth: list[float], grey: int, segment: int = 1) -> Picture:
@@ -35,3 +43,41 @@ def test_inputs_are_left_alone() -> None:
     back = plain([0.5], 20)
     in_front(plain([0.2], 10), back)
     assert back.rgb[0, 0, 0] == 20
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    client = Client()
+    yield client
+    client.close()
+
+
+@pytest.mark.parametrize("flat", [False, True], ids=["arrays", "numbers in a row"])
+def test_a_picture_is_the_same_from_a_pybullet_with_numpy_and_without(
+    client: Client, monkeypatch: pytest.MonkeyPatch, flat: bool
+) -> None:
+    shape = client.createVisualShape(
+        pybullet.GEOM_BOX, halfExtents=[0.2, 0.3, 0.4], rgbaColor=[0.9, 0.1, 0.3, 1]
+    )
+    body = client.createMultiBody(baseVisualShapeIndex=shape, basePosition=[0.1, 0, 0])
+    lens = projection(Lens(pixels=50, fov_degrees=60, near=0.1, far=5))
+    view = pybullet.computeViewMatrix([1, 1, 1], [0, 0, 0], [0, 0, 1])
+    taken = client.getCameraImage
+
+    def otherwise(*words: Any, **named: Any) -> tuple[Any, ...]:
+        width, height, *pictures = taken(*words, **named)
+        arrays = [np.asarray(picture) for picture in pictures]
+        if flat:
+            return width, height, *(tuple(array.ravel().tolist()) for array in arrays)
+        types = (np.uint8, np.float32, np.int32)
+        shapes = ((height, width, 4), (height, width), (height, width))
+        return width, height, *(a.astype(t).reshape(s) for a, t, s in zip(arrays, types, shapes))
+
+    expected = render(client, 50, view, lens, TINY.flag)
+    monkeypatch.setattr(client, "getCameraImage", otherwise)
+    picture = render(client, 50, view, lens, TINY.flag)
+    assert {body, -1} == set(picture.segments.ravel().tolist()) and len(np.unique(picture.depth)) > 10
+    for name, kind in (("rgb", np.uint8), ("depth", np.float32), ("segments", np.int32)):
+        found = getattr(picture, name)
+        np.testing.assert_array_equal(found, getattr(expected, name))
+        assert found.dtype == kind and found.shape[:2] == (50, 50)
