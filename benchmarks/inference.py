@@ -80,9 +80,9 @@ def main() -> None:
     own = ("reports/estimates.py", "reports/arm_intervals.py", methods)
     design = ("experiments/design/decision.py", "experiments/design/bounds.py")
     parts = [  # those that take seconds first
-        Part("families", asked.sets, list(families()), (methods,)),
         Part("looked_at", asked.arm_sets // 2, list(looked_at()), (*own, *design)),
         Part("arms", asked.arm_sets, list(arms()), own),
+        Part("families", asked.sets, list(families()), (methods,)),
         Part("one_seed", asked.one_seed_sets, list(one_seed()), (weights, *own)),
         Part("comparisons", asked.sets, list(comparisons()), (methods,)),
     ]

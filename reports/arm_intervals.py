@@ -42,8 +42,8 @@ _ARCSINE = _Scale(
 _LOG_ODDS = _Scale(to=special.logit, slope=lambda share: 1 / (share * (1 - share)), back=special.expit)
 
 
-def t_intervals(means: Numbers, most: float, alpha: float = ALPHA) -> Numbers:
-    """Intervals of methods' means on the sequences that were played; means: (..., trained models), 0 to most.
+def t_intervals(means: Numbers, most: float) -> Numbers:
+    """95 % intervals of methods' means on the sequences that were played; means: (..., trained models), 0 to most.
 
     (2, ...): lower and upper ends; NaN of a single model, and where nothing varies.
     """
@@ -51,11 +51,11 @@ def t_intervals(means: Numbers, most: float, alpha: float = ALPHA) -> Numbers:
     if models < 2:
         return np.full((2, *means.shape[:-1]), np.nan)
     error = means.std(axis=-1, ddof=1) / np.sqrt(models)
-    return _ends(means.mean(axis=-1), error, _quantile(models - 1.0, alpha), most, _all_vary(means), _ARCSINE)
+    return _ends(means.mean(axis=-1), error, models - 1.0, most, _all_vary(means), _ARCSINE)
 
 
-def crossed_intervals(values: Numbers, most: float, alpha: float = ALPHA) -> Numbers:
-    """Intervals of methods' means over other seeds and sequences; values: (..., seeds, sequences), 0 to most.
+def crossed_intervals(values: Numbers, most: float) -> Numbers:
+    """95 % intervals of methods' means over other seeds and sequences; values: (..., seeds, sequences), 0 to most.
 
     Mean squares of a crossed layout with random seeds and sequences, degrees of freedom after Satterthwaite (1946).
     Sequences that differ less than their cells do count as not differing. (2, ...): lower and upper ends; NaN of a
@@ -74,7 +74,7 @@ def crossed_intervals(values: Numbers, most: float, alpha: float = ALPHA) -> Num
     with np.errstate(invalid="ignore"):  # where nothing varies
         degrees = total**2 / (square_seeds**2 / freedom[0] + parts)
     error = np.sqrt(total / (seeds * sequences))
-    return _ends(of_seeds.mean(axis=-1), error, _quantile(degrees, alpha), most, varied, _LOG_ODDS)
+    return _ends(of_seeds.mean(axis=-1), error, degrees, most, varied, _LOG_ODDS)
 
 
 def mean_squares(values: Numbers) -> Numbers:
@@ -93,33 +93,27 @@ def mean_squares(values: Numbers) -> Numbers:
     return found
 
 
-def method_intervals(values: Numbers, most: float, alpha: float = ALPHA) -> Numbers:
-    """What the number of seeds allows of the two; values: (..., seeds, sequences). alpha: how often one of a fixed
-    number of seeds misses."""
+def method_intervals(values: Numbers, most: float) -> Numbers:
+    """What the number of seeds allows of the two; values: (..., seeds, sequences)."""
     if values.shape[-2] >= FEWEST_CROSSED:
-        return crossed_intervals(values, most, alpha)
-    return t_intervals(values.mean(axis=-1), most, alpha)
+        return crossed_intervals(values, most)
+    return t_intervals(values.mean(axis=-1), most)
 
 
 def _ends(
     mean: Numbers,
     error: Numbers,
-    quantile: Numbers,
+    degrees: Numbers | float,
     most: float,
     told: NDArray[np.bool_],
     scale: _Scale,
 ) -> Numbers:
     """NaN where not `told`. What varies is neither 0 nor `most` on average."""
     share = np.where(told, mean / most, 0.5)
-    half = quantile * error / most * scale.slope(share)
+    half = special.stdtrit(degrees, 1 - ALPHA / 2) * error / most * scale.slope(share)
     middle = scale.to(share)
     ends: Numbers = np.where(told, most * scale.back(np.stack([middle - half, middle + half])), np.nan)
     return ends
-
-
-def _quantile(degrees: Numbers | float, alpha: float) -> Numbers:
-    found: Numbers = special.stdtrit(degrees, 1 - alpha / 2)
-    return found
 
 
 def _all_vary(means: Numbers) -> NDArray[np.bool_]:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.arm_intervals import FEWEST_CROSSED, method_intervals
-from reports.level import ALPHA
 from reports.methods import Interval, spread
 from reports.statistics import mean_interval, success_intervals
 
@@ -56,22 +55,16 @@ def interval_of(seeds: int) -> IntervalOf:
     return METHOD if seeds >= FEWEST_CROSSED else METHOD_HERE
 
 
-def estimates(results: NDArray[np.int64], ceiling: int, alpha: float = ALPHA) -> Estimates:
-    """Of results 0..ceiling of an arm, (seeds, sequences), at least one of each.
-
-    alpha: how often intervals of methods would miss with a number of seeds that was fixed. Where looks ended an arm it
-    is the bound of a look: together such intervals of all looks miss in 5 %, so that it does not matter which was last.
-    """
+def estimates(results: NDArray[np.int64], ceiling: int) -> Estimates:
+    """Of results 0..ceiling of an arm, (seeds, sequences), at least one of each."""
     which = interval_of(len(results))
     shares = []
     of_weights = success_intervals(results, ceiling) if which == WEIGHTS else []
     for level in range(1, ceiling + 1):
         values = (results >= level).astype(np.float64)
-        shares.append(
-            _estimate(values, of_weights[level - 1] if of_weights else _interval(values, 1.0, alpha))
-        )
+        shares.append(_estimate(values, of_weights[level - 1] if of_weights else _interval(values, 1.0)))
     values = results.astype(np.float64)
-    of_mean = mean_interval(results) if which == WEIGHTS else _interval(values, float(ceiling), alpha)
+    of_mean = mean_interval(results) if which == WEIGHTS else _interval(values, float(ceiling))
     return Estimates(tuple(shares), _estimate(values, of_mean), which)
 
 
@@ -80,6 +73,6 @@ def _estimate(values: NDArray[np.float64], interval: Interval | None) -> Estimat
     return Estimate(float(values.mean()), of_seeds, spread(of_seeds), interval)
 
 
-def _interval(values: NDArray[np.float64], most: float, alpha: float) -> Interval | None:
-    low, high = (float(end) for end in method_intervals(values, most, alpha))
+def _interval(values: NDArray[np.float64], most: float) -> Interval | None:
+    low, high = (float(end) for end in method_intervals(values, most))
     return (low, high) if isfinite(low) else None

@@ -10,7 +10,6 @@ from reports.against_baseline import ArmComparison, compare_with_baseline, decid
 from reports.data import ReportData, RunReport
 from reports.epochs import last_epochs_loss
 from reports.estimates import Estimates, estimates
-from reports.level import ALPHA
 from reports.losses import LossComparison, compare_losses
 from reports.metric import Metric
 from reports.statistics import (
@@ -177,16 +176,10 @@ def _in_the_table(arm: str, runs: Sequence[RunReport], data: ReportData) -> ArmS
     judged_by, held_out_by = _judged_by(runs), _held_out_by(runs)
     random = data.random_results if data.random_judged_by in ("", judged_by) else None
     return replace(
-        _summarise_arm(arm, runs, data.metric, random, _alpha(data)),
+        _summarise_arm(arm, runs, data.metric, random),
         comparable=judged_by in ("", _judged_by(data.runs)),
         held_out_comparable=held_out_by in ("", _held_out_by(data.runs)),
     )
-
-
-def _alpha(data: ReportData) -> float:
-    """Of the intervals of methods: with adaptive seeds that of a look, as looks decide how many seeds there are."""
-    looks = data.last_looks or {}
-    return min((look.bound for look in looks.values()), default=ALPHA)
 
 
 def _judged_by(runs: Sequence[RunReport]) -> str:
@@ -207,7 +200,6 @@ def _summarise_arm(
     runs: Sequence[RunReport],
     metric: Metric,
     random_results: Sequence[int] | None = None,
-    alpha: float = ALPHA,
 ) -> ArmSummary:
     measured = _results_by_seed(runs)
     results = result_matrix(list(measured.values()), metric.ceiling) if measured else None
@@ -226,7 +218,7 @@ def _summarise_arm(
         success_ci95=None if results is None else success_intervals(results, metric.ceiling),
         mean=None if results is None else float(results.mean()),
         mean_ci95=None if results is None else mean_interval(results),
-        estimates=None if results is None or not results.size else estimates(results, metric.ceiling, alpha),
+        estimates=None if results is None or not results.size else estimates(results, metric.ceiling),
         train_steps=min((run.train_steps for run in runs if run.train_steps is not None), default=None),
         slices=sum(run.slices or 0 for run in runs) if runs[0].trained else None,
         device_seconds=device_seconds,

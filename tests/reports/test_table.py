@@ -37,7 +37,7 @@ def test_the_caption_says_what_n_is_and_what_an_interval_is_not():
     fixed, looked = (
         interval_captions(summarise(made("x", runs, last_looks=looks))) for looks in (None, look)
     )
-    assert "Looks decided how many seeds there are" in looked and "Looks" not in fixed
+    assert "as if the number of seeds had been fixed" in looked and "fixed" not in fixed
 
 
 def test_unmeasured_rows_say_so():

@@ -247,7 +247,7 @@ EARLY_NOW = {
 def two_held_out(tmp_path_factory: pytest.TempPathFactory) -> tuple[InputFile, ...]:
     """Held-out frames of two demonstrations."""
     files = write_training_index(tmp_path_factory.mktemp("held-out"), frames=4, demonstrations=2)
-    return tuple(input_file("index", "validation", name, path) for name, path in files.items())
+    return tuple(input_file("validation", "index", name, path) for name, path in files.items())
 
 
 @pytest.mark.parametrize("early", [EARLY, EARLY_NOW], ids=["before", "now"])
