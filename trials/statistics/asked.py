@@ -53,7 +53,10 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "versions": {name: version(name) for name in ("rliable", "statsmodels", "scipy", "pandas")},
+                "versions": {
+                    name: version(name)
+                    for name in ("rliable", "statsmodels", "scipy", "pandas", "orbit-eval")
+                },
                 "means": {name: float(found[0]) for name, found in points.items()},
                 "intervals": {name: found[:, 0].tolist() for name, found in intervals.items()},
                 "welch": {
