@@ -53,8 +53,8 @@ def interval_captions(summary: Summary) -> str:
     parts = ["95\N{NO-BREAK SPACE}% intervals.", *(text for which, text in _OF.items() if which in found)]
     if any(comparison.last_look is not None for comparison in summary.comparisons):
         parts.append(
-            "They are made as if the number of seeds had been fixed, which looks decided; simulated, they hold as "
-            "often."
+            "They are made as if the number of seeds had been fixed, which looks decided; simulated, they hold nearly "
+            "as often."
         )
     if any(
         one.interval is None for row in rows if row.estimates is not None for one in row.estimates.measures
