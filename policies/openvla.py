@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ class OpenVLAPolicy:
         CheckpointError and InvalidInput for what does not fit, WeightsMissing for missing files.
         """
         folder = Path(folder)
-        augmented = any(_AUGMENTED in str(place) for place in (folder.absolute(), folder.resolve()))
+        augmented = any(_AUGMENTED in str(place) for place in (folder.absolute(), os.path.realpath(folder)))
         if augmented and center_crop is False:
             raise InvalidInput(
                 f"--no-center-crop: {folder} says {_AUGMENTED}, and the released evaluation refuses such a model"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -201,7 +202,7 @@ class _Walk:
 
     def _read(self, path: str) -> None:
         place = self._folder / path
-        if not place.resolve().is_relative_to(self._folder.resolve()):
+        if not Path(os.path.realpath(place)).is_relative_to(os.path.realpath(self._folder)):
             raise ConfigError(
                 f"{self._where}: {place} leads outside of {self._folder}, beside which code lies"
             )

@@ -11,7 +11,8 @@ import numpy as np
 
 from calvin.episode import Episode
 
-#: What is known of an episode that was written, as JSON: `length`, and what its target needs to finish.
+#: What is known of an episode that was written, as JSON: `split`, `length`, `task`, and what its target needs to
+#: finish.
 Facts = dict[str, Any]
 
 
@@ -34,6 +35,9 @@ class Target(Protocol):
         """Write the files of part `number` and return what is to be kept of it. What another process has left of them
         is replaced. Raises OSError, and DatasetError for an episode that the format cannot hold.
         """
+
+    def files(self, number: int, facts: Sequence[Facts]) -> Iterable[str]:
+        """Paths below the root of the files that hold the frames of part `number`, always in the same order."""
 
     def keep(self, facts: Sequence[Facts]) -> None:
         """That these were written, by this process or another: called once a part, in order."""

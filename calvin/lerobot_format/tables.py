@@ -35,9 +35,12 @@ _ROWS_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Table:
-    """An opened file. names: of its columns. paths: of the leaves that those are made of, in their order."""
+    """An opened file, of so many bytes. names: of its columns. paths: of the leaves that those are made of, in their
+    order.
+    """
 
     path: Path
+    bytes: int
     file: pq.ParquetFile
     names: frozenset[str]
     paths: tuple[str, ...]
@@ -72,20 +75,29 @@ class Table:
             )
             wanted.append(number)
         if not wanted:
+            if first < last:
+                raise self._too_few(name)
             return np.empty((0, width) if width else 0)
         parts = [self._array(part, name, width) for part in self._read(name, wanted)]
-        found = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return found[first - before : last - before]
+        found = (parts[0] if len(parts) == 1 else np.concatenate(parts))[first - before : last - before]
+        if len(found) != last - first:
+            raise self._too_few(name)
+        return found
 
     def values(self, name: str, first: int = 0, last: int | None = None) -> Iterator[Any]:
-        """Rows of any other column as Python's values, a few in memory at a time."""
+        """Rows of any other column as Python's values, a few in memory at a time. Raises DatasetError as `numbers`."""
         last = self.rows if last is None else last
         self._need(name)
+        count = 0
         for number, (begin, end) in enumerate(self.groups()):
             if begin >= last or end <= first:
                 continue
             self._check_size(name, number, _MOST_GROUP_BYTES)
-            yield from self._group_values(name, number, max(first - begin, 0), min(last, end) - begin)
+            for value in self._group_values(name, number, max(first - begin, 0), min(last, end) - begin):
+                count += 1
+                yield value
+        if count < last - first:
+            raise self._too_few(name)
 
     def chunks(self, name: str, group: int) -> list[tuple[int, int]]:
         """Where a column's bytes of one row group are: offset and length of each of its parts, within the file."""
@@ -93,7 +105,7 @@ class Table:
         for column in self._leaves(name, group):
             begin = int(column.dictionary_page_offset or column.data_page_offset)
             length = int(column.total_compressed_size)
-            if begin < 0 or length < 0:
+            if not 0 <= begin <= begin + length <= self.bytes:
                 raise DatasetError(f"{self.path}: {cut(name)} of row group {group} has no place in the file.")
             found.append((begin, length))
         return found
@@ -113,8 +125,13 @@ class Table:
                 return
             begin, end = max(first - place, 0), min(last - place, batch.num_rows)
             if begin < end:
-                yield from batch.column(0).slice(begin, end - begin).to_pylist()
+                with _told(self.path, name):  # not every date or time of a table is one of Python's
+                    values = batch.column(0).slice(begin, end - begin).to_pylist()
+                yield from values
             place += batch.num_rows
+
+    def _too_few(self, name: str) -> DatasetError:
+        return DatasetError(f"{self.path} is damaged: {cut(name)} has fewer rows than its footer says.")
 
     def _need(self, name: str) -> None:
         if name not in self.names:
@@ -179,7 +196,7 @@ def open_table(path: Path, most_rows: int) -> Iterator[Table]:
         need_fact(error)
         raise DatasetError(f"{path} cannot be read: {error.strerror}.") from None
     with stream:
-        _check_ends(path, stream)
+        size = _check_ends(path, stream)
         with _told(path):
             opened = pq.ParquetFile(
                 pa.PythonFile(stream, mode="r"),
@@ -195,11 +212,11 @@ def open_table(path: Path, most_rows: int) -> Iterator[Table]:
             raise DatasetError(
                 f"{path} has {about.num_rows} rows and {about.num_columns} columns; at most {most_rows} rows are read."
             )
-        yield Table(path, opened, names, paths)
+        yield Table(path, size, opened, names, paths)
 
 
-def _check_ends(path: Path, stream: Any) -> None:
-    """Raises DatasetError unless there is a footer, whose size in bytes is looked at first."""
+def _check_ends(path: Path, stream: Any) -> int:
+    """The file's bytes. Raises DatasetError unless there is a footer, whose size in bytes is looked at first."""
     size = int(stream.seek(0, 2))
     stream.seek(max(size - 8, 0))
     end = stream.read(8)
@@ -213,6 +230,7 @@ def _check_ends(path: Path, stream: Any) -> None:
     if length > min(size - 12, _MOST_FOOTER_BYTES):
         raise DatasetError(f"{path} has a footer of {length} bytes, which does not fit.")
     stream.seek(0)
+    return size
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,8 +25,12 @@ def extent(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     A file is read once in a process, as long as it stays as it is.
     """
-    file = path.resolve()
-    state = file.stat()
+    file = Path(os.path.realpath(path))
+    try:
+        state = file.stat()
+    except OSError as error:
+        need_fact(error)
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}") from None
     return _extent(file, state.st_mtime_ns, state.st_size)
 
 

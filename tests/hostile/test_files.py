@@ -29,7 +29,7 @@ from detectors.calibration import FILE_NAME as CALIBRATION
 from detectors.calibration import read_calibrations
 from detectors.grounding_dino.files import check_stored, existing, weights_digest
 from errors import BatonError, CheckpointError, InvalidInput
-from experiments.reconvla.foreign import ForeignJobs
+from experiments.foreign import ForeignJobs
 from experiments.reconvla.named_config import load_config
 from models.beside import check_beside
 from models.folder_identity import folder_identity
@@ -39,6 +39,8 @@ from models.openvla_checkpoint import read_config
 from models.picture_values import picture_values
 from models.tokenizer import load_tokenizer
 from models.weight_files import open_file, shards_of
+from policies.openvla import OpenVLAPolicy
+from settings.code_source import Reference, find_source
 from settings.elsewhere import elsewhere
 from settings.home import Home
 from settings.regular import UnfitFile, need_regular_files, open_regular, read_bytes, read_text
@@ -130,6 +132,10 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "binary mesh": ("some.stl", meshes.vertices),
     "body": ("some.urdf", lambda path: assets.joints(path)),
     "scene": ("conf/scene/calvin_scene_D.yaml", lambda path: scene(path.parents[2])),
+    "code of one's own": (
+        "some.py",
+        lambda path: find_source(path.parent, Reference("some", "Mine"), "a setting"),
+    ),
     "bundle": ("some.bundle", lambda path: receive(Home(path.parent / "home"), path, 0.0, ForeignJobs(path))),
     "state": ("state.db", need_sound),
 }
@@ -173,6 +179,18 @@ def test_what_a_folder_lacks_is_not_asked_of_what_stands_in_its_place(tmp_path: 
         assert [
             problem for problem in found if name in problem and ("FIFO" in problem or "damaged" in problem)
         ]
+
+
+@pytest.mark.parametrize("read", [meshes.extent, OpenVLAPolicy])
+def test_a_path_that_leads_in_a_circle_is_one_sentence(
+    read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    """Of what is told by where a link leads: a mesh that was read before, the name of a checkpoint's folder."""
+    place = tmp_path / "some.obj"
+    link_to_itself(place)
+    with pytest.raises(BatonError) as refused:
+        read(place)
+    sentence(refused, place)
 
 
 @pytest.mark.parametrize("kind", UNFIT)

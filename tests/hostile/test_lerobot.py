@@ -7,7 +7,9 @@ import os
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from calvin.lerobot_format.tables import open_table
 from calvin.split import TRAINING, Reading, open_split
 from errors import DatasetError
 from tests.calvin import lerobot_sets as sets
@@ -169,6 +172,69 @@ def test_a_table_is_a_regular_file_of_sound_sizes(root: Path, spoil: Callable[[P
     spoil(table(root))
     with pytest.raises(DatasetError) as refused:
         read(root)
+    sentence(refused, table(root))
+
+
+def test_a_footer_that_says_more_rows_than_there_are_is_refused(root: Path) -> None:
+    """Of five rows, six: numbers of all columns are read as they are, and counted."""
+    path = table(root)
+    content = path.read_bytes()
+    (length,) = struct.unpack("<I", content[-8:-4])
+    footer = content[-8 - length : -8]
+    five, six = (
+        b"\x16" + bytes([2 * 5]),
+        b"\x16" + bytes([2 * 6]),
+    )  # Thrift's whole numbers, as they are packed
+    path.write_bytes(content[: -8 - length] + footer.replace(five, six) + content[-8:])
+    listed = [json.loads(line) for line in (root / "meta" / "episodes.jsonl").read_text().splitlines()]
+    assert listed[0]["length"] == 5
+    sets.lines(root / "meta" / "episodes.jsonl", [{**listed[0], "length": 6}, *listed[1:]])
+    sets.change_info(root, total_frames=sum(line["length"] for line in listed) + 1)
+    with pytest.raises(DatasetError, match="rows") as refused:
+        read(root)
+    sentence(refused, path)
+
+
+def column_of(name: str, values: pa.Array) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        pq.write_table(pq.read_table(path).append_column(name, values), path)
+
+    return change
+
+
+#: What no value of Python's is, by the column that it stands in.
+NO_VALUES = {
+    "a time of no zone": pa.array([0] * 5, pa.timestamp("us", "Nowhere/Land")),
+    "a time of no year": pa.array([2**62] * 5, pa.timestamp("us")),
+    "a day of no year": pa.array([2**31 - 1] * 5, pa.date32()),
+}
+
+
+@pytest.mark.parametrize("what", NO_VALUES)
+def test_a_value_that_cannot_be_looked_at_is_one_sentence(root: Path, what: str) -> None:
+    features = json.loads((root / "meta" / "info.json").read_text())["features"]
+    sets.change_info(root, features={**features, "boxes": {"dtype": "string", "shape": [1]}})
+    column_of("boxes", NO_VALUES[what])(table(root))
+    with pytest.raises(DatasetError, match=r"boxes is damaged|boxes of episode 0 are") as refused:
+        read(root)
+    sentence(refused, table(root))
+
+
+@pytest.mark.parametrize(
+    ("begin", "length"),
+    [(2**63 - 1, 100), (0, 2**62), (-1, 5), (5, -1), (10_000_000, 1), (2**63 - 5, 2**63 - 5)],
+)
+def test_a_column_lies_within_its_file(root: Path, begin: int, length: int) -> None:
+    """Its bytes are looked at for the fingerprint, without pyarrow."""
+    with open_table(table(root), 100) as there:
+        column = SimpleNamespace(
+            dictionary_page_offset=None, data_page_offset=begin, total_compressed_size=length
+        )
+        group = SimpleNamespace(num_columns=len(there.paths), column=lambda _: column)
+        metadata = SimpleNamespace(row_group=lambda _: group)
+        changed = replace(there, file=SimpleNamespace(metadata=metadata))
+        with pytest.raises(DatasetError, match="has no place in the file") as refused:
+            changed.chunks(sets.TOP, 0)
     sentence(refused, table(root))
 
 

@@ -125,6 +125,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     ),
     "no text": (lambda f: (f / "mine.py").write_bytes(b"\xff"), "mine:Mine", r"mine\.py is no text in UTF-8"),
     "a FIFO": (lambda f: os.mkfifo(f / "mine.py"), "mine:Mine", "it is a FIFO"),
+    "a link to itself": (
+        lambda f: (f / "mine.py").symlink_to("mine.py"), "mine:Mine", "cannot be read: Too many levels"
+    ),
     "a link out": (_link_out, "mine:Mine", "leads outside of"),
     "an import above": (lambda f: write(f, mine="from .. import x\nclass Mine: pass"), "mine:Mine", "line 1: "),
     "too long": (lambda f: write(f, mine="#" * (MOST_BYTES + 1)), "mine:Mine", f"at most {MOST_BYTES} are read"),

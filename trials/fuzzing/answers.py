@@ -13,7 +13,7 @@ import numpy as np
 
 from trials.fuzzing.mutations import changed_bytes, changed_text, changed_value, one_of
 
-_MARKS = (
+MARKS = (
     "\r\n",
     ":",
     " ",
@@ -29,12 +29,12 @@ _MARKS = (
     ";",
     "X: y\r\n",
 )
-_HEADERS = (
+HEADERS = (
     "Content-Length: 0", "Content-Length: -1", "Content-Length: 99999999999999999999", "Transfer-Encoding: chunked",
     "Content-Encoding: gzip", "Content-Encoding: deflate", "Connection: close", "Location: http://[", "Date: soon",
     "Content-Type: text/html; charset=none", "Retry-After: 1e9", "Set-Cookie: " + "x" * 5000,
 )  # fmt: skip
-_STATUS = (200, 200, 200, 100, 103, 204, 206, 301, 400, 401, 404, 429, 500, 503, 999, 0)
+STATUS = (200, 200, 200, 100, 103, 204, 206, 301, 400, 401, 404, 429, 500, 503, 999, 0)
 
 
 class Answers:
@@ -108,10 +108,10 @@ def _changed_answer(draw: random.Random) -> bytes:
     body = json.dumps(changed_value(draw, value) if draw.random() < 0.6 else one_of(draw)).encode()
     headers = ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     for _ in range(draw.randrange(3)):
-        headers[draw.randrange(len(headers)) :][:1] = [draw.choice(_HEADERS)]
-        headers.append(draw.choice(_HEADERS))
-    head = f"HTTP/1.1 {draw.choice(_STATUS)} OK\r\n" + "".join(f"{line}\r\n" for line in headers) + "\r\n"
+        headers[draw.randrange(len(headers)) :][:1] = [draw.choice(HEADERS)]
+        headers.append(draw.choice(HEADERS))
+    head = f"HTTP/1.1 {draw.choice(STATUS)} OK\r\n" + "".join(f"{line}\r\n" for line in headers) + "\r\n"
     if draw.random() < 0.3:
-        head = changed_text(draw, head, _MARKS)
+        head = changed_text(draw, head, MARKS)
     answer = head.encode("utf-8") + body
     return changed_bytes(draw, answer) if draw.random() < 0.3 else answer

@@ -11,9 +11,14 @@ from errors import BatonError
 from trials.fuzzing.answers import Answers
 from trials.fuzzing.bundles import Bundles
 from trials.fuzzing.checkpoints import Checkpoints
+from trials.fuzzing.code import OwnCode
+from trials.fuzzing.conversions import Conversions
 from trials.fuzzing.datasets import Datasets
 from trials.fuzzing.documents import Documents
+from trials.fuzzing.hub import HubAnswers
+from trials.fuzzing.lerobot import LeRobotSets
 from trials.fuzzing.pickled import Pickles
+from trials.fuzzing.shards import Shards
 
 _LONGEST_SENTENCE = 1500
 
@@ -31,7 +36,20 @@ class Subject(Protocol):
 
 
 SUBJECTS: dict[str, type[Subject]] = {
-    subject.name: subject for subject in (Pickles, Datasets, Documents, Checkpoints, Bundles, Answers)
+    subject.name: subject
+    for subject in (
+        Pickles,
+        Datasets,
+        Documents,
+        Checkpoints,
+        Bundles,
+        Answers,
+        LeRobotSets,
+        HubAnswers,
+        Shards,
+        Conversions,
+        OwnCode,
+    )
 }
 
 

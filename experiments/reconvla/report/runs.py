@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from calvin.metrics import task_scores
 from db.states import FAILED
@@ -16,6 +17,14 @@ from tasks.results import AttentionResult, IndexResult, OpenLoopResult, Sequence
 from tasks.specs import AttentionSpec, ClosedLoopSpec, JudgedSpec, OpenLoopSpec, TrainSpec
 
 _LOSS = "loss/"
+
+
+def in_order_of_rows(records: Records) -> Records:
+    """With the runs as the settings have their rows; a plan has those of policies behind the arms."""
+    arms = records.ablation.config.get("arms")
+    place = {name: number for number, name in enumerate(arms)} if isinstance(arms, Mapping) else {}
+    runs = sorted(records.runs, key=lambda run: place.get(run.arm, len(place)))
+    return replace(records, runs=tuple(runs)) if place else records
 
 
 def run_report(run: RunRecord, records: Records, corpora: Corpora, sequences: Sequences) -> RunReport:
