@@ -109,7 +109,7 @@ def test_another_evaluation_is_not_gone_on_with(
     run(capfd, *RANDOM, *one, "--out", str(out))
     told = refused(capfd, 2, *RANDOM, *one, "--out", str(out), "--seed", "7")
     assert "holds results with seed = 0, not 7" in told
-    monkeypatch.setattr("simulators.playtable.env.metadata.version", lambda name: "9.9.9")
+    monkeypatch.setattr("simulators.playtable.env.pybullet_build", lambda: "9.9.9")
     told = refused(capfd, 2, *RANDOM, *one, "--out", str(out))
     assert "with simulator_description.pybullet = " in told and "not '9.9.9'" in told
     monkeypatch.undo()
