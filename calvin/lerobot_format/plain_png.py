@@ -28,7 +28,7 @@ def plain_png_decoder(shape: tuple[int, ...]) -> Callable[[bytes], np.ndarray | 
         packet = av.Packet(content)
         packet.is_keyframe = True  # else it is added to the picture before
         try:
-            frames = context.decode(packet)  # type: ignore[attr-defined]
+            frames = context.decode(packet)
         except (av.FFmpegError, ValueError):
             return None
         if len(frames) != 1 or frames[0].format.name != "rgb24":
