@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def noop(_context: TaskContext[Nothing]) -> Finished[NothingMore]:
     return Finished((), result=NothingMore())
 
 
-def _count(_job_id: int = 0) -> str:
+def _count(_job_ids: Sequence[int] = ()) -> str:
     global _jobs_left
     _jobs_left -= 1
     if _jobs_left == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,10 @@ IMAGE_FIELDS = ("rgb_static", "rgb_gripper")
 VECTOR_FIELDS = ("robot_obs", "scene_obs", "actions", "rel_actions")
 #: What a dataset may lack, and what is absent then: None, never zeros.
 OPTIONAL_FIELDS = ("scene_obs", "actions")
+#: Of the file that is made of a demonstration: pictures as bytes, numbers of eight.
+FRAME_BYTES = sum(
+    math.prod(shape) * (1 if name in IMAGE_FIELDS else 8) for name, shape in FRAME_SHAPES.items()
+)
 
 
 @dataclass(frozen=True)

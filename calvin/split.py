@@ -88,15 +88,16 @@ class Reading:
 
     columns: (array, column that has it), by CALVIN's names of arrays. validation_episodes: numbers and ranges of
     episodes that nothing is trained on, or `none`. validation_root: another dataset, whose validation demonstrations
-    are not trained on where this one has them too. scenes: `D`, or `A=0-5;B=6-8,12` by episodes. is_validation: all
-    demonstrations are validation's where nothing tells. is_settled: all of it was found out before
-    (`Settling.settled`), and is not looked at again.
+    are not trained on where this one has them too. scenes: `D`, or `A=0-5;B=6-8,12` by episodes. episodes: numbers,
+    ranges and tasks of those that are used, None for all. is_validation: all demonstrations are validation's where
+    nothing tells. is_settled: all of it was found out before (`Settling.settled`), and is not looked at again.
     """
 
     columns: tuple[tuple[str, str], ...] = ()
     validation_episodes: str | None = None
     validation_root: str | None = None
     scenes: str | None = None
+    episodes: str | None = None
     is_validation: bool = False
     is_settled: bool = False
 
@@ -303,8 +304,9 @@ def _format_at(root: Path, reading: Reading = NOTHING_SAID) -> Format:
         (reading.columns, "columns"),
         (reading.validation_episodes, "validation_episodes"),
         (reading.scenes, "scenes"),
+        (reading.episodes, "episodes"),
     ):
-        if said:
+        if said is not None and said != ():
             raise DatasetError(f"data.{setting}: {root} says that itself; this is for LeRobot sets.")
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,15 +11,17 @@ import click
 
 from benchmark.tasks import SCENES, Scene
 from commands.dataset_options import reading_of, said_of_sets, with_progress
-from commands.fetching import Folder
+from commands.fetching import Before, Unfetched, fetched
 from commands.place_type import PLACE
-from errors import InvalidInput, Stopped
+from errors import EnvironmentLacks, InvalidInput, Stopped
 from settings.shown import size_told
 from settings.streams import say
 
 if TYPE_CHECKING:
     from calvin.conversion.source import Source
     from calvin.conversion.target import Target
+    from hub.copies import Copy
+    from hub.files import HubFile
 
 TARGETS = ("calvin", "lerobot-v3", "lerobot-v2.1")
 
@@ -53,7 +55,7 @@ def _of_target(default: str | None) -> Callable[[Command], Command]:
 
 
 @click.command("convert")
-@click.argument("src", metavar="SRC", type=Folder("dataset"))
+@click.argument("src", metavar="SRC", type=Unfetched())
 @click.argument("dst", metavar="DST", type=PLACE)
 @_of_target(default=None)
 @click.option(
@@ -61,7 +63,7 @@ def _of_target(default: str | None) -> Callable[[Command], Command]:
 )
 @said_of_sets
 def convert_command(
-    src: Path,
+    src: Path | str,
     dst: Path,
     form: str,
     lossless: bool,
@@ -76,6 +78,8 @@ def convert_command(
     from calvin.conversion.source import opened_source
 
     _need_sense(dst, form, lossless, float32)
+    if isinstance(src, str):
+        src = fetched(src, "dataset", said["episodes"], _room_for_both(dst, _kept_as(form, lossless)))
     source = opened_source(src, reading_of(**said), everything)
     frames = sum(item.frames or 0 for item in source.items)
     say(f"{src}: {_told_splits(source)}, {frames} frames")
@@ -135,6 +139,35 @@ def generate_command(
         say(f"{split}: {len(made)} demonstrations of {len(known)} tasks")
 
 
+def _kept_as(form: str, lossless: bool) -> str:
+    """As `calvin.conversion.room` calls it."""
+    return "npz" if form == "calvin" else "png" if lossless else "film"
+
+
+def _room_for_both(dst: Path, kept_as: str) -> Before:
+    """Whether the disk holds what is fetched and what is made of it, before anything is."""
+
+    def check(copy: Copy, files: Sequence[HubFile], frames: int | None) -> None:
+        from calvin.conversion.room import bytes_guessed
+        from settings.disks import free_at, same_disk
+
+        to_come = copy.to_come(files)
+        if frames is None or not to_come:
+            return
+        made, free = bytes_guessed(frames, kept_as), free_at(dst.absolute())
+        both = same_disk(copy.folder, dst.absolute())
+        need = made + (to_come if both else 0)
+        told = f"{copy.told(files)}; {dst} takes some {size_told(made)} of {frames} frames"
+        if need > free:
+            raise EnvironmentLacks(
+                f"{told}: {size_told(need)} {'in all on one disk' if both else 'there'}, and {size_told(free)} are "
+                "free: name fewer in --episodes, or another disk"
+            )
+        say(f"{told}, {size_told(free)} are free")
+
+    return check
+
+
 def _need_sense(dst: Path, form: str, lossless: bool, float32: bool) -> None:
     from calvin.conversion.convert import need_new_or_ours
 
@@ -152,8 +185,8 @@ def _write(source: Source, dst: Path, form: str, lossless: bool, float32: bool) 
 
     for sentence in source.left_out:
         say(f"  left out: {sentence}")
-    is_film = form != "calvin" and not lossless
-    needed = bytes_needed(source, "npz" if form == "calvin" else "film" if is_film else "png")
+    is_film = _kept_as(form, lossless) == "film"
+    needed = bytes_needed(source, _kept_as(form, lossless))
     more, free = need_room(needed, dst)
     say(f"{dst}: up to {size_told(more)} are written, {size_told(free)} are free")
     rounded = RoundedTokens() if form != "calvin" and (is_film or float32) else None

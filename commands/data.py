@@ -147,9 +147,12 @@ def extract_command(folder: Path, out: Path, split: str | None, detector: str, *
 @command.command("fetch")
 @click.argument("name", metavar="NAME")
 @click.option("--model", is_flag=True, help="A repository of a model, not of a dataset.")
-def fetch(name: str, model: bool) -> None:
+@click.option(
+    "--episodes", metavar="LIST", help="Only these of a LeRobot set, by number or task (0-99,open_drawer)."
+)
+def fetch(name: str, model: bool, episodes: str | None) -> None:
     """Fetch NAME, hub:OWNER/NAME[@REVISION][/PATH], and print its folder here. Broken off, it goes on at the byte."""
-    say(str(fetched(name, "model" if model else "dataset")))
+    say(str(fetched(name, "model" if model else "dataset", episodes)))
 
 
 def _check_preview(file: Path) -> None:

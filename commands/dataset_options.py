@@ -42,6 +42,12 @@ def said_of_sets(command: Command) -> Command:
             help="Episodes of a LeRobot set that are its validation (6-8,12), or none.",
         ),
         click.option(
+            "--episodes",
+            is_eager=True,  # what is fetched from the Hub depends on it
+            metavar="LIST",
+            help="Episodes of a LeRobot set that are used, by number or task (0-99,open_drawer) [default: all].",
+        ),
+        click.option(
             "--column",
             "columns",
             multiple=True,
@@ -58,6 +64,7 @@ def reading_of(
     validation_episodes: str | None,
     validation_root: Path | None,
     scenes: str | None,
+    episodes: str | None,
 ) -> Reading:
     """Of the options of `said_of_sets`. Raises InvalidInput."""
     from calvin.episode import FRAME_SHAPES
@@ -72,7 +79,7 @@ def reading_of(
             )
         said.append((array, column))
     root = None if validation_root is None else str(validation_root)
-    return Reading(tuple(said), validation_episodes, root, scenes)
+    return Reading(tuple(said), validation_episodes, root, scenes, episodes)
 
 
 def tell_left_out(split: Split) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +21,7 @@ from views.terminal import redraws
 
 if TYPE_CHECKING:
     from hub.copies import Copy
+    from hub.files import HubFile
 
 _LOOK_SECONDS = 0.2
 #: How often a line is said where nothing can be redrawn.
@@ -28,7 +29,8 @@ _SAY_SECONDS = 15.0
 
 
 class Folder(click.ParamType):
-    """A path as `PLACE` has it, or `hub:owner/name[@revision][/path]`, which is fetched: the folder here."""
+    """A path as `PLACE` has it, or `hub:owner/name[@revision][/path]`, which is fetched: the folder here. Where the
+    command has `--episodes`, which is told before, of these alone."""
 
     name = "path"
 
@@ -37,8 +39,19 @@ class Folder(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and is_hub_name(value):
-            return fetched(value, self._of)
+            of_others = param is not None and param.name == "validation_root"
+            said = None if ctx is None or of_others else ctx.params.get("episodes")
+            return fetched(value, self._of, said if isinstance(said, str) else None)
         return PLACE.convert(value, param, ctx)
+
+
+class Unfetched(click.ParamType):
+    """As `Folder`, but what is on the Hub stays a text, for commands that have to look at something first."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, str) and is_hub_name(value) else PLACE.convert(value, param, ctx)
 
 
 class Named(click.ParamType):
@@ -55,25 +68,45 @@ class Named(click.ParamType):
         return PLACE_TEXT.convert(value, param, ctx)
 
 
-def fetched(text: str, of: RepoKind) -> Path:
-    """The folder here of what a name means, with all its files.
+#: Told of a copy, the files that are fetched, and how many frames they have, None where that is not known; raises
+#: where that cannot be.
+Before = Callable[["Copy", Sequence["HubFile"], int | None], None]
 
-    Raises InvalidInput, HubUnreachable, DiskFull, and Stopped where it was interrupted: what came is kept.
+
+def fetched(text: str, of: RepoKind, episodes: str | None = None, before: Before | None = None) -> Path:
+    """The folder here of what a name means. episodes: of a LeRobot set, as `data.episodes` has them; None: all files.
+    before: asked when a set's lists are here and nothing else is.
+
+    Raises InvalidInput, HubUnreachable, DiskFull, DatasetError for what are no episodes, and Stopped where it was
+    interrupted: what came is kept.
     """
     from hub.copies import Copy, hub_folder, pin
 
     copy = Copy(pin(parse_name(text), of), of, hub_folder())
-    if missing := copy.missing(copy.listing()):
-        _bring(copy, sum(file.size for file in missing))
+    files: Sequence[HubFile] = copy.listing()
+    if episodes is not None or before is not None:
+        from calvin.needed import Need, frames_of, numbers_of
+        from tasks.data.copies import files_for, lists_in
+
+        _bring(copy, lists_in(copy))
+        numbers = None if episodes is None else numbers_of(copy.place, episodes)
+        files = files if numbers is None else files_for(copy, Need(episodes=numbers))
+        if before is not None:
+            before(copy, files, frames_of(copy.place, numbers))
+    _bring(copy, files)
     return copy.place
 
 
-def _bring(copy: Copy, size: int) -> None:
+def _bring(copy: Copy, files: Sequence[HubFile]) -> None:
     from settings.deadline import in_thread
     from settings.shown import size_told
 
+    missing = copy.missing(files)
+    if not missing:
+        return
+    size = sum(file.size for file in missing)
     watch = _Watch()
-    answer = in_thread(lambda: copy.fetch(copy.listing(), watch), "fetch")
+    answer = in_thread(lambda: copy.fetch(files, watch), "fetch")
     try:
         with _shown(str(copy.name), size) as show:
             while not wait([answer], _LOOK_SECONDS).done:

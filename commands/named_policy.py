@@ -5,20 +5,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from commands.fetching import fetched
 from commands.named_checkpoint import Checkpoint, find_named, holds_openvla, refuse_crop
 from errors import ConfigError, InvalidInput
-from experiments.reconvla.own_classes import policy_named as with_digest
+from hub.names import is_hub_name
 from policies.base import Policy
 from policies.registry import (
     AUTO,
     RELATIVE,
     OpenVLAFolder,
     PolicyServer,
+    PolicySpec,
     RandomActions,
+    ReconVLAFolder,
     ScriptedExpert,
     identity,
     in_its_place,
@@ -83,14 +86,23 @@ def policy_described(described: str, threads: int) -> NamedPolicy:
     """
     place, values = _mapping_of(described)
     if place == _OPTION and isinstance(values, Mapping):
+        from experiments.reconvla.own_classes import policy_named as with_digest  # which few evaluations need
+
         values = with_digest(values, Path.cwd(), "policy")
     try:
-        spec = in_its_place(policy_from_json(values))
+        spec = in_its_place(_here(policy_from_json(values)))
         policy, weights = open_policy(spec), identity(spec)
     except InvalidInput as error:
         raise ConfigError(f"{place}: {error}") from None
     about: dict[str, Any] = {"policy_spec": policy_json(spec), "threads": threads}
     return NamedPolicy(kind_of(spec), policy, about if weights is None else {**about, "weights": weights})
+
+
+def _here(spec: PolicySpec) -> PolicySpec:
+    """With the folder here of a model that is named on the Hub, which is fetched. Raises as `fetched`."""
+    if isinstance(spec, OpenVLAFolder | ReconVLAFolder) and is_hub_name(spec.folder):
+        return replace(spec, folder=str(fetched(spec.folder, "model")))
+    return spec
 
 
 def _mapping_of(described: str) -> tuple[str, Any]:

@@ -14,7 +14,8 @@ from errors import InvalidInput
 from settings.streams import say
 
 if TYPE_CHECKING:
-    from experiments.reconvla.config import AblationConfig
+    from pydantic import BaseModel
+
     from settings.home import Home
     from views.plan import Asked
 
@@ -49,17 +50,22 @@ def command(
     return print_plan(resolve_home(context, home_path), configuration.load(), as_json, asked)
 
 
-def print_plan(home: Home, config: AblationConfig, as_json: bool, asked: Asked | None = None) -> int:
+def print_plan(home: Home, config: BaseModel, as_json: bool, asked: Asked | None = None) -> int:
     """Plan `config` for the home and show it. Raises ConfigError as submitting it would."""
+    from commands.hub_room import told_room
     from db.migrate import look_at_state
     from experiments.proposal import propose
     from views.plan import plan_document, plan_lines
 
     if home.exists:
         with closing(look_at_state(home)) as database:
-            document = plan_document(propose(config, database), database, asked)
+            proposal = propose(config, database)
+            document = plan_document(proposal, database, asked)
     else:
-        document = plan_document(propose(config, None), None, asked)
+        proposal = propose(config, None)
+        document = plan_document(proposal, None, asked)
+    if (room := told_room(home, proposal)) is not None:
+        document["warnings"].append(room)
     if as_json:
         say(json.dumps(document))
         return 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from db.engine import Database
 from db.rows import names_of, read_rows
@@ -14,8 +14,9 @@ from db.statements import attempt, job
 from db.states import PREEMPTED, SUCCEEDED, YIELDED
 from settings.json_values import JsonObject
 
-#: Attempts looked at, the newest first.
+#: Attempts looked at, the newest first: of a job or its kind, and of all kinds together.
 _RECENT = 8
+_RECENT_OF_ALL = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,21 @@ def timing_of(rows: Sequence[Measured]) -> Timing | None:
         save=max(saves, default=0.0),
         whole=median(whole) if whole else 0.0,
     )
+
+
+def seconds_by_kind(db: Database) -> dict[str, float]:
+    """Seconds that the newest attempts took, their mean by kind of job; those that did not succeed count,
+    too. Kinds that have not been at work of late are left out."""
+    newest = select(attempt.c.job_id, attempt.c.took_seconds, attempt.c.outcome).order_by(attempt.c.id.desc())
+    recent = newest.limit(_RECENT_OF_ALL).subquery()
+    with db.read() as tx:
+        rows = tx.execute(
+            select(job.c.kind, func.avg(recent.c.took_seconds))
+            .join(job, job.c.id == recent.c.job_id)
+            .where(recent.c.outcome.is_not(None))
+            .group_by(job.c.kind)
+        ).all()
+    return {kind: seconds for kind, seconds in rows if seconds is not None}
 
 
 def _attempts(tx: Connection, which: ColumnElement[bool]) -> list[Measured]:

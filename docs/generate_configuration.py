@@ -82,8 +82,9 @@ A row of the table need not be trained here: `arms` may map names to null (an ar
 and what that takes. It is judged once, on the sequences of the ablation; its columns of training stay empty, nothing is
 concluded from its difference to an arm. A server answers 5 of CALVIN's relative actions where nothing else is said
 (`chunk_steps`, `actions: absolute` for poses in metres and radians); answers that have more or fewer, and actions
-beyond CALVIN's largest step, are counted and told in the events. A folder counts by what lies in it, a server by its
-address, [a class of yours](own-code.md) by its source.
+beyond CALVIN's largest step, are counted and told in the events. A folder counts by what lies in it, [a class of
+yours](own-code.md) by its source, a server by its address: what an address answered in this home is not asked again, so
+give another model another one. A password of a server belongs into `~/.netrc`.
 
 ```yaml
 arms:
@@ -92,7 +93,7 @@ arms:
   chance: {policy: {kind: random, seed: 1}}
   expert: {policy: {kind: expert}, title: the scripted expert}
   theirs: {policy: {kind: http, url: "http://127.0.0.1:8000", chunk_steps: 8, actions: absolute}}
-  openvla: {policy: {kind: openvla, folder: ~/openvla-7b, statistics: calvin}}
+  openvla: {policy: {kind: openvla, folder: ~/openvla-7b, statistics: calvin}}   # or hub:owner/name
   earlier: {policy: {kind: folder, folder: ~/reconvla-checkpoint}}
   mine: {policy: {kind: own, class: "my_policy:MyPolicy", options: {speed: 0.3}}}   # own-code.md
 ```

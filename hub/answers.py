@@ -21,7 +21,7 @@ from settings.deadline import Deadline
 from settings.direct import is_direct
 from settings.faults import need_fact
 from settings.shown import cut, first_line, shown
-from settings.timed_requests import TimedSession
+from settings.timed_requests import TimedSession, is_plain_answer
 
 #: Read at a time; a cut loses no more.
 BLOCK_BYTES = 1 << 16
@@ -46,7 +46,7 @@ class WrongAnswer(NoBytes):
 
 
 class Refused(Exception):
-    """The server means it for good. status: of HTTP."""
+    """The server means it for good. status: of HTTP, 0 where it was not asked over that."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -180,7 +180,7 @@ class Asker:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Faults of connections and of answers that are no HTTP, as NoBytes."""
+    """Faults of connections and of answers that are no HTTP, as NoBytes; as Refused where there is no TLS."""
     try:
         yield
     except (
@@ -191,6 +191,8 @@ def _told() -> Iterator[None]:
         OverflowError,
     ) as error:
         need_fact(error)
+        if is_plain_answer(error):
+            raise Refused(0, "its address speaks http://, and not https://") from None
         raise NoBytes(first_line(error)) from None
 
 

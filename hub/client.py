@@ -20,6 +20,7 @@ from hub.names import HubName, RepoKind, fault_of_path
 from settings.deadline import Deadline
 from settings.faults import need_fact
 from settings.shown import cut, first_line, shown
+from settings.timed_requests import is_plain_answer
 
 Result = TypeVar("Result")
 
@@ -161,6 +162,8 @@ def _refusal(name: HubName, kind: RepoKind, error: Exception) -> InvalidInput | 
     """What an error of the client says for good; None where another try may do better."""
     from huggingface_hub import errors
 
+    if is_plain_answer(error):
+        return InvalidInput(f"{name}: the Hub's address (HF_ENDPOINT) speaks http://, and not https://")
     if isinstance(error, (KeyError, TypeError, AttributeError)):  # a listing without what each has
         told = f"{type(error).__name__}: {first_line(error)}"
         return InvalidInput(f"{name}: what the Hub answers cannot be read by its client ({cut(told, 200)})")

@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,9 @@ from hub.client import Repositories
 from hub.download import Counts, Downloader, Paused, Watch
 from hub.files import HubFile
 from hub.names import HubName, RepoKind, fault_of_path, is_hub_name, parse_name
+from hub.part import part_of
 from settings import files as whole_files
+from settings.disks import free_at
 from settings.documents import parse_json
 from settings.faults import REFUSED, need_fact
 from settings.places import expanded
@@ -29,7 +30,10 @@ from settings.shown import shown, size_told
 FOLDER_VARIABLE = "BATON_HUB_CACHE"
 #: Left free on the disk beside what is fetched.
 SPARE_BYTES = 256 << 20
+LARGER_DISK = f"name a folder in it, or a larger disk in {FOLDER_VARIABLE}"
 _LOOK_SECONDS = 0.2
+#: Of a commit's folder.
+_LOCK = "lock"
 
 
 def hub_folder() -> Path:
@@ -109,18 +113,19 @@ class Copy:
 
     def no_room(self, files: Sequence[HubFile]) -> str | None:
         """Why the disk does not hold what is missing, one sentence; None where it does."""
-        missing = self.missing(files)
-        need = max(0, sum(one.size for one in missing) - self._parts_bytes())
-        existing = next(place for place in (self.folder, *self.folder.parents) if place.exists())
-        free = shutil.disk_usage(existing).free
+        need, free = self.to_come(files), free_at(self.folder)
         if need + SPARE_BYTES <= free:
             return None
-        whole = size_told(sum(one.size for one in files))
-        return (
-            f"{self.name}: its {len(files)} files have {whole}, {size_told(need)} of them yet to come; "
-            f"{size_told(free)} are free where {self.folder} is: name fewer demonstrations, or a larger disk in "
-            f"{FOLDER_VARIABLE}"
-        )
+        return f"{self.told(files)}; {size_told(free)} are free where {self.folder} is: {LARGER_DISK}"
+
+    def told(self, files: Sequence[HubFile]) -> str:
+        """How much these files are, and how much of them is yet to come: a sentence without its end."""
+        whole, need = size_told(sum(one.size for one in files)), size_told(self.to_come(files))
+        return f"{self.name}: its {len(files)} files have {whole}, {need} of them yet to come"
+
+    def to_come(self, files: Sequence[HubFile]) -> int:
+        """Bytes of disk that these files do not take yet."""
+        return sum(max(0, one.size - _blocks(part_of(self._parts, one))) for one in self.missing(files))
 
     def fetch(
         self,
@@ -130,33 +135,39 @@ class Copy:
         make: Callable[..., Downloader] = Downloader,
     ) -> Counts:
         """All of them are here when it returns; who comes second waits. Raises as `Downloader.fetch_all`, and DiskFull
-        before anything is fetched."""
+        before anything is fetched; InvalidInput for files that cannot be told apart here."""
         source = repositories or Repositories(self.kind)
         with self._alone(watch):
             missing = self.missing(files)
             if not missing:
                 return Counts()
+            self._need_apart(files)
             if (full := self.no_room(files)) is not None:
                 raise DiskFull(full)
             downloader = make(lambda file: source.address(self.name, file), source.headers(), str(self.name))
             downloader.fetch_all(missing, self._files, self._parts, watch)
         return downloader.counts
 
+    def _need_apart(self, files: Sequence[HubFile]) -> None:
+        """Raises InvalidInput where two files would be one here: on a file system that folds case."""
+        if not (self._commit / _LOCK.upper()).exists():  # its lock is there, under another name
+            return
+        seen: dict[str, str] = {}
+        for path in (one.path for one in files):
+            if (other := seen.setdefault(path.casefold(), path)) != path:
+                raise InvalidInput(
+                    f"{self.name}: {shown(other, 200)} and {shown(path, 200)} would be one file where {self.folder} "
+                    f"is, which does not tell capitals from small letters; name another folder in {FOLDER_VARIABLE}"
+                )
+
     @property
     def _parts(self) -> Path:
         return self._commit / "parts"
 
-    def _parts_bytes(self) -> int:
-        """Of the disk that unfinished files take already."""
-        try:
-            return sum(entry.stat().st_blocks * 512 for entry in os.scandir(self._parts))
-        except FileNotFoundError:
-            return 0
-
     @contextmanager
     def _alone(self, watch: Watch) -> Iterator[None]:
         self._commit.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._commit / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(self._commit / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             while True:
                 try:
@@ -179,9 +190,7 @@ def located(text: str, kind: RepoKind) -> Path:
     if not is_hub_name(text):
         return Path(text)
     copy = copy_of(text, kind)
-    files = copy.listing()
-    if copy.missing(files):
-        copy.fetch(files, _Unhurried())
+    brought(copy, copy.listing())
     return copy.place
 
 
@@ -199,6 +208,20 @@ def copy_of(text: str, kind: RepoKind) -> Copy:
     if name.commit is None:
         raise InvalidInput(f"{shown(text, 200)} names no commit, so that it may mean something else tomorrow")
     return Copy(name, kind, hub_folder())
+
+
+def brought(copy: Copy, files: Sequence[HubFile]) -> None:
+    """These files of it are here when it returns, whoever waits. Raises as `Copy.fetch`."""
+    if copy.missing(files):
+        copy.fetch(files, _Unhurried())
+
+
+def _blocks(part: Path) -> int:
+    """Of the disk that an unfinished file takes already."""
+    try:
+        return part.stat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
 
 
 class _Unhurried:

@@ -37,6 +37,12 @@ class _Stretch:
     agreed: bool = False
 
 
+def part_of(folder: Path, file: HubFile) -> Path:
+    """Where the unfinished bytes of `file` lie, if there are any."""
+    name = hashlib.sha256(f"{file.path}\0{file.digest}\0{file.size}".encode()).hexdigest()[:32]
+    return folder / f"{name}.part"
+
+
 class Part:
     """The unfinished bytes of `file`, in `folder`. For one thread of one process at a time, which `hub.copies` sees to.
 
@@ -44,10 +50,9 @@ class Part:
     """
 
     def __init__(self, folder: Path, file: HubFile) -> None:
-        name = hashlib.sha256(f"{file.path}\0{file.digest}\0{file.size}".encode()).hexdigest()[:32]
         self.file = file
-        self.path = folder / f"{name}.part"
-        self._journal_path = folder / f"{name}.journal"
+        self.path = part_of(folder, file)
+        self._journal_path = self.path.with_suffix(".journal")
         self._step = max(KEPT_BYTES, file.size // KEPT_SHARE)
         self._reset()
 

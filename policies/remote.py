@@ -31,7 +31,7 @@ from settings.addresses import is_host, is_written
 from settings.deadline import Deadline, in_thread
 from settings.documents import parse_json
 from settings.shown import cut, shown
-from settings.timed_requests import TimedSession
+from settings.timed_requests import TimedSession, is_plain_answer
 
 logger = logging.getLogger("baton.policy")
 
@@ -148,6 +148,8 @@ class RemotePolicy:
             raise PolicyServerError(_too_slow(self._timeout_seconds)) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OverflowError, ValueError) as error:
             # Also of http.client, for chunks of more bytes than can be counted, or of fewer than none.
+            if is_plain_answer(error):
+                raise _Refused("it speaks http://, and not https://") from None
             raise PolicyServerError(_in_words(error, self._timeout_seconds)) from None
         if status != 200:
             fault = _Refused if _is_for_good(status) else PolicyServerError
@@ -227,6 +229,12 @@ def _address(url: str) -> tuple[str, str]:
         or parts.fragment
     ):
         raise InvalidInput(f"{cut(url, 200)} is no address of a policy server; http://HOST:PORT is")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidInput(
+            f"the address of the policy server {cut(host)} names a user, and addresses are kept and shown, in reports "
+            f"and bundles too; leave it out, and put `machine {cut(host)} login USER password ...` into ~/.netrc where "
+            "it is asked from"
+        )
     return url.rstrip("/").removesuffix(_PATH).rstrip("/") + _PATH, host
 
 

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from settings.deadline import Deadline
+
+#: What OpenSSL, of different versions, calls the beginning of an answer that is none of TLS.
+_NO_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
+)
+_MOST_CAUSES = 10
+
+
+def is_plain_answer(error: BaseException) -> bool:
+    """Whether what answered a question over TLS speaks none: it will not the next time either."""
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if cause is None:
+            return False
+        if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+            return True
+        inner = getattr(cause, "reason", None)
+        within = [one for one in (inner, *cause.args) if isinstance(one, BaseException)]
+        cause = within[0] if within else cause.__cause__ or cause.__context__
+    return False
 
 
 class TimedSession(requests.Session):

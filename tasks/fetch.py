@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from settings.bounds import Text
-from settings.typed_json import Whole
+from settings.typed_json import Items, Whole
 from tasks.kind import JobResult, Kind, Spec
 
 
 @dataclass(frozen=True, kw_only=True)
 class FetchSpec(Spec):
-    """name: as `hub.names` writes it, with a commit. of: what the repository is."""
+    """name: as `hub.names` writes it, with a commit. of: what the repository is. splits, episodes, cameras: of a
+    dataset, see `calvin.needed.Need`."""
 
     name: Text
     of: Literal["dataset", "model"]
+    splits: Items[Text] | None = None
+    episodes: Annotated[str, Field(max_length=1_000_000)] | None = None
+    cameras: Items[Text] | None = None
 
     @property
     def loads_model(self) -> bool:
@@ -25,8 +31,8 @@ class FetchSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class FetchResult(JobResult):
-    """files, bytes: of the whole. moved, cuts, waits, wrong: what came over the wire and what went wrong on the way, in
-    the attempt that ended it."""
+    """files, bytes: of what was to be fetched. moved, cuts, waits, wrong: what came over the wire and what went wrong
+    on the way, in the attempt that ended it."""
 
     files: Whole
     bytes: Whole

@@ -1,4 +1,4 @@
-"""The Celery application: a doorbell that carries a job id.
+"""The Celery application: a doorbell that carries the id of a job, or of several short ones.
 
 Messages are acknowledged early and hold nothing that matters; the lease in the database decides who
 runs. One Celery task per kind of job, so that Flower shows `baton.train` and not a generic name.
@@ -24,8 +24,10 @@ class AttemptFailed(Exception):
     """Raised after a failed attempt was committed, so that Flower shows it as failed."""
 
 
-def make_app(broker_url: str, run: Callable[[int], str] | None = None, namespace: str = "") -> Celery:
-    """An application on `broker_url`. `run` executes a job id; without it the app can only ring.
+def make_app(
+    broker_url: str, run: Callable[[Sequence[int]], str] | None = None, namespace: str = ""
+) -> Celery:
+    """An application on `broker_url`. `run` executes the jobs of these ids; without it the app can only ring.
 
     namespace: `db.identity.namespace`, in front of all names in the broker, where other homes may have theirs.
     """
@@ -58,11 +60,11 @@ def make_app(broker_url: str, run: Callable[[int], str] | None = None, namespace
     return app
 
 
-def _register(app: Celery, kind: str, run: Callable[[int], str] | None) -> None:
-    def ring(job_id: int) -> str:
+def _register(app: Celery, kind: str, run: Callable[[Sequence[int]], str] | None) -> None:
+    def ring(*job_ids: int) -> str:
         if run is None:
             raise RuntimeError("this application only rings")
-        return run(job_id)
+        return run(job_ids)
 
     # Celery logs an expected exception as one line, without a traceback.
     # Not shared: Celery would otherwise give every later application of this process the first one's function.
@@ -102,17 +104,20 @@ def task_arguments(kind: str, label: str, step: int, target_steps: int) -> str:
     return f"({label.removeprefix(f'{kind} ')}{steps})"
 
 
-def ring_bell(app: Celery, row: Rung, queue: str) -> None:
-    """Send one message for a job of `db.jobs.ring`.
+def ring_bell(app: Celery, rows: Sequence[Rung], queue: str) -> None:
+    """Send one message for jobs of `db.jobs.ring`, all of one kind.
 
-    The Celery task id names the attempt it asks for, so a bell that is rung twice shows as one task.
+    The Celery task id names the first attempt it asks for, so a bell that is rung twice shows as one task. Flower is
+    told of the others once they have ended (`views.flower_history`).
     """
+    first, *others = rows
+    arguments = task_arguments(first.kind, first.label, first.step, first.target_steps)
     app.send_task(
-        TASK_PREFIX + row.kind,
-        args=(row.id,),
+        TASK_PREFIX + first.kind,
+        args=tuple(row.id for row in rows),
         queue=queue,
-        task_id=task_id(row.id, row.lease_token + 1),
-        argsrepr=task_arguments(row.kind, row.label, row.step, row.target_steps),
+        task_id=task_id(first.id, first.lease_token + 1),
+        argsrepr=f"{arguments} and {len(others)} more" if others else arguments,
         kwargsrepr="{}",
         ignore_result=True,
         retry=False,

@@ -13,7 +13,7 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from db import jobs, members
+from db import jobs, members, timings
 from db.engine import Database
 from db.jobs.bells import Rung, WaitingJob
 from db.members import LivingWorker
@@ -22,8 +22,12 @@ from db.states import QUEUED, RUNNING
 from settings.queue import QueueSettings
 from tasks.registry import versions
 from workers.app import key_of, resource_queue, ring_bell, worker_queue
+from workers.together import together
 
 logger = logging.getLogger("baton.scheduler")
+
+#: For how long it is believed how long the jobs of each kind take.
+_TIMED_SECONDS = 1.0
 
 ACCELERATOR = "accelerator"
 RESOURCES = ("cpu", ACCELERATOR)
@@ -47,10 +51,13 @@ class Bell:
         self._app = app
         self._broker = broker
         self._settings = settings
+        self._clock = clock
         self._unanswered, self._waits = Silence(clock), Silence(clock)
+        self._seconds_of: Mapping[str, float] = {}
+        self._timed_at: float | None = None
 
     def ring_ready(self) -> int:
-        """Ring what is ready and has room. Returns how many bells were sent.
+        """Ring what is ready and has room. Returns for how many jobs bells were sent.
 
         A broker that cannot be reached is logged; the jobs go back to ready.
         """
@@ -116,13 +123,21 @@ class Bell:
 
     def _send(self, rows: Sequence[Rung], resource: str, living: Sequence[LivingWorker]) -> int:
         here = {worker.id for worker in living}
-        for position, row in enumerate(rows):
-            own = row.preferred_worker_id
+        sent = 0
+        for several in together(rows, self._seconds_by_kind() if len(rows) > 1 else {}, len(living)):
+            own = several[0].preferred_worker_id
             queue = worker_queue(own) if own is not None and own in here else resource_queue(resource)
             try:
-                ring_bell(self._app, row, queue)
+                ring_bell(self._app, several, queue)
             except (OperationalError, redis.RedisError, OSError) as error:
                 logger.warning("broker: %s", error)
-                jobs.unring(self._database, [unsent.id for unsent in rows[position:]])
-                return position
-        return len(rows)
+                jobs.unring(self._database, [unsent.id for unsent in rows[sent:]])
+                break
+            sent += len(several)
+        return sent
+
+    def _seconds_by_kind(self) -> Mapping[str, float]:
+        now = self._clock()
+        if self._timed_at is None or now - self._timed_at >= _TIMED_SECONDS:
+            self._seconds_of, self._timed_at = timings.seconds_by_kind(self._database), now
+        return self._seconds_of

@@ -37,6 +37,8 @@ class Member:
         self.unsaved = Unsaved.inherited()
         #: Set when the state turned out to be damaged: nothing more can be written.
         self.damage: StateDamaged | None = None
+        #: Jobs of the message that this worker is at, which it has not begun.
+        self.to_come: list[int] = []
         self._current: tuple[Claim, AttemptContext[Spec]] | None = None
         self._left = threading.Event()
         self._thread = threading.Thread(target=self._beat_until_left, name="heartbeat", daemon=True)
@@ -57,6 +59,7 @@ class Member:
     def abandon(self, reason: str) -> None:
         """Put back what this worker holds and mark its row, in the midst of an attempt, which is none from now on."""
         jobs.put_back(self._database, [self.id], reason, time.time())
+        jobs.unring(self._database, list(self.to_come))
         members.leave(self._database, self.id, time.time())
 
     def give_up(self, damage: StateDamaged) -> None:

@@ -8,13 +8,14 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from types import FrameType
 
 from celery import Celery
 from celery.signals import worker_ready
 
-from db import ownership
+from db import jobs, ownership
 from db.engine import Database
 from db.identity import namespace
 from db.migrate import open_state
@@ -39,6 +40,7 @@ from workers.pool import WakingThreadPool
 from workers.pulse import Pulse
 from workers.scheduler import PlayRound, Scheduler
 from workers.task_events import BatchedEvents
+from workers.together import run_together
 from workers.troubles import tell_troubles
 from workers.upgrades import note_other_builds
 
@@ -125,7 +127,13 @@ def worker_main(
     idle = threading.Lock()
     alike = FailingAlike(name, home.logs / f"{name}.log", partial(tell_troubles, home, who=name))
 
-    def run(job_id: int) -> str:
+    def run(job_ids: Sequence[int]) -> str:
+        member.to_come = list(job_ids)
+        return run_together(
+            member.to_come, run_one, lambda: member.stop.reason is not None, partial(jobs.unring, database)
+        )
+
+    def run_one(job_id: int) -> str:
         try:
             with idle:
                 outcome = executor.run(job_id)

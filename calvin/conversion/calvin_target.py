@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,13 @@ class CalvinTarget:
     @property
     def identity(self) -> dict[str, Any]:
         return {"to": "calvin", "digits": self._digits, "extras": list(self._extras)}
+
+    def files(self, number: int, facts: Sequence[Facts]) -> Iterator[str]:
+        for one in facts:
+            frames = FrameFiles(Path(one["split"]), self._digits)
+            yield from (
+                frames.path(frame).as_posix() for frame in range(one["start"], one["start"] + one["length"])
+            )
 
     def keep(self, facts: Sequence[Facts]) -> None:
         for one in facts:

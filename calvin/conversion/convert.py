@@ -1,7 +1,8 @@
 """Converts demonstrations part by part: killed anywhere, the next one goes on and ends with the same bytes.
 
 .partial.DST/set      what becomes DST when all of it is there, in one rename
-.partial.DST/parts    the conversion; and one document a finished part, written when its files are on the disk
+.partial.DST/parts    the conversion; and one document a finished part, written when its files are on the disk, with
+                      their sizes: what was cut since is written anew
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,13 +92,20 @@ def _fill(
         digest = _digest([item.identity() for item in part])
         digests.append(digest)
         file = kept / f"{number}.json"
-        facts = _read_part(file, digest, part, dst)
+        content = _read_part(file, digest, dst)
+        facts: list[Facts] | None = None
+        if content is not None:
+            said = _facts(content, file, part, dst)
+            with _fitting(True, file, dst):
+                facts = said if _is_there(root, target.files(number, said), content.get("sizes")) else None
         was_there = facts is not None
         taken_up = taken_up or was_there
         if facts is None:
             facts = target.write(root, number, _pieces(part, frames.get(part[0].split, 0)))
             os.sync()  # the document vouches for the files, also after a machine was switched off
-            files.write(file, json.dumps({"source": digest, "facts": facts, "seal": _seal(facts)}))
+            sizes = [(root / path).stat().st_size for path in target.files(number, facts)]
+            document = {"source": digest, "facts": facts, "seal": _seal(facts), "sizes": sizes}
+            files.write(file, json.dumps(document))
         with _fitting(was_there, file, dst):
             target.keep(facts)
         count = sum(one["length"] for one in facts)
@@ -106,7 +114,8 @@ def _fill(
     documents = [kept / f"{number}.json" for number in range(len(parts))]
     with _fitting(taken_up, kept / "*.json", dst):
         target.finish(
-            root, (_facts(_read(file, dst), file, part, dst) for file, part in zip(documents, parts))
+            root,
+            (_kept(root, target, number, file, parts[number], dst) for number, file in enumerate(documents)),
         )
     files.write(root / MARK, json.dumps({**identity, "source": _digest(digests)}, indent=1) + "\n")
     os.sync()
@@ -170,7 +179,34 @@ def _fitting(taken_up: bool, file: Path, dst: Path) -> Iterator[None]:
         raise _damaged(file, dst) from None
 
 
-def _read_part(file: Path, digest: str, part: Sequence[Item], dst: Path) -> list[Facts] | None:
+def _is_there(root: Path, paths: Iterable[str], sizes: object) -> bool:
+    """Whether files have the sizes that they had when they were on the disk. Earlier builds did not note them."""
+    if not isinstance(sizes, list):
+        return False
+    found = 0
+    for found, path in enumerate(paths, 1):
+        try:
+            size = (root / path).lstat().st_size
+        except FileNotFoundError:
+            return False
+        if found > len(sizes) or size != sizes[found - 1]:
+            return False
+    return found == len(sizes)
+
+
+def _kept(
+    root: Path, target: Target, number: int, file: Path, part: Sequence[Item], dst: Path
+) -> list[Facts]:
+    content = _read(file, dst)
+    facts = _facts(content, file, part, dst)
+    if not _is_there(root, target.files(number, facts), content.get("sizes")):
+        raise InvalidInput(
+            f"files below {root} changed while it was written; the same command writes those anew"
+        )
+    return facts
+
+
+def _read_part(file: Path, digest: str, dst: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     content = _read(file, dst)
@@ -179,7 +215,7 @@ def _read_part(file: Path, digest: str, part: Sequence[Item], dst: Path) -> list
             f"{file.parent.parent} holds part of a conversion of other data: they changed since; remove it, or name "
             "another folder"
         )
-    return _facts(content, file, part, dst)
+    return content
 
 
 def _facts(content: dict[str, Any], file: Path, part: Sequence[Item], dst: Path) -> list[Facts]:

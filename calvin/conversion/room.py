@@ -19,12 +19,17 @@ from settings.files import aside_of
 from settings.shown import size_told
 
 #: Bytes of a frame's pictures for each byte that they take as PNG: AV1 took 0.10 to 0.14 on `calvin_mini`, npz 1.05.
-_FILM, _ARCHIVE = 0.25, 1.25
+_SHARES = {"png": 1.0, "film": 0.25, "npz": 1.25}
 #: Of a frame beside its pictures: numbers, boxes, its share of lists and file systems.
 _BESIDE = 4096
 #: Of a demonstration and its frames where nobody knows them yet: those of `playtable`.
 _FRAMES, _PNG_BYTES = 65, 60_000
 _SAMPLED = 4
+
+
+def bytes_guessed(frames: int, form: str) -> int:
+    """Of so many frames of which none was seen yet. form: as for `bytes_needed`."""
+    return int(frames * (_PNG_BYTES * _SHARES[form] + _BESIDE))
 
 
 def bytes_needed(source: Source, form: str) -> int:
@@ -34,9 +39,8 @@ def bytes_needed(source: Source, form: str) -> int:
     sampled = [item.read(0) for item in known[:: len(known) // _SAMPLED + 1]]
     pictures = [len(png_bytes(picture)) for piece in sampled for picture in _pictures(piece)]
     png = sum(pictures) / (len(pictures) / len(IMAGE_FIELDS)) if pictures else _PNG_BYTES
-    share = {"png": 1.0, "film": _FILM, "npz": _ARCHIVE}[form]
     extras = sum(np.dtype(one.dtype).itemsize * int(np.prod(one.shape)) for one in source.extras.values())
-    return int(frames * (png * share + extras + _BESIDE))
+    return int(frames * (png * _SHARES[form] + extras + _BESIDE))
 
 
 def need_room(needed: int, dst: Path) -> tuple[int, int]:

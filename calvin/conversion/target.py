@@ -36,6 +36,9 @@ class Target(Protocol):
         is replaced. Raises OSError, and DatasetError for an episode that the format cannot hold.
         """
 
+    def files(self, number: int, facts: Sequence[Facts]) -> Iterable[str]:
+        """Paths below the root of the files that hold the frames of part `number`, always in the same order."""
+
     def keep(self, facts: Sequence[Facts]) -> None:
         """That these were written, by this process or another: called once a part, in order."""
 

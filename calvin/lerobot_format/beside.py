@@ -44,8 +44,9 @@ def write_beside(root: Path, beside: Beside, frames: Iterable[Path]) -> None:
     files.write(root / FILE, json.dumps({**content, "seal": _seal(root, content, frames)}, indent=1) + "\n")
 
 
-def read_beside(root: Path, frames: Iterable[Path]) -> Beside | None:
-    """None where there is no such file. Without `records` where they are of other frames.
+def read_beside(root: Path, frames: Iterable[Path] | None) -> Beside | None:
+    """None where there is no such file. Without `records` where they are of other frames; of frames that may not all be
+    there (None), only by what pictures lost detail is believed.
 
     Raises DatasetError where the file has another form.
     """
@@ -67,6 +68,9 @@ def read_beside(root: Path, frames: Iterable[Path]) -> Beside | None:
             if task not in TASKS or fault_of_instruction(text) is not None:
                 raise DatasetError(f"{file}: instructions are not sentences of CALVIN's tasks.")
     known = all(record.is_known for record in records.values())
+    if frames is None:
+        lost = {split: Record(None, None, one.losses) for split, one in records.items() if one.losses}
+        return Beside(lost if known else {}, phrases)
     body = {"recordings": recordings, "instructions": instructions}
     return Beside(records if known and seal == _seal(root, body, frames) else {}, phrases)
 

@@ -59,6 +59,12 @@ def _notes(split: LeRobotSplit, look: Look | None) -> Iterator[str]:
     yield from (f"left out: {sentence}" for sentence in split.left_out)
     if not split.demonstrations:
         return
+    spaced = [d for d in split.demonstrations if d.instruction != d.instruction.strip()]
+    if spaced:
+        yield (
+            f"{len(spaced)} instructions have spaces around them, which are kept (first: of the frames from "
+            f"{spaced[0].start} on)"
+        )
     if look is not None:
         yield from look.reasons
         yield from look.notes

@@ -11,12 +11,12 @@ from pathlib import Path
 from benchmark.embodiment import CALVIN
 from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS
 from calvin.lerobot_format.columns import ACTION_FIELDS, Columns, check_said, choose_columns
-from calvin.lerobot_format.description import Description, read_description
-from calvin.lerobot_format.episodes import Contents, Entry, read_contents, read_modality
+from calvin.lerobot_format.description import Description
+from calvin.lerobot_format.episodes import Contents, Entry, read_modality
 from calvin.lerobot_format.films import film_header, film_index, places_in_film
 from calvin.lerobot_format.look import Look, Question, looked_at
 from calvin.lerobot_format.rows import Place, Vectors, read_place
-from calvin.lerobot_format.tasks import Told, told_task
+from calvin.lerobot_format.tasks import Told, told_of
 from errors import DatasetError
 from settings.faults import need_fact
 
@@ -32,15 +32,16 @@ _FRAMES_APART = 1.5
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """columns: by array, without those that the set lacks. told: what each of the entries shows. look: at the numbers
-    of some episodes or all, None in one that was settled before. shared: numbers of the episodes that a validation set
-    has too, by its root, as they were found once.
+    """columns: by array, without those that the set lacks. told: what each of the entries shows. used: numbers of the
+    episodes whose files have to be there. look: at the numbers of some of these or all, None in one that was settled
+    before. shared: numbers of the episodes that a validation set has too, by its root, as they were found once.
     """
 
     about: Description
     contents: Contents
     columns: Mapping[str, str]
     told: tuple[Told | None, ...]
+    used: frozenset[int]
     look: Look | None = None
     notes_on_files: tuple[str, ...] = ()
     shared: dict[str, frozenset[int]] = field(default_factory=dict)
@@ -48,22 +49,24 @@ class Dataset:
 
     @cached_property
     def whole(self) -> Look | None:
-        """`look` at all episodes, where opening looked at some. Raises DatasetError for what is wrong with the others,
-        and where they are not what those were.
+        """`look` at all episodes that are used, where opening looked at some. Raises DatasetError for what is wrong
+        with the others, and where they are not what those were.
         """
-        if self.look is None or len(self.look.vectors.entries) == len(self.entries):
+        entries = in_files_of(self.entries, self.used)
+        if self.look is None or len(self.look.vectors.entries) == len(entries):
             return self.look
-        found = self.look.question.asked(self.about, self.contents, self.entries)
+        found = self.look.question.asked(self.about, self.contents, entries)
         if found.columns != self.look.columns:
             raise DatasetError(
-                f"{self.about.file}: in {len(self.look.vectors.entries)} of {len(self.entries)} episodes actions are "
+                f"{self.about.file}: in {len(self.look.vectors.entries)} of {len(entries)} episodes actions are "
                 f"{self.look.told}, in all of them {found.told}: they are not of one kind."
             )
         return found
 
     @property
     def vectors(self) -> Vectors | None:
-        """Of all frames. Raises DatasetError as `whole`."""
+        """Of the frames of all episodes that are used, and of others that lie with them. Raises DatasetError as
+        `whole`."""
         return None if self.whole is None else self.whole.vectors
 
     @property
@@ -140,14 +143,19 @@ class Dataset:
         return found
 
 
-def load_dataset(root: Path, said: tuple[tuple[str, str], ...], is_settled: bool) -> Dataset:
-    """Looks at the whole set, but for its pictures; once in a process for what does not change.
+def load_dataset(
+    about: Description,
+    contents: Contents,
+    said: tuple[tuple[str, str], ...],
+    used: frozenset[int],
+    is_settled: bool,
+) -> Dataset:
+    """Looks at all of a set that is used, but for its pictures; once in a process for what does not change.
 
-    said: columns by array. is_settled: they are all that it has, and were found out before. Raises DatasetError, one
-    sentence that names file and field.
+    said: columns by array. used: numbers of episodes. is_settled: the columns are all that it has, and were found out
+    before. Raises DatasetError, one sentence that names file and field.
     """
-    about = read_description(root)
-    contents = read_contents(about)
+    root = about.root
     if is_settled:
         columns = dict(said)
         check_said(about, columns)
@@ -156,8 +164,9 @@ def load_dataset(root: Path, said: tuple[tuple[str, str], ...], is_settled: bool
             raise DatasetError(
                 f"{root}: its columns are said without {', '.join(sorted(needed - columns.keys()))}."
             )
-        return Dataset(about, contents, columns, _told(contents))
-    return _looked_at(root, said, _signature(contents.entries, root), _Read(about, contents))
+        return Dataset(about, contents, columns, told_of(entry.tasks for entry in contents.entries), used)
+    chosen = [entry for entry in contents.entries if entry.index in used]
+    return _looked_at(root, said, used, _signature(chosen, root), _Read(about, contents))
 
 
 @dataclass(frozen=True)
@@ -169,7 +178,9 @@ class _Read:
 
 
 @lru_cache(maxsize=4)
-def _looked_at(root: Path, said: tuple[tuple[str, str], ...], signature: str, read: _Read) -> Dataset:
+def _looked_at(
+    root: Path, said: tuple[tuple[str, str], ...], used: frozenset[int], signature: str, read: _Read
+) -> Dataset:
     """signature: another where a file was changed."""
     about, contents = read.about, read.contents
     wanted = dict(said)
@@ -179,17 +190,29 @@ def _looked_at(root: Path, said: tuple[tuple[str, str], ...], signature: str, re
         columns.need(name) for name in IMAGE_FIELDS if about.features[columns.need(name)].kind == "image"
     ]
     question = Question(columns.need("robot_obs"), scene, tuple(tabled), columns, wanted)
-    look = question.asked(about, contents, looked_at(contents.entries))
+    look = question.asked(about, contents, looked_at(in_files_of(contents.entries, used)))
     chosen = {one.field: one.column for one in columns.chosen if one.column is not None}
     for name, column in zip(ACTION_FIELDS, look.columns):
         if column is not None:
             chosen[name] = column
-    longer = _check_films(about, contents, columns)
-    return Dataset(about, contents, chosen, _told(contents), look, (*_notes(about), *longer))
+    longer = _check_films(about, contents, used, columns)
+    return Dataset(
+        about,
+        contents,
+        chosen,
+        told_of(entry.tasks for entry in contents.entries),
+        used,
+        look,
+        (*_notes(about), *longer),
+    )
 
 
-def _told(contents: Contents) -> tuple[Told | None, ...]:
-    return tuple(told_task(entry.tasks) for entry in contents.entries)
+def in_files_of(entries: tuple[Entry, ...], used: frozenset[int]) -> tuple[Entry, ...]:
+    """Those that lie in a table with one that is used: a table is looked at as a whole."""
+    if len(used) == len(entries):
+        return entries
+    files = {entry.data for entry in entries if entry.index in used}
+    return tuple(entry for entry in entries if entry.data in files)
 
 
 def _notes(about: Description) -> list[str]:
@@ -200,9 +223,9 @@ def _notes(about: Description) -> list[str]:
     return [f"{told}, and frames are taken as they come"]
 
 
-def _check_films(about: Description, contents: Contents, columns: Columns) -> list[str]:
-    """Headers of some films, evenly spaced: that they are there, have the right dimensions and frames enough. A note on
-    those of one episode that have more.
+def _check_films(about: Description, contents: Contents, used: frozenset[int], columns: Columns) -> list[str]:
+    """Headers of some films that are used, evenly spaced: that they are there, have the right dimensions and frames
+    enough. A note on those of one episode that have more.
     """
     longer: list[Path] = []
     for array in IMAGE_FIELDS:
@@ -212,7 +235,7 @@ def _check_films(about: Description, contents: Contents, columns: Columns) -> li
         films: dict[Path, list[Entry]] = {}
         for entry in contents.entries:
             films.setdefault(entry.films[column].path, []).append(entry)
-        paths = sorted(films)
+        paths = sorted(path for path in films if any(entry.index in used for entry in films[path]))
         for path in paths[:: len(paths) // _FILMS_OPENED + 1]:
             header = film_header(path, FRAME_SHAPES[array])
             frames = header.frames or len(film_index(path, FRAME_SHAPES[array]))

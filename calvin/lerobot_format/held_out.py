@@ -28,7 +28,7 @@ KNOWN = {18_957: ("ABC_D", 17_870), 6_135: ("D_D", 5_124), 24_053: ("ABCD_D", 22
 
 NONE = "none"
 _HELD_OUT = frozenset({"validation", "valid", "val", "test", "eval", "evaluation", "held_out"})
-_RANGE = re.compile(r"\s*([0-9]{1,9})\s*(?:([-:])\s*([0-9]{1,9}))?\s*")
+RANGE = re.compile(r"\s*([0-9]{1,9})\s*(?:([-:])\s*([0-9]{1,9}))?\s*")
 #: Numbers that float32 does not tell apart are equal: poses reach pi.
 _SAME_STATE = 5e-6
 #: Frames of a validation demonstration that are looked for, and how many of them make a demonstration the same one: the
@@ -94,7 +94,7 @@ def parsed_episodes(
         return frozenset()
     found: set[int] = set()
     for part in text.split(","):
-        match = _RANGE.fullmatch(part)
+        match = RANGE.fullmatch(part)
         if match is None:
             raise DatasetError(
                 f"{setting}: {shown(part)} is no number of an episode and no range (6-8, or 6:9)."
@@ -174,7 +174,7 @@ def _said_by_set(about: Description, entries: Sequence[Entry]) -> Parts | None:
 
 
 def _range(about: Description, name: str, text: str) -> frozenset[int]:
-    match = _RANGE.fullmatch(text)
+    match = RANGE.fullmatch(text)
     if match is None or match[2] == "-":
         raise DatasetError(f"{about.file}: splits.{cut(name)} is {shown(text)}, not a range (0:6).")
     first = int(match[1])

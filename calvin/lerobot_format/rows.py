@@ -7,6 +7,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,15 @@ class Vectors:
     actions: Mapping[str, np.ndarray]
     places: Mapping[int, Place]
     digests: Mapping[int, Mapping[str, str]]
+
+    def states_of(self, entry: Entry) -> np.ndarray:
+        """(T, 15), of an episode that is among them by its number."""
+        first = self._firsts[entry.index]
+        return self.states[first : first + entry.length]
+
+    @cached_property
+    def _firsts(self) -> dict[int, int]:
+        return {entry.index: entry.start for entry in self.entries}
 
 
 def read_vectors(

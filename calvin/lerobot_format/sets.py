@@ -8,7 +8,8 @@ import numpy as np
 
 from calvin.episode import FRAME_SHAPES
 from calvin.lerobot_format.dataset import Dataset, load_dataset
-from calvin.lerobot_format.held_out import Parts, equal_episodes, parted, sampled_frames
+from calvin.lerobot_format.held_out import Parts, equal_episodes, sampled_frames
+from calvin.lerobot_format.listed import need_told, read_listed, without
 from calvin.lerobot_format.said_scenes import parsed_scenes
 from calvin.lerobot_format.split import LeRobotSplit
 from calvin.split import NOTHING_SAID, TRAINING, VALIDATION, Demonstration, Reading, Split, open_split
@@ -40,16 +41,9 @@ class LeRobotSets:
 
     def open(self, root: Path, name: str) -> LeRobotSplit:
         split = self._opened(root, name)
-        if split.parts.basis is None:
-            raise DatasetError(
-                f"{root}: nothing tells which of its {len(split.dataset.entries)} demonstrations are CALVIN's "
-                f"validation ({split.parts.question}): name them in data.validation_episodes (6-8, or none where it "
-                "has none), or a validation set in data.validation_root."
-            )
+        need_told(root, split.parts, len(split.dataset.entries))
         if not split.demonstrations:
-            why = "; ".join(split.left_out) or f"{split.parts.basis}"
-            more = "; name a validation set in data.validation_root" if name == VALIDATION else ""
-            raise DatasetError(f"{root} has no {name} demonstration: {why}{more}.")
+            raise without(root, name, split.left_out, split.parts)
         return split
 
     def survey(self, root: Path, name: str) -> tuple[LeRobotSplit, tuple[DatasetError, ...]]:
@@ -58,27 +52,28 @@ class LeRobotSets:
     def _opened(self, root: Path, name: str) -> LeRobotSplit:
         self.check_place(root, name)
         reading = self._reading
-        dataset = load_dataset(Path(root), reading.columns, reading.is_settled)
-        entries = dataset.entries
-        parts = parted(dataset.about, entries, dataset.told, reading.validation_episodes)
-        every = frozenset(entry.index for entry in entries)
-        if reading.is_validation and not reading.is_settled and (parts.basis is None or not parts.validation):
-            parts = Parts(frozenset(), parts.validation or every, "it was named as a validation set")
+        listed = read_listed(root, name, reading)
+        entries, parts = listed.contents.entries, listed.parts
+        dataset = load_dataset(
+            listed.about, listed.contents, reading.columns, listed.used or listed.every, reading.is_settled
+        )
         shared: frozenset[int] = frozenset()
         if reading.validation_root is not None and name == TRAINING:
-            shared = _shared(dataset, Path(reading.validation_root))
+            shared = _shared(dataset, Path(reading.validation_root)) & listed.used
             basis = parts.basis or f"its states were compared with those of {reading.validation_root}"
             parts = Parts(parts.training - shared, parts.validation | shared, basis)
-        wanted = _wanted(name, parts, reading, every)
-        known = {entry.index: told for entry, told in zip(entries, dataset.told)}
+        wanted = listed.wanted - shared
+        known = {entry.index: one for entry, one in zip(entries, listed.told)}
         chosen = tuple(entry for entry in entries if entry.index in wanted and known[entry.index] is not None)
-        scenes = parsed_scenes(reading.scenes, every)
+        scenes = parsed_scenes(reading.scenes, listed.every)
         demonstrations: list[Demonstration] = []
         for entry in chosen:
-            told, scene = known[entry.index], scenes.get(entry.index, entry.scene)
-            assert told is not None
+            shows, scene = known[entry.index], scenes.get(entry.index, entry.scene)
+            assert shows is not None
             demonstrations.append(
-                Demonstration(len(demonstrations), told.task, told.instruction, entry.begin, entry.end, scene)
+                Demonstration(
+                    len(demonstrations), shows.task, shows.instruction, entry.begin, entry.end, scene
+                )
             )
         return LeRobotSplit(
             Path(root),
@@ -87,19 +82,10 @@ class LeRobotSets:
             parts,
             chosen,
             tuple(demonstrations),
-            _left_out(name, dataset, parts, wanted, shared, reading),
+            (*listed.told_unused, *_left_out(name, dataset, parts, wanted, shared, reading)),
             reading.scenes,
+            listed.asked_for == listed.every,
         )
-
-
-def _wanted(name: str, parts: Parts, reading: Reading, every: frozenset[int]) -> frozenset[int]:
-    """Numbers of the episodes that a split has."""
-    if name == TRAINING:
-        return parts.training
-    says_none = reading.validation_episodes is not None and not parts.validation
-    if says_none and not reading.is_settled:  # nothing is held out: it is judged on what it was trained on
-        return every
-    return parts.validation
 
 
 def _left_out(
@@ -138,16 +124,16 @@ def _shared(dataset: Dataset, validation_root: Path) -> frozenset[int]:
     key = str(validation_root)
     if key not in dataset.shared:
         held_out = open_split(validation_root, VALIDATION, Reading(is_validation=True))
-        assert dataset.vectors is not None
-        dataset.shared[key] = equal_episodes(dataset.entries, dataset.vectors.states, _sampled(held_out))
+        vectors = dataset.vectors
+        assert vectors is not None
+        dataset.shared[key] = equal_episodes(vectors.entries, vectors.states, _sampled(held_out))
     return dataset.shared[key]
 
 
 def _sampled(split: Split) -> np.ndarray:
     """(M, 15): states of some frames of each demonstration."""
-    if isinstance(split, LeRobotSplit) and split.dataset.vectors is not None:
-        rows = [entry.start + place for entry in split.chosen for place in sampled_frames(entry.length)]
-        return split.dataset.vectors.states[rows]
+    if isinstance(split, LeRobotSplit) and (vectors := split.dataset.vectors) is not None:
+        return np.concatenate([vectors.states_of(one)[sampled_frames(one.length)] for one in split.chosen])
     frames = [
         demonstration.start + place
         for demonstration in split.demonstrations

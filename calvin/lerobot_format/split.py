@@ -62,7 +62,8 @@ class _Recent:
 @dataclass(frozen=True, eq=False)
 class LeRobotSplit:
     """An opened split. chosen: the entries that its demonstrations are, in order. left_out: see `Settling`.
-    said_scenes: as a user says them (`calvin.split.Reading`).
+    said_scenes: as a user says them (`calvin.split.Reading`). is_of_all: whether no episode is left out by
+    `data.episodes`, whose files may not be there.
     """
 
     folder: Path
@@ -73,6 +74,7 @@ class LeRobotSplit:
     demonstrations: tuple[Demonstration, ...]
     left_out: tuple[str, ...]
     said_scenes: str | None = None
+    is_of_all: bool = True
     frame_digits: int = 7
 
     @property
@@ -147,7 +149,7 @@ class LeRobotSplit:
         """A checksum of the state: the robot's joints are never the same to the last digit in two recordings."""
         entry = self._entry_of(frame)
         if self.dataset.vectors is not None:
-            state = self.dataset.vectors.states[entry.start + frame - entry.begin]
+            state = self.dataset.vectors.states_of(entry)[frame - entry.begin]
         else:
             state = self._vectors(entry)["robot_obs"][frame - entry.begin]
         return [("robot_obs", zlib.crc32(state.astype("<f4").tobytes()))]
@@ -237,7 +239,7 @@ class LeRobotSplit:
 
     @cached_property
     def _beside_it(self) -> Beside | None:
-        return read_beside(self.folder, self.dataset.frame_files)
+        return read_beside(self.folder, self.dataset.frame_files if self.is_of_all else None)
 
     def _box_texts(self, entry: Entry) -> list[str] | None:
         """What is written of each frame's boxes; None where the set has none, or not of this episode."""

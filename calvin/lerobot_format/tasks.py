@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,24 +20,32 @@ class Told:
     list: str | None
 
 
+def told_of(texts: Iterable[tuple[str, ...]]) -> tuple[Told | None, ...]:
+    """What each of some episodes shows, as `told_task` tells it of their texts."""
+    return tuple(map(told_task, texts))
+
+
 @lru_cache(maxsize=4096)
 def told_task(texts: tuple[str, ...]) -> Told | None:
     """What an episode's texts say; None where that is no task of CALVIN's, or several. Sets of GR00T have other texts
     beside the one that tells (`valid`).
     """
-    found = {told for told in map(_told, dict.fromkeys(texts)) if told is not None}
-    return found.pop() if len(found) == 1 else None
+    found: dict[tuple[str, str], Told] = {}
+    for told in map(_told, dict.fromkeys(texts)):
+        if told is not None:
+            found.setdefault((told.task, told.instruction.strip()), told)
+    return next(iter(found.values())) if len(found) == 1 else None
 
 
 def _told(text: str) -> Told | None:
     name, separator, sentence = text.partition(":")
     if separator and name.strip() in TASKS:
-        instruction, task = sentence.strip(), name.strip()
+        instruction, task = sentence.removeprefix(" "), name.strip()
     else:
         phrase = known_phrase(text)
         if phrase is None:
             return None
-        instruction, task = text.strip(), phrase.task
+        instruction, task = text, phrase.task
     if fault_of_instruction(instruction) is not None:
         return None
     phrase = known_phrase(instruction)

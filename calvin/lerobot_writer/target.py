@@ -59,6 +59,19 @@ class LeRobotTarget:
             "boxes": layout.has_boxes,
         }
 
+    def files(self, number: int, facts: Sequence[Facts]) -> Iterator[str]:
+        if self.layout.is_v3:
+            yield from self._files({"chunk_index": number // CHUNK_SIZE, "file_index": number % CHUNK_SIZE})
+            return
+        for one in facts:
+            index = one["index"]
+            yield from self._files({"episode_chunk": index // CHUNK_SIZE, "episode_index": index})
+
+    def _files(self, where: Mapping[str, int]) -> Iterator[str]:
+        yield self.layout.data_path(**where)
+        for field in IMAGE_FIELDS if self.layout.pictures == "film" else ():
+            yield self.layout.film_path(video_key=COLUMNS[field], **where)
+
     def keep(self, facts: Sequence[Facts]) -> None:
         for one in facts:
             self._tasks.setdefault(one["task"], len(self._tasks))

@@ -70,7 +70,7 @@ def reading_of(data: Data, purpose: SplitName) -> Reading:
         return Reading(columns, is_validation=True)
     if purpose == PRETRAINING and data.pretrained_on != data.root:
         return Reading(validation_root=_here(data.validated_on))
-    return Reading(columns, data.validation_episodes, _here(data.validation_root), data.scenes)
+    return Reading(columns, data.validation_episodes, _here(data.validation_root), data.scenes, data.episodes)
 
 
 def _here(root: str | None) -> str | None:

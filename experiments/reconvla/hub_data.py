@@ -17,7 +17,11 @@ from settings.json_values import JsonObject
 #: Settings that name datasets and models, by how their keys end.
 _ENDS: dict[RepoKind, tuple[str, ...]] = {
     "dataset": tuple(f"data.{name}" for name in ("root", "validation_root", "pretraining_root")),
-    "model": ("gaze.weights", *(f"model.backbones.{name}" for name in Backbones.model_fields)),
+    "model": (
+        "gaze.weights",
+        "policy.folder",
+        *(f"model.backbones.{name}" for name in Backbones.model_fields),
+    ),
 }
 
 
@@ -53,20 +57,6 @@ def copies(config: AblationConfig) -> list[Copy]:
     """Of all that it names on the Hub, each once."""
     named = dict.fromkeys((kind, str(name)) for kind, name in _named(_settings(config)))
     return [copy_of(text, kind) for kind, text in named]
-
-
-def absent(config: AblationConfig) -> list[Copy]:
-    """Those that are not whole on this machine. Raises as `Copy.listing`, and ConfigError where the disk does not hold
-    what is missing."""
-    found = []
-    for copy in copies(config):
-        files = copy.listing()
-        if not copy.missing(files):
-            continue
-        if (full := copy.no_room(files)) is not None:
-            raise ConfigError(full)
-        found.append(copy)
-    return found
 
 
 def _settings(config: AblationConfig) -> JsonObject:

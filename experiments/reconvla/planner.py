@@ -31,7 +31,8 @@ from experiments.reconvla.evaluation_plan import (
     has_closed_loop,
     untrained_tasks,
 )
-from experiments.reconvla.hub_data import absent, local
+from experiments.reconvla.hub_data import local
+from experiments.reconvla.hub_needs import absent
 from experiments.reconvla.job_book import JobBook, digest
 from experiments.reconvla.model_plan import backbone_folders, check_attention, planned_model
 from experiments.reconvla.planning import fetched_first
@@ -140,16 +141,21 @@ class Planner:
             for arm in arms
             if arm.judged.data.validated_on != config.data.validated_on
         }
+        left_out = self._left_out(arms)
         report = ReportSpec(
             ablation=key,
             not_held_out=not_held_out,
             not_held_out_of=by_row or None,
-            left_out=self._left_out(arms),
+            left_out=left_out,
         )
         self._book.add(REPORT, "report", report, needs)
-        warnings = _warnings(self._shards_of(None, config)) if closed_loop else ()
+        warnings = [f"not of {of}: {one}" for of, told in (left_out or {}).items() for one in told]
+        if closed_loop:
+            warnings += _warnings(self._shards_of(None, config))
         code = admitted_in(stored)
-        return Plan(key, config.name, stored, self._book.jobs, training, warnings, code, config.is_open)
+        return Plan(
+            key, config.name, stored, self._book.jobs, training, tuple(warnings), code, config.is_open
+        )
 
     def _data_of(self, arm: Arm) -> tuple[DataJobs, DataJobs]:
         """What it is trained on, and what it is judged on. What is the ablation's own has no name in its labels."""
@@ -360,5 +366,6 @@ def _stage(settings: Training) -> TrainingSpec:
     """A training stage as a job is told of it. Held-out frames of early stopping are those of open loop."""
     values = settings.model_dump(exclude={"slice_seconds"})
     if settings.early_stopping is not None:
-        values["early_stopping"] |= {"same_frames": True}  # not so in jobs that were planned before
+        # Not so in jobs that were planned before.
+        values["early_stopping"] |= {"same_frames": True, "by_demonstration": True}
     return from_json(TrainingSpec, values, "training")

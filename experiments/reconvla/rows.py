@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from errors import ConfigError, InvalidInput
 from experiments.reconvla.config import AblationConfig
+from hub.copies import located
+from hub.names import is_hub_name
 from policies.own import OwnPolicy
 from policies.registry import (
     OpenVLAFolder,
@@ -71,11 +73,14 @@ def _told(spec: PolicySpec, place: str) -> _Told:
     from models.openvla_checkpoint import is_openvla, read_config
     from policies.checkpoint_folder import identity_of  # imports torch, which few plans need
 
-    folder = expanded(spec.folder, f"{place}.folder").absolute()
+    is_of_hub = is_hub_name(spec.folder)
+    folder = (
+        located(spec.folder, "model") if is_of_hub else expanded(spec.folder, f"{place}.folder").absolute()
+    )
     identity = identity_of(folder)
     if is_openvla(folder) != isinstance(spec, OpenVLAFolder):
         raise ConfigError(f"{place}.kind: {folder} holds {'an' if is_openvla(folder) else 'no'} OpenVLA")
     if isinstance(spec, OpenVLAFolder):
         read_config(folder).name_of(spec.statistics)
     words = {entry: value for entry, value in policy_json(spec).items() if entry != "folder"}
-    return _Told(words, None, str(folder), identity)
+    return _Told(words, None, spec.folder if is_of_hub else str(folder), identity)

@@ -115,7 +115,7 @@ class Method(Section):
 
 
 #: What users say of a dataset that does not say it itself.
-READING = ("columns", "validation_episodes", "validation_root", "scenes")
+READING = ("columns", "episodes", "validation_episodes", "validation_root", "scenes")
 
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -154,6 +154,11 @@ class Data(Section):
     columns: Columns = Field(
         default=Columns(), description="of a LeRobot set, by CALVIN's names of arrays; null: found out"
     )
+    episodes: Annotated[str, Field(min_length=1, max_length=100_000)] | None = Field(
+        default=None,
+        description="which episodes of the LeRobot set at `root` are used, by number or task (`0-99,120`, or "
+        "`open_drawer,0:100`); null: all",
+    )
     validation_episodes: Annotated[str, Field(min_length=1, max_length=100_000)] | None = Field(
         default=None,
         description="episodes of a LeRobot set that are judged on and not trained on (`6-8,12`, or `6:9`), or `none`; "
@@ -188,13 +193,13 @@ class Data(Section):
     chunk: Positive = Field(default=4, description="demonstrations per ingest job")
     seed: Count = 0
 
-    @field_validator("validation_episodes", mode="before")
+    @field_validator("episodes", "validation_episodes", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:
-        """One number and a list of numbers need no quotes in YAML."""
-        numbers = value if isinstance(value, (list, tuple)) else [value]
-        if numbers and all(type(number) is int for number in numbers):
-            return ",".join(map(str, numbers))
+        """One number and a list need no quotes in YAML."""
+        parts = value if isinstance(value, (list, tuple)) else [value]
+        if parts and all(type(part) in (int, str) for part in parts):
+            return ",".join(map(str, parts))
         return value
 
     @model_validator(mode="after")
@@ -280,7 +285,9 @@ class EarlyStopping(Section):
     frames: Positive = Field(
         default=64, description="held-out frames measured on, at the end too (200 where nothing says)"
     )
-    window: Positive = Field(default=3, description="measurements without a worthwhile gain before the end")
+    window: Positive = Field(
+        default=3, description="measurements whose mean is compared with that of earlier ones"
+    )
     min_gain: PositiveFloat = Field(default=0.01, description="relative gain that is worth a window")
 
 

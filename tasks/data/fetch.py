@@ -6,16 +6,19 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from dataclasses import asdict
 from pathlib import Path
 
+from calvin.needed import Need
 from hub.copies import Copy, copy_of
 from hub.download import Counts
+from hub.files import HubFile
 from hub.names import is_hub_name
 from settings.deadline import in_thread
 from tasks.context import Draft, Finished, TaskContext, Yielded
+from tasks.data.copies import Asked, files_for, lists_in, needed_in
 from tasks.fetch import FetchResult, FetchSpec
 from tasks.kind import Spec
 
@@ -42,8 +45,12 @@ def run(context: TaskContext[FetchSpec]) -> Finished[FetchResult] | Yielded:
 
     Raises InvalidInput, HubUnreachable and DiskFull as `Copy.fetch` does.
     """
-    copy = copy_of(context.spec.name, context.spec.of)
-    files = copy.listing()
+    copy, spec = copy_of(context.spec.name, context.spec.of), context.spec
+    need = Need(splits=spec.splits, episodes=spec.episodes, cameras=spec.cameras)
+    try:
+        files = copy.listing() if need == Need() else _files(context, copy, need)
+    except Stop as stop:
+        return Yielded(str(stop))
     size = sum(file.size for file in files)
     total, told_at, pace = steps_of(size), time.monotonic(), Pace(time.monotonic)
 
@@ -56,7 +63,7 @@ def run(context: TaskContext[FetchSpec]) -> Finished[FetchResult] | Yielded:
             told_at = time.monotonic()
 
     try:
-        counts = bring(context, copy, reached)
+        counts = bring(context, copy, files, reached)
     except Stop as stop:
         return Yielded(str(stop))
     listed = context.scratch / "fetched.json"
@@ -86,26 +93,42 @@ class Pace:
         return {**told, "seconds_left": (size - held) * seconds / came} if came > 0 else told
 
 
-def place_here(context: TaskContext[Spec], root: str | None) -> Path | None:
-    """Where a dataset lies on this machine; one that is on the Hub and not whole here is fetched first. None: there is
-    none. Raises as `bring`."""
+def place_here(context: TaskContext[Spec], root: str | None, asked: Asked) -> Path | None:
+    """Where a dataset lies on this machine; of one that is on the Hub, what is needed and not here is fetched first.
+    None: there is none. Raises as `bring`."""
     if root is None or not is_hub_name(root):
         return None if root is None else Path(root)
     copy = copy_of(root, "dataset")
-    if copy.missing(copy.listing()):
-        bring(context, copy)
+    bring_needed(context, copy, asked)
     return copy.place
 
 
+def bring_needed(context: TaskContext[Spec], copy: Copy, asked: Asked) -> None:
+    """Raises Stop, and as `Copy.fetch` and `asked` do."""
+    bring(context, copy, lists_in(copy))
+    bring(context, copy, files_for(copy, needed_in(copy, asked)))
+
+
+def _files(context: TaskContext[FetchSpec], copy: Copy, need: Need) -> list[HubFile]:
+    bring(context, copy, lists_in(copy))
+    return files_for(copy, need)
+
+
 def bring(
-    context: TaskContext[Spec], copy: Copy, reached: Callable[[int, bool], None] = lambda held, last: None
+    context: TaskContext[Spec],
+    copy: Copy,
+    files: Sequence[HubFile],
+    reached: Callable[[int, bool], None] = lambda held, last: None,
 ) -> Counts:
-    """All files of a copy are here when it returns. reached: told now and then how many bytes are, and at the end.
+    """These files of a copy are here when it returns. reached: told now and then how many bytes are, and at the end.
 
     Raises Stop, and as `Copy.fetch` does.
     """
-    files = copy.listing()
-    watch = _Watch(sum(file.size for file in files) - sum(file.size for file in copy.missing(files)))
+    missing = copy.missing(files)
+    watch = _Watch(sum(file.size for file in files) - sum(file.size for file in missing))
+    if not missing:
+        reached(watch.held, True)
+        return Counts()
     answer = in_thread(lambda: copy.fetch(files, watch), "fetch")
     reason = None
     while not wait([answer], _LOOK_SECONDS).done:

@@ -11,6 +11,7 @@ from benchmark.tasks import UNKNOWN_SCENE
 from calvin.episode import Episode
 from calvin.episode_file import save_episode
 from calvin.instructions import evaluation_instruction, training_instructions
+from calvin.needed import need_of_some
 from calvin.oracle import TaskOracle
 from calvin.scenes import scene_of_episode
 from calvin.split import NOTHING_SAID, VALIDATION, Reading, Split, open_split
@@ -18,6 +19,7 @@ from errors import DatasetError, InvalidInput, SimulatorError
 from simulators.demonstrations import Failed, record
 from simulators.playtable.env import PlayTable
 from tasks.context import Draft, Finished, TaskContext, Yielded
+from tasks.data.copies import Asked
 from tasks.data.fetch import Stop, place_here
 from tasks.memory import kept, kept_or_made
 from tasks.results import IngestResult
@@ -37,7 +39,7 @@ def run(context: TaskContext[IngestSpec]) -> Finished[IngestResult] | Yielded:
     missed: list[str] = []
     seen: dict[int, str | None] = {}  # by place: the scene that pictures show, None where the dataset says it
     try:
-        root = place_here(context, context.spec.root)
+        root = place_here(context, context.spec.root, _needed(context.spec))
     except Stop as stop:
         return Yielded(str(stop))
     for done in range(context.step, len(demonstrations)):
@@ -67,6 +69,11 @@ def run(context: TaskContext[IngestSpec]) -> Finished[IngestResult] | Yielded:
         scenes_seen=dict(sorted(scenes.items())),
     )
     return Finished((), result=result)
+
+
+def _needed(spec: IngestSpec) -> Asked:
+    places = [demonstration.number for demonstration in spec.demonstrations]
+    return lambda root, paths: need_of_some(root, paths, spec.split, _reading(spec), places)
 
 
 def _scene_seen(episode: Episode) -> str | None:

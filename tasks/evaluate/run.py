@@ -12,6 +12,7 @@ from typing import TypedDict
 import torch
 
 from errors import InvalidInput, PolicyServerError, SimulatorError
+from hub.copies import located
 from policies.base import ANSWERED, BEYOND_LIMITS, OUTSIDE, Policy, told_counts
 from policies.checkpoint_folder import identity_of
 from policies.registry import PolicySpec, RandomActions, ReconVLAWeights, open_policy, policy_from_json
@@ -213,9 +214,10 @@ def policy_spec(context: TaskContext[ClosedLoopSpec]) -> PolicySpec:
         return policy_from_json({"kind": policy})
     if spec.policy_folder is None:
         return policy_from_json(policy)
-    found = identity_of(Path(spec.policy_folder))
+    folder = located(spec.policy_folder, "model")
+    found = identity_of(folder)
     if found != spec.policy_identity:
         raise InvalidInput(
             f"{spec.policy_folder} holds another policy than when it was planned; submit it again"
         )
-    return policy_from_json({**policy, "folder": spec.policy_folder})
+    return policy_from_json({**policy, "folder": str(folder)})

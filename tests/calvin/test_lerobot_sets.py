@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,18 @@ def test_unknown_tasks_are_left_out_and_counted(tmp_path: Path) -> None:
     notes = "\n".join(opened.examine([]).notes)
     assert "left out: 1 episodes show no task of CALVIN's" in notes and "water the plants" in notes
     assert opened.read(opened.demonstrations[1]).instruction == shown[2].instruction
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_spaces_around_an_instruction_are_kept_and_counted(tmp_path: Path, named: bool) -> None:
+    shown = sets.episodes(4)
+    spaced = [replace(shown[0], instruction=" pull the drawer  "), *shown[1:]]
+    root = sets.write_v2(tmp_path / "set", spaced, named=named)
+    split = open_split(root, TRAINING, Reading(validation_episodes="none"))
+    assert split.demonstrations[0].instruction == " pull the drawer  "
+    assert split.demonstrations[0].task == "open_drawer"
+    (note,) = [note for note in split.examine([]).notes if "spaces" in note]
+    assert note.startswith("1 instructions have spaces around them, which are kept")
 
 
 def test_other_texts_beside_the_task_are_no_matter(tmp_path: Path) -> None:

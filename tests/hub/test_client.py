@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from errors import HubUnreachable, InvalidInput
+from hub.answers import Asker, Refused
 from hub.client import Repositories
 from hub.download import Patience
 from hub.names import HubName, parse_name
@@ -147,3 +148,20 @@ def test_what_another_try_does_not_mend_is_told_at_once(
     with pytest.raises(raised, match=says):
         QUICK.commit_of(HubName("lab", "data"))
     assert len(tries) == 1
+
+
+def test_https_where_the_hub_speaks_http_is_told_at_once(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = serve(lab__data=Repository(FILES))
+    secure = hub.url.replace("http://", "https://")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", secure)
+    waits: list[float] = []
+    patient = Repositories("dataset", Patience(5, 1.0, 1.0, 1.0), waits.append)
+    with pytest.raises(InvalidInput, match=r"\(HF_ENDPOINT\) speaks http://, and not https://"):
+        patient.commit_of(HubName("lab", "data"))
+    assert waits == []
+    asker = Asker({})
+    with pytest.raises(Refused, match="speaks http://"), asker.ask(f"{secure}/x", 10, (0, 10), None):
+        pass
+    asker.close()

@@ -15,8 +15,10 @@ from errors import ConfigError, HubUnreachable, InvalidInput
 from experiments.reconvla.model_plan import backbone_folders
 from experiments.reconvla.sections import Backbones
 from hub.client import Repositories
-from hub.copies import here, hub_folder, located, pin
+from hub.copies import SPARE_BYTES, copy_of, here, hub_folder, located, pin
+from hub.files import HubFile
 from hub.names import HubName
+from hub.part import part_of
 from tests.hub.loopback import COMMIT, OTHER_COMMIT, Hub, Repository
 
 Serve = Callable[..., Hub]
@@ -139,3 +141,47 @@ def test_copies_lie_where_the_variable_says_or_beside_the_clients_own(
     monkeypatch.delenv("BATON_HUB_CACHE")
     monkeypatch.setattr("huggingface_hub.constants.HF_HOME", str(tmp_path / "hf"))
     assert hub_folder() == tmp_path / "hf" / "baton"
+
+
+def test_names_that_differ_by_case_alone_are_two_files_where_the_disk_tells_them_apart(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = {"data/Episode.npz": b"one", "data/episode.npz": b"other"}
+    serve(lab__tower=Repository({**FILES, **both}, kind="model"))
+    place = located(NAME, "model")
+    assert {file.name: file.read_bytes() for file in (place / "data").iterdir()} == {
+        Path(name).name: content for name, content in both.items()
+    }
+
+
+def test_where_the_disk_folds_case_they_are_refused_by_name(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = serve(lab__tower=Repository({**FILES, "data/A.npz": b"one", "data/a.npz": b"other"}, kind="model"))
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: exists(path.with_name(path.name.lower())))
+    with pytest.raises(InvalidInput, match=r"'data/A\.npz' and 'data/a\.npz' would be one file where .* is"):
+        located(NAME, "model")
+    assert hub.asked == []
+
+
+def test_room_is_counted_without_unfinished_parts_of_other_files(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big, other = (
+        HubFile("big.bin", 3 << 20, "sha256", "0" * 64),
+        HubFile("other.bin", 2 << 20, "sha256", "1" * 64),
+    )
+    copy = copy_of(NAME, "model")
+    parts = copy.place.parent / "parts"
+    parts.mkdir(parents=True)
+    for file, size in ((big, 1 << 20), (other, 2 << 20), (HubFile("gone", 1, "sha256", "2" * 64), 5 << 20)):
+        part_of(parts, file).write_bytes(bytes([1]) * size)
+    assert copy.to_come([big]) == 2 << 20, "what is there of the others is not there of this one"
+    assert copy.to_come([big, other]) == 2 << 20
+
+    class Usage:
+        free = (2 << 20) - 1 + SPARE_BYTES
+
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage)
+    assert "2.1 MB of them yet to come" in str(copy.no_room([big]))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tasks.registry import KINDS
 from workers.app import TASK_PREFIX, AttemptFailed, make_app, task_arguments
 
 
-def run(job_id: int) -> str:
-    if job_id == 13:
+def run(job_ids: Sequence[int]) -> str:
+    if 13 in job_ids:
         raise AttemptFailed("failed: RuntimeError: failure 1")
     return "succeeded"
 

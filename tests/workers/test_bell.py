@@ -18,6 +18,7 @@ from db import jobs, members
 from db.engine import Database
 from db.identity import namespace
 from db.jobs import Ending, Seconds
+from db.jobs.bells import Rung
 from db.migrate import open_state
 from db.plans import PlannedJob
 from db.silence import Silence
@@ -47,13 +48,13 @@ def bell(database: Database, redis_url: str, client: redis.Redis) -> Bell:
     return Bell(database, make_app(redis_url), client, IMPATIENT)
 
 
-def messages(client: redis.Redis, queue: str) -> list[tuple[str, int]]:
-    """(Celery task, job id) of the bells in a queue, oldest first."""
+def messages(client: redis.Redis, queue: str) -> list[tuple[str, ...]]:
+    """(Celery task, job ids) of the bells in a queue, oldest first."""
     found = []
     for raw in reversed(client.lrange(queue, 0, -1)):
         message = json.loads(raw)
-        (job_id,), _, _ = json.loads(b64decode(message["body"]))
-        found.append((message["headers"]["task"], job_id))
+        job_ids, _, _ = json.loads(b64decode(message["body"]))
+        found.append((message["headers"]["task"], *job_ids))
     return found
 
 
@@ -355,3 +356,68 @@ def test_two_states_on_one_broker_do_not_see_each_other(
     assert [reconcile(bell) for bell in bells] == [0, 1, 0]
     for one in databases[1:]:
         one.close()
+
+
+def _succeed(database: Database, label: str, seconds: float) -> None:
+    claim = start(database, label, worker(database, f"of {label}"))
+    jobs.succeed(database, claim, Ending(SUCCEEDED, 1, seconds=Seconds(took=seconds)), NOW)
+
+
+@pytest.mark.parametrize(("seconds", "sizes"), [(0.001, [4, 4]), (100.0, [1] * 8)])
+def test_jobs_of_a_kind_that_is_short_come_in_one_message(
+    database: Database, redis_url: str, client: redis.Redis, seconds: float, sizes: list[int]
+) -> None:
+    bell = Bell(database, make_app(redis_url), client, QueueSettings(ring_window=8))
+    submit(database, planned("job 0"))
+    _succeed(database, "job 0", seconds)
+    submit(database, *(planned(f"job {number}") for number in range(1, 9)), key="more")
+    assert bell.ring_ready() == 8
+    rung = messages(client, CPU)
+    assert [len(job_ids) for _, *job_ids in rung] == sizes
+    labels = [f"job {number}" for number in range(1, 9)]
+    assert [job_id for _, *job_ids in rung for job_id in job_ids] == [
+        row(database, label).id for label in labels
+    ]
+    assert {task for task, *_ in rung} == {"baton.ingest"}
+
+
+def test_what_a_broker_did_not_take_of_several_goes_back_to_ready(
+    database: Database, redis_url: str, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bell = Bell(database, make_app(redis_url), client, QueueSettings(ring_window=8))
+    submit(database, planned("job 0"))
+    _succeed(database, "job 0", 0.001)
+    submit(database, *(planned(f"job {number}") for number in range(1, 9)), key="more")
+    taken: list[int] = []
+
+    def once(_app: object, rows: list[Rung], _queue: str) -> None:
+        if taken:
+            raise redis.ConnectionError("gone")
+        taken.extend(entry.id for entry in rows)
+
+    monkeypatch.setattr("workers.bell.ring_bell", once)
+    assert bell.ring_ready() == 4
+    queued = [label for label, state in states(database).items() if state == QUEUED]
+    assert [row(database, label).id for label in queued] == taken
+    assert list(states(database).values()).count(READY) == 4
+
+
+def test_how_long_a_kind_takes_is_asked_once_a_second(
+    database: Database, redis_url: str, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Database] = []
+
+    def note(database: Database) -> dict[str, float]:
+        asked.append(database)
+        return {}
+
+    monkeypatch.setattr("workers.bell.timings.seconds_by_kind", note)
+    clock = Clock()
+    bell = Bell(database, make_app(redis_url), client, QueueSettings(ring_window=2), clock)
+    submit(database, *(planned(f"job {number}") for number in range(8)))
+    for seconds, times in ((0.0, 1), (0.5, 1), (0.6, 2)):
+        clock.now += seconds
+        bell.ring_ready()
+        assert len(asked) == times
+        with database.write() as tx:
+            tx.execute(jobs.job.update().values(state="succeeded").where(jobs.job.c.state == QUEUED))

@@ -61,7 +61,7 @@ class Bundles:
 
     def _take_in(self, draw: random.Random, bundle: Path) -> None:
         from db.bundle.receive import receive
-        from experiments.reconvla.foreign import ForeignJobs
+        from experiments.foreign import ForeignJobs
         from settings.home import Home
 
         root = self._folder / "new"

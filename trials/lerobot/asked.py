@@ -3,6 +3,7 @@
     python asked.py read ROOT OUT.npz          every frame by its own reader
     python asked.py write FRAMES.npz ROOT [films]     episodes by its own writer
     python asked.py upgrade FOLDER NAME        FOLDER/NAME from version 2.1 to 3.0, by its own converter
+    python asked.py time ROOT                  seconds in which its own reader gives frames, a list of numbers a line
 
 torchvision's compiled part fits no CPU build of torch of the index; what declares its operators is passed over, and its
 reader of films by PyAV stays.
@@ -32,9 +33,11 @@ torch.library.register_fake = _but_of_torchvision
 def main() -> None:
     from importlib.metadata import version
 
-    print(json.dumps({name: version(name) for name in ("lerobot", "datasets", "av", "torchvision")}))
+    print(
+        json.dumps({name: version(name) for name in ("lerobot", "datasets", "av", "torchvision")}), flush=True
+    )
     act, *places = sys.argv[1:]
-    {"read": read, "write": write, "upgrade": upgrade}[act](*places)
+    {"read": read, "write": write, "upgrade": upgrade, "time": measure}[act](*places)
 
 
 def read(root: str, out: str) -> None:
@@ -56,6 +59,24 @@ def read(root: str, out: str) -> None:
             columns.setdefault(name, []).append(array)
     arrays = {name: np.stack(values) for name, values in columns.items()}
     np.savez(out, **arrays, texts=np.array(json.dumps(texts)), episodes=np.array(dataset.num_episodes))
+
+
+def measure(root: str) -> None:
+    """Answers each line of numbers with one of JSON. The reader is opened once; torch has one thread."""
+    import time
+
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    torch.set_num_threads(1)
+    dataset = LeRobotDataset("some/set", root=root, video_backend="pyav")
+    print(json.dumps({"frames": dataset.num_frames}), flush=True)
+    for line in sys.stdin:
+        numbers = json.loads(line)
+        began, own = time.perf_counter(), time.process_time()
+        for number in numbers:
+            dataset[number]
+        told = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - own}
+        print(json.dumps(told), flush=True)
 
 
 def write(frames: str, root: str, films: str = "") -> None:

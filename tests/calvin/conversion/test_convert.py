@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +59,15 @@ def test_every_array_comes_back_bit_for_bit(tmp_path: Path, made: Path, form: st
         ] * 3
         original, back = open_dataset(made, name), open_dataset(tmp_path / "back", name)
         assert (original.recorded, original.scene_ranges) == (back.recorded, back.scene_ranges)
+
+
+@pytest.mark.parametrize("form", EXACT)
+def test_spaces_around_an_instruction_come_along(tmp_path: Path, form: str) -> None:
+    shown = sets.recorded(1, instruction="  pull the drawer ", scene="A")
+    write_split(tmp_path / "npz", TRAINING, [shown])
+    list(converted(tmp_path / "npz", tmp_path / "out", form))
+    split = open_split(tmp_path / "out", TRAINING)
+    assert {one.instruction for one in split.demonstrations} == {"  pull the drawer "}
 
 
 def test_of_one_version_into_the_other(tmp_path: Path, made: Path) -> None:
@@ -231,6 +241,43 @@ def test_broken_off_it_goes_on_and_ends_with_the_same_bytes(
     assert bytes_of(parted) == bytes_of(whole)
     assert [part.was_there for part in converted(made, parted, form)] == [True] * 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["parted", "whole"]
+
+
+@pytest.mark.parametrize("form", ["calvin", "v3.0 png float64", "v2.1 png float64"])
+@pytest.mark.parametrize("cut", [True, False], ids=["cut", "missing"])
+def test_a_file_that_was_cut_aside_is_written_anew(
+    tmp_path: Path, made: Path, small_parts: None, form: str, cut: bool
+) -> None:
+    whole, parted = tmp_path / "whole", tmp_path / "parted"
+    list(converted(made, whole, form))
+    source = opened_source(made, NOTHING_SAID, False)
+    parts = conversion.convert(source, target_of(source, form), parted)
+    next(parts), next(parts)
+    parts.close()
+    written = sorted(p for p in (aside_of(parted) / "set").rglob("*") if p.suffix in (".npz", ".parquet"))
+    if cut:
+        os.truncate(written[0], written[0].stat().st_size // 2)
+    else:
+        written[0].unlink()
+    assert [part.was_there for part in converted(made, parted, form)] == [False, True, False, False]
+    assert bytes_of(parted) == bytes_of(whole)
+
+
+def test_a_file_that_is_cut_while_others_are_written_is_told(
+    tmp_path: Path, made: Path, small_parts: None
+) -> None:
+    out = tmp_path / "out"
+    source = opened_source(made, NOTHING_SAID, False)
+    parts = conversion.convert(source, target_of(source, "v2.1 png float64"), out)
+    next(parts)
+    first = min((aside_of(out) / "set").rglob("*.parquet"))
+    os.truncate(first, 100)
+    with pytest.raises(
+        InvalidInput, match="changed while it was written; the same command writes those anew"
+    ):
+        list(parts)
+    assert not out.exists()
+    assert [part.was_there for part in converted(made, out, "v2.1 png float64")][:2] == [False, True]
 
 
 def test_another_conversion_is_not_gone_on_with(tmp_path: Path, made: Path, small_parts: None) -> None:

@@ -14,13 +14,17 @@ from db.engine import Database
 from db.plans import Plan
 from db.states import BLOCKED, READY, SUCCEEDED
 from errors import ConfigError, DatasetError, HubUnreachable, InvalidInput
+from experiments.foreign_parameters import check_policy
 from experiments.proposal import Proposal, propose
 from experiments.reconvla import planning
-from experiments.reconvla.hub_data import absent, local
+from experiments.reconvla.hub_data import local, pinned
+from experiments.reconvla.hub_needs import absent, told_room
 from experiments.reconvla.named_config import load_config
+from hub.copies import SPARE_BYTES
 from tasks.context import Finished, TaskContext, Yielded
 from tasks.data import fetch, ingest
 from tasks.registry import FETCH, INGEST, PLAN, versions
+from tests.calvin import lerobot_sets as sets
 from tests.calvin.samples import make_episode
 from tests.calvin.writing import write_split
 from tests.hub.loopback import COMMIT, OTHER_COMMIT, Hub, Repository
@@ -200,6 +204,91 @@ def test_an_ablation_that_was_planned_cannot_change_where_its_data_are_not(
         asked(database, NAME, "seeds=[0,1]")
 
 
+@pytest.fixture
+def lerobot(serve: Serve, tmp_path: Path) -> Hub:  # noqa: F811
+    """Six of the training, and two of the validation, a table and two films each, beside a camera that nobody reads."""
+    shown = [*sets.episodes(6), *sets.episodes(2, 50, sets.HELD_OUT)]
+    root = sets.write_v2(tmp_path / "lerobot", shown, pictures="films")
+    files = {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    return serve(lab__data=Repository({**files, "README.md": b"about", "original.zip": bytes(5000)}))
+
+
+def numbers(hub: Hub) -> set[int]:
+    """Of the episodes of which anything was asked."""
+    return {int(Path(path).stem[-6:]) for path, _ in hub.asked if "episode_" in path}
+
+
+def test_only_what_is_read_is_fetched(lerobot: Hub, tmp_path: Path) -> None:
+    plan = asked(None, NAME, "data.episodes=1-2,6").plan
+    assert numbers(lerobot) == set() and {path.partition("/")[0] for path, _ in lerobot.asked} == {"meta"}
+    spec = spec_of(plan, "fetch")
+    assert (spec["episodes"], spec["cameras"]) == ("1-2,6", list(sets.CAMERAS.values()))
+    fetched(tmp_path / "job", plan)
+    assert numbers(lerobot) == {1, 2, 6}
+    assert {path for path, _ in lerobot.asked if "." in path and "/" not in path} == set()
+    planned = asked(None, NAME, "data.episodes=1-2,6").plan
+    assert "ingest" in {job.kind for job in planned.jobs}, "what is needed is here"
+    whole = asked(None).plan
+    assert [job.kind for job in whole.jobs] == ["fetch", "plan"] and spec_of(whole, "fetch")[
+        "episodes"
+    ] == "0-7"
+    assert (
+        planned.jobs[0].key == asked(None, str(tmp_path / "lerobot"), "data.episodes=1-2,6").plan.jobs[0].key
+    )
+
+
+def test_a_machine_fetches_what_its_own_job_needs(
+    lerobot: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched(tmp_path / "job", asked(None).plan)
+    plan = asked(None, NAME, "data.chunk=2").plan
+    spec = next(job.spec for job in plan.jobs if job.label.startswith("ingest training 2-3"))
+    monkeypatch.setenv("BATON_HUB_CACHE", str(tmp_path / "another machine"))
+    lerobot.asked.clear()
+    assert isinstance(ingest.run(FakeContext(tmp_path / "ingest", spec, kind=INGEST)), Finished)
+    assert numbers(lerobot) == {2, 3}
+
+
+def test_what_the_lists_tell_is_refused_before_anything_is_fetched(lerobot: Hub) -> None:
+    with pytest.raises(DatasetError, match=r"has no validation demonstration: .*data\.episodes \(0-3\)"):
+        asked(None, NAME, "data.episodes=0-3")
+    with pytest.raises(DatasetError, match="are no episodes of the set, which has 0 to 7"):
+        asked(None, NAME, "data.episodes=0-8")
+    del lerobot.repositories["lab/data"].files["data/chunk-000/episode_000003.parquet"]
+    lerobot.repositories["lab/data"].branches["v3"] = OTHER_COMMIT
+    with pytest.raises(
+        DatasetError, match=r"episode_000003\.parquet' is missing: an episode is listed to be"
+    ):
+        asked(None, f"{NAME}@v3")
+    assert numbers(lerobot) == set()
+
+
+def test_a_set_that_is_too_large_is_refused_with_what_would_fit(
+    lerobot: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = lerobot.repositories["lab/data"].files
+    free = sum(
+        len(files[path]) for path in files if any(f"_{number:06d}." in path for number in (0, 1, 2, 6))
+    )
+
+    class Usage:
+        pass
+
+    Usage.free = free + SPARE_BYTES  # type: ignore[attr-defined]
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage)
+    with pytest.raises(
+        ConfigError, match=r"yet to come; .* are free where .*: data\.episodes=\S+ would fit, \d of 8"
+    ):
+        asked(None)
+    assert numbers(lerobot) == set()
+    config = load_config("smoke", None, ("arms=[baseline]", "data.episodes=0,6"), data__root=NAME)
+    with pytest.raises(ConfigError, match=r"its jobs make some .* of it on the same disk"):
+        told_room(pinned(config), tmp_path / "home")
+    Usage.free = 1 << 30  # type: ignore[attr-defined]
+    told = told_room(pinned(config), tmp_path / "home")
+    assert told is not None and "are yet to come to" in told and "on the same disk" in told
+
+
 def test_too_small_a_disk_is_told_before_anything_is_fetched(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +335,19 @@ def test_names_in_an_arm_of_its_own_and_of_models_are_pinned_too(hub: Hub) -> No
         f"hub:lab/data@{OTHER_COMMIT}", f"{NAME}@{COMMIT}", f"hub:lab/tower@{COMMIT}",
     ]  # fmt: skip
     assert plan.config["model"]["backbones"]["vision"] == f"hub:lab/tower@{COMMIT}"
+
+
+def test_the_folder_of_a_policy_is_pinned_and_fetched_too(hub: Hub) -> None:
+    hub.repositories["lab/vla"] = Repository({"config.json": b"{}"}, kind="model")
+    arms = 'arms={"baseline":null,"theirs":{"policy":{"kind":"openvla","folder":"hub:lab/vla"}}}'
+    plan = propose(load_config("smoke", None, (arms,), data__root=NAME), None).plan
+    assert plan.config["arms"]["theirs"]["policy"]["folder"] == f"hub:lab/vla@{COMMIT}"
+    assert {job.spec["of"] for job in plan.jobs if job.kind == "fetch"} == {"dataset", "model"}
+    told = {"kind": "openvla", "folder": f"hub:lab/vla@{COMMIT}"}
+    assert check_policy(told, "policy", policies=True) == [told["folder"]]
+    for folder, why in (("hub:lab/vla", "names no commit"), ("hub:lab", "is not hub:owner/name")):
+        with pytest.raises(ValueError, match=why):
+            check_policy({**told, "folder": folder}, "policy", policies=True)
 
 
 def test_without_a_name_on_the_hub_nothing_is_asked(dataset: Path) -> None:

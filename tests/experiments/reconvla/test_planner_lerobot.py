@@ -78,6 +78,23 @@ def test_a_validation_set_is_judged_on_and_not_trained_on(root: str, tmp_path: P
     )
 
 
+def test_some_episodes_are_used_and_the_others_are_said(root: str, tmp_path: Path) -> None:
+    whole = plan(arms=("recon",), data__root=root)
+    some = plan(arms=("recon",), data__root=root, data__episodes="0-1,close_drawer,4")
+    assert sorted(instructions(some, "training", tmp_path)) == ["pull the drawer", "push the drawer"]
+    assert len(instructions(some, "validation", tmp_path)) == 1
+    (report,) = of_kind(some, "report")
+    unused = "2 demonstrations are not among data.episodes (0-1,close_drawer,4)"
+    assert report.spec["left_out"]["training"][0] == unused
+    assert f"not of training: {unused}" in some.warnings
+    assert "not among" not in " ".join(whole.warnings)
+    assert changed(whole, some) >= {"ingest", "index", "train", "report"}
+    every = plan(arms=("recon",), data__root=root, data__episodes="0-5")
+    assert changed(whole, every) <= {"report"}
+    with pytest.raises(ConfigError, match="episodes is of a dataset, and root names none"):
+        plan(arms=("recon",), data__episodes="0")
+
+
 def test_the_same_content_elsewhere_gives_the_same_jobs(root: str, tmp_path: Path) -> None:
     shown = [*sets.episodes(4), *sets.episodes(2, 50, sets.HELD_OUT)]
     there = str(sets.write_v2(tmp_path / "there", shown))

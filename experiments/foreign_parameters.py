@@ -21,6 +21,7 @@ from settings.typed_json import wrong_entry
 from tasks.kind import JobResult, Kind, Spec
 
 #: Entries of parameters that are paths; those of weights may be names on the hub.
+_OF_HUB = frozenset({"root", "policy_folder"})
 _PLACES, _WEIGHTS = frozenset({"root", "assets", "policy_folder"}), "weights"
 #: Names on the hub whose weights a bundle may have fetched: GroundingDINO's own.
 HUB = re.compile(r"IDEA-Research/grounding-dino-[a-z]+")
@@ -84,7 +85,11 @@ def check_policy(told: object, place: str, policies: bool) -> list[str]:
         raise ValueError(str(error)) from None
     if reaches_out(spec) and not policies:
         raise ValueError(f"{place}: {_REACHES_OUT}")
-    return [lies_elsewhere(spec.folder)] if isinstance(spec, OpenVLAFolder | ReconVLAFolder) else []
+    if not isinstance(spec, OpenVLAFolder | ReconVLAFolder):
+        return []
+    return [
+        _of_hub(spec.folder, f"{place}.folder") if is_hub_name(spec.folder) else lies_elsewhere(spec.folder)
+    ]
 
 
 def _detectors(value: object) -> Iterator[object]:
@@ -119,14 +124,23 @@ def _places(value: object, entry: str = "") -> Iterator[str]:
             yield from _places(item, entry)
 
 
+def _of_hub(text: str, place: str = "") -> str:
+    """The same name. Raises ValueError for what is none, and for one that may mean something else tomorrow."""
+    try:
+        name = parse_name(text, place)
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
+    if name.commit is None:
+        raise ValueError(f"{shown(text)} names no commit")
+    return text
+
+
 def _place(text: str, entry: str) -> str:
     try:
         if not text.isprintable():
             raise ValueError("a path has characters that can be printed, and no others")
-        if entry == "root" and is_hub_name(text):
-            if parse_name(text).commit is None:
-                raise ValueError(f"{shown(text)} names no commit")
-            return text
+        if entry in _OF_HUB and is_hub_name(text):
+            return _of_hub(text)
         if not Path(text).is_absolute():
             raise ValueError(f"{shown(text)} is no whole path")
         parts = text.encode().split(b"/")
