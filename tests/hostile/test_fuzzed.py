@@ -8,9 +8,9 @@ import pytest
 
 from trials.fuzzing.subjects import SUBJECTS, outcome
 
-CASES = {"pickles": 2000, "datasets": 60, "documents": 60, "checkpoints": 150, "bundles": 12, "answers": 300,
-         "lerobot": 40, "hub": 40, "shards": 40, "conversions": 12, "code": 300,
-         "lists": 100}  # fmt: skip
+CASES = {"pickles": 2000, "datasets": 60, "documents": 60, "checkpoints": 150, "bundles": 20, "answers": 300,
+         "lerobot": 40, "hub": 40, "shards": 40, "conversions": 16, "code": 300,
+         "lists": 120}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
