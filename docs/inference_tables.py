@@ -93,6 +93,12 @@ def family() -> str:
     return _UNKNOWN if found is None else f"{percent(found['share'])} (at most {percent(found['high'])})"
 
 
+def missing() -> str:
+    """How much of the run the file does not hold."""
+    count = _document().get("missing_cells", 0)
+    return f"{count} of its cells are missing" if count else "none of its cells is missing"
+
+
 def _least(cells: Iterable[Any]) -> Iterator[str]:
     """Of the cells in which enough intervals are printed."""
     known = list(cells)

@@ -73,7 +73,7 @@ def methods(summary: Summary) -> str:
     looks = [one.last_look for one in summary.comparisons if one.last_look is not None]
     if looks:
         parts.append(
-            f"Seeds were added until looks decided: interval (95\N{NO-BREAK SPACE}%) and p are of an arm's last look, "
+            f"Seeds were added as looks asked: interval (95\N{NO-BREAK SPACE}%) and p are of an arm's last look, "
             "over as many seeds of the baseline. The intervals of all looks and arms hold together; p is of that look "
             f"alone, and {HOLDS} where it is at or below {looks[0].bound:.2g}, which was set before. Welch's t over "
             "one figure for each trained model, unpaired."

@@ -38,9 +38,9 @@ def _sentences(data: ReportData, summary: Summary) -> Iterator[str]:
     looks = [
         one.last_look for one in summary.comparisons if one.last_look is not None and one.last_look.seeds
     ]
-    if looks:
+    if any(look.interval is not None for look in looks):
         yield (
-            "Seeds were added until looks decided; 95\N{NO-BREAK SPACE}% is how often the intervals of all looks and "
+            "Seeds were added as looks asked; 95\N{NO-BREAK SPACE}% is how often the intervals of all looks and "
             "arms hold together."
         )
     if any(look.is_difference and look.seeds < look.most for look in looks):

@@ -4,9 +4,10 @@
 
 PYTHON: an interpreter with lerobot 0.4.4, for an environment of its own, as its pins exclude ours: `pip install
 --no-deps lerobot==0.4.4 "torchvision<0.26"`, `pip install "datasets<5" "huggingface-hub<0.36" "av<16" jsonlines
-"packaging<26" einops pandas pillow draccus==0.10.0 deepdiff gymnasium`, and a CPU torch. FOLDER: where `pip install
---no-deps --target FOLDER lerobot==0.3.3 datasets==3.6.0 fsspec==2025.3.0 dill==0.3.8 multiprocess==0.70.16` put the
-release that reads version 2.1; without it 0.4.4's converter and reader alone are asked. Takes minutes of a core.
+"packaging<26" einops pandas pillow draccus==0.10.0 deepdiff gymnasium accelerate safetensors`, and a CPU torch. FOLDER:
+where `pip install --no-deps --target FOLDER lerobot==0.3.3 datasets==3.6.0 fsspec==2025.3.0 dill==0.3.8
+multiprocess==0.70.16` put the release that reads version 2.1; without it 0.4.4's converter and reader alone are asked.
+Takes minutes of a core.
 """
 
 from __future__ import annotations

@@ -21,11 +21,11 @@ _IS_LOSSLESS = {"PNG": True, "JPEG": False}
 _MOST_BYTES = 1 << 20
 
 
-def picture_bytes(value: Any, root: Path, beside: Path, place: str) -> bytes:
+def picture_bytes(value: Any, root: Path, beside: Path, frame: int, place: str) -> bytes:
     """The bytes of an image file: in the table, or where it says that they are.
 
-    value: a row of the column. beside: where lerobot puts the file of this frame. Raises DatasetError beginning with
-    `place`, also for a path that leads out of `root`.
+    value: a row of the column. beside: the folder where lerobot puts the file of this frame. Raises DatasetError
+    beginning with `place`, also for a path that leads out of `root`.
     """
     content, name = value, None
     if isinstance(value, Mapping):
@@ -36,15 +36,15 @@ def picture_bytes(value: Any, root: Path, beside: Path, place: str) -> bytes:
         if len(content) > _MOST_BYTES:
             raise DatasetError(f"{place} has {len(content)} bytes; at most {_MOST_BYTES} are read.")
         return content
-    file = beside
+    file = beside / f"frame_{frame:06d}.png"
     if isinstance(name, str) and name:
         relative = PurePosixPath(name)
         if relative.is_absolute() or ".." in relative.parts or "\0" in name or len(name) > 1000:
             raise DatasetError(f"{place}: its path {shown(name)} leads out of {root}.")
-        if len(relative.parts) > 1 or not beside.parent.is_dir():
+        if len(relative.parts) > 1 or not beside.is_dir():
             file = root / relative
         else:  # datasets keeps the last part alone
-            file = beside.with_name(relative.name)
+            file = beside / relative.name
     elif content is not None or value is None:
         raise DatasetError(f"{place} is {type(content).__name__}, neither bytes nor a path.")
     try:

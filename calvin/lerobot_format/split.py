@@ -28,6 +28,7 @@ from calvin.lerobot_format.held_out import (
     as_text,
 )
 from calvin.lerobot_format.pictures import decoded, is_lossless, picture_bytes
+from calvin.lerobot_format.plain_png import plain_png_decoder
 from calvin.lerobot_format.rows import digest_of, read_extra, read_numbers, read_values
 from calvin.official_phrases import validation_phrases
 from calvin.recording import recorded
@@ -307,9 +308,10 @@ class LeRobotSplit:
             )
             return film_frames(film.path, shape, begin + first, begin + last)
         pictures = np.empty((last - first, *shape), dtype=np.uint8)
-        count = 0
+        count, plain = 0, plain_png_decoder(shape)
         for content, place in self._picture_bytes(entry, name, first, last):
-            pictures[count] = decoded(content, shape, place)
+            found = plain(content)
+            pictures[count] = decoded(content, shape, place) if found is None else found
             count += 1
         if count != last - first:
             raise DatasetError(f"{entry.data} ends within episode {entry.index}.")
@@ -318,19 +320,19 @@ class LeRobotSplit:
     def _picture_bytes(self, entry: Entry, name: str, first: int, last: int) -> Iterator[tuple[bytes, str]]:
         """Of each frame the image file's bytes, and where they are, for messages."""
         column = self.dataset.columns[name]
+        beside, before = self._beside(entry, column), f"{entry.data}: {cut(column)} of frame"
         values = read_values(entry, self.dataset.place(entry), column, first, last)
         for frame, value in enumerate(values, first):
-            place = f"{entry.data}: {cut(column)} of frame {frame} of episode {entry.index}"
-            yield picture_bytes(value, self.folder, self._beside(entry, column, frame), place), place
+            place = f"{before} {frame} of episode {entry.index}"
+            yield picture_bytes(value, self.folder, beside, frame, place), place
 
-    def _beside(self, entry: Entry, column: str, frame: int) -> Path:
-        folder = self.folder / "images" / column / f"episode_{entry.index:06d}"
-        return folder / f"frame_{frame:06d}.png"
+    def _beside(self, entry: Entry, column: str) -> Path:
+        return self.folder / "images" / column / f"episode_{entry.index:06d}"
 
     def _image_files(self, entry: Entry) -> list[tuple[str, int]]:
         """Names and sizes of image files beside the tables, where there are any."""
         folders = [
-            self._beside(entry, column, 0).parent
+            self._beside(entry, column)
             for name, column in self.dataset.cameras.items()
             if not self.dataset.is_film(name)
         ]

@@ -120,7 +120,7 @@ def test_with_adaptive_seeds_the_table_has_the_looks_interval_and_no_other():
     assert (b.measures[0].interval, b.measures[0].p, c.measures[0].p) == ("0.10 to 0.90", "0.004*", "0.020")
     assert {shown.interval for shown in b.measures[1:]} == {"seeds ended by looks"}
     said = methods(summary)
-    assert "Seeds were added until looks decided" in said and "0.009" in said and "Holm" not in said
+    assert "Seeds were added as looks asked" in said and "0.009" in said and "Holm" not in said
     record = next(
         row for row in csv.DictReader(io.StringIO(comparisons_csv(summary))) if row["primary"] == "true"
     )

@@ -126,7 +126,7 @@ def _by_looks(ablations: Sequence[Records], names: Sequence[str]) -> str:
     if not adaptive:
         return ""
     return (
-        f" Seeds of {', '.join(adaptive)} were added until looks decided; intervals and p here are made as if their "
+        f" Seeds of {', '.join(adaptive)} were added as looks asked; intervals and p here are made as if their "
         "number had been fixed, and say too much: the ablation's own report has what its looks allow."
     )
 

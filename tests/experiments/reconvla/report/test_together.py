@@ -99,5 +99,5 @@ def test_what_is_said_of_adaptive_seeds_is_their_own_reports(database: Database)
         gather_together([records_of(database, name) for name in names]).closed_loop_warning or ""
         for names in (("a", "b"), ("b",))
     )
-    assert "Seeds of a were added until looks decided" in told and "says too much" not in alone
+    assert "Seeds of a were added as looks asked" in told and "says too much" not in alone
     assert "looks" not in alone
