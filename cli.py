@@ -4,28 +4,60 @@ from __future__ import annotations
 
 import sys
 
-from commands.stopping import catch, caught, leave_at_once, runs_a_home
-from commands.without_environment import NEEDED, say_how
+#: Commands that run a home.
+_RUNNING = frozenset({"up", "submit-ablation"})
 
-if __name__ == "__main__" and runs_a_home(sys.argv):
+
+def _runs_a_home() -> bool:
+    """Whether a word of the command line names a command that runs a home (or a file that is called so)."""
+    return not _RUNNING.isdisjoint(sys.argv)
+
+
+if __name__ == "__main__" and _runs_a_home():
+    from commands.stopping import catch, leave_at_once
+
     catch(leave_at_once)  # before anything that takes time is imported
 
 import importlib
 from itertools import pairwise
 from typing import Any
 
-try:
-    import click
-except ModuleNotFoundError:
-    sys.exit(say_how())
 
-from commands.groups import Suggesting
-from errors import BatonError, StateDamaged
-from settings.arithmetic import fix_variables
-from settings.ending import end_at_once, flushed
-from settings.machine_errors import gone_folder, told
-from settings.streams import is_unread, mend_streams, say
-from settings.typed import HOME_KEY, program, typed
+def _is_hidden(error: ImportError) -> int | None:
+    """The exit code, and one sentence, where Python found a module of somebody else's under the name of one of ours."""
+    from pathlib import Path
+
+    name, ours = (error.name or "").partition(".")[0], Path(__file__).resolve().parent
+    other = getattr(sys.modules.get(name), "__file__", None)
+    if other is None or Path(other).resolve().is_relative_to(ours):
+        return None
+    if not (ours / name).exists() and not (ours / f"{name}.py").exists():
+        return None
+    sentence = f"Python finds {other!r} where Baton's own {name} was meant"
+    print(
+        f"error: {sentence}; take its folder out of PYTHONPATH, or type this in another one", file=sys.stderr
+    )
+    return 3
+
+
+try:
+    from commands.without_environment import NEEDED, say_how
+
+    try:
+        import click
+    except ModuleNotFoundError:
+        sys.exit(say_how())
+
+    from commands.groups import Suggesting
+    from errors import BatonError, StateDamaged
+    from settings.arithmetic import fix_variables
+    from settings.ending import end_at_once, flushed
+    from settings.streams import is_unread, mend_streams, say
+    from settings.typed import HOME_KEY, program, typed
+except ImportError as error:
+    if (code := _is_hidden(error)) is None:
+        raise
+    sys.exit(code)
 
 #: command -> (module, or module:attribute, and what it does). Help comes from here, so that it needs no import.
 COMMANDS = {
@@ -70,6 +102,8 @@ class LazyGroup(Suggesting):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        import settings.machine_errors  # noqa: F401  # while open files and memory are left to read it
+
         module, _, name = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), name or "command")
         return command
@@ -147,7 +181,9 @@ def cli(context: click.Context, home: str | None) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns the exit code; users' mistakes are one sentence, never a traceback."""
-    if arguments is None and runs_a_home(sys.argv):
+    if arguments is None and _runs_a_home():
+        from commands.stopping import caught, leave_at_once
+
         with caught(leave_at_once):
             end_at_once(main(sys.argv[1:]))
     mend_streams()
@@ -173,12 +209,16 @@ def _code_of(arguments: list[str] | None) -> int:
         if is_unread():  # click's own answer to that, while it prints help
             return 0
         raise
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        if (code := _is_hidden(error)) is not None:
+            return code
         lacks = str(error.name).partition(".")[0]
-        if lacks not in NEEDED:
+        if not isinstance(error, ModuleNotFoundError) or lacks not in NEEDED:
             raise
         return say_how(lacks)
     except (OSError, MemoryError) as error:
+        from settings.machine_errors import told
+
         machine = told(error)
         if machine is None:
             raise
@@ -187,6 +227,8 @@ def _code_of(arguments: list[str] | None) -> int:
 
 
 def _refused(error: BatonError) -> int:
+    from settings.machine_errors import gone_folder
+
     say(f"error: {error}{gone_folder(str(error))}", error=True)
     return error.exit_code
 

@@ -29,7 +29,7 @@ from db.migrate import open_state
 from db.plans import Dependency, Plan, PlannedJob
 from db.states import SUCCEEDED, YIELDED
 from db.store import ArtifactStore
-from experiments.reconvla.foreign import ForeignJobs
+from experiments.foreign import ForeignJobs
 from settings.home import Home
 
 RESULT = Path(__file__).resolve().parent / "results" / "bundle_carry.json"

@@ -45,7 +45,7 @@ def export_command(
     from db import queries
     from db.bundle.export import export
     from db.migrate import look_at_state
-    from experiments.reconvla.foreign import reaching_out
+    from experiments.foreign import reaching_out
     from views.bytes_bar import bytes_bar
     from workers.retention import retention
 
@@ -100,7 +100,7 @@ def import_command(
     from rich.filesize import decimal
 
     from db.bundle.receive import receive
-    from experiments.reconvla.foreign import ForeignJobs
+    from experiments.foreign import ForeignJobs
     from views.bytes_bar import bytes_bar
 
     home = resolve_home(context, home_path)

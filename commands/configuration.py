@@ -13,7 +13,7 @@ from commands.place_type import PLACE
 from settings.places import expanded
 
 if TYPE_CHECKING:
-    from experiments.reconvla.config import AblationConfig
+    from pydantic import BaseModel
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,23 @@ class Configuration:
     data_root: str | None
     name: str | None
 
-    def load(self) -> AblationConfig:
-        """Raises ConfigError with one sentence that names the place and the key."""
-        from experiments.reconvla.named_config import load_config
+    def load(self) -> BaseModel:
+        """The settings of the experiment that the file names. Raises ConfigError with one sentence that names the place
+        and the key."""
+        from experiments.registry import Written, experiment_in
 
-        return load_config(
-            self.preset or (None if self.config_file else "quick"),
+        written = Written(
+            self.preset,
             self.config_file,
             self.overrides,
-            vary=self.vary,
-            vary_with=self.vary_with,
+            self.vary,
+            self.vary_with,
             arms=_named(self.arms) if self.arms else None,
             seeds=_named(self.seeds) if self.seeds else None,
-            data__root=_root(self.data_root) if self.data_root else None,
+            data=_root(self.data_root) if self.data_root else None,
             name=self.name,
         )
+        return experiment_in(self.config_file).load(written)
 
 
 def _named(listed: str) -> list[str]:

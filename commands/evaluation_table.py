@@ -15,7 +15,7 @@ from views.console import Console
 
 
 def print_evaluation(document: Mapping[str, Any]) -> None:
-    """Rates with Wilson's 95 % intervals, average length with the bootstrap's, the table by task, and n."""
+    """Rates and average length with 95 % intervals, the table by task, and n."""
     document = readable(document)
     done = np.array([[entry["done"] for entry in document["results"]]])
     console = Console(width=None if Console().is_terminal else 120)

@@ -15,8 +15,6 @@ def told_room(home: Home, proposal: Proposal) -> str | None:
 
     if not is_fetched_first(proposal.plan):
         return None
-    from experiments.reconvla.config import AblationConfig
-    from experiments.reconvla.hub_needs import told_room
+    from experiments.registry import experiment_for
 
-    assert isinstance(proposal.config, AblationConfig)
-    return told_room(proposal.config, home.root)
+    return experiment_for(proposal.config).room_to_fetch(proposal.config, home.root)

@@ -12,7 +12,6 @@ from typing import Any
 from commands.fetching import fetched
 from commands.named_checkpoint import Checkpoint, find_named, holds_openvla, refuse_crop
 from errors import ConfigError, InvalidInput
-from experiments.reconvla.own_classes import policy_named as with_digest
 from hub.names import is_hub_name
 from policies.base import Policy
 from policies.registry import (
@@ -87,6 +86,8 @@ def policy_described(described: str, threads: int) -> NamedPolicy:
     """
     place, values = _mapping_of(described)
     if place == _OPTION and isinstance(values, Mapping):
+        from experiments.reconvla.own_classes import policy_named as with_digest  # which few evaluations need
+
         values = with_digest(values, Path.cwd(), "policy")
     try:
         spec = in_its_place(_here(policy_from_json(values)))

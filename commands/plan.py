@@ -14,7 +14,8 @@ from errors import InvalidInput
 from settings.streams import say
 
 if TYPE_CHECKING:
-    from experiments.reconvla.config import AblationConfig
+    from pydantic import BaseModel
+
     from settings.home import Home
     from views.plan import Asked
 
@@ -49,7 +50,7 @@ def command(
     return print_plan(resolve_home(context, home_path), configuration.load(), as_json, asked)
 
 
-def print_plan(home: Home, config: AblationConfig, as_json: bool, asked: Asked | None = None) -> int:
+def print_plan(home: Home, config: BaseModel, as_json: bool, asked: Asked | None = None) -> int:
     """Plan `config` for the home and show it. Raises ConfigError as submitting it would."""
     from commands.hub_room import told_room
     from db.migrate import look_at_state

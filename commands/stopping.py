@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
@@ -14,8 +14,6 @@ Handler = Callable[[int, FrameType | None], object]
 
 #: Signals that tell a command to leave: SLURM sends SIGUSR1, whoever stops a machine SIGTERM, a terminal the others.
 LEAVE = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
-
-_RUNNING = frozenset({"up", "submit-ablation"})
 
 _STOPPED = 4  # errors.Stopped
 
@@ -46,11 +44,6 @@ def caught(handler: Handler) -> Iterator[None]:
     finally:
         for number, earlier in before.items():
             signal.signal(number, earlier)
-
-
-def runs_a_home(arguments: Sequence[str]) -> bool:
-    """Whether these words of a command line name a command that runs a home (or a file that is called so)."""
-    return not _RUNNING.isdisjoint(arguments)
 
 
 def leave_at_once(number: int, _frame: FrameType | None) -> None:

@@ -21,13 +21,12 @@ from settings.streams import say
 from settings.typed import typed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pydantic import BaseModel
 
     from commands.memory import Room
     from db.engine import Database
     from db.plans import Submitted
     from experiments.proposal import Proposal
-    from experiments.reconvla.config import AblationConfig
     from settings.home import Home
 
 #: How often an ablation is planned anew as others change it meanwhile.
@@ -112,7 +111,7 @@ def command(
 
 
 def _submit(
-    home: Home, database: Database, config: AblationConfig, fresh: Proposal | None, room: Room | None
+    home: Home, database: Database, config: BaseModel, fresh: Proposal | None, room: Room | None
 ) -> tuple[str, Submitted]:
     """Write the plan: the ablation's name and what was submitted. An ablation of this name grows, or goes on; where
     another build planned it, it is continued as it was planned.
@@ -127,7 +126,7 @@ def _submit(
 
 
 def _write_plan(
-    home: Home, database: Database, config: AblationConfig, fresh: Proposal | None, room: Room | None
+    home: Home, database: Database, config: BaseModel, fresh: Proposal | None, room: Room | None
 ) -> tuple[str, Submitted]:
     """Raises Overtaken where the ablation of this name changed while it was planned."""
     from commands import memory
@@ -185,13 +184,15 @@ def _write_plan(
     return there.name if there is not None and not proposal.otherwise else plan.name, submitted
 
 
-def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:
+def _check_devices(config: BaseModel, most: int, shared: bool) -> None:
     """Jobs that want more GPUs than any worker of this session has (`most`) are refused where nobody else could
     run them.
 
     shared: workers of other machines may be there, so it is only a warning.
     """
-    for place, count in _settings(config, "devices", ("training", "pretraining")).items():
+    from experiments.registry import experiment_for
+
+    for place, count in experiment_for(config).of_machine(config, "devices").items():
         if count <= most:
             continue
         sentence = (
@@ -203,27 +204,13 @@ def _check_devices(config: AblationConfig, most: int, shared: bool) -> None:
         say(f"warning: {sentence}", error=True)
 
 
-def _check_threads(config: AblationConfig) -> None:
+def _check_threads(config: BaseModel) -> None:
     """Threads decide the last bits of sums, so that a number that does not fit this machine is kept, and told."""
+    from experiments.registry import experiment_for
+
     cores = given.cores()
-    stages = ("training", "pretraining", "evaluation")
-    for place, threads in _settings(config, "threads", stages).items():
+    for place, threads in experiment_for(config).of_machine(config, "threads").items():
         if threads > cores.count:
             because = f" ({cores.why})" if cores.why else ""
             sentence = f"{place} is {threads}, more than the {cores.count} cores given{because}: slower"
             say(f"warning: {sentence}", error=True)
-
-
-def _settings(config: AblationConfig, field: str, stages: Sequence[str]) -> dict[str, int]:
-    """A setting of several stages by its place: of the ablation, and of each arm that has its own."""
-    from experiments.reconvla.arms import arms_of
-
-    found = {f"{stage}.{field}": getattr(getattr(config, stage), field) for stage in stages}
-    for arm in arms_of(config):
-        own = {stage: getattr(getattr(arm.config, stage), field) for stage in stages}
-        found |= {
-            f"{stage}.{field} of the arm {arm.name}": value
-            for stage, value in own.items()
-            if value != found[f"{stage}.{field}"]
-        }
-    return found

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from pathlib import Path
 
 from settings.streams import say
 
@@ -20,6 +18,9 @@ NEEDED = frozenset(
 
 def say_how(lacks: str = "click") -> int:
     """One sentence on standard error; the exit code. lacks: the library that is not there."""
+    import shlex  # on use, which is seldom
+    from pathlib import Path
+
     folder = Path(__file__).resolve().parent.parent
     python = folder / ".venv" / "bin" / "python"
     if python.exists() and Path(sys.prefix) != python.parent.parent:

@@ -77,7 +77,7 @@ class Job(Base):
     result: Mapped[dict[str, object] | None]
     error: Mapped[str | None]
     created_at: Mapped[float]
-    finished_at: Mapped[float | None]
+    finished_at: Mapped[float | None]  # for who reads the state himself: nothing of Baton asks for it
 
     __table_args__ = (
         Index(None, "state", "held", "resource", "priority", "turn", "id"),

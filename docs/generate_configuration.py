@@ -82,8 +82,9 @@ A row of the table need not be trained here: `arms` may map names to null (an ar
 and what that takes. It is judged once, on the sequences of the ablation; its columns of training stay empty, nothing is
 concluded from its difference to an arm. A server answers 5 of CALVIN's relative actions where nothing else is said
 (`chunk_steps`, `actions: absolute` for poses in metres and radians); answers that have more or fewer, and actions
-beyond CALVIN's largest step, are counted and told in the events. A folder counts by what lies in it, a server by its
-address, [a class of yours](own-code.md) by its source.
+beyond CALVIN's largest step, are counted and told in the events. A folder counts by what lies in it, [a class of
+yours](own-code.md) by its source, a server by its address: what an address answered in this home is not asked again, so
+give another model another one. A password of a server belongs into `~/.netrc`.
 
 ```yaml
 arms:

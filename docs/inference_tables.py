@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
 from docs.generate_figures import REPOSITORY, percent, table
 
 _MAIN = ("success_1", "avg_len")
+#: Data sets with an interval, of which a share is told.
+_FEW = 100
+_UNKNOWN = "a share that was not simulated yet"
+#: Measures with the share that is simulated.
+_MEASURES = {
+    "avg_len": "average length", "success_1": "1/5 (0.60)", "success_2": "2/5 (0.15)", "success_3": "3/5 (0.03)",
+    "success_4": "4/5 (0.006)", "success_5": "5/5 (0.001)",
+}  # fmt: skip
 
 
 @cache
@@ -46,15 +54,29 @@ def errors() -> str:
 
 
 def coverage() -> str:
-    """How often arms' intervals hold what they are of: the least of all cells."""
-    rows = []
-    for name in dict.fromkeys(cell["interval_of"] for cell in _document()["arms"]):
-        cells = [cell for cell in _document()["arms"] if cell["interval_of"] == name]
+    """How often intervals hold what they are of: the least of all cells."""
+    head = ["interval of", "seeds", *_MEASURES.values()]
+    return table(head, ([name, seeds, *_least(cells)] for name, seeds, cells in _intervals() if cells))
+
+
+def _intervals() -> Iterator[tuple[str, str, list[Any]]]:
+    """What an interval is of, of how many seeds, and the coverage of each cell by measure; of parts that were run."""
+    document = _document()
+    yield "these weights", "1", _kept(document["one_seed"], "coverage")
+    for name in dict.fromkeys(cell["interval_of"] for cell in document["arms"]):
+        cells = [cell for cell in document["arms"] if cell["interval_of"] == name]
         for seeds in dict.fromkeys(cell["seeds"] for cell in cells):
-            mine = [cell["coverage"] for cell in cells if cell["seeds"] == seeds]
-            shown = [(measure,) for measure in ("avg_len", "success_1", "success_2", "success_3")]
-            rows.append([name, str(seeds), *(_least(mine, one) for one in shown)])
-    return table(["interval of", "seeds", "average length", "1/5 (0.60)", "2/5 (0.15)", "3/5 (0.03)"], rows)
+            yield name, str(seeds), [cell["coverage"] for cell in cells if cell["seeds"] == seeds]
+    yield "an arm that looks ended", "3 to 15", _kept(document.get("looked_at", ()), "coverage")
+    yield "difference of two models", "1", _kept(document["one_seed"], "coverage_of_difference")
+    alike = [cell for cell in document["comparisons"] if len(set(cell["sd_points"])) == 1]
+    for seeds in dict.fromkeys(cell["seeds"] for cell in alike):
+        mine = [cell for cell in alike if cell["seeds"] == seeds]
+        yield "difference of methods", seeds.replace("+", " and "), _kept(mine, "interval_of_difference")
+
+
+def _kept(cells: Iterable[Any], name: str) -> list[Any]:
+    return [cell[name] for cell in cells if name in cell]
 
 
 def one_seed_read_as_method() -> str:
@@ -63,5 +85,17 @@ def one_seed_read_as_method() -> str:
     return percent(cells[0]["called_different_length"]["share"])
 
 
-def _least(cells: Sequence[Any], names: Sequence[str]) -> str:
-    return percent(min(cell[name]["share"] for cell in cells for name in names))
+def family() -> str:
+    """How often any of two arms has a mark where all three are the same method: the most of all cells."""
+    found = max(
+        _kept(_document().get("families", ()), "any_mark"), key=lambda one: float(one["share"]), default=None
+    )
+    return _UNKNOWN if found is None else f"{percent(found['share'])} (at most {percent(found['high'])})"
+
+
+def _least(cells: Iterable[Any]) -> Iterator[str]:
+    """Of the cells in which enough intervals are printed."""
+    known = list(cells)
+    for name in _MEASURES:
+        shares = [cell[name]["share"] for cell in known if cell[name].get("of", _FEW) >= _FEW]
+        yield percent(min(shares)) if shares else "–"

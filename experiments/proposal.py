@@ -131,6 +131,8 @@ def _matching(
     reason = ""
     for row in reversed(living):
         try:
+            if experiment_of(row.config) is not experiment:
+                raise ConfigError("they are of another experiment")
             stored = experiment.config_class.model_validate(row.config)
             return row, stored, experiment.grown(stored, config)
         except ValidationError:

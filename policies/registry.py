@@ -264,6 +264,14 @@ def policy_from_json(values: Any, where: str = "policy") -> PolicySpec:
         raise ConfigError(f"{where}.{error}") from None
 
 
+def text_entries() -> list[str]:
+    """Entries of `policy_json` that are texts, of any kind: names, places, addresses."""
+    hints = {
+        _entry(name): hint for kind in _KINDS.values() for name, hint in get_type_hints(kind.spec).items()
+    }
+    return ["kind", *(name for name, hint in hints.items() if hint in (str, str | None))]
+
+
 def _entry(field_name: str) -> str:
     """A field as JSON names it: `class` is a word of Python's."""
     return field_name.rstrip("_")

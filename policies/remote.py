@@ -229,6 +229,12 @@ def _address(url: str) -> tuple[str, str]:
         or parts.fragment
     ):
         raise InvalidInput(f"{cut(url, 200)} is no address of a policy server; http://HOST:PORT is")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidInput(
+            f"the address of the policy server {cut(host)} names a user, and addresses are kept and shown, in reports "
+            f"and bundles too; leave it out, and put `machine {cut(host)} login USER password ...` into ~/.netrc where "
+            "it is asked from"
+        )
     return url.rstrip("/").removesuffix(_PATH).rstrip("/") + _PATH, host
 
 

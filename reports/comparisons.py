@@ -83,7 +83,7 @@ def methods(summary: Summary) -> str:
     arms = "one comparison, which changes nothing" if count == 1 else f"{count} comparisons"
     corrected = f"; {HOLDS}: still a difference by Holm's correction for {arms}" if count else ""
     parts.append(
-        f"Intervals (95\N{NO-BREAK SPACE}%) and p are not adjusted for the number of arms{corrected}."
+        f"Intervals (95\N{NO-BREAK SPACE}%) and p are not adjusted for the number of arms or measures{corrected}."
     )
     if "method" in kinds:
         parts.append(
@@ -93,7 +93,8 @@ def methods(summary: Summary) -> str:
     if "weights" in kinds:
         parts.append(
             "One seed each: these two models on the same sequences (exact sign flips, which for shares are McNemar's "
-            "test; bootstrap interval over sequences). This says nothing of the methods."
+            "test; intervals over sequences, of shares by Bonett and Price, else a bootstrap). This says nothing of "
+            "the methods."
         )
     if any(comparison.main and comparison.main.p_value is not None and not comparison.is_reliable
            for comparison in summary.comparisons):  # fmt: skip

@@ -4,12 +4,14 @@ it is of."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reports.methods import FEWEST_CROSSED, Interval, crossed_interval, spread, t_interval
+from reports.arm_intervals import FEWEST_CROSSED, method_intervals
+from reports.methods import Interval, spread
 from reports.statistics import mean_interval, success_intervals
 
 #: What an interval is of: given weights on other sequences; a method on the sequences that were played; a method on
@@ -57,12 +59,12 @@ def estimates(results: NDArray[np.int64], ceiling: int) -> Estimates:
     """Of results 0..ceiling of an arm, (seeds, sequences), at least one of each."""
     which = interval_of(len(results))
     shares = []
-    wilson = success_intervals(results, ceiling) if which == WEIGHTS else []
+    of_weights = success_intervals(results, ceiling) if which == WEIGHTS else []
     for level in range(1, ceiling + 1):
         values = (results >= level).astype(np.float64)
-        shares.append(_estimate(values, wilson[level - 1] if wilson else _interval(values, which, 1.0)))
+        shares.append(_estimate(values, of_weights[level - 1] if of_weights else _interval(values, 1.0)))
     values = results.astype(np.float64)
-    of_mean = mean_interval(results) if which == WEIGHTS else _interval(values, which, float(ceiling))
+    of_mean = mean_interval(results) if which == WEIGHTS else _interval(values, float(ceiling))
     return Estimates(tuple(shares), _estimate(values, of_mean), which)
 
 
@@ -71,7 +73,6 @@ def _estimate(values: NDArray[np.float64], interval: Interval | None) -> Estimat
     return Estimate(float(values.mean()), of_seeds, spread(of_seeds), interval)
 
 
-def _interval(values: NDArray[np.float64], which: IntervalOf, most: float) -> Interval | None:
-    """Within what the measure can be."""
-    found = crossed_interval(values) if which == METHOD else t_interval(list(values.mean(axis=1)))
-    return None if found is None else (max(0.0, found[0]), min(most, found[1]))
+def _interval(values: NDArray[np.float64], most: float) -> Interval | None:
+    low, high = (float(end) for end in method_intervals(values, most))
+    return (low, high) if isfinite(low) else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import isfinite
 from statistics import fmean, stdev
 
 import numpy as np
@@ -23,9 +23,6 @@ from reports.level import ALPHA
 
 #: With fewer seeds in an arm, p is wrong where arms scatter unequally.
 FEWEST_RELIABLE = 3
-
-#: From so many seeds on an arm's interval speaks of other sequences too.
-FEWEST_CROSSED = 5
 
 ONE_SEED = "an arm has one seed"
 NO_SPREAD = "all seeds are alike"
@@ -74,7 +71,7 @@ def welch_tests(a: NDArray[np.float64], b: NDArray[np.float64]) -> WelchTests:
         )  # of arms without scatter; where both are, nothing is told
         test = stats.ttest_ind(b, a, axis=0, equal_var=False)
         bounds = test.confidence_interval(1 - ALPHA)
-    nothing = ~(_vary(a) | _vary(b)) | ~(bounds.low < bounds.high)
+    nothing = ~(vary(a) | vary(b)) | ~(bounds.low < bounds.high)
     found = (bounds.low, bounds.high, test.pvalue, test.df)
     return WelchTests(*(np.where(nothing, np.nan, values) for values in found))
 
@@ -121,42 +118,6 @@ def spread(values: Sequence[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
 
 
-def t_interval(values: Sequence[float]) -> Interval | None:
-    """95 % interval of a method's mean on the sequences that were played; `values`: one number for each trained model.
-
-    None of a single model, and where nothing varies.
-    """
-    if len(values) < 2 or not _varies(values):
-        return None
-    half = float(stats.t.ppf(1 - ALPHA / 2, len(values) - 1)) * stdev(values) / sqrt(len(values))
-    return fmean(values) - half, fmean(values) + half
-
-
-def crossed_interval(values: NDArray[np.float64]) -> Interval | None:
-    """95 % interval of a method's mean over other seeds and other sequences; `values`: (seeds, sequences).
-
-    Mean squares of a crossed layout with random seeds and sequences, degrees of freedom after Satterthwaite (1946).
-    Sequences that differ less than their cells do count as not differing. None of a single seed or sequence, and where
-    the means of seeds do not vary.
-    """
-    seeds, sequences = values.shape
-    means = values.mean(axis=1)
-    if min(seeds, sequences) < 2 or not _varies(means):
-        return None
-    mean, of_sequences = float(values.mean()), values.mean(axis=0)
-    square_seeds = sequences * float(((means - mean) ** 2).sum()) / (seeds - 1)
-    square_sequences = seeds * float(((of_sequences - mean) ** 2).sum()) / (sequences - 1)
-    rest = values - means[:, None] - of_sequences[None, :] + mean
-    square_cells = float((rest**2).sum()) / ((seeds - 1) * (sequences - 1))
-    parts = [(square_seeds, seeds - 1)]
-    if square_sequences > square_cells:
-        parts += [(square_sequences, sequences - 1), (-square_cells, (seeds - 1) * (sequences - 1))]
-    total = sum(square for square, _ in parts)
-    degrees = total**2 / sum(square**2 / freedom for square, freedom in parts)
-    half = float(stats.t.ppf(1 - ALPHA / 2, degrees)) * sqrt(total / (seeds * sequences))
-    return mean - half, mean + half
-
-
 def holm_decisions(p_values: Sequence[float | None], alpha: float = ALPHA) -> list[bool | None]:
     """Whether each hypothesis of one family is rejected at `alpha` together with the others (Holm 1979).
 
@@ -168,12 +129,12 @@ def holm_decisions(p_values: Sequence[float | None], alpha: float = ALPHA) -> li
 
 
 def _varies(values: Sequence[float] | NDArray[np.float64]) -> bool:
-    return bool(_vary(np.asarray(values, dtype=float)[:, None])[0])
+    return bool(vary(np.asarray(values, dtype=float)[:, None])[0])
 
 
-def _vary(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """For each column, by more than rounding: means of the same results in another order may differ in their last
-    bits."""
+def vary(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether each column does, by more than rounding: means of the same results in another order may differ in their
+    last bits."""
     scale = np.maximum(1.0, np.abs(values).max(axis=0))
     found: NDArray[np.bool_] = np.ptp(values, axis=0) > 1e-12 * scale
     return found

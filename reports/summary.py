@@ -196,7 +196,10 @@ def _results_by_seed(runs: Sequence[RunReport]) -> dict[int, Sequence[int]]:
 
 
 def _summarise_arm(
-    arm: str, runs: Sequence[RunReport], metric: Metric, random_results: Sequence[int] | None = None
+    arm: str,
+    runs: Sequence[RunReport],
+    metric: Metric,
+    random_results: Sequence[int] | None = None,
 ) -> ArmSummary:
     measured = _results_by_seed(runs)
     results = result_matrix(list(measured.values()), metric.ceiling) if measured else None

@@ -9,10 +9,11 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from reports.arm_intervals import FEWEST_CROSSED
 from reports.csv_cells import csv_text
 from reports.data import ReportData
 from reports.estimates import METHOD, METHOD_HERE, WEIGHTS
-from reports.methods import FEWEST_CROSSED, Interval
+from reports.methods import Interval
 from reports.metric import Metric
 from reports.ruled import Line, ruled_png
 from reports.summary import MARK, ArmSummary, Summary
@@ -38,7 +39,8 @@ def not_comparable(summary: Summary) -> str | None:
 
 
 _OF = {
-    WEIGHTS: "Of one seed: these weights on other sequences (Wilson; bootstrap for the average), not another seed.",
+    WEIGHTS: "Of one seed: these weights on other sequences (Agresti and Coull; bootstrap for the average), not "
+    "another seed.",
     METHOD_HERE: f"Of 2 to {FEWEST_CROSSED - 1} seeds: the method on these sequences (Student's t over seeds).",
     METHOD: f"Of {FEWEST_CROSSED} seeds and more: the method, on other sequences too (t over seeds and sequences).",
 }
@@ -50,7 +52,10 @@ def interval_captions(summary: Summary) -> str:
     found = {row.estimates.interval_of for row in rows if row.estimates is not None}
     parts = ["95\N{NO-BREAK SPACE}% intervals.", *(text for which, text in _OF.items() if which in found)]
     if any(comparison.last_look is not None for comparison in summary.comparisons):
-        parts.append("They are made as if the number of seeds had been fixed, which looks decided.")
+        parts.append(
+            "They are made as if the number of seeds had been fixed, which looks decided; simulated, they hold nearly "
+            "as often."
+        )
     if any(
         one.interval is None for row in rows if row.estimates is not None for one in row.estimates.measures
     ):

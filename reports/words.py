@@ -39,7 +39,10 @@ def _sentences(data: ReportData, summary: Summary) -> Iterator[str]:
         one.last_look for one in summary.comparisons if one.last_look is not None and one.last_look.seeds
     ]
     if looks:
-        yield "Seeds were added until looks decided; the intervals of all looks and arms hold together."
+        yield (
+            "Seeds were added until looks decided; 95\N{NO-BREAK SPACE}% is how often the intervals of all looks and "
+            "arms hold together."
+        )
     if any(look.is_difference and look.seeds < look.most for look in looks):
         yield "The difference of an arm that ended early as different is larger on average than that of the methods."
     for comparison in summary.comparisons:
@@ -85,11 +88,13 @@ def _found_by_looks(comparison: ArmComparison, look: LastLook, names: tuple[str,
     assert comparison.main is not None, "what is not compared has no look"
     delta, name = comparison.main.delta, metric.title_of(comparison.primary)
     at_look = f"at the look {_seeds(comparison)}: {_numbers(comparison.main, comparison, metric)}"
-    if look.p_value is not None:
-        at_look += f"; such a p counts from {look.bound:.2g} down"
+    at_look += "" if look.p_value is None else f"; such a p counts from {look.bound:.2g} down"
     scale, digits = metric.scale_of(comparison.primary)
     margin = f"the margin of {scale * look.margin:.{digits}f} {metric.unit_of(comparison.primary)}"
     both = f"{names[0]} and {names[1]}"
+    if look.p_value is None:
+        ends = "no look is left" if look.verdict == "undecided" else "no look decides before they differ"
+        return f"Nothing can be said of {names[0]} against {names[1]} in {name}, {at_look}; {ends}."
     if look.is_difference:
         side = "above" if delta > 0 else "below"
         return f"A difference in {name} was shown: {names[0]} {side} {names[1]}, {at_look}."

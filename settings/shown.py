@@ -14,8 +14,8 @@ MOST_CHARACTERS = 80
 _LONGEST_PATH = 4096
 #: What moves a terminal's cursor, reorders what stands beside it, or ends a line: C0, DEL and C1, marks of direction,
 #: separators of lines and paragraphs; and halves of characters, which no file takes.
-_MOVES = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_MOVES_WITHIN_LINES = re.compile(_MOVES.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+_MOVES = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+_MOVES_WITHIN_LINES = _MOVES.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f")
 #: Of a part of a file's name; file systems take 255 of the whole.
 _LONGEST_NAME_BYTES = 200
 #: Before the second and later lines of one text in a log, so that none of them passes for the first one of another.
@@ -75,12 +75,12 @@ def first_line(error: BaseException, most: int = 400) -> str:
 
 def one_line(text: str) -> str:
     """All of a text from outside, on one line: what moves a terminal, or is none of a line, is escaped."""
-    return _MOVES.sub(_escaped, text)
+    return re.sub(_MOVES, _escaped, text)
 
 
 def plain(text: str) -> str:
     """As `one_line`, but ends of lines and tabs stay."""
-    return _MOVES_WITHIN_LINES.sub(_escaped, text)
+    return re.sub(_MOVES_WITHIN_LINES, _escaped, text)
 
 
 def continued(text: str) -> str:

@@ -1,25 +1,22 @@
 """Any simulator of the registry in a process of its own, so that several work at the same time.
 
-`python -m simulators.own_process` is that process.
+It is run as a module there.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import errors
 from errors import BatonError, ConfigError
 from settings.code_source import Source, reference_of
 from settings.own_code import admit, admitted_in
+from settings.own_module import command_of
 from simulators import registry
 from simulators.base import Simulator
 from simulators.external.calvin_env_script import answer_requests
 from simulators.piped import PipedSimulator
-
-_ROOT = Path(__file__).resolve().parent.parent
 
 
 class OwnProcess(PipedSimulator):
@@ -35,9 +32,7 @@ class OwnProcess(PipedSimulator):
         if own is not None:
             (source,) = admitted_in(name)
             opening["source"] = dict(source.files)
-        super().__init__(
-            (sys.executable, "-m", "simulators.own_process"), opening, environment={"PYTHONPATH": str(_ROOT)}
-        )
+        super().__init__(command_of("simulators.own_process"), opening)
 
     def _refusal(self, error: str) -> BatonError:
         """The same error that this process would have raised."""

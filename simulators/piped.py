@@ -39,7 +39,6 @@ class PipedSimulator:
         command: Sequence[str],
         opening: Mapping[str, Any],
         answer_seconds: float = ANSWER_SECONDS,
-        environment: Mapping[str, str] | None = None,
     ) -> None:
         """command: what to start. opening: the fields of the first request, which makes the simulator.
 
@@ -47,7 +46,6 @@ class PipedSimulator:
         """
         self._command = list(command)
         self._opening = {"call": "open", **opening}
-        self._environment = environment
         self._answer_seconds = answer_seconds
         self._process: subprocess.Popen[bytes] | None = None
         #: What the process prints, which is much; the last line is shown when it is lost.
@@ -149,7 +147,6 @@ class PipedSimulator:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._printed,
-                env=None if self._environment is None else {**os.environ, **self._environment},
                 bufsize=0,
             )
         except OSError as error:

@@ -42,6 +42,12 @@ KEYS = (
         "held-out losses of one report are of the same frames, and early stopping measured on others",
     ),
     KeyChange(
+        ("train", "pretrain"), "training.early_stopping.by_demonstration",
+        "early stopping compares each demonstration with itself, and took their differences for errors, so that hardly "
+        "any run that gained no more was ended",
+        was_absent=True,
+    ),
+    KeyChange(
         ("evaluate",), "assets_digest",
         "a clone of calvin_env counts by its files, and after a change of them the results of before were taken",
         was_absent=True,

@@ -123,13 +123,15 @@ class IndexSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStoppingSpec:
-    """same_frames: the held-out frames are those of open loop; jobs of earlier versions have their own."""
+    """same_frames: the held-out frames are those of open loop; by_demonstration: each is compared with itself. Jobs of
+    earlier versions have frames of their own, and compare means."""
 
     every_steps: Steps
     frames: Number
     window: Number
     min_gain: Seconds
     same_frames: Flag = False
+    by_demonstration: Flag = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,18 +18,22 @@ from tests.calvin.samples import make_episode
 INSTRUCTION = "draw the drawer out"
 
 
-def write_training_index(folder: Path, frames: int = 8) -> dict[str, Path]:
+def write_training_index(folder: Path, frames: int = 8, demonstrations: int = 1) -> dict[str, Path]:
     """An index and its frames by artifact name. Every third frame has no gaze region."""
-    episode = make_episode(frames=frames, instruction=INSTRUCTION)
     gaze = [
         Gaze("colour", None, None, "not visible")
         if frame % 3 == 2
         else Gaze("colour", (20, 30, 60, 70), 0.9, None)
         for frame in range(frames)
     ]
-    files = {ITEMS: folder / "index.json", "task_0": folder / "episode.safetensors"}
-    write_index(build_items(episode, gaze, 0), files[ITEMS])
-    save_episode(episode, files["task_0"])
+    files = {ITEMS: folder / "index.json"}
+    items = []
+    for number in range(demonstrations):
+        episode = make_episode(frames=frames, instruction=INSTRUCTION, seed=number)
+        items += build_items(episode, gaze, number)
+        files[f"task_{number}"] = folder / f"episode{number or ''}.safetensors"
+        save_episode(episode, files[f"task_{number}"])
+    write_index(items, files[ITEMS])
     return files
 
 

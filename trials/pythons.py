@@ -1,10 +1,12 @@
 """Python 3.10, 3.11 and 3.12: `make` sets Baton up without a compiler, preset `smoke` ends, the scenes are the same.
 
-    python -m trials.pythons [--pythons python3.10,python3.11,python3.12] [--steps smoke,scenes,suite] [--json FILE]
+    python -m trials.pythons [--pythons python3.10,python3.11,python3.12] [--steps smoke,scenes,suite]
+                             [--groups lint,tests/db] [--folder FOLDER] [--json FILE]
 
 For each Python, named or as a path: a clone of the last commit, and a PATH without compilers. `smoke`: `make ablation
-ARGS="--preset smoke"` to its table. `scenes`: `trials.interpreters.scenes`. `suite`: `make test`. A step's result stays
-in the JSON, with its commit, until that step is run again. The suite takes an hour of two cores for each Python.
+ARGS="--preset smoke"` to its table. `scenes`: `trials.interpreters.scenes`. `suite`: all that `make test` does, by
+groups. What was found stays in the JSON, with its commit, until that step or group is run again. The suite takes an
+hour of two cores for each Python.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -30,13 +33,36 @@ _COMPILER = re.compile(
 )
 _SHARED = Path(os.environ.get("BATON_SHARED", REPOSITORY.parent / "shared"))
 _LIBRARIES = ("pybullet", "pybullet-arm64", "numpy", "torch", "transformers", "opencv-python-headless")
+_LINT = "lint"
 _TOLD = 3000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A clone with its environment, the variables that its programs get, the Python of it, groups of the suite."""
+
+    clone: Path
+    variables: Mapping[str, str]
+    python: str
+    groups: Sequence[str]
+
+    def make(self, target: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return self._do(["make", target, f"PYTHON={self.python}", *words], variables)
+
+    def run(self, program: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """A program of the clone's environment."""
+        return self._do([str(self.clone / ".venv" / "bin" / program), *words], variables)
+
+    def _do(self, words: Sequence[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        given = {**self.variables, **variables}
+        return subprocess.run(words, cwd=self.clone, env=given, capture_output=True, text=True, check=False)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pythons", default="python3.10,python3.11,python3.12")
     parser.add_argument("--steps", default=",".join(_STEPS))
+    parser.add_argument("--groups", default="", help="of the suite, only these")
     parser.add_argument("--folder", type=Path, help="for clones and environments, which stay")
     parser.add_argument("--json", type=Path, default=RESULTS / "pythons.json")
     options = parser.parse_args()
@@ -54,11 +80,13 @@ def main() -> int:
             variables = _variables(folder / f"bin-{version}", Path(python))
             about = kept.setdefault(version, {})
             for step in options.steps.split(","):
-                about[step] = {"commit": commit, **_STEPS[step](clone, variables, python)}
-                about["libraries"] = _libraries(clone / ".venv" / "bin" / "python")
-                document = {"holds": _holds(kept), "same_scenes": _same_scenes(kept), "pythons": kept}
-                keep(options.json, __doc__.splitlines()[0], document)
-                print(version, step, json.dumps(about[step]), flush=True)
+                asked = Asked(clone, variables, python, options.groups.split(",") if options.groups else [])
+                for found in _STEPS[step](asked):
+                    _add(about, step, commit, found)
+                    about["libraries"] = _libraries(clone / ".venv" / "bin" / "python")
+                    document = {"holds": _holds(kept), "same_scenes": _same_scenes(kept), "pythons": kept}
+                    keep(options.json, __doc__.splitlines()[0], document)
+                    print(version, step, json.dumps(found), flush=True)
     return 0 if document["holds"] else 1
 
 
@@ -89,13 +117,13 @@ def _variables(programs: Path, python: Path) -> Mapping[str, str]:
     return {**kept, "PATH": str(programs), "PYTHON": str(python)}
 
 
-def _smoke(clone: Path, variables: Mapping[str, str], python: str) -> dict[str, Any]:
-    home = clone / "home-of-smoke"
+def _smoke(asked: Asked) -> Iterator[dict[str, Any]]:
+    home = asked.clone / "home-of-smoke"
     shutil.rmtree(home, ignore_errors=True)
     began = time.monotonic()
-    ended = _make(clone, {**variables, "BATON_HOME": str(home)}, "ablation", python, "--preset smoke")
+    ended = asked.make("ablation", "ARGS=--preset smoke", BATON_HOME=str(home))
     table = [line.rstrip() for line in ended.stdout.splitlines() if "baseline" in line or "recon" in line]
-    return {
+    yield {
         "holds": ended.returncode == 0 and bool(table),
         "exit_code": ended.returncode,
         "seconds": round(time.monotonic() - began),
@@ -105,21 +133,42 @@ def _smoke(clone: Path, variables: Mapping[str, str], python: str) -> dict[str, 
     }
 
 
-def _scenes(clone: Path, variables: Mapping[str, str], python: str) -> dict[str, Any]:
-    words = [str(clone / ".venv" / "bin" / "python"), "-m", "trials.interpreters.scenes"]
+def _scenes(asked: Asked) -> Iterator[dict[str, Any]]:
+    words = ["-m", "trials.interpreters.scenes"]
     for option, name in (("--assets", "calvin_assets"), ("--mini", "calvin_mini")):
         words += [option, str(_SHARED / name)] if (_SHARED / name).is_dir() else []
-    ended = subprocess.run(words, cwd=clone, env=dict(variables), capture_output=True, text=True, check=False)
+    ended = asked.run("python", *words)
     found = json.loads(ended.stdout) if ended.returncode == 0 else {"error": ended.stderr[-_TOLD:]}
-    return {"holds": ended.returncode == 0, **found}
+    yield {"holds": ended.returncode == 0, **found}
 
 
-def _suite(clone: Path, variables: Mapping[str, str], python: str) -> dict[str, Any]:
-    told = clone / "junit.xml"
+def _suite(asked: Asked) -> Iterator[dict[str, Any]]:
+    asked.make(".venv/.installed-dev")
+    for group in asked.groups or _groups(asked.clone):
+        yield {"group": group, **(_lint(asked) if group == _LINT else _tests(asked, group))}
+
+
+def _groups(clone: Path) -> list[str]:
+    """All that `make test` does, in parts: folders of tests, and the files beside them."""
+    tests = sorted((clone / "tests").iterdir())
+    folders = [entry for entry in tests if entry.is_dir() and any(entry.rglob("test_*.py"))]
+    files = [entry for entry in tests if entry.name.startswith("test_")]
+    return [_LINT, *(str(entry.relative_to(clone)) for entry in (*folders, *files))]
+
+
+def _lint(asked: Asked) -> dict[str, Any]:
+    told = ""
+    for words in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):
+        ended = asked.run(*words)
+        told += ended.stdout + ended.stderr if ended.returncode else ""
+    return {"holds": not told, "error": told[-_TOLD:]}
+
+
+def _tests(asked: Asked, group: str) -> dict[str, Any]:
+    told = asked.clone / "junit.xml"
     told.unlink(missing_ok=True)
-    given = {**variables, **_shared_folders()}
     began = time.monotonic()
-    ended = _make(clone, given, "test", python, f"--junitxml={told}")
+    ended = asked.run("python", "-m", "pytest", group, f"--junitxml={told}", **_shared_folders())
     cases = list(ElementTree.parse(told).iter("testcase")) if told.is_file() else []
     wrong = [case for case in cases if case.find("failure") is not None or case.find("error") is not None]
     return {
@@ -128,7 +177,7 @@ def _suite(clone: Path, variables: Mapping[str, str], python: str) -> dict[str, 
         "tests": len(cases),
         "skipped": sum(case.find("skipped") is not None for case in cases),
         "failed": [f"{case.get('classname')}::{case.get('name')}" for case in wrong],
-        "error": (ended.stdout + ended.stderr)[-_TOLD:] if ended.returncode and not wrong else "",
+        "error": ended.stdout[-_TOLD:] if ended.returncode and not wrong else "",
     }
 
 
@@ -145,13 +194,6 @@ def _shared_folders() -> dict[str, str]:
     return {variable: str(_SHARED / name) for variable, name in names.items() if (_SHARED / name).is_dir()}
 
 
-def _make(
-    clone: Path, variables: Mapping[str, str], target: str, python: str, arguments: str
-) -> subprocess.CompletedProcess[str]:
-    words = ["make", target, f"PYTHON={python}", f"ARGS={arguments}"]
-    return subprocess.run(words, cwd=clone, env=dict(variables), capture_output=True, text=True, check=False)
-
-
 def _libraries(python: Path) -> dict[str, str]:
     """Versions of what decides results, of those that are installed."""
     asked = "import json, sys; from settings.machine import *; print(json.dumps({n: version(n) for n in sys.argv[1:]}))"
@@ -161,6 +203,15 @@ def _libraries(python: Path) -> dict[str, str]:
 
 def _said(*words: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _add(about: dict[str, Any], step: str, commit: str, found: dict[str, Any]) -> None:
+    """To what is kept of a Python: a step's result, or one group more of the suite."""
+    if "group" not in found:
+        about[step] = {"commit": commit, **found}
+        return
+    groups = {**about.get(step, {}).get("groups", {}), found["group"]: {"commit": commit, **found}}
+    about[step] = {"holds": all(one["holds"] for one in groups.values()), "groups": groups}
 
 
 def _same_scenes(kept: Mapping[str, Any]) -> bool | None:

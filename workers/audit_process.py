@@ -1,6 +1,6 @@
 """Doing stored work again in a process like the worker's that did it: same device, threads and variables.
 
-`python -m workers.audit_process` is that process: it reads one `Work` a line and answers one `Made` a line.
+Run as a module, this is that process: it reads one `Work` a line and answers one `Made` a line.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from settings import own_code
 from settings.arithmetic import FIXED_VARIABLES, THREAD_VARIABLES, THREADS, with_variables
 from settings.code_source import Source
 from settings.json_values import JsonObject
+from settings.own_module import command_of
 from settings.typed_json import from_json
 from tasks.context import Draft, Finished, InputFile, Point
 from tasks.fixed_state import FixedState
@@ -33,7 +34,6 @@ from workers.attempt import describe
 from workers.environment import attempt_environment
 from workers.parent import PARENT_VARIABLE, die_with_parent
 
-_ROOT = Path(__file__).resolve().parent.parent
 _MOST_THREADS = 1024
 
 
@@ -189,14 +189,14 @@ class Again:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "workers.audit_process", str(self._folder), str(writing)],
+                command_of("workers.audit_process", str(self._folder), str(writing)),
                 stdin=subprocess.PIPE,
                 stdout=log,  # libraries print to it, and the command's own output may be JSON
                 stderr=log,
                 pass_fds=(writing,),
                 env={
                     **surroundings,
-                    "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))),
+                    "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
                     PARENT_VARIABLE: str(os.getpid()),
                 },
             )

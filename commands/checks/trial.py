@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 
 from settings.gpus import only
+from settings.own_module import command_of
 from tasks.machine_check import TriedGpu
 
-_ROOT = Path(__file__).resolve().parents[2]
 #: On a machine that is busy with other things imports alone take minutes.
 _SECONDS = 600.0
 
@@ -34,11 +32,8 @@ class Trial:
 @lru_cache(maxsize=4)
 def try_machine(packages: bool = False, gpus: tuple[str, ...] | None = None) -> Trial:
     """Takes some seconds, once a process. packages: optional ones too. gpus: only these, as a worker will see them."""
-    command = [sys.executable, "-m", "tasks.machine_check", *(["--packages"] if packages else [])]
-    path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": path}
-    if gpus is not None:
-        environment |= only(gpus)
+    command = command_of("tasks.machine_check", *(["--packages"] if packages else []))
+    environment = {**os.environ, **({} if gpus is None else only(gpus))}
     try:
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False

@@ -153,7 +153,7 @@ def sentence_of(decision: ArmDecision, measure: Measure) -> str:
         f"{decision.arm} after {look.seeds} seeds: {_SAID[decision.verdict]}, {look.difference:+.{digits}f}"
     )
     if look.interval is None or look.p_value is None:
-        return f"{found} {measure.unit} in {measure.label}, where nothing varies"
+        return f"{found} {measure.unit} in {measure.label}, where nothing varies: no look decides before something does"
     low, high = (f"{edge:.{digits}f}" for edge in look.interval)
     sign = "at or below" if look.p_value <= look.bound else "above"
     return (

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -99,6 +100,22 @@ def rows_of(config: AblationConfig) -> list[JsonObject]:
     for name, row in config.policies.items():
         kind = str(row.policy.get("kind"))
         found.append({"name": name, "title": row.title or name, "policy": kind, "seeds": [], "differs": {}})
+    return sorted(found, key=lambda row: list(config.arms).index(str(row["name"])))
+
+
+def of_stages(config: AblationConfig, field: Literal["devices", "threads"]) -> dict[str, int]:
+    """A setting of several stages by its place: of the ablation, and of each arm that has its own."""
+    stages = {"devices": ("training", "pretraining"), "threads": ("training", "pretraining", "evaluation")}[
+        field
+    ]
+    found: dict[str, int] = {f"{stage}.{field}": getattr(getattr(config, stage), field) for stage in stages}
+    for arm in arms_of(config):
+        own: dict[str, int] = {stage: getattr(getattr(arm.config, stage), field) for stage in stages}
+        found |= {
+            f"{stage}.{field} of the arm {arm.name}": value
+            for stage, value in own.items()
+            if value != found[f"{stage}.{field}"]
+        }
     return found
 
 

@@ -14,6 +14,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from errors import ConfigError
 from experiments.design.bounds import FIRST_LOOK
@@ -36,6 +37,8 @@ from settings.shown import cut
 
 #: Of one ablation.
 MOST_ROWS = 1000
+#: Type of an error that is found with all settings together; its context has the `entry` at fault.
+OF_ALL = "of_all"
 
 
 class ArmEntry(Section):
@@ -170,9 +173,10 @@ class AblationConfig(Section):
             if isinstance(values, AdaptiveSeeds):
                 continue
             if not values:
-                raise ValueError(f"{field} is empty")
+                raise PydanticCustomError(OF_ALL, "{entry} is empty", {"entry": field})
             if len(set(values)) != len(values):
-                raise ValueError(f"{field} names something twice: {cut(', '.join(map(str, values)))}")
+                told = {"entry": field, "values": cut(", ".join(map(str, values)))}
+                raise PydanticCustomError(OF_ALL, "{entry} names something twice: {values}", told)
         return self
 
     @model_serializer(mode="wrap")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from db.plans import Plan
     from experiments.design.decision import ArmDecision
     from experiments.design.design import Design
+    from experiments.registry import Allowed, TakenOver, Written
     from reports.data import ReportData
     from settings.json_values import JsonObject
     from tasks.records import Find, JobRecord, Records
@@ -31,6 +34,41 @@ class _ReconVLA:
 
         config = prepared(config)
         return Planner(config, kept_lists(config, kept)).plan()
+
+    def load(self, written: Written) -> AblationConfig:
+        from experiments.reconvla.named_config import load_config
+
+        return load_config(
+            written.preset or (None if written.file else "quick"),
+            written.file,
+            tuple(written.overrides),
+            vary=written.vary,
+            vary_with=written.vary_with,
+            arms=written.arms,
+            seeds=written.seeds,
+            data__root=written.data,
+            name=written.name,
+        )
+
+    def of_machine(self, config: AblationConfig, what: Literal["devices", "threads"]) -> Mapping[str, int]:
+        from experiments.reconvla.arms import of_stages
+
+        return of_stages(config, what)
+
+    def room_to_fetch(self, config: AblationConfig, home: Path) -> str | None:
+        from experiments.reconvla.hub_needs import told_room
+
+        return told_room(config, home)
+
+    def taken_over(self, settings: JsonObject, allowed: Allowed) -> TakenOver:
+        from experiments.reconvla.foreign import taken_over
+
+        return taken_over(settings, allowed)
+
+    def reaching_out(self, settings: JsonObject) -> list[str]:
+        from experiments.reconvla.foreign import reaching_out
+
+        return reaching_out(settings)
 
     def pinned(self, config: AblationConfig, known: Iterable[JsonObject]) -> AblationConfig:
         from experiments.reconvla.hub_data import pinned

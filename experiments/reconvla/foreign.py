@@ -1,149 +1,61 @@
-"""Settings and parameters of somebody else's jobs: what a bundle may ask of the machine that takes it in.
-
-Jobs are of Baton's own kinds, so what they can do is decided by their parameters. Those that name a program are taken
-away: whoever runs the jobs names it (`BATON_CALVIN_PYTHON`, `BATON_GROUNDINGDINO_PYTHON`). What all others may
-be is in `experiments/reconvla/foreign_parameters.py`.
-"""
+"""Settings of somebody else's ablation: which of them name programs, files, code and policies."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
-from pydantic import ValidationError
-
-from errors import ConfigError
+from experiments.foreign_parameters import HUB, check_policy, lies_elsewhere, need_code
 from experiments.reconvla.arms import arms_of, settings_of
 from experiments.reconvla.config import AblationConfig
-from experiments.reconvla.foreign_parameters import (
-    HUB,
-    MADE_UP,
-    check_parameters,
-    check_policy,
-    lies_elsewhere,
-    need_code,
-)
 from experiments.reconvla.own_classes import named_in
+from experiments.registry import Allowed, TakenOver
 from policies.registry import reaches_out
-from settings.code_source import source_from_json
 from settings.json_values import JsonObject
-from settings.shown import cut, shown
-from settings.typed_json import first_mistake
-from tasks.registry import KINDS, PLAN
 
-#: Entries that name a program, by their place in an ablation's settings; and in the parameters of a job, wherever.
+#: Settings that name a program, by their place.
 PROGRAMS = (("gaze", "python"), ("evaluation", "calvin_python"))
-_PROGRAM = "python"
 
 
-class ForeignJobs:
-    """A `db.bundle.contents.Judge`."""
+def taken_over(settings: JsonObject, allowed: Allowed) -> TakenOver:
+    """See `experiments.registry.Experiment.taken_over`."""
+    config = AblationConfig.model_validate(settings)
+    if config.adaptive is not None:
+        from experiments.reconvla.adaptive import check_planned  # on use: scipy takes long
 
-    def __init__(self, store: Path, policies: bool = False) -> None:
-        """store: the folder of artifacts that the bundle's own will lie in. policies: rows may ask over a network, and
-        read folders."""
-        self._store = store
-        self._policies = policies
-        self._left_out: dict[str, None] = {}
-        self._code: set[str] = set()
+        check_planned(config)
+    for entry, name in named_in(settings):
+        need_code(name, entry, allowed.code)
+    ablations = [config, *(arm.config for arm in arms_of(config))]
+    places = [lies_elsewhere(text) for one in ablations for text in _named_files(one)]
+    for name, row in config.policies.items():
+        places += check_policy(row.policy, f"arms.{name}.policy", allowed.policies)
+    programs: list[str] = []
+    kept = dict(settings)
+    for section, name in PROGRAMS:
+        value = kept.get(section)
+        if isinstance(value, dict) and value.get(name) is not None:
+            programs.append(str(value[name]))
+            kept[section] = {**value, name: None}
+    if isinstance(arms := kept.get("arms"), dict):
+        kept["arms"] = _without_programs(arms, config, programs)
+    return TakenOver(kept, programs, places)
 
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        return tuple(self._left_out)
 
-    def code(self, digest: str, files: JsonObject) -> None:
-        source = source_from_json(files)
-        if source.digest != digest:
-            raise ValueError(f"has another digest, {source.digest}")
-        self._code.add(digest)
+def _without_programs(arms: JsonObject, config: AblationConfig, programs: list[str]) -> dict[str, object]:
+    """Rows; `programs` gets what is left out of them."""
+    kept = dict(arms)
+    for arm, entry in config.trained.items():
+        said = [] if entry is None else settings_of(entry, arm)
+        if any(place in PROGRAMS for place, _ in said):
+            programs += [str(value) for place, value in said if place in PROGRAMS and value is not None]
+            without = {".".join(place): value for place, value in said if place not in PROGRAMS}
+            kept[arm] = {**_row(arms[arm]), "set": without}
+    return kept
 
-    def settings(self, settings: dict[str, object]) -> dict[str, object]:
-        try:
-            config = AblationConfig.model_validate(settings)
-            if config.adaptive is not None:
-                from experiments.reconvla.adaptive import check_planned  # on use: scipy takes long
 
-                check_planned(config)
-            for entry, name in named_in(settings):
-                need_code(name, entry, self._code)
-            for one in [config, *(arm.config for arm in arms_of(config))]:
-                for text in _named_files(one):
-                    self._check_outside(lies_elsewhere(text))
-            for name, row in config.policies.items():
-                for text in check_policy(row.policy, f"arms.{name}.policy", self._policies):
-                    self._check_outside(text)
-        except ValidationError as error:
-            raise ValueError(f"has settings that this Baton does not know: {first_mistake(error)}") from None
-        except (ValueError, ConfigError) as error:
-            raise ValueError(f"has settings that are not taken over: {error}") from None
-        for section, name in PROGRAMS:
-            value = settings.get(section)
-            if isinstance(value, dict) and value.get(name) is not None:
-                self._note(value[name])
-                settings = {**settings, section: {**value, name: None}}
-        return self._arms_without_programs(settings, config)
-
-    def _arms_without_programs(
-        self, settings: dict[str, object], config: AblationConfig
-    ) -> dict[str, object]:
-        arms = settings.get("arms")
-        if not isinstance(arms, dict):
-            return settings
-        kept = dict(arms)
-        for arm, entry in config.trained.items():
-            said = [] if entry is None else settings_of(entry, arm)
-            if any(place in PROGRAMS for place, _ in said):
-                for place, value in said:
-                    if place in PROGRAMS and value is not None:
-                        self._note(value)
-                without = {".".join(place): value for place, value in said if place not in PROGRAMS}
-                kept[arm] = {**arms[arm], "set": without}
-        return {**settings, "arms": kept}
-
-    def parameters(self, kind: str, parameters: dict[str, object]) -> dict[str, object]:
-        if kind not in KINDS:
-            raise ValueError(f"is of the kind {shown(kind)}, which this Baton does not know")
-        if kind == PLAN.name:
-            parameters = self._to_plan(parameters)
-        kept = self._object_without_programs(parameters)
-        if kind == "evaluate" and _PROGRAM in parameters:
-            kept[_PROGRAM] = None  # which is what one says that needs none
-        try:
-            for place in check_parameters(KINDS[kind], kept, self._policies, self._code):
-                self._check_outside(place)
-        except ValueError as error:
-            raise ValueError(f"has parameters that are not taken over: {error}") from None
-        return kept
-
-    def _to_plan(self, parameters: dict[str, object]) -> dict[str, object]:
-        """A job that plans works with the settings of an ablation, which may be no others than an ablation's own."""
-        settings = parameters.get("settings")
-        if not isinstance(settings, dict):
-            raise ValueError("has parameters that are not taken over: settings: they are no mapping")
-        return {**parameters, "settings": self.settings(settings)}
-
-    def _without_programs(self, value: object) -> object:
-        """JSON in a state has at most a hundred levels (`db.bundle.columns`)."""
-        if isinstance(value, list):
-            return [self._without_programs(item) for item in value]
-        return self._object_without_programs(value) if isinstance(value, dict) else value
-
-    def _object_without_programs(self, value: dict[str, object]) -> dict[str, object]:
-        if value.get(_PROGRAM) is not None:
-            self._note(value[_PROGRAM])
-        return {name: self._without_programs(item) for name, item in value.items() if name != _PROGRAM}
-
-    def _note(self, program: object) -> None:
-        self._left_out[cut(str(program))] = None
-
-    def _check_outside(self, place: str) -> None:
-        """Links may lead there under another name."""
-        leads_to = os.path.realpath(place)
-        if MADE_UP.match(leads_to):
-            raise ValueError(f"{shown(place)} is no place of files that lie still")
-        if Path(leads_to).is_relative_to(self._store):
-            raise ValueError(f"{shown(place)} is in this home's store, where a bundle puts its own files")
+def _row(value: object) -> JsonObject:
+    assert isinstance(value, dict), "what has settings is a mapping"
+    return value
 
 
 def _named_files(config: AblationConfig) -> Iterator[str]:
@@ -163,9 +75,6 @@ def _named_files(config: AblationConfig) -> Iterator[str]:
 
 
 def reaching_out(settings: JsonObject) -> list[str]:
-    """Names of an ablation's rows that an import takes over only when it is told to."""
-    try:
-        config = AblationConfig.model_validate(settings)
-    except (ValidationError, ConfigError):  # of another build
-        return []
+    """See `experiments.registry.Experiment.reaching_out`."""
+    config = AblationConfig.model_validate(settings)
     return [name for name, row in config.policies.items() if reaches_out(row.spec(f"arms.{name}"))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -24,6 +25,7 @@ class JobBook:
         self._fair = scheduling == "round_robin"
         self._jobs: dict[str, PlannedJob] = {}
         self._runs: dict[str, list[RunRef]] = {}
+        self._labels = Counter[str]()
 
     def add(
         self,
@@ -35,7 +37,8 @@ class JobBook:
         target_steps: int = 1,
         resource: str | None = None,
     ) -> str:
-        """The key of the job, which is there already where equal work is."""
+        """The key of the job, which is there already where equal work is. label: people call it so; where another job
+        is called so too (a row named `random`), with a number behind it."""
         key = digest(
             {
                 "kind": kind.name,
@@ -47,6 +50,8 @@ class JobBook:
         if run is not None and run not in self._runs.setdefault(key, []):
             self._runs[key].append(run)
         if key not in self._jobs:
+            self._labels[label] += 1
+            label = label if self._labels[label] == 1 else f"{label} ({self._labels[label]})"
             priority = kind.priority if self._fair or kind.finish_first is None else kind.finish_first
             self._jobs[key] = PlannedJob(
                 key, kind.name, label, spec.row(), resource or kind.resource, priority, target_steps, tuple(needs),

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ValidationError
 
 from errors import ConfigError
 from experiments.reconvla.arms import arms_of, check_names, with_bases
-from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, PolicyRow
+from experiments.reconvla.config import MOST_ROWS, OF_ALL, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.own_classes import with_digests
 from experiments.reconvla.vary import axes_of, varied
 from experiments.reconvla.written import is_text, with_places
+from experiments.registry import USUAL
 from settings.documents import parse_yaml
 from settings.json_values import JsonObject
 from settings.overlays import check_consistent, merge, nested, override_of
@@ -64,7 +65,10 @@ def load_config(
         written.append((f"preset {preset}", {"name": preset, **_read_yaml(PRESETS / f"{preset}.yaml")}))
     of_people = len(written)
     if file is not None:
-        written.append((str(file), {"name": file.stem, **_read_yaml(file)}))
+        of_file = _read_yaml(file)
+        if of_file.get("experiment") == USUAL:  # who asked for this one may say so
+            del of_file["experiment"]
+        written.append((str(file), {"name": file.stem, **of_file}))
     said = [override_of(text, is_text) for text in overrides]
     check_consistent(said)
     written += [(f"--set {key}", nested(key, value)) for key, value in said]
@@ -121,7 +125,9 @@ def load_config(
             loc = ("arms", *loc[2:3], *loc[4:])  # without the names of the forms
         if loc[:1] == ("seeds",):
             loc = ("seeds", *loc[2:])
-        place = _place_of([str(part) for part in loc] or first["msg"].split()[2:3], written)
+        if first["type"] == OF_ALL:
+            raise ConfigError(f"{_place_of([first['ctx']['entry']], written)}: {first['msg']}") from None
+        place = _place_of([str(part) for part in loc], written)
         where = cut(".".join(cut(str(part)) for part in loc), _LONGEST_PART)
         if first["type"] == "extra_forbidden":
             near = _meant(where)
@@ -130,8 +136,6 @@ def load_config(
             raise ConfigError(
                 f"{place}: {where}: it has settings of its own, a mapping (got {shown(first['input'])})"
             ) from None
-        if not loc:  # of the whole, which the sentence tells
-            raise ConfigError(f"{place}: {cut(first['msg'].removeprefix('Value error, '), 300)}") from None
         raise ConfigError(
             f"{place}: {where}: {cut(first['msg'].removeprefix('Value error, '), 300)} (got {shown(first['input'])})"
         ) from None
@@ -175,7 +179,7 @@ def _of_rows(config: AblationConfig, names: Sequence[str]) -> AblationConfig:
         n: with_bases(row, config.trained) if isinstance(row, ArmEntry) else row for n, row in chosen.items()
     }
     if len(kept) < len(names):
-        raise ConfigError(f"arms names something twice: {cut(', '.join(names))}")
+        raise ConfigError(f"arms: something is named twice: {cut(', '.join(names))}")
     return AblationConfig.model_validate({**config.model_dump(), "arms": kept})
 
 

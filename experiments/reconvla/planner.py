@@ -366,5 +366,6 @@ def _stage(settings: Training) -> TrainingSpec:
     """A training stage as a job is told of it. Held-out frames of early stopping are those of open loop."""
     values = settings.model_dump(exclude={"slice_seconds"})
     if settings.early_stopping is not None:
-        values["early_stopping"] |= {"same_frames": True}  # not so in jobs that were planned before
+        # Not so in jobs that were planned before.
+        values["early_stopping"] |= {"same_frames": True, "by_demonstration": True}
     return from_json(TrainingSpec, values, "training")

@@ -285,7 +285,9 @@ class EarlyStopping(Section):
     frames: Positive = Field(
         default=64, description="held-out frames measured on, at the end too (200 where nothing says)"
     )
-    window: Positive = Field(default=3, description="measurements without a worthwhile gain before the end")
+    window: Positive = Field(
+        default=3, description="measurements whose mean is compared with that of earlier ones"
+    )
     min_gain: PositiveFloat = Field(default=0.01, description="relative gain that is worth a window")
 
 

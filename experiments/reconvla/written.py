@@ -12,14 +12,13 @@ from pydantic import BaseModel
 
 from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.sections import check_path
+from policies.registry import text_entries
 from settings.places import with_variables
 
 #: Taken as numbers too, and made a text by the section itself.
 _NUMBERS_TOO = frozenset({"data.episodes", "data.validation_episodes"})
 #: In rows of the table: what names an arm, or what a policy is told.
-_IN_ROWS = re.compile(
-    r"arms\.(?P<row>.+)\.(?:title|base|policy\.(?:kind|folder|statistics|url|detector|cls))"
-)
+_IN_ROWS = re.compile(rf"arms\.(?P<row>.+)\.(?:title|base|policy\.(?:{'|'.join(text_entries())}))")
 _SET = re.compile(r"arms\..+?\.set\.(?P<key>.+)")
 _ROWS = "arms"
 _ITEM = re.compile(r"(\[\d+\])+$")

@@ -20,7 +20,7 @@ from tasks.specs import TrainSpec
 from tasks.train import validation
 from tasks.train.batches import Part, micro_batch_at, prepare
 from tasks.train.checkpoints import CheckpointWriter
-from tasks.train.early_stopping import EvaluationPoint, decide
+from tasks.train.early_stopping import EvaluationPoint, comparisons, decide, decide_as_before, why_never
 from tasks.train.prefetch import Prefetcher
 from tasks.train.state import WEIGHTS, TrainState, forget, keep, take_up
 from tasks.train.step import train_step
@@ -73,7 +73,9 @@ class _Attempt:
         self._ahead = ahead
         self._settings = context.spec.training
         self._stopping = self._settings.early_stopping
-        self._measured: list[EvaluationPoint] = validation.history(context) if self._stopping else []
+        self._measured: list[EvaluationPoint] = []
+        if self._stopping is not None:
+            self._measured = validation.history(context, train_state, self._stopping)
         self._points: list[Point] = []
         self._saved_at = time.perf_counter()
         self._blocked = 0.0  # what the step under way waited for a copy
@@ -110,7 +112,7 @@ class _Attempt:
             due = time.perf_counter() - self._saved_at >= self._settings.checkpoint_seconds
             if due and train_state.step < target and not self._writer.busy:
                 self._checkpoint(wait=False)
-        return self._finish([])
+        return self._finish(self._never())
 
     def _enough(self) -> Note | None:
         """Measures on held-out frames where it is due; a note when more training is not worth its time."""
@@ -118,15 +120,31 @@ class _Attempt:
         if stopping is None or train_state.step % stopping.every_steps:
             return None
         began = time.perf_counter()
-        measured = validation.evaluate(train_state, stopping.frames, stopping.same_frames)
+        measured = validation.evaluate(train_state, stopping)
         self._context.spend("useful", time.perf_counter() - began)
         self._measured.append(measured)
         self._points += validation.points_of(measured)
-        decision = decide(self._measured, stopping.window, stopping.min_gain)
+        window, min_gain = stopping.window, stopping.min_gain
+        decision = (
+            decide(self._measured, window, min_gain, self._comparisons())
+            if stopping.by_demonstration
+            else decide_as_before(self._measured, window, min_gain)
+        )
         if decision is None or not decision.stop:
             return None
         figures = {"step": train_state.step, "gain": decision.gain, "bound": decision.bound}
-        return Note("early_stop", decision.sentence(train_state.step, stopping.min_gain), figures)
+        return Note("early_stop", decision.sentence(train_state.step, min_gain), figures)
+
+    def _comparisons(self) -> int:
+        assert self._stopping is not None
+        return comparisons(self._settings.steps, self._stopping.every_steps, self._stopping.window)
+
+    def _never(self) -> list[Note]:
+        """Of a run to whose end early stopping was asked for and could not be."""
+        if self._stopping is None or not self._stopping.by_demonstration:
+            return []
+        why = why_never(self._measured, self._comparisons())
+        return [] if why is None else [Note("early_stop", f"early stopping could not end this run: {why}")]
 
     def _measure_open_loop(self, replayed: bool) -> None:
         """Where it is due; for people only, no run ends by it."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
+from statistics import fmean
 
 from errors import NotFinite, TrainingDiverged
 from models.precision import autocast
 from settings.spacing import evenly_spaced
 from tasks.context import Point, TaskContext
+from tasks.data.index_reader import Index
 from tasks.evaluate.open_loop import action_losses, open_loop_error
-from tasks.specs import TrainSpec
-from tasks.train.early_stopping import EvaluationPoint
+from tasks.specs import EarlyStoppingSpec, TrainSpec
+from tasks.train.early_stopping import OF_DEMONSTRATION, EvaluationPoint
 from tasks.train.state import TrainState
 
 logger = logging.getLogger("baton.train")
@@ -21,19 +24,15 @@ NOT_FINITE = "open_loop/not_finite"
 OPEN_LOOP, GRIPPER, OPEN_LOOP_LOSS = "open_loop/error", "open_loop/gripper_accuracy", "open_loop/loss"
 
 
-def evaluate(train_state: TrainState, frames: int, same_frames: bool = True) -> EvaluationPoint:
-    """Action loss over `frames` frames spread evenly over the validation index (all of them, if fewer).
+def evaluate(train_state: TrainState, stopping: EarlyStoppingSpec) -> EvaluationPoint:
+    """Action loss over held-out frames that are spread evenly over the validation index (all of them, if fewer).
 
-    same_frames: those of `open_loop` and of the finished run's open-loop error; runs that were planned before this was
-    asked for go on with their own. Frames of one demonstration are alike, so the standard error is somewhat too small.
     Raises TrainingDiverged where the loss of a frame is not finite: no comparison with such a mean would say anything.
     """
     index = train_state.validation
     assert index is not None
-    count = min(frames, len(index))
-    rows = evenly_spaced(len(index), frames)
-    if not same_frames:
-        rows = [place * len(index) // count for place in range(count)]
+    rows = _rows(index, stopping)
+    count = len(rows)
     train_state.model.eval()
     try:
         losses = action_losses(train_state.model, train_state.recipe, index, rows)
@@ -42,7 +41,24 @@ def evaluate(train_state: TrainState, frames: int, same_frames: bool = True) -> 
     train_state.model.train()
     mean = math.fsum(losses) / count
     variance = math.fsum((loss - mean) ** 2 for loss in losses) / max(1, count - 1)
-    return EvaluationPoint(train_state.step, mean, math.sqrt(variance / count))
+    of_each = _of_demonstrations(index, rows, losses) if stopping.by_demonstration else {}
+    return EvaluationPoint(train_state.step, mean, math.sqrt(variance / count), of_each)
+
+
+def _rows(index: Index, stopping: EarlyStoppingSpec) -> list[int]:
+    """Those of `open_loop` and of the finished run's open-loop error; jobs that were planned before this was asked for
+    go on with their own."""
+    if stopping.same_frames:
+        return evenly_spaced(len(index), stopping.frames)
+    count = min(stopping.frames, len(index))
+    return [place * len(index) // count for place in range(count)]
+
+
+def _of_demonstrations(index: Index, rows: Sequence[int], losses: Sequence[float]) -> dict[int, float]:
+    found: dict[int, list[float]] = {}
+    for row, loss in zip(rows, losses, strict=True):
+        found.setdefault(index.items[row]["demonstration"], []).append(loss)
+    return {number: fmean(of_it) for number, of_it in found.items()}
 
 
 def open_loop(train_state: TrainState, frames: int, precision: str) -> list[Point]:
@@ -73,10 +89,25 @@ def open_loop(train_state: TrainState, frames: int, precision: str) -> list[Poin
 
 def points_of(measured: EvaluationPoint) -> list[Point]:
     """As metric points, which a checkpoint makes durable."""
-    return [Point(LOSS, measured.step, measured.loss), Point(ERROR, measured.step, measured.error)]
+    step = measured.step
+    points = [Point(LOSS, step, measured.loss), Point(ERROR, step, measured.error)]
+    return points + [
+        Point(f"{OF_DEMONSTRATION}{number}", step, loss)
+        for number, loss in sorted(measured.of_demonstrations.items())
+    ]
 
 
-def history(context: TaskContext[TrainSpec]) -> list[EvaluationPoint]:
+def history(
+    context: TaskContext[TrainSpec], train_state: TrainState, stopping: EarlyStoppingSpec
+) -> list[EvaluationPoint]:
     """What earlier attempts measured."""
+    index = train_state.validation
+    assert index is not None
+    measured = context.points(LOSS)
     errors = {point.step: point.value for point in context.points(ERROR)}
-    return [EvaluationPoint(p.step, p.value, errors[p.step]) for p in context.points(LOSS)]
+    of_each: dict[int, dict[int, float]] = {point.step: {} for point in measured}
+    if measured and stopping.by_demonstration:
+        for number in sorted({index.items[row]["demonstration"] for row in _rows(index, stopping)}):
+            for point in context.points(f"{OF_DEMONSTRATION}{number}"):
+                of_each[point.step][number] = point.value
+    return [EvaluationPoint(p.step, p.value, errors[p.step], of_each[p.step]) for p in measured]

@@ -9,7 +9,7 @@ import pytest
 
 import cli
 from db.migrate import open_state
-from experiments.reconvla.foreign import ForeignJobs
+from experiments.foreign import ForeignJobs
 from settings.home import Home
 from tests.processes import CLI_WITH_BODIES, QUICK, running
 from tests.support import await_value, planned, row, states, submit

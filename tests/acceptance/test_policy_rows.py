@@ -11,15 +11,21 @@ import pytest
 import yaml
 
 import cli
-from db import queries
+from db import plans, queries
+from db.engine import Database
 from db.migrate import open_state
+from db.store import ArtifactStore
 from errors import ConfigError, WeightsMissing
+from experiments.reconvla.arms import rows_of
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
+from experiments.reconvla.report.gather import gather
+from experiments.reconvla.report.together import gather_together
 from policies.base import Query
 from settings.home import Home
 from tests.models.openvla_sample import make_openvla
 from tests.policies.http_servers import serving
+from workers.records import found_in, records_of
 
 pytestmark = pytest.mark.slow
 
@@ -81,6 +87,27 @@ def test_policies_alone_come_to_a_table(tmp_path: Path, capsys: pytest.CaptureFi
     )
     page = next(home.reports.glob("*/report.html")).read_text()
     assert "the scripted expert" in page and "openvla" in page
+
+
+def test_rows_stand_as_they_were_written(tmp_path: Path, database: Database, home: Path) -> None:
+    """A plan has policies behind the arms, and keys of reports hold the order of a plan."""
+    rows = {"chance": {"policy": {"kind": "random", "seed": 3}}, "recon": None,
+            "expert": {"policy": {"kind": "expert"}}, "baseline": None}  # fmt: skip
+    config = load_config("smoke", rows_file(tmp_path / "rows.yaml", rows), (*SMALL, "seeds=[0, 1]"))
+    assert [row["name"] for row in rows_of(config)] == list(rows)
+    plans.submit(database, Planner(config).plan(), "submit-ablation", 0.0)
+    records = records_of(database, None)
+    assert [run.arm for run in records.runs] != list(rows)
+    data = gather(records, found_in(ArtifactStore(home)))
+    assert list(data.arms()) == list(rows) and [run.seed for run in data.arms()["recon"]] == [0, 1]
+    assert list(gather_together([records]).arms()) == [f"rows: {name}" for name in rows]
+
+
+def test_a_row_by_the_name_of_the_baseline_has_labels_of_its_own(tmp_path: Path) -> None:
+    rows = {"random": {"policy": {"kind": "random", "seed": 3}}}
+    jobs = Planner(load_config("smoke", rows_file(tmp_path / "rows.yaml", rows), SMALL)).plan().jobs
+    told = [job.label for job in jobs if job.kind == "evaluate"]
+    assert len(told) == 4 == len(set(told)) and "evaluate random sequences 0-0 (2)" in told
 
 
 def plan_of(tmp_path: Path, folder: Path) -> set[str]:

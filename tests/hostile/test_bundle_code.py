@@ -13,7 +13,7 @@ import cli
 from db import code
 from db.migrate import open_state
 from errors import CodeNotAllowed, InvalidInput
-from experiments.reconvla.foreign import ForeignJobs
+from experiments.foreign import ForeignJobs
 from settings.code_source import Source
 from settings.home import Home
 from tests.db.bundle.conftest import content

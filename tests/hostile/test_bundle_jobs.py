@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from experiments.reconvla.foreign import ForeignJobs
+from experiments.foreign import ForeignJobs
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
 from tests.db.bundle.conftest import sealed as sealed

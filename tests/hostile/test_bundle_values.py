@@ -8,7 +8,7 @@ import pytest
 
 from db.bundle.receive import receive
 from errors import BundleError
-from experiments.reconvla.foreign import ForeignJobs
+from experiments.foreign import ForeignJobs
 from settings.home import Home
 from tests.db.bundle.conftest import sealed as sealed
 from tests.db.bundle.forge import Parts, forged

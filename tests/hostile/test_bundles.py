@@ -12,7 +12,7 @@ import pytest
 import cli
 from db.bundle.receive import Imported, receive
 from db.migrate import open_state
-from experiments.reconvla.foreign import ForeignJobs
+from experiments.foreign import ForeignJobs
 from settings.home import Home
 from tests.db.bundle.conftest import content, take_out
 from tests.db.bundle.conftest import sealed as sealed

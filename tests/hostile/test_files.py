@@ -29,7 +29,7 @@ from detectors.calibration import FILE_NAME as CALIBRATION
 from detectors.calibration import read_calibrations
 from detectors.grounding_dino.files import check_stored, existing, weights_digest
 from errors import BatonError, CheckpointError, InvalidInput
-from experiments.reconvla.foreign import ForeignJobs
+from experiments.foreign import ForeignJobs
 from experiments.reconvla.named_config import load_config
 from models.beside import check_beside
 from models.folder_identity import folder_identity

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -239,6 +242,36 @@ def test_the_address_that_serve_prints_is_one(printed: str) -> None:
 def test_what_is_no_address_is_said(url: str) -> None:
     with pytest.raises(InvalidInput, match="is no address of a policy server"):
         policy(url)
+
+
+@pytest.mark.parametrize("user", ["somebody:secret", "secret", ":secret", ""])
+def test_no_password_is_in_an_address(user: str) -> None:
+    """It would be in the state, in reports and in bundles."""
+    with pytest.raises(InvalidInput, match=r"names a user.*\.netrc") as refused:
+        policy(f"http://{user}@127.0.0.1:8000/predict")
+    assert "secret" not in str(refused.value)
+
+
+def test_a_password_of_the_users_file_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login somebody password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    sent: list[str | None] = []
+
+    class Asked(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            sent.append(self.headers["Authorization"])
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps([0.0] * 35).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Asked) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        policy(f"http://127.0.0.1:{server.server_port}", tries=1).act([query()])
+    assert sent == [f"Basic {base64.b64encode(b'somebody:secret').decode()}"]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from reports.arm_intervals import crossed_intervals, t_intervals
 from reports.estimates import METHOD, METHOD_HERE, WEIGHTS, estimates
-from reports.methods import crossed_interval, t_interval
 from reports.statistics import mean_interval, success_intervals
 
 
@@ -34,8 +34,7 @@ def test_two_to_four_seeds_speak_of_the_method_on_these_sequences(seeds: int) ->
     assert found.mean.of_seeds == pytest.approx(means) and found.mean.spread == pytest.approx(
         means.std(ddof=1)
     )
-    low, high = t_interval(list(means)) or (0.0, 0.0)
-    assert found.mean.interval == pytest.approx((max(0.0, low), min(5.0, high)))
+    assert found.mean.interval == pytest.approx(t_intervals(means, 5.0))
     assert all(0 <= share.interval[0] < share.interval[1] <= 1 for share in found.shares if share.interval)
 
 
@@ -43,7 +42,7 @@ def test_five_seeds_speak_of_other_sequences_too() -> None:
     results = played(5)
     found = estimates(results, 5)
     assert found.interval_of == METHOD
-    assert found.mean.interval == pytest.approx(crossed_interval(results.astype(float)))
+    assert found.mean.interval == pytest.approx(crossed_intervals(results.astype(float), 5.0))
     assert found.shares[0].value == pytest.approx((results >= 1).mean())
 
 
@@ -52,4 +51,4 @@ def test_what_never_varies_has_no_interval_without_width(seeds: int) -> None:
     found = estimates(np.zeros((seeds, 8), dtype=int), 5)
     assert found.mean.interval is None
     shares = {share.interval for share in found.shares}
-    assert shares == {None} if seeds > 1 else None not in shares, "Wilson's knows of the other sequences"
+    assert shares == {None} if seeds > 1 else None not in shares, "a trial knows of the other sequences"

@@ -5,20 +5,16 @@ from __future__ import annotations
 from math import sqrt
 
 import numpy as np
-import pandas
 import pytest
-import statsmodels.api
 from scipy import stats
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from reports.methods import (
     NO_SPREAD,
     ONE_SEED,
-    crossed_interval,
     holm_decisions,
     paired,
     spread,
-    t_interval,
     welch,
 )
 
@@ -107,38 +103,8 @@ def test_losses_are_paired_by_the_seeds_that_both_have() -> None:
     assert equal is not None and (equal.delta, equal.p_value, equal.reason) == (0.5, None, NO_SPREAD)
 
 
-def test_an_arms_interval_on_these_sequences_is_students() -> None:
-    assert t_interval(A) == pytest.approx(tuple(stats.ttest_1samp(A, 0).confidence_interval()))
-    assert t_interval([0.5]) is None and t_interval([0.0, 0.0, 0.0]) is None
+def test_the_scatter_between_seeds_needs_two() -> None:
     assert spread(A) == pytest.approx(np.std(A, ddof=1)) and spread([0.5]) is None
-
-
-def test_the_crossed_interval_has_the_mean_squares_of_statsmodels() -> None:
-    random = np.random.default_rng(1)
-    values = random.normal(0, 1, (5, 40)) + random.normal(0, 0.5, (5, 1)) + random.normal(0, 0.7, (1, 40))
-    seeds, sequences = values.shape
-    rows = [(str(s), str(q), values[s, q]) for s in range(seeds) for q in range(sequences)]
-    frame = pandas.DataFrame(rows, columns=["seed", "sequence", "value"])
-    table = statsmodels.api.stats.anova_lm(
-        statsmodels.api.OLS.from_formula("value ~ C(seed) + C(sequence)", frame).fit()
-    )
-    of_seeds, of_sequences, of_cells = table["mean_sq"]
-    total = of_seeds + of_sequences - of_cells
-    degrees = total**2 / sum(table["mean_sq"] ** 2 / table["df"])
-    half = stats.t.ppf(0.975, degrees) * sqrt(total / values.size)
-    assert crossed_interval(values) == pytest.approx((values.mean() - half, values.mean() + half))
-
-
-def test_sequences_that_differ_less_than_their_cells_leave_students_interval() -> None:
-    values = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0], [1.0, 0.0, 1.0, 1.0]])
-    assert values.mean(axis=0).var() < values.var()
-    assert crossed_interval(values) == pytest.approx(t_interval(list(values.mean(axis=1))))
-
-
-def test_no_crossed_interval_where_seeds_do_not_vary() -> None:
-    assert crossed_interval(np.zeros((5, 9))) is None
-    assert crossed_interval(np.eye(4)) is None  # each seed another sequence, all the same mean
-    assert crossed_interval(np.ones((1, 9))) is None
 
 
 def test_holms_decisions_by_hand() -> None:

@@ -22,12 +22,36 @@ def test_success_rates_by_hand():
     assert success_rates(result_matrix([[0, 1, 5, 5]])) == [0.75, 0.5, 0.5, 0.5, 0.5]
 
 
-def test_wilson_interval_against_its_formula():
+def test_the_interval_of_a_rate_by_its_formula():
+    """That of two successes and two failures more, or nearly."""
     matrix = result_matrix([[1] * 8 + [0] * 2])
-    z, p, n = 1.959963984540054, 0.8, 10
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    assert success_intervals(matrix)[0] == pytest.approx((centre - half, centre + half))
+    z = 1.959963984540054
+    n, p = 10 + z**2, (8 + z**2 / 2) / (10 + z**2)
+    half = z * np.sqrt(p * (1 - p) / n)
+    assert success_intervals(matrix)[0] == pytest.approx((p - half, min(1.0, p + half)))
+
+
+def test_every_rate_is_held_as_often_as_is_said():
+    """Exactly, over all numbers of successes."""
+    sequences, rates = 128, np.array([0.6, 0.15, 0.03, 0.006, 0.001, 0.999])
+    counts = np.arange(sequences + 1)
+    matrices = [np.repeat([[1, 0]], [count, sequences - count], axis=1) for count in counts]
+    low, high = np.array([statistics.success_intervals(matrix, 1)[0] for matrix in matrices]).T
+    held = (low[:, None] <= rates) & (rates <= high[:, None])
+    assert ((binom.pmf(counts[:, None], sequences, rates) * held).sum(axis=0) > 0.94).all()
+
+
+def test_the_interval_of_two_shares_on_the_same_sequences_by_its_formula():
+    a, b = (1,) * 6 + (0,) * 14, (0,) + (1,) * 9 + (0,) * 10
+    more, less, pairs = 5 / 22, 2 / 22, 22
+    half = 1.959963984540054 * np.sqrt((more + less - (more - less) ** 2) / pairs)
+    found = compare("a", "b", {0: a}, {0: b}).success[0]
+    assert found.ci95 == pytest.approx((more - less - half, more - less + half))
+
+
+def test_one_pair_that_differs_does_not_rule_the_other_way_out():
+    found = compare("a", "b", {0: (1,) + (0,) * 127}, {0: (0,) * 128}).success[0]
+    assert found.delta < 0 and found.ci95[0] < found.delta and found.ci95[1] > 0
 
 
 def test_the_ceiling_is_the_metrics():

@@ -205,8 +205,8 @@ def test_each_seed_and_what_the_interval_is_of_are_in_json():
     alone = summarise(made("x", (RunReport("a", 0, 1, results=(0,) * 8),)))
     [arm] = to_json(made("x", ()), alone)["arms"]
     assert (arm["interval_of"], arm["avg_len_interval"], arm["avg_len_ci95"]) == ("weights", None, None)
-    assert arm["success_interval"][0][1] == pytest.approx(0.3244, abs=1e-4), (
-        "Wilson knows of the other sequences"
+    assert arm["success_interval"][0][1] == pytest.approx(0.3722, abs=1e-4), (
+        "a trial knows of the other sequences"
     )
 
 

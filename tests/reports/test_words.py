@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from reports.data import RunReport
 from reports.last_look import LastLook
 from reports.scatter import Spread
@@ -140,6 +142,16 @@ def test_before_the_first_look_nothing_is_said() -> None:
     runs = [*runs_of("a", 1.0, range(2)), *runs_of("bb", 4.0, range(2))]
     found = told(*runs, last_looks={"bb": LastLook(0, "open", None, None, 0.009, 1.0, 8)})
     assert found[0].startswith("Nothing can be said of bb against a") and "no look yet" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "ends"),
+    [("open", "no look decides before they differ"), ("undecided", "no look is left")],
+)
+def test_where_nothing_varies_a_look_says_nothing(verdict: Any, ends: str) -> None:
+    alike = [RunReport(arm, seed, 1, results=(0, 0, 0)) for arm in ("aa", "bb") for seed in range(3)]
+    found = told(*alike, last_looks={"bb": LastLook(3, verdict, None, None, 0.009, 1.0, 8)})
+    assert found[0].startswith("Nothing can be said of bb against aa") and found[0].endswith(f"; {ends}.")
 
 
 def test_nothing_is_said_where_nothing_is_compared() -> None:

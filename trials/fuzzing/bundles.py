@@ -42,7 +42,7 @@ class Bundles:
 
     def meet(self, draw: random.Random) -> None:
         from db.bundle.receive import receive
-        from experiments.reconvla.foreign import ForeignJobs
+        from experiments.foreign import ForeignJobs
         from settings.home import Home
 
         bundle, root = self._folder / "changed.bundle", self._folder / "new"

@@ -27,6 +27,7 @@ from experiments.reconvla.report.runs import (
     attention_of,
     baseline_of,
     done_in_a_row,
+    in_order_of_rows,
     is_closed_loop,
     looked_at_by,
     run_report,
@@ -46,6 +47,7 @@ _BUCKETS = ("useful", "replayed", "checkpoint", "load", "idle")
 
 def gather(records: Records, find: Find) -> ReportData:
     """Everything there is of an ablation; what is not measured yet is None."""
+    records = in_order_of_rows(records)
     ablation, jobs = records.ablation, records.jobs
     corpora = Corpora(jobs, records.needs, ablation.config)
     sequences, baseline = Sequences(jobs), baseline_of(jobs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from calvin.metrics import task_scores
 from db.states import FAILED
@@ -14,8 +15,17 @@ from tasks.records import AttemptRecord, JobRecord, Records, RunRecord, ended, t
 from tasks.registry import INDEX
 from tasks.results import AttentionResult, IndexResult, OpenLoopResult, SequenceResult
 from tasks.specs import AttentionSpec, ClosedLoopSpec, JudgedSpec, OpenLoopSpec, TrainSpec
+from tasks.train.early_stopping import OF_DEMONSTRATION
 
 _LOSS = "loss/"
+
+
+def in_order_of_rows(records: Records) -> Records:
+    """With the runs as the settings have their rows; a plan has those of policies behind the arms."""
+    arms = records.ablation.config.get("arms")
+    place = {name: number for number, name in enumerate(arms)} if isinstance(arms, Mapping) else {}
+    runs = sorted(records.runs, key=lambda run: place.get(run.arm, len(place)))
+    return replace(records, runs=tuple(runs)) if place else records
 
 
 def run_report(run: RunRecord, records: Records, corpora: Corpora, sequences: Sequences) -> RunReport:
@@ -43,7 +53,11 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora, sequences: Se
             for m in metrics
             if m.name.startswith(_LOSS)
         ),
-        curves=tuple(LossPoint(m.step, m.name, m.value) for m in metrics if not m.name.startswith(_LOSS)),
+        curves=tuple(
+            LossPoint(m.step, m.name, m.value)
+            for m in metrics
+            if not m.name.startswith((_LOSS, OF_DEMONSTRATION))
+        ),
         slices=sum(map(_did_steps, attempts_here)) if trained else None,
         attempts=tuple(
             Slice(

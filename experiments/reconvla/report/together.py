@@ -13,7 +13,13 @@ from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.report.corpora import Corpora
 from experiments.reconvla.report.looks import looks_of_all
 from experiments.reconvla.report.metric import TASKS_IN_A_ROW
-from experiments.reconvla.report.runs import baseline_of, done_in_a_row, run_report, tasks_of
+from experiments.reconvla.report.runs import (
+    baseline_of,
+    done_in_a_row,
+    in_order_of_rows,
+    run_report,
+    tasks_of,
+)
 from experiments.reconvla.report.sequences import Sequences, judged_as, simulated_by
 from reports.data import ReportData, RunReport
 from reports.parts.comparisons import Comparisons
@@ -43,6 +49,7 @@ def gather_together(ablations: Sequence[Records]) -> ReportData:
 
     Raises InvalidInput where their data or evaluation differ, with the difference, or where they share no sequence.
     """
+    ablations = [in_order_of_rows(records) for records in ablations]
     names = _names(ablations)
     _check_same(ablations, names)
     sequences = Sequences([job for records in ablations for job in records.jobs])

@@ -14,9 +14,9 @@ from db.engine import Database
 from db.plans import Plan
 from db.states import BLOCKED, READY, SUCCEEDED
 from errors import ConfigError, DatasetError, HubUnreachable, InvalidInput
+from experiments.foreign_parameters import check_policy
 from experiments.proposal import Proposal, propose
 from experiments.reconvla import planning
-from experiments.reconvla.foreign_parameters import check_policy
 from experiments.reconvla.hub_data import local, pinned
 from experiments.reconvla.hub_needs import absent, told_room
 from experiments.reconvla.named_config import load_config

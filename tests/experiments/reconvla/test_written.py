@@ -11,6 +11,7 @@ from experiments.reconvla.config import ArmEntry
 from experiments.reconvla.named_config import load_config
 from models.config import ReconVLAConfig
 from models.sizes import config_of_size
+from policies.registry import text_entries
 
 
 def loaded(tmp_path: Path, text: str, *overrides: str, **direct: object):  # type: ignore[no-untyped-def]
@@ -41,6 +42,17 @@ def test_rows_bases_and_titles(tmp_path: Path) -> None:
     assert isinstance(twelve, ArmEntry) and (twelve.base, twelve.title) == ("2024-01-31", "5")
     assert twelve.set == {"gaze": {"weights": "7"}}
     assert isinstance(three, ArmEntry) and three.set == {"gaze.weights": "1e3", "training.steps": 20.0}
+
+
+def test_what_a_policy_is_told_by_name(tmp_path: Path) -> None:
+    """Every text of any kind of policy, as their classes have it."""
+    rows = "arms:\n  a: {policy: {kind: folder, folder: 1e3, detector: 012, precision: 16}}\n"
+    (tmp_path / "mine.yaml").write_text(rows)
+    with pytest.raises(ConfigError, match=r"policy\.precision: must be one of auto, .*, got '16'"):
+        load_config("smoke", tmp_path / "mine.yaml")
+    config = loaded(tmp_path, rows.replace("16", "fp16"))
+    assert config.policies["a"].policy["folder"] == "1e3" and config.policies["a"].policy["detector"] == "012"
+    assert {"class", "actions", "precision", "url"} < set(text_entries())
 
 
 def test_the_same_on_the_command_line() -> None:

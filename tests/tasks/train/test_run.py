@@ -17,6 +17,7 @@ from tasks.context import Finished, InputFile, Yielded
 from tasks.evaluate.open_loop import run_open_loop
 from tasks.results import TrainResult
 from tasks.train import run as train
+from tasks.train.early_stopping import OF_DEMONSTRATION
 from tasks.train.prefetch import Prefetcher
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
@@ -232,25 +233,63 @@ def test_a_smaller_micro_batch_counts_from_the_step_it_was_learned_at(
 
 
 EARLY = {"every_steps": 2, "frames": 4, "window": 1, "min_gain": 0.9}
+EARLY_NOW = {
+    "every_steps": 1,
+    "frames": 4,
+    "window": 2,
+    "min_gain": 0.9,
+    "same_frames": True,
+    "by_demonstration": True,
+}
 
 
+@pytest.fixture(scope="module")
+def two_held_out(tmp_path_factory: pytest.TempPathFactory) -> tuple[InputFile, ...]:
+    """Held-out frames of two demonstrations."""
+    files = write_training_index(tmp_path_factory.mktemp("held-out"), frames=4, demonstrations=2)
+    return tuple(input_file("validation", "index", name, path) for name, path in files.items())
+
+
+@pytest.mark.parametrize("early", [EARLY, EARLY_NOW], ids=["before", "now"])
 @pytest.mark.parametrize("cuts", [(), (2,), (3,)], ids=str)
 def test_a_run_ends_early_at_the_same_step_however_it_was_cut(
-    tmp_path: Path, index: tuple[InputFile, ...], cuts: tuple[int, ...]
+    tmp_path: Path,
+    index: tuple[InputFile, ...],
+    two_held_out: tuple[InputFile, ...],
+    cuts: tuple[int, ...],
+    early: dict[str, Any],
 ) -> None:
-    """No window of two steps gains 90 %: the second measurement, at step 4, ends the run."""
-    held_out = [dataclasses.replace(f, role=f.role.replace("index", "validation")) for f in index]
-    spec = training_spec(STEPS, early_stopping=EARLY)
+    """No window of two steps gains 90 %: the second, at step 4, ends the run."""
+    spec = training_spec(STEPS, early_stopping=early)
     context: FakeContext | None = None
     for cut in (*cuts, None):
-        context = FakeContext(tmp_path, spec, (*index, *held_out), earlier=context, checks=cut)
+        context = FakeContext(tmp_path, spec, (*index, *two_held_out), earlier=context, checks=cut)
         result = train.run(context)
     assert isinstance(result, Finished) and context is not None
     assert (result.step, result.result) == (4, TrainResult(steps=4))
     (note,) = result.notes
     assert note.kind == "early_stop" and note.message.startswith("stopped at step 4: gain")
-    measured = [p for p in [*context.published_points, *result.points] if p.name == "validation/action"]
-    assert [p.step for p in measured] == [2, 4]
+    points = [*context.published_points, *result.points]
+    measured = [p for p in points if p.name == "validation/action"]
+    steps = list(range(early["every_steps"], 5, early["every_steps"]))
+    assert [p.step for p in measured] == steps
+    of_each = [(p.name, p.step) for p in points if p.name.startswith(OF_DEMONSTRATION)]
+    assert of_each == [
+        (f"{OF_DEMONSTRATION}{n}", step) for step in steps for n in (0, 1) if early is EARLY_NOW
+    ]
+
+
+@pytest.mark.parametrize("steps", [STEPS, 3])
+def test_a_run_that_could_not_be_ended_early_says_why(
+    tmp_path: Path, index: tuple[InputFile, ...], steps: int
+) -> None:
+    """Held-out frames of one demonstration; and no two windows."""
+    spec = training_spec(steps, early_stopping=EARLY_NOW)
+    result = train.run(FakeContext(tmp_path, spec, (*index, *held_out(index))))
+    assert isinstance(result, Finished) and result.step == steps
+    (note,) = result.notes
+    assert note.message.startswith("early stopping could not end this run: ")
+    assert ("two windows" in note.message) == (steps == 3)
 
 
 OPEN_LOOP = {"every_steps": 2, "frames": 3}

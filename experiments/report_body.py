@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.reconvla.report.gather import gather
+from experiments.registry import experiment_of
 from reports.write import write_report
 from tasks.context import Draft, Finished, TaskContext
 from tasks.results import ReportResult
@@ -11,6 +11,7 @@ from tasks.specs import ReportSpec
 
 def run(context: TaskContext[ReportSpec]) -> Finished[ReportResult]:
     """Publishes `report` artifacts, named as their files."""
-    folder = context.scratch / "report"
-    files = write_report(gather(context.records(context.spec.ablation), context.find), folder)
+    folder, records = context.scratch / "report", context.records(context.spec.ablation)
+    data = experiment_of(records.ablation.config).gather(records, context.find)
+    files = write_report(data, folder)
     return Finished([Draft("report", path.name, path) for path in files.values()], result=ReportResult())
