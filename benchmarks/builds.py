@@ -11,10 +11,17 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
 Figure = TypeVar("Figure")
+
+
+class Ratio(TypedDict):
+    """A median over pairs and its 95 % interval."""
+
+    ratio: float
+    interval_95: tuple[float, float]
 
 
 @contextmanager
@@ -42,18 +49,20 @@ def said_in(tree: Path, code: str, *words: str) -> str:
     return lines[-1]
 
 
-def pairs_of(measure: Callable[[Path], Figure], old: Path, count: int) -> Iterator[dict[str, Figure]]:
+def pairs_of(
+    measure: Callable[[Path], Figure], old: Path, count: int, new: Path = ROOT
+) -> Iterator[dict[str, Figure]]:
     """`count` pairs of figures, `old` and `new`; who comes first alternates."""
     for number in range(count):
-        order = [("old", old), ("new", ROOT)][:: 1 if number % 2 else -1]
+        order = [("old", old), ("new", new)][:: 1 if number % 2 else -1]
         yield {side: measure(tree) for side, tree in order}
 
 
-def ratio_of(ratios: Sequence[float]) -> dict[str, object]:
+def ratio_of(ratios: Sequence[float]) -> Ratio:
     """The median of the ratios and the 95 % interval of it (10,000 resamples of the pairs)."""
     chance = random.Random(0)
     medians = sorted(statistics.median(chance.choices(ratios, k=len(ratios))) for _ in range(10_000))
     return {
         "ratio": round(statistics.median(ratios), 3),
-        "interval_95": [round(medians[250], 3), round(medians[9749], 3)],
+        "interval_95": (round(medians[250], 3), round(medians[9749], 3)),
     }

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from errors import ConfigError
 from settings.faults import need_fact
 from settings.json_values import JsonObject
-from settings.regular import read_bytes
+from settings.regular import is_there, read_bytes
 from settings.shown import cut, shown
 
 #: Of one source.
@@ -196,7 +196,7 @@ class _Walk:
     def _find(self, module: str) -> str | None:
         path = module.replace(".", "/")
         for one in (f"{path}/__init__.py", f"{path}.py"):
-            if (self._folder / one).exists() or (self._folder / one).is_symlink():
+            if is_there(self._folder / one):  # what no file can be called is none
                 return one
         return None
 

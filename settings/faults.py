@@ -7,6 +7,7 @@ times. A machine that has too few open files, processes or bytes of memory has s
 from __future__ import annotations
 
 import errno
+import mmap
 
 #: What the machine, or this process, has too little of at the moment.
 SHORTAGES = {
@@ -33,6 +34,17 @@ def need_fact(error: BaseException) -> None:
     """Call before an error is taken for a fact about a file: raises it where it is the machine's alone."""
     if isinstance(error, OSError) and (error.errno in SHORTAGES or error.errno == errno.EINTR):
         raise error
+
+
+def gives_memory(count: int) -> bool:
+    """Whether the machine lets this process have so many bytes more. A library that got none, and was asked for less
+    by any sound file, was asked by a damaged one where it does.
+    """
+    try:
+        mmap.mmap(-1, count).close()
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def need_mistake(error: BaseException) -> None:

@@ -221,3 +221,13 @@ def test_the_pictures_are_of_the_stored_result() -> None:
     for arm in document["arms"]:
         assert f"{100 * arm['success'][0]:.1f}" in page
     assert "2479 jobs" in page
+
+
+def test_every_promise_names_a_test_that_there_is() -> None:
+    page = (REPOSITORY / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)?::(test_\w+)`", page)
+    assert len(named) > 80
+    file = ""
+    for path, test in named:
+        file = path or file  # `::test` is of the file before
+        assert f"def {test}(" in (REPOSITORY / file).read_text(encoding="utf-8"), f"{file}::{test}"

@@ -35,6 +35,8 @@ _DEFAULT_PATHS = {
 }
 #: What no file's name holds: the end of a text, and halves of characters.
 _NO_NAME = re.compile("[\0\ud800-\udfff]")
+#: Of a column's name, which folders have too.
+_MOST_NAME_BYTES = 255
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)(?::0?([0-9]{1,2})d)?\}")
 
 
@@ -155,7 +157,8 @@ def _features(file: Path, value: object) -> dict[str, Feature]:
             raise DatasetError(
                 f"{file}: features.{cut(name)} is {shown(entry)}, without a dtype and a shape."
             )
-        if "/" in name or name.startswith(".") or _NO_NAME.search(name):
+        is_long = len(name.encode(errors="replace")) > _MOST_NAME_BYTES
+        if "/" in name or name.startswith(".") or is_long or _NO_NAME.search(name):
             raise DatasetError(f"{file}: features.{cut(name)} is no name of a column.")
         found[name] = Feature(name, kind, tuple(shape or ()))
     return found

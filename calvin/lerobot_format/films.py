@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from errors import DatasetError
-from settings.faults import need_fact
+from settings.faults import gives_memory, need_fact
 from settings.regular import open_regular
 from settings.shown import cut
 
@@ -33,6 +33,8 @@ _MOST_FRAMES = 10_000_000
 #: Packets of a film that a decoder is given for one frame, at most: codecs look this far ahead and back.
 _MOST_BEHIND = 1000
 _SAMPLE_BYTES = 1 << 20
+#: More than PyAV takes at once for pictures of a camera of CALVIN's.
+_DECODER_BYTES = 64 << 20
 _KEPT_INDEXES = 64
 
 
@@ -251,4 +253,6 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except (av.FFmpegError, OSError, ValueError, MemoryError) as error:
         need_fact(error)
+        if isinstance(error, MemoryError) and not gives_memory(_DECODER_BYTES):
+            raise
         raise DatasetError(f"{path} is damaged, or no mp4: {cut(str(error), 120)}.") from None

@@ -5,6 +5,7 @@ pyarrow is imported on use: a set in another format needs none of it.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ _MOST_COLUMNS, _MOST_STRUCTURE = 20_000, 10_000_000
 _VALUE_BYTES, _BESIDE_BYTES = 16, 1 << 20
 #: Of all pictures of one row group; lerobot writes an episode, or files of 100 MB.
 _MOST_GROUP_BYTES = 4 << 30
+_ASKED = re.compile(r"size (\d+)")
 #: Rows that are made into Python's values at a time.
 _ROWS_AT_ONCE = 32
 
@@ -240,6 +242,11 @@ def _told(path: Path, name: str | None = None) -> Iterator[None]:
 
     try:
         yield
+    except pa.ArrowMemoryError as error:
+        asked = _ASKED.search(str(error))
+        if asked is None or int(asked[1]) <= _MOST_GROUP_BYTES:  # as much as a sound file may take
+            raise
+        raise DatasetError(f"{path} is damaged: it asks for {asked[1]} bytes at once.") from None
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         need_fact(error)
         at = f"{path}: {cut(name)}" if name else str(path)

@@ -114,7 +114,7 @@ def _is_entry(entry: object) -> TypeGuard[Entry]:
     """As `tasks.evaluate.closed_loop.entry_of` makes them. Raises KeyError where it is of no sequence."""
     if not isinstance(entry, dict):
         return False
-    counts, tasks = (entry["sequence"], entry.get("done", 0)), entry.get("tasks", [])
+    counts, tasks = (entry["sequence"], entry["done"]), entry["tasks"]
     are_counts = all(type(count) is int and count >= 0 for count in counts)
     return are_counts and isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)
 

@@ -86,7 +86,7 @@ def go_on(home: Home) -> None:
     done = {entry["sequence"] for entry in results.entries}
     for sequence in range(SEQUENCES):
         if sequence not in done:
-            results.add({"sequence": sequence})
+            results.add({"sequence": sequence, "done": 0, "tasks": []})
     with patch.multiple(report, **_REPORT):
         report.write_report(None, asked(home) / "report")  # type: ignore[arg-type]
     _remove(database, home)
@@ -121,7 +121,7 @@ def broken_promises(home: Home) -> list[str]:
     if (home.run / "flower.url").read_text() != "http://here:1":
         wrong.append("the note of the address is not whole")
     troubles_of(home)
-    lines = [f'{{"sequence": {number}}}' for number in range(SEQUENCES)]
+    lines = [f'{{"sequence": {number}, "done": 0, "tasks": []}}' for number in range(SEQUENCES)]
     written = (folder / "results.jsonl").read_text().splitlines()
     if written != ['{"evaluation": {"policy": "p"}}', *lines]:
         wrong.append(f"results {written}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -12,11 +13,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from calvin.lerobot_format import films, tables
 from calvin.lerobot_format.tables import open_table
 from calvin.split import TRAINING, Reading, open_split
 from errors import DatasetError
@@ -61,7 +64,7 @@ def test_a_pattern_leads_nowhere_else(root: Path, pattern: str) -> None:
     sentence(refused, root / "meta" / "info.json")
 
 
-@pytest.mark.parametrize("name", ["../x", ".x", "x\0", "x\ud800"])
+@pytest.mark.parametrize("name", ["../x", ".x", "x\0", "x\ud800", "x" * 256, "名" * 90])
 def test_a_column_that_no_folder_can_be_called_is_none(root: Path, name: str) -> None:
     features = json.loads((root / "meta" / "info.json").read_text())["features"]
     sets.change_info(root, features={**features, name: {"dtype": "video", "shape": [200, 200, 3]}})
@@ -305,3 +308,29 @@ def test_numbers_of_episodes_are_within_bounds(root: Path) -> None:
         sets.lines(path, [{**listed[0], **changed}, listed[1]])
         with pytest.raises(DatasetError, match=r"line 1: (length|episode_index|tasks)"):
             read(root)
+
+
+def test_a_table_that_asks_for_more_than_any_takes_is_damaged_and_the_machine_is_short_otherwise(
+    root: Path,
+) -> None:
+    with (
+        pytest.raises(
+            DatasetError, match="is damaged: it asks for 1152921504606846976 bytes at once"
+        ) as refused,
+        tables._told(root),
+    ):
+        raise pa.ArrowMemoryError("malloc of size 1152921504606846976 failed")
+    sentence(refused, root)
+    for said in ("malloc of size 4096 failed", "realloc of size 100000 failed", "out of memory"):
+        with pytest.raises(MemoryError), tables._told(root):
+            raise pa.ArrowMemoryError(said)
+
+
+@pytest.mark.parametrize("gives", [True, False])
+def test_a_film_is_damaged_only_where_the_machine_has_memory(
+    root: Path, gives: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(films, "gives_memory", lambda count: gives)
+    short = av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory", "x.mp4")
+    with pytest.raises(DatasetError if gives else MemoryError), films._told(root):
+        raise short

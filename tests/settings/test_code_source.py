@@ -69,6 +69,11 @@ def test_names_are_found_wherever_they_stand() -> None:
     assert {one.label for one in references_in(value)} == {"x:X", "y:Y"}
 
 
+def test_what_no_file_can_be_called_is_not_beside_it(tmp_path: Path) -> None:
+    write(tmp_path, mine=f"import b{'x' * 400}\nimport {'x.' * 3000}x\nclass Mine: pass\n")
+    assert found(tmp_path) == ["mine.py"]
+
+
 def test_what_is_imported_beside_it_counts_and_nothing_is_run(tmp_path: Path) -> None:
     write(
         tmp_path,

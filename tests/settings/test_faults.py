@@ -123,3 +123,8 @@ def test_whoever_tells_of_an_error_asks_first_whose_it_is(file: Path) -> None:
                 node for node in ast.walk(handler) if isinstance(node, ast.Raise) and node.exc is not None
             ]
             assert not tells or any(asked in does for asked in ASKS), f"line {handler.lineno}: {does}"
+
+
+def test_memory_is_asked_for_and_given_back() -> None:
+    assert faults.gives_memory(1 << 20)
+    assert not faults.gives_memory(1 << 62)

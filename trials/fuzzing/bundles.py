@@ -13,6 +13,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
+from tests.own_code import DETECTOR
 from tests.support import RETENTION
 from trials.fuzzing.mutations import changed_bytes, changed_value
 
@@ -23,31 +24,48 @@ _VALUES: tuple[Any, ...] = (
 _LOOKS = (("status", "--json"), ("status",), ("logs", "train"), ("artifacts", "verify"))
 
 
+#: Seeds that are planned by looks; and a detector and a policy that travel as source.
+_ROUNDS = "{arms: [baseline, recon, recon_pretrain], seeds: {adaptive: {max: 6, margin: 0.9}}}"
+_CODE = """
+arms:
+  baseline: null
+  recon: null
+  mine: {base: recon, set: {gaze.detector: "mine:Mine"}}
+  still: {policy: {kind: own, class: "mine:Mine"}}
+"""
+
+
 class Bundles:
     name = "bundles"
-    readers = ("db/bundle/*.py", "db/soundness.py", "db/ownership.py")
+    readers = ("db/bundle/*.py", "db/soundness.py", "db/ownership.py", "db/code.py",
+               "experiments/reconvla/foreign*.py", "experiments/reconvla/adaptive.py",
+               "experiments/reconvla/seeds.py", "settings/code_source.py")  # fmt: skip
 
     def __init__(self, folder: Path) -> None:
-        from db.bundle.export import export
-        from tests.workshop import Workshop
+        from errors import BatonError
 
-        workshop = Workshop(folder / "home")
-        workshop.submit()
-        workshop.finish_until("train")
-        workshop.publish(workshop.claim("train"), 1)
-        workshop.stop("train")
-        self._folder, self._bundle = folder, folder / "sound.bundle"
-        export(workshop.database, workshop.home, RETENTION, self._bundle, None, time.time())
-        workshop.close()
+        self._folder = folder
+        self._bundles = [_of_a_workshop(folder)]
+        for name, text in (("rounds", _ROUNDS), ("code", _CODE)):
+            self._bundles.append(_of_a_plan(folder / name, text))
+        for bundle in self._bundles:
+            try:
+                self._take_in(random.Random(0), bundle)
+            except BatonError as error:
+                raise AssertionError(f"{bundle} is sound, and refused: {error}") from None
 
     def meet(self, draw: random.Random) -> None:
+        bundle = self._folder / "changed.bundle"
+        self._write_changed(draw, draw.choice(self._bundles), bundle)
+        self._take_in(draw, bundle)
+
+    def _take_in(self, draw: random.Random, bundle: Path) -> None:
         from db.bundle.receive import receive
         from experiments.foreign import ForeignJobs
         from settings.home import Home
 
-        bundle, root = self._folder / "changed.bundle", self._folder / "new"
+        root = self._folder / "new"
         shutil.rmtree(root, ignore_errors=True)
-        self._write_changed(draw, bundle)
         try:
             receive(Home(root), bundle, time.time(), ForeignJobs(root / "artifacts"))
         except Exception:
@@ -56,13 +74,13 @@ class Bundles:
             raise
         self._look(draw, root)
 
-    def _write_changed(self, draw: random.Random, bundle: Path) -> None:
+    def _write_changed(self, draw: random.Random, sound: Path, bundle: Path) -> None:
         from tests.db.bundle.forge import parts_of
 
         if draw.random() < 0.25:
-            bundle.write_bytes(changed_bytes(draw, self._bundle.read_bytes(), near=(0, 512)))
+            bundle.write_bytes(changed_bytes(draw, sound.read_bytes(), near=(0, 512)))
             return
-        parts = parts_of(self._bundle)
+        parts = parts_of(sound)
         if draw.random() < 0.3:
             parts.manifest = changed_value(draw, parts.manifest)
             parts.write(bundle, json.dumps(parts.manifest).encode())
@@ -83,6 +101,40 @@ class Bundles:
         result = CliRunner().invoke(cli.cli, ["--home", str(root), *words])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
+
+
+def _of_a_workshop(folder: Path) -> Path:
+    """In the middle of its training."""
+    from db.bundle.export import export
+    from tests.workshop import Workshop
+
+    workshop = Workshop(folder / "home")
+    workshop.submit()
+    workshop.finish_until("train")
+    workshop.publish(workshop.claim("train"), 1)
+    workshop.stop("train")
+    export(workshop.database, workshop.home, RETENTION, folder / "workshop.bundle", None, time.time())
+    workshop.close()
+    return folder / "workshop.bundle"
+
+
+def _of_a_plan(folder: Path, config: str) -> Path:
+    """Nothing of it was done."""
+    import cli
+
+    folder.mkdir()
+    (folder / "mine.yaml").write_text(config)
+    (folder / "mine.py").write_text(f"import beside\n{DETECTOR}\n    act = beside.act\n")
+    (folder / "beside.py").write_text(
+        "def act(self, queries):\n    return [[[0, 0, 0, 0, 0, 0, 1]] for _ in queries]\n"
+    )
+    bundle = folder / "plan.bundle"
+    submit = ("submit-ablation", "--preset", "smoke", "--config", str(folder / "mine.yaml"), "--detach")
+    for words in (submit, ("bundle", "export", str(bundle))):
+        result = CliRunner().invoke(cli.cli, ["--home", str(folder / "home"), *words])
+        if result.exit_code:
+            raise AssertionError(f"{words}: {result.output}") from result.exception
+    return bundle
 
 
 def _change_rows(draw: random.Random, state: Path) -> str | None:

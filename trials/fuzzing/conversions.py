@@ -53,12 +53,15 @@ class Conversions:
             shutil.copytree(self._whole[form], self._dst)
             file = self._dst / "conversion.json"
             is_forged = _change(draw, file)
-        sound = file.read_bytes() if file.exists() else b""
+        was_whole = self._dst.exists()
         list(self._convert(form))
         found, wanted = bytes_of(self._dst), self._ends[form]
-        if not is_forged and found != wanted:
-            others = [name for name in {*found, *wanted} if found.get(name) != wanted.get(name)]
-            raise AssertionError(f"{form}: other bytes in {others[:3]} after {sound[:80]!r}")
+        if is_forged:
+            return
+        # What says the same in other words counts as finished, and is left as it is.
+        others = [name for name in {*found, *wanted} if found.get(name) != wanted.get(name)]
+        if others and not (was_whole and others == [file.name]):
+            raise AssertionError(f"{form}: other bytes in {others[:3]}")
 
     def _convert(self, form: str) -> Any:
         """Parts of one demonstration."""

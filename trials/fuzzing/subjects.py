@@ -17,6 +17,7 @@ from trials.fuzzing.datasets import Datasets
 from trials.fuzzing.documents import Documents
 from trials.fuzzing.hub import HubAnswers
 from trials.fuzzing.lerobot import LeRobotSets
+from trials.fuzzing.lists import Lists
 from trials.fuzzing.pickled import Pickles
 from trials.fuzzing.shards import Shards
 
@@ -49,6 +50,7 @@ SUBJECTS: dict[str, type[Subject]] = {
         Shards,
         Conversions,
         OwnCode,
+        Lists,
     )
 }
 

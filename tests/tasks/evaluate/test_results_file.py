@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,11 @@ from tasks.evaluate.results_file import ResultsFile
 ABOUT = {"policy": "p", "spec": {"sequences": 3}}
 
 
-def entry(sequence: int) -> dict[str, int]:
-    return {"sequence": sequence}
+def entry(sequence: int) -> dict[str, Any]:
+    return {"sequence": sequence, "done": 0, "steps": 7, "tasks": ["open_drawer"], "actions": []}
 
 
-def lines(path: Path) -> list[dict[str, int]]:
+def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()[1:]]
 
 
