@@ -32,6 +32,7 @@ from experiments.reconvla.config import AblationConfig
 from experiments.reconvla.planner import Planner
 from experiments.reconvla.sections import Data, Evaluation
 from settings.home import Home
+from tasks.registry import versions
 
 RESULT = Path(__file__).resolve().parent / "results" / "home_scale.json"
 
@@ -79,11 +80,12 @@ def measure(home: Home, size: int, episodes: int) -> dict[str, float]:
     bare.execute("pragma synchronous=normal")
     while len(claims) < _CLAIMS:
         began = time.perf_counter()
-        rung = jobs.ring(database, "cpu", 200, time.time())
+        rung = jobs.ring(database, "cpu", 200, time.time(), versions())
+        assert rung, "the plan has that many jobs"
         rings.append((time.perf_counter() - began) / max(1, len(rung)))
         for row in rung:
             began = time.perf_counter()
-            claim = jobs.claim(database, row.id, worker, 30.0, time.time())
+            claim = jobs.claim(database, row.id, worker, 30.0, time.time(), versions())
             claims.append(time.perf_counter() - began)
             assert claim is not None
             began = time.perf_counter()
