@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from statsmodels.stats.proportion import proportion_confint
+import numpy as np
 
 from reports.data import ReportData
-from reports.level import ALPHA
+from reports.statistics import success_intervals
 from reports.summary import Summary
 
 #: Of fewer a rate of 0 or 1 leaves more than 16 points open.
@@ -34,7 +34,7 @@ def _of_sequences(summary: Summary) -> Iterator[str]:
     counts = {arm.sequences for arm in summary.arms if arm.sequences}
     if counts and max(counts) < _FEW_SEQUENCES:
         most = max(counts)
-        _, high = proportion_confint(0, most, alpha=ALPHA, method="wilson")
+        ((_, high),) = success_intervals(np.zeros((1, most), dtype=np.int64), 1)
         yield (
             f"{most} sequence{'s' * (most != 1)} a run: even a rate of 0 or 100 % leaves {100 * high:.0f} points open, "
             "so no order of the arms can be read from them."

@@ -23,7 +23,7 @@ def run(arm: str, steps: int, sequences: int, epoch: float | None = 70.0) -> Run
 def test_less_than_one_pass_and_few_sequences_are_told() -> None:
     trained, judged = told(run("a", 20, 4), run("b", 30, 4))
     assert trained.startswith("Trained for 20 to 30 steps, less than one pass over the data: ")
-    assert judged.startswith("4 sequences a run: even a rate of 0 or 100 % leaves 49 points open")
+    assert judged.startswith("4 sequences a run: even a rate of 0 or 100 % leaves 55 points open")
     assert told(run("a", 1, 1))[0].startswith("Trained for 1 step, ")
 
 
