@@ -200,7 +200,7 @@ def closed_loop_shards(
             policy_batch=evaluation.policy_batch,
             threads=evaluation.threads,
             videos=0,
-            video_attention=False,
+            video_attention=evaluation.shows_looks,
             first=numbers.start,
             last=numbers.stop,
             contents=contents[numbers.start : numbers.stop] if wanted.by_content else None,

@@ -41,6 +41,7 @@ _REPORT = {
     "comparisons_csv": lambda _: "c\n",
     "comparisons_png": lambda _: b"png",
     "comparisons_latex": lambda _: "tex",
+    "figure_files": lambda *_: {"figure-success.svg": b"svg"},
 }
 
 

@@ -127,8 +127,9 @@ def test_no_other_place_reads_yaml() -> None:
         for file in modules()
         if "yaml." in file.read_text(encoding="utf-8") and "import yaml" in file.read_text(encoding="utf-8")
     ]
-    # The second looks through what the first parsed, the third writes it.
+    # `documents` looks through what `document_limits` parsed; the other two write it.
     assert sorted(map(str, readers)) == [
+        "reports/parts/reproduction.py",
         "settings/document_limits.py",
         "settings/documents.py",
         "tasks/data/extract.py",
