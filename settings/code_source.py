@@ -234,9 +234,11 @@ class _Walk:
     def _parsed(self, path: str) -> ast.Module:
         try:
             return ast.parse(self.files[path])
-        except (SyntaxError, ValueError, RecursionError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
             told = cut(error.msg if isinstance(error, SyntaxError) else str(error), 200)
+            if isinstance(error, MemoryError):  # what CPython's parser raises where its own stack is full
+                told = "it is nested too deeply"
             raise ConfigError(
                 f"{self._where}: {self._folder / path}{line}: this is no Python: {told}"
             ) from None

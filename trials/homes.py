@@ -64,7 +64,7 @@ KINDS: Mapping[str, Callable[[Path], str]] = {
     "below a link": _below_a_link,
     "question mark": _named("?a=1"),
     "signs": _named("a,b;100%41#c&d"),
-    "quotes": _named('it\'s "[bold]" \\ $HOME'),
+    "quotes": _named('it\'s "[bold]" \\ $5'),
     "accents": _named("données-实验"),
     "long": _named("x" * 160),
     "no HOME": _named("home"),

@@ -128,6 +128,9 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a helper that is no Python": (
         lambda f: write(f, mine="import b\nclass Mine: pass", b="\n\n("), "mine:Mine", r"b\.py, line 3: "
     ),
+    "nested too deeply": (
+        lambda f: write(f, mine=f"x = {'-' * 5000}1\nclass Mine: pass"), "mine:Mine", r"mine\.py: this is no Python: "
+    ),
     "no text": (lambda f: (f / "mine.py").write_bytes(b"\xff"), "mine:Mine", r"mine\.py is no text in UTF-8"),
     "a FIFO": (lambda f: os.mkfifo(f / "mine.py"), "mine:Mine", "it is a FIFO"),
     "a link to itself": (
