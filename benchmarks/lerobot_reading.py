@@ -72,7 +72,7 @@ def read_bytes():
     return int(next(line for line in lines if line.startswith("rchar")).split()[1])
 
 root, folder = sys.argv[1], Path(sys.argv[2])
-settings = ("arms=[baseline]", "seeds=[0]", "training.steps=1", "evaluation.sequences=0", "evaluation.simulator=calvin")
+settings = ("arms=[baseline]", "seeds=[0]", "training.steps=1")
 config = load_config("smoke", None, settings, data__root=root)
 before, began, own = read_bytes(), time.perf_counter(), time.process_time()
 plan = Planner(config).plan()
