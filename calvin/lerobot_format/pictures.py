@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from calvin.lerobot_format.plain_png import plain_png
 from errors import DatasetError
 from settings.faults import need_fact
 from settings.regular import read_bytes
@@ -58,6 +59,8 @@ def picture_bytes(value: Any, root: Path, beside: Path, frame: int, place: str) 
 
 def decoded(content: bytes, shape: tuple[int, ...], place: str) -> np.ndarray:
     """uint8 of `shape` (H, W, 3). Its size is looked at before it is unpacked. Raises DatasetError."""
+    if (plain := plain_png(content, shape)) is not None:
+        return plain
     with _opened(content, place) as picture:
         if (picture.height, picture.width, 3) != shape:
             raise DatasetError(

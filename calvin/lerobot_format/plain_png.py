@@ -1,11 +1,10 @@
-"""PNGs of eight bits a colour and nothing beside them, which nearly all pictures of sets are, by FFmpeg: in two thirds
-of the time that Pillow takes, which looks at all others and says what is wrong with them."""
+"""PNGs of eight bits a colour and nothing beside them, which nearly all pictures of sets are, by OpenCV: in half the
+time that Pillow takes, which looks at all others and says what is wrong with them."""
 
 from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
 
 import numpy as np
 
@@ -14,29 +13,18 @@ _SIGNATURE, _HEAD, _DATA, _END = b"\x89PNG\r\n\x1a\n", b"IHDR", b"IDAT", b"IEND"
 _KIND = (8, 2, 0, 0, 0)
 
 
-def plain_png_decoder(shape: tuple[int, ...]) -> Callable[[bytes], np.ndarray | None]:
-    """For one thread: uint8 of `shape` (H, W, 3) of a file's bytes; None where they are no such PNG, or damaged."""
-    import av
-
-    context = av.CodecContext.create("png", "r")
-    context.thread_count = 1
+def plain_png(content: bytes, shape: tuple[int, ...]) -> np.ndarray | None:
+    """uint8 of `shape` (H, W, 3) of a file's bytes; None where they are no such PNG, or damaged: libpng, unlike FFmpeg,
+    gives nothing back of one whose pixels end too soon."""
     begin = _SIGNATURE + struct.pack(">I4sIIBBBBB", 13, _HEAD, shape[1], shape[0], *_KIND)
+    if not content.startswith(begin) or not _is_whole(content):
+        return None
+    import cv2
 
-    def decode(content: bytes) -> np.ndarray | None:
-        if not content.startswith(begin) or not _is_whole(content):
-            return None
-        packet = av.Packet(content)
-        packet.is_keyframe = True  # else it is added to the picture before
-        try:
-            frames = context.decode(packet)
-        except (av.FFmpegError, ValueError):
-            return None
-        if len(frames) != 1 or frames[0].format.name != "rgb24":
-            return None
-        array: np.ndarray = frames[0].to_ndarray()
-        return array if array.shape == shape else None
-
-    return decode
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None or picture.shape != shape:
+        return None
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
 
 def _is_whole(content: bytes) -> bool:

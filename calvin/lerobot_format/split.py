@@ -28,7 +28,6 @@ from calvin.lerobot_format.held_out import (
     as_text,
 )
 from calvin.lerobot_format.pictures import decoded, is_lossless, picture_bytes
-from calvin.lerobot_format.plain_png import plain_png_decoder
 from calvin.lerobot_format.rows import digest_of, read_extra, read_numbers, read_values
 from calvin.official_phrases import validation_phrases
 from calvin.recording import recorded
@@ -308,10 +307,9 @@ class LeRobotSplit:
             )
             return film_frames(film.path, shape, begin + first, begin + last)
         pictures = np.empty((last - first, *shape), dtype=np.uint8)
-        count, plain = 0, plain_png_decoder(shape)
+        count = 0
         for content, place in self._picture_bytes(entry, name, first, last):
-            found = plain(content)
-            pictures[count] = decoded(content, shape, place) if found is None else found
+            pictures[count] = decoded(content, shape, place)
             count += 1
         if count != last - first:
             raise DatasetError(f"{entry.data} ends within episode {entry.index}.")
