@@ -11,6 +11,7 @@ import ipaddress
 import json
 import logging
 import math
+import re
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -227,6 +228,14 @@ def _as_relative(numbers: list[float], query: Query) -> list[float]:
 
 def _address(url: str) -> tuple[str, str]:
     """Where to post, and the host of it."""
+    host_and_user = re.split(r"[/?#]", url.partition("//")[2], maxsplit=1)[0]
+    if "@" in host_and_user:  # looked for in the text, as no other sentence may show it
+        named = cut(host_and_user.rpartition("@")[2])
+        raise InvalidInput(
+            f"the address of the policy server {named} names a user, and addresses are kept and shown, in reports and "
+            f"bundles too; leave it out, and put `machine {named.partition(':')[0]} login USER password ...` into "
+            "~/.netrc where it is asked from"
+        )
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
@@ -240,12 +249,8 @@ def _address(url: str) -> tuple[str, str]:
         or parts.query
         or parts.fragment
     ):
-        raise InvalidInput(f"{cut(url, 200)} is no address of a policy server; http://HOST:PORT is")
-    if parts.username is not None or parts.password is not None:
         raise InvalidInput(
-            f"the address of the policy server {cut(host)} names a user, and addresses are kept and shown, in reports "
-            f"and bundles too; leave it out, and put `machine {cut(host)} login USER password ...` into ~/.netrc where "
-            "it is asked from"
+            f"{cut(url.rpartition('@')[2], 200)} is no address of a policy server; http://HOST:PORT is"
         )
     return url.rstrip("/").removesuffix(_PATH).rstrip("/") + _PATH, host
 

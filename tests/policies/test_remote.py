@@ -247,9 +247,10 @@ def test_what_is_no_address_is_said(url: str) -> None:
 @pytest.mark.parametrize("user", ["somebody:secret", "secret", ":secret", ""])
 def test_no_password_is_in_an_address(user: str) -> None:
     """It would be in the state, in reports and in bundles."""
-    with pytest.raises(InvalidInput, match=r"names a user.*\.netrc") as refused:
-        policy(f"http://{user}@127.0.0.1:8000/predict")
-    assert "secret" not in str(refused.value)
+    for rest in ("127.0.0.1:8000/predict", "here:8000/?x=1", "here:99999", "here:port#a", "[::1"):
+        with pytest.raises(InvalidInput, match=r"names a user.*\.netrc") as refused:
+            policy(f"http://{user}@{rest}")
+        assert "secret" not in str(refused.value)
 
 
 def test_a_password_of_the_users_file_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
