@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
 from db.jobs.bells import Rung
+from errors import BatonError
 from workers.app import AttemptFailed
+
+logger = logging.getLogger("baton.worker")
 
 #: What the jobs of one message may take, should each take as long as others of its kind of late.
 TOGETHER_SECONDS = 0.25
@@ -49,8 +53,10 @@ def run_together(
             except AttemptFailed as error:
                 ended.append(error)
     finally:
-        if left:
+        try:
             unring(left)
+        except BatonError as error:  # the state takes nothing now: their bells are found unanswered
+            logger.warning("%d jobs that were not begun wait to be rung again: %s", len(left), error)
     first = ended[0] if ended else "worker is stopping"
     if isinstance(first, AttemptFailed):
         raise first
@@ -60,4 +66,4 @@ def run_together(
 def _most(seconds: float | None) -> int:
     if seconds is None:
         return 1
-    return max(1, min(MOST_TOGETHER, int(TOGETHER_SECONDS / max(seconds, TOGETHER_SECONDS / MOST_TOGETHER))))
+    return max(1, int(TOGETHER_SECONDS / max(seconds, TOGETHER_SECONDS / MOST_TOGETHER)))

@@ -12,6 +12,7 @@ from db.engine import Database
 from db.identity import namespace
 from db.jobs.bells import Rung
 from db.states import LOST, QUEUED, READY, RUNNING, SUCCEEDED
+from errors import BatonError, StateBusy, StateDamaged
 from settings.home import Home
 from tests.processes import CLI_WITH_BODIES, QUICK, running
 from tests.support import NOW, attempts, await_value, planned, row, states, submit
@@ -113,6 +114,19 @@ def test_a_bug_ends_the_message_and_the_rest_is_rung_again() -> None:
     with pytest.raises(ZeroDivisionError):
         batch.go(1, 2, 3, 4)
     assert (batch.ran, batch.unrung) == ([1, 2], [3, 4])
+
+
+@pytest.mark.parametrize("error", [StateBusy("another writes"), StateDamaged("damaged")])
+def test_a_state_that_takes_nothing_hides_not_how_the_first_ended(
+    error: BatonError, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_job_ids: Sequence[int]) -> None:
+        raise error
+
+    batch = Batch(failing=[1], last=1)
+    with pytest.raises(AttemptFailed, match=r"^failed: 1$"):
+        run_together([1, 2, 3], batch.run, lambda: 1 in batch.ran, refuse)
+    assert "2 jobs that were not begun wait to be rung again" in caplog.text
 
 
 def test_one_message_names_them_all_and_flower_how_many(redis_url: str, database: Database) -> None:
