@@ -14,7 +14,8 @@ from settings.commit import checked_out
 from settings.faults import need_fact
 from settings.machine import ABSENT, instructions, processor, pybullet_build, version
 
-_ROOT = Path(__file__).resolve().parent.parent
+#: As this process begins: what is checked out later is not what it has imported.
+_COMMIT = checked_out(Path(__file__).resolve().parent.parent) or ABSENT
 
 #: Libraries whose version can change a result.
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "bitsandbytes", "diffusers", "numpy",
@@ -54,7 +55,7 @@ def _machine() -> Mapping[str, str | int]:
         "os": _system(),
         "python": platform.python_version(),
         "baton": version("baton-queue"),
-        "commit": checked_out(_ROOT) or ABSENT,
+        "commit": _COMMIT,
         "celery": version("celery"),
         **{name: version(name) for name in LIBRARIES},
         "pybullet": pybullet_build(),
