@@ -8,8 +8,8 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parent.parent
 #: `python -m` looks into the working folder first, where people have a `tasks` or `models` of their own.
 _RUN = (
-    "import runpy, sys; root, name = sys.argv[1:3]; del sys.argv[1:3]; sys.path = [root, *filter(None, sys.path)]; "
-    "runpy.run_module(name, run_name='__main__', alter_sys=True)"
+    "import sys; root, name = sys.argv[1:3]; del sys.argv[1:3]; sys.path = [root, *filter(None, sys.path)]; "
+    "import runpy; runpy.run_module(name, run_name='__main__', alter_sys=True)"
 )
 
 

@@ -28,6 +28,17 @@ def test_another_module_of_that_name_is_not_taken(through: str, tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_nothing_of_the_working_folder_is_taken_before_the_path_is_set(tmp_path: Path) -> None:
+    """Without `site`, as in an environment that has nothing installed to be edited, little is loaded before."""
+    for name in ("warnings.py", "contextlib.py", "types.py"):
+        (tmp_path / name).write_text("raise SystemExit('somebody else')")
+    python, *rest = command_of("settings.spacing")
+    done = subprocess.run(
+        [python, "-S", *rest], cwd=tmp_path, env={}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_module_is_main_and_has_the_words_alone(tmp_path: Path) -> None:
     done = subprocess.run(
         command_of("timeit", "-n", "1", "-r", "1", "import settings.spacing; print(settings.spacing.__file__)"),
