@@ -23,7 +23,7 @@ from models.beside import ADAPTER_FILE
 from models.json_files import read_json
 from models.weight_files import WeightFiles, index_path, open_file, open_weights
 from models.weights import SHARD_BYTES, write_sharded
-from settings.faults import need_fact
+from settings.faults import gives_memory, need_fact
 from settings.files import write
 from settings.regular import MOST_TEXT_BYTES, is_there, open_regular, read_bytes
 from settings.shown import cut, shown
@@ -161,6 +161,8 @@ def _pickled(file: Path) -> Mapping[str, Tensor]:
             content = torch.load(stream, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
         need_fact(error)
+        if isinstance(error, RuntimeError) and not gives_memory(file.stat().st_size):
+            raise  # as which torch tells that it was given none
         raise CheckpointError(
             f"{file} holds no tensors by name, or is damaged ({type(error).__name__})"
         ) from None

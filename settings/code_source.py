@@ -17,13 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from errors import ConfigError
-from settings.faults import need_fact
+from settings.faults import gives_memory, need_fact
 from settings.json_values import JsonObject
 from settings.regular import is_there, read_bytes
 from settings.shown import cut, shown
 
 #: Of one source.
 MOST_FILES, MOST_BYTES = 64, 1 << 20
+#: Parsing a file of that size takes less.
+_PARSER_BYTES = 1 << 28
 _LONGEST_NAME = 200
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -237,7 +239,11 @@ class _Walk:
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
             told = cut(error.msg if isinstance(error, SyntaxError) else str(error), 200)
-            if isinstance(error, MemoryError):  # what CPython's parser raises where its own stack is full
+            if isinstance(
+                error, MemoryError
+            ):  # what CPython's parser raises where its own stack is full, too
+                if not gives_memory(_PARSER_BYTES):
+                    raise
                 told = "it is nested too deeply"
             raise ConfigError(
                 f"{self._where}: {self._folder / path}{line}: this is no Python: {told}"

@@ -158,6 +158,19 @@ def test_what_is_not_taken_is_one_sentence(case: str, tmp_path: Path) -> None:
     assert str(refused.value).startswith("gaze.detector: ") and "\n" not in str(refused.value)
 
 
+def test_a_machine_without_memory_is_no_mistake_of_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(_text: str) -> object:
+        raise MemoryError
+
+    write(tmp_path, mine="class Mine: pass")
+    monkeypatch.setattr("settings.code_source.ast.parse", no_memory)
+    monkeypatch.setattr("settings.code_source.gives_memory", lambda _count: False)
+    with pytest.raises(MemoryError):
+        found(tmp_path, "mine:Mine")
+
+
 @pytest.mark.parametrize(
     ("files", "says"),
     [
