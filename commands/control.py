@@ -167,8 +167,8 @@ def _fitting(entries: Sequence[AblationStanding], what: str) -> list[AblationSta
     if what == "retried":
         failed = [entry for entry in entries if entry.jobs.get(FAILED)]
         return failed or [entry for entry in entries if entry.jobs.get(CANCELLED)]
-    if what == "unpaused":
-        return [entry for entry in entries if entry.state == "paused"]
     alive = [entry for entry in entries if entry.state in ("running", "paused")]
+    if what == "unpaused":
+        return [entry for entry in alive if entry.state == "paused"] or alive
     running = [entry for entry in alive if entry.state == "running"]
     return running if what == "paused" and running else alive

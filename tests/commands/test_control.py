@@ -112,6 +112,18 @@ def test_pause_without_a_name_is_for_what_runs_and_unpause_for_what_is_paused(
     assert row(database, "a").held is False
 
 
+def test_unpause_without_a_name_is_for_none_that_is_over(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(database, planned("a"), key="older")
+    submit(database, planned("b"), key="newer")
+    where = ["--home", str(home.root)]
+    assert main([*where, "cancel", "newer"]) == 0
+    capsys.readouterr()
+    assert main([*where, "unpause"]) == 0
+    assert capsys.readouterr().out.startswith("ablation older: ")
+
+
 def test_retry_without_a_name_is_for_what_failed_before_what_was_cancelled(
     home: Home, database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
