@@ -75,7 +75,7 @@ class _Attempt:
         self._stopping = self._settings.early_stopping
         self._measured: list[EvaluationPoint] = []
         if self._stopping is not None:
-            self._measured = validation.history(context, train_state, self._stopping)
+            self._measured = validation.history(context)
         self._points: list[Point] = []
         self._saved_at = time.perf_counter()
         self._blocked = 0.0  # what the step under way waited for a copy
