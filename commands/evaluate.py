@@ -205,7 +205,7 @@ def command(
         evaluate_and_print(named, other, listed, renderer, sequences, of_list, options, as_json)
         return
     from tasks.evaluate.alone import evaluate_alone
-    from tasks.specs import ChainsSpec
+    from tasks.evaluate.chains import ChainsSpec
     from views.live_estimate import live_estimate
 
     document = evaluate_alone(
