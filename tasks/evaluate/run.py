@@ -15,7 +15,8 @@ from errors import InvalidInput, PolicyServerError, SimulatorError
 from hub.copies import located
 from policies.base import ANSWERED, BEYOND_LIMITS, OUTSIDE, Policy, told_counts
 from policies.checkpoint_folder import identity_of
-from policies.registry import PolicySpec, RandomActions, ReconVLAWeights, open_policy, policy_from_json
+from policies.registry import PolicySpec, RandomActions, open_policy, policy_from_json
+from policies.weights_spec import ReconVLAWeights
 from settings.typed_json import from_json
 from tasks.context import STEPS_PLAYED, Draft, Finished, Note, TaskContext, Yielded, one_input
 from tasks.evaluate.chains import FILM
