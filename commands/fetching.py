@@ -40,16 +40,18 @@ def fetched(text: str, of: RepoKind, episodes: str | None = None, before: Before
     from hub.copies import Copy, hub_folder, pin
 
     copy = Copy(pin(parse_name(text), of), of, hub_folder())
-    files: Sequence[HubFile] = copy.listing()
-    if episodes is not None or before is not None:
-        from calvin.needed import Need, frames_of, numbers_of
-        from tasks.data.copies import files_for, lists_in
+    if episodes is None and before is None:
+        _bring(copy, copy.listing())
+        return copy.place
+    from calvin.needed import Need, frames_of, numbers_of
+    from tasks.data.copies import SetCopy
 
-        _bring(copy, lists_in(copy))
-        numbers = None if episodes is None else numbers_of(copy.place, episodes)
-        files = files if numbers is None else files_for(copy, Need(episodes=numbers))
-        if before is not None:
-            before(copy, files, frames_of(copy.place, numbers))
+    one = SetCopy(copy)
+    _bring(copy, one.list_files)
+    numbers = None if episodes is None else numbers_of(one.lists, episodes)
+    files = one.files_for(Need(episodes=numbers))
+    if before is not None:
+        before(copy, files, frames_of(one.lists, numbers))
     _bring(copy, files)
     return copy.place
 

@@ -109,7 +109,8 @@ class Copy:
 
     def missing(self, files: Sequence[HubFile]) -> list[HubFile]:
         """Which of them are not here. What is here was proved when it came."""
-        return [one for one in files if not _is_there(self._files / one.path, one.size)]
+        above = str(self._files)  # a `Path` of each takes three times as long, and there may be 500,000
+        return [one for one in files if not _is_there(f"{above}/{one.path}", one.size)]
 
     def no_room(self, files: Sequence[HubFile]) -> str | None:
         """Why the disk does not hold what is missing, one sentence; None where it does."""
@@ -250,11 +251,11 @@ def _short_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _is_there(file: Path, size: int | None = None) -> bool:
+def _is_there(file: str | Path, size: int | None = None) -> bool:
     """size: that it must have. Raises InvalidInput for what is there and can be no file of a copy: a FIFO in its place
     would be waited for when it is written."""
     try:
-        found = file.lstat()
+        found = os.lstat(file)
     except FileNotFoundError:
         return False
     except NotADirectoryError:

@@ -269,7 +269,6 @@ class Planner:
                     policy="reconvla",
                     seed=None,
                     videos=arm.judged.evaluation.videos,
-                    video_attention=arm.judged.evaluation.shows_looks,
                     model=model,
                     precision=precision,
                     gaze=trained_on.detector if arm.method.grounding == "crop" else None,

@@ -110,3 +110,20 @@ def test_an_arm_of_its_own_devices_and_threads_is_looked_at_too(
         _check_devices(config, 1, shared=False)
     _check_threads(config)
     assert "training.threads of the arm wide is 1000, more than the" in capsys.readouterr().err
+
+
+def test_room_is_asked_for_once_and_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[object] = []
+
+    def told_room(home: object, proposal: object) -> str:
+        asked.append(proposal)
+        return "9 GB are yet to come"
+
+    monkeypatch.setattr("commands.hub_room.told_room", told_room)
+    words = ["--home", str(tmp_path / "home"), *SMOKE, "--detach"]
+    for times in (1, 2):
+        assert cli.main(words) == 0
+        assert len(asked) == times
+        assert capsys.readouterr().err.count("9 GB are yet to come") == 1

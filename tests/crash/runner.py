@@ -3,10 +3,10 @@
     python -m tests.crash.runner FOLDER [--some | --part "faults of files" [--only 17]]
 
 Prints one JSON document: part -> moments, kinds of the moments of an undisturbed life, kinds of files and the errors
-that they met, and what went wrong. Every life is a forked child of this process, which does nothing itself: it has no
-threads and no connection to the state. Of faults a life meets one OSError (each of ERRORS, one after the other) and
-goes on; what cannot go on by itself must have said so with that error, or one that names what the machine lacks, and
-the next goes on.
+that they met, what went wrong, and moments of that life that no other came to. Every life is a forked child of this
+process, which does nothing itself: it has no threads and no connection to the state. Of faults a life meets one OSError
+(each of ERRORS, one after the other) and goes on; what cannot go on by itself must have said so with that error, or one
+that names what the machine lacks, and the next goes on.
 """
 
 from __future__ import annotations
@@ -157,6 +157,7 @@ def _run(part: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]
     lived: Jobs | Files = (Jobs if part.endswith("jobs") else Files)(folder)
     passed: list[str] = []
     broken: dict[str, list[str]] = {}
+    not_reached: list[str] = []
     met: dict[str, set[str]] = {}
     try:
         assert in_child(lambda: lived.found(template), words) == 0, words.read_text()
@@ -166,16 +167,21 @@ def _run(part: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]
             if wrong is None and number >= len(names):  # the life was over before this moment
                 break
             name = f"{number} {errno.errorcode[error]}" if error else str(number)
+            if wrong is None:
+                not_reached.append(name)
+                continue
             passed.append(name)
-            if wrong != []:
-                broken[name] = ["the life ended before this moment"] if wrong is None else wrong
+            if wrong:
+                broken[name] = wrong
             elif faults and number < len(names):
                 met.setdefault(names[number][1], set()).add(errno.errorcode[error])
     finally:
         lived.end()
     kinds = Counter(name for name, _ in names)
     files = {kind: sorted(numbers) for kind, numbers in met.items()}
-    return {"moments": passed, "kinds": kinds, "files": files, "wrong": broken}
+    return {
+        "moments": passed, "kinds": kinds, "files": files, "wrong": broken, "not_reached": not_reached
+    }  # fmt: skip
 
 
 def _disturbed(

@@ -62,6 +62,7 @@ def test_deaths_and_faults_at_some_moments_of_each_kind(folder: Path) -> None:
     assert ended.returncode == 0, ended.stderr[-3000:]
     parts = json.loads(ended.stdout)
     assert {name: part["wrong"] for name, part in parts.items() if part["wrong"]} == {}
+    assert {name: part["not_reached"] for name, part in parts.items() if part["not_reached"]} == {}
     deaths, faults = ("commit", "fsync", "replace"), ("open", "open for reading", "fsync", "replace")
     for life, own in (("jobs", ["publish"]), ("files", ["unlink", "write"])):
         of_deaths, of_faults = parts[f"deaths of {life}"]["kinds"], parts[f"faults of {life}"]["kinds"]
