@@ -14,7 +14,8 @@ import click
 
 from commands.configuration import Configuration, configuration_options
 from commands.failed import tell_failures
-from commands.options import SessionOptions, home_option, resolve_home, session_options
+from commands.options import home_option, resolve_home
+from commands.session_options import SessionOptions, session_options
 from errors import ConfigError, OtherBuild, Overtaken, Stopped
 from settings import given
 from settings.streams import say
