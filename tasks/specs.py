@@ -119,8 +119,9 @@ class IndexSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStoppingSpec:
-    """same_frames: the held-out frames are those of open loop; by_demonstration: each is compared with itself. Jobs of
-    earlier versions have frames of their own, and compare means."""
+    """same_frames: the held-out frames are those of open loop; by_demonstration: each is compared with itself;
+    lasting_noise: noise may last from one measurement to the next. Jobs of earlier versions have frames of their own,
+    compare means, and take noise for independent."""
 
     every_steps: Steps
     frames: Number
@@ -128,6 +129,7 @@ class EarlyStoppingSpec:
     min_gain: Seconds
     same_frames: Flag = False
     by_demonstration: Flag = False
+    lasting_noise: Flag = False
 
 
 @dataclass(frozen=True, kw_only=True)

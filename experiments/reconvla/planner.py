@@ -367,5 +367,5 @@ def _stage(settings: Training) -> TrainingSpec:
     values = settings.model_dump(exclude={"slice_seconds"})
     if settings.early_stopping is not None:
         # Not so in jobs that were planned before.
-        values["early_stopping"] |= {"same_frames": True, "by_demonstration": True}
+        values["early_stopping"] |= {"same_frames": True, "by_demonstration": True, "lasting_noise": True}
     return from_json(TrainingSpec, values, "training")

@@ -75,7 +75,7 @@ class _Attempt:
         self._stopping = self._settings.early_stopping
         self._measured: list[EvaluationPoint] = []
         if self._stopping is not None:
-            self._measured = validation.history(context, train_state, self._stopping)
+            self._measured = validation.history(context)
         self._points: list[Point] = []
         self._saved_at = time.perf_counter()
         self._blocked = 0.0  # what the step under way waited for a copy
@@ -126,7 +126,9 @@ class _Attempt:
         self._points += validation.points_of(measured)
         window, min_gain = stopping.window, stopping.min_gain
         decision = (
-            decide(self._measured, window, min_gain, self._comparisons())
+            decide(
+                self._measured, window, min_gain, self._comparisons(), lasting_noise=stopping.lasting_noise
+            )
             if stopping.by_demonstration
             else decide_as_before(self._measured, window, min_gain)
         )
@@ -144,7 +146,7 @@ class _Attempt:
         if self._stopping is None or not self._stopping.by_demonstration:
             return []
         why = why_never(self._measured, self._comparisons())
-        return [] if why is None else [Note("early_stop", f"early stopping could not end this run: {why}")]
+        return [] if why is None else [Note("no_early_stop", f"early stopping could not end this run: {why}")]
 
     def _measure_open_loop(self, replayed: bool) -> None:
         """Where it is due; for people only, no run ends by it."""
