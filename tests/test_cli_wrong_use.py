@@ -118,6 +118,18 @@ def test_an_empty_argument_is_refused(words: list[str], capsys: pytest.CaptureFi
     assert f"what follows '{before}' is empty" in refused(words, capsys)
 
 
+@pytest.mark.parametrize("words", [[], ["bundle"], ["checkpoint"], ["data"], ["ablation"]])
+def test_who_names_no_command_sees_which_there_are_in_lines(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Usage: ") and "error" not in lines[0]
+    assert "Commands:" in lines
+    assert cli.main([*words, "--help"]) == 0
+    assert capsys.readouterr().out.splitlines() == lines
+
+
 def test_serve_takes_no_empty_address(capsys: pytest.CaptureFixture[str]) -> None:
     """To a socket it means every address of the machine."""
     assert "--host is empty" in refused(["serve", "3f2a9c01", "--host", ""], capsys)
