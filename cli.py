@@ -196,7 +196,9 @@ def _code_of(arguments: list[str] | None) -> int:
         result = cli.main(arguments, prog_name=program(), standalone_mode=False)
     except BatonError as error:
         return _refused(error)
-    except click.exceptions.NoArgsIsHelpError as error:  # a group without a command: its help is several lines
+    except (
+        click.exceptions.NoArgsIsHelpError
+    ) as error:  # a group without a command: its help is several lines
         for line in error.format_message().splitlines():
             say(line, error=True)
         return 2
