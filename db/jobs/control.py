@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select, update
 
 from db import events
 from db.engine import Database
+from db.jobs.endings import note_ended
 from db.statements import (
     COUNT_WAITING,
     UNBLOCK_COUNTED,
@@ -25,10 +26,8 @@ from db.statements import (
     run,
     wanted,
 )
-from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING
+from db.states import ACTIVE, BLOCKED, CANCELLED, FAILED, PAUSED, QUEUED, READY, RUNNING
 from errors import IllegalMove
-
-ACTIVE, PAUSED = "active", "paused"
 
 #: Ids, or what selects them.
 JobIds: TypeAlias = Sequence[int] | Select[tuple[int]]
@@ -72,13 +71,16 @@ def cancel(db: Database, target: Target, now: float) -> Changed:
             update(job)
             .where(*mine, job.c.state.in_((BLOCKED, READY, QUEUED)))
             .values(state=CANCELLED, finished_at=now, queued_at=None, error="cancelled")
-        ).rowcount
+            .returning(job.c.id)
+        ).scalars()
+        ended = list(stopped)
         running = tx.execute(
             update(job).where(*mine, job.c.state == RUNNING).values(cancel_requested=True)
         ).rowcount
         hold(tx, _jobs(target))
         _note(tx, target, "cancelled", now)
-    return Changed(stopped, running)
+        note_ended(tx, ended, now)
+    return Changed(len(ended), running)
 
 
 def retry(db: Database, target: Target, now: float) -> Changed:
