@@ -14,7 +14,6 @@ from commands.options import existing_home, home_option
 from commands.ranges import ROW_ID
 from errors import IllegalMove, InvalidInput
 from settings.called import told_apart
-from settings.shown import shown
 from settings.streams import say
 from settings.suggestions import listed
 
@@ -115,6 +114,7 @@ def find_target(
     Raises InvalidInput for none, several, or something that is not there.
     """
     from db import jobs, queries
+    from db.absent import no_ablation, no_job
 
     if sum(given is not None for given in (ablation, run_id, job_label)) > 1:
         raise InvalidInput("name one thing: an ablation, --run ID, or --job JOB")
@@ -126,7 +126,7 @@ def find_target(
     if job_label is not None:
         found = queries.find_jobs(database, job_label)
         if not found:
-            raise InvalidInput(f"there is no job {shown(job_label)} in this home")
+            raise InvalidInput(no_job(database, job_label))
         if len(found) > 1:
             some = ", ".join(str(row.id) for row in found[:5])
             raise InvalidInput(f"{len(found)} jobs are called {job_label!r}; name one by its id: {some}")
@@ -138,11 +138,7 @@ def find_target(
     else:
         row = _without_a_name(database, what) or queries.ablation_row(database, None)
     if row is None:
-        raise InvalidInput(
-            f"there is no ablation {shown(ablation)} in this home"
-            if ablation
-            else "nothing was submitted yet"
-        )
+        raise InvalidInput(no_ablation(database, ablation) if ablation else "nothing was submitted yet")
     names = told_apart((one.id, one.name) for one in queries.ablation_rows(database))
     return jobs.Target("ablation", row.id, f"ablation {names[row.id]}")
 

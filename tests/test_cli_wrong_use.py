@@ -33,6 +33,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "seed of letters": (["--seeds", "a"], "seeds"),
     "unknown scene": (["--set", "data.training_scenes=[E]"], "training_scenes"),
     "unknown task": (["--set", "data.tasks=[fly]"], "unknown task 'fly'"),
+    "mistyped task": (["--set", "data.tasks=[opn_drawer]"], "(did you mean 'open_drawer'?)"),
     "unknown detector": (["--set", "gaze.detector=crystal_ball"], "crystal_ball"),
     "unknown model size": (["--set", "model.size=700b"], "700b"),
     "no such config": (["--config", "/nonexistent.yaml"], "/nonexistent.yaml"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db import progress, queries
+from db.absent import no_job
 from db.engine import Database
 from db.rows import AttemptRow, JobStanding, MetricRow
 from errors import InvalidInput
@@ -40,7 +41,7 @@ def job_of(database: Database, wanted: str) -> JobStanding:
         wanted = parts[1]
     rows = progress.jobs_named(database, wanted)
     if not rows:
-        raise InvalidInput(f"no job {shown(wanted)}; `status` and `artifacts` name jobs, an id works too")
+        raise InvalidInput(no_job(database, wanted))
     if len(rows) > 1:
         some = ", ".join(f"{row.id} ({row.label})" for row in rows[:_NAMED])
         more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""

@@ -39,6 +39,13 @@ def test_an_ablation_is_paused_cancelled_and_brought_back(
     [
         (["pause", "other"], "no ablation 'other'"),
         (["pause", "--job", "nothing"], "no job 'nothing'"),
+        (["pause", "mien"], "no ablation 'mien' (did you mean 'mine'?)"),
+        (["retry", "mien"], "no ablation 'mien' (did you mean 'mine'?)"),
+        (["report", "mien"], "no ablation 'mien' (did you mean 'mine'?)"),
+        (["status", "mien"], "no ablation 'mien' (did you mean 'mine'?)"),
+        (["audit", "mien"], "no ablation 'mien' (did you mean 'mine'?)"),
+        (["upgrade", "mien"], "no ablation 'mien' (did you mean 'mine'?)"),
+        (["ablation", "remove", "mien", "--yes"], "no ablation 'mien' (did you mean 'mine'?)"),
         (["cancel", "--run", "9"], "no run 9"),
         (["cancel", "mine", "--job", "a"], "name one thing"),
     ],
