@@ -17,9 +17,9 @@ from errors import EnvironmentLacks, InvalidInput
 from settings.addresses import is_host, is_written
 from settings.arithmetic import THREADS
 from settings.home import Home, home_at
+from settings.parent import PARENT_VARIABLE
 from settings.shown import shown
 from settings.typed import HOME_KEY
-from workers.parent import PARENT_VARIABLE
 
 NOTICE_FILE_VARIABLE = "BATON_NOTICE_FILE"
 NOTICE_URL_VARIABLE = "BATON_NOTICE_URL"

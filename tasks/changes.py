@@ -48,6 +48,10 @@ KEYS = (
         was_absent=True,
     ),
     KeyChange(
+        ("train", "pretrain"), "training.over",
+        "several devices are ranks that the model is divided over, with other sums, and each held a copy of it",
+    ),
+    KeyChange(
         ("evaluate",), "assets_digest",
         "a clone of calvin_env counts by its files, and after a change of them the results of before were taken",
         was_absent=True,
