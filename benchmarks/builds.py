@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import TypedDict, TypeVar
 
 ROOT = Path(__file__).resolve().parent.parent
+_SHARED = ROOT.parent / "shared"
+#: CALVIN's own files, which the repository does not carry.
+DATA = Path(os.environ.get("BATON_CALVIN_MINI", _SHARED / "calvin_mini"))
+ASSETS = Path(os.environ.get("BATON_CALVIN_ASSETS", _SHARED / "calvin_assets"))
 Figure = TypeVar("Figure")
 
 

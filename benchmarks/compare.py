@@ -29,7 +29,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import queue_builds, reading_builds
-from benchmarks.builds import ROOT, older_tree, pairs_of, ratio_of, said_in
+from benchmarks.builds import DATA, ROOT, older_tree, pairs_of, ratio_of, said_in
 from benchmarks.machine import describe
 
 _RESULT = Path(__file__).parent / "results" / "compare.json"
@@ -95,8 +95,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("old", nargs="?", default="753aa3a")
     parser.add_argument("new", nargs="?", help="by default the tree that this lies in")
-    default = os.environ.get("BATON_CALVIN_MINI", str(ROOT.parent / "shared" / "calvin_mini"))
-    parser.add_argument("--data", type=Path, default=Path(default))
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--only", help="groups, with commas between them")
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--out", type=Path, default=_RESULT)

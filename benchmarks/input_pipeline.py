@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.builds import DATA
 from benchmarks.machine import describe
 from calvin.dataset import open_dataset
 from calvin.episode_file import save_episode
@@ -27,7 +27,6 @@ from db.store import file_sha256
 from tasks.context import InputFile
 from tasks.data.index_reader import Frames
 
-_ROOT = Path(__file__).resolve().parent.parent
 _RESULT = Path(__file__).parent / "results" / "input_pipeline.json"
 _KEYS = ("rgb_static", "rgb_gripper")
 
@@ -35,8 +34,7 @@ _KEYS = ("rgb_static", "rgb_gripper")
 def main() -> None:
     """Ingest one split, read it both ways, print the ratio, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    default = os.environ.get("BATON_CALVIN_MINI", _ROOT.parent / "shared" / "calvin_mini")
-    parser.add_argument("--data", type=Path, default=Path(default))
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--split", default="training")
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=3)

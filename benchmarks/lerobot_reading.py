@@ -28,7 +28,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.builds import ROOT, ratio_of
+from benchmarks.builds import DATA, ROOT, ratio_of
 from benchmarks.machine import describe
 
 _RESULT = Path(__file__).parent / "results" / "lerobot_reading.json"
@@ -134,8 +134,7 @@ def main() -> None:
     """Run the pairs, print them, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", default=os.environ.get("BATON_LEROBOT_PYTHON"))
-    default = os.environ.get("BATON_CALVIN_MINI", str(ROOT.parent / "shared" / "calvin_mini"))
-    parser.add_argument("--data", type=Path, default=Path(default))
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--episodes", type=int, default=None, help="the first ones alone [default: all]")
     parser.add_argument("--only", choices=("pairs", "first_step"), default=None)

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.builds import ROOT, older_tree, pairs_of, ratio_of, said_in
+from benchmarks.builds import DATA, older_tree, pairs_of, ratio_of, said_in
 from benchmarks.machine import describe
 
 _RESULT = Path(__file__).parent / "results" / "reading_builds.json"
@@ -87,8 +86,7 @@ def measure(data: Path, tree: Path) -> dict[str, Any]:
 def main() -> None:
     """Run the pairs, print them, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = os.environ.get("BATON_CALVIN_MINI", str(ROOT.parent / "shared" / "calvin_mini"))
-    parser.add_argument("--data", type=Path, default=Path(default))
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--old", default="753aa3a")
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--out", type=Path, default=_RESULT)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -28,13 +27,13 @@ from PIL import Image
 
 from benchmark.embodiment import CALVIN
 from benchmark.tasks import SCENES
+from benchmarks.builds import ASSETS, DATA
 from benchmarks.machine import describe
 from benchmarks.scene_frames import pictures, recorded_states
 from calvin.scene_pictures import DRAWN, FILE, SIZE, coarse, sighting
 from settings.scheduling import kept_scheduling
 from simulators.playtable.renderers import RENDERERS
 
-_ROOT = Path(__file__).resolve().parent.parent
 _RESULT = Path(__file__).parent / "results" / "scene_pictures.json"
 #: Numbers that decide pictures; those of the references are others than those that are measured.
 _MADE_SEED, _MEASURED_SEED, _OTHER_SEED = 1, 2, 3
@@ -50,13 +49,8 @@ _CHUNK = 100
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    shared = _ROOT.parent / "shared"
-    parser.add_argument(
-        "--assets", type=Path, default=os.environ.get("BATON_CALVIN_ASSETS", shared / "calvin_assets")
-    )
-    parser.add_argument(
-        "--data", type=Path, default=os.environ.get("BATON_CALVIN_MINI", shared / "calvin_mini")
-    )
+    parser.add_argument("--assets", type=Path, default=ASSETS)
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--pictures", type=int, default=1000, help="Of each scene by each renderer.")
     parser.add_argument(
         "--photograph", type=Path, default=None, help="Of which parts are looked at [matplotlib's]."

@@ -17,7 +17,6 @@ import contextlib
 import importlib
 import io
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -31,11 +30,11 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
+from benchmarks.builds import DATA
 from benchmarks.machine import describe
 from calvin.dataset import CalvinSplit, open_dataset
 from calvin.episode_file import load_episode, save_episode
 
-_ROOT = Path(__file__).resolve().parent.parent
 _RESULT = Path(__file__).parent / "results" / "window_reading.json"
 _PACKAGE = "calvin_models/calvin_agent"
 _FIELDS = ("rgb_static", "rgb_gripper", "robot_obs", "scene_obs", "rel_actions")
@@ -132,9 +131,8 @@ def differences(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = os.environ.get("BATON_CALVIN_MINI", str(_ROOT.parent / "shared" / "calvin_mini"))
     parser.add_argument("--calvin", type=Path, required=True, help="clone of mees/calvin")
-    parser.add_argument("--data", type=Path, default=Path(default))
+    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--split", default="training")
     parser.add_argument("--window", type=int, default=16, help="frames")
     parser.add_argument("--windows", type=int, default=200)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import numpy as np
 from benchmark.tasks import UNKNOWN_SCENE
 from calvin.annotations import SCENE_PREFIX
 from calvin.boxes import boxes_document
-from calvin.episode import OPTIONAL_FIELDS, Episode
-from calvin.statistics import Whole, as_lists, of_numbers
+from calvin.episode import FRAME_SHAPES, OPTIONAL_FIELDS, Episode
+from calvin.statistics import Whole, as_lists, need_statistics, of_numbers
 from errors import InvalidInput
+from settings.typed_json import Count, Flag, Items, from_json
 
 EMBEDDING_WIDTH = 384  # of CALVIN's MiniLM sentence embeddings
 #: What `statistics.yaml` tells of.
@@ -44,6 +47,29 @@ def facts_of(episode: Episode) -> Facts:
         "boxes": boxes,
         "statistics": {field: as_lists(of_numbers(getattr(episode, field))) for field in _DESCRIBED},
     }
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What `facts_of` returns, but for the statistics."""
+
+    start: Count
+    end: Count
+    scene: str
+    task: str
+    instruction: str
+    name: str
+    has_pixels: Flag
+    boxes: Items[Mapping[str, object]] | None
+
+
+def check_facts(facts: object) -> None:
+    """Raises ValueError, or InvalidInput, for what `facts_of` never returns."""
+    kept = from_json(_Kept, facts, "an episode")
+    if kept.boxes is not None and len(kept.boxes) != kept.end - kept.start + 1:
+        raise ValueError("the boxes are of other frames")
+    assert isinstance(facts, dict)
+    need_statistics(facts.get("statistics"), {field: FRAME_SHAPES[field] for field in _DESCRIBED})
 
 
 class Summary:

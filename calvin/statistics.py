@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
+_NAMES = frozenset({"min", "max", "mean", "std", "count", *QUANTILES})
 
 #: min, max, mean, std and quantiles, (width,) each or (3, 1, 1) of pictures; count, (1,): frames.
 Statistics = Mapping[str, np.ndarray]
@@ -71,6 +72,29 @@ class Whole:
         square = means.pop("square")
         std = np.sqrt(np.maximum(square - means["mean"] ** 2, 0))
         return {**self._least, **means, "std": std, "count": np.array([self._count])}
+
+
+def need_statistics(kept: object, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ValueError where these are not the statistics of columns of such shapes, as `as_lists` gives them."""
+    if not isinstance(kept, Mapping) or kept.keys() != shapes.keys():
+        raise ValueError("the statistics are not of the columns")
+    for column, one in kept.items():
+        if not isinstance(one, Mapping) or one.keys() != _NAMES:
+            raise ValueError(f"{column} has not the statistics of a column")
+        for name, values in one.items():
+            found = _numbers(values)
+            if found is None or found.shape != ((1,) if name == "count" else shapes[column]):
+                raise ValueError(f"{name} of {column} has another shape, or is of no numbers")
+        if type(one["count"][0]) is not int or one["count"][0] < 1:
+            raise ValueError(f"{column} has no frame")
+
+
+def _numbers(values: object) -> np.ndarray | None:
+    try:
+        found = np.asarray(values)
+    except ValueError:  # lists of several lengths
+        return None
+    return found if found.dtype.kind in "if" else None
 
 
 def as_lists(statistics: Statistics, names: Sequence[str] | None = None) -> dict[str, list[float]]:

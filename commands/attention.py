@@ -9,11 +9,10 @@ from typing import Any
 
 import click
 
-from commands.detector_name import DETECTOR
-from commands.fetching import Folder, Named
-from commands.named_checkpoint import HELP, find_named, precision_option
+from commands.model_options import DETECTOR, HELP, precision_option
+from commands.named_checkpoint import find_named
 from commands.options import existing_home, home_option, resolve_home, threads_option
-from commands.place_type import PLACE_TEXT
+from commands.place_type import PLACE_TEXT, Folder, Named
 from errors import InvalidInput
 from settings.shown import as_file_name, shown
 from settings.streams import say

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.fetching import Folder
 from commands.groups import Suggesting
 from commands.options import existing_home, home_option, named_home
-from commands.place_type import PLACE
+from commands.place_type import PLACE, Folder
 from commands.ranges import ROW_ID
 from errors import InvalidInput
 from settings.faults import need_mistake

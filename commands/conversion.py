@@ -11,8 +11,8 @@ import click
 
 from benchmark.tasks import SCENES, Scene
 from commands.dataset_options import reading_of, said_of_sets, with_progress
-from commands.fetching import Before, Unfetched, fetched
-from commands.place_type import PLACE
+from commands.fetching import Before, fetched
+from commands.place_type import PLACE, Unfetched
 from errors import EnvironmentLacks, InvalidInput, Stopped
 from settings.shown import size_told
 from settings.streams import say

@@ -10,10 +10,10 @@ import click
 
 from commands.conversion import convert_command, generate_command
 from commands.dataset_options import reading_of, said_of_sets, tell_left_out, with_progress
-from commands.detector_name import DETECTOR
-from commands.fetching import Folder, fetched
+from commands.fetching import fetched
 from commands.groups import Suggesting
-from commands.place_type import PLACE
+from commands.model_options import DETECTOR
+from commands.place_type import PLACE, Folder
 from errors import DatasetError, InvalidInput, Stopped
 from settings import files
 from settings.faults import need_mistake

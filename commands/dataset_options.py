@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from commands.fetching import Folder
+from commands.place_type import Folder
 from errors import InvalidInput
 from settings.shown import shown
 from settings.streams import say

@@ -12,13 +12,11 @@ from benchmark.embodiment import CHUNK_STEPS
 from benchmark.tasks import SCENES
 from calvin.protocols import PROTOCOLS, protocol_named
 from calvin.sequences import CHAIN_LENGTH
-from commands.detector_name import detector_option
 from commands.evaluated_list import as_its_ablation, sequences_of
-from commands.fetching import Folder, Named
-from commands.named_checkpoint import HELP, crop_option, find_run, is_run, precision_option
-from commands.named_policy import policy_described, policy_named
+from commands.model_options import HELP, crop_option, detector_option, is_run, precision_option
+from commands.named_policy import policy_named
 from commands.options import home_option, resolve_home, threads_option
-from commands.place_type import PLACE_TEXT
+from commands.place_type import PLACE_TEXT, Folder, Named
 from commands.ranges import SIMULATORS, Seconds
 from errors import InvalidInput
 from policies.registry import ACTIONS, MOST_CHUNK_STEPS, RELATIVE
@@ -179,6 +177,8 @@ def command(
     _check_films(options)
     home, found = resolve_home(context, home_path), None
     if checkpoint is not None and is_run(checkpoint):
+        from commands.named_checkpoint import find_run
+
         found = find_run(home, checkpoint)
         options |= as_its_ablation(context, checkpoint, found)
     protocol = protocol_named(options["protocol"])
@@ -189,6 +189,8 @@ def command(
     if options.get("chains") is not None:
         of_list = "the ablation's"
     if described is not None:
+        from commands.described_policy import policy_described
+
         named = policy_described(described, options["threads"])
     else:
         named = policy_named(home, str(checkpoint), options, found)
@@ -199,13 +201,11 @@ def command(
     if options["against"] is not None:
         from commands.evaluate_against import evaluate_and_print
 
-        against = options["against"]
-        run = find_run(home, against) if is_run(against) else None
-        other = policy_named(home, against, options, run)
+        other = policy_named(home, options["against"], options)
         evaluate_and_print(named, other, listed, renderer, sequences, of_list, options, as_json)
         return
     from tasks.evaluate.alone import evaluate_alone
-    from tasks.specs import ChainsSpec
+    from tasks.evaluate.chains import ChainsSpec
     from views.live_estimate import live_estimate
 
     document = evaluate_alone(

@@ -14,7 +14,7 @@ from settings.shown import one_line
 from settings.streams import say
 from simulators.rendering import Renderer
 from tasks.evaluate.against import Contender, Pairs, evaluate_against
-from tasks.specs import ChainsSpec
+from tasks.evaluate.chains import ChainsSpec
 from views.live_estimate import FirstSteps
 
 

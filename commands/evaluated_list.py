@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchmark.tasks import TASKS
-from calvin.listed_sequences import listed, of_line, read_sequences_file, tasks_of
 from calvin.protocols import Protocol
 from calvin.sequences import check_tasks
-from commands.named_checkpoint import Checkpoint
 from errors import InvalidInput
 from settings.streams import say
 
 if TYPE_CHECKING:
+    from commands.named_checkpoint import Checkpoint
     from tasks.specs import ClosedLoopSpec
 
 
@@ -56,13 +56,22 @@ def _listed(options: dict[str, Any]) -> tuple[str, ...] | None:
         return None
     if options["tasks"] is not None:
         raise InvalidInput("--tasks draws sequences, and --sequences-file names them; leave one out")
+    from calvin.listed_sequences import listed, read_sequences_file
+
     return listed(read_sequences_file(Path(file)))
+
+
+def _phrases(file: str, lines: Sequence[str] | None) -> dict[str, str]:
+    """Of the tasks that are asked for in a list, or of all."""
+    from calvin.instructions import read_instruction_file
+    from calvin.listed_sequences import of_line, tasks_of
+
+    needed = TASKS if lines is None else tasks_of([of_line(line)[0] for line in lines])
+    return read_instruction_file(Path(file), needed)
 
 
 def sequences_of(protocol: Protocol, options: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """How many are evaluated, and their list, but for the renderer, which may depend on the policy."""
-    from calvin.instructions import read_instruction_file
-
     own: ClosedLoopSpec | None = options.get("chains")
     lines = _listed(options) if own is None else own.listed
     tasks = _tasks(options["tasks"]) if own is None else list(own.tasks)
@@ -74,7 +83,6 @@ def sequences_of(protocol: Protocol, options: dict[str, Any]) -> tuple[int, dict
     if own is None and lines is None and not tasks and sequences > protocol.sequences:
         raise InvalidInput(f"--sequences: {protocol.name} has {protocol.sequences}, not {sequences}")
     phrases = options["instructions"]
-    needed = TASKS if lines is None else tasks_of([of_line(line)[0] for line in lines])
     return sequences, {
         "simulator": options["simulator"],
         "scene": options["scene"],
@@ -83,11 +91,7 @@ def sequences_of(protocol: Protocol, options: dict[str, Any]) -> tuple[int, dict
         "tasks": tuple(tasks),
         "drawn": own.drawn if own else max(protocol.drawn, sequences) if tasks else protocol.drawn,
         "order": own.order if own else "distinct" if tasks else "drawn",
-        "instructions": read_instruction_file(Path(phrases), needed)
-        if phrases
-        else own.instructions
-        if own
-        else None,
+        "instructions": _phrases(phrases, lines) if phrases else own.instructions if own else None,
         "listed": None if lines is None else lines[:sequences],
         "max_steps": options["max_steps"] or protocol.max_steps,
         "simulators": options["simulators"],

@@ -9,13 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import click
-
-from commands.place_type import PLACE, PLACE_TEXT
 from errors import Stopped
-from hub.names import RepoKind, is_hub_name, parse_name
+from hub.names import RepoKind, parse_name
 from settings.streams import say
 from views.terminal import redraws
 
@@ -26,46 +23,6 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.2
 #: How often a line is said where nothing can be redrawn.
 _SAY_SECONDS = 15.0
-
-
-class Folder(click.ParamType):
-    """A path as `PLACE` has it, or `hub:owner/name[@revision][/path]`, which is fetched: the folder here. Where the
-    command has `--episodes`, which is told before, of these alone."""
-
-    name = "path"
-
-    def __init__(self, of: RepoKind) -> None:
-        self._of = of
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and is_hub_name(value):
-            of_others = param is not None and param.name == "validation_root"
-            said = None if ctx is None or of_others else ctx.params.get("episodes")
-            return fetched(value, self._of, said if isinstance(said, str) else None)
-        return PLACE.convert(value, param, ctx)
-
-
-class Unfetched(click.ParamType):
-    """As `Folder`, but what is on the Hub stays a text, for commands that have to look at something first."""
-
-    name = "path"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if isinstance(value, str) and is_hub_name(value) else PLACE.convert(value, param, ctx)
-
-
-class Named(click.ParamType):
-    """As `PLACE_TEXT` has it; but the folder of what `hub:owner/name[@revision][/path]` means, which is fetched."""
-
-    name = "text"
-
-    def __init__(self, of: RepoKind) -> None:
-        self._of = of
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and is_hub_name(value):
-            return str(fetched(value, self._of))
-        return PLACE_TEXT.convert(value, param, ctx)
 
 
 #: Told of a copy, the files that are fetched, and how many frames they have, None where that is not known; raises
@@ -83,16 +40,18 @@ def fetched(text: str, of: RepoKind, episodes: str | None = None, before: Before
     from hub.copies import Copy, hub_folder, pin
 
     copy = Copy(pin(parse_name(text), of), of, hub_folder())
-    files: Sequence[HubFile] = copy.listing()
-    if episodes is not None or before is not None:
-        from calvin.needed import Need, frames_of, numbers_of
-        from tasks.data.copies import files_for, lists_in
+    if episodes is None and before is None:
+        _bring(copy, copy.listing())
+        return copy.place
+    from calvin.needed import Need, frames_of, numbers_of
+    from tasks.data.copies import SetCopy
 
-        _bring(copy, lists_in(copy))
-        numbers = None if episodes is None else numbers_of(copy.place, episodes)
-        files = files if numbers is None else files_for(copy, Need(episodes=numbers))
-        if before is not None:
-            before(copy, files, frames_of(copy.place, numbers))
+    one = SetCopy(copy)
+    _bring(copy, one.list_files)
+    numbers = None if episodes is None else numbers_of(one.lists, episodes)
+    files = one.files_for(Need(episodes=numbers))
+    if before is not None:
+        before(copy, files, frames_of(one.lists, numbers))
     _bring(copy, files)
     return copy.place
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from commands.options import broker_from_environment, existing_home, home_option
+from commands.options import existing_home, home_option
+from commands.session_options import broker_from_environment
 from workers.services import SERVICES
 
 

@@ -11,10 +11,9 @@ import click
 
 from commands.data import SPLITS
 from commands.dataset_options import tell_left_out
-from commands.detector_name import DETECTOR
-from commands.fetching import Folder, Named
+from commands.model_options import DETECTOR
 from commands.options import home_option, resolve_home, threads_option
-from commands.place_type import PLACE, PLACE_TEXT
+from commands.place_type import PLACE, PLACE_TEXT, Folder, Named
 from errors import DatasetError, InvalidInput
 from settings.faults import need_mistake
 from settings.streams import say

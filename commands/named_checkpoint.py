@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
+from commands.model_options import RUN, is_run
 from errors import InvalidInput
 from settings.home import Home
 
@@ -18,41 +16,8 @@ if TYPE_CHECKING:
     from models.recipe import Recipe
     from models.reconvla import ReconVLA
     from models.spec import ModelSpec
-    from policies.registry import ReconVLAFolder, ReconVLAWeights
-
-HELP = (
-    "a folder (Hugging Face layout), hub:OWNER/NAME, the first digits of a checkpoint's SHA-256 in the home, or a run "
-    "of it: recon seed 0 of the newest ablation, NAME recon seed 0 of another"
-)
-#: A run of the home, as its jobs are labelled.
-_RUN = re.compile(r"(?:(?P<ablation>\S.*?) )?(?P<arm>\S+) seed (?P<seed>\d{1,9})")
-
-
-def precision_option(command: Callable[..., None]) -> Callable[..., None]:
-    """`--precision`, one of `policies.registry.PRECISIONS`."""
-    return click.option(
-        "--precision",
-        type=click.Choice(("auto", "fp32", "bf16", "fp16", "4bit")),
-        default="auto",
-        show_default=True,
-        help="auto: as a folder stores it, fp32 for a checkpoint of the home. 4bit: a ReconVLA only.",
-    )(command)
-
-
-def crop_option(command: Callable[..., None]) -> Callable[..., None]:
-    """`--center-crop`, as `policies.openvla` takes it."""
-    return click.option(
-        "--center-crop/--no-center-crop",
-        default=None,
-        help="Show an OpenVLA the middle of pictures [default: where its folder's name says image_aug].",
-    )(command)
-
-
-def refuse_crop(center_crop: bool | None, name: str) -> None:
-    """Raises InvalidInput where an option of OpenVLA was given for another policy."""
-    if center_crop is not None:
-        option = "--center-crop" if center_crop else "--no-center-crop"
-        raise InvalidInput(f"{option} is for a folder of OpenVLA, which {name} is not")
+    from policies.registry import ReconVLAFolder
+    from policies.weights_spec import ReconVLAWeights
 
 
 @dataclass(frozen=True)
@@ -76,7 +41,7 @@ class Checkpoint:
         return identity_of(self.place) if self.sha256 is None else self.sha256
 
     def open(self, precision: str) -> tuple[ReconVLA, Recipe]:
-        """The model and how to ask it. precision: a value of `precision_option`."""
+        """The model and how to ask it. precision: a value of `model_options.precision_option`."""
         from policies.checkpoint_folder import open_folder, open_weights
 
         if self.model is None:
@@ -88,7 +53,8 @@ class Checkpoint:
     ) -> ReconVLAFolder | ReconVLAWeights:
         """The checkpoint as a policy. detector: finds the gaze region for a model that is shown it."""
         from detectors.spec import any_version
-        from policies.registry import ReconVLAFolder, ReconVLAWeights
+        from policies.registry import ReconVLAFolder
+        from policies.weights_spec import ReconVLAWeights
 
         place = str(self.place)
         if self.model is None:
@@ -105,16 +71,11 @@ def holds_openvla(name: str) -> bool:
     return is_openvla(Path(name))
 
 
-def is_run(name: str) -> bool:
-    """Whether a checkpoint is named as a run: `recon seed 0`. A folder that is called so comes first."""
-    return _RUN.fullmatch(name) is not None and not Path(name).exists()
-
-
 def find_run(home: Home, name: str) -> Checkpoint:
     """The final weights of a run (`is_run`). Raises InvalidInput, naming what there is; ArtifactDamaged."""
     from commands.trained_run import trained_run
 
-    said = _RUN.fullmatch(name)
+    said = RUN.fullmatch(name)
     assert said is not None
     if not home.exists:
         raise InvalidInput(f"there is no folder {name}, and no home at {home.root} whose run it could be")

@@ -1,5 +1,5 @@
 """Paths on the command line: `~` and variables mean what they mean in a shell, also where one did not look (quotes,
-`--out=~/x`, an environment file)."""
+`--out=~/x`, an environment file). Some may be on the Hub: these are fetched."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from hub.names import RepoKind, is_hub_name
 from settings.places import expanded
 
 
@@ -37,3 +38,47 @@ def _called(param: click.Parameter | None) -> str:
 PLACE = _Place(is_text=False)
 #: Of what may also be a hub's name, a digest, an address or a word of the command.
 PLACE_TEXT = _Place(is_text=True)
+
+
+class Folder(click.ParamType):
+    """A path as `PLACE` has it, or `hub:owner/name[@revision][/path]`, which is fetched: the folder here. Where the
+    command has `--episodes`, which is told before, of these alone."""
+
+    name = "path"
+
+    def __init__(self, of: RepoKind) -> None:
+        self._of = of
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and is_hub_name(value):
+            from commands.fetching import fetched
+
+            of_others = param is not None and param.name == "validation_root"
+            said = None if ctx is None or of_others else ctx.params.get("episodes")
+            return fetched(value, self._of, said if isinstance(said, str) else None)
+        return PLACE.convert(value, param, ctx)
+
+
+class Unfetched(click.ParamType):
+    """As `Folder`, but what is on the Hub stays a text, for commands that have to look at something first."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, str) and is_hub_name(value) else PLACE.convert(value, param, ctx)
+
+
+class Named(click.ParamType):
+    """As `PLACE_TEXT` has it; but the folder of what `hub:owner/name[@revision][/path]` means, which is fetched."""
+
+    name = "text"
+
+    def __init__(self, of: RepoKind) -> None:
+        self._of = of
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and is_hub_name(value):
+            from commands.fetching import fetched
+
+            return str(fetched(value, self._of))
+        return PLACE_TEXT.convert(value, param, ctx)

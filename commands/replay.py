@@ -25,10 +25,10 @@ from settings.typed_json import from_json
 from simulators.base import Simulator
 from simulators.rendering import chosen_renderer, usual_renderer
 from tasks.drawn_anew import looked_at, maker
-from tasks.evaluate.closed_loop import KeptSimulators, simulators_of
+from tasks.evaluate.chains import SimulatedScene
+from tasks.evaluate.kept_simulators import KeptSimulators, simulators_of
 from tasks.evaluate.replay import Replayed, replay
 from tasks.memory import Memory
-from tasks.specs import SimulatedScene
 from views.console import Console
 from views.terminal import redraws
 

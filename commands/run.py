@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from commands.gpus import devices_of
-from commands.options import SessionOptions, broker_from_environment
+from commands.session_options import SessionOptions, broker_from_environment
 from commands.stopping import caught
 from db import garbage, missing, standings
 from db.engine import Database

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.options import home_option, need_broker, working_home
+from commands.options import home_option, working_home
+from commands.session_options import need_broker
 
 if TYPE_CHECKING:
     from db.engine import Database

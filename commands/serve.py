@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import click
 
-from commands.detector_name import detector_option
-from commands.fetching import Named
-from commands.named_checkpoint import (
-    HELP,
-    crop_option,
-    find_named,
-    holds_openvla,
-    precision_option,
-    refuse_crop,
-)
+from commands.model_options import HELP, crop_option, detector_option, precision_option, refuse_crop
+from commands.named_checkpoint import find_named, holds_openvla
 from commands.options import home_option, resolve_home, threads_option
+from commands.place_type import Named
 from settings.streams import say
 
 

@@ -7,14 +7,15 @@ import shlex
 import sys
 import time
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
 
 from commands.configuration import Configuration, configuration_options
 from commands.failed import tell_failures
-from commands.options import SessionOptions, home_option, resolve_home, session_options
+from commands.options import home_option, resolve_home
+from commands.session_options import SessionOptions, session_options
 from errors import ConfigError, OtherBuild, Overtaken, Stopped
 from settings import given
 from settings.streams import say
@@ -79,12 +80,11 @@ def command(
     fresh = None if home.exists else propose(config, None)  # what cannot work makes no home
     if fresh is not None and room is not None:
         memory.check(fresh.plan.jobs, room)
-    if fresh is not None:
-        told_room(home, fresh)
+    first = None if fresh is None else _Fresh(fresh, told_room(home, fresh))
     home.create()
     if detach:
         with closing(open_state(home, thorough=True)) as database:
-            name, submitted = _submit(home, database, config, fresh, room)
+            name, submitted = _submit(home, database, config, first, room)
         document = {"ablation": submitted.ablation_id, "name": name, "home": str(home.root),
                     "jobs_added": submitted.jobs_added, "jobs_shared": submitted.jobs_shared}  # fmt: skip
         if as_json:
@@ -97,7 +97,7 @@ def command(
         return 0
     with home.exclusive("submit-ablation"), closing(open_state(home, thorough=True)) as database:
         code.need_allowed(database, besides=config.model_dump(mode="json"))
-        _, submitted = _submit(home, database, config, fresh, room)
+        _, submitted = _submit(home, database, config, first, room)
         run_home(home, database, stay, until_done=True, quiet=as_json)
         (entry,) = standings.standing(database, submitted.ablation_id).ablations
         # Only now: figures and statistics take seconds to import, which no start should wait for.
@@ -111,13 +111,21 @@ def command(
     return 0 if entry.state == "succeeded" else 1
 
 
+@dataclass(frozen=True)
+class _Fresh:
+    """What a home without a state was planned for. room_told: as `told_room` said of it."""
+
+    proposal: Proposal
+    room_told: str | None
+
+
 def _submit(
-    home: Home, database: Database, config: BaseModel, fresh: Proposal | None, room: Room | None
+    home: Home, database: Database, config: BaseModel, fresh: _Fresh | None, room: Room | None
 ) -> tuple[str, Submitted]:
     """Write the plan: the ablation's name and what was submitted. An ablation of this name grows, or goes on; where
     another build planned it, it is continued as it was planned.
 
-    fresh: what a home without a state was planned for. room: of the devices here; None where nothing starts.
+    room: of the devices here; None where nothing starts.
     Raises OtherBuild where this build cannot: nothing is done again without being asked for.
     """
     for _ in range(_TRIES - 1):
@@ -127,7 +135,7 @@ def _submit(
 
 
 def _write_plan(
-    home: Home, database: Database, config: BaseModel, fresh: Proposal | None, room: Room | None
+    home: Home, database: Database, config: BaseModel, fresh: _Fresh | None, room: Room | None
 ) -> tuple[str, Submitted]:
     """Raises Overtaken where the ablation of this name changed while it was planned."""
     from commands import memory
@@ -140,12 +148,17 @@ def _write_plan(
 
     for entry in outdated(database):
         raise OtherBuild(entry.sentence(home))
-    proposal = propose(config, database) if fresh is None or queries.ablation_rows(database) else fresh
+    if fresh is not None and not queries.ablation_rows(database):
+        # Memory and disks were asked before the home was made.
+        proposal, room_told = fresh.proposal, fresh.room_told
+    else:
+        proposal = propose(config, database)
+        if room is not None:
+            known = queries.known_keys(database, [job.key for job in proposal.plan.jobs])
+            memory.check([job for job in proposal.plan.jobs if job.key not in known], room)
+        room_told = told_room(home, proposal)
     plan, there = proposal.plan, proposal.there
-    if room is not None and proposal is not fresh:
-        known = queries.known_keys(database, [job.key for job in plan.jobs])
-        memory.check([job for job in plan.jobs if job.key not in known], room)
-    if (room_told := told_room(home, proposal)) is not None:
+    if room_told is not None:
         say(f"{plan.name}: {room_told}", error=True)
     for sentence in plan.warnings:
         say(f"warning: {sentence}", error=True)

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from commands.failed import tell_failures
-from commands.options import SessionOptions, allow_code_option, existing_home, home_option, session_options
+from commands.options import existing_home, home_option
+from commands.session_options import SessionOptions, allow_code_option, session_options
 from db.engine import Database
 from errors import BatonError, Stopped
 from settings.called import told_apart

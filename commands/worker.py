@@ -9,7 +9,8 @@ from contextlib import closing
 
 import click
 
-from commands.options import allow_code_option, home_option, need_broker, working_home
+from commands.options import home_option, working_home
+from commands.session_options import allow_code_option, need_broker
 from errors import InvalidInput
 from settings.shown import shown
 from settings.suggestions import did_you_mean

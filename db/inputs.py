@@ -59,13 +59,17 @@ def own(db: Database, job_id: int) -> list[FileRow]:
         return read_rows(tx, FileRow, _OWN, {"b_job": job_id})
 
 
-def points(db: Database, job_id: int, name: str, up_to_step: int) -> list[MetricPoint]:
-    """The job's metric of that name, oldest first."""
+def points(db: Database, job_id: int, beginning: str, up_to_step: int) -> list[MetricPoint]:
+    """The job's metrics whose names begin so, oldest first."""
     with db.read() as tx:
         return read_rows(
             tx,
             MetricPoint,
             select(metric.c.name, metric.c.step, metric.c.value)
-            .where(metric.c.job_id == job_id, metric.c.name == name, metric.c.step <= up_to_step)
-            .order_by(metric.c.step),
+            .where(
+                metric.c.job_id == job_id,
+                metric.c.name.startswith(beginning, autoescape=True),
+                metric.c.step <= up_to_step,
+            )
+            .order_by(metric.c.step, metric.c.name),
         )

@@ -27,6 +27,7 @@ from db.statements import dependency
 from db.states import FAILED, FINAL
 from errors import InvalidInput
 from settings.json_values import JsonObject
+from settings.points import OF_DEMONSTRATION
 from settings.shown import shown
 from settings.whole_numbers import whole_number
 
@@ -234,13 +235,13 @@ def attempts_of(db: Database, ablation_id: int) -> list[AttemptRow]:
 
 
 def metrics_of(db: Database, job_id: int) -> list[MetricRow]:
-    """Everything that a job measured, by name and step."""
+    """What a job measured for people to look at, by name and step."""
     with db.read() as tx:
         return read_rows(
             tx,
             MetricRow,
             select(Metric.name, Metric.step, Metric.value, Metric.at)
-            .where(Metric.job_id == job_id)
+            .where(Metric.job_id == job_id, ~Metric.name.startswith(OF_DEMONSTRATION, autoescape=True))
             .order_by(Metric.name, Metric.step),
         )
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from traceback import walk_tb
 from typing import Any, TypeVar
 
 from errors import HubUnreachable, InvalidInput
@@ -28,6 +29,8 @@ Result = TypeVar("Result")
 QUESTION_SECONDS, LISTING_SECONDS = 20.0, 900.0
 #: More files than any set that was recorded as such; frames of CALVIN one by one are in shards.
 MOST_FILES = 500_000
+#: Of the client: what stands around its functions, and calls them.
+_CHECKS_ARGUMENTS = "huggingface_hub.utils._validators"
 _TRIES = Patience(tries=5, first_seconds=0.5, most_seconds=30.0, most_named=120.0)
 
 
@@ -114,9 +117,11 @@ class Repositories:
                 raise
             except Exception as error:  # the client's errors share no base class
                 need_fact(error)
+                if _is_wrong_call(error):
+                    raise
                 refused = _refusal(name, self.kind, error)
                 if refused is not None:
-                    raise refused from None
+                    raise refused from error
                 fruitless += 1
                 if fruitless > self.patience.tries:
                     raise HubUnreachable(f"{name}: the Hub does not answer ({first_line(error)})") from None
@@ -193,6 +198,14 @@ def _refusal(name: HubName, kind: RepoKind, error: Exception) -> InvalidInput | 
     if status is not None and 400 <= status < 500 and status not in (408, 423, 425, 429):
         return InvalidInput(f"{name}: the Hub refuses ({cut(first_line(error), 200)})")
     return None
+
+
+def _is_wrong_call(error: Exception) -> bool:
+    """Whether the client was asked wrongly, so that it looked at no answer: the fault is here."""
+    if not isinstance(error, (TypeError, AttributeError, KeyError)):
+        return False
+    modules = [frame.f_globals.get("__name__") for frame, _ in walk_tb(error.__traceback__)]
+    return not modules or modules[-1] in (__name__, _CHECKS_ARGUMENTS)
 
 
 def _status(error: Exception) -> int | None:

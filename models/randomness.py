@@ -10,7 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
-_ORDER, _DRAWS, _WEIGHTS, _POLICY = range(4)
+#: 3 is the stream of `policies.random_actions`.
+_ORDER, _DRAWS, _WEIGHTS = range(3)
 
 
 @lru_cache(maxsize=4)
@@ -33,11 +34,6 @@ def draw_seed(seed: int, step: int) -> int:
 def weight_seed(seed: int) -> int:
     """Seed of the initial weights of a run."""
     return _torch_seed(seed, _WEIGHTS, 0)
-
-
-def policy_generator(seed: int, sequence: int, query: int) -> np.random.Generator:
-    """Generator for one query of a random policy in one evaluation sequence."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, _POLICY, sequence, query))))
 
 
 def _torch_seed(*words: int) -> int:

@@ -108,7 +108,7 @@ def weights_policy(
     gaze: DetectorSpec | None = None,
     official_compat: bool = False,
 ) -> ReconVLAPolicy:
-    """See `policies.registry.ReconVLAWeights`. Raises as `open_weights` does, and ConfigError where a model that is
+    """See `policies.weights_spec.ReconVLAWeights`. Raises as `open_weights` does, and ConfigError where a model that is
     shown regions comes without a detector."""
     return _policy(*open_weights(model, Path(weights), precision), batch, gaze, official_compat)
 

@@ -8,17 +8,18 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast, get_args, get_origin, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, get_args, get_origin, get_type_hints, overload
 
 from benchmark.embodiment import CHUNK_STEPS
-from detectors.spec import DetectorSpec
 from errors import ConfigError, InvalidInput
-from models.spec import ModelSpec
 from policies.base import ModelPolicy, Policy
 from settings.code_source import reference_of
 from settings.places import expanded
 from settings.shown import cut, shown
 from settings.typed_json import from_json, to_json
+
+if TYPE_CHECKING:
+    from policies.weights_spec import ReconVLAWeights
 
 #: The type that a folder stores its weights in, and fp32 for a job's.
 AUTO = "auto"
@@ -43,7 +44,7 @@ class RandomActions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _need(self.seed >= 0, "seed", f"must be 0 or more, got {shown(self.seed)}")
+        need(self.seed >= 0, "seed", f"must be 0 or more, got {shown(self.seed)}")
 
 
 @dataclass(frozen=True)
@@ -62,16 +63,14 @@ class PolicyServer:
     actions: str = field(default=RELATIVE, metadata=_LATER)
 
     def __post_init__(self) -> None:
-        _need(
+        need(
             1 <= self.chunk_steps <= MOST_CHUNK_STEPS,
             "chunk_steps",
             f"must be 1 to {MOST_CHUNK_STEPS}, got {shown(self.chunk_steps)}",
         )
-        _need(0 < self.timeout_seconds < math.inf, "timeout_seconds",
+        need(0 < self.timeout_seconds < math.inf, "timeout_seconds",
               f"must be above 0, got {shown(self.timeout_seconds)}")  # fmt: skip
-        _need(
-            self.actions in ACTIONS, "actions", f"must be {' or '.join(ACTIONS)}, got {shown(self.actions)}"
-        )
+        need(self.actions in ACTIONS, "actions", f"must be {' or '.join(ACTIONS)}, got {shown(self.actions)}")
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class OpenVLAFolder:
     center_crop: bool | None = None
 
     def __post_init__(self) -> None:
-        _need_precision(self.precision)
+        need_precision(self.precision)
 
 
 @dataclass(frozen=True)
@@ -100,25 +99,8 @@ class ReconVLAFolder:
     official_compat: bool = False
 
     def __post_init__(self) -> None:
-        _need_precision(self.precision)
-        _need(self.batch > 0, "batch", f"must be positive, got {shown(self.batch)}")
-
-
-@dataclass(frozen=True)
-class ReconVLAWeights:
-    """weights: file of a job whose parameters have this `model`. gaze: the detector that finds the region for a model
-    that is shown it."""
-
-    model: ModelSpec
-    weights: str
-    precision: str = AUTO
-    batch: int = 8
-    gaze: DetectorSpec | None = None
-    official_compat: bool = False
-
-    def __post_init__(self) -> None:
-        _need_precision(self.precision)
-        _need(self.batch > 0, "batch", f"must be positive, got {shown(self.batch)}")
+        need_precision(self.precision)
+        need(self.batch > 0, "batch", f"must be positive, got {shown(self.batch)}")
 
 
 @dataclass(frozen=True)
@@ -129,7 +111,7 @@ class OwnClass:
     options: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _need(
+        need(
             reference_of(self.class_) is not None,
             "class",
             f"must be a class of yours as module:Class, got {shown(self.class_)}",
@@ -140,18 +122,25 @@ class OwnClass:
             raise ConfigError(f"options: {error}") from None
 
 
-ModelPolicySpec = OpenVLAFolder | ReconVLAFolder | ReconVLAWeights
-PolicySpec = RandomActions | ScriptedExpert | PolicyServer | OwnClass | ModelPolicySpec
+ModelPolicySpec: TypeAlias = "OpenVLAFolder | ReconVLAFolder | ReconVLAWeights"
+PolicySpec: TypeAlias = "RandomActions | ScriptedExpert | PolicyServer | OwnClass | ModelPolicySpec"
 
 
-class _Kind(NamedTuple):
-    """opened_by: `module:callable`, which takes the fields of `spec` by their names. reaches_out: it asks over a
-    network, or reads a folder that it names. place: the field that names the folder or file of its model."""
+@dataclass(frozen=True)
+class _Kind:
+    """described_by: the class of its specs, or `module:Class` where that needs more than most policies do. opened_by:
+    `module:callable`, which takes the fields of a spec by their names. reaches_out: it asks over a network, or reads a
+    folder that it names. place: the field that names the folder or file of its model."""
 
-    spec: type[PolicySpec]
+    described_by: type[PolicySpec] | str
     opened_by: str
     reaches_out: bool = False
     place: str | None = None
+
+    @property
+    def spec(self) -> type[PolicySpec]:
+        by = self.described_by
+        return by if isinstance(by, type) else cast("type[PolicySpec]", _imported(by))
 
 
 _KINDS = {
@@ -161,7 +150,9 @@ _KINDS = {
     "own": _Kind(OwnClass, "policies.own:OwnPolicy"),
     "openvla": _Kind(OpenVLAFolder, "policies.openvla:OpenVLAPolicy", True, "folder"),
     "folder": _Kind(ReconVLAFolder, "policies.checkpoint_folder:folder_policy", True, "folder"),
-    "reconvla": _Kind(ReconVLAWeights, "policies.checkpoint_folder:weights_policy", True, "weights"),
+    "reconvla": _Kind(
+        "policies.weights_spec:ReconVLAWeights", "policies.checkpoint_folder:weights_policy", True, "weights"
+    ),
 }
 
 
@@ -188,9 +179,12 @@ def open_policy(spec: PolicySpec) -> Policy:
     Raises InvalidInput, CheckpointError or WeightsMissing for what is no policy, EnvironmentLacks for what this machine
     has not.
     """
-    module, _, name = _KINDS[kind_of(spec)].opened_by.partition(":")
-    opened = getattr(importlib.import_module(module), name)(**vars(spec))
-    return cast(Policy, opened)
+    return cast(Policy, _imported(_KINDS[kind_of(spec)].opened_by)(**vars(spec)))
+
+
+def _imported(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def in_its_place(spec: PolicySpec, where: str = "policy") -> PolicySpec:
@@ -299,13 +293,14 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     return value
 
 
-def _need(condition: bool, field: str, message: str) -> None:
+def need(condition: bool, field: str, message: str) -> None:
+    """Raises ConfigError for a field of a spec that does not hold."""
     if not condition:
         raise ConfigError(f"{field}: {message}")
 
 
-def _need_precision(precision: str) -> None:
-    _need(
+def need_precision(precision: str) -> None:
+    need(
         precision in PRECISIONS,
         "precision",
         f"must be one of {', '.join(PRECISIONS)}, got {shown(precision)}",

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.data import LossPoint, ReportData, RunReport, Slice
-from reports.svg import ARM_COLOURS, INK, legend_name, svg
+from reports.svg import ARM_COLOURS, INK, drawn_once, legend_name, svg
 
 LINE_STYLES = ("-", "--", ":", "-.")
 
@@ -29,6 +29,7 @@ MARKS = {
 }
 
 
+@drawn_once
 def curve_svgs(data: ReportData) -> dict[str, str]:
     """One figure per curve, by what people read for it: a line per run, colour by arm, dashes by seed (in the order of
     seeds). Of lines that coincide those beneath are drawn wider."""
@@ -71,13 +72,19 @@ def _curve_svg(
 def _coinciding_above(lines: Sequence[Sequence[tuple[int, float]]]) -> list[int]:
     """For each line how many of those drawn after it lie on it wherever both have steps, as far as an eye can tell."""
     height = max((value for points in lines for _, value in points), default=0.0)
-    by_step = [dict(points) for points in lines]
-
-    def coincide(one: dict[int, float], other: dict[int, float]) -> bool:
-        common = one.keys() & other.keys()
-        return bool(common) and all(abs(one[step] - other[step]) <= _APART * height for step in common)
-
-    return [sum(coincide(one, other) for other in by_step[place + 1 :]) for place, one in enumerate(by_step)]
+    places = {
+        step: place for place, step in enumerate(dict.fromkeys(p[0] for points in lines for p in points))
+    }
+    values = np.full((len(lines), len(places)), np.nan)
+    for row, points in zip(values, lines, strict=True):
+        row[[places[step] for step, _ in points]] = [value for _, value in points]
+    found = []
+    for place, row in enumerate(values):
+        # What one of both has not is a NaN, and no NaN is apart.
+        differences = np.abs(values[place + 1 :, ~np.isnan(row)] - row[~np.isnan(row)])
+        common = ~np.isnan(differences).all(axis=1)
+        found.append(int((common & ~(differences > _APART * height).any(axis=1)).sum()))
+    return found
 
 
 def _running_mean(values: np.ndarray, reach: int) -> np.ndarray:

@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 
 from reports.estimates import WEIGHTS
 from reports.summary import Summary
-from reports.svg import ARM_COLOURS, INK, legend_name, svg
+from reports.svg import ARM_COLOURS, INK, drawn_once, legend_name, svg
 
 
+@drawn_once
 def success_svg(summary: Summary) -> str | None:
     """Each share: a dot for each seed, the arm's mean as a line with its 95 % interval; None when nothing was
     measured."""
@@ -42,6 +43,7 @@ def success_svg(summary: Summary) -> str | None:
     return svg(figure, axes, "success")
 
 
+@drawn_once
 def differences_svg(summary: Summary) -> str | None:
     """The primary measure of each arm minus the baseline's with its 95 % interval, a
     cross where there is no interval. None when nothing was compared."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import chain, count
 
 from reports.curves import curve_svgs
 from reports.data import ReportData
@@ -15,9 +16,20 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 def figure_files(data: ReportData, summary: Summary) -> Mapping[str, bytes]:
     """Name -> SVG, black on nothing: `figure-success.svg`, `figure-comparisons.svg`, `figure-action-loss.svg`, ...;
-    those that there is something to draw of."""
+    those that there is something to draw of. Of names that make one, the later have a number."""
     drawn = {"success": success_svg(summary), "comparisons": differences_svg(summary), **curve_svgs(data)}
-    return {f"figure-{_slug(name)}.svg": (_HEAD + svg + "\n").encode() for name, svg in drawn.items() if svg}
+    files: dict[str, bytes] = {}
+    for name, svg in drawn.items():
+        if svg:
+            slug = _slug(name)
+            numbered = (f"{slug}-{number}" for number in count(2))
+            of_it = next(one for one in chain([slug], numbered) if _file(one) not in files)
+            files[_file(of_it)] = (_HEAD + svg + "\n").encode()
+    return files
+
+
+def _file(slug: str) -> str:
+    return f"figure-{slug}.svg"
 
 
 def _slug(name: str) -> str:

@@ -10,7 +10,7 @@ from reports.data import ReportData
 from reports.statistics import success_intervals
 from reports.summary import Summary
 
-#: Of fewer a rate of 0 or 1 leaves more than 16 points open.
+#: Of fewer a rate of 0 or 1 leaves more than 19 points open.
 _FEW_SEQUENCES = 20
 
 
@@ -36,6 +36,17 @@ def _of_sequences(summary: Summary) -> Iterator[str]:
         most = max(counts)
         ((_, high),) = success_intervals(np.zeros((1, most), dtype=np.int64), 1)
         yield (
-            f"{most} sequence{'s' * (most != 1)} a run: even a rate of 0 or 100 % leaves {100 * high:.0f} points open, "
-            "so no order of the arms can be read from them."
+            f"{most} sequence{'s' * (most != 1)} a run: even a rate of 0 or 100 % leaves {100 * high:.0f} points open"
+            f"{_order(summary)}."
         )
+
+
+def _order(summary: Summary) -> str:
+    """What may be read of the arms all the same: few sequences show a difference that is large enough."""
+    if not summary.comparisons:
+        return ""
+    if any(one.is_difference for one in summary.comparisons):
+        return (
+            ", so of the order of the arms only what the comparisons call a difference can be read from them"
+        )
+    return ", so no order of the arms can be read from them"

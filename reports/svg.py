@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from typing import Literal
+from collections.abc import Callable
+from functools import wraps
+from typing import Literal, TypeVar
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -17,6 +19,24 @@ ARM_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 #: Stands for the page's text colour inside a figure.
 INK = "#010203"
+
+Of = TypeVar("Of")
+Drawn = TypeVar("Drawn")
+
+
+def drawn_once(draw: Callable[[Of], Drawn]) -> Callable[[Of], Drawn]:
+    """What the page and a file show both is kept with what it is drawn of, as a `cached_property` would."""
+    name = f"_{draw.__name__}"
+
+    @wraps(draw)
+    def drawn(of: Of) -> Drawn:
+        kept = vars(of)
+        if name not in kept:
+            kept[name] = draw(of)
+        found: Drawn = kept[name]
+        return found
+
+    return drawn
 
 
 def legend_name(text: str) -> str:

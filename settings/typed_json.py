@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping
 from functools import cache
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from pydantic import Strict, TypeAdapter, ValidationError
+from pydantic import Field, Strict, TypeAdapter, ValidationError
 
 from errors import InvalidInput
 from settings.json_values import Json
@@ -28,6 +28,8 @@ Items = Annotated[tuple[T, ...], Strict(False)]
 #: Without these, pydantic takes `true` and "1" for 1.
 Whole = Annotated[int, Strict()]
 Real = Annotated[float, Strict()]
+#: Of frames, files and the like.
+Count = Annotated[int, Strict(), Field(ge=0, lt=1 << 40)]
 Flag = Annotated[bool, Strict()]
 
 

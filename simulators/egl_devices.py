@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import RLock
 
 from errors import InvalidInput
 from settings.faults import need_fact
@@ -24,6 +25,10 @@ from settings.typed_json import from_json
 
 #: What PyBullet's plugin takes the number of its device from, in calvin_env too.
 VISIBLE = "EGL_VISIBLE_DEVICES"
+
+#: Held while variables or output of the whole process are others for a moment: what one thread sets is not taken for
+#: the user's by another, and several that begin together ask once.
+OF_THIS_PROCESS = RLock()
 
 _SCRIPT = Path(__file__).parent / "external" / "egl_devices_script.py"
 _LISTING_SECONDS = 60.0
@@ -43,7 +48,8 @@ def egl_environment() -> dict[str, str]:
     """The variable that has a simulator draw on this process's own GPU; nothing where the user has set it, where this
     process has no GPU, or where none of EGL's devices is known to be it.
     """
-    number = None if VISIBLE in os.environ else own_device()
+    with OF_THIS_PROCESS:
+        number = None if VISIBLE in os.environ else own_device()
     return {} if number is None else {VISIBLE: str(number)}
 
 

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import errors
+from benchmark.cameras import EGL
 from errors import BatonError, ConfigError
 from settings.code_source import Source, reference_of
 from settings.own_code import admit, admitted_in
 from settings.own_module import command_of
 from simulators import registry
 from simulators.base import Simulator
+from simulators.egl_devices import egl_environment
 from simulators.external.calvin_env_script import answer_requests
 from simulators.piped import PipedSimulator
 
@@ -32,7 +34,9 @@ class OwnProcess(PipedSimulator):
         if own is not None:
             (source,) = admitted_in(name)
             opening["source"] = dict(source.files)
-        super().__init__(command_of("simulators.own_process"), opening)
+        # Asked here, where it is kept: each of the processes would ask nvidia-smi and EGL anew.
+        environment = egl_environment() if options.get("renderer") == EGL else None
+        super().__init__(command_of("simulators.own_process"), opening, environment=environment)
 
     def _refusal(self, error: str) -> BatonError:
         """The same error that this process would have raised."""

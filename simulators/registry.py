@@ -43,3 +43,10 @@ def create(name: str, scene: str = "D", **options: Any) -> Simulator:
     module, _, attribute = place.partition(":")
     simulator: Simulator = getattr(importlib.import_module(module), attribute)(scene, **given)
     return simulator
+
+
+def create_apart(name: str, scene: str = "D", **options: Any) -> Simulator:
+    """As `create`, in a process of its own."""
+    from simulators.own_process import OwnProcess  # which reads this registry there
+
+    return OwnProcess(name, scene, **options)

@@ -52,6 +52,12 @@ KEYS = (
         "several devices are ranks that the model is divided over, with other sums, and each held a copy of it",
     ),
     KeyChange(
+        ("train", "pretrain"), "training.early_stopping.lasting_noise",
+        "early stopping reckons with noise that lasts from one measurement to the next, and took it for independent, "
+        "so that runs which still gained were ended too often",
+        was_absent=True,
+    ),
+    KeyChange(
         ("evaluate",), "assets_digest",
         "a clone of calvin_env counts by its files, and after a change of them the results of before were taken",
         was_absent=True,

@@ -124,8 +124,8 @@ class TaskContext(Protocol[S]):
     def memory_limits(self) -> MemoryLimits:
         """What earlier attempts found out and this one obeys."""
 
-    def points(self, name: str) -> Sequence[Point]:
-        """This job's published points of that name up to `step`, oldest first."""
+    def points(self, beginning: str) -> Sequence[Point]:
+        """This job's published points up to `step` whose names begin so, oldest first."""
 
     @property
     def resume(self) -> Sequence[InputFile]:

@@ -19,8 +19,7 @@ from calvin.scenes import scene_seen
 from calvin.split import BATON, CALVIN, Recording, Split
 from errors import InvalidInput, SimulatorError, SimulatorMissing
 from simulators.base import Simulator
-from simulators.own_process import OwnProcess
-from simulators.registry import create
+from simulators.registry import create, create_apart
 
 #: Mean difference of static pictures, in grey levels of 0 to 255, up to which one is the other drawn again. Drivers
 #: of graphics cards differ among themselves, the software renderer does not.
@@ -46,7 +45,7 @@ def maker(simulator: str, assets: str | None, python: str | None) -> Make:
     def make(scene: str, renderer: str) -> Simulator:
         apart = renderer == EGL and simulator != "calvin"
         known = {name: value for name, value in options.items() if value is not None}
-        return (OwnProcess if apart else create)(simulator, scene, renderer=renderer, **known)
+        return (create_apart if apart else create)(simulator, scene, renderer=renderer, **known)
 
     return make
 

@@ -33,7 +33,7 @@ class LocalContext(Generic[S]):
         self.scratch = folder / "scratch"
         self.scratch.mkdir(parents=True, exist_ok=True)
 
-    def points(self, name: str) -> Sequence[Point]:
+    def points(self, beginning: str) -> Sequence[Point]:
         return ()
 
     def should_stop(self) -> str | None:

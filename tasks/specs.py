@@ -9,23 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from benchmark.tasks import Scene
 from detectors.spec import DetectorSpec
 from detectors.targets.table import TARGETS_VERSION
 from models.spec import ModelSpec
 from settings.bounds import AtLeastOne, Few, Number, PathText, Seconds, Share, Steps, Text
-from settings.code_source import reference_of
 from settings.json_values import JsonObject
 from settings.typed_json import Aside, Flag, Items, Real, Whole
-from simulators.rendering import Renderer
+from tasks.evaluate.chains import FILM, ChainsSpec
 from tasks.kind import Spec, Upgrade
 
 SplitName = Literal["training", "validation", "pretraining"]
-
-#: How films of failures are named, before the number of their sequence.
-FILM = "failure_"
 
 #: Stands in jobs that were planned before it was looked at what drew the frames; None is "looked at, and unknown".
 NOT_LOOKED_AT = "not looked at"
@@ -123,8 +119,9 @@ class IndexSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStoppingSpec:
-    """same_frames: the held-out frames are those of open loop; by_demonstration: each is compared with itself. Jobs of
-    earlier versions have frames of their own, and compare means."""
+    """same_frames: the held-out frames are those of open loop; by_demonstration: each is compared with itself;
+    lasting_noise: noise may last from one measurement to the next. Jobs of earlier versions have frames of their own,
+    compare means, and take noise for independent."""
 
     every_steps: Steps
     frames: Number
@@ -132,6 +129,7 @@ class EarlyStoppingSpec:
     min_gain: Seconds
     same_frames: Flag = False
     by_demonstration: Flag = False
+    lasting_noise: Flag = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,47 +243,6 @@ class OpenLoopSpec(JudgedSpec):
         return values.get("mode") == "open_loop"
 
 
-@dataclass(frozen=True, kw_only=True)
-class OfficialSimulator:
-    """The package calvin_env: its digest, and the versions of what it stands on."""
-
-    digest: Text
-    pybullet: Text
-    numpy: Text
-    python: Aside[Text]
-
-
-def _simulator(name: str) -> str:
-    reference = reference_of(name)
-    if name not in ("playtable", "calvin") and (reference is None or reference.digest is None):
-        raise ValueError(
-            "it is playtable, calvin, or a class of somebody's own with the digest of its source"
-        )
-    return name
-
-
-SimulatorName = Annotated[str, AfterValidator(_simulator)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class SimulatedScene:
-    """How scenes are simulated, by CALVIN's protocol. simulator: one of Baton's, or a class of the user's own with the
-    digest of its source.
-
-    assets: a clone of calvin_env; python: the interpreter of the official simulator; what lies there is `assets_digest`
-    or `calvin_env`. parallel: each simulator in a process of its own.
-    """
-
-    simulator: SimulatorName
-    scene: Scene
-    assets: Aside[PathText | None]
-    python: Aside[PathText | None]
-    renderer: Renderer
-    parallel: Aside[Flag]
-    assets_digest: Text | None = None
-    calvin_env: OfficialSimulator | None = None
-
-
 def _earlier_shard(values: JsonObject) -> JsonObject:
     gaze = values.get("gaze")
     return {
@@ -300,22 +257,6 @@ def _earlier_shard(values: JsonObject) -> JsonObject:
         **values,
         **({"gaze": {**_ANY_DETECTOR, **gaze}} if isinstance(gaze, Mapping) else {}),
     }
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChainsSpec(SimulatedScene):
-    """A list of `drawn` chains of five tasks. tasks: empty for all of CALVIN's. order: `distinct` where copies of
-    chains come after all others. instructions: phrase by task, None for Baton's own. max_steps: of a subtask.
-    simulators: side by side. listed: the sequences themselves, where they are from a file, as
-    `calvin.listed_sequences.listed` has them; of a shard, its own."""
-
-    tasks: Items[Text]
-    drawn: Annotated[Whole, Field(ge=1, le=100_000)]
-    instructions: Mapping[Text, Text] | None
-    max_steps: Number
-    simulators: Aside[Few]
-    order: Literal["drawn", "distinct"] = "drawn"
-    listed: Items[Text] | None = None
 
 
 NamedPolicy = Literal["reconvla", "random", "expert"]
@@ -363,6 +304,10 @@ class ClosedLoopSpec(ChainsSpec, Spec):
     @classmethod
     def reads(cls, values: JsonObject) -> bool:
         return values.get("mode") == "closed_loop"
+
+    @property
+    def first_listed(self) -> int:
+        return self.first
 
     def keyed(self) -> ClosedLoopSpec:
         """A sequence counts by what it is, wherever it stands in a list; chance draws by that place too."""

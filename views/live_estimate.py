@@ -6,12 +6,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from settings.streams import say
 from tasks.evaluate.alone import Show
-from tasks.evaluate.estimate import running_estimate
-from views.console import Console
 from views.terminal import redraws
 
 SO_FAR = (
@@ -43,30 +39,51 @@ def live_estimate(total: int) -> Iterator[Show]:
 
     With the first it says what biases them: with several simulators sequences that fail at once end first.
     """
-    on_terminal = redraws(sys.stderr)
-    said, begun, first_steps = 0, False, FirstSteps(total)
-    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), disable=not on_terminal) as bar:
-        task = bar.add_task("", total=total)
+    begun = False
+    with _bar(total) if redraws(sys.stderr) else _lines(total) as draw:
 
         def show(results: Sequence[int], steps: int = 0) -> None:
-            nonlocal said, begun
-            if not results:
-                bar.update(task, description=_steps(steps))
-                if not on_terminal:
-                    first_steps(steps)
-                return
-            if not begun and total > 1:
-                say(SO_FAR, error=True)
-            begun = True
-            so_far = _in_words(results)
-            bar.update(task, completed=len(results), description=so_far)
-            tenth = 10 * len(results) // total
-            if not on_terminal and tenth > said:
-                said = tenth
-                say(f"{len(results)}/{total}  {so_far}", error=True)
+            nonlocal begun
+            if results and not begun:
+                begun = True
+                if total > 1:
+                    say(SO_FAR, error=True)
+            draw(results, steps)
 
         yield show
+
+
+@contextmanager
+def _bar(total: int) -> Iterator[Show]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from views.console import Console
+
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=total)
+
+        def draw(results: Sequence[int], steps: int = 0) -> None:
+            said = _in_words(results) if results else _steps(steps)
+            bar.update(task, completed=len(results), description=said)
+
+        yield draw
+
+
+@contextmanager
+def _lines(total: int) -> Iterator[Show]:
+    said, first_steps = 0, FirstSteps(total)
+
+    def draw(results: Sequence[int], steps: int = 0) -> None:
+        nonlocal said
+        tenth = 10 * len(results) // total
+        if not results:
+            first_steps(steps)
+        elif tenth > said:
+            said = tenth
+            say(f"{len(results)}/{total}  {_in_words(results)}", error=True)
+
+    yield draw
 
 
 def _steps(steps: int, awaited: str = _AWAITED) -> str:
@@ -74,6 +91,8 @@ def _steps(steps: int, awaited: str = _AWAITED) -> str:
 
 
 def _in_words(results: Sequence[int]) -> str:
+    from tasks.evaluate.estimate import running_estimate  # needed from the first result on
+
     so_far = running_estimate(results)
     (rate_low, rate_high), (low, high) = so_far.success1_ci95, so_far.avg_len_ci95
     return (

@@ -105,8 +105,8 @@ class AttemptContext(Generic[S]):
     def reached(self) -> int:
         return self._claim.reached
 
-    def points(self, name: str) -> list[Point]:
-        rows = state_inputs.points(self._database, self._claim.job_id, name, self.step)
+    def points(self, beginning: str) -> list[Point]:
+        rows = state_inputs.points(self._database, self._claim.job_id, beginning, self.step)
         return [Point(row.name, row.step, row.value) for row in rows]
 
     @property

@@ -86,8 +86,12 @@ class AuditContext(LocalContext[Spec]):
         self._last = work.last
         self._points = work.points
 
-    def points(self, name: str) -> list[Point]:
-        return [Point(n, step, value) for n, step, value in self._points if n == name and step <= self.step]
+    def points(self, beginning: str) -> list[Point]:
+        return [
+            Point(name, step, value)
+            for name, step, value in self._points
+            if name.startswith(beginning) and step <= self.step
+        ]
 
     def should_stop(self) -> str | None:
         return "audit" if self._last is not None and self._at >= self._last else None

@@ -11,7 +11,7 @@ import numpy as np
 from calvin.conversion.target import Facts, Piece
 from calvin.frames import FrameFiles
 from calvin.split import Covered, Record
-from calvin.split_summary import Summary, facts_of
+from calvin.split_summary import Summary, check_facts, facts_of
 from calvin.writer import arrays_of, write_frame, write_small_files
 from errors import DatasetError
 
@@ -44,6 +44,11 @@ class CalvinTarget:
             yield from (
                 frames.path(frame).as_posix() for frame in range(one["start"], one["start"] + one["length"])
             )
+
+    def check(self, one: Facts) -> None:
+        check_facts(one)
+        if one["end"] - one["start"] + 1 != one["length"]:
+            raise ValueError("its frames are not as many as it says")
 
     def keep(self, facts: Sequence[Facts]) -> None:
         for one in facts:

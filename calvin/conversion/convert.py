@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ def _fill(
     _need_same_plan(aside, kept, identity, dst)
     root.mkdir(exist_ok=True)
     frames: dict[str, int] = {}
-    digests, taken_up = [], False
+    digests = []
     for number, part in enumerate(parts):
         digest = _digest([item.identity() for item in part])
         digests.append(digest)
@@ -95,28 +95,23 @@ def _fill(
         content = _read_part(file, digest, dst)
         facts: list[Facts] | None = None
         if content is not None:
-            said = _facts(content, file, part, dst)
-            with _fitting(True, file, dst):
-                facts = said if _is_there(root, target.files(number, said), content.get("sizes")) else None
+            said = _facts(content, target, file, part, dst)
+            facts = said if _is_there(root, target.files(number, said), content.get("sizes")) else None
         was_there = facts is not None
-        taken_up = taken_up or was_there
         if facts is None:
             facts = target.write(root, number, _pieces(part, frames.get(part[0].split, 0)))
             os.sync()  # the document vouches for the files, also after a machine was switched off
             sizes = [(root / path).stat().st_size for path in target.files(number, facts)]
             document = {"source": digest, "facts": facts, "seal": _seal(facts), "sizes": sizes}
             files.write(file, json.dumps(document))
-        with _fitting(was_there, file, dst):
-            target.keep(facts)
+        target.keep(facts)
         count = sum(one["length"] for one in facts)
         frames[part[0].split] = frames.get(part[0].split, 0) + count
         yield Progress(len(part), count, was_there)
     documents = [kept / f"{number}.json" for number in range(len(parts))]
-    with _fitting(taken_up, kept / "*.json", dst):
-        target.finish(
-            root,
-            (_kept(root, target, number, file, parts[number], dst) for number, file in enumerate(documents)),
-        )
+    target.finish(
+        root, (_kept(root, target, number, file, parts[number], dst) for number, file in enumerate(documents))
+    )
     files.write(root / MARK, json.dumps({**identity, "source": _digest(digests)}, indent=1) + "\n")
     os.sync()
 
@@ -168,17 +163,6 @@ def _forget_the_unfinished(aside: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def _fitting(taken_up: bool, file: Path, dst: Path) -> Iterator[None]:
-    """What another process left of its parts is used as it stands; where it cannot be, that is its fault."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError):
-        if not taken_up:
-            raise
-        raise _damaged(file, dst) from None
-
-
 def _is_there(root: Path, paths: Iterable[str], sizes: object) -> bool:
     """Whether files have the sizes that they had when they were on the disk. Earlier builds did not note them."""
     if not isinstance(sizes, list):
@@ -198,7 +182,7 @@ def _kept(
     root: Path, target: Target, number: int, file: Path, part: Sequence[Item], dst: Path
 ) -> list[Facts]:
     content = _read(file, dst)
-    facts = _facts(content, file, part, dst)
+    facts = _facts(content, target, file, part, dst)
     if not _is_there(root, target.files(number, facts), content.get("sizes")):
         raise InvalidInput(
             f"files below {root} changed while it was written; the same command writes those anew"
@@ -218,8 +202,10 @@ def _read_part(file: Path, digest: str, dst: Path) -> dict[str, Any] | None:
     return content
 
 
-def _facts(content: dict[str, Any], file: Path, part: Sequence[Item], dst: Path) -> list[Facts]:
-    """Raises InvalidInput where they are not sealed, or not of the demonstrations of the part."""
+def _facts(
+    content: dict[str, Any], target: Target, file: Path, part: Sequence[Item], dst: Path
+) -> list[Facts]:
+    """Raises InvalidInput where they are not sealed, not of the demonstrations of the part, or not the target's."""
     facts = content.get("facts")
     if content.get("seal") != _seal(facts) or not isinstance(facts, list) or len(facts) != len(part):
         raise _damaged(file, dst)
@@ -228,6 +214,10 @@ def _facts(content: dict[str, Any], file: Path, part: Sequence[Item], dst: Path)
         is_whole = type(length) is int and isinstance(one.get("task"), str)
         if not is_whole or item.frames not in (None, length):
             raise _damaged(file, dst)
+        try:
+            target.check(one)
+        except (InvalidInput, ValueError) as error:
+            raise _damaged(file, dst) from error
     return facts
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from calvin.conversion.target import Piece
 from calvin.episode import IMAGE_FIELDS
 from calvin.lerobot_writer.tables import png_bytes
 from errors import EnvironmentLacks
+from settings.disks import free_at
 from settings.faults import need_fact
 from settings.files import aside_of
 from settings.shown import size_told
@@ -50,8 +50,7 @@ def need_room(needed: int, dst: Path) -> tuple[int, int]:
     """
     target = Path(os.path.realpath(dst))
     written = sum(_sizes(aside_of(target)))
-    above = next(folder for folder in (target, *target.parents) if folder.is_dir())
-    free = shutil.disk_usage(above).free
+    free = free_at(target)
     more = max(needed - written, 0)
     if more > free:
         raise EnvironmentLacks(

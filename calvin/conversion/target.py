@@ -39,6 +39,10 @@ class Target(Protocol):
     def files(self, number: int, facts: Sequence[Facts]) -> Iterable[str]:
         """Paths below the root of the files that hold the frames of part `number`, always in the same order."""
 
+    def check(self, one: Facts) -> None:
+        """Raises ValueError, or InvalidInput, where a file says of an episode what `write` would not have returned. The
+        other methods are given nothing else."""
+
     def keep(self, facts: Sequence[Facts]) -> None:
         """That these were written, by this process or another: called once a part, in order."""
 

@@ -87,7 +87,11 @@ class Listed:
 def read_listed(root: Path, name: str, reading: Reading) -> Listed:
     """Raises DatasetError naming file and field, or the setting."""
     about = read_description(Path(root))
-    contents = read_contents(about)
+    return listed_of(about, read_contents(about), name, reading)
+
+
+def listed_of(about: Description, contents: Contents, name: str, reading: Reading) -> Listed:
+    """A split by lists that were read already. Raises as `read_listed`."""
     told = told_of(entry.tasks for entry in contents.entries)
     parts = parted(about, contents.entries, told, reading.validation_episodes)
     if reading.is_validation and not reading.is_settled and (parts.basis is None or not parts.validation):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,32 @@ from calvin.episode import FRAME_SHAPES, IMAGE_FIELDS, Episode
 from calvin.lerobot_format.beside import Beside, write_beside
 from calvin.lerobot_format.films import film_index
 from calvin.lerobot_writer.films import CODEC, PIXELS, write_film
-from calvin.lerobot_writer.layout import CHUNK_SIZE, COLUMNS, Layout
+from calvin.lerobot_writer.layout import CHUNK_SIZE, COLUMNS, COUNTS, Layout
 from calvin.lerobot_writer.tables import numbers_of, write_episodes, write_frames, write_tasks
 from calvin.split import TRAINING, Record
-from calvin.statistics import Whole, as_lists, of_numbers, of_pictures
+from calvin.statistics import Whole, as_lists, need_statistics, of_numbers, of_pictures
 from errors import BatonError
 from settings import files
+from settings.typed_json import Count, from_json
 
 #: As others call CALVIN's splits.
 _SPLIT_NAMES = {TRAINING: "train"}
 #: Of version 2.1, which has no quantiles.
 _OLD_STATISTICS = ("min", "max", "mean", "std", "count")
 _JSON_INDENT = 4
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is kept of an episode, but for the statistics."""
+
+    index: Count
+    position: Count
+    length: Count
+    task: str
+    split: str
+    scene: str | None
+    first_frame: Count
 
 
 class LeRobotTarget:
@@ -71,6 +86,16 @@ class LeRobotTarget:
         yield self.layout.data_path(**where)
         for field in IMAGE_FIELDS if self.layout.pictures == "film" else ():
             yield self.layout.film_path(video_key=COLUMNS[field], **where)
+
+    def check(self, one: Facts) -> None:
+        from_json(_Kept, one, "an episode")
+        need_statistics(one.get("statistics"), self._described_shapes)
+
+    @property
+    def _described_shapes(self) -> dict[str, tuple[int, ...]]:
+        pictures = {COLUMNS[field]: (3, 1, 1) for field in IMAGE_FIELDS}
+        vectors = {COLUMNS[name]: FRAME_SHAPES[name] for name in self.layout.vectors}
+        return {**pictures, **vectors, **dict.fromkeys(COUNTS, (1,))}
 
     def keep(self, facts: Sequence[Facts]) -> None:
         for one in facts:

@@ -7,7 +7,7 @@ import subprocess
 import redis
 
 from commands.checks.finding import MISSING, OK, WARNING, Finding, version_of
-from commands.options import broker_from_environment
+from commands.session_options import broker_from_environment
 from db.engine import sqlite_module
 from errors import EnvironmentLacks
 from settings.tool import ask_tool

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from commands.checks.finding import OK, WARNING, Finding
-from commands.options import NOTICE_FILE_VARIABLE, NOTICE_URL_VARIABLE, check_notice_url
+from commands.session_options import NOTICE_FILE_VARIABLE, NOTICE_URL_VARIABLE, check_notice_url
 from errors import InvalidInput
 from settings.home import Home
 from views.notice_address import NoticeAddress

@@ -32,7 +32,8 @@ from experiments.reconvla.sections import (
     Training,
 )
 from experiments.reconvla.seeds import Adaptive, AdaptiveSeeds, Seeds
-from policies.registry import PolicySpec, ReconVLAWeights, policy_from_json
+from policies.registry import PolicySpec, policy_from_json
+from policies.weights_spec import ReconVLAWeights
 from settings.shown import cut
 
 #: Of one ablation.

@@ -20,7 +20,7 @@ from hub.copies import FOLDER_VARIABLE, LARGER_DISK, SPARE_BYTES, Copy, brought
 from hub.files import HubFile
 from settings.disks import free_at, same_disk
 from settings.shown import size_told
-from tasks.data.copies import Asked, files_for, lists_in, needed_in
+from tasks.data.copies import Asked, SetCopy
 
 #: Left free beside what jobs make: checkpoints, logs, the state.
 _SPARE_AT_HOME = SPARE_BYTES
@@ -54,9 +54,10 @@ def needed_of(config: AblationConfig) -> list[Needed]:
         if copy.kind == "model":
             found.append(Needed(copy, Need(), copy.listing()))
             continue
-        brought(copy, lists_in(copy))
-        need = needed_in(copy, asked_of(config, copy))
-        found.append(Needed(copy, need, tuple(files_for(copy, need))))
+        one = SetCopy(copy)
+        brought(copy, one.list_files)
+        need = asked_of(config, copy)(one.lists)
+        found.append(Needed(copy, need, tuple(one.files_for(need))))
     return found
 
 
@@ -73,7 +74,7 @@ def absent(config: AblationConfig) -> list[Needed]:
 def asked_of(config: AblationConfig, copy: Copy) -> Asked:
     """What the ablation reads of a dataset."""
     asked = list(_asked(config, str(copy.name)))
-    return lambda root, paths: need_of(root, paths, asked)
+    return lambda lists: need_of(lists, asked)
 
 
 def told_room(config: AblationConfig, home: Path) -> str | None:
@@ -149,7 +150,8 @@ def _fitting(
 ) -> tuple[str, int, int] | None:
     """Episodes that fit, the same share of each split, how many, and of how many; None where none do."""
     asked = list(_asked(config, str(one.copy.name)))
-    parts = parts_of(one.copy.place, asked)
+    held = SetCopy(one.copy)
+    parts = parts_of(held.lists, asked)
     of = sum(len(part) for part in parts)
 
     def fitted(share: float) -> tuple[int, dict[int, int]]:
@@ -157,7 +159,7 @@ def _fitting(
         for part in parts:
             chosen |= dict(part[: ceil(share * len(part))])
         need = Need(episodes=_text(chosen), cameras=one.need.cameras)
-        files = files_for(one.copy, need)
+        files = held.files_for(need)
         return one.copy.to_come(files) + sum(chosen.values()) * made_a_frame, chosen
 
     least, most = 0.0, 1.0

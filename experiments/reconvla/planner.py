@@ -269,7 +269,6 @@ class Planner:
                     policy="reconvla",
                     seed=None,
                     videos=arm.judged.evaluation.videos,
-                    video_attention=arm.judged.evaluation.shows_looks,
                     model=model,
                     precision=precision,
                     gaze=trained_on.detector if arm.method.grounding == "crop" else None,
@@ -378,7 +377,7 @@ def _stage(settings: Training, place: str) -> TrainingSpec:
     values = settings.model_dump(exclude={"slice_seconds"})
     if settings.early_stopping is not None:
         # Not so in jobs that were planned before.
-        values["early_stopping"] |= {"same_frames": True, "by_demonstration": True}
+        values["early_stopping"] |= {"same_frames": True, "by_demonstration": True, "lasting_noise": True}
     if settings.devices > 1:
         values["over"] = "ranks"
     return from_json(TrainingSpec, values, "training")

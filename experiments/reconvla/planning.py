@@ -12,6 +12,7 @@ from experiments.reconvla.job_book import JobBook, digest
 from settings.own_code import admitted_in
 from settings.shown import size_told
 from tasks.context import Finished, Note, TaskContext, Yielded
+from tasks.data.copies import SetCopy
 from tasks.data.fetch import Stop, bring, bring_needed, steps_of
 from tasks.fetch import FETCH, PLAN, FetchSpec, PlanResult, PlanSpec
 
@@ -50,7 +51,7 @@ def run(context: TaskContext[PlanSpec]) -> Finished[PlanResult] | Yielded:
             if copy.kind == "model":
                 bring(context, copy, copy.listing())
             else:
-                bring_needed(context, copy, asked_of(config, copy))
+                bring_needed(context, SetCopy(copy), asked_of(config, copy))
     except Stop as stop:
         return Yielded(str(stop))
     plan = Planner(config).plan()

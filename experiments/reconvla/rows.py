@@ -52,7 +52,6 @@ def row_shards(config: AblationConfig, name: str, shards: Sequence[ClosedLoopSpe
             policy=told.policy,
             seed=told.seed,
             videos=config.evaluation.videos,
-            video_attention=config.evaluation.shows_looks,
             policy_folder=told.folder,
             policy_identity=told.identity,
         )

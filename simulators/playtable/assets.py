@@ -21,7 +21,7 @@ from settings.faults import need_fact
 from settings.regular import open_regular
 from settings.shown import cut, shown
 from simulators.playtable import meshes
-from simulators.playtable.scene_values import FARTHEST
+from simulators.playtable.scene import FARTHEST
 
 _MESH_SUFFIXES = {".obj", ".stl"}
 #: PyBullet's reader calls itself for each.

@@ -13,7 +13,7 @@ from settings.faults import need_fact
 from settings.regular import read_bytes
 from settings.shown import shown
 from settings.whole_numbers import whole_number
-from simulators.playtable.scene_values import FARTHEST
+from simulators.playtable.scene import FARTHEST
 
 _STL_HEADER_BYTES, _STL_FACET_BYTES = 84, 50
 #: Of any file of a scene: calvin_env's largest takes a twentieth.

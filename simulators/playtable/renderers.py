@@ -19,7 +19,7 @@ import pybullet
 
 from benchmark import cameras
 from errors import SimulatorError, SimulatorMissing
-from simulators.egl_devices import egl_environment
+from simulators.egl_devices import OF_THIS_PROCESS, egl_environment
 from simulators.playtable.client import Client
 
 #: It takes a second; on a machine that is busy with other things, a minute.
@@ -65,7 +65,7 @@ def open_client(renderer: Renderer, pixels: int) -> Client:
     if fault is not None:
         raise SimulatorMissing(fault)
     plugin = _plugin_file()
-    with _native_output_to_stderr(), _variables(egl_environment()):
+    with OF_THIS_PROCESS, _native_output_to_stderr(), _variables(egl_environment()):
         client = Client(f"--width={pixels} --height={pixels}")
         if client.loadPlugin(plugin, "_eglRendererPlugin") < 0:
             client.close()
@@ -80,7 +80,7 @@ def close_client(renderer: Renderer, client: Client) -> None:
     if renderer is TINY:
         client.close()
     else:
-        with _native_output_to_stderr():
+        with OF_THIS_PROCESS, _native_output_to_stderr():
             client.close()
 
 
@@ -125,18 +125,20 @@ def _lacks(reason: str) -> str:
 
 @contextmanager
 def _variables(values: Mapping[str, str]) -> Iterator[None]:
-    """The plugin asks for them while it is loaded. Jobs record which variables are set, so they do not stay."""
+    """Set while the plugin is loaded. If they stayed, `egl_environment` would take them for the user's, and other
+    processes would have them. Others of this process wait meanwhile (`OF_THIS_PROCESS`)."""
     os.environ.update(values)
     try:
         yield
     finally:
         for name in values:
-            del os.environ[name]
+            os.environ.pop(name, None)
 
 
 @contextmanager
 def _native_output_to_stderr() -> Iterator[None]:
-    """The plugin prints its greetings on standard output, which is for a command's own."""
+    """The plugin prints its greetings on standard output, which is for a command's own. Others of this process wait
+    meanwhile (`OF_THIS_PROCESS`): of two at a time the second would take standard error for what was there before."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

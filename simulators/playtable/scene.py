@@ -31,6 +31,8 @@ TOOL_LINK, CAMERA_LINK = "tcp", "gripper_cam"
 DESIGN_SCALE = 0.8
 #: The cabinet's front leans back by this much.
 SLOPE = math.radians(60.0)
+#: What a file may say at most, in m or in a body's own units: a table's are near to metres.
+FARTHEST = 1000.0
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,8 @@ from typing import Any
 from errors import InvalidInput
 from settings.faults import need_mistake
 from settings.shown import shown
-from simulators.playtable.scene import Surface, Vector
+from simulators.playtable.scene import FARTHEST, Surface, Vector
 
-#: In m, or in a body's own units: a table's are near to metres.
-FARTHEST = 1000.0
 _LONGEST_NAME = 100
 
 

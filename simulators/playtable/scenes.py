@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from simulators.playtable.calvin_scenes import calvin_scene
 from simulators.playtable.own_scenes import own_scene
 from simulators.playtable.scene import Scene
 
@@ -15,4 +14,8 @@ def load_scene(name: str, assets: str | Path | None = None) -> Scene:
     Raises SimulatorError for an unknown scene, SimulatorMissing and InvalidInput for missing and damaged files
     of the clone.
     """
-    return own_scene(name) if assets is None else calvin_scene(name, Path(assets))
+    if assets is None:
+        return own_scene(name)
+    from simulators.playtable.calvin_scenes import calvin_scene
+
+    return calvin_scene(name, Path(assets))

@@ -18,9 +18,10 @@ from hub.files import HubFile
 from hub.names import is_hub_name
 from settings.deadline import in_thread
 from tasks.context import Draft, Finished, TaskContext, Yielded
-from tasks.data.copies import Asked, files_for, lists_in, needed_in
+from tasks.data.copies import Asked, SetCopy
 from tasks.fetch import FetchResult, FetchSpec
 from tasks.kind import Spec
+from tasks.memory import kept_or_made
 
 #: Steps of the job, so that rates and the time left are shown as of any other.
 STEP_BYTES = 1 << 20
@@ -99,19 +100,21 @@ def place_here(context: TaskContext[Spec], root: str | None, asked: Asked) -> Pa
     if root is None or not is_hub_name(root):
         return None if root is None else Path(root)
     copy = copy_of(root, "dataset")
-    bring_needed(context, copy, asked)
+    key = f"hub dataset {copy.name} {copy.folder}"  # jobs of a chunk each ask the same lists
+    bring_needed(context, kept_or_made(context.memory, key, SetCopy, lambda: SetCopy(copy)), asked)
     return copy.place
 
 
-def bring_needed(context: TaskContext[Spec], copy: Copy, asked: Asked) -> None:
+def bring_needed(context: TaskContext[Spec], one: SetCopy, asked: Asked) -> None:
     """Raises Stop, and as `Copy.fetch` and `asked` do."""
-    bring(context, copy, lists_in(copy))
-    bring(context, copy, files_for(copy, needed_in(copy, asked)))
+    bring(context, one.copy, one.list_files)
+    bring(context, one.copy, one.files_for(asked(one.lists)))
 
 
 def _files(context: TaskContext[FetchSpec], copy: Copy, need: Need) -> list[HubFile]:
-    bring(context, copy, lists_in(copy))
-    return files_for(copy, need)
+    one = SetCopy(copy)
+    bring(context, copy, one.list_files)
+    return one.files_for(need)
 
 
 def bring(

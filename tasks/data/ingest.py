@@ -73,7 +73,7 @@ def run(context: TaskContext[IngestSpec]) -> Finished[IngestResult] | Yielded:
 
 def _needed(spec: IngestSpec) -> Asked:
     places = [demonstration.number for demonstration in spec.demonstrations]
-    return lambda root, paths: need_of_some(root, paths, spec.split, _reading(spec), places)
+    return lambda lists: need_of_some(lists, spec.split, _reading(spec), places)
 
 
 def _scene_seen(episode: Episode) -> str | None:

@@ -21,12 +21,11 @@ from policies.base import Policy, told_counts
 from settings.json_values import JsonObject
 from simulators.base import Simulator
 from tasks.evaluate.alone import deciding
-from tasks.evaluate.closed_loop import Entry, simulators_of
+from tasks.evaluate.chains import ChainsSpec
+from tasks.evaluate.closed_loop import Entry, add_simulators
 from tasks.evaluate.loop import Evaluation
 from tasks.evaluate.results_file import ResultsFile
 from tasks.evaluate.rollout import ChainResult
-from tasks.memory import Memory
-from tasks.specs import ChainsSpec
 
 #: At which two policies are told apart: wrongly in at most one of so many comparisons.
 ENOUGH = 20.0
@@ -81,8 +80,8 @@ def evaluate_against(
     out: where results of the first are kept as they come; those of the second are beside it, with `.against` behind the
     name. The same call goes on. Raises InvalidInput for a file of another evaluation, Stopped on Ctrl-C.
     """
-    memory: Memory = {}
-    simulators = simulators_of(spec, max(1, min(spec.simulators, sequences)), memory)
+    simulators: list[Simulator] = []
+    add_simulators(simulators, spec, max(1, min(spec.simulators, sequences)))
     description = simulators[0].description()
     block = max(1, _EACH * len(simulators))
     of_both = {**deciding(spec), "simulator_description": description}

@@ -13,11 +13,11 @@ from errors import InvalidInput, Stopped
 from policies.base import Policy, told_counts
 from settings.faults import need_mistake
 from settings.json_values import JsonObject
-from tasks.evaluate.closed_loop import Entry, simulators_of, summary
+from simulators.base import Simulator
+from tasks.evaluate.chains import FILM, ChainsSpec
+from tasks.evaluate.closed_loop import Entry, add_simulators
 from tasks.evaluate.loop import Evaluation
 from tasks.evaluate.rollout import ChainResult
-from tasks.memory import Memory
-from tasks.specs import FILM, ChainsSpec
 
 
 class Show(Protocol):
@@ -61,11 +61,16 @@ def evaluate_alone(
 
     Raises InvalidInput for places that cannot be written to, or hold another evaluation's results; Stopped on Ctrl-C.
     """
-    memory: Memory = {}
     if films is not None:
         _make_folder(films)
-    (first,) = simulators_of(spec, 1, memory)
-    about = {**about, **deciding(spec), "sequences": sequences, "simulator_description": first.description()}
+    simulators: list[Simulator] = []
+    add_simulators(simulators, spec, 1)
+    about = {
+        **about,
+        **deciding(spec),
+        "sequences": sequences,
+        "simulator_description": simulators[0].description(),
+    }
     kept = None
     if out is not None:
         from tasks.evaluate.results_file import ResultsFile
@@ -80,7 +85,7 @@ def evaluate_alone(
         show_attention=show_attention,
     )
     entries, asked = evaluation.entries, len(evaluation.todo)
-    simulators = simulators_of(spec, max(1, min(spec.simulators, asked)), memory)
+    add_simulators(simulators, spec, min(spec.simulators, asked))
     counts: Counter[str] = Counter()
 
     def keep(entry: Entry, result: ChainResult) -> None:
@@ -103,6 +108,7 @@ def evaluate_alone(
     for simulator in simulators:
         simulator.close()
     from tasks.evaluate.estimate import running_estimate
+    from tasks.evaluate.summary import summary
 
     results = evaluation.by_sequence()
     return {

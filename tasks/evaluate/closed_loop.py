@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from benchmark.cameras import EGL
 from calvin.instructions import evaluation_instruction
-from calvin.listed_sequences import of_line
-from calvin.metrics import chain_scores, official_compat_scores, task_scores
 from calvin.sequences import Chain, get_sequences
 from errors import InvalidInput
 from settings.code_source import reference_of
 from simulators.base import Simulator
-from simulators.own_process import OwnProcess
-from simulators.registry import create
-from tasks.evaluate.simulator_identity import check_identity
-from tasks.memory import Memory, kept_or_made
-from tasks.specs import ChainsSpec, ClosedLoopSpec, SimulatedScene
+from simulators.registry import create, create_apart
+from tasks.evaluate.chains import ChainsSpec, SimulatedScene
 
 if TYPE_CHECKING:
     from tasks.evaluate.rollout import ChainResult
@@ -38,24 +33,6 @@ class Entry(TypedDict):
     steps: int
     tasks: list[str]
     actions: str
-
-
-class TaskCounts(TypedDict):
-    attempted: int
-    succeeded: int
-
-
-class Summary(TypedDict):
-    """success: share of chains with at least 1..5 tasks in a row. avg_len: tasks in a row, on average."""
-
-    sequences: int
-    success: list[float]
-    avg_len: float
-    tasks: dict[str, TaskCounts]
-
-
-class KeptSimulators(list[Simulator]):
-    """Of one scene, in a worker's memory."""
 
 
 def chains_of(drawn: int, tasks: Sequence[str], order: Order = "drawn") -> list[Chain]:
@@ -89,7 +66,9 @@ def evaluated_chains(spec: ChainsSpec, numbers: range) -> dict[int, tuple[Chain,
     if spec.listed is None:
         chains = chains_of(spec.drawn, spec.tasks, spec.order)
         return dict(zip(numbers, _counted(chains[: numbers.stop])[numbers.start :]))
-    first = spec.first if isinstance(spec, ClosedLoopSpec) else 0
+    from calvin.listed_sequences import of_line  # which few evaluations need
+
+    first = spec.first_listed
     if not (first <= numbers.start and numbers.stop <= first + len(spec.listed)):
         raise InvalidInput(
             f"listed: sequences {first} to {first + len(spec.listed) - 1}, of which {numbers.start} to "
@@ -127,11 +106,16 @@ def instructions_of(phrases: Mapping[str, str] | None) -> Callable[[str], str]:
     return evaluation_instruction if phrases is None else phrases.__getitem__
 
 
-def simulators_of(scene: SimulatedScene, count: int, memory: Memory) -> list[Simulator]:
-    """`count` simulators, kept in `memory`: making one costs as much as many episodes of physics.
+def add_simulators(simulators: list[Simulator], scene: SimulatedScene, count: int) -> None:
+    """Until there are `count`."""
+    apart, options = how_made(scene)
+    make = create_apart if apart else create
+    while len(simulators) < count:
+        simulators.append(make(scene.simulator, scene.scene, **options))
 
-    Raises ConfigError where they are not made of what the job was planned with.
-    """
+
+def how_made(scene: SimulatedScene) -> tuple[bool, dict[str, str]]:
+    """Whether each in a process of its own, and with which options."""
     places = {"assets": scene.assets, "python": scene.python}
     options = {name: place for name, place in places.items() if place is not None}
     is_own = reference_of(scene.simulator) is not None
@@ -139,15 +123,7 @@ def simulators_of(scene: SimulatedScene, count: int, memory: Memory) -> list[Sim
         options["renderer"] = scene.renderer
     # Jobs come in any thread, and EGL draws in one only. The official simulator has its own process anyway.
     apart = (scene.parallel or (scene.renderer == EGL and not is_own)) and scene.simulator != "calvin"
-    made_of = scene.assets_digest or scene.calvin_env
-    key = f"simulators {scene.simulator} {scene.scene} {options} {apart} {made_of}"
-    kept = kept_or_made(memory, key, KeptSimulators, KeptSimulators)
-    make = OwnProcess if apart else create
-    while len(kept) < count:
-        kept.append(make(scene.simulator, scene.scene, **options))
-    if made_of and kept:
-        check_identity(scene, kept[0])
-    return kept[:count]
+    return apart, options
 
 
 def entry_of(result: ChainResult, chain: Chain) -> Entry:
@@ -158,20 +134,4 @@ def entry_of(result: ChainResult, chain: Chain) -> Entry:
         "steps": result.steps,
         "tasks": list(chain.tasks),
         "actions": result.actions[:16],
-    }
-
-
-def summary(entries: Sequence[Entry], official_compat: bool = False) -> Summary:
-    """Success rates 1..5, average length and the table by task. Raises InvalidInput without entries."""
-    done = [entry["done"] for entry in entries]
-    scores = official_compat_scores(done) if official_compat else chain_scores(done)
-    by_task = task_scores(done, [entry["tasks"] for entry in entries])
-    return {
-        "sequences": scores.sequences,
-        "success": list(scores.success),
-        "avg_len": scores.avg_len,
-        "tasks": {
-            task: {"attempted": score.attempted, "succeeded": score.succeeded}
-            for task, score in by_task.items()
-        },
     }

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from policies.base import Policy
 from simulators.base import Simulator
+from tasks.evaluate.chains import ChainsSpec
 from tasks.evaluate.closed_loop import Entry, entry_of, evaluated_chains, instructions_of, told_contents
 from tasks.evaluate.rollout import ChainResult, Failure, Rollout
-from tasks.specs import ChainsSpec
 
 #: Where the film of a sequence that failed shall lie; None: it is not filmed.
 FilmFor = Callable[[int], Path | None]

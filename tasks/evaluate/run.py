@@ -15,15 +15,19 @@ from errors import InvalidInput, PolicyServerError, SimulatorError
 from hub.copies import located
 from policies.base import ANSWERED, BEYOND_LIMITS, OUTSIDE, Policy, told_counts
 from policies.checkpoint_folder import identity_of
-from policies.registry import PolicySpec, RandomActions, ReconVLAWeights, open_policy, policy_from_json
+from policies.registry import PolicySpec, RandomActions, open_policy, policy_from_json
+from policies.weights_spec import ReconVLAWeights
 from settings.typed_json import from_json
 from tasks.context import STEPS_PLAYED, Draft, Finished, Note, TaskContext, Yielded, one_input
-from tasks.evaluate.closed_loop import Entry, simulators_of, summary
+from tasks.evaluate.chains import FILM
+from tasks.evaluate.closed_loop import Entry
+from tasks.evaluate.kept_simulators import simulators_of
 from tasks.evaluate.loop import Evaluation
 from tasks.evaluate.open_loop import run_open_loop
 from tasks.evaluate.rollout import ChainResult
+from tasks.evaluate.summary import summary
 from tasks.results import ClosedLoopResult, OpenLoopResult
-from tasks.specs import FILM, ClosedLoopSpec, OpenLoopSpec
+from tasks.specs import ClosedLoopSpec, OpenLoopSpec
 from tasks.train.state import WEIGHTS
 
 RESULTS = "results"

@@ -8,7 +8,7 @@ from errors import ConfigError
 from simulators.base import Simulator
 from simulators.calvin_env import CalvinEnv
 from simulators.playtable.scenes import load_scene
-from tasks.specs import OfficialSimulator, SimulatedScene
+from tasks.evaluate.chains import OfficialSimulator, SimulatedScene
 
 
 def official_identity(scene: str, python: str | None) -> OfficialSimulator:

@@ -79,9 +79,8 @@ class _Attempt:
         self._writer = writer
         self._ahead = ahead
         self._settings = context.spec.training
-        held_out, asked = train_state.validation, self._settings.early_stopping
-        measured = [] if asked is None or held_out is None else validation.history(context, held_out, asked)
-        self._stopping = Stopping(self._settings, measured)
+        asked = self._settings.early_stopping is not None
+        self._stopping = Stopping(self._settings, validation.history(context) if asked else [])
         self._points: list[Point] = []
         self._saved_at = time.perf_counter()
         self._blocked = 0.0  # what the step under way waited for a copy

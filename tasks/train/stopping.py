@@ -26,7 +26,9 @@ class Stopping:
         self._measured.append(measured)
         window, min_gain = stopping.window, stopping.min_gain
         decision = (
-            decide(self._measured, window, min_gain, self._comparisons())
+            decide(
+                self._measured, window, min_gain, self._comparisons(), lasting_noise=stopping.lasting_noise
+            )
             if stopping.by_demonstration
             else decide_as_before(self._measured, window, min_gain)
         )
@@ -40,7 +42,7 @@ class Stopping:
         if self._stopping is None or not self._stopping.by_demonstration:
             return []
         why = why_never(self._measured, self._comparisons())
-        return [] if why is None else [Note("early_stop", f"early stopping could not end this run: {why}")]
+        return [] if why is None else [Note("no_early_stop", f"early stopping could not end this run: {why}")]
 
     def _comparisons(self) -> int:
         assert self._stopping is not None

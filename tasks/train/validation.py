@@ -14,12 +14,13 @@ from errors import NotFinite, TrainingDiverged
 from models.precision import autocast
 from models.recipe import Recipe
 from models.reconvla import ReconVLA
+from settings.points import OF_DEMONSTRATION
 from settings.spacing import evenly_spaced
 from tasks.context import Point, TaskContext
 from tasks.data.index_reader import Index
 from tasks.evaluate.open_loop import action_losses, open_loop_error
 from tasks.specs import EarlyStoppingSpec, TrainSpec
-from tasks.train.early_stopping import OF_DEMONSTRATION, EvaluationPoint
+from tasks.train.early_stopping import EvaluationPoint
 
 logger = logging.getLogger("baton.train")
 
@@ -116,15 +117,21 @@ def points_of(measured: EvaluationPoint) -> list[Point]:
     ]
 
 
-def history(
-    context: TaskContext[TrainSpec], index: Index, stopping: EarlyStoppingSpec
-) -> list[EvaluationPoint]:
-    """What earlier attempts measured on frames of `index`."""
-    measured = context.points(LOSS)
-    errors = {point.step: point.value for point in context.points(ERROR)}
-    of_each: dict[int, dict[int, float]] = {point.step: {} for point in measured}
-    if measured and stopping.by_demonstration:
-        for number in sorted({index.items[row]["demonstration"] for row in _rows(index, stopping)}):
-            for point in context.points(f"{OF_DEMONSTRATION}{number}"):
-                of_each[point.step][number] = point.value
-    return [EvaluationPoint(p.step, p.value, errors[p.step], of_each[p.step]) for p in measured]
+def history(context: TaskContext[TrainSpec]) -> list[EvaluationPoint]:
+    """What earlier attempts measured."""
+    of_steps: dict[int, dict[str, float]] = {}
+    for point in context.points("validation"):
+        of_steps.setdefault(point.step, {})[point.name] = point.value
+    return [
+        EvaluationPoint(
+            step,
+            values[LOSS],
+            values[ERROR],
+            {
+                int(name.removeprefix(OF_DEMONSTRATION)): value
+                for name, value in values.items()
+                if name.startswith(OF_DEMONSTRATION)
+            },
+        )
+        for step, values in sorted(of_steps.items())
+    ]

@@ -100,7 +100,7 @@ def test_bad_input_is_one_sentence(npz: Path, tmp_path: Path, capsys: pytest.Cap
 def test_too_little_room_is_said_before_anything_is_written(
     npz: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("calvin.conversion.room.shutil.disk_usage", lambda _: SimpleNamespace(free=10_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10_000))
     for form in ("calvin", "lerobot-v2.1"):
         assert convert(npz, tmp_path / "deep" / "out", "--to", form) == 3
         assert (

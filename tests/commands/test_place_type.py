@@ -9,8 +9,7 @@ import click
 import pytest
 
 from cli import cli, main
-from commands.fetching import Folder, Named
-from commands.place_type import PLACE, PLACE_TEXT
+from commands.place_type import PLACE, PLACE_TEXT, Folder, Named
 
 #: Homes have their own door (`settings.home.home_at`), and so does what a configuration takes (`--data`).
 _OTHER_DOORS = {"--home", "--data"}

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import cli
-from commands.named_checkpoint import find_named, is_run
+from commands.model_options import is_run
+from commands.named_checkpoint import find_named
 from commands.own_protocol import own_protocol
 from db import jobs, plans
 from db.engine import Database

@@ -139,3 +139,20 @@ def test_a_session_on_the_processor_takes_any_number_of_ranks(
     monkeypatch.setattr("commands.run.run_home", lambda *given, **options: ran.append(given))
     words = ["--home", str(tmp_path / "home"), *SMOKE, "--gpus", "none", "--set", "training.devices=3"]
     assert cli.main(words) == 0 and len(ran) == 1
+
+
+def test_room_is_asked_for_once_and_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[object] = []
+
+    def told_room(home: object, proposal: object) -> str:
+        asked.append(proposal)
+        return "9 GB are yet to come"
+
+    monkeypatch.setattr("commands.hub_room.told_room", told_room)
+    words = ["--home", str(tmp_path / "home"), *SMOKE, "--detach"]
+    for times in (1, 2):
+        assert cli.main(words) == 0
+        assert len(asked) == times
+        assert capsys.readouterr().err.count("9 GB are yet to come") == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from commands.options import check_notice_url
+from commands.session_options import check_notice_url
 from errors import InvalidInput
 from policies.remote import RemotePolicy
 from settings.addresses import is_host

@@ -82,12 +82,31 @@ def test_what_it_says_of_a_part_is_of_that_part_or_refused(
     content = json.loads(document.read_text())
     facts = [FORGED[case](one) for one in content["facts"]]
     document.write_text(json.dumps({**content, "facts": facts, "seal": conversion._seal(facts)}))
-    if form == "v2.1 png float64" and case.startswith("statistics"):
-        return  # each episode's are its own there, and nothing is made of them
     with pytest.raises(InvalidInput, match="damaged; remove") as refused:
         list(convert(source, target_of(source, form), tmp_path / "x" / "dst"))
     sentence(refused, aside / "parts")
     assert sorted(tmp_path.iterdir()) == [tmp_path / "x"] and list((tmp_path / "x").iterdir()) == [aside]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("method", ["files", "keep", "finish"])
+def test_a_fault_of_the_target_is_not_told_as_one_of_the_parts(
+    method: str,
+    form: str,
+    begun: dict[str, Path],
+    source: Source,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError("ours")
+
+    monkeypatch.setattr(conversion, "PART", 1)
+    shutil.copytree(begun[form], tmp_path / ".partial.dst")
+    target = target_of(source, form)
+    monkeypatch.setattr(target, method, fails)
+    with pytest.raises(KeyError, match="ours"):
+        list(convert(source, target, tmp_path / "dst"))
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -150,6 +150,21 @@ def test_what_another_try_does_not_mend_is_told_at_once(
     assert len(tries) == 1
 
 
+def test_a_wrong_question_is_not_the_hubs_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import validate_hf_hub_args
+
+    def without_timeout(self: object, repo_id: str, *, revision: object, repo_type: object) -> None:
+        """As another release of the client may have it."""
+
+    monkeypatch.setattr(HfApi, "repo_info", validate_hf_hub_args(without_timeout))
+    with pytest.raises(TypeError, match="unexpected keyword argument 'timeout'"):
+        QUICK.commit_of(HubName("lab", "data"))
+    monkeypatch.delattr(HfApi, "repo_info")
+    with pytest.raises(AttributeError, match="no attribute 'repo_info'"):
+        QUICK.commit_of(HubName("lab", "data"))
+
+
 def test_https_where_the_hub_speaks_http_is_told_at_once(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,7 +109,7 @@ def test_a_failed_job_costs_nothing_but_itself(tmp_path: Path, monkeypatch: pyte
     (inputs / "other").mkdir()
     (inputs / "other" / "ARCHITECTURE.md").write_text("not Baton's")
     said = execute(
-        inputs, work, "2h", monkeypatch, "--set", "training.learning_rate=1e30",
+        inputs, work, "2h", monkeypatch, "--set", "training.learning_rate=1e9",
         "--set", "evaluation.random_baseline=false",
     )  # fmt: skip
     assert "the ablation ended with exit code 1; what was done is saved first" in said

@@ -27,7 +27,6 @@ from policies.registry import (
     PolicySpec,
     RandomActions,
     ReconVLAFolder,
-    ReconVLAWeights,
     ScriptedExpert,
     identity,
     in_its_place,
@@ -36,6 +35,7 @@ from policies.registry import (
     policy_from_json,
     policy_json,
 )
+from policies.weights_spec import ReconVLAWeights
 from settings.typed_json import Items, Real
 
 SPECS: dict[str, PolicySpec] = {

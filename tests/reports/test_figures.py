@@ -2,11 +2,15 @@ import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
+from matplotlib.figure import Figure
+
 from reports.curves import curve_svgs
 from reports.data import LossPoint, RunReport, Slice
 from reports.dots import differences_svg, success_svg
 from reports.figure_files import figure_files
+from reports.html import render_html
 from reports.parts.device_time import DeviceTime, Ledger, ledger_svg
+from reports.summary import summarise
 from reports.svg import ARM_COLOURS
 from tests.reports.samples import full, full_summary, made, open_loop, open_loop_summary, part
 
@@ -76,6 +80,29 @@ def test_charts_are_files_of_their_own():
     for content in files.values():
         assert ElementTree.fromstring(content).tag == "{http://www.w3.org/2000/svg}svg"
     assert figure_files(open_loop(), open_loop_summary()) == {}
+
+
+def test_charts_of_the_page_and_of_the_files_are_drawn_once(monkeypatch):
+    saved = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda *of, **how: (saved.append(of), save(*of, **how)))
+    data, summary = full(), summarise(full())
+    render_html(data, summary)
+    drawn = len(saved)
+    assert len(figure_files(data, summary)) >= 6 and drawn and len(saved) == drawn
+
+
+def test_names_that_make_one_file_name_are_numbered():
+    points = tuple(
+        LossPoint(1, name, value)
+        for name, value in (("a b", 1.0), ("a-b", 2.0), ("a/b", 3.0), ("a b 2", 4.0))
+    )
+    data = made("x", (RunReport("arm", 0, 1, (), curves=points),))
+    files = figure_files(data, summarise(data))
+    assert sorted(name for name in files if name.startswith("figure-a")) == [
+        "figure-a-b-2.svg", "figure-a-b-3.svg", "figure-a-b-4.svg", "figure-a-b.svg"
+    ]  # fmt: skip
+    assert len(set(files.values())) == len(files)
 
 
 def test_ends_of_attempts_are_marked_by_cause():

@@ -27,6 +27,14 @@ def test_less_than_one_pass_and_few_sequences_are_told() -> None:
     assert told(run("a", 1, 1))[0].startswith("Trained for 1 step, ")
 
 
+def test_a_difference_that_few_sequences_show_is_left_to_be_read() -> None:
+    alike = told(run("a", 70, 19), run("b", 70, 19))
+    apart = told(RunReport("a", 0, 70, (1,) * 18 + (0,)), run("b", 70, 19))
+    assert alike[0].endswith("20 points open, so no order of the arms can be read from them.")
+    assert apart[0].endswith("only what the comparisons call a difference can be read from them.")
+    assert told(run("a", 70, 19))[0].endswith("20 points open.")
+
+
 @pytest.mark.parametrize(
     "runs", [[run("a", 70, 20)], [run("a", 20, 100), run("b", 70, 100)], [run("a", 5, 20, None)]]
 )

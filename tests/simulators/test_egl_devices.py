@@ -20,6 +20,7 @@ from simulators import egl_devices
 from simulators.calvin_env import CalvinEnv
 from simulators.egl_devices import EglDevice, device_of, egl_environment, own_device
 from simulators.external.egl_devices_script import SIGNATURES, devices
+from simulators.own_process import OwnProcess
 from tests.simulators.calvin_env_stand_in import make_interpreter
 
 UUIDS = [f"{number}f6d3b2a-0000-4000-8000-00000000000{number}" for number in range(3)]
@@ -208,6 +209,19 @@ def test_a_listing_that_fails_lists_nothing(
     assert len(egl_devices.listed()) == found
     monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
     assert egl_devices.listed() == []
+
+
+def test_simulators_in_other_processes_are_told_and_ask_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, asked = egl_devices.listed(), []
+    monkeypatch.setattr(egl_devices, "listed", lambda: asked.append(1) or found)
+    monkeypatch.setattr(OwnProcess, "_start", lambda self: None)
+    told = []
+    for renderer in ("egl", "egl", "tiny", None):
+        simulator = OwnProcess("playtable", "D", renderer=renderer)
+        told.append(simulator._environment)
+        simulator.close()
+    assert told == [{"EGL_VISIBLE_DEVICES": "3"}, {"EGL_VISIBLE_DEVICES": "3"}, None, None]
+    assert asked == [1]
 
 
 def test_calvin_env_is_told_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

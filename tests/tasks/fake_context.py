@@ -75,8 +75,8 @@ class FakeContext:
         self.published += new
         return {file.name: file.sha256 for file in new}
 
-    def points(self, name: str) -> list[Point]:
-        return [p for p in self.published_points if p.name == name and p.step <= self.step]
+    def points(self, beginning: str) -> list[Point]:
+        return [p for p in self.published_points if p.name.startswith(beginning) and p.step <= self.step]
 
     def report_save(self, seconds: float) -> None:
         self.saves.append(seconds)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from commands.checks.session import findings
-from commands.options import check_notice_url
+from commands.session_options import check_notice_url
 from errors import InvalidInput
 from settings.direct import is_direct
 from settings.home import Home

@@ -21,13 +21,16 @@ from trials.engines.slurm import Slurm
 
 _PREEMPTIONS = 20
 _ONE = ("--gpus", "none", "--cpus", "1")
+#: As much training as twenty starts do not end.
+_LONG = ("training.steps=600", "training.checkpoint_seconds=1")
 
 
 def smoke(slurm: Slurm) -> dict[str, Any]:
-    """Preset `smoke`, one arm, each time at a random moment while a job runs."""
+    """Preset `smoke`, one arm and more steps, each time at a random moment while a job runs."""
     homes = slurm.folder / "undisturbed", slurm.folder / "home"
+    words = ("--preset", "smoke", "--arms", "recon", *(word for pair in _LONG for word in ("--set", pair)))
     for home in homes:
-        _baton(home, "submit-ablation", "--preset", "smoke", "--arms", "recon", "--detach")
+        _baton(home, "submit-ablation", *words, "--detach")
     return _preempted(slurm, *homes, REPOSITORY, _attempts)
 
 
@@ -60,7 +63,7 @@ def _preempted(
     for number in range(1, _PREEMPTIONS + 1):
         if not slurm.wait(partial(_works, home, count, begun), 600):
             break
-        time.sleep(chance.uniform(0, 3 if count is _steps else 20))
+        time.sleep(chance.uniform(0, 3 if count is _steps else 8))
         slurm.preempt()
         if not slurm.wait(partial(slurm.restarted, job, number), 120):
             break

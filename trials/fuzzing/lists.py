@@ -111,8 +111,8 @@ def _readers() -> dict[str, Callable[[Path], object]]:
     from policies.registry import policy_from_json, policy_json
     from settings.documents import parse_yaml
     from settings.regular import text_of
-    from tasks.evaluate.closed_loop import summary
     from tasks.evaluate.results_file import ResultsFile
+    from tasks.evaluate.summary import summary
 
     def sequences(file: Path) -> None:
         for line in listed(read_sequences_file(file)):

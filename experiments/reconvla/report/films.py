@@ -10,9 +10,10 @@ from db.states import SUCCEEDED
 from experiments.reconvla.report.titles import title_of
 from reports.parts.films import Video
 from settings.json_values import JsonObject
+from tasks.evaluate.chains import FILM
 from tasks.records import ArtifactRecord, Find, JobRecord, Records, ended, told
 from tasks.results import ClosedLoopResult
-from tasks.specs import FILM, ClosedLoopSpec
+from tasks.specs import ClosedLoopSpec
 
 #: Films in the page, and how large they may be together: it shall open on a phone.
 _VIDEOS, _VIDEO_BYTES = 6, 6 * 1024 * 1024

@@ -15,7 +15,6 @@ from tasks.records import AttemptRecord, JobRecord, Records, RunRecord, ended, t
 from tasks.registry import INDEX
 from tasks.results import AttentionResult, IndexResult, OpenLoopResult, SequenceResult
 from tasks.specs import AttentionSpec, ClosedLoopSpec, JudgedSpec, OpenLoopSpec, TrainSpec
-from tasks.train.early_stopping import OF_DEMONSTRATION
 
 _LOSS = "loss/"
 
@@ -53,11 +52,7 @@ def run_report(run: RunRecord, records: Records, corpora: Corpora, sequences: Se
             for m in metrics
             if m.name.startswith(_LOSS)
         ),
-        curves=tuple(
-            LossPoint(m.step, m.name, m.value)
-            for m in metrics
-            if not m.name.startswith((_LOSS, OF_DEMONSTRATION))
-        ),
+        curves=tuple(LossPoint(m.step, m.name, m.value) for m in metrics if not m.name.startswith(_LOSS)),
         slices=sum(map(_did_steps, attempts_here)) if trained else None,
         attempts=tuple(
             Slice(

@@ -16,14 +16,12 @@ from typing import Literal
 import torch
 
 from errors import ConfigError, EnvironmentLacks, RanksLost
-from models.recipe import recipe_of
 from models.sharded_checkpoint import MANIFEST
-from tasks.context import Draft, Finished, Note, Point, TaskContext, Yielded, inputs_of
-from tasks.data.index_reader import load_index
+from tasks.context import Draft, Finished, Note, Point, TaskContext, Yielded
 from tasks.results import TrainResult
 from tasks.specs import TrainSpec
 from tasks.train import validation
-from tasks.train.gang.order import Measured, Order, as_measured, as_read
+from tasks.train.gang.order import Order, as_measured, as_read
 from tasks.train.gang.processes import Group, started
 from tasks.train.gang.watch import Watch
 from tasks.train.gang.words import CHECKPOINT, STEPPING, STOP, Line
@@ -54,7 +52,7 @@ def run(context: TaskContext[TrainSpec]) -> Finished[TrainResult] | Yielded:
         inputs=tuple(as_read(file) for file in context.inputs),
         resume=_resumed(context),
         micro_batch=context.memory_limits.micro_batch,
-        measured=_history(context),
+        measured=() if settings.early_stopping is None else as_measured(validation.history(context)),
         folder=str(context.scratch.absolute()),
         ranks=settings.devices,
         device=device,
@@ -98,15 +96,6 @@ def _resumed(context: TaskContext[TrainSpec]) -> str | None:
     for file in context.resume:
         (folder / file.name).symlink_to(file.path.absolute())
     return str(folder)
-
-
-def _history(context: TaskContext[TrainSpec]) -> tuple[Measured, ...]:
-    asked = context.spec.training.early_stopping
-    if asked is None or not inputs_of(context, "validation"):
-        return ()
-    vision = recipe_of(context.spec.model).config.vision
-    index = load_index(context.inputs, vision.image_size, "validation")
-    return as_measured(validation.history(context, index, asked))
 
 
 class _Attempt:

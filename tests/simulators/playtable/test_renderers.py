@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -72,6 +73,35 @@ def test_the_plugin_is_told_its_device_while_it_is_loaded_and_not_after(
     open_client(EGL, 200)
     assert told == ["--width=200 --height=200", "3", "3", "3"]
     assert "EGL_VISIBLE_DEVICES" not in os.environ
+
+
+def test_two_threads_open_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables and standard output are the whole process's."""
+    seen = []
+
+    class Physics:
+        def __init__(self, options: str = "") -> None:
+            time.sleep(0.1)
+
+        def loadPlugin(self, file: str, suffix: str) -> int:  # noqa: N802
+            time.sleep(0.1)
+            return 1
+
+        def getCameraImage(self, *size: int, renderer: int) -> None:  # noqa: N802
+            seen.append(os.environ.get("EGL_VISIBLE_DEVICES"))
+
+    monkeypatch.delenv("EGL_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(renderers, "egl_fault", lambda: None)
+    monkeypatch.setattr(renderers, "Client", Physics)
+    monkeypatch.setattr("simulators.egl_devices.own_device", lambda: 3)
+    before = os.fstat(1)
+    with ThreadPoolExecutor(4) as threads:
+        for opened in [threads.submit(open_client, EGL, 200) for _ in range(4)]:
+            opened.result()
+    assert set(seen) == {"3"}
+    assert "EGL_VISIBLE_DEVICES" not in os.environ
+    after = os.fstat(1)
+    assert (after.st_dev, after.st_ino) == (before.st_dev, before.st_ino)
 
 
 def test_egl_draws_in_its_own_thread_only(egl_table: PlayTable) -> None:

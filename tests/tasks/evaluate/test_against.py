@@ -13,7 +13,7 @@ from errors import InvalidInput, Stopped
 from policies.random_actions import RandomPolicy
 from tasks.evaluate import against
 from tasks.evaluate.against import ENOUGH, Contender, Pairs, e_value, evaluate_against
-from tasks.specs import ChainsSpec
+from tasks.evaluate.chains import ChainsSpec
 
 SPEC = ChainsSpec(
     simulator="playtable", scene="D", assets=None, python=None, renderer="tiny", parallel=False,
@@ -57,7 +57,9 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
                     yield None
 
         monkeypatch.setattr(against, "Evaluation", Evaluation)
-        monkeypatch.setattr(against, "simulators_of", lambda spec, count, memory: [Simulator()] * count)
+        monkeypatch.setattr(
+            against, "add_simulators", lambda there, spec, count: there.extend([Simulator()] * count)
+        )
         both = [Contender(name, policy, {"w": name}) for name, policy in zip("AB", policies)]
         told: list[Pairs] = []
         found = evaluate_against(*both, SPEC, sequences, options.pop("level", 1), told.append, **options)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from policies.random_actions import RandomPolicy
+from tasks.evaluate.chains import ChainsSpec
 from tasks.evaluate.loop import Evaluation
-from tasks.specs import ChainsSpec
 from tests.tasks.evaluate.test_rollout import TASKS, Oracle, Script
 
 SPEC = ChainsSpec(

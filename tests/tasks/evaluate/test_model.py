@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from commands.named_checkpoint import precision_option
+from commands.model_options import precision_option
 from errors import CheckpointError
 from experiments.reconvla.sections import Evaluation
 from models.checkpoint import weights_of

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from errors import ConfigError
-from tasks.evaluate.closed_loop import simulators_of
+from tasks.evaluate.chains import SimulatedScene
+from tasks.evaluate.kept_simulators import simulators_of
 from tasks.evaluate.simulator_identity import assets_identity, official_identity
-from tasks.specs import SimulatedScene
 from tests.simulators.calvin_env_stand_in import make_interpreter
 from tests.simulators.clone_stand_in import make_clone
 

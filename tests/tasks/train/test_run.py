@@ -13,11 +13,11 @@ import torch
 
 from errors import TrainingDiverged
 from models.reconvla import ReconVLA
+from settings.points import OF_DEMONSTRATION
 from tasks.context import Finished, InputFile, Yielded
 from tasks.evaluate.open_loop import run_open_loop
 from tasks.results import TrainResult
 from tasks.train import run as train
-from tasks.train.early_stopping import OF_DEMONSTRATION
 from tasks.train.prefetch import Prefetcher
 from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
@@ -240,6 +240,7 @@ EARLY_NOW = {
     "min_gain": 0.9,
     "same_frames": True,
     "by_demonstration": True,
+    "lasting_noise": True,
 }
 
 
@@ -288,7 +289,7 @@ def test_a_run_that_could_not_be_ended_early_says_why(
     result = train.run(FakeContext(tmp_path, spec, (*index, *held_out(index))))
     assert isinstance(result, Finished) and result.step == steps
     (note,) = result.notes
-    assert note.message.startswith("early stopping could not end this run: ")
+    assert note.kind == "no_early_stop" and note.message.startswith("early stopping could not end this run: ")
     assert ("two windows" in note.message) == (steps == 3)
 
 
