@@ -142,6 +142,10 @@ class TrainingDiverged(BatonError):
     """The loss is no longer a number; the last good checkpoint is kept."""
 
 
+class RanksLost(BatonError):
+    """A rank of a job that trains over several devices died or stands still; the attempt is taken up again."""
+
+
 class ArtifactDamaged(BatonError):
     """The bytes of an artifact do not have the digest its row states, or are gone. `path` is as in its row."""
 

@@ -45,7 +45,8 @@ class Room:
         """(what it is called, GiB) of the most that each of so many devices of one worker has; None: nobody told, or no
         worker has as many."""
         if not self.groups:
-            return "this machine", given.memory().total / _GIB
+            memory = given.memory().total / _GIB / devices
+            return ("this machine" if devices == 1 else f"each of {devices} ranks on this machine"), memory
         fits = [group[:devices] for group in self.groups if len(group) >= devices]
         told = [group for group in fits if all(gpu in self.gpu_bytes for gpu in group)]
         if not told:
@@ -120,14 +121,19 @@ def _misfit(job: Planned, spec: TrainSpec, room: Room) -> _Misfit | None:
 
 
 def _what_fits(job: Planned, spec: TrainSpec, memory: float) -> str:
-    from tasks.train.needs import alternatives
+    from tasks.train.needs import alternatives, over_more
 
-    stage = _STAGES[job.kind]
-    several = (
-        "; every card holds a whole copy, so more of them do not help" if spec.training.devices > 1 else ""
+    stage, limit = _STAGES[job.kind], memory * (1 - SPARE)
+    several = next(
+        (
+            f"; over {count} devices each takes {costs.total:.1f}"
+            for count, costs in over_more(spec)
+            if costs.total <= limit
+        ),
+        "",
     )
     for other in alternatives(spec):
-        if other.costs.total <= memory * (1 - SPARE):
+        if other.costs.total <= limit:
             # In quotes: a shell would read the braces and blanks.
             words = " ".join(f"--set '{stage}.{name}={value}'" for name, value in other.changes)
             return f"{words} takes {other.costs.total:.1f}{several}"

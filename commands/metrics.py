@@ -21,9 +21,9 @@ def command(context: click.Context, home_path: str | None, address: str, port: i
 
     from commands.stopping import stop_on_signals
     from db.migrate import look_at_state
+    from settings.parent import die_with_parent
     from views.addresses import note_address
     from views.prometheus import serve_metrics
-    from workers.parent import die_with_parent
     from workers.services import announcement, need_services
 
     home = existing_home(context, home_path)

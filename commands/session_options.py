@@ -15,8 +15,8 @@ from commands import ranges
 from commands.place_type import PLACE
 from errors import EnvironmentLacks, InvalidInput
 from settings.addresses import is_host, is_written
+from settings.parent import PARENT_VARIABLE
 from settings.shown import shown
-from workers.parent import PARENT_VARIABLE
 
 NOTICE_FILE_VARIABLE = "BATON_NOTICE_FILE"
 NOTICE_URL_VARIABLE = "BATON_NOTICE_URL"

@@ -72,8 +72,9 @@ def command(
     stay = plan_session(options, begins=not detach)
     room = None
     if not detach:
-        most, shared = max(map(len, stay.devices.gpus), default=1), elsewhere(home.root).database is not None
-        _check_devices(config, most, shared=shared)
+        shared = elsewhere(home.root).database is not None
+        if stay.devices.gpus:  # on the processor any number of ranks is tried
+            _check_devices(config, max(map(len, stay.devices.gpus)), shared=shared)
         room = memory.Room(stay.devices.gpus, need_gpus(stay.devices), shared)
         _check_threads(config)
     fresh = None if home.exists else propose(config, None)  # what cannot work makes no home

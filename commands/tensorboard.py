@@ -28,10 +28,10 @@ def command(context: click.Context, home_path: str | None, address: str, port: i
 
     from commands.stopping import stop_on_signals
     from db.migrate import look_at_state
+    from settings.parent import die_with_parent
     from views.addresses import note_address
     from views.event_files import EventFiles, event_folder
     from views.tensorboard import serve_tensorboard
-    from workers.parent import die_with_parent
     from workers.services import announcement, need_services
 
     home = existing_home(context, home_path)

@@ -37,8 +37,8 @@ def command(
     from commands.gpus import need_own_gpus
     from db import code
     from db.migrate import open_state
+    from settings.parent import die_with_parent
     from tasks.devices import pin
-    from workers.parent import die_with_parent
     from workers.processes import worker_main
 
     taken = _resources(resources)

@@ -47,23 +47,35 @@ def hub_folder() -> Path:
     return Path(constants.HF_HOME) / "baton"
 
 
-def pin(name: HubName, kind: RepoKind) -> HubName:
+def pin(name: HubName, kind: RepoKind, repositories: Repositories | None = None) -> HubName:
     """The name with the commit that it means now; where the client is told to be offline, that it last meant here.
 
     Raises as `Repositories.commit_of`.
     """
     if name.commit is not None:
         return name
-    repositories, folder = Repositories(kind), hub_folder() / f"{kind}s--{name.owner}--{name.name}" / "refs"
-    known = folder / (_short_digest(name.revision) if name.revision else "default")
-    if repositories.is_offline():
-        with suppress(OSError):
-            meant = name.at(read_text(known, 1000).strip())
-            if meant.commit is not None:
-                return meant
-    commit = repositories.commit_of(name)
-    _remember(known, commit)
+    source = repositories or Repositories(kind)
+    if source.is_offline() and (meant := last_meant(name, kind)) is not None:
+        return meant
+    commit = source.commit_of(name)
+    _remember(_known_commit(name, kind), commit)
     return name.at(commit)
+
+
+def last_meant(name: HubName, kind: RepoKind) -> HubName | None:
+    """The name with the commit that it meant when the Hub was last asked on this machine; None where it never was."""
+    if name.commit is not None:
+        return name
+    with suppress(OSError):
+        meant = name.at(read_text(_known_commit(name, kind), 1000).strip())
+        if meant.commit is not None:
+            return meant
+    return None
+
+
+def _known_commit(name: HubName, kind: RepoKind) -> Path:
+    folder = hub_folder() / f"{kind}s--{name.owner}--{name.name}" / "refs"
+    return folder / (_short_digest(name.revision) if name.revision else "default")
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,7 @@ class Copy:
 
     def listing(self, repositories: Repositories | None = None) -> tuple[HubFile, ...]:
         """All files of it, as they were listed once. Raises as `Repositories.listing`."""
-        known = _read_listing(self._listed)
+        known = self.known_listing()
         if known is None:
             known = (repositories or Repositories(self.kind)).listing(self.name)
             _remember(self._listed, json.dumps([asdict(one) for one in known]))
@@ -100,8 +112,12 @@ class Copy:
 
     def is_whole(self) -> bool:
         """Whether all files of it are here, as far as is known without the Hub."""
-        known = _read_listing(self._listed)
+        known = self.known_listing()
         return known is not None and not self.missing(known)
+
+    def known_listing(self) -> tuple[HubFile, ...] | None:
+        """As it was listed once; None where it never was on this machine."""
+        return _read_listing(self._listed)
 
     @property
     def _listed(self) -> Path:

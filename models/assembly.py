@@ -36,20 +36,7 @@ def assemble(
     are read; the rest is float32. Raises WeightsMissing for a folder without weights, CheckpointError for
     weights that do not fit.
     """
-    config = with_folders(config, folders)
-    files = WeightFiles({})
-    if "checkpoint" in folders:
-        _, files = open_checkpoint(folders["checkpoint"], autoencoder=True, tower="vision" not in folders)
-        if config.denoiser is None:
-            unused = ("denoiser.", "latents.")
-            files = files.renamed(lambda name: None if name.startswith(unused) else name)
-    for name, read in _READERS.items():
-        if name in folders and (name != "autoencoder" or config.denoiser is not None):
-            own = read(config, folders[name])
-            parts = tuple({f"{tensor.partition('.')[0]}." for tensor in own})
-            files = WeightFiles(
-                {n: t for n, t in files.stored.items() if not n.startswith(parts)} | own.stored
-            )
+    config, files = files_of(config, folders)
     read_parts = {name.partition(".")[0] for name in files}
     source = ", ".join(str(folder) for folder in folders.values())
     check_stored_sizes(config, files.stored, source, read_parts)
@@ -64,3 +51,23 @@ def assemble(
 
     fill(model, files, source, dtype_of, parts=read_parts)
     return model
+
+
+def files_of(config: ReconVLAConfig, folders: Mapping[str, Path]) -> tuple[ReconVLAConfig, WeightFiles]:
+    """The model's configuration as `folders` say it, and the tensors of the parts that they hold. Raises as `assemble`,
+    but for sizes."""
+    config = with_folders(config, folders)
+    files = WeightFiles({})
+    if "checkpoint" in folders:
+        _, files = open_checkpoint(folders["checkpoint"], autoencoder=True, tower="vision" not in folders)
+        if config.denoiser is None:
+            unused = ("denoiser.", "latents.")
+            files = files.renamed(lambda name: None if name.startswith(unused) else name)
+    for name, read in _READERS.items():
+        if name in folders and (name != "autoencoder" or config.denoiser is not None):
+            own = read(config, folders[name])
+            parts = tuple({f"{tensor.partition('.')[0]}." for tensor in own})
+            files = WeightFiles(
+                {n: t for n, t in files.stored.items() if not n.startswith(parts)} | own.stored
+            )
+    return config, files

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmark.embodiment import CALVIN
 from errors import CheckpointError
@@ -30,6 +31,9 @@ from models.weight_files import WeightFiles, open_file
 from settings.shown import shown
 
 CPU = torch.device("cpu")
+
+#: Parts that a checkpoint need not hold.
+_OPTIONAL = ("denoiser.", "latents.")
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def initial_model(
     weights, CheckpointError for weights that do not fit, and as `check_folders` does.
     """
     check_folders(recipe, model)
-    return assemble(recipe.config, seed, _folders(model), frozen_dtype)
+    return assemble(recipe.config, seed, folders_of(model), frozen_dtype)
 
 
 def check_folders(recipe: Recipe, model: ModelSpec) -> None:
@@ -114,7 +118,8 @@ def check_folders(recipe: Recipe, model: ModelSpec) -> None:
         )
 
 
-def _folders(model: ModelSpec) -> dict[str, Path]:
+def folders_of(model: ModelSpec) -> dict[str, Path]:
+    """Where the pretrained parts that `model` names lie here, by part."""
     return {name: located(folder.root, "model") for name, folder in model.backbones.items()}
 
 
@@ -158,21 +163,23 @@ def start_from(model: ReconVLA, weights: Path) -> None:
 
     Under `official_compat` the denoiser starts anew, as it does in the official fine-tuning.
     """
+    tensors = started_from(model.config, weights)
+    copy_weights(taken_over(weights_of(model), tensors), tensors, weights.name)
+
+
+def started_from(config: ReconVLAConfig, weights: Path) -> WeightFiles:
+    """What a model of `config` takes over of a pretrained checkpoint. Raises CheckpointError where it is empty."""
     tensors = open_file(weights)
     if not tensors:
         raise CheckpointError(f"{weights.name} holds no tensors")
-    if model.config.official_compat:
+    if config.official_compat:
         tensors = tensors.renamed(lambda name: None if name.startswith("denoiser.") else name)
-    _take_over(model, tensors, weights.name)
+    if config.denoiser is None:
+        tensors = tensors.renamed(lambda name: None if name.startswith(_OPTIONAL) else name)
+    return tensors
 
 
-def _take_over(model: ReconVLA, tensors: WeightFiles, source: str) -> None:
-    """Copy `tensors` into `model`. A denoiser that only one of them has is left as it is."""
-    own = weights_of(model)
-    optional = ("denoiser.", "latents.")
-    for part in optional:
-        if not any(name.startswith(part) for name in tensors):
-            own = {name: tensor for name, tensor in own.items() if not name.startswith(part)}
-    if model.denoiser is None:
-        tensors = tensors.renamed(lambda name: None if name.startswith(optional) else name)
-    copy_weights(own, tensors, source)
+def taken_over(own: Mapping[str, Tensor], tensors: WeightFiles) -> dict[str, Tensor]:
+    """Those of a model's tensors that such a checkpoint has to hold: a denoiser that it lacks is left as it is."""
+    left = tuple(part for part in _OPTIONAL if not any(name.startswith(part) for name in tensors))
+    return {name: tensor for name, tensor in own.items() if not name.startswith(left)}

@@ -31,7 +31,7 @@ from models.precision import DTYPES
 from models.reconvla import ReconVLA
 from models.units import units_of
 from models.weight_files import WeightFiles
-from models.weights import SHARD_BYTES, check_fit, write_sharded
+from models.weights import check_fit, write_weights, written_order
 
 #: fp16 scales its gradients by what one process has seen of them.
 PRECISIONS = ("fp32", "bf16")
@@ -88,7 +88,7 @@ def fill_shards(model: ReconVLA, tensors: Mapping[str, Tensor], source: str, dev
     placed: dict[str, Tensor] = {}
     for name, tensor in own.items():
         if not isinstance(tensor, DTensor):
-            placed[name] = typed(tensors[name], torch.float32).to(device)
+            placed[name] = typed(tensors[name], torch.float32).contiguous().to(device)
             continue
         first, count = rows_of(tensor)
         rows = typed(read_rows(tensors, name, first, count), torch.float32).to(device)
@@ -109,6 +109,14 @@ def fill_shards(model: ReconVLA, tensors: Mapping[str, Tensor], source: str, dev
     vision.embeddings.position_ids = torch.arange(model.config.vision.patches, device=device)[None]
 
 
+def nothing_of(model: ReconVLA) -> dict[str, Tensor]:
+    """What `fill_shards` gives memory by where a checkpoint fills it: zeros, which take none themselves."""
+    return {
+        name: torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
+        for name, tensor in weights_of(model).items()
+    }
+
+
 def rows_of(tensor: DTensor) -> tuple[int, int]:
     """(first, count): which rows of the whole tensor this rank holds; the last ranks may hold none."""
     (placement,) = tensor.placements
@@ -126,11 +134,15 @@ def read_rows(tensors: Mapping[str, Tensor], name: str, first: int, count: int) 
     return tensors[name][first : first + count].clone()
 
 
-def write_gathered(model: ReconVLA, folder: Path, shard_bytes: int = SHARD_BYTES) -> None:
-    """The weights as one set of safetensors files, as `write_sharded` would write them of one process; the first rank
-    does, and holds no more than a file's tensors. Every rank has to call it."""
-    is_first = dist.get_rank() == 0
-    write_sharded(weights_of(model), folder, shard_bytes, fetch=gathered, writes=is_first)
+def write_gathered(model: ReconVLA, path: Path) -> None:
+    """The weights as one safetensors file, as `write_weights` would write them of one process; the first rank does, and
+    holds one tensor at a time. Every rank has to call it."""
+    tensors = weights_of(model)
+    if dist.get_rank() == 0:
+        write_weights(tensors, path, fetch=gathered)
+        return
+    for name in written_order(tensors):
+        gathered(tensors[name])
 
 
 def gathered(tensor: Tensor) -> Tensor:

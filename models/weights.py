@@ -24,14 +24,24 @@ SHARD_BYTES = 5 * 10**9
 _TYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
-def write_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write `tensors` to `path` atomically: a reader sees the old file, the new one, or none."""
+def write_weights(
+    tensors: Mapping[str, Tensor], path: Path, *, fetch: Callable[[Tensor], Tensor] = Tensor.detach
+) -> None:
+    """Write `tensors` to `path` atomically: a reader sees the old file, the new one, or none.
+
+    fetch: called with each tensor once, in the order of `written_order`, when its turn has come.
+    """
     header, order = _header(tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
     with files.whole(path) as file:
         file.write(header)
         for name in order:
-            file.write(as_bytes(tensors[name].detach().cpu().contiguous()))
+            file.write(as_bytes(fetch(tensors[name]).cpu().contiguous()))
+
+
+def written_order(tensors: Mapping[str, Tensor]) -> list[str]:
+    """The names of `tensors` as they follow one another in a file."""
+    return _header(tensors)[1]
 
 
 def write_sharded(
@@ -40,13 +50,11 @@ def write_sharded(
     shard_bytes: int = SHARD_BYTES,
     *,
     fetch: Callable[[Tensor], Tensor] = Tensor.detach,
-    writes: bool = True,
 ) -> None:
     """Write `tensors` as `model.safetensors`, or as shards of at most `shard_bytes` with their index.
 
-    A tensor larger than a shard gets one of its own. The index comes last. fetch: called with each tensor once, in one
-    order, a file's tensors before the file is written; what it gives is written. writes: whether this process does, or
-    fetches only, as others do that hold parts of the tensors.
+    A tensor larger than a shard gets one of its own. The index comes last. fetch: called with each tensor once, a
+    file's tensors before the file is written; what it gives is written.
     """
     shards = _shards(tensors, shard_bytes)
     whole = len(shards) == 1
@@ -54,12 +62,11 @@ def write_sharded(
     for number, names in enumerate(shards, start=1):
         file = WEIGHTS_FILE if whole else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
         fetched = {name: fetch(tensors[name]) for name in names}
-        if writes:
-            if whole:
-                index_path(folder).unlink(missing_ok=True)
-            write_weights(fetched, folder / file)
+        if whole:
+            index_path(folder).unlink(missing_ok=True)
+        write_weights(fetched, folder / file)
         places |= dict.fromkeys(names, file)
-    if whole or not writes:
+    if whole:
         return
     total = sum(tensor.nbytes for tensor in tensors.values())
     index = {"metadata": {"total_size": total}, "weight_map": places}

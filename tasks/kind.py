@@ -91,6 +91,11 @@ class Spec(_Stored):
         return None
 
     @property
+    def processes(self) -> int:
+        """That it is divided over; their number decides the order of its sums."""
+        return 1
+
+    @property
     def at_once(self) -> int:
         """Steps that it does side by side, so that it is no further before all of them are done."""
         return 1

@@ -149,7 +149,11 @@ class LoraSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSpec:
-    """One training stage; see `experiments.reconvla.config.Training`."""
+    """One training stage; see `experiments.reconvla.config.Training`.
+
+    over: how several `devices` share a batch: as `ranks` of a process group that the model is divided over. Builds
+    before that gave each a copy of it, and their jobs have none, nor have jobs of one device.
+    """
 
     steps: Steps
     batch_size: AtLeastOne
@@ -168,6 +172,13 @@ class TrainingSpec:
     lora: LoraSpec | None
     devices: Few
     open_loop: OpenLoopDuring | None = None
+    over: Literal["ranks"] | None = None
+
+    @property
+    def largest_micro_batch(self) -> int:
+        """Samples of a forward pass. Every device has its part of the batch."""
+        part = -(-self.batch_size // self.devices)
+        return part if self.micro_batch is None else min(self.micro_batch, part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,8 +205,12 @@ class TrainSpec(Spec):
         return self.training.threads
 
     @property
+    def processes(self) -> int:
+        return self.training.devices
+
+    @property
     def samples_at_once(self) -> int | None:
-        return self.training.micro_batch or self.training.batch_size
+        return self.training.largest_micro_batch
 
 
 Precision = Literal["fp32", "bf16", "fp16", "4bit"]

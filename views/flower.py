@@ -15,12 +15,12 @@ from db.migrate import look_at_state
 from errors import ConfigError
 from settings.bounded_server import BoundedServer, Bounds, own_names
 from settings.home import Home
+from settings.parent import die_with_parent
 from settings.secret import secret_in
 from settings.streams import say
 from views.addresses import note_address
 from views.flower_history import History
 from workers.app import make_app
-from workers.parent import die_with_parent
 from workers.services import SERVICES, announcement, need_services
 
 USER = "baton"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from db.engine import Database
 from errors import EnvironmentLacks
+from settings import parent
 from views.event_files import EventFiles
-from workers import parent
 
 _UPDATE_SECONDS = 10.0
 

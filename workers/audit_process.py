@@ -23,6 +23,7 @@ from settings.arithmetic import FIXED_VARIABLES, THREAD_VARIABLES, THREADS, with
 from settings.code_source import Source
 from settings.json_values import JsonObject
 from settings.own_module import command_of
+from settings.parent import PARENT_VARIABLE, die_with_parent
 from settings.typed_json import from_json
 from tasks.context import Draft, Finished, InputFile, Point
 from tasks.fixed_state import FixedState
@@ -32,7 +33,6 @@ from tasks.memory_limits import MemoryLimits
 from tasks.registry import kind_named
 from workers.attempt import describe
 from workers.environment import attempt_environment
-from workers.parent import PARENT_VARIABLE, die_with_parent
 
 _MOST_THREADS = 1024
 

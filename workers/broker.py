@@ -25,13 +25,13 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import redis
 
 from errors import EnvironmentLacks, InvalidInput
+from settings import parent
 from settings.addresses import is_host, is_written
 from settings.file_system import network_kind
 from settings.home import Home
 from settings.ownership import user_name
 from settings.secret import secret_in
 from settings.shown import cut
-from workers import parent
 
 URL_VARIABLE = "REDIS_URL"
 

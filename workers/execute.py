@@ -13,7 +13,7 @@ from db import builds, code, inputs, jobs, plans, states, timings
 from db.engine import Database
 from db.jobs import Claim, Ending, Note
 from db.store import ArtifactStore
-from errors import ArtifactDamaged, BatonError, InvalidInput, LeaseLost, StateDamaged
+from errors import ArtifactDamaged, BatonError, InvalidInput, LeaseLost, RanksLost, StateDamaged
 from settings.clock import steady
 from settings.home import Home
 from settings.queue import QueueSettings
@@ -192,7 +192,8 @@ class Executor:
 
     def _environment(self, kind: AnyKind, spec: Spec) -> dict[str, object]:
         here = attempt_environment(self._member.device, threads_of(spec))
-        return {**here, "body": kind.version}
+        ranks = {"ranks": spec.processes} if spec.processes > 1 else {}
+        return {**here, "body": kind.version, **ranks}
 
     def _environment_if_known(
         self, claim: Claim, context: AttemptContext[Spec]
@@ -252,6 +253,8 @@ class Executor:
             ending = replace(ending, outcome=states.OOM, learned=None if fewer is None else fewer.row())
             self._retry_or_end(claim, ending, error)
         else:
+            if isinstance(error, RanksLost):
+                ending = replace(ending, outcome=states.LOST)
             self._retry_or_end(claim, ending, error)
         return f"{ending.outcome}: {ending.reason}"
 

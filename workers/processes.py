@@ -24,6 +24,7 @@ from db.shared_store import open_store
 from errors import StateDamaged, StoreUnreachable
 from settings.ending import end_at_once
 from settings.home import Home
+from settings.parent import die_with_parent
 from settings.queue import queue_settings
 from settings.shown import continued
 from tasks.registry import import_bodies
@@ -35,7 +36,6 @@ from workers.broker import connect
 from workers.execute import Executor
 from workers.heartbeat import Member
 from workers.leaving import Leaving
-from workers.parent import die_with_parent
 from workers.pool import WakingThreadPool
 from workers.pulse import Pulse
 from workers.scheduler import PlayRound, Scheduler

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from db import states
-from errors import DiskFull, HubUnreachable, InvalidInput, StateBusy, StateLost, StoreUnreachable
+from errors import DiskFull, HubUnreachable, InvalidInput, RanksLost, StateBusy, StateLost, StoreUnreachable
 from settings.faults import FULL, SHORTAGES, UNREADABLE, is_unreadable
 from settings.queue import QueueSettings
 
@@ -48,10 +48,10 @@ def after_failure(
 ) -> AfterFailure:
     """Bad input stays bad: it is not tried again. Everything else waits twice as long each time.
 
-    Running out of memory is the machine's fault as much as the job's: it is bounded like the loss of a
-    worker, and spends none of the tries that failures have.
+    Running out of memory, and the loss of a rank, are the machine's fault as much as the job's: they are bounded like
+    the loss of a worker, and spend none of the tries that failures have.
     """
-    if out_of_memory(error):
+    if out_of_memory(error) or isinstance(error, RanksLost):
         before, final = losses_before, losses_before + 1 >= settings.max_losses
     else:
         before = failures_before
@@ -76,7 +76,7 @@ def out_of_memory(error: BaseException) -> bool:
 def machine_fault(error: BaseException) -> bool:
     """True when the machine failed and not the job: a full or failing disk, however it shows, a server, or a machine
     that is short of something (`shortage`)."""
-    if out_of_memory(error):
+    if out_of_memory(error) or isinstance(error, RanksLost):
         return False
     return shortage(error) is not None or any(_failed_machine(cause) for cause in _causes(error))
 

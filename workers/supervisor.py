@@ -20,6 +20,7 @@ from db.engine import Database
 from db.silence import Silence
 from settings.gpus import VISIBLE, only
 from settings.home import Home
+from settings.parent import PARENT_VARIABLE
 from settings.processes import process_start
 from settings.queue import QueueSettings
 from workers import broker
@@ -27,7 +28,6 @@ from workers.bell import RESOURCES
 from workers.broker_watch import BrokerWatch
 from workers.child import BROKER, RESTART_SECONDS, Child
 from workers.departure import Departed, depart
-from workers.parent import PARENT_VARIABLE
 from workers.retries import machine_fault
 from workers.troubles import cap_log, forget_troubles, last_line, room_trouble, tell_troubles
 from workers.unsaved import UNSAVED_VARIABLE, Shared

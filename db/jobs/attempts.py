@@ -22,7 +22,7 @@ from db.statements import (
     attempt,
     job,
 )
-from db.states import CANCELLED, FAILED, OOM, READY, YIELDED
+from db.states import CANCELLED, FAILED, LOST, OOM, READY, YIELDED
 from db.values import Claim, Ending, MetricPoint, Seconds, StoredArtifact, Versions
 from errors import IllegalMove
 from settings.json_values import JsonObject
@@ -175,8 +175,8 @@ def give_back(db: Database, held: Claim, ending: Ending, now: float, *, wait_sec
 
     wait_seconds: whoever rings counts so many first, by a clock of its own.
 
-    The outcome names the ledger it is booked in: failed spends a try; out of memory counts as a loss unless
-    something was learned from it. A job whose cancellation was asked for meanwhile is cancelled instead.
+    The outcome names the ledger it is booked in: failed spends a try; lost counts as a loss, as out of memory does
+    unless something was learned from it. A job whose cancellation was asked for meanwhile is cancelled instead.
     """
     with db.write() as tx:
         _give_back(tx, held, ending, now, wait_seconds)
@@ -184,9 +184,9 @@ def give_back(db: Database, held: Claim, ending: Ending, now: float, *, wait_sec
 
 def _give_back(tx: Connection, held: Claim, ending: Ending, now: float, wait_seconds: float) -> None:
     progressed = ending.step > held.step
-    broke = ending.outcome in (FAILED, OOM)
+    broke = ending.outcome in (FAILED, LOST, OOM)
     keeps = progressed or bool(ending.artifacts)
-    stays_lost = ending.outcome == OOM and ending.learned is None
+    stays_lost = ending.outcome == LOST or (ending.outcome == OOM and ending.learned is None)
     values: dict[str, object] = {
         "state": case((job.c.cancel_requested, CANCELLED), else_=READY),
         "finished_at": case((job.c.cancel_requested, now), else_=None),

@@ -9,23 +9,20 @@ from pathlib import Path
 
 from detectors.calibration import FILE_NAME as CALIBRATION
 from detectors.grounding_dino.entries import check_entries
-from errors import CheckpointError, WeightsMissing
+from detectors.grounding_dino.hub_folder import folder_of
+from errors import CheckpointError, InvalidInput, WeightsMissing
 from hub.copies import located
-from hub.names import is_hub_name
-from settings.deadline import Deadline
+from hub.names import PREFIX, is_hub_name, parse_name
 from settings.documents import parse_json
 from settings.faults import need_fact
 from settings.pickled_weights import how_to_convert
 from settings.regular import is_there, need_regular_files, open_regular, read_text
-from settings.shown import cut, first_line, shown, shown_path
+from settings.shown import cut, shown, shown_path
 from settings.tensor_header import check_sizes, read_header
 
 DEFAULT_WEIGHTS = "IDEA-Research/grounding-dino-tiny"
 #: Whose words the official `.pth` files were trained with, and their file's name.
 OFFICIAL_TOKENIZER, VOCABULARY = "google-bert/bert-base-uncased", "vocab.txt"
-#: For the one question, and for all files: its client waits for every read of an answer anew. What came is kept, and
-#: the next try goes on from there.
-HUB_QUESTION_SECONDS, HUB_FILES_SECONDS = 10.0, 3600.0
 #: By which transformers takes a folder for an adapter, and looks for the model where this says.
 _ADAPTER = "adapter_config.json"
 #: Names the files that weights are in, where they are in several.
@@ -35,42 +32,22 @@ _DECIDING_FILES = ("*.safetensors", "*.json", "*.txt")
 
 
 def local_folder(weights: str, files: Sequence[str] = _DECIDING_FILES) -> Path:
-    """The folder itself, or that of a hub name: brought up to date where the hub answers, else as cached; of a name
-    with a commit (`hub.names`) the copy.
+    """The folder itself, or that of a hub name: with a commit (`hub.names`) the copy, else as `folder_of`.
 
-    Asks the hub one question first, as its client would retry every file for minutes without a network. Raises
-    WeightsMissing when neither has them.
+    Raises WeightsMissing when neither is there.
     """
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HFValidationError
-
     if is_hub_name(weights):
         return located(weights, "model")
     if Path(weights).is_dir():
         return Path(weights)
     try:
-        Deadline(HUB_QUESTION_SECONDS).result(
-            lambda: HfApi().model_info(weights, timeout=HUB_QUESTION_SECONDS)
-        )
-        return Path(
-            Deadline(HUB_FILES_SECONDS).result(lambda: snapshot_download(weights, allow_patterns=list(files)))
-        )
-    except HFValidationError:
+        name = parse_name(PREFIX + weights)
+    except InvalidInput:
         raise WeightsMissing(
             f"weights {shown_path(weights)} are no folder on this machine, and no name that the hub could have: "
             "name a folder that holds them, or use the colour detector"
         ) from None
-    except Exception as error:  # the client's errors share no base class, and all mean "not from the hub"
-        reason = first_line(error)
-    try:
-        return Path(snapshot_download(weights, local_files_only=True))
-    except (OSError, ValueError) as error:
-        need_fact(error)
-        raise WeightsMissing(
-            f"weights {shown_path(weights)} are neither a folder here, nor cached, nor to be had from the hub "
-            f"({reason}): download them on a connected machine and name their folder, or use the colour "
-            "detector"
-        ) from None
+    return folder_of(name, files)
 
 
 def missing_parts(folder: Path) -> list[str]:

@@ -225,7 +225,7 @@ class Planner:
             needs = [*needs, *judged_on.reads(VALIDATION, "validation")]
         spec = TrainSpec(
             model=self._model(arm, settings),
-            training=_stage(settings),
+            training=_stage(settings, "pretraining" if kind is PRETRAIN else "training"),
             seed=ref.seed,
             slice_seconds=settings.slice_seconds,
             drawn_by=frames.renderer,
@@ -362,10 +362,22 @@ def _warnings(shards: Sequence[ClosedLoopSpec]) -> tuple[str, ...]:
     return (f"data.tasks: no training demonstration shows {', '.join(untrained)}",) if untrained else ()
 
 
-def _stage(settings: Training) -> TrainingSpec:
-    """A training stage as a job is told of it. Held-out frames of early stopping are those of open loop."""
+def _stage(settings: Training, place: str) -> TrainingSpec:
+    """A training stage as a job is told of it. Held-out frames of early stopping are those of open loop.
+
+    Raises ConfigError for what is trained on one device and is to have several.
+    """
+    several = f"is trained on one device, and {place}.devices is {settings.devices}"
+    if settings.devices > 1 and settings.lora is not None:
+        raise ConfigError(f"{place}.lora {several}: set {place}.devices to 1 or {place}.lora to null")
+    if settings.devices > 1 and settings.precision == "fp16":
+        raise ConfigError(
+            f"{place}.precision fp16 {several}: set {place}.devices to 1 or the precision to bf16"
+        )
     values = settings.model_dump(exclude={"slice_seconds"})
     if settings.early_stopping is not None:
         # Not so in jobs that were planned before.
         values["early_stopping"] |= {"same_frames": True, "by_demonstration": True, "lasting_noise": True}
+    if settings.devices > 1:
+        values["over"] = "ranks"
     return from_json(TrainingSpec, values, "training")

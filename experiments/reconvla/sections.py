@@ -332,7 +332,10 @@ class Training(Section):
     )
     gradient_checkpointing: bool = Field(default=False, description="less memory, a third more time")
     lora: Lora | None = Field(default=None, description="train adapters instead of the language model")
-    devices: Few = Field(default=1, description="GPUs of one worker that share each batch")
+    devices: Few = Field(
+        default=1,
+        description="ranks that the model is divided over and that share each batch, a GPU of one worker each",
+    )
 
     @model_validator(mode="after")
     def _one_set_of_frames(self) -> Training:

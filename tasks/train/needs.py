@@ -11,12 +11,15 @@ from typing import TypeAlias
 
 from models.config import ReconVLAConfig
 from models.costs import Costs, Method, training_costs
+from models.rank_costs import rank_costs
 from tasks.specs import LoraSpec, TrainingSpec, TrainSpec
 
 #: Of adapters that are proposed: LoRA's usual rank, and twice as much for alpha.
 _PROPOSED = LoraSpec(rank=16, alpha=32, four_bit=False)
 #: Bytes a weight in NF4: 4 bits, and a float32 scale for every 64.
 _NF4 = 0.5625
+
+_MORE_DEVICES = (2, 4, 8, 16)
 
 _Change: TypeAlias = Callable[[TrainingSpec], TrainingSpec]
 
@@ -30,11 +33,28 @@ class Alternative:
 
 
 def costs_of(spec: TrainSpec) -> Costs:
-    """Of the device that needs most. Raises EnvironmentLacks where a part of the model cannot be made here.
+    """Of each device. Raises EnvironmentLacks where a part of the model cannot be made here.
 
-    With several devices that is the first: each holds weights and gradients whole, and the first the moments too.
+    Of several each holds its share of the model, and what is gathered of it for the length of a step (`rank_costs`).
     """
-    return training_costs(ReconVLAConfig.from_dict(spec.model.config), _method(spec.training))
+    config, method = ReconVLAConfig.from_dict(spec.model.config), _method(spec.training)
+    whole = training_costs(config, method)
+    if spec.training.devices == 1:
+        return whole
+    rank = rank_costs(config, method, spec.training.devices)
+    return replace(
+        whole, weights=rank.weights, gradients=rank.gradients, optimizer=rank.optimizer, total=rank.total
+    )
+
+
+def over_more(spec: TrainSpec) -> Iterator[tuple[int, Costs]]:
+    """The same training over more devices, each with what it then needs of one; none where it is of one device only."""
+    settings = spec.training
+    if settings.lora is not None or settings.precision == "fp16":
+        return
+    for devices in _MORE_DEVICES:
+        if devices > settings.devices:
+            yield devices, costs_of(replace(spec, training=replace(settings, devices=devices)))
 
 
 def alternatives(spec: TrainSpec) -> Iterator[Alternative]:
@@ -51,6 +71,8 @@ def _steps(settings: TrainingSpec) -> Iterator[tuple[str, str, _Change]]:
         yield "gradient_checkpointing", "true", lambda held: replace(held, gradient_checkpointing=True)
     if settings.precision == "fp32":
         yield "precision", "bf16", lambda held: replace(held, precision="bf16")
+    if settings.devices > 1:  # adapters are trained on one
+        yield "devices", "1", lambda held: replace(held, devices=1)
     lora = settings.lora
     if lora is None:
         lora = _PROPOSED

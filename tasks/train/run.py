@@ -20,19 +20,26 @@ from tasks.specs import TrainSpec
 from tasks.train import validation
 from tasks.train.batches import Part, micro_batch_at, prepare
 from tasks.train.checkpoints import CheckpointWriter
-from tasks.train.early_stopping import EvaluationPoint, comparisons, decide, decide_as_before, why_never
 from tasks.train.prefetch import Prefetcher
 from tasks.train.state import WEIGHTS, TrainState, forget, keep, take_up
 from tasks.train.step import train_step
+from tasks.train.stopping import Stopping
 
 #: Threads that compose pictures while a GPU computes, and steps whose input may wait.
 _COMPOSERS, _AHEAD = 8, 2
 
 
 def run(context: TaskContext[TrainSpec]) -> Finished[TrainResult] | Yielded:
-    """Publishes `checkpoint` artifacts: weights and optimizer on the way, weights alone at the end."""
+    """Publishes `checkpoint` artifacts: weights and optimizer on the way, weights alone at the end.
+
+    Over several devices `tasks.train.gang` does it.
+    """
     began = time.perf_counter()
     settings = context.spec.training
+    if settings.devices > 1:
+        from tasks.train.gang import attempt  # on use: few jobs do
+
+        return attempt.run(context)
     torch.set_num_threads(settings.threads)
     torch.set_deterministic_debug_mode("warn")
     train_state = take_up(context)
@@ -72,10 +79,8 @@ class _Attempt:
         self._writer = writer
         self._ahead = ahead
         self._settings = context.spec.training
-        self._stopping = self._settings.early_stopping
-        self._measured: list[EvaluationPoint] = []
-        if self._stopping is not None:
-            self._measured = validation.history(context)
+        asked = self._settings.early_stopping is not None
+        self._stopping = Stopping(self._settings, validation.history(context) if asked else [])
         self._points: list[Point] = []
         self._saved_at = time.perf_counter()
         self._blocked = 0.0  # what the step under way waited for a copy
@@ -112,41 +117,18 @@ class _Attempt:
             due = time.perf_counter() - self._saved_at >= self._settings.checkpoint_seconds
             if due and train_state.step < target and not self._writer.busy:
                 self._checkpoint(wait=False)
-        return self._finish(self._never())
+        return self._finish(self._stopping.never())
 
     def _enough(self) -> Note | None:
         """Measures on held-out frames where it is due; a note when more training is not worth its time."""
-        stopping, train_state = self._stopping, self._train_state
-        if stopping is None or train_state.step % stopping.every_steps:
+        asked, train_state = self._settings.early_stopping, self._train_state
+        if asked is None or not self._stopping.due(train_state.step):
             return None
         began = time.perf_counter()
-        measured = validation.evaluate(train_state, stopping)
+        measured = validation.evaluate(train_state, asked)
         self._context.spend("useful", time.perf_counter() - began)
-        self._measured.append(measured)
         self._points += validation.points_of(measured)
-        window, min_gain = stopping.window, stopping.min_gain
-        decision = (
-            decide(
-                self._measured, window, min_gain, self._comparisons(), lasting_noise=stopping.lasting_noise
-            )
-            if stopping.by_demonstration
-            else decide_as_before(self._measured, window, min_gain)
-        )
-        if decision is None or not decision.stop:
-            return None
-        figures = {"step": train_state.step, "gain": decision.gain, "bound": decision.bound}
-        return Note("early_stop", decision.sentence(train_state.step, min_gain), figures)
-
-    def _comparisons(self) -> int:
-        assert self._stopping is not None
-        return comparisons(self._settings.steps, self._stopping.every_steps, self._stopping.window)
-
-    def _never(self) -> list[Note]:
-        """Of a run to whose end early stopping was asked for and could not be."""
-        if self._stopping is None or not self._stopping.by_demonstration:
-            return []
-        why = why_never(self._measured, self._comparisons())
-        return [] if why is None else [Note("no_early_stop", f"early stopping could not end this run: {why}")]
+        return self._stopping.take(measured)
 
     def _measure_open_loop(self, replayed: bool) -> None:
         """Where it is due; for people only, no run ends by it."""

@@ -9,8 +9,10 @@ micro-batch. Weights depend on the number of ranks, not on their timing.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
@@ -25,7 +27,8 @@ from models.checkpoint import weights_of
 from models.config import ReconVLAConfig
 from models.precision import autocast
 from models.reconvla import ReconVLA, reconstructed
-from models.sharding import fill_shards, shard
+from models.sharded_checkpoint import load_sharded, read_manifest
+from models.sharding import fill_shards, nothing_of, shard
 from tasks.specs import TrainingSpec
 from tasks.train.batches import Part
 from tasks.train.optimizer import learning_rate_at, load_optimizer, make_optimizer, optimizer_state
@@ -64,7 +67,8 @@ class ShareOfLoss(nn.Module):
 
 @dataclass
 class ShardedState:
-    """A model in training over ranks. `step` steps are done."""
+    """A model in training over ranks. `step` steps are done. word: what this rank has to tell all others with the next
+    step, a small number, and after it the sum of what they told."""
 
     model: ReconVLA
     loss: ShareOfLoss
@@ -73,6 +77,7 @@ class ShardedState:
     mesh: DeviceMesh
     device: torch.device
     step: int = 0
+    word: int = 0
 
     def tensors(self) -> dict[str, Tensor]:
         """All that a checkpoint holds, not copied: parameters and buffers, moments and their step counts, by name."""
@@ -85,7 +90,7 @@ class ShardedState:
 
 def sharded_state(
     config: ReconVLAConfig,
-    weights: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor] | None,
     settings: TrainingSpec,
     mesh: DeviceMesh,
     device: torch.device,
@@ -93,8 +98,8 @@ def sharded_state(
 ) -> ShardedState:
     """A model at its beginning, of which no rank ever holds more than its part and one tensor (`models.sharding`).
 
-    weights: of a checkpoint of one process. Raises ConfigError for adapters and fp16, which are trained on one device,
-    CheckpointError for weights that do not fit.
+    weights: of a checkpoint of one process; None where `resume` gives them. Raises ConfigError for adapters and fp16,
+    which are trained on one device, CheckpointError for weights that do not fit.
     """
     if settings.lora is not None:
         raise ConfigError("training.lora is trained on one device: set training.devices to 1")
@@ -104,20 +109,41 @@ def sharded_state(
         model.recompute_activations()
     loss = ShareOfLoss(model.train())
     units = shard(model, loss, mesh, settings.precision)
-    fill_shards(model, weights, source, device)
+    fill_shards(model, nothing_of(model) if weights is None else weights, source, device)
     optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
     return ShardedState(model, loss, units, optimizer, mesh, device)
 
 
-def empty_moments(state: ShardedState) -> None:
-    """Moments and step counts as a checkpoint fills them: nothing has them before the first step."""
+def resume(state: ShardedState, folder: Path) -> None:
+    """Go on from a checkpoint of any number of ranks. Raises as `load_sharded` does."""
+    held = read_manifest(folder).tensors
+    _empty_moments(state, {name for name in held if name.startswith(_OPTIMIZER)})
+    state.step = load_sharded(folder, state.tensors()).step
+
+
+def _empty_moments(state: ShardedState, held: Set[str]) -> None:
+    """Moments and step counts as a checkpoint fills them: nothing has them before the first step, and what never got a
+    gradient has none."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in state.model.named_parameters():
-        if parameter.requires_grad:
+        if parameter.requires_grad and f"{_OPTIMIZER}{name}/step" in held:
             tensors[f"{name}/step"] = torch.zeros(1)
             tensors[f"{name}/exp_avg"] = torch.zeros_like(parameter, requires_grad=False)
             tensors[f"{name}/exp_avg_sq"] = torch.zeros_like(parameter, requires_grad=False)
     load_optimizer(state.optimizer, state.model, tensors, "no moments")
+
+
+@contextmanager
+def measured(state: ShardedState, precision: str) -> Iterator[ReconVLA]:
+    """The model as it can be called outside of a step, by all ranks alike and after a first step: what belongs to no
+    unit of its own is gathered meanwhile."""
+    edges = state.units[-1]
+    edges.unshard()
+    try:
+        with autocast(precision, state.device):
+            yield state.model
+    finally:
+        edges.reshard()
 
 
 def sharded_step(
@@ -131,7 +157,8 @@ def sharded_step(
     """
     ranks, rank = state.mesh.size(), state.mesh.get_local_rank()
     turns = -(-len(parts) // ranks)
-    sums = torch.zeros(3, dtype=torch.float64, device=state.device)
+    sums = torch.zeros(4, dtype=torch.float64, device=state.device)
+    sums[3] = state.word
     state.optimizer.zero_grad(set_to_none=True)
     for turn in range(turns):
         part = _part_of(parts, turn * ranks + rank)
@@ -141,9 +168,11 @@ def sharded_step(
         with autocast(settings.precision, state.device):
             losses = state.loss(batch, draws, part)
         losses[0].backward()
-        sums += torch.stack([loss.detach().double() for loss in losses])
+        sums[:3] += torch.stack([loss.detach().double() for loss in losses])
     dist.all_reduce(sums, group=state.mesh.get_group())
-    values = dict(zip(("total", "action", "reconstruction"), sums.tolist()))
+    *totals, word = sums.tolist()
+    state.word = int(word)
+    values = dict(zip(("total", "action", "reconstruction"), totals, strict=True))
     if state.model.config.denoiser is None or not any(part.target_share for part in parts):
         del values["reconstruction"]
     for name, total in values.items():

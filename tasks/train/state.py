@@ -23,7 +23,6 @@ from tasks.memory import Memory, kept
 from tasks.specs import TrainSpec
 from tasks.train.checkpoints import Snapshot
 from tasks.train.optimizer import load_optimizer, make_optimizer, optimizer_state
-from tasks.train.replicas import Replicas, devices_for
 
 WEIGHTS, OPTIMIZER = "weights", "optimizer"
 
@@ -40,16 +39,11 @@ class TrainState:
     model: ReconVLA
     optimizer: torch.optim.AdamW
     scaler: torch.amp.GradScaler
-    replicas: Replicas
+    device: torch.device
     step: int
     checkpoint: str  # SHA-256 of the weights last published or loaded; "" before the first
     work: str = ""
     snapshot: Snapshot = field(default_factory=Snapshot)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is that is measured and saved."""
-        return self.replicas.devices[0]
 
     @property
     def updates(self) -> int:
@@ -86,12 +80,12 @@ def take_up(context: TaskContext[TrainSpec]) -> TrainState:
     del held
     settings = context.spec.training
     recipe = recipe_of(context.spec.model)
-    devices = devices_for(settings.devices)
-    model = _model(context, recipe, files, devices[0])
+    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    model = _model(context, recipe, files, device)
     if settings.gradient_checkpointing:
         model.recompute_activations()
     optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
-    scaler = make_scaler(settings.precision, devices[0])
+    scaler = make_scaler(settings.precision, device)
     if OPTIMIZER in files:
         tensors = read_file(files[OPTIMIZER].path)
         load_scaler(scaler, tensors)
@@ -103,9 +97,8 @@ def take_up(context: TaskContext[TrainSpec]) -> TrainState:
     if inputs_of(context, "validation"):
         validation = load_index(context.inputs, size, "validation", context.memory, jpeg, resample)
     step, checkpoint = (files[WEIGHTS].step, files[WEIGHTS].sha256) if files else (0, "")
-    replicas = Replicas(model, devices)
     return TrainState(
-        recipe, index, validation, model, optimizer, scaler, replicas, step, checkpoint, _work_of(context)
+        recipe, index, validation, model, optimizer, scaler, device, step, checkpoint, _work_of(context)
     )
 
 

@@ -31,18 +31,16 @@ def train_step(
 
     before_update: called when gradients are there, before weights or optimizer change.
     """
-    step, scaler, replicas = train_state.step, train_state.scaler, train_state.replicas
-    replicas.spread()
+    step, scaler = train_state.step, train_state.scaler
+    for parameter in train_state.model.trained_parameters():
+        parameter.grad = None
     sums: list[dict[str, Tensor]] = []
-    for number, part in enumerate(parts):
-        turn = number % len(replicas)
-        with autocast(settings.precision, replicas.devices[turn]):
-            loss, values = _loss(train_state, part, turn)
+    for part in parts:
+        with autocast(settings.precision, train_state.device):
+            loss, values = _loss(train_state, part)
         scaler.scale(loss).backward()
         sums.append(values)
-    replicas.gather()
-    # Read only now: each reading waits for a device. A forward pass waits for its own a few times (it looks at
-    # masks), so what devices do side by side is the backward passes, and the end of the forward ones.
+    # Read only now: each reading waits for the device.
     losses: dict[str, float] = {}
     for values in sums:
         for name, value in values.items():
@@ -71,12 +69,10 @@ def _overflowed(train_state: TrainState) -> bool:
     return any(grad is not None and not bool(grad.isfinite().all()) for grad in gradients)
 
 
-def _loss(train_state: TrainState, part: Part, turn: int) -> tuple[Tensor, dict[str, Tensor]]:
+def _loss(train_state: TrainState, part: Part) -> tuple[Tensor, dict[str, Tensor]]:
     """A micro-batch's share of the loss, and the same by name, detached."""
-    device, config = train_state.replicas.devices[turn], train_state.recipe.config
-    losses = train_state.replicas.models[turn](
-        part.batch.to(device), None if part.draws is None else part.draws.to(device)
-    )
+    device, config = train_state.device, train_state.recipe.config
+    losses = train_state.model(part.batch.to(device), None if part.draws is None else part.draws.to(device))
     loss = losses.action * part.label_share
     values = {"action": loss.detach()}
     if losses.reconstruction is not None:

@@ -6,9 +6,14 @@ import logging
 import math
 from collections.abc import Sequence
 from statistics import fmean
+from typing import Protocol
+
+import torch
 
 from errors import NotFinite, TrainingDiverged
 from models.precision import autocast
+from models.recipe import Recipe
+from models.reconvla import ReconVLA
 from settings.points import OF_DEMONSTRATION
 from settings.spacing import evenly_spaced
 from tasks.context import Point, TaskContext
@@ -16,7 +21,6 @@ from tasks.data.index_reader import Index
 from tasks.evaluate.open_loop import action_losses, open_loop_error
 from tasks.specs import EarlyStoppingSpec, TrainSpec
 from tasks.train.early_stopping import EvaluationPoint
-from tasks.train.state import TrainState
 
 logger = logging.getLogger("baton.train")
 
@@ -25,7 +29,22 @@ NOT_FINITE = "open_loop/not_finite"
 OPEN_LOOP, GRIPPER, OPEN_LOOP_LOSS = "open_loop/error", "open_loop/gripper_accuracy", "open_loop/loss"
 
 
-def evaluate(train_state: TrainState, stopping: EarlyStoppingSpec) -> EvaluationPoint:
+class InTraining(Protocol):
+    """What is measured: a model after `step` steps, and the held-out frames."""
+
+    @property
+    def recipe(self) -> Recipe: ...
+    @property
+    def validation(self) -> Index | None: ...
+    @property
+    def model(self) -> ReconVLA: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def step(self) -> int: ...
+
+
+def evaluate(train_state: InTraining, stopping: EarlyStoppingSpec) -> EvaluationPoint:
     """Action loss over held-out frames that are spread evenly over the validation index (all of them, if fewer).
 
     Raises TrainingDiverged where the loss of a frame is not finite: no comparison with such a mean would say anything.
@@ -62,7 +81,7 @@ def _of_demonstrations(index: Index, rows: Sequence[int], losses: Sequence[float
     return {number: fmean(of_it) for number, of_it in found.items()}
 
 
-def open_loop(train_state: TrainState, frames: int, precision: str) -> list[Point]:
+def open_loop(train_state: InTraining, frames: int, precision: str) -> list[Point]:
     """What `tasks.evaluate.open_loop` measures of a finished model, over at most `frames` frames spread evenly.
 
     Where the model gives numbers that are not finite there is no figure, but the point NOT_FINITE; training goes on,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import cli
-from workers.parent import PARENT_VARIABLE
+from settings.parent import PARENT_VARIABLE
 
 
 @pytest.mark.parametrize("name", ["worker", "scheduler"])

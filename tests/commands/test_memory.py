@@ -42,15 +42,27 @@ def test_full_training_of_7b_is_refused_on_80_gb_with_what_fits() -> None:
     sentence = str(refused.value)
     assert sentence.startswith("train baseline seed 0 needs 115.7 GiB")
     assert "weights 30.0, gradients 28.4, moments 56.9" in sentence and "GPU 3 has 80.0:" in sentence
-    assert sentence.endswith("--set 'training.lora={rank: 16, alpha: 32, four_bit: false}' takes 16.3")
+    assert (
+        "--set 'training.lora={rank: 16, alpha: 32, four_bit: false}' takes 16.3; over 2 devices each takes"
+        in sentence
+    )
     check([job(**FULL)], cards(141, (0,)))
 
 
-def test_more_cards_hold_more_copies() -> None:
-    with pytest.raises(
-        ConfigError, match=r"takes 16\.3; every card holds a whole copy, so more of them do not help$"
-    ):
-        check([job(**FULL, devices=8)], cards(80, tuple(range(8))))
+def test_each_of_several_cards_holds_its_share() -> None:
+    check([job(**FULL, devices=8)], cards(24, tuple(range(8))))
+    with pytest.raises(ConfigError) as refused:
+        check([job(**FULL, devices=2)], cards(60, (0, 1)))
+    sentence = str(refused.value)
+    assert "weights 15.0, gradients 14.2, moments 28.4" in sentence
+    assert "--set 'training.devices=1' --set 'training.lora={" in sentence
+    assert "; over 4 devices each takes 3" in sentence
+
+
+def test_ranks_on_the_processor_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("commands.memory.given.memory", lambda: Memory(12 * GIB, 12 * GIB, ""))
+    assert Room((), {}).largest(1) == ("this machine", 12.0)
+    assert Room((), {}).largest(2) == ("each of 2 ranks on this machine", 6.0)
 
 
 @pytest.mark.parametrize(

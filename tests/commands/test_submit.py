@@ -12,14 +12,16 @@ from commands.submit import _check_devices, _check_threads
 from errors import ConfigError
 from experiments.reconvla.named_config import load_config
 from settings import given
+from workers.supervisor import Devices
 
 SMOKE = ("submit-ablation", "--preset", "smoke")
 
 
 @pytest.mark.parametrize("stage", ["training", "pretraining"])
 def test_more_gpus_than_a_worker_of_a_session_has(
-    stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("commands.run.devices_of", lambda *_: Devices([(0,)], 1, {0: "a GPU"}))
     home = tmp_path / "home"
     wanted = ("--home", str(home), *SMOKE, "--set", f"{stage}.devices=2")
     assert cli.main(list(wanted)) == 2
@@ -110,6 +112,33 @@ def test_an_arm_of_its_own_devices_and_threads_is_looked_at_too(
         _check_devices(config, 1, shared=False)
     _check_threads(config)
     assert "training.threads of the arm wide is 1000, more than the" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("training.lora.rank=8", "training.lora is trained on one device, and training.devices is 2"),
+        ("training.precision=fp16", "training.precision fp16 is trained on one device"),
+        ("pretraining.lora.four_bit=true", "pretraining.lora is trained on one device"),
+    ],
+)
+def test_what_is_trained_on_one_device_is_refused_with_several(
+    setting: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, stage = tmp_path / "home", setting.partition(".")[0]
+    words = ["--home", str(home), *SMOKE, "--detach", "--set", setting, "--set", f"{stage}.devices=2"]
+    assert cli.main([*words, "--set", "model.size=small"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {said}") and not home.exists()
+
+
+def test_a_session_on_the_processor_takes_any_number_of_ranks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[object] = []
+    monkeypatch.setattr("commands.run.run_home", lambda *given, **options: ran.append(given))
+    words = ["--home", str(tmp_path / "home"), *SMOKE, "--gpus", "none", "--set", "training.devices=3"]
+    assert cli.main(words) != 2 and len(ran) == 1, "it would begin"
 
 
 def test_room_is_asked_for_once_and_told_once(

@@ -20,8 +20,7 @@ import pytest
 
 from commands.health import _http
 from db.remote import Remote
-from detectors.grounding_dino import files
-from errors import PolicyServerError, StoreUnreachable, WeightsMissing
+from errors import PolicyServerError, StoreUnreachable
 from policies.remote import RemotePolicy
 from settings.deadline import Deadline, result_at_pace
 from settings.direct import ask
@@ -335,31 +334,3 @@ def test_what_moves_bytes_too_slowly_is_not() -> None:
             result_at_pace(lambda: done.wait(60), 0.01, lambda: 7, pace=1000)
     finally:
         done.set()
-
-
-@pytest.mark.parametrize(("call", "limit"), [("model_info", "QUESTION"), ("snapshot_download", "FILES")])
-def test_a_hub_that_does_not_answer_is_waited_for_no_longer_than_its_limit(
-    call: str, limit: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import huggingface_hub
-
-    silent = Silent()
-    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: silent if call == "model_info" else Answering())
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, local_files_only=False, **__: (
-        absent() if local_files_only else silent.download()
-    ))  # fmt: skip
-    monkeypatch.setattr(files, f"HUB_{limit}_SECONDS", 0.02)
-    try:
-        with pytest.raises(WeightsMissing, match=r"from the hub \(no whole answer within 0\.02 s\)"):
-            files.local_folder("nobody/made-up")
-    finally:
-        silent.let_go.set()
-
-
-class Answering:
-    def model_info(self, *_: Any, **__: Any) -> None:
-        """The hub answers."""
-
-
-def absent() -> None:
-    raise FileNotFoundError("not cached")

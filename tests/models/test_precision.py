@@ -10,16 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from errors import EnvironmentLacks, TrainingDiverged
+from errors import TrainingDiverged
 from models.checkpoint import weights_of
 from models.precision import check_scale, load_scaler, make_scaler, scaler_state
 from models.recipe import load_model, recipe_of
-from models.reconvla import ReconVLA
 from models.weight_files import open_file
 from tasks.context import Finished, InputFile
 from tasks.results import TrainResult
 from tasks.train import run as train
-from tasks.train.replicas import Replicas, devices_for
 from tasks.train.state import TrainState
 from tasks.train.step import train_step
 from tests.tasks.fake_context import FakeContext, input_file
@@ -147,38 +145,3 @@ def test_a_scale_goes_on_where_it_was() -> None:
     second.load_state_dict({**second.state_dict(), "scale": 2.0**-30})
     with pytest.raises(TrainingDiverged, match="overflow at every scale"):
         check_scale(second, 3)
-
-
-def test_two_devices_add_their_gradients_in_order(
-    tmp_path: Path, index: tuple[InputFile, ...], monkeypatch
-) -> None:
-    """Two replicas on the processor stand for two GPUs."""
-    _, context, _ = trained(tmp_path / "one", index, None, micro_batch=1)
-    monkeypatch.setattr("tasks.train.state.devices_for", lambda count: [CPU] * count)
-    first, both, _ = trained(tmp_path / "two", index, None, micro_batch=1, devices=2)
-    cut, *_ = trained(tmp_path / "cut", index, 2, micro_batch=1, devices=2)
-    assert first == cut
-    losses = [
-        [point.value for point in c.published_points if point.name == "loss/total"] for c in (context, both)
-    ]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
-
-
-def test_replicas_follow_the_first(index: tuple[InputFile, ...]) -> None:
-    model = ReconVLA(recipe_of(model_spec(training_spec(1))).config, 0)
-    replicas = Replicas(model, [CPU, CPU])
-    with torch.no_grad():
-        model.projector[0].weight += 1
-    replicas.spread()
-    assert torch.equal(replicas.models[1].projector[0].weight, model.projector[0].weight)
-    replicas.models[1].projector[0].weight.grad = torch.ones_like(model.projector[0].weight)
-    model.projector[0].weight.grad = torch.full_like(model.projector[0].weight, 2.0)
-    replicas.gather()
-    assert (model.projector[0].weight.grad == 3).all()
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_more_devices_than_there_are() -> None:
-    assert devices_for(1) == [CPU]
-    with pytest.raises(EnvironmentLacks, match=r"training\.devices is 2"):
-        devices_for(2)

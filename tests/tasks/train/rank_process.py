@@ -26,7 +26,7 @@ from models.batches import Batch, Sample, collate, draw_noise
 from models.config import ReconVLAConfig
 from models.prompt import PromptBuilder
 from models.reconvla import reconstructed
-from models.sharded_checkpoint import load_sharded, save_sharded, together
+from models.sharded_checkpoint import save_sharded, together
 from models.sharding import write_gathered
 from models.sizes import config_of_size
 from models.tokenizer import build_word_tokenizer
@@ -34,7 +34,7 @@ from models.weight_files import open_file
 from settings.typed_json import from_json
 from tasks.specs import TrainingSpec
 from tasks.train.batches import Part, count_labels, draws_of
-from tasks.train.sharded import ShardedState, empty_moments, sharded_state, sharded_step
+from tasks.train.sharded import ShardedState, resume, sharded_state, sharded_step
 from tests.training import training_spec
 
 STEPS, SAVED_AT = 3, 2
@@ -130,8 +130,7 @@ def _findings(folder: Path, mesh: DeviceMesh) -> Iterator[tuple[str, Any]]:
     yield "taken", _refused(lambda: save_sharded(folder / "one", state.tensors(), state.step))
     del state
     state = _begun(folder, mesh, "bf16")
-    empty_moments(state)
-    state.step = load_sharded(folder / "one", state.tensors()).step
+    resume(state, folder / "one")
     losses = [sharded_step(state, settings_of("bf16"), parts_of(state.model.config, step))
               for step in range(state.step, STEPS)]  # fmt: skip
     yield "resumed", [losses, _weights_digest(state, folder / "resumed")]
@@ -178,7 +177,7 @@ def _gathers(state: ShardedState, keep: bool) -> int:
 
 
 def _weights_digest(state: ShardedState, folder: Path) -> str:
-    write_gathered(state.model, folder)
+    write_gathered(state.model, folder / "model.safetensors")
     dist.barrier()
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 

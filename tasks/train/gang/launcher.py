@@ -1,0 +1,54 @@
+"""The process that starts the ranks of an attempt through torchrun's agent: `python -m ... ORDER RANKS`.
+
+It says in the end how each rank ended, as the agent exits with 1 for everything. Nothing is started again: an attempt
+ends as a whole, and the queue takes the job up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from settings.own_module import command_of
+from settings.parent import PARENT_VARIABLE, die_with_parent
+
+_RANK = "tasks.train.gang.rank"
+#: Ranks of one machine talk over its loopback device, whatever its name resolves to.
+_LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+
+
+def main(order: Path, ranks: int) -> int:
+    die_with_parent()
+    os.environ[PARENT_VARIABLE] = str(os.getpid())
+    os.environ.update(_LOOPBACK)
+    # On import, torch takes seconds; whoever is gone by then has taken this process along.
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=ranks,
+        run_id=order.parent.name,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+        monitor_interval=0.1,
+        logs_specs=DefaultLogsSpecs(log_dir=str(order.parent)),
+    )
+    command, *arguments = command_of(_RANK, str(order))
+    try:
+        elastic_launch(config, command)(*arguments)
+    except ChildFailedError as error:
+        exits = {str(rank): failure.exitcode for rank, failure in error.failures.items()}
+        os.write(1, json.dumps({"word": "exits", "exits": exits}).encode() + b"\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,66 @@
+"""When ranks stand still, on a clock that the test moves."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.train.gang.watch import Watch
+from tasks.train.gang.words import MEASURING, SAVING, STEPPING
+
+
+def silent(watch: Watch, since: float, seconds: float, look: float = 0.5) -> str | None:
+    """What is said after so long without a word, looked at every `look` seconds."""
+    said = None
+    for number in range(1, int(seconds / look) + 1):
+        said = said or watch.look(since + number * look)
+    return said
+
+
+def stepping(step: float, steps: int = 5) -> Watch:
+    watch = Watch(0.0, 600.0)
+    watch.stage(STEPPING, 900.0)
+    for _ in range(steps):
+        watch.step(step)
+    return watch
+
+
+@pytest.mark.parametrize(("step", "allowed"), [(0.1, 20.0), (0.9, 20.0), (3.0, 60.0)])
+def test_no_step_for_twenty_steps_and_twenty_seconds_is_standing_still(step: float, allowed: float) -> None:
+    assert silent(stepping(step), 0.0, allowed) is None
+    said = silent(stepping(step), 0.0, allowed + 1)
+    assert said is not None and said.startswith(f"ranks stand still: no step for {allowed:.0f} s")
+    assert f"a step takes {step:g} s" in said
+
+
+def test_a_rank_ten_times_slower_goes_on() -> None:
+    watch, now = stepping(4.0), 0.0
+    for _ in range(5):
+        assert silent(watch, now, 40.0) is None
+        now += 40.0
+        watch.step(40.0)
+
+
+def test_stages_have_bounds_of_their_own() -> None:
+    watch = stepping(0.1)
+    watch.stage(SAVING, 300.0)
+    assert silent(watch, 0.0, 300.0) is None
+    assert "while saving: nothing for 300 s" in str(silent(watch, 300.0, 2.0))
+    watch.stage(MEASURING, 100.0)
+    watch.stage(STEPPING, 900.0)
+    assert silent(watch, 302.0, 18.0) is None
+    assert silent(watch, 320.0, 3.0) is not None, "steps are known already"
+
+
+def test_the_first_step_may_take_as_long_as_is_said() -> None:
+    watch = Watch(0.0, 600.0)
+    assert silent(watch, 0.0, 599.0) is None
+    watch.stage(STEPPING, 900.0)
+    assert silent(watch, 599.0, 899.0) is None
+    assert "no step for 900 s" in str(silent(watch, 1498.0, 3.0))
+
+
+def test_where_nobody_could_look_the_ranks_had_no_time_either() -> None:
+    watch = stepping(0.1)
+    assert watch.look(3600.0) is None, "the machine slept, or the attempt was stopped"
+    assert silent(watch, 3600.0, 17.0) is None
+    assert silent(watch, 3617.0, 3.0) is not None
