@@ -173,7 +173,7 @@ def _stay(
                 home, database, supervisor, screen, interrupts, notice, space, session, until_done
             )
             if reason != "done":
-                screen.say(f"{reason}: steps under way are saved (Ctrl-C again does not wait for them)")
+                screen.say(f"{reason}: what is under way is saved (Ctrl-C again does not wait for it)")
             departed = supervisor.stop(
                 hurry=partial(_hurry, interrupts, session),
                 seconds=leave_seconds(settings.notice_seconds, notice.left_seconds, session.left_seconds),

@@ -18,7 +18,25 @@ def program() -> str:
     return "baton" if sys.argv[0].endswith("/baton") else "cli.py"
 
 
+def interpreter() -> str:
+    """What a shell in the working folder calls the Python of this process: `python` where that leads to it, else its
+    file, as of an environment that is not activated."""
+    import shlex  # where something is said; help alone needs none of them
+    import shutil
+    from pathlib import Path
+
+    own = Path(sys.executable)
+    found = shutil.which("python")
+    if found is not None and Path(found).absolute().parent == own.parent:
+        return "python"
+    try:
+        here = Path.cwd()
+    except OSError:  # a working folder that is gone
+        here = own
+    return shlex.quote(str(own.relative_to(here)) if own.is_relative_to(here) else str(own))
+
+
 def typed(words: str, home: Home | None = None) -> str:
     """`words` as a line for a shell, of this home where one is given."""
-    start = program() if program() == "baton" else f"python {program()}"
+    start = program() if program() == "baton" else f"{interpreter()} {program()}"
     return f"{start} {words}" if home is None else f"{start} --home {home.argument} {words}"

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 import cli
 from settings.home import Home
+from settings.typed import interpreter
 from tests.refusals import _sound as _sound
 from tests.refusals import at as at
 from tests.refusals import data as data
@@ -102,4 +103,4 @@ def test_what_a_command_misses_is_told_with_where_it_stands(
     assert cli.main(words) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: Missing argument '")
-    assert said.endswith(f"'; what it takes: python cli.py {' '.join(words)} --help\n")
+    assert said.endswith(f"'; what it takes: {interpreter()} cli.py {' '.join(words)} --help\n")

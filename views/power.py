@@ -68,15 +68,16 @@ def finds(document: Mapping[str, Any]) -> str:
             "1 seed speaks of these weights, not of the method: another seed moves a difference by "
             f"{' and '.join(moves)} (95 % of the time no more)"
         )
+    entries = _main(document)
     found = [
         f"{with_unit(entry['detects'], entry)} in {entry['label']}"
+        for entry in entries
         if entry["detects"] is not None
-        else f"none in {entry['label']}"
-        for entry in _main(document)
     ]
-    if all(entry["detects"] is None for entry in _main(document)):
+    if not found:
         return f"{seeds} seeds find no difference of methods with a power of {power}, however large"
-    return f"{seeds} seeds find differences of {' and '.join(found)} and more, with a power of {power}"
+    none = "".join(f", and none in {entry['label']}" for entry in entries if entry["detects"] is None)
+    return f"{seeds} seeds find differences of {' and '.join(found)} and more{none}, with a power of {power}"
 
 
 def amount(value: float | None, entry: Mapping[str, Any], more: int = 0) -> str:

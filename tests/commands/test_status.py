@@ -22,6 +22,7 @@ from db.schema import Session, Worker
 from db.silence import Hearing
 from db.values import Ending, Seconds
 from settings.home import Home
+from settings.typed import interpreter
 from tests.processes import CLI, environment
 from tests.support import LEASE_SECONDS, await_value, start, worker
 from tests.terminal import in_terminal
@@ -320,7 +321,9 @@ def test_a_worker_that_was_killed_with_everything_else_is_neither_shown_nor_coun
     assert document["workers"] == []
     assert not any("live_step" in run for run in document["ablations"][0]["runs"])
     text = drawn(document, 120)
-    assert f"no workers; start them with: python cli.py --home {home.argument} up" in text.replace("\n", "")
+    assert f"no workers; start them with: {interpreter()} cli.py --home {home.argument} up" in text.replace(
+        "\n", ""
+    )
     assert "time left: unknown while no worker runs" in text
 
 

@@ -19,7 +19,7 @@ from db.values import Ending
 from errors import EnvironmentLacks
 from settings.gpus import Given
 from settings.home import Home
-from settings.typed import typed
+from settings.typed import interpreter, typed
 from tests.commands.test_flower import await_flower, status
 from tests.commands.test_status import ARMS, finish_all, make_ablation
 from tests.processes import await_gone, of_home, one_of_home, running
@@ -124,7 +124,7 @@ def test_a_home_with_nothing_left_to_do_says_so(
 ) -> None:
     words = ["--home", str(home.root), "up", "--until-done", "--cpus", "1", "--gpus", "none"]
     assert cli.main(words) == 0
-    assert "nothing was submitted yet; do it with: python cli.py --home" in capsys.readouterr().err
+    assert f"nothing was submitted yet; do it with: {interpreter()} cli.py --home" in capsys.readouterr().err
     make_ablation(database)
     finish_all(database, worker(database))
     assert cli.main(words) == 0

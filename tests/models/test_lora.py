@@ -15,6 +15,7 @@ from models.json_files import read_json
 from models.lora import merge_adapter
 from models.weight_files import open_file, open_weights
 from models.weights import write_sharded, write_weights
+from settings.typed import interpreter
 
 TARGET = "model.layers.0.self_attn.q_proj"
 CONFIG = {"peft_type": "LORA", "r": 2, "lora_alpha": 8, "lora_dropout": 0.05, "bias": "none", "use_dora": False,
@@ -192,7 +193,7 @@ def test_the_command_that_the_refusal_names_makes_a_checkpoint(
     assert cli.main([*words, str(new)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{new}: {base} with an adapter of rank 2 in 1 of its tensors",
-        f"evaluate it: python cli.py evaluate {new}",
+        f"evaluate it: {interpreter()} cli.py evaluate {new}",
     ]
     assert len(open_weights(new)) == 2
     assert cli.main([*words, str(new)]) == 2

@@ -72,7 +72,7 @@ def test_pseudo_terminals_of_notebooks_and_ci_get_lines_and_a_word_on_interrupts
         await_value(lambda: terminal.text, lambda text: "mine: 0/6 jobs" in text, "the first line")
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.wait() == 4
-        assert "interrupted: steps under way are saved" in terminal.text
+        assert "interrupted: what is under way is saved" in terminal.text
         assert "stopped (interrupted): no job was under way; go on with" in terminal.text
         assert terminal.text.rstrip().endswith(" up --until-done")
         assert "\x1b[" not in terminal.text, "nothing moves the cursor"
@@ -139,5 +139,5 @@ def test_who_stops_reading_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     """Ctrl-C ends `tee` of `up 2>&1 | tee log` too, and what the session says then is read by nobody."""
     monkeypatch.setattr(sys, "stderr", Unread())
     with Screen(dict, quiet=False) as screen:
-        screen.say("interrupted: steps under way are saved")
+        screen.say("interrupted: what is under way is saved")
     Console(stderr=True).print("a table that was asked for")

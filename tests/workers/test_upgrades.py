@@ -21,6 +21,7 @@ from experiments.reconvla import data_jobs, planner
 from experiments.reconvla.named_config import load_config
 from experiments.reconvla.planner import Planner
 from settings.home import Home
+from settings.typed import interpreter
 from tasks.context import Finished, TaskContext
 from tasks.registry import KINDS
 from tests.support import NOW, planned, row, states, stored, submit, worker
@@ -100,7 +101,7 @@ def test_what_it_has_not_is_refused_with_the_command(database: Database, older: 
     assert str(refused.value) == (
         f"{count} jobs of ablation smoke were planned by another build of Baton, with gaze "
         f"{KINDS['gaze'].version - 1} (here {KINDS['gaze'].version}); end it with that build, or do again with this "
-        f"one what differs: python cli.py --home {home.root} upgrade 1"
+        f"one what differs: {interpreter()} cli.py --home {home.root} upgrade 1"
     )
     assert upgrades.note_other_builds(home, database, NOW) == [str(refused.value)]
     assert upgrades.note_other_builds(home, database, NOW) == [], "once"
