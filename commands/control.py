@@ -64,10 +64,16 @@ def cancel(context: click.Context, **options: Any) -> None:
 
 @click.command("retry")
 @_target_options
+@click.option(
+    "--devices",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="With --job: a training goes on from its checkpoint over N devices. Its last bits are others then.",
+)
 @click.pass_context
-def retry(context: click.Context, **options: Any) -> None:
+def retry(context: click.Context, devices: int | None, **options: Any) -> None:
     """Everything of it that failed or was cancelled gets all its tries again."""
-    _act(context, "retried", **options)
+    _act(context, "retried", devices=devices, **options)
 
 
 def _act(
@@ -78,6 +84,7 @@ def _act(
     run_id: int | None,
     job_label: str | None,
     as_json: bool,
+    devices: int | None = None,
 ) -> None:
     from db import jobs
     from db.migrate import open_state
@@ -87,8 +94,11 @@ def _act(
     }  # fmt: skip
     database = open_state(existing_home(context, home_path))
     target = find_target(database, ablation, run_id, job_label, what)
+    more = {} if devices is None else {"devices": devices}
     try:
-        changed = moves[what](database, target, time.time())
+        if devices is not None:
+            _need_divided(database, target, devices)
+        changed = moves[what](database, target, time.time(), **more)
     except IllegalMove as error:
         raise InvalidInput(str(error)) from None
     finally:
@@ -99,6 +109,18 @@ def _act(
         return
     running = f"; {changed.running} running stop at their next step" if changed.running else ""
     say(f"{target.name}: {changed.jobs} jobs {what}{running}")
+
+
+def _need_divided(database: Database, target: Target, devices: int) -> None:
+    """Raises InvalidInput where that is no job which can be divided so."""
+    from db.timings import waiting
+    from tasks.registry import kind_named
+
+    if target.kind != "job":
+        raise InvalidInput("--devices is for one job: name it with --job")
+    work = waiting(database, target.id)
+    assert work is not None
+    kind_named(work.kind).spec_of(work.spec).divided_over(devices)
 
 
 #: What cannot be undone as it was done is not done to the newest of several.

@@ -69,8 +69,10 @@ def _attempt_entries(number: int, row: AttemptRow) -> list[Entry]:
         reason = f" ({row.reason})" if row.reason else ""
         step = "" if row.step_to is None else f" at step {row.step_to}"
         took = "its time not measured" if row.took_seconds is None else f"{row.took_seconds:.1f} s"
+        ranks = (row.environment or {}).get("ranks")
+        over = "" if ranks is None else f", over {ranks} ranks"
         entries.append(
-            Entry(row.ended_at, "attempt", f"attempt {number} {row.outcome}{reason}{step}, {took}")
+            Entry(row.ended_at, "attempt", f"attempt {number} {row.outcome}{reason}{step}, {took}{over}")
         )
     return entries
 

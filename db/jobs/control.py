@@ -83,9 +83,14 @@ def cancel(db: Database, target: Target, now: float) -> Changed:
     return Changed(len(ended), running)
 
 
-def retry(db: Database, target: Target, now: float) -> Changed:
-    """failed, cancelled -> ready or blocked, with all tries anew; also what the target needs, transitively."""
+def retry(db: Database, target: Target, now: float, devices: int | None = None) -> Changed:
+    """failed, cancelled -> ready or blocked, with all tries anew; also what the target needs, transitively.
+
+    devices: that the target, a job, goes on over. Raises IllegalMove where it has not failed and was not cancelled.
+    """
     with db.write() as tx:
+        if devices is not None:
+            _give_devices(tx, target, devices, now)
         _write_intent(tx, target, ACTIVE)
         reached = select(_jobs(target).subquery().c.job_id).cte("reached", recursive=True)
         reached = reached.union(
@@ -98,6 +103,16 @@ def retry(db: Database, target: Target, now: float) -> Changed:
         hold(tx, everything)
         _note(tx, target, "retried", now)
     return Changed(moved, 0)
+
+
+def _give_devices(tx: Connection, target: Target, devices: int, now: float) -> None:
+    state, learned = tx.execute(select(job.c.state, job.c.learned).where(job.c.id == target.id)).one()
+    if state not in (FAILED, CANCELLED):
+        raise IllegalMove(f"{target.name} is {state}: cancel it first, then it goes on over other devices")
+    values = {**(learned or {}), "devices": devices}
+    tx.execute(update(job).where(job.c.id == target.id).values(learned=values))
+    message = f"{target.name} goes on over {devices} devices"
+    events.record(tx, now, "job_devices", message, job_id=target.id, data={"devices": devices})
 
 
 def revive(tx: Connection, job_ids: JobIds) -> int:

@@ -21,14 +21,15 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
-from errors import ConfigError, TrainingDiverged
+from errors import CheckpointError, ConfigError, TrainingDiverged
 from models.batches import Batch, Draws
 from models.checkpoint import weights_of
 from models.config import ReconVLAConfig
 from models.precision import autocast
 from models.reconvla import ReconVLA, reconstructed
 from models.sharded_checkpoint import load_sharded, read_manifest
-from models.sharding import fill_shards, nothing_of, shard
+from models.sharding import fill_shards, nothing_of, part_like, shard
+from models.weight_files import WeightFiles
 from tasks.specs import TrainingSpec
 from tasks.train.batches import Counted, Part
 from tasks.train.optimizer import learning_rate_at, load_optimizer, make_optimizer, optimizer_state
@@ -119,6 +120,23 @@ def resume(state: ShardedState, folder: Path) -> None:
     held = read_manifest(folder).tensors
     _empty_moments(state, {name for name in held if name.startswith(_OPTIMIZER)})
     state.step = load_sharded(folder, state.tensors()).step
+
+
+def resume_of_one(state: ShardedState, held: WeightFiles, step: int) -> None:
+    """Go on from a checkpoint of one device, whose weights the state was made of. held: its optimizer's state, of which
+    each rank reads its part. Raises CheckpointError where it does not fit."""
+    tensors: dict[str, Tensor] = {}
+    parameters = dict(state.model.named_parameters())
+    for name, stored in held.stored.items():
+        parameter = parameters.get(name.rpartition("/")[0])
+        if isinstance(parameter, DTensor) and not name.endswith("/step"):
+            if tuple(stored.shape) != tuple(parameter.shape):
+                raise CheckpointError(f"{name} of one device's optimizer has another shape than the model's")
+            tensors[name] = part_like(parameter, held, name, state.device)
+        else:
+            tensors[name] = held[name]
+    load_optimizer(state.optimizer, state.model, tensors, "the optimizer of one device")
+    state.step = step
 
 
 def _empty_moments(state: ShardedState, held: Set[str]) -> None:

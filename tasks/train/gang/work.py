@@ -26,9 +26,11 @@ from models.config import ReconVLAConfig
 from models.randomness import weight_seed
 from models.recipe import Recipe, recipe_of
 from models.reconvla import ReconVLA
-from models.sharded_checkpoint import save_sharded, together
+from models.sharded_checkpoint import MANIFEST, save_sharded, together
 from models.sharding import write_gathered
+from models.weight_files import open_file
 from settings.json_values import Json
+from settings.regular import is_there
 from tasks.context import Note, Point, one_input
 from tasks.data.index_reader import Index, load_index
 from tasks.fixed_state import FixedState
@@ -40,7 +42,15 @@ from tasks.train.batches import Counted, micro_batch_at, prepare_own
 from tasks.train.gang.order import Order, read_order
 from tasks.train.gang.words import ENDING, GO_ON, LOADING, MEASURING, SAVING, STEPPING, STOP, Teller
 from tasks.train.prefetch import Prefetcher
-from tasks.train.sharded import ShardedState, measured, resume, sharded_state, sharded_step
+from tasks.train.sharded import (
+    ShardedState,
+    measured,
+    resume,
+    resume_of_one,
+    sharded_state,
+    sharded_step,
+)
+from tasks.train.state import OPTIMIZER, WEIGHTS
 from tasks.train.stopping import Stopping
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -207,8 +217,14 @@ class _Work:
     def _loaded(self, mesh: DeviceMesh, device: torch.device) -> ShardedState:
         order, config = self._order, self._recipe.config
         if order.resume is not None:
-            state = sharded_state(config, None, self._settings, mesh, device, order.resume)
-            resume(state, Path(order.resume))
+            folder = Path(order.resume)
+            if is_there(folder / MANIFEST):
+                state = sharded_state(config, None, self._settings, mesh, device, order.resume)
+                resume(state, folder)
+            else:
+                weights = open_file(folder / WEIGHTS)
+                state = sharded_state(config, weights, self._settings, mesh, device, order.resume)
+                resume_of_one(state, open_file(folder / OPTIMIZER), order.step)
             return state
         starts = any(file.role == "init" for file in self._inputs)
         init = one_input(self._inputs, "init", "weights").path if starts else None
