@@ -196,6 +196,12 @@ def _code_of(arguments: list[str] | None) -> int:
         result = cli.main(arguments, prog_name=program(), standalone_mode=False)
     except BatonError as error:
         return _refused(error)
+    except (
+        click.exceptions.NoArgsIsHelpError
+    ) as error:  # a group without a command: its help is several lines
+        for line in error.format_message().splitlines():
+            say(line, error=True)
+        return 2
     except click.ClickException as error:
         message = " ".join(error.format_message().split())
         if isinstance(error, click.MissingParameter) and error.ctx is not None:

@@ -17,7 +17,7 @@ from errors import DatasetError, InvalidInput
 from settings.documents import parse_yaml
 from settings.regular import MOST_YAML_BYTES, text_of
 from settings.shown import shown
-from settings.suggestions import did_you_mean
+from settings.suggestions import did_you_mean, meant
 
 #: task -> (ways to begin, ways to go on). Their first combination is held out for evaluation.
 _BLOCK_PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -140,5 +140,7 @@ def read_instruction_file(path: Path, needed: Sequence[str] = TASKS) -> dict[str
 
 def _phrases(task: str) -> tuple[str, ...]:
     if task not in _PHRASES:
-        raise InvalidInput(f"Unknown CALVIN task {shown(task)}; the tasks are {', '.join(TASKS)}.")
+        raise InvalidInput(
+            f"Unknown CALVIN task {shown(task)}{meant(task, TASKS)}; the tasks are {', '.join(TASKS)}."
+        )
     return _PHRASES[task]

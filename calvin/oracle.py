@@ -21,6 +21,7 @@ from calvin.conditions import (
 )
 from errors import InvalidInput
 from settings.shown import shown
+from settings.suggestions import meant
 
 _LINK = {"table": "base_link", "slider": "plank_link", "drawer": "drawer_link"}
 _LIFT_METRES = {"table": 0.05, "slider": 0.03, "drawer": 0.05}
@@ -73,5 +74,7 @@ class TaskOracle:
 
 def _condition(task: str) -> Condition:
     if task not in CONDITIONS:
-        raise InvalidInput(f"Unknown CALVIN task {shown(task)}; the 34 tasks are {', '.join(TASKS)}.")
+        raise InvalidInput(
+            f"Unknown CALVIN task {shown(task)}{meant(task, TASKS)}; the 34 tasks are {', '.join(TASKS)}."
+        )
     return CONDITIONS[task]

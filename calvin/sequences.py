@@ -19,6 +19,7 @@ from calvin.official_sequences import Row, read_rows
 from calvin.transitions import CATEGORIES, INITIAL_CONDITIONS, State, successor
 from errors import InvalidInput
 from settings.shown import shown
+from settings.suggestions import meant
 
 CHAIN_LENGTH = 5
 DRAWS_PER_BATCH = 2048
@@ -108,7 +109,9 @@ def _no_chain(names: tuple[str, ...], length: int) -> str:
 def _in_official_order(tasks: Sequence[str]) -> tuple[str, ...]:
     for name in tasks:
         if name not in CATEGORIES:
-            raise InvalidInput(f"Unknown CALVIN task {shown(name)}; the 34 tasks are {', '.join(TASKS)}.")
+            raise InvalidInput(
+                f"Unknown CALVIN task {shown(name)}{meant(name, TASKS)}; the 34 tasks are {', '.join(TASKS)}."
+            )
         if list(tasks).count(name) > 1:
             raise InvalidInput(f"The task {shown(name)} is listed more than once.")
     return tuple(name for name in TASKS if name in tasks)

@@ -26,10 +26,15 @@ class _KindOfArtifact(click.ParamType[str]):
     name = "kind"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from settings.suggestions import did_you_mean
         from tasks.registry import artifact_kinds
 
         if value not in (known := artifact_kinds()):
-            self.fail(f"{shown(value)} is none; they are: {', '.join(known)}", param, ctx)
+            self.fail(
+                f"{shown(value)} is none; they are: {', '.join(known)}{did_you_mean(value, known)}",
+                param,
+                ctx,
+            )
         return value
 
 

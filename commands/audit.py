@@ -51,6 +51,7 @@ def command(
     processor, GPU or library version may differ in its last bits.
     """
     from db import code, queries
+    from db.absent import no_ablation
     from db.migrate import look_at_state
     from db.shared_store import open_store
     from views.bytes_bar import bytes_bar
@@ -65,9 +66,7 @@ def command(
     database = look_at_state(home, thorough=True)
     row = queries.ablation_row(database, ablation)
     if row is None:
-        raise InvalidInput(
-            f"there is no ablation {shown(ablation)} in this home" if ablation else "nothing is there"
-        )
+        raise InvalidInput(no_ablation(database, ablation) if ablation else "nothing is there")
 
     code.need_allowed(database, [row.id] if ablation else [one.id for one in queries.ablation_rows(database)])
 

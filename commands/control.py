@@ -14,7 +14,6 @@ from commands.options import existing_home, home_option
 from commands.ranges import ROW_ID
 from errors import IllegalMove, InvalidInput
 from settings.called import told_apart
-from settings.shown import shown
 from settings.streams import say
 from settings.suggestions import listed
 
@@ -65,10 +64,16 @@ def cancel(context: click.Context, **options: Any) -> None:
 
 @click.command("retry")
 @_target_options
+@click.option(
+    "--devices",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="With --job: a training goes on from its checkpoint over N devices. Its last bits are others then.",
+)
 @click.pass_context
-def retry(context: click.Context, **options: Any) -> None:
+def retry(context: click.Context, devices: int | None, **options: Any) -> None:
     """Everything of it that failed or was cancelled gets all its tries again."""
-    _act(context, "retried", **options)
+    _act(context, "retried", devices=devices, **options)
 
 
 def _act(
@@ -79,6 +84,7 @@ def _act(
     run_id: int | None,
     job_label: str | None,
     as_json: bool,
+    devices: int | None = None,
 ) -> None:
     from db import jobs
     from db.migrate import open_state
@@ -88,8 +94,11 @@ def _act(
     }  # fmt: skip
     database = open_state(existing_home(context, home_path))
     target = find_target(database, ablation, run_id, job_label, what)
+    more = {} if devices is None else {"devices": devices}
     try:
-        changed = moves[what](database, target, time.time())
+        if devices is not None:
+            _need_divided(database, target, devices)
+        changed = moves[what](database, target, time.time(), **more)
     except IllegalMove as error:
         raise InvalidInput(str(error)) from None
     finally:
@@ -100,6 +109,18 @@ def _act(
         return
     running = f"; {changed.running} running stop at their next step" if changed.running else ""
     say(f"{target.name}: {changed.jobs} jobs {what}{running}")
+
+
+def _need_divided(database: Database, target: Target, devices: int) -> None:
+    """Raises InvalidInput where that is no job which can be divided so."""
+    from db.timings import waiting
+    from tasks.registry import kind_named
+
+    if target.kind != "job":
+        raise InvalidInput("--devices is for one job: name it with --job")
+    work = waiting(database, target.id)
+    assert work is not None
+    kind_named(work.kind).spec_of(work.spec).divided_over(devices)
 
 
 #: What cannot be undone as it was done is not done to the newest of several.
@@ -115,6 +136,7 @@ def find_target(
     Raises InvalidInput for none, several, or something that is not there.
     """
     from db import jobs, queries
+    from db.absent import no_ablation, no_job
 
     if sum(given is not None for given in (ablation, run_id, job_label)) > 1:
         raise InvalidInput("name one thing: an ablation, --run ID, or --job JOB")
@@ -126,7 +148,7 @@ def find_target(
     if job_label is not None:
         found = queries.find_jobs(database, job_label)
         if not found:
-            raise InvalidInput(f"there is no job {shown(job_label)} in this home")
+            raise InvalidInput(no_job(database, job_label))
         if len(found) > 1:
             some = ", ".join(str(row.id) for row in found[:5])
             raise InvalidInput(f"{len(found)} jobs are called {job_label!r}; name one by its id: {some}")
@@ -138,11 +160,7 @@ def find_target(
     else:
         row = _without_a_name(database, what) or queries.ablation_row(database, None)
     if row is None:
-        raise InvalidInput(
-            f"there is no ablation {shown(ablation)} in this home"
-            if ablation
-            else "nothing was submitted yet"
-        )
+        raise InvalidInput(no_ablation(database, ablation) if ablation else "nothing was submitted yet")
     names = told_apart((one.id, one.name) for one in queries.ablation_rows(database))
     return jobs.Target("ablation", row.id, f"ablation {names[row.id]}")
 

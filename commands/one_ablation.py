@@ -18,12 +18,13 @@ def one_ablation(database: Database, wanted: str, *, cancelled_too: bool = True)
     cancelled_too: False where those that were cancelled (whose place another took, say) are not meant if others are.
     """
     from db import naming, queries
+    from db.absent import no_ablation
 
     found = naming.meant(database, wanted)
     if not cancelled_too:
         found = [row for row in found if row.intent != naming.CANCELLED] or found
     if not found:
-        raise InvalidInput(f"there is no ablation {shown(wanted)} in this home; `status` lists them")
+        raise InvalidInput(no_ablation(database, wanted))
     if sentence := queries.two_meanings(found, wanted):
         raise InvalidInput(sentence)
     if len(found) > 1:

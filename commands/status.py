@@ -8,7 +8,6 @@ import click
 
 from commands.options import existing_home, home_option
 from commands.ranges import Seconds
-from settings.shown import shown
 from settings.streams import say
 
 
@@ -33,6 +32,7 @@ def command(
     Time left is a range: what earlier attempts took, on the workers there are now. Kinds of job that have
     not run yet are named and not guessed.
     """
+    from db.absent import no_ablation
     from db.migrate import look_at_state
     from errors import InvalidInput
     from views.status import status_document
@@ -41,7 +41,7 @@ def command(
     database = look_at_state(home)
     document = status_document(home, database, ablation)
     if ablation is not None and not document["ablations"]:
-        raise InvalidInput(f"no ablation {shown(ablation)} in {home.root}")
+        raise InvalidInput(no_ablation(database, ablation))
     if watch:
         from db.silence import Hearing
         from views.watch import watch_status

@@ -12,7 +12,6 @@ import click
 
 from commands.options import existing_home, home_option
 from errors import InvalidInput
-from settings.shown import shown
 from settings.streams import say
 from settings.typed import typed
 
@@ -28,6 +27,7 @@ def command(context: click.Context, home_path: str | None, ablation: str | None,
     Without a name: every ablation that this build cannot end. With one: also an ablation that has ended.
     """
     from db import queries
+    from db.absent import no_ablation
     from db.migrate import open_state
     from experiments.planned_again import plan_again
     from workers.upgrades import outdated
@@ -41,7 +41,7 @@ def command(context: click.Context, home_path: str | None, ablation: str | None,
     for name in names:
         row = queries.ablation_row(database, name)
         if row is None:
-            raise InvalidInput(f"there is no ablation {shown(name)} in this home")
+            raise InvalidInput(no_ablation(database, name))
         done.append(plan_again(database, row, shlex.join(sys.argv), time.time()))
         if not as_json:
             new = done[-1]

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from db import code, events
 from db.dialect import upsert
 from db.engine import Database
-from db.jobs.control import ACTIVE, PAUSED, hold, release_counted, revive
+from db.jobs.control import hold, release_counted, revive
 from db.parts import in_parts
 from db.redaction import without_passwords
 from db.rows import AblationRow
 from db.schema import AblationJob, Run
 from db.statements import UNCOUNTED, ablation, dependency, job, run, wanted
-from db.states import BLOCKED, CANCELLED, QUEUED, READY, RUNNING
+from db.states import ACTIVE, BLOCKED, CANCELLED, PAUSED, QUEUED, READY, RUNNING
 from errors import Overtaken
 from settings.code_source import Source
 from settings.json_values import JsonObject

@@ -6,13 +6,13 @@ from sqlalchemy import Connection, exists, select
 
 from db import events, plans
 from db.engine import Database
-from db.jobs.control import ACTIVE
+from db.jobs.endings import note_whether_ended
 from db.plans import Plan
 from db.queries import select_ablations
 from db.rows import AblationRow
 from db.schema import Ablation, AblationJob
 from db.statements import job
-from db.states import SUCCEEDED
+from db.states import ACTIVE, SUCCEEDED
 from errors import Overtaken
 from settings.json_values import JsonObject
 
@@ -44,6 +44,7 @@ def decided(
         plans.submit_in(tx, plan, there.command, now, there, "another round" if plan.open else "decided")
         for message, data in looks:
             events.record(tx, now, "look", message, ablation_id=there.id, data=data)
+        note_whether_ended(tx, there.id, now)
 
 
 def note_trouble(db: Database, there: AblationRow, message: str, now: float) -> None:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
 from db.engine import Database
 from db.jobs import job
-from db.jobs.control import ACTIVE, PAUSED
 from db.members import BUSY, IDLE
 from db.queries import select_ablations
 from db.rows import AblationRow, read_rows
 from db.schema import Ablation, AblationJob, Run, Session, Worker
-from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING, STATES, SUCCEEDED
+from db.states import ACTIVE, STATES, SUCCEEDED, Counted, Counts
 from settings.clock import seconds_since
 from settings.json_values import JsonObject
 from settings.processes import process_lives
 
 _UNFINISHED = tuple(state for state in STATES if state != SUCCEEDED)
-
-#: (state, held, how many jobs).
-_Counted = tuple[str, bool, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +207,7 @@ def _left(session: _Session) -> float | None:
 def _ablations(tx: Connection, rows: Sequence[AblationRow]) -> list[AblationStanding]:
     """Only jobs that have not succeeded are counted one by one."""
     ids = [row.id for row in rows]
-    counts: dict[int, list[_Counted]] = {row.id: [] for row in rows}
+    counts: dict[int, list[Counted]] = {row.id: [] for row in rows}
     for ablation_id, state, held, count in tx.execute(
         _UNFINISHED_OF_ABLATIONS.where(AblationJob.ablation_id.in_(ids))
     ):
@@ -219,7 +215,7 @@ def _ablations(tx: Connection, rows: Sequence[AblationRow]) -> list[AblationStan
     totals: dict[int, int] = {
         run_id: count for run_id, count in tx.execute(_JOBS_OF_RUNS) if run_id is not None
     }
-    of_runs: dict[int, list[_Counted]] = {run_id: [] for run_id in totals}
+    of_runs: dict[int, list[Counted]] = {run_id: [] for run_id in totals}
     for run_id, state, held, count in tx.execute(_UNFINISHED_OF_RUNS):
         of_runs[run_id].append((state, held, count))
     runs: dict[int, list[_Run]] = {row.id: [] for row in rows}
@@ -228,13 +224,13 @@ def _ablations(tx: Connection, rows: Sequence[AblationRow]) -> list[AblationStan
     standings = []
     open_ids = set(tx.execute(select(Ablation.id).where(Ablation.open)).scalars())
     for row in rows:
-        whole = _Counts(row.job_count, counts[row.id])
+        whole = Counts(row.job_count, counts[row.id])
         runs_here = [
             RunStanding(
                 run.id,
                 run.arm,
                 run.seed,
-                _Counts(totals.get(run.id, 0), of_runs.get(run.id, ())).state(
+                Counts(totals.get(run.id, 0), of_runs.get(run.id, ())).state(
                     run.intent if row.intent == ACTIVE else row.intent
                 ),
                 run.step,
@@ -280,34 +276,3 @@ _RUNS = (
     .join(job, job.c.id == Run.train_job_id)
     .order_by(Run.id)
 )
-
-
-class _Counts:
-    """How many jobs are in each state, and the state of the whole that follows from it."""
-
-    def __init__(self, total: int, counted: Iterable[_Counted]) -> None:
-        """counted: of the jobs that have not succeeded; `total` is of all."""
-        self.by_state = dict.fromkeys(STATES, 0)
-        self._held_back = 0
-        self._moving = 0
-        for state, held, count in counted:
-            self.by_state[state] += count
-            self._moving += count * (state == RUNNING or (state in (READY, QUEUED) and not held))
-            self._held_back += count * (held and state in (BLOCKED, READY, QUEUED))
-        self.by_state[SUCCEEDED] = total - sum(self.by_state.values())
-
-    def state(self, intent: str, is_open: bool = False) -> str:
-        """failed or cancelled once something has and nothing else can move; succeeded when all has, and nothing more of
-        it will be planned (`is_open`)."""
-        counts = self.by_state
-        if counts[SUCCEEDED] == sum(counts.values()) and counts[SUCCEEDED] and not is_open:
-            return SUCCEEDED
-        if intent != ACTIVE:
-            return intent
-        if self._moving:
-            return "running"
-        if self._held_back:
-            return PAUSED
-        if counts[FAILED]:
-            return FAILED
-        return CANCELLED if counts[CANCELLED] else "running"

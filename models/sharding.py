@@ -90,16 +90,7 @@ def fill_shards(model: ReconVLA, tensors: Mapping[str, Tensor], source: str, dev
         if not isinstance(tensor, DTensor):
             placed[name] = typed(tensors[name], torch.float32).contiguous().to(device)
             continue
-        first, count = rows_of(tensor)
-        rows = typed(read_rows(tensors, name, first, count), torch.float32).to(device)
-        placed[name] = DTensor.from_local(
-            rows,
-            tensor.device_mesh,
-            tensor.placements,
-            run_check=False,
-            shape=tensor.shape,
-            stride=tensor.stride(),
-        )
+        placed[name] = part_like(tensor, tensors, name, device)
     model.load_state_dict(placed, strict=False, assign=True)
     language, vision = model.language_model, model.vision_tower
     if model.config.language.tied_embeddings:
@@ -107,6 +98,20 @@ def fill_shards(model: ReconVLA, tensors: Mapping[str, Tensor], source: str, dev
     # Neither library stores these tables in a checkpoint.
     language.model.rotary_emb = type(language.model.rotary_emb)(config=language.config).to(device)
     vision.embeddings.position_ids = torch.arange(model.config.vision.patches, device=device)[None]
+
+
+def part_like(divided: DTensor, tensors: Mapping[str, Tensor], name: str, device: torch.device) -> DTensor:
+    """A tensor of `tensors` in float32, divided as `divided` is; a rank reads its own rows."""
+    first, count = rows_of(divided)
+    rows = typed(read_rows(tensors, name, first, count), torch.float32).to(device)
+    return DTensor.from_local(
+        rows,
+        divided.device_mesh,
+        divided.placements,
+        run_check=False,
+        shape=divided.shape,
+        stride=divided.stride(),
+    )
 
 
 def nothing_of(model: ReconVLA) -> dict[str, Tensor]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich import box
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +24,8 @@ from settings.shown import one_line
 NOT_MEASURED = "not measured"
 #: Columns of a terminal that has room for frames.
 _ROOMY = 100
+#: What a name has at least, and more than any table takes.
+_NAME, _WIDEST = 24, 1000
 _RANDOM = "random actions"
 
 
@@ -130,7 +134,8 @@ def table_rows(summary: Summary) -> list[Row]:
 def terminal_table(data: ReportData, summary: Summary, columns: int = _ROOMY) -> Table:
     """The table for `rich.print`; below it why there are no success rates, or what may have lowered them.
 
-    columns: of the terminal; where they are few there is less around the figures, and names are wrapped. No figure is.
+    columns: of the terminal; where they are few there is less around the figures, and names are wrapped; where even
+    that is too wide, an interval is in two lines. No figure is cut.
     """
     caption = data.closed_loop_warning
     if data.closed_loop_reason:
@@ -143,7 +148,21 @@ def terminal_table(data: ReportData, summary: Summary, columns: int = _ROOMY) ->
         *seed_lines(summary),
     )
     caption = " ".join(filter(None, captions))
-    is_narrow = columns < _ROOMY
+    if columns >= _ROOMY:
+        return _table(data, summary, caption, is_narrow=False, is_stacked=False)
+    table = _table(data, summary, caption, is_narrow=True, is_stacked=False)
+    console = Console(width=columns)
+    widest = Measurement.get(console, console.options.update(width=_WIDEST), table).maximum
+    names = [
+        len(name)
+        for name in (data.metric.headings[0], *(one_line(row.method) for row in table_rows(summary)))
+    ]
+    if widest - max(names) + min(max(names), _NAME) <= columns:
+        return table
+    return _table(data, summary, caption, is_narrow=True, is_stacked=True)
+
+
+def _table(data: ReportData, summary: Summary, caption: str, *, is_narrow: bool, is_stacked: bool) -> Table:
     table = Table(
         title=Text(one_line(data.ablation), "italic"),
         caption=caption and Text(one_line(caption), "dim italic"),
@@ -162,7 +181,7 @@ def terminal_table(data: ReportData, summary: Summary, columns: int = _ROOMY) ->
             overflow="ellipsis" if place else "fold",
         )
     for row in table_rows(summary):
-        told = [(_stacked(value), _stacked(below)) for value, below in row.cells] if is_narrow else row.cells
+        told = [(_stacked(value), _stacked(below)) for value, below in row.cells] if is_stacked else row.cells
         cells = [
             Text.assemble(value, (f"\n{interval}" if interval else "", "dim")) for value, interval in told
         ]

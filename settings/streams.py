@@ -35,7 +35,10 @@ def mend_streams() -> None:
         sys.stdout = _stream(1, "w")
     if sys.stderr is None:
         sys.stderr = _stream(2, "w")
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in (
+        "strict",
+        "surrogateescape",
+    ):  # C locale
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.stdout, sys.stderr = _plain(sys.stdout), _plain(sys.stderr)
 

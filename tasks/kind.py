@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
-from errors import InvalidInput
+from errors import ConfigError, InvalidInput
 from settings.arithmetic import THREADS
 from settings.json_values import Json, JsonObject
 from settings.shown import shown
@@ -94,6 +94,10 @@ class Spec(_Stored):
     def processes(self) -> int:
         """That it is divided over; their number decides the order of its sums."""
         return 1
+
+    def divided_over(self, processes: int) -> Self:
+        """The same work over another number of processes. Raises ConfigError for what is not divided."""
+        raise ConfigError("only training is divided over devices")
 
     @property
     def at_once(self) -> int:

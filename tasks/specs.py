@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from benchmark.tasks import Scene
 from detectors.spec import DetectorSpec
 from detectors.targets.table import TARGETS_VERSION
+from errors import ConfigError
 from models.spec import ModelSpec
 from settings.bounds import AtLeastOne, Few, Number, PathText, Seconds, Share, Steps, Text
 from settings.json_values import JsonObject
 from settings.typed_json import Aside, Flag, Items, Real, Whole
 from tasks.evaluate.chains import FILM, ChainsSpec
 from tasks.kind import Spec, Upgrade
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 SplitName = Literal["training", "validation", "pretraining"]
 
@@ -207,6 +211,14 @@ class TrainSpec(Spec):
     @property
     def processes(self) -> int:
         return self.training.devices
+
+    def divided_over(self, processes: int) -> Self:
+        training = self.training
+        if processes > 1 and (training.lora is not None or training.precision == "fp16"):
+            what = "fp16" if training.lora is None else "lora"
+            raise ConfigError(f"training with {what} is done on one device")
+        over: Literal["ranks"] | None = "ranks" if processes > 1 else None
+        return replace(self, training=replace(training, devices=processes, over=over))
 
     @property
     def samples_at_once(self) -> int | None:

@@ -84,9 +84,13 @@ def test_a_full_disk_is_exit_code_4_even_where_nobody_can_be_told(
     assert cli.main(["--home", str(home.root), "status"]) == 4
 
 
-def test_a_name_that_the_shells_encoding_lacks_is_printed_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # the second is Python's in the locale C
+def test_a_name_that_the_shells_encoding_lacks_is_printed_escaped(
+    errors: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     printed = io.BytesIO()
-    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, encoding="ascii", write_through=True))
+    stream = io.TextIOWrapper(printed, encoding="ascii", errors=errors, write_through=True)
+    monkeypatch.setattr("sys.stdout", stream)
     assert cli.main(["--help"]) == 0
     print("d\u00e9j\u00e0")
     assert printed.getvalue().endswith(b"d\\xe9j\\xe0\n")

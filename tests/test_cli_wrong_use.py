@@ -33,6 +33,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "seed of letters": (["--seeds", "a"], "seeds"),
     "unknown scene": (["--set", "data.training_scenes=[E]"], "training_scenes"),
     "unknown task": (["--set", "data.tasks=[fly]"], "unknown task 'fly'"),
+    "mistyped task": (["--set", "data.tasks=[opn_drawer]"], "(did you mean 'open_drawer'?)"),
     "unknown detector": (["--set", "gaze.detector=crystal_ball"], "crystal_ball"),
     "unknown model size": (["--set", "model.size=700b"], "700b"),
     "no such config": (["--config", "/nonexistent.yaml"], "/nonexistent.yaml"),
@@ -116,6 +117,18 @@ def test_a_wrong_config_file_is_refused(
 def test_an_empty_argument_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     before = words[words.index("") - 1]
     assert f"what follows '{before}' is empty" in refused(words, capsys)
+
+
+@pytest.mark.parametrize("words", [[], ["bundle"], ["checkpoint"], ["data"], ["ablation"]])
+def test_who_names_no_command_sees_which_there_are_in_lines(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Usage: ") and "error" not in lines[0]
+    assert "Commands:" in lines
+    assert cli.main([*words, "--help"]) == 0
+    assert capsys.readouterr().out.splitlines() == lines
 
 
 def test_serve_takes_no_empty_address(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,13 @@ class ToySpec(Spec):
         return self.get("training", {}).get("threads", self.get("threads"))
 
     @property
+    def processes(self) -> int:
+        return int(self.get("training", {}).get("devices", 1))
+
+    def divided_over(self, processes: int) -> ToySpec:
+        return ToySpec({**self.values, "training": {**self.get("training", {}), "devices": processes}})
+
+    @property
     def at_once(self) -> int:
         return int(self.get("simulators", 1))
 

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from trials import REPOSITORY, RESULTS, keep
+from trials import REPOSITORY, RESULTS, git, keep
 from trials.fuzzing.subjects import SUBJECTS
 
 _PROCESSES = 2
@@ -44,15 +44,19 @@ def main() -> int:
         runs = [pool.submit(_fuzz, name, options.seed, share, Path(folder)) for name in names]
         found = {name: run.result() for name, run in zip(names, runs, strict=True)}
         reached = _reached(Path(folder))
-    wrong = sum(len(about["wrong"]) for about in found.values())
+    commit = git("rev-parse", "--short", "HEAD")
+    for told in found.values():
+        told |= {"seed": options.seed, "minutes": round(share / 60, 1), "commit": commit}
+    # Subjects that are not run now stay as they were, and the lines that they reached.
+    earlier = json.loads(options.json.read_text()) if options.json.exists() else {}
+    kept = earlier.get("subjects", {}) | found
     about = {
-        "seed": options.seed,
-        "minutes": options.minutes,
-        "wrong": wrong,
-        "subjects": found,
-        "lines": reached,
+        "wrong": sum(len(told["wrong"]) for told in kept.values()),
+        "subjects": {name: kept[name] for name in SUBJECTS if name in kept},
+        "lines": earlier.get("lines", {}) | reached,
     }
     keep(options.json, __doc__.splitlines()[0], about)
+    wrong = sum(len(told["wrong"]) for told in found.values())
     for name, lines in reached.items():
         print(f"{name}: {lines['reached']} of {lines['lines']} lines")
     print(json.dumps({name: {**about, "wrong": len(about["wrong"])} for name, about in found.items()}))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db import progress, queries
+from db.absent import no_job
 from db.engine import Database
 from db.rows import AttemptRow, JobStanding, MetricRow
 from errors import InvalidInput
@@ -40,7 +41,7 @@ def job_of(database: Database, wanted: str) -> JobStanding:
         wanted = parts[1]
     rows = progress.jobs_named(database, wanted)
     if not rows:
-        raise InvalidInput(f"no job {shown(wanted)}; `status` and `artifacts` name jobs, an id works too")
+        raise InvalidInput(no_job(database, wanted))
     if len(rows) > 1:
         some = ", ".join(f"{row.id} ({row.label})" for row in rows[:_NAMED])
         more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
@@ -68,8 +69,10 @@ def _attempt_entries(number: int, row: AttemptRow) -> list[Entry]:
         reason = f" ({row.reason})" if row.reason else ""
         step = "" if row.step_to is None else f" at step {row.step_to}"
         took = "its time not measured" if row.took_seconds is None else f"{row.took_seconds:.1f} s"
+        ranks = (row.environment or {}).get("ranks")
+        over = "" if ranks is None else f", over {ranks} ranks"
         entries.append(
-            Entry(row.ended_at, "attempt", f"attempt {number} {row.outcome}{reason}{step}, {took}")
+            Entry(row.ended_at, "attempt", f"attempt {number} {row.outcome}{reason}{step}, {took}{over}")
         )
     return entries
 

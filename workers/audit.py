@@ -21,8 +21,9 @@ from errors import ArtifactDamaged, InvalidInput
 from settings.json_values import JsonObject
 from tasks.context import InputFile
 from tasks.kind import Spec, decides
+from tasks.memory_limits import MemoryLimits
 from tasks.registry import KINDS, AnyKind, kind_named
-from workers.audit_process import Again, Made, Work, work_threads
+from workers.audit_process import Again, Made, Work, ranks_of, work_threads
 from workers.audit_sample import Stratum, sample, strata
 from workers.audited_figures import different_figures
 from workers.retention import retention
@@ -151,6 +152,8 @@ def redo(
                 store.verified(row.path, row.sha256)
         then = next((one for one in given.environments if one is not None), None)
         spec = unit.kind.spec_of(given.spec)
+        if MemoryLimits.of_row(given.learned).devices is not None:  # work of before was done over others
+            spec = spec.divided_over(ranks_of(then))
         code = {source.digest: source.files for source in sources_for(database, given.spec)}
         made = again(_work_of(unit, spec, given, then, store, code), then)
     except ArtifactDamaged as error:

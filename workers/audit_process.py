@@ -35,6 +35,7 @@ from workers.attempt import describe
 from workers.environment import attempt_environment
 
 _MOST_THREADS = 1024
+_MOST_RANKS = 1024
 
 
 @dataclass(frozen=True)
@@ -245,6 +246,12 @@ def _recorded_threads(then: JsonObject) -> int:
     """As somebody recorded them, perhaps a stranger."""
     threads = then.get("threads") or THREADS
     return threads if isinstance(threads, int) and 1 <= threads <= _MOST_THREADS else THREADS
+
+
+def ranks_of(then: JsonObject | None) -> int:
+    """Processes that it was divided over, as somebody recorded it."""
+    ranks = (then or {}).get("ranks")
+    return ranks if isinstance(ranks, int) and 1 <= ranks <= _MOST_RANKS else 1
 
 
 def _plain(work: Work) -> JsonObject:

@@ -102,7 +102,8 @@ class Executor:
         kind = self._kind_of(claim.kind)
         unreadable, spec, limits = None, Spec(), MemoryLimits()
         try:
-            spec, limits = kind.spec_of(claim.spec), MemoryLimits.of_row(claim.learned)
+            limits = MemoryLimits.of_row(claim.learned)
+            spec = limits.told(kind.spec_of(claim.spec))
         except InvalidInput as error:
             unreadable = error
         context = AttemptContext(

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from db import queries
+from db.absent import no_ablation
 from db.engine import Database
 from db.rows import AblationRow
 from db.standings import standing
 from db.store import ArtifactStore
 from errors import InvalidInput
-from settings.shown import shown
 from tasks.context import Point
 from tasks.job_records import records_of_jobs
 from tasks.records import (
@@ -39,9 +39,7 @@ def records_of(database: Database, ablation: str | int | None) -> Records:
     """
     row = queries.ablation_row(database, ablation)
     if row is None:
-        raise InvalidInput(
-            f"no ablation {shown(ablation)} in this home" if ablation else "nothing was submitted yet"
-        )
+        raise InvalidInput(no_ablation(database, ablation) if ablation else "nothing was submitted yet")
     runs = [_as(RunRecord, run) for run in queries.runs_of(database, row.id)]
     # First: work goes on meanwhile, and what a job that has ended published is there whenever that is looked for.
     found = job_records(database, row.id)

@@ -181,8 +181,8 @@ def _not_found(about: Description, field: str) -> str:
         if (feature.is_picture if field in IMAGE_FIELDS else feature.kind in _FLOATS)
         and any(word in feature.name for word in _WORDS[field])
     ]
-    told = f"; {near[0].name} is {_about(near[0])}" if near else ""
-    robot = f" (robot_type {about.robot})" if field == "robot_obs" else ""
+    told = f"; {cut(near[0].name)} is {_about(near[0])}" if near else ""
+    robot = f" (robot_type {cut(str(about.robot))})" if field == "robot_obs" else ""
     return f"{about.file}: no column of features is {_wanted(field)} for {field}{told}{robot}."
 
 
@@ -193,7 +193,7 @@ def _no_actions(about: Description) -> str:
     sizes = near[0].shape
     quaternion = " (position, quaternion and gripper?)" if sizes == (8,) else ""
     return (
-        f"{about.file}: {near[0].name} is {_about(near[0])}{quaternion}; an action of CALVIN is "
+        f"{about.file}: {cut(near[0].name)} is {_about(near[0])}{quaternion}; an action of CALVIN is "
         f"{_wanted('rel_actions')}: position, Euler angles and gripper."
     )
 
@@ -201,7 +201,7 @@ def _no_actions(about: Description) -> str:
 def _about(feature: Feature) -> str:
     if feature.is_picture:
         return f"pictures of {' x '.join(map(str, feature.shape))}"
-    return f"{feature.kind} of {' x '.join(map(str, feature.shape))}"
+    return f"{cut(feature.kind)} of {' x '.join(map(str, feature.shape))}"
 
 
 def _wanted(field: str) -> str:

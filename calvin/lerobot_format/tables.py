@@ -10,11 +10,13 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from calvin.lerobot_format.footer import Leaf, leaves_of
 from errors import DatasetError
 from settings.faults import need_fact
 from settings.regular import open_regular
@@ -37,12 +39,13 @@ _ROWS_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Table:
-    """An opened file, of so many bytes. names: of its columns. paths: of the leaves that those are made of, in their
-    order.
+    """An opened file. size: in bytes. footer: as it stands there. names: of its columns. paths: of the leaves that
+    those are made of, in their order.
     """
 
     path: Path
-    bytes: int
+    size: int
+    footer: bytes
     file: pq.ParquetFile
     names: frozenset[str]
     paths: tuple[str, ...]
@@ -104,18 +107,23 @@ class Table:
     def chunks(self, name: str, group: int) -> list[tuple[int, int]]:
         """Where a column's bytes of one row group are: offset and length of each of its parts, within the file."""
         found = []
-        for column in self._leaves(name, group):
-            begin = int(column.dictionary_page_offset or column.data_page_offset)
-            length = int(column.total_compressed_size)
-            if not 0 <= begin <= begin + length <= self.bytes:
+        for leaf in self._leaves(name, group):
+            if not 0 <= leaf.begin <= leaf.begin + leaf.compressed <= self.size:
                 raise DatasetError(f"{self.path}: {cut(name)} of row group {group} has no place in the file.")
-            found.append((begin, length))
+            found.append((leaf.begin, leaf.compressed))
         return found
 
-    def _leaves(self, name: str, group: int) -> list[Any]:
-        about = self.file.metadata.row_group(group)
-        places = range(min(about.num_columns, len(self.paths)))
-        return [about.column(place) for place in places if _is_of(self.paths[place], name)]
+    def _leaves(self, name: str, group: int) -> list[Leaf]:
+        return [leaf for path, leaf in zip(self.paths, self.leaves[group]) if _is_of(path, name)]
+
+    @cached_property
+    def leaves(self) -> list[list[Leaf]]:
+        """The columns of each row group. Raises DatasetError where the footer does not tell of all of them."""
+        with _told(self.path):
+            found = leaves_of(self.footer)
+        if [len(group) for group in found] != [len(self.paths)] * int(self.file.metadata.num_row_groups):
+            raise DatasetError(f"{self.path} is damaged: a row group has other columns than the schema.")
+        return found
 
     def _group_values(self, name: str, group: int, first: int, last: int) -> Iterator[Any]:
         batches = self.file.iter_batches(_ROWS_AT_ONCE, [group], [name], use_threads=False)
@@ -140,7 +148,7 @@ class Table:
             raise DatasetError(f"{self.path} has no column {cut(name)}.")
 
     def _check_size(self, name: str, group: int, most: int) -> None:
-        sizes = [column.total_uncompressed_size for column in self._leaves(name, group)]
+        sizes = [leaf.uncompressed for leaf in self._leaves(name, group)]
         if sum(sizes) > most or any(size < 0 for size in sizes):
             rows = self.file.metadata.row_group(group).num_rows
             raise DatasetError(
@@ -198,7 +206,7 @@ def open_table(path: Path, most_rows: int) -> Iterator[Table]:
         need_fact(error)
         raise DatasetError(f"{path} cannot be read: {error.strerror}.") from None
     with stream:
-        size = _check_ends(path, stream)
+        size, footer = _check_ends(path, stream)
         with _told(path):
             opened = pq.ParquetFile(
                 pa.PythonFile(stream, mode="r"),
@@ -214,11 +222,11 @@ def open_table(path: Path, most_rows: int) -> Iterator[Table]:
             raise DatasetError(
                 f"{path} has {about.num_rows} rows and {about.num_columns} columns; at most {most_rows} rows are read."
             )
-        yield Table(path, size, opened, names, paths)
+        yield Table(path, size, footer, opened, names, paths)
 
 
-def _check_ends(path: Path, stream: Any) -> int:
-    """The file's bytes. Raises DatasetError unless there is a footer, whose size in bytes is looked at first."""
+def _check_ends(path: Path, stream: Any) -> tuple[int, bytes]:
+    """The file's bytes, and its footer, whose size is looked at first. Raises DatasetError where it has none."""
     size = int(stream.seek(0, 2))
     stream.seek(max(size - 8, 0))
     end = stream.read(8)
@@ -231,8 +239,10 @@ def _check_ends(path: Path, stream: Any) -> int:
     (length,) = struct.unpack("<I", end[:4])
     if length > min(size - 12, _MOST_FOOTER_BYTES):
         raise DatasetError(f"{path} has a footer of {length} bytes, which does not fit.")
+    stream.seek(size - 8 - length)
+    footer = stream.read(length)
     stream.seek(0)
-    return size
+    return size, footer
 
 
 @contextmanager

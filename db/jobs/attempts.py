@@ -9,6 +9,7 @@ from sqlalchemy import Connection, case, select, update
 
 from db import events, statements
 from db.engine import Database
+from db.jobs.endings import note_ended
 from db.jobs.facts import check, close_attempt, lease_lost, record, seconds_columns, token
 from db.statements import (
     COUNT_DOWN,
@@ -164,6 +165,8 @@ def succeed(
         released = _release_dependents(tx, held.job_id)
         if also is not None:
             also(tx)
+        if not released:
+            note_ended(tx, [held.job_id], now)
         return released
 
 
@@ -211,6 +214,7 @@ def _give_back(tx: Connection, held: Claim, ending: Ending, now: float, wait_sec
             tx, now, "attempt_failed", f"{held.label}: {ending.reason}; will be tried again",
             job_id=held.job_id, attempt_id=held.attempt_id,
         )  # fmt: skip
+    note_ended(tx, [held.job_id], now)  # where its cancellation had been asked for
 
 
 def end(db: Database, held: Claim, ending: Ending, now: float) -> None:
@@ -244,6 +248,7 @@ def end(db: Database, held: Claim, ending: Ending, now: float) -> None:
             tx, now, f"job_{ending.outcome}", f"{held.label}: {ending.reason}",
             job_id=held.job_id, attempt_id=held.attempt_id,
         )  # fmt: skip
+        note_ended(tx, [held.job_id], now)
 
 
 def _release_dependents(tx: Connection, job_id: int) -> int:

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select, update
 
 from db import events
 from db.engine import Database
+from db.jobs.endings import note_ended
 from db.statements import (
     COUNT_WAITING,
     UNBLOCK_COUNTED,
@@ -25,10 +26,8 @@ from db.statements import (
     run,
     wanted,
 )
-from db.states import BLOCKED, CANCELLED, FAILED, QUEUED, READY, RUNNING
+from db.states import ACTIVE, BLOCKED, CANCELLED, FAILED, PAUSED, QUEUED, READY, RUNNING
 from errors import IllegalMove
-
-ACTIVE, PAUSED = "active", "paused"
 
 #: Ids, or what selects them.
 JobIds: TypeAlias = Sequence[int] | Select[tuple[int]]
@@ -72,18 +71,26 @@ def cancel(db: Database, target: Target, now: float) -> Changed:
             update(job)
             .where(*mine, job.c.state.in_((BLOCKED, READY, QUEUED)))
             .values(state=CANCELLED, finished_at=now, queued_at=None, error="cancelled")
-        ).rowcount
+            .returning(job.c.id)
+        ).scalars()
+        ended = list(stopped)
         running = tx.execute(
             update(job).where(*mine, job.c.state == RUNNING).values(cancel_requested=True)
         ).rowcount
         hold(tx, _jobs(target))
         _note(tx, target, "cancelled", now)
-    return Changed(stopped, running)
+        note_ended(tx, ended, now)
+    return Changed(len(ended), running)
 
 
-def retry(db: Database, target: Target, now: float) -> Changed:
-    """failed, cancelled -> ready or blocked, with all tries anew; also what the target needs, transitively."""
+def retry(db: Database, target: Target, now: float, devices: int | None = None) -> Changed:
+    """failed, cancelled -> ready or blocked, with all tries anew; also what the target needs, transitively.
+
+    devices: that the target, a job, goes on over. Raises IllegalMove where it has not failed and was not cancelled.
+    """
     with db.write() as tx:
+        if devices is not None:
+            _give_devices(tx, target, devices, now)
         _write_intent(tx, target, ACTIVE)
         reached = select(_jobs(target).subquery().c.job_id).cte("reached", recursive=True)
         reached = reached.union(
@@ -96,6 +103,16 @@ def retry(db: Database, target: Target, now: float) -> Changed:
         hold(tx, everything)
         _note(tx, target, "retried", now)
     return Changed(moved, 0)
+
+
+def _give_devices(tx: Connection, target: Target, devices: int, now: float) -> None:
+    state, learned = tx.execute(select(job.c.state, job.c.learned).where(job.c.id == target.id)).one()
+    if state not in (FAILED, CANCELLED):
+        raise IllegalMove(f"{target.name} is {state}: cancel it first, then it goes on over other devices")
+    values = {**(learned or {}), "devices": devices}
+    tx.execute(update(job).where(job.c.id == target.id).values(learned=values))
+    message = f"{target.name} goes on over {devices} devices"
+    events.record(tx, now, "job_devices", message, job_id=target.id, data={"devices": devices})
 
 
 def revive(tx: Connection, job_ids: JobIds) -> int:

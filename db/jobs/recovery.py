@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, case, delete, func, select, up
 
 from db import events
 from db.engine import Database
+from db.jobs.endings import note_ended
 from db.jobs.facts import check, close_attempt
 from db.rows import names_of, read_rows
 from db.statements import (
@@ -90,6 +91,7 @@ def take_back(
                 tx, row, state, LOST, reason, now, losses=losses, session_losses=session_losses, error=error
             )
             events.record(tx, now, "job_lost", f"{row.label}: {error or reason}", job_id=lease.job_id)
+            note_ended(tx, [lease.job_id], now)
             taken.append(Lost(row.label, state))
     return taken
 
@@ -105,6 +107,7 @@ def put_back(db: Database, worker_ids: Sequence[int], reason: str, now: float) -
         rows = read_rows(tx, _Held, _HELD.where(job.c.worker_id.in_(worker_ids)))
         for row in rows:
             _take(tx, row, CANCELLED if row.cancel_requested else READY, PREEMPTED, reason, now)
+        note_ended(tx, [row.id for row in rows], now)
     return len(rows)
 
 
@@ -213,6 +216,7 @@ def redo_inputs(
             tx, now, "artifact_damaged", f"{held.label}: {ending.reason}; {again}",
             job_id=held.job_id, attempt_id=held.attempt_id,
         )  # fmt: skip
+        note_ended(tx, [held.job_id, *(row.id for row in producers)], now)
     return redone
 
 

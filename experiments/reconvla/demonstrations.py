@@ -19,6 +19,7 @@ from experiments.reconvla.hub_data import local
 from experiments.reconvla.sections import Data
 from hub.names import is_hub_name
 from settings.shown import shown
+from settings.suggestions import meant
 from tasks.gaze.truth import check_true_boxes
 from tasks.specs import Demonstration, IngestSpec, SplitName
 
@@ -84,7 +85,7 @@ def known_tasks(data: Data) -> tuple[str, ...]:
     for task in data.tasks:
         if task not in TASKS:
             raise ConfigError(
-                f"data.tasks: unknown task {shown(task)}; CALVIN's tasks are {', '.join(TASKS)}"
+                f"data.tasks: unknown task {shown(task)}{meant(task, TASKS)}; CALVIN's tasks are {', '.join(TASKS)}"
             )
         if data.tasks.count(task) > 1:
             raise ConfigError(f"data.tasks: the task {shown(task)} is listed more than once")

@@ -32,11 +32,12 @@ _COMPOSERS, _AHEAD = 8, 2
 def run(context: TaskContext[TrainSpec]) -> Finished[TrainResult] | Yielded:
     """Publishes `checkpoint` artifacts: weights and optimizer on the way, weights alone at the end.
 
-    Over several devices `tasks.train.gang` does it.
+    Over several devices `tasks.train.gang` does it, and on one where several were before.
     """
     began = time.perf_counter()
     settings = context.spec.training
-    if settings.devices > 1:
+    of_ranks = bool(context.resume) and all(file.name != WEIGHTS for file in context.resume)
+    if settings.devices > 1 or of_ranks:
         from tasks.train.gang import attempt  # on use: few jobs do
 
         return attempt.run(context)

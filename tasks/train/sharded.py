@@ -1,8 +1,8 @@
 """One optimization step over the ranks of a process group: a function of the same parts as `tasks.train.step`.
 
-Micro-batch k is that of rank k modulo their number. Each rank runs as many as the others: what gathers parameters has
-to be called by all of them, so a rank that has none left runs its last one again and counts nothing of it, and the
-denoiser runs where no sample has a trusted region too. Gradients are summed over ranks in float32 after every
+Each rank has micro-batches of its own (`tasks.train.batches.prepare_own`) and runs as many as the others, as what
+gathers parameters has to be called by all of them; so the denoiser runs where no sample has a trusted region too.
+Gradients are summed over ranks in float32 after every
 micro-batch. Weights depend on the number of ranks, not on their timing.
 """
 
@@ -21,16 +21,17 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
-from errors import ConfigError, TrainingDiverged
+from errors import CheckpointError, ConfigError, TrainingDiverged
 from models.batches import Batch, Draws
 from models.checkpoint import weights_of
 from models.config import ReconVLAConfig
 from models.precision import autocast
 from models.reconvla import ReconVLA, reconstructed
 from models.sharded_checkpoint import load_sharded, read_manifest
-from models.sharding import fill_shards, nothing_of, shard
+from models.sharding import fill_shards, nothing_of, part_like, shard
+from models.weight_files import WeightFiles
 from tasks.specs import TrainingSpec
-from tasks.train.batches import Part
+from tasks.train.batches import Counted, Part
 from tasks.train.optimizer import learning_rate_at, load_optimizer, make_optimizer, optimizer_state
 
 #: Beginnings of names in a checkpoint.
@@ -121,6 +122,23 @@ def resume(state: ShardedState, folder: Path) -> None:
     state.step = load_sharded(folder, state.tensors()).step
 
 
+def resume_of_one(state: ShardedState, held: WeightFiles, step: int) -> None:
+    """Go on from a checkpoint of one device, whose weights the state was made of. held: its optimizer's state, of which
+    each rank reads its part. Raises CheckpointError where it does not fit."""
+    tensors: dict[str, Tensor] = {}
+    parameters = dict(state.model.named_parameters())
+    for name, stored in held.stored.items():
+        parameter = parameters.get(name.rpartition("/")[0])
+        if isinstance(parameter, DTensor) and not name.endswith("/step"):
+            if tuple(stored.shape) != tuple(parameter.shape):
+                raise CheckpointError(f"{name} of one device's optimizer has another shape than the model's")
+            tensors[name] = part_like(parameter, held, name, state.device)
+        else:
+            tensors[name] = held[name]
+    load_optimizer(state.optimizer, state.model, tensors, "the optimizer of one device")
+    state.step = step
+
+
 def _empty_moments(state: ShardedState, held: Set[str]) -> None:
     """Moments and step counts as a checkpoint fills them: nothing has them before the first step, and what never got a
     gradient has none."""
@@ -147,22 +165,22 @@ def measured(state: ShardedState, precision: str) -> Iterator[ReconVLA]:
 
 
 def sharded_step(
-    state: ShardedState, settings: TrainingSpec, parts: Sequence[Part], *, keep_gathered: bool = False
+    state: ShardedState, settings: TrainingSpec, own: Sequence[Counted], *, keep_gathered: bool = False
 ) -> dict[str, float]:
-    """One optimization step; every rank is given all `parts`. Returns its losses by name, the same on all ranks.
+    """One optimization step; `own` are this rank's micro-batches, and every rank has as many. Returns its losses by
+    name, the same on all ranks.
 
     keep_gathered: units stay gathered from their first use in the step to their last, so that each is gathered once a
     step and not twice a micro-batch; it takes the model's size in memory, in the type of products. Raises
     TrainingDiverged for NaN or infinity, on all ranks.
     """
-    ranks, rank = state.mesh.size(), state.mesh.get_local_rank()
-    turns = -(-len(parts) // ranks)
+    labels, targets = _of_all_ranks(own)
     sums = torch.zeros(4, dtype=torch.float64, device=state.device)
     sums[3] = state.word
     state.optimizer.zero_grad(set_to_none=True)
-    for turn in range(turns):
-        part = _part_of(parts, turn * ranks + rank)
-        _keep(state.units, keep_gathered, last=turn == turns - 1)
+    for turn, counted in enumerate(own, 1):
+        part = counted.share(labels, targets)
+        _keep(state.units, keep_gathered, last=turn == len(own))
         batch = part.batch.to(state.device)
         draws = None if part.draws is None else part.draws.to(state.device)
         with autocast(settings.precision, state.device):
@@ -173,7 +191,7 @@ def sharded_step(
     *totals, word = sums.tolist()
     state.word = int(word)
     values = dict(zip(("total", "action", "reconstruction"), totals, strict=True))
-    if state.model.config.denoiser is None or not any(part.target_share for part in parts):
+    if state.model.config.denoiser is None or not targets:
         del values["reconstruction"]
     for name, total in values.items():
         if not math.isfinite(total):
@@ -195,10 +213,12 @@ def sharded_step(
     return values
 
 
-def _part_of(parts: Sequence[Part], number: int) -> Part:
-    if number < len(parts):
-        return parts[number]
-    return Part(parts[-1].batch, parts[-1].draws, label_share=0.0, target_share=0.0)
+def _of_all_ranks(own: Sequence[Counted]) -> tuple[int, int]:
+    """Labels and reconstruction targets of the global batch."""
+    counts = torch.tensor([sum(part.labels for part in own), sum(part.targets for part in own)])
+    dist.all_reduce(counts)  # in host memory, by gloo: no device is waited for
+    labels, targets = counts.tolist()
+    return labels, targets
 
 
 def _keep(units: Sequence[FSDPModule], keep_gathered: bool, *, last: bool) -> None:

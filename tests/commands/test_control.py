@@ -12,7 +12,9 @@ from db.engine import Database
 from db.schema import Job
 from db.states import CANCELLED, FAILED, READY
 from settings.home import Home
-from tests.support import planned, row, states, submit, two_of_a_name
+from tests import job_specs
+from tests.support import event_kinds, planned, row, states, submit, two_of_a_name
+from tests.training import training_spec
 
 
 def test_an_ablation_is_paused_cancelled_and_brought_back(
@@ -39,6 +41,13 @@ def test_an_ablation_is_paused_cancelled_and_brought_back(
     [
         (["pause", "other"], "no ablation 'other'"),
         (["pause", "--job", "nothing"], "no job 'nothing'"),
+        (["pause", "mien"], "no ablation 'mien' (did you mean 'mine'?)"),
+        (["retry", "mien"], "no ablation 'mien' (did you mean 'mine'?)"),
+        (["report", "mien"], "no ablation 'mien' (did you mean 'mine'?)"),
+        (["status", "mien"], "no ablation 'mien' (did you mean 'mine'?)"),
+        (["audit", "mien"], "no ablation 'mien' (did you mean 'mine'?)"),
+        (["upgrade", "mien"], "no ablation 'mien' (did you mean 'mine'?)"),
+        (["ablation", "remove", "mien", "--yes"], "no ablation 'mien' (did you mean 'mine'?)"),
         (["cancel", "--run", "9"], "no run 9"),
         (["cancel", "mine", "--job", "a"], "name one thing"),
     ],
@@ -139,6 +148,26 @@ def test_retry_without_a_name_is_for_what_failed_before_what_was_cancelled(
     assert capsys.readouterr().out == "ablation failed: 1 jobs retried\n"
     assert main([*where, "retry"]) == 0
     assert capsys.readouterr().out == "ablation cancelled: 1 jobs retried\n"
+
+
+def test_a_training_that_failed_goes_on_over_more_devices(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = planned("train", kind="train", spec=job_specs.spec_of("train", training_spec(9)))
+    submit(database, work, planned("other", kind="report", spec=job_specs.spec_of("report")), key="mine")
+    again = ["--home", str(home.root), "retry", "--devices", "4"]
+    assert main([*again, "--job", "train"]) == 2
+    assert "job 1 (train) is ready: cancel it first" in capsys.readouterr().err
+    with database.write() as tx:
+        tx.execute(update(Job).values(state=FAILED, learned={"micro_batch": [[3, 1]]}))
+    assert main([*again, "--job", "other"]) == 2
+    assert "only training is divided over devices" in capsys.readouterr().err
+    assert main([*again, "mine"]) == 2
+    assert "--devices is for one job" in capsys.readouterr().err
+    assert main([*again, "--job", "train"]) == 0
+    entry = row(database, "train")
+    assert (entry.state, entry.learned) == (READY, {"micro_batch": [[3, 1]], "devices": 4})
+    assert "job_devices" in event_kinds(database)
 
 
 def test_up_tells_of_each_of_two_with_one_name(

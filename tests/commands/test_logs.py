@@ -73,7 +73,13 @@ def test_json_is_one_document(home, database, capsys):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "says"), [("nothing", "no job 'nothing'"), ("999", "no job '999'"), ("train", "give the id")]
+    ("wanted", "says"),
+    [
+        ("nothing", "no job 'nothing'"),
+        ("999", "no job '999'"),
+        ("train", "give the id"),
+        (JOB.replace("o", "", 1), f"(did you mean '{JOB}'?)"),
+    ],
 )
 def test_an_unclear_name_is_refused(home, database, capsys, wanted, says):
     make_ablation(database)

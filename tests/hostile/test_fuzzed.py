@@ -9,7 +9,7 @@ import pytest
 from trials.fuzzing.subjects import SUBJECTS, outcome
 
 CASES = {"pickles": 2000, "datasets": 60, "documents": 60, "checkpoints": 150, "bundles": 20, "answers": 300,
-         "lerobot": 40, "hub": 40, "shards": 40, "conversions": 16, "code": 300,
+         "lerobot": 40, "hub": 40, "shards": 40, "conversions": 40, "code": 300,
          "lists": 120}  # fmt: skip
 
 

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from calvin.lerobot_format import films, tables
+from calvin.lerobot_format.footer import Leaf
 from calvin.lerobot_format.tables import open_table
 from calvin.split import TRAINING, Reading, open_split
 from errors import DatasetError
@@ -230,15 +230,30 @@ def test_a_value_that_cannot_be_looked_at_is_one_sentence(root: Path, what: str)
 def test_a_column_lies_within_its_file(root: Path, begin: int, length: int) -> None:
     """Its bytes are looked at for the fingerprint, without pyarrow."""
     with open_table(table(root), 100) as there:
-        column = SimpleNamespace(
-            dictionary_page_offset=None, data_page_offset=begin, total_compressed_size=length
-        )
-        group = SimpleNamespace(num_columns=len(there.paths), column=lambda _: column)
-        metadata = SimpleNamespace(row_group=lambda _: group)
-        changed = replace(there, file=SimpleNamespace(metadata=metadata))
+        changed = replace(there)
+        vars(changed)["leaves"] = [[Leaf(begin, length, 5)] * len(there.paths)]
         with pytest.raises(DatasetError, match="has no place in the file") as refused:
             changed.chunks(sets.TOP, 0)
     sentence(refused, table(root))
+
+
+def test_a_row_group_has_the_columns_of_the_schema(root: Path) -> None:
+    with open_table(table(root), 100) as there:
+        changed = replace(there, paths=(*there.paths, "one more"))
+        with pytest.raises(DatasetError, match="other columns than the schema") as refused:
+            changed.chunks(sets.TOP, 0)
+    sentence(refused, table(root))
+
+
+def test_texts_of_a_set_are_shown_escaped(root: Path) -> None:
+    features = json.loads((root / "meta" / "info.json").read_text())["features"]
+    for name, feature in features.items():
+        if name.startswith("action"):
+            feature["dtype"] = "\u202e"
+    sets.change_info(root, features=features, robot_type="\x1b[31m")
+    with pytest.raises(DatasetError) as refused:
+        read(root)
+    sentence(refused, root / "meta" / "info.json")
 
 
 @pytest.mark.parametrize("name", ["info.json", "episodes.jsonl", "tasks.jsonl", "modality.json"])

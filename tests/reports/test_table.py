@@ -89,6 +89,14 @@ def test_no_figure_is_cut_at_80_columns(columns: int):
     assert "…" not in stream.getvalue()
 
 
+def test_intervals_are_in_one_line_where_that_has_room():
+    stream = io.StringIO()
+    summary = full_summary()
+    Console(file=stream, width=96).print(terminal_table(full(), summary, 96))
+    intervals = [below for row in table_rows(summary) for _, below in row.cells if below]
+    assert intervals and all(interval in stream.getvalue() for interval in intervals)
+
+
 def test_csv_reads_back():
     summary = full_summary()
     records = list(csv.DictReader(io.StringIO(table_csv(summary))))

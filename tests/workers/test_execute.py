@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from sqlalchemy import update
 
 from db import jobs, queries
 from db.engine import Database
+from db.schema import Job
 from db.states import BLOCKED, FAILED, LOST, OOM, READY, RUNNING, SUCCEEDED, YIELDED
 from db.values import Progress
 from errors import DatasetError
@@ -333,6 +335,20 @@ def test_out_of_memory_halves_the_micro_batch_until_one_sample_is_too_much(
     assert seen == [(), ((0, 2),), ((0, 2), (0, 1))]
     assert [a.outcome for a in attempts(database, "a")] == [OOM] * 3
     assert row(database, "a").losses == 1, "only the last one could learn nothing"
+
+
+def test_devices_that_a_job_was_given_are_those_of_its_attempts(bench: Bench, database: Database) -> None:
+    seen: list[int] = []
+
+    def body(context: TaskContext) -> Result:
+        seen.append(context.spec.processes)
+        return done()
+
+    submit(database, planned("a"))
+    with database.write() as tx:
+        tx.execute(update(Job).values(learned={"devices": 3}))
+    assert bench.run("a", body) == SUCCEEDED
+    assert (seen, attempts(database, "a")[0].environment["ranks"]) == ([3], 3)
 
 
 def test_a_decision_of_the_body_is_an_event_of_the_same_transaction(bench: Bench, database: Database) -> None:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +23,11 @@ from db.store import ArtifactStore
 from errors import ConfigError
 from settings.home import Home
 from tasks.context import Finished, InputFile
+from tasks.registry import TRAIN
 from tasks.train import run as train
 from tasks.train.gang import watch
 from tasks.train.gang.words import SAVING, STEPPING, Line
+from tests import job_specs
 from tests.support import (
     NOW,
     REPOSITORY,
@@ -114,6 +116,33 @@ def test_losses_are_those_of_one_process(
     assert [note.message for note in also.notes] == [note.message for note in ended.notes] != []
     assert over.seconds.keys() == {"load", "useful", "checkpoint"} and over.seconds["useful"] > 0
     assert over.saves, "deadlines are planned with it"
+
+
+class Sliced(FakeContext):
+    """Gives way when it hears of step `until`, or a few steps later, as ranks go on meanwhile."""
+
+    until = STEPS
+
+    def should_stop(self) -> str | None:
+        return "slice" if self.progress and self.progress[-1] >= self.until else None
+
+
+def test_it_goes_on_over_other_numbers_of_ranks(
+    undisturbed: tuple[str, FakeContext], inputs: list[InputFile], tmp_path: Path
+) -> None:
+    """From the checkpoint of one device over three ranks, and from theirs in one process."""
+    spec = TRAIN.spec_of(job_specs.spec_of("train", spec_of(1)))
+    values: list[Mapping[str, float]] = []
+    context, ended = None, None
+    for number, until in ((1, 3), (3, 6), (1, STEPS)):
+        begun = len(values)
+        context = Sliced(tmp_path, spec.divided_over(number), inputs, earlier=context)
+        context.until = until
+        ended = train.run(context)
+        values += context.values[: max(context.step, STEPS if isinstance(ended, Finished) else 0) - begun]
+    assert isinstance(ended, Finished) and len(values) == STEPS
+    for one, two in zip(values, undisturbed[1].values, strict=True):
+        assert one == pytest.approx(two, rel=1e-4)
 
 
 def once(when: Callable[[Line], bool], act: Callable[[], object]) -> Callable[[Line], None]:

@@ -124,7 +124,9 @@ def _mixed(jobs: Sequence[JobRecord], attempts: Sequence[AttemptRecord]) -> Iter
         for name in sorted({name for environment in environments for name in environment}):
             if name != "threads" and not decides(name, kind_named(row.kind), row.spec):
                 continue
-            values = dict.fromkeys(str(e[name]) for e in environments if name in e)
+            alone = {"ranks": 1}  # said of several only
+            told_of = [{**alone, **e} for e in environments]
+            values = dict.fromkeys(str(e[name]) for e in told_of if name in e)
             if len(values) > 1:
                 told.append(f"{name} {', then '.join(values)}")
         if told:

@@ -16,7 +16,6 @@ from typing import Literal
 import torch
 
 from errors import ConfigError, EnvironmentLacks, RanksLost
-from models.sharded_checkpoint import MANIFEST
 from tasks.context import Draft, Finished, Note, Point, TaskContext, Yielded
 from tasks.results import TrainResult
 from tasks.specs import TrainSpec
@@ -40,7 +39,7 @@ def run(context: TaskContext[TrainSpec]) -> Finished[TrainResult] | Yielded:
     weights as one file at the end."""
     began = time.perf_counter()
     settings = context.spec.training
-    if settings.over != "ranks":
+    if settings.devices > 1 and settings.over != "ranks":
         raise ConfigError(
             f"training.devices is {settings.devices}, and this job was planned by a build that held a copy of the "
             "model on each device: end it with that build, or submit its ablation again"
@@ -51,6 +50,7 @@ def run(context: TaskContext[TrainSpec]) -> Finished[TrainResult] | Yielded:
         spec=context.spec.row(),
         inputs=tuple(as_read(file) for file in context.inputs),
         resume=_resumed(context),
+        step=context.step,
         micro_batch=context.memory_limits.micro_batch,
         measured=() if settings.early_stopping is None else as_measured(validation.history(context)),
         folder=str(context.scratch.absolute()),
@@ -89,7 +89,7 @@ def _make_room(context: TaskContext[TrainSpec]) -> None:
 
 def _resumed(context: TaskContext[TrainSpec]) -> str | None:
     """A folder with the files of the checkpoint to go on from, under the names that they were written with."""
-    if not any(file.name == MANIFEST for file in context.resume):
+    if not context.resume:
         return None
     folder = context.scratch.absolute() / "resumed"
     folder.mkdir()

@@ -46,13 +46,15 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """spec: the job's row. inputs: what it reads. resume: folder of the checkpoint to go on from, None at the start.
+    """spec: the job's row. inputs: what it reads. resume: folder of the checkpoint to go on from, of `step`, or None at
+    the start; it is that of ranks, or has the two files of one device (`tasks.train.state`).
     micro_batch: what attempts learned (`MemoryLimits`). measured: what earlier attempts measured for early stopping.
     folder: for what the ranks write. device: kind of each rank's."""
 
     spec: JsonObject
     inputs: Items[ReadFile]
     resume: str | None
+    step: Whole
     micro_batch: Items[Items[Whole]]
     measured: Items[Measured]
     folder: str

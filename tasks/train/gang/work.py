@@ -26,9 +26,11 @@ from models.config import ReconVLAConfig
 from models.randomness import weight_seed
 from models.recipe import Recipe, recipe_of
 from models.reconvla import ReconVLA
-from models.sharded_checkpoint import save_sharded, together
+from models.sharded_checkpoint import MANIFEST, save_sharded, together
 from models.sharding import write_gathered
+from models.weight_files import open_file
 from settings.json_values import Json
+from settings.regular import is_there
 from tasks.context import Note, Point, one_input
 from tasks.data.index_reader import Index, load_index
 from tasks.fixed_state import FixedState
@@ -36,11 +38,19 @@ from tasks.kind import threads_of
 from tasks.registry import TRAIN
 from tasks.specs import TrainSpec
 from tasks.train import validation
-from tasks.train.batches import Part, micro_batch_at, prepare
+from tasks.train.batches import Counted, micro_batch_at, prepare_own
 from tasks.train.gang.order import Order, read_order
 from tasks.train.gang.words import ENDING, GO_ON, LOADING, MEASURING, SAVING, STEPPING, STOP, Teller
 from tasks.train.prefetch import Prefetcher
-from tasks.train.sharded import ShardedState, measured, resume, sharded_state, sharded_step
+from tasks.train.sharded import (
+    ShardedState,
+    measured,
+    resume,
+    resume_of_one,
+    sharded_state,
+    sharded_step,
+)
+from tasks.train.state import OPTIMIZER, WEIGHTS
 from tasks.train.stopping import Stopping
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -115,12 +125,14 @@ class _Work:
 
     def run(self) -> None:
         state, settings, ranks = self._state, self._settings, self._order.ranks
-        pinned = state.device.type == "cuda"
+        rank, pinned = state.mesh.get_local_rank(), state.device.type == "cuda"
         most = settings.largest_micro_batch
 
-        def make(step: int) -> list[Part]:
+        def make(step: int) -> list[Counted]:
             size = micro_batch_at(step, most, self._order.micro_batch)
-            return prepare(self._recipe, self._index, self._spec, step, size, pinned=pinned, pool=pool)
+            return prepare_own(
+                self._recipe, self._index, self._spec, step, size, rank, ranks, pinned=pinned, pool=pool
+            )
 
         with (
             ThreadPoolExecutor(max(1, _COMPOSERS // ranks)) if pinned else nullcontext() as pool,
@@ -140,14 +152,14 @@ class _Work:
                         return
             self._finish(self._stopping.never())
 
-    def _step(self, ahead: Prefetcher[list[Part]]) -> int:
+    def _step(self, ahead: Prefetcher[list[Counted]]) -> int:
         """One step, and what is measured of it. Returns what the attempt asks for."""
         state, settings = self._state, self._settings
         state.word = GO_ON if self._hears is None else self._hears.now()
         began = time.perf_counter()
-        parts = ahead.get(state.step)
+        own = ahead.get(state.step)
         waited = time.perf_counter() - began if ahead.ahead else 0.0
-        losses = sharded_step(state, settings, parts)
+        losses = sharded_step(state, settings, own)
         told: dict[str, Json] = dict(losses)
         self._say(
             "step", step=state.step, losses=told, seconds=time.perf_counter() - began - waited, waited=waited
@@ -205,8 +217,14 @@ class _Work:
     def _loaded(self, mesh: DeviceMesh, device: torch.device) -> ShardedState:
         order, config = self._order, self._recipe.config
         if order.resume is not None:
-            state = sharded_state(config, None, self._settings, mesh, device, order.resume)
-            resume(state, Path(order.resume))
+            folder = Path(order.resume)
+            if is_there(folder / MANIFEST):
+                state = sharded_state(config, None, self._settings, mesh, device, order.resume)
+                resume(state, folder)
+            else:
+                weights = open_file(folder / WEIGHTS)
+                state = sharded_state(config, weights, self._settings, mesh, device, order.resume)
+                resume_of_one(state, open_file(folder / OPTIMIZER), order.step)
             return state
         starts = any(file.role == "init" for file in self._inputs)
         init = one_input(self._inputs, "init", "weights").path if starts else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -33,7 +33,7 @@ from models.tokenizer import build_word_tokenizer
 from models.weight_files import open_file
 from settings.typed_json import from_json
 from tasks.specs import TrainingSpec
-from tasks.train.batches import Part, count_labels, draws_of
+from tasks.train.batches import Counted, count_labels, draws_of
 from tasks.train.sharded import ShardedState, resume, sharded_state, sharded_step
 from tests.training import training_spec
 
@@ -61,25 +61,29 @@ def settings_of(precision: str, **others: Any) -> TrainingSpec:
     return from_json(TrainingSpec, values["training"], "training")
 
 
-def parts_of(config: ReconVLAConfig, step: int) -> list[Part]:
+def parts_of(config: ReconVLAConfig, step: int) -> list[Counted]:
     """Seven micro-batches of a sample; that of the second rank's last turn but one has no gaze region, and the last
     turn has none for it."""
     samples = _samples(config, step)
     draws = draw_noise(config, len(samples), torch.Generator().manual_seed(step))
     batches = [collate([sample], config, 0) for sample in samples]
-    labels, targets = (
-        [count_labels(b) for b in batches],
-        [int(reconstructed(config, b).sum()) for b in batches],
-    )
     return [
-        Part(
+        Counted(
             batch,
             None if draws is None else draws_of(draws, len(samples), number, number + 1),
-            labels[number] / sum(labels),
-            targets[number] / sum(targets),
+            count_labels(batch),
+            int(reconstructed(config, batch).sum()),
         )
         for number, batch in enumerate(batches)
     ]
+
+
+def own(parts: Sequence[Counted], mesh: DeviceMesh) -> list[Counted]:
+    """What of `parts` this rank is given."""
+    ranks, rank = mesh.size(), mesh.get_local_rank()
+    mine = list(parts[rank::ranks])
+    turns = -(-len(parts) // ranks)
+    return [*mine, *[replace(mine[-1], labels=0, targets=0)] * (turns - len(mine))]
 
 
 def _samples(config: ReconVLAConfig, seed: int) -> list[Sample]:
@@ -131,7 +135,7 @@ def _findings(folder: Path, mesh: DeviceMesh) -> Iterator[tuple[str, Any]]:
     del state
     state = _begun(folder, mesh, "bf16")
     resume(state, folder / "one")
-    losses = [sharded_step(state, settings_of("bf16"), parts_of(state.model.config, step))
+    losses = [sharded_step(state, settings_of("bf16"), own(parts_of(state.model.config, step), mesh))
               for step in range(state.step, STEPS)]  # fmt: skip
     yield "resumed", [losses, _weights_digest(state, folder / "resumed")]
     yield "one rank fails", _refused(lambda: together(lambda: _fail_on(mesh, 1)))
@@ -160,7 +164,9 @@ def _run(
 ) -> tuple[ShardedState, list[dict[str, float]]]:
     state, settings = _begun(folder, mesh, way), settings_of(WAYS[way][0])
     losses = [
-        sharded_step(state, settings, parts_of(state.model.config, step), keep_gathered=keep_gathered)
+        sharded_step(
+            state, settings, own(parts_of(state.model.config, step), mesh), keep_gathered=keep_gathered
+        )
         for step in range(steps)
     ]
     return state, losses
@@ -169,7 +175,7 @@ def _run(
 def _gathers(state: ShardedState, keep: bool) -> int:
     """All-gathers of one step with three micro-batches a rank."""
     settings = replace(settings_of("bf16"), steps=100)
-    parts: list[Part] = parts_of(state.model.config, 0)[:5]
+    parts = own(parts_of(state.model.config, 0)[:5], state.mesh)
     name = "all_gather_single" if hasattr(dist, "all_gather_single") else "all_gather_into_tensor"
     with mock.patch.object(dist, name, wraps=getattr(dist, name)) as gather:
         sharded_step(state, settings, parts, keep_gathered=keep)

@@ -71,7 +71,9 @@ def alone(way: str, steps: int = STEPS) -> tuple[ReconVLA, list[float]]:
     for step in range(steps):
         optimizer.zero_grad()
         total = 0.0
-        for part in parts_of(config, step):
+        counted = parts_of(config, step)
+        labels, targets = sum(part.labels for part in counted), sum(part.targets for part in counted)
+        for part in (each.share(labels, targets) for each in counted):
             with autocast(precision, torch.device("cpu")):
                 given = model(part.batch, part.draws)
             loss = given.action * part.label_share

@@ -115,13 +115,14 @@ def test_steps_of_two_environments_are_told(database, store, tmp_path):
     config = {"data": {"root": None}, "gaze": {"detector": "oracle"}}
     planned = [
         PlannedJob(name, "train", name, spec_of("train"), "cpu", 50, 4, (), (REF,))
-        for name in ("moved", "same")
+        for name in ("moved", "same", "wider")
     ]
     submit(database, Plan("k", "mine", config, planned, {REF: "moved"}), "cli.py all", NOW)
     worker_id = worker(database)
     for name, others in (
         ("moved", [{"torch": "2.12"}, {"torch": "2.13"}]),
         ("same", [{"os": "a"}, {"os": "b"}]),
+        ("wider", [{}, {"ranks": 4}]),
     ):
         for step, other in enumerate(others, start=1):
             environment = {**attempt_environment("cpu"), "torch": "2.13", "body": 2, **other}
@@ -129,6 +130,7 @@ def test_steps_of_two_environments_are_told(database, store, tmp_path):
             jobs.give_back(database, start(database, name, worker_id), ending, NOW + step)
     assert part(gather_report(database, store, "mine"), Reproduction).environment.mixed == (
         "moved: torch 2.12, then 2.13",
+        "wider: ranks 1, then 4",
     )
 
 
