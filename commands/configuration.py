@@ -16,6 +16,21 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
+_BEFORE = f"{__name__}.vary_before"
+
+
+class InOrder(click.Command):
+    """A command with these options: what `--vary-with` varies with is the `--vary` before it, so their order counts."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(list(args))
+        names = [option.name for option in order]
+        ctx.meta[_BEFORE] = tuple(
+            names[:place].count("vary") for place, name in enumerate(names) if name == "vary_with"
+        )
+        return super().parse_args(ctx, args)
+
+
 @dataclass(frozen=True)
 class Configuration:
     """The options as they were given."""
@@ -27,6 +42,7 @@ class Configuration:
     seeds: str | None
     vary: tuple[str, ...]
     vary_with: tuple[str, ...]
+    vary_before: tuple[int, ...]
     data_root: str | None
     name: str | None
 
@@ -41,6 +57,7 @@ class Configuration:
             self.overrides,
             self.vary,
             self.vary_with,
+            self.vary_before,
             arms=_named(self.arms) if self.arms else None,
             seeds=_named(self.seeds) if self.seeds else None,
             data=_root(self.data_root) if self.data_root else None,
@@ -61,18 +78,20 @@ def _root(text: str) -> str:
 
 def configuration_options(function: Any) -> Any:
     """The options, collected into the argument `configuration`."""
-    names = tuple(Configuration.__dataclass_fields__)
+    names = tuple(name for name in Configuration.__dataclass_fields__ if name != "vary_before")
 
     @wraps(function)
     def collect(*args: Any, **given: Any) -> Any:
-        configuration = Configuration(**{name: given.pop(name) for name in names})
+        said = {name: given.pop(name) for name in names}
+        before = click.get_current_context().meta.get(_BEFORE, ())
+        configuration = Configuration(**said, vary_before=before)
         return function(*args, configuration=configuration, **given)
 
     for decorator in (
         click.option("--name", default=None, help="Name of the ablation; one that is there grows."),
         click.option("--data", "data_root", default=None, metavar="DIR",
                      help="A CALVIN dataset or LeRobot set; also hub:OWNER/NAME."),
-        click.option("--vary-with", multiple=True, metavar="KEY.PATH=V,V", help="Varies with the last --vary."),
+        click.option("--vary-with", multiple=True, metavar="KEY.PATH=V,V", help="Varies with the --vary before it."),
         click.option("--vary", multiple=True, metavar="KEY.PATH=V,V",
                      help="A row for each value; several: for each combination."),
         click.option("--seeds", default=None, metavar="0,1", help="Seeds per arm."),

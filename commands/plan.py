@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.configuration import Configuration, configuration_options
+from commands.configuration import Configuration, InOrder, configuration_options
 from commands.options import home_option, resolve_home
 from errors import InvalidInput
 from settings.streams import say
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from views.plan import Asked
 
 
-@click.command("plan")
+@click.command("plan", cls=InOrder)
 @home_option
 @configuration_options
 @click.option(

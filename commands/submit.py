@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from commands.configuration import Configuration, configuration_options
+from commands.configuration import Configuration, InOrder, configuration_options
 from commands.failed import tell_failures
 from commands.options import home_option, resolve_home
 from commands.session_options import SessionOptions, session_options
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _TRIES = 5
 
 
-@click.command("submit-ablation")
+@click.command("submit-ablation", cls=InOrder)
 @home_option
 @configuration_options
 @click.option("--detach", is_flag=True, help="Only enqueue; `up` does the work.")

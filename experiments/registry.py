@@ -28,13 +28,17 @@ C = TypeVar("C", bound="BaseModel")
 
 @dataclass(frozen=True)
 class Written:
-    """A configuration as options of a command name it; None and empty ones were not given."""
+    """A configuration as options of a command name it; None and empty ones were not given.
+
+    vary_before: how many of `vary` stood before each of `vary_with`; empty: all.
+    """
 
     preset: str | None = None
     file: Path | None = None
     overrides: Sequence[str] = ()
     vary: Sequence[str] = ()
     vary_with: Sequence[str] = ()
+    vary_before: Sequence[int] = ()
     arms: Sequence[str] | None = None
     seeds: Sequence[str] | None = None
     data: str | None = None

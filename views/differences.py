@@ -14,6 +14,10 @@ MOST_SETTINGS = 4
 #: Characters of a value.
 _MOST_OF_A_VALUE = 40
 
+#: Characters of what rows are told with.
+_MOST_OF_ROWS = 100
+_ROWS = "arms"
+
 #: The name is what people call an ablation, and is told anyway.
 _BESIDES = ("name",)
 
@@ -27,13 +31,21 @@ class Differences:
 
 
 def differences(before: JsonObject, after: JsonObject, most: int = MOST_SETTINGS) -> Differences:
-    """The settings in which two ablations differ, by their paths; what only one of them has is `unset` in the other."""
+    """The settings in which two ablations differ, by their paths; what only one of them has is `unset` in the other.
+
+    Of rows that only one of them has, the names alone, as one setting: `arms: +mine -recon`.
+    """
+    rows = _rows(before), _rows(after)
+    if all(rows):
+        shared = rows[0].keys() & rows[1].keys()
+        before, after = ({**config, _ROWS: {name: mine[name] for name in shared}}
+                         for config, mine in zip((before, after), rows))  # fmt: skip
     one, other = dict(_flat(before)), dict(_flat(after))
     paths = [path for path in sorted(one.keys() | other.keys()) if one.get(path) != other.get(path)]
-    told = [
-        f"{cut('.'.join(path))}: {_shown(one.get(path))} → {_shown(other.get(path))}" for path in paths[:most]
-    ]
-    return Differences(tuple(told), len(paths) - len(told))
+    told = [f"{cut('.'.join(path))}: {_shown(one.get(path))} → {_shown(other.get(path))}" for path in paths]
+    if named := _named(*rows):
+        told.insert(0, named)
+    return Differences(tuple(told[:most]), len(told[most:]))
 
 
 def sentence(settings: Sequence[str], more: int) -> str:
@@ -41,6 +53,23 @@ def sentence(settings: Sequence[str], more: int) -> str:
     if not settings:
         return "in nothing but its name"
     return "in " + ", ".join([*settings, *([f"and {more} more"] if more else [])])
+
+
+def _rows(config: JsonObject) -> JsonObject:
+    """By name, however they are written; without any where they are no rows."""
+    rows = config.get(_ROWS)
+    if isinstance(rows, Mapping):
+        return rows
+    return dict.fromkeys(map(str, rows)) if isinstance(rows, list | tuple) else {}
+
+
+def _named(one: JsonObject, other: JsonObject) -> str | None:
+    """Which rows only one of them has; None where both have the same."""
+    if not (one and other) or list(one) == list(other):
+        return None
+    more = [f"+{name}" for name in other if name not in one]
+    fewer = [f"-{name}" for name in one if name not in other]
+    return f"{_ROWS}: {cut(' '.join([*more, *fewer]), _MOST_OF_ROWS) or 'in another order'}"
 
 
 def _flat(values: JsonObject, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -44,6 +44,7 @@ class _ReconVLA:
             tuple(written.overrides),
             vary=written.vary,
             vary_with=written.vary_with,
+            vary_before=written.vary_before,
             arms=written.arms,
             seeds=written.seeds,
             data__root=written.data,

@@ -44,13 +44,15 @@ def load_config(
     *,
     vary: Sequence[str] = (),
     vary_with: Sequence[str] = (),
+    vary_before: Sequence[int] = (),
     **direct: object,
 ) -> AblationConfig:
     """Preset, then file, then `key.path=value` overrides, then the values of direct options.
 
     Classes of the user's own lie beside `file`, or in the working folder without one, and are named with their digest
     in what is returned (`experiments.reconvla.own_classes`).
-    vary, vary_with: see `experiments.reconvla.vary`; what varies is the arms that somebody named, else `recon`.
+    vary, vary_with, vary_before: see `experiments.reconvla.vary`; what varies is the arms that somebody named, else
+    `recon`.
 
     Raises ConfigError with one sentence that names the place and the key.
     """
@@ -86,7 +88,7 @@ def load_config(
             more = nested(key, value, "__")
             merge(values, more)
             written.append((option, more))
-    axes = axes_of(vary, vary_with)
+    axes = axes_of(vary, vary_with, vary_before)
     if axes and not any("arms" in said for place, said in written if not place.startswith("preset ")):
         values["arms"] = [VARIED]
     try:
@@ -152,6 +154,8 @@ def _meant(key: str) -> str:
         if entry.partition(".")[0] in AblationConfig.model_fields:
             return f"; what differs in an arm stands in its `set`: arms.{row}.set.{entry}"
         known = [*ArmEntry.model_fields, *PolicyRow.model_fields]
+        if entry in known:
+            return "; a row with a policy is judged and not trained, so it has policy and title alone"
         return did_you_mean(entry, known) or f"; a row has {', '.join(dict.fromkeys(known))}"
     known = list(_keys(AblationConfig))
     if key in known:  # with its dot at the top of a mapping

@@ -118,8 +118,9 @@ class Planner:
         for seed, arm in product(config.all_seeds, arms):
             if seed in config.seeds_of(arm.name):
                 ref = RunRef(arm.name, seed)
-                training[ref] = self._trained(ref, arm)
-                judged = self._judge(ref, training[ref], arm)
+                with _of(arm):
+                    training[ref] = self._trained(ref, arm)
+                    judged = self._judge(ref, training[ref], arm)
                 made.setdefault(arm.name, [training[ref], *judged])
                 ends += judged
         for name in config.policies:
@@ -173,8 +174,12 @@ class Planner:
         found: list[str] = []
         for arm in arms:
             trained_on, judged_on = self._data_of(arm)
-            found += [trained_on.index(TRAINING), judged_on.index(VALIDATION)]
-        found += [self._data_of(arm)[0].index(PRETRAINING) for arm in arms if arm.method.pretrained]
+            with _of(arm):
+                found += [trained_on.index(TRAINING), judged_on.index(VALIDATION)]
+        for arm in arms:
+            if arm.method.pretrained:
+                with _of(arm):
+                    found.append(self._data_of(arm)[0].index(PRETRAINING))
         return list(dict.fromkeys(found))
 
     def _not_held_out(self, own: Data, arms: Sequence[Arm]) -> int:

@@ -32,23 +32,27 @@ class Axis:
     option: str
 
 
-def axes_of(vary: Sequence[str], vary_with: Sequence[str]) -> list[Axis]:
-    """`--vary` gives an axis each; `--vary-with` keys vary together with the last one.
+def axes_of(vary: Sequence[str], vary_with: Sequence[str], before: Sequence[int] = ()) -> list[Axis]:
+    """`--vary` gives an axis each; `--vary-with` keys vary together with the one before them, or the only one.
 
+    before: how many of `vary` stood before each of `vary_with`; empty: all.
     Raises ConfigError for what is not of the form key=value,value, is no setting, or has another number of values.
     """
     axes = [Axis((key,), tuple((value,) for value in values), f"--vary {key}")
             for key, values in (_parsed("--vary", text) for text in vary)]  # fmt: skip
-    for key, values in (_parsed("--vary-with", text) for text in vary_with):
-        if not axes:
-            raise ConfigError(f"--vary-with {key} varies together with a --vary, and there is none")
-        last = axes.pop()
+    for (key, values), stood in zip((_parsed("--vary-with", text) for text in vary_with),
+                                    before or [len(vary)] * len(vary_with)):  # fmt: skip
+        place = stood - 1 if len(axes) > 1 else len(axes) - 1
+        if place < 0:
+            none = "none stands before it" if axes else "there is none"
+            raise ConfigError(f"--vary-with {key} varies together with a --vary, and {none}")
+        last = axes[place]
         if len(values) != len(last.values):
             raise ConfigError(
                 f"--vary-with {key} and {last.option} go in pairs, and have {len(values)} and {len(last.values)} values"
             )
-        paired = tuple((*before, value) for before, value in zip(last.values, values))
-        axes.append(Axis((*last.keys, key), paired, last.option))
+        paired = tuple((*others, value) for others, value in zip(last.values, values))
+        axes[place] = Axis((*last.keys, key), paired, last.option)
     keys = [key for axis in axes for key in axis.keys]
     for key in keys:
         others = [other for other in keys if f"{other}.".startswith(f"{key}.")]

@@ -105,3 +105,23 @@ def test_what_cannot_be_asked(
     assert cli.main(["--home", str(home), "plan", *QUICK, *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert sentence in line and not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "rows"),
+    [
+        (["vary training.steps=3,4", "vary-with training.learning_rate=5,6", "vary training.batch_size=1,2"],
+         ["steps=3+learning_rate=5+batch_size=1", "steps=3+learning_rate=5+batch_size=2",
+          "steps=4+learning_rate=6+batch_size=1", "steps=4+learning_rate=6+batch_size=2"]),
+        (["vary training.steps=3,4", "vary training.batch_size=1,2", "vary-with training.learning_rate=5,6"],
+         ["steps=3+batch_size=1+learning_rate=5", "steps=3+batch_size=2+learning_rate=6",
+          "steps=4+batch_size=1+learning_rate=5", "steps=4+batch_size=2+learning_rate=6"]),
+    ],
+)  # fmt: skip
+def test_what_varies_together_is_told_by_the_order_of_options(
+    words: list[str], rows: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = " ".join(f"--{option}" for option in words).split()
+    command = ["--home", str(tmp_path / "home"), "plan", "--preset", "smoke", *said, "--json"]
+    assert cli.main(command) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)["rows"]] == rows

@@ -53,3 +53,18 @@ def test_a_whole_number_is_no_difference_however_it_is_written() -> None:
     same = differences({"arms": {"a": {"set": {"weight": 10}}}}, {"arms": {"a": {"set": {"weight": 10.0}}}})
     assert same == Differences((), 0)
     assert differences({"on": True}, {"on": 1}).settings == ("on: true → 1",)
+
+
+def test_rows_that_only_one_has_are_named_and_their_settings_are_not() -> None:
+    sweep = {"weight=1": {"base": "recon", "set": {"weight": 1}}, "recon": None}
+    found = differences({"arms": sweep, "steps": 3}, {"arms": ["baseline", "recon"], "steps": 4})
+    assert found == Differences(("arms: +baseline -weight=1", "steps: 3 → 4"), 0)
+    assert differences({"arms": ["a", "b"]}, {"arms": {"a": None, "b": None}}) == Differences((), 0)
+    assert differences({"arms": ["a", "b"]}, {"arms": ["b", "a"]}).settings == ("arms: in another order",)
+
+
+def test_a_row_of_both_is_told_by_what_differs_in_it() -> None:
+    before, after = (
+        {"arms": {"a": {"set": {"weight": weight}}, name: None}} for weight, name in ((1, "b"), (2, "c"))
+    )
+    assert differences(before, after).settings == ("arms: +c -b", "arms.a.set.weight: 1 → 2")

@@ -173,6 +173,11 @@ def test_regions_that_a_model_is_shown_are_those_of_its_own_detector() -> None:
         ("{a: {base: recon, training.steps: 3}}", "stands in its `set`: arms.a.set.training.steps"),
         ("{a: {base: recon, training: {steps: 3}}}", "stands in its `set`: arms.a.set.training"),
         ("{a: {base: recon, x: 3}}", "a row has base, title, set, judged, policy"),
+        (
+            "{a: {policy: {kind: random}, base: recon}}",
+            "'arms.a.base'; a row with a policy is judged and not trained, so it has policy and title alone",
+        ),
+        ("{a: {policy: {kind: random}, set: {training.steps: 3}}}", "so it has policy and title alone"),
         ("{a: {base: b}, b: {policy: {kind: random}}}", "b is a policy, which has no settings to begin with"),
         ("{a: {base: recon, set: {training.steps: many}}}", "(got 'many')"),
         (

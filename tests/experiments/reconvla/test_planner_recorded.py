@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from errors import DatasetError
@@ -94,6 +95,19 @@ def test_recorded_data_can_be_pretrained_on_before_the_built_in_simulator(
     mixed = plan(arms=("recon_pretrain",), data__pretraining_root=dataset("there", 0))
     sources = {job.label.split()[1]: job.spec["source"] for job in of_kind(mixed, "ingest")}
     assert sources == {"training": "playtable", "validation": "playtable", "pretraining": "calvin"}
+
+
+@pytest.mark.parametrize("key", ["data.root", "data.validation_root", "data.pretraining_root"])
+def test_an_arm_whose_data_are_of_another_robot_is_named(
+    key: str, dataset: Callable[[str, int], str]
+) -> None:
+    here, other = dataset("here", 0), dataset("other", 1)
+    for file in Path(other).rglob("episode_*.npz"):
+        with np.load(file) as frame:
+            np.savez(file, **{**frame, "robot_obs": np.zeros(14)})
+    arm = {"base": "recon_pretrain", "judged": "own", "set": {key: other}}
+    with pytest.raises(DatasetError, match=r"^arms\.mine: .*: robot_obs has shape \(14,\), not \(15,\)\.$"):
+        plan(arms={"recon": None, "mine": arm}, data__root=here)
 
 
 def recorded_without(tmp_path: Path, spoil: Callable[[Path], None]) -> str:

@@ -46,6 +46,19 @@ def test_pairs_go_together() -> None:
     assert list(rows.arms) == ["steps=3+batch_size=1", "steps=4+batch_size=2"]
 
 
+def test_a_pair_is_with_the_one_before_it() -> None:
+    two = ("training.steps=3,4", "training.batch_size=1,2")
+    first = config(*two, vary_with=["training.learning_rate=5,6"], vary_before=[1])
+    assert [arm.config.training for arm in arms_of(first)][1].batch_size == 2
+    assert [arm.config.training.learning_rate for arm in arms_of(first)] == [5, 5, 6, 6]
+    last = config(*two, vary_with=["training.learning_rate=5,6"])
+    assert [arm.config.training.learning_rate for arm in arms_of(last)] == [5, 6, 5, 6]
+    with pytest.raises(ConfigError, match="none stands before it"):
+        config(*two, vary_with=["training.learning_rate=5,6"], vary_before=[0])
+    only = config(two[0], vary_with=["training.learning_rate=5,6"], vary_before=[0])
+    assert [arm.config.training.learning_rate for arm in arms_of(only)] == [5, 6]
+
+
 def test_keys_that_end_alike_are_named_in_full() -> None:
     rows = config("training.steps=3,4", "pretraining.steps=5", arms=["recon_pretrain"])
     assert next(iter(rows.arms)) == "training.steps=3+pretraining.steps=5"
