@@ -14,7 +14,7 @@ from db import jobs, plans
 from db.engine import Database
 from db.jobs import Ending
 from db.plans import Plan
-from db.statements import metric
+from db.statements import attempt, job, metric
 from db.states import SUCCEEDED
 from db.store import ArtifactStore
 from settings.arithmetic import deciding_variables
@@ -30,7 +30,7 @@ from tests.training import training_spec, write_training_index
 from tests.workers.conftest import Bench
 from workers import audit
 from workers.audit import DAMAGED, DIFFERENT, EQUAL, NOT_COMPARABLE
-from workers.audit_process import Again, Work, do_again, surroundings_of
+from workers.audit_process import Again, Made, Work, do_again, surroundings_of
 from workers.audit_sample import sample
 
 pytestmark = pytest.mark.slow
@@ -198,9 +198,9 @@ def test_what_was_removed_as_nothing_needs_it_is_no_damage(
 
 
 def test_an_attempt_records_what_it_computes_with_even_if_it_dies(trained: Database) -> None:
-    for attempt in attempts(trained, "train"):
-        assert attempt.environment["threads"] == 1
-        assert attempt.environment["variables"] == deciding_variables()
+    for told in attempts(trained, "train"):
+        assert told.environment["threads"] == 1
+        assert told.environment["variables"] == deciding_variables()
 
 
 def test_the_surroundings_are_those_of_the_worker_and_not_of_the_shell(
@@ -233,6 +233,24 @@ def test_work_is_done_in_a_process_with_the_variables_of_its_attempt(
         )
     if not torch.cuda.is_available():
         assert lacking.lacking == "it was made on a GPU (NVIDIA H200), and there is none here"
+
+
+def test_what_was_done_over_other_devices_is_done_again_over_those(
+    trained: Database, store: ArtifactStore
+) -> None:
+    change(trained, job, job.c.kind == "train", learned={"devices": 4})
+    (unit, *_, last) = [unit for unit in audit.units_of(trained, 1) if unit.kind is TRAIN]
+    told = attempts(trained, "train")[-1]
+    change(trained, attempt, attempt.c.id == told.id, environment={**told.environment, "ranks": 3})
+    asked: list[int] = []
+
+    def again(work: Work, _: object) -> Made:
+        asked.append(TRAIN.spec_of(work.spec).processes)
+        return Made()
+
+    for each in (unit, last):
+        audit.redo(trained, store, each, again)
+    assert asked == [1, 3]
 
 
 def test_a_process_that_dies_is_a_failure_in_words(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -163,6 +163,17 @@ def left_of(folder: Path) -> list[str]:
 def gone_within(folder: Path, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while left_of(folder):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def closed_within(held: Set[str], seconds: float) -> bool:
+    """Whether none of these sockets listens any more: the kernel takes a process's command from sight before it closes
+    what that had open."""
+    end = time.monotonic() + seconds
+    while held & listening():
         if time.monotonic() > end:
             return False
         time.sleep(0.02)
