@@ -28,6 +28,7 @@ from tasks.records import Find, JobRecord, Records
 from tasks.registry import REPORT
 from tasks.specs import ReportSpec
 from tests.reports.test_toy_experiment import HEIGHT, toy
+from workers.supervisor import Devices
 
 
 class Towers(BaseModel):
@@ -145,12 +146,16 @@ def test_it_is_planned_submitted_carried_and_reported(
     assert (tmp_path / "there" / "reports" / "1-towers" / "report.html").exists()
 
 
-def test_what_is_wrong_is_told_by_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_wrong_is_told_by_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = ("--home", str(tmp_path / "here"))
     submit = (*here, "submit-ablation", "--config")
     assert "towers.yaml: cubes" in said(capsys, *submit, written(tmp_path, "cubes: many"), "--detach", code=2)
     assert "a file and a name" in said(capsys, *submit, written(tmp_path), "--seeds", "1", "--detach", code=2)
-    told = said(capsys, *submit, written(tmp_path, "cubes: 9"), "--gpus", "none", code=2)
+    with monkeypatch.context() as machine:
+        machine.setattr("commands.run.devices_of", lambda *_: Devices([(0,)], 1, {0: "a GPU"}))
+        told = said(capsys, *submit, written(tmp_path, "cubes: 9"), code=2)
     assert "cubes is 9, but the workers of this session have 1 each" in told
     assert not (tmp_path / "here").exists()
     other = tmp_path / "other.yaml"
