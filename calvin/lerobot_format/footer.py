@@ -10,6 +10,7 @@ Source: Apache Parquet, parquet.thrift (FileMetaData, RowGroup, ColumnChunk, Col
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -17,6 +18,8 @@ T = TypeVar("T")
 #: Lists, structures and longer texts of one footer; a file of 20,000 episodes has some millions.
 _MOST_VALUES = 20_000_000
 _MOST_DEPTH = 32
+#: Bytes of a footer that is kept with what was read of it.
+_MOST_KEPT = 4 << 20
 
 #: Thrift's types, as the compact protocol numbers them.
 _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(1, 13)
@@ -34,7 +37,19 @@ class Leaf(NamedTuple):
 
 
 def leaves_of(footer: bytes) -> list[list[Leaf]]:
-    """The columns of each row group, in the order of the schema. Raises ValueError for what is no footer."""
+    """The columns of each row group, in the order of the schema. Raises ValueError for what is no footer.
+
+    Those of the last files are kept: one holds many episodes, and is opened for each.
+    """
+    return _walked(footer) if len(footer) > _MOST_KEPT else _kept(footer)
+
+
+@lru_cache(maxsize=8)
+def _kept(footer: bytes) -> list[list[Leaf]]:
+    return _walked(footer)
+
+
+def _walked(footer: bytes) -> list[list[Leaf]]:
     try:
         return _Walk(footer).groups()
     except IndexError:

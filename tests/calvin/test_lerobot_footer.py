@@ -99,6 +99,21 @@ def test_what_is_no_footer_is_said(content: bytes, said: str) -> None:
         leaves_of(content)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_kept() -> None:
+    footer._kept.cache_clear()
+
+
+def test_a_footer_that_is_met_again_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = footer_in(written())
+    found = leaves_of(content)
+    monkeypatch.setattr(footer, "_MOST_VALUES", 20)
+    assert leaves_of(bytes(bytearray(content))) is found
+    monkeypatch.setattr(footer, "_MOST_KEPT", 20)
+    with pytest.raises(ValueError, match="more than 20 values"):
+        leaves_of(content)
+
+
 def test_values_of_a_footer_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     content = footer_in(written())
     monkeypatch.setattr(footer, "_MOST_VALUES", 20)
