@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from calvin.lerobot_format.plain_png import plain_png
 from errors import DatasetError
+from settings.damaged_pictures import DAMAGED
 from settings.faults import need_fact
 from settings.regular import read_bytes
 from settings.shown import cut, shown
@@ -70,11 +71,7 @@ def decoded(content: bytes, shape: tuple[int, ...], place: str) -> np.ndarray:
             raise DatasetError(f"{place} is a picture of mode {picture.mode}, not of colours.")
         try:
             array = np.asarray(picture.convert("RGB"))
-        except (
-            OSError,
-            ValueError,
-            SyntaxError,
-        ) as error:  # its size is known: too little memory is no fact of it
+        except DAMAGED as error:
             need_fact(error)
             raise DatasetError(f"{place} is damaged: {cut(str(error), 120)}.") from None
     return array
@@ -89,6 +86,6 @@ def is_lossless(content: bytes, place: str) -> bool:
 def _opened(content: bytes, place: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(content), formats=tuple(_IS_LOSSLESS))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except DAMAGED as error:
         need_fact(error)
         raise DatasetError(f"{place} is no PNG or JPEG.") from None

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from errors import InvalidInput, SimulatorMissing
+from settings.damaged_pictures import DAMAGED
 from settings.faults import need_fact
 from settings.regular import open_regular
 from settings.shown import cut, shown
@@ -204,7 +205,7 @@ def _check_texture(texture: Path) -> None:
                     f"{texture} has {width} x {height} pixels, and at most {MOST_PIXELS} are read"
                 )
             image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except DAMAGED as error:
         need_fact(error)
         raise InvalidInput(f"{texture} is damaged: {cut(str(error), _LONGEST_REASON)}") from None
 

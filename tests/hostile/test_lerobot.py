@@ -118,12 +118,20 @@ def with_pictures(root: Path, values: list[Any]) -> None:
     pq.write_table(there, path)
 
 
+def with_profile(content: bytes) -> bytes:
+    """A sound picture with colours' profile behind its pixels."""
+    sound = sets.png(np.zeros((200, 200, 3), dtype=np.uint8))
+    profile = struct.pack(">I", len(content)) + b"iCCP" + content
+    return sound[:-12] + profile + struct.pack(">I", zlib.crc32(profile[4:])) + sound[-12:]
+
+
 #: What stands in the place of five pictures, and what the sentence says of it.
 PICTURES: dict[str, tuple[Any, str]] = {
     "a bomb": ({"bytes": bomb(60_000, 60_000)}, "no PNG or JPEG|60000 x 60000"),
     "a large one": ({"bytes": bomb(5000, 5000)}, "a picture of 5000 x 5000, not 200 x 200"),
     "cut short": ({"bytes": sets.png(np.zeros((200, 200, 3), dtype=np.uint8))[:60]}, "is damaged|no PNG"),
     "too little in it": ({"bytes": bomb(200, 200)}, "is damaged"),
+    "a profile that ends too soon": ({"bytes": with_profile(b"name\0")}, "is damaged|no PNG"),
     "no picture": ({"bytes": b"GIF89a" + bytes(100)}, "is no PNG or JPEG"),
     "many bytes": ({"bytes": bytes(2 << 20)}, "has 2097152 bytes; at most"),
     "elsewhere": ({"path": "/etc/passwd"}, "leads out of"),
