@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich import box
-from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -24,8 +22,8 @@ from settings.shown import one_line
 NOT_MEASURED = "not measured"
 #: Columns of a terminal that has room for frames.
 _ROOMY = 100
-#: What a name has at least, and more than any table takes.
-_NAME, _WIDEST = 24, 1000
+#: What a longer name has at least.
+_NAME = 24
 _RANDOM = "random actions"
 
 
@@ -150,16 +148,17 @@ def terminal_table(data: ReportData, summary: Summary, columns: int = _ROOMY) ->
     caption = " ".join(filter(None, captions))
     if columns >= _ROOMY:
         return _table(data, summary, caption, is_narrow=False, is_stacked=False)
-    table = _table(data, summary, caption, is_narrow=True, is_stacked=False)
-    console = Console(width=columns)
-    widest = Measurement.get(console, console.options.update(width=_WIDEST), table).maximum
-    names = [
-        len(name)
-        for name in (data.metric.headings[0], *(one_line(row.method) for row in table_rows(summary)))
-    ]
-    if widest - max(names) + min(max(names), _NAME) <= columns:
-        return table
-    return _table(data, summary, caption, is_narrow=True, is_stacked=True)
+    stacked = _least_columns(data, summary) > columns
+    return _table(data, summary, caption, is_narrow=True, is_stacked=stacked)
+
+
+def _least_columns(data: ReportData, summary: Summary) -> int:
+    """Of a narrow table with every interval in one line and names wrapped; two are between figures."""
+    rows = table_rows(summary)
+    names, *headings = data.metric.headings
+    cells = [[*(max(map(len, cell)) for cell in row.cells), len(row.trials)] for row in rows]
+    figures = sum(2 + max(len(heading), *found) for heading, *found in zip(headings, *cells, strict=True))
+    return min(_NAME, max(len(names), *(len(one_line(row.method)) for row in rows))) + figures
 
 
 def _table(data: ReportData, summary: Summary, caption: str, *, is_narrow: bool, is_stacked: bool) -> Table:

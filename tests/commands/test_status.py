@@ -321,9 +321,8 @@ def test_a_worker_that_was_killed_with_everything_else_is_neither_shown_nor_coun
     assert document["workers"] == []
     assert not any("live_step" in run for run in document["ablations"][0]["runs"])
     text = drawn(document, 120)
-    assert f"no workers; start them with: {interpreter()} cli.py --home {home.argument} up" in text.replace(
-        "\n", ""
-    )
+    hint = f"no workers; start them with: {interpreter()} cli.py --home {home.argument} up"
+    assert "".join(hint.split()) in "".join(text.split())
     assert "time left: unknown while no worker runs" in text
 
 
