@@ -2,6 +2,9 @@
 
 It says in the end how each rank ended, as the agent exits with 1 for everything. Nothing is started again: an attempt
 ends as a whole, and the queue takes the job up.
+
+Agent and ranks meet through files of the attempt: torch's store over TCP listens on all interfaces, and takes whoever
+asks.
 """
 
 from __future__ import annotations
@@ -18,11 +21,14 @@ _RANK = "tasks.train.gang.rank"
 #: Ranks of one machine talk over its loopback device, whatever its name resolves to.
 _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
+#: The agent would serve one for its ranks, which meet without it.
+_NO_STORE = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+
 
 def main(order: Path, ranks: int) -> int:
     die_with_parent()
     os.environ[PARENT_VARIABLE] = str(os.getpid())
-    os.environ.update(_LOOPBACK)
+    os.environ.update(_LOOPBACK | _NO_STORE)
     # On import, torch takes seconds; whoever is gone by then has taken this process along.
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -34,7 +40,8 @@ def main(order: Path, ranks: int) -> int:
         nproc_per_node=ranks,
         run_id=order.parent.name,
         rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
+        rdzv_endpoint=str(order.parent / "rendezvous"),
+        rdzv_configs={"store_type": "file"},
         local_addr="localhost",
         max_restarts=0,
         monitor_interval=0.1,

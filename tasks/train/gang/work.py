@@ -83,7 +83,11 @@ def work(path: Path, teller: Teller, hears: Hears | None) -> None:
         device = torch.device("cuda", rank)
         torch.cuda.set_device(device)
     dist.init_process_group(
-        "cuda:nccl,cpu:gloo" if order.device == "cuda" else "gloo", timeout=_GROUP_TIMEOUT
+        "cuda:nccl,cpu:gloo" if order.device == "cuda" else "gloo",
+        init_method=(Path(order.folder) / "ranks").as_uri(),
+        rank=rank,
+        world_size=order.ranks,
+        timeout=_GROUP_TIMEOUT,
     )
     mesh = init_device_mesh(order.device, (order.ranks,))
     _Work(order, spec, mesh, device, teller if dist.get_rank() == 0 else None, hears).run()

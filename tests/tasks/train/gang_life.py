@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +31,9 @@ from tests.training import training_spec, write_training_index
 RANKS, STEPS = 2, 16
 #: While it loads too: a trial does not wait for as long as large models may take.
 _FROZEN_SECONDS = 60.0
+
+#: How a local address begins in the kernel's tables: 127.0.0.1 and ::1.
+_LOOPBACK = ("0100007F:", "00000000000000000000000001000000:")
 
 
 def spec_of(devices: int = RANKS, **training: Any) -> dict[str, Any]:
@@ -139,6 +142,13 @@ def sockets(pids: Sequence[int]) -> set[str]:
         except OSError:
             continue
     return found
+
+
+def listening_beyond_loopback(inodes: Collection[str]) -> list[str]:
+    """Addresses of those of these sockets that others than this machine can reach."""
+    lines = [line.split() for name in ("tcp", "tcp6") for line in _table(name)]
+    there = [fields[1] for fields in lines if fields[3] == "0A" and fields[9] in inodes]
+    return [address for address in there if not address.startswith(_LOOPBACK)]
 
 
 def listening() -> set[str]:
