@@ -29,6 +29,8 @@ _STANDS_STILL = (
     .order_by(ablation_job.c.ablation_id)
 )
 
+_OF_JOB = select(ablation_job.c.ablation_id).where(ablation_job.c.job_id == bindparam("b_id"))
+
 _ABLATIONS = select(ablation.c.id, ablation.c.name, ablation.c.intent, ablation.c.open)
 
 _COUNTED = (
@@ -40,8 +42,15 @@ _COUNTED = (
 
 
 def note_ended(tx: Connection, job_ids: Sequence[int], now: float) -> None:
-    """Call it after these jobs have changed their states."""
-    still = {found for job_id in job_ids for found in tx.execute(_STANDS_STILL, {"b_id": job_id}).scalars()}
+    """Call it after these jobs have changed their states. Each of their ablations is looked at once."""
+    asked = set(job_ids)
+    if len(asked) > 1:  # one of each ablation tells of it
+        asked = set(
+            {
+                of: job_id for job_id in asked for of in tx.execute(_OF_JOB, {"b_id": job_id}).scalars()
+            }.values()
+        )
+    still = {found for job_id in asked for found in tx.execute(_STANDS_STILL, {"b_id": job_id}).scalars()}
     for ablation_id in sorted(still):
         note_whether_ended(tx, ablation_id, now)
 
