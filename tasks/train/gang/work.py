@@ -40,6 +40,7 @@ from tasks.specs import TrainSpec
 from tasks.train import validation
 from tasks.train.batches import Counted, micro_batch_at, prepare_own
 from tasks.train.gang.order import Order, read_order
+from tasks.train.gang.room import can_keep_gathered
 from tasks.train.gang.saving import ShardWriter
 from tasks.train.gang.words import ENDING, GO_ON, LOADING, MEASURING, SAVING, STEPPING, STOP, Teller
 from tasks.train.prefetch import Prefetcher
@@ -129,6 +130,9 @@ class _Work:
         self._stage(LOADING)
         self._state = self._loaded(mesh, device)
         self._writer = ShardWriter(self._state, _GROUP_TIMEOUT)
+        # Ranks gather together. Where a micro-batch did not fit before, nothing is risked.
+        has_room = not order.micro_batch and can_keep_gathered(spec, device)
+        self._keeps = all(together(lambda: has_room))
 
     def run(self) -> None:
         state, settings, ranks = self._state, self._settings, self._order.ranks
@@ -170,7 +174,8 @@ class _Work:
         began = time.perf_counter()
         own = ahead.get(state.step)
         waited = time.perf_counter() - began if ahead.ahead else 0.0
-        losses = sharded_step(state, settings, own, self._await_copy)
+        keep = self._keeps and len(own) > 1
+        losses = sharded_step(state, settings, own, self._await_copy, keep_gathered=keep)
         told: dict[str, Json] = dict(losses)
         seconds = time.perf_counter() - began - waited - self._awaited
         blocked, self._blocked, self._awaited = self._blocked + self._awaited, 0.0, 0.0

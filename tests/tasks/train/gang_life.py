@@ -37,8 +37,9 @@ _LOOPBACK = ("0100007F:", "00000000000000000000000001000000:")
 
 
 def spec_of(devices: int = RANKS, **training: Any) -> dict[str, Any]:
-    """A job that saves as often as it can, of a model that is a toy even among toys."""
-    spec = training_spec(STEPS, devices=devices, batch_size=4, checkpoint_seconds=1e-9, **training)
+    """A job that saves as often as it can, of a model that is a toy even among toys; two micro-batches a rank."""
+    training = {"batch_size": 4, "micro_batch": 1, "checkpoint_seconds": 1e-9, **training}
+    spec = training_spec(STEPS, devices=devices, **training)
     if devices > 1:
         spec["training"]["over"] = "ranks"
     small = {"vision": {"layers": 2, "image_size": 48}, "language": {"layers": 1}}
