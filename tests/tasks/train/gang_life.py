@@ -29,8 +29,8 @@ from tests.tasks.fake_context import FakeContext, input_file
 from tests.training import training_spec, write_training_index
 
 RANKS, STEPS = 2, 16
-#: While it loads too: a trial does not wait for as long as large models may take.
-_FROZEN_SECONDS = 60.0
+#: Until a first sign of life too: a trial does not wait for as long as large models may take.
+_FROZEN_SECONDS = 180.0
 
 #: How a local address begins in the kernel's tables: 127.0.0.1 and ::1.
 _LOOPBACK = ("0100007F:", "00000000000000000000000001000000:")
