@@ -13,7 +13,6 @@ from commands.data_tables import as_json as overview_as_json
 from commands.dataset_options import with_progress
 from errors import DatasetError
 
-
 #: What is said of a split, and its tables.
 _Checked = tuple[dict[str, Any], Overview | None]
 

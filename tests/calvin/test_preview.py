@@ -16,7 +16,6 @@ from tests.calvin.samples import make_episode
 from tests.calvin.scene_frames import film
 from tests.calvin.writing import write_split
 
-
 SPLITS = (TRAINING, VALIDATION)
 
 

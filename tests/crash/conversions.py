@@ -4,7 +4,7 @@
 
 Prints one JSON document: form -> kinds of its moments, how many were tried, what went wrong. A moment is every sync,
 rename, unlink and removal, every write into a file that `settings.files` makes, and every frame's archive; a process
-that dies at a write leaves half of it. Conversions are forked children of this process, which has read all demonstrations:
+that dies at a write leaves half of it. Conversions are forked children of this process, which has read demonstrations:
 what is tried is writing. Nor do they sync the whole machine: who is killed loses nothing of what a disk was to hold.
 """
 

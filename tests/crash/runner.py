@@ -15,20 +15,17 @@ import argparse
 import errno
 import gc
 import json
-import os
 import shutil
 import signal
 import sys
-import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from db.migrate import revisions
-from errors import EnvironmentLacks, Stopped
 from settings.home import Home
 from tests.crash import files_life, life, moments
 from tests.crash.children import TOLD, in_child
