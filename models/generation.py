@@ -16,6 +16,7 @@ from models.finite import check_finite_steps
 from models.images import Picture
 from models.prompt import IGNORED_LABEL
 from models.reconvla import ReconVLA
+from models.short_decoding import few_operations, short_tokens
 from models.token_choice import TokenChoice
 from models.windows import cache_of, cached_mask
 
@@ -89,6 +90,16 @@ def greedy_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | No
 
     Raises NotFinite where any logit of any token is NaN or infinite, also one that `allowed` leaves out.
     """
+    if few_operations(model):
+        chosen = short_tokens(model, batch, count, allowed)
+        if chosen is not None:
+            return chosen.numpy()
+    return plain_tokens(model, batch, count, allowed)
+
+
+@torch.inference_mode()
+def plain_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | None = None) -> IdArray:
+    """What `greedy_tokens` gives, by the library's own modules, for any model."""
     language = model.language_model
     lengths = batch.attention_mask.sum(dim=1)  # (B,)
     choice = TokenChoice(model.config.generation, lengths)
