@@ -16,15 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks.builds import older_tree, pairs_of, ratio_of, said_in
 from benchmarks.machine import describe
-from benchmarks.trained_toy import trained_toy
+from benchmarks.trained_toy import Toy, trained_toy
 
 _RESULT = Path(__file__).parent / "results" / "decode_builds.json"
-_STEP = 64
 
 #: Of one build: words are the checkpoint's folder, the questions, rows of a batch, batches that are timed.
 _MEASURE = """
@@ -59,6 +57,7 @@ def main() -> None:
     parser.add_argument("--preset", default="quick")
     parser.add_argument("--demonstrations", type=int, default=2, help="of each task")
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--toy", type=Path, help="a folder that keeps it, and is read where it has one")
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--chunks", type=int, default=160, help="of a measurement")
     parser.add_argument("--out", type=Path, default=_RESULT)
@@ -66,11 +65,9 @@ def main() -> None:
     torch.set_num_threads(1)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="baton-bench-") as folder, older_tree(options.old) as old:
-        words = _given(Path(folder), options.preset, options.demonstrations, options.steps)
+        toy = trained_toy(options.toy or Path(folder), options.preset, options.demonstrations, options.steps)
         for rows in (1, 8):
-            pairs = list(
-                pairs_of(partial(_measured, words, rows, options.chunks // rows), old, options.pairs)
-            )
+            pairs = list(pairs_of(partial(_measured, toy, rows, options.chunks // rows), old, options.pairs))
             if len({pair[side]["tokens"] for pair in pairs for side in pair}) > 1:
                 raise SystemExit("the builds give different tokens")
             ratios = {
@@ -85,25 +82,10 @@ def main() -> None:
     options.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
-def _given(folder: Path, preset: str, demonstrations: int, steps: int) -> tuple[str, str]:
-    """The checkpoint's folder and the file of questions."""
-    model, recipe, questions = trained_toy(preset, demonstrations, steps)
-    model.save_pretrained(folder / "model")
-    ends = [len(question.prompt) for question in questions]
-    prompts = np.zeros((len(questions), max(ends)), dtype=np.int64)
-    for row, question in enumerate(questions):
-        prompts[row, : ends[row]] = question.prompt
-    longest = max(ends) + recipe.config.vision.patches - 1
-    np.savez(
-        folder / "questions.npz",
-        images=np.stack([question.image for question in questions]),
-        prompts=prompts, ends=np.array(ends), length=(longest // _STEP + 1) * _STEP,
-    )  # fmt: skip
-    return str(folder / "model"), str(folder / "questions.npz")
-
-
-def _measured(words: tuple[str, str], rows: int, batches: int, tree: Path) -> dict[str, Any]:
-    figures: dict[str, Any] = json.loads(said_in(tree, _MEASURE, *words, str(rows), str(max(batches, 1))))
+def _measured(toy: Toy, rows: int, batches: int, tree: Path) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads(
+        said_in(tree, _MEASURE, str(toy.model), str(toy.questions), str(rows), str(max(batches, 1)))
+    )
     return figures
 
 

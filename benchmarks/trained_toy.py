@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,10 +13,11 @@ from calvin.episode import Episode
 from experiments.reconvla.arms import built_in_method
 from experiments.reconvla.model_plan import planned_model
 from experiments.reconvla.named_config import load_config
-from models.batches import Question, Sample, collate
+from models.batches import Sample, collate
 from models.images import compose, to_model_size
 from models.recipe import Recipe, initial_model, recipe_of
 from models.reconvla import ReconVLA
+from policies.reconvla import LENGTH_STEP
 from tasks.data.generate import generate
 from tasks.specs import Demonstration
 from tasks.train.optimizer import learning_rate_at, make_optimizer
@@ -23,9 +26,43 @@ from tasks.train.optimizer import learning_rate_at, make_optimizer
 _HELD_OUT = 5000
 
 
-def trained_toy(preset: str, demonstrations: int, steps: int) -> tuple[ReconVLA, Recipe, list[Question]]:
-    """The baseline arm after so many steps at the preset's batch size and learning rate, and the frames of one
-    demonstration more of each task, which it has not seen. demonstrations: of each task."""
+@dataclass(frozen=True)
+class Toy:
+    """Files of a trained toy: a checkpoint's folder, and questions about frames that it has not seen."""
+
+    model: Path
+    questions: Path
+
+
+def trained_toy(folder: Path, preset: str, demonstrations: int, steps: int) -> Toy:
+    """What lies in `folder`; where nothing does it is made: the baseline arm after so many steps at the preset's batch
+    size and learning rate, and the frames of one demonstration more of each task, in any order. demonstrations: of each
+    task.
+
+    The file of questions has images (N, size, size, 3) uint8, prompts (N, tokens), their ends (N,), and the length that
+    an evaluation pads them to.
+    """
+    toy = Toy(folder / "model", folder / "questions.npz")
+    if not toy.questions.is_file():
+        model, recipe, samples = _trained(preset, demonstrations, steps)
+        model.save_pretrained(toy.model)
+        _write(toy.questions, samples, recipe.config.vision.patches)
+    return toy
+
+
+def _write(file: Path, samples: Sequence[Sample], patches: int) -> None:
+    prompts = [sample.input_ids[sample.labels < 0] for sample in samples]
+    ends = np.array([len(prompt) for prompt in prompts])
+    padded = np.zeros((len(prompts), ends.max()), dtype=np.int64)
+    for row, prompt in enumerate(prompts):
+        padded[row, : ends[row]] = prompt
+    length = ((ends.max() + patches - 1) // LENGTH_STEP + 1) * LENGTH_STEP
+    np.savez(
+        file, images=np.stack([sample.image for sample in samples]), prompts=padded, ends=ends, length=length
+    )
+
+
+def _trained(preset: str, demonstrations: int, steps: int) -> tuple[ReconVLA, Recipe, list[Sample]]:
     config = load_config(preset, None, ())
     tasks, settings = list(config.data.tasks or ()), config.training
     seen = list(_episodes(tasks, demonstrations, 0))
@@ -46,12 +83,8 @@ def trained_toy(preset: str, demonstrations: int, steps: int) -> tuple[ReconVLA,
         model(batch, None).total.backward()
         torch.nn.utils.clip_grad_norm_(model.trained_parameters(), settings.gradient_clip)
         optimizer.step()
-    questions = [
-        Question(sample.image, sample.input_ids[sample.labels < 0], None)
-        for episode in held_out
-        for sample in _samples(recipe, episode)
-    ]
-    return model.eval(), recipe, [questions[row] for row in random.permutation(len(questions))]
+    asked = [sample for episode in held_out for sample in _samples(recipe, episode)]
+    return model.eval(), recipe, [asked[row] for row in random.permutation(len(asked))]
 
 
 def _episodes(tasks: Sequence[str], count: int, seed: int) -> Iterator[Episode]:

@@ -12,24 +12,26 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import torch
 
 from benchmarks.trained_toy import trained_toy
 from models import short_decoding
-from models.batches import Batch, Question
+from models.batches import Batch
 from models.generation import greedy_tokens, plain_tokens, prompt_batch
 from models.reconvla import ReconVLA
 from models.short_decoding import few_operations, short_tokens
 from trials import RESULTS, keep
 
-#: (rows, positions that a batch is padded to a multiple of; None: to its longest).
-_SHAPES = ((1, None), (8, None), (8, 64))
+#: Rows, and whether they are padded as an evaluation pads them.
+_SHAPES = ((1, False), (8, False), (8, True))
 
 
 def main() -> int:
@@ -38,11 +40,14 @@ def main() -> int:
     parser.add_argument("--preset", default="quick")
     parser.add_argument("--demonstrations", type=int, default=2, help="of each task")
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--toy", type=Path, help="a folder that keeps it, and is read where it has one")
     parser.add_argument("--chunks", type=int, default=10_000, help="in float32; a tenth of them in bf16")
     parser.add_argument("--json", type=Path, default=RESULTS / "decoding.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model, _, questions = trained_toy(options.preset, options.demonstrations, options.steps)
+    with tempfile.TemporaryDirectory() as folder:
+        toy = trained_toy(options.toy or Path(folder), options.preset, options.demonstrations, options.steps)
+        model, questions = ReconVLA.from_pretrained(toy.model).eval(), dict(np.load(toy.questions))
     found = {"float32": _compared(model, questions, options.chunks)}
     found["bf16"] = _compared(model.bfloat16(), questions, max(options.chunks // 10, 1))
     for name, figures in found.items():
@@ -53,7 +58,7 @@ def main() -> int:
 
 
 @torch.inference_mode()
-def _compared(model: ReconVLA, questions: Sequence[Question], chunks: int) -> dict[str, Any]:
+def _compared(model: ReconVLA, questions: Mapping[str, Any], chunks: int) -> dict[str, Any]:
     differ = left = batches = done = 0
     apart, count = 0.0, model.config.answer_tokens
     for batch in _batches(model, questions):
@@ -77,16 +82,13 @@ def _compared(model: ReconVLA, questions: Sequence[Question], chunks: int) -> di
     }  # fmt: skip
 
 
-def _batches(model: ReconVLA, questions: Sequence[Question]) -> Iterator[Batch]:
-    asked = cycle(questions)
-    for rows, step in cycle(_SHAPES):
-        some = list(islice(asked, rows))
-        batch = prompt_batch(model, [one.image for one in some], [one.prompt for one in some])
-        length = batch.input_ids.shape[1]
-        if step is not None:
-            padded = (length // step + 1) * step
-            batch = prompt_batch(model, [one.image for one in some], [one.prompt for one in some], padded)
-        yield batch
+def _batches(model: ReconVLA, questions: Mapping[str, Any]) -> Iterator[Batch]:
+    rows_of = cycle(range(len(questions["images"])))
+    for rows, padded in cycle(_SHAPES):
+        chosen = list(islice(rows_of, rows))
+        prompts = [questions["prompts"][row, : questions["ends"][row]] for row in chosen]
+        length = int(questions["length"]) if padded else None
+        yield prompt_batch(model, [questions["images"][row] for row in chosen], prompts, length)
 
 
 def _noted(model: ReconVLA, batch: Batch, count: int) -> tuple[Any, list[torch.Tensor]]:
