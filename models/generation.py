@@ -60,11 +60,13 @@ def generate_actions(
     constrained: bool = False,
     length: int | None = None,
     crops: Sequence[Picture | None] | None = None,
+    rows: int | None = None,
 ) -> ActionChunks:
     """One chunk per (picture, prompt), and picture of the gaze region where the prompt has a place for one.
 
     Greedy over the whole vocabulary, as the official server decodes; `constrained` considers action tokens
-    only. `tokenizer` defaults to uniform bins at the model's vocabulary; `length` is `prompt_batch`'s.
+    only. `tokenizer` defaults to uniform bins at the model's vocabulary; `length` is `prompt_batch`'s,
+    `rows` is `greedy_tokens`'s.
     Raises InvalidInput for pictures or prompts that do not fit the model, NotFinite as `greedy_tokens` does.
     """
     tokenizer = tokenizer or ActionTokenizer(model.config.language.action_vocab_size)
@@ -73,6 +75,7 @@ def generate_actions(
         prompt_batch(model, images, prompts, length, crops),
         count=model.config.answer_tokens,
         allowed=range(tokenizer.first_id, tokenizer.vocab_size) if constrained else None,
+        rows=rows,
     )
     shape = (len(ids), model.config.chunk_steps, model.config.action_dims)
     said = model.config.box_tokens
@@ -84,9 +87,12 @@ def generate_actions(
 
 
 @torch.inference_mode()
-def greedy_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | None = None) -> IdArray:
+def greedy_tokens(
+    model: ReconVLA, batch: Batch, count: int, allowed: range | None = None, rows: int | None = None
+) -> IdArray:
     """The `count` most likely next tokens, one after the other: (B, count). `allowed` limits the choice, and so do the
-    rules of the folder that the model is from (`generation_rules`).
+    rules of the folder that the model is from (`generation_rules`). The order of sums is that of a batch of `rows`,
+    whatever its own number is.
 
     Raises NotFinite where any logit of any token is NaN or infinite, also one that `allowed` leaves out.
     """
@@ -94,7 +100,8 @@ def greedy_tokens(model: ReconVLA, batch: Batch, count: int, allowed: range | No
         chosen = short_tokens(model, batch, count, allowed)
         if chosen is not None:
             return chosen.numpy()
-    return plain_tokens(model, batch, count, allowed)
+    full = batch if rows is None else batch.filled(rows)
+    return plain_tokens(model, full, count, allowed)[: len(batch)]
 
 
 @torch.inference_mode()

@@ -114,3 +114,18 @@ def test_other_models_are_decoded_plainly(
         assert not few_operations(model)
     monkeypatch.setattr(generation, "short_tokens", None)
     assert greedy_tokens(others[0], batch, 2).shape == (3, 2)
+
+
+@pytest.mark.parametrize("plainly", [False, True])
+def test_a_batch_is_filled_only_where_the_order_of_sums_counts(
+    model: ReconVLA, batch: Batch, monkeypatch: pytest.MonkeyPatch, plainly: bool
+) -> None:
+    spread(model)
+    if plainly:
+        monkeypatch.setattr(generation, "few_operations", lambda model: False)
+    sizes: list[int] = []
+    embed = model.embed
+    monkeypatch.setattr(model, "embed", lambda ids, *given: sizes.append(len(ids)) or embed(ids, *given))
+    tokens = greedy_tokens(model, batch, 4, rows=5)
+    assert tokens.tolist() == plain_tokens(model, batch, 4).tolist()
+    assert sizes[0] == (5 if plainly else 3)
