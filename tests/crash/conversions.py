@@ -5,8 +5,9 @@
 Prints one JSON document: form -> kinds of its moments, how many were tried, what went wrong. A moment is every sync,
 rename, unlink and removal, every write into a file that `settings.files` makes, and every frame's archive; a process
 that dies at a write leaves half of it. Of the writes into one file three are tried, as what is there after a death at
-any of them is the same but for the length of a file without a name. Conversions are forked children of this process, which has read demonstrations:
-what is tried is writing. Nor do they sync the whole machine: who is killed loses nothing of what a disk was to hold.
+any of them is the same but for the length of a file without a name. Conversions are forked children of this process,
+which has read demonstrations: what is tried is writing. Nor do they sync the whole machine: who is killed loses nothing
+of what a disk was to hold.
 """
 
 from __future__ import annotations
