@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,7 @@ def models_of(client: Client) -> Models:
         (uid, shape) for uid in range(client.getNumBodies()) for shape in client.getVisualShapeData(uid)
     ]
     soups = [_placed(client, uid, entry) for uid, entry in entries]
+    images = {file: _image(file) for file in {soup.texture for soup in soups} if file}
     counts = [len(soup.corners) for soup in soups]
     firsts = [sum(counts[:place]) for place in range(len(counts))]
     many = [place for place, count in enumerate(counts) if count > _MANY]
@@ -58,7 +58,7 @@ def models_of(client: Client) -> Models:
         rounds.append(normalized(rounds[-1]))
     return Models(
         tuple((uid, entry[1]) for uid, entry in entries),
-        tuple(None if s.texture is None else _image(s.texture, s.texture.stat().st_mtime_ns) for s in soups),
+        tuple(images[soup.texture] if soup.texture else None for soup in soups),
         tuple(
             batch_of(
                 group, [soups[place].corners for place in group], [firsts[place] for place in group], are_many
@@ -115,8 +115,7 @@ def _uses(shared: Ints) -> Ints:
     return np.stack([totals[flat], turn + 1]).reshape(2, *shared.shape)
 
 
-@lru_cache(maxsize=32)
-def _image(file: Path, changed: int) -> NDArray[np.uint32]:
+def _image(file: Path) -> NDArray[np.uint32]:
     with Image.open(file) as image:
         if image.format != "PNG" or image.mode not in ("RGB", "RGBA"):
             raise ValueError(f"{file} is {image.format} in {image.mode}")

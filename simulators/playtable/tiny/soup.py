@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +40,7 @@ class Soup:
 
 def of_mesh(file: Path) -> Soup:
     """Triangles of an OBJ or STL file. Raises ValueError for what these importers would not read as it stands."""
-    return _of_mesh(file, file.stat().st_mtime_ns)
+    return _of_stl(file) if file.suffix.lower() == ".stl" else _of_obj(file)
 
 
 def of_box(extents: Sequence[float]) -> Soup:
@@ -53,11 +52,6 @@ def of_box(extents: Sequence[float]) -> Soup:
     for number, (axis, sign) in enumerate(((2, 1), (2, -1), (0, -1), (0, 1), (1, -1), (1, 1))):
         normals[4 * number : 4 * number + 4, axis] = sign
     return Soup(placed[faces], normals[faces], np.full((12, 3, 2), 0.5, np.float32))
-
-
-@lru_cache(maxsize=64)
-def _of_mesh(file: Path, changed: int) -> Soup:
-    return _of_stl(file) if file.suffix.lower() == ".stl" else _of_obj(file)
 
 
 def _of_stl(file: Path) -> Soup:
