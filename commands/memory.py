@@ -42,16 +42,18 @@ class Room:
     shared: bool = False
 
     def largest(self, devices: int) -> tuple[str, float] | None:
-        """(what it is called, GiB) of the most that each of so many devices of one worker has; None: nobody told, or no
-        worker has as many."""
+        """(what it is called, GiB) of the most that each of so many devices has; None: nobody told, or there are not as
+        many."""
         if not self.groups:
             memory = given.memory().total / _GIB / devices
             return ("this machine" if devices == 1 else f"each of {devices} ranks on this machine"), memory
-        fits = [group[:devices] for group in self.groups if len(group) >= devices]
-        told = [group for group in fits if all(gpu in self.gpu_bytes for gpu in group)]
-        if not told:
+        # A job of several gets those of any workers.
+        pool = sorted(
+            (self.gpu_bytes[gpu], gpu) for group in self.groups for gpu in group if gpu in self.gpu_bytes
+        )
+        if len(pool) < devices:
             return None
-        size, gpu = max(min((self.gpu_bytes[gpu], gpu) for gpu in group) for group in told)
+        size, gpu = pool[-devices]
         return f"GPU {gpu}", size / _GIB
 
 

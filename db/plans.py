@@ -40,7 +40,8 @@ class RunRef:
 class PlannedJob:
     """A job before it has a row. `key` decides identity: an existing job with it is used as it is.
 
-    version: of the kind's body, which only builds that have it may run; None where any build may.
+    version: of the kind's body, which only builds that have it may run; None where any build may. devices: that it is
+    divided over.
     """
 
     key: str
@@ -54,6 +55,7 @@ class PlannedJob:
     runs: Sequence[RunRef] = ()
     fair: bool = True
     version: int | None = None
+    devices: int = 1
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def submit_in(
                     "label": planned.label,
                     "spec": dict(planned.spec),
                     "resource": planned.resource,
+                    "devices": planned.devices,
                     "priority": planned.priority,
                     "target_steps": planned.target_steps,
                     "fair": planned.fair,
