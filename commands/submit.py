@@ -184,7 +184,7 @@ def _write_plan(
     submitted = plans.submit(
         database, plan, shlex.join(sys.argv), time.time(), grows, what, first=there is None, beside=beside
     )
-    if there is not None and what:
+    if what:
         say(f"{plan.name}: {what}", error=True)
     if power is not None and power["arms"] != 1:
         say(f"{plan.name}: {finds(power)}", error=True)

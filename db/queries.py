@@ -27,6 +27,7 @@ from db.statements import dependency
 from db.states import FAILED, FINAL
 from errors import InvalidInput
 from settings.json_values import JsonObject
+from settings.names import look
 from settings.points import OF_DEMONSTRATION
 from settings.shown import shown
 from settings.whole_numbers import whole_number
@@ -99,7 +100,16 @@ def ablation_rows(db: Database) -> list[AblationRow]:
 
 
 def select_ablations(tx: Connection, wanted: str | int | None) -> list[AblationRow]:
-    """Those with this id, name or key, or all; oldest first. A number is an id alone."""
+    """Those with this id, name or key, or all; oldest first. A number is an id alone. Where no name is that, those with
+    a name that looks like it."""
+    found = _select_ablations(tx, wanted)
+    if found or not isinstance(wanted, str):
+        return found
+    named = tx.execute(select(Ablation.id, Ablation.name).order_by(Ablation.id)).all()
+    return [row for id_, name in named if look(name) == look(wanted) for row in _select_ablations(tx, id_)]
+
+
+def _select_ablations(tx: Connection, wanted: str | int | None) -> list[AblationRow]:
     statement = select(
         Ablation.id, Ablation.key, Ablation.name, Ablation.intent, Ablation.job_count, Ablation.config,
         Ablation.command,

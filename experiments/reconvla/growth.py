@@ -9,8 +9,10 @@ from errors import ConfigError
 from experiments.reconvla.arms import arms_of, flat
 from experiments.reconvla.config import AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.evaluation_plan import KeptLists, ListOfSequences, list_of, sequences_of
+from experiments.reconvla.row_names import named_as
 from experiments.reconvla.seeds import AdaptiveSeeds
 from settings.json_values import JsonObject
+from settings.names import tidy
 from settings.shown import cut, shown
 from tasks.registry import EVALUATE
 from tasks.specs import ClosedLoopSpec
@@ -29,6 +31,7 @@ def grown(there: AblationConfig, asked: AblationConfig) -> AblationConfig:
 
     Raises ConfigError that says which settings differ.
     """
+    asked = named_as(there, asked)
     seeds = _seeds(there, asked)
     before, after = flat(there), flat(asked)
     keys = [key for key in {**before, **after} if not _grows(key)]
@@ -121,6 +124,7 @@ def _kept_list(shards: Sequence[ClosedLoopSpec], config: AblationConfig) -> List
 def told(there: AblationConfig, whole: AblationConfig, asked: AblationConfig) -> list[str]:
     """What grows, and what was there and was not asked for again: parts of a sentence."""
     parts, stays = [], []
+    asked = named_as(there, asked)
     asked = asked.model_copy(update={"seeds": whole.seeds}) if whole.adaptive is not None else asked
     for what, before, after, named in (
         ("rows", *(list(config.arms) for config in (there, whole, asked))),
@@ -169,7 +173,7 @@ def _meant(name: str, config: AblationConfig) -> dict[str, object]:
     """What decides a row, by its key."""
     policy = config.policies.get(name)
     if policy is not None:
-        return {"title": policy.title or name, "policy": policy.policy}
+        return {"title": tidy(policy.title or name), "policy": policy.policy}
     arm = next(arm for arm in arms_of(config) if arm.name == name)
     trained, judged = (
         {key: value for key, value in flat(settings).items() if not _grows(key)}
@@ -177,7 +181,7 @@ def _meant(name: str, config: AblationConfig) -> dict[str, object]:
     )
     otherwise = {f"judged: {key}": value for key, value in judged.items() if trained.get(key, ...) != value}
     return {
-        "title": arm.title,
+        "title": tidy(arm.title),
         **trained,
         **otherwise,
         "evaluation.sequences": arm.own_sequences or "as many as all",

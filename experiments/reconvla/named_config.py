@@ -12,11 +12,13 @@ from errors import ConfigError
 from experiments.reconvla.arms import arms_of, check_names, with_bases
 from experiments.reconvla.config import MOST_ROWS, OF_ALL, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.own_classes import with_digests
+from experiments.reconvla.row_names import check_told_apart, tidied
 from experiments.reconvla.vary import axes_of, varied
 from experiments.reconvla.written import is_text, with_places
 from experiments.registry import USUAL
 from settings.documents import parse_yaml
 from settings.json_values import JsonObject
+from settings.names import tidy
 from settings.overlays import check_consistent, merge, nested, override_of
 from settings.regular import MOST_YAML_BYTES, text_of
 from settings.shown import cut, shown
@@ -70,10 +72,10 @@ def load_config(
         of_file = _read_yaml(file)
         if of_file.get("experiment") == USUAL:  # who asked for this one may say so
             del of_file["experiment"]
-        written.append((str(file), {"name": file.stem, **of_file}))
+        written.append((str(file), tidied({"name": file.stem, **of_file}, str(file))))
     said = [override_of(text, is_text) for text in overrides]
     check_consistent(said)
-    written += [(f"--set {key}", nested(key, value)) for key, value in said]
+    written += [(f"--set {key}", tidied(nested(key, value), f"--set {key}")) for key, value in said]
     for _, more in written:
         merge(values, more)
     said_by = written[of_people:]
@@ -83,9 +85,9 @@ def load_config(
             option = {"data__root": "--data"}.get(key, f"--{key}")
             described = values.get("arms")
             if key == "arms" and isinstance(described, dict) and not isinstance(value, Mapping):
-                chosen = list(cast("Iterable[str]", value))
+                chosen = list(map(tidy, cast("Iterable[str]", value)))
                 value = {**dict.fromkeys(chosen), **described}
-            more = nested(key, value, "__")
+            more = tidied(nested(key, value, "__"), option)
             merge(values, more)
             written.append((option, more))
     axes = axes_of(vary, vary_with, vary_before)
@@ -96,6 +98,7 @@ def load_config(
         if len(config.arms) > MOST_ROWS:
             raise ConfigError(f"arms: {len(config.arms):,} rows; an ablation has at most {MOST_ROWS:,}")
         check_names(config)
+        check_told_apart(config)
         if chosen is not None:
             config = _of_rows(config, chosen)
         if axes:

@@ -15,6 +15,7 @@ from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, Pol
 from experiments.reconvla.idle_settings import ChangesNothing
 from experiments.reconvla.sections import LONGEST_NAME
 from experiments.reconvla.written import is_list, is_text, with_place
+from settings.names import look, tidy
 from settings.overlays import is_text_below, value_of
 from settings.shown import cut, shown
 
@@ -145,7 +146,7 @@ def _with(entry: ArmEntry | None, name: str, said: Mapping[str, object], told: M
     """The arm of a name with some settings more; None is a built-in one. told: their values, for its title."""
     title = (entry or built_in().get(name) or ArmEntry()).title or name
     differs = ", ".join(f"{key.rpartition('.')[2]} {text}" for key, text in told.items())
-    named = cut(f"{title}, {differs}", LONGEST_NAME)
+    named = tidy(cut(f"{title}, {differs}", LONGEST_NAME))
     if entry is None:
         return ArmEntry(base=name, title=named, set=dict(said))
     return entry.model_copy(update={"title": named, "set": {**entry.set, **said}})
@@ -184,9 +185,9 @@ def _text(value: object) -> str:
 
 
 def _free(name: str, rows: Mapping[str, Row]) -> str:
-    name, number = name[:LONGEST_NAME], 2
-    found = name
-    while found in rows or found in built_in():
+    name, number = tidy(name[:LONGEST_NAME]), 2
+    found, taken = name, {look(other) for other in (*rows, *built_in())}
+    while look(found) in taken:
         found = f"{name[: LONGEST_NAME - 5]}#{number}"
         number += 1
     return found

@@ -216,6 +216,8 @@ def test_a_new_name_stands_in_the_settings_too(
     )
     assert event_kinds(database)[-1] == "ablation_renamed"
     assert say(home, "ablation", "rename", "the long one", "the long one") == 0, "its own name"
+    assert say(home, "ablation", "rename", "the  long one", " another ") == 0
+    assert names(database) == {1: "another"}
 
 
 @pytest.mark.parametrize(
@@ -226,6 +228,10 @@ def test_a_new_name_stands_in_the_settings_too(
         ("a/b", "NEW, 'a/b': a name must do for a folder"),
         ("x" * 101, "a name has 1 to 100 characters, this one has 101"),
         ("a\tb", "a name has characters that can be printed"),
+        ("two ", "ablation 2 is called 'two' already"),
+        (" \uff54wo", "ablation 2 is called 'two' already"),
+        ("3", "'3' is a number, which is the id of an ablation"),
+        (" ", "a name has 1 to 100 characters, this one has 0"),
     ],
 )
 def test_a_name_that_is_taken_or_is_none_is_refused(
