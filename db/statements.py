@@ -115,7 +115,14 @@ def _set_aside() -> ColumnElement[bool]:
     )
 
 
-SEVERAL = select(job.c.id).where(OF_SEVERAL, or_(in_state(READY), in_state(QUEUED), in_state(RUNNING)))
+def several_in(*states: str) -> ColumnElement[bool]:
+    """Jobs of several devices that are in one of these. Few ever have several: the coalesce keeps SQLite from starting
+    with all jobs by state."""
+    state = func.coalesce(job.c.state, literal_column("''"))
+    return and_(OF_SEVERAL, or_(*(state == literal_column(f"'{name}'") for name in states)))
+
+
+SEVERAL = select(job.c.id).where(several_in(READY, QUEUED, RUNNING))
 
 # queued -> ready, where the bell rang at a worker that is set aside
 DECLINE = (

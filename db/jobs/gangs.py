@@ -17,8 +17,8 @@ from db.jobs.bells import Rung
 from db.jobs.seating import Hand, Wish, seat
 from db.members import BUSY, IDLE
 from db.rows import read_rows
-from db.schema import OF_SEVERAL, Worker
-from db.statements import HOLDS, RING, claim_seated, in_state, job, ringable, seats
+from db.schema import Worker
+from db.statements import HOLDS, RING, claim_seated, job, ringable, seats, several_in
 from db.states import QUEUED, READY, RUNNING
 from db.values import Claim, Versions
 
@@ -73,7 +73,7 @@ def ring_seated(
     return [(rows[one.job_id], one.workers) for one in given]
 
 
-_COUNT_READY = select(func.count()).select_from(job).where(OF_SEVERAL, in_state(READY))
+_COUNT_READY = select(func.count()).select_from(job).where(several_in(READY))
 
 
 def _set_aside(tx: Connection, row: Rung, workers: Sequence[int]) -> None:
@@ -138,11 +138,7 @@ def come(
 def rung(db: Database) -> list[SeatedJob]:
     """Jobs of several devices that wait for their workers, by id."""
     with db.read() as tx:
-        waiting = list(
-            tx.execute(
-                select(job.c.id).where(job.c.devices > 1, job.c.state == QUEUED).order_by(job.c.id)
-            ).scalars()
-        )
+        waiting = list(tx.execute(select(job.c.id).where(several_in(QUEUED)).order_by(job.c.id)).scalars())
         if not waiting:
             return []
         rows = tx.execute(
