@@ -107,7 +107,8 @@ def command(
         if entry.state == "failed":
             tell_failures(home, database, entry)
         if entry.state == "paused":
-            raise Stopped(f"{entry.name} is paused with everything saved; go on with: unpause, then up")
+            again = f"{typed(f'unpause {entry.id}', home)}, then {typed('up --until-done', home)}"
+            raise Stopped(f"{entry.name} is paused with everything saved; go on with: {again}")
     return 0 if entry.state == "succeeded" else 1
 
 

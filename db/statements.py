@@ -61,7 +61,12 @@ def in_state(state: str) -> ColumnElement[bool]:
     """The state as part of the SQL: where a parameter may decide on the plan, as one does that a partial index of
     `db.schema` could ask for, SQLite prepares the statement anew each time.
     """
-    return job.c.state == literal_column(f"'{state}'")
+    return job.c.state == written(state)
+
+
+def written(text: str) -> ColumnElement[str]:
+    """A text as part of the SQL."""
+    return literal_column("'" + text.replace("'", "''") + "'")
 
 
 HOLDS_LEASE = (
@@ -94,8 +99,8 @@ END_WAIT = (
 
 def _holds(of: FromClause) -> ColumnElement[bool]:
     """Whether a seat counts, of a job: the token is that of the attempt whose bell was rung, or which runs."""
-    rung = and_(of.c.state == QUEUED, of.c.lease_token + 1 == seats.c.lease_token)
-    return or_(rung, and_(of.c.state == RUNNING, of.c.lease_token == seats.c.lease_token))
+    rung = and_(of.c.state == written(QUEUED), of.c.lease_token == seats.c.lease_token - literal_column("1"))
+    return or_(rung, and_(of.c.state == written(RUNNING), of.c.lease_token == seats.c.lease_token))
 
 
 HOLDS = _holds(job)
@@ -105,9 +110,11 @@ def _set_aside() -> ColumnElement[bool]:
     """Whether the worker is set aside for another job that wants what this one wants. What it was promised before it
     may do, unless it has come to that already."""
     other, worker = job.alias("other"), bindparam("b_worker", type_=Integer)
-    keeps = seats.c.visible.is_not(None) | (func.coalesce(job.c.preferred_worker_id, 0) != worker)
+    keeps = seats.c.visible.is_not(None) | (
+        func.coalesce(job.c.preferred_worker_id, literal_column("0")) != worker
+    )
     return (
-        select(literal(1))
+        select(literal_column("1"))
         .select_from(seats.join(other, other.c.id == seats.c.job_id))
         .where(seats.c.worker_id == worker, _holds(other), other.c.resource == job.c.resource, keeps)
         .correlate(job)
@@ -118,8 +125,11 @@ def _set_aside() -> ColumnElement[bool]:
 def several_in(*states: str) -> ColumnElement[bool]:
     """Jobs of several devices that are in one of these. Few ever have several: the coalesce keeps SQLite from starting
     with all jobs by state."""
-    state = func.coalesce(job.c.state, literal_column("''"))
-    return and_(OF_SEVERAL, or_(*(state == literal_column(f"'{name}'") for name in states)))
+    state = func.coalesce(job.c.state, written(""))
+    return and_(OF_SEVERAL, or_(*(state == written(name) for name in states)))
+
+
+_OF_ONE: ColumnElement[bool] = job.c.devices == literal_column("1")
 
 
 SEVERAL = select(job.c.id).where(several_in(READY, QUEUED, RUNNING))
@@ -127,7 +137,7 @@ SEVERAL = select(job.c.id).where(several_in(READY, QUEUED, RUNNING))
 # queued -> ready, where the bell rang at a worker that is set aside
 DECLINE = (
     update(job)
-    .where(job.c.id == bindparam("b_id"), in_state(QUEUED), job.c.devices == 1, _set_aside())
+    .where(job.c.id == bindparam("b_id"), in_state(QUEUED), _OF_ONE, _set_aside())
     .values(state=READY, queued_at=None, preferred_worker_id=None)
 )
 
@@ -135,7 +145,7 @@ DECLINE = (
 # queued -> running
 @lru_cache
 def claim(versions: tuple[tuple[str, int], ...]) -> Update:
-    return claim_seated(versions).where(job.c.devices == 1, ~_set_aside())
+    return claim_seated(versions).where(_OF_ONE, ~_set_aside())
 
 
 @lru_cache
@@ -143,9 +153,9 @@ def claim_seated(versions: tuple[tuple[str, int], ...]) -> Update:
     """The same of a job whose workers have all come."""
     return (
         update(job)
-        .where(job.c.id == bindparam("b_id"), job.c.state == QUEUED, _of_this_build(versions))
+        .where(job.c.id == bindparam("b_id"), in_state(QUEUED), _of_this_build(versions))
         .values(
-            state=RUNNING,
+            state=written(RUNNING),
             lease_token=job.c.lease_token + 1,
             lease_expires_at=bindparam("b_expires"),
             worker_id=bindparam("b_worker"),
@@ -170,9 +180,13 @@ def claim_seated(versions: tuple[tuple[str, int], ...]) -> Update:
 def _of_this_build(versions: tuple[tuple[str, int], ...]) -> ColumnElement[bool]:
     """Jobs whose body this build has: pairs (kind, version). Some may be run by any build.
 
-    Spelled out, as the SQL of `(kind, version) IN` a parameter is written anew each time it is executed.
+    Spelled out, as the SQL of `(kind, version) IN` a parameter is written anew each time it is executed; and written
+    into it, as binding them costs more than the claim.
     """
-    pairs = (and_(job.c.kind == kind, job.c.version == version) for kind, version in versions)
+    pairs = (
+        and_(job.c.kind == written(kind), job.c.version == literal_column(str(version)))
+        for kind, version in versions
+    )
     return or_(job.c.version.is_(None), *pairs)
 
 
@@ -237,7 +251,7 @@ def ringable(versions: tuple[tuple[str, int], ...], several: bool = False) -> Ex
             job.c.devices,
         )
         .where(
-            *(() if several else (job.c.devices == 1,)),
+            *(() if several else (_OF_ONE,)),
             in_state(READY),
             job.c.held.is_(False),
             job.c.resource == bindparam("b_resource"),

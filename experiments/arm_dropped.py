@@ -20,6 +20,7 @@ from settings.json_values import JsonObject
 from settings.names import found
 from settings.shown import shown
 from settings.suggestions import listed, meant
+from settings.typed import typed
 
 
 def arm_named(ablation: AblationRow, arm: str) -> str:
@@ -54,7 +55,7 @@ def plan_without(database: Database, ablation: AblationRow, arm: str) -> Plan:
     its other arms would come to other jobs than they have: what was done of them would be lost.
     """
     arm = arm_named(ablation, arm)
-    settings = {**ablation.config, "arms": _others(ablation.config, arm)}
+    settings = {**ablation.config, "arms": _others(database, ablation, arm)}
     experiment = experiment_of(settings)
     try:
         config = experiment.config_class.model_validate(settings)
@@ -76,11 +77,14 @@ def plan_without(database: Database, ablation: AblationRow, arm: str) -> Plan:
     return plan
 
 
-def _others(settings: JsonObject, arm: str) -> object:
+def _others(database: Database, ablation: AblationRow, arm: str) -> object:
     """`arms` as it was written, names or rows by name, less one."""
-    arms, names = settings.get("arms"), _arms(settings)
+    arms, names = ablation.config.get("arms"), _arms(ablation.config)
     if len(names) == 1:
-        raise ConfigError(f"{shown(arm)} is its only arm; to remove all of it: ablation remove")
+        raise ConfigError(
+            f"{shown(arm)} is its only arm; to remove all of it: "
+            + typed(f"ablation remove {ablation.id}", database.home)
+        )
     if isinstance(arms, Mapping):
         return {name: row for name, row in arms.items() if name != arm}
     return [name for name in names if name != arm]

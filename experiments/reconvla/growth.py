@@ -139,7 +139,10 @@ def told(there: AblationConfig, whole: AblationConfig, asked: AblationConfig) ->
         parts.append(f"{then} sequences become {now}")
     elif wanted < then:
         stays.append(f"all {then} sequences")
-    return [*parts, *([f"not named here and kept: {', '.join(stays)}"] if stays else [])]
+    return [
+        *parts,
+        *([f"what it has and this does not ask for stays in it: {', '.join(stays)}"] if stays else []),
+    ]
 
 
 def _listed(values: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -141,9 +142,11 @@ def load_config(
             raise ConfigError(
                 f"{place}: {where}: it has settings of its own, a mapping (got {shown(first['input'])})"
             ) from None
-        raise ConfigError(
-            f"{place}: {where}: {cut(first['msg'].removeprefix('Value error, '), 300)} (got {shown(first['input'])})"
-        ) from None
+        near = ""
+        if first["type"] == "literal_error" and isinstance(first["input"], str):
+            near = did_you_mean(first["input"], re.findall("'(.*?)'", first["ctx"]["expected"]))
+        told = cut(first["msg"].removeprefix("Value error, "), 300)
+        raise ConfigError(f"{place}: {where}: {told} (got {shown(first['input'])}){near}") from None
     if config.evaluation.protocol is not None:
         _check_protocol_decides(config.evaluation.protocol, said_by)
     return config

@@ -41,6 +41,7 @@ from experiments.reconvla.sections import Backbones, Data, Gaze, Training
 from models.spec import Folder, ModelSpec
 from settings.own_code import admitted_in
 from settings.typed_json import from_json
+from settings.uncollected import uncollected
 from tasks.kind import Kind
 from tasks.registry import ATTENTION, EVALUATE, PRETRAIN, RECONSTRUCT, REPORT, TRAIN
 from tasks.results import TrainResult
@@ -71,6 +72,7 @@ class Planner:
         self._folders: dict[Backbones, dict[str, Folder]] = {}
         self._shards: list[tuple[AblationConfig, ListOfSequences | None, list[ClosedLoopSpec]]] = []
 
+    @uncollected()
     def plan(self) -> Plan:
         """Raises ConfigError or DatasetError for what cannot work; nothing is written by planning."""
         config = self._config

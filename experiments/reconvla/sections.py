@@ -18,6 +18,7 @@ from pydantic import (
 from benchmark.tasks import Scene
 from settings.code_source import reference_of
 from settings.places import no_home_folder
+from settings.suggestions import did_you_mean
 
 Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
@@ -32,6 +33,7 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 LONGEST_NAME = 100
+_SIMULATORS = ("playtable", "calvin")
 _LONGEST_PATH_BYTES, _LONGEST_PART_BYTES = 4095, 255
 
 
@@ -58,8 +60,9 @@ def check_path(text: str) -> str:
 
 
 def _simulator(text: str) -> str:
-    if text not in ("playtable", "calvin") and reference_of(text) is None:
-        raise ValueError("it is 'playtable', 'calvin', or a class of yours as 'module:Class'")
+    if text not in _SIMULATORS and reference_of(text) is None:
+        near = did_you_mean(text, _SIMULATORS)
+        raise ValueError(f"it is 'playtable', 'calvin', or a class of yours as 'module:Class'{near}")
     return text
 
 

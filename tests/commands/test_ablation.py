@@ -150,9 +150,10 @@ def test_a_name_that_is_the_id_of_another_is_refused_too(
     named(database, "first", "plain")
     named(database, "second", "1")
     assert say(home, "ablation", "remove", "1", "--yes") == 2
-    assert "'1' may mean several ablations: 1 and 2; call one otherwise first: ablation rename 2 NEW" in (
-        capsys.readouterr().err
+    assert "'1' may mean several ablations: 1 and 2; call one otherwise first: " in (
+        said := capsys.readouterr().err
     )
+    assert said.endswith(f"cli.py --home {home.root} ablation rename 2 NEW\n")
     assert say(home, "ablation", "rename", "2", "two") == 0
     assert say(home, "ablation", "remove", "1", "--yes") == 0
     assert names(database) == {2: "two"}
@@ -175,9 +176,10 @@ def test_what_is_asked_of_one_refuses_that_too(
     named(database, "first", "plain")
     named(database, "second", "1")
     assert say(home, *words, "1") == 2
-    assert "'1' may mean several ablations: 1 and 2; call one otherwise first: ablation rename 2 NEW" in (
-        capsys.readouterr().err
+    assert "'1' may mean several ablations: 1 and 2; call one otherwise first: " in (
+        said := capsys.readouterr().err
     )
+    assert said.endswith(f"cli.py --home {home.root} ablation rename 2 NEW\n")
 
 
 def test_a_number_with_other_digits_is_an_id_too(
@@ -186,9 +188,10 @@ def test_a_number_with_other_digits_is_an_id_too(
     named(database, "first", "plain")
     named(database, "second", "01")
     assert say(home, "cancel", "01") == 2
-    assert "'01' may mean several ablations: 1 and 2; call one otherwise first: ablation rename 2 NEW" in (
-        capsys.readouterr().err
+    assert "'01' may mean several ablations: 1 and 2; call one otherwise first: " in (
+        said := capsys.readouterr().err
     )
+    assert said.endswith(f"cli.py --home {home.root} ablation rename 2 NEW\n")
 
 
 def test_an_id_means_no_name(database: Database) -> None:

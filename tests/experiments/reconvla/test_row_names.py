@@ -57,4 +57,7 @@ def test_what_an_earlier_build_kept_goes_on_being_meant() -> None:
     asked = config(f"arms={{x: {X}}}", "seeds=[0,1]")
     whole = grown(there, asked)
     assert list(whole.arms) == ["x ", "recon"]
-    assert told(there, whole, asked) == ["new seeds: 1", "not named here and kept: rows recon"]
+    assert told(there, whole, asked) == [
+        "new seeds: 1",
+        "what it has and this does not ask for stays in it: rows recon",
+    ]
