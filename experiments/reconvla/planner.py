@@ -370,8 +370,8 @@ def _trained_on(counts: Mapping[str, int]) -> Iterator[str]:
         if count:
             row = f"arms.{name}: " if name else ""
             yield (
-                f"{row}validation: frames of {count} of its demonstrations are trained on too: figures of validation are "
-                "not of held-out data"
+                f"{row}validation: frames of {count} of its demonstrations are trained on too: figures of validation "
+                "are not of held-out data"
             )
 
 
