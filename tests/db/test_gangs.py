@@ -117,6 +117,14 @@ def test_small_work_of_the_processor_goes_on_at_a_worker_that_is_set_aside(datab
     assert here.claim("index", 0) is not None
 
 
+def test_who_does_nothing_at_all_is_taken_first(database: Database) -> None:
+    submit(database, planned("index"), of("small"), of("large", 2))
+    here = Machine(database, 4)
+    jobs.ring(database, "cpu", 10, NOW)
+    assert here.claim("index", 0) is not None
+    assert here.ring() == {"small": (1,), "large": (2, 3)}
+
+
 def ends(database: Database, here: Machine, held: Claim, how: str) -> None:
     if how == "its worker died":
         jobs.take_back(database, [lease_of(held)], "gone", 3, NOW)
