@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from errors import ConfigError
 from experiments.reconvla.config import AblationConfig, ArmEntry
-from experiments.reconvla.idle_settings import Place, check_meaning, within
+from experiments.reconvla.idle_settings import Place, check_meaning, check_read, within
 from experiments.reconvla.sections import Method
 from settings.documents import parse_yaml
 from settings.json_values import JsonObject
@@ -42,7 +42,8 @@ class Arm:
     """A row of the table that is trained.
 
     config: the settings that it is trained with. judged: those it is judged with. differs: what they say otherwise
-    than the ablation, by dotted key. own_sequences: how many it says itself; None: as many as the ablation.
+    than the ablation, by dotted key. own_sequences: how many it says itself; None: as many as the ablation. said: the
+    settings that it and its bases name; own: those that it names itself.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Arm:
     judged: AblationConfig
     differs: Mapping[str, object]
     own_sequences: int | None = None
+    said: tuple[Place, ...] = ()
+    own: tuple[Place, ...] = ()
 
     @property
     def method(self) -> Method:
@@ -82,6 +85,34 @@ def arms_of(config: AblationConfig) -> list[Arm]:
 def arm_of(config: AblationConfig, name: str) -> Arm:
     """One of them. Raises ConfigError as `arms_of`."""
     return _arm(config, name, _entries(config))
+
+
+def check_new(arm: Arm) -> None:
+    """Raises ChangesNothing for what would be a row of its own and nothing else; see `idle_settings.check_read`."""
+    check_read(arm.name, arm.config, arm.judged, arm.said, arm.own)
+
+
+def without_each(config: AblationConfig, name: str) -> Iterator[tuple[Place, Arm]]:
+    """An arm without one of the settings that somebody gave it or its bases, for each that makes its settings others.
+
+    One that cannot be left out alone is passed over.
+    """
+    entries = _entries(config)
+    whole = flat(_arm(config, name, entries).config)
+    chain, entry = [name], entries[name]
+    while entry.base is not None and entry.base not in built_in():
+        chain.append(entry.base)
+        entry = entries[entry.base]
+    for link in chain if name not in built_in() else []:
+        settings = settings_of(entries[link], link)
+        for left_out, _ in settings:
+            rest = {".".join(place): value for place, value in settings if place != left_out}
+            try:
+                less = _arm(config, name, {**entries, link: entries[link].model_copy(update={"set": rest})})
+            except ConfigError:
+                continue
+            if flat(less.config) != whole:
+                yield left_out, less
 
 
 def rows_of(config: AblationConfig) -> list[JsonObject]:
@@ -203,9 +234,11 @@ def _arm(config: AblationConfig, name: str, entries: Mapping[str, ArmEntry]) -> 
         judged = _with(config, [s for s in said if any(within(s[0], place) for place in judging)], name)
     counted = any(place == ("evaluation", "sequences") for place, _ in said)
     own_sequences = full.evaluation.sequences if counted else None
-    arm = Arm(name, chain[-1].title or name, full, judged, _differences(config, full), own_sequences)
-    check_meaning(name, full, [place for place, _ in said])
-    return arm
+    places = tuple(place for place, _ in said)
+    own = tuple(place for place, _ in settings_of(chain[-1], name))
+    check_meaning(name, full, places)
+    title, differs = chain[-1].title or name, _differences(config, full)
+    return Arm(name, title, full, judged, differs, own_sequences, places, own)
 
 
 def settings_of(entry: ArmEntry, name: str) -> list[tuple[Place, object]]:

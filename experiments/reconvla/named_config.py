@@ -9,7 +9,7 @@ from typing import cast
 from pydantic import BaseModel, ValidationError
 
 from errors import ConfigError
-from experiments.reconvla.arms import arms_of, check_names, with_bases
+from experiments.reconvla.arms import arms_of, check_names, check_new, with_bases
 from experiments.reconvla.config import MOST_ROWS, OF_ALL, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.own_classes import with_digests
 from experiments.reconvla.vary import axes_of, varied
@@ -104,6 +104,8 @@ def load_config(
             config = config.model_copy(update={"arms": rows})
         check_names(config)
         arms = arms_of(config)
+        for arm in arms:
+            check_new(arm)
         if config.adaptive is not None:
             from experiments.reconvla.adaptive import (
                 check_adaptive,  # on use: scipy takes longer than all else

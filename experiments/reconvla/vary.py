@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
 from errors import ConfigError
-from experiments.reconvla.arms import Arm, arm_of, built_in, check_place, flat, with_bases
+from experiments.reconvla.arms import Arm, arm_of, built_in, check_new, check_place, flat, with_bases
 from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.idle_settings import ChangesNothing
 from experiments.reconvla.sections import LONGEST_NAME
@@ -70,13 +70,17 @@ def varied(config: AblationConfig, axes: Sequence[Axis]) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     trained = {name: row and with_bases(row, config.trained) for name, row in config.trained.items()}
     config = config.model_copy(update={"arms": {**trained, **config.policies}})
-    arms = [(name, _axes_for(config, name, axes)) for name in config.trained]
+    idle: dict[int, dict[str, list[str]]] = {}  # of axes by their place: arms by why
+    arms = [(name, _axes_for(config, name, axes, idle)) for name in config.trained]
     count = len(config.policies) + sum(prod(len(axis.values) for axis, _ in mine) for _, mine in arms)
     if count > MOST_ROWS:
         raise ConfigError(f"--vary: that makes {count:,} rows; an ablation has at most {MOST_ROWS:,}")
-    for axis in axes:
+    for number, axis in enumerate(axes):
         if not any(axis is one for _, mine in arms for one, _ in mine):
-            raise ConfigError(f"{axis.option} changes nothing in {', '.join(map(cut, config.trained))}")
+            of_arms = [
+                f"{cut(', '.join(map(cut, names)), 200)} ({why})" for why, names in idle[number].items()
+            ]
+            raise ConfigError(f"{axis.option} changes nothing in {', and in '.join(of_arms)}")
     several = sum(bool(mine) for _, mine in arms) > 1
     short = _short([key for axis in axes for key in axis.keys])
     for name, mine in arms:
@@ -96,17 +100,18 @@ def varied(config: AblationConfig, axes: Sequence[Axis]) -> dict[str, Row]:
 
 
 def _axes_for(
-    config: AblationConfig, name: str, axes: Sequence[Axis]
+    config: AblationConfig, name: str, axes: Sequence[Axis], idle: dict[int, dict[str, list[str]]]
 ) -> list[tuple[Axis, list[tuple[str, ...]]]]:
-    """Those that change something in an arm, with the texts of their values in names.
+    """Those that change something in an arm, with the texts of their values in names; `idle` is told why the others do
+    not.
 
     Raises ConfigError where the arm is wrong as it is; of a wrong value its row tells.
     """
     with suppress(ChangesNothing):  # which it may no more, once it is varied
         _tried(config, name, {})
     found = []
-    for axis in axes:
-        changes, texts = False, []
+    for number, axis in enumerate(axes):
+        changes, texts, why = False, [], ""
         seen: dict[str, Mapping[str, object]] = {}
         for values in axis.values:
             said = dict(zip(axis.keys, values))
@@ -114,8 +119,8 @@ def _axes_for(
             try:
                 comes_to = flat(_tried(config, name, said).config)
                 changes = True
-            except ChangesNothing:
-                pass
+            except ChangesNothing as nothing:
+                why = why or nothing.because
             except ConfigError:
                 changes = True
             means = json.dumps([comes_to.get(key, value) for key, value in said.items()], sort_keys=True)
@@ -126,6 +131,8 @@ def _axes_for(
             texts.append(tuple(_text(comes_to.get(key, value)) for key, value in said.items()))
         if changes:
             found.append((axis, texts))
+        else:
+            idle.setdefault(number, {}).setdefault(why, []).append(name)
     return found
 
 
@@ -134,7 +141,9 @@ def _tried(config: AblationConfig, name: str, said: Mapping[str, object]) -> Arm
     entry = config.trained[name]
     as_row = name if entry is not None else "varied"
     row = _with(entry, name, said, {})
-    return arm_of(config.model_copy(update={"arms": {**_own(config), as_row: row}}), as_row)
+    arm = arm_of(config.model_copy(update={"arms": {**_own(config), as_row: row}}), as_row)
+    check_new(replace(arm, own=tuple(tuple(key.split(".")) for key in said)) if said else arm)
+    return arm
 
 
 def _own(config: AblationConfig) -> dict[str, ArmEntry | None]:
