@@ -68,6 +68,8 @@ def first_mistake(error: ValidationError, besides: frozenset[str] = frozenset())
         return None
     where = ".".join(cut(str(part), 40) for part in first["loc"])
     reason = cut(first["msg"].removeprefix("Value error, "), 200)
+    if first["type"] in ("model_type", "dataclass_type"):  # pydantic names the class
+        reason = "it has entries of its own, so a mapping stands here"
     got = f" (got {shown(first['input'], 60)})" if first["type"].endswith(("_parsing", "_type")) else ""
     return f"{cut(where)}: {reason}{got}" if where else f"{reason}{got}"
 

@@ -13,9 +13,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from errors import ConfigError
 from experiments.reconvla.config import AblationConfig, ArmEntry
 from experiments.reconvla.idle_settings import Place, check_meaning, check_read, within
-from experiments.reconvla.sections import Method
+from experiments.reconvla.sections import Method, Section
 from settings.documents import parse_yaml
-from settings.json_values import JsonObject
 from settings.overlays import merge, nested
 from settings.shown import cut, shown
 from settings.suggestions import did_you_mean
@@ -113,25 +112,6 @@ def without_each(config: AblationConfig, name: str) -> Iterator[tuple[Place, Arm
                 continue
             if flat(less.config) != whole:
                 yield left_out, less
-
-
-def rows_of(config: AblationConfig) -> list[JsonObject]:
-    """Rows as people are shown them, in the order of the table; see `experiments.registry.Experiment.rows`."""
-    before = flat(config)
-    found: list[JsonObject] = [
-        {
-            "name": arm.name,
-            "title": arm.title,
-            "policy": None,
-            "seeds": list(config.seeds_of(arm.name)),
-            "differs": {key: {"from": before.get(key), "to": value} for key, value in arm.differs.items()},
-        }
-        for arm in arms_of(config)
-    ]
-    for name, row in config.policies.items():
-        kind = str(row.policy.get("kind"))
-        found.append({"name": name, "title": row.title or name, "policy": kind, "seeds": [], "differs": {}})
-    return sorted(found, key=lambda row: list(config.arms).index(str(row["name"])))
 
 
 def of_stages(config: AblationConfig, field: Literal["devices", "threads"]) -> dict[str, int]:
@@ -307,6 +287,10 @@ def _differences(config: AblationConfig, arm: AblationConfig) -> dict[str, objec
 
 
 def flat(config: AblationConfig) -> dict[str, object]:
-    """All settings of an ablation but its rows, by dotted key."""
-    values = {**config.model_dump(mode="json", exclude={"arms"}), "method": config.method.model_dump()}
+    """All settings of an ablation but its rows, by dotted key; also those that are stored only where they say more than
+    their default."""
+    values = config.model_dump(mode="json", exclude={"arms"})
+    for key in AblationConfig.model_fields:
+        if key != "arms" and isinstance(section := getattr(config, key), Section):
+            values[key] = section.model_dump(mode="json")
     return {".".join(place): leaf for key, value in values.items() for place, leaf in _leaves((key,), value)}

@@ -88,7 +88,7 @@ class _ReconVLA:
         return told(there, whole, asked)
 
     def rows(self, config: AblationConfig) -> list[JsonObject]:
-        from experiments.reconvla.arms import rows_of
+        from experiments.reconvla.shown_rows import rows_of
 
         return rows_of(config)
 

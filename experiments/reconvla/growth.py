@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from errors import ConfigError
 from experiments.reconvla.arms import arms_of, flat
 from experiments.reconvla.config import AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.evaluation_plan import KeptLists, ListOfSequences, list_of, sequences_of
 from experiments.reconvla.seeds import AdaptiveSeeds
+from policies.registry import policy_json
+from settings.differing import differing
 from settings.json_values import JsonObject
 from settings.shown import cut, shown
 from tasks.registry import EVALUATE
@@ -30,11 +33,9 @@ def grown(there: AblationConfig, asked: AblationConfig) -> AblationConfig:
     Raises ConfigError that says which settings differ.
     """
     seeds = _seeds(there, asked)
-    before, after = flat(there), flat(asked)
-    keys = [key for key in {**before, **after} if not _grows(key)]
-    differing = [key for key in keys if before.get(key, ...) != after.get(key, ...)]
-    if differing:
-        raise ConfigError(_differ(differing, before, after))
+    found = {key: pair for key, pair in differing(flat(there), flat(asked)).items() if not _grows(key)}
+    if found:
+        raise ConfigError(_differ(found))
     rows = _rows(there)
     for name, row in _rows(asked).items():
         if name in rows and (differs := _row_differs(name, there, asked)):
@@ -160,16 +161,15 @@ def _row_differs(name: str, there: AblationConfig, asked: AblationConfig) -> str
     kinds = ["a policy" if name in config.policies else "an arm" for config in (there, asked)]
     if kinds[0] != kinds[1]:
         return f"it is {kinds[0]} there and {kinds[1]} here"
-    before, after = _meant(name, there), _meant(name, asked)
-    differing = [key for key in {**before, **after} if before.get(key, ...) != after.get(key, ...)]
-    return _differ(differing, before, after) if differing else ""
+    return _differ(differing(_meant(name, there), _meant(name, asked)))
 
 
 def _meant(name: str, config: AblationConfig) -> dict[str, object]:
     """What decides a row, by its key."""
     policy = config.policies.get(name)
     if policy is not None:
-        return {"title": policy.title or name, "policy": policy.policy}
+        told = policy_json(policy.spec(f"arms.{name}"))
+        return {"title": policy.title or name, **{f"policy.{key}": value for key, value in told.items()}}
     arm = next(arm for arm in arms_of(config) if arm.name == name)
     trained, judged = (
         {key: value for key, value in flat(settings).items() if not _grows(key)}
@@ -184,10 +184,15 @@ def _meant(name: str, config: AblationConfig) -> dict[str, object]:
     }
 
 
-def _differ(keys: list[str], before: Mapping[str, object], after: Mapping[str, object]) -> str:
+def _differ(found: Mapping[str, tuple[object, object]]) -> str:
+    """found: what stands there and here, by key."""
     named = [
-        f"{cut(key, 100)} is {shown(before.get(key), 60)} there and {shown(after.get(key), 60)} here"
-        for key in keys[:_MOST_SHOWN]
+        f"{cut(key, 100)} is {_told(there, here)} there and {_told(here, there)} here"
+        for key, (there, here) in islice(found.items(), _MOST_SHOWN)
     ]
-    more = len(keys) - len(named)
+    more = len(found) - len(named)
     return "; ".join(named) + (f"; and {more} more" if more else "")
+
+
+def _told(value: object, other: object) -> str:
+    return "off" if value is None and isinstance(other, Mapping) else shown(value, 60)

@@ -120,8 +120,7 @@ def load_config(
             raise
         entry = str(error).partition(":")[0]
         place = _place_of(entry.split("."), written)
-        told = str(error).removeprefix(f"{entry}: ") if place.endswith(f" {entry}") else error
-        raise ConfigError(f"{place}: {told}") from None
+        raise ConfigError(_told(place, entry, str(error).removeprefix(f"{entry}: "))) from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         loc = first["loc"]
@@ -137,15 +136,22 @@ def load_config(
             near = _meant(where)
             raise ConfigError(f"{place}: unknown key {shown(where, _LONGEST_PART)}{near}") from None
         if first["type"] == "model_type":
-            raise ConfigError(
-                f"{place}: {where}: it has settings of its own, a mapping (got {shown(first['input'])})"
-            ) from None
-        raise ConfigError(
-            f"{place}: {where}: {cut(first['msg'].removeprefix('Value error, '), 300)} (got {shown(first['input'])})"
-        ) from None
+            told = "it has settings of its own, a mapping"
+        else:
+            told = cut(first["msg"].removeprefix("Value error, "), 300)
+        raise ConfigError(_told(place, where, f"{told} (got {shown(first['input'])})")) from None
     if config.evaluation.protocol is not None:
         _check_protocol_decides(config.evaluation.protocol, said_by)
     return config
+
+
+def _told(place: str, entry: str, sentence: str) -> str:
+    """A sentence about an entry that somebody wrote at a place, which may be named like it."""
+    return (
+        f"{place}: {sentence}"
+        if place in (f"--set {entry}", f"--{entry}")
+        else f"{place}: {entry}: {sentence}"
+    )
 
 
 def _meant(key: str) -> str:

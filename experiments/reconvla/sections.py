@@ -88,7 +88,9 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _truth_is_no_number(cls, value: object, info: ValidationInfo) -> object:
-        """pydantic would take `yes` for 1 and `off` for 0."""
+        """pydantic would take `yes` for 1 and `off` for 0. And -0.0 is 0.0, though it is written otherwise."""
+        if type(value) is float and value == 0:
+            return 0.0
         wants_truth = cls.model_fields[str(info.field_name)].annotation is bool
         found = value if isinstance(value, (list, tuple)) else [value]
         if not wants_truth and any(isinstance(item, bool) for item in found):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
@@ -13,7 +13,7 @@ from errors import ConfigError
 from experiments.reconvla.arms import Arm, arm_of, built_in, check_new, check_place, flat, with_bases
 from experiments.reconvla.config import MOST_ROWS, AblationConfig, ArmEntry, PolicyRow
 from experiments.reconvla.idle_settings import ChangesNothing
-from experiments.reconvla.sections import LONGEST_NAME
+from experiments.reconvla.sections import LONGEST_NAME, Section
 from experiments.reconvla.written import is_list, is_text, with_place
 from settings.overlays import is_text_below, value_of
 from settings.shown import cut, shown
@@ -81,6 +81,8 @@ def varied(config: AblationConfig, axes: Sequence[Axis]) -> dict[str, Row]:
                 f"{cut(', '.join(map(cut, names)), 200)} ({why})" for why, names in idle[number].items()
             ]
             raise ConfigError(f"{axis.option} changes nothing in {', and in '.join(of_arms)}")
+    stay = {**config.policies, **{name: config.trained[name] for name, mine in arms if not mine}}
+    titles = {(row and row.title) or name for name, row in stay.items()}
     several = sum(bool(mine) for _, mine in arms) > 1
     short = _short([key for axis in axes for key in axis.keys])
     for name, mine in arms:
@@ -93,8 +95,11 @@ def varied(config: AblationConfig, axes: Sequence[Axis]) -> dict[str, Row]:
                 rows[name] = entry
                 continue
             parts = [f"{short[key]}={text}" for key, text in told.items()]
-            row = _free("+".join([name, *parts] if several else parts), rows)
-            rows[row] = _with(entry, name, said, told)
+            row = _free("+".join([name, *parts] if several else parts), {*rows, *built_in()})
+            made = _with(entry, name, said, told)
+            title = _free(str(made.title), titles)
+            titles.add(title)
+            rows[row] = made.model_copy(update={"title": title})
     rows.update(config.policies)
     return rows
 
@@ -166,13 +171,25 @@ def _parsed(option: str, text: str) -> tuple[str, list[object]]:
         raise ConfigError(f"{option} {shown(text)} is not of the form key.path=value,value")
     check_place(tuple(key.split(".")), f"{option} {cut(key)}")
     found = value_of(values, f"{option} {cut(key)}", "[{}\n]", is_text_below(key, is_text))
-    if not isinstance(found, list) or any(isinstance(value, dict) and not value for value in found):
+    if not isinstance(found, list):
         raise ConfigError(f"{option} {shown(text)} is not of the form key.path=value,value")
+    if {} in found and isinstance(_usually(key), Section):
+        raise ConfigError(
+            f"{option} {cut(key)}: {{}} names nothing that varies; say what, as in {key}.key=value,value"
+        )
     if is_list(key) and not all(isinstance(value, list) or value is None for value in found):
         each = (",".join(map(str, value if isinstance(value, list) else [value])) for value in found)
         meant = shown(f"{key}={','.join(f'[{one}]' for one in each)}", 200)
         raise ConfigError(f"{option} {key}: each value is a list, so write {option} {meant}")
     return key, [with_place(key, value) for value in found]
+
+
+def _usually(key: str) -> object:
+    """What stands at a dotted key where nobody says anything."""
+    found: object = AblationConfig()
+    for part in key.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def _short(keys: Sequence[str]) -> dict[str, str]:
@@ -192,10 +209,10 @@ def _text(value: object) -> str:
     return cut(plain, _LONGEST_VALUE)
 
 
-def _free(name: str, rows: Mapping[str, Row]) -> str:
+def _free(name: str, taken: Collection[str]) -> str:
     name, number = name[:LONGEST_NAME], 2
     found = name
-    while found in rows or found in built_in():
+    while found in taken:
         found = f"{name[: LONGEST_NAME - 5]}#{number}"
         number += 1
     return found
